@@ -1,0 +1,121 @@
+//! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::secret::Secret;
+
+/// Everything that a run is asked to bring about, in inventory order.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// The images to inspect, one for each distinct credential and image.
+    pub registries: Vec<Registry>,
+    /// The pull secret; `None` with `--only nodes`.
+    pub pull_secret: Option<PullSecret>,
+    /// The selected nodes; none with `--only cluster`.
+    pub nodes: Vec<NodeTarget>,
+    /// What is accepted but should be looked at.
+    pub warnings: Vec<String>,
+}
+
+/// One credential with the image that proves it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Registry {
+    /// `host` as the inventory writes it; for `oreg_url` its `host[:port]`. The key in files and secrets.
+    pub host: String,
+    /// The user name; holds no colon.
+    pub user: String,
+    /// The password or token.
+    pub password: Secret,
+    /// The test image in full, tag or digest included: `registry.example.com/openshift3/ose-pod:v3.11`.
+    pub image: String,
+    /// Whether the image is inspected at all (`test_login`, `oreg_test_login`).
+    pub test_login: TestLogin,
+    /// How far the registry's TLS is trusted.
+    pub tls: TlsPolicy,
+    /// Where the password was given, as `file:line:column`, for hints.
+    pub origin: String,
+}
+
+/// `test_login` of a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TestLogin {
+    /// Prove the credential by inspecting the test image.
+    Inspect,
+    /// `test_login: False`: nothing is contacted and nothing proved.
+    Skip,
+}
+
+/// `tls_verify` of a registry, or what `openshift_docker_insecure_registries` says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsPolicy {
+    /// HTTPS with a verified certificate; never HTTP, and never a token realm over HTTP.
+    Verify,
+    /// HTTPS unverified; HTTP where the port does not speak TLS; a token realm over HTTP is allowed.
+    Insecure,
+}
+
+/// A credential under its key in `auths`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The key: a registry host with optional port and path.
+    pub key: String,
+    /// The user name; holds no colon.
+    pub user: String,
+    /// The password or token.
+    pub password: Secret,
+}
+
+/// A secret of type `kubernetes.io/dockerconfigjson`.
+#[derive(Debug, Clone)]
+pub struct PullSecret {
+    /// The namespace it lives in.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The entries it must have.
+    pub credentials: Arc<[Credential]>,
+}
+
+/// A node and what its files must hold.
+#[derive(Debug, Clone)]
+pub struct NodeTarget {
+    /// `inventory_hostname`.
+    pub name: String,
+    /// How to reach it.
+    pub connection: Connection,
+    /// Absolute paths of the files to manage, without duplicates.
+    pub files: Vec<String>,
+    /// The entries each of the files must have.
+    pub credentials: Arc<[Credential]>,
+}
+
+/// How to reach a node over SSH, and as whom to act there.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `ansible_host`, else the inventory name: a DNS name or an IP address (IPv6 without brackets).
+    pub address: String,
+    /// `ansible_port`, else 22.
+    pub port: u16,
+    /// The login user.
+    pub user: String,
+    /// `ansible_password` or `-k`.
+    pub password: Option<Secret>,
+    /// `ansible_ssh_private_key_file` or `--private-key`, with `~` expanded. With `None` the agent and the
+    /// default identities of OpenSSH are tried.
+    pub private_key_file: Option<PathBuf>,
+    /// How the remote script gains root.
+    pub escalation: Escalation,
+}
+
+/// `ansible_become` and its password.
+#[derive(Debug, Clone)]
+pub enum Escalation {
+    /// The script runs as the login user.
+    None,
+    /// `sudo` without a terminal, to root.
+    Sudo {
+        /// Sent only after sudo's own prompt; without one, sudo is told never to ask (`-n`).
+        password: Option<Secret>,
+    },
+}

@@ -1,0 +1,182 @@
+//! What was observed: plain values, no behaviour. Not being able to look is a fact of its own and never
+//! "no change".
+
+use crate::secret::SecretBytes;
+
+/// Everything observed before a plan is made, each list in the order of `Desired`.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// One for each registry of `Desired`.
+    pub registries: Vec<RegistryFact>,
+    /// The pull secret and its stale predecessors; `None` where the run has no cluster part.
+    pub cluster: Option<Result<ClusterFact, Failure>>,
+    /// One for each node of `Desired`.
+    pub nodes: Vec<NodeFact>,
+}
+
+/// Why something failed, for people. Texts are already free of secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong: lower case, the thing in backticks.
+    pub message: String,
+    /// Causes, outermost first.
+    pub causes: Vec<String>,
+    /// What to do now.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with neither causes nor a hint.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// Adds a cause behind those already there.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds what to do now.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// What the inspection of one test image showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryFact {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was seen, such as `GET https://quay.io/v2/auth: 401 UNAUTHORIZED`; `None` where the verdict says it all.
+    pub cause: Option<String>,
+    /// What to do now; `None` where nothing is to be done.
+    pub hint: Option<String>,
+}
+
+/// What a credential is worth. The codes are an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The registry asked, took the credential, and showed the image.
+    Proved,
+    /// The registry or its token server refused user and password.
+    Refused,
+    /// Logged in, but not allowed to pull the image, or (some registries tell no difference) it does not exist.
+    NoPermission,
+    /// Logged in; the image or tag does not exist.
+    NotFound,
+    /// The registry never asked for a credential.
+    NotProved,
+    /// `test_login: False`.
+    Skipped,
+    /// The TLS handshake or certificate, or a token realm over HTTP.
+    Tls,
+    /// The name does not resolve.
+    Dns,
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// No answer in time.
+    Timeout,
+    /// The HTTP proxy failed or refused.
+    Proxy,
+    /// 429.
+    RateLimited,
+    /// Any other answer that is not of the protocol.
+    RegistryError,
+}
+
+impl Verdict {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Proved => "proved",
+            Self::Refused => "refused",
+            Self::NoPermission => "no-permission",
+            Self::NotFound => "not-found",
+            Self::NotProved => "not-proved",
+            Self::Skipped => "skipped",
+            Self::Tls => "tls",
+            Self::Dns => "dns",
+            Self::ConnectionRefused => "connection-refused",
+            Self::Timeout => "timeout",
+            Self::Proxy => "proxy",
+            Self::RateLimited => "rate-limited",
+            Self::RegistryError => "registry-error",
+        }
+    }
+
+    /// Whether a run may go on to write: proved, or not provable by the user's own choice.
+    pub fn lets_go_on(self) -> bool {
+        matches!(self, Self::Proved | Self::NotProved | Self::Skipped)
+    }
+}
+
+/// The cluster as it was found.
+#[derive(Debug)]
+pub struct ClusterFact {
+    /// The pull secret, if it exists.
+    pub secret: Option<SecretFact>,
+    /// Names of existing `o-a-<md5(host)>` secrets of declared hosts, with the host: openshift-ansible made
+    /// them and nobody updates them.
+    pub stale: Vec<StaleSecret>,
+}
+
+/// A secret that openshift-ansible made for one registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleSecret {
+    /// `o-a-<md5(host)>`.
+    pub name: String,
+    /// The registry it was made for.
+    pub host: String,
+}
+
+/// A secret as it was found.
+#[derive(Debug)]
+pub struct SecretFact {
+    /// Its `type`.
+    pub type_: String,
+    /// The bytes under `.dockerconfigjson`, if there are any.
+    pub content: Option<SecretBytes>,
+}
+
+/// A node as it was found.
+#[derive(Debug)]
+pub enum NodeFact {
+    /// The script ran: one for each file of the node that is a file of its own, and the paths that are the same file.
+    Observed(Vec<FileFact>),
+    /// Something failed before the script's first line.
+    Unreachable(Failure),
+    /// sudo refused, or the script did not come to its end.
+    Failed(Failure),
+    /// The run was interrupted, or stopped by a gate, before this node was looked at.
+    NotObserved,
+}
+
+/// A managed file as it was found. Paths that are one file (symlink, bind mount) are one fact.
+#[derive(Debug)]
+pub struct FileFact {
+    /// The path as the inventory gives it.
+    pub path: String,
+    /// Other managed paths that lead to this same file.
+    pub aliases: Vec<String>,
+    /// What is there.
+    pub state: FileState,
+}
+
+/// What stands at a managed path.
+#[derive(Debug)]
+pub enum FileState {
+    /// A regular file.
+    Present {
+        /// Every byte of it.
+        content: SecretBytes,
+        /// Permission bits, such as `0o644`.
+        mode: u32,
+    },
+    /// Nothing; the directory may be missing as well.
+    Absent,
+    /// Something that cannot be managed: a directory, a device, a file that cannot be read.
+    Unusable(Failure),
+}

@@ -1,0 +1,193 @@
+//! What is wrong with what the user wrote, with its place. A problem is rendered with the line it stands
+//! on, and that line may hold a password: only the variable's name and, where the problem says that it
+//! is safe, the marked text itself are shown.
+
+use super::model::Span;
+
+/// Something wrong with the inventory or the command line, and what to do now.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// What is wrong: lower case, the thing in backticks, no secret.
+    pub message: String,
+    /// Where, if it has a place.
+    pub place: Option<Place>,
+    /// What to do now.
+    pub hint: Option<String>,
+}
+
+/// A span, and whether its text may be shown.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Where.
+    pub span: Span,
+    /// What of the marked text a reader may see.
+    pub shown: Shown,
+}
+
+/// Whether the text under the caret may be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A name, host, key or image.
+    Text,
+    /// It may be, or be near, a secret.
+    Hidden,
+}
+
+impl Problem {
+    /// A problem without a place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None, hint: None }
+    }
+
+    /// A problem of a text that is safe to show, such as a key or a host name.
+    pub fn naming(span: &Span, message: impl Into<String>) -> Self {
+        Self { place: Some(Place { span: span.clone(), shown: Shown::Text }), ..Self::new(message) }
+    }
+
+    /// A problem of a text that may be a secret: its place is shown, not its text.
+    pub fn hiding(span: &Span, message: impl Into<String>) -> Self {
+        Self { place: Some(Place { span: span.clone(), shown: Shown::Hidden }), ..Self::new(message) }
+    }
+
+    /// Adds what to do now.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The message, and under it `file:line:column`, the masked line and a caret.
+    pub fn render(&self) -> String {
+        let Some(place) = &self.place else { return self.message.clone() };
+        let (line, _) = place.span.line_column();
+        let (masked, offset, width) = place.masked_line();
+        let gutter = " ".repeat(line.to_string().len());
+        format!(
+            "{}\n{gutter}--> {}\n{gutter} |\n{line} | {masked}\n{gutter} | {}{}",
+            self.message,
+            place.span,
+            " ".repeat(offset),
+            "^".repeat(width)
+        )
+    }
+}
+
+impl Place {
+    /// The line with everything but the variable's name and the shown text replaced by `…`; the
+    /// column (in characters, from 0) and the width of the mark.
+    fn masked_line(&self) -> (String, usize, usize) {
+        let text = self.span.source.text();
+        let start = floor_boundary(text, self.span.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let end = floor_boundary(text, self.span.end.clamp(start, line_end));
+        let before = &text[line_start..start];
+        let name = leading_name(&text[line_start..line_end]);
+        let mut shown = if before.len() <= name.len() {
+            before.to_owned()
+        } else {
+            let rest = before[name.len()..].trim();
+            if rest.is_empty() { before.to_owned() } else { format!("{name}…") }
+        };
+        let offset = shown.chars().count();
+        let marked = match self.shown {
+            Shown::Text => &text[start..end],
+            Shown::Hidden => "",
+        };
+        shown.push_str(marked);
+        if self.shown == Shown::Hidden || !text[end..line_end].trim().is_empty() {
+            shown.push('…');
+        }
+        (shown, offset, marked.chars().count().max(1))
+    }
+}
+
+/// The variable name a line starts with, with its `=` or `:`; a host line gives its host.
+fn leading_name(line: &str) -> &str {
+    let indent = line.len() - line.trim_start_matches([' ', '\t', '-']).len();
+    let name = line[indent..]
+        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']')))
+        .map_or(line.len(), |at| indent + at);
+    let after = line[name..].trim_start();
+    let gap = line[name..].len() - after.len();
+    match after.chars().next() {
+        Some('=' | ':') => &line[..name + gap + 1],
+        // A line that is not `name = value` shows nothing of itself: it may be a bare secret.
+        _ => "",
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The candidate nearest to `word`, for "did you mean": at most two edits away.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Source;
+    use super::*;
+
+    fn span_of(text: &str, part: &str) -> Span {
+        let source = Source::new("hosts.ini", text);
+        let start = text.find(part).unwrap_or_default();
+        Span::new(&source, start, start + part.len())
+    }
+
+    #[test]
+    fn the_line_keeps_its_name_and_the_marked_text_only() {
+        let text = "[all:vars]\ncreds=[{'password': 'hunter2', 'tls_verfy': 'x9y8'}]\n";
+        let rendered = Problem::naming(&span_of(text, "'tls_verfy'"), "unknown key `tls_verfy`").render();
+        assert_eq!(
+            rendered,
+            "unknown key `tls_verfy`\n --> hosts.ini:2:31\n  |\n2 | creds=…'tls_verfy'…\n  |        ^^^^^^^^^^^"
+        );
+        assert!(!rendered.contains("hunter2") && !rendered.contains("x9y8"));
+    }
+
+    #[test]
+    fn a_hidden_text_is_not_shown() {
+        let text = "oreg_auth_password = hunter2";
+        let rendered = Problem::hiding(&span_of(text, "hunter2"), "bad").render();
+        assert!(rendered.ends_with("1 | oreg_auth_password = …\n  |                      ^"), "{rendered}");
+    }
+
+    #[test]
+    fn a_bare_line_shows_nothing() {
+        let rendered = Problem::hiding(&span_of("hunter2 and more", "and"), "bad").render();
+        assert!(!rendered.contains("hunter2") && !rendered.contains("more"), "{rendered}");
+    }
+
+    #[test]
+    fn suggestions_are_near() {
+        assert_eq!(nearest("tls_verfy", ["host", "tls_verify"]), Some("tls_verify"));
+        assert_eq!(nearest("zzz", ["host", "tls_verify"]), None);
+    }
+}
