@@ -6,8 +6,8 @@ use crate::secret::SecretBytes;
 /// Everything observed before a plan is made, each list in the order of `Desired`.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// One for each registry of `Desired`.
-    pub registries: Vec<RegistryFact>,
+    /// One for each registry of `Desired`; `None` where the run was interrupted before a verdict.
+    pub registries: Vec<Option<RegistryFact>>,
     /// The pull secret and its stale predecessors; `None` where the run has no cluster part.
     pub cluster: Option<Result<ClusterFact, Failure>>,
     /// One for each node of `Desired`.
@@ -57,7 +57,8 @@ pub struct RegistryFact {
 }
 
 /// What a credential is worth. The codes are an interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The registry asked, took the credential, and showed the image.
     Proved,

@@ -1,10 +1,15 @@
 //! Proves registry credentials and puts them everywhere an OpenShift or Kubernetes cluster needs them.
 //!
-//! The modules stand in reading order: pure rules first, then the edges (one protocol each), then the
-//! engine that joins them.
+//! A run is a pipeline: an inventory is loaded and resolved to the desired state; registries, cluster and nodes
+//! are observed; a pure function compares the two and makes a plan; the plan is shown or applied. What happens
+//! is written down as events, which `ui` prints and `report` folds to the exit status.
+//!
+//! The modules stand in reading order: pure rules first, then the edges (one protocol each, knowing nothing of
+//! one another), then the engine that joins them.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+// Pure: no I/O, clock, environment or printing (only `inventory::load` reads files).
 pub mod secret;
 
 pub mod inventory;
@@ -15,8 +20,86 @@ pub mod desired;
 
 pub mod facts;
 
+pub mod plan;
+
+pub mod event;
+
+pub mod report;
+
+pub mod options;
+
+// Edges.
 pub mod registry;
 
 pub mod cluster;
 
 pub mod node;
+
+// Engine.
+pub mod apply;
+pub mod engine;
+pub mod observe;
+pub mod schedule;
+
+// The only module that prints.
+pub mod ui;
+
+use desired::Desired;
+use engine::Engine;
+use event::{Command, Event, Fault, Started};
+use inventory::Problem;
+use options::Options;
+use plan::Gate;
+use report::{ExitStatus, Journal};
+use schedule::{Cancel, Stop};
+
+/// An idle SSH session costs 84 kB: a larger fleet is observed and written in windows of so many nodes.
+const WINDOW: usize = 1000;
+
+/// A whole run, from the inventory to the exit status. Every event goes to `journal`, the recap last.
+pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
+    if let Err(faults) = pipeline(options, cancel, &journal) {
+        faults.into_iter().for_each(|fault| journal.record(Event::Error(fault)));
+    }
+    if cancel.level() > Stop::No {
+        journal.record(Event::Interrupted);
+    }
+    journal.close()
+}
+
+fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Fault>> {
+    let inventory = inventory::load(&options.inventory, &options.extra).map_err(faults)?;
+    let desired = desired::resolve(&inventory, &options.request).map_err(faults)?;
+    let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
+    start(options.command, &desired, journal);
+    let mut gate = Gate::Open;
+    for window in desired.windows(WINDOW) {
+        if options.command == Command::Apply && gate == Gate::Closed {
+            event::unobserved(&window).into_iter().for_each(|event| journal.record(event));
+            continue;
+        }
+        let (facts, sessions) = observe::observe(&engine, &window, journal);
+        let plan = plan::plan(&window, &facts);
+        match options.command {
+            Command::Validate => {}
+            Command::Plan => {
+                event::preview(&plan).into_iter().for_each(|event| journal.record(event));
+                apply::keep(&engine, sessions);
+            }
+            Command::Apply => gate = apply::apply(&engine, &plan, &window, &facts, sessions, journal),
+        }
+    }
+    Ok(())
+}
+
+fn start(command: Command, desired: &Desired, journal: &Journal) {
+    let hosts = desired.nodes.iter().map(|node| node.name.clone()).collect();
+    journal.record(Event::Started(Started { command, hosts }));
+    for message in &desired.warnings {
+        journal.record(Event::Warning { message: message.clone() });
+    }
+}
+
+fn faults(problems: Vec<Problem>) -> Vec<Fault> {
+    problems.iter().map(Fault::from).collect()
+}

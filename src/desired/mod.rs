@@ -1,9 +1,20 @@
 //! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
 
+mod connection;
+mod images;
+mod insecure;
+mod lookup;
+mod registries;
+mod request;
+mod resolve;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
+
+pub use request::{Request, Scope};
+pub use resolve::resolve;
 
 /// Everything that a run is asked to bring about, in inventory order.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +27,36 @@ pub struct Desired {
     pub nodes: Vec<NodeTarget>,
     /// What is accepted but should be looked at.
     pub warnings: Vec<String>,
+}
+
+impl Desired {
+    /// The same in windows of at most `size` nodes; registries and secret belong to the first one.
+    pub fn windows(self, size: usize) -> Vec<Self> {
+        let mut nodes = self.nodes.into_iter().peekable();
+        let mut windows = vec![Self { nodes: nodes.by_ref().take(size).collect(), ..self }];
+        while nodes.peek().is_some() {
+            windows.push(Self { nodes: nodes.by_ref().take(size).collect(), ..Self::default() });
+        }
+        windows
+    }
+
+    /// A redactor that knows every secret of the run.
+    pub fn redactor(&self) -> Redactor {
+        let mut redactor = Redactor::default();
+        for registry in &self.registries {
+            redactor.learn_credential(&registry.user, &registry.password);
+        }
+        for node in &self.nodes {
+            let escalation = match &node.connection.escalation {
+                Escalation::Sudo { password } => password.as_ref(),
+                Escalation::None => None,
+            };
+            for secret in node.connection.password.iter().chain(escalation) {
+                redactor.learn(secret);
+            }
+        }
+        redactor
+    }
 }
 
 /// One credential with the image that proves it.

@@ -1,0 +1,173 @@
+//! The command line: clap arguments to [`Options`], validated once. Conflicts are refused before any I/O.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use oregano::desired::{Request, Scope};
+use oregano::event;
+use oregano::options::{Environment, Options};
+use oregano::secret::Secret;
+use oregano::ui::{Detail, Format, ListFormat};
+
+/// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
+///
+/// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret or a node failed;
+/// 3 changes are pending (plan); 4 a node could not be reached; 64 usage; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "oregano", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options that every command takes, before or behind its name.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The inventory: an INI or YAML file as openshift-ansible users have it
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "inventory", env = "ANSIBLE_INVENTORY")]
+    pub inventory: PathBuf,
+    /// Set a variable: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
+    #[arg(short, long = "extra-vars", global = true, value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// Show what is right already, too
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// How the result is printed
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub output: Output,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prove every credential by inspecting its test image; change nothing
+    Validate(Run),
+    /// Show what apply would change (the same as apply --check); exit status 3 if something would
+    Plan(Run),
+    /// Prove every credential, then write the pull secret and the files of every node
+    Apply {
+        /// Only show what would change
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Show the inventory as it was read
+    Inventory {
+        /// Print groups, hosts and variables as ansible-inventory does, plain-text secrets included
+        #[arg(long, required = true)]
+        list: bool,
+        /// Print YAML instead of JSON
+        #[arg(long, short)]
+        yaml: bool,
+    },
+}
+
+/// Options of the commands that contact something.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Work on these nodes only: names, groups, globs, with : or , and ! and &
+    #[arg(short, long, value_name = "PATTERN")]
+    pub limit: Option<String>,
+    /// Work on the files of the nodes, or on the cluster, only
+    #[arg(long, value_enum)]
+    pub only: Option<Only>,
+    /// How many nodes to work on at a time
+    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub forks: u16,
+    /// Seconds for each registry, each API request, and each of looking at and writing a node
+    #[arg(short = 'T', long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// The kubeconfig; else KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Log in to nodes as this user, where the inventory names none
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Log in with this key file, where the inventory names none
+    #[arg(long, value_name = "FILE", alias = "key-file")]
+    pub private_key: Option<PathBuf>,
+    /// Ask for the SSH password
+    #[arg(short = 'k', long)]
+    pub ask_pass: bool,
+    /// Ask for the sudo password
+    #[arg(short = 'K', long)]
+    pub ask_become_pass: bool,
+}
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// One JSON object a line (docs/json.md)
+    Json,
+}
+
+/// A part of the work.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Only {
+    /// The files of the nodes: no kubeconfig is needed
+    Nodes,
+    /// The pull secret: no node is contacted
+    Cluster,
+}
+
+impl Global {
+    /// How a run is shown.
+    pub fn format(&self) -> (Format, Detail) {
+        let format = match self.output {
+            Output::Text => Format::Text,
+            Output::Json => Format::Json,
+        };
+        (format, if self.verbose { Detail::Everything } else { Detail::Changes })
+    }
+
+    /// The options of a run. `ask` reads a secret from the terminal after showing a prompt.
+    ///
+    /// # Errors
+    /// What `ask` fails with.
+    pub fn options<E>(
+        self,
+        command: event::Command,
+        run: Run,
+        environment: Environment,
+        local_user: String,
+        ask: impl Fn(&str) -> Result<String, E>,
+    ) -> Result<Options, E> {
+        let scope = match (command, run.only) {
+            (event::Command::Validate, _) => Scope::Registries,
+            (_, Some(Only::Nodes)) => Scope::Nodes,
+            (_, Some(Only::Cluster)) => Scope::Cluster,
+            (_, None) => Scope::Everything,
+        };
+        let secret = |wanted: bool, prompt| wanted.then(|| ask(prompt).map(Secret::new)).transpose();
+        let request = Request {
+            scope,
+            limit: run.limit,
+            user: run.user.unwrap_or(local_user),
+            private_key_file: run.private_key,
+            password: secret(run.ask_pass, "SSH password: ")?,
+            become_password: secret(run.ask_become_pass, "BECOME password: ")?,
+            home: environment.home.clone(),
+        };
+        Ok(Options {
+            command,
+            inventory: self.inventory,
+            extra: self.extra_vars,
+            request,
+            forks: usize::from(run.forks),
+            timeout: Duration::from_secs(run.timeout),
+            kubeconfig: run.kubeconfig,
+            environment,
+        })
+    }
+}
+
+/// `inventory --list [--yaml]`.
+pub fn list_format(yaml: bool) -> ListFormat {
+    if yaml { ListFormat::Yaml } else { ListFormat::Json }
+}

@@ -1,0 +1,110 @@
+//! How Ansible's connection variables reach a node. A variable that would lead the connection elsewhere and is
+//! not supported is a problem: a wrong machine might be reached.
+
+use std::path::{Path, PathBuf};
+
+use crate::inventory::Problem;
+use crate::secret::Secret;
+
+use super::lookup::{Lookup, Text};
+use super::request::Request;
+use super::{Connection, Escalation};
+
+// Of several spellings the last one that is set wins, as in Ansible's plugin options.
+const ADDRESS: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
+const PORT: [&str; 2] = ["ansible_port", "ansible_ssh_port"];
+const USER: [&str; 2] = ["ansible_user", "ansible_ssh_user"];
+const PASSWORD: [&str; 3] = ["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"];
+const KEY_FILE: [&str; 2] = ["ansible_private_key_file", "ansible_ssh_private_key_file"];
+const BECOME: [&str; 2] = ["ansible_sudo", "ansible_become"];
+const BECOME_PASSWORD: [&str; 3] = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"];
+
+/// Variables that change where a connection goes or how it is made, with the values that change nothing.
+const UNSUPPORTED: [(&str, &[&str]); 17] = [
+    ("ansible_connection", &["ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"]),
+    ("ansible_ssh_common_args", &[]),
+    ("ansible_ssh_extra_args", &[]),
+    ("ansible_ssh_args", &[]),
+    ("ansible_ssh_executable", &["ssh", "/usr/bin/ssh"]),
+    ("ansible_ssh_private_key", &[]),
+    ("ansible_private_key", &[]),
+    ("ansible_host_key_checking", &["true", "yes", "on", "1"]),
+    ("ansible_ssh_host_key_checking", &["true", "yes", "on", "1"]),
+    ("ansible_become_method", &["sudo", "ansible.builtin.sudo"]),
+    ("ansible_become_user", &["root"]),
+    ("ansible_sudo_user", &["root"]),
+    ("ansible_become_exe", &["sudo", "/usr/bin/sudo"]),
+    ("ansible_sudo_exe", &["sudo", "/usr/bin/sudo"]),
+    ("ansible_become_flags", &["-H -S -n", "-H -S", "-H"]),
+    ("ansible_sudo_flags", &["-H -S -n", "-H -S", "-H"]),
+    ("ansible_su", &["false", "no", "off", "0"]),
+];
+
+/// The connection of the host `name`; `None` if a problem was found.
+pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) -> Option<Connection> {
+    let before = lookup.problems.len();
+    refuse_unsupported(lookup);
+    let address = first(lookup, &ADDRESS);
+    let port = first(lookup, &PORT).and_then(|port| checked_port(lookup, &port));
+    let user = first(lookup, &USER).map_or_else(|| request.user.clone(), |user| user.text);
+    let password = first(lookup, &PASSWORD).map(|text| Secret::new(text.text));
+    let key_file = first(lookup, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
+    let escalation = escalation(lookup, request);
+    (lookup.problems.len() == before).then(|| Connection {
+        address: address.map_or_else(|| name.to_owned(), |text| text.text).trim_matches(['[', ']']).to_owned(),
+        port: port.unwrap_or(22),
+        user,
+        password: password.or_else(|| request.password.clone()),
+        private_key_file: key_file.or_else(|| request.private_key_file.clone()),
+        escalation,
+    })
+}
+
+/// The last of `names` that is set.
+fn first(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
+    let name = names.iter().rev().find(|name| lookup.node(name).is_some())?;
+    lookup.text(name)
+}
+
+fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
+    let name = BECOME.iter().rev().find(|name| lookup.node(name).is_some());
+    let wanted = name.and_then(|name| lookup.flag(name)).unwrap_or(false);
+    let password = first(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
+    if wanted {
+        Escalation::Sudo { password: password.or_else(|| request.become_password.clone()) }
+    } else {
+        Escalation::None
+    }
+}
+
+fn checked_port(lookup: &mut Lookup<'_>, port: &Text) -> Option<u16> {
+    let number = port.text.parse().ok().filter(|number| *number > 0);
+    if number.is_none() {
+        let problem = Problem::naming(&port.span, format!("`{}` is no TCP port", port.text));
+        lookup.problems.push(problem.hint("write a number from 1 to 65535"));
+    }
+    number
+}
+
+fn refuse_unsupported(lookup: &mut Lookup<'_>) {
+    for (name, harmless) in UNSUPPORTED {
+        let Some(node) = lookup.node(name).filter(|node| !node.is_blank()) else { continue };
+        if harmless.contains(&node.text.to_ascii_lowercase().as_str()) || harmless.contains(&node.text.as_str()) {
+            continue;
+        }
+        let problem = Problem::hiding(&node.span, format!("this value of `{name}` is not supported yet"));
+        lookup.problems.push(problem.hint(match harmless.first() {
+            Some(value) => {
+                format!("only `{value}` is; anything else might reach a wrong machine or act as a wrong user")
+            }
+            None => "without it another machine might be reached; remove it for these hosts if it is not needed".into(),
+        }));
+    }
+}
+
+fn expand(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}

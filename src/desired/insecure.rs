@@ -1,0 +1,92 @@
+//! `openshift_docker_insecure_registries`: which registries need no verified TLS.
+
+use std::net::IpAddr;
+
+/// One entry: a host with an optional port, or a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// `host[:port]`, compared as written, without regard to case.
+    Host(String),
+    /// A network in CIDR notation. It holds for registries that are written as an IP address: names are not
+    /// resolved to find out.
+    Network {
+        /// Any address of the network.
+        address: IpAddr,
+        /// How many leading bits count.
+        prefix: u8,
+    },
+}
+
+/// Reads one entry; `None` if it is neither `host[:port]` nor CIDR.
+pub fn parse(text: &str) -> Option<Entry> {
+    let text = text.trim();
+    match text.split_once('/') {
+        Some((address, prefix)) => {
+            let address: IpAddr = address.parse().ok()?;
+            let prefix: u8 = prefix.parse().ok()?;
+            let widest = if address.is_ipv4() { 32 } else { 128 };
+            (prefix <= widest).then_some(Entry::Network { address, prefix })
+        }
+        None => {
+            let bad = text.is_empty() || text.contains(|c: char| c.is_whitespace() || c == '@');
+            (!bad).then(|| Entry::Host(text.to_ascii_lowercase()))
+        }
+    }
+}
+
+impl Entry {
+    /// Whether the entry holds for the registry `host[:port]`.
+    pub fn holds_for(&self, host: &str) -> bool {
+        match self {
+            Self::Host(entry) => *entry == host.to_ascii_lowercase(),
+            Self::Network { address, prefix } => {
+                ip_of(host).is_some_and(|ip| leading_bits(ip, *prefix) == leading_bits(*address, *prefix))
+            }
+        }
+    }
+}
+
+/// The address in `1.2.3.4:5000`, `[::1]:5000` or `1.2.3.4`.
+fn ip_of(host: &str) -> Option<IpAddr> {
+    let socket: Option<std::net::SocketAddr> = host.parse().ok();
+    socket.map(|socket| socket.ip()).or_else(|| host.trim_matches(['[', ']']).parse().ok())
+}
+
+/// The first `prefix` bits; addresses of different families never give the same.
+fn leading_bits(ip: IpAddr, prefix: u8) -> (bool, u128) {
+    match ip {
+        IpAddr::V4(ip) => {
+            (true, u128::from(u32::from(ip).checked_shr(32 - u32::from(prefix.min(32))).unwrap_or_default()))
+        }
+        IpAddr::V6(ip) => (false, u128::from(ip).checked_shr(128 - u32::from(prefix.min(128))).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_networks() {
+        for (entry, host, holds) in [
+            ("registry:5000", "registry:5000", true),
+            ("Registry:5000", "registry:5000", true),
+            ("registry", "registry:5000", false),
+            ("172.30.0.0/16", "172.30.1.1:5000", true),
+            ("172.30.0.0/16", "172.31.1.1:5000", false),
+            ("172.30.0.0/16", "registry:5000", false),
+            ("0.0.0.0/0", "10.1.2.3", true),
+            ("0.0.0.0/0", "[::1]:5000", false),
+            ("fd00::/8", "[fd12::1]:5000", true),
+        ] {
+            assert_eq!(parse(entry).unwrap().holds_for(host), holds, "{entry} {host}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_refused() {
+        for text in ["", "https://registry", "172.30.0.0/33", "a b", "registry/path"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

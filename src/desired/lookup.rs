@@ -1,0 +1,72 @@
+//! Reads the variables of one host in the shape the desired state needs, and collects every problem on the way.
+
+use crate::inventory::{HostVars, Node, Problem, Span, Value};
+
+/// A scalar that was given, as the text the user wrote.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    pub text: String,
+    pub span: Span,
+}
+
+/// The variables of one host, with the problems found so far.
+pub(super) struct Lookup<'a> {
+    vars: &'a HostVars<'a>,
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Lookup<'a> {
+    pub fn new(vars: &'a HostVars<'a>) -> Self {
+        Self { vars, problems: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// The variable with its templates resolved; `None` if it is not set, or is a problem.
+    pub fn node(&mut self, name: &str) -> Option<Node> {
+        self.vars.get(name).unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            None
+        })
+    }
+
+    /// A scalar variable as text. Null, empty, and lists are problems.
+    pub fn text(&mut self, name: &str) -> Option<Text> {
+        let node = self.node(name)?;
+        self.text_of(&node, &format!("`{name}`"))
+    }
+
+    /// A variable that is true or false in any of Ansible's spellings.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        let node = self.node(name)?;
+        self.flag_of(&node, &format!("`{name}`"))
+    }
+
+    /// The text of a scalar that stands for `what`.
+    pub fn text_of(&mut self, node: &Node, what: &str) -> Option<Text> {
+        let problem = match &node.value {
+            _ if node.is_blank() => {
+                Problem::hiding(&node.span, format!("{what} is empty")).hint("give it a value, or remove the line")
+            }
+            Value::List(_) | Value::Map(_) => {
+                Problem::hiding(&node.span, format!("{what} is {}, not text", node.value.type_name()))
+            }
+            _ => return Some(Text { text: node.text.clone(), span: node.span.clone() }),
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    /// The truth of a scalar, by the rule of Ansible's `bool` filter.
+    pub fn flag_of(&mut self, node: &Node, what: &str) -> Option<bool> {
+        let text = self.text_of(node, what)?;
+        match text.text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" | "t" | "y" => Some(true),
+            "false" | "no" | "off" | "0" | "f" | "n" => Some(false),
+            _ => {
+                let problem = Problem::hiding(&text.span, format!("{what} is neither true nor false"));
+                self.problems.push(problem.hint("write True or False"));
+                None
+            }
+        }
+    }
+}

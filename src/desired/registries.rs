@@ -1,0 +1,386 @@
+//! The registries of one host: `oreg_*` and `openshift_additional_registry_credentials`, with the defaults of
+//! openshift-ansible 3.11.
+
+use crate::inventory::problem::nearest;
+use crate::inventory::{Node, Problem, Span, Value, yaml};
+use crate::secret::Secret;
+
+use super::lookup::{Lookup, Text};
+use super::{Registry, TestLogin, TlsPolicy, images, insecure};
+
+const ADDITIONAL: &str = "openshift_additional_registry_credentials";
+
+/// Every key an entry of the list may have; `image_name` is the name `test_image` had before its release.
+const ENTRY_KEYS: [&str; 7] = ["host", "user", "password", "test_login", "test_image", "tls_verify", "image_name"];
+
+/// The user of an entry that names none (`docker_creds` tasks of openshift-ansible).
+const DEFAULT_USER: &str = "openshift";
+
+/// What openshift-ansible calls `openshift_deployment_type`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deployment {
+    Origin,
+    Enterprise,
+}
+
+impl Deployment {
+    fn oreg_url(self) -> &'static str {
+        match self {
+            Self::Origin => "quay.io/openshift/origin-${component}:${version}",
+            Self::Enterprise => "registry.redhat.io/openshift3/ose-${component}:${version}",
+        }
+    }
+
+    fn test_image(self) -> &'static str {
+        match self {
+            Self::Origin => "openshift/origin-pod",
+            Self::Enterprise => "openshift3/ose-pod",
+        }
+    }
+}
+
+/// What holds for all registries of a host.
+struct Defaults {
+    deployment: Option<Deployment>,
+    tag: String,
+    insecure: Vec<insecure::Entry>,
+}
+
+/// A registry and where it was declared.
+struct Declared {
+    registry: Registry,
+    span: Span,
+}
+
+/// The registries of the host whose variables `lookup` reads, in inventory order.
+pub(super) fn of_host(lookup: &mut Lookup<'_>) -> Vec<Registry> {
+    let defaults = Defaults { deployment: deployment(lookup), tag: tag(lookup), insecure: insecure_registries(lookup) };
+    let mut declared: Vec<Declared> = oreg(lookup, &defaults).into_iter().collect();
+    declared.extend(additional(lookup, &defaults));
+    without_duplicates(lookup, declared)
+}
+
+fn deployment(lookup: &mut Lookup<'_>) -> Option<Deployment> {
+    let text = lookup.text("openshift_deployment_type")?;
+    match text.text.as_str() {
+        "origin" => Some(Deployment::Origin),
+        "openshift-enterprise" => Some(Deployment::Enterprise),
+        other => {
+            lookup.problems.push(
+                Problem::naming(&text.span, format!("unknown `openshift_deployment_type` `{other}`"))
+                    .hint("it is `origin` or `openshift-enterprise`"),
+            );
+            None
+        }
+    }
+}
+
+fn tag(lookup: &mut Lookup<'_>) -> String {
+    let image_tag = lookup.text("openshift_image_tag");
+    let release = lookup.text("openshift_release");
+    match (image_tag, release) {
+        (Some(tag), _) => tag.text,
+        (None, Some(release)) if release.text.starts_with('v') => release.text,
+        (None, Some(release)) => format!("v{}", release.text),
+        (None, None) => "v3.11".to_owned(),
+    }
+}
+
+fn insecure_registries(lookup: &mut Lookup<'_>) -> Vec<insecure::Entry> {
+    const NAME: &str = "openshift_docker_insecure_registries";
+    let Some(node) = lookup.node(NAME) else { return Vec::new() };
+    let texts: Vec<Text> = match &node.value {
+        Value::Null => Vec::new(),
+        Value::List(items) => {
+            items.iter().filter_map(|item| lookup.text_of(item, &format!("an entry of `{NAME}`"))).collect()
+        }
+        _ => node
+            .text
+            .split(',')
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| Text { text: text.to_owned(), span: node.span.clone() })
+            .collect(),
+    };
+    texts
+        .into_iter()
+        .filter_map(|text| {
+            let entry = insecure::parse(&text.text);
+            if entry.is_none() {
+                let message = format!("`{}` of `{NAME}` is neither host[:port] nor a network", text.text.trim());
+                lookup.problems.push(
+                    Problem::naming(&text.span, message)
+                        .hint("write `registry.example.com:5000` or `172.30.0.0/16`, without scheme and path"),
+                );
+            }
+            entry
+        })
+        .collect()
+}
+
+impl Defaults {
+    /// The policy of `host`: its own `tls_verify`, else what the list of insecure registries says.
+    fn tls(&self, own: Option<bool>, host: &str) -> TlsPolicy {
+        let address = host.split('/').next().unwrap_or_default();
+        let verify = own.unwrap_or_else(|| !self.insecure.iter().any(|entry| entry.holds_for(address)));
+        if verify { TlsPolicy::Verify } else { TlsPolicy::Insecure }
+    }
+}
+
+/// The registry of `oreg_url` with `oreg_auth_user` and `oreg_auth_password`.
+fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
+    let given = (lookup.node("oreg_auth_user"), lookup.node("oreg_auth_password"));
+    let (user, password) = match &given {
+        (None, None) => return None,
+        (Some(user), Some(password)) => {
+            (lookup.text_of(user, "`oreg_auth_user`"), lookup.text_of(password, "`oreg_auth_password`"))
+        }
+        (Some(user), None) => {
+            missing(lookup, &user.span, "oreg_auth_user", "oreg_auth_password");
+            return None;
+        }
+        (None, Some(password)) => {
+            missing(lookup, &password.span, "oreg_auth_password", "oreg_auth_user");
+            return None;
+        }
+    };
+    let test_login = test_login(lookup.flag("oreg_test_login"));
+    let (host, image, url_span) = oreg_image(lookup, defaults, user.as_ref())?;
+    let (user, password) = (checked_user(lookup, user?, "`oreg_auth_user`")?, password?);
+    let registry = Registry {
+        tls: defaults.tls(None, &host),
+        host,
+        user,
+        origin: format!("`oreg_auth_password` in {}", password.span),
+        password: Secret::new(password.text),
+        image,
+        test_login,
+    };
+    Some(Declared { registry, span: url_span.unwrap_or(password.span) })
+}
+
+/// Host, test image in full, and the place of `oreg_url` if it is set.
+fn oreg_image(
+    lookup: &mut Lookup<'_>,
+    defaults: &Defaults,
+    user: Option<&Text>,
+) -> Option<(String, String, Option<Span>)> {
+    let url = if lookup.node("oreg_url").is_some() {
+        lookup.text("oreg_url")?
+    } else if let Some(deployment) = defaults.deployment {
+        Text { text: deployment.oreg_url().to_owned(), span: user?.span.clone() }
+    } else {
+        let problem =
+            "neither `oreg_url` nor `openshift_deployment_type` says which registry `oreg_auth_user` belongs to";
+        lookup.problems.push(
+            Problem::hiding(&user?.span, problem)
+                .hint("set `oreg_url`, or `openshift_deployment_type` to `origin` or `openshift-enterprise`"),
+        );
+        return None;
+    };
+    let (host, path) = images::split_host(&url.text);
+    if let Some(fault) = key_fault(host).or_else(|| url_fault(&url.text)) {
+        lookup.problems.push(bad_name("`oreg_url`", &url, fault));
+        return None;
+    }
+    let image = images::full_name(host, &images::substitute(path, &defaults.tag)).map_err(|fault| {
+        Problem::naming(&url.span, format!("the test image of `oreg_url` `{}` is no image name: {fault}", url.text))
+            .hint("it is `host[:port]/path/name-${component}:${version}`")
+    });
+    match image {
+        Ok(image) => Some((host.to_owned(), image, Some(url.span))),
+        Err(problem) => {
+            lookup.problems.push(problem);
+            None
+        }
+    }
+}
+
+fn missing(lookup: &mut Lookup<'_>, span: &Span, given: &str, missing: &str) {
+    let problem = Problem::hiding(span, format!("`{given}` is set, but `{missing}` is not"));
+    lookup.problems.push(problem.hint(format!("set `{missing}` too, for the same hosts")));
+}
+
+/// The entries of `openshift_additional_registry_credentials`.
+fn additional(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Vec<Declared> {
+    let Some(node) = lookup.node(ADDITIONAL) else { return Vec::new() };
+    let list = match &node.value {
+        Value::Null => return Vec::new(),
+        // JSON (`true`, `null`) is no Python literal, so Ansible leaves it a string.
+        Value::Str(text) if text.trim_start().starts_with('[') => {
+            match yaml::parse_value(&node.span.source, node.span.start, node.span.end) {
+                Ok(node) => node,
+                Err(problem) => {
+                    lookup.problems.push(problem);
+                    return Vec::new();
+                }
+            }
+        }
+        _ => node,
+    };
+    let Value::List(entries) = &list.value else {
+        lookup.problems.push(
+            Problem::hiding(&list.span, format!("`{ADDITIONAL}` is {}, not a list", list.value.type_name()))
+                .hint("write [{'host': 'registry.example.com', 'user': 'name', 'password': 'secret'}]"),
+        );
+        return Vec::new();
+    };
+    entries.iter().filter_map(|entry| self::entry(lookup, defaults, entry)).collect()
+}
+
+fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<Declared> {
+    let Value::Map(members) = &entry.value else {
+        let message = format!("an entry of `{ADDITIONAL}` is {}, not a mapping", entry.value.type_name());
+        lookup.problems.push(Problem::hiding(&entry.span, message));
+        return None;
+    };
+    for (key, _) in members {
+        if !ENTRY_KEYS.contains(&key.text.as_str()) {
+            let problem = Problem::naming(&key.span, format!("unknown key `{}` in a registry entry", key.text));
+            lookup.problems.push(match nearest(&key.text, ENTRY_KEYS) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint(format!("the keys are {}", ENTRY_KEYS[..6].join(", "))),
+            });
+        }
+    }
+    let host = required(lookup, entry, "host").and_then(|host| checked_host(lookup, host));
+    let password = required(lookup, entry, "password");
+    let user = match entry.get("user") {
+        Some(user) => lookup.text_of(user, "`user` of a registry entry"),
+        None => Some(Text { text: DEFAULT_USER.to_owned(), span: entry.span.clone() }),
+    };
+    let user = user.and_then(|user| checked_user(lookup, user, "`user` of a registry entry"));
+    let test = entry.get("test_login").and_then(|node| lookup.flag_of(node, "`test_login`"));
+    let verify = entry.get("tls_verify").and_then(|node| lookup.flag_of(node, "`tls_verify`"));
+    let path = test_image(lookup, defaults, entry);
+    let (host, path) = (host?, path?);
+    let (name_host, name_path) = images::split_host(&host.text);
+    let full_path = if name_path.is_empty() { path.text.clone() } else { format!("{name_path}/{}", path.text) };
+    if name_host == images::DOCKER_HUB && host.text.split('/').next() != Some(images::DOCKER_HUB) {
+        lookup.warnings.push(format!(
+            "{}: registry host `{}` has neither dot nor port, so image names read it as `{}/{}`",
+            host.span,
+            host.text,
+            images::DOCKER_HUB,
+            host.text
+        ));
+    }
+    let image = match images::full_name(name_host, &full_path) {
+        Ok(image) => image,
+        Err(fault) => {
+            let message = format!("the test image `{}/{}` is no image name: {fault}", host.text, path.text);
+            lookup.problems.push(Problem::naming(&path.span, message).hint("set `test_image` to `name[:tag]`"));
+            return None;
+        }
+    };
+    let (user, password) = (user?, password?);
+    let registry = Registry {
+        tls: defaults.tls(verify, &host.text),
+        host: host.text,
+        user,
+        origin: format!("`{ADDITIONAL}` in {}", password.span),
+        password: Secret::new(password.text),
+        image,
+        test_login: test_login(test),
+    };
+    Some(Declared { registry, span: host.span })
+}
+
+fn test_login(flag: Option<bool>) -> TestLogin {
+    if flag.unwrap_or(true) { TestLogin::Inspect } else { TestLogin::Skip }
+}
+
+fn required(lookup: &mut Lookup<'_>, entry: &Node, key: &str) -> Option<Text> {
+    match entry.get(key) {
+        Some(node) => lookup.text_of(node, &format!("`{key}` of a registry entry")),
+        None => {
+            lookup.problems.push(Problem::hiding(&entry.span, format!("a registry entry has no `{key}`")));
+            None
+        }
+    }
+}
+
+/// The path of the test image below the registry, and its place for problems.
+fn test_image(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<Text> {
+    if let Some(old) = entry.get("image_name") {
+        lookup.warnings.push(format!("{}: `image_name` is the old name of `test_image`", old.span));
+    }
+    match entry.get("test_image").or_else(|| entry.get("image_name")) {
+        Some(node) => lookup.text_of(node, "`test_image` of a registry entry"),
+        None => {
+            let name = defaults.deployment.unwrap_or(Deployment::Enterprise).test_image();
+            Some(Text { text: format!("{name}:{}", defaults.tag), span: entry.span.clone() })
+        }
+    }
+}
+
+fn checked_user(lookup: &mut Lookup<'_>, user: Text, what: &str) -> Option<String> {
+    if user.text.contains(':') {
+        let message = format!("{what} `{}` has a colon, which ends the user name in `auth`", user.text);
+        lookup.problems.push(Problem::naming(&user.span, message).hint("a registry user name cannot hold one"));
+        return None;
+    }
+    Some(user.text)
+}
+
+fn checked_host(lookup: &mut Lookup<'_>, host: Text) -> Option<Text> {
+    let Some(fault) = key_fault(&host.text) else { return Some(host) };
+    lookup.problems.push(bad_name("registry host", &host, fault).hint("write it as `host[:port][/path]`"));
+    None
+}
+
+/// A name that cannot be used. What stands before an `@` may be a password, so such a name is not repeated.
+fn bad_name(what: &str, name: &Text, fault: &str) -> Problem {
+    if name.text.contains('@') {
+        return Problem::hiding(&name.span, format!("{what} {fault}"));
+    }
+    Problem::naming(&name.span, format!("{what} `{}` {fault}", name.text))
+}
+
+/// What keeps `key` from being a key of `auths` that every reader understands (containers/image refuses these
+/// when it writes).
+fn key_fault(key: &str) -> Option<&'static str> {
+    let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
+    let port = if host.starts_with('[') { host.rsplit_once("]:") } else { host.rsplit_once(':') };
+    let bad_port = |(_, port): (&str, &str)| port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit());
+    match key {
+        _ if key.contains("://") => Some("has a scheme"),
+        _ if key.contains('@') => Some("has an `@`"),
+        _ if key.contains(|c: char| c.is_whitespace() || c.is_control()) => Some("has white space"),
+        _ if key.ends_with('/') => Some("has a trailing slash"),
+        _ if path.is_some_and(|path| path.contains(':')) => Some("has a tag"),
+        _ if port.is_some_and(bad_port) => Some("has a tag, or a port that is no number"),
+        _ => None,
+    }
+}
+
+/// What keeps `oreg_url` from naming an image.
+fn url_fault(url: &str) -> Option<&'static str> {
+    match url {
+        _ if url.contains("://") => Some("has a scheme"),
+        _ if url.contains('@') => Some("has an `@`"),
+        _ if url.contains(char::is_whitespace) => Some("has white space"),
+        _ if url.ends_with('/') || !url.contains('/') => Some("names no image"),
+        _ => None,
+    }
+}
+
+/// One registry for each key: equal credentials are one (with a warning), different ones a problem.
+fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<Registry> {
+    let mut kept: Vec<Declared> = Vec::new();
+    for next in declared {
+        let Some(first) = kept.iter().find(|kept| kept.registry.host == next.registry.host) else {
+            kept.push(next);
+            continue;
+        };
+        let host = &next.registry.host;
+        if (&first.registry.user, &first.registry.password) == (&next.registry.user, &next.registry.password) {
+            let warning =
+                format!("{}: registry `{host}` stands already at {}; the first one counts", next.span, first.span);
+            lookup.warnings.push(warning);
+        } else {
+            let message = format!("registry `{host}` has another credential at {}", first.span);
+            lookup.problems.push(Problem::naming(&next.span, message).hint("remove one of the two"));
+        }
+    }
+    kept.into_iter().map(|declared| declared.registry).collect()
+}

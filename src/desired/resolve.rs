@@ -1,0 +1,263 @@
+//! Inventory and request to [`Desired`], or every problem at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::inventory::problem::nearest;
+use crate::inventory::{HostVars, Inventory, Problem, patterns};
+
+use super::lookup::{Lookup, Text};
+use super::request::Request;
+use super::{Connection, Credential, Desired, NodeTarget, PullSecret, Registry, connection, registries};
+
+/// The groups whose hosts get files, where `oregano_hosts` does not say otherwise.
+const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];
+
+/// Every variable with this prefix is ours; another name with it is a mistake.
+const PREFIX: &str = "oregano_";
+const HOSTS: &str = "oregano_hosts";
+const RUN_WIDE: [&str; 1] = [HOSTS];
+
+/// What the run asks for.
+///
+/// # Errors
+/// Every problem that was found, each once, in the order of the inventory.
+pub fn resolve(inventory: &Inventory, request: &Request) -> Result<Desired, Vec<Problem>> {
+    let mut resolver =
+        Resolver { inventory, request, problems: Vec::new(), warnings: Vec::new(), shared: HashMap::new() };
+    let desired = resolver.run();
+    let mut seen = HashSet::new();
+    let problems: Vec<Problem> =
+        resolver.problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
+    match desired {
+        Some(desired) if problems.is_empty() => Ok(desired),
+        _ => Err(problems),
+    }
+}
+
+/// What the variables of one host declare.
+#[derive(Clone)]
+struct Declared {
+    registries: Arc<[Registry]>,
+    credentials: Arc<[Credential]>,
+}
+
+struct Resolver<'a> {
+    inventory: &'a Inventory,
+    request: &'a Request,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    /// Equal registries are held once, however many hosts have them.
+    shared: HashMap<Vec<Registry>, Declared>,
+}
+
+impl<'a> Resolver<'a> {
+    fn run(&mut self) -> Option<Desired> {
+        self.refuse_unknown_variables();
+        let targets = self.targets()?;
+        let selected = self.limited(&targets)?;
+        let owner = self.secret_owner(&targets, &selected)?;
+        let scope = self.request.scope;
+        let mut nodes = Vec::new();
+        let mut registries: Vec<Registry> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut secret = None;
+        let outsider = (!targets.contains(&owner)).then_some(owner);
+        for name in outsider.into_iter().chain(targets) {
+            let vars = HostVars::new(self.inventory, name);
+            let mut lookup = Lookup::new(&vars);
+            let declared = self.declared(&mut lookup);
+            if scope.has_nodes() && selected.contains(name) {
+                nodes.extend(self.node(&mut lookup, name, &declared));
+            }
+            self.take(lookup);
+            if name == owner {
+                secret = Some(Arc::clone(&declared.credentials));
+            }
+            registries.extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
+        }
+        if registries.is_empty() && self.problems.is_empty() {
+            let problem = Problem::new("the selected hosts have no registry credentials");
+            self.problems.push(
+                problem.hint(
+                    "set `oreg_auth_user` and `oreg_auth_password`, or `openshift_additional_registry_credentials`",
+                ),
+            );
+        }
+        let pull_secret = secret.filter(|_| scope.has_cluster()).map(|credentials| PullSecret {
+            namespace: "openshift".into(),
+            name: "imagestreamsecret".into(),
+            credentials,
+        });
+        Some(Desired { registries, pull_secret, nodes, warnings: std::mem::take(&mut self.warnings) })
+    }
+
+    /// A misspelt variable of ours would silently do nothing.
+    fn refuse_unknown_variables(&mut self) {
+        let groups = self.inventory.groups.values().flat_map(|group| &group.vars);
+        let hosts = self.inventory.hosts.values().flat_map(|host| &host.vars);
+        for (name, node) in groups.chain(hosts).chain(&self.inventory.extra) {
+            if name.starts_with(PREFIX) && !RUN_WIDE.contains(&name.as_str()) {
+                let problem = Problem::hiding(&node.span, format!("unknown variable `{name}`"));
+                self.problems.push(match nearest(name, RUN_WIDE) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem.hint(format!("the variables with this prefix are: {}", RUN_WIDE.join(", "))),
+                });
+            }
+        }
+    }
+
+    /// The hosts that get files, before `--limit`, in inventory order.
+    fn targets(&mut self) -> Option<Vec<&'a str>> {
+        let pattern = match self.run_wide(HOSTS)? {
+            Some(text) => text,
+            None => {
+                let known = NODE_GROUPS.iter().filter(|group| self.inventory.groups.contains_key(**group));
+                let pattern = known.copied().collect::<Vec<_>>().join(":");
+                if pattern.is_empty() {
+                    let problem = Problem::new(format!(
+                        "no host is selected: the inventory has none of the groups {}",
+                        NODE_GROUPS.map(|group| format!("`{group}`")).join(", ")
+                    ));
+                    self.problems.push(problem.hint(format!("set `{HOSTS}` to a host pattern, such as `all`")));
+                    return None;
+                }
+                return self.select(&pattern, None);
+            }
+        };
+        self.select(&pattern.text, Some(&pattern))
+    }
+
+    /// The targets that `--limit` leaves.
+    fn limited(&mut self, targets: &[&'a str]) -> Option<HashSet<&'a str>> {
+        let Some(limit) = self.request.limit.as_deref() else { return Some(targets.iter().copied().collect()) };
+        let within: HashSet<&str> = self.select(limit, None)?.into_iter().collect();
+        let selected: HashSet<&str> = targets.iter().copied().filter(|name| within.contains(name)).collect();
+        if selected.is_empty() {
+            let problem = Problem::new(format!("no host is selected: `--limit {limit}` leaves none of the nodes"));
+            self.problems.push(problem.hint("`oregano inventory --list` shows hosts and groups"));
+            return None;
+        }
+        Some(selected)
+    }
+
+    fn select(&mut self, pattern: &str, place: Option<&Text>) -> Option<Vec<&'a str>> {
+        match patterns::select(self.inventory, pattern) {
+            Ok(hosts) if hosts.is_empty() => {
+                let message = format!("no host is selected: the pattern `{pattern}` matches none");
+                let problem = match place {
+                    Some(text) => Problem::naming(&text.span, message),
+                    None => Problem::new(message),
+                };
+                self.problems.push(problem.hint("`oregano inventory --list` shows hosts and groups"));
+                None
+            }
+            Ok(hosts) => Some(hosts),
+            Err(problem) => {
+                let place = place.map(|text| Problem::naming(&text.span, "").place).unwrap_or_default();
+                self.problems.push(Problem { place: problem.place.clone().or(place), ..problem });
+                None
+            }
+        }
+    }
+
+    /// A variable that must be the same for every host; the outer `None` is a problem.
+    fn run_wide(&mut self, name: &str) -> Option<Option<Text>> {
+        let mut found: Option<(&str, Option<Text>)> = None;
+        for host in self.inventory.hosts.keys() {
+            let vars = HostVars::new(self.inventory, host);
+            let mut lookup = Lookup::new(&vars);
+            let text = lookup.node(name).and_then(|node| lookup.text_of(&node, &format!("`{name}`")));
+            let failed = !lookup.problems.is_empty();
+            self.take(lookup);
+            if failed {
+                return None;
+            }
+            match &found {
+                None => found = Some((host, text)),
+                Some((first, other)) if other.as_ref().map(|t| &t.text) != text.as_ref().map(|t| &t.text) => {
+                    let span = text.as_ref().or(other.as_ref()).map(|text| text.span.clone());
+                    let message = format!("`{name}` holds for the whole run, but differs for `{first}` and `{host}`");
+                    let problem = span.map_or_else(|| Problem::new(&message), |span| Problem::naming(&span, &message));
+                    self.problems.push(problem.hint("set it once, in `[all:vars]`"));
+                    return None;
+                }
+                Some(_) => {}
+            }
+        }
+        Some(found.and_then(|(_, text)| text))
+    }
+
+    /// Whose variables the secret takes: the first host of `masters`, else the first selected host.
+    fn secret_owner(&self, targets: &[&'a str], selected: &HashSet<&'a str>) -> Option<&'a str> {
+        let master = self.inventory.hosts_of("masters").first().copied();
+        master.or_else(|| targets.iter().copied().find(|name| selected.contains(name)))
+    }
+
+    fn declared(&mut self, lookup: &mut Lookup<'_>) -> Declared {
+        let registries = registries::of_host(lookup);
+        self.shared
+            .entry(registries)
+            .or_insert_with_key(|registries| {
+                let credentials = registries.iter().map(|registry| Credential {
+                    key: registry.host.clone(),
+                    user: registry.user.clone(),
+                    password: registry.password.clone(),
+                });
+                Declared { credentials: credentials.collect(), registries: registries.as_slice().into() }
+            })
+            .clone()
+    }
+
+    fn node(&self, lookup: &mut Lookup<'_>, name: &str, declared: &Declared) -> Option<NodeTarget> {
+        let files = files(lookup);
+        let connection: Option<Connection> = connection::of_host(lookup, name, self.request);
+        Some(NodeTarget {
+            name: name.to_owned(),
+            connection: connection?,
+            files,
+            credentials: Arc::clone(&declared.credentials),
+        })
+    }
+
+    fn take(&mut self, lookup: Lookup<'_>) {
+        self.problems.extend(lookup.problems);
+        for warning in lookup.warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+}
+
+/// The paths of a host: `docker_auth_credentials_path` alone, or the kubelet's and root's own.
+fn files(lookup: &mut Lookup<'_>) -> Vec<String> {
+    if lookup.node("docker_auth_credentials_path").is_some() {
+        let folder = folder(lookup, "docker_auth_credentials_path");
+        return folder.map(|folder| format!("{folder}/config.json")).into_iter().collect();
+    }
+    let folder = if lookup.node("openshift_data_dir").is_some() {
+        folder(lookup, "openshift_data_dir")
+    } else {
+        Some("/var/lib/origin".to_owned())
+    };
+    let kubelet = folder.map(|folder| format!("{folder}/.docker/config.json"));
+    let mut files: Vec<String> = kubelet.into_iter().collect();
+    let root = "/root/.docker/config.json".to_owned();
+    if !files.contains(&root) {
+        files.push(root);
+    }
+    files
+}
+
+/// An absolute folder without a trailing slash.
+fn folder(lookup: &mut Lookup<'_>, name: &str) -> Option<String> {
+    let text = lookup.text(name)?;
+    let fault = match &text.text {
+        path if !path.starts_with('/') => "is not an absolute path",
+        path if path.contains(char::is_control) => "has a control character",
+        path => return Some(path.trim_end_matches('/').to_owned()),
+    };
+    lookup.problems.push(Problem::naming(&text.span, format!("`{name}` {fault}")));
+    None
+}

@@ -1,0 +1,104 @@
+//! Gathers the facts from registries, cluster and nodes, all at the same time. It cannot fail: what could not
+//! be seen is a fact.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::desired::{Desired, NodeTarget};
+use crate::engine::Engine;
+use crate::event::{Event, Progress, RegistryRow, Stage};
+use crate::facts::{ClusterFact, Facts, Failure, NodeFact, RegistryFact};
+use crate::node::{self, OpenFailure, Session};
+use crate::registry;
+use crate::report::Journal;
+use crate::schedule::{self, Stop};
+
+/// The open channel of each node, in the order of `Desired`; `None` where there is none.
+pub type Sessions = Vec<Option<Session>>;
+
+/// Looks at everything `desired` speaks of. Ctrl-C ends it at once: nothing is being changed yet.
+pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts, Sessions) {
+    let (remote, nodes) = std::thread::scope(|scope| {
+        let remote = scope.spawn(|| {
+            engine.runtime.block_on(async { tokio::join!(registries(engine, desired, journal), cluster(engine, desired)) })
+        });
+        let nodes = nodes(engine, &desired.nodes, journal);
+        (remote.join(), nodes)
+    });
+    let (registries, cluster) = remote.unwrap_or_else(|_| {
+        let cluster = desired.pull_secret.as_ref().map(|_| Err(internal("the cluster could not be looked at")));
+        (vec![None; desired.registries.len()], cluster)
+    });
+    let (nodes, sessions) = nodes;
+    (Facts { registries, cluster, nodes }, sessions)
+}
+
+async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Vec<Option<RegistryFact>> {
+    let total = desired.registries.len();
+    let facts = Mutex::new(vec![None; total]);
+    let done = AtomicUsize::new(0);
+    let proving = registry::prove(&desired.registries, engine.timeout, &engine.redactor, |at, fact: &RegistryFact| {
+        facts.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(fact.clone());
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
+    });
+    tokio::select! {
+        _ = proving => {}
+        () = engine.cancel.reached(Stop::Gently) => {}
+    }
+    let facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (registry, fact) in desired.registries.iter().zip(&facts) {
+        if let Some(fact) = fact {
+            journal.record(Event::Registry(RegistryRow::new(registry, fact)));
+        }
+    }
+    facts
+}
+
+async fn cluster(engine: &Engine, desired: &Desired) -> Option<Result<ClusterFact, Failure>> {
+    let wanted = desired.pull_secret.as_ref()?;
+    let hosts: Vec<&str> = wanted.credentials.iter().map(|credential| credential.key.as_str()).collect();
+    let looking = async {
+        let cluster = engine.cluster().await?;
+        cluster.observe(&wanted.namespace, &wanted.name, &hosts).await
+    };
+    Some(tokio::select! {
+        fact = looking => fact,
+        () = engine.cancel.reached(Stop::Gently) => Err(Failure::new("interrupted before the cluster was looked at")),
+    })
+}
+
+fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeFact>, Sessions) {
+    let limits = engine.limits();
+    let _guard = engine.cancel.abort_at(Stop::Gently, limits.abort.clone(), engine.runtime.handle());
+    let total = nodes.len();
+    let (mut facts, mut sessions) = (Vec::with_capacity(total), Vec::with_capacity(total));
+    schedule::each(
+        &engine.pool,
+        nodes.iter().collect(),
+        |node| {
+            if engine.cancel.level() > Stop::No {
+                return (NodeFact::NotObserved, None);
+            }
+            match node::open(&node.name, &node.connection, &node.files, &engine.host_keys, &engine.identities, &limits) {
+                Ok((files, session)) => (NodeFact::Observed(files), Some(session)),
+                Err(_) if engine.cancel.level() > Stop::No => (NodeFact::NotObserved, None),
+                Err(OpenFailure::Unreachable(failure)) => (NodeFact::Unreachable(failure), None),
+                Err(OpenFailure::Failed(failure)) => (NodeFact::Failed(failure), None),
+            }
+        },
+        |result| {
+            let (fact, session) =
+                result.unwrap_or_else(|| (NodeFact::Failed(internal("the node could not be looked at")), None));
+            facts.push(fact);
+            sessions.push(session);
+            journal.record(Event::Progress(Progress { stage: Stage::Observe, done: facts.len(), total }));
+        },
+    );
+    (facts, sessions)
+}
+
+/// A fault of this program.
+pub fn internal(message: &str) -> Failure {
+    Failure::new(format!("internal error: {message}")).hint("please report it with the text above")
+}

@@ -1,0 +1,238 @@
+//! What would have to change. A plan is pure, total and holds no secret: it can be printed, serialised and
+//! pasted into a ticket. Doing it is the business of `apply`.
+
+use crate::desired::{Desired, NodeTarget, PullSecret};
+use crate::dockerconfig::{self, KeyChange, Reader};
+use crate::facts::{ClusterFact, Facts, Failure, FileFact, FileState, NodeFact, SecretFact};
+
+/// The type a pull secret must have; the type of an existing secret cannot be changed.
+pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
+
+/// Every step, in the order of the inventory.
+#[derive(Debug)]
+pub struct Plan {
+    /// Whether anything may be written.
+    pub gate: Gate,
+    /// The pull secret; `None` where the run has no cluster part.
+    pub secret: Option<SecretStep>,
+    /// One for each node.
+    pub nodes: Vec<NodeStep>,
+}
+
+/// Validate everything, then commit: one credential or secret that is not right keeps all writes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Every credential lets the run go on, and the pull secret can be written.
+    Open,
+    /// Nothing is written.
+    Closed,
+}
+
+/// What happens to a secret or a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It is not there.
+    Create,
+    /// It is there and differs.
+    Update,
+    /// It is as it should be.
+    Unchanged,
+    /// It cannot be brought about.
+    Fail(Failure),
+}
+
+/// What happens to the pull secret.
+#[derive(Debug, Clone)]
+pub struct SecretStep {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What happens.
+    pub action: Action,
+    /// The keys that change.
+    pub changes: Vec<KeyChange>,
+    /// What else the reader should know.
+    pub notes: Vec<String>,
+}
+
+/// What happens on a node.
+#[derive(Debug)]
+pub struct NodeStep {
+    /// `inventory_hostname`.
+    pub host: String,
+    /// What happens.
+    pub work: NodeWork,
+}
+
+/// The work on a node, or why there is none.
+#[derive(Debug)]
+pub enum NodeWork {
+    /// One step for each distinct file.
+    Files(Vec<FileStep>),
+    /// It could not be reached.
+    Unreachable(Failure),
+    /// It was reached, but could not be looked at.
+    Failed(Failure),
+    /// The run was interrupted before it was looked at.
+    NotObserved,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone)]
+pub struct FileStep {
+    /// The path as the inventory gives it.
+    pub path: String,
+    /// Other managed paths that are the same file.
+    pub aliases: Vec<String>,
+    /// What happens.
+    pub action: Action,
+    /// The keys that change.
+    pub changes: Vec<KeyChange>,
+    /// The permission bits before and after, if they change.
+    pub mode: Option<ModeChange>,
+    /// What else the reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Permission bits that are taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModeChange {
+    /// Such as `0o644`.
+    pub from: u32,
+    /// Such as `0o600`.
+    pub to: u32,
+}
+
+/// The bits a file with passwords may have: those of its owner.
+const OWNER_BITS: u32 = 0o700;
+
+/// Compares what is wanted with what was found.
+pub fn plan(desired: &Desired, facts: &Facts) -> Plan {
+    let secret = desired.pull_secret.as_ref().zip(facts.cluster.as_ref()).map(|(wanted, found)| match found {
+        Ok(found) => secret_step(wanted, found),
+        Err(failure) => failed_secret(wanted, failure.clone()),
+    });
+    let proved = facts.registries.iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.lets_go_on()));
+    let cluster = secret.as_ref().is_none_or(|step| !matches!(step.action, Action::Fail(_)));
+    Plan {
+        gate: if proved && cluster { Gate::Open } else { Gate::Closed },
+        secret,
+        nodes: desired.nodes.iter().zip(&facts.nodes).map(|(node, fact)| node_step(node, fact)).collect(),
+    }
+}
+
+impl Plan {
+    /// Whether applying it would change anything.
+    pub fn has_changes(&self) -> bool {
+        let pending = |action: &Action| matches!(action, Action::Create | Action::Update);
+        let files = self.nodes.iter().flat_map(|node| match &node.work {
+            NodeWork::Files(files) => files.as_slice(),
+            _ => &[],
+        });
+        self.secret.as_ref().is_some_and(|step| pending(&step.action)) || files.into_iter().any(|file| pending(&file.action))
+    }
+}
+
+fn failed_secret(wanted: &PullSecret, failure: Failure) -> SecretStep {
+    SecretStep {
+        namespace: wanted.namespace.clone(),
+        name: wanted.name.clone(),
+        action: Action::Fail(failure),
+        changes: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn secret_step(wanted: &PullSecret, found: &ClusterFact) -> SecretStep {
+    let notes = found.stale.iter().map(|stale| {
+        format!(
+            "secret `{}` was made by openshift-ansible for `{}` and is stale: image streams may go on using its old password; delete it once `{}` is in place",
+            stale.name, stale.host, wanted.name
+        )
+    });
+    let step = match &found.secret {
+        Some(secret) if secret.type_ != SECRET_TYPE => failed_secret(wanted, wrong_type(wanted, secret)),
+        secret => merged_secret(wanted, secret.as_ref()),
+    };
+    SecretStep { notes: notes.chain(step.notes).collect(), ..step }
+}
+
+fn merged_secret(wanted: &PullSecret, found: Option<&SecretFact>) -> SecretStep {
+    let content = found.and_then(|secret| secret.content.as_ref()).map(|bytes| bytes.expose());
+    match dockerconfig::merge(content, &wanted.credentials, Reader::PullSecret) {
+        Ok(merged) => SecretStep {
+            namespace: wanted.namespace.clone(),
+            name: wanted.name.clone(),
+            action: match (found, &merged.content) {
+                (None, _) => Action::Create,
+                (Some(_), Some(_)) => Action::Update,
+                (Some(_), None) => Action::Unchanged,
+            },
+            changes: merged.changes,
+            notes: Vec::new(),
+        },
+        Err(error) => failed_secret(wanted, unmergeable_secret(wanted, &error)),
+    }
+}
+
+/// The failure of a secret whose content cannot be merged into.
+pub fn unmergeable_secret(wanted: &PullSecret, error: &dockerconfig::ParseError) -> Failure {
+    let PullSecret { namespace, name, .. } = wanted;
+    Failure::new(format!("cannot merge into secret `{namespace}/{name}`"))
+        .cause(format!("`.dockerconfigjson`: {error}"))
+        .hint(format!("look at it with `oc get secret {name} -n {namespace} -o yaml`; mend or delete it, then run again"))
+}
+
+fn wrong_type(wanted: &PullSecret, found: &SecretFact) -> Failure {
+    let PullSecret { namespace, name, .. } = wanted;
+    Failure::new(format!("secret `{namespace}/{name}` has the type `{}`, not `{SECRET_TYPE}`", found.type_)).hint(
+        format!("the type of a secret cannot be changed: save it, then `oc delete secret {name} -n {namespace}`, and run again"),
+    )
+}
+
+fn node_step(node: &NodeTarget, fact: &NodeFact) -> NodeStep {
+    let work = match fact {
+        NodeFact::Observed(files) => NodeWork::Files(files.iter().map(|file| file_step(node, file)).collect()),
+        NodeFact::Unreachable(failure) => NodeWork::Unreachable(failure.clone()),
+        NodeFact::Failed(failure) => NodeWork::Failed(failure.clone()),
+        NodeFact::NotObserved => NodeWork::NotObserved,
+    };
+    NodeStep { host: node.name.clone(), work }
+}
+
+fn file_step(node: &NodeTarget, fact: &FileFact) -> FileStep {
+    let step = |action| FileStep {
+        path: fact.path.clone(),
+        aliases: fact.aliases.clone(),
+        action,
+        changes: Vec::new(),
+        mode: None,
+        notes: Vec::new(),
+    };
+    let (content, mode) = match &fact.state {
+        FileState::Unusable(failure) => return step(Action::Fail(failure.clone())),
+        FileState::Absent => (None, None),
+        FileState::Present { content, mode } => {
+            let to = mode & OWNER_BITS;
+            (Some(content.expose()), (to != *mode).then_some(ModeChange { from: *mode, to }))
+        }
+    };
+    let merged = match dockerconfig::merge(content, &node.credentials, Reader::Node) {
+        Ok(merged) => merged,
+        Err(error) => return step(Action::Fail(unmergeable_file(node, fact, &error))),
+    };
+    let action = match (content, &merged.content, mode) {
+        (None, Some(_), _) => Action::Create,
+        (_, None, None) => Action::Unchanged,
+        _ => Action::Update,
+    };
+    let notes = merged.shadows.iter().map(ToString::to_string).collect();
+    FileStep { changes: merged.changes, mode, notes, ..step(action) }
+}
+
+fn unmergeable_file(node: &NodeTarget, fact: &FileFact, error: &dockerconfig::ParseError) -> Failure {
+    Failure::new(format!("cannot merge into `{}` of `{}`; it is left untouched", fact.path, node.name))
+        .cause(error.to_string())
+        .hint("mend it, or move it away, then run again; the kubelet cannot read it either")
+}

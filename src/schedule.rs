@@ -1,0 +1,156 @@
+//! How work is spread and stopped: forks, order, cancellation.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::iter::{ParallelBridge, ParallelIterator};
+use tokio::sync::watch;
+
+use crate::node::Abort;
+
+/// How firmly a run was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Not at all.
+    No,
+    /// The first signal: no new step is started.
+    Gently,
+    /// The second signal: running steps are cut off.
+    Now,
+}
+
+/// Asks a run to stop, from any thread.
+#[derive(Debug, Clone)]
+pub struct Cancel {
+    level: watch::Sender<Stop>,
+}
+
+impl Default for Cancel {
+    fn default() -> Self {
+        Self { level: watch::Sender::new(Stop::No) }
+    }
+}
+
+impl Cancel {
+    /// One more signal: the first stops gently, the second now.
+    pub fn signal(&self) {
+        self.level.send_modify(|level| *level = if *level == Stop::No { Stop::Gently } else { Stop::Now });
+    }
+
+    /// How firmly the run was asked to stop so far.
+    pub fn level(&self) -> Stop {
+        *self.level.borrow()
+    }
+
+    /// Returns once the run was asked to stop at least as firmly as `level`.
+    pub async fn reached(&self, level: Stop) {
+        let mut receiver = self.level.subscribe();
+        // The sender lives as long as `self`, so waiting can only end with the level.
+        let _ = receiver.wait_for(|now| *now >= level).await;
+    }
+
+    /// Fires `abort` once the run was asked to stop as firmly as `level`; until the guard is dropped.
+    pub fn abort_at(&self, level: Stop, abort: Abort, runtime: &tokio::runtime::Handle) -> AbortGuard {
+        let cancel = self.clone();
+        AbortGuard(runtime.spawn(async move {
+            cancel.reached(level).await;
+            abort.fire();
+        }))
+    }
+}
+
+/// Ends the watch that [`Cancel::abort_at`] began.
+#[derive(Debug)]
+pub struct AbortGuard(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortGuard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The threads that SSH runs on: `forks` of them, apart from rayon's global pool because they mostly wait.
+///
+/// # Errors
+/// If the system refuses the threads.
+pub fn pool(forks: usize) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(forks)
+        .stack_size(1 << 20)
+        .thread_name(|at| format!("node-{at}"))
+        .build()
+}
+
+/// Does `work` for each item, in parallel; a panic counts as `None`. `done` hears of every result in the order
+/// of the items, as soon as all before it are there.
+pub fn each<T: Send, R: Send>(
+    pool: &rayon::ThreadPool,
+    items: Vec<T>,
+    work: impl Fn(T) -> R + Sync,
+    done: impl FnMut(Option<R>) + Send,
+) {
+    let order = Mutex::new(InOrder { next: 0, early: BTreeMap::new(), done });
+    pool.install(|| {
+        items.into_iter().enumerate().par_bridge().for_each(|(at, item)| {
+            let result = catch_unwind(AssertUnwindSafe(|| work(item))).ok();
+            order.lock().unwrap_or_else(PoisonError::into_inner).put(at, result);
+        });
+    });
+}
+
+/// Results that wait for those before them.
+struct InOrder<R, F> {
+    next: usize,
+    early: BTreeMap<usize, Option<R>>,
+    done: F,
+}
+
+impl<R, F: FnMut(Option<R>)> InOrder<R, F> {
+    fn put(&mut self, at: usize, result: Option<R>) {
+        self.early.insert(at, result);
+        while let Some(result) = self.early.remove(&self.next) {
+            self.next += 1;
+            (self.done)(result);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        let pool = pool(8).unwrap();
+        let mut seen = Vec::new();
+        each(
+            &pool,
+            (0..100u64).collect(),
+            |item| {
+                std::thread::sleep(std::time::Duration::from_millis(item % 7));
+                item
+            },
+            |result| seen.push(result),
+        );
+        assert_eq!(seen, (0..100).map(Some).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_panic_is_the_result_of_its_own_item() {
+        let mut seen = Vec::new();
+        each(&pool(2).unwrap(), vec![1, 2, 3], |item| assert!(item != 2), |result| seen.push(result.is_some()));
+        assert_eq!(seen, [true, false, true]);
+    }
+
+    #[test]
+    fn signals_grow_firmer() {
+        let cancel = Cancel::default();
+        let mut levels = vec![cancel.level()];
+        for _ in 0..3 {
+            cancel.signal();
+            levels.push(cancel.level());
+        }
+        assert_eq!(levels, [Stop::No, Stop::Gently, Stop::Now, Stop::Now]);
+    }
+}

@@ -1,0 +1,57 @@
+//! Progress bars on a terminal: one for each stage, gone when it is done.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::event::{Progress, Stage};
+
+/// The bars of the stages that are going on.
+pub(super) struct Bars {
+    all: MultiProgress,
+    shown: Vec<(Stage, ProgressBar)>,
+    visible: bool,
+}
+
+impl Bars {
+    /// Bars on stderr; hidden ones where that is not a terminal.
+    pub(super) fn new(visible: bool) -> Self {
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { all: MultiProgress::with_draw_target(target), shown: Vec::new(), visible }
+    }
+
+    /// Whether the user sees bars.
+    pub(super) fn are_visible(&self) -> bool {
+        self.visible
+    }
+
+    pub(super) fn update(&mut self, progress: Progress) {
+        let known = self.shown.iter().position(|(stage, _)| *stage == progress.stage);
+        let at = known.unwrap_or_else(|| {
+            self.shown.push((progress.stage, self.all.add(bar(progress))));
+            self.shown.len() - 1
+        });
+        self.shown[at].1.set_position(progress.done as u64);
+        if progress.done == progress.total {
+            self.shown.remove(at).1.finish_and_clear();
+        }
+    }
+
+    /// Prints without tearing the bars.
+    pub(super) fn aside(&self, print: impl FnOnce()) {
+        self.all.suspend(print);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.shown.drain(..).for_each(|(_, bar)| bar.finish_and_clear());
+    }
+}
+
+fn bar(progress: Progress) -> ProgressBar {
+    let name = match progress.stage {
+        Stage::Registries => "registries",
+        Stage::Observe => "looking at nodes",
+        Stage::Write => "writing nodes",
+    };
+    let style = ProgressStyle::with_template("{prefix:>16} [{bar:30}] {pos}/{len} {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(progress.total as u64).with_style(style).with_prefix(name)
+}

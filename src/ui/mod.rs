@@ -1,0 +1,66 @@
+//! The only module that prints. It knows events, and nothing of how they came about. Results go to stdout,
+//! progress and errors to stderr.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
+
+mod bars;
+mod json;
+mod list;
+mod text;
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+
+use crate::event::Event;
+use crate::inventory::Problem;
+
+pub use list::{ListFormat, list};
+
+/// How a run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people: lines, and bars where stderr is a terminal.
+    Text,
+    /// One JSON object a line, on stdout.
+    Json,
+}
+
+/// How much of a run is shown as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What changes and what fails.
+    Changes,
+    /// What is right already, too (`-v`).
+    Everything,
+}
+
+/// Starts the printing of events. It ends when every sender is gone; join it before the process ends.
+pub fn start(format: Format, detail: Detail) -> (Sender<Event>, JoinHandle<()>) {
+    let (sender, events) = mpsc::channel();
+    let printer = std::thread::spawn(move || match format {
+        Format::Json => events.iter().for_each(|event| json::print(&event)),
+        Format::Text => {
+            let mut screen = text::Screen::new(detail, bars::Bars::new(std::io::stderr().is_terminal()));
+            events.iter().for_each(|event| screen.show(&event));
+        }
+    });
+    (sender, printer)
+}
+
+/// Prints problems that end a command which has no run: `inventory --list`.
+pub fn problems(problems: &[Problem]) {
+    for problem in problems {
+        text::problem(problem);
+    }
+}
+
+/// One line on stdout. A reader that went away (`| head`) is no fault of the run.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// One line on stderr.
+fn error_line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,231 @@
+//! The run as text: one line for each change, a block for each error, and Ansible's recap.
+
+use crate::dockerconfig::{ChangeKind, KeyChange};
+use crate::event::{
+    ClusterRow, Command, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
+};
+use crate::facts::Verdict;
+use crate::inventory::Problem;
+
+use super::bars::Bars;
+use super::{Detail, error_line, line};
+
+/// What has been shown so far decides how the rest is worded.
+pub(super) struct Screen {
+    detail: Detail,
+    bars: Bars,
+    command: Option<Command>,
+}
+
+impl Screen {
+    pub(super) fn new(detail: Detail, bars: Bars) -> Self {
+        Self { detail, bars, command: None }
+    }
+
+    pub(super) fn show(&mut self, event: &Event) {
+        match event {
+            Event::Progress(progress) => self.bars.update(*progress),
+            Event::Started(started) => self.command = Some(started.command),
+            Event::Warning { message } => self.aside(|| error_line(&format!("warning: {message}"))),
+            Event::Error(fault) => self.aside(|| error_line(&fault_block(fault))),
+            Event::Registry(row) => self.aside(|| self.registry(row)),
+            Event::Cluster(row) => self.aside(|| self.cluster(row)),
+            Event::Host(row) => self.aside(|| host(row)),
+            Event::File(row) => self.aside(|| self.file(row)),
+            Event::Interrupted => self.aside(|| error_line("interrupted: no further step was started")),
+            Event::Recap(recap) => {
+                self.bars.clear();
+                recap_lines(recap).iter().for_each(|text| line(text));
+                if let Some(text) = conclusion(self.command, recap) {
+                    error_line(&text);
+                }
+            }
+        }
+    }
+
+    fn aside(&self, print: impl FnOnce()) {
+        self.bars.aside(print);
+    }
+
+    fn registry(&self, row: &RegistryRow) {
+        let RegistryRow { host, user, image, verdict, .. } = row;
+        let good = matches!(verdict, Verdict::Proved | Verdict::Skipped);
+        match verdict {
+            Verdict::NotProved => {
+                error_line(&block("warning", &registry_message(row), row.cause.as_slice(), row.hint.as_deref()));
+            }
+            Verdict::Skipped => error_line(&format!("warning: {}", registry_message(row))),
+            _ if good && self.shows_all() => line(&format!("registry {host}: proved: {image} as `{user}`")),
+            _ if good => {}
+            _ => error_line(&block("error", &registry_message(row), row.cause.as_slice(), row.hint.as_deref())),
+        }
+    }
+
+    fn cluster(&self, row: &ClusterRow) {
+        let object = format!("secret {}/{}", row.namespace, row.name);
+        row.notes.iter().for_each(|note| error_line(&format!("warning: {note}")));
+        match &row.failure {
+            Some(failure) => error_line(&failure_block(failure)),
+            None if self.shows(row.outcome) => {
+                line(&format!("{object}: {}{}", self.outcome(row.outcome), change_list(&row.changes, None)));
+            }
+            None => {}
+        }
+    }
+
+    fn file(&self, row: &FileRow) {
+        let file = format!("{}:{}", row.host, row.path);
+        row.notes.iter().for_each(|note| error_line(&format!("warning: {file}: {note}")));
+        match &row.failure {
+            Some(failure) => error_line(&failure_block(failure)),
+            None if self.shows(row.outcome) => {
+                let aliases = match row.aliases.as_slice() {
+                    [] => String::new(),
+                    aliases => format!(" (also {})", aliases.join(", ")),
+                };
+                let changes = change_list(&row.changes, row.mode.as_ref());
+                line(&format!("{file}{aliases}: {}{changes}", self.outcome(row.outcome)));
+            }
+            None => {}
+        }
+    }
+
+    /// With bars in view the lines of a real run would only be noise; a plan is there to be read.
+    fn shows(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Unchanged => self.detail == Detail::Everything,
+            _ => self.shows_all() || !self.bars.are_visible(),
+        }
+    }
+
+    fn shows_all(&self) -> bool {
+        self.detail == Detail::Everything || self.command != Some(Command::Apply)
+    }
+
+    fn outcome(&self, outcome: Outcome) -> &'static str {
+        let planned = self.command == Some(Command::Plan);
+        match outcome {
+            Outcome::Created if planned => "would be created",
+            Outcome::Updated if planned => "would be updated",
+            Outcome::Created => "created",
+            Outcome::Updated => "updated",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Failed => "failed",
+            Outcome::Skipped => "not written",
+        }
+    }
+}
+
+/// An inventory problem with its line and caret.
+pub(super) fn problem(problem: &Problem) {
+    error_line(&fault_block(&Fault::from(problem)));
+}
+
+fn host(row: &HostRow) {
+    match &row.failure {
+        Some(failure) => error_line(&failure_block(failure)),
+        None if row.outcome == HostOutcome::Skipped => error_line(&format!("{}: not looked at", row.host)),
+        None => {}
+    }
+}
+
+/// One sentence for each verdict.
+fn registry_message(row: &RegistryRow) -> String {
+    let RegistryRow { host, user, image, verdict, .. } = row;
+    match verdict {
+        Verdict::Proved => format!("registry `{host}` showed `{image}` to user `{user}`"),
+        Verdict::Refused => format!("registry `{host}` refused the credentials of user `{user}`"),
+        Verdict::NoPermission => format!("user `{user}` may not pull `{image}`, or it does not exist"),
+        Verdict::NotFound => format!("registry `{host}` has no image `{image}`"),
+        Verdict::NotProved => format!("registry `{host}` never asked user `{user}` for a password: nothing is proved"),
+        Verdict::Skipped => format!("registry `{host}` was not asked, as its test login is off: nothing is proved"),
+        Verdict::Tls => format!("registry `{host}` has no TLS that can be trusted"),
+        Verdict::Dns => format!("the name of registry `{host}` does not resolve"),
+        Verdict::ConnectionRefused => format!("registry `{host}` does not accept connections"),
+        Verdict::Timeout => format!("registry `{host}` did not answer in time"),
+        Verdict::Proxy => format!("the proxy on the way to registry `{host}` failed"),
+        Verdict::RateLimited => format!("registry `{host}` has had too many requests"),
+        Verdict::RegistryError => format!("registry `{host}` gave an answer that is not of the protocol"),
+    }
+}
+
+fn fault_block(fault: &Fault) -> String {
+    let message = fault.rendered.as_deref().unwrap_or(&fault.message);
+    block("error", message, &fault.causes, fault.hint.as_deref())
+}
+
+fn failure_block(failure: &FailureText) -> String {
+    block("error", &failure.message, &failure.causes, failure.hint.as_deref())
+}
+
+fn block(label: &str, message: &str, causes: &[String], hint: Option<&str>) -> String {
+    let causes = causes.iter().map(|cause| format!("\n  caused by: {cause}"));
+    let hint = hint.map(|hint| format!("\nhint: {hint}"));
+    format!("{label}: {message}{}{}", causes.collect::<String>(), hint.unwrap_or_default())
+}
+
+/// The keys that change, as ` (+added, ~updated)`; never values.
+fn change_list(changes: &[KeyChange], mode: Option<&[String; 2]>) -> String {
+    let keys = changes.iter().map(|change| {
+        let sign = match change.kind {
+            ChangeKind::Added => '+',
+            ChangeKind::Updated => '~',
+        };
+        let same = change.same_as.as_ref().map(|key| format!(" read as {key}"));
+        let dropped: String = change.dropped.iter().map(|token| format!(" without {token}")).collect();
+        format!("{sign}{}{}{dropped}", change.key, same.unwrap_or_default())
+    });
+    let mode = mode.map(|[from, to]| format!("mode {from} -> {to}"));
+    let parts: Vec<String> = keys.chain(mode).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn recap_lines(recap: &Recap) -> Vec<String> {
+    let registries = recap.registries.iter().map(|row| format!("registry {} : {}", row.image, verdict_code(row.verdict)));
+    let cluster = recap.cluster.iter().map(|row| {
+        let outcome = match row.outcome {
+            Outcome::Created => "created",
+            Outcome::Updated => "updated",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Failed => "failed",
+            Outcome::Skipped => "skipped",
+        };
+        format!("secret {}/{} : {outcome}", row.namespace, row.name)
+    });
+    let hosts = recap.hosts.iter().map(|(host, counts)| {
+        format!(
+            "{host} : ok={} changed={} unreachable={} failed={} skipped={} rescued={} ignored={}",
+            counts.ok,
+            counts.changed,
+            counts.unreachable,
+            counts.failed,
+            counts.skipped,
+            counts.rescued,
+            counts.ignored
+        )
+    });
+    registries.chain(cluster).chain(hosts).collect()
+}
+
+fn verdict_code(verdict: Verdict) -> &'static str {
+    verdict.code()
+}
+
+/// The one sentence for somebody on call.
+fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
+    let changed: usize = recap.hosts.values().map(|counts| counts.changed).sum();
+    let incomplete = recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count();
+    let cluster = recap.cluster.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
+    let refused = recap.registries.iter().any(|row| !row.verdict.lets_go_on());
+    let text = match command? {
+        Command::Validate if refused => "not every credential is good".to_owned(),
+        Command::Validate => "every credential that could be tried is good".to_owned(),
+        Command::Plan if refused => "`apply` would change nothing: not every credential is good".to_owned(),
+        Command::Plan => format!("`apply` would write {changed} file(s){}", if cluster { " and the secret" } else { "" }),
+        Command::Apply if changed == 0 && !cluster && recap.status != 0 => "nothing was changed".to_owned(),
+        Command::Apply if recap.status == 0 && changed == 0 && !cluster => "everything was right already".to_owned(),
+        Command::Apply if incomplete > 0 => format!("{incomplete} node(s) do not have the credentials yet"),
+        Command::Apply => "all that was written was read back and is right".to_owned(),
+    };
+    Some(text)
+}
