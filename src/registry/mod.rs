@@ -10,6 +10,9 @@ mod prove;
 mod reference;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::Clients;
 pub use inspect::inspect;
 pub use prove::prove;

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn what_is_no_image_says_why() {
-        assert_eq!(Target::parse("quay.io/Team/app"), Err("repository name must be lowercase".into()));
+        assert_eq!(Target::parse("quay.io/Team/app"), Err("invalid reference format".into()));
         assert!(Target::parse("").is_err());
         assert!(Target::parse("quay.io/a b").is_err());
     }
