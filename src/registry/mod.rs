@@ -1,1 +1,18 @@
-//! Edge.
+//! The registry edge: proves credentials by inspecting test images over HTTP, after the OCI distribution
+//! specification and its token flow. One wrong password is one failed login: nothing here repeats a refusal.
+//! Knows nothing of clusters, nodes or inventories.
+
+mod challenge;
+mod client;
+mod diagnosis;
+mod inspect;
+mod prove;
+mod reference;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::Clients;
+pub use inspect::inspect;
+pub use prove::prove;

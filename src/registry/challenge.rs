@@ -1,0 +1,229 @@
+//! `WWW-Authenticate`: what a registry asks for (RFC 9110, section 11.6.1). Reads foreign text only; decides
+//! nothing about where a password goes.
+
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+
+/// One challenge of a 401 that registries are known to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// A token is to be fetched first (distribution specification, `auth/token.md`).
+    Bearer(Bearer),
+    /// User and password go to the registry itself (RFC 7617).
+    Basic,
+    /// A scheme that is not spoken here, or a Bearer challenge without a realm; the name as sent.
+    Other(String),
+}
+
+/// The parameters of a Bearer challenge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Bearer {
+    /// The URL of the token server.
+    pub realm: String,
+    /// The name the token server knows the registry by.
+    pub service: Option<String>,
+    /// Why an earlier token was not enough, such as `insufficient_scope`.
+    pub error: Option<String>,
+}
+
+/// All challenges of a response, in the order sent, whether in one header or in several.
+pub(super) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
+    headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes).flat_map(parse).collect()
+}
+
+/// The challenge to answer: Bearer before Basic, since a registry that offers both may take the password
+/// only at its token server.
+pub(super) fn choose(challenges: &[Challenge]) -> Option<&Challenge> {
+    let bearer = challenges.iter().find(|challenge| matches!(challenge, Challenge::Bearer(_)));
+    bearer.or_else(|| challenges.iter().find(|challenge| matches!(challenge, Challenge::Basic)))
+}
+
+/// The challenges of one header value. Text that fits no rule is passed over, never an error: a registry
+/// that also sends a scheme of its own must not become unusable by it.
+fn parse(value: &[u8]) -> Vec<Challenge> {
+    let text = String::from_utf8_lossy(value);
+    let mut cursor = Cursor { rest: &text };
+    let mut found: Vec<Raw> = Vec::new();
+    loop {
+        cursor.skip(|c| c.is_ascii_whitespace() || c == ',');
+        if cursor.rest.is_empty() {
+            return found.into_iter().map(Raw::understand).collect();
+        }
+        let word = cursor.word();
+        if word.is_empty() {
+            cursor.pass_over_stray();
+            continue;
+        }
+        match (cursor.value(), found.last_mut()) {
+            (Some(value), Some(challenge)) => challenge.parameters.push((word.to_ascii_lowercase(), value)),
+            (Some(_), None) => {}
+            (None, _) => found.push(Raw { scheme: word.to_owned(), parameters: Vec::new() }),
+        }
+    }
+}
+
+/// A challenge before its scheme is looked at.
+struct Raw {
+    scheme: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Raw {
+    fn understand(self) -> Challenge {
+        match (self.scheme.to_ascii_lowercase().as_str(), self.parameter("realm")) {
+            ("bearer", Some(realm)) => {
+                Challenge::Bearer(Bearer { realm, service: self.parameter("service"), error: self.parameter("error") })
+            }
+            ("basic", _) => Challenge::Basic,
+            _ => Challenge::Other(self.scheme),
+        }
+    }
+
+    /// The first parameter of that name that is not empty; a name may stand only once.
+    fn parameter(&self, name: &str) -> Option<String> {
+        let (_, value) = self.parameters.iter().find(|(key, value)| key == name && !value.is_empty())?;
+        Some(value.clone())
+    }
+}
+
+/// What is left of a header value.
+struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    fn skip(&mut self, unwanted: impl Fn(char) -> bool) {
+        self.rest = self.rest.trim_start_matches(unwanted);
+    }
+
+    /// Everything up to white space, a comma, an equals sign or a quote: a token, and leniently more.
+    fn word(&mut self) -> &'a str {
+        let end = self.rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, ',' | '=' | '"'));
+        self.split(end.unwrap_or(self.rest.len()))
+    }
+
+    /// What stands behind `=`, if that is what follows; empty for the padding of a token68.
+    fn value(&mut self) -> Option<String> {
+        let behind = self.rest.trim_start().strip_prefix('=')?;
+        self.rest = behind;
+        if behind.starts_with('=') {
+            self.skip(|c| c == '=');
+            return Some(String::new());
+        }
+        self.skip(|c| c == ' ' || c == '\t');
+        if self.rest.starts_with('"') {
+            return Some(self.quoted());
+        }
+        // Some registries send a URL without quotes: it may hold `=`, so only a comma or a space ends it.
+        let end = self.rest.find(|c: char| c == ',' || c.is_ascii_whitespace());
+        Some(self.split(end.unwrap_or(self.rest.len())).to_owned())
+    }
+
+    /// A quoted-string with its quoted-pairs resolved; without a closing quote, all that is left.
+    fn quoted(&mut self) -> String {
+        let mut text = String::new();
+        let mut characters = self.rest.char_indices().skip(1);
+        while let Some((at, c)) = characters.next() {
+            match c {
+                '"' => {
+                    self.rest = &self.rest[at + 1..];
+                    return text;
+                }
+                '\\' => text.extend(characters.next().map(|(_, escaped)| escaped)),
+                other => text.push(other),
+            }
+        }
+        self.rest = "";
+        text
+    }
+
+    /// An equals sign or a quoted-string where a scheme or a parameter should begin.
+    fn pass_over_stray(&mut self) {
+        if self.rest.starts_with('"') {
+            self.quoted();
+        } else {
+            self.skip(|c| c == '=');
+        }
+    }
+
+    fn split(&mut self, at: usize) -> &'a str {
+        let (word, rest) = self.rest.split_at(at);
+        self.rest = rest;
+        word
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bearer(realm: &str, service: &str) -> Challenge {
+        Challenge::Bearer(Bearer {
+            realm: realm.into(),
+            service: (!service.is_empty()).then(|| service.into()),
+            error: None,
+        })
+    }
+
+    fn other(scheme: &str) -> Challenge {
+        Challenge::Other(scheme.into())
+    }
+
+    #[test]
+    fn one_header() {
+        let auth = || bearer("https://a/t", "s");
+        let cases: Vec<(&str, Vec<Challenge>)> = vec![
+            (r#"Basic realm="x""#, vec![Challenge::Basic]),
+            ("Basic", vec![Challenge::Basic]),
+            ("BASIC REALM=x", vec![Challenge::Basic]),
+            (r#"Bearer realm="https://a/t",service="s""#, vec![auth()]),
+            (r#"bEARER Realm = "https://a/t" , SERVICE = s"#, vec![auth()]),
+            ("Bearer realm=https://a/t,service=s", vec![auth()]),
+            (r#"Bearer realm="https://a/t?x=1,2",service="a, b""#, vec![bearer("https://a/t?x=1,2", "a, b")]),
+            (r#"Bearer realm="https://a/t",service="a\"b\\c""#, vec![bearer("https://a/t", "a\"b\\c")]),
+            (r#"Bearer realm="https://a/t",service="s",scope="repository:a:pull repository:b:pull""#, vec![auth()]),
+            (r#"Basic realm="x", Bearer realm="https://a/t",service=s"#, vec![Challenge::Basic, auth()]),
+            (r#"Bearer realm="https://a/t",service=s, Basic realm="x""#, vec![auth(), Challenge::Basic]),
+            (r#"Negotiate, Basic realm="x""#, vec![other("Negotiate"), Challenge::Basic]),
+            (r#"Negotiate YIIab+/~==, Basic realm="x""#, vec![other("Negotiate"), Challenge::Basic]),
+            (
+                r#"Digest realm="Basic realm=, Bearer", qop="auth,int", Bearer realm="https://a/t",service=s"#,
+                vec![other("Digest"), auth()],
+            ),
+            (r#", ,Basic realm="x",,"#, vec![Challenge::Basic]),
+            (r#"Bearer service="s""#, vec![other("Bearer")]),
+            (r#"Bearer realm="",service="s""#, vec![other("Bearer")]),
+            (r#"Bearer realm="https://a/t"#, vec![bearer("https://a/t", "")]),
+            (r#"Bearer realm="https://a/t",service="s\"#, vec![auth()]),
+            (r#"realm="x""#, vec![]),
+            (r#"="" Basic"#, vec![Challenge::Basic]),
+            ("", vec![]),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(parse(header.as_bytes()), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_second_challenge_is_kept() {
+        let found = parse(br#"Bearer realm="https://a/t",error="insufficient_scope""#);
+        assert!(
+            matches!(&found[..], [Challenge::Bearer(bearer)] if bearer.error.as_deref() == Some("insufficient_scope"))
+        );
+    }
+
+    #[test]
+    fn several_headers_and_bytes_that_are_no_text() {
+        let mut headers = HeaderMap::new();
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Negotiate"));
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_bytes(b"Basic realm=\"\xff\"").unwrap());
+        assert_eq!(challenges(&headers), [other("Negotiate"), Challenge::Basic]);
+    }
+
+    #[test]
+    fn bearer_is_preferred_and_unknown_schemes_are_not_chosen() {
+        let both = [other("Negotiate"), Challenge::Basic, bearer("https://a/t", "s")];
+        assert_eq!(choose(&both), Some(&both[2]));
+        assert_eq!(choose(&both[..2]), Some(&Challenge::Basic));
+        assert_eq!(choose(&both[..1]), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! From an image name to the host that is contacted for it and the path of its manifest.
+
+use oci_distribution::Reference;
+
+/// The manifest to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// `host[:port]` that is contacted.
+    pub host: String,
+    /// The repository in that registry, such as `openshift3/ose-pod`.
+    pub repository: String,
+    /// Tag or digest.
+    pub version: String,
+}
+
+impl Target {
+    /// Reads an image name in full. The error is the rule that it breaks.
+    pub fn parse(image: &str) -> Result<Self, String> {
+        let reference: Reference = image.parse().map_err(|error: oci_distribution::ParseError| error.to_string())?;
+        let version = reference.digest().or(reference.tag()).unwrap_or("latest").to_owned();
+        Ok(Self { host: contacted(reference.registry()), repository: reference.repository().to_owned(), version })
+    }
+
+    /// The path of the manifest below the registry's root.
+    pub fn manifest_path(&self) -> String {
+        format!("/v2/{}/manifests/{}", self.repository, self.version)
+    }
+
+    /// The scope of a token that lets its bearer do no more than look and pull.
+    pub fn pull_scope(&self) -> String {
+        format!("repository:{}:pull", self.repository)
+    }
+}
+
+/// The host behind a registry name, in the one spelling by which accounts are told apart.
+fn contacted(registry: &str) -> String {
+    let lower = registry.to_ascii_lowercase();
+    match lower.as_str() {
+        "docker.io" | "index.docker.io" => "registry-1.docker.io".to_owned(),
+        other => other.strip_suffix(":443").unwrap_or(other).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let cases = [
+            ("registry.example.com/ns/app:v1".to_owned(), "registry.example.com", "ns/app", "v1"),
+            ("registry.example.com:5000/app".to_owned(), "registry.example.com:5000", "app", "latest"),
+            ("Registry.Example.com:443/a/b/c:v1".to_owned(), "registry.example.com", "a/b/c", "v1"),
+            (
+                "docker.io/openshift/origin-pod:v3.11".to_owned(),
+                "registry-1.docker.io",
+                "openshift/origin-pod",
+                "v3.11",
+            ),
+            ("docker.io/busybox".to_owned(), "registry-1.docker.io", "library/busybox", "latest"),
+            (format!("localhost/app:v1@{digest}"), "localhost", "app", digest.as_str()),
+        ];
+        for (image, host, repository, version) in cases {
+            let expected = Target { host: host.into(), repository: repository.into(), version: version.into() };
+            assert_eq!(Target::parse(&image), Ok(expected), "{image}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_image_says_why() {
+        assert_eq!(Target::parse("quay.io/Team/app"), Err("invalid reference format".into()));
+        assert!(Target::parse("").is_err());
+        assert!(Target::parse("quay.io/a b").is_err());
+    }
+}

@@ -1,0 +1,256 @@
+//! Servers that fail: repeats, redirects, garbage, silence, TLS and proxies.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use openssl::asn1::Asn1Time;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::{X509, X509NameBuilder};
+
+use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
+use super::{PATIENCE, inspect, inspect_double, inspect_within, registry};
+use crate::desired::TlsPolicy;
+use crate::facts::Verdict;
+use crate::registry::client::{Clients, Proxies};
+use crate::secret::Redactor;
+
+/// A server for one raw answer to each connection, whatever is asked.
+fn raw_server(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer);
+            let _ = stream.write_all(answer);
+        }
+    });
+    host
+}
+
+#[tokio::test]
+async fn busy_servers_are_asked_three_times_at_most() {
+    let cases = [
+        (429, 1, Verdict::Proved),
+        (503, 2, Verdict::Proved),
+        (429, 9, Verdict::RateLimited),
+        (500, 9, Verdict::RegistryError),
+    ];
+    for (status, busy, verdict) in cases {
+        let count = Arc::new(AtomicU32::new(0));
+        let double = Double::start(move |seen: &Seen| match seen.path.as_str() {
+            "/token" if count.fetch_add(1, Ordering::SeqCst) < busy => {
+                reply(status, &[("retry-after", "0")], "slow down")
+            }
+            _ => bearer_registry(seen),
+        });
+        let double = double.await;
+        assert_eq!(inspect_double(&double).await.verdict, verdict, "{status}");
+        assert_eq!(double.logins(), 3.min(busy as usize + 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_does_not_fit_is_not_waited() {
+    let double = Double::start(|_: &Seen| reply(429, &[("retry-after", "3600")], "")).await;
+    let begin = Instant::now();
+    let fact = inspect_double(&double).await;
+    assert_eq!(fact.verdict, Verdict::RateLimited);
+    assert_eq!(fact.hint.unwrap(), "try again in 3600 s");
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    assert_eq!(double.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_origin_takes_no_credential_along() {
+    let store = Double::start(|_: &Seen| manifest()).await;
+    let strict = Double::start(|_: &Seen| ask_basic()).await;
+    for (target, verdict) in [(&store, Verdict::Proved), (&strict, Verdict::RegistryError)] {
+        let location = format!("http://{}/blob?sig=abc", target.host);
+        let double = Double::start(move |seen: &Seen| match (seen.path.as_str(), &seen.authorization) {
+            (MANIFEST, Some(_)) => reply(307, &[("location", &location)], ""),
+            _ => basic_registry(seen),
+        });
+        let fact = inspect_double(&double.await).await;
+        assert_eq!(fact.verdict, verdict);
+        assert!(!fact.cause.unwrap_or_default().contains("sig"));
+        assert_eq!((target.asked(), target.logins()), (vec!["HEAD /blob".to_owned()], 0));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_keeps_it() {
+    let double = Double::start(|seen: &Seen| match seen.path.as_str() {
+        MANIFEST if seen.is_alice() => reply(302, &[("location", "moved")], ""),
+        "/v2/team/app/manifests/moved" if seen.is_alice() => manifest(),
+        _ => ask_basic(),
+    });
+    assert_eq!(inspect_double(&double.await).await.verdict, Verdict::Proved);
+}
+
+#[tokio::test]
+async fn redirects_come_to_an_end() {
+    let double = Double::start(|seen: &Seen| reply(302, &[("location", &seen.path)], "")).await;
+    let fact = inspect_double(&double).await;
+    assert_eq!(fact.verdict, Verdict::RegistryError);
+    assert!(fact.cause.unwrap().ends_with("more than 5 redirects"));
+    assert_eq!(double.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn a_login_wanted_elsewhere_is_not_answered() {
+    let other = Double::start(basic_registry).await;
+    let location = format!("http://{}/v2/", other.host);
+    let double = Double::start(move |_: &Seen| reply(301, &[("location", &location)], "")).await;
+    assert_eq!(inspect_double(&double).await.verdict, Verdict::RegistryError);
+    assert_eq!((double.logins(), other.logins()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_not_http() {
+    let fact = inspect(&registry(&raw_server(b"220 mail ready\r\n"), "right")).await;
+    assert_eq!(fact.verdict, Verdict::RegistryError, "{fact:?}");
+    let fact = inspect(&registry(&raw_server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"), "right")).await;
+    assert_eq!(fact.verdict, Verdict::RegistryError, "{fact:?}");
+}
+
+#[tokio::test]
+async fn a_long_hostile_text_becomes_one_short_clean_line() {
+    let double = Double::start(|seen: &Seen| match (seen.path.as_str(), &seen.authorization) {
+        ("/token", Some(value)) => {
+            let text = format!("\x1b[2J{value} right\r\n opensesame {}", "x".repeat(200_000));
+            reply(401, &[("content-type", "text/plain")], &text)
+        }
+        _ => bearer_registry(seen),
+    });
+    let cause = inspect(&registry(&double.await.host, "wrong-password")).await.cause.unwrap();
+    assert!(cause.chars().count() <= 300 && cause.contains("[redacted]"), "{cause}");
+    assert!(!cause.chars().any(char::is_control) && !cause.contains("wrong-password"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_token_in_an_error_is_redacted() {
+    let double = Double::start(|seen: &Seen| match (seen.path.as_str(), &seen.authorization) {
+        ("/token", _) => token(),
+        (MANIFEST, Some(_)) if seen.method == "HEAD" => reply(405, &[], ""),
+        (MANIFEST, Some(value)) => reply(403, &[("content-type", "text/plain")], value),
+        _ => bearer_registry(seen),
+    });
+    let cause = inspect_double(&double.await).await.cause.unwrap();
+    assert!(cause.ends_with("403 Forbidden: Bearer [redacted]"), "{cause}");
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let begin = Instant::now();
+    let fact = inspect_within(&registry(&host, "right"), Duration::from_millis(300)).await;
+    assert_eq!(fact.verdict, Verdict::Timeout);
+    assert_eq!(fact.cause.unwrap(), format!("GET https://{host}/v2/: no complete answer within 300ms"));
+    assert!(begin.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let fact = inspect(&registry("127.0.0.1:1", "right")).await;
+    assert_eq!(fact.verdict, Verdict::ConnectionRefused);
+    assert_eq!(fact.cause.unwrap(), "GET https://127.0.0.1:1/v2/: connection refused");
+    // A label of 64 characters fails in the resolver library: no question leaves this machine.
+    let fact = inspect(&registry(&format!("{}.example.com", "x".repeat(64)), "right")).await;
+    assert_eq!(fact.verdict, Verdict::Dns, "{fact:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_fails_is_named() {
+    let refusing = raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+    for (proxy, reason) in
+        [("127.0.0.1:1".to_owned(), "connection refused"), (refusing, "proxy authorization required")]
+    {
+        let clients = Clients::with_proxies(Proxies::All(format!("http://{proxy}")));
+        let fact =
+            crate::registry::inspect(&clients, &registry("registry.invalid", "right"), PATIENCE, &Redactor::default())
+                .await;
+        assert_eq!(fact.verdict, Verdict::Proxy);
+        let cause = fact.cause.unwrap();
+        assert!(cause.contains(&proxy) && cause.contains(reason), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn secure_means_never_http_on_loopback_either() {
+    let double = Double::start(basic_registry).await;
+    let mut secure = registry(&double.host, "right");
+    secure.tls = TlsPolicy::Verify;
+    let fact = inspect(&secure).await;
+    assert_eq!(fact.verdict, Verdict::Tls);
+    assert!(fact.cause.unwrap().ends_with("the port does not speak TLS"));
+    assert!(fact.hint.unwrap().contains("openshift_docker_insecure_registries"));
+    assert!(double.asked().is_empty());
+}
+
+#[tokio::test]
+async fn certificates_that_are_not_trusted_say_why() {
+    for (days, reason) in [(1, "the certificate is self-signed"), (-1, "self-signed")] {
+        let host = tls_server(days, basic_challenge);
+        let mut secure = registry(&host, "right");
+        secure.tls = TlsPolicy::Verify;
+        let fact = inspect(&secure).await;
+        assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
+        assert!(fact.cause.unwrap().contains(reason));
+        // The same certificate is good enough where TLS is not verified.
+        let trusting = inspect(&registry(&host, "right")).await;
+        assert_eq!(trusting.verdict, Verdict::Refused, "{trusting:?}");
+    }
+}
+
+/// What the TLS server below answers to everything.
+fn basic_challenge() -> &'static [u8] {
+    b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+}
+
+fn tls_server(days: i32, answer: fn() -> &'static [u8]) -> String {
+    let (certificate, key) = self_signed(days);
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+    acceptor.set_certificate(&certificate).unwrap();
+    acceptor.set_private_key(&key).unwrap();
+    let acceptor = acceptor.build();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer);
+            let _ = stream.write_all(answer());
+            let _ = stream.shutdown();
+        }
+    });
+    host
+}
+
+/// A certificate that ends `days` from now.
+fn self_signed(days: i32) -> (X509, PKey<Private>) {
+    let key = PKey::ec_gen("prime256v1").unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "registry.example.com").unwrap();
+    let name = name.build();
+    let day = |offset: i32| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        Asn1Time::from_unix(i64::try_from(now).unwrap() + i64::from(offset) * 86_400).unwrap()
+    };
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&day(-30)).unwrap();
+    builder.set_not_after(&day(days)).unwrap();
+    builder.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
+    (builder.build(), key)
+}

@@ -1,0 +1,145 @@
+//! A registry in this process that answers by a script and remembers what it was asked.
+
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Response;
+use axum::http::header::{AUTHORIZATION, HOST};
+use tokio::task::JoinHandle;
+
+use crate::secret::{Secret, basic_auth};
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    pub host: String,
+    pub path: String,
+    pub query: String,
+    pub authorization: Option<String>,
+}
+
+impl Seen {
+    /// Whether this is the right password of `alice`.
+    pub fn is_alice(&self) -> bool {
+        self.authorization.as_deref() == Some(&basic("alice", "right"))
+    }
+}
+
+/// A listening registry, stopped when dropped.
+pub struct Double {
+    pub host: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: JoinHandle<()>,
+}
+
+impl Double {
+    pub async fn start(script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let log = Arc::clone(&seen);
+        let app = axum::Router::new().fallback(async move |request: Request| {
+            let request = read(&request);
+            log.lock().unwrap().push(request.clone());
+            script(&request)
+        });
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { host, seen, task }
+    }
+
+    /// `METHOD path` of each request, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.all().iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect()
+    }
+
+    pub fn all(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests carried user and password.
+    pub fn logins(&self) -> usize {
+        self.carrying("Basic ")
+    }
+
+    /// How many requests carried a token.
+    pub fn tokens(&self) -> usize {
+        self.carrying("Bearer ")
+    }
+
+    fn carrying(&self, scheme: &str) -> usize {
+        let all = self.all();
+        all.iter().filter(|seen| seen.authorization.as_ref().is_some_and(|value| value.starts_with(scheme))).count()
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn read(request: &Request) -> Seen {
+    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    Seen {
+        method: request.method().to_string(),
+        host: header(HOST).unwrap_or_default(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        authorization: header(AUTHORIZATION),
+    }
+}
+
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", basic_auth(user, &Secret::new(password)).expose())
+}
+
+pub fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Body> {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    response.body(Body::from(body.to_owned())).unwrap()
+}
+
+/// A manifest with its digest.
+pub fn manifest() -> Response<Body> {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    reply(200, &[("content-type", JSON), ("docker-content-digest", &digest)], "{}")
+}
+
+pub fn ask_basic() -> Response<Body> {
+    reply(401, &[("www-authenticate", r#"Basic realm="double""#)], UNAUTHORIZED)
+}
+
+pub fn ask_bearer(seen: &Seen) -> Response<Body> {
+    let challenge = format!(r#"Bearer realm="http://{}/token",service="double""#, seen.host);
+    reply(401, &[("www-authenticate", &challenge)], UNAUTHORIZED)
+}
+
+pub fn token() -> Response<Body> {
+    reply(200, &[("content-type", "application/json")], r#"{"token":"opensesame"}"#)
+}
+
+/// A token registry that shows its image to the right password.
+pub fn bearer_registry(seen: &Seen) -> Response<Body> {
+    match (seen.path.as_str(), seen.authorization.as_deref()) {
+        ("/token", _) if seen.is_alice() => token(),
+        ("/token", _) => reply(401, &[], UNAUTHORIZED),
+        (MANIFEST, Some("Bearer opensesame")) => manifest(),
+        _ => ask_bearer(seen),
+    }
+}
+
+/// A registry with passwords of its own that shows its image to the right one.
+pub fn basic_registry(seen: &Seen) -> Response<Body> {
+    match seen.path.as_str() {
+        MANIFEST if seen.is_alice() => manifest(),
+        _ => ask_basic(),
+    }
+}
+
+pub const MANIFEST: &str = "/v2/team/app/manifests/v1";
+pub const JSON: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub const UNAUTHORIZED: &str = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;

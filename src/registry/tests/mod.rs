@@ -1,0 +1,42 @@
+//! Tests of the registry edge against strict in-process doubles: what each row of the flow asks, with which
+//! credential, and how often.
+
+mod broken;
+mod double;
+mod flow;
+mod proving;
+
+use std::time::Duration;
+
+use self::double::Double;
+use super::client::{Clients, Proxies};
+use crate::desired::{Registry, TestLogin, TlsPolicy};
+use crate::facts::RegistryFact;
+use crate::secret::{Redactor, Secret};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A registry whose image lives at `host`.
+fn registry(host: &str, password: &str) -> Registry {
+    Registry {
+        host: host.to_owned(),
+        user: "alice".to_owned(),
+        password: Secret::new(password),
+        image: format!("{host}/team/app:v1"),
+        test_login: TestLogin::Inspect,
+        tls: TlsPolicy::Insecure,
+        origin: "inventory.ini:7:20".to_owned(),
+    }
+}
+
+async fn inspect(registry: &Registry) -> RegistryFact {
+    inspect_within(registry, PATIENCE).await
+}
+
+async fn inspect_within(registry: &Registry, timeout: Duration) -> RegistryFact {
+    super::inspect(&Clients::with_proxies(Proxies::None), registry, timeout, &Redactor::default()).await
+}
+
+async fn inspect_double(double: &Double) -> RegistryFact {
+    inspect(&registry(&double.host, "right")).await
+}

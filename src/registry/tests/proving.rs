@@ -1,0 +1,95 @@
+//! The rule of refusals, and the order of results, over many registries at once.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::double::{Double, Seen, basic_registry, bearer_registry};
+use super::{PATIENCE, registry};
+use crate::desired::{Registry, TestLogin};
+use crate::facts::{RegistryFact, Verdict};
+use crate::registry::client::{Clients, Proxies};
+use crate::registry::prove::prove_with;
+use crate::secret::{Redactor, Secret};
+
+async fn prove(registries: &[Registry]) -> (Vec<RegistryFact>, Vec<usize>) {
+    let done = Mutex::new(Vec::new());
+    let on_done = |index, _: &RegistryFact| done.lock().unwrap().push(index);
+    let facts =
+        prove_with(Clients::with_proxies(Proxies::None), registries, PATIENCE, &Redactor::default(), on_done).await;
+    (facts, done.into_inner().unwrap())
+}
+
+fn verdicts(facts: &[RegistryFact]) -> Vec<Verdict> {
+    facts.iter().map(|fact| fact.verdict).collect()
+}
+
+fn image(mut registry: Registry, name: &str) -> Registry {
+    registry.image = format!("{}/{name}", registry.host);
+    registry
+}
+
+#[tokio::test]
+async fn a_refusal_holds_for_all_images_of_the_login() {
+    let double = Double::start(bearer_registry).await;
+    let wrong = |name| image(registry(&double.host, "wrong"), name);
+    let mut skipped = wrong("team/skipped:v1");
+    skipped.test_login = TestLogin::Skip;
+    let right = registry(&double.host, "right");
+    let (facts, mut done) = prove(&[wrong("team/app:v1"), right, wrong("team/other:v1"), skipped]).await;
+    assert_eq!(verdicts(&facts), [Verdict::Refused, Verdict::Proved, Verdict::Refused, Verdict::Skipped]);
+    assert_eq!(double.logins(), 2, "one of each password");
+    let cause = facts[2].cause.as_deref().unwrap();
+    assert!(cause.contains("not tried again") && cause.contains("team/app:v1") && cause.contains("401"), "{cause}");
+    done.sort_unstable();
+    assert_eq!(done, [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn other_users_and_hosts_are_tried_of_their_own() {
+    let (one, two) = (Double::start(basic_registry).await, Double::start(basic_registry).await);
+    let mut bob = registry(&one.host, "wrong");
+    bob.user = "bob".into();
+    let (facts, _) = prove(&[registry(&one.host, "wrong"), bob, registry(&two.host, "wrong")]).await;
+    assert_eq!(verdicts(&facts), [Verdict::Refused; 3]);
+    assert_eq!((one.logins(), two.logins()), (2, 1));
+}
+
+#[tokio::test]
+async fn what_is_not_a_refusal_does_not_hold() {
+    let double = Double::start(bearer_registry).await;
+    let right = || registry(&double.host, "right");
+    let (facts, done) = prove(&[image(right(), "team/missing:v1"), right()]).await;
+    assert_eq!(verdicts(&facts), [Verdict::NoPermission, Verdict::Proved]);
+    assert_eq!(done, [0, 1], "one after another");
+}
+
+#[tokio::test]
+async fn many_at_once_and_in_order() {
+    let double = Double::start(|seen: &Seen| {
+        std::thread::sleep(Duration::from_millis(1));
+        basic_registry(seen)
+    });
+    let double = double.await;
+    let registries: Vec<Registry> = (0..100)
+        .map(|index| {
+            let mut registry = registry(&double.host, "right");
+            if index % 2 == 1 {
+                registry.password = Secret::new(format!("wrong-{index}"));
+            }
+            registry
+        })
+        .collect();
+    let begin = Instant::now();
+    let (facts, done) = prove(&registries).await;
+    for (index, fact) in facts.iter().enumerate() {
+        let expected = if index % 2 == 1 { Verdict::Refused } else { Verdict::Proved };
+        assert_eq!(fact.verdict, expected, "{index}");
+    }
+    assert_eq!(done.len(), 100);
+    assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn nothing_to_prove() {
+    assert!(prove(&[]).await.0.is_empty());
+}

@@ -1,0 +1,224 @@
+//! Requests with a deadline, their repeats and redirects. Knows HTTP, and where an `Authorization` may travel;
+//! what an answer means is not decided here.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Method, StatusCode, Url};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::client::Clients;
+use crate::desired::TlsPolicy;
+
+/// How many bytes of a body are read; no token or error is longer.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How often 429 and 5xx are asked again.
+const REPEATS: u32 = 2;
+/// The pause before the first repeat where the server names none; doubled for the next.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How many redirects of one request are followed.
+const REDIRECTS: u32 = 5;
+
+/// What one inspection sends its requests through.
+pub(super) struct Wire<'a> {
+    pub clients: &'a Clients,
+    pub client: &'a Client,
+    pub tls: TlsPolicy,
+    pub timeout: Duration,
+    pub deadline: Instant,
+}
+
+/// A request that can be sent again.
+#[derive(Clone)]
+pub(super) struct Request {
+    pub method: Method,
+    pub url: Url,
+    pub authorization: Option<HeaderValue>,
+    pub accept: Option<&'static str>,
+}
+
+/// A complete answer.
+pub(super) struct Answer {
+    pub method: Method,
+    /// Where it came from, after redirects.
+    pub url: Url,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// The first [`BODY_LIMIT`] bytes.
+    pub body: String,
+    pub authorization: Authorization,
+}
+
+/// Whether the request that was answered carried a credential or token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Authorization {
+    /// There was none to send.
+    None,
+    Sent,
+    /// A redirect led to another origin, so it stayed behind.
+    Withheld,
+}
+
+/// Why there is no answer to judge.
+pub(super) enum Fault {
+    /// The inspection's time is over.
+    Timeout { at: String, timeout: Duration },
+    /// The connection failed, or what came over it is not HTTP.
+    Broken { at: String, error: reqwest::Error, proxy: Option<String> },
+    /// A redirect that is not followed, and why.
+    Redirect { at: String, reason: String },
+    /// A redirect from HTTPS to HTTP where TLS is to be verified.
+    Downgrade { at: String, to: String },
+}
+
+impl Answer {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The media type, without parameters.
+    pub fn content_type(&self) -> &str {
+        let value = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim()
+    }
+
+    /// Seconds to wait, if the server says so in that form.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header(RETRY_AFTER.as_str())?.trim().parse().ok().map(Duration::from_secs)
+    }
+
+    /// Method and URL, for people.
+    pub fn at(&self) -> String {
+        place(&self.method, &self.url)
+    }
+
+    fn may_pass(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
+    }
+
+    fn is_redirect(&self) -> bool {
+        matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308)
+    }
+}
+
+impl Request {
+    /// A request without a credential.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self { method, url, authorization: None, accept: None }
+    }
+
+    /// Method and URL, for people.
+    pub fn at(&self) -> String {
+        place(&self.method, &self.url)
+    }
+}
+
+impl Wire<'_> {
+    /// Sends `request`, repeats it while the server asks for patience and time allows, and follows no redirect.
+    pub async fn send(&self, request: &Request) -> Result<Box<Answer>, Fault> {
+        let mut pause = PAUSE;
+        for _ in 0..REPEATS {
+            let answer = self.once(request).await?;
+            let wait = answer.retry_after().unwrap_or(pause);
+            if !answer.may_pass() || wait >= self.deadline.saturating_duration_since(Instant::now()) {
+                return Ok(answer);
+            }
+            sleep(wait).await;
+            pause *= 2;
+        }
+        self.once(request).await
+    }
+
+    /// Like [`Wire::send`], and follows redirects; the credential only within the origin it is meant for.
+    pub async fn follow(&self, request: Request) -> Result<Box<Answer>, Fault> {
+        let origin = request.url.origin();
+        let mut next = request;
+        let mut withheld = false;
+        for _ in 0..=REDIRECTS {
+            let mut answer = self.send(&next).await?;
+            if withheld {
+                answer.authorization = Authorization::Withheld;
+            }
+            if !answer.is_redirect() {
+                return Ok(answer);
+            }
+            next.url = self.redirected(&answer)?;
+            if next.url.origin() != origin && next.authorization.take().is_some() {
+                withheld = true;
+            }
+        }
+        Err(Fault::Redirect { at: next.at(), reason: format!("more than {REDIRECTS} redirects") })
+    }
+
+    /// Where a redirect leads, if it may be followed.
+    fn redirected(&self, answer: &Answer) -> Result<Url, Fault> {
+        let refuse = |reason: &str| Fault::Redirect { at: answer.at(), reason: reason.to_owned() };
+        let location = answer.header(LOCATION.as_str()).ok_or_else(|| refuse("a redirect without `Location`"))?;
+        let url = answer.url.join(location).map_err(|_| refuse("a redirect to what is no URL"))?;
+        match (url.scheme(), self.tls) {
+            ("https", _) | ("http", TlsPolicy::Insecure) => Ok(without_user(url)),
+            ("http", TlsPolicy::Verify) => Err(Fault::Downgrade { at: answer.at(), to: shown(&url) }),
+            _ => Err(refuse("a redirect to what is neither https nor http")),
+        }
+    }
+
+    async fn once(&self, request: &Request) -> Result<Box<Answer>, Fault> {
+        match timeout_at(self.deadline, self.exchange(request)).await {
+            Ok(Ok(answer)) => Ok(Box::new(answer)),
+            Ok(Err(error)) => {
+                Err(Fault::Broken { at: request.at(), error, proxy: self.clients.proxy_for(&request.url) })
+            }
+            Err(_) => Err(Fault::Timeout { at: request.at(), timeout: self.timeout }),
+        }
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Answer, reqwest::Error> {
+        let mut builder = self.client.request(request.method.clone(), request.url.clone());
+        if let Some(accept) = request.accept {
+            builder = builder.header(ACCEPT, accept);
+        }
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(AUTHORIZATION, authorization.clone());
+        }
+        let mut response = builder.send().await?;
+        let mut body = Vec::new();
+        while body.len() < BODY_LIMIT
+            && let Some(chunk) = response.chunk().await?
+        {
+            body.extend_from_slice(&chunk[..chunk.len().min(BODY_LIMIT - body.len())]);
+        }
+        Ok(Answer {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            authorization: match request.authorization {
+                Some(_) => Authorization::Sent,
+                None => Authorization::None,
+            },
+        })
+    }
+}
+
+/// `GET https://quay.io/v2/auth`: nothing of a query or user information, which may hold a credential.
+fn place(method: &Method, url: &Url) -> String {
+    format!("{method} {}", shown(url))
+}
+
+/// A URL without query, fragment and user information.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = without_user(url.clone());
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+/// The HTTP client would turn `user:password@` of a foreign URL into a credential of its own.
+pub(super) fn without_user(mut url: Url) -> Url {
+    // Fails only for URLs that cannot have a user.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
