@@ -207,7 +207,7 @@ fn additional(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Vec<Declared> {
         Value::Null => return Vec::new(),
         // JSON (`true`, `null`) is no Python literal, so Ansible leaves it a string.
         Value::Str(text) if text.trim_start().starts_with('[') => {
-            match yaml::parse_value(&node.span.source, node.span.start, node.span.end) {
+            match yaml::parse_node(&node) {
                 Ok(node) => node,
                 Err(problem) => {
                     lookup.problems.push(problem);
