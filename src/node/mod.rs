@@ -1,1 +1,92 @@
-//! Edge.
+//! The SSH edge: looks at the managed files of one node and replaces them, over one connection, one channel
+//! and one script. It knows paths and bytes, and nothing of what they mean.
+//!
+//! Blocking, for a pool of threads; a [`Session`] that waits between the two halves holds no thread, and
+//! nothing on the node but an idle shell. Nothing is global but the watchdog's thread, which runs while a
+//! deadline is set.
+
+mod auth;
+mod connect;
+mod identities;
+mod known_hosts;
+mod protocol;
+mod session;
+mod trouble;
+mod watchdog;
+
+#[cfg(test)]
+mod script_tests;
+
+use std::time::{Duration, Instant};
+
+pub use identities::Identities;
+pub use known_hosts::HostKeys;
+pub use session::Session;
+pub use watchdog::Abort;
+
+use crate::desired::Connection;
+use crate::facts::{Failure, FileFact};
+use crate::secret::SecretBytes;
+
+/// How long a node may take, and what interrupts it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The time for each phase: to connect and look, and to write.
+    pub timeout: Duration,
+    /// Ends everything at once.
+    pub abort: Abort,
+}
+
+/// Why a node could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenFailure {
+    /// Something failed before the script's first line.
+    Unreachable(Failure),
+    /// sudo refused, or the script did not come to its end.
+    Failed(Failure),
+}
+
+/// New bytes for a file.
+#[derive(Debug, Clone)]
+pub struct NewContent {
+    /// The path, as [`FileFact::path`] has it.
+    pub path: String,
+    /// What was read, which must still be there; `None` where nothing was.
+    pub old: Option<SecretBytes>,
+    /// What is to be there.
+    pub new: SecretBytes,
+}
+
+/// A file that was replaced, and read back with the bytes that were meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The path, as [`NewContent::path`] had it.
+    pub path: String,
+}
+
+/// Connects to the node `name` and looks at `files`, which are absolute paths. Nothing on the node is
+/// created, touched or removed. The [`Session`] waits to be told what to do with them.
+///
+/// # Errors
+/// [`OpenFailure`]; the connection is closed then.
+pub fn open(
+    name: &str,
+    connection: &Connection,
+    files: &[String],
+    keys: &HostKeys,
+    identities: &Identities,
+    limits: &Limits,
+) -> Result<(Vec<FileFact>, Session), OpenFailure> {
+    let deadline = Instant::now().checked_add(limits.timeout).unwrap_or_else(far);
+    let label = connect::Label(name, connection);
+    let line = connect::Line::open(&label, keys, limits, deadline).map_err(OpenFailure::Unreachable)?;
+    auth::log_in(&line, &label, identities).map_err(OpenFailure::Unreachable)?;
+    let mut session = Session::start(line, &label, files)?;
+    let facts = session.observe()?;
+    Ok((facts, session))
+}
+
+/// A moment that no run lives to see, for timeouts too large to be added to now.
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(365 * 24 * 3600)
+}

@@ -88,5 +88,5 @@ fn build(policy: TlsPolicy, proxies: &Proxies) -> Result<Client, String> {
         #[cfg(test)]
         Proxies::All(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| error.to_string())?),
     };
-    builder.build().map_err(|error| super::diagnosis::innermost(&error))
+    builder.build().map_err(|error| super::fault::innermost(&error))
 }

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::challenge::{Bearer, Challenge, challenges, choose};
 use super::client::Clients;
 use super::diagnosis::{self, Asked, Finding};
+use super::fault;
 use super::reference::Target;
-use super::wire::{Answer, Authorization, Fault, Request, Wire, shown, without_user};
+use super::wire::{Answer, Authorization, Fault, Request, Wire, without_user};
 use crate::desired::{Registry, TestLogin, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
 use crate::secret::{Redactor, Secret, basic_auth};
@@ -35,7 +36,7 @@ pub async fn inspect(clients: &Clients, registry: &Registry, timeout: Duration, 
         Err(finding) => Err(finding),
     };
     let finding = finding.unwrap_or_else(|finding| finding);
-    diagnosis::fact(registry, finding, |text| redactor.scrub(&own.scrub(text)))
+    diagnosis::fact(registry, finding, &|text| redactor.scrub(&own.scrub(text)))
 }
 
 fn prepare<'a>(clients: &'a Clients, registry: &'a Registry, timeout: Duration) -> Result<(Target, Wire<'a>), Finding> {
@@ -75,11 +76,11 @@ impl Inspection<'_> {
         let https = format!("https://{}/v2/", self.target.host);
         let root = Url::parse(&https).map_err(|error| Finding::NoImage(error.to_string()))?;
         let request = Request::new(Method::GET, root.clone());
-        let here = request.at();
+        let here = request.place.clone();
         match self.wire.follow(request).await {
             // Not where a redirect led: it must be this port itself that does not speak TLS.
             Err(Fault::Broken { at, error, .. })
-                if self.wire.tls == TlsPolicy::Insecure && at == here && diagnosis::speaks_no_tls(&error) =>
+                if self.wire.tls == TlsPolicy::Insecure && *at == here && fault::speaks_no_tls(&error) =>
             {
                 let root = plain(root);
                 let answer = self.wire.follow(Request::new(Method::GET, root.clone())).await?;
@@ -101,19 +102,21 @@ impl Inspection<'_> {
     }
 
     async fn answer_challenge(&mut self, root: &Url, asked: &Answer) -> Result<Finding, Finding> {
-        if asked.url.origin() != root.origin() {
-            return Err(Finding::AskedElsewhere(asked.at()));
+        if asked.place.url.origin() != root.origin() {
+            return Err(Finding::AskedElsewhere(Box::new(asked.place.clone())));
         }
         let challenges = challenges(&asked.headers);
         let (authorization, kind) = match choose(&challenges) {
-            Some(Challenge::Bearer(bearer)) => (self.token(root, bearer).await?, Asked::Bearer),
+            Some(Challenge::Bearer(bearer)) => (self.token(bearer).await?, Asked::Bearer),
             Some(Challenge::Basic) => (self.basic()?, Asked::Basic),
-            Some(Challenge::Other(_)) | None => return Err(Finding::NoScheme(asked.at(), challenges)),
+            Some(Challenge::Other(_)) | None => {
+                return Err(Finding::NoScheme(Box::new(asked.place.clone()), challenges));
+            }
         };
         let answer = self.manifest(root, Some(authorization)).await?;
         let verdict = match (answer.status.as_u16(), answer.authorization, kind) {
             (200..=299, ..) => Verdict::Proved,
-            (401 | 403, Authorization::Withheld, _) => return Err(Finding::AskedElsewhere(answer.at())),
+            (401 | 403, Authorization::Withheld, _) => return Err(Finding::AskedElsewhere(Box::new(answer.place))),
             (401, _, Asked::Basic) => Verdict::Refused,
             (401 | 403, ..) => Verdict::NoPermission,
             (404, ..) => Verdict::NotFound,
@@ -132,7 +135,7 @@ impl Inspection<'_> {
         if !silent && head.status != StatusCode::METHOD_NOT_ALLOWED {
             return Ok(head);
         }
-        request.method = Method::GET;
+        request.place.method = Method::GET;
         let answer = self.wire.follow(request).await?;
         // A portal answers 200 with a web page to anything.
         let manifest = ["json", "jws"].iter().any(|form| answer.content_type().contains(form));
@@ -147,8 +150,8 @@ impl Inspection<'_> {
     }
 
     /// Fetches a token: the one request that carries the password to a token server.
-    async fn token(&mut self, root: &Url, bearer: &Bearer) -> Result<HeaderValue, Finding> {
-        let mut request = Request::new(Method::GET, self.realm(root, bearer)?);
+    async fn token(&mut self, bearer: &Bearer) -> Result<HeaderValue, Finding> {
+        let mut request = Request::new(Method::GET, self.realm(bearer)?);
         request.authorization = Some(self.basic()?);
         let answer = self.wire.send(&request).await?;
         match answer.status.as_u16() {
@@ -161,18 +164,18 @@ impl Inspection<'_> {
         let token = serde_json::from_str(&answer.body).ok().and_then(|TokenAnswer { token, access_token }| {
             [token, access_token].into_iter().flatten().find(|text| !text.is_empty()).map(Secret::new)
         });
-        let token = token.ok_or_else(|| Finding::NoToken(answer.at()))?;
+        let token = token.ok_or_else(|| Finding::NoToken(answer))?;
         self.secrets.learn(&token);
         sensitive("Bearer", &token)
     }
 
     /// The token server's URL with what is asked of it, if the password may go there.
-    fn realm(&self, root: &Url, bearer: &Bearer) -> Result<Url, Finding> {
-        let mut url = Url::parse(&bearer.realm).map_err(|_| Finding::NoRealm(shown(root), bearer.realm.clone()))?;
+    fn realm(&self, bearer: &Bearer) -> Result<Url, Finding> {
+        let mut url = Url::parse(&bearer.realm).map_err(|_| Finding::NoRealm(bearer.realm.clone()))?;
         match (url.scheme(), self.wire.tls) {
             ("https", _) | ("http", TlsPolicy::Insecure) => {}
-            ("http", TlsPolicy::Verify) => return Err(Finding::PlainRealm(shown(root), shown(&url))),
-            _ => return Err(Finding::NoRealm(shown(root), bearer.realm.clone())),
+            ("http", TlsPolicy::Verify) => return Err(Finding::PlainRealm(url)),
+            _ => return Err(Finding::NoRealm(bearer.realm.clone())),
         }
         let mut query = url.query_pairs_mut();
         if let Some(service) = &bearer.service {

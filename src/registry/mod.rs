@@ -5,10 +5,12 @@
 mod challenge;
 mod client;
 mod diagnosis;
+mod fault;
 mod inspect;
 mod prove;
 mod reference;
 mod wire;
+mod words;
 
 #[cfg(test)]
 mod tests;

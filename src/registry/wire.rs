@@ -28,20 +28,25 @@ pub(super) struct Wire<'a> {
     pub deadline: Instant,
 }
 
+/// A method and where it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub method: Method,
+    pub url: Url,
+}
+
 /// A request that can be sent again.
 #[derive(Clone)]
 pub(super) struct Request {
-    pub method: Method,
-    pub url: Url,
+    pub place: Place,
     pub authorization: Option<HeaderValue>,
     pub accept: Option<&'static str>,
 }
 
 /// A complete answer.
 pub(super) struct Answer {
-    pub method: Method,
     /// Where it came from, after redirects.
-    pub url: Url,
+    pub place: Place,
     pub status: StatusCode,
     pub headers: HeaderMap,
     /// The first [`BODY_LIMIT`] bytes.
@@ -62,13 +67,13 @@ pub(super) enum Authorization {
 /// Why there is no answer to judge.
 pub(super) enum Fault {
     /// The inspection's time is over.
-    Timeout { at: String, timeout: Duration },
+    Timeout { at: Box<Place>, timeout: Duration },
     /// The connection failed, or what came over it is not HTTP.
-    Broken { at: String, error: reqwest::Error, proxy: Option<String> },
+    Broken { at: Box<Place>, error: reqwest::Error, proxy: Option<String> },
     /// A redirect that is not followed, and why.
-    Redirect { at: String, reason: String },
+    Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
-    Downgrade { at: String, to: String },
+    Downgrade { at: Box<Place>, to: Box<Url> },
 }
 
 impl Answer {
@@ -88,11 +93,6 @@ impl Answer {
         self.header(RETRY_AFTER.as_str())?.trim().parse().ok().map(Duration::from_secs)
     }
 
-    /// Method and URL, for people.
-    pub fn at(&self) -> String {
-        place(&self.method, &self.url)
-    }
-
     fn may_pass(&self) -> bool {
         self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
     }
@@ -105,12 +105,11 @@ impl Answer {
 impl Request {
     /// A request without a credential.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, authorization: None, accept: None }
+        Self { place: Place { method, url }, authorization: None, accept: None }
     }
 
-    /// Method and URL, for people.
-    pub fn at(&self) -> String {
-        place(&self.method, &self.url)
+    fn at(&self) -> Box<Place> {
+        Box::new(self.place.clone())
     }
 }
 
@@ -132,7 +131,7 @@ impl Wire<'_> {
 
     /// Like [`Wire::send`], and follows redirects; the credential only within the origin it is meant for.
     pub async fn follow(&self, request: Request) -> Result<Box<Answer>, Fault> {
-        let origin = request.url.origin();
+        let origin = request.place.url.origin();
         let mut next = request;
         let mut withheld = false;
         for _ in 0..=REDIRECTS {
@@ -143,8 +142,8 @@ impl Wire<'_> {
             if !answer.is_redirect() {
                 return Ok(answer);
             }
-            next.url = self.redirected(&answer)?;
-            if next.url.origin() != origin && next.authorization.take().is_some() {
+            next.place.url = self.redirected(&answer)?;
+            if next.place.url.origin() != origin && next.authorization.take().is_some() {
                 withheld = true;
             }
         }
@@ -153,12 +152,14 @@ impl Wire<'_> {
 
     /// Where a redirect leads, if it may be followed.
     fn redirected(&self, answer: &Answer) -> Result<Url, Fault> {
-        let refuse = |reason: &str| Fault::Redirect { at: answer.at(), reason: reason.to_owned() };
+        let refuse = |reason: &str| Fault::Redirect { at: Box::new(answer.place.clone()), reason: reason.to_owned() };
         let location = answer.header(LOCATION.as_str()).ok_or_else(|| refuse("a redirect without `Location`"))?;
-        let url = answer.url.join(location).map_err(|_| refuse("a redirect to what is no URL"))?;
+        let url = answer.place.url.join(location).map_err(|_| refuse("a redirect to what is no URL"))?;
         match (url.scheme(), self.tls) {
             ("https", _) | ("http", TlsPolicy::Insecure) => Ok(without_user(url)),
-            ("http", TlsPolicy::Verify) => Err(Fault::Downgrade { at: answer.at(), to: shown(&url) }),
+            ("http", TlsPolicy::Verify) => {
+                Err(Fault::Downgrade { at: Box::new(answer.place.clone()), to: Box::new(url) })
+            }
             _ => Err(refuse("a redirect to what is neither https nor http")),
         }
     }
@@ -167,14 +168,14 @@ impl Wire<'_> {
         match timeout_at(self.deadline, self.exchange(request)).await {
             Ok(Ok(answer)) => Ok(Box::new(answer)),
             Ok(Err(error)) => {
-                Err(Fault::Broken { at: request.at(), error, proxy: self.clients.proxy_for(&request.url) })
+                Err(Fault::Broken { at: request.at(), error, proxy: self.clients.proxy_for(&request.place.url) })
             }
             Err(_) => Err(Fault::Timeout { at: request.at(), timeout: self.timeout }),
         }
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, reqwest::Error> {
-        let mut builder = self.client.request(request.method.clone(), request.url.clone());
+        let mut builder = self.client.request(request.place.method.clone(), request.place.url.clone());
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);
         }
@@ -189,8 +190,7 @@ impl Wire<'_> {
             body.extend_from_slice(&chunk[..chunk.len().min(BODY_LIMIT - body.len())]);
         }
         Ok(Answer {
-            method: request.method.clone(),
-            url: request.url.clone(),
+            place: request.place.clone(),
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body: String::from_utf8_lossy(&body).into_owned(),
@@ -200,19 +200,6 @@ impl Wire<'_> {
             },
         })
     }
-}
-
-/// `GET https://quay.io/v2/auth`: nothing of a query or user information, which may hold a credential.
-fn place(method: &Method, url: &Url) -> String {
-    format!("{method} {}", shown(url))
-}
-
-/// A URL without query, fragment and user information.
-pub(super) fn shown(url: &Url) -> String {
-    let mut url = without_user(url.clone());
-    url.set_query(None);
-    url.set_fragment(None);
-    url.into()
 }
 
 /// The HTTP client would turn `user:password@` of a foreign URL into a credential of its own.

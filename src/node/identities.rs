@@ -1,0 +1,188 @@
+//! The private keys we may log in with: the agent's, and files, each read once for all nodes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// Where keys come from when the inventory names none; and the memory of all key files read so far.
+pub struct Identities {
+    /// The socket of the agent.
+    pub(super) agent: Option<PathBuf>,
+    /// The default identity files, in order. Missing ones are passed over.
+    pub(super) files: Vec<PathBuf>,
+    read: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
+}
+
+/// A private key file.
+pub(super) enum KeyFile {
+    /// libssh2 can use it as it stands.
+    Plain(Secret),
+    /// It needs a passphrase, which we never ask for; with its public half the agent may have it.
+    Locked(Option<Vec<u8>>),
+    /// It does not exist.
+    Missing,
+    /// It cannot be used, for this reason.
+    Bad(String),
+}
+
+impl Identities {
+    /// `agent` is the socket of an agent (`SSH_AUTH_SOCK`), `files` are the default identities of OpenSSH.
+    pub fn new(agent: Option<PathBuf>, files: Vec<PathBuf>) -> Self {
+        Self { agent, files, read: Mutex::default() }
+    }
+
+    /// The key in `path`, read when it is first asked for.
+    pub(super) fn key(&self, path: &Path) -> Arc<KeyFile> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = read.entry(path.to_owned()).or_insert_with(|| Arc::new(KeyFile::read(path)));
+        Arc::clone(key)
+    }
+}
+
+impl std::fmt::Debug for Identities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identities").field("agent", &self.agent).field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl KeyFile {
+    fn read(path: &Path) -> Self {
+        match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::Missing,
+            Err(error) => Self::Bad(error.to_string()),
+            Ok(bytes) => {
+                let bytes = Zeroizing::new(bytes);
+                match std::str::from_utf8(&bytes) {
+                    Ok(text) => Self::parse(text, || public_half(path)),
+                    Err(_) => Self::Bad("it is not a private key".to_owned()),
+                }
+            }
+        }
+    }
+
+    fn parse(text: &str, public: impl FnOnce() -> Option<Vec<u8>>) -> Self {
+        if text.starts_with("PuTTY-User-Key-File") {
+            return Self::Bad("it is a key of PuTTY: `puttygen KEY -O private-openssh` converts it".to_owned());
+        }
+        if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
+            return Self::Bad("it is a public key, not a private one".to_owned());
+        }
+        if !text.contains("PRIVATE KEY-----") {
+            return Self::Bad("it is not a private key".to_owned());
+        }
+        if text.contains("BEGIN OPENSSH PRIVATE KEY-----") {
+            return match openssh(text) {
+                Some(Header { cipher, .. }) if cipher == b"none" => Self::Plain(Secret::new(text)),
+                Some(Header { public, .. }) => Self::Locked(Some(public)),
+                None => Self::Bad("it is damaged".to_owned()),
+            };
+        }
+        // RFC 1421 (traditional PEM) and RFC 5958 (PKCS#8).
+        if text.contains("Proc-Type: 4,ENCRYPTED") || text.contains("BEGIN ENCRYPTED PRIVATE KEY-----") {
+            return Self::Locked(public());
+        }
+        Self::Plain(Secret::new(text))
+    }
+}
+
+struct Header {
+    cipher: Vec<u8>,
+    public: Vec<u8>,
+}
+
+/// The unencrypted head of OpenSSH's own format (PROTOCOL.key): cipher, KDF, its options, one public key.
+fn openssh(text: &str) -> Option<Header> {
+    let body: Zeroizing<String> = Zeroizing::new(text.lines().filter(|line| !line.starts_with('-')).collect());
+    let bytes = Zeroizing::new(STANDARD.decode(body.trim()).ok()?);
+    let mut rest = bytes.strip_prefix(b"openssh-key-v1\0")?;
+    let cipher = string(&mut rest)?.to_vec();
+    string(&mut rest)?;
+    string(&mut rest)?;
+    rest = rest.get(4..)?;
+    Some(Header { cipher, public: string(&mut rest)?.to_vec() })
+}
+
+/// A length of four bytes and as many bytes (RFC 4251, 5).
+fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, behind) = rest.split_at_checked(4)?;
+    let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let (taken, behind) = behind.split_at_checked(length)?;
+    *rest = behind;
+    Some(taken)
+}
+
+/// The key in `PATH.pub`.
+fn public_half(path: &Path) -> Option<Vec<u8>> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    let text = std::fs::read_to_string(name).ok()?;
+    STANDARD.decode(text.split_whitespace().nth(1)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn generate(arguments: &[&str]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let made = Command::new("ssh-keygen").args(["-q", "-C", "", "-f"]).arg(&path).args(arguments).status();
+        assert!(made.unwrap().success());
+        (folder, path)
+    }
+
+    #[test]
+    fn plain_keys_in_every_form() {
+        for arguments in [
+            &["-N", "", "-t", "ed25519"][..],
+            &["-N", "", "-t", "ecdsa"],
+            &["-N", "", "-t", "rsa", "-b", "2048", "-m", "PEM"],
+            &["-N", "", "-t", "rsa", "-b", "2048", "-m", "PKCS8"],
+        ] {
+            let (_folder, path) = generate(arguments);
+            assert!(matches!(KeyFile::read(&path), KeyFile::Plain(_)), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_passphrase_is_noticed_and_the_public_half_found() {
+        for arguments in [&["-N", "secret", "-t", "ed25519"][..], &["-N", "secret", "-t", "ecdsa", "-m", "PEM"]] {
+            let (_folder, path) = generate(arguments);
+            let KeyFile::Locked(public) = KeyFile::read(&path) else { panic!("{arguments:?}") };
+            assert_eq!(public, public_half(&path));
+            assert!(public.is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_no_private_key_is_told_apart() {
+        let (folder, path) = generate(&["-N", "", "-t", "ed25519"]);
+        let bad = |path: &Path| match KeyFile::read(path) {
+            KeyFile::Bad(reason) => reason,
+            _ => panic!("taken for a key"),
+        };
+        assert!(bad(&path.with_extension("pub")).contains("public key"));
+        assert!(matches!(KeyFile::read(&folder.path().join("none")), KeyFile::Missing));
+        assert!(bad(folder.path()).contains("directory"));
+        std::fs::write(&path, "PuTTY-User-Key-File-3: ssh-ed25519\n").unwrap();
+        assert!(bad(&path).contains("puttygen"));
+        std::fs::write(&path, "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n").unwrap();
+        assert!(bad(&path).contains("damaged"));
+    }
+
+    #[test]
+    fn a_file_is_read_once() {
+        let (_folder, path) = generate(&["-N", "", "-t", "ed25519"]);
+        let identities = Identities::new(None, vec![]);
+        let first = identities.key(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert!(Arc::ptr_eq(&first, &identities.key(&path)));
+    }
+}

@@ -1,0 +1,340 @@
+//! Which host keys are trusted: known_hosts as OpenSSH reads it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+//! libssh2's own reader ignores `@revoked` and wildcards, and gives a whole file up at its first bad line.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use openssl::sha::{Sha1, sha256};
+
+/// The lines of all known_hosts files, read once for all nodes.
+#[derive(Debug, Default)]
+pub struct HostKeys(Vec<Line>);
+
+/// The lines that speak of one host.
+pub(super) struct Known<'a> {
+    /// Lines that match the name with its port (for port 22: the bare name).
+    exact: Vec<&'a Line>,
+    /// Lines that match the bare name of a host on another port.
+    bare: Vec<&'a Line>,
+}
+
+/// What the known lines say of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// One of them has this key.
+    Trusted,
+    /// None has a key of this type; keys of the types named here are known.
+    Unknown(Vec<String>),
+    /// The line here has another key of the same type.
+    Changed {
+        /// `file:line`.
+        place: String,
+        /// `SHA256:…` of the key in that line.
+        fingerprint: String,
+    },
+    /// The line here revokes this key.
+    Revoked {
+        /// `file:line`.
+        place: String,
+    },
+}
+
+#[derive(Debug)]
+struct Line {
+    place: String,
+    revoked: bool,
+    names: Names,
+    kind: String,
+    blob: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Names {
+    Patterns(Vec<String>),
+    Hashed { salt: Vec<u8>, hash: [u8; 20] },
+}
+
+impl HostKeys {
+    /// Reads the files that exist. A line that cannot be understood is left out, as OpenSSH does.
+    pub fn load(paths: &[PathBuf]) -> Self {
+        let mut keys = Self::default();
+        for path in paths {
+            if let Ok(bytes) = std::fs::read(path) {
+                keys.read(path, &String::from_utf8_lossy(&bytes));
+            }
+        }
+        keys
+    }
+
+    fn read(&mut self, path: &Path, text: &str) {
+        let lines = text.lines().enumerate();
+        self.0.extend(lines.filter_map(|(at, line)| Line::read(line, || format!("{}:{}", path.display(), at + 1))));
+    }
+
+    /// The lines that speak of `address`. OpenSSH looks for `[address]:port` where the port is not 22, and
+    /// where that shows no key it takes a *matching* key under the bare name as well (`check_host_key`).
+    pub(super) fn of(&self, address: &str, port: u16) -> Known<'_> {
+        let bare = address.to_lowercase();
+        let matching = |name: &str| self.0.iter().filter(|line| line.names.hold(name)).collect();
+        match port {
+            22 => Known { exact: matching(&bare), bare: Vec::new() },
+            port => Known { exact: matching(&format!("[{bare}]:{port}")), bare: matching(&bare) },
+        }
+    }
+}
+
+impl Known<'_> {
+    /// Host key algorithms in order of preference: those of known keys first, so that a server with several
+    /// keys shows one that can be compared. No certificates: their keys would never compare equal.
+    pub(super) fn preference(&self) -> String {
+        const ALL: [(&str, &str); 6] = [
+            ("ssh-ed25519", "ssh-ed25519"),
+            ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"),
+            ("ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384"),
+            ("ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521"),
+            ("rsa-sha2-512", "ssh-rsa"),
+            ("rsa-sha2-256", "ssh-rsa"),
+        ];
+        let known = |kind: &str| self.exact.iter().chain(&self.bare).any(|line| line.kind == kind && !line.revoked);
+        let (first, then): (Vec<_>, Vec<_>) = ALL.iter().partition(|(_, kind)| known(kind));
+        first.iter().chain(&then).map(|(algorithm, _)| *algorithm).collect::<Vec<_>>().join(",")
+    }
+
+    /// What is known of the key `blob` (RFC 4253, 6.6).
+    pub(super) fn check(&self, blob: &[u8]) -> Trust {
+        let mut all = self.exact.iter().chain(&self.bare);
+        if let Some(line) = all.find(|line| line.revoked && line.blob == blob) {
+            return Trust::Revoked { place: line.place.clone() };
+        }
+        if self.exact.iter().any(|line| !line.revoked && line.blob == blob) {
+            return Trust::Trusted;
+        }
+        let kind = kind(blob);
+        let known: Vec<_> = self.exact.iter().filter(|line| !line.revoked).collect();
+        if let Some(line) = known.iter().find(|line| line.kind == kind) {
+            return Trust::Changed { place: line.place.clone(), fingerprint: fingerprint(&line.blob) };
+        }
+        if self.bare.iter().any(|line| !line.revoked && line.blob == blob) {
+            return Trust::Trusted;
+        }
+        let mut kinds: Vec<String> = known.iter().map(|line| line.kind.clone()).collect();
+        kinds.dedup();
+        Trust::Unknown(kinds)
+    }
+}
+
+/// The type that a key names itself as.
+pub(super) fn kind(blob: &[u8]) -> String {
+    let (length, rest) = blob.split_at_checked(4).unwrap_or((&[], &[]));
+    let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    String::from_utf8_lossy(rest.get(..length).unwrap_or_default()).into_owned()
+}
+
+/// `SHA256:…`, as `ssh-keygen -l` shows it.
+pub(super) fn fingerprint(blob: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(sha256(blob)))
+}
+
+impl Line {
+    /// `None` for comments, blank lines, certificate authorities and lines that are not understood.
+    fn read(line: &str, place: impl FnOnce() -> String) -> Option<Self> {
+        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+        let mut names = words.next().filter(|word| !word.starts_with('#'))?;
+        let mut revoked = false;
+        if names.starts_with('@') {
+            // A certificate authority vouches for certificates, and we ask for none.
+            revoked = names == "@revoked";
+            if !revoked {
+                return None;
+            }
+            names = words.next()?;
+        }
+        let kind = words.next()?;
+        let blob = STANDARD.decode(words.next()?).ok()?;
+        if self::kind(&blob) != kind {
+            return None;
+        }
+        Some(Self { place: place(), revoked, names: Names::read(names)?, kind: kind.to_owned(), blob })
+    }
+}
+
+impl Names {
+    fn read(text: &str) -> Option<Self> {
+        let Some(hashed) = text.strip_prefix("|1|") else {
+            return Some(Self::Patterns(text.split(',').map(str::to_lowercase).collect()));
+        };
+        let (salt, hash) = hashed.split_once('|')?;
+        let hash = STANDARD.decode(hash).ok()?.try_into().ok()?;
+        Some(Self::Hashed { salt: STANDARD.decode(salt).ok()?, hash })
+    }
+
+    fn hold(&self, name: &str) -> bool {
+        match self {
+            Self::Hashed { salt, hash } => hmac_sha1(salt, name.as_bytes()) == *hash,
+            Self::Patterns(patterns) => {
+                let mut found = false;
+                for pattern in patterns {
+                    match pattern.strip_prefix('!') {
+                        Some(pattern) if glob(pattern.as_bytes(), name.as_bytes()) => return false,
+                        Some(_) => {}
+                        None => found |= glob(pattern.as_bytes(), name.as_bytes()),
+                    }
+                }
+                found
+            }
+        }
+    }
+}
+
+/// `*` and `?`; brackets mean themselves.
+fn glob(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut seen) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while seen < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == name[seen] => {
+                at += 1;
+                seen += 1;
+            }
+            _ => {
+                // The last star takes one more.
+                let Some((back, from)) = star else { return false };
+                star = Some((back, from + 1));
+                at = back + 1;
+                seen = from + 1;
+            }
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+/// RFC 2104. By hand because a fleet of thousands with a hashed file of thousands needs it millions of
+/// times, and OpenSSL's key objects cost more than the hash.
+fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+    let mut block = [0; 64];
+    if key.len() > block.len() {
+        block[..20].copy_from_slice(&openssl::sha::sha1(key));
+    } else {
+        block[..key.len()].copy_from_slice(key);
+    }
+    let keyed = |pad: u8, message: &[u8]| {
+        let mut hash = Sha1::new();
+        hash.update(&block.map(|byte| byte ^ pad));
+        hash.update(message);
+        hash.finish()
+    };
+    keyed(0x5c, &keyed(0x36, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+
+    fn blob(key: &str) -> Vec<u8> {
+        STANDARD.decode(key.split(' ').nth(1).unwrap()).unwrap()
+    }
+
+    fn keys(text: &str) -> HostKeys {
+        let mut keys = HostKeys::default();
+        keys.read(Path::new("k"), text);
+        keys
+    }
+
+    fn check(text: &str, address: &str, port: u16) -> Trust {
+        keys(text).of(address, port).check(&blob(ED))
+    }
+
+    #[test]
+    fn names_and_ports() {
+        let trusted = |names: &str, address: &str, port| {
+            check(&format!("{names} {ED} comment # x\n"), address, port) == Trust::Trusted
+        };
+        assert!(trusted("node1", "node1", 22));
+        assert!(trusted("Node1", "nODE1", 22));
+        assert!(trusted("a,node1\t", "node1", 22));
+        assert!(trusted("[node1]:2222", "node1", 2222));
+        assert!(trusted("[fd00::1]:2222", "fd00::1", 2222));
+        assert!(trusted("fd00::1", "fd00::1", 22));
+        assert!(trusted("node1", "node1", 2222), "OpenSSH takes a matching key of the bare name");
+        assert!(!trusted("[node1]:2222", "node1", 22));
+        assert!(!trusted("[node1]:2222", "node1", 2223));
+        assert!(trusted("*.example.com,!bad.example.com", "a.example.com", 22));
+        assert!(!trusted("*.example.com,!bad.example.com", "bad.example.com", 22));
+        assert!(trusted("node?", "node1", 22));
+        assert!(!trusted("node?", "node", 22));
+        assert!(!trusted("#node1", "node1", 22));
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("a*b*c", "aXXbYYbc", true),
+            ("a*b*c", "aXXbYYbd", false),
+            ("10.0.?.*", "10.0.1.27", true),
+            ("", "a", false),
+            ("[a]:2*", "[a]:22", true),
+        ] {
+            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn hashed_names() {
+        // RFC 2202, test case 2.
+        let expected = [
+            0xef, 0xfc, 0xdf, 0x6a, 0xe5, 0xeb, 0x2f, 0xa2, 0xd2, 0x74, 0x16, 0xd5, 0xf1, 0x84, 0xdf, 0x9c, 0x25, 0x9a,
+            0x7c, 0x79,
+        ];
+        assert_eq!(hmac_sha1(b"Jefe", b"what do ya want for nothing?"), expected);
+        let salt = [7; 20];
+        let line = |name: &str| {
+            let hash = STANDARD.encode(hmac_sha1(&salt, name.as_bytes()));
+            format!("|1|{}|{hash} {ED}\n", STANDARD.encode(salt))
+        };
+        assert_eq!(check(&line("node1"), "node1", 22), Trust::Trusted);
+        assert_eq!(check(&line("[node1]:23"), "node1", 23), Trust::Trusted);
+        assert_eq!(check(&line("node2"), "node1", 22), Trust::Unknown(vec![]));
+    }
+
+    #[test]
+    fn changed_revoked_and_unknown() {
+        let changed = check(&format!("\nnode1 {OTHER}\n"), "node1", 22);
+        assert_eq!(changed, Trust::Changed { place: "k:2".to_owned(), fingerprint: fingerprint(&blob(OTHER)) });
+        assert_eq!(check(&format!("node1 {OTHER}\nnode1 {ED}"), "node1", 22), Trust::Trusted);
+        let revoked = check(&format!("node1 {ED}\n@revoked * {ED}\n"), "node1", 2222);
+        assert_eq!(revoked, Trust::Revoked { place: "k:2".to_owned() });
+        assert_eq!(check(&format!("@cert-authority * {ED}\n"), "node1", 22), Trust::Unknown(vec![]));
+        let rsa = "node1 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==";
+        assert_eq!(check(rsa, "node1", 22), Trust::Unknown(vec!["ssh-rsa".to_owned()]));
+        assert_eq!(check(&format!("node1 {OTHER}\n"), "node1", 2222), Trust::Unknown(vec![]));
+    }
+
+    #[test]
+    fn a_bad_line_spoils_only_itself() {
+        let text = format!("garbage\nnode1 ssh-ed25519 %%%\nnode1 ssh-rsa {}\n|1|x|y {ED}\nnode1 {ED}\n", &ED[12..]);
+        assert_eq!(check(&text, "node1", 22), Trust::Trusted);
+        assert_eq!(keys(&text).0.len(), 1);
+    }
+
+    #[test]
+    fn known_types_are_asked_for_first() {
+        let rsa = keys("node1 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==");
+        assert!(rsa.of("node1", 22).preference().starts_with("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,"));
+        assert!(rsa.of("node2", 22).preference().starts_with("ssh-ed25519,"));
+        assert!(!rsa.of("node1", 22).preference().contains("cert"));
+    }
+
+    #[test]
+    fn missing_files_are_fine() {
+        assert!(HostKeys::load(&[PathBuf::from("/nonexistent/known_hosts")]).0.is_empty());
+    }
+}

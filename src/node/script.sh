@@ -1,0 +1,316 @@
+# The remote half: shows every managed file, waits, and replaces the files it gets new bytes for.
+#
+#   sh -c SCRIPT oregano NONCE PATH...
+#
+# Needs a POSIX shell and the tools that busybox and coreutils 8.22 share, plus cmp. Until it reads
+# `write` it creates, touches and removes nothing. Contents come on stdin, never in an argument.
+# Lines that hold nothing but a comment are taken out before it is sent.
+
+# A message of a tool in the middle of a file's content would spoil it.
+exec 2>/dev/null
+LC_ALL=C
+PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"
+export LC_ALL PATH
+umask 077
+newline='
+'
+largest=1048576
+nonce=$1
+shift
+
+say() { printf '%s %s\n' "$nonce" "$*"; }
+
+# Remembers the first line of $2 as the fault of stage $1.
+fail() {
+  fault="error $1 ${2%%"$newline"*}"
+  return 1
+}
+
+# Runs the command behind stage $1.
+attempt() {
+  stage=$1
+  shift
+  error=$("$@" 2>&1) || fail "$stage" "$error"
+}
+
+# ---- looking ----
+
+# Follows the links of $1. Sets real, and key, which is equal for paths that are one file; else reason.
+resolve() {
+  real=$1
+  if [ -e "$1" ]; then
+    real=$(readlink -f "$1")
+  else
+    # Not there, or not to be seen: only the system's own answer tells which.
+    error=$(cat "$1" 2>&1 >/dev/null)
+    case $error in
+      *'No such file or directory') ;;
+      *) reason="unreadable ${error%%"$newline"*}"; return 1 ;;
+    esac
+    [ ! -L "$1" ] || real=$(readlink -f "$1")
+  fi
+  [ -n "$real" ] || { reason="dangling $(readlink "$1")"; return 1; }
+  case $real in *"$newline"*) reason="newline -"; return 1 ;; esac
+  descend "$real"
+}
+
+# Finds the nearest directory above $1 that exists, and names $1 by it.
+descend() {
+  up=$1
+  rest=
+  while :; do
+    rest=${up##*/}${rest:+/$rest}
+    up=${up%/*}
+    [ ! -d "${up:-/}" ] || break
+    if [ -e "$up" ] || [ -L "$up" ]; then
+      reason="blocked $up"
+      return 1
+    fi
+  done
+  up=$(cd -P "${up:-/}" && pwd -P)
+  [ -n "$up" ] || { reason="unreadable the directory of $1 cannot be entered"; return 1; }
+  key=$(stat -L -c %d:%i "$up"):$rest
+  real=${up%/}/$rest
+}
+
+# Shows the file $2 as number $1.
+show() {
+  if ! resolve "$2"; then
+    say "FILE $1 unusable $reason"
+  elif [ ! -e "$real" ] && [ ! -L "$real" ]; then
+    say "FILE $1 absent $key"
+  elif [ -d "$real" ]; then
+    say "FILE $1 unusable directory -"
+  elif [ ! -f "$real" ]; then
+    say "FILE $1 unusable special -"
+  elif ! error=$(head -c 1 "$real" 2>&1 >/dev/null); then
+    say "FILE $1 unusable unreadable ${error%%"$newline"*}"
+  elif [ "$(stat -c %s "$real")" -gt "$largest" ]; then
+    say "FILE $1 unusable large -"
+  else
+    say "FILE $1 present $(stat -c %a "$real") $key"
+    head -c "$((largest + 1))" "$real"
+    printf '\n%s END %s\n' "$nonce" "$?"
+  fi
+}
+
+# ---- the lock: a symbolic link whose target names the holder ----
+
+# Sets started to the start time of process $1, field 22 of its stat; the name before may hold blanks.
+start_of() {
+  started=
+  read -r status <"/proc/$1/stat" || return 1
+  set -- ${status##*) }
+  started=${20}
+}
+
+# Whether the process that the lock's holder $1 names still runs.
+alive() {
+  holder_pid=${1%%.*}
+  holder_start=${1#*.}
+  holder_start=${holder_start%%.*}
+  if [ "$holder_start" = 0 ]; then
+    kill -0 "$holder_pid"
+  else
+    start_of "$holder_pid" && [ "$started" = "$holder_start" ]
+  fi
+}
+
+# Takes the lock $1. A living holder is waited for, a dead one's lock is taken over.
+hold() {
+  attempts=0
+  while :; do
+    error=$(ln -sn "$me" "$1" 2>&1)
+    holder=$(readlink "$1")
+    [ "$holder" != "$me" ] || return 0
+    case $holder in
+      '')
+        # Set free in this moment; or it cannot be made at all.
+        attempts=$((attempts + 1))
+        [ "$attempts" -lt 5 ] || { fail lock "$error"; return 1; }
+        ;;
+      *[!0-9a-f.]* | .* | *.) fail lock "$1 is in the way"; return 1 ;;
+      *)
+        if alive "$holder"; then
+          pause || { fault="locked ${holder%%.*}"; return 1; }
+        else
+          take_over "$1" "$holder" || return 1
+        fi
+        ;;
+    esac
+  done
+}
+
+# Removes the lock $1 of the dead holder $2. Of all who see it dead, the one who holds the lock named
+# after it removes it; whoever comes later sees that $1 names somebody else.
+take_over() {
+  hold "$1.$2" || return 1
+  [ "$(readlink "$1")" != "$2" ] || rm -f "$1"
+  rm -f "$1.$2"
+}
+
+# Waits a moment; false after ten seconds for one file.
+pause() {
+  if sleep 0.1; then waited=$((waited + 1)); else sleep 1; waited=$((waited + 10)); fi
+  [ "$waited" -lt 100 ]
+}
+
+# ---- writing ----
+
+# $2 bytes of the payload from offset $1 on.
+slice() { tail -c "+$(($1 + 1))" "$payload" | head -c "$2"; }
+
+# Puts a slice on disk as the temporary file, down to the platter.
+fill() {
+  slice "$1" "$2" | dd of="$temp" bs=65536 conv=fsync && return
+  slice "$1" "$2" | cat >"$temp" && sync
+}
+
+# Whether what stands at $real is still what was read: $1 bytes at offset $2 of the payload, or - for nothing.
+same() {
+  if [ "$1" = - ]; then
+    [ ! -e "$real" ] && [ ! -L "$real" ] || { fault=changed; return 1; }
+    return 0
+  fi
+  [ -f "$real" ] && [ ! -L "$real" ] || { fault=changed; return 1; }
+  error=$(slice "$2" "$1" | cmp -s - "$real" 2>&1)
+  case $? in
+    0) ;;
+    1) fault=changed; return 1 ;;
+    *) fail compare "$error" ;;
+  esac
+}
+
+# Makes the directories of $1 that are missing: the last one private, those above it as usual.
+directories() {
+  dir=${1%/*}
+  [ ! -d "${dir:-/}" ] || return 0
+  (umask 022 && mkdir -p "${dir%/*}/") && mkdir "$dir" || [ -d "$dir" ] || return 1
+  relabel "$dir"
+}
+
+relabel() { ! command -v restorecon >/dev/null || restorecon "$1" >/dev/null 2>&1 || :; }
+
+# Makes an empty private file beside $real and sets made to its name.
+make_temp() {
+  attempt directory directories "$real" || return 1
+  made=$(mktemp "${real%/*}/.${real##*/}.oregano.XXXXXX" 2>&1) && return
+  error=$made
+  made=
+  fail temp "$error"
+}
+
+# Owner and group of $real, its mode without the bits of group and others; a new file is private.
+adopt() {
+  mode=600
+  if [ "$1" != - ]; then
+    owner=$(stat -c %u:%g "$real")
+    mode=$(printf %o "$((0$(stat -c %a "$real") & 0700))")
+    [ "$(stat -c %u:%g "$temp")" = "$owner" ] || attempt owner chown "$owner" "$temp" || return 1
+  fi
+  attempt mode chmod "$mode" "$temp" || return 1
+  relabel "$temp"
+}
+
+# Compares and renames. Nothing else happens under the lock.
+swap() {
+  waited=0
+  lock=${real%/*}/.${real##*/}.oregano.lock
+  hold "$lock" || return 1
+  if same "$1" "$2" && attempt rename mv -f "$temp" "$real"; then temp=; fi
+  rm -f "$lock"
+  lock=
+  [ -z "$temp" ]
+}
+
+# Replaces $1, whose old content is $2 bytes (or -) at offset $3 of the payload, by the $4 bytes behind.
+replace() {
+  resolve "$1" || { fail resolve "${reason#* }"; return 1; }
+  same "$2" "$3" || return 1
+  make_temp || return 1
+  temp=$made
+  from=$3
+  [ "$2" = - ] || from=$(($3 + $2))
+  attempt write fill "$from" "$4" || return 1
+  [ "$(stat -c %s "$temp")" = "$4" ] || { fail write 'the file came out short'; return 1; }
+  adopt "$2" && swap "$2" "$3"
+}
+
+# Stores the payload beside the first target that takes it, and makes sure that it is whole.
+receive() {
+  while [ "$#" -ge 3 ]; do
+    eval "path=\$path_$1"
+    if resolve "$path"; then
+      if make_temp; then break; fi
+    else
+      fail resolve "${reason#* }"
+    fi
+    shift 3
+  done
+  payload=$made
+  [ -n "$payload" ] || { cat >/dev/null; return; }
+  fault=
+  error=$(cat 2>&1 >"$payload") || { fail write "$error"; return; }
+  # Otherwise the connection was cut: nobody is there to be told.
+  [ "$(stat -c %s "$payload")" = "$((total + ${#marker}))" ] || exit 1
+  [ "$(tail -c "${#marker}" "$payload")" = "$marker" ] || exit 1
+}
+
+# TOTAL, then for each file its number, the length of the old bytes (or -) and that of the new ones.
+write() {
+  total=$1
+  marker="$nonce PAYLOAD $total"
+  shift
+  receive "$@"
+  lost=$fault
+  offset=0
+  while [ "$#" -ge 3 ]; do
+    fault=$lost
+    eval "path=\$path_$1"
+    if [ -z "$lost" ] && replace "$path" "$2" "$offset" "$3"; then
+      say "RESULT $1 ok"
+      show "$1" "$path"
+    else
+      say "RESULT $1 $fault"
+    fi
+    [ -z "$temp" ] || rm -f "$temp"
+    temp=
+    [ "$2" = - ] || offset=$((offset + $2))
+    offset=$((offset + $3))
+    shift 3
+  done
+}
+
+cleanup() {
+  trap '' HUP INT TERM PIPE
+  for file in "$made" "$temp" "$payload"; do
+    [ -z "$file" ] || rm -f "$file"
+  done
+  [ -n "$lock" ] || return 0
+  for held in "$lock" "$lock".*; do
+    [ "$(readlink "$held")" != "$me" ] || rm -f "$held"
+  done
+}
+
+# ---- the run ----
+
+say BEGIN 1
+count=0
+for path do
+  count=$((count + 1))
+  eval "path_$count=\$path"
+  show "$count" "$path"
+done
+say READY
+
+IFS= read -r order || exit 0
+case $order in 'write '*) ;; *) exit 0 ;; esac
+
+temp= payload= lock= made= fault=
+start_of "$$" || started=0
+me=$$.$started.${nonce%????????????????????????}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM PIPE
+write ${order#write }
+cleanup
+say DONE

@@ -1,0 +1,1 @@
+//! The script itself, run here under every shell that is at hand.

@@ -1,0 +1,320 @@
+//! The conversation with the remote script: sudo's prompt, what it shows, and what it is told to write.
+
+use std::io::{Read as _, Write as _};
+use std::time::Instant;
+
+use ssh2::{Channel, ExtendedData};
+use zeroize::Zeroizing;
+
+use super::connect::{Label, Line};
+use super::protocol::{self, Decoder, Frame, Item, LARGEST, Nonce, Outcome, Seen, command, order, tidy};
+use super::{NewContent, OpenFailure, Written, far, trouble};
+use crate::desired::Escalation;
+use crate::facts::{Failure, FileFact, FileState};
+use crate::secret::{Secret, SecretBytes};
+
+/// A node whose files were shown, and whose script waits to be told what to do with them. Dropping it is as
+/// good as [`Session::keep`], only less polite.
+pub struct Session {
+    line: Line,
+    channel: Channel,
+    decoder: Decoder,
+    nonce: Nonce,
+    /// The node in messages.
+    node: String,
+    /// The paths in the order of the script's numbers, which begin at 1.
+    paths: Vec<String>,
+}
+
+/// Why the next frame does not come.
+enum Broke {
+    /// The remote side ended.
+    Ended,
+    /// The connection failed, or was cut.
+    Lost(String),
+    /// It makes no sense.
+    Spoilt(&'static str),
+}
+
+impl Session {
+    /// Runs the script up to its first line.
+    pub(super) fn start(line: Line, label: &Label, files: &[String]) -> Result<Self, OpenFailure> {
+        let node = label.to_string();
+        let failure = |cause: String| {
+            OpenFailure::Unreachable(Failure::new(format!("could not start the script on {node}")).cause(cause))
+        };
+        let Some(nonce) = Nonce::random() else {
+            return Err(failure("the system has no random numbers to give".to_owned()));
+        };
+        let escalation = &label.1.escalation;
+        let opened = line.ssh.channel_session().and_then(|mut channel| {
+            channel.exec(&command(&nonce, escalation, files))?;
+            Ok(channel)
+        });
+        let channel = opened.map_err(|error| failure(line.why("exec", &error.message())))?;
+        let decoder = Decoder::new(nonce.clone(), files.len());
+        let mut session = Self { line, channel, decoder, nonce, node, paths: files.to_vec() };
+        session.greet(escalation)?;
+        Ok(session)
+    }
+
+    /// Waits for the first line, and gives sudo its password if it asks, once.
+    fn greet(&mut self, escalation: &Escalation) -> Result<(), OpenFailure> {
+        let mut password = match escalation {
+            Escalation::Sudo { password } => password.as_ref(),
+            Escalation::None => None,
+        };
+        loop {
+            match self.next() {
+                Ok(Frame::Begin) => break,
+                Ok(Frame::Prompt) => match password.take() {
+                    Some(password) => self.answer(password).map_err(|broke| self.unstarted(broke, escalation))?,
+                    None => return Err(OpenFailure::Failed(trouble::wrong_password(&self.node))),
+                },
+                Ok(_) => return Err(self.unstarted(Broke::Spoilt("it began in the middle"), escalation)),
+                Err(broke) => return Err(self.unstarted(broke, escalation)),
+            }
+        }
+        // From here on the script prints to stdout alone, and whatever a shell in the background has to say
+        // on stderr must not fill the window.
+        let _ = self.channel.handle_extended_data(ExtendedData::Ignore);
+        Ok(())
+    }
+
+    fn answer(&mut self, password: &Secret) -> Result<(), Broke> {
+        let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
+        line.extend_from_slice(password.expose().as_bytes());
+        line.push(b'\n');
+        self.send(&line)
+    }
+
+    fn unstarted(&mut self, broke: Broke, escalation: &Escalation) -> OpenFailure {
+        let mut printed = self.decoder.noise();
+        let mut failure = Failure::new(format!("could not start the script on {}", self.node));
+        match broke {
+            Broke::Ended => {
+                printed = tidy(&format!("{printed} {}", self.errors()));
+                failure = failure.cause("the login shell ended before the script's first line");
+            }
+            Broke::Lost(cause) => failure = failure.cause(cause),
+            Broke::Spoilt(cause) => failure = failure.cause(cause),
+        }
+        if matches!(escalation, Escalation::Sudo { .. })
+            && let Some(refusal) = trouble::sudo_refusal(&self.node, &printed)
+        {
+            return OpenFailure::Failed(refusal);
+        }
+        if !printed.is_empty() {
+            failure = failure.cause(format!("it printed: {printed}"));
+        }
+        OpenFailure::Unreachable(failure)
+    }
+
+    /// What a shell that has ended said on stderr.
+    fn errors(&mut self) -> String {
+        let mut bytes = vec![0; 4096];
+        let length = self.channel.stderr().read(&mut bytes).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    /// Takes in every file, and lets the script wait.
+    pub(super) fn observe(&mut self) -> Result<Vec<FileFact>, OpenFailure> {
+        let mut seen = Vec::new();
+        let looked = loop {
+            match self.next() {
+                Ok(Frame::File(index, file)) if index == seen.len() + 1 => seen.push(file),
+                Ok(Frame::Ready) if seen.len() == self.paths.len() => break Ok(()),
+                Ok(_) => break Err(Broke::Spoilt("what it showed makes no sense")),
+                Err(broke) => break Err(broke),
+            }
+        };
+        looked.map_err(|broke| {
+            let failure = Failure::new(format!("could not look at the files on {}", self.node));
+            OpenFailure::Failed(failure.cause(broke.text()))
+        })?;
+        self.line.watch.rest();
+        Ok(merge(&self.paths, seen))
+    }
+
+    /// Ends the script, which has created, touched and removed nothing.
+    ///
+    /// # Errors
+    /// None of any consequence: if the word does not come through, the script ends all the same.
+    pub fn keep(mut self) -> Result<(), Failure> {
+        self.line.watch.until(self.deadline());
+        let sent = self.send(protocol::KEEP);
+        self.farewell();
+        sent.map_err(|broke| Failure::new(format!("lost {} while it waited", self.node)).cause(broke.text()))
+    }
+
+    /// Replaces `files`, each of them only if it is still what was read, and reads them back. One result for
+    /// each, in this order; a lost connection is a failure of every file that was not confirmed until then.
+    pub fn write(mut self, files: Vec<NewContent>) -> Vec<Result<Written, Failure>> {
+        self.line.watch.until(self.deadline());
+        let mut results: Vec<Option<Result<Written, Failure>>> = files.iter().map(|file| self.refuse(file)).collect();
+        let broke = self.carry_out(&files, &mut results);
+        if broke.is_none() {
+            self.farewell();
+        }
+        let cause = broke.map_or_else(|| "the script did not speak of it".to_owned(), |broke| broke.text());
+        let unconfirmed = |file: &NewContent| {
+            Failure::new(format!("`{}` may or may not have been written", file.path))
+                .cause(cause.clone())
+                .hint("it is the old file or the new one, whole: run again")
+        };
+        let pairs = files.iter().zip(results);
+        pairs.map(|(file, result)| result.unwrap_or_else(|| Err(unconfirmed(file)))).collect()
+    }
+
+    /// The failure of a file that is not even tried.
+    fn refuse(&self, file: &NewContent) -> Option<Result<Written, Failure>> {
+        let path = &file.path;
+        if self.index(path).is_none() {
+            return Some(Err(Failure::new(format!("`{path}` was not looked at before"))));
+        }
+        let too_large = file.new.expose().len() > LARGEST;
+        too_large.then(|| Err(Failure::new(format!("`{path}` would be larger than 1 MiB"))))
+    }
+
+    /// Sends what is not refused yet and notes what becomes of it. `None` if the script came to its end.
+    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<Written, Failure>>]) -> Option<Broke> {
+        let mut items = Vec::new();
+        let mut which = Vec::new();
+        for (at, file) in files.iter().enumerate() {
+            if let (None, Some(index)) = (&results[at], self.index(&file.path)) {
+                let old = file.old.as_ref().map(|old| old.expose());
+                items.push(Item { index, old, new: file.new.expose() });
+                which.push(at);
+            }
+        }
+        let order = order(&self.nonce, &items);
+        // The script reads up to the end of the stream, and looks for the marker there.
+        if let Err(broke) = self.send(&order).and_then(|()| self.close()) {
+            return Some(broke);
+        }
+        for (item, at) in items.iter().zip(which) {
+            match self.outcome(item, &files[at].path) {
+                Ok(result) => results[at] = Some(result),
+                Err(broke) => return Some(broke),
+            }
+        }
+        match self.next() {
+            Ok(Frame::Done) => None,
+            Ok(_) => Some(Broke::Spoilt("it said more than it should")),
+            Err(broke) => Some(broke),
+        }
+    }
+
+    /// What became of one item: for a written one, whether it reads back as meant.
+    fn outcome(&mut self, item: &Item, path: &str) -> Result<Result<Written, Failure>, Broke> {
+        let spoilt = Err(Broke::Spoilt("it spoke of another file"));
+        let outcome = match self.next()? {
+            Frame::Outcome(index, outcome) if index == item.index => outcome,
+            _ => return spoilt,
+        };
+        if let Some(failure) = trouble::unwritten(path, &outcome) {
+            return Ok(Err(failure));
+        }
+        debug_assert_eq!(outcome, Outcome::Written);
+        match self.next()? {
+            Frame::File(index, seen) if index == item.index => Ok(compare(path, item.new, &seen)),
+            _ => spoilt,
+        }
+    }
+
+    fn index(&self, path: &str) -> Option<usize> {
+        self.paths.iter().position(|known| known == path).map(|at| at + 1)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now().checked_add(self.line.timeout).unwrap_or_else(far)
+    }
+
+    fn next(&mut self) -> Result<Frame, Broke> {
+        let mut bytes = Zeroizing::new([0; 16 * 1024]);
+        loop {
+            match self.decoder.next() {
+                Some(Frame::Broken) => return Err(Broke::Spoilt("a line of the script came through spoilt")),
+                Some(frame) => return Ok(frame),
+                None => {}
+            }
+            match self.channel.read(&mut *bytes) {
+                // A socket that was shut down reads as an orderly end.
+                Ok(0) if self.line.watch.cut().is_some() => {
+                    return Err(Broke::Lost(self.line.why("connection lost", &"")));
+                }
+                Ok(0) => return Err(Broke::Ended),
+                Ok(length) if self.decoder.feed(&bytes[..length]) => {}
+                Ok(_) => return Err(Broke::Spoilt("it prints without end")),
+                Err(error) => return Err(Broke::Lost(self.line.why("connection lost", &error))),
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Broke> {
+        let sent = self.channel.write_all(bytes).and_then(|()| self.channel.flush());
+        sent.map_err(|error| Broke::Lost(self.line.why("connection lost", &error)))
+    }
+
+    fn close(&mut self) -> Result<(), Broke> {
+        self.channel.send_eof().map_err(|error| Broke::Lost(self.line.why("connection lost", &error.message())))
+    }
+
+    /// Closes the connection in order; the script has ended or is about to.
+    fn farewell(&mut self) {
+        let _ = self.channel.send_eof();
+        let _ = self.line.ssh.disconnect(None, "done", None);
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("node", &self.node).field("paths", &self.paths).finish_non_exhaustive()
+    }
+}
+
+impl Broke {
+    fn text(&self) -> String {
+        match self {
+            Self::Ended => "the script ended too early".to_owned(),
+            Self::Lost(cause) => cause.clone(),
+            Self::Spoilt(what) => (*what).to_owned(),
+        }
+    }
+}
+
+/// One fact for each file; paths with the same key are the same file.
+fn merge(paths: &[String], seen: Vec<Seen>) -> Vec<FileFact> {
+    let mut facts: Vec<(Option<String>, FileFact)> = Vec::new();
+    for (path, seen) in paths.iter().zip(seen) {
+        let (key, state) = match seen {
+            Seen::Present { mode, key, mut content } => {
+                let content = SecretBytes::new(std::mem::take(&mut *content));
+                (Some(key), FileState::Present { content, mode })
+            }
+            Seen::Absent { key } => (Some(key), FileState::Absent),
+            Seen::Unusable { kind, text } => (None, FileState::Unusable(trouble::unusable(path, &kind, &text))),
+        };
+        match facts.iter_mut().find(|(known, _)| key.is_some() && *known == key) {
+            Some((_, fact)) => fact.aliases.push(path.clone()),
+            None => facts.push((key, FileFact { path: path.clone(), aliases: Vec::new(), state })),
+        }
+    }
+    facts.into_iter().map(|(_, fact)| fact).collect()
+}
+
+/// Whether the file reads back as it was meant.
+fn compare(path: &str, new: &[u8], seen: &Seen) -> Result<Written, Failure> {
+    let wrong = |cause: String| {
+        Err(Failure::new(format!("`{path}` was written, but is not what was meant")).cause(cause).hint("run again"))
+    };
+    match seen {
+        Seen::Present { content, .. } if content.as_slice() != new => {
+            wrong("it reads back with other bytes".to_owned())
+        }
+        Seen::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
+        Seen::Present { .. } => Ok(Written { path: path.to_owned() }),
+        Seen::Absent { .. } => wrong("it is gone".to_owned()),
+        Seen::Unusable { kind, text } => wrong(trouble::unusable(path, kind, text).message),
+    }
+}

@@ -1,0 +1,159 @@
+//! What a broken connection means: name resolution, TCP, proxy, TLS, or bytes that are not HTTP. Reads the
+//! error chain of the HTTP client, whose own text holds the URL with its query and is never shown.
+
+use std::error::Error;
+use std::io;
+
+/// Why a connection broke, told apart as far as there are different things to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Breakage {
+    Dns(String),
+    Proxy(String),
+    /// With what OpenSSL says.
+    Tls(TlsFault, String),
+    Timeout(String),
+    Refused(String),
+    NotHttp(String),
+}
+
+/// What is wrong with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TlsFault {
+    SelfSigned,
+    /// The chain ends in a CA that this machine does not trust.
+    UnknownIssuer,
+    Expired,
+    NotYetValid,
+    WrongName,
+    WrongAddress,
+    NotTls,
+    Handshake,
+}
+
+/// Reads an error; `proxy` is the one that stood between, if any.
+pub(super) fn read(error: &reqwest::Error, proxy: Option<&str>) -> Breakage {
+    let chain = chain(error);
+    let reason = chain.last().cloned().unwrap_or_else(|| "no reason given".to_owned());
+    let tls = tls_fault(&chain);
+    match tls {
+        Some(fault) if error.is_connect() && !tunnel(&chain) => Breakage::Tls(fault, openssl_reason(&reason)),
+        _ if error.is_connect() && proxy.is_some() => Breakage::Proxy(reason),
+        _ if error.is_dns() => Breakage::Dns(reason),
+        _ if error.is_timeout() => Breakage::Timeout(reason),
+        _ if error.is_connect() => Breakage::Refused(reason),
+        _ => Breakage::NotHttp(reason),
+    }
+}
+
+/// Whether a connection failed because the port answers, but not in TLS.
+pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
+    matches!(read(error, None), Breakage::Tls(TlsFault::NotTls, _))
+}
+
+/// The innermost cause of a client that could not be built.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
+    chain(error).pop().unwrap_or_else(|| error.to_string())
+}
+
+/// A proxy that hangs up says nothing of the port behind it.
+fn tunnel(chain: &[String]) -> bool {
+    chain.iter().any(|text| text.starts_with("tunnel error"))
+}
+
+/// `error:0A000410:SSL routines:function:reason:file:line:`: the reason, or the text as it is.
+fn openssl_reason(text: &str) -> String {
+    text.split(':').nth(4).filter(|reason| !reason.is_empty()).unwrap_or(text).to_owned()
+}
+
+/// What the texts of OpenSSL mean, if one of them is there.
+fn tls_fault(chain: &[String]) -> Option<TlsFault> {
+    use TlsFault::{Expired, Handshake, NotTls, NotYetValid, SelfSigned, UnknownIssuer, WrongAddress, WrongName};
+    // The first that fits counts: "self-signed certificate in certificate chain" is about the chain's root.
+    const MARKS: [(&str, TlsFault); 17] = [
+        ("certificate in certificate chain", UnknownIssuer),
+        ("self-signed certificate", SelfSigned),
+        ("self signed certificate", SelfSigned),
+        ("unable to get local issuer certificate", UnknownIssuer),
+        ("unable to get issuer certificate", UnknownIssuer),
+        ("unable to verify the first certificate", UnknownIssuer),
+        ("certificate has expired", Expired),
+        ("certificate is not yet valid", NotYetValid),
+        ("hostname mismatch", WrongName),
+        ("Hostname mismatch", WrongName),
+        ("IP address mismatch", WrongAddress),
+        ("wrong version number", NotTls),
+        ("packet length too long", NotTls),
+        ("http request", NotTls),
+        ("unexpected eof while reading", NotTls),
+        ("unexpected EOF", NotTls),
+        ("SSL routines", Handshake),
+    ];
+    let fits = |mark: &str| chain.iter().any(|text| text.contains(mark));
+    MARKS.into_iter().find(|(mark, _)| fits(mark)).map(|(_, fault)| fault)
+}
+
+/// The causes below the HTTP client's own text.
+fn chain(error: &reqwest::Error) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut next = error.source();
+    while let Some(source) = next {
+        texts.push(match source.downcast_ref::<io::Error>() {
+            Some(io) => plain_io(io),
+            None => source.to_string(),
+        });
+        next = source.source();
+    }
+    texts
+}
+
+/// `connection refused`, without the `(os error 111)`.
+fn plain_io(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        io::ErrorKind::HostUnreachable => "no route to host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        io::ErrorKind::TimedOut => "connection timed out".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssl_texts() {
+        let verify = "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:\
+                      ssl/statem/statem_clnt.c:2124:";
+        let cases = [
+            (format!("{verify} (self-signed certificate)"), Some(TlsFault::SelfSigned)),
+            (format!("{verify} (self signed certificate)"), Some(TlsFault::SelfSigned)),
+            (format!("{verify} (self-signed certificate in certificate chain)"), Some(TlsFault::UnknownIssuer)),
+            (format!("{verify} (unable to get local issuer certificate)"), Some(TlsFault::UnknownIssuer)),
+            (format!("{verify} (certificate has expired)"), Some(TlsFault::Expired)),
+            (format!("{verify} (hostname mismatch)"), Some(TlsFault::WrongName)),
+            (format!("{verify} (IP address mismatch)"), Some(TlsFault::WrongAddress)),
+            (
+                "error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:a.c:1:".into(),
+                Some(TlsFault::NotTls),
+            ),
+            (
+                "error:0A0000C6:SSL routines:tls_get_more_records:packet length too long:a.c:1:".into(),
+                Some(TlsFault::NotTls),
+            ),
+            (
+                "error:0A000126:SSL routines:ssl3_read_n:unexpected eof while reading:a.c:1:".into(),
+                Some(TlsFault::NotTls),
+            ),
+            (
+                "error:0A000410:SSL routines:ssl3_read_bytes:ssl/tls alert handshake failure:a.c:1:".into(),
+                Some(TlsFault::Handshake),
+            ),
+            ("connection refused".into(), None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(tls_fault(std::slice::from_ref(&text)), expected, "{text}");
+        }
+    }
+}

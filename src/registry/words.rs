@@ -1,0 +1,125 @@
+//! How requests and answers are told to people. Foreign text is scrubbed of secrets, put on one line and kept
+//! short; our own words are not scrubbed, since a mask in a known sentence would show which word a password is.
+
+use oci_distribution::errors::OciEnvelope;
+use reqwest::Url;
+use serde_json::Value;
+
+use super::challenge::{Challenge, challenges};
+use super::reference::Target;
+use super::wire::{Answer, Place, without_user};
+use crate::desired::Registry;
+
+/// The longest cause, in characters.
+const CAUSE_LIMIT: usize = 300;
+
+/// The words for one inspection.
+pub(super) struct Words<'a> {
+    pub scrub: &'a dyn Fn(&str) -> String,
+    /// `host[:port]` that is contacted.
+    pub host: String,
+    /// The path of the test image's manifest.
+    manifest: String,
+}
+
+impl<'a> Words<'a> {
+    pub fn new(registry: &Registry, scrub: &'a dyn Fn(&str) -> String) -> Self {
+        match Target::parse(&registry.image) {
+            Ok(target) => Self { scrub, manifest: target.manifest_path(), host: target.host },
+            Err(_) => Self { scrub, manifest: String::new(), host: registry.host.clone() },
+        }
+    }
+
+    /// Text that a server chose.
+    pub fn foreign(&self, text: &str) -> String {
+        // A secret may hide behind control characters, or be one line only without them: scrub before and after.
+        (self.scrub)(&one_line(&(self.scrub)(text)))
+    }
+
+    /// `GET https://quay.io/v2/auth`.
+    pub fn place(&self, place: &Place) -> String {
+        format!("{} {}", place.method, self.url(&place.url))
+    }
+
+    /// A URL without query, fragment and user, all of which may hold a credential.
+    pub fn url(&self, url: &Url) -> String {
+        let mut shown = without_user(url.clone());
+        shown.set_query(None);
+        shown.set_fragment(None);
+        let ours = url.path() == "/v2/" || url.path() == self.manifest;
+        if ours { shown.into() } else { self.foreign(shown.as_str()) }
+    }
+
+    /// `GET https://quay.io/v2/auth: 401 UNAUTHORIZED: invalid username or password`.
+    pub fn seen(&self, answer: &Answer) -> String {
+        let said = match envelope(&answer.body) {
+            Some((code, message)) => {
+                format!("{} {}{}", answer.status.as_u16(), self.foreign(&code), self.behind(&message))
+            }
+            None => format!("{}{}", status(answer), self.behind(&message(answer))),
+        };
+        let reason = challenges(&answer.headers).into_iter().find_map(|challenge| match challenge {
+            Challenge::Bearer(bearer) => bearer.error,
+            Challenge::Basic | Challenge::Other(_) => None,
+        });
+        format!("{}: {said}{}", self.place(&answer.place), self.behind(&reason.unwrap_or_default()))
+    }
+
+    /// The schemes that a registry asked for and nobody here speaks.
+    pub fn schemes(&self, found: &[Challenge]) -> String {
+        let names: Vec<String> = found
+            .iter()
+            .filter_map(|challenge| match challenge {
+                Challenge::Other(name) => Some(format!("`{}`", self.foreign(name))),
+                Challenge::Basic | Challenge::Bearer(_) => None,
+            })
+            .collect();
+        match names.as_slice() {
+            [] => "401 without a challenge".to_owned(),
+            names => format!("401 asks for {}", names.join(", ")),
+        }
+    }
+
+    fn behind(&self, text: &str) -> String {
+        let text = self.foreign(text);
+        if text.is_empty() { text } else { format!(": {text}") }
+    }
+}
+
+/// `401 Unauthorized`.
+pub(super) fn status(answer: &Answer) -> String {
+    format!("{} {}", answer.status.as_u16(), answer.status.canonical_reason().unwrap_or_default()).trim_end().to_owned()
+}
+
+/// At most [`CAUSE_LIMIT`] characters of a cause.
+pub(super) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(CAUSE_LIMIT) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(CAUSE_LIMIT - 1).chain(['…']).collect(),
+    }
+}
+
+/// Code and message of the distribution specification's error envelope.
+fn envelope(body: &str) -> Option<(String, String)> {
+    let envelope: OciEnvelope = serde_json::from_str(body).ok()?;
+    let first = envelope.errors.into_iter().next()?;
+    let code = serde_json::to_value(first.code).ok()?;
+    Some((code.as_str()?.to_owned(), first.message))
+}
+
+/// What an answer says of itself in JSON of another form, or as plain text; a web page says nothing.
+fn message(answer: &Answer) -> String {
+    const MEMBERS: [&str; 7] = ["error_description", "message", "details", "detail", "error", "description", "title"];
+    if let Ok(Value::Object(members)) = serde_json::from_str(&answer.body) {
+        let text = MEMBERS.iter().find_map(|name| members.get(*name)?.as_str());
+        return text.unwrap_or_default().to_owned();
+    }
+    let plain = answer.content_type() == "text/plain";
+    if plain { answer.body.clone() } else { String::new() }
+}
+
+/// Control characters, line ends among them, become spaces: foreign text must not move a terminal's cursor.
+fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
