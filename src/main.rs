@@ -7,10 +7,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command, Global, Run};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use oregano::event::{self, Event, Fault};
+use oregano::facts::Failure;
 use oregano::options::Environment;
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::Cancel;
-use oregano::{event, inventory, ui};
+use oregano::{inventory, ui};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
+    raise_open_files();
     let (format, detail) = global.format();
     let (events, printer) = ui::start(format, detail);
     let journal = Journal::new(events);
@@ -43,7 +47,8 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
             oregano::run(&options, &cancel, journal)
         }
         Err(error) => {
-            journal.fail("cannot read a password from the terminal", &error);
+            let failure = Failure::new("cannot read a password from the terminal").cause(error.to_string());
+            journal.record(Event::Error(Fault::from(&failure)));
             journal.close()
         }
     };
@@ -61,8 +66,8 @@ fn list(global: &Global, yaml: bool) -> ExitStatus {
         }
     };
     let printed = match cli::list_format(yaml) {
-        ui::ListFormat::Json => ui::list(&inventory::list::json(&inventory), ui::ListFormat::Json),
-        ui::ListFormat::Yaml => ui::list(&inventory::list::yaml(&inventory), ui::ListFormat::Yaml),
+        ui::ListFormat::Json => ui::list(&inventory::list::list(&inventory), ui::ListFormat::Json),
+        ui::ListFormat::Yaml => ui::list(&inventory::list::tree(&inventory), ui::ListFormat::Yaml),
     };
     match printed {
         Ok(()) => ExitStatus::Done,
@@ -101,8 +106,18 @@ fn environment() -> Environment {
     }
 }
 
+/// The name of the local user, as ssh takes it where nobody says otherwise.
 fn local_user() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".into())
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
+    user.ok().flatten().map_or_else(|| "root".to_owned(), |user| user.name)
+}
+
+/// Each fork holds a socket, and so does each node that waits; the usual soft limit is 1024 open files.
+fn raise_open_files() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // A refusal leaves the limit as it is; a fleet that is too large for it says so node by node.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 fn exit(status: ExitStatus) -> ExitCode {

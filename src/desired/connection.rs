@@ -62,12 +62,12 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) ->
 
 /// The last of `names` that is set.
 fn first(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
-    let name = names.iter().rev().find(|name| lookup.node(name).is_some())?;
+    let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
     lookup.text(name)
 }
 
 fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
-    let name = BECOME.iter().rev().find(|name| lookup.node(name).is_some());
+    let name = BECOME.iter().rev().find(|name| lookup.raw(name).is_some());
     let wanted = name.and_then(|name| lookup.flag(name)).unwrap_or(false);
     let password = first(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
     if wanted {

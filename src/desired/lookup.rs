@@ -21,6 +21,11 @@ impl<'a> Lookup<'a> {
         Self { vars, problems: Vec::new(), warnings: Vec::new() }
     }
 
+    /// The variable as it was written; `None` if it is not set.
+    pub fn raw(&self, name: &str) -> Option<&'a Node> {
+        self.vars.raw(name)
+    }
+
     /// The variable with its templates resolved; `None` if it is not set, or is a problem.
     pub fn node(&mut self, name: &str) -> Option<Node> {
         self.vars.get(name).unwrap_or_else(|problem| {

@@ -128,21 +128,13 @@ impl Defaults {
 
 /// The registry of `oreg_url` with `oreg_auth_user` and `oreg_auth_password`.
 fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
-    let given = (lookup.node("oreg_auth_user"), lookup.node("oreg_auth_password"));
-    let (user, password) = match &given {
+    match (lookup.raw("oreg_auth_user"), lookup.raw("oreg_auth_password")) {
         (None, None) => return None,
-        (Some(user), Some(password)) => {
-            (lookup.text_of(user, "`oreg_auth_user`"), lookup.text_of(password, "`oreg_auth_password`"))
-        }
-        (Some(user), None) => {
-            missing(lookup, &user.span, "oreg_auth_user", "oreg_auth_password");
-            return None;
-        }
-        (None, Some(password)) => {
-            missing(lookup, &password.span, "oreg_auth_password", "oreg_auth_user");
-            return None;
-        }
-    };
+        (Some(_), Some(_)) => {}
+        (Some(user), None) => return missing(lookup, &user.span, "oreg_auth_user", "oreg_auth_password"),
+        (None, Some(password)) => return missing(lookup, &password.span, "oreg_auth_password", "oreg_auth_user"),
+    }
+    let (user, password) = (lookup.text("oreg_auth_user"), lookup.text("oreg_auth_password"));
     let test_login = test_login(lookup.flag("oreg_test_login"));
     let (host, image, url_span) = oreg_image(lookup, defaults, user.as_ref())?;
     let (user, password) = (checked_user(lookup, user?, "`oreg_auth_user`")?, password?);
@@ -164,7 +156,7 @@ fn oreg_image(
     defaults: &Defaults,
     user: Option<&Text>,
 ) -> Option<(String, String, Option<Span>)> {
-    let url = if lookup.node("oreg_url").is_some() {
+    let url = if lookup.raw("oreg_url").is_some() {
         lookup.text("oreg_url")?
     } else if let Some(deployment) = defaults.deployment {
         Text { text: deployment.oreg_url().to_owned(), span: user?.span.clone() }
@@ -195,9 +187,10 @@ fn oreg_image(
     }
 }
 
-fn missing(lookup: &mut Lookup<'_>, span: &Span, given: &str, missing: &str) {
+fn missing(lookup: &mut Lookup<'_>, span: &Span, given: &str, missing: &str) -> Option<Declared> {
     let problem = Problem::hiding(span, format!("`{given}` is set, but `{missing}` is not"));
     lookup.problems.push(problem.hint(format!("set `{missing}` too, for the same hosts")));
+    None
 }
 
 /// The entries of `openshift_additional_registry_credentials`.
@@ -233,15 +226,8 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
         lookup.problems.push(Problem::hiding(&entry.span, message));
         return None;
     };
-    for (key, _) in members {
-        if !ENTRY_KEYS.contains(&key.text.as_str()) {
-            let problem = Problem::naming(&key.span, format!("unknown key `{}` in a registry entry", key.text));
-            lookup.problems.push(match nearest(&key.text, ENTRY_KEYS) {
-                Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None => problem.hint(format!("the keys are {}", ENTRY_KEYS[..6].join(", "))),
-            });
-        }
-    }
+    let unknown = members.iter().map(|(key, _)| key).filter(|key| !ENTRY_KEYS.contains(&key.text.as_str()));
+    lookup.problems.extend(unknown.map(unknown_key));
     let host = required(lookup, entry, "host").and_then(|host| checked_host(lookup, host));
     let password = required(lookup, entry, "password");
     let user = match entry.get("user") {
@@ -283,6 +269,20 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
         test_login: test_login(test),
     };
     Some(Declared { registry, span: host.span })
+}
+
+/// A key nobody knows. What is no identifier may hold a password: a list whose quotes were lost has keys such
+/// as `password:secret`.
+fn unknown_key(key: &Node) -> Problem {
+    if !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Problem::hiding(&key.span, "unknown key in a registry entry")
+            .hint("on a host line quotes are taken away: put the whole list in double quotes");
+    }
+    let problem = Problem::naming(&key.span, format!("unknown key `{}` in a registry entry", key.text));
+    match nearest(&key.text, ENTRY_KEYS) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint(format!("the keys are {}", ENTRY_KEYS[..6].join(", "))),
+    }
 }
 
 fn test_login(flag: Option<bool>) -> TestLogin {

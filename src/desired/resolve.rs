@@ -232,11 +232,11 @@ impl<'a> Resolver<'a> {
 
 /// The paths of a host: `docker_auth_credentials_path` alone, or the kubelet's and root's own.
 fn files(lookup: &mut Lookup<'_>) -> Vec<String> {
-    if lookup.node("docker_auth_credentials_path").is_some() {
+    if lookup.raw("docker_auth_credentials_path").is_some() {
         let folder = folder(lookup, "docker_auth_credentials_path");
         return folder.map(|folder| format!("{folder}/config.json")).into_iter().collect();
     }
-    let folder = if lookup.node("openshift_data_dir").is_some() {
+    let folder = if lookup.raw("openshift_data_dir").is_some() {
         folder(lookup, "openshift_data_dir")
     } else {
         Some("/var/lib/origin".to_owned())

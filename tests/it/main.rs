@@ -1,0 +1,6 @@
+//! The integration tests: one binary, so that servers are started once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must panic")]
+
+mod cases;
+mod desired;
