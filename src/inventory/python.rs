@@ -1,0 +1,369 @@
+//! Python literals as `ast.literal_eval` reads them, each value with its place and source text. What is
+//! no literal is not an error here: Ansible keeps it as text.
+
+mod number;
+mod string;
+
+use super::model::{Node, Value};
+use super::problem::Problem;
+use super::text::Text;
+
+/// Python's tokenizer gives up at more open brackets.
+const MAX_DEPTH: usize = 200;
+
+/// A value of an INI file: the literal it is, else the text as it stands.
+pub(super) fn value(text: &Text) -> Result<Node, Problem> {
+    Ok(literal(text)?.unwrap_or_else(|| Node::string(text.text, text.whole())))
+}
+
+/// The literal that `text` is, or `None` if it is none.
+pub(super) fn literal(text: &Text) -> Result<Option<Node>, Problem> {
+    if text.text.contains('\0') {
+        return Ok(None);
+    }
+    let mut parser = Parser { text: *text, at: 0, depth: 0, unhashable: None };
+    match parser.document() {
+        Ok(_) if text.text.trim_start().starts_with("{{") => Ok(None),
+        Ok(node) => match parser.unhashable {
+            None => Ok(Some(node)),
+            Some((start, end)) => {
+                let message = "a list, dict or set cannot be a dict key or stand in a set";
+                Err(Problem::hiding(&text.span(start, end), message))
+            }
+        },
+        Err(Stop::NotLiteral) => Ok(None),
+        Err(Stop::Refused(problem)) => Err(problem),
+    }
+}
+
+/// Why parsing ended.
+enum Stop {
+    /// The text is none of Python's literals.
+    NotLiteral,
+    /// It is one, but not one that can be represented.
+    Refused(Problem),
+}
+
+type Parsed<T> = Result<T, Stop>;
+
+/// What an expression may be used for.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// A number without a sign: a sign may stand before it.
+    Number,
+    Hashable,
+    Unhashable,
+}
+
+struct Item {
+    node: Node,
+    kind: Kind,
+}
+
+struct Parser<'a> {
+    text: Text<'a>,
+    at: usize,
+    depth: usize,
+    /// The first key that Python could not hash; it matters only if the rest is a literal.
+    unhashable: Option<(usize, usize)>,
+}
+
+impl Parser<'_> {
+    /// One expression, or several with commas between them, then perhaps a comment.
+    fn document(&mut self) -> Parsed<Node> {
+        self.skip_blank();
+        let start = self.at;
+        let first = self.expression()?;
+        self.skip_blank();
+        let node = if self.eat(',') {
+            let mut items = vec![first.node];
+            let mut end = self.at;
+            self.skip_blank();
+            while !matches!(self.peek(), None | Some('#')) {
+                items.push(self.expression()?.node);
+                end = self.at;
+                self.skip_blank();
+                if !self.eat(',') {
+                    break;
+                }
+                end = self.at;
+                self.skip_blank();
+            }
+            self.node(Value::List(items), start, end)
+        } else {
+            first.node
+        };
+        match self.peek() {
+            None | Some('#') => Ok(node),
+            Some(_) => Err(Stop::NotLiteral),
+        }
+    }
+
+    fn expression(&mut self) -> Parsed<Item> {
+        self.skip_blank();
+        let rest = self.rest();
+        match rest.chars().next().ok_or(Stop::NotLiteral)? {
+            '[' => self.nested(Self::list),
+            '(' => self.nested(Self::parenthesis),
+            '{' => self.nested(Self::braces),
+            '+' | '-' => self.signed(),
+            '0'..='9' => self.number(),
+            '.' if rest.starts_with("...") => {
+                self.at += 3;
+                let node = Node::string("...", self.text.span(self.at - 3, self.at));
+                Ok(Item { node, kind: Kind::Hashable })
+            }
+            '.' => self.number(),
+            _ if string::starts(rest) => self.string(),
+            _ => self.name(),
+        }
+    }
+
+    fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Item>) -> Parsed<Item> {
+        if self.depth == MAX_DEPTH {
+            return Err(Stop::NotLiteral);
+        }
+        self.depth += 1;
+        self.at += 1;
+        let item = parse(self);
+        self.depth -= 1;
+        item
+    }
+
+    fn list(&mut self) -> Parsed<Item> {
+        let start = self.at - 1;
+        let items = self.elements(Vec::new(), ']')?;
+        let nodes = items.into_iter().map(|item| item.node).collect();
+        Ok(Item { node: self.node(Value::List(nodes), start, self.at), kind: Kind::Unhashable })
+    }
+
+    /// Elements up to `close`, after those already read; each may be followed by a comma.
+    fn elements(&mut self, mut items: Vec<Item>, close: char) -> Parsed<Vec<Item>> {
+        loop {
+            self.skip_blank();
+            if self.eat(close) {
+                return Ok(items);
+            }
+            items.push(self.expression()?);
+            self.comma_or(close)?;
+        }
+    }
+
+    /// After an element: a comma is eaten, `close` may follow and is left.
+    fn comma_or(&mut self, close: char) -> Parsed<()> {
+        self.skip_blank();
+        if self.eat(',') || self.peek() == Some(close) { Ok(()) } else { Err(Stop::NotLiteral) }
+    }
+
+    /// A tuple, or one value in parentheses.
+    fn parenthesis(&mut self) -> Parsed<Item> {
+        let start = self.at - 1;
+        self.skip_blank();
+        let mut items = Vec::new();
+        if self.peek() != Some(')') {
+            let first = self.expression()?;
+            self.skip_blank();
+            if self.eat(')') {
+                return Ok(first);
+            }
+            self.comma_or(')')?;
+            items.push(first);
+        }
+        let items = self.elements(items, ')')?;
+        let kind =
+            if items.iter().any(|item| item.kind == Kind::Unhashable) { Kind::Unhashable } else { Kind::Hashable };
+        let nodes = items.into_iter().map(|item| item.node).collect();
+        Ok(Item { node: self.node(Value::List(nodes), start, self.at), kind })
+    }
+
+    /// A dict or a set.
+    fn braces(&mut self) -> Parsed<Item> {
+        let start = self.at - 1;
+        self.skip_blank();
+        let value = if self.eat('}') {
+            Value::Map(Vec::new())
+        } else {
+            let from = self.at;
+            let first = self.expression()?;
+            self.hashable(&first, from);
+            self.skip_blank();
+            if self.peek() == Some(':') { self.dict(first.node)? } else { self.set(first)? }
+        };
+        Ok(Item { node: self.node(value, start, self.at), kind: Kind::Unhashable })
+    }
+
+    fn dict(&mut self, mut key: Node) -> Parsed<Value> {
+        let mut members = Vec::new();
+        loop {
+            self.skip_blank();
+            if !self.eat(':') {
+                return Err(Stop::NotLiteral);
+            }
+            let value = self.expression()?.node;
+            put(&mut members, key, value);
+            self.comma_or('}')?;
+            self.skip_blank();
+            if self.eat('}') {
+                return Ok(Value::Map(members));
+            }
+            let from = self.at;
+            let item = self.expression()?;
+            self.hashable(&item, from);
+            key = item.node;
+        }
+    }
+
+    fn set(&mut self, first: Item) -> Parsed<Value> {
+        let mut nodes = vec![first.node];
+        self.comma_or('}')?;
+        loop {
+            self.skip_blank();
+            if self.eat('}') {
+                return Ok(Value::List(nodes));
+            }
+            let from = self.at;
+            let item = self.expression()?;
+            self.hashable(&item, from);
+            if !nodes.iter().any(|node| same(node, &item.node)) {
+                nodes.push(item.node);
+            }
+            self.comma_or('}')?;
+        }
+    }
+
+    fn hashable(&mut self, item: &Item, from: usize) {
+        if item.kind == Kind::Unhashable {
+            self.unhashable.get_or_insert((from, self.at));
+        }
+    }
+
+    /// A sign before a number, which may stand in parentheses but has no sign of its own.
+    fn signed(&mut self) -> Parsed<Item> {
+        let start = self.at;
+        let negative = self.peek() == Some('-');
+        self.at += 1;
+        let operand = self.expression()?;
+        if operand.kind != Kind::Number {
+            return Err(Stop::NotLiteral);
+        }
+        let value = match operand.node.value {
+            Value::Int(number) if negative => Value::Int(-number),
+            Value::Float(number) if negative => Value::Float(-number),
+            Value::Str(digits) if negative => Value::Str(format!("-{digits}")),
+            other => other,
+        };
+        Ok(Item { node: self.scalar(value, start), kind: Kind::Hashable })
+    }
+
+    fn number(&mut self) -> Parsed<Item> {
+        let start = self.at;
+        let (value, length) = number::read(self.rest()).ok_or(Stop::NotLiteral)?;
+        self.at += length;
+        Ok(Item { node: self.scalar(value, start), kind: Kind::Number })
+    }
+
+    /// `True`, `False`, `None`, and `set()`, the empty set.
+    fn name(&mut self) -> Parsed<Item> {
+        let start = self.at;
+        let rest = self.rest();
+        let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let name = &rest[..length];
+        let value = match name {
+            "True" => Value::Bool(true),
+            "False" => Value::Bool(false),
+            "None" => Value::Null,
+            "set" => {
+                self.at += length;
+                return self.empty_set(start);
+            }
+            _ => return Err(Stop::NotLiteral),
+        };
+        self.at += length;
+        Ok(Item { node: self.scalar(value, start), kind: Kind::Hashable })
+    }
+
+    fn empty_set(&mut self, start: usize) -> Parsed<Item> {
+        for bracket in ['(', ')'] {
+            self.skip_blank();
+            if !self.eat(bracket) {
+                return Err(Stop::NotLiteral);
+            }
+        }
+        Ok(Item { node: self.node(Value::List(Vec::new()), start, self.at), kind: Kind::Unhashable })
+    }
+
+    /// One or more string literals side by side, which are one string.
+    fn string(&mut self) -> Parsed<Item> {
+        let start = self.at;
+        let (mut joined, mut end) = (string::Piece::default(), self.at);
+        while string::starts(self.rest()) {
+            let (piece, length) = string::read(&self.text.part(self.at, self.text.text.len()))?;
+            joined = joined.followed_by(piece).ok_or(Stop::NotLiteral)?;
+            self.at += length;
+            end = self.at;
+            self.skip_blank();
+        }
+        let text = joined.into_text().ok_or_else(|| {
+            Stop::Refused(Problem::hiding(&self.text.span(start, end), "the bytes of this literal are not UTF-8"))
+        })?;
+        Ok(Item { node: Node::string(text, self.text.span(start, end)), kind: Kind::Hashable })
+    }
+
+    fn scalar(&self, value: Value, start: usize) -> Node {
+        Node::new(value, &self.text.text[start..self.at], self.text.span(start, self.at))
+    }
+
+    fn node(&self, value: Value, start: usize, end: usize) -> Node {
+        Node::new(value, "", self.text.span(start, end))
+    }
+
+    fn rest(&self) -> &str {
+        &self.text.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn eat(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.at += wanted.len_utf8();
+        }
+        found
+    }
+
+    fn skip_blank(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    }
+}
+
+/// Sets `key`, at its first place if it is there already, as a Python dict does.
+fn put(members: &mut Vec<(Node, Node)>, key: Node, value: Node) {
+    match members.iter_mut().find(|(name, _)| same(name, &key)) {
+        Some(member) => member.1 = value,
+        None => members.push((key, value)),
+    }
+}
+
+/// Python's equality of two keys: `1`, `1.0` and `True` are one.
+fn same(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        (Value::Null, Value::Null) => true,
+        (Value::Str(a), Value::Str(b)) => a == b,
+        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (a, b) => as_float(a).is_some_and(|a| Some(a) == as_float(b)),
+    }
+}
+
+fn as_float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Bool(value) => Some(f64::from(u8::from(*value))),
+        // Keys that differ only beyond 2^53 do not occur in inventories.
+        #[allow(clippy::cast_precision_loss)]
+        Value::Int(value) => Some(*value as f64),
+        Value::Float(value) => Some(*value),
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Splits a host line into words as Python's `shlex.split(line, comments=True)` does, and remembers
+//! where each byte of a word came from. Knows nothing of what the words mean.
+
+use std::sync::Arc;
+
+use super::model::Source;
+use super::problem::Problem;
+use super::text::Text;
+
+/// One word, quotes and backslashes removed.
+pub(super) struct Word {
+    text: String,
+    /// Source offset of each byte of `text`, and the end of the word.
+    places: Vec<usize>,
+}
+
+impl Word {
+    /// The word with the way back to its source.
+    pub fn text<'a>(&'a self, source: &'a Arc<Source>) -> Text<'a> {
+        Text::mapped(source, &self.text, &self.places)
+    }
+}
+
+/// Where the splitter stands.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Between,
+    Word,
+    Quoted(char),
+    /// After a backslash; `Some` holds the quote it stands in.
+    Escaped(Option<char>),
+}
+
+/// The words of `line`. A `#` outside quotes ends the line, even inside a word.
+pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
+    let mut words = Vec::new();
+    let mut word: Option<Word> = None;
+    let mut state = State::Between;
+    let mut opened = 0;
+    for (at, c) in line.text.char_indices() {
+        let place = line.span(at, at).start;
+        state = match (state, c) {
+            (State::Between | State::Word, ' ' | '\t' | '\r' | '\n') => {
+                finish(&mut words, &mut word, place);
+                State::Between
+            }
+            (State::Between | State::Word, '#') => {
+                finish(&mut words, &mut word, place);
+                return Ok(words);
+            }
+            (State::Between | State::Word, '\'' | '"') => {
+                opened = at;
+                begin(&mut word);
+                State::Quoted(c)
+            }
+            (State::Between | State::Word, '\\') => {
+                opened = at;
+                begin(&mut word);
+                State::Escaped(None)
+            }
+            (State::Between | State::Word, _) => {
+                push(&mut word, c, place);
+                State::Word
+            }
+            (State::Quoted(quote), _) if c == quote => State::Word,
+            (State::Quoted('"'), '\\') => State::Escaped(Some('"')),
+            (State::Quoted(_), _) => {
+                push(&mut word, c, place);
+                state
+            }
+            (State::Escaped(within), _) => {
+                if within.is_some_and(|quote| c != quote && c != '\\') {
+                    push(&mut word, '\\', place.saturating_sub(1));
+                }
+                push(&mut word, c, place);
+                within.map_or(State::Word, State::Quoted)
+            }
+        };
+    }
+    let opening = line.span(opened, opened + 1);
+    match state {
+        State::Between | State::Word => {}
+        State::Quoted(_) => return Err(Problem::hiding(&opening, "no closing quotation")),
+        State::Escaped(_) => return Err(Problem::hiding(&opening, "nothing follows the backslash")),
+    }
+    finish(&mut words, &mut word, line.whole().end);
+    Ok(words)
+}
+
+fn begin(word: &mut Option<Word>) -> &mut Word {
+    word.get_or_insert_with(|| Word { text: String::new(), places: Vec::new() })
+}
+
+fn push(word: &mut Option<Word>, c: char, place: usize) {
+    let word = begin(word);
+    word.text.push(c);
+    word.places.extend((0..c.len_utf8()).map(|byte| place + byte));
+}
+
+fn finish(words: &mut Vec<Word>, word: &mut Option<Word>, end: usize) {
+    if let Some(mut word) = word.take() {
+        word.places.push(end);
+        words.push(word);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Vec<String>, String> {
+        let source = Source::new("hosts", line);
+        let text = Text::slice(&source, 0, line.len());
+        split(&text).map(|words| words.into_iter().map(|word| word.text).collect()).map_err(|problem| problem.message)
+    }
+
+    #[test]
+    fn quotes_and_backslashes_as_shlex() {
+        assert_eq!(words(r#"a k='x y' j="\"\\\n" b\ c ''"#).unwrap(), ["a", "k=x y", r#"j="\\n"#, "b c", ""]);
+        assert_eq!(words("a b=c#d e").unwrap(), ["a", "b=c"]);
+        assert_eq!(words("a b='c#d' # e").unwrap(), ["a", "b=c#d"]);
+    }
+
+    #[test]
+    fn an_open_quote_is_a_problem() {
+        assert_eq!(words("a b='c").unwrap_err(), "no closing quotation");
+    }
+
+    #[test]
+    fn parts_know_their_place() {
+        let line = r#"a k="[\"xyz\"]""#;
+        let source = Source::new("hosts", line);
+        let words = split(&Text::slice(&source, 0, line.len())).unwrap();
+        let value = words[1].text(&source);
+        let at = value.text.find("xyz").unwrap();
+        let span = value.span(at, at + 3);
+        assert_eq!(&line[span.start..span.end], "xyz");
+    }
+}

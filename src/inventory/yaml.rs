@@ -1,0 +1,271 @@
+//! YAML as PyYAML and Ansible read it (YAML 1.1 types, merge keys, `!unsafe`), each value with its place
+//! and source text. Opens no file.
+
+pub(super) mod groups;
+mod scalar;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+
+use super::model::{Node, Source, Span, Trust, Value};
+use super::problem::Problem;
+use super::text::Text;
+pub(super) use scalar::Schema;
+
+/// Aliases may multiply a small text to this many values and no more.
+const MAX_VALUES: usize = 2_000_000;
+
+/// The single document in bytes `start..end` of a source; null if there is none.
+pub fn parse_value(source: &Arc<Source>, start: usize, end: usize) -> Result<Node, Problem> {
+    parse(&Text::slice(source, start, end))
+}
+
+/// The value that stands as YAML or JSON inside a string value, such as a list in quotes.
+pub fn parse_node(node: &Node) -> Result<Node, Problem> {
+    parse(&Text::at(&node.span, &node.text))
+}
+
+/// The single document of a text; null if there is none.
+pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
+    let options = granit_parser::options! { emit_comments: false };
+    let parser = Parser::new_from_str_with_options(text.text, options);
+    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors: HashMap::new(), values: 0 };
+    loader.document()
+}
+
+/// An event and its bytes in the text.
+struct Step<'a> {
+    event: Event<'a>,
+    start: usize,
+    end: usize,
+    tag: Option<(usize, usize)>,
+}
+
+struct Loader<'a> {
+    text: &'a Text<'a>,
+    parser: Parser<'a, StrInput<'a>>,
+    schema: Schema,
+    /// Finished anchors with the number of values in each.
+    anchors: HashMap<usize, (Node, usize)>,
+    values: usize,
+}
+
+impl<'a> Loader<'a> {
+    fn document(&mut self) -> Result<Node, Problem> {
+        let mut root = None;
+        loop {
+            let step = self.next()?;
+            match step.event {
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) if root.is_some() => {
+                    let message = "a second document starts here; only one is read";
+                    return Err(Problem::hiding(&self.text.span(step.start, step.end), message));
+                }
+                Event::DocumentStart(..) => {
+                    let first = self.next()?;
+                    root = Some(self.node(first, Trust::Template)?);
+                }
+                Event::StreamEnd => break,
+                _ => return Err(self.unexpected(&step)),
+            }
+        }
+        Ok(root.unwrap_or_else(|| Node::new(Value::Null, "", self.text.span(0, 0))))
+    }
+
+    fn next(&mut self) -> Result<Step<'a>, Problem> {
+        let Some(next) = self.parser.next_event() else {
+            return Ok(Step { event: Event::StreamEnd, start: 0, end: 0, tag: None });
+        };
+        let (event, span) = next.map_err(|error| self.scan_problem(&error))?;
+        let range = span.byte_range().unwrap_or_default();
+        let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(|tag| (tag.start, tag.end));
+        Ok(Step { event, start: range.start, end: range.end.max(range.start), tag })
+    }
+
+    fn node(&mut self, step: Step<'a>, trust: Trust) -> Result<Node, Problem> {
+        self.values += 1;
+        let before = self.values;
+        let trust = self.tag_trust(&step)?.unwrap_or(trust);
+        let (mut node, anchor) = match step.event {
+            Event::Alias(id) => (self.alias(id, &step)?, 0),
+            Event::Scalar(ref text, style, anchor, ref tag) => {
+                (self.scalar(text, style, tag.as_deref(), &step)?, anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => (self.sequence(&step, trust)?, anchor),
+            Event::MappingStart(_, anchor, _) => (self.mapping(&step, trust)?, anchor),
+            _ => return Err(self.unexpected(&step)),
+        };
+        if trust == Trust::Literal {
+            node.trust = Trust::Literal;
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), self.values + 1 - before));
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, id: usize, step: &Step) -> Result<Node, Problem> {
+        let place = self.text.span(step.start, step.end);
+        let Some((node, values)) = self.anchors.get(&id) else {
+            return Err(Problem::hiding(&place, "an alias inside the value it stands for"));
+        };
+        self.values += values;
+        if self.values > MAX_VALUES {
+            return Err(Problem::hiding(&place, "the aliases of this text multiply it beyond measure"));
+        }
+        Ok(node.clone())
+    }
+
+    fn sequence(&mut self, start: &Step, trust: Trust) -> Result<Node, Problem> {
+        let mut items = Vec::new();
+        loop {
+            let step = self.next()?;
+            if matches!(step.event, Event::SequenceEnd) {
+                let span = self.text.span(start.start, step.end.max(start.end));
+                return Ok(Node::new(Value::List(items), "", span));
+            }
+            items.push(self.node(step, trust)?);
+        }
+    }
+
+    fn mapping(&mut self, start: &Step, trust: Trust) -> Result<Node, Problem> {
+        let (mut merged, mut own) = (Vec::new(), Vec::new());
+        loop {
+            let step = self.next()?;
+            if matches!(step.event, Event::MappingEnd) {
+                let span = self.text.span(start.start, step.end.max(start.end));
+                merged.append(&mut own);
+                return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
+            }
+            let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let key = self.node(step, trust)?;
+            let next = self.next()?;
+            let value = self.node(next, trust)?;
+            if is_merge {
+                self.merge(value, &mut merged)?;
+            } else if matches!(key.value, Value::List(_) | Value::Map(_)) {
+                return Err(Problem::hiding(&key.span, "a list or mapping cannot be a key")
+                    .hint("a value that starts with `{{` needs quotes"));
+            } else {
+                own.push((key, value));
+            }
+        }
+    }
+
+    /// `<<`: the members of a mapping, or of several, the first of which wins.
+    fn merge(&self, value: Node, merged: &mut Vec<(Node, Node)>) -> Result<(), Problem> {
+        let wrong = |span: &Span| Problem::hiding(span, "`<<` needs a mapping or a list of mappings");
+        match value.value {
+            Value::Map(members) => merged.extend(members),
+            Value::List(items) => {
+                for item in items.into_iter().rev() {
+                    match item.value {
+                        Value::Map(members) => merged.extend(members),
+                        _ => return Err(wrong(&item.span)),
+                    }
+                }
+            }
+            _ => return Err(wrong(&value.span)),
+        }
+        Ok(())
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, step: &Step) -> Result<Node, Problem> {
+        let place = self.text.span(step.start, step.end);
+        // The parser spells a value that is not there as `~`.
+        let text = if style == ScalarStyle::Plain && step.start == step.end { "" } else { text };
+        let value = match tag.map(tag_name) {
+            None if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
+            None | Some(TagName::Str) => Value::Str(text.to_owned()),
+            Some(TagName::Unsafe) => scalar::resolve(text, self.schema),
+            Some(TagName::Core(name)) => scalar::construct(text, name)
+                .ok_or_else(|| Problem::hiding(&place, format!("this is no value of the type `!!{name}`")))?,
+            Some(TagName::Vault | TagName::Other) => return Err(self.unexpected(step)),
+        };
+        Ok(Node::new(value, text, place))
+    }
+
+    /// What the tag says about templates; refuses tags that are not understood.
+    fn tag_trust(&self, step: &Step) -> Result<Option<Trust>, Problem> {
+        let Some(tag) = step.event.tag() else { return Ok(None) };
+        let (start, end) = step.tag.unwrap_or((step.start, step.end));
+        let place = self.text.span(start, end);
+        match (tag_name(tag), &step.event) {
+            (TagName::Unsafe, _) => Ok(Some(Trust::Literal)),
+            (TagName::Str | TagName::Core(_), Event::Scalar(..)) => Ok(None),
+            (TagName::Core("map"), Event::MappingStart(..)) => Ok(None),
+            (TagName::Core("seq"), Event::SequenceStart(..)) => Ok(None),
+            (TagName::Vault, _) => Err(Problem::naming(&place, "`!vault` values are not supported yet")),
+            _ => Err(Problem::hiding(&place, "a YAML tag that is not supported")
+                .hint("a value that starts with `!` needs quotes")),
+        }
+    }
+
+    fn unexpected(&self, step: &Step) -> Problem {
+        Problem::hiding(&self.text.span(step.start, step.end), "a value was expected here")
+    }
+
+    /// The parser's own words, unless they quote the text.
+    fn scan_problem(&self, error: &ScanError) -> Problem {
+        let at = error.marker().byte_offset().unwrap_or_default().min(self.text.text.len());
+        let message = match error.kind() {
+            ErrorKind::UnexpectedCharacter { .. } => "a value cannot start with this character".to_owned(),
+            ErrorKind::UnknownAnchor => "an alias without an anchor".to_owned(),
+            _ => error.info(),
+        };
+        let problem = Problem::hiding(&self.text.span(at, at), format!("this is not YAML: {message}"));
+        match error.kind() {
+            ErrorKind::UnexpectedCharacter { .. } | ErrorKind::UnknownAnchor => {
+                problem.hint("a value that starts with one of ``*&!%@`{[`` needs quotes")
+            }
+            _ => problem,
+        }
+    }
+}
+
+/// The tags that are understood.
+#[derive(Clone, Copy, PartialEq)]
+enum TagName {
+    /// `!!str`, and `!`, which asks for a string.
+    Str,
+    Core(&'static str),
+    Unsafe,
+    Vault,
+    Other,
+}
+
+fn tag_name(tag: &Tag) -> TagName {
+    match tag.core_suffix() {
+        Some("str") => return TagName::Str,
+        Some(suffix) => {
+            let known = ["bool", "float", "int", "null", "map", "seq"];
+            return known.into_iter().find(|name| *name == suffix).map_or(TagName::Other, TagName::Core);
+        }
+        None => {}
+    }
+    match format!("{}{}", tag.handle(), tag.suffix()).as_str() {
+        "!" => TagName::Str,
+        "!unsafe" => TagName::Unsafe,
+        "!vault" | "!vault-encrypted" => TagName::Vault,
+        _ => TagName::Other,
+    }
+}
+
+/// Members with equal keys become one: the first place, the last value.
+fn last_wins(members: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+    let mut places: HashMap<(&'static str, String), usize> = HashMap::with_capacity(members.len());
+    let mut unique: Vec<(Node, Node)> = Vec::with_capacity(members.len());
+    for (key, value) in members {
+        let identity = (key.value.type_name(), scalar::identity(&key));
+        match places.get(&identity).and_then(|at| unique.get_mut(*at)) {
+            Some(member) => member.1 = value,
+            None => {
+                places.insert(identity, unique.len());
+                unique.push((key, value));
+            }
+        }
+    }
+    unique
+}

@@ -1,0 +1,132 @@
+//! The shape of a YAML inventory: groups with `hosts`, `vars` and `children`.
+
+use std::sync::Arc;
+
+use super::super::assemble::Draft;
+use super::super::model::{Node, Source, Value};
+use super::super::problem::{Problem, nearest};
+use super::super::ranges;
+use super::super::text::Text;
+
+/// Adds what a YAML inventory says to the draft, its problems included.
+pub(in super::super) fn read(source: &Arc<Source>, draft: &mut Draft) {
+    let text = Text::slice(source, 0, source.text().len());
+    match super::parse(&text).and_then(top_level) {
+        Ok(groups) => {
+            for (name, content) in &groups {
+                group(name, content, draft);
+            }
+        }
+        Err(problem) => draft.problems.push(problem),
+    }
+}
+
+fn top_level(root: Node) -> Result<Vec<(Node, Node)>, Problem> {
+    if let Some(plugin) = root.get("plugin") {
+        return Err(Problem::naming(&plugin.span, "inventory plugins are not supported"));
+    }
+    match root.value {
+        Value::Map(groups) if !groups.is_empty() => Ok(groups),
+        Value::Map(_) | Value::Null => Err(Problem::hiding(&root.span, "the inventory is empty")),
+        other => {
+            Err(Problem::hiding(&root.span, format!("an inventory is a mapping of groups, not {}", other.type_name())))
+        }
+    }
+}
+
+/// A key that must be a string, such as the name of a group.
+fn name<'a>(key: &'a Node, what: &str) -> Result<&'a str, Problem> {
+    match &key.value {
+        Value::Str(name) if !name.is_empty() => Ok(name),
+        _ => Err(Problem::naming(&key.span, format!("the name of a {what} must be a string")).hint("put it in quotes")),
+    }
+}
+
+/// Declares one group; its name, if it has a usable one.
+fn group<'a>(key: &'a Node, content: &Node, draft: &mut Draft) -> Option<&'a str> {
+    let name = name(key, "group").map_err(|problem| draft.problems.push(problem)).ok()?;
+    draft.add_group(name);
+    let Some(sections) = members(content, &format!("group `{name}`"), draft) else { return Some(name) };
+    for (section, content) in sections {
+        match section.text.as_str() {
+            "vars" => variables(name, content, draft),
+            "children" => children(name, content, draft),
+            "hosts" => hosts(name, content, draft),
+            other => {
+                let message = format!("group `{name}` has the unknown key `{other}`");
+                let problem = Problem::naming(&section.span, message);
+                draft.problems.push(problem.hint(match nearest(other, ["vars", "children", "hosts"]) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "a group has `hosts`, `vars` and `children`; other groups go under `children`".to_owned(),
+                }));
+            }
+        }
+    }
+    Some(name)
+}
+
+fn variables(group: &str, content: &Node, draft: &mut Draft) {
+    for (name, value) in members(content, &format!("`vars` of group `{group}`"), draft).unwrap_or_default() {
+        draft.set_variable(group, &name.text, value.clone());
+    }
+}
+
+fn children(parent: &str, content: &Node, draft: &mut Draft) {
+    if let Some(child) = lone_name(content) {
+        draft.add_group(child);
+        draft.add_child(parent, child, &content.span);
+        return;
+    }
+    for (key, content) in members(content, &format!("`children` of group `{parent}`"), draft).unwrap_or_default() {
+        if let Some(child) = group(key, content, draft) {
+            draft.add_child(parent, child, &key.span);
+        }
+    }
+}
+
+fn hosts(group: &str, content: &Node, draft: &mut Draft) {
+    if lone_name(content).is_some() {
+        host(group, content, &[], draft);
+        return;
+    }
+    for (key, content) in members(content, &format!("`hosts` of group `{group}`"), draft).unwrap_or_default() {
+        let variables = members(content, &format!("host `{}`", key.text), draft).unwrap_or_default();
+        host(group, key, variables, draft);
+    }
+}
+
+fn host(group: &str, key: &Node, variables: &[(Node, Node)], draft: &mut Draft) {
+    let expanded = name(key, "host").and_then(|name| ranges::expand(&Text::at(&key.span, name)));
+    match expanded {
+        Ok((names, port)) => {
+            for name in names {
+                draft.add_host(&name, port.map(|port| (port, &key.span)), group, &key.span);
+                for (variable, value) in variables {
+                    draft.set_variable(&name, &variable.text, value.clone());
+                }
+            }
+        }
+        Err(problem) => draft.problems.push(problem),
+    }
+}
+
+/// Ansible takes a lone string for a mapping with that key and nothing under it.
+fn lone_name(content: &Node) -> Option<&str> {
+    match &content.value {
+        Value::Str(name) if !name.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
+/// The members of a mapping; null has none, and anything else is a problem.
+fn members<'a>(content: &'a Node, what: &str, draft: &mut Draft) -> Option<&'a [(Node, Node)]> {
+    match &content.value {
+        Value::Map(members) => Some(members),
+        Value::Null => None,
+        other => {
+            let message = format!("{what} must be a mapping, not {}", other.type_name());
+            draft.problems.push(Problem::hiding(&content.span, message));
+            None
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The types of plain scalars, by PyYAML's YAML 1.1 rules.
+
+use super::super::model::{Node, Value};
+
+/// By whose rules numbers are recognised.
+#[derive(Clone, Copy, PartialEq)]
+pub(in super::super) enum Schema {
+    /// PyYAML's: a float needs a dot, `017` is octal, `1:30` is ninety.
+    Yaml,
+    /// Ansible tries JSON first: `1e3` is a float there.
+    Json,
+}
+
+impl Schema {
+    /// JSON if the whole text is JSON.
+    pub fn of(text: &str) -> Self {
+        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => Self::Json,
+            Err(_) => Self::Yaml,
+        }
+    }
+}
+
+/// The value of an untagged plain scalar. Dates stay text.
+pub(super) fn resolve(text: &str, schema: Schema) -> Value {
+    let first = text.bytes().next();
+    if first.is_none_or(|byte| matches!(byte, b'~' | b'n' | b'N')) && is_null(text) {
+        return Value::Null;
+    }
+    if let Some(value) = boolean(text) {
+        return Value::Bool(value);
+    }
+    if !first.is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.')) {
+        return Value::Str(text.to_owned());
+    }
+    let json = |text: &str| (schema == Schema::Json).then(|| text.parse().ok().map(Value::Float)).flatten();
+    integer(text).or_else(|| float(text)).or_else(|| json(text)).unwrap_or_else(|| Value::Str(text.to_owned()))
+}
+
+/// The value of a scalar with the tag `!!name`.
+pub(super) fn construct(text: &str, name: &str) -> Option<Value> {
+    match name {
+        "null" => Some(Value::Null),
+        "bool" => boolean(text).map(Value::Bool),
+        "int" => integer(text),
+        "float" => float(text).or_else(|| text.replace('_', "").parse().ok().map(Value::Float)),
+        _ => None,
+    }
+}
+
+/// What makes a key the same key: `1` and `0x1` are one, `1` and `'1'` are two.
+pub(super) fn identity(key: &Node) -> String {
+    match &key.value {
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Str(text) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(true),
+        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
+fn split_sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// A whole number; one beyond 128 bits stays text.
+fn integer(text: &str) -> Option<Value> {
+    let (negative, rest) = split_sign(text);
+    let digits = |text: &str, radix: u32| -> Option<i128> {
+        let of_radix = |c: char| c == '_' || c.is_digit(radix);
+        text.chars().all(of_radix).then(|| i128::from_str_radix(&text.replace('_', ""), radix).ok()).flatten()
+    };
+    let number = if let Some(rest) = rest.strip_prefix("0b") {
+        digits(rest, 2)
+    } else if let Some(rest) = rest.strip_prefix("0x") {
+        digits(rest, 16)
+    } else if let Some(octal) = rest.strip_prefix('0') {
+        if octal.chars().all(|c| c == '_') { Some(0) } else { digits(octal, 8) }
+    } else if rest.starts_with(|c: char| c.is_ascii_digit()) {
+        if rest.contains(':') { whole_sexagesimal(rest) } else { digits(rest, 10) }
+    } else {
+        None
+    };
+    number.map(|number| Value::Int(if negative { -number } else { number }))
+}
+
+/// `1:30` is ninety: base 60, as for hours, minutes and seconds.
+fn whole_sexagesimal(text: &str) -> Option<i128> {
+    let (first, rest) = text.split_once(':')?;
+    let head = first.chars().all(|c| c == '_' || c.is_ascii_digit()).then(|| first.replace('_', ""))?;
+    rest.split(':').try_fold(head.parse::<i128>().ok()?, |sum, part| sum.checked_mul(60)?.checked_add(sixtieth(part)?))
+}
+
+/// `[0-5]?[0-9]`
+fn sixtieth(part: &str) -> Option<i128> {
+    match part.as_bytes() {
+        [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'] => part.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A number with a dot. An exponent needs a sign.
+fn float(text: &str) -> Option<Value> {
+    let (negative, rest) = split_sign(text);
+    let number = match rest {
+        ".inf" | ".Inf" | ".INF" => f64::INFINITY,
+        ".nan" | ".NaN" | ".NAN" if rest.len() == text.len() => f64::NAN,
+        _ if rest.contains(':') => broken_sexagesimal(rest)?,
+        _ => {
+            let (mantissa, exponent) = match rest.find(['e', 'E']) {
+                Some(at) => (&rest[..at], &rest[at + 1..]),
+                None => (rest, "+0"),
+            };
+            let (whole, fraction) = mantissa.split_once('.')?;
+            let digits = |text: &str| text.chars().all(|c| c == '_' || c.is_ascii_digit());
+            let starts = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+            // `.5` may have no sign, and an underscore never comes first.
+            let shape = if whole.is_empty() { starts(fraction) && rest.len() == text.len() } else { starts(whole) };
+            let power = exponent.strip_prefix(['+', '-'])?;
+            let exponent_fits = !power.is_empty() && power.bytes().all(|byte| byte.is_ascii_digit());
+            if !(shape && digits(whole) && digits(fraction) && exponent_fits) {
+                return None;
+            }
+            rest.replace('_', "").parse().ok()?
+        }
+    };
+    Some(Value::Float(if negative { -number } else { number }))
+}
+
+/// `1:30.5` is ninety and a half.
+fn broken_sexagesimal(text: &str) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.')?;
+    let number = if whole.starts_with('0') { leading_zero(whole)? } else { whole_sexagesimal(whole)? };
+    let digits = fraction.chars().all(|c| c == '_' || c.is_ascii_digit());
+    let tail: f64 = digits.then(|| format!("0.{}", fraction.replace('_', "")).parse().ok()).flatten()?;
+    // Hours and minutes are far below 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    Some(number as f64 + tail)
+}
+
+/// Unlike a whole number, a broken one may start with a zero.
+fn leading_zero(text: &str) -> Option<i128> {
+    whole_sexagesimal(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match resolve(text, Schema::Yaml) {
+            Value::Null => "null".to_owned(),
+            Value::Bool(value) => format!("bool {value}"),
+            Value::Int(value) => format!("int {value}"),
+            Value::Float(value) => format!("float {value}"),
+            Value::Str(text) => format!("str {text}"),
+            _ => "?".to_owned(),
+        }
+    }
+
+    #[test]
+    fn scalars_are_typed_as_pyyaml_types_them() {
+        for (text, expected) in [
+            ("", "null"),
+            ("~", "null"),
+            ("yes", "bool true"),
+            ("Off", "bool false"),
+            ("tRue", "str tRue"),
+            ("y", "str y"),
+            ("017", "int 15"),
+            ("08", "str 08"),
+            ("0o17", "str 0o17"),
+            ("1_000", "int 1000"),
+            ("0x_1f", "int 31"),
+            ("-0b101", "int -5"),
+            ("12:30:45", "int 45045"),
+            ("22:62", "str 22:62"),
+            ("1:30.5", "float 90.5"),
+            ("1e3", "str 1e3"),
+            ("1.5e3", "str 1.5e3"),
+            ("1.5e+3", "float 1500"),
+            ("3.10", "float 3.1"),
+            (".5", "float 0.5"),
+            ("-.5", "str -.5"),
+            ("-.inf", "float -inf"),
+            ("2024-01-02", "str 2024-01-02"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+}
