@@ -209,19 +209,12 @@ fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact 
             insecure_hint(registry),
         ),
         Fault::Broken { at, error, proxy } => {
-            broken(registry, &words.place(&at), at.url.host_str(), fault::read(&error, proxy.as_deref()), proxy)
+            broken(registry, &words.place(&at), at.url.authority(), fault::read(&error, proxy.as_deref()), proxy)
         }
     }
 }
 
-fn broken(
-    registry: &Registry,
-    at: &str,
-    host: Option<&str>,
-    breakage: Breakage,
-    proxy: Option<String>,
-) -> RegistryFact {
-    let host = host.unwrap_or(&registry.host);
+fn broken(registry: &Registry, at: &str, host: &str, breakage: Breakage, proxy: Option<String>) -> RegistryFact {
     let proxy = proxy.unwrap_or_default();
     match breakage {
         Breakage::Dns(reason) => {
@@ -244,7 +237,7 @@ fn broken(
         Breakage::Refused(reason) => found(
             Verdict::ConnectionRefused,
             format!("{at}: {reason}"),
-            format!("is the registry running, and are host and port right? (`{host}`)"),
+            format!("does a registry run at `{host}`? check host and port"),
         ),
         Breakage::NotHttp(reason) => found(
             Verdict::RegistryError,
