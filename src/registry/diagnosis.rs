@@ -214,13 +214,7 @@ fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact 
     }
 }
 
-fn broken(
-    registry: &Registry,
-    at: &str,
-    host: Option<&str>,
-    breakage: Breakage,
-    proxy: Option<String>,
-) -> RegistryFact {
+fn broken(registry: &Registry, at: &str, host: &str, breakage: Breakage, proxy: Option<String>) -> RegistryFact {
     let proxy = proxy.unwrap_or_default();
     match breakage {
         Breakage::Dns(reason) => {
