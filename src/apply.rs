@@ -68,7 +68,9 @@ pub fn apply(
                         host: host.to_owned(),
                         work: NodeWork::Failed(internal("the node could not be written")),
                     };
-                    node_events(&failed, |_| (Outcome::Skipped, None)).into_iter().for_each(|event| journal.record(event));
+                    node_events(&failed, |_| (Outcome::Skipped, None))
+                        .into_iter()
+                        .for_each(|event| journal.record(event));
                 }
             }
             journal.record(Event::Progress(Progress { stage: Stage::Write, done, total }));

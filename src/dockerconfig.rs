@@ -5,8 +5,18 @@
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
-use crate::desired::Credential;
 use crate::secret::{Secret, SecretBytes, basic_auth};
+
+/// A credential under its key in `auths`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The key: a registry host with optional port and path.
+    pub key: String,
+    /// The user name; holds no colon.
+    pub user: String,
+    /// The password or token.
+    pub password: Secret,
+}
 
 /// Members of a JSON object in source order.
 type Members = IndexMap<String, Json>;

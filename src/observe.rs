@@ -20,7 +20,9 @@ pub type Sessions = Vec<Option<Session>>;
 pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts, Sessions) {
     let (remote, nodes) = std::thread::scope(|scope| {
         let remote = scope.spawn(|| {
-            engine.runtime.block_on(async { tokio::join!(registries(engine, desired, journal), cluster(engine, desired)) })
+            engine
+                .runtime
+                .block_on(async { tokio::join!(registries(engine, desired, journal), cluster(engine, desired)) })
         });
         let nodes = nodes(engine, &desired.nodes, journal);
         (remote.join(), nodes)
@@ -80,7 +82,8 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
             if engine.cancel.level() > Stop::No {
                 return (NodeFact::NotObserved, None);
             }
-            match node::open(&node.name, &node.connection, &node.files, &engine.host_keys, &engine.identities, &limits) {
+            match node::open(&node.name, &node.connection, &node.files, &engine.host_keys, &engine.identities, &limits)
+            {
                 Ok((files, session)) => (NodeFact::Observed(files), Some(session)),
                 Err(_) if engine.cancel.level() > Stop::No => (NodeFact::NotObserved, None),
                 Err(OpenFailure::Unreachable(failure)) => (NodeFact::Unreachable(failure), None),

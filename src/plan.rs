@@ -130,7 +130,8 @@ impl Plan {
             NodeWork::Files(files) => files.as_slice(),
             _ => &[],
         });
-        self.secret.as_ref().is_some_and(|step| pending(&step.action)) || files.into_iter().any(|file| pending(&file.action))
+        self.secret.as_ref().is_some_and(|step| pending(&step.action))
+            || files.into_iter().any(|file| pending(&file.action))
     }
 }
 
@@ -181,7 +182,9 @@ pub fn unmergeable_secret(wanted: &PullSecret, error: &dockerconfig::ParseError)
     let PullSecret { namespace, name, .. } = wanted;
     Failure::new(format!("cannot merge into secret `{namespace}/{name}`"))
         .cause(format!("`.dockerconfigjson`: {error}"))
-        .hint(format!("look at it with `oc get secret {name} -n {namespace} -o yaml`; mend or delete it, then run again"))
+        .hint(format!(
+            "look at it with `oc get secret {name} -n {namespace} -o yaml`; mend or delete it, then run again"
+        ))
 }
 
 fn wrong_type(wanted: &PullSecret, found: &SecretFact) -> Failure {

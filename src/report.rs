@@ -87,7 +87,8 @@ impl Report {
     pub fn status(&self) -> ExitStatus {
         let hosts = || self.recap.hosts.values();
         let written = |outcome| matches!(outcome, Outcome::Created | Outcome::Updated);
-        let changed = hosts().any(|counts| counts.changed > 0) || self.recap.cluster.iter().any(|row| written(row.outcome));
+        let changed =
+            hosts().any(|counts| counts.changed > 0) || self.recap.cluster.iter().any(|row| written(row.outcome));
         match () {
             () if self.interrupted => ExitStatus::Interrupted,
             () if self.error => ExitStatus::Error,

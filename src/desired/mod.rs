@@ -11,6 +11,7 @@ mod resolve;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::dockerconfig::Credential;
 use crate::secret::{Redactor, Secret};
 
 pub use request::{Request, Scope};
@@ -94,17 +95,6 @@ pub enum TlsPolicy {
     Verify,
     /// HTTPS unverified; HTTP where the port does not speak TLS; a token realm over HTTP is allowed.
     Insecure,
-}
-
-/// A credential under its key in `auths`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credential {
-    /// The key: a registry host with optional port and path.
-    pub key: String,
-    /// The user name; holds no colon.
-    pub user: String,
-    /// The password or token.
-    pub password: Secret,
 }
 
 /// A secret of type `kubernetes.io/dockerconfigjson`.

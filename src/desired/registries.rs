@@ -199,15 +199,13 @@ fn additional(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Vec<Declared> {
     let list = match &node.value {
         Value::Null => return Vec::new(),
         // JSON (`true`, `null`) is no Python literal, so Ansible leaves it a string.
-        Value::Str(text) if text.trim_start().starts_with('[') => {
-            match yaml::parse_node(&node) {
-                Ok(node) => node,
-                Err(problem) => {
-                    lookup.problems.push(problem);
-                    return Vec::new();
-                }
+        Value::Str(text) if text.trim_start().starts_with('[') => match yaml::parse_node(&node) {
+            Ok(node) => node,
+            Err(problem) => {
+                lookup.problems.push(problem);
+                return Vec::new();
             }
-        }
+        },
         _ => node,
     };
     let Value::List(entries) = &list.value else {

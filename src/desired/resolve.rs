@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::dockerconfig::Credential;
 use crate::inventory::problem::nearest;
 use crate::inventory::{HostVars, Inventory, Problem, patterns};
 
 use super::lookup::{Lookup, Text};
 use super::request::Request;
-use super::{Connection, Credential, Desired, NodeTarget, PullSecret, Registry, connection, registries};
+use super::{Connection, Desired, NodeTarget, PullSecret, Registry, connection, registries};
 
 /// The groups whose hosts get files, where `oregano_hosts` does not say otherwise.
 const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];

@@ -181,7 +181,8 @@ fn change_list(changes: &[KeyChange], mode: Option<&[String; 2]>) -> String {
 }
 
 fn recap_lines(recap: &Recap) -> Vec<String> {
-    let registries = recap.registries.iter().map(|row| format!("registry {} : {}", row.image, verdict_code(row.verdict)));
+    let registries =
+        recap.registries.iter().map(|row| format!("registry {} : {}", row.image, verdict_code(row.verdict)));
     let cluster = recap.cluster.iter().map(|row| {
         let outcome = match row.outcome {
             Outcome::Created => "created",
@@ -214,14 +215,17 @@ fn verdict_code(verdict: Verdict) -> &'static str {
 /// The one sentence for somebody on call.
 fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     let changed: usize = recap.hosts.values().map(|counts| counts.changed).sum();
-    let incomplete = recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count();
+    let incomplete =
+        recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count();
     let cluster = recap.cluster.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
     let refused = recap.registries.iter().any(|row| !row.verdict.lets_go_on());
     let text = match command? {
         Command::Validate if refused => "not every credential is good".to_owned(),
         Command::Validate => "every credential that could be tried is good".to_owned(),
         Command::Plan if refused => "`apply` would change nothing: not every credential is good".to_owned(),
-        Command::Plan => format!("`apply` would write {changed} file(s){}", if cluster { " and the secret" } else { "" }),
+        Command::Plan => {
+            format!("`apply` would write {changed} file(s){}", if cluster { " and the secret" } else { "" })
+        }
         Command::Apply if changed == 0 && !cluster && recap.status != 0 => "nothing was changed".to_owned(),
         Command::Apply if recap.status == 0 && changed == 0 && !cluster => "everything was right already".to_owned(),
         Command::Apply if incomplete > 0 => format!("{incomplete} node(s) do not have the credentials yet"),

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use oregano::desired::Credential;
-use oregano::dockerconfig::{self, ChangeKind, KeyChange, Reader};
+use oregano::dockerconfig::{self, ChangeKind, Credential, KeyChange, Reader};
 use oregano::secret::Secret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -113,8 +113,7 @@ fn check(name: &str, case: &Case, desired: &Desired) {
             .iter()
             .map(|node| {
                 let connection = &node.connection;
-                let mut text =
-                    format!("{} {}@{}:{}", node.name, connection.user, connection.address, connection.port);
+                let mut text = format!("{} {}@{}:{}", node.name, connection.user, connection.address, connection.port);
                 if let Some(file) = &connection.private_key_file {
                     text += &format!(" {}", file.display());
                 }
@@ -132,7 +131,8 @@ fn check(name: &str, case: &Case, desired: &Desired) {
     }
     if let Some(expected) = &case.secret {
         let secret = desired.pull_secret.as_ref().unwrap();
-        let found: Vec<String> = secret.credentials.iter().map(|entry| format!("{} {}", entry.key, entry.user)).collect();
+        let found: Vec<String> =
+            secret.credentials.iter().map(|entry| format!("{} {}", entry.key, entry.user)).collect();
         assert_eq!(&found, expected, "{name}");
     }
     assert_eq!(desired.warnings.len(), case.warnings.len(), "{name}: {:?}", desired.warnings);
