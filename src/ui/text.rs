@@ -93,7 +93,7 @@ impl Screen {
     /// With bars in view the lines of a real run would only be noise; a plan is there to be read.
     fn shows(&self, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::Unchanged => self.detail == Detail::Everything,
+            Outcome::Unchanged | Outcome::Skipped => self.detail == Detail::Everything,
             _ => self.shows_all() || !self.bars.are_visible(),
         }
     }
@@ -182,7 +182,7 @@ fn change_list(changes: &[KeyChange], mode: Option<&[String; 2]>) -> String {
 
 fn recap_lines(recap: &Recap) -> Vec<String> {
     let registries =
-        recap.registries.iter().map(|row| format!("registry {} : {}", row.image, verdict_code(row.verdict)));
+        recap.registries.iter().map(|row| format!("registry {} : {}", row.image, row.verdict.code()));
     let cluster = recap.cluster.iter().map(|row| {
         let outcome = match row.outcome {
             Outcome::Created => "created",
@@ -208,28 +208,33 @@ fn recap_lines(recap: &Recap) -> Vec<String> {
     registries.chain(cluster).chain(hosts).collect()
 }
 
-fn verdict_code(verdict: Verdict) -> &'static str {
-    verdict.code()
-}
-
 /// The one sentence for somebody on call.
 fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     let changed: usize = recap.hosts.values().map(|counts| counts.changed).sum();
-    let incomplete =
-        recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count();
-    let cluster = recap.cluster.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
-    let refused = recap.registries.iter().any(|row| !row.verdict.lets_go_on());
-    let text = match command? {
-        Command::Validate if refused => "not every credential is good".to_owned(),
+    let behind = recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count();
+    let bad = recap.registries.iter().filter(|row| !row.verdict.lets_go_on()).count();
+    let secret = |wanted: &[Outcome]| recap.cluster.iter().any(|row| wanted.contains(&row.outcome));
+    let written = secret(&[Outcome::Created, Outcome::Updated]);
+    let stopped = bad > 0 || secret(&[Outcome::Failed]);
+    Some(match command? {
+        Command::Validate if bad > 0 => format!("{bad} of {} credentials cannot be used", recap.registries.len()),
         Command::Validate => "every credential that could be tried is good".to_owned(),
-        Command::Plan if refused => "`apply` would change nothing: not every credential is good".to_owned(),
-        Command::Plan => {
-            format!("`apply` would write {changed} file(s){}", if cluster { " and the secret" } else { "" })
+        Command::Plan if stopped => "`apply` would change nothing until the errors above are mended".to_owned(),
+        Command::Plan if changed == 0 && !written => "`apply` would change nothing".to_owned(),
+        Command::Plan => format!("`apply` would write {}", written_words(changed, written)),
+        Command::Apply if stopped => "nothing was changed".to_owned(),
+        Command::Apply if behind > 0 => {
+            format!("{behind} of {} nodes may not have the credentials: keep the old ones valid", recap.hosts.len())
         }
-        Command::Apply if changed == 0 && !cluster && recap.status != 0 => "nothing was changed".to_owned(),
-        Command::Apply if recap.status == 0 && changed == 0 && !cluster => "everything was right already".to_owned(),
-        Command::Apply if incomplete > 0 => format!("{incomplete} node(s) do not have the credentials yet"),
-        Command::Apply => "all that was written was read back and is right".to_owned(),
+        Command::Apply if changed == 0 && !written => "everything was right already".to_owned(),
+        Command::Apply => format!("{} written and read back", written_words(changed, written)),
+    })
+}
+
+fn written_words(files: usize, secret: bool) -> String {
+    let files = match files {
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
     };
-    Some(text)
+    if secret { format!("the secret and {files}") } else { files }
 }
