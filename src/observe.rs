@@ -37,6 +37,7 @@ pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts,
 
 async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Vec<Option<RegistryFact>> {
     let total = desired.registries.len();
+    journal.record(Event::Progress(Progress { stage: Stage::Registries, done: 0, total }));
     let facts = Mutex::new(vec![None; total]);
     let done = AtomicUsize::new(0);
     let proving = registry::prove(&desired.registries, engine.timeout, &engine.redactor, |at, fact: &RegistryFact| {
@@ -74,6 +75,7 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
     let limits = engine.limits();
     let _guard = engine.cancel.abort_at(Stop::Gently, limits.abort.clone(), engine.runtime.handle());
     let total = nodes.len();
+    journal.record(Event::Progress(Progress { stage: Stage::Observe, done: 0, total }));
     let (mut facts, mut sessions) = (Vec::with_capacity(total), Vec::with_capacity(total));
     schedule::each(
         &engine.pool,

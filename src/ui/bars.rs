@@ -1,5 +1,7 @@
 //! Progress bars on a terminal: one for each stage, gone when it is done.
 
+use std::time::Duration;
+
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Progress, Stage};
@@ -53,5 +55,8 @@ fn bar(progress: Progress) -> ProgressBar {
     };
     let style = ProgressStyle::with_template("{prefix:>16} [{bar:30}] {pos}/{len} {elapsed}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(progress.total as u64).with_style(style).with_prefix(name)
+    let bar = ProgressBar::new(progress.total as u64).with_style(style).with_prefix(name);
+    // The clock goes on while nothing happens, so that a slow node does not look like a hang.
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
 }
