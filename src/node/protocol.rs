@@ -100,8 +100,18 @@ pub(super) struct Decoder {
     buffer: Zeroizing<Vec<u8>>,
     /// Where the part of the buffer begins that no frame has used yet.
     used: usize,
+    /// The present file whose content is arriving.
+    arriving: Option<Arriving>,
     /// Bytes that may still arrive.
     room: usize,
+}
+
+struct Arriving {
+    index: usize,
+    mode: u32,
+    key: String,
+    /// How much of the content was searched for its end, so that a long one is not searched again and again.
+    searched: usize,
 }
 
 impl Nonce {
@@ -171,7 +181,7 @@ impl Decoder {
     /// For a script that shows `files` files, and shows them again when it wrote them.
     pub(super) fn new(nonce: Nonce, files: usize) -> Self {
         let room = NOISE + 2 * files * (LARGEST + 16 * 1024);
-        Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, room }
+        Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, arriving: None, room }
     }
 
     /// Takes in what arrived; false where it is more than any honest node sends.
@@ -190,6 +200,9 @@ impl Decoder {
     /// The next frame, if it is here in full.
     pub(super) fn next(&mut self) -> Option<Frame> {
         loop {
+            if let Some(file) = self.arriving.take() {
+                return self.content(file);
+            }
             let rest = &self.buffer[self.used..];
             let start = find(rest, self.nonce.0.as_bytes())? + self.nonce.0.len();
             if rest[start..].starts_with(b" PASSWORD ") {
@@ -198,13 +211,40 @@ impl Decoder {
             }
             let line = start + find(&rest[start..], b"\n")?;
             let words = String::from_utf8_lossy(&rest[start..line]).into_owned();
-            let (frame, length) = self.read(&words, &rest[line + 1..])?;
-            self.used += line + 1 + length;
-            // The nonce without a frame behind it: somebody repeats our command line.
-            if let Some(frame) = frame {
-                return Some(frame);
+            self.used += line + 1;
+            match read(&words) {
+                Heard::Frame(frame) => return Some(frame),
+                Heard::Arriving(file) => self.arriving = Some(file),
+                // The nonce without a frame behind it: somebody repeats our command line.
+                Heard::Noise => {}
             }
         }
+    }
+
+    /// The file whose content begins here, when its end is here as well.
+    fn content(&mut self, mut file: Arriving) -> Option<Frame> {
+        let follows = &self.buffer[self.used..];
+        let marker = format!("\n{} END ", self.nonce.0);
+        let marked = find(&follows[file.searched..], marker.as_bytes()).map(|at| file.searched + at);
+        let ended = marked.and_then(|length| {
+            let behind = length + marker.len();
+            Some((length, behind, behind + find(&follows[behind..], b"\n")?))
+        });
+        let Some((length, behind, end)) = ended else {
+            file.searched = marked.unwrap_or_else(|| follows.len().saturating_sub(marker.len()));
+            self.arriving = Some(file);
+            return None;
+        };
+        let seen = if length > LARGEST {
+            Seen::Unusable { kind: "large".to_owned(), text: String::new() }
+        } else if &follows[behind..end] != b"0" {
+            Seen::Unusable { kind: "unreadable".to_owned(), text: "it cannot be read to its end".to_owned() }
+        } else {
+            let content = Zeroizing::new(follows[..length].to_vec());
+            Seen::Present { mode: file.mode, key: file.key, content }
+        };
+        self.used += end + 1;
+        Some(Frame::File(file.index, seen))
     }
 
     /// What arrived and is no frame, for the causes of a failure: control characters gone, its end cut off.
@@ -212,54 +252,43 @@ impl Decoder {
         let text = String::from_utf8_lossy(&self.buffer[self.used..]);
         tidy(&text)
     }
+}
 
-    /// The frame of a line whose nonce is taken off, and how many bytes of what follows belong to it.
-    /// `None` as long as they are not all there.
-    fn read(&self, line: &str, follows: &[u8]) -> Option<(Option<Frame>, usize)> {
-        let line = line.strip_prefix(' ').unwrap_or_default();
-        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let frame = match kind {
-            "BEGIN" if rest == "1" => Frame::Begin,
-            "READY" => Frame::Ready,
-            "DONE" => Frame::Done,
-            "RESULT" => read_outcome(rest).unwrap_or(Frame::Broken),
-            "FILE" => return self.read_file(rest, follows),
-            _ => return Some((None, 0)),
-        };
-        Some((Some(frame), 0))
-    }
+/// What a line behind the nonce means.
+enum Heard {
+    Frame(Frame),
+    /// A present file; its content follows.
+    Arriving(Arriving),
+    Noise,
+}
 
-    fn read_file(&self, line: &str, follows: &[u8]) -> Option<(Option<Frame>, usize)> {
-        let Some((index, state, rest)) = split_index(line) else { return Some((Some(Frame::Broken), 0)) };
-        let (first, second) = rest.split_once(' ').unwrap_or((rest, ""));
-        let seen = match state {
-            "absent" => Seen::Absent { key: rest.to_owned() },
-            "unusable" => Seen::Unusable { kind: first.to_owned(), text: tidy(second) },
-            "present" => return self.read_content(index, first, second, follows),
-            _ => return Some((Some(Frame::Broken), 0)),
-        };
-        Some((Some(Frame::File(index, seen)), 0))
-    }
+fn read(line: &str) -> Heard {
+    let line = line.strip_prefix(' ').unwrap_or_default();
+    let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let frame = match kind {
+        "BEGIN" if rest == "1" => Some(Frame::Begin),
+        "READY" => Some(Frame::Ready),
+        "DONE" => Some(Frame::Done),
+        "RESULT" => read_outcome(rest),
+        "FILE" => return read_file(rest).unwrap_or(Heard::Frame(Frame::Broken)),
+        _ => return Heard::Noise,
+    };
+    Heard::Frame(frame.unwrap_or(Frame::Broken))
+}
 
-    fn read_content(&self, index: usize, mode: &str, key: &str, follows: &[u8]) -> Option<(Option<Frame>, usize)> {
-        let marker = format!("\n{} END ", self.nonce.0);
-        let length = find(follows, marker.as_bytes())?;
-        let behind = length + marker.len();
-        let end = behind + find(&follows[behind..], b"\n")?;
-        let status = &follows[behind..end];
-        let seen = match u32::from_str_radix(mode, 8) {
-            Err(_) => return Some((Some(Frame::Broken), end + 1)),
-            Ok(_) if length > LARGEST => Seen::Unusable { kind: "large".to_owned(), text: String::new() },
-            Ok(_) if status != b"0" => {
-                Seen::Unusable { kind: "unreadable".to_owned(), text: "it cannot be read to its end".to_owned() }
-            }
-            Ok(mode) => {
-                let content = Zeroizing::new(follows[..length].to_vec());
-                Seen::Present { mode, key: key.to_owned(), content }
-            }
-        };
-        Some((Some(Frame::File(index, seen)), end + 1))
-    }
+fn read_file(line: &str) -> Option<Heard> {
+    let (index, state, rest) = split_index(line)?;
+    let (first, second) = rest.split_once(' ').unwrap_or((rest, ""));
+    let seen = match state {
+        "absent" => Seen::Absent { key: rest.to_owned() },
+        "unusable" => Seen::Unusable { kind: first.to_owned(), text: tidy(second) },
+        "present" => {
+            let mode = u32::from_str_radix(first, 8).ok()?;
+            return Some(Heard::Arriving(Arriving { index, mode, key: second.to_owned(), searched: 0 }));
+        }
+        _ => return None,
+    };
+    Some(Heard::Frame(Frame::File(index, seen)))
 }
 
 fn read_outcome(line: &str) -> Option<Frame> {

@@ -37,21 +37,42 @@ attempt() {
 
 # Follows the links of $1. Sets real, and key, which is equal for paths that are one file; else reason.
 resolve() {
-  real=$1
-  if [ -e "$1" ]; then
-    real=$(readlink -f "$1")
-  else
+  if [ ! -e "$1" ]; then
     # Not there, or not to be seen: only the system's own answer tells which.
     error=$(cat "$1" 2>&1 >/dev/null)
     case $error in
       *'No such file or directory') ;;
       *) reason="unreadable ${error%%"$newline"*}"; return 1 ;;
     esac
-    [ ! -L "$1" ] || real=$(readlink -f "$1")
   fi
-  [ -n "$real" ] || { reason="dangling $(readlink "$1")"; return 1; }
+  follow "$1"
   case $real in *"$newline"*) reason="newline -"; return 1 ;; esac
-  descend "$real"
+  descend "$real" || return 1
+  # Above a directory that does not exist there is nothing.
+  case "/$rest/" in
+    */../*) [ -e "$real" ] || { reason="unreadable $real: No such file or directory"; return 1; } ;;
+  esac
+  # A missing directory is made where the inventory asks for it, not where a link happens to lead.
+  case "$linked $rest" in
+    'yes '*/*) reason="dangling $(readlink "$1")"; return 1 ;;
+  esac
+}
+
+# Sets real to what $1 leads to, and linked if that is somewhere else. By hand, because busybox's
+# readlink -f gives up on a link to nothing.
+follow() {
+  real=$1
+  linked=
+  hops=0
+  while [ -L "$real" ] && [ "$hops" -lt 40 ]; do
+    linked=yes
+    hops=$((hops + 1))
+    target=$(readlink "$real")
+    case $target in
+      /*) real=$target ;;
+      *) real=${real%/*}/$target ;;
+    esac
+  done
 }
 
 # Finds the nearest directory above $1 that exists, and names $1 by it.
@@ -120,6 +141,11 @@ alive() {
 hold() {
   attempts=0
   while :; do
+    # Into a directory, ln would make the link inside.
+    if [ -e "$1" ] && [ ! -L "$1" ]; then
+      fail lock "$1 is in the way"
+      return 1
+    fi
     error=$(ln -sn "$me" "$1" 2>&1)
     holder=$(readlink "$1")
     [ "$holder" != "$me" ] || return 0
