@@ -5,3 +5,5 @@
 mod architecture;
 mod cases;
 mod desired;
+mod servers;
+mod support;

@@ -1,0 +1,293 @@
+//! A Kubernetes API: etcd and kube-apiserver, with users that have exactly the rights they are named
+//! for. Nothing else of a cluster runs: no controller, no node.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{LazyLock, Mutex, MutexGuard};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::certificate::{self, Certificate, Signer};
+use super::http::{self, Response};
+use super::process::{NotReady, Process, command, eventually, free_port, on_free_port, program, shared_folder};
+
+/// Who asks the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// May do everything.
+    Admin,
+    /// May get, create and update secrets in `openshift` and in the namespaces of
+    /// [`Kubernetes::namespace`], and nothing else.
+    Writer,
+    /// May do nothing but log in.
+    Reader,
+}
+
+/// A running API server with its etcd.
+pub struct Kubernetes {
+    /// Stopped first.
+    apiserver: Process,
+    etcd: Process,
+    url: String,
+    folder: PathBuf,
+    /// Removed with a private server; the shared one's is removed by a later run.
+    _folder: Option<TempDir>,
+}
+
+impl Kubernetes {
+    /// The server that all tests share. Each test has its own namespace there, see
+    /// [`Kubernetes::namespace`].
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Kubernetes> = LazyLock::new(|| {
+            remove_leftovers();
+            let folder = shared_folder().join(format!("{SHARED_PREFIX}{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Kubernetes::start(folder, None)
+        });
+        &SHARED
+    }
+
+    /// The shared server with an empty namespace `openshift` that is this test's alone until the
+    /// guard is dropped.
+    pub fn shared_openshift() -> (&'static Self, MutexGuard<'static, ()>) {
+        static OPENSHIFT: Mutex<()> = Mutex::new(());
+        // A test that failed while it had the namespace says nothing about the next one.
+        let guard = OPENSHIFT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let shared = Self::shared();
+        let emptied = shared.api("DELETE", "/api/v1/namespaces/openshift/secrets", None);
+        assert_eq!(emptied.status, 200, "{}", String::from_utf8_lossy(&emptied.body));
+        (shared, guard)
+    }
+
+    /// A server of the test's own, for what would disturb others, such as its end.
+    pub fn private() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::start(folder.path().to_owned(), Some(folder))
+    }
+
+    fn start(folder: PathBuf, owned: Option<TempDir>) -> Self {
+        let certificate = certificate::make(&folder, Signer::Authority);
+        fs::write(folder.join("tokens.csv"), tokens()).unwrap();
+        let (etcd, store) = on_free_port(|port| start_etcd(&folder, port));
+        let (apiserver, url) = on_free_port(|port| start_apiserver(&folder, &certificate, &store, port));
+        let server = Self { apiserver, etcd, url, folder, _folder: owned };
+        for user in [User::Admin, User::Writer, User::Reader] {
+            let config = kubeconfig(&server.url, &certificate.ca, user);
+            fs::write(server.kubeconfig(user), config.to_string()).unwrap();
+        }
+        server.namespace("openshift");
+        server
+    }
+
+    /// Its address, `https://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A kubeconfig that logs the user in with a token and trusts the server's authority.
+    pub fn kubeconfig(&self, user: User) -> PathBuf {
+        self.folder.join(format!("{}.kubeconfig", user.name()))
+    }
+
+    /// Creates a namespace and waits until the writer has its rights there.
+    pub fn namespace(&self, name: &str) {
+        let metadata = json!({"name": "writer", "namespace": name});
+        let role = "rbac.authorization.k8s.io/v1";
+        self.create("/api/v1/namespaces", &json!({"metadata": {"name": name}}));
+        self.create(
+            &format!("/apis/{role}/namespaces/{name}/roles"),
+            &json!({"metadata": metadata, "rules": [
+                {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "update"]},
+            ]}),
+        );
+        self.create(
+            &format!("/apis/{role}/namespaces/{name}/rolebindings"),
+            &json!({
+                "metadata": metadata,
+                "subjects": [{"kind": "User", "name": "writer"}],
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "writer"},
+            }),
+        );
+        let secret = format!("/api/v1/namespaces/{name}/secrets/none");
+        eventually("the writer may read secrets", || self.api_as(User::Writer, "GET", &secret, None).status == 404);
+    }
+
+    /// Runs kubectl as the admin.
+    pub fn kubectl(&self, arguments: &[&str]) -> Output {
+        Command::new(program("kubectl"))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig(User::Admin))
+            .arg("--cache-dir")
+            .arg(self.folder.join("kubectl-cache"))
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// A secret as the API has it.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<Value> {
+        let answer = self.api("GET", &format!("/api/v1/namespaces/{namespace}/secrets/{name}"), None);
+        match answer.status {
+            404 => None,
+            200 => Some(serde_json::from_slice(&answer.body).unwrap()),
+            other => panic!("{other}: {}", String::from_utf8_lossy(&answer.body)),
+        }
+    }
+
+    /// The `.dockerconfigjson` of a secret, decoded.
+    pub fn secret_json(&self, namespace: &str, name: &str) -> Option<Value> {
+        let secret = self.secret(namespace, name)?;
+        let text = secret["data"][".dockerconfigjson"].as_str().expect("a secret of type dockerconfigjson");
+        Some(serde_json::from_slice(&STANDARD.decode(text).unwrap()).unwrap())
+    }
+
+    /// Creates a secret of type dockerconfigjson with this text as its content.
+    pub fn create_secret(&self, namespace: &str, name: &str, content: &str) {
+        self.create(
+            &format!("/api/v1/namespaces/{namespace}/secrets"),
+            &json!({
+                "metadata": {"name": name},
+                "type": "kubernetes.io/dockerconfigjson",
+                "data": {".dockerconfigjson": STANDARD.encode(content)},
+            }),
+        );
+    }
+
+    /// Creates an object in the collection at this path.
+    pub fn create(&self, path: &str, object: &Value) {
+        let answer = self.api("POST", path, Some(object));
+        assert_eq!(answer.status, 201, "{path}: {}", String::from_utf8_lossy(&answer.body));
+    }
+
+    /// Asks the API as the admin.
+    pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Response {
+        self.api_as(User::Admin, method, path, body)
+    }
+
+    /// Asks the API as some user.
+    pub fn api_as(&self, user: User, method: &str, path: &str, body: Option<&Value>) -> Response {
+        let headers = [("Authorization", &*format!("Bearer {}", user.token())), ("Content-Type", "application/json")];
+        let body = body.map(Value::to_string).unwrap_or_default();
+        http::request(method, &format!("{}{path}", self.url), &headers, body.as_bytes())
+    }
+
+    /// Kills the API server, and etcd under it.
+    pub fn stop(&self) {
+        self.apiserver.stop();
+        self.etcd.stop();
+    }
+}
+
+impl User {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Writer => "writer",
+            Self::Reader => "reader",
+        }
+    }
+
+    /// The bearer token it logs in with.
+    pub fn token(self) -> String {
+        format!("token-of-{}", self.name())
+    }
+}
+
+const SHARED_PREFIX: &str = "kubernetes-";
+
+/// Removes the folders of shared servers whose test binary has ended.
+fn remove_leftovers() {
+    for entry in fs::read_dir(shared_folder()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap_or_default();
+        if let Some(id) = name.strip_prefix(SHARED_PREFIX)
+            && !Path::new("/proc").join(id).exists()
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Who is who to the API server: token, user, id, groups.
+fn tokens() -> String {
+    let admin = format!("{},admin,1,system:masters\n", User::Admin.token());
+    [User::Writer, User::Reader]
+        .iter()
+        .zip(2..)
+        .fold(admin, |text, (user, id)| text + &format!("{},{},{id}\n", user.token(), user.name()))
+}
+
+fn kubeconfig(url: &str, ca: &Path, user: User) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": ca}}],
+        "users": [{"name": user.name(), "user": {"token": user.token()}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": user.name()}}],
+        "current-context": "test",
+    })
+}
+
+fn start_etcd(folder: &Path, port: u16) -> Result<(Process, String), NotReady> {
+    let client = format!("http://127.0.0.1:{port}");
+    let peer = format!("http://127.0.0.1:{}", free_port());
+    let mut command = command(&program("etcd"));
+    command.arg("--data-dir").arg(folder.join(format!("etcd-{port}"))).args([
+        "--listen-client-urls",
+        &client,
+        "--advertise-client-urls",
+        &client,
+        "--listen-peer-urls",
+        &peer,
+        "--initial-advertise-peer-urls",
+        &peer,
+        "--initial-cluster",
+        &format!("default={peer}"),
+        "--unsafe-no-fsync",
+    ]);
+    let process = Process::start(command, &folder.join("etcd.log"));
+    let health = format!("{client}/health");
+    process.wait_until(|| {
+        process.listens_on(port) && http::try_request("GET", &health, &[], b"").is_ok_and(|answer| answer.status == 200)
+    })?;
+    Ok((process, client))
+}
+
+fn start_apiserver(
+    folder: &Path,
+    certificate: &Certificate,
+    etcd: &str,
+    port: u16,
+) -> Result<(Process, String), NotReady> {
+    let url = format!("https://127.0.0.1:{port}");
+    let mut command = command(&program("kube-apiserver"));
+    command
+        .args(["--etcd-servers", etcd, "--bind-address", "127.0.0.1", "--secure-port", &port.to_string()])
+        .args(["--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.0.0.0/24"])
+        // Without the controllers no namespace has the service account that this would ask for.
+        .args(["--disable-admission-plugins", "ServiceAccount"])
+        .args(["--service-account-issuer", "https://kubernetes.default.svc"])
+        .arg("--service-account-key-file")
+        .arg(&certificate.certificate)
+        .arg("--service-account-signing-key-file")
+        .arg(&certificate.key)
+        .arg("--tls-cert-file")
+        .arg(&certificate.certificate)
+        .arg("--tls-private-key-file")
+        .arg(&certificate.key)
+        .arg("--cert-dir")
+        .arg(folder.join("certs"))
+        .arg("--token-auth-file")
+        .arg(folder.join("tokens.csv"));
+    let process = Process::start(command, &folder.join("kube-apiserver.log"));
+    let ready = format!("{url}/readyz");
+    process.wait_until(|| {
+        // Until its parts are ready the answer lists them.
+        process.listens_on(port) && http::try_request("GET", &ready, &[], b"").is_ok_and(|answer| answer.body == b"ok")
+    })?;
+    Ok((process, url))
+}

@@ -1,0 +1,202 @@
+//! Runs the built binary the way a user does, but hermetically: its home, its temporary folder and
+//! its environment are the test's own, so that no key, agent, kubeconfig or proxy of the machine is
+//! found.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::kill;
+
+/// No run of a test takes longer, on whatever machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A user with a home of its own, who runs oregano.
+pub struct Oregano {
+    folder: TempDir,
+    environment: Vec<(OsString, OsString)>,
+}
+
+/// A run that is not waited for yet; killed when dropped.
+pub struct Running {
+    child: Child,
+    /// Holds both output streams.
+    outputs: TempDir,
+    command: String,
+}
+
+/// A run that ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit status; a run that a signal ended fails the test.
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Oregano {
+    /// A user with an empty home.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["home", "tmp"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        Self { folder, environment: Vec::new() }
+    }
+
+    /// The user's home folder, where runs start too.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// The folder for temporary files, empty unless a run left something behind.
+    pub fn temporary(&self) -> PathBuf {
+        self.folder.path().join("tmp")
+    }
+
+    /// Sets a variable for all following runs.
+    pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds a line to the user's known_hosts.
+    pub fn trust(&self, line: &str) {
+        let file = self.home().join(".ssh/known_hosts");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+
+    /// Writes a file below the user's home and returns its path.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let file = self.home().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, content).unwrap();
+        file
+    }
+
+    /// Runs oregano to its end.
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Finished {
+        self.start(arguments).wait()
+    }
+
+    /// Runs oregano with this text on its standard input.
+    pub fn run_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Finished {
+        self.start_with(arguments, Some(input)).wait()
+    }
+
+    /// Starts oregano, for what happens to it on its way.
+    pub fn start<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Running {
+        self.start_with(arguments, None)
+    }
+
+    fn start_with<A: AsRef<OsStr>>(&self, arguments: &[A], input: Option<&str>) -> Running {
+        let outputs = tempfile::tempdir().unwrap();
+        let output = |name: &str| File::create(outputs.path().join(name)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oregano"));
+        command
+            .args(arguments)
+            .current_dir(self.home())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.home())
+            .env("TMPDIR", self.temporary())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(output("stdout"))
+            .stderr(output("stderr"))
+            .process_group(0);
+        let mut child = command.spawn().unwrap();
+        if let Some(input) = input {
+            // One that ends before it has read everything is judged by its exit status.
+            let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        }
+        let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
+        Running { child, outputs, command: words.join(" ") }
+    }
+}
+
+impl Default for Oregano {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Running {
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        assert!(kill(name, &self.id().to_string()).success(), "`oregano {}` has ended already", self.command);
+    }
+
+    /// What it wrote to standard output so far.
+    pub fn stdout(&self) -> String {
+        self.output("stdout")
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn stderr(&self) -> String {
+        self.output("stderr")
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Finished {
+        let start = Instant::now();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if start.elapsed() > LIMIT => self.fail(&format!("runs for more than {LIMIT:?}")),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let status = ExitStatus::code(&status).unwrap_or_else(|| self.fail(&format!("ended with {status}")));
+        Finished { status, stdout: self.stdout(), stderr: self.stderr() }
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        panic!("`oregano {}` {what}\nstdout:\n{}\nstderr:\n{}", self.command, self.stdout(), self.stderr())
+    }
+
+    fn output(&self, name: &str) -> String {
+        let bytes = fs::read(Path::new(self.outputs.path()).join(name)).unwrap();
+        String::from_utf8(bytes).expect("oregano writes UTF-8")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            kill("KILL", &format!("-{}", self.id()));
+            self.child.wait().unwrap();
+        }
+    }
+}
+
+impl Finished {
+    /// Fails the test, with the output, unless the exit status is this one.
+    #[track_caller]
+    pub fn expect(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The lines of `--output json`, each of which must be JSON.
+    #[track_caller]
+    pub fn events(&self) -> Vec<Value> {
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line}"));
+        self.stdout.lines().map(parse).collect()
+    }
+}

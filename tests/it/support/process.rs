@@ -1,0 +1,232 @@
+//! Processes of the tests: found, started with a log file, waited for, and killed by id when their
+//! handle goes. Knows no server.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a server may take to become ready, on a machine that is busy with other builds.
+pub const READY: Duration = Duration::from_secs(60);
+
+/// A server process and its log.
+pub struct Process {
+    child: Mutex<Child>,
+    log: PathBuf,
+}
+
+/// Why a server did not come up.
+pub struct NotReady(String);
+
+impl Process {
+    /// Starts what [`command`] made; both output streams go to the file `log`.
+    pub fn start(mut command: Command, log: &Path) -> Self {
+        let file = File::create(log).unwrap();
+        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).process_group(0);
+        let name = format!("{command:?}");
+        let child = spawn(command).unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        Self { child: Mutex::new(child), log: log.to_owned() }
+    }
+
+    /// The process id, which is the id of its group too.
+    pub fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
+    /// What the server wrote so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// Waits until `ready` says yes; gives up when the process ends or [`READY`] has passed.
+    pub fn wait_until(&self, ready: impl Fn() -> bool) -> Result<(), NotReady> {
+        let start = Instant::now();
+        loop {
+            let ended = self.child.lock().unwrap().try_wait().unwrap();
+            if let Some(status) = ended {
+                return Err(NotReady(format!("the server ended with {status}; its log:\n{}", self.log())));
+            }
+            if ready() {
+                return Ok(());
+            }
+            if start.elapsed() > READY {
+                return Err(NotReady(format!("the server is not ready after {READY:?}; its log:\n{}", self.log())));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the process itself, and not another one that was quicker, listens on a loopback port.
+    pub fn listens_on(&self, port: u16) -> bool {
+        let sockets = listening_sockets(port);
+        let Ok(files) = fs::read_dir(format!("/proc/{}/fd", self.id())) else { return false };
+        files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).any(|link| sockets.contains(&link))
+    }
+
+    /// Kills the process and its group, and waits for its end.
+    pub fn stop(&self) {
+        let mut child = self.child.lock().unwrap();
+        if child.try_wait().unwrap().is_none() {
+            kill("KILL", &format!("-{}", child.id()));
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl NotReady {
+    /// The reason, with the server's log.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+
+    fn port_was_taken(&self) -> bool {
+        self.0.to_lowercase().contains("address already in use")
+    }
+}
+
+/// A command that dies with the test binary, also when that is killed.
+pub fn command(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// A command that runs as root: with sudo where the tests are not root themselves.
+pub fn as_root(program: &str) -> Command {
+    let mut words = root_prefix().iter().copied().chain([program]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words);
+    command
+}
+
+/// What stands before a command that must run as root.
+pub fn root_prefix() -> &'static [&'static str] {
+    static PREFIX: LazyLock<&[&str]> = LazyLock::new(|| {
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            return &[];
+        }
+        let allowed = Command::new("sudo").args(["-n", "true"]).output().is_ok_and(|output| output.status.success());
+        assert!(allowed, "the nodes of the tests are mount namespaces: run the tests as root, or let `sudo -n` work");
+        &["sudo", "-n"]
+    });
+    *PREFIX
+}
+
+/// Runs a command to its end, which must be a success, and returns its standard output.
+pub fn run(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    assert!(status.success(), "{command:?} ended with {status}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+/// Sends a signal (its name without `SIG`) to a process, or to a group (`-ID`).
+pub fn kill(signal: &str, target: &str) -> ExitStatus {
+    Command::new("kill").args(["-s", signal, "--", target]).stderr(Stdio::null()).status().unwrap()
+}
+
+/// Finds a server where tests/servers/install puts it, else on PATH or in the system's folders.
+pub fn program(name: &str) -> PathBuf {
+    let mut folders = Vec::new();
+    if ["etcd", "kube-apiserver", "kubectl"].contains(&name)
+        && let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS")
+    {
+        folders.push(PathBuf::from(assets));
+    }
+    let cache = std::env::var_os("OREGANO_TEST_SERVERS").map(PathBuf::from).or_else(|| {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
+        Some(cache?.join("oregano/test-servers"))
+    });
+    folders.extend(cache.map(|cache| cache.join("bin")));
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    folders.extend(["/usr/sbin".into(), "/sbin".into()]);
+    folders
+        .iter()
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("no `{name}` on this machine: tests/servers/install brings it, tests/run calls that"))
+}
+
+/// Starts a server that cannot be given port 0, on a free one; again where somebody else was quicker.
+pub fn on_free_port<T>(start: impl Fn(u16) -> Result<T, NotReady>) -> T {
+    for _ in 0..10 {
+        match start(free_port()) {
+            Ok(server) => return server,
+            Err(error) if error.port_was_taken() => {}
+            Err(NotReady(error)) => panic!("{error}"),
+        }
+    }
+    panic!("ten ports in a row were taken by others");
+}
+
+/// A port that is free on every address, given once only to this test binary.
+pub fn free_port() -> u16 {
+    static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+    loop {
+        let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
+}
+
+/// Waits up to ten seconds for something that follows by itself, such as a line in a log.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "still not so after ten seconds: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The folder for what one run of the test binary shares and cannot remove at its end.
+pub fn shared_folder() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// Starts from one thread that lives as long as the tests: the kernel's parent-death signal means
+/// the thread that started the child, and a test's own thread ends before a shared server may.
+fn spawn(command: Command) -> io::Result<Child> {
+    type Job = (Command, Sender<io::Result<Child>>);
+    static STARTER: LazyLock<Mutex<Sender<Job>>> = LazyLock::new(|| {
+        let (sender, receiver) = channel::<Job>();
+        thread::spawn(move || {
+            for (mut command, reply) in receiver {
+                let _ = reply.send(command.spawn());
+            }
+        });
+        Mutex::new(sender)
+    });
+    let (reply, child) = channel();
+    STARTER.lock().unwrap().send((command, reply)).unwrap();
+    child.recv().unwrap()
+}
+
+/// What /proc/PID/fd links to for each socket that listens on the port.
+fn listening_sockets(port: u16) -> HashSet<PathBuf> {
+    let local_port = format!(":{port:04X}");
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
+    lines
+        .filter_map(|line| {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            let listening = columns.get(1)?.ends_with(&local_port) && columns.get(3) == Some(&"0A");
+            listening.then(|| PathBuf::from(format!("socket:[{}]", columns[9])))
+        })
+        .collect()
+}

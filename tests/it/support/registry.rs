@@ -1,0 +1,268 @@
+//! Registries: Debian's `docker-registry` with the ways to log in that real ones have, and the
+//! distribution project's token server. Failed logins are counted in the servers' own logs.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::certificate::{self, Certificate, Signer};
+use super::http::{self, Response, basic};
+use super::process::{Process, command, on_free_port, program, run};
+
+/// How a registry asks for credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Not at all.
+    Anonymous,
+    /// With a Basic challenge.
+    Basic,
+    /// With a Bearer challenge; the token server's own transport is the parameter. A user may pull
+    /// and push `<user>/…` only; for anything else the token comes without access.
+    Token(Transport),
+}
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Http,
+    Tls(Signer),
+}
+
+/// A request that a registry answered, from its access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+}
+
+/// A running registry, with its token server if it has one.
+pub struct Registry {
+    auth: Auth,
+    url: String,
+    ca: Option<PathBuf>,
+    process: Process,
+    tokens: Option<TokenServer>,
+    _folder: TempDir,
+}
+
+struct TokenServer {
+    process: Process,
+    url: String,
+    ca: Option<PathBuf>,
+}
+
+impl Registry {
+    /// Starts an empty registry that knows these users and their passwords.
+    pub fn start(auth: Auth, transport: Transport, users: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        write_users(&home.join("htpasswd"), users);
+        let tokens = match auth {
+            Auth::Token(transport) => Some(TokenServer::start(home, transport)),
+            Auth::Anonymous | Auth::Basic => None,
+        };
+        let certificate = make_certificate(home, "registry", transport);
+        fs::write(home.join("config.yml"), configuration(home, auth, tokens.as_ref(), certificate.as_ref())).unwrap();
+
+        let mut command = command(&program("docker-registry"));
+        command.arg("serve").arg(home.join("config.yml"));
+        let process = Process::start(command, &home.join("registry.log"));
+        let ready = process.wait_until(|| port(&process.log()).is_some());
+        ready.unwrap_or_else(|error| panic!("{}", error.into_text()));
+        let url = url(transport, port(&process.log()).unwrap());
+        Self { auth, url, ca: certificate.map(|certificate| certificate.ca), process, tokens, _folder: folder }
+    }
+
+    /// Its name in an inventory, `127.0.0.1:PORT`.
+    pub fn host(&self) -> &str {
+        self.url.split_once("://").unwrap().1
+    }
+
+    /// What a client must trust: the authority's certificate, or the registry's own.
+    pub fn ca_file(&self) -> &Path {
+        self.ca.as_deref().expect("this registry speaks plain HTTP")
+    }
+
+    /// The same for the token server.
+    pub fn realm_ca_file(&self) -> &Path {
+        self.tokens.as_ref().and_then(|tokens| tokens.ca.as_deref()).expect("no token server with TLS")
+    }
+
+    /// Pushes the smallest image there is and returns its digest.
+    pub fn push(&self, repository: &str, tag: &str, user: &str, password: &str) -> String {
+        let authorization = self.log_in(repository, user, password);
+        let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("Authorization", value.as_str())).collect();
+        let config = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
+
+        let upload = format!("{}/v2/{repository}/blobs/uploads/", self.url);
+        let answer = expect(202, http::request("POST", &upload, &headers, b""));
+        let place = format!("{}&digest={}", answer.headers["location"], digest(config));
+        expect(201, http::request("PUT", &place, &headers, config));
+
+        let kind = "application/vnd.docker.distribution.manifest.v2+json";
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": kind,
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "size": config.len(),
+                "digest": digest(config),
+            },
+            "layers": [],
+        })
+        .to_string();
+        let headers = [&headers[..], &[("Content-Type", kind)]].concat();
+        let place = format!("{}/v2/{repository}/manifests/{tag}", self.url);
+        let answer = expect(201, http::request("PUT", &place, &headers, manifest.as_bytes()));
+        answer.headers["docker-content-digest"].clone()
+    }
+
+    /// How many logins were refused so far: names or passwords that the server looked at and found
+    /// wrong. A request without credentials is none.
+    pub fn failed_logins(&self) -> usize {
+        let log = self.tokens.as_ref().map_or_else(|| self.process.log(), |tokens| tokens.process.log());
+        log.lines().filter(|line| line.contains("error authenticating user")).count()
+    }
+
+    /// The requests so far but those of [`Registry::push`]. A line is written after its answer was
+    /// sent, so the last one may follow a moment later.
+    pub fn requests(&self) -> Vec<Request> {
+        self.process.log().lines().filter(|line| !line.contains(http::USER_AGENT)).filter_map(parse_access).collect()
+    }
+
+    /// The registry's log, and the token server's after it.
+    pub fn log(&self) -> String {
+        let tokens = self.tokens.as_ref().map(|tokens| tokens.process.log());
+        self.process.log() + &tokens.unwrap_or_default()
+    }
+
+    /// Switches the registry off; its port then refuses connections.
+    pub fn stop(&self) {
+        self.process.stop();
+    }
+
+    fn log_in(&self, repository: &str, user: &str, password: &str) -> Option<String> {
+        match self.auth {
+            Auth::Anonymous => None,
+            Auth::Basic => Some(basic(user, password)),
+            Auth::Token(_) => {
+                let realm = &self.tokens.as_ref().unwrap().url;
+                let url = format!("{realm}?service=registry&scope=repository:{repository}:pull,push");
+                let answer = http::request("GET", &url, &[("Authorization", &basic(user, password))], b"");
+                let answer = expect(200, answer);
+                let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+                Some(format!("Bearer {}", answer["access_token"].as_str().unwrap()))
+            }
+        }
+    }
+}
+
+impl TokenServer {
+    fn start(home: &Path, transport: Transport) -> Self {
+        let certificate = make_certificate(home, "realm", transport);
+        let (key, trusted) = (home.join("token.key"), home.join("token.crt"));
+        // The server reads the old PEM form only.
+        run(Command::new("openssl").args(["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out"]).arg(&key));
+        run(Command::new("openssl")
+            .args(["req", "-new", "-x509", "-days", "2", "-subj", "/CN=issuer", "-key"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&trusted));
+        on_free_port(|port| {
+            let mut command = command(&program("token-server"));
+            command.args(["-issuer", "issuer", "-realm", "registry", "-addr", &format!("127.0.0.1:{port}")]);
+            command.arg("-key").arg(&key).arg("-passwd").arg(home.join("htpasswd"));
+            if let Some(certificate) = &certificate {
+                command.arg("-tlscert").arg(&certificate.certificate).arg("-tlskey").arg(&certificate.key);
+            }
+            let process = Process::start(command, &home.join("tokens.log"));
+            process.wait_until(|| process.listens_on(port))?;
+            let ca = certificate.as_ref().map(|certificate| certificate.ca.clone());
+            Ok(Self { process, url: format!("{}/token/", url(transport, port)), ca })
+        })
+    }
+}
+
+fn write_users(file: &Path, users: &[(&str, &str)]) {
+    fs::write(file, "").unwrap();
+    for (user, password) in users {
+        let mut child = Command::new(program("htpasswd"))
+            .args(["-i", "-B", "-C", "4"])
+            .arg(file)
+            .arg(user)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "htpasswd refused the user {user}");
+    }
+}
+
+fn make_certificate(home: &Path, name: &str, transport: Transport) -> Option<Certificate> {
+    let Transport::Tls(signer) = transport else { return None };
+    let folder = home.join(name);
+    fs::create_dir(&folder).unwrap();
+    Some(certificate::make(&folder, signer))
+}
+
+/// JSON is YAML, and it needs no care for quotes.
+fn configuration(home: &Path, auth: Auth, tokens: Option<&TokenServer>, certificate: Option<&Certificate>) -> String {
+    let mut config = serde_json::json!({
+        "version": "0.1",
+        "log": {"level": "info", "formatter": "json"},
+        "storage": {"inmemory": {}, "maintenance": {"uploadpurging": {"enabled": false}}},
+        "http": {"addr": "127.0.0.1:0", "secret": "not-shared-with-anyone"},
+    });
+    match auth {
+        Auth::Anonymous => {}
+        Auth::Basic => {
+            config["auth"] = serde_json::json!({"htpasswd": {"realm": "registry", "path": home.join("htpasswd")}})
+        }
+        Auth::Token(_) => {
+            let realm = &tokens.unwrap().url;
+            let trusted = home.join("token.crt");
+            config["auth"] = serde_json::json!({"token": {
+                "realm": realm, "service": "registry", "issuer": "issuer", "rootcertbundle": trusted,
+            }});
+        }
+    }
+    if let Some(certificate) = certificate {
+        config["http"]["tls"] = serde_json::json!({"certificate": certificate.certificate, "key": certificate.key});
+    }
+    config.to_string()
+}
+
+fn url(transport: Transport, port: u16) -> String {
+    let scheme = if transport == Transport::Http { "http" } else { "https" };
+    format!("{scheme}://127.0.0.1:{port}")
+}
+
+/// The port that the kernel gave, as the registry logs it.
+fn port(log: &str) -> Option<u16> {
+    let (_, rest) = log.split_once("listening on 127.0.0.1:")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Reads `127.0.0.1 - - [time] "GET /v2/ HTTP/1.1" 401 87 "" "agent"`.
+fn parse_access(line: &str) -> Option<Request> {
+    let mut parts = line.strip_prefix("127.0.0.1 - ")?.split('"').skip(1);
+    let (request, rest) = (parts.next()?, parts.next()?);
+    let mut words = request.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    Some(Request { method, path, status: rest.split_whitespace().next()?.parse().ok()? })
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = openssl::hash::hash(openssl::hash::MessageDigest::sha256(), bytes).unwrap();
+    digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn expect(status: u16, answer: Response) -> Response {
+    assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&answer.body));
+    answer
+}

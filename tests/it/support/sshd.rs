@@ -1,0 +1,315 @@
+//! Nodes: a real OpenSSH `sshd` each, as root in mount and process namespaces of its own, so that
+//! every node has its own /root, /var/lib/origin, accounts and sudo rules, and none of the machine's.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use tempfile::TempDir;
+
+use super::process::{NotReady, Process, as_root, command, on_free_port, program, root_prefix, run, shared_folder};
+
+/// Logs in with key or password, is root.
+pub const ROOT: &str = "root";
+/// Has sudo for everything, without a password.
+pub const SUDOER: &str = "oregano-test-sudoer";
+/// Has sudo for everything, with the password.
+pub const ASKED: &str = "oregano-test-asked";
+/// Has sudo for everything, without a password but only on a terminal (RHEL 7's `requiretty`).
+pub const REQUIRETTY: &str = "oregano-test-requiretty";
+/// Has no sudo.
+pub const PLAIN: &str = "oregano-test-plain";
+
+/// What is unusual about a node.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub shell: Shell,
+    pub listen: Listen,
+    /// The password of every account; a random one where the test does not care.
+    pub password: Option<String>,
+}
+
+/// What runs the remote script.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shell {
+    /// The machine's own /bin/sh and tools.
+    #[default]
+    System,
+    /// busybox as /bin/sh, and only its applets (and sudo) on PATH.
+    Busybox,
+}
+
+/// Where a node answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listen {
+    /// On 127.0.0.1.
+    #[default]
+    Localhost,
+    /// On all of 127.0.0.0/8: each address looks like a node, though all share their files.
+    AllLoopback,
+}
+
+/// A running node.
+pub struct Sshd {
+    process: Process,
+    /// The first process of the namespaces, by its id outside.
+    init: Mutex<Option<u32>>,
+    port: u16,
+    host_key: String,
+    password: String,
+    /// Holds what the node was started with and its log.
+    _folder: TempDir,
+}
+
+impl Sshd {
+    /// Starts an ordinary node.
+    pub fn start() -> Self {
+        Self::start_with(&Options::default())
+    }
+
+    /// Starts a node and waits until it listens.
+    pub fn start_with(options: &Options) -> Self {
+        on_free_port(|port| Self::try_start(options, port))
+    }
+
+    fn try_start(options: &Options, port: u16) -> Result<Self, NotReady> {
+        let folder = tempfile::tempdir().unwrap();
+        let node = folder.path().join("node");
+        fs::create_dir(&node).unwrap();
+        let password = options.password.clone().unwrap_or_else(random_password);
+        let host_key = write_node(&node, options, port, &password);
+
+        let mut command = command(Path::new("env"));
+        command
+            .args(root_prefix())
+            .args(["unshare", "--mount", "--propagation", "private", "--pid", "--fork"])
+            .args(["--kill-child=KILL", "--mount-proc", "sh", "-c", include_str!("node.sh"), "node"])
+            .arg(&node)
+            .arg(if options.shell == Shell::Busybox { "busybox" } else { "system" })
+            .arg(program("sshd"));
+        let process = Process::start(command, &folder.path().join("log"));
+        process.wait_until(|| process.log().contains(&format!("Server listening on {} port", address(options))))?;
+        let init = last_descendant(process.id());
+        Ok(Self { process, init: Mutex::new(Some(init)), port, host_key, password, _folder: folder })
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The password of every account.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// The private key that every account of every node accepts.
+    pub fn key_file(&self) -> PathBuf {
+        client_key().to_owned()
+    }
+
+    /// The known_hosts line for this node when it is reached as `host`, without a line end.
+    pub fn known_hosts_line(&self, host: &str) -> String {
+        format!("[{host}]:{} {}", self.port, self.host_key)
+    }
+
+    /// Runs a POSIX shell script inside the node, as root, beside sshd.
+    pub fn sh(&self, script: &str) -> Output {
+        self.sh_with(script, &[], b"")
+    }
+
+    /// The content of a file of the node, links followed; `None` where there is none.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let output = self.sh_with(r#"[ -e "$1" ] || exit 9; cat -- "$1""#, &[path], b"");
+        match output.status.code() {
+            Some(9) => None,
+            _ => Some(succeeded(output)),
+        }
+    }
+
+    /// Writes a file of the node with a mode such as 0o600; missing folders are created with 0700.
+    pub fn write(&self, path: &str, content: &[u8], mode: u32) {
+        let script = r#"umask 077; mkdir -p -- "$(dirname -- "$1")"; cat >"$1" && chmod "$2" "$1""#;
+        succeeded(self.sh_with(script, &[path, &format!("{mode:o}")], content));
+    }
+
+    /// The permission bits of a file or folder, links followed; `None` where there is none.
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        Some(u32::from_str_radix(&self.stat("%a", path)?, 8).unwrap())
+    }
+
+    /// Owner and group of a file or folder by name, such as `root:root`.
+    pub fn owner(&self, path: &str) -> Option<String> {
+        self.stat("%U:%G", path)
+    }
+
+    /// Makes everything below a folder read-only, also for root.
+    pub fn set_readonly(&self, folder: &str) {
+        let script = r#"mkdir -p -- "$1" && mount --bind "$1" "$1" && mount -o remount,ro,bind "$1""#;
+        succeeded(self.sh_with(script, &[folder], b""));
+    }
+
+    /// Cuts every connection as a lost network does: what they started goes on without them.
+    pub fn kill_connections(&self) {
+        succeeded(self.sh("for id in $(pgrep -x sshd); do [ $id = 1 ] || kill -s KILL $id; done"));
+    }
+
+    /// Kills everything that runs on the node but the listening sshd, as a crash of the node does.
+    pub fn kill_everything(&self) {
+        self.sh("kill -s KILL -- -1");
+    }
+
+    /// sshd's log.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// How many connections were opened so far.
+    pub fn connections(&self) -> usize {
+        self.log().lines().filter(|line| line.starts_with("Connection from ")).count()
+    }
+
+    /// How many commands were started so far.
+    pub fn sessions(&self) -> usize {
+        self.log().lines().filter(|line| line.starts_with("Starting session: ")).count()
+    }
+
+    /// Switches the node off; its port then refuses connections.
+    pub fn stop(&self) {
+        if let Some(init) = self.init.lock().unwrap().take() {
+            run(as_root("kill").args(["-s", "KILL", "--", &init.to_string()]));
+        }
+        self.process.stop();
+    }
+
+    fn stat(&self, format: &str, path: &str) -> Option<String> {
+        let output = self.sh_with(r#"[ -e "$2" ] || exit 9; stat -L -c "$1" -- "$2""#, &[format, path], b"");
+        match output.status.code() {
+            Some(9) => None,
+            _ => Some(String::from_utf8(succeeded(output)).unwrap().trim_end().to_owned()),
+        }
+    }
+
+    fn sh_with(&self, script: &str, arguments: &[&str], input: &[u8]) -> Output {
+        let init = self.init.lock().unwrap().expect("the node is switched off");
+        let mut child = as_root("nsenter")
+            .args(["--target", &init.to_string(), "--mount", "--pid", "--"])
+            .args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"])
+            .args(["/bin/sh", "-c", &format!("cd /\n{script}"), "sh"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        child.wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The key that the tests log in with, made once a build folder.
+fn client_key() -> &'static Path {
+    static KEY: OnceLock<PathBuf> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let home = shared_folder().join("client-key");
+        if !home.join("id").exists() {
+            let new = tempfile::tempdir_in(shared_folder()).unwrap();
+            generate_key(&new.path().join("id"));
+            // Another test binary may have been quicker: then its key is as good.
+            let _ = fs::rename(new.path(), &home);
+        }
+        home.join("id")
+    })
+}
+
+fn generate_key(file: &Path) {
+    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "oregano-test", "-f"]).arg(file));
+}
+
+/// Writes what node.sh reads; returns type and text of the host key.
+fn write_node(node: &Path, options: &Options, port: u16, password: &str) -> String {
+    let put = |name: &str, text: String| fs::write(node.join(name), text).unwrap();
+    generate_key(&node.join("host_key"));
+    fs::copy(client_key().with_extension("pub"), node.join("authorized_keys")).unwrap();
+
+    let busybox = options.shell == Shell::Busybox;
+    put(
+        "sshd_config",
+        format!(
+            "Port {port}\nListenAddress {}\nHostKey /run/node/host_key\nAuthorizedKeysFile /run/node/authorized_keys\n\
+             PidFile none\nUsePAM no\nStrictModes no\nUseDNS no\nPermitRootLogin yes\nPasswordAuthentication yes\n\
+             KbdInteractiveAuthentication no\nMaxStartups 20000\nPerSourceMaxStartups none\nLogLevel VERBOSE\n{}",
+            address(options),
+            if busybox { "SetEnv PATH=/run/node/bin\n" } else { "" },
+        ),
+    );
+
+    let hash = hash(password);
+    let mut passwd = "root:x:0:0:root:/root:/bin/sh\n\
+                      sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n\
+                      nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
+        .to_owned();
+    let mut group = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n".to_owned();
+    let mut shadow = format!("root:{hash}:20000::::::\n");
+    for (id, name) in (61001..).zip([SUDOER, ASKED, REQUIRETTY, PLAIN]) {
+        passwd += &format!("{name}:x:{id}:{id}::/home/{name}:/bin/sh\n");
+        group += &format!("{name}:x:{id}:\n");
+        shadow += &format!("{name}:{hash}:20000::::::\n");
+    }
+    put("passwd", passwd);
+    put("group", group);
+    put("shadow", shadow);
+    let path = if busybox { "/run/node/bin" } else { "/usr/sbin:/usr/bin:/sbin:/bin" };
+    put(
+        "sudoers",
+        format!(
+            "Defaults secure_path=\"{path}\"\nDefaults:{REQUIRETTY} requiretty\nroot ALL=(ALL) ALL\n\
+             {SUDOER} ALL=(ALL) NOPASSWD: ALL\n{REQUIRETTY} ALL=(ALL) NOPASSWD: ALL\n{ASKED} ALL=(ALL) ALL\n"
+        ),
+    );
+
+    let public = fs::read_to_string(node.join("host_key.pub")).unwrap();
+    public.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+fn random_password() -> String {
+    run(Command::new("openssl").args(["rand", "-hex", "12"])).trim_end().to_owned()
+}
+
+fn hash(password: &str) -> String {
+    let mut child = Command::new("openssl")
+        .args(["passwd", "-6", "-stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+    String::from_utf8(succeeded(child.wait_with_output().unwrap())).unwrap().trim_end().to_owned()
+}
+
+fn address(options: &Options) -> &'static str {
+    match options.listen {
+        Listen::Localhost => "127.0.0.1",
+        // The port is open to the network then; the key and the random password keep it shut.
+        Listen::AllLoopback => "0.0.0.0",
+    }
+}
+
+/// Follows unshare (and sudo) down to the process that is the node's first.
+fn last_descendant(id: u32) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    children.split_whitespace().next().map_or(id, |child| last_descendant(child.parse().unwrap()))
+}
+
+fn succeeded(output: Output) -> Vec<u8> {
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
