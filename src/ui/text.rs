@@ -181,8 +181,7 @@ fn change_list(changes: &[KeyChange], mode: Option<&[String; 2]>) -> String {
 }
 
 fn recap_lines(recap: &Recap) -> Vec<String> {
-    let registries =
-        recap.registries.iter().map(|row| format!("registry {} : {}", row.image, row.verdict.code()));
+    let registries = recap.registries.iter().map(|row| format!("registry {} : {}", row.image, row.verdict.code()));
     let cluster = recap.cluster.iter().map(|row| {
         let outcome = match row.outcome {
             Outcome::Created => "created",

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must panic")]
 
+mod apply;
 mod architecture;
 mod cases;
 mod desired;
+mod faults;
 mod servers;
 mod support;

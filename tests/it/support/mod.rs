@@ -10,4 +10,5 @@ pub mod kubernetes;
 pub mod oregano;
 pub mod process;
 pub mod registry;
+pub mod site;
 pub mod sshd;

@@ -1,0 +1,297 @@
+//! Bad input and faults on real servers: each says what is wrong, changes no more than it must, and leaves
+//! nothing broken.
+
+use std::time::Duration;
+
+use super::support::certificate::Signer;
+use super::support::kubernetes::{Kubernetes, User};
+use super::support::oregano::Oregano;
+use super::support::process::{eventually, free_port};
+use super::support::registry::{Auth, Registry, Transport};
+use super::support::site::{DOCKER, KUBELET, PASSWORD, Site, USER, auth, recap};
+
+// ── inventory ────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn an_inventory_that_cannot_be_parsed_is_named_with_its_place() {
+    let oregano = Oregano::new();
+    let file = oregano.write("hosts", "[nodes]\nnode1 oreg_auth_password='hunter2\n[masters:nonsense]\n");
+    let run = oregano.run(&["apply", "-i", file.to_str().unwrap()]).expect(1);
+    assert!(run.stderr.contains("hosts:2:") && run.stderr.contains("hosts:3:"), "{}", run.stderr);
+    assert!(run.stderr.contains('^') && !run.stderr.contains("hunter2"), "{}", run.stderr);
+    let missing = oregano.run(&["apply", "-i", "nowhere"]).expect(1);
+    assert!(missing.stderr.contains("`nowhere`"), "{}", missing.stderr);
+}
+
+#[test]
+fn an_undefined_variable_is_named_with_its_place_and_nothing_is_contacted() {
+    let mut site = Site::new(1);
+    site.set("oreg_auth_password", "{{ vault_password }}");
+    let run = site.run(&["apply", "--only", "nodes"]).expect(1);
+    assert!(run.stderr.contains("`vault_password`") && run.stderr.contains('^'), "{}", run.stderr);
+    assert_eq!(site.nodes[0].connections(), 0);
+    assert_eq!(site.registry.requests(), []);
+}
+
+#[test]
+fn a_command_line_nobody_understands_ends_with_64() {
+    let oregano = Oregano::new();
+    for words in [&["aply"][..], &["apply", "--forks", "0"], &["apply", "--only", "masters"], &[]] {
+        oregano.run(words).expect(64);
+    }
+    oregano.run(&["--help"]).expect(0);
+    oregano.run(&["--version"]).expect(0);
+}
+
+// ── registries ───────────────────────────────────────────────────────────────────────────────────
+
+/// One wrong password on this registry is one failed login, and nothing is written.
+fn one_failed_login(registry: Registry) {
+    let mut site = Site::with(registry, 2);
+    site.set("oreg_auth_password", "wrong");
+    // A second image of the same login is not tried again.
+    site.set_literal(
+        "openshift_additional_registry_credentials",
+        &format!("[{{'host':'{}/openshift3','user':'{USER}','password':'wrong','test_image':'ose-pod:v3.11'}}]", site.key()),
+    );
+    let run = site.run(&["apply", "--only", "nodes"]).expect(2);
+    assert_eq!(site.registry.failed_logins(), 1, "{}", site.registry.log());
+    assert_eq!(run.stdout.matches(" : refused").count(), 2, "{}", run.stdout);
+    assert!(run.stderr.contains(&format!("refused the credentials of user `{USER}`")), "{}", run.stderr);
+    assert!(run.stderr.contains("`oreg_auth_password` in "), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node2", [1, 0, 0, 0, 2])), "{}", run.stdout);
+    for node in [1, 2] {
+        assert_eq!((site.file(node, DOCKER), site.file(node, KUBELET)), (None, None));
+    }
+}
+
+#[test]
+fn a_wrong_password_is_one_failed_login_on_a_basic_registry() {
+    one_failed_login(Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]));
+}
+
+#[test]
+fn a_wrong_password_is_one_failed_login_on_a_token_registry() {
+    one_failed_login(Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, PASSWORD)]));
+}
+
+#[test]
+fn every_credential_is_tried_also_after_a_refusal() {
+    let other = Registry::start(Auth::Basic, Transport::Http, &[("bob", "builder")]);
+    other.push("a/b", "1", "bob", "builder");
+    let mut site = Site::new(1);
+    site.set("oreg_auth_password", "wrong");
+    site.set_literal(
+        "openshift_additional_registry_credentials",
+        &format!(
+            "[{{'host':'{0}','user':'bob','password':'builder','test_image':'a/b:1','tls_verify':False}},{{'host':'{0}/a','user':'bob','password':'builder','test_image':'none:1','tls_verify':False}}]",
+            other.host()
+        ),
+    );
+    let run = site.run(&["validate"]).expect(2);
+    for verdict in ["refused", "proved", "not-found"] {
+        assert_eq!(run.stdout.matches(&format!(" : {verdict}")).count(), 1, "{verdict}\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn no_permission_is_told_from_a_wrong_password() {
+    let mut site = Site::new(1);
+    let key = site.key().to_owned();
+    site.set("oreg_url", &format!("{key}/somebody-else/image:1"));
+    let run = site.run(&["validate"]).expect(2);
+    assert!(run.stdout.contains(" : no-permission"), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(site.registry.failed_logins(), 0);
+}
+
+#[test]
+fn a_secure_registry_never_hears_a_password_over_http() {
+    let mut site = Site::new(1);
+    site.unset("openshift_docker_insecure_registries");
+    let run = site.run(&["validate"]).expect(2);
+    assert!(run.stdout.contains(" : tls"), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(site.registry.requests(), [], "plain HTTP was spoken to a secure registry");
+}
+
+#[test]
+fn a_realm_over_http_is_refused_before_the_password_is_sent() {
+    let registry =
+        Registry::start(Auth::Token(Transport::Http), Transport::Tls(Signer::Authority), &[(USER, PASSWORD)]);
+    let authority = registry.ca_file().to_owned();
+    let mut site = Site::with(registry, 1);
+    site.unset("openshift_docker_insecure_registries");
+    site.set("oreg_auth_password", "wrong");
+    site.oregano.env("SSL_CERT_FILE", authority);
+    let run = site.run(&["validate"]).expect(2);
+    assert!(run.stdout.contains(" : tls") && run.stderr.contains("http://"), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(site.registry.failed_logins(), 0, "the password was sent");
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority_is_refused_unless_tls_verify_is_off() {
+    let registry = Registry::start(Auth::Basic, Transport::Tls(Signer::Authority), &[(USER, PASSWORD)]);
+    let mut site = Site::with(registry, 1);
+    site.run(&["validate"]).expect(0);
+    site.unset("openshift_docker_insecure_registries");
+    let run = site.run(&["validate"]).expect(2);
+    assert!(run.stdout.contains(" : tls"), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(site.registry.requests().len(), 3, "{:?}", site.registry.requests());
+}
+
+#[test]
+fn nobody_at_home_and_no_such_name() {
+    let mut site = Site::new(1);
+    let port = free_port();
+    site.set("oreg_url", &format!("127.0.0.1:{port}/a/b:1"));
+    let run = site.run(&["validate"]).expect(2);
+    assert!(run.stdout.contains(" : connection-refused"), "{}", run.stdout);
+    site.set("oreg_url", "registry.invalid/a/b:1");
+    let run = site.run(&["validate"]).expect(2);
+    assert!(run.stdout.contains(" : dns"), "{}", run.stdout);
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_a_timeout() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut site = Site::new(1);
+    site.set("oreg_url", &format!("{}/a/b:1", silent.local_addr().unwrap()));
+    let start = std::time::Instant::now();
+    let run = site.run(&["validate", "--timeout", "1"]).expect(2);
+    assert!(run.stdout.contains(" : timeout"), "{}", run.stdout);
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+// ── nodes ────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn an_unknown_host_key_is_unreachable_with_the_command_that_helps() {
+    let site = Site::new(1);
+    std::fs::remove_file(site.oregano.home().join(".ssh/known_hosts")).unwrap();
+    let run = site.run(&["apply", "--only", "nodes"]).expect(4);
+    assert!(run.stderr.contains(&format!("ssh-keyscan -p {} 127.0.0.1", site.nodes[0].port())), "{}", run.stderr);
+    assert!(run.stderr.contains("SHA256:"), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node1", [0, 0, 1, 0, 0])), "{}", run.stdout);
+}
+
+#[test]
+fn a_changed_host_key_is_told_from_an_unknown_one() {
+    let site = Site::new(2);
+    let wrong = site.nodes[1].known_hosts_line("127.0.0.1");
+    let wrong = wrong.replace(&site.nodes[1].port().to_string(), &site.nodes[0].port().to_string());
+    std::fs::remove_file(site.oregano.home().join(".ssh/known_hosts")).unwrap();
+    site.oregano.trust(&wrong);
+    let run = site.run(&["apply", "--only", "nodes", "--limit", "node1"]).expect(4);
+    assert!(run.stderr.contains("known_hosts:1") && !run.stderr.contains("ssh-keyscan"), "{}", run.stderr);
+}
+
+#[test]
+fn a_node_that_is_down_does_not_keep_the_others() {
+    let site = Site::new(3);
+    site.nodes[1].stop();
+    let run = site.run(&["apply", "--only", "nodes"]).expect(4);
+    assert!(run.stdout.contains(&recap("node1", [3, 2, 0, 0, 0])), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node2", [0, 0, 1, 0, 0])), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node3", [3, 2, 0, 0, 0])), "{}", run.stdout);
+    assert!(run.stderr.contains("`node2`"), "{}", run.stderr);
+    assert!(site.file(3, DOCKER).unwrap().contains(&auth()));
+}
+
+#[test]
+fn a_wrong_ssh_password_is_one_failed_login() {
+    let mut site = Site::new(1);
+    site.unset("ansible_ssh_private_key_file").set("ansible_password", "wrong");
+    let run = site.run(&["apply", "--only", "nodes"]).expect(4);
+    assert_eq!(site.nodes[0].log().matches("Failed password").count(), 1, "{}", site.nodes[0].log());
+    assert!(run.stderr.contains("could not log in"), "{}", run.stderr);
+    let password = site.nodes[0].password().to_owned();
+    site.set("ansible_password", &password);
+    site.run(&["apply", "--only", "nodes"]).expect(0);
+}
+
+#[test]
+fn a_read_only_directory_fails_that_file_only() {
+    let site = Site::new(1);
+    site.nodes[0].set_readonly("/var/lib/origin/.docker");
+    let run = site.run(&["apply", "--only", "nodes"]).expect(2);
+    assert!(run.stderr.contains("ead-only file system"), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 1, 0])), "{}", run.stdout);
+    assert!(site.file(1, DOCKER).unwrap().contains(&auth()));
+}
+
+#[test]
+fn a_file_that_is_no_json_is_named_and_left_untouched() {
+    let site = Site::new(2);
+    site.nodes[0].write(DOCKER, b"{\"auths\": oops", 0o644);
+    let run = site.run(&["apply", "--only", "nodes"]).expect(2);
+    assert!(run.stderr.contains(&format!("`{DOCKER}` of `node1`")), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 1, 0])), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}", run.stdout);
+    assert_eq!(site.file(1, DOCKER).as_deref(), Some("{\"auths\": oops"));
+    assert_eq!(site.nodes[0].mode(DOCKER), Some(0o644));
+}
+
+#[test]
+fn a_killed_connection_leaves_the_old_file_or_the_new_one() {
+    let site = Site::new(1);
+    let old = format!("{{\"auths\":{{}},\"filler\":\"{}\"}}", "x".repeat(200_000));
+    let mut seen = (0, 0);
+    for delay in (0..400).step_by(20) {
+        site.nodes[0].write(KUBELET, old.as_bytes(), 0o600);
+        let run = site.start(&["apply", "--only", "nodes"]);
+        std::thread::sleep(Duration::from_millis(delay));
+        site.nodes[0].kill_connections();
+        let _ = run.wait();
+        // What the node had received is worked off or thrown away; then there is one whole file, and no other.
+        let files = || String::from_utf8(site.nodes[0].sh("ls -A /var/lib/origin/.docker").stdout).unwrap();
+        eventually("temporary files and locks are gone", || files() == "config.json\n");
+        let now = site.file(1, KUBELET).unwrap();
+        if now == old {
+            seen.0 += 1;
+        } else {
+            assert!(now.contains(&auth()) && now.ends_with("\"}") | now.ends_with("}}"), "{}", &now[..80]);
+            serde_json::from_str::<serde_json::Value>(&now).expect("a whole file");
+            seen.1 += 1;
+        }
+    }
+    assert!(seen.0 > 0 && seen.1 > 0, "the connection was never cut at a telling moment: {seen:?}");
+}
+
+// ── cluster ──────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn an_api_server_that_is_gone_keeps_the_nodes_unwritten() {
+    let kubernetes = Kubernetes::private();
+    let mut site = Site::new(1);
+    site.cluster(&kubernetes, User::Admin);
+    kubernetes.stop();
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stdout.contains("secret openshift/imagestreamsecret : failed"), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 0, 2])), "{}", run.stdout);
+    assert_eq!(site.file(1, DOCKER), None);
+}
+
+#[test]
+fn somebody_without_rights_is_told_what_is_missing() {
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let mut site = Site::new(1);
+    site.cluster(kubernetes, User::Reader);
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("secrets") && run.stderr.contains("hint:"), "{}", run.stderr);
+    assert_eq!(site.file(1, DOCKER), None);
+}
+
+#[test]
+fn a_secret_of_another_type_is_not_touched() {
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let mut site = Site::new(1);
+    site.cluster(kubernetes, User::Writer);
+    let opaque = serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "imagestreamsecret"}, "type": "Opaque",
+        "data": {".dockerconfigjson": "e30="},
+    });
+    kubernetes.create("/api/v1/namespaces/openshift/secrets", &opaque);
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("`Opaque`") && run.stderr.contains("oc delete secret"), "{}", run.stderr);
+    assert_eq!(site.file(1, DOCKER), None);
+    assert_eq!(kubernetes.secret("openshift", "imagestreamsecret").unwrap()["type"], "Opaque");
+}
