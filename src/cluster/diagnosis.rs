@@ -1,0 +1,234 @@
+//! Why the API server could not be used, and what to do. Its messages about secrets can quote the secret, so
+//! they are cut before the first brace, scrubbed and kept short.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use kube::client::AuthError;
+use kube::core::Status;
+
+use crate::facts::Failure;
+use crate::secret::Redactor;
+
+/// The longest message of a server that is shown, in characters.
+const MESSAGE_LIMIT: usize = 300;
+/// What to do where there is no API server.
+const WITHOUT_API: &str = "to leave out the cluster, run with `--only nodes`";
+
+/// A request that did not succeed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// No answer within this time, repeats included.
+    Timeout(Duration),
+    /// What the client or the server said.
+    Kube(kube::Error),
+}
+
+/// What was being done to a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    Read,
+    Create,
+    Update,
+}
+
+/// A secret, for messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// Who was asked, and what must not be shown.
+#[derive(Debug, Clone)]
+pub(super) struct Words {
+    pub server: String,
+    pub proxy: Option<String>,
+    pub redactor: Redactor,
+}
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "secret `{}` in namespace `{}`", self.name, self.namespace)
+    }
+}
+
+impl Fault {
+    /// The server's own word, if that is what it is.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Kube(kube::Error::Api(status)) => Some(status),
+            Self::Kube(_) | Self::Timeout(_) => None,
+        }
+    }
+
+    /// Whether the server says so: a web page with the same number, such as a router's, is not an answer.
+    pub fn is(&self, reason: &str) -> bool {
+        self.status().is_some_and(|status| status.reason == reason)
+    }
+}
+
+impl Words {
+    /// The failure that a fault comes to.
+    pub fn failure(&self, doing: Doing, secret: Named<'_>, fault: &Fault) -> Failure {
+        match fault {
+            Fault::Timeout(limit) => self
+                .unreachable(format!("no answer within {limit:?}"))
+                .hint(format!("check the route and the firewall to it, or raise `--timeout`; {WITHOUT_API}")),
+            Fault::Kube(kube::Error::Api(status)) => self.answered(doing, secret, status),
+            Fault::Kube(error) => self.broken(error),
+        }
+    }
+
+    /// The client could not even be set up.
+    pub fn broken(&self, error: &kube::Error) -> Failure {
+        if let Some(auth) = find::<AuthError>(error) {
+            return Failure::new("the kubeconfig's login cannot be used").cause(auth_reason(auth));
+        }
+        if !matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) {
+            return Failure::new(format!("API server `{}` cannot be used", self.server))
+                .cause(self.foreign(&innermost(error)));
+        }
+        let reason = innermost(error);
+        let (reason, hint) = match tls_reason(error) {
+            Some((what, hint)) => (what.to_owned(), hint),
+            None => (reason, "check that it runs, and `server` in the kubeconfig"),
+        };
+        let reason = match &self.proxy {
+            Some(proxy) => format!("through proxy `{proxy}`: {reason}"),
+            None => reason,
+        };
+        self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {WITHOUT_API}"))
+    }
+
+    fn unreachable(&self, reason: String) -> Failure {
+        Failure::new(format!("API server `{}` cannot be reached", self.server)).cause(reason)
+    }
+
+    fn answered(&self, doing: Doing, secret: Named<'_>, status: &Status) -> Failure {
+        let Named { namespace, .. } = secret;
+        let done = match doing {
+            Doing::Read => "read",
+            Doing::Create => "created",
+            Doing::Update => "updated",
+        };
+        let denied = Failure::new(format!("{secret} cannot be {done}"));
+        let (failure, hint) = match status.code {
+            401 => (
+                Failure::new(format!("API server `{}` did not accept the login", self.server)),
+                "log in again (`oc login`), or check token and client certificate in the kubeconfig".to_owned(),
+            ),
+            403 if is_terminating(status) => (
+                Failure::new(format!("namespace `{namespace}` is being deleted")),
+                "wait until it is gone, and create it again".to_owned(),
+            ),
+            403 if status.message.contains("exceeded quota") => {
+                (denied, format!("raise the quota of namespace `{namespace}` for secrets"))
+            }
+            403 if status.message.contains("system:anonymous") => {
+                (denied, "the kubeconfig holds no login for this server: log in (`oc login`)".to_owned())
+            }
+            403 => {
+                (denied, format!("allow the user get, create and update of secrets in `{namespace}`; {WITHOUT_API}"))
+            }
+            404 => return missing_namespace(namespace).cause(self.told(status)),
+            422 => (denied, "look at the secret with `oc describe`; it may be immutable".to_owned()),
+            _ => (denied, "try again; if it stays, look at the API server's log".to_owned()),
+        };
+        failure.cause(self.told(status)).hint(hint)
+    }
+
+    /// `https://api:6443: 403 Forbidden: secrets is forbidden: …`.
+    fn told(&self, status: &Status) -> String {
+        let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
+        let said = format!("{}: {} {reason}", self.server, status.code);
+        if message.is_empty() || message == reason { said } else { format!("{said}: {message}") }
+    }
+
+    /// Text that a server chose: never an object, one line, short.
+    fn foreign(&self, text: &str) -> String {
+        let scrubbed = self.redactor.scrub(text);
+        let shown = scrubbed.split('{').next().unwrap_or_default();
+        let line: String = shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = self.redactor.scrub(&line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let cut = shown.len() < scrubbed.len() || line.chars().count() > MESSAGE_LIMIT;
+        let mut short: String = line.chars().take(MESSAGE_LIMIT).collect();
+        if cut {
+            short.push('…');
+        }
+        short
+    }
+}
+
+/// Nothing can be put into it.
+pub(super) fn missing_namespace(namespace: &str) -> Failure {
+    Failure::new(format!("namespace `{namespace}` does not exist")).hint(format!(
+        "create it (`oc create namespace {namespace}`), or check that the kubeconfig is for this cluster"
+    ))
+}
+
+fn is_terminating(status: &Status) -> bool {
+    let caused =
+        status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating");
+    // OpenShift 3.11 sends no causes.
+    caused || status.message.contains("because it is being terminated")
+}
+
+/// What went wrong with the login, without the output of a plugin, which may hold a token.
+fn auth_reason(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { cmd, out } => format!("`{cmd}` ended with {}", out.status),
+        AuthError::AuthExecParse(_) => "the login plugin's answer is not what kubectl expects".to_owned(),
+        AuthError::ParseTokenKey(_) => "the login plugin's token cannot be read".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What the text of OpenSSL means, and what to do.
+fn tls_reason(error: &kube::Error) -> Option<(&'static str, &'static str)> {
+    const CA: &str = "check `certificate-authority` of the kubeconfig";
+    const MARKS: [(&str, &str, &str); 12] = [
+        ("certificate in certificate chain", "the certificate's issuer is unknown here", CA),
+        ("self-signed certificate", "the certificate is self-signed", CA),
+        ("self signed certificate", "the certificate is self-signed", CA),
+        ("unable to get", "the certificate's issuer is unknown here", CA),
+        ("unable to verify the first certificate", "the certificate's issuer is unknown here", CA),
+        ("certificate has expired", "the certificate has expired", "renew it; check the clock here"),
+        ("certificate is not yet valid", "the certificate is not yet valid", "check the clock here"),
+        ("hostname mismatch", "the certificate is for another host name", "check `server` in the kubeconfig"),
+        ("IP address mismatch", "the certificate is not for this IP address", "check `server` in the kubeconfig"),
+        ("wrong version number", "the port does not speak TLS", "check `server` in the kubeconfig"),
+        ("packet length too long", "the port does not speak TLS", "check `server` in the kubeconfig"),
+        ("alert", "the server ended the TLS handshake", "check the client certificate in the kubeconfig"),
+    ];
+    let chain = chain(error);
+    let ssl = chain.iter().find(|text| text.contains("SSL routines"))?;
+    MARKS.into_iter().find(|(mark, ..)| ssl.contains(mark)).map(|(_, what, hint)| (what, hint))
+}
+
+fn innermost(error: &kube::Error) -> String {
+    let last = chain(error).pop().unwrap_or_default();
+    // `Connection refused (os error 111)`
+    last.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+fn chain(error: &kube::Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(source) = next {
+        texts.push(source.to_string());
+        next = source.source();
+    }
+    texts
+}
+
+fn find<T: StdError + 'static>(error: &kube::Error) -> Option<&T> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(source) = next {
+        if let Some(found) = source.downcast_ref() {
+            return Some(found);
+        }
+        next = source.source();
+    }
+    None
+}

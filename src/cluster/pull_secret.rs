@@ -1,0 +1,166 @@
+//! The pull secret: read, created, replaced. Since OpenShift 3.11 has no server-side apply, a change is GET,
+//! then POST, or PUT of the whole object with its resourceVersion, again after a conflict. What the bytes mean
+//! is the caller's affair.
+
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use super::Cluster;
+use super::diagnosis::{Doing, Fault, Named};
+use crate::facts::Failure;
+
+/// The type of a pull secret.
+pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
+/// The key of its content.
+pub const KEY: &str = ".dockerconfigjson";
+/// Under this name the server notes which fields are ours.
+const FIELD_MANAGER: &str = "oregano";
+/// How often a change is tried in all.
+const ATTEMPTS: u32 = 10;
+/// The pause after the first conflict; longer after each further one.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What became of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did not exist.
+    Created,
+    /// Its content was replaced.
+    Updated,
+    /// Nothing was written.
+    Unchanged,
+}
+
+/// One attempt at a change.
+enum Attempt {
+    Done(Outcome, Vec<u8>),
+    /// Somebody else was faster.
+    Conflict(Fault),
+}
+
+impl Cluster {
+    /// Brings the secret to what `merge` makes of the bytes it finds (`None` where there are none): other data,
+    /// labels and annotations stay. `merge` returning `None` means that nothing is to be changed; it is asked
+    /// again after each conflict. What was written is read back.
+    pub async fn write_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        merge: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure>,
+    ) -> Result<Outcome, Failure> {
+        let secret = Named { namespace, name };
+        let mut last = None;
+        for attempt in 0..ATTEMPTS {
+            tokio::time::sleep(PAUSE * attempt).await;
+            let found = self.get(secret).await?;
+            let content = found.as_ref().and_then(content_of);
+            if let Some(found) = &found {
+                check_type(secret, found)?;
+            }
+            let Some(bytes) = merge(content)? else { return Ok(Outcome::Unchanged) };
+            match self.put(secret, found, bytes).await? {
+                Attempt::Done(outcome, bytes) => {
+                    self.read_back(secret, &bytes, merge).await?;
+                    return Ok(outcome);
+                }
+                Attempt::Conflict(fault) => last = Some(fault),
+            }
+        }
+        let failure = Failure::new(format!("{secret} was changed by somebody else each of {ATTEMPTS} times"))
+            .hint("find out what writes it all the time: `oc get secret -o yaml` shows the managers");
+        Err(match last.as_ref().and_then(Fault::status) {
+            Some(status) => failure.cause(format!("{} {}", status.code, status.reason)),
+            None => failure,
+        })
+    }
+
+    /// The secret, if it exists.
+    pub(super) async fn get(&self, secret: Named<'_>) -> Result<Option<Secret>, Failure> {
+        let api = self.secrets(secret.namespace);
+        match self.call(|| api.get(secret.name)).await {
+            Ok(found) => Ok(Some(found)),
+            Err(fault) if fault.is("NotFound") => Ok(None),
+            Err(fault) => Err(self.words.failure(Doing::Read, secret, &fault)),
+        }
+    }
+
+    async fn put(&self, secret: Named<'_>, found: Option<Secret>, bytes: Vec<u8>) -> Result<Attempt, Failure> {
+        let api = self.secrets(secret.namespace);
+        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let (doing, outcome, object) = match found {
+            None => (Doing::Create, Outcome::Created, fresh(secret, &bytes)),
+            Some(found) if found.immutable == Some(true) => return Err(immutable(secret)),
+            Some(found) => (Doing::Update, Outcome::Updated, replaced(found, &bytes)),
+        };
+        let answer = match doing {
+            Doing::Update => self.call(|| api.replace(secret.name, &parameters, &object)).await,
+            Doing::Create | Doing::Read => self.call(|| api.create(&parameters, &object)).await,
+        };
+        match answer {
+            Ok(_) => Ok(Attempt::Done(outcome, bytes)),
+            // The second is what a PUT hears when the secret was deleted meanwhile.
+            Err(fault) if fault.is("Conflict") || fault.is("AlreadyExists") => Ok(Attempt::Conflict(fault)),
+            Err(fault) if doing == Doing::Update && fault.is("NotFound") => Ok(Attempt::Conflict(fault)),
+            Err(fault) => Err(self.words.failure(doing, secret, &fault)),
+        }
+    }
+
+    /// What was written is there, or at least still means the same.
+    async fn read_back(
+        &self,
+        secret: Named<'_>,
+        bytes: &[u8],
+        merge: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure>,
+    ) -> Result<(), Failure> {
+        let found = self.get(secret).await?;
+        let content = found.as_ref().and_then(content_of);
+        if content == Some(bytes) || merge(content)?.is_none() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{secret} does not hold what was just written to it"))
+            .hint("something else changes it: look for an operator, a sync job or an admission webhook"))
+    }
+
+    pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// The bytes of a pull secret.
+pub(super) fn content_of(secret: &Secret) -> Option<&[u8]> {
+    Some(&secret.data.as_ref()?.get(KEY)?.0)
+}
+
+fn check_type(secret: Named<'_>, found: &Secret) -> Result<(), Failure> {
+    let kind = found.type_.as_deref().unwrap_or("Opaque");
+    if kind == TYPE {
+        return Ok(());
+    }
+    let Named { namespace, name } = secret;
+    Err(Failure::new(format!("{secret} has type `{kind}`, and the type of a secret cannot be changed"))
+        .hint(format!("look at what uses it; then `oc delete secret {name} -n {namespace}` and run again")))
+}
+
+fn immutable(secret: Named<'_>) -> Failure {
+    let Named { namespace, name } = secret;
+    Failure::new(format!("{secret} is immutable"))
+        .hint(format!("`oc delete secret {name} -n {namespace}` and run again: it is then created anew"))
+}
+
+fn fresh(secret: Named<'_>, bytes: &[u8]) -> Secret {
+    let metadata = ObjectMeta {
+        name: Some(secret.name.to_owned()),
+        namespace: Some(secret.namespace.to_owned()),
+        ..ObjectMeta::default()
+    };
+    let created = Secret { metadata, type_: Some(TYPE.to_owned()), ..Secret::default() };
+    replaced(created, bytes)
+}
+
+fn replaced(mut secret: Secret, bytes: &[u8]) -> Secret {
+    secret.data.get_or_insert_default().insert(KEY.to_owned(), ByteString(bytes.to_vec()));
+    secret
+}

@@ -1,0 +1,155 @@
+//! An API server in this process that stores secrets as the real one does, and misbehaves where a test says so.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Json;
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub user_agent: String,
+    pub body: Value,
+}
+
+/// The objects of the one namespace there is, `openshift`, and a clock of versions.
+#[derive(Debug, Default)]
+pub struct Store {
+    pub secrets: BTreeMap<String, Value>,
+    pub version: u64,
+    pub seen: Vec<Seen>,
+}
+
+/// An answer in place of the usual one.
+pub type Answer = Option<(u16, Value)>;
+
+/// A listening API server, stopped when dropped.
+pub struct Double {
+    pub url: String,
+    pub store: Arc<Mutex<Store>>,
+    task: JoinHandle<()>,
+}
+
+impl Double {
+    /// `disturb` is asked first, with the store as it is; what it does not answer, the store does.
+    pub async fn start(disturb: impl Fn(&Seen, &mut Store) -> Answer + Clone + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let store: Arc<Mutex<Store>> = Arc::default();
+        let shared = Arc::clone(&store);
+        let handler = move |request: Request| {
+            let (shared, disturb) = (Arc::clone(&shared), disturb.clone());
+            async move {
+                let seen = read(request).await;
+                let mut store = shared.lock().unwrap();
+                store.seen.push(seen.clone());
+                let answered = disturb(&seen, &mut store);
+                let (code, body) = answered.unwrap_or_else(|| store.answer(&seen));
+                answer(code, body)
+            }
+        };
+        let app = axum::Router::new().fallback(handler);
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, store, task }
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        let store = self.store.lock().unwrap();
+        store.seen.iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect()
+    }
+
+    pub fn content(&self, name: &str) -> Option<String> {
+        let store = self.store.lock().unwrap();
+        let data = store.secrets.get(name)?["data"][".dockerconfigjson"].as_str()?.to_owned();
+        Some(String::from_utf8(STANDARD.decode(data).unwrap()).unwrap())
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Store {
+    /// Puts a pull secret there, as if somebody else had written it.
+    pub fn put(&mut self, name: &str, content: &str) {
+        let data = json!({".dockerconfigjson": STANDARD.encode(content), "other": "eA=="});
+        let labels = json!({"team": "platform"});
+        let metadata = json!({"name": name, "namespace": "openshift", "labels": labels, "annotations": {"a": "b"}});
+        self.save(name, json!({"metadata": metadata, "type": "kubernetes.io/dockerconfigjson", "data": data}));
+    }
+
+    pub fn save(&mut self, name: &str, mut secret: Value) -> Value {
+        self.version += 1;
+        secret["apiVersion"] = json!("v1");
+        secret["kind"] = json!("Secret");
+        secret["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.secrets.insert(name.to_owned(), secret.clone());
+        secret
+    }
+
+    fn answer(&mut self, seen: &Seen) -> (u16, Value) {
+        let parts: Vec<&str> = seen.path.trim_start_matches("/api/v1/namespaces/").split('/').collect();
+        match (seen.method.as_str(), parts.as_slice()) {
+            ("GET", ["openshift"]) => (200, json!({"kind": "Namespace", "metadata": {"name": "openshift"}})),
+            ("GET", [name]) => status(404, "NotFound", &format!("namespaces \"{name}\" not found")),
+            ("POST", [namespace, "secrets"]) if *namespace != "openshift" => {
+                status(404, "NotFound", &format!("namespaces \"{namespace}\" not found"))
+            }
+            ("GET", [_, "secrets", name]) => match self.secrets.get(*name) {
+                Some(secret) => (200, secret.clone()),
+                None => status(404, "NotFound", &format!("secrets \"{name}\" not found")),
+            },
+            ("POST", [_, "secrets"]) => {
+                let name = seen.body["metadata"]["name"].as_str().unwrap().to_owned();
+                if self.secrets.contains_key(&name) {
+                    return status(409, "AlreadyExists", "secrets already exists");
+                }
+                (201, self.save(&name, seen.body.clone()))
+            }
+            ("PUT", [_, "secrets", name]) => match self.secrets.get(*name) {
+                None => status(404, "NotFound", "secrets not found"),
+                Some(old) if old["metadata"]["resourceVersion"] != seen.body["metadata"]["resourceVersion"] => {
+                    status(409, "Conflict", "the object has been modified")
+                }
+                Some(_) => (200, self.save(name, seen.body.clone())),
+            },
+            _ => status(405, "MethodNotAllowed", "not in this double"),
+        }
+    }
+}
+
+pub fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
+    let body = json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message});
+    (code, body)
+}
+
+async fn read(request: Request) -> Seen {
+    let (parts, body) = request.into_parts();
+    let agent = parts.headers.get("user-agent").and_then(|value| value.to_str().ok());
+    let user_agent = agent.unwrap_or_default().to_owned();
+    let bytes = to_bytes(body, 2 << 20).await.unwrap();
+    Seen {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        user_agent,
+        body: serde_json::from_slice(&bytes).unwrap_or_default(),
+    }
+}
+
+fn answer(code: u16, body: Value) -> Response {
+    (StatusCode::from_u16(code).unwrap(), Json(body)).into_response()
+}
