@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::cluster;
 use crate::desired::{Desired, NodeTarget, PullSecret};
 use crate::dockerconfig::{self, Reader};
 use crate::engine::Engine;
@@ -92,7 +93,7 @@ fn write_secret(engine: &Engine, step: &SecretStep, wanted: &PullSecret, journal
     }
     let merge = |content: Option<&[u8]>| {
         dockerconfig::merge(content, &wanted.credentials, Reader::PullSecret)
-            .map(|merged| merged.content)
+            .map(|merged| merged.content.map(|content| content.expose().to_vec()))
             .map_err(|error| unmergeable_secret(wanted, &error))
     };
     let written = engine.runtime.block_on(async {
@@ -108,7 +109,14 @@ fn write_secret(engine: &Engine, step: &SecretStep, wanted: &PullSecret, journal
         }
     });
     let (row, gate) = match written {
-        Ok(outcome) => (ClusterRow::new(step, outcome, None), Gate::Open),
+        Ok(written) => {
+            let outcome = match written {
+                cluster::Outcome::Created => Outcome::Created,
+                cluster::Outcome::Updated => Outcome::Updated,
+                cluster::Outcome::Unchanged => Outcome::Unchanged,
+            };
+            (ClusterRow::new(step, outcome, None), Gate::Open)
+        }
         Err(failure) => (ClusterRow::new(step, Outcome::Failed, Some(&failure)), Gate::Closed),
     };
     journal.record(Event::Cluster(row));

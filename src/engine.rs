@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use crate::cluster::{self, Cluster};
+use crate::cluster::{Cluster, kubeconfig};
 use crate::desired::Desired;
 use crate::facts::Failure;
 use crate::node::{Abort, HostKeys, Identities, Limits};
@@ -29,7 +29,7 @@ pub struct Engine {
     pub host_keys: HostKeys,
     /// Keys to log in with.
     pub identities: Identities,
-    source: Option<cluster::Source>,
+    source: Option<kubeconfig::Source>,
     cluster: OnceCell<Cluster>,
 }
 
@@ -42,7 +42,7 @@ impl Engine {
         let environment = &options.environment;
         let source = match &desired.pull_secret {
             None => None,
-            Some(_) => Some(cluster::locate(
+            Some(_) => Some(kubeconfig::locate(
                 options.kubeconfig.as_deref(),
                 environment.kubeconfig.as_deref(),
                 environment.home.as_deref(),

@@ -145,7 +145,8 @@ fn a_limit_restricts_the_nodes_only() {
 #[test]
 fn paths_that_are_one_file_are_written_once() {
     let site = Site::new(1);
-    let script = "mkdir -p /var/lib/origin /root/real && ln -s /root/real /var/lib/origin/.docker && ln -s real /root/.docker";
+    let script =
+        "mkdir -p /var/lib/origin /root/real && ln -s /root/real /var/lib/origin/.docker && ln -s real /root/.docker";
     assert!(site.nodes[0].sh(script).status.success());
     let run = site.run(&["apply", "--only", "nodes"]).expect(0);
     assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 0, 0])), "{}", run.stdout);
