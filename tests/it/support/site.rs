@@ -39,30 +39,37 @@ impl Site {
         Self::with(Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, PASSWORD)]), nodes)
     }
 
-    /// The same with this registry, which must know [`USER`].
+    /// The same with this registry, which must know [`USER`] and [`PASSWORD`].
     pub fn with(registry: Registry, nodes: usize) -> Self {
-        registry.push("openshift3/ose-pod", "v3.11", USER, PASSWORD);
-        let nodes: Vec<Sshd> = (0..nodes).map(|_| Sshd::start()).collect();
-        let oregano = Oregano::new();
-        nodes.iter().for_each(|node| oregano.trust(&node.known_hosts_line("127.0.0.1")));
+        Self::with_password(registry, nodes, PASSWORD)
+    }
+
+    /// The same with a registry that knows [`USER`] by another password.
+    pub fn with_password(registry: Registry, nodes: usize, password: &str) -> Self {
+        registry.push("openshift3/ose-pod", "v3.11", USER, password);
         let mut site = Self {
-            oregano,
-            host_variables: vec![String::new(); nodes.len()],
+            oregano: Oregano::new(),
             registry,
-            nodes,
+            nodes: Vec::new(),
             variables: Vec::new(),
+            host_variables: Vec::new(),
             kubeconfig: None,
         };
-        let key = site.nodes.first().map(|node| node.key_file().display().to_string());
         site.set("ansible_host", "127.0.0.1").set("ansible_user", ROOT);
-        if let Some(key) = key {
-            site.set("ansible_ssh_private_key_file", &key);
-        }
+        (0..nodes).for_each(|_| site.add_node(Sshd::start()));
         let host = site.registry.host().to_owned();
         site.set("oreg_url", &format!("{host}/openshift3/ose-${{component}}:${{version}}"));
-        site.set("oreg_auth_user", USER).set("oreg_auth_password", PASSWORD);
+        site.set("oreg_auth_user", USER).set("oreg_auth_password", password);
         site.set("openshift_docker_insecure_registries", &host);
         site
+    }
+
+    /// Adds a node whose host key is known.
+    pub fn add_node(&mut self, node: Sshd) {
+        self.oregano.trust(&node.known_hosts_line("127.0.0.1"));
+        self.set("ansible_ssh_private_key_file", &node.key_file().display().to_string());
+        self.nodes.push(node);
+        self.host_variables.push(String::new());
     }
 
     /// Sets a variable of all hosts to this text.
