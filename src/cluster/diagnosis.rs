@@ -43,7 +43,10 @@ pub(super) struct Named<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Words {
     pub server: String,
+    /// `host:port` of the proxy in between.
     pub proxy: Option<String>,
+    /// The command that the kubeconfig names for logging in.
+    pub plugin: Option<String>,
     pub redactor: Redactor,
 }
 
@@ -83,22 +86,38 @@ impl Words {
     /// The client could not even be set up.
     pub fn broken(&self, error: &kube::Error) -> Failure {
         if let Some(auth) = find::<AuthError>(error) {
-            return Failure::new("the kubeconfig's login cannot be used").cause(auth_reason(auth));
+            return self.no_login(auth);
         }
         if !matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) {
             return Failure::new(format!("API server `{}` cannot be used", self.server))
                 .cause(self.foreign(&innermost(error)));
         }
-        let reason = innermost(error);
-        let (reason, hint) = match tls_reason(error) {
-            Some((what, hint)) => (what.to_owned(), hint),
-            None => (reason, "check that it runs, and `server` in the kubeconfig"),
-        };
-        let reason = match &self.proxy {
-            Some(proxy) => format!("through proxy `{proxy}`: {reason}"),
-            None => reason,
+        let (reason, hint) = match (tls_reason(error), &self.proxy) {
+            (Some((what, hint)), _) => (what.to_owned(), hint),
+            (None, Some(proxy)) => (
+                format!("through proxy `{proxy}`: {}", innermost(error)),
+                "check HTTPS_PROXY, NO_PROXY and the kubeconfig's `proxy-url`",
+            ),
+            (None, None) => (innermost(error), "check that it runs, and `server` in the kubeconfig"),
         };
         self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {WITHOUT_API}"))
+    }
+
+    /// What went wrong with the login, without what a plugin was given and what it printed: either may hold a secret.
+    fn no_login(&self, error: &AuthError) -> Failure {
+        let failure = Failure::new("the kubeconfig's login cannot be used");
+        let plugin = format!("login plugin `{}`", self.plugin.as_deref().unwrap_or("?"));
+        let run = format!("run `{}` by hand, or log in again", self.plugin.as_deref().unwrap_or("?"));
+        match error {
+            AuthError::AuthExecRun { out, .. } => {
+                failure.cause(format!("{plugin} ended with {}", out.status)).hint(run)
+            }
+            AuthError::AuthExecStart(error) => failure.cause(format!("{plugin} cannot be started: {error}")).hint(run),
+            AuthError::AuthExec(_) | AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
+                failure.cause(format!("{plugin} gave no credential that can be used")).hint(run)
+            }
+            other => failure.cause(other.to_string()).hint("log in again (`oc login`), or give another kubeconfig"),
+        }
     }
 
     fn unreachable(&self, reason: String) -> Failure {
@@ -172,16 +191,6 @@ fn is_terminating(status: &Status) -> bool {
         status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating");
     // OpenShift 3.11 sends no causes.
     caused || status.message.contains("because it is being terminated")
-}
-
-/// What went wrong with the login, without the output of a plugin, which may hold a token.
-fn auth_reason(error: &AuthError) -> String {
-    match error {
-        AuthError::AuthExecRun { cmd, out } => format!("`{cmd}` ended with {}", out.status),
-        AuthError::AuthExecParse(_) => "the login plugin's answer is not what kubectl expects".to_owned(),
-        AuthError::ParseTokenKey(_) => "the login plugin's token cannot be read".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 /// What the text of OpenSSL means, and what to do.

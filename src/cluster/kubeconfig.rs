@@ -229,11 +229,11 @@ mod tests {
 
     #[test]
     fn nothing_found_says_what_to_do() {
-        let nowhere = Path::new("/nonexistent");
+        let nowhere = Path::new("/dev/null/none");
         let flag = locate(Some(&nowhere.join("k")), None, None).unwrap_err();
-        assert_eq!(flag.message, "kubeconfig `/nonexistent/k` does not exist");
-        let list = locate(None, Some(OsStr::new("/nonexistent/a:/nonexistent/b")), None).unwrap_err();
-        assert!(list.message.contains("`/nonexistent/a`, `/nonexistent/b`"));
+        assert_eq!(flag.message, "kubeconfig `/dev/null/none/k` does not exist");
+        let list = locate(None, Some(OsStr::new("/dev/null/none/a:/dev/null/none/b")), None).unwrap_err();
+        assert!(list.message.contains("`/dev/null/none/a`, `/dev/null/none/b`"));
         let none = locate(None, None, Some(nowhere)).unwrap_err();
         let hint = none.hint.unwrap();
         assert!(["--kubeconfig", "KUBECONFIG", "--only nodes"].iter().all(|way| hint.contains(way)));
@@ -261,7 +261,7 @@ mod tests {
             (&WHOLE.replace("https://api.example.com:6443", "a b"), "is not a URL"),
             (&WHOLE.replace("server:", "certificate-authority-data: '?', server:"), "certificate authority"),
             (&WHOLE.replace("server:", "certificate-authority-data: c2VzYW1l, server:"), "certificate authority"),
-            (&WHOLE.replace("server:", "certificate-authority: /nonexistent, server:"), "certificate authority"),
+            (&WHOLE.replace("server:", "certificate-authority: /dev/null/none, server:"), "certificate authority"),
         ];
         for (text, expected) in cases {
             let failure = from_files(&[file(&dir, "config", text)]).unwrap_err();

@@ -47,6 +47,7 @@ impl Cluster {
         let words = Words {
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             proxy: config.proxy_url.as_ref().and_then(|url| url.authority()).map(without_login),
+            plugin: config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone()),
             redactor: redactor.clone(),
         };
         let client = Client::try_from(config).map_err(|error| words.broken(&error))?;

@@ -2,6 +2,7 @@
 //! tens of milliseconds (it reads the CA bundle), so all inspections of a run share them.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, Url, redirect};
@@ -77,6 +78,8 @@ fn build(policy: TlsPolicy, proxies: &Proxies) -> Result<Client, String> {
     // Neither redirects nor repeats behind our back: each may carry a password.
     let builder =
         Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).retry(reqwest::retry::never());
+    // Servers hang up on idle connections, some after 5 s; a request that meets that would look like a fault.
+    let builder = builder.pool_idle_timeout(Duration::from_secs(4));
     let builder = match policy {
         TlsPolicy::Verify => builder.https_only(true),
         TlsPolicy::Insecure => builder.tls_danger_accept_invalid_certs(true).tls_danger_accept_invalid_hostnames(true),

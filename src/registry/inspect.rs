@@ -204,3 +204,65 @@ fn sensitive(scheme: &str, credential: &Secret) -> Result<HeaderValue, Finding> 
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::client::Proxies;
+
+    fn registry(tls: TlsPolicy) -> Registry {
+        Registry {
+            host: "registry.example.com".into(),
+            user: "al ice".into(),
+            password: Secret::new("right"),
+            image: "registry.example.com/team/app:v1".into(),
+            test_login: TestLogin::Inspect,
+            tls,
+            origin: "inventory.ini:7:20".into(),
+        }
+    }
+
+    fn realm(tls: TlsPolicy, realm: &str) -> Result<String, RegistryFact> {
+        let (registry, clients) = (registry(tls), Clients::with_proxies(Proxies::None));
+        let (target, wire) = prepare(&clients, &registry, Duration::from_secs(1)).ok().unwrap();
+        let inspection = Inspection { registry: &registry, target, wire, secrets: &mut Redactor::default() };
+        let bearer = Bearer { realm: realm.to_owned(), ..Bearer::default() };
+        inspection
+            .realm(&bearer)
+            .map(String::from)
+            .map_err(|finding| diagnosis::fact(&registry, finding, &str::to_owned))
+    }
+
+    #[test]
+    fn a_realm_without_tls_is_refused_before_the_password_is_sent() {
+        let fact = realm(TlsPolicy::Verify, "http://127.0.0.1/token?x=1").unwrap_err();
+        assert_eq!(fact.verdict, Verdict::Tls);
+        assert_eq!(fact.cause.unwrap(), "the realm `http://127.0.0.1/token` is not HTTPS: the password was not sent");
+        assert!(fact.hint.unwrap().contains("tls_verify"));
+    }
+
+    #[test]
+    fn a_realm_is_asked_for_no_more_than_pull() {
+        let query = "scope=repository%3Ateam%2Fapp%3Apull&account=al+ice";
+        for (tls, url) in
+            [(TlsPolicy::Verify, "https://sso.example.com/t"), (TlsPolicy::Insecure, "http://sso.example.com/t")]
+        {
+            assert_eq!(realm(tls, url).unwrap(), format!("{url}?{query}"));
+        }
+    }
+
+    #[test]
+    fn the_same_port_is_spoken_to_in_plain_http() {
+        for (https, http) in [("https://r/v2/", "http://r:443/v2/"), ("https://r:80/v2/", "http://r/v2/")] {
+            assert_eq!(plain(Url::parse(https).unwrap()).as_str(), http);
+        }
+    }
+
+    #[test]
+    fn our_own_words_are_not_masked() {
+        let finding = Finding::PlainRealm(Url::parse("http://sso.example.com/the").unwrap());
+        let mask = |text: &str| text.replace("the", "[redacted]");
+        let cause = diagnosis::fact(&registry(TlsPolicy::Verify), finding, &mask).cause.unwrap();
+        assert_eq!(cause, "the realm `http://sso.example.com/[redacted]` is not HTTPS: the password was not sent");
+    }
+}

@@ -209,3 +209,40 @@ pub(super) fn without_user(mut url: Url) -> Url {
     let _ = url.set_password(None);
     url
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::client::Proxies;
+
+    fn redirected(tls: TlsPolicy, location: &str) -> Result<String, Fault> {
+        let clients = Clients::with_proxies(Proxies::None);
+        let client = clients.get(tls).unwrap();
+        let timeout = Duration::from_secs(1);
+        let wire = Wire { clients: &clients, client, tls, timeout, deadline: Instant::now() + timeout };
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, location.parse().unwrap());
+        let url = Url::parse("https://registry.example.com/v2/").unwrap();
+        let place = Place { method: Method::GET, url };
+        let status = StatusCode::TEMPORARY_REDIRECT;
+        let authorization = Authorization::None;
+        wire.redirected(&Answer { place, status, headers, body: String::new(), authorization }).map(String::from)
+    }
+
+    #[tokio::test]
+    async fn redirects_never_leave_tls_where_it_is_verified() {
+        let plain = "http://registry.example.com/v2/";
+        assert!(matches!(redirected(TlsPolicy::Verify, plain), Err(Fault::Downgrade { .. })));
+        assert_eq!(redirected(TlsPolicy::Insecure, plain).ok().unwrap(), plain);
+        assert!(matches!(redirected(TlsPolicy::Insecure, "ftp://x/"), Err(Fault::Redirect { .. })));
+        let moved = redirected(TlsPolicy::Verify, "//eve:secret@store.example.com/blob?s=1").ok().unwrap();
+        assert_eq!(moved, "https://store.example.com/blob?s=1");
+    }
+
+    #[tokio::test]
+    async fn a_secure_client_cannot_speak_http() {
+        let clients = Clients::with_proxies(Proxies::None);
+        let error = clients.get(TlsPolicy::Verify).unwrap().get("http://127.0.0.1:1/").send().await.unwrap_err();
+        assert!(error.is_builder(), "{error:?}");
+    }
+}

@@ -253,6 +253,31 @@ async fn an_api_server_that_is_not_there() {
     assert_eq!(failure.causes, ["the port does not speak TLS"], "{failure:?}");
 }
 
+#[tokio::test]
+async fn a_login_plugin_that_fails_is_named_and_not_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config");
+    let config = |command: &str, script: &str| {
+        let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": command, "args": ["-c", script],
+            "interactiveMode": "Never"});
+        json!({"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+            "clusters": [{"name": "k", "cluster": {"server": "http://127.0.0.1:1"}}],
+            "users": [{"name": "u", "user": {"exec": exec}}]})
+    };
+    let cases = [
+        ("sh", "echo sesame; echo sesame >&2; exit 3", "login plugin `sh` ended with exit status: 3"),
+        ("sh", "echo sesame", "login plugin `sh` gave no credential that can be used"),
+        ("/dev/null/none", "", "login plugin `/dev/null/none` cannot be started: Not a directory (os error 20)"),
+    ];
+    for (command, script, cause) in cases {
+        std::fs::write(&path, config(command, script).to_string()).unwrap();
+        let source = kubeconfig::locate(Some(&path), None, None).unwrap();
+        let failure = Cluster::connect(&source, Duration::from_secs(5), &Redactor::default()).await.err().unwrap();
+        assert_eq!(failure.causes, [cause]);
+        assert!(!format!("{failure:?}").contains("sesame"));
+    }
+}
+
 #[test]
 fn the_names_of_openshift_ansible() {
     // `printf registry.example.com | md5sum`

@@ -93,3 +93,19 @@ async fn many_at_once_and_in_order() {
 async fn nothing_to_prove() {
     assert!(prove(&[]).await.0.is_empty());
 }
+
+#[tokio::test]
+async fn a_dropped_proof_asks_no_further() {
+    let double = Double::start(|seen: &Seen| {
+        std::thread::sleep(Duration::from_millis(20));
+        basic_registry(seen)
+    });
+    let double = double.await;
+    let registries: Vec<Registry> =
+        (0..20).map(|index| image(registry(&double.host, "right"), &format!("a/b:{index}"))).collect();
+    let _ = tokio::time::timeout(Duration::from_millis(100), prove(&registries)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let asked = double.asked().len();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(double.asked().len(), asked);
+}
