@@ -93,7 +93,7 @@ impl Session {
         let mut failure = Failure::new(format!("could not start the script on {}", self.node));
         match broke {
             Broke::Ended => {
-                printed = tidy(&format!("{printed} {}", self.errors()));
+                printed = format!("{printed}\n{}", self.errors());
                 failure = failure.cause("the login shell ended before the script's first line");
             }
             Broke::Lost(cause) => failure = failure.cause(cause),
@@ -104,6 +104,7 @@ impl Session {
         {
             return OpenFailure::Failed(refusal);
         }
+        let printed = tidy(&printed);
         if !printed.is_empty() {
             failure = failure.cause(format!("it printed: {printed}"));
         }

@@ -84,7 +84,7 @@ pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
         failure("the user is not allowed to run `sh` as root").hint(entry)
     } else if has("sudo: not found") || has("sudo: command not found") || has("sudo: No such file") {
         failure("it is not installed").hint("install sudo, or log in as root without `ansible_become`")
-    } else if printed.starts_with("sudo:") || has(" sudo: ") {
+    } else if printed.lines().any(|line| line.starts_with("sudo:") || line.contains(" sudo: ")) {
         said
     } else {
         return None;
