@@ -32,6 +32,7 @@ pub(super) fn unwritten(path: &str, outcome: &Outcome) -> Option<Failure> {
                 "directory" => "make its directory",
                 "temp" => "make a file beside it",
                 "write" => "write the new content beside it",
+                "payload" => "store what is to be written on this node",
                 "owner" => "give the new file its owner",
                 "mode" => "give the new file its mode",
                 "lock" => "lock it",
