@@ -122,7 +122,7 @@ impl Login<'_> {
                 self.file(path, &key)?;
             }
         }
-        if self.tried.is_empty() {
+        if self.tried.is_empty() && self.label.1.password.is_none() {
             self.tried.push("no key: no agent has one, and there is no default identity file".to_owned());
         }
         Ok(())

@@ -102,6 +102,8 @@ pub(super) struct Decoder {
     used: usize,
     /// The present file whose content is arriving.
     arriving: Option<Arriving>,
+    /// What was passed over since the last frame.
+    noise: String,
     /// Bytes that may still arrive.
     room: usize,
 }
@@ -181,7 +183,7 @@ impl Decoder {
     /// For a script that shows `files` files, and shows them again when it wrote them.
     pub(super) fn new(nonce: Nonce, files: usize) -> Self {
         let room = NOISE + 2 * files * (LARGEST + 16 * 1024);
-        Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, arriving: None, room }
+        Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, arriving: None, noise: String::new(), room }
     }
 
     /// Takes in what arrived; false where it is more than any honest node sends.
@@ -207,16 +209,20 @@ impl Decoder {
             let start = find(rest, self.nonce.0.as_bytes())? + self.nonce.0.len();
             if rest[start..].starts_with(b" PASSWORD ") {
                 self.used += start + b" PASSWORD ".len();
-                return Some(Frame::Prompt);
+                return Some(self.heard(Frame::Prompt));
             }
             let line = start + find(&rest[start..], b"\n")?;
             let words = String::from_utf8_lossy(&rest[start..line]).into_owned();
             self.used += line + 1;
             match read(&words) {
-                Heard::Frame(frame) => return Some(frame),
+                Heard::Frame(frame) => return Some(self.heard(frame)),
                 Heard::Arriving(file) => self.arriving = Some(file),
                 // The nonce without a frame behind it: somebody repeats our command line.
-                Heard::Noise => {}
+                Heard::Noise => {
+                    let passed = &self.buffer[self.used - line - 1..self.used];
+                    self.noise.push_str(&String::from_utf8_lossy(passed));
+                    continue;
+                }
             }
         }
     }
@@ -247,10 +253,14 @@ impl Decoder {
         Some(Frame::File(file.index, seen))
     }
 
-    /// What arrived and is no frame, for the causes of a failure: control characters gone, its end cut off.
+    /// What arrived since the last frame and is none itself.
     pub(super) fn noise(&self) -> String {
-        let text = String::from_utf8_lossy(&self.buffer[self.used..]);
-        tidy(&text)
+        format!("{}{}", self.noise, String::from_utf8_lossy(&self.buffer[self.used..]))
+    }
+
+    fn heard(&mut self, frame: Frame) -> Frame {
+        self.noise.clear();
+        frame
     }
 }
 
@@ -394,6 +404,14 @@ mod tests {
     #[test]
     fn our_own_command_line_is_no_frame() {
         assert_eq!(frames("not allowed: sh -c oregano NONCE /root/x\nNONCE BEGIN 2\nNONCE BEGIN 1\n").len(), 1);
+    }
+
+    #[test]
+    fn what_was_passed_over_can_be_told() {
+        let mut decoder = Decoder::new(Nonce::fixed(), 1);
+        assert!(decoder.feed(format!("lecture {N} PASSWORD not allowed: oregano {N} /x\nas root").as_bytes()));
+        assert_eq!((decoder.next(), decoder.next()), (Some(Frame::Prompt), None));
+        assert_eq!(decoder.noise(), format!("not allowed: oregano {N} /x\nas root"));
     }
 
     #[test]

@@ -276,7 +276,7 @@ receive() {
   payload=$made
   [ -n "$payload" ] || { cat >/dev/null; return; }
   fault=
-  error=$(cat 2>&1 >"$payload") || { fail write "$error"; return; }
+  error=$(cat 2>&1 >"$payload") || { fail payload "$error"; return; }
   # Otherwise the connection was cut: nobody is there to be told.
   [ "$(stat -c %s "$payload")" = "$((total + ${#marker}))" ] || exit 1
   [ "$(tail -c "${#marker}" "$payload")" = "$marker" ] || exit 1

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,8 +42,9 @@ fn each(test: impl Fn(&Node)) {
         }
         let more = if shell == "busybox" { "" } else { ":/usr/bin:/bin" };
         let path = format!("{}{more}", tools.path().display());
-        println!("under {shell}");
-        test(&Node { tools, path, home });
+        let node = Node { tools, path, home };
+        let outcome = catch_unwind(AssertUnwindSafe(|| test(&node)));
+        assert!(outcome.is_ok(), "it failed under {shell}");
     }
 }
 

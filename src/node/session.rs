@@ -36,6 +36,16 @@ enum Broke {
     Spoilt(&'static str),
 }
 
+/// How the writing ended, and so what is known of a file without an outcome.
+enum End {
+    /// The script came to its end.
+    Done,
+    /// The marker at the end of the payload was not sent, so nothing was renamed.
+    Unsent(Broke),
+    /// Nobody knows.
+    Unknown(Broke),
+}
+
 impl Session {
     /// Runs the script up to its first line.
     pub(super) fn start(line: Line, label: &Label, files: &[String]) -> Result<Self, OpenFailure> {
@@ -93,7 +103,7 @@ impl Session {
         let mut failure = Failure::new(format!("could not start the script on {}", self.node));
         match broke {
             Broke::Ended => {
-                printed = tidy(&format!("{printed} {}", self.errors()));
+                printed = format!("{printed}\n{}", self.errors());
                 failure = failure.cause("the login shell ended before the script's first line");
             }
             Broke::Lost(cause) => failure = failure.cause(cause),
@@ -104,6 +114,7 @@ impl Session {
         {
             return OpenFailure::Failed(refusal);
         }
+        let printed = tidy(&printed);
         if !printed.is_empty() {
             failure = failure.cause(format!("it printed: {printed}"));
         }
@@ -152,18 +163,12 @@ impl Session {
     pub fn write(mut self, files: Vec<NewContent>) -> Vec<Result<Written, Failure>> {
         self.line.watch.until(self.deadline());
         let mut results: Vec<Option<Result<Written, Failure>>> = files.iter().map(|file| self.refuse(file)).collect();
-        let broke = self.carry_out(&files, &mut results);
-        if broke.is_none() {
+        let end = self.carry_out(&files, &mut results);
+        if matches!(end, End::Done) {
             self.farewell();
         }
-        let cause = broke.map_or_else(|| "the script did not speak of it".to_owned(), |broke| broke.text());
-        let unconfirmed = |file: &NewContent| {
-            Failure::new(format!("`{}` may or may not have been written", file.path))
-                .cause(cause.clone())
-                .hint("it is the old file or the new one, whole: run again")
-        };
         let pairs = files.iter().zip(results);
-        pairs.map(|(file, result)| result.unwrap_or_else(|| Err(unconfirmed(file)))).collect()
+        pairs.map(|(file, result)| result.unwrap_or_else(|| Err(end.failure(&file.path)))).collect()
     }
 
     /// The failure of a file that is not even tried.
@@ -176,8 +181,8 @@ impl Session {
         too_large.then(|| Err(Failure::new(format!("`{path}` would be larger than 1 MiB"))))
     }
 
-    /// Sends what is not refused yet and notes what becomes of it. `None` if the script came to its end.
-    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<Written, Failure>>]) -> Option<Broke> {
+    /// Sends what is not refused yet and notes what becomes of it.
+    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<Written, Failure>>]) -> End {
         let mut items = Vec::new();
         let mut which = Vec::new();
         for (at, file) in files.iter().enumerate() {
@@ -188,20 +193,23 @@ impl Session {
             }
         }
         let order = order(&self.nonce, &items);
+        if let Err(broke) = self.send(&order) {
+            return End::Unsent(broke);
+        }
         // The script reads up to the end of the stream, and looks for the marker there.
-        if let Err(broke) = self.send(&order).and_then(|()| self.close()) {
-            return Some(broke);
+        if let Err(broke) = self.close() {
+            return End::Unknown(broke);
         }
         for (item, at) in items.iter().zip(which) {
             match self.outcome(item, &files[at].path) {
                 Ok(result) => results[at] = Some(result),
-                Err(broke) => return Some(broke),
+                Err(broke) => return End::Unknown(broke),
             }
         }
         match self.next() {
-            Ok(Frame::Done) => None,
-            Ok(_) => Some(Broke::Spoilt("it said more than it should")),
-            Err(broke) => Some(broke),
+            Ok(Frame::Done) => End::Done,
+            Ok(_) => End::Unknown(Broke::Spoilt("it said more than it should")),
+            Err(broke) => End::Unknown(broke),
         }
     }
 
@@ -241,23 +249,23 @@ impl Session {
             match self.channel.read(&mut *bytes) {
                 // A socket that was shut down reads as an orderly end.
                 Ok(0) if self.line.watch.cut().is_some() => {
-                    return Err(Broke::Lost(self.line.why("connection lost", &"")));
+                    return Err(Broke::Lost(self.line.why("waiting for the script", &"")));
                 }
                 Ok(0) => return Err(Broke::Ended),
                 Ok(length) if self.decoder.feed(&bytes[..length]) => {}
                 Ok(_) => return Err(Broke::Spoilt("it prints without end")),
-                Err(error) => return Err(Broke::Lost(self.line.why("connection lost", &error))),
+                Err(error) => return Err(Broke::Lost(self.line.why("waiting for the script", &error))),
             }
         }
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Broke> {
         let sent = self.channel.write_all(bytes).and_then(|()| self.channel.flush());
-        sent.map_err(|error| Broke::Lost(self.line.why("connection lost", &error)))
+        sent.map_err(|error| Broke::Lost(self.line.why("sending to the script", &error)))
     }
 
     fn close(&mut self) -> Result<(), Broke> {
-        self.channel.send_eof().map_err(|error| Broke::Lost(self.line.why("connection lost", &error.message())))
+        self.channel.send_eof().map_err(|error| Broke::Lost(self.line.why("sending to the script", &error.message())))
     }
 
     /// Closes the connection in order; the script has ended or is about to.
@@ -279,6 +287,18 @@ impl Broke {
             Self::Ended => "the script ended too early".to_owned(),
             Self::Lost(cause) => cause.clone(),
             Self::Spoilt(what) => (*what).to_owned(),
+        }
+    }
+}
+
+impl End {
+    fn failure(&self, path: &str) -> Failure {
+        match self {
+            Self::Done => Failure::new(format!("`{path}` was not written")).cause("the script did not speak of it"),
+            Self::Unsent(broke) => Failure::new(format!("`{path}` was not written")).cause(broke.text()),
+            Self::Unknown(broke) => Failure::new(format!("`{path}` may or may not have been written"))
+                .cause(broke.text())
+                .hint("it is the old file or the new one, whole: run again"),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn unwritten(path: &str, outcome: &Outcome) -> Option<Failure> {
                 "directory" => "make its directory",
                 "temp" => "make a file beside it",
                 "write" => "write the new content beside it",
+                "payload" => "store what is to be written on this node",
                 "owner" => "give the new file its owner",
                 "mode" => "give the new file its mode",
                 "lock" => "lock it",
@@ -84,7 +85,7 @@ pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
         failure("the user is not allowed to run `sh` as root").hint(entry)
     } else if has("sudo: not found") || has("sudo: command not found") || has("sudo: No such file") {
         failure("it is not installed").hint("install sudo, or log in as root without `ansible_become`")
-    } else if printed.starts_with("sudo:") || has(" sudo: ") {
+    } else if printed.lines().any(|line| line.starts_with("sudo:") || line.contains(" sudo: ")) {
         said
     } else {
         return None;
