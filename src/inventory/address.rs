@@ -42,7 +42,8 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn is_ipv6(text: &str) -> bool {
-    without_ranges(text, is_hexadecimal_range, "0").is_some_and(|plain| plain.parse::<Ipv6Addr>().is_ok())
+    // Four digits fill a component: a range shares it with nothing.
+    without_ranges(text, is_hexadecimal_range, "0000").is_some_and(|plain| plain.parse::<Ipv6Addr>().is_ok())
 }
 
 /// Labels of word characters and inner dashes, with dots between them.

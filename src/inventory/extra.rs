@@ -38,6 +38,7 @@ fn assignments(text: &Text) -> Result<Vars, Problem> {
         let place = text.span(start, end);
         let word = unescape(&text.text[start..end], &place)?;
         let (name, value) = split(&word)
+            .filter(|(name, _)| !name.trim().is_empty())
             .ok_or_else(|| Problem::hiding(&place, "`-e` takes `name=value`, JSON or YAML text, or `@file`"))?;
         // The name holds no escapes but in the strangest cases; the place of the value may then be off.
         let value_start = text.text[start..end].find('=').map_or(start, |at| start + at + 1);

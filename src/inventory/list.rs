@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::assemble::ALL;
-use super::model::{Inventory, Node, Value};
+use super::model::{Inventory, Node, Trust, Value};
 use super::precedence::Scope;
 
 /// Variables that Ansible sets itself and never lists.
@@ -75,7 +75,7 @@ pub enum Entry<'a> {
 /// The variables of a host by name.
 pub type HostEntry<'a> = BTreeMap<&'a str, Printed<'a>>;
 
-/// A value as Python's `json.dumps(…, sort_keys=True)` prints it.
+/// A value as Ansible prints it: keys sorted, text that is no template marked as such.
 pub struct Printed<'a>(&'a Node);
 
 /// A group with all that is below it: `ansible-inventory --list --yaml`.
@@ -158,6 +158,11 @@ impl Serialize for Printed<'_> {
                 for (key, value) in sorted {
                     map.serialize_entry(&key, &Printed(value))?;
                 }
+                map.end()
+            }
+            Value::Str(text) if self.0.trust == Trust::Literal => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("__ansible_unsafe", text)?;
                 map.end()
             }
             _ => self.0.serialize(serializer),

@@ -4,7 +4,7 @@
 mod number;
 mod string;
 
-use super::model::{Node, Value};
+use super::model::{Node, Trust, Value};
 use super::problem::Problem;
 use super::text::Text;
 
@@ -21,30 +21,20 @@ pub(super) fn literal(text: &Text) -> Result<Option<Node>, Problem> {
     if text.text.contains('\0') {
         return Ok(None);
     }
-    let mut parser = Parser { text: *text, at: 0, depth: 0, unhashable: None };
-    match parser.document() {
-        Ok(_) if text.text.trim_start().starts_with("{{") => Ok(None),
-        Ok(node) => match parser.unhashable {
-            None => Ok(Some(node)),
-            Some((start, end)) => {
-                let message = "a list, dict or set cannot be a dict key or stand in a set";
-                Err(Problem::hiding(&text.span(start, end), message))
-            }
-        },
-        Err(Stop::NotLiteral) => Ok(None),
-        Err(Stop::Refused(problem)) => Err(problem),
+    let mut parser = Parser { text: *text, at: 0, depth: 0, refused: None };
+    match (parser.document(), parser.refused) {
+        (Err(NotLiteral), _) => Ok(None),
+        // To Python this is a set in a set, to people a template.
+        (Ok(_), Some(_)) if text.text.trim_start().starts_with("{{") => Ok(None),
+        (Ok(_), Some(problem)) => Err(problem),
+        (Ok(node), None) => Ok(Some(node)),
     }
 }
 
-/// Why parsing ended.
-enum Stop {
-    /// The text is none of Python's literals.
-    NotLiteral,
-    /// It is one, but not one that can be represented.
-    Refused(Problem),
-}
+/// The text is none of Python's literals.
+struct NotLiteral;
 
-type Parsed<T> = Result<T, Stop>;
+type Parsed<T> = Result<T, NotLiteral>;
 
 /// What an expression may be used for.
 #[derive(Clone, Copy, PartialEq)]
@@ -64,8 +54,9 @@ struct Parser<'a> {
     text: Text<'a>,
     at: usize,
     depth: usize,
-    /// The first key that Python could not hash; it matters only if the rest is a literal.
-    unhashable: Option<(usize, usize)>,
+    /// The first part that Python refuses or that cannot be represented. It matters only if the whole is
+    /// a literal.
+    refused: Option<Problem>,
 }
 
 impl Parser<'_> {
@@ -95,14 +86,14 @@ impl Parser<'_> {
         };
         match self.peek() {
             None | Some('#') => Ok(node),
-            Some(_) => Err(Stop::NotLiteral),
+            Some(_) => Err(NotLiteral),
         }
     }
 
     fn expression(&mut self) -> Parsed<Item> {
         self.skip_blank();
         let rest = self.rest();
-        match rest.chars().next().ok_or(Stop::NotLiteral)? {
+        match rest.chars().next().ok_or(NotLiteral)? {
             '[' => self.nested(Self::list),
             '(' => self.nested(Self::parenthesis),
             '{' => self.nested(Self::braces),
@@ -121,7 +112,7 @@ impl Parser<'_> {
 
     fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Item>) -> Parsed<Item> {
         if self.depth == MAX_DEPTH {
-            return Err(Stop::NotLiteral);
+            return Err(NotLiteral);
         }
         self.depth += 1;
         self.at += 1;
@@ -152,7 +143,7 @@ impl Parser<'_> {
     /// After an element: a comma is eaten, `close` may follow and is left.
     fn comma_or(&mut self, close: char) -> Parsed<()> {
         self.skip_blank();
-        if self.eat(',') || self.peek() == Some(close) { Ok(()) } else { Err(Stop::NotLiteral) }
+        if self.eat(',') || self.peek() == Some(close) { Ok(()) } else { Err(NotLiteral) }
     }
 
     /// A tuple, or one value in parentheses.
@@ -197,7 +188,7 @@ impl Parser<'_> {
         loop {
             self.skip_blank();
             if !self.eat(':') {
-                return Err(Stop::NotLiteral);
+                return Err(NotLiteral);
             }
             let value = self.expression()?.node;
             put(&mut members, key, value);
@@ -233,7 +224,8 @@ impl Parser<'_> {
 
     fn hashable(&mut self, item: &Item, from: usize) {
         if item.kind == Kind::Unhashable {
-            self.unhashable.get_or_insert((from, self.at));
+            let message = "a list, dict or set cannot be a dict key or stand in a set";
+            self.refused.get_or_insert_with(|| Problem::hiding(&self.text.span(from, self.at), message));
         }
     }
 
@@ -244,7 +236,7 @@ impl Parser<'_> {
         self.at += 1;
         let operand = self.expression()?;
         if operand.kind != Kind::Number {
-            return Err(Stop::NotLiteral);
+            return Err(NotLiteral);
         }
         let value = match operand.node.value {
             Value::Int(number) if negative => Value::Int(-number),
@@ -257,7 +249,7 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Parsed<Item> {
         let start = self.at;
-        let (value, length) = number::read(self.rest()).ok_or(Stop::NotLiteral)?;
+        let (value, length) = number::read(self.rest()).ok_or(NotLiteral)?;
         self.at += length;
         Ok(Item { node: self.scalar(value, start), kind: Kind::Number })
     }
@@ -276,7 +268,7 @@ impl Parser<'_> {
                 self.at += length;
                 return self.empty_set(start);
             }
-            _ => return Err(Stop::NotLiteral),
+            _ => return Err(NotLiteral),
         };
         self.at += length;
         Ok(Item { node: self.scalar(value, start), kind: Kind::Hashable })
@@ -286,7 +278,7 @@ impl Parser<'_> {
         for bracket in ['(', ')'] {
             self.skip_blank();
             if !self.eat(bracket) {
-                return Err(Stop::NotLiteral);
+                return Err(NotLiteral);
             }
         }
         Ok(Item { node: self.node(Value::List(Vec::new()), start, self.at), kind: Kind::Unhashable })
@@ -297,16 +289,21 @@ impl Parser<'_> {
         let start = self.at;
         let (mut joined, mut end) = (string::Piece::default(), self.at);
         while string::starts(self.rest()) {
-            let (piece, length) = string::read(&self.text.part(self.at, self.text.text.len()))?;
-            joined = joined.followed_by(piece).ok_or(Stop::NotLiteral)?;
+            let literal = self.text.part(self.at, self.text.text.len());
+            let (piece, length) = string::read(&literal, &mut self.refused)?;
+            joined = joined.followed_by(piece).ok_or(NotLiteral)?;
             self.at += length;
             end = self.at;
             self.skip_blank();
         }
-        let text = joined.into_text().ok_or_else(|| {
-            Stop::Refused(Problem::hiding(&self.text.span(start, end), "the bytes of this literal are not UTF-8"))
-        })?;
-        Ok(Item { node: Node::string(text, self.text.span(start, end)), kind: Kind::Hashable })
+        let span = self.text.span(start, end);
+        // As in Ansible the text of a bytes literal is no template.
+        let trust = if matches!(joined, string::Piece::Bytes(_)) { Trust::Literal } else { Trust::Template };
+        let text = joined.into_text().unwrap_or_else(|| {
+            self.refused.get_or_insert(Problem::hiding(&span, "the bytes of this literal are not UTF-8"));
+            String::new()
+        });
+        Ok(Item { node: Node { trust, ..Node::string(text, span) }, kind: Kind::Hashable })
     }
 
     fn scalar(&self, value: Value, start: usize) -> Node {

@@ -36,6 +36,9 @@ fn first_range(name: &str, names: &mut Vec<String>) -> Result<(), String> {
     const SHAPE: &str = "a host range must be `[begin:end]` or `[begin:end:step]`";
     let (head, rest) = name.split_once('[').ok_or(SHAPE)?;
     let (range, tail) = rest.split_once(']').ok_or(SHAPE)?;
+    if head.contains([']', '|']) || rest.contains('|') {
+        return Err(SHAPE.to_owned());
+    }
     let bounds: Vec<&str> = range.split(':').collect();
     let (begin, end, step) = match bounds.as_slice() {
         [begin, end] => (*begin, *end, "1"),

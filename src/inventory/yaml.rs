@@ -177,8 +177,8 @@ impl<'a> Loader<'a> {
         // The parser spells a value that is not there as `~`.
         let text = if style == ScalarStyle::Plain && step.start == step.end { "" } else { text };
         let value = match tag.map(tag_name) {
-            None if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
-            None | Some(TagName::Str) => Value::Str(text.to_owned()),
+            None | Some(TagName::Nothing) if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
+            None | Some(TagName::Nothing | TagName::Str) => Value::Str(text.to_owned()),
             Some(TagName::Unsafe) => scalar::resolve(text, self.schema),
             Some(TagName::Core(name)) => scalar::construct(text, name)
                 .ok_or_else(|| Problem::hiding(&place, format!("this is no value of the type `!!{name}`")))?,
@@ -193,6 +193,7 @@ impl<'a> Loader<'a> {
         let (start, end) = step.tag.unwrap_or((step.start, step.end));
         let place = self.text.span(start, end);
         match (tag_name(tag), &step.event) {
+            (TagName::Nothing, _) => Ok(None),
             (TagName::Unsafe, _) => Ok(Some(Trust::Literal)),
             (TagName::Str | TagName::Core(_), Event::Scalar(..)) => Ok(None),
             (TagName::Core("map"), Event::MappingStart(..)) => Ok(None),
@@ -228,7 +229,8 @@ impl<'a> Loader<'a> {
 /// The tags that are understood.
 #[derive(Clone, Copy, PartialEq)]
 enum TagName {
-    /// `!!str`, and `!`, which asks for a string.
+    /// `!`, which to PyYAML is no tag at all.
+    Nothing,
     Str,
     Core(&'static str),
     Unsafe,
@@ -246,7 +248,7 @@ fn tag_name(tag: &Tag) -> TagName {
         None => {}
     }
     match format!("{}{}", tag.handle(), tag.suffix()).as_str() {
-        "!" => TagName::Str,
+        "!" => TagName::Nothing,
         "!unsafe" => TagName::Unsafe,
         "!vault" | "!vault-encrypted" => TagName::Vault,
         _ => TagName::Other,

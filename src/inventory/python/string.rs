@@ -2,7 +2,7 @@
 
 use super::super::problem::Problem;
 use super::super::text::Text;
-use super::{Parsed, Stop};
+use super::{NotLiteral, Parsed};
 
 /// What one or several literals side by side spell so far.
 #[derive(Default)]
@@ -73,26 +73,27 @@ pub(super) fn starts(text: &str) -> bool {
     prefix(text).is_some()
 }
 
-/// The literal at the start of `text`, and its length in the source.
-pub(super) fn read(text: &Text) -> Parsed<(Piece, usize)> {
-    let prefix = prefix(text.text).ok_or(Stop::NotLiteral)?;
+/// The literal at the start of `text`, and its length in the source. What cannot be represented goes into
+/// `refused`.
+pub(super) fn read(text: &Text, refused: &mut Option<Problem>) -> Parsed<(Piece, usize)> {
+    let prefix = prefix(text.text).ok_or(NotLiteral)?;
     let rest = &text.text[prefix.length..];
     let quote = &rest[..1];
     let triple = quote.repeat(3);
     let quote = if rest.starts_with(&triple) { triple.as_str() } else { quote };
     let start = prefix.length + quote.len();
-    let length = body_length(&text.text[start..], quote).ok_or(Stop::NotLiteral)?;
+    let length = body_length(&text.text[start..], quote).ok_or(NotLiteral)?;
     let body = text.part(start, start + length);
     if prefix.bytes == Kind::Bytes && !body.text.is_ascii() {
-        return Err(Stop::NotLiteral);
+        return Err(NotLiteral);
     }
     let bytes = match prefix.raw {
         Raw::Raw => body.text.as_bytes().to_vec(),
-        Raw::Escapes => unescape(&body, prefix.bytes)?,
+        Raw::Escapes => unescape(&body, prefix.bytes, refused)?,
     };
     let piece = match prefix.bytes {
         Kind::Bytes => Piece::Bytes(bytes),
-        Kind::Text => Piece::Text(String::from_utf8(bytes).map_err(|_| Stop::NotLiteral)?),
+        Kind::Text => Piece::Text(String::from_utf8(bytes).map_err(|_| NotLiteral)?),
     };
     Ok((piece, start + length + quote.len()))
 }
@@ -113,14 +114,22 @@ fn body_length(text: &str, quote: &str) -> Option<usize> {
     None
 }
 
-fn unescape(body: &Text, kind: Kind) -> Parsed<Vec<u8>> {
+fn unescape(body: &Text, kind: Kind, refused: &mut Option<Problem>) -> Parsed<Vec<u8>> {
     let text = body.text;
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(found) = text[at..].find('\\') {
         out.extend_from_slice(&text.as_bytes()[at..at + found]);
         at += found;
-        let (code, length) = escape(&text[at + 1..], kind).map_err(|fault| fault.stop(body, at))?;
+        let (code, length) = match escape(&text[at + 1..], kind) {
+            Ok(escape) => escape,
+            Err(Fault::NotLiteral) => return Err(NotLiteral),
+            Err(Fault::Unsupported(message)) => {
+                let problem = Problem::hiding(&body.span(at, at + 2), message);
+                refused.get_or_insert(problem.hint("write the character itself"));
+                (Escape::Nothing, 0)
+            }
+        };
         match (code, kind) {
             (Escape::Byte(byte), Kind::Bytes) => out.push(byte),
             (Escape::Byte(byte), Kind::Text) => push(&mut out, char::from(byte)),
@@ -152,21 +161,8 @@ enum Escape {
 enum Fault {
     /// Python refuses the literal, so it is text.
     NotLiteral,
-    /// `\N{…}`, which needs the table of Unicode names.
-    Name,
-    /// Half of a surrogate pair.
-    Surrogate,
-}
-
-impl Fault {
-    fn stop(&self, body: &Text, at: usize) -> Stop {
-        let message = match self {
-            Self::NotLiteral => return Stop::NotLiteral,
-            Self::Name => "`\\N{…}` is not supported",
-            Self::Surrogate => "a surrogate is no character",
-        };
-        Stop::Refused(Problem::hiding(&body.span(at, at + 2), message).hint("write the character itself"))
-    }
+    /// A literal of Python's that is not supported here.
+    Unsupported(&'static str),
 }
 
 /// The escape whose backslash stands before `rest`, and its length without the backslash.
@@ -190,7 +186,7 @@ fn escape(rest: &str, kind: Kind) -> Result<(Escape, usize), Fault> {
         }
         'u' if kind == Kind::Text => Ok((Escape::Character(character(&rest[1..], 4)?), 5)),
         'U' if kind == Kind::Text => Ok((Escape::Character(character(&rest[1..], 8)?), 9)),
-        'N' if kind == Kind::Text => Err(Fault::Name),
+        'N' if kind == Kind::Text => Err(Fault::Unsupported("`\\N{…}` is not supported")),
         _ => Ok((Escape::Backslash, 0)),
     }
 }
@@ -207,7 +203,8 @@ fn octal(rest: &str, kind: Kind) -> (Escape, usize) {
 
 fn character(rest: &str, digits: usize) -> Result<char, Fault> {
     let code = hexadecimal(rest, digits)?;
-    char::from_u32(code).ok_or(if code > 0x0010_ffff { Fault::NotLiteral } else { Fault::Surrogate })
+    let fault = if code > 0x0010_ffff { Fault::NotLiteral } else { Fault::Unsupported("a surrogate is no character") };
+    char::from_u32(code).ok_or(fault)
 }
 
 fn hexadecimal(rest: &str, digits: usize) -> Result<u32, Fault> {
