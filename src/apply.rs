@@ -93,7 +93,7 @@ fn write_secret(engine: &Engine, step: &SecretStep, wanted: &PullSecret, journal
     }
     let merge = |content: Option<&[u8]>| {
         dockerconfig::merge(content, &wanted.credentials, Reader::PullSecret)
-            .map(|merged| merged.content.map(|content| content.expose().to_vec()))
+            .map(|merged| merged.content)
             .map_err(|error| unmergeable_secret(wanted, &error))
     };
     let written = engine.runtime.block_on(async {

@@ -29,7 +29,7 @@ pub struct Engine {
     pub host_keys: HostKeys,
     /// Keys to log in with.
     pub identities: Identities,
-    source: Option<kubeconfig::Source>,
+    kubeconfig: Option<kube::Config>,
     cluster: OnceCell<Cluster>,
 }
 
@@ -37,16 +37,16 @@ impl Engine {
     /// Prepares a run; nothing is contacted.
     ///
     /// # Errors
-    /// If no kubeconfig is found although the run has a cluster part, or the system refuses threads.
+    /// If the run has a cluster part and no kubeconfig that can be read, or the system refuses threads.
     pub fn new(options: &Options, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
         let environment = &options.environment;
-        let source = match &desired.pull_secret {
+        let kubeconfig = match &desired.pull_secret {
             None => None,
-            Some(_) => Some(kubeconfig::locate(
-                options.kubeconfig.as_deref(),
-                environment.kubeconfig.as_deref(),
-                environment.home.as_deref(),
-            )?),
+            Some(_) => {
+                let (flag, variable) = (options.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
+                let source = kubeconfig::locate(flag, variable, environment.home.as_deref())?;
+                Some(kubeconfig::load(&source)?)
+            }
         };
         let system = |error: &dyn std::error::Error| Failure::new("cannot start the threads").cause(error.to_string());
         Ok(Self {
@@ -61,7 +61,7 @@ impl Engine {
             redactor: desired.redactor(),
             host_keys: HostKeys::load(&known_hosts(environment)),
             identities: Identities::new(environment.ssh_agent.clone(), default_identities(environment)),
-            source,
+            kubeconfig,
             cluster: OnceCell::new(),
         })
     }
@@ -69,10 +69,10 @@ impl Engine {
     /// The connection to the cluster, made when it is first needed.
     ///
     /// # Errors
-    /// If the run has no cluster part, or the kubeconfig cannot be used.
+    /// If the run has no cluster part, or the kubeconfig's login cannot be used.
     pub async fn cluster(&self) -> Result<&Cluster, Failure> {
-        let source = self.source.as_ref().ok_or_else(|| Failure::new("this run has no cluster part"))?;
-        self.cluster.get_or_try_init(|| Cluster::connect(source, self.timeout, &self.redactor)).await
+        let config = self.kubeconfig.as_ref().ok_or_else(|| Failure::new("this run has no cluster part"))?;
+        self.cluster.get_or_try_init(async || Cluster::connect(config.clone(), self.timeout, &self.redactor)).await
     }
 
     /// The limits of one stage of SSH work.

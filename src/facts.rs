@@ -138,6 +138,8 @@ pub struct StaleSecret {
 pub struct SecretFact {
     /// Its `type`.
     pub type_: String,
+    /// Whether its data can be changed at all.
+    pub immutable: bool,
     /// The bytes under `.dockerconfigjson`, if there are any.
     pub content: Option<SecretBytes>,
 }

@@ -152,17 +152,24 @@ fn secret_step(wanted: &PullSecret, found: &ClusterFact) -> SecretStep {
             stale.name, stale.host, wanted.name
         )
     });
-    let step = match &found.secret {
-        Some(secret) if secret.type_ != SECRET_TYPE => failed_secret(wanted, wrong_type(wanted, secret)),
-        secret => merged_secret(wanted, secret.as_ref()),
+    let secret = found.secret.as_ref();
+    let step = match secret.map(|secret| check_type(&wanted.namespace, &wanted.name, secret)) {
+        Some(Err(failure)) => failed_secret(wanted, failure),
+        Some(Ok(())) | None => merged_secret(wanted, secret),
     };
     SecretStep { notes: notes.chain(step.notes).collect(), ..step }
 }
 
 fn merged_secret(wanted: &PullSecret, found: Option<&SecretFact>) -> SecretStep {
     let content = found.and_then(|secret| secret.content.as_ref()).map(|bytes| bytes.expose());
-    match dockerconfig::merge(content, &wanted.credentials, Reader::PullSecret) {
-        Ok(merged) => SecretStep {
+    let merged = match dockerconfig::merge(content, &wanted.credentials, Reader::PullSecret) {
+        Ok(merged) => merged,
+        Err(error) => return failed_secret(wanted, unmergeable_secret(wanted, &error)),
+    };
+    let mutable = found.map_or(Ok(()), |secret| check_mutable(&wanted.namespace, &wanted.name, secret));
+    match mutable {
+        Err(failure) if merged.content.is_some() => failed_secret(wanted, failure),
+        Ok(()) | Err(_) => SecretStep {
             namespace: wanted.namespace.clone(),
             name: wanted.name.clone(),
             action: match (found, &merged.content) {
@@ -173,7 +180,6 @@ fn merged_secret(wanted: &PullSecret, found: Option<&SecretFact>) -> SecretStep 
             changes: merged.changes,
             notes: Vec::new(),
         },
-        Err(error) => failed_secret(wanted, unmergeable_secret(wanted, &error)),
     }
 }
 
@@ -187,11 +193,32 @@ pub fn unmergeable_secret(wanted: &PullSecret, error: &dockerconfig::ParseError)
         ))
 }
 
-fn wrong_type(wanted: &PullSecret, found: &SecretFact) -> Failure {
-    let PullSecret { namespace, name, .. } = wanted;
-    Failure::new(format!("secret `{namespace}/{name}` has the type `{}`, not `{SECRET_TYPE}`", found.type_)).hint(
-        format!("the type of a secret cannot be changed: save it, then `oc delete secret {name} -n {namespace}`, and run again"),
-    )
+/// A pull secret has one type for ever.
+///
+/// # Errors
+/// If the secret that was found has another one.
+pub fn check_type(namespace: &str, name: &str, found: &SecretFact) -> Result<(), Failure> {
+    if found.type_ == SECRET_TYPE {
+        return Ok(());
+    }
+    let message = format!(
+        "secret `{namespace}/{name}` has the type `{}`, not `{SECRET_TYPE}`, and the type of a secret cannot be changed",
+        found.type_
+    );
+    Err(Failure::new(message)
+        .hint(format!("look at what uses it; then `oc delete secret {name} -n {namespace}` and run again")))
+}
+
+/// A secret that has to change must not be `immutable: true`.
+///
+/// # Errors
+/// If it is.
+pub fn check_mutable(namespace: &str, name: &str, found: &SecretFact) -> Result<(), Failure> {
+    if !found.immutable {
+        return Ok(());
+    }
+    Err(Failure::new(format!("secret `{namespace}/{name}` is immutable"))
+        .hint(format!("`oc delete secret {name} -n {namespace}` and run again: it is then created anew")))
 }
 
 fn node_step(node: &NodeTarget, fact: &NodeFact) -> NodeStep {

@@ -65,8 +65,11 @@ fn nothing_listed(paths: &[PathBuf]) -> Failure {
     )
 }
 
-/// What the client needs to know, with proxies as the environment has them.
-pub(super) fn load(source: &Source) -> Result<Config, Failure> {
+/// What the client needs to know, with proxies as the environment has them. Contacts nobody.
+///
+/// # Errors
+/// If a file cannot be read, or does not name a server.
+pub fn load(source: &Source) -> Result<Config, Failure> {
     let mut config = match source {
         Source::Files(paths) => from_files(paths)?,
         Source::InCluster => Config::incluster()

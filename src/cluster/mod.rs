@@ -16,10 +16,9 @@ use openssl::hash::{MessageDigest, hash};
 use tokio::task::JoinSet;
 
 use self::diagnosis::{Fault, Named, Words, missing_namespace};
-use self::kubeconfig::Source;
-pub use self::pull_secret::{KEY, Outcome, TYPE};
-use crate::facts::{ClusterFact, Failure, SecretFact, StaleSecret};
-use crate::secret::{Redactor, SecretBytes};
+pub use self::pull_secret::Outcome;
+use crate::facts::{ClusterFact, Failure, StaleSecret};
+use crate::secret::Redactor;
 
 /// The pauses before a request that the server was too busy for is sent again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
@@ -33,13 +32,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Reads `source` and sets up a client; contacts nobody yet, unless the kubeconfig names a login plugin,
-    /// which is run. Each request, its repeats included, has `timeout`. Must be called within a tokio runtime.
-    pub async fn connect(source: &Source, timeout: Duration, redactor: &Redactor) -> Result<Self, Failure> {
-        Self::with_config(kubeconfig::load(source)?, timeout, redactor)
-    }
-
-    fn with_config(mut config: kube::Config, timeout: Duration, redactor: &Redactor) -> Result<Self, Failure> {
+    /// Sets up a client; contacts nobody yet, unless the kubeconfig names a login plugin, which is run. Each
+    /// request, its repeats included, has `timeout`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the login of the kubeconfig cannot be used.
+    pub fn connect(mut config: kube::Config, timeout: Duration, redactor: &Redactor) -> Result<Self, Failure> {
         config.connect_timeout = Some(timeout);
         config.read_timeout = None;
         // Ours end in time and say what the server said.
@@ -52,11 +50,6 @@ impl Cluster {
         };
         let client = Client::try_from(config).map_err(|error| words.broken(&error))?;
         Ok(Self { client, timeout, words })
-    }
-
-    /// The URL of the API server.
-    pub fn server(&self) -> &str {
-        &self.words.server
     }
 
     /// Looks at the secret, and for secrets that openshift-ansible made for any of `hosts`. That there is no
@@ -74,10 +67,7 @@ impl Cluster {
         let mut found = stale.join_all().await;
         found.sort_unstable_by_key(|(index, _)| *index);
         Ok(ClusterFact {
-            secret: secret.map(|secret| SecretFact {
-                content: pull_secret::content_of(&secret).map(|bytes| SecretBytes::new(bytes.to_vec())),
-                type_: secret.type_.unwrap_or_else(|| "Opaque".to_owned()),
-            }),
+            secret: secret.as_ref().map(pull_secret::fact),
             stale: found.into_iter().filter_map(|(_, stale)| stale).collect(),
         })
     }

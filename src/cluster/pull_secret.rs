@@ -10,12 +10,12 @@ use kube::api::{Api, ObjectMeta, PostParams};
 
 use super::Cluster;
 use super::diagnosis::{Doing, Fault, Named};
-use crate::facts::Failure;
+use crate::facts::{Failure, SecretFact};
+use crate::plan::{self, SECRET_TYPE};
+use crate::secret::SecretBytes;
 
-/// The type of a pull secret.
-pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
 /// The key of its content.
-pub const KEY: &str = ".dockerconfigjson";
+const KEY: &str = ".dockerconfigjson";
 /// Under this name the server notes which fields are ours.
 const FIELD_MANAGER: &str = "oregano";
 /// How often a change is tried in all.
@@ -36,7 +36,7 @@ pub enum Outcome {
 
 /// One attempt at a change.
 enum Attempt {
-    Done(Outcome, Vec<u8>),
+    Done(Outcome, SecretBytes),
     /// Somebody else was faster.
     Conflict(Fault),
 }
@@ -49,21 +49,23 @@ impl Cluster {
         &self,
         namespace: &str,
         name: &str,
-        merge: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure>,
+        merge: impl Fn(Option<&[u8]>) -> Result<Option<SecretBytes>, Failure>,
     ) -> Result<Outcome, Failure> {
         let secret = Named { namespace, name };
         let mut last = None;
         for attempt in 0..ATTEMPTS {
             tokio::time::sleep(PAUSE * attempt).await;
             let found = self.get(secret).await?;
-            let content = found.as_ref().and_then(content_of);
             if let Some(found) = &found {
-                check_type(secret, found)?;
+                plan::check_type(namespace, name, &fact(found))?;
             }
-            let Some(bytes) = merge(content)? else { return Ok(Outcome::Unchanged) };
+            let Some(bytes) = merge(found.as_ref().and_then(content_of))? else { return Ok(Outcome::Unchanged) };
+            if let Some(found) = &found {
+                plan::check_mutable(namespace, name, &fact(found))?;
+            }
             match self.put(secret, found, bytes).await? {
                 Attempt::Done(outcome, bytes) => {
-                    self.read_back(secret, &bytes, merge).await?;
+                    self.read_back(secret, bytes.expose(), merge).await?;
                     return Ok(outcome);
                 }
                 Attempt::Conflict(fault) => last = Some(fault),
@@ -87,13 +89,12 @@ impl Cluster {
         }
     }
 
-    async fn put(&self, secret: Named<'_>, found: Option<Secret>, bytes: Vec<u8>) -> Result<Attempt, Failure> {
+    async fn put(&self, secret: Named<'_>, found: Option<Secret>, bytes: SecretBytes) -> Result<Attempt, Failure> {
         let api = self.secrets(secret.namespace);
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let (doing, outcome, object) = match found {
-            None => (Doing::Create, Outcome::Created, fresh(secret, &bytes)),
-            Some(found) if found.immutable == Some(true) => return Err(immutable(secret)),
-            Some(found) => (Doing::Update, Outcome::Updated, replaced(found, &bytes)),
+            None => (Doing::Create, Outcome::Created, fresh(secret, bytes.expose())),
+            Some(found) => (Doing::Update, Outcome::Updated, replaced(found, bytes.expose())),
         };
         let answer = match doing {
             Doing::Update => self.call(|| api.replace(secret.name, &parameters, &object)).await,
@@ -113,7 +114,7 @@ impl Cluster {
         &self,
         secret: Named<'_>,
         bytes: &[u8],
-        merge: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure>,
+        merge: impl Fn(Option<&[u8]>) -> Result<Option<SecretBytes>, Failure>,
     ) -> Result<(), Failure> {
         let found = self.get(secret).await?;
         let content = found.as_ref().and_then(content_of);
@@ -129,25 +130,18 @@ impl Cluster {
     }
 }
 
-/// The bytes of a pull secret.
-pub(super) fn content_of(secret: &Secret) -> Option<&[u8]> {
-    Some(&secret.data.as_ref()?.get(KEY)?.0)
-}
-
-fn check_type(secret: Named<'_>, found: &Secret) -> Result<(), Failure> {
-    let kind = found.type_.as_deref().unwrap_or("Opaque");
-    if kind == TYPE {
-        return Ok(());
+/// What is to be known of a secret.
+pub(super) fn fact(secret: &Secret) -> SecretFact {
+    SecretFact {
+        type_: secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned()),
+        immutable: secret.immutable == Some(true),
+        content: content_of(secret).map(|bytes| SecretBytes::new(bytes.to_vec())),
     }
-    let Named { namespace, name } = secret;
-    Err(Failure::new(format!("{secret} has type `{kind}`, and the type of a secret cannot be changed"))
-        .hint(format!("look at what uses it; then `oc delete secret {name} -n {namespace}` and run again")))
 }
 
-fn immutable(secret: Named<'_>) -> Failure {
-    let Named { namespace, name } = secret;
-    Failure::new(format!("{secret} is immutable"))
-        .hint(format!("`oc delete secret {name} -n {namespace}` and run again: it is then created anew"))
+/// The bytes of a pull secret.
+fn content_of(secret: &Secret) -> Option<&[u8]> {
+    Some(&secret.data.as_ref()?.get(KEY)?.0)
 }
 
 fn fresh(secret: Named<'_>, bytes: &[u8]) -> Secret {
@@ -156,7 +150,7 @@ fn fresh(secret: Named<'_>, bytes: &[u8]) -> Secret {
         namespace: Some(secret.namespace.to_owned()),
         ..ObjectMeta::default()
     };
-    let created = Secret { metadata, type_: Some(TYPE.to_owned()), ..Secret::default() };
+    let created = Secret { metadata, type_: Some(SECRET_TYPE.to_owned()), ..Secret::default() };
     replaced(created, bytes)
 }
 

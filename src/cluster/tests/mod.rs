@@ -9,7 +9,8 @@ use serde_json::json;
 use self::double::{Answer, Double, Seen, Store, status};
 use super::*;
 use crate::facts::Failure;
-use crate::secret::Secret;
+use crate::plan::SECRET_TYPE;
+use crate::secret::{Secret, SecretBytes};
 
 const NAME: &str = "imagestreamsecret";
 const SECRET: &str = "/api/v1/namespaces/openshift/secrets/imagestreamsecret";
@@ -19,7 +20,7 @@ fn cluster(url: &str) -> Cluster {
     redactor.learn(&Secret::new("hunter2"));
     let mut config = kube::Config::new(url.parse().unwrap());
     config.headers.push(("user-agent".parse().unwrap(), "oregano/test".parse().unwrap()));
-    Cluster::with_config(config, Duration::from_secs(5), &redactor).unwrap()
+    Cluster::connect(config, Duration::from_secs(5), &redactor).unwrap()
 }
 
 fn nothing(_: &Seen, _: &mut Store) -> Answer {
@@ -27,9 +28,9 @@ fn nothing(_: &Seen, _: &mut Store) -> Answer {
 }
 
 /// Appends `+ours` unless it is there: a merge in small.
-fn append(content: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
+fn append(content: Option<&[u8]>) -> Result<Option<SecretBytes>, Failure> {
     let old = content.map_or(String::new(), |bytes| String::from_utf8(bytes.to_vec()).unwrap());
-    Ok((!old.contains("+ours")).then(|| format!("{old}+ours").into_bytes()))
+    Ok((!old.contains("+ours")).then(|| SecretBytes::new(format!("{old}+ours").into_bytes())))
 }
 
 async fn write(double: &Double) -> Result<Outcome, Failure> {
@@ -203,7 +204,7 @@ async fn observation_tells_what_is_there() {
     double.store.lock().unwrap().put(&stale, "old");
     let full = cluster(&double.url).observe("openshift", NAME, &["other.example.com", "quay.io"]).await.unwrap();
     let secret = full.secret.unwrap();
-    assert_eq!((secret.type_.as_str(), secret.content.unwrap().expose()), (TYPE, &b"theirs"[..]));
+    assert_eq!((secret.type_.as_str(), secret.content.unwrap().expose()), (SECRET_TYPE, &b"theirs"[..]));
     assert_eq!(full.stale, [StaleSecret { name: stale, host: "quay.io".into() }]);
 }
 
@@ -272,7 +273,10 @@ async fn a_login_plugin_that_fails_is_named_and_not_quoted() {
     for (command, script, cause) in cases {
         std::fs::write(&path, config(command, script).to_string()).unwrap();
         let source = kubeconfig::locate(Some(&path), None, None).unwrap();
-        let failure = Cluster::connect(&source, Duration::from_secs(5), &Redactor::default()).await.err().unwrap();
+        let failure = kubeconfig::load(&source)
+            .and_then(|config| Cluster::connect(config, Duration::from_secs(5), &Redactor::default()))
+            .err()
+            .unwrap();
         assert_eq!(failure.causes, [cause]);
         assert!(!format!("{failure:?}").contains("sesame"));
     }
