@@ -59,38 +59,50 @@ enum Stop {
 impl Login<'_> {
     /// Ends early, with [`Stop::In`], as soon as something is accepted.
     fn run(&mut self) -> Result<(), Stop> {
-        let connection = self.label.1;
-        // Asking costs a round trip; only the choice between two ways to send a password needs it.
-        let methods = match &connection.password {
-            Some(_) => Some(self.methods()?),
-            None => None,
+        let Some(password) = &self.label.1.password else {
+            self.keys()?;
+            return Err(Stop::Out);
         };
-        let offers = |method: &str| methods.as_deref().is_none_or(|all| all.split(',').any(|one| one == method));
-        if connection.password.is_some() {
+        // Asking costs a round trip; only the choice between two ways to send a password needs it.
+        let methods = self.methods()?;
+        if offers(&methods, "publickey") {
             // The last try belongs to the password.
             self.left -= 1;
-        }
-        if offers("publickey") {
-            match &connection.private_key_file {
-                Some(path) => self.named_key(path)?,
-                None => self.any_key()?,
-            }
-        }
-        if let Some(password) = &connection.password {
+            self.keys()?;
             self.left += 1;
-            if offers("password") {
-                let answer = self.line.ssh.userauth_password(&connection.user, password.expose());
-                self.judge("password".to_owned(), answer)?;
-            } else if offers("keyboard-interactive") {
-                let mut once = Once(Some(password));
-                let answer = self.line.ssh.userauth_keyboard_interactive(&connection.user, &mut once);
-                self.judge("password (keyboard-interactive)".to_owned(), answer)?;
-            } else {
-                let methods = methods.unwrap_or_default();
-                self.tried.push(format!("password: not sent, the server takes only {}", tidy(&methods)));
-            }
+        }
+        if self.password(password, &methods)? {
+            return Err(Stop::Out);
+        }
+        // With `AuthenticationMethods publickey,password` the key had to come first.
+        let methods = self.methods()?;
+        if !self.password(password, &methods)? {
+            self.tried.push(format!("password: not sent, the server takes only {}", tidy(&methods)));
         }
         Err(Stop::Out)
+    }
+
+    /// Sends the password by the one way that is offered; false if none is.
+    fn password(&mut self, password: &Secret, methods: &str) -> Result<bool, Stop> {
+        let user = &self.label.1.user;
+        if offers(methods, "password") {
+            let answer = self.line.ssh.userauth_password(user, password.expose());
+            self.judge("password".to_owned(), answer)?;
+        } else if offers(methods, "keyboard-interactive") {
+            let mut once = Once(Some(password));
+            let answer = self.line.ssh.userauth_keyboard_interactive(user, &mut once);
+            self.judge("password (keyboard-interactive)".to_owned(), answer)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn keys(&mut self) -> Result<(), Stop> {
+        match &self.label.1.private_key_file {
+            Some(path) => self.named_key(path),
+            None => self.any_key(),
+        }
     }
 
     fn methods(&self) -> Result<String, Stop> {
@@ -101,16 +113,17 @@ impl Login<'_> {
         }
     }
 
-    /// The one key that the inventory names.
+    /// The one key that the inventory names. If it cannot be used, nothing else is: that is a mistake to mend.
     fn named_key(&mut self, path: &Path) -> Result<(), Stop> {
         let key = self.identities.key(path);
-        match &*key {
-            KeyFile::Missing => {
-                self.tried.push(format!("key `{}`: no such file", path.display()));
-                Err(Stop::Out)
-            }
-            _ => self.file(path, &key),
-        }
+        let reason = match &*key {
+            KeyFile::Missing => "no such file",
+            KeyFile::Bad(reason) => reason,
+            KeyFile::Plain(_) | KeyFile::Locked(_) => return self.file(path, &key),
+        };
+        self.tried.push(format!("key `{}`: {reason}", path.display()));
+        self.hints.push("check `ansible_ssh_private_key_file`, or `--private-key`".to_owned());
+        Err(Stop::Out)
     }
 
     /// The agent's keys, then the default identities.
@@ -223,6 +236,10 @@ impl Login<'_> {
             (None, None) => failure.hint(advice),
         }
     }
+}
+
+fn offers(methods: &str, method: &str) -> bool {
+    methods.split(',').any(|one| one == method)
 }
 
 /// Answers the first hidden prompt with the password, and all others with nothing.

@@ -461,6 +461,7 @@ mod tests {
         assert!(plain.starts_with("'sh' '-c' '"));
         assert!(plain.ends_with(&format!(" 'oregano' '{N}' '/root/it'\\''s here' '/x $(reboot)'")));
         assert!(!plain.contains("# "), "comments stay at home");
+        assert!(plain.contains(&format!("\nlargest={LARGEST}\n")));
         let asked = Escalation::Sudo { password: Some(Secret::new("hunter2")) };
         let sudo = command(&Nonce::fixed(), &asked, &paths);
         assert!(sudo.contains(&format!("'oregano' '-S' '-p' '{N} PASSWORD ' '--' 'sh' '-c' ")));

@@ -338,3 +338,41 @@ fn compare(path: &str, new: &[u8], seen: &Seen) -> Result<Written, Failure> {
         Seen::Unusable { kind, text } => wrong(trouble::unusable(path, kind, text).message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn absent(key: &str) -> Seen {
+        Seen::Absent { key: key.to_owned() }
+    }
+
+    #[test]
+    fn a_session_can_wait_in_another_thread() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Session>();
+    }
+
+    #[test]
+    fn paths_of_one_file_are_one_fact() {
+        let paths = ["/a", "/b", "/c", "/d", "/e"].map(str::to_owned);
+        let unusable = || Seen::Unusable { kind: "directory".to_owned(), text: "-".to_owned() };
+        let facts = merge(&paths, vec![absent("1"), absent("2"), absent("1"), unusable(), unusable()]);
+        let told: Vec<_> = facts.iter().map(|fact| (fact.path.as_str(), fact.aliases.len())).collect();
+        assert_eq!(told, [("/a", 1), ("/b", 0), ("/d", 0), ("/e", 0)]);
+        assert_eq!(facts[0].aliases, ["/c"]);
+    }
+
+    #[test]
+    fn what_reads_back_otherwise_is_a_failure() {
+        let seen = |mode, content: &str| Seen::Present {
+            mode,
+            key: String::new(),
+            content: Zeroizing::new(content.as_bytes().to_vec()),
+        };
+        assert!(compare("/a", b"x", &seen(0o600, "x")).is_ok());
+        for wrong in [seen(0o600, "y"), seen(0o640, "x"), absent("")] {
+            assert!(compare("/a", b"x", &wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
