@@ -103,11 +103,12 @@ impl Draft {
 
     /// The finished inventory, or everything that was wrong.
     pub fn finish(mut self) -> Result<Inventory, Vec<Problem>> {
+        self.adopt_orphans();
         self.refuse_loops();
         if !self.problems.is_empty() {
+            self.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
             return Err(self.problems);
         }
-        self.adopt_orphans();
         self.sort_out_ungrouped();
         let groups = self.groups.into_iter().map(|(name, draft)| {
             let children = draft.children.into_keys().collect();
@@ -187,6 +188,8 @@ fn priority(value: &Node) -> Option<i64> {
     match &value.value {
         Value::Int(number) => i64::try_from(*number).ok(),
         Value::Bool(value) => Some((*value).into()),
+        #[allow(clippy::cast_possible_truncation)]
+        Value::Float(number) if number.is_finite() => Some(*number as i64),
         Value::Str(text) => text.trim().parse().ok(),
         _ => None,
     }

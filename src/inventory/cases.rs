@@ -1,5 +1,5 @@
 //! Runs the cases of `tests/cases/inventory`: an inventory, and what is read from it. A new case needs
-//! no Rust; CONTRIBUTING.md says how one is written.
+//! no Rust: its keys are the fields of [`Case`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -65,7 +65,7 @@ fn words(text: &Text) -> Result<Vec<(usize, usize)>, Problem> {
     let bytes = text.text.as_bytes();
     let (mut words, mut start, mut quote, mut depth) = (Vec::new(), None, None, 0_usize);
     for (at, byte) in bytes.iter().copied().enumerate() {
-        let pair = |first: u8, seconds: &[u8]| byte == first && bytes.get(at + 1).is_some_and(|b| seconds.contains(b));
+        let next = bytes.get(at + 1).copied();
         let escaped = at > 0 && bytes[at - 1] == b'\\';
         match byte {
             b' ' | b'\n' if quote.is_none() && depth == 0 => {
@@ -77,10 +77,8 @@ fn words(text: &Text) -> Result<Vec<(usize, usize)>, Problem> {
                 Some(open) if open == byte => quote = None,
                 Some(_) => {}
             },
-            b'{' if pair(b'{', b"{%#") => depth += 1,
-            b'}' | b'%' | b'#' if pair(byte, b"}") && bytes.get(at + 1) == Some(&b'}') => {
-                depth = depth.saturating_sub(1)
-            }
+            b'{' if matches!(next, Some(b'{' | b'%' | b'#')) => depth += 1,
+            b'}' | b'%' | b'#' if next == Some(b'}') => depth = depth.saturating_sub(1),
             _ => {}
         }
         start.get_or_insert(at);

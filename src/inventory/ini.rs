@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         }
         if line.text.starts_with('[') && (line.text.ends_with(']') || words_of_header(line.text)) {
             self.kind = Kind::Unknown;
-            return Err(Problem::naming(&line.whole(), "this is no section").hint(
+            return Err(Problem::hiding(&line.whole(), "this is no section").hint(
                 "write `[group]`, `[group:children]` or `[group:vars]`, without spaces; only a `#` comment may follow",
             ));
         }
@@ -125,6 +125,11 @@ impl<'a> Reader<'a> {
         let words = words::split(&line)?;
         let Some((pattern, variables)) = words.split_first() else { return Ok(()) };
         let pattern = pattern.text(self.source);
+        if pattern.text.contains('=') {
+            // Ansible makes a host of it, whose name would be printed.
+            let hint = format!("variables of a group go under `[{}:vars]`", self.group);
+            return Err(Problem::hiding(&pattern.whole(), "a variable where a host was expected").hint(hint));
+        }
         let (names, port) = ranges::expand(&pattern)?;
         let mut values = Vec::new();
         for word in variables {
@@ -152,7 +157,8 @@ impl<'a> Reader<'a> {
 
     fn child(&mut self, line: Text<'a>) -> Result<(), Problem> {
         let child = group_name(line)
-            .ok_or_else(|| Problem::naming(&line.whole(), "a `:children` section holds one group name a line"))?;
+            .filter(|child| !child.text.contains('='))
+            .ok_or_else(|| Problem::hiding(&line.whole(), "a `:children` section holds one group name a line"))?;
         if self.draft.has_group(child.text) {
             self.draft.add_child(self.group, child.text, &child.whole());
         } else {
@@ -203,7 +209,7 @@ fn section(line: Text<'_>) -> Option<(Text<'_>, Option<Text<'_>>)> {
         return None;
     }
     let name = inner[..close].find(':').unwrap_or(close);
-    if name == 0 || inner[..name].contains(super::text::is_space) {
+    if name == 0 || inner[..name].contains(|c: char| super::text::is_space(c) || matches!(c, '\'' | '"')) {
         return None;
     }
     let kind = (name < close).then(|| line.part(name + 2, close + 1));

@@ -141,3 +141,66 @@ fn extra_vars(arguments: &[String], problems: &mut Vec<Problem>) -> Vars {
     }
     vars
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The message of the only problem with a file of this name and content.
+    fn refusal(name: &str, content: &[u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        let problems = load(&path, &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems[0].message.replace(&path.display().to_string(), name)
+    }
+
+    #[test]
+    fn what_is_not_read_yet_is_refused() {
+        for (name, content, expected) in [
+            ("hosts", &b"$ANSIBLE_VAULT;1.1;AES256\n31"[..], "`hosts` is encrypted: vault files are not supported yet"),
+            ("hosts.sh", b"#!/bin/sh\n", "`hosts.sh` is a script: inventory scripts are not supported yet"),
+            ("hosts.toml", b"[web]\n", "`hosts.toml`: TOML is not supported yet"),
+            ("hosts", b"[web]\n\xff\n", "`hosts`: line 2 is not UTF-8"),
+            ("hosts", b"\xef\xbb\xbf[web]\n", "`hosts` starts with a byte order mark, which Ansible takes for a host"),
+        ] {
+            assert_eq!(refusal(name, content), expected);
+        }
+    }
+
+    #[test]
+    fn variables_beside_the_inventory_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        std::fs::write(&path, "h\n").unwrap();
+        std::fs::create_dir(folder.path().join("host_vars")).unwrap();
+        assert!(load(&path, &[]).is_ok(), "an empty folder holds nothing");
+        std::fs::write(folder.path().join("host_vars/h.yml"), "a: 1").unwrap();
+        let problems = load(&path, &[]).unwrap_err();
+        assert!(problems[0].message.ends_with("host_vars` holds variables, which are not read yet"), "{problems:?}");
+    }
+
+    #[test]
+    fn paths_that_are_no_file_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |path: &Path| load(path, &[]).unwrap_err()[0].message.clone();
+        assert!(message(folder.path()).contains("inventory directories are not supported"));
+        assert!(message(&folder.path().join("none")).starts_with("cannot read the inventory `"));
+        assert!(message(Path::new("-")).contains("standard input"));
+        assert!(message(Path::new("host1,host2")).contains("is a list of hosts"));
+    }
+
+    #[test]
+    fn extra_vars_come_from_files_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        std::fs::write(&path, "h a=1 b=1\n").unwrap();
+        std::fs::write(folder.path().join("vars.json"), r#"{"a": "x y"}"#).unwrap();
+        let file = format!("@{}", folder.path().join("vars.json").display());
+        let inventory = load(&path, &[file, "c=2".to_owned()]).unwrap();
+        let text = |name: &str| super::super::vars_of(&inventory, "h")[name].text.clone();
+        assert_eq!((text("a"), text("b"), text("c")), ("x y".to_owned(), "1".to_owned(), "2".to_owned()));
+        assert_eq!(load(&path, &["@/none".to_owned()]).unwrap_err().len(), 1);
+    }
+}

@@ -137,7 +137,7 @@ fn glob_members(inventory: &Inventory, glob: &str) -> Vec<usize> {
 }
 
 /// Python's `fnmatch`: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]`.
-pub(super) fn fits(glob: &[char], name: &str) -> bool {
+fn fits(glob: &[char], name: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut place) = (0, 0);
     // Where to go on when the guess for the last `*` was too short.

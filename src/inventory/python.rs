@@ -364,3 +364,34 @@ fn as_float(value: &Value) -> Option<f64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Source;
+    use super::*;
+
+    #[test]
+    fn every_part_knows_its_place_and_its_text() {
+        let line = r"[{'host': 'a', 'port': 0x10}, ('x' 'y', 3.10)]  # c";
+        let source = Source::new("hosts", line);
+        let node = value(&Text::slice(&source, 0, line.len())).unwrap();
+        let shown = |node: &Node| line[node.span.start..node.span.end].to_owned();
+        let Value::List(items) = &node.value else { panic!("no list") };
+        let port = items[0].get("port").unwrap();
+        assert_eq!((shown(port), port.text.as_str()), ("0x10".to_owned(), "0x10"));
+        let Value::List(tuple) = &items[1].value else { panic!("no tuple") };
+        assert_eq!((shown(&tuple[0]), tuple[0].text.as_str()), ("'x' 'y'".to_owned(), "xy"));
+        assert_eq!(tuple[1].text, "3.10");
+    }
+
+    #[test]
+    fn no_text_makes_it_panic() {
+        for text in ["", "'", "\\", "'\\", "b'\\x4", "{", "[(", "0x", "1e", "-", "'\\N{", "ä'", "r", "''' "] {
+            let source = Source::new("hosts", text);
+            assert_eq!(value(&Text::slice(&source, 0, text.len())).unwrap().text, text);
+        }
+        let deep = "[".repeat(100_000);
+        let source = Source::new("hosts", deep.as_str());
+        assert!(value(&Text::slice(&source, 0, deep.len())).is_ok());
+    }
+}

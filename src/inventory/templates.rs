@@ -118,7 +118,8 @@ impl<'a> HostVars<'a> {
                 }
             }
         }
-        Ok(Node { value: Value::Str(filled.clone()), text: filled, ..node.clone() })
+        // What was filled in may look like a template and is none.
+        Ok(Node { value: Value::Str(filled.clone()), text: filled, trust: Trust::Literal, ..node.clone() })
     }
 
     fn defined(&self, name: &str, place: &Span, open: &mut Vec<String>) -> Result<Node, Problem> {

@@ -271,3 +271,32 @@ fn last_wins(members: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
     }
     unique
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_in_a_string_keeps_its_places() {
+        let text = r#"creds: '[{"host": "a", "tls_verfy": false}]'"#;
+        let source = Source::new("hosts.yml", text);
+        let root = parse_value(&source, 0, text.len()).unwrap();
+        let list = parse_node(root.get("creds").unwrap()).unwrap();
+        let Value::List(items) = &list.value else { panic!("no list") };
+        let Value::Map(members) = &items[0].value else { panic!("no mapping") };
+        let span = &members[1].0.span;
+        assert_eq!(&text[span.start..span.end], r#""tls_verfy""#);
+        assert_eq!(members[1].1.text, "false");
+    }
+
+    #[test]
+    fn every_value_knows_its_bytes() {
+        let text = "a:\n  - 'x y'\n  - {k: 3.10}\n";
+        let source = Source::new("hosts.yml", text);
+        let root = parse_value(&source, 0, text.len()).unwrap();
+        let Value::List(items) = &root.get("a").unwrap().value else { panic!("no list") };
+        let number = items[1].get("k").unwrap();
+        assert_eq!((number.text.as_str(), number.span.to_string().as_str()), ("3.10", "hosts.yml:3:9"));
+        assert_eq!(items[0].span.to_string(), "hosts.yml:2:5");
+    }
+}

@@ -23,7 +23,7 @@ pub(in super::super) fn read(source: &Arc<Source>, draft: &mut Draft) {
 
 fn top_level(root: Node) -> Result<Vec<(Node, Node)>, Problem> {
     if let Some(plugin) = root.get("plugin") {
-        return Err(Problem::naming(&plugin.span, "inventory plugins are not supported"));
+        return Err(Problem::hiding(&plugin.span, "inventory plugins are not supported"));
     }
     match root.value {
         Value::Map(groups) if !groups.is_empty() => Ok(groups),
