@@ -27,8 +27,7 @@ pub fn apply(
     sessions: Sessions,
     journal: &Journal,
 ) -> Gate {
-    let limits = engine.limits();
-    let _guard = engine.cancel.abort_at(Stop::Now, limits.abort.clone(), engine.runtime.handle());
+    let _guard = engine.cancel.abort_at(Stop::Now, engine.limits.abort.clone(), engine.runtime.handle());
     let gate = match (plan.gate, &plan.secret, &desired.pull_secret) {
         (Gate::Open, Some(step), Some(wanted)) => write_secret(engine, step, wanted, journal),
         (Gate::Closed, Some(step), _) => {

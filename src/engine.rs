@@ -21,6 +21,8 @@ pub struct Engine {
     pub pool: rayon::ThreadPool,
     /// `--timeout`.
     pub timeout: Duration,
+    /// The same for nodes, and what cuts their connections. A session keeps the limits it was opened with.
+    pub limits: Limits,
     /// Asks the run to stop.
     pub cancel: Cancel,
     /// Knows every secret of the run.
@@ -57,6 +59,7 @@ impl Engine {
                 .map_err(|error| system(&error))?,
             pool: schedule::pool(options.forks.min(desired.nodes.len().max(1))).map_err(|error| system(&error))?,
             timeout: options.timeout,
+            limits: Limits { timeout: options.timeout, abort: Abort::default() },
             cancel: cancel.clone(),
             redactor: desired.redactor(),
             host_keys: HostKeys::load(&known_hosts(environment)),
@@ -73,11 +76,6 @@ impl Engine {
     pub async fn cluster(&self) -> Result<&Cluster, Failure> {
         let config = self.kubeconfig.as_ref().ok_or_else(|| Failure::new("this run has no cluster part"))?;
         self.cluster.get_or_try_init(async || Cluster::connect(config.clone(), self.timeout, &self.redactor)).await
-    }
-
-    /// The limits of one stage of SSH work.
-    pub fn limits(&self) -> Limits {
-        Limits { timeout: self.timeout, abort: Abort::default() }
     }
 }
 

@@ -70,8 +70,8 @@ pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
 fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Fault>> {
     let inventory = inventory::load(&options.inventory, &options.extra).map_err(faults)?;
     let desired = desired::resolve(&inventory, &options.request).map_err(faults)?;
-    let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
     start(options.command, &desired, journal);
+    let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
     let mut gate = Gate::Open;
     for window in desired.windows(WINDOW) {
         if options.command == Command::Apply && gate == Gate::Closed {

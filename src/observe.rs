@@ -72,7 +72,7 @@ async fn cluster(engine: &Engine, desired: &Desired) -> Option<Result<ClusterFac
 }
 
 fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeFact>, Sessions) {
-    let limits = engine.limits();
+    let limits = &engine.limits;
     let _guard = engine.cancel.abort_at(Stop::Gently, limits.abort.clone(), engine.runtime.handle());
     let total = nodes.len();
     journal.record(Event::Progress(Progress { stage: Stage::Observe, done: 0, total }));
@@ -84,8 +84,7 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
             if engine.cancel.level() > Stop::No {
                 return (NodeFact::NotObserved, None);
             }
-            match node::open(&node.name, &node.connection, &node.files, &engine.host_keys, &engine.identities, &limits)
-            {
+            match node::open(&node.name, &node.connection, &node.files, &engine.host_keys, &engine.identities, limits) {
                 Ok((files, session)) => (NodeFact::Observed(files), Some(session)),
                 Err(_) if engine.cancel.level() > Stop::No => (NodeFact::NotObserved, None),
                 Err(OpenFailure::Unreachable(failure)) => (NodeFact::Unreachable(failure), None),

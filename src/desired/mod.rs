@@ -150,3 +150,34 @@ pub enum Escalation {
         password: Option<Secret>,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_window_has_registries_and_secret() {
+        let node = |number: usize| NodeTarget {
+            name: format!("node{number}"),
+            connection: Connection {
+                address: "127.0.0.1".into(),
+                port: 22,
+                user: "root".into(),
+                password: None,
+                private_key_file: None,
+                escalation: Escalation::None,
+            },
+            files: Vec::new(),
+            credentials: Arc::new([]),
+        };
+        let secret = PullSecret { namespace: "ns".into(), name: "s".into(), credentials: Arc::new([]) };
+        let all = Desired { pull_secret: Some(secret), nodes: (0..5).map(node).collect(), ..Desired::default() };
+        let windows = all.windows(2);
+        let names: Vec<Vec<_>> =
+            windows.iter().map(|window| window.nodes.iter().map(|node| node.name.as_str()).collect()).collect();
+        assert_eq!(names, [vec!["node0", "node1"], vec!["node2", "node3"], vec!["node4"]]);
+        assert_eq!(windows.iter().filter(|window| window.pull_secret.is_some()).count(), 1);
+        assert!(windows[0].pull_secret.is_some());
+        assert_eq!(Desired::default().windows(2).len(), 1);
+    }
+}

@@ -6,6 +6,7 @@ use crate::event::{
 };
 use crate::facts::Verdict;
 use crate::inventory::Problem;
+use crate::report::ExitStatus;
 
 use super::bars::Bars;
 use super::{Detail, error_line, line};
@@ -214,7 +215,7 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     let bad = recap.registries.iter().filter(|row| !row.verdict.lets_go_on()).count();
     let secret = |wanted: &[Outcome]| recap.cluster.iter().any(|row| wanted.contains(&row.outcome));
     let written = secret(&[Outcome::Created, Outcome::Updated]);
-    let stopped = bad > 0 || secret(&[Outcome::Failed]);
+    let stopped = bad > 0 || secret(&[Outcome::Failed]) || recap.status == ExitStatus::Error as u8;
     Some(match command? {
         Command::Validate if bad > 0 => format!("{bad} of {} credentials cannot be used", recap.registries.len()),
         Command::Validate => "every credential that could be tried is good".to_owned(),

@@ -274,6 +274,24 @@ fn an_api_server_that_is_gone_keeps_the_nodes_unwritten() {
 }
 
 #[test]
+fn an_api_server_that_goes_away_in_the_middle_keeps_the_nodes_unwritten() {
+    let kubernetes = Kubernetes::private();
+    // Looking at a silent node takes its time, while the API server has been looked at already.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut site = Site::new(2);
+    site.cluster(&kubernetes, User::Admin);
+    site.host(2, &format!("ansible_port={}", silent.local_addr().unwrap().port()));
+    let run = site.start(&["apply", "--timeout", "3", "-v"]);
+    eventually("the registry is asked", || run.stdout().contains("proved"));
+    std::thread::sleep(Duration::from_secs(1));
+    kubernetes.stop();
+    let run = run.wait().expect(2);
+    assert!(run.stdout.contains("secret openshift/imagestreamsecret : failed"), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 0, 2])), "{}", run.stdout);
+    assert_eq!(site.file(1, DOCKER), None);
+}
+
+#[test]
 fn somebody_without_rights_is_told_what_is_missing() {
     let (kubernetes, _guard) = Kubernetes::shared_openshift();
     let mut site = Site::new(1);

@@ -38,3 +38,23 @@ fn ctrl_c_while_a_node_is_silent_ends_at_once_with_130() {
     assert_eq!(recap["hosts"].as_object().unwrap().len(), 2);
     assert_eq!(site.file(1, DOCKER), None);
 }
+
+#[test]
+fn the_first_ctrl_c_lets_a_write_end_and_the_second_does_not() {
+    let site = Site::new(2);
+    // Somebody alive holds the lock of a file of the first node, so that its write waits.
+    let lock = "mkdir -p /root/.docker; sleep 60 >/dev/null 2>&1 & set -- $(cat /proc/$!/stat); \
+                ln -s $1.${22}.abc /root/.docker/.config.json.oregano.lock";
+    assert!(site.nodes[0].sh(lock).status.success());
+    let run = site.start(&["apply", "--only", "nodes", "--forks", "1"]);
+    let temporary = "ls -A /root/.docker | grep -q 'oregano\\.[^l]'";
+    eventually("the first node is being written", || site.nodes[0].sh(temporary).status.success());
+    run.signal("INT");
+    std::thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    run.signal("INT");
+    let run = run.wait().expect(130);
+    assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
+    assert!(run.stdout.contains("node2 : ok=1 changed=0"), "the second node was written: {}", run.stdout);
+    assert_eq!((site.file(1, DOCKER), site.file(2, DOCKER)), (None, None));
+}

@@ -142,7 +142,7 @@ async fn secrets_that_cannot_be_changed_say_what_to_do() {
     let content = json!({".dockerconfigjson": "e30="});
     double.store.lock().unwrap().save(NAME, json!({"metadata": {"name": NAME}, "type": "Opaque", "data": content}));
     let failure = write(&double).await.unwrap_err();
-    assert!(failure.message.contains("has type `Opaque`") && failure.hint.unwrap().contains("oc delete secret"));
+    assert!(failure.message.contains("has the type `Opaque`") && failure.hint.unwrap().contains("oc delete secret"));
     {
         let mut store = double.store.lock().unwrap();
         store.put(NAME, "theirs");
