@@ -153,8 +153,7 @@ impl Run {
 
     /// Sends the whole order and takes in the outcomes; what was written must read back.
     fn write(mut self, items: &[Item]) -> Vec<Outcome> {
-        let order = order(&self.nonce, items);
-        self.send(&order);
+        self.send(&order(&self.nonce.clone(), items));
         self.stdin = None;
         let outcomes = self.outcomes(items);
         assert_eq!(self.next(), Some(Frame::Done));
@@ -194,10 +193,9 @@ fn text(path: &Path) -> String {
 }
 
 fn error(stage: &str, outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Error { stage: at, text } if at == stage => text.clone(),
-        other => panic!("{other:?} is no {stage}"),
-    }
+    let Outcome::Error { stage: at, text } = outcome else { panic!("{outcome:?} is no {stage}") };
+    assert_eq!(at, stage);
+    text.clone()
 }
 
 #[test]
@@ -279,8 +277,7 @@ fn several_files_are_replaced_and_nothing_is_left_behind() {
         assert_eq!(text(&second), "\u{0}$(reboot) `x` \\n 'q' \"\n\n");
         assert_eq!((mode(&second), mode(second.parent().unwrap())), (0o600, 0o700));
         assert_eq!((mode(&node.at("new")), mode(&node.at("new/deep"))), (0o755, 0o755));
-        let names = node.names();
-        assert_eq!(names.len(), 8, "{names:?}");
+        assert_eq!(node.names().len(), 8, "{:?}", node.names());
     });
 }
 
@@ -369,20 +366,19 @@ fn a_signal_in_the_middle_of_the_payload_leaves_nothing() {
 fn the_lock_of_a_killed_run_is_taken_over() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
-        node.fake("mv", "sleep 3");
+        // Not before mv runs: a shell on its way there would go on without its parent.
+        let began = node.tools.path().join("began");
+        node.fake("mv", &format!(": >{}; sleep 3", began.display()));
         let (mut run, _) = node.look(&["config.json"]);
-        let bytes = order(&run.nonce, &[item(1, Some("old"), "new")]);
-        run.send(&bytes);
+        run.send(&order(&run.nonce.clone(), &[item(1, Some("old"), "new")]));
         run.stdin = None;
-        let lock = node.at(".config.json.oregano.lock");
-        wait_for(|| lock.is_symlink());
+        wait_for(|| began.exists());
         signal("-KILL", run.child.id());
         run.child.wait().unwrap();
-        assert!(lock.is_symlink());
+        assert!(node.at(".config.json.oregano.lock").is_symlink());
         assert_eq!(text(&path), "old");
         node.fake("mv", "exec /bin/mv \"$@\"");
         assert_eq!(node.replace(&["config.json"], Some("old"), "new"), Outcome::Written);
-        assert!(!lock.is_symlink());
         assert!(!node.names().iter().any(|name| name.contains("lock")), "{:?}", node.names());
     });
 }
@@ -463,9 +459,8 @@ fn a_failing_rename_tells_why_and_the_others_go_on() {
         let outcome = node.replace(&["config.json"], Some("old"), "new");
         assert!(error("rename", &outcome).ends_with("Device or resource busy"));
         assert_eq!((text(&first), node.names()), ("old".to_owned(), vec!["config.json".to_owned()]));
-        let blocked = node.make("blocked", "", 0o600);
+        node.make("blocked", "", 0o600);
         let (run, _) = node.look(&["blocked/config.json", "config.json"]);
-        assert!(blocked.is_file());
         let outcomes = run.write(&[item(1, None, "x"), item(2, Some("old"), "new")]);
         error("resolve", &outcomes[0]);
         error("rename", &outcomes[1]);
