@@ -140,7 +140,7 @@ fn write_node(step: &NodeStep, node: &NodeTarget, fact: &NodeFact, session: Sess
         let _ = session.keep();
         return Results::new();
     }
-    paths.into_iter().zip(session.write(contents).into_iter().map(|written| written.map(drop))).collect()
+    paths.into_iter().zip(session.write(contents)).collect()
 }
 
 fn new_contents(step: &NodeStep, node: &NodeTarget, fact: &NodeFact) -> Vec<(String, NewContent)> {

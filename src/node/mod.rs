@@ -57,13 +57,6 @@ pub struct NewContent {
     pub new: SecretBytes,
 }
 
-/// A file that was replaced, and read back with the bytes that were meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The path, as [`NewContent::path`] had it.
-    pub path: String,
-}
-
 /// Connects to the node `name` and looks at `files`, which are absolute paths. Nothing on the node is
 /// created, touched or removed. The [`Session`] waits to be told what to do with them.
 ///

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::connect::{Label, Line};
 use super::protocol::{self, Decoder, Frame, Item, LARGEST, Nonce, Outcome, Seen, command, order, tidy};
-use super::{NewContent, OpenFailure, Written, far, trouble};
+use super::{NewContent, OpenFailure, far, trouble};
 use crate::desired::Escalation;
 use crate::facts::{Failure, FileFact, FileState};
 use crate::secret::{Secret, SecretBytes};
@@ -160,9 +160,9 @@ impl Session {
 
     /// Replaces `files`, each of them only if it is still what was read, and reads them back. One result for
     /// each, in this order; a lost connection is a failure of every file that was not confirmed until then.
-    pub fn write(mut self, files: Vec<NewContent>) -> Vec<Result<Written, Failure>> {
+    pub fn write(mut self, files: Vec<NewContent>) -> Vec<Result<(), Failure>> {
         self.line.watch.until(self.deadline());
-        let mut results: Vec<Option<Result<Written, Failure>>> = files.iter().map(|file| self.refuse(file)).collect();
+        let mut results: Vec<Option<Result<(), Failure>>> = files.iter().map(|file| self.refuse(file)).collect();
         let end = self.carry_out(&files, &mut results);
         if matches!(end, End::Done) {
             self.farewell();
@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// The failure of a file that is not even tried.
-    fn refuse(&self, file: &NewContent) -> Option<Result<Written, Failure>> {
+    fn refuse(&self, file: &NewContent) -> Option<Result<(), Failure>> {
         let path = &file.path;
         if self.index(path).is_none() {
             return Some(Err(Failure::new(format!("`{path}` was not looked at before"))));
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Sends what is not refused yet and notes what becomes of it.
-    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<Written, Failure>>]) -> End {
+    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<(), Failure>>]) -> End {
         let mut items = Vec::new();
         let mut which = Vec::new();
         for (at, file) in files.iter().enumerate() {
@@ -214,7 +214,7 @@ impl Session {
     }
 
     /// What became of one item: for a written one, whether it reads back as meant.
-    fn outcome(&mut self, item: &Item, path: &str) -> Result<Result<Written, Failure>, Broke> {
+    fn outcome(&mut self, item: &Item, path: &str) -> Result<Result<(), Failure>, Broke> {
         let spoilt = Err(Broke::Spoilt("it spoke of another file"));
         let outcome = match self.next()? {
             Frame::Outcome(index, outcome) if index == item.index => outcome,
@@ -324,7 +324,7 @@ fn merge(paths: &[String], seen: Vec<Seen>) -> Vec<FileFact> {
 }
 
 /// Whether the file reads back as it was meant.
-fn compare(path: &str, new: &[u8], seen: &Seen) -> Result<Written, Failure> {
+fn compare(path: &str, new: &[u8], seen: &Seen) -> Result<(), Failure> {
     let wrong = |cause: String| {
         Err(Failure::new(format!("`{path}` was written, but is not what was meant")).cause(cause).hint("run again"))
     };
@@ -333,7 +333,7 @@ fn compare(path: &str, new: &[u8], seen: &Seen) -> Result<Written, Failure> {
             wrong("it reads back with other bytes".to_owned())
         }
         Seen::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
-        Seen::Present { .. } => Ok(Written { path: path.to_owned() }),
+        Seen::Present { .. } => Ok(()),
         Seen::Absent { .. } => wrong("it is gone".to_owned()),
         Seen::Unusable { kind, text } => wrong(trouble::unusable(path, kind, text).message),
     }
