@@ -10,6 +10,7 @@ pub mod node;
 pub mod registry;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tokio::net::TcpListener;
@@ -94,6 +95,14 @@ impl Lab {
     /// Where the inventory wants the credentials on each node; no such file exists at first.
     pub fn auth_files(&self) -> Vec<PathBuf> {
         self.nodes.iter().map(|node| docker_folder(node).join("config.json")).collect()
+    }
+
+    /// Writes one of [`Lab::auth_files`], as somebody else left it there, with a mode such as 0o644.
+    pub fn write_auth_file(&self, node: usize, content: &str, mode: u32) {
+        let file = &self.auth_files()[node];
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
     }
 
     /// Writes the inventory again, with this password for the registry of `oreg_url`.

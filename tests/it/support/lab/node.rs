@@ -332,7 +332,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             let group = self.child.id().to_string();
-            let _ = Command::new("/bin/sh").args(["-c", "kill -s KILL -- \"-$0\"", &group]).status();
+            let _ = Command::new("/bin/sh").args(["-c", "kill -KILL \"-$0\"", &group]).status();
             let _ = self.child.wait();
         }
         self.shared.running.fetch_sub(1, Ordering::SeqCst);

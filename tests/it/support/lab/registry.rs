@@ -135,7 +135,7 @@ impl Shared {
             return reply(404).header(CONTENT_TYPE, "text/plain").body("404 page not found\n".into()).unwrap();
         };
         // As in the distribution registry, who may not come in learns nothing of what is there.
-        if let Err(refusal) = self.admit(request, resource.repository()) {
+        if let Some(refusal) = self.refuse(request, resource.repository()) {
             return refusal;
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
@@ -170,14 +170,14 @@ impl Shared {
         }
     }
 
-    /// Whether the request may see the repository, or else the answer that asks for more.
-    fn admit(&self, request: &Request, repository: Option<&str>) -> Result<(), Response<Body>> {
+    /// The answer that asks for more; `None` if the request may see the repository.
+    fn refuse(&self, request: &Request, repository: Option<&str>) -> Option<Response<Body>> {
         match self.auth {
             Auth::Basic => match self.judge(request) {
-                Some(true) => Ok(()),
-                Some(false) | None => Err(self.challenge("Basic realm=\"lab\"".to_owned(), repository)),
+                Some(true) => None,
+                Some(false) | None => Some(self.challenge("Basic realm=\"lab\"".to_owned(), repository)),
             },
-            Auth::Token => self.check_token(request, repository).map_err(|fault| {
+            Auth::Token => self.check_token(request, repository).err().map(|fault| {
                 let mut challenge = format!("Bearer realm=\"http://{}/token\",service=\"{SERVICE}\"", self.host);
                 repository.iter().for_each(|name| challenge += &format!(",scope=\"repository:{name}:pull\""));
                 fault.iter().for_each(|fault| challenge += &format!(",error=\"{fault}\""));
