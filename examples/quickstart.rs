@@ -1,0 +1,199 @@
+//! The whole job on loopback: `cargo run --example quickstart`.
+//!
+//! Starts a lab in this process (two registries, three nodes behind SSH, the API of a cluster), runs the real
+//! pipeline on it three times, and checks that the lab ends up as the text says. Nothing but `target/quickstart`
+//! is written, nothing outside of this machine is contacted, and root is not needed.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this text is what the example is for")]
+
+#[path = "../tests/it/support/lab/mod.rs"]
+mod lab;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use lab::{Lab, Login};
+use oregano::desired::Request;
+use oregano::event::{self, Event, Outcome, Recap};
+use oregano::facts::Verdict;
+use oregano::options::{Environment, Options};
+use oregano::report::{ExitStatus, Journal};
+use oregano::schedule::Cancel;
+use oregano::ui::{self, Detail, Format};
+use serde_json::{Value, json};
+
+/// What stands on `node2` already: another registry's credential, readable by everybody on the node.
+const FOREIGN: &str =
+    r#"{"auths": {"registry.example.com": {"auth": "c29tZWJvZHk6ZWxzZQ=="}}, "detachKeys": "ctrl-x"}"#;
+
+fn main() -> ExitCode {
+    let end = match proxies() {
+        none if none.is_empty() => tour().map(|()| ExitCode::SUCCESS),
+        proxies => again_without(&proxies),
+    };
+    end.unwrap_or_else(|fault| {
+        eprintln!("\nquickstart: this is not as it should be: {fault}");
+        ExitCode::FAILURE
+    })
+}
+
+fn tour() -> Result<(), Box<dyn Error>> {
+    let lab = Lab::start(&folder()?, 3);
+    lab.write_auth_file(1, FOREIGN, 0o644);
+    introduce(&lab);
+
+    say("1. The first run: the registries prove both credentials, then the secret and the nodes get them.");
+    let (status, recap) = apply(&lab)?;
+    check(status == ExitStatus::Done, "the first run ends with 0")?;
+    check(recap.registries.iter().map(|row| row.verdict).eq([Verdict::Proved; 2]), "both credentials are proved")?;
+    check(recap.cluster.iter().map(|row| row.outcome).eq([Outcome::Created]), "the pull secret is created")?;
+    check(recap.hosts.values().map(|host| host.changed).eq([1; 3]), "one file is written on each node")?;
+    check_content(&lab)?;
+    println!("As checked: node2's entry for another registry is still there, and only its owner can read the file.");
+
+    say("2. The second run: all is right already, so nothing is touched.");
+    let before = Seen::now(&lab);
+    let (status, recap) = apply(&lab)?;
+    check(status == ExitStatus::Done, "the second run ends with 0")?;
+    check(recap.hosts.values().map(|host| (host.ok, host.changed)).eq([(2, 0); 3]), "no file is changed")?;
+    check(recap.cluster.iter().map(|row| row.outcome).eq([Outcome::Unchanged]), "the pull secret is unchanged")?;
+    check(Seen::now(&lab) == before, "files and secret are the very same")?;
+    println!("As checked: no file was replaced, and the API was asked for no change.");
+
+    say("3. The third run: somebody mistyped the password in the inventory.");
+    lab.write_inventory("not-the-password");
+    let (status, _) = apply(&lab)?;
+    check(status == ExitStatus::Failed, "the third run ends with 2")?;
+    check(Seen::now(&lab) == before, "nothing is written")?;
+    let failed = (lab.registry.failed_logins(), lab.team_registry.failed_logins());
+    check(failed == (1, 0), "the registries see exactly one failed login")?;
+    println!("As checked: not a byte was written, and one login failed: too few to lock an account.");
+    lab.write_inventory(lab::REGISTRY.password);
+    conclude(lab);
+    Ok(())
+}
+
+fn say(text: &str) {
+    println!("\n== {text}\n");
+}
+
+fn introduce(lab: &Lab) {
+    println!("A lab runs on loopback until this program ends: the registries {} and", lab.registry.host());
+    println!("{}, a Kubernetes API, and three nodes that are reached over SSH.", lab.team_registry.host());
+    println!("Its inventory, with made-up passwords, is {}", lab.inventory().display());
+    println!("\nWhat runs now, three times, is what `oregano apply -i <that inventory>` does.");
+}
+
+fn conclude(lab: Lab) {
+    let (inventory, files) = (lab.inventory(), lab.auth_files());
+    drop(lab);
+    say("All of it went as it should. The lab is stopped; its files stay until the next quickstart:");
+    println!("  {}   (the right password is back in it)", inventory.display());
+    files.iter().for_each(|file| println!("  {}", file.display()));
+    println!("\nNow with an inventory of yours, which changes nothing: oregano plan -i <inventory>");
+}
+
+/// `target/quickstart`, empty.
+fn folder() -> Result<PathBuf, Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(3).ok_or("this program is not where cargo puts examples")?;
+    let folder = target.join("quickstart");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    Ok(folder)
+}
+
+fn proxies() -> Vec<OsString> {
+    let is_proxy = |name: &OsString| name.to_string_lossy().to_lowercase().ends_with("_proxy");
+    std::env::vars_os().map(|(name, _)| name).filter(is_proxy).collect()
+}
+
+/// Runs this program again without proxies: they cannot reach the loopback of this machine.
+fn again_without(proxies: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
+    let mut again = Command::new(std::env::current_exe()?);
+    for name in proxies {
+        again.env_remove(name);
+    }
+    Ok(if again.status()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A run as the command line makes it, but with a home of its own: neither your keys nor your agent nor your
+/// kubeconfig is looked at. Returns its status and its last event.
+fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
+    let options = Options {
+        command: event::Command::Apply,
+        inventory: lab.inventory(),
+        extra: Vec::new(),
+        request: Request { user: "nobody".to_owned(), home: Some(lab.home()), ..Request::default() },
+        forks: 64,
+        timeout: Duration::from_secs(30),
+        kubeconfig: Some(lab.kubeconfig()),
+        environment: Environment { home: Some(lab.home()), ..Environment::default() },
+    };
+    let (journal, events) = mpsc::channel::<Event>();
+    let (screen, printer) = ui::start(Format::Text, Detail::Changes);
+    let reader =
+        std::thread::spawn(move || events.into_iter().inspect(|event| drop(screen.send(event.clone()))).last());
+    let status = oregano::run(&options, &Cancel::default(), Journal::new(journal));
+    let last = reader.join();
+    let _ = printer.join();
+    println!("-> exit status {}\n", status as u8);
+    match last {
+        Ok(Some(Event::Recap(recap))) => Ok((status, recap)),
+        _ => Err("it does not hold that a run ends with its recap".to_owned()),
+    }
+}
+
+fn check(holds: bool, claim: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(format!("it does not hold that {claim}")) }
+}
+
+/// Both credentials are everywhere, and what stood on `node2` before still does.
+fn check_content(lab: &Lab) -> Result<(), String> {
+    let Seen { files, secret, .. } = Seen::now(lab);
+    let wanted = [(lab.registry.host(), lab::REGISTRY), (lab.team_registry.host(), lab::TEAM_REGISTRY)];
+    let documents: Vec<&Option<Vec<u8>>> = files.iter().map(|(content, ..)| content).chain([&secret]).collect();
+    for (host, Login { user, password }) in wanted {
+        let auth = oregano::secret::basic_auth(user, &oregano::secret::Secret::new(password));
+        let has = |bytes: &&Option<Vec<u8>>| parse(bytes)["auths"][host]["auth"] == auth.expose();
+        check(documents.iter().all(has), &format!("the credential for {host} is on every node and in the secret"))?;
+    }
+    let (mut new, old) = (parse(documents[1]), parse(&Some(FOREIGN.into())));
+    new["auths"] = json!({"registry.example.com": new["auths"]["registry.example.com"]});
+    check(new == old, "all that stood on node2 before is kept")?;
+    check(files.iter().all(|(_, mode, _)| mode & 0o777 == 0o600), "only the owner can read the files")
+}
+
+fn parse(bytes: &Option<Vec<u8>>) -> Value {
+    bytes.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+}
+
+/// What a run may change: of each file its content, mode and inode; of the API the secret and the requests
+/// that ask for a change.
+#[derive(PartialEq)]
+struct Seen {
+    files: Vec<(Option<Vec<u8>>, u32, u64)>,
+    secret: Option<Vec<u8>>,
+    writes: usize,
+}
+
+impl Seen {
+    fn now(lab: &Lab) -> Self {
+        let file = |path: &PathBuf| match fs::metadata(path) {
+            Ok(metadata) => (fs::read(path).ok(), metadata.mode(), metadata.ino()),
+            Err(_) => (None, 0, 0),
+        };
+        Self {
+            files: lab.auth_files().iter().map(file).collect(),
+            secret: lab.kubernetes.secret("openshift", "imagestreamsecret"),
+            writes: lab.kubernetes.writes(),
+        }
+    }
+}
