@@ -30,7 +30,7 @@ impl Scope {
     }
 }
 
-/// The options that [`resolve`](super::resolve) needs. Inventory variables win over all of them, as in Ansible.
+/// The options that [`resolve`](super::resolve()) needs. Inventory variables win over all of them, as in Ansible.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// `--only`, and whether the command has a cluster and nodes at all.

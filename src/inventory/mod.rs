@@ -1,5 +1,5 @@
 //! Ansible's inventory rules: what is in an inventory, who is in which group, and whose variables win.
-//! Only [`load`] touches the disk.
+//! Only [`load()`] touches the disk.
 
 // What an inventory is.
 pub mod model;
