@@ -7,7 +7,12 @@
 //!
 //! The nodes are addresses of one sshd on loopback, so client and servers share this machine's cores.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on must stop, and prints")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on must stop, and prints"
+)]
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;

@@ -73,7 +73,9 @@ pub fn apply(
                         .for_each(|event| journal.record(event));
                 }
             }
-            journal.record(Event::Progress(Progress { stage: Stage::Write, done, total }));
+            if gate == Gate::Open {
+                journal.record(Event::Progress(Progress { stage: Stage::Write, done, total }));
+            }
         },
     );
     gate

@@ -33,8 +33,8 @@ pub struct Global {
     #[arg(short, long = "extra-vars", global = true, value_name = "VARS")]
     pub extra_vars: Vec<String>,
     /// Show what is right already, too
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
     /// How the result is printed
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Output,
@@ -123,7 +123,7 @@ impl Global {
             Output::Text => Format::Text,
             Output::Json => Format::Json,
         };
-        (format, if self.verbose { Detail::Everything } else { Detail::Changes })
+        (format, if self.verbose > 0 { Detail::Everything } else { Detail::Changes })
     }
 
     /// The options of a run. `ask` reads a secret from the terminal after showing a prompt.

@@ -96,11 +96,13 @@ impl std::fmt::Display for Shadow {
         match self {
             Self::CredHelper { host, helper } => write!(
                 f,
-                "`credHelpers` sends docker and podman to `docker-credential-{helper}` for `{host}`; they will not use the new entry"
+                "`credHelpers` sends docker and podman to `docker-credential-{}` for `{host}`; they will not use the new entry",
+                helper.escape_debug()
             ),
             Self::CredsStore { helper } => write!(
                 f,
-                "`credsStore` sends docker to `docker-credential-{helper}` for every registry; it will not use the new entries"
+                "`credsStore` sends docker to `docker-credential-{}` for every registry; it will not use the new entries",
+                helper.escape_debug()
             ),
         }
     }
@@ -120,6 +122,9 @@ pub enum ParseError {
     /// JSON, but another type than an object.
     #[error("{0} is not a JSON object")]
     NotAnObject(String),
+    /// A member stands twice, and readers do not agree which one counts: Go merges the objects, others take the last.
+    #[error("{0} has a member twice")]
+    Twice(String),
 }
 
 /// Members that hold a token docker or containers/image prefer to the password.
@@ -240,13 +245,39 @@ fn object(value: Option<&Json>, what: &str) -> Result<Members, ParseError> {
 }
 
 fn parse_object(bytes: &[u8], what: &str) -> Result<Members, ParseError> {
-    let members: IndexMap<String, Box<RawValue>> =
-        serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-            // The text of a data error quotes the value, which may be a password.
-            serde_json::error::Category::Data => ParseError::NotAnObject(what.to_owned()),
-            _ => ParseError::Syntax { line: error.line(), column: error.column() },
-        })?;
-    Ok(members.into_iter().map(|(key, raw)| (key, Json::Kept(raw))).collect())
+    let Pairs(pairs) = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        // The text of a data error quotes the value, which may be a password.
+        serde_json::error::Category::Data => ParseError::NotAnObject(what.to_owned()),
+        _ => ParseError::Syntax { line: error.line(), column: error.column() },
+    })?;
+    let count = pairs.len();
+    let members: Members = pairs.into_iter().map(|(key, raw)| (key, Json::Kept(raw))).collect();
+    if members.len() == count { Ok(members) } else { Err(ParseError::Twice(what.to_owned())) }
+}
+
+/// The members of an object as they stand, the same key as often as it stands.
+struct Pairs(Vec<(String, Box<RawValue>)>);
+
+impl<'de> serde::Deserialize<'de> for Pairs {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
 }
 
 /// How the file is laid out; what we write follows what stood there.

@@ -89,6 +89,8 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
             Command::Apply => gate = apply::apply(&engine, &plan, &window, &facts, sessions, journal),
         }
     }
+    // A resolver that does not answer would hold the end of the run back.
+    engine.runtime.shutdown_background();
     Ok(())
 }
 

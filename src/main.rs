@@ -8,11 +8,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::{Cli, Command, Global, Run};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{User, geteuid};
 use oregano::event::{self, Event, Fault};
 use oregano::facts::Failure;
 use oregano::options::Environment;
 use oregano::report::{ExitStatus, Journal};
-use oregano::schedule::Cancel;
+use oregano::schedule::{Cancel, Stop};
 use oregano::{inventory, ui};
 
 fn main() -> ExitCode {
@@ -54,7 +55,7 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
     };
     // The printer ends with the last sender, which the journal took along.
     let _ = printer.join();
-    status
+    if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
 fn list(global: &Global, yaml: bool) -> ExitStatus {
@@ -70,37 +71,46 @@ fn list(global: &Global, yaml: bool) -> ExitStatus {
         ui::ListFormat::Yaml => ui::list(&inventory::list::tree(&inventory), ui::ListFormat::Yaml),
     };
     match printed {
-        Ok(()) => ExitStatus::Done,
-        Err(_) => ExitStatus::Error,
+        Ok(()) if ui::is_complete() => ExitStatus::Done,
+        Ok(()) | Err(_) => ExitStatus::Error,
     }
 }
 
-/// Ctrl-C and SIGTERM ask the run to stop: the first gently, the second now.
+/// Ctrl-C, SIGTERM and a lost terminal ask the run to stop: the first signal gently, the second now. The third
+/// does not ask: it is for what cannot be cut off, such as a file on a dead network mount.
 fn listen(cancel: &Cancel) {
     let cancel = cancel.clone();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+            let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
             loop {
                 tokio::select! {
-                    _ = interrupt.recv() => cancel.signal(),
-                    _ = terminate.recv() => cancel.signal(),
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
                 }
+                if cancel.level() == Stop::Now {
+                    leave();
+                }
+                cancel.signal();
             }
         });
     });
 }
 
+#[allow(clippy::exit, reason = "the run has not heard two signals")]
+fn leave() -> ! {
+    std::process::exit(i32::from(ExitStatus::Interrupted as u8))
+}
+
 fn environment() -> Environment {
     let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     Environment {
-        home: var("HOME").map(PathBuf::from),
+        // A systemd unit of root has no HOME; ssh does not ask for it either.
+        home: var("HOME").map(PathBuf::from).or_else(|| local_account().map(|account| account.dir)),
         kubeconfig: var("KUBECONFIG"),
         ssh_agent: var("SSH_AUTH_SOCK").map(PathBuf::from),
     }
@@ -108,8 +118,11 @@ fn environment() -> Environment {
 
 /// The name of the local user, as ssh takes it where nobody says otherwise.
 fn local_user() -> String {
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
-    user.ok().flatten().map_or_else(|| "root".to_owned(), |user| user.name)
+    local_account().map_or_else(|| "root".to_owned(), |account| account.name)
+}
+
+fn local_account() -> Option<User> {
+    User::from_uid(geteuid()).ok().flatten()
 }
 
 /// Each fork holds a socket, and so does each node that waits; the usual soft limit is 1024 open files.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::desired::{Desired, NodeTarget};
 use crate::engine::Engine;
-use crate::event::{Event, Progress, RegistryRow, Stage};
+use crate::event::{Event, Fault, Progress, RegistryRow, Stage};
 use crate::facts::{ClusterFact, Facts, Failure, NodeFact, RegistryFact};
 use crate::node::{self, OpenFailure, Session};
 use crate::registry;
@@ -28,6 +28,7 @@ pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts,
         (remote.join(), nodes)
     });
     let (registries, cluster) = remote.unwrap_or_else(|_| {
+        journal.record(Event::Error(Fault::from(&internal("the registries could not be asked"))));
         let cluster = desired.pull_secret.as_ref().map(|_| Err(internal("the cluster could not be looked at")));
         (vec![None; desired.registries.len()], cluster)
     });

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::desired::Request;
 use crate::event::Command;
 
-/// A run as it was asked for.
-#[derive(Debug, Clone)]
+/// A run as it was asked for. No `Debug`: `-e` may hold passwords.
+#[derive(Clone)]
 pub struct Options {
     /// What the run is for.
     pub command: Command,

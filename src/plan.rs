@@ -250,7 +250,7 @@ fn file_step(node: &NodeTarget, fact: &FileFact) -> FileStep {
     };
     let merged = match dockerconfig::merge(content, &node.credentials, Reader::Node) {
         Ok(merged) => merged,
-        Err(error) => return step(Action::Fail(unmergeable_file(node, fact, &error))),
+        Err(error) => return step(Action::Fail(unmergeable_file(fact, &error))),
     };
     let action = match (content, &merged.content, mode) {
         (None, Some(_), _) => Action::Create,
@@ -261,8 +261,8 @@ fn file_step(node: &NodeTarget, fact: &FileFact) -> FileStep {
     FileStep { changes: merged.changes, mode, notes, ..step(action) }
 }
 
-fn unmergeable_file(node: &NodeTarget, fact: &FileFact, error: &dockerconfig::ParseError) -> Failure {
-    Failure::new(format!("cannot merge into `{}` of `{}`; it is left untouched", fact.path, node.name))
+fn unmergeable_file(fact: &FileFact, error: &dockerconfig::ParseError) -> Failure {
+    Failure::new(format!("cannot merge into `{}`; it is left untouched", fact.path))
         .cause(error.to_string())
-        .hint("mend it, or move it away, then run again; the kubelet cannot read it either")
+        .hint("mend it, or move it away, then run again")
 }

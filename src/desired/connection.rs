@@ -80,7 +80,7 @@ fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
 fn checked_port(lookup: &mut Lookup<'_>, port: &Text) -> Option<u16> {
     let number = port.text.parse().ok().filter(|number| *number > 0);
     if number.is_none() {
-        let problem = Problem::naming(&port.span, format!("`{}` is no TCP port", port.text));
+        let problem = Problem::hiding(&port.span, "the SSH port is no TCP port");
         lookup.problems.push(problem.hint("write a number from 1 to 65535"));
     }
     number

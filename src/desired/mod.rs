@@ -60,8 +60,9 @@ impl Desired {
     }
 }
 
-/// One credential with the image that proves it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// One credential with the image that proves it. Two are equal if the same is proved by the same request,
+/// wherever they were given.
+#[derive(Debug, Clone)]
 pub struct Registry {
     /// `host` as the inventory writes it; for `oreg_url` its `host[:port]`. The key in files and secrets.
     pub host: String,
@@ -77,6 +78,26 @@ pub struct Registry {
     pub tls: TlsPolicy,
     /// Where the password was given, as `file:line:column`, for hints.
     pub origin: String,
+}
+
+impl Registry {
+    fn identity(&self) -> (&str, &str, &Secret, &str, TestLogin, TlsPolicy) {
+        (&self.host, &self.user, &self.password, &self.image, self.test_login, self.tls)
+    }
+}
+
+impl PartialEq for Registry {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Registry {}
+
+impl std::hash::Hash for Registry {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
 }
 
 /// `test_login` of a registry.

@@ -65,9 +65,9 @@ fn deployment(lookup: &mut Lookup<'_>) -> Option<Deployment> {
     match text.text.as_str() {
         "origin" => Some(Deployment::Origin),
         "openshift-enterprise" => Some(Deployment::Enterprise),
-        other => {
+        _ => {
             lookup.problems.push(
-                Problem::naming(&text.span, format!("unknown `openshift_deployment_type` `{other}`"))
+                about("unknown `openshift_deployment_type`", &text, "")
                     .hint("it is `origin` or `openshift-enterprise`"),
             );
             None
@@ -106,9 +106,8 @@ fn insecure_registries(lookup: &mut Lookup<'_>) -> Vec<insecure::Entry> {
         .filter_map(|text| {
             let entry = insecure::parse(&text.text);
             if entry.is_none() {
-                let message = format!("`{}` of `{NAME}` is neither host[:port] nor a network", text.text.trim());
                 lookup.problems.push(
-                    Problem::naming(&text.span, message)
+                    about(&format!("an entry of `{NAME}`"), &text, " is neither host[:port] nor a network")
                         .hint("write `registry.example.com:5000` or `172.30.0.0/16`, without scheme and path"),
                 );
             }
@@ -137,6 +136,7 @@ fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
     let (user, password) = (lookup.text("oreg_auth_user"), lookup.text("oreg_auth_password"));
     let test_login = test_login(lookup.flag("oreg_test_login"));
     let (host, image, url_span) = oreg_image(lookup, defaults, user.as_ref())?;
+    let password = password.and_then(|text| without_controls(lookup, text, "`oreg_auth_password`"));
     let (user, password) = (checked_user(lookup, user?, "`oreg_auth_user`")?, password?);
     let registry = Registry {
         tls: defaults.tls(None, &host),
@@ -170,12 +170,13 @@ fn oreg_image(
         return None;
     };
     let (host, path) = images::split_host(&url.text);
-    if let Some(fault) = key_fault(host).or_else(|| url_fault(&url.text)) {
-        lookup.problems.push(bad_name("`oreg_url`", &url, fault));
+    if let Some(fault) = url_fault(&url.text).or_else(|| key_fault(host)) {
+        let problem = about("`oreg_url`", &url, &format!(" {fault}"));
+        lookup.problems.push(problem.hint("write it as `host[:port]/path/name-${component}:${version}`"));
         return None;
     }
     let image = images::full_name(host, &images::substitute(path, &defaults.tag)).map_err(|fault| {
-        Problem::naming(&url.span, format!("the test image of `oreg_url` `{}` is no image name: {fault}", url.text))
+        about("`oreg_url`", &url, &format!(" is no image name: {fault}"))
             .hint("it is `host[:port]/path/name-${component}:${version}`")
     });
     match image {
@@ -228,6 +229,7 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
     lookup.problems.extend(unknown.map(unknown_key));
     let host = required(lookup, entry, "host").and_then(|host| checked_host(lookup, host));
     let password = required(lookup, entry, "password");
+    let password = password.and_then(|text| without_controls(lookup, text, "`password` of a registry entry"));
     let user = match entry.get("user") {
         Some(user) => lookup.text_of(user, "`user` of a registry entry"),
         None => Some(Text { text: DEFAULT_USER.to_owned(), span: entry.span.clone() }),
@@ -251,8 +253,8 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
     let image = match images::full_name(name_host, &full_path) {
         Ok(image) => image,
         Err(fault) => {
-            let message = format!("the test image `{}/{}` is no image name: {fault}", host.text, path.text);
-            lookup.problems.push(Problem::naming(&path.span, message).hint("set `test_image` to `name[:tag]`"));
+            let problem = about("the test image", &path, &format!(" of `{}` is no image name: {fault}", host.text));
+            lookup.problems.push(problem.hint("set `test_image` to `name[:tag]`"));
             return None;
         }
     };
@@ -291,7 +293,15 @@ fn required(lookup: &mut Lookup<'_>, entry: &Node, key: &str) -> Option<Text> {
     match entry.get(key) {
         Some(node) => lookup.text_of(node, &format!("`{key}` of a registry entry")),
         None => {
-            lookup.problems.push(Problem::hiding(&entry.span, format!("a registry entry has no `{key}`")));
+            let host = entry.get("host").map(|host| Text { text: host.text.clone(), span: entry.span.clone() });
+            let problem = match host {
+                Some(host) => Problem {
+                    message: about("the registry entry", &host, &format!(" has no `{key}`")).message,
+                    ..Problem::hiding(&entry.span, "")
+                },
+                None => Problem::hiding(&entry.span, format!("a registry entry has no `{key}`")),
+            };
+            lookup.problems.push(problem);
             None
         }
     }
@@ -311,27 +321,44 @@ fn test_image(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Opt
     }
 }
 
+/// A user that fits into HTTP Basic (RFC 7617). One with a colon is often a pasted `user:password`.
 fn checked_user(lookup: &mut Lookup<'_>, user: Text, what: &str) -> Option<String> {
     if user.text.contains(':') {
-        let message = format!("{what} `{}` has a colon, which ends the user name in `auth`", user.text);
-        lookup.problems.push(Problem::naming(&user.span, message).hint("a registry user name cannot hold one"));
+        let problem = Problem::hiding(&user.span, format!("{what} has a colon, which ends the user name in `auth`"));
+        lookup.problems.push(problem.hint("what stands behind the colon may be the password: give it on its own"));
         return None;
     }
-    Some(user.text)
+    without_controls(lookup, user, what).map(|user| user.text)
+}
+
+fn without_controls(lookup: &mut Lookup<'_>, text: Text, what: &str) -> Option<Text> {
+    if text.text.contains(char::is_control) {
+        let problem = Problem::hiding(&text.span, format!("{what} has a line end or another control character"));
+        lookup.problems.push(problem.hint("in YAML, `|` keeps the last line end and `|-` does not"));
+        return None;
+    }
+    Some(text)
 }
 
 fn checked_host(lookup: &mut Lookup<'_>, host: Text) -> Option<Text> {
     let Some(fault) = key_fault(&host.text) else { return Some(host) };
-    lookup.problems.push(bad_name("registry host", &host, fault).hint("write it as `host[:port][/path]`"));
+    let problem = about("registry host", &host, &format!(" {fault}"));
+    lookup.problems.push(problem.hint("write it as `host[:port][/path]`"));
     None
 }
 
-/// A name that cannot be used. What stands before an `@` may be a password, so such a name is not repeated.
-fn bad_name(what: &str, name: &Text, fault: &str) -> Problem {
-    if name.text.contains('@') {
-        return Problem::hiding(&name.span, format!("{what} {fault}"));
+/// A problem that repeats the text, if that is surely a name: what stands behind an `@`, a colon or an equals
+/// sign, or in white space, may be a password that got into the wrong place.
+fn about(what: &str, text: &Text, fault: &str) -> Problem {
+    let name = text.text.trim();
+    let (_, behind) = name.split_once(':').unwrap_or_default();
+    let port = behind.split('/').next().unwrap_or_default();
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:${}[]*".contains(c));
+    if plain && (port.chars().all(|c| c.is_ascii_digit()) || behind == "${version}") {
+        Problem::naming(&text.span, format!("{what} `{name}`{fault}"))
+    } else {
+        Problem::hiding(&text.span, format!("{what}{fault}"))
     }
-    Problem::naming(&name.span, format!("{what} `{}` {fault}", name.text))
 }
 
 /// What keeps `key` from being a key of `auths` that every reader understands (containers/image refuses these
@@ -339,7 +366,7 @@ fn bad_name(what: &str, name: &Text, fault: &str) -> Problem {
 fn key_fault(key: &str) -> Option<&'static str> {
     let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
     let port = if host.starts_with('[') { host.rsplit_once("]:") } else { host.rsplit_once(':') };
-    let bad_port = |(_, port): (&str, &str)| port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit());
+    let bad_port = |(_, port): (&str, &str)| port.parse::<u16>().is_err();
     match key {
         _ if key.contains("://") => Some("has a scheme"),
         _ if key.contains('@') => Some("has an `@`"),

@@ -28,8 +28,10 @@ pub fn resolve(inventory: &Inventory, request: &Request) -> Result<Desired, Vec<
         Resolver { inventory, request, problems: Vec::new(), warnings: Vec::new(), shared: HashMap::new() };
     let desired = resolver.run();
     let mut seen = HashSet::new();
-    let problems: Vec<Problem> =
+    let mut problems: Vec<Problem> =
         resolver.problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
+    problems
+        .sort_by_key(|problem| problem.place.as_ref().map(|place| (place.span.source.name.clone(), place.span.start)));
     match desired {
         Some(desired) if problems.is_empty() => Ok(desired),
         _ => Err(problems),

@@ -8,7 +8,8 @@ mod json;
 mod list;
 mod text;
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
@@ -55,12 +56,41 @@ pub fn problems(problems: &[Problem]) {
     }
 }
 
+/// Whether something that belongs on stdout could not be written there, because a disk is full for instance.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether all of stdout was written; ask it after the last line.
+pub fn is_complete() -> bool {
+    let complete = !LOST.load(Ordering::Relaxed);
+    if !complete {
+        error_line("error: the output could not be written to the end");
+    }
+    complete
+}
+
 /// One line on stdout. A reader that went away (`| head`) is no fault of the run.
 fn line(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{}", visible(text)).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => LOST.store(true, Ordering::Relaxed),
+        Ok(()) | Err(_) => {}
+    }
 }
 
 /// One line on stderr.
 fn error_line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
+}
+
+/// The text without what would steer a terminal: a server or a node may have chosen a part of it.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_terminal_is_not_steered() {
+        assert_eq!(super::visible("a\u{1b}[31mb\r\nc\u{9b}"), "a\u{fffd}[31mb\u{fffd}\nc\u{fffd}");
+    }
 }

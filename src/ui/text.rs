@@ -33,10 +33,10 @@ impl Screen {
             Event::Cluster(row) => self.aside(|| self.cluster(row)),
             Event::Host(row) => self.aside(|| host(row)),
             Event::File(row) => self.aside(|| self.file(row)),
-            Event::Interrupted => self.aside(|| error_line("interrupted: no further step was started")),
+            Event::Interrupted => self.aside(|| error_line("interrupted: what is not listed here was not done")),
             Event::Recap(recap) => {
                 self.bars.clear();
-                recap_lines(recap).iter().for_each(|text| line(text));
+                self.recap_lines(recap).iter().for_each(|text| line(text));
                 if let Some(text) = conclusion(self.command, recap) {
                     error_line(&text);
                 }
@@ -78,7 +78,10 @@ impl Screen {
         let file = format!("{}:{}", row.host, row.path);
         row.notes.iter().for_each(|note| error_line(&format!("warning: {file}: {note}")));
         match &row.failure {
-            Some(failure) => error_line(&failure_block(failure)),
+            Some(failure) => {
+                let message = format!("{}: {}", row.host, failure.message);
+                error_line(&block("error", &message, &failure.causes, failure.hint.as_deref()));
+            }
             None if self.shows(row.outcome) => {
                 let aliases = match row.aliases.as_slice() {
                     [] => String::new(),
@@ -114,6 +117,30 @@ impl Screen {
             Outcome::Failed => "failed",
             Outcome::Skipped => "not written",
         }
+    }
+
+    fn recap_lines(&self, recap: &Recap) -> Vec<String> {
+        let registries = recap
+            .registries
+            .iter()
+            .map(|row| format!("registry {} ({}) : {}", row.image, row.user, row.verdict.code()));
+        let cluster = recap
+            .cluster
+            .iter()
+            .map(|row| format!("secret {}/{} : {}", row.namespace, row.name, self.outcome(row.outcome)));
+        let hosts = recap.hosts.iter().map(|(host, counts)| {
+            format!(
+                "{host} : ok={} changed={} unreachable={} failed={} skipped={} rescued={} ignored={}",
+                counts.ok,
+                counts.changed,
+                counts.unreachable,
+                counts.failed,
+                counts.skipped,
+                counts.rescued,
+                counts.ignored
+            )
+        });
+        registries.chain(cluster).chain(hosts).collect()
     }
 }
 
@@ -181,60 +208,66 @@ fn change_list(changes: &[KeyChange], mode: Option<&[String; 2]>) -> String {
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
-fn recap_lines(recap: &Recap) -> Vec<String> {
-    let registries = recap.registries.iter().map(|row| format!("registry {} : {}", row.image, row.verdict.code()));
-    let cluster = recap.cluster.iter().map(|row| {
-        let outcome = match row.outcome {
-            Outcome::Created => "created",
-            Outcome::Updated => "updated",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Failed => "failed",
-            Outcome::Skipped => "skipped",
-        };
-        format!("secret {}/{} : {outcome}", row.namespace, row.name)
-    });
-    let hosts = recap.hosts.iter().map(|(host, counts)| {
-        format!(
-            "{host} : ok={} changed={} unreachable={} failed={} skipped={} rescued={} ignored={}",
-            counts.ok,
-            counts.changed,
-            counts.unreachable,
-            counts.failed,
-            counts.skipped,
-            counts.rescued,
-            counts.ignored
-        )
-    });
-    registries.chain(cluster).chain(hosts).collect()
-}
-
-/// The one sentence for somebody on call.
+/// The one sentence for somebody on call. It must be true also of what was not seen.
 fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
-    let changed: usize = recap.hosts.values().map(|counts| counts.changed).sum();
-    let behind = recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count();
-    let bad = recap.registries.iter().filter(|row| !row.verdict.lets_go_on()).count();
-    let secret = |wanted: &[Outcome]| recap.cluster.iter().any(|row| wanted.contains(&row.outcome));
-    let written = secret(&[Outcome::Created, Outcome::Updated]);
-    let stopped = bad > 0 || secret(&[Outcome::Failed]) || recap.status == ExitStatus::Error as u8;
-    Some(match command? {
-        Command::Validate if bad > 0 => format!("{bad} of {} credentials cannot be used", recap.registries.len()),
-        Command::Validate => "every credential that could be tried is good".to_owned(),
-        Command::Plan if stopped => "`apply` would change nothing until the errors above are mended".to_owned(),
-        Command::Plan if changed == 0 && !written => "`apply` would change nothing".to_owned(),
-        Command::Plan => format!("`apply` would write {}", written_words(changed, written)),
-        Command::Apply if stopped => "nothing was changed".to_owned(),
-        Command::Apply if behind > 0 => {
-            format!("{behind} of {} nodes may not have the credentials: keep the old ones valid", recap.hosts.len())
+    let command = command?;
+    if recap.status == ExitStatus::Interrupted as u8 {
+        return None;
+    }
+    let (proved, all) = (count(recap, |verdict| verdict == Verdict::Proved), recap.registries.len());
+    let bad = count(recap, |verdict| !verdict.lets_go_on());
+    let secret = |outcomes: &[Outcome]| recap.cluster.iter().any(|row| outcomes.contains(&row.outcome));
+    let stopped = bad > 0 || recap.status == ExitStatus::Error as u8;
+    Some(match command {
+        Command::Validate => format!("{proved} of {all} credentials proved"),
+        Command::Plan if stopped || secret(&[Outcome::Failed]) => {
+            "`apply` would change nothing until the errors above are mended".to_owned()
         }
-        Command::Apply if changed == 0 && !written => "everything was right already".to_owned(),
-        Command::Apply => format!("{} written and read back", written_words(changed, written)),
+        Command::Plan => format!("`apply` would write {}{}", written(recap), unseen(recap)),
+        Command::Apply if stopped => "nothing was changed".to_owned(),
+        Command::Apply if secret(&[Outcome::Failed]) => "no node was changed".to_owned(),
+        Command::Apply => format!("{} written and read back{}", written(recap), behind(recap)),
     })
 }
 
-fn written_words(files: usize, secret: bool) -> String {
-    let files = match files {
-        1 => "1 file".to_owned(),
-        files => format!("{files} files"),
-    };
-    if secret { format!("the secret and {files}") } else { files }
+fn count(recap: &Recap, wanted: impl Fn(Verdict) -> bool) -> usize {
+    recap.registries.iter().filter(|row| wanted(row.verdict)).count()
+}
+
+/// How many files and secrets were, or would be, written.
+fn written(recap: &Recap) -> String {
+    let files: usize = recap.hosts.values().map(|counts| counts.changed).sum();
+    let secret = recap.cluster.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
+    match (secret, files) {
+        (false, 0) => "nothing".to_owned(),
+        (true, 0) => "the secret".to_owned(),
+        (true, files) => format!("the secret and {}", plural(files, "file")),
+        (false, files) => plural(files, "file"),
+    }
+}
+
+fn unseen(recap: &Recap) -> String {
+    match lacking(recap) {
+        0 => String::new(),
+        nodes => format!("; {nodes} of {} could not be looked at in full", plural(recap.hosts.len(), "node")),
+    }
+}
+
+fn behind(recap: &Recap) -> String {
+    match lacking(recap) {
+        0 => String::new(),
+        nodes => {
+            let all = plural(recap.hosts.len(), "node");
+            format!("; {nodes} of {all} may not have the credentials: keep the old ones valid")
+        }
+    }
+}
+
+/// Nodes of which something was not seen, or not written.
+fn lacking(recap: &Recap) -> usize {
+    recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count()
+}
+
+fn plural(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
