@@ -97,8 +97,8 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
 fn start(command: Command, desired: &Desired, journal: &Journal) {
     let hosts = desired.nodes.iter().map(|node| node.name.clone()).collect();
     journal.record(Event::Started(Started { command, hosts }));
-    for message in &desired.warnings {
-        journal.record(Event::Warning { message: message.clone() });
+    for message in desired.warnings.iter().cloned().chain(desired.risks()) {
+        journal.record(Event::Warning { message });
     }
 }
 

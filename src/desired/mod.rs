@@ -11,6 +11,8 @@ mod resolve;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexSet;
+
 use crate::dockerconfig::Credential;
 use crate::secret::{Redactor, Secret};
 
@@ -39,6 +41,15 @@ impl Desired {
             windows.push(Self { nodes: nodes.by_ref().take(size).collect(), ..Self::default() });
         }
         windows
+    }
+
+    /// What the user has chosen to risk: registries without verified TLS.
+    pub fn risks(&self) -> impl Iterator<Item = String> {
+        let insecure = self.registries.iter().filter(|registry| registry.tls == TlsPolicy::Insecure);
+        let hosts: IndexSet<&str> = insecure.map(|registry| registry.host.as_str()).collect();
+        hosts.into_iter().map(|host| {
+            format!("registry `{host}` is used without verified TLS: whoever stands in between can read its password")
+        })
     }
 
     /// A redactor that knows every secret of the run.

@@ -226,6 +226,7 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
         Command::Plan => format!("`apply` would write {}{}", written(recap), unseen(recap)),
         Command::Apply if stopped => "nothing was changed".to_owned(),
         Command::Apply if secret(&[Outcome::Failed]) => "no node was changed".to_owned(),
+        Command::Apply if written(recap) == NOTHING && lacking(recap) == 0 => "everything was right already".to_owned(),
         Command::Apply => format!("{} written and read back{}", written(recap), behind(recap)),
     })
 }
@@ -234,12 +235,14 @@ fn count(recap: &Recap, wanted: impl Fn(Verdict) -> bool) -> usize {
     recap.registries.iter().filter(|row| wanted(row.verdict)).count()
 }
 
+const NOTHING: &str = "nothing";
+
 /// How many files and secrets were, or would be, written.
 fn written(recap: &Recap) -> String {
     let files: usize = recap.hosts.values().map(|counts| counts.changed).sum();
     let secret = recap.cluster.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
     match (secret, files) {
-        (false, 0) => "nothing".to_owned(),
+        (false, 0) => NOTHING.to_owned(),
         (true, 0) => "the secret".to_owned(),
         (true, files) => format!("the secret and {}", plural(files, "file")),
         (false, files) => plural(files, "file"),

@@ -39,6 +39,8 @@ fn the_lines_of_a_run_that_changes_everything() {
     let expected = |outcomes: [&str; 3], recap: Value, command: &str| {
         vec![
             json!({"version": 1, "event": "started", "command": command, "hosts": ["node1"]}),
+            json!({"version": 1, "event": "warning", "message": format!(
+                "registry `{}` is used without verified TLS: whoever stands in between can read its password", site.key())}),
             row.clone(),
             json!({"version": 1, "event": "cluster", "kind": "Secret", "namespace": "openshift",
                    "name": "imagestreamsecret", "outcome": outcomes[0], "changes": added, "notes": []}),
