@@ -135,9 +135,10 @@ fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
     }
     let (user, password) = (lookup.text("oreg_auth_user"), lookup.text("oreg_auth_password"));
     let test_login = test_login(lookup.flag("oreg_test_login"));
-    let (host, image, url_span) = oreg_image(lookup, defaults, user.as_ref())?;
+    let image = oreg_image(lookup, defaults, user.as_ref());
+    let user = user.and_then(|text| checked_user(lookup, text, "`oreg_auth_user`"));
     let password = password.and_then(|text| without_controls(lookup, text, "`oreg_auth_password`"));
-    let (user, password) = (checked_user(lookup, user?, "`oreg_auth_user`")?, password?);
+    let ((host, image, url_span), user, password) = (image?, user?, password?);
     let registry = Registry {
         tls: defaults.tls(None, &host),
         host,

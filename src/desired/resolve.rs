@@ -261,6 +261,6 @@ fn folder(lookup: &mut Lookup<'_>, name: &str) -> Option<String> {
         path if path.contains(char::is_control) => "has a control character",
         path => return Some(path.trim_end_matches('/').to_owned()),
     };
-    lookup.problems.push(Problem::naming(&text.span, format!("`{name}` {fault}")));
+    lookup.problems.push(Problem::hiding(&text.span, format!("`{name}` {fault}")));
     None
 }

@@ -91,7 +91,7 @@ impl Draft {
                     Some(number) => group.group.priority = Some(number),
                     None => self
                         .problems
-                        .push(Problem::naming(&value.span, "`ansible_group_priority` must be a whole number")),
+                        .push(Problem::hiding(&value.span, "`ansible_group_priority` must be a whole number")),
                 }
             } else {
                 group.group.vars.insert(name.to_owned(), value);

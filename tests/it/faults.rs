@@ -79,6 +79,30 @@ fn a_wrong_password_is_one_failed_login_on_a_token_registry() {
 }
 
 #[test]
+fn a_plan_with_a_failed_check_still_shows_everything() {
+    let mut site = Site::new(1);
+    site.set("oreg_auth_password", "wrong");
+    let run = site.run(&["plan", "--only", "nodes"]).expect(2);
+    assert!(run.stderr.contains("refused"), "{}", run.stderr);
+    assert!(run.stdout.contains(&format!("node1:{DOCKER}: would be created (+{})", site.key())), "{}", run.stdout);
+    assert!(run.stderr.contains("`apply` would change nothing until"), "{}", run.stderr);
+    let check = site.run(&["apply", "--check", "--only", "nodes"]).expect(2);
+    assert_eq!(check.stdout, run.stdout);
+}
+
+#[test]
+fn what_may_be_a_password_in_the_wrong_place_is_not_repeated() {
+    let mut site = Site::new(1);
+    site.set("oreg_auth_user", "acme:hunter2").set("oreg_url", "https://acme:hunter2@127.0.0.1/x");
+    site.host(1, "ansible_connection=hunter2 docker_auth_credentials_path=hunter2");
+    for format in ["text", "json"] {
+        let run = site.run(&["apply", "--only", "nodes", "--output", format]).expect(1);
+        assert!(run.stderr.contains("oreg_auth_user") || run.stdout.contains("oreg_auth_user"));
+        assert!(!run.stderr.contains("hunter2") && !run.stdout.contains("hunter2"), "{}\n{}", run.stdout, run.stderr);
+    }
+}
+
+#[test]
 fn every_credential_is_tried_also_after_a_refusal() {
     let other = Registry::start(Auth::Basic, Transport::Http, &[("bob", "builder")]);
     other.push("a/b", "1", "bob", "builder");

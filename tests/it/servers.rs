@@ -304,11 +304,13 @@ fn kubectl_and_the_api_show_the_same_secret() {
     let version = stdout(&cluster.kubectl(&["version"])).to_owned();
     assert!(version.contains("Server Version: v1."), "{version}");
 
+    // kubectl keeps a cache in its home.
+    let home = tempfile::tempdir().unwrap();
     let as_writer = Command::new(program("kubectl"))
         .arg("--kubeconfig")
         .arg(cluster.kubeconfig(User::Writer))
         .args(["get", "secret", "imagestreamsecret", "-n", "openshift", "-o", "name"])
-        .env("HOME", "/nonexistent")
+        .env("HOME", home.path())
         .output()
         .unwrap();
     assert_eq!(stdout(&as_writer), "secret/imagestreamsecret", "{}", stderr(&as_writer));
