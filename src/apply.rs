@@ -53,7 +53,7 @@ pub fn apply(
             };
             node_events(step, |file| match results.as_ref().and_then(|results| results.get(&file.path)) {
                 Some(Ok(())) => (Outcome::from(&file.action), None),
-                Some(Err(failure)) => (Outcome::Failed, Some(failure.clone())),
+                Some(Err(failure)) => (Outcome::Failed, Some(failure.clone().scrubbed(&engine.redactor))),
                 None if file.action == Action::Unchanged => (Outcome::Unchanged, None),
                 None => (Outcome::Skipped, None),
             })

@@ -1,7 +1,7 @@
 //! What was observed: plain values, no behaviour. Not being able to look is a fact of its own and never
 //! "no change".
 
-use crate::secret::SecretBytes;
+use crate::secret::{Redactor, SecretBytes};
 
 /// Everything observed before a plan is made, each list in the order of `Desired`.
 #[derive(Debug, Default)]
@@ -35,6 +35,14 @@ impl Failure {
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
+        self
+    }
+
+    /// Without the secrets that a node or a tool may have echoed. The message and the hint are our own words:
+    /// masking them would tell which of them is a password.
+    #[must_use]
+    pub fn scrubbed(mut self, redactor: &Redactor) -> Self {
+        self.causes.iter_mut().for_each(|cause| *cause = redactor.scrub(cause));
         self
     }
 

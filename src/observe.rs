@@ -88,8 +88,10 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
             match node::open(&node.name, &node.connection, &node.files, &engine.host_keys, &engine.identities, limits) {
                 Ok((files, session)) => (NodeFact::Observed(files), Some(session)),
                 Err(_) if engine.cancel.level() > Stop::No => (NodeFact::NotObserved, None),
-                Err(OpenFailure::Unreachable(failure)) => (NodeFact::Unreachable(failure), None),
-                Err(OpenFailure::Failed(failure)) => (NodeFact::Failed(failure), None),
+                Err(OpenFailure::Unreachable(failure)) => {
+                    (NodeFact::Unreachable(failure.scrubbed(&engine.redactor)), None)
+                }
+                Err(OpenFailure::Failed(failure)) => (NodeFact::Failed(failure.scrubbed(&engine.redactor)), None),
             }
         },
         |result| {
