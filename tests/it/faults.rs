@@ -1,7 +1,7 @@
 //! Bad input and faults on real servers: each says what is wrong, changes no more than it must, and leaves
 //! nothing broken.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::support::certificate::Signer;
 use super::support::kubernetes::{Kubernetes, User};
@@ -158,7 +158,7 @@ fn a_registry_that_does_not_answer_is_a_timeout() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut site = Site::new(1);
     site.set("oreg_url", &format!("{}/a/b:1", silent.local_addr().unwrap()));
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let run = site.run(&["validate", "--timeout", "1"]).expect(2);
     assert!(run.stdout.contains(" : timeout"), "{}", run.stdout);
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -209,6 +209,30 @@ fn a_wrong_ssh_password_is_one_failed_login() {
     let password = site.nodes[0].password().to_owned();
     site.set("ansible_password", &password);
     site.run(&["apply", "--only", "nodes"]).expect(0);
+}
+
+#[test]
+fn an_agent_that_does_not_answer_holds_nobody_up() {
+    let mut site = Site::new(2);
+    let socket = site.oregano.home().join("agent");
+    // Connections wait in its queue for ever.
+    let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    site.oregano.env("SSH_AUTH_SOCK", &socket);
+    let key = site.nodes[1].key_file();
+    site.unset("ansible_ssh_private_key_file");
+    site.host(2, &format!("ansible_ssh_private_key_file={}", key.display()));
+    let start = Instant::now();
+    let run = site.run(&["apply", "--only", "nodes", "--timeout", "2"]).expect(4);
+    assert!(start.elapsed() < Duration::from_secs(6), "it took {:?}", start.elapsed());
+    assert!(run.stderr.contains("the ssh-agent did not answer"), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node1", [0, 0, 1, 0, 0])), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}", run.stdout);
+    let run = site.start(&["apply", "--only", "nodes", "--timeout", "30"]);
+    eventually("the other node is looked at", || site.nodes[1].sessions() == 2);
+    let start = Instant::now();
+    run.signal("INT");
+    run.wait().expect(130);
+    assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
 }
 
 #[test]
