@@ -94,6 +94,14 @@ descend() {
   real=${up%/}/$rest
 }
 
+# Whether $real is a mount point of its own (proc(5): fields 4 to 6 are root, mount point and options).
+mounted() {
+  case $(cat /proc/self/mountinfo) in
+    *" $real r"[ow]*) ;;
+    *) return 1 ;;
+  esac
+}
+
 # Shows the file $2 as number $1.
 show() {
   if ! resolve "$2"; then
@@ -108,8 +116,10 @@ show() {
     say "FILE $1 unusable unreadable ${error%%"$newline"*}"
   elif [ "$(stat -c %s "$real")" -gt "$largest" ]; then
     say "FILE $1 unusable large -"
+  elif mounted; then
+    say "FILE $1 unusable mounted $(stat -c %d:%i:%h "$real")"
   else
-    say "FILE $1 present $(stat -c %a "$real") $key"
+    say "FILE $1 present $(stat -c '%a %d:%i:%h' "$real") $key"
     head -c "$((largest + 1))" "$real"
     printf '\n%s END %s\n' "$nonce" "$?"
   fi

@@ -246,6 +246,27 @@ fn a_read_only_directory_fails_that_file_only() {
 }
 
 #[test]
+fn a_bind_mount_of_one_file_is_told_before_anything_is_written() {
+    let site = Site::new(1);
+    let node = &site.nodes[0];
+    node.write(DOCKER, b"{}", 0o600);
+    node.write(KUBELET, b"", 0o600);
+    assert!(node.sh(&format!("mount --bind {DOCKER} {KUBELET}")).status.success());
+    for command in ["plan", "apply"] {
+        let run = site.run(&[command, "--only", "nodes"]).expect(2);
+        assert!(run.stderr.contains("bind mount") && run.stderr.contains(DOCKER), "{}", run.stderr);
+        assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 1, 0])), "{}", run.stdout);
+        assert_eq!(site.file(1, DOCKER).as_deref(), Some("{}"));
+    }
+    // The other half need not be managed.
+    let node = &site.nodes[0];
+    assert!(node.sh(&format!("umount {KUBELET}; cd /root; echo {{}} >x; mount --bind x {KUBELET}")).status.success());
+    let run = site.run(&["apply", "--only", "nodes"]).expect(2);
+    assert!(run.stderr.contains("bind mount"), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 1, 0])), "{}", run.stdout);
+}
+
+#[test]
 fn a_file_that_is_no_json_is_named_and_left_untouched() {
     let site = Site::new(2);
     site.nodes[0].write(DOCKER, b"{\"auths\": oops", 0o644);
