@@ -299,10 +299,21 @@ replace() {
   [ "$2" = - ] || [ -e "$real" ] || { fault=changed; return 1; }
   from=$3
   [ "$2" = - ] || from=$(($3 + $2))
-  work && same "$2" "$3" && attempt write fill "$from" "$4" || return 1
+  work || return 1
+  renew "$@" || settled "$from" "$4"
+}
+
+renew() {
+  same "$2" "$3" && attempt write fill "$from" "$4" || return 1
   [ "$(stat -c %s "./$name")" = "$4" ] || { fail write 'the file came out short'; return 1; }
   adopt "$2" && swap "$2" "$3" || return 1
   [ -n "$labelled" ] || relabel "../$name"
+}
+
+# Whether what changed the file is another run of ours, which has put the very same there.
+settled() {
+  [ "$fault" = changed ] && holds "$1" "$2" || return 1
+  case $(stat -c %a "../$name") in *00) ;; *) return 1 ;; esac
 }
 
 # Stores the payload beside the first target that takes it, and makes sure that it is whole.

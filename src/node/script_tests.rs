@@ -337,6 +337,26 @@ fn what_changed_since_it_was_read_is_not_overwritten() {
 }
 
 #[test]
+fn the_same_from_another_run_is_as_good_as_our_own() {
+    each(|node| {
+        for old in [Some("old"), None] {
+            let path = node.make("config.json", "old", 0o600);
+            if old.is_none() {
+                fs::remove_file(&path).unwrap();
+            }
+            let runs = [node.look(&["config.json"]).0, node.look(&["config.json"]).0];
+            for run in runs {
+                assert_eq!(run.write(&[item(1, old, "new")]), [Outcome::Written]);
+            }
+            // Others may read it, so it is not what is meant.
+            node.make("config.json", "new", 0o640);
+            assert_eq!(node.replace(&["config.json"], old, "new"), Outcome::Changed);
+            assert_eq!((mode(&path), node.names().len()), (0o640, 1));
+        }
+    });
+}
+
+#[test]
 fn a_payload_without_its_end_is_never_used() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
