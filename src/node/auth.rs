@@ -2,13 +2,16 @@
 //! time would be a second failed login, and accounts get locked.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt};
 
-use super::connect::{Label, Line};
+use super::Limits;
+use super::connect::{Alone, Label, Line, apart, cut_short};
 use super::identities::{Identities, KeyFile};
 use super::known_hosts::fingerprint;
 use super::protocol::tidy;
+use super::watchdog::Cut;
 use crate::facts::Failure;
 use crate::secret::Secret;
 
@@ -24,8 +27,39 @@ const PUBLICKEY_UNVERIFIED: i32 = -19;
 const AGENT_PROTOCOL: i32 = -42;
 const ALGO_UNSUPPORTED: i32 = -51;
 
-/// Logs in as the user of the connection.
-pub(super) fn log_in(line: &Line, label: &Label, identities: &Identities) -> Result<(), Failure> {
+/// How long a login whose socket was shut down may take to come back, if no agent holds it up.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Logs in as the user of the connection. libssh2 waits for an agent without end, and a key in hardware waits
+/// for a touch, so a login that may ask one goes on without us when its time is up.
+pub(super) fn log_in(
+    line: Line,
+    label: &Label,
+    identities: &Identities,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Line, Failure> {
+    if identities.agent.is_none() {
+        return attempt(&line, label, identities).map(|()| line);
+    }
+    let (name, connection, keys) = (label.0.to_owned(), label.1.clone(), identities.clone());
+    let work = move || attempt(&line, &Label(&name, &connection), &keys).map(|()| line);
+    let failed = || Failure::new(format!("could not log in to {label} as `{}`", label.1.user));
+    let end = deadline.checked_add(GRACE).unwrap_or(deadline);
+    apart(limits, end, work).map_err(|alone| match alone {
+        Alone::Failed(cause) => failed().cause(cause),
+        Alone::Cut(Cut::Abort) => failed().cause(cut_short(Cut::Abort, limits.timeout)),
+        Alone::Cut(Cut::Deadline) => {
+            identities.agent_is_silent();
+            let waited = limits.timeout.as_secs_f64();
+            failed()
+                .cause(format!("the ssh-agent did not answer within {waited} s"))
+                .hint("unlock it, or touch its key; or name a key file with `ansible_ssh_private_key_file`")
+        }
+    })?
+}
+
+fn attempt(line: &Line, label: &Label, identities: &Identities) -> Result<(), Failure> {
     let mut login = Login { line, label, identities, tried: Vec::new(), left: TRIES, hints: Vec::new() };
     match login.run() {
         Ok(()) => Ok(()),
@@ -164,6 +198,10 @@ impl Login<'_> {
     /// The keys of the agent, or only the one whose public half is given.
     fn agent(&mut self, only: Option<&[u8]>) -> Result<(), Stop> {
         let Some(socket) = &self.identities.agent else { return Ok(()) };
+        if self.identities.is_agent_silent() {
+            self.tried.push(format!("agent {}: it gave another node no answer", socket.display()));
+            return Ok(());
+        }
         let failed = |error: ssh2::Error| format!("agent {}: {}", socket.display(), error.message());
         let opened = self.line.ssh.agent().and_then(|mut agent| {
             agent.set_identity_path(socket)?;

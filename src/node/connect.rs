@@ -98,26 +98,49 @@ pub(super) fn cut_short(cut: Cut, timeout: Duration) -> String {
     }
 }
 
-/// Resolves and connects in a thread of its own, because nothing can end either from outside.
+/// Resolves and connects; nothing can end either from outside.
 fn dial(connection: &Connection, limits: &Limits, deadline: Instant) -> Result<TcpStream, String> {
-    let (send, receive) = mpsc::sync_channel(1);
     let (address, port) = (connection.address.clone(), connection.port);
-    let dialler = std::thread::Builder::new().name("node-dial".to_owned()).stack_size(256 * 1024);
-    // A result that comes too late is dropped with its channel.
-    let started = dialler.spawn(move || drop(send.send(connect(&address, port, deadline))));
-    started.map_err(|error| format!("no thread to connect with: {error}"))?;
+    let dialled = apart(limits, deadline, move || connect(&address, port, deadline));
+    dialled.map_err(|alone| match alone {
+        Alone::Cut(cut) => cut_short(cut, limits.timeout),
+        Alone::Failed(cause) => cause,
+    })?
+}
+
+/// Why nothing came of [`apart`].
+pub(super) enum Alone {
+    /// The thread was left behind; what it comes to is dropped.
+    Cut(Cut),
+    /// There is no such thread, for this reason.
+    Failed(String),
+}
+
+/// Does `work` in a thread of its own, which is left behind when time is up or the run interrupted.
+pub(super) fn apart<T: Send + 'static>(
+    limits: &Limits,
+    deadline: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Alone> {
+    let (send, receive) = mpsc::sync_channel(1);
+    // Resolvers come with modules of the system that are not written for small stacks.
+    let thread = std::thread::Builder::new().name("node-apart".to_owned()).stack_size(512 * 1024);
+    let started = thread.spawn(move || drop(send.send(work())));
+    started.map_err(|error| Alone::Failed(format!("no thread to connect with: {error}")))?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if limits.abort.is_fired() {
-            return Err(cut_short(Cut::Abort, limits.timeout));
+            return Err(Alone::Cut(Cut::Abort));
         }
         if left.is_zero() {
-            return Err(cut_short(Cut::Deadline, limits.timeout));
+            return Err(Alone::Cut(Cut::Deadline));
         }
         match receive.recv_timeout(left.min(GLANCE)) {
-            Ok(result) => return result,
+            Ok(result) => return Ok(result),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err("the connecting thread ended early".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Alone::Failed("the connecting thread ended early".to_owned()));
+            }
         }
     }
 }

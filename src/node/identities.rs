@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -10,13 +11,17 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// Where keys come from when the inventory names none; and the memory of all key files read so far.
+/// Where keys come from when the inventory names none; and the memory of all key files read so far. Clones
+/// share it.
+#[derive(Clone)]
 pub struct Identities {
     /// The socket of the agent.
     pub(super) agent: Option<PathBuf>,
     /// The default identity files, in order. Missing ones are passed over.
     pub(super) files: Vec<PathBuf>,
-    read: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
+    /// Whether the agent let a login wait in vain. Each such login leaves a thread and two sockets behind.
+    silent: Arc<AtomicBool>,
+    read: Arc<Mutex<HashMap<PathBuf, Arc<KeyFile>>>>,
 }
 
 /// A private key file.
@@ -34,7 +39,16 @@ pub(super) enum KeyFile {
 impl Identities {
     /// `agent` is the socket of an agent (`SSH_AUTH_SOCK`), `files` are the default identities of OpenSSH.
     pub fn new(agent: Option<PathBuf>, files: Vec<PathBuf>) -> Self {
-        Self { agent, files, read: Mutex::default() }
+        Self { agent, files, silent: Arc::default(), read: Arc::default() }
+    }
+
+    /// Asks the agent for nothing any more.
+    pub(super) fn agent_is_silent(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_agent_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// The key in `path`, read when it is first asked for.

@@ -73,7 +73,7 @@ pub fn open(
     let deadline = Instant::now().checked_add(limits.timeout).unwrap_or_else(far);
     let label = connect::Label(name, connection);
     let line = connect::Line::open(&label, keys, limits, deadline).map_err(OpenFailure::Unreachable)?;
-    auth::log_in(&line, &label, identities).map_err(OpenFailure::Unreachable)?;
+    let line = auth::log_in(line, &label, identities, limits, deadline).map_err(OpenFailure::Unreachable)?;
     let mut session = Session::start(line, &label, files)?;
     let facts = session.observe()?;
     Ok((facts, session))

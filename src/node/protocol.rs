@@ -50,6 +50,8 @@ pub(super) enum Seen {
     Present {
         /// Permission bits.
         mode: u32,
+        /// Device, inode and number of links.
+        inode: String,
         /// Device and inode of its directory, and its name.
         key: String,
         /// Every byte.
@@ -111,6 +113,7 @@ pub(super) struct Decoder {
 struct Arriving {
     index: usize,
     mode: u32,
+    inode: String,
     key: String,
     /// How much of the content was searched for its end, so that a long one is not searched again and again.
     searched: usize,
@@ -247,7 +250,7 @@ impl Decoder {
             Seen::Unusable { kind: "unreadable".to_owned(), text: "it cannot be read to its end".to_owned() }
         } else {
             let content = Zeroizing::new(follows[..length].to_vec());
-            Seen::Present { mode: file.mode, key: file.key, content }
+            Seen::Present { mode: file.mode, inode: file.inode, key: file.key, content }
         };
         self.used += end + 1;
         Some(Frame::File(file.index, seen))
@@ -294,7 +297,9 @@ fn read_file(line: &str) -> Option<Heard> {
         "unusable" => Seen::Unusable { kind: first.to_owned(), text: tidy(second) },
         "present" => {
             let mode = u32::from_str_radix(first, 8).ok()?;
-            return Some(Heard::Arriving(Arriving { index, mode, key: second.to_owned(), searched: 0 }));
+            let (inode, key) = second.split_once(' ')?;
+            let (inode, key) = (inode.to_owned(), key.to_owned());
+            return Some(Heard::Arriving(Arriving { index, mode, inode, key, searched: 0 }));
         }
         _ => return None,
     };
@@ -340,7 +345,7 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
 impl std::fmt::Debug for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Present { mode, key, content } => write!(f, "Present({mode:o} {key} {} bytes)", content.len()),
+            Self::Present { mode, key, content, .. } => write!(f, "Present({mode:o} {key} {} bytes)", content.len()),
             Self::Absent { key } => write!(f, "Absent({key})"),
             Self::Unusable { kind, text } => write!(f, "Unusable({kind} {text})"),
         }
@@ -372,13 +377,14 @@ mod tests {
 
     fn present(content: &[u8]) -> Frame {
         let content = Zeroizing::new(content.to_vec());
-        Frame::File(1, Seen::Present { mode: 0o644, key: "7:12:config.json".to_owned(), content })
+        let (inode, key) = ("7:15:1".to_owned(), "7:12:config.json".to_owned());
+        Frame::File(1, Seen::Present { mode: 0o644, inode, key, content })
     }
 
     #[test]
     fn a_run_is_read_through_the_noise() {
         let seen = frames(
-            "motd\nLast login\r\nno newlineNONCE BEGIN 1\nNONCE FILE 1 present 644 7:12:config.json\n\
+            "motd\nLast login\r\nno newlineNONCE BEGIN 1\nNONCE FILE 1 present 644 7:15:1 7:12:config.json\n\
              {\"a\": 1}\n\nNONCE END 0\nbackground job\nNONCE FILE 2 absent 7:13:x y/config.json\nNONCE READY\n\
              NONCE RESULT 1 ok\nNONCE DONE\n",
         );
@@ -390,7 +396,7 @@ mod tests {
     #[test]
     fn content_comes_through_to_the_byte() {
         for content in ["", "\n", "no newline", "\0\n\n", "END 0\n"] {
-            let seen = frames(&format!("NONCE FILE 1 present 644 7:12:config.json\n{content}\nNONCE END 0\n"));
+            let seen = frames(&format!("NONCE FILE 1 present 644 7:15:1 7:12:config.json\n{content}\nNONCE END 0\n"));
             assert_eq!(seen, [present(content.as_bytes())], "{content:?}");
         }
     }
@@ -420,7 +426,7 @@ mod tests {
             |kind: &str, text: &str| Frame::File(1, Seen::Unusable { kind: kind.to_owned(), text: text.to_owned() });
         assert_eq!(frames("NONCE FILE 1 unusable directory -\n"), [unusable("directory", "-")]);
         assert_eq!(
-            frames("NONCE FILE 1 present 644 k\nabc\nNONCE END 1\n"),
+            frames("NONCE FILE 1 present 644 7:15:1 k\nabc\nNONCE END 1\n"),
             [unusable("unreadable", "it cannot be read to its end")]
         );
         assert_eq!(

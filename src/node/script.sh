@@ -94,6 +94,14 @@ descend() {
   real=${up%/}/$rest
 }
 
+# Whether $real is a mount point of its own (proc(5): fields 4 to 6 are root, mount point and options).
+mounted() {
+  case $(cat /proc/self/mountinfo) in
+    *" $real r"[ow]*) ;;
+    *) return 1 ;;
+  esac
+}
+
 # Shows the file $2 as number $1.
 show() {
   if ! resolve "$2"; then
@@ -108,8 +116,10 @@ show() {
     say "FILE $1 unusable unreadable ${error%%"$newline"*}"
   elif [ "$(stat -c %s "$real")" -gt "$largest" ]; then
     say "FILE $1 unusable large -"
+  elif mounted; then
+    say "FILE $1 unusable mounted $(stat -c %d:%i:%h "$real")"
   else
-    say "FILE $1 present $(stat -c %a "$real") $key"
+    say "FILE $1 present $(stat -c '%a %d:%i:%h' "$real") $key"
     head -c "$((largest + 1))" "$real"
     printf '\n%s END %s\n' "$nonce" "$?"
   fi
@@ -143,7 +153,7 @@ hold() {
   while :; do
     # Into a directory, ln would make the link inside.
     if [ -e "$1" ] && [ ! -L "$1" ]; then
-      fail lock "$1 is in the way"
+      fail lock "${real%/*}/${1#../} is in the way"
       return 1
     fi
     error=$(ln -sn "$me" "$1" 2>&1)
@@ -155,7 +165,7 @@ hold() {
         attempts=$((attempts + 1))
         [ "$attempts" -lt 5 ] || { fail lock "$error"; return 1; }
         ;;
-      *[!0-9a-f.]* | .* | *.) fail lock "$1 is in the way"; return 1 ;;
+      *[!0-9a-f.]* | .* | *.) fail lock "${real%/*}/${1#../} is in the way"; return 1 ;;
       *)
         if alive "$holder"; then
           pause || { fault="locked ${holder%%.*}"; return 1; }
@@ -181,30 +191,72 @@ pause() {
   [ "$waited" -lt 100 ]
 }
 
+# ---- private directories ----
+#
+# A managed file may lie in a directory of somebody else, who can put a link in the place of any name there.
+# So bytes are stored, and attributes set, only inside a directory of our own, which is entered once; from
+# there `..` is the directory around it, whatever becomes of the names that led to it.
+
+# Makes one beside $real and enters it. Sets temp to its name, and name to that of the file.
+work() {
+  name=${real##*/}
+  attempt directory directories "$real" || return 1
+  temp=$(mktemp -d "${real%/*}/.$name.oregano.$me.XXXXXX" 2>&1) || { fail temp "$temp"; temp=; return 1; }
+  enter "$temp" || { fail temp "$temp is not ours alone"; leave; return 1; }
+}
+
+# Enters the directory $1 if it is one of ours: nobody else can make one with this owner and mode.
+enter() {
+  cd -P "$1" || return 1
+  case "$(stat -c %u:%a .) $(pwd -P)" in
+    "$uid:700 "*"/${1##*/}" | "$uid:2700 "*"/${1##*/}") ;;
+    *) return 1 ;;
+  esac
+}
+
+# Removes the directory $1 of ours and what it may hold: from inside, for the same reason.
+discard() {
+  if enter "$1"; then
+    rm -f payload "./$name"
+    rmdir "../${1##*/}"
+  else
+    rmdir "$1"
+  fi
+}
+
+# Leaves the one we work in.
+leave() {
+  [ -z "$temp" ] || discard "$temp"
+  temp=
+  cd /
+}
+
 # ---- writing ----
 
 # $2 bytes of the payload from offset $1 on.
-slice() { tail -c "+$(($1 + 1))" "$payload" | head -c "$2"; }
+slice() { (enter "$store" && tail -c "+$(($1 + 1))" payload | head -c "$2"); }
 
-# Puts a slice on disk as the temporary file, down to the platter.
+# Puts a slice on disk as the new file, down to the platter.
 fill() {
-  slice "$1" "$2" | dd of="$temp" bs=65536 conv=fsync && return
-  slice "$1" "$2" | cat >"$temp" && sync
+  slice "$1" "$2" | dd of="./$name" bs=65536 conv=fsync && return
+  slice "$1" "$2" | cat >"./$name" && sync
 }
 
-# Whether what stands at $real is still what was read: $1 bytes at offset $2 of the payload, or - for nothing.
-same() {
-  if [ "$1" = - ]; then
-    [ ! -e "$real" ] && [ ! -L "$real" ] || { fault=changed; return 1; }
-    return 0
-  fi
-  [ -f "$real" ] && [ ! -L "$real" ] || { fault=changed; return 1; }
-  error=$(slice "$2" "$1" | cmp -s - "$real" 2>&1)
+# Whether the file is the $2 bytes at offset $1 of the payload.
+holds() {
+  [ -f "../$name" ] && [ ! -L "../$name" ] || { fault=changed; return 1; }
+  error=$(slice "$1" "$2" | cmp -s - "../$name" 2>&1)
   case $? in
     0) ;;
     1) fault=changed; return 1 ;;
     *) fail compare "$error" ;;
   esac
+}
+
+# Whether the file is still what was read: $1 bytes at offset $2 of the payload, or - for nothing.
+same() {
+  [ "$1" = - ] || { holds "$2" "$1"; return; }
+  [ ! -e "../$name" ] && [ ! -L "../$name" ] || { fault=changed; return 1; }
 }
 
 # Makes the directories of $1 that are missing: the last one private, those above it as usual.
@@ -217,49 +269,51 @@ directories() {
 
 relabel() { ! command -v restorecon >/dev/null || restorecon "$1" >/dev/null 2>&1 || :; }
 
-# Makes an empty private file beside $real and sets made to its name.
-make_temp() {
-  attempt directory directories "$real" || return 1
-  made=$(mktemp "${real%/*}/.${real##*/}.oregano.XXXXXX" 2>&1) && return
-  error=$made
-  made=
-  fail temp "$error"
-}
-
-# Owner and group of $real, its mode without the bits of group and others; a new file is private.
+# Owner, group and label of the old file, its mode without the bits of group and others; a new one is private.
 adopt() {
   mode=600
+  labelled=
   if [ "$1" != - ]; then
-    owner=$(stat -c %u:%g "$real")
-    mode=$(printf %o "$((0$(stat -c %a "$real") & 0700))")
-    [ "$(stat -c %u:%g "$temp")" = "$owner" ] || attempt owner chown "$owner" "$temp" || return 1
+    owner=$(stat -c %u:%g "../$name")
+    mode=$(printf %o "$((0$(stat -c %a "../$name") & 0700))")
+    [ "$(stat -c %u:%g "./$name")" = "$owner" ] || attempt owner chown -h "$owner" "./$name" || return 1
+    ! chcon --reference="../$name" "./$name" >/dev/null || labelled=yes
   fi
-  attempt mode chmod "$mode" "$temp" || return 1
-  relabel "$temp"
+  attempt mode chmod "$mode" "./$name"
 }
 
 # Compares and renames. Nothing else happens under the lock.
 swap() {
   waited=0
-  lock=${real%/*}/.${real##*/}.oregano.lock
-  hold "$lock" || return 1
-  if same "$1" "$2" && attempt rename mv -f "$temp" "$real"; then temp=; fi
-  rm -f "$lock"
+  lock=../.$name.oregano.lock
+  hold "$lock" && same "$1" "$2" && attempt rename mv -f "./$name" ..
+  swapped=$?
+  [ "$(readlink "$lock")" != "$me" ] || rm -f "$lock"
   lock=
-  [ -z "$temp" ]
+  return "$swapped"
 }
 
 # Replaces $1, whose old content is $2 bytes (or -) at offset $3 of the payload, by the $4 bytes behind.
 replace() {
   resolve "$1" || { fail resolve "${reason#* }"; return 1; }
-  same "$2" "$3" || return 1
-  make_temp || return 1
-  temp=$made
+  [ "$2" = - ] || [ -e "$real" ] || { fault=changed; return 1; }
   from=$3
   [ "$2" = - ] || from=$(($3 + $2))
-  attempt write fill "$from" "$4" || return 1
-  [ "$(stat -c %s "$temp")" = "$4" ] || { fail write 'the file came out short'; return 1; }
-  adopt "$2" && swap "$2" "$3"
+  work || return 1
+  renew "$@" || settled "$from" "$4"
+}
+
+renew() {
+  same "$2" "$3" && attempt write fill "$from" "$4" || return 1
+  [ "$(stat -c %s "./$name")" = "$4" ] || { fail write 'the file came out short'; return 1; }
+  adopt "$2" && swap "$2" "$3" || return 1
+  [ -n "$labelled" ] || relabel "../$name"
+}
+
+# Whether what changed the file is another run of ours, which has put the very same there.
+settled() {
+  [ "$fault" = changed ] && holds "$1" "$2" || return 1
+  case $(stat -c %a "../$name") in *00) ;; *) return 1 ;; esac
 }
 
 # Stores the payload beside the first target that takes it, and makes sure that it is whole.
@@ -267,19 +321,20 @@ receive() {
   while [ "$#" -ge 3 ]; do
     eval "path=\$path_$1"
     if resolve "$path"; then
-      if make_temp; then break; fi
+      if work; then break; fi
     else
       fail resolve "${reason#* }"
     fi
     shift 3
   done
-  payload=$made
-  [ -n "$payload" ] || { cat >/dev/null; return; }
+  store=$temp
+  [ -n "$store" ] || { cat >/dev/null; return; }
+  temp=
   fault=
-  error=$(cat 2>&1 >"$payload") || { fail payload "$error"; return; }
+  error=$(cat 2>&1 >payload) || { fail payload "$error"; return; }
   # Otherwise the connection was cut: nobody is there to be told.
-  [ "$(stat -c %s "$payload")" = "$((total + ${#marker}))" ] || exit 1
-  [ "$(tail -c "${#marker}" "$payload")" = "$marker" ] || exit 1
+  [ "$(stat -c %s payload)" = "$((total + ${#marker}))" ] || exit 1
+  [ "$(tail -c "${#marker}" payload)" = "$marker" ] || exit 1
 }
 
 # TOTAL, then for each file its number, the length of the old bytes (or -) and that of the new ones.
@@ -299,8 +354,7 @@ write() {
     else
       say "RESULT $1 $fault"
     fi
-    [ -z "$temp" ] || rm -f "$temp"
-    temp=
+    leave
     [ "$2" = - ] || offset=$((offset + $2))
     offset=$((offset + $3))
     shift 3
@@ -309,13 +363,14 @@ write() {
 
 cleanup() {
   trap '' HUP INT TERM PIPE
-  for file in "$made" "$temp" "$payload"; do
-    [ -z "$file" ] || rm -f "$file"
-  done
-  [ -n "$lock" ] || return 0
-  for held in "$lock" "$lock".*; do
-    [ "$(readlink "$held")" != "$me" ] || rm -f "$held"
-  done
+  if [ -n "$lock" ]; then
+    for held in "$lock" "$lock".*; do
+      [ "$(readlink "$held")" != "$me" ] || rm -f "$held"
+    done
+  fi
+  leave
+  temp=$store
+  leave
 }
 
 # ---- the run ----
@@ -332,7 +387,8 @@ say READY
 IFS= read -r order || exit 0
 case $order in 'write '*) ;; *) exit 0 ;; esac
 
-temp= payload= lock= made= fault=
+temp= store= lock= name= fault=
+uid=$(id -u)
 start_of "$$" || started=0
 me=$$.$started.${nonce%????????????????????????}
 trap cleanup EXIT

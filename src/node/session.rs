@@ -303,24 +303,33 @@ impl End {
     }
 }
 
-/// One fact for each file; paths with the same key are the same file.
+/// One fact for each file. Paths with the same key are the same file, and can be written through either. An
+/// inode with one link that has two keys is mounted somewhere; replacing one would part it from the other.
 fn merge(paths: &[String], seen: Vec<Seen>) -> Vec<FileFact> {
-    let mut facts: Vec<(Option<String>, FileFact)> = Vec::new();
+    let mut facts: Vec<(Option<String>, Option<String>, FileFact)> = Vec::new();
     for (path, seen) in paths.iter().zip(seen) {
-        let (key, state) = match seen {
-            Seen::Present { mode, key, mut content } => {
+        let (key, inode, state) = match seen {
+            Seen::Present { mode, inode, key, mut content } => {
                 let content = SecretBytes::new(std::mem::take(&mut *content));
-                (Some(key), FileState::Present { content, mode })
+                (Some(key), inode.ends_with(":1").then_some(inode), FileState::Present { content, mode })
             }
-            Seen::Absent { key } => (Some(key), FileState::Absent),
-            Seen::Unusable { kind, text } => (None, FileState::Unusable(trouble::unusable(path, &kind, &text))),
+            Seen::Absent { key } => (Some(key), None, FileState::Absent),
+            Seen::Unusable { kind, text } => {
+                let failure = trouble::unusable(path, &kind, &text);
+                (None, (kind == "mounted").then_some(text), FileState::Unusable(failure))
+            }
         };
-        match facts.iter_mut().find(|(known, _)| key.is_some() && *known == key) {
-            Some((_, fact)) => fact.aliases.push(path.clone()),
-            None => facts.push((key, FileFact { path: path.clone(), aliases: Vec::new(), state })),
+        if let Some((.., fact)) = facts.iter_mut().find(|(known, ..)| key.is_some() && *known == key) {
+            fact.aliases.push(path.clone());
+        } else if let Some((.., fact)) = facts.iter_mut().find(|(_, known, _)| inode.is_some() && *known == inode) {
+            fact.aliases.push(path.clone());
+            let failure = trouble::unusable(&fact.path, "mounted", "");
+            fact.state = FileState::Unusable(failure.cause(format!("`{path}` is the same file")));
+        } else {
+            facts.push((key, inode, FileFact { path: path.clone(), aliases: Vec::new(), state }));
         }
     }
-    facts.into_iter().map(|(_, fact)| fact).collect()
+    facts.into_iter().map(|(.., fact)| fact).collect()
 }
 
 /// Whether the file reads back as it was meant.
@@ -364,9 +373,37 @@ mod tests {
     }
 
     #[test]
+    fn a_file_under_two_mounts_is_one_fact_that_cannot_be_written() {
+        let present = |inode: &str, key: &str| Seen::Present {
+            mode: 0o600,
+            inode: inode.to_owned(),
+            key: key.to_owned(),
+            content: Zeroizing::default(),
+        };
+        let mounted = Seen::Unusable { kind: "mounted".to_owned(), text: "7:2:1".to_owned() };
+        let paths = ["/a", "/b", "/c", "/d", "/e", "/f"].map(str::to_owned);
+        let seen = vec![
+            present("7:1:1", "x"),
+            present("7:1:1", "y"),
+            present("7:2:1", "z"),
+            mounted,
+            // Hard links: each name can be given a file of its own.
+            present("7:3:2", "v"),
+            present("7:3:2", "w"),
+        ];
+        let facts = merge(&paths, seen);
+        let told: Vec<_> = facts
+            .iter()
+            .map(|fact| (fact.path.as_str(), fact.aliases.len(), matches!(fact.state, FileState::Unusable(_))))
+            .collect();
+        assert_eq!(told, [("/a", 1, true), ("/c", 1, true), ("/e", 0, false), ("/f", 0, false)]);
+    }
+
+    #[test]
     fn what_reads_back_otherwise_is_a_failure() {
         let seen = |mode, content: &str| Seen::Present {
             mode,
+            inode: String::new(),
             key: String::new(),
             content: Zeroizing::new(content.as_bytes().to_vec()),
         };

@@ -13,6 +13,8 @@ pub(super) fn unusable(path: &str, kind: &str, text: &str) -> Failure {
         "dangling" => Failure::new(format!("`{path}` is a link into a directory that does not exist"))
             .cause(format!("it leads to `{text}`"))
             .hint("make that directory, or remove the link"),
+        "mounted" => Failure::new(format!("`{path}` is a bind mount of a single file, which cannot be replaced"))
+            .hint("mount the directory of the file instead"),
         "blocked" => Failure::new(format!("`{path}` cannot exist")).cause(format!("`{text}` is not a directory")),
         _ => advise(Failure::new(format!("`{path}` cannot be read")).cause(text), text),
     }

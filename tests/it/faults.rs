@@ -1,7 +1,7 @@
 //! Bad input and faults on real servers: each says what is wrong, changes no more than it must, and leaves
 //! nothing broken.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::support::certificate::Signer;
 use super::support::kubernetes::{Kubernetes, User};
@@ -182,7 +182,7 @@ fn a_registry_that_does_not_answer_is_a_timeout() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut site = Site::new(1);
     site.set("oreg_url", &format!("{}/a/b:1", silent.local_addr().unwrap()));
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let run = site.run(&["validate", "--timeout", "1"]).expect(2);
     assert!(run.stdout.contains(" : timeout"), "{}", run.stdout);
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -236,6 +236,30 @@ fn a_wrong_ssh_password_is_one_failed_login() {
 }
 
 #[test]
+fn an_agent_that_does_not_answer_holds_nobody_up() {
+    let mut site = Site::new(2);
+    let socket = site.oregano.home().join("agent");
+    // Connections wait in its queue for ever.
+    let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    site.oregano.env("SSH_AUTH_SOCK", &socket);
+    let key = site.nodes[1].key_file();
+    site.unset("ansible_ssh_private_key_file");
+    site.host(2, &format!("ansible_ssh_private_key_file={}", key.display()));
+    let start = Instant::now();
+    let run = site.run(&["apply", "--only", "nodes", "--timeout", "2"]).expect(4);
+    assert!(start.elapsed() < Duration::from_secs(6), "it took {:?}", start.elapsed());
+    assert!(run.stderr.contains("the ssh-agent did not answer"), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node1", [0, 0, 1, 0, 0])), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}", run.stdout);
+    let run = site.start(&["apply", "--only", "nodes", "--timeout", "30"]);
+    eventually("the other node is looked at", || site.nodes[1].sessions() == 2);
+    let start = Instant::now();
+    run.signal("INT");
+    run.wait().expect(130);
+    assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
+}
+
+#[test]
 fn a_read_only_directory_fails_that_file_only() {
     let site = Site::new(1);
     site.nodes[0].set_readonly("/var/lib/origin/.docker");
@@ -243,6 +267,27 @@ fn a_read_only_directory_fails_that_file_only() {
     assert!(run.stderr.contains("ead-only file system"), "{}", run.stderr);
     assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 1, 0])), "{}", run.stdout);
     assert!(site.file(1, DOCKER).unwrap().contains(&auth()));
+}
+
+#[test]
+fn a_bind_mount_of_one_file_is_told_before_anything_is_written() {
+    let site = Site::new(1);
+    let node = &site.nodes[0];
+    node.write(DOCKER, b"{}", 0o600);
+    node.write(KUBELET, b"", 0o600);
+    assert!(node.sh(&format!("mount --bind {DOCKER} {KUBELET}")).status.success());
+    for command in ["plan", "apply"] {
+        let run = site.run(&[command, "--only", "nodes"]).expect(2);
+        assert!(run.stderr.contains("bind mount") && run.stderr.contains(DOCKER), "{}", run.stderr);
+        assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 1, 0])), "{}", run.stdout);
+        assert_eq!(site.file(1, DOCKER).as_deref(), Some("{}"));
+    }
+    // The other half need not be managed.
+    let node = &site.nodes[0];
+    assert!(node.sh(&format!("umount {KUBELET}; cd /root; echo {{}} >x; mount --bind x {KUBELET}")).status.success());
+    let run = site.run(&["apply", "--only", "nodes"]).expect(2);
+    assert!(run.stderr.contains("bind mount"), "{}", run.stderr);
+    assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 1, 0])), "{}", run.stdout);
 }
 
 #[test]
