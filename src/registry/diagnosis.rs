@@ -11,6 +11,9 @@ use super::words::{Words, shorten, status};
 use crate::desired::Registry;
 use crate::facts::{RegistryFact, Verdict};
 
+/// What to do about a 407.
+const PROXY_LOGIN: &str = "give the proxy's login in HTTPS_PROXY, or name the registry in NO_PROXY";
+
 /// How an inspection ended.
 pub(super) enum Finding {
     /// The manifest, or the token server, gave the verdict.
@@ -161,19 +164,25 @@ fn password_hint(registry: &Registry, host: &str) -> String {
     }
 }
 
+/// What to do where only plain HTTP is spoken.
 fn insecure_hint(registry: &Registry) -> String {
-    format!(
-        "if the network may be trusted with the password, set `tls_verify: False` for `{0}` or list it in \
-         `openshift_docker_insecure_registries`",
-        registry.host
-    )
+    format!("if the network may be trusted with the password, {}", insecure(registry))
+}
+
+/// How a registry is declared insecure: `oreg_url` has no `tls_verify` of its own.
+fn insecure(registry: &Registry) -> String {
+    if registry.origin.starts_with("`oreg_auth_password`") {
+        format!("list `{}` in `openshift_docker_insecure_registries`", registry.host)
+    } else {
+        format!("set `tls_verify: False` for `{}`", registry.host)
+    }
 }
 
 fn unexpected(words: &Words<'_>, answer: &Answer) -> RegistryFact {
     let cause = words.seen(answer);
     let trouble = "the registry is in trouble: try again later, or tell its operator";
     match answer.status.as_u16() {
-        407 => found(Verdict::Proxy, cause, "give the proxy's login in HTTPS_PROXY, or name the registry in NO_PROXY"),
+        407 => found(Verdict::Proxy, cause, PROXY_LOGIN),
         429 => found(Verdict::RateLimited, cause, patience(answer.retry_after())),
         500..=599 => found(Verdict::RegistryError, cause, trouble),
         _ => found(
@@ -220,11 +229,15 @@ fn broken(registry: &Registry, at: &str, host: &str, breakage: Breakage, proxy: 
         Breakage::Dns(reason) => {
             found(Verdict::Dns, format!("{at}: {reason}"), format!("check the name `{host}`, and the resolver here"))
         }
-        Breakage::Proxy(reason) => found(
-            Verdict::Proxy,
-            format!("{at}: proxy `{proxy}`: {reason}"),
-            format!("check HTTPS_PROXY and HTTP_PROXY, or name `{host}` in NO_PROXY"),
-        ),
+        Breakage::Proxy(reason) => {
+            // What the HTTP client makes of a 407 to its CONNECT.
+            let hint = if reason.ends_with("proxy authorization required") {
+                PROXY_LOGIN.to_owned()
+            } else {
+                format!("check HTTPS_PROXY and HTTP_PROXY, or name `{host}` in NO_PROXY")
+            };
+            found(Verdict::Proxy, format!("{at}: proxy `{proxy}`: {reason}"), hint)
+        }
         Breakage::Tls(fault, reason) => {
             let (what, hint) = tls(registry, fault, &reason);
             found(Verdict::Tls, format!("{at}: {what}"), hint)
@@ -248,21 +261,29 @@ fn broken(registry: &Registry, at: &str, host: &str, breakage: Breakage, proxy: 
 }
 
 fn tls(registry: &Registry, fault: TlsFault, reason: &str) -> (String, String) {
-    const CA: &str = "add its CA to the trust store of this machine, or name it in SSL_CERT_FILE; or set `tls_verify: \
-                      False` for this registry";
     const NAME: &str = "use the name that the certificate was issued for";
     const CLOCK: &str = "check the certificate's dates and the clock here";
+    let ca = || {
+        format!(
+            "install the CA's certificate on this machine (or name it in SSL_CERT_FILE); or, {}",
+            insecure_hint(registry)
+        )
+    };
     let (what, hint) = match fault {
-        TlsFault::SelfSigned => ("the certificate is self-signed", CA),
-        TlsFault::UnknownIssuer => ("the certificate's issuer is unknown here", CA),
-        TlsFault::Expired => ("the certificate has expired", CLOCK),
-        TlsFault::NotYetValid => ("the certificate is not yet valid", CLOCK),
-        TlsFault::WrongName => ("the certificate is for another host name", NAME),
-        TlsFault::WrongAddress => ("the certificate is not for this IP address", NAME),
-        TlsFault::NotTls => return ("the port does not speak TLS".to_owned(), insecure_hint(registry)),
+        TlsFault::SelfSigned => ("the certificate is self-signed", ca()),
+        TlsFault::UnknownIssuer => ("the certificate's issuer is unknown here", ca()),
+        TlsFault::Expired => ("the certificate has expired", CLOCK.to_owned()),
+        TlsFault::NotYetValid => ("the certificate is not yet valid", CLOCK.to_owned()),
+        TlsFault::WrongName => ("the certificate is for another host name", NAME.to_owned()),
+        TlsFault::WrongAddress => ("the certificate is not for this IP address", NAME.to_owned()),
+        TlsFault::NotTls => ("the port does not speak TLS", insecure_hint(registry)),
+        TlsFault::HungUp => (
+            "hung up during the TLS handshake",
+            "try again; if it stays, look at the registry's log and at the firewall in between".to_owned(),
+        ),
         TlsFault::Handshake => {
             return (format!("TLS handshake: {reason}"), "do both sides share a TLS version and cipher?".to_owned());
         }
     };
-    (what.to_owned(), hint.to_owned())
+    (what.to_owned(), hint)
 }

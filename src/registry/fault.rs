@@ -4,6 +4,9 @@
 use std::error::Error;
 use std::io;
 
+const RESET: &str = "connection reset";
+const BROKEN_PIPE: &str = "broken pipe";
+
 /// Why a connection broke, told apart as far as there are different things to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Breakage {
@@ -27,6 +30,8 @@ pub(super) enum TlsFault {
     WrongName,
     WrongAddress,
     NotTls,
+    /// The connection ended or was reset before the handshake was done.
+    HungUp,
     Handshake,
 }
 
@@ -34,7 +39,7 @@ pub(super) enum TlsFault {
 pub(super) fn read(error: &reqwest::Error, proxy: Option<&str>) -> Breakage {
     let chain = chain(error);
     let reason = chain.last().cloned().unwrap_or_else(|| "no reason given".to_owned());
-    let tls = tls_fault(&chain);
+    let tls = tls_fault(&chain).or_else(|| hung_up(&chain).filter(|_| proxy.is_none()));
     match tls {
         Some(fault) if error.is_connect() && !tunnel(&chain) => Breakage::Tls(fault, openssl_reason(&reason)),
         _ if error.is_connect() && proxy.is_some() => Breakage::Proxy(reason),
@@ -45,7 +50,9 @@ pub(super) fn read(error: &reqwest::Error, proxy: Option<&str>) -> Breakage {
     }
 }
 
-/// Whether a connection failed because the port answers, but not in TLS.
+/// Whether a connection failed because the port answers, but not in TLS. A port that hangs up without a word
+/// does not say that: docker-registry (Go's net/http), hyper and Python's http.server were all seen to answer a
+/// ClientHello with a 400 in plain HTTP before they close.
 pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
     matches!(read(error, None), Breakage::Tls(TlsFault::NotTls, _))
 }
@@ -67,7 +74,9 @@ fn openssl_reason(text: &str) -> String {
 
 /// What the texts of OpenSSL mean, if one of them is there.
 fn tls_fault(chain: &[String]) -> Option<TlsFault> {
-    use TlsFault::{Expired, Handshake, NotTls, NotYetValid, SelfSigned, UnknownIssuer, WrongAddress, WrongName};
+    use TlsFault::{
+        Expired, Handshake, HungUp, NotTls, NotYetValid, SelfSigned, UnknownIssuer, WrongAddress, WrongName,
+    };
     // The first that fits counts: "self-signed certificate in certificate chain" is about the chain's root.
     const MARKS: [(&str, TlsFault); 17] = [
         ("certificate in certificate chain", UnknownIssuer),
@@ -84,12 +93,19 @@ fn tls_fault(chain: &[String]) -> Option<TlsFault> {
         ("wrong version number", NotTls),
         ("packet length too long", NotTls),
         ("http request", NotTls),
-        ("unexpected eof while reading", NotTls),
-        ("unexpected EOF", NotTls),
+        ("unexpected eof while reading", HungUp),
+        ("unexpected EOF", HungUp),
         ("SSL routines", Handshake),
     ];
     let fits = |mark: &str| chain.iter().any(|text| text.contains(mark));
     MARKS.into_iter().find(|(mark, _)| fits(mark)).map(|(_, fault)| fault)
+}
+
+/// A connection that was there and was cut off, when nothing but TLS had been spoken over it.
+fn hung_up(chain: &[String]) -> Option<TlsFault> {
+    let connected = !chain.iter().any(|text| text == "tcp connect error");
+    let cut = chain.last().is_some_and(|reason| reason == RESET || reason == BROKEN_PIPE);
+    (connected && cut).then_some(TlsFault::HungUp)
 }
 
 /// The causes below the HTTP client's own text.
@@ -110,7 +126,8 @@ fn chain(error: &reqwest::Error) -> Vec<String> {
 fn plain_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        io::ErrorKind::ConnectionReset => RESET.to_owned(),
+        io::ErrorKind::BrokenPipe => BROKEN_PIPE.to_owned(),
         io::ErrorKind::HostUnreachable => "no route to host".to_owned(),
         io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
         io::ErrorKind::TimedOut => "connection timed out".to_owned(),
@@ -144,7 +161,7 @@ mod tests {
             ),
             (
                 "error:0A000126:SSL routines:ssl3_read_n:unexpected eof while reading:a.c:1:".into(),
-                Some(TlsFault::NotTls),
+                Some(TlsFault::HungUp),
             ),
             (
                 "error:0A000410:SSL routines:ssl3_read_bytes:ssl/tls alert handshake failure:a.c:1:".into(),

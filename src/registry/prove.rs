@@ -62,7 +62,14 @@ pub(super) async fn prove_with(
         on_done(index, &fact);
         facts[index] = Some(fact);
     }
-    facts.into_iter().map(|fact| fact.unwrap_or_else(lost)).collect()
+    let all = facts.into_iter().enumerate().map(|(index, fact)| {
+        fact.unwrap_or_else(|| {
+            let fact = lost();
+            on_done(index, &fact);
+            fact
+        })
+    });
+    all.collect()
 }
 
 fn groups(registries: &[Registry]) -> impl Iterator<Item = Group> {

@@ -13,7 +13,7 @@ use openssl::x509::{X509, X509NameBuilder};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
 use super::{PATIENCE, inspect, inspect_double, inspect_within, registry};
-use crate::desired::TlsPolicy;
+use crate::desired::{Registry, TlsPolicy};
 use crate::facts::Verdict;
 use crate::registry::client::{Clients, Proxies};
 use crate::secret::Redactor;
@@ -169,9 +169,11 @@ async fn nobody_there() {
 #[tokio::test]
 async fn a_proxy_that_fails_is_named() {
     let refusing = raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
-    for (proxy, reason) in
-        [("127.0.0.1:1".to_owned(), "connection refused"), (refusing, "proxy authorization required")]
-    {
+    let cases = [
+        ("127.0.0.1:1".to_owned(), "connection refused", "check HTTPS_PROXY"),
+        (refusing, "proxy authorization required", "give the proxy's login in HTTPS_PROXY"),
+    ];
+    for (proxy, reason, hint) in cases {
         let clients = Clients::with_proxies(Proxies::All(format!("http://{proxy}")));
         let fact =
             crate::registry::inspect(&clients, &registry("registry.invalid", "right"), PATIENCE, &Redactor::default())
@@ -179,6 +181,7 @@ async fn a_proxy_that_fails_is_named() {
         assert_eq!(fact.verdict, Verdict::Proxy);
         let cause = fact.cause.unwrap();
         assert!(cause.contains(&proxy) && cause.contains(reason), "{cause}");
+        assert!(fact.hint.unwrap().starts_with(hint));
     }
 }
 
@@ -190,8 +193,48 @@ async fn secure_means_never_http_on_loopback_either() {
     let fact = inspect(&secure).await;
     assert_eq!(fact.verdict, Verdict::Tls);
     assert!(fact.cause.unwrap().ends_with("the port does not speak TLS"));
-    assert!(fact.hint.unwrap().contains("openshift_docker_insecure_registries"));
+    assert!(fact.hint.unwrap().contains("set `tls_verify: False` for"));
     assert!(double.asked().is_empty());
+}
+
+/// How a port ends a connection that it has read from, without a word.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Eof,
+    Reset,
+}
+
+/// Takes connections and ends each; counts them.
+fn rude_server(end: End) -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            counter.fetch_add(1, Ordering::SeqCst);
+            // What stays unread when a socket is closed makes a reset of it.
+            let _ = match end {
+                End::Eof => stream.read(&mut [0; 65536]),
+                End::Reset => stream.read(&mut [0; 1]),
+            };
+        }
+    });
+    (host, count)
+}
+
+#[tokio::test]
+async fn a_port_that_hangs_up_is_never_spoken_to_in_plain_http() {
+    for tls in [TlsPolicy::Verify, TlsPolicy::Insecure] {
+        for end in [End::Eof, End::Reset] {
+            let (host, count) = rude_server(end);
+            let fact = inspect(&Registry { tls, ..registry(&host, "right") }).await;
+            assert_eq!(fact.verdict, Verdict::Tls, "{end:?} {fact:?}");
+            assert!(fact.cause.unwrap().ends_with(": hung up during the TLS handshake"), "{end:?}");
+            assert_eq!(count.load(Ordering::SeqCst), 1, "{tls:?} {end:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -203,6 +246,11 @@ async fn certificates_that_are_not_trusted_say_why() {
         let fact = inspect(&secure).await;
         assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
         assert!(fact.cause.unwrap().contains(reason));
+        assert!(fact.hint.unwrap().contains("SSL_CERT_FILE); or, if the network"));
+        secure.origin = "`oreg_auth_password` in inventory.ini:7:20".into();
+        let hint = inspect(&secure).await.hint.unwrap();
+        assert!(hint.starts_with("install the CA's certificate on this machine"), "{hint}");
+        assert!(hint.ends_with(&format!("list `{host}` in `openshift_docker_insecure_registries`")), "{hint}");
         // The same certificate is good enough where TLS is not verified.
         let trusting = inspect(&registry(&host, "right")).await;
         assert_eq!(trusting.verdict, Verdict::Refused, "{trusting:?}");

@@ -45,6 +45,18 @@ async fn a_refusal_holds_for_all_images_of_the_login() {
 }
 
 #[tokio::test]
+async fn an_inspection_that_is_lost_is_told_too() {
+    let registries = [registry("127.0.0.1:1", "right")];
+    let told = Mutex::new(Vec::new());
+    let on_done = |index, fact: &RegistryFact| told.lock().unwrap().push((index, fact.verdict));
+    // No clock reaches this deadline: the inspection panics.
+    let clients = Clients::with_proxies(Proxies::None);
+    let facts = prove_with(clients, &registries, Duration::MAX, &Redactor::default(), on_done).await;
+    assert_eq!(verdicts(&facts), [Verdict::RegistryError]);
+    assert_eq!(told.into_inner().unwrap(), [(0, Verdict::RegistryError)]);
+}
+
+#[tokio::test]
 async fn other_users_and_hosts_are_tried_of_their_own() {
     let (one, two) = (Double::start(basic_registry).await, Double::start(basic_registry).await);
     let mut bob = registry(&one.host, "wrong");
