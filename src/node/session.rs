@@ -143,7 +143,7 @@ impl Session {
             let failure = Failure::new(format!("could not look at the files on {}", self.node));
             OpenFailure::Failed(failure.cause(broke.text()))
         })?;
-        self.line.watch.rest();
+        self.line.watch.rest(&self.line.ssh);
         Ok(merge(&self.paths, seen))
     }
 
