@@ -260,8 +260,8 @@ impl Session {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Broke> {
-        let sent = self.channel.write_all(bytes).and_then(|()| self.channel.flush());
-        sent.map_err(|error| Broke::Lost(self.line.why("sending to the script", &error)))
+        // No flush: libssh2's throws away what has arrived and was not read yet.
+        self.channel.write_all(bytes).map_err(|error| Broke::Lost(self.line.why("sending to the script", &error)))
     }
 
     fn close(&mut self) -> Result<(), Broke> {
