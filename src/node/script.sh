@@ -8,6 +8,8 @@
 
 # A message of a tool in the middle of a file's content would spoil it.
 exec 2>/dev/null
+# bash gives up its `read` after that time.
+unset TMOUT
 LC_ALL=C
 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"
 export LC_ALL PATH

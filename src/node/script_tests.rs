@@ -83,6 +83,7 @@ impl Node {
         let mut child = Command::new("/bin/sh")
             .args(["-c", &format!("exec {}", command(&nonce, &Escalation::None, &paths))])
             .env("PATH", &self.path)
+            .env("TMOUT", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -353,6 +354,16 @@ fn the_same_from_another_run_is_as_good_as_our_own() {
             assert_eq!(node.replace(&["config.json"], old, "new"), Outcome::Changed);
             assert_eq!((mode(&path), node.names().len()), (0o640, 1));
         }
+    });
+}
+
+#[test]
+fn the_order_is_waited_for_whatever_bash_is_told() {
+    each(|node| {
+        node.make("config.json", "old", 0o600);
+        let (run, _) = node.look(&["config.json"]);
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(run.write(&[item(1, Some("old"), "new")]), [Outcome::Written]);
     });
 }
 
