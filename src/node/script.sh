@@ -137,15 +137,15 @@ start_of() {
   started=${20}
 }
 
-# Whether the process that the lock's holder $1 names still runs.
+# Whether the process that $1 names as a holder still runs. /proc may be missing, or hide it.
 alive() {
   holder_pid=${1%%.*}
   holder_start=${1#*.}
-  holder_start=${holder_start%%.*}
-  if [ "$holder_start" = 0 ]; then
-    kill -0 "$holder_pid"
+  if start_of "$holder_pid"; then
+    [ "${holder_start%%.*}" = 0 ] || [ "${holder_start%%.*}" = "$started" ]
   else
-    start_of "$holder_pid" && [ "$started" = "$holder_start" ]
+    # One that belongs to somebody else may not be signalled, and lives.
+    case $(kill -0 "$holder_pid" 2>&1 || echo no) in '' | *ermitted*) ;; *) return 1 ;; esac
   fi
 }
 
