@@ -226,6 +226,16 @@ discard() {
   fi
 }
 
+# Removes those that killed runs left beside $real, with what they were given to write.
+sweep() {
+  for left in "${real%/*}/.$name.oregano."*.*.*.??????; do
+    owner=${left##*".oregano."}
+    owner=${owner%.*}
+    case $owner in *[!0-9a-f.]*) continue ;; esac
+    alive "$owner" || (discard "$left")
+  done
+}
+
 # Leaves the one we work in.
 leave() {
   [ -z "$temp" ] || discard "$temp"
@@ -302,6 +312,7 @@ replace() {
   from=$3
   [ "$2" = - ] || from=$(($3 + $2))
   work || return 1
+  sweep
   renew "$@" || settled "$from" "$4"
 }
 
