@@ -389,6 +389,9 @@ cleanup() {
 # ---- the run ----
 
 say BEGIN 1
+for tool in cmp dd head id mktemp readlink stat tail; do
+  command -v "$tool" >/dev/null || { say MISSING "$tool"; exit 1; }
+done
 count=0
 for path do
   count=$((count + 1))

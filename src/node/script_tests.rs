@@ -413,6 +413,22 @@ fn a_failing_rename_tells_why_and_the_others_go_on() {
 }
 
 #[test]
+fn a_missing_tool_is_named_before_anything_is_shown() {
+    each(|node| {
+        for tool in ["head", "id", "mktemp", "readlink", "stat", "tail", "dd"] {
+            node.fake(tool, "exit 0");
+        }
+        let _ = fs::remove_file(node.tools.path().join("cmp"));
+        let bare = Node {
+            path: node.tools.path().display().to_string(),
+            tools: tempfile::tempdir().unwrap(),
+            home: tempfile::tempdir().unwrap(),
+        };
+        assert_eq!(bare.start(&["config.json"]).next(), Some(Frame::Missing("cmp".to_owned())));
+    });
+}
+
+#[test]
 fn a_tool_without_fsync_will_do() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
