@@ -11,6 +11,7 @@ use ssh2::MethodType;
 
 use super::Limits;
 use super::known_hosts::{HostKeys, Trust, fingerprint, kind};
+use super::trouble;
 use super::watchdog::{Cut, Watch};
 use crate::desired::Connection;
 use crate::facts::Failure;
@@ -44,7 +45,7 @@ fn place(connection: &Connection) -> String {
 impl Line {
     /// Connects and checks the host key, all before `deadline`.
     pub(super) fn open(label: &Label, keys: &HostKeys, limits: &Limits, deadline: Instant) -> Result<Self, Failure> {
-        let unreachable = |cause: String| Failure::new(format!("could not reach {label}")).cause(cause);
+        let unreachable = |cause: String| trouble::unreachable(label, cause);
         let socket = dial(label.1, limits, deadline).map_err(unreachable)?;
         // One packet for one question: waiting to fill it costs a round trip.
         let _ = socket.set_nodelay(true);
@@ -65,7 +66,7 @@ impl Line {
         self.ssh.set_tcp_stream(Arc::clone(&self.socket));
         let done = self.ssh.method_pref(MethodType::HostKey, &known.preference()).and_then(|()| self.ssh.handshake());
         if let Err(error) = done {
-            return Err(Failure::new(format!("could not reach {label}")).cause(self.why("SSH handshake", &error)));
+            return Err(trouble::unreachable(label, self.why("SSH handshake", &error.message())));
         }
         let Some((blob, _)) = self.ssh.host_key() else {
             return Err(Failure::new(format!("{label} shows no host key")));
@@ -126,7 +127,7 @@ pub(super) fn apart<T: Send + 'static>(
     // Resolvers come with modules of the system that are not written for small stacks.
     let thread = std::thread::Builder::new().name("node-apart".to_owned()).stack_size(512 * 1024);
     let started = thread.spawn(move || drop(send.send(work())));
-    started.map_err(|error| Alone::Failed(format!("no thread to connect with: {error}")))?;
+    started.map_err(|error| Alone::Failed(format!("no thread to connect with: {}", trouble::said(&error))))?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if limits.abort.is_fired() {
@@ -146,7 +147,8 @@ pub(super) fn apart<T: Send + 'static>(
 }
 
 fn connect(address: &str, port: u16, deadline: Instant) -> Result<TcpStream, String> {
-    let addresses = lookup(address, port).map_err(|error| format!("`{address}` does not resolve: {error}"))?;
+    let addresses =
+        lookup(address, port).map_err(|error| format!("`{address}` does not resolve: {}", trouble::said(&error)))?;
     let mut last = format!("`{address}` has no address");
     for (at, target) in addresses.iter().enumerate() {
         // A dead address must leave time for the others.
@@ -174,7 +176,7 @@ fn describe(target: &SocketAddr, error: &io::Error, waited: Duration) -> String 
     match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("{target}: connection refused: nothing listens there"),
         io::ErrorKind::TimedOut => format!("{target}: no answer within {:.1} s", waited.as_secs_f64()),
-        _ => format!("{target}: {error}"),
+        _ => format!("{target}: {}", trouble::said(error)),
     }
 }
 

@@ -86,7 +86,8 @@ impl HostKeys {
 
 impl Known<'_> {
     /// Host key algorithms in order of preference: those of known keys first, so that a server with several
-    /// keys shows one that can be compared. No certificates: their keys would never compare equal.
+    /// keys shows one that can be compared; keys of the bare name come second, since those of the exact one
+    /// speak of this very server. No certificates: their keys would never compare equal.
     pub(super) fn preference(&self) -> String {
         const ALL: [(&str, &str); 6] = [
             ("ssh-ed25519", "ssh-ed25519"),
@@ -96,9 +97,14 @@ impl Known<'_> {
             ("rsa-sha2-512", "ssh-rsa"),
             ("rsa-sha2-256", "ssh-rsa"),
         ];
-        let known = |kind: &str| self.exact.iter().chain(&self.bare).any(|line| line.kind == kind && !line.revoked);
-        let (first, then): (Vec<_>, Vec<_>) = ALL.iter().partition(|(_, kind)| known(kind));
-        first.iter().chain(&then).map(|(algorithm, _)| *algorithm).collect::<Vec<_>>().join(",")
+        let knows = |lines: &[&Line], kind: &str| lines.iter().any(|line| line.kind == kind && !line.revoked);
+        let mut all = ALL;
+        all.sort_by_key(|(_, kind)| match kind {
+            kind if knows(&self.exact, kind) => 0,
+            kind if knows(&self.bare, kind) => 1,
+            _ => 2,
+        });
+        all.map(|(algorithm, _)| algorithm).join(",")
     }
 
     /// What is known of the key `blob` (RFC 4253, 6.6).
@@ -329,6 +335,9 @@ mod tests {
     fn known_types_are_asked_for_first() {
         let rsa = keys("node1 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==");
         assert!(rsa.of("node1", 22).preference().starts_with("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,"));
+        let both = keys(&format!("node1 {ED}\n[node1]:2222 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ=="));
+        let order = both.of("node1", 2222).preference();
+        assert!(order.starts_with("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,"), "{order}");
         assert!(rsa.of("node2", 22).preference().starts_with("ssh-ed25519,"));
         assert!(!rsa.of("node1", 22).preference().contains("cert"));
     }

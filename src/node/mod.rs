@@ -3,7 +3,7 @@
 //!
 //! Blocking, for a pool of threads; a [`Session`] that waits between the two halves holds no thread, and
 //! nothing on the node but an idle shell. Nothing is global but the watchdog's thread, which runs while a
-//! deadline is set.
+//! deadline is set or a session waits.
 
 mod auth;
 mod connect;

@@ -31,6 +31,8 @@ pub(super) enum Frame {
     Prompt,
     /// The script runs.
     Begin,
+    /// The node has no tool of this name, and the script ends.
+    Missing(String),
     /// A file as it stands.
     File(usize, Seen),
     /// Every file was shown; the script waits.
@@ -280,6 +282,7 @@ fn read(line: &str) -> Heard {
     let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
     let frame = match kind {
         "BEGIN" if rest == "1" => Some(Frame::Begin),
+        "MISSING" => Some(Frame::Missing(tidy(rest))),
         "READY" => Some(Frame::Ready),
         "DONE" => Some(Frame::Done),
         "RESULT" => read_outcome(rest),

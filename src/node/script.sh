@@ -8,6 +8,8 @@
 
 # A message of a tool in the middle of a file's content would spoil it.
 exec 2>/dev/null
+# bash gives up its `read` after that time.
+unset TMOUT
 LC_ALL=C
 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"
 export LC_ALL PATH
@@ -135,15 +137,15 @@ start_of() {
   started=${20}
 }
 
-# Whether the process that the lock's holder $1 names still runs.
+# Whether the process that $1 names as a holder still runs. /proc may be missing, or hide it.
 alive() {
   holder_pid=${1%%.*}
   holder_start=${1#*.}
-  holder_start=${holder_start%%.*}
-  if [ "$holder_start" = 0 ]; then
-    kill -0 "$holder_pid"
+  if start_of "$holder_pid"; then
+    [ "${holder_start%%.*}" = 0 ] || [ "${holder_start%%.*}" = "$started" ]
   else
-    start_of "$holder_pid" && [ "$started" = "$holder_start" ]
+    # One that belongs to somebody else may not be signalled, and lives.
+    case $(kill -0 "$holder_pid" 2>&1 || echo no) in '' | *ermitted*) ;; *) return 1 ;; esac
   fi
 }
 
@@ -224,6 +226,16 @@ discard() {
   fi
 }
 
+# Removes those that killed runs left beside $real, with what they were given to write.
+sweep() {
+  for left in "${real%/*}/.$name.oregano."*.*.*.??????; do
+    owner=${left##*".oregano."}
+    owner=${owner%.*}
+    case $owner in *[!0-9a-f.]*) continue ;; esac
+    alive "$owner" || (discard "$left")
+  done
+}
+
 # Leaves the one we work in.
 leave() {
   [ -z "$temp" ] || discard "$temp"
@@ -300,6 +312,7 @@ replace() {
   from=$3
   [ "$2" = - ] || from=$(($3 + $2))
   work || return 1
+  sweep
   renew "$@" || settled "$from" "$4"
 }
 
@@ -376,6 +389,9 @@ cleanup() {
 # ---- the run ----
 
 say BEGIN 1
+for tool in cmp dd head id mktemp readlink stat tail; do
+  command -v "$tool" >/dev/null || { say MISSING "$tool"; exit 1; }
+done
 count=0
 for path do
   count=$((count + 1))

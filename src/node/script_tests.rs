@@ -83,6 +83,7 @@ impl Node {
         let mut child = Command::new("/bin/sh")
             .args(["-c", &format!("exec {}", command(&nonce, &Escalation::None, &paths))])
             .env("PATH", &self.path)
+            .env("TMOUT", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -357,6 +358,16 @@ fn the_same_from_another_run_is_as_good_as_our_own() {
 }
 
 #[test]
+fn the_order_is_waited_for_whatever_bash_is_told() {
+    each(|node| {
+        node.make("config.json", "old", 0o600);
+        let (run, _) = node.look(&["config.json"]);
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(run.write(&[item(1, Some("old"), "new")]), [Outcome::Written]);
+    });
+}
+
+#[test]
 fn a_payload_without_its_end_is_never_used() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
@@ -398,6 +409,22 @@ fn a_failing_rename_tells_why_and_the_others_go_on() {
         let outcomes = run.write(&[item(1, None, "x"), item(2, Some("old"), "new")]);
         error("resolve", &outcomes[0]);
         error("rename", &outcomes[1]);
+    });
+}
+
+#[test]
+fn a_missing_tool_is_named_before_anything_is_shown() {
+    each(|node| {
+        for tool in ["head", "id", "mktemp", "readlink", "stat", "tail", "dd"] {
+            node.fake(tool, "exit 0");
+        }
+        let _ = fs::remove_file(node.tools.path().join("cmp"));
+        let bare = Node {
+            path: node.tools.path().display().to_string(),
+            tools: tempfile::tempdir().unwrap(),
+            home: tempfile::tempdir().unwrap(),
+        };
+        assert_eq!(bare.start(&["config.json"]).next(), Some(Frame::Missing("cmp".to_owned())));
     });
 }
 

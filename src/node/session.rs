@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::connect::{Label, Line};
 use super::protocol::{self, Decoder, Frame, Item, LARGEST, Nonce, Outcome, Seen, command, order, tidy};
-use super::{NewContent, OpenFailure, far, trouble};
+use super::trouble::{self, Power};
+use super::{NewContent, OpenFailure, far};
 use crate::desired::Escalation;
 use crate::facts::{Failure, FileFact, FileState};
 use crate::secret::{Secret, SecretBytes};
@@ -22,6 +23,7 @@ pub struct Session {
     nonce: Nonce,
     /// The node in messages.
     node: String,
+    power: Power,
     /// The paths in the order of the script's numbers, which begin at 1.
     paths: Vec<String>,
 }
@@ -63,7 +65,8 @@ impl Session {
         });
         let channel = opened.map_err(|error| failure(line.why("exec", &error.message())))?;
         let decoder = Decoder::new(nonce.clone(), files.len());
-        let mut session = Self { line, channel, decoder, nonce, node, paths: files.to_vec() };
+        let power = Power::of(label.1);
+        let mut session = Self { line, channel, decoder, nonce, node, power, paths: files.to_vec() };
         session.greet(escalation)?;
         Ok(session)
     }
@@ -135,6 +138,7 @@ impl Session {
             match self.next() {
                 Ok(Frame::File(index, file)) if index == seen.len() + 1 => seen.push(file),
                 Ok(Frame::Ready) if seen.len() == self.paths.len() => break Ok(()),
+                Ok(Frame::Missing(tool)) => return Err(OpenFailure::Failed(trouble::missing(&self.node, &tool))),
                 Ok(_) => break Err(Broke::Spoilt("what it showed makes no sense")),
                 Err(broke) => break Err(broke),
             }
@@ -143,8 +147,8 @@ impl Session {
             let failure = Failure::new(format!("could not look at the files on {}", self.node));
             OpenFailure::Failed(failure.cause(broke.text()))
         })?;
-        self.line.watch.rest();
-        Ok(merge(&self.paths, seen))
+        self.line.watch.rest(&self.line.ssh);
+        Ok(merge(&self.paths, seen, self.power))
     }
 
     /// Ends the script, which has created, touched and removed nothing.
@@ -220,12 +224,12 @@ impl Session {
             Frame::Outcome(index, outcome) if index == item.index => outcome,
             _ => return spoilt,
         };
-        if let Some(failure) = trouble::unwritten(path, &outcome) {
+        if let Some(failure) = trouble::unwritten(path, &outcome, self.power) {
             return Ok(Err(failure));
         }
         debug_assert_eq!(outcome, Outcome::Written);
         match self.next()? {
-            Frame::File(index, seen) if index == item.index => Ok(compare(path, item.new, &seen)),
+            Frame::File(index, seen) if index == item.index => Ok(compare(path, item.new, &seen, self.power)),
             _ => spoilt,
         }
     }
@@ -260,8 +264,8 @@ impl Session {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Broke> {
-        let sent = self.channel.write_all(bytes).and_then(|()| self.channel.flush());
-        sent.map_err(|error| Broke::Lost(self.line.why("sending to the script", &error)))
+        // No flush: libssh2's throws away what has arrived and was not read yet.
+        self.channel.write_all(bytes).map_err(|error| Broke::Lost(self.line.why("sending to the script", &error)))
     }
 
     fn close(&mut self) -> Result<(), Broke> {
@@ -305,7 +309,7 @@ impl End {
 
 /// One fact for each file. Paths with the same key are the same file, and can be written through either. An
 /// inode with one link that has two keys is mounted somewhere; replacing one would part it from the other.
-fn merge(paths: &[String], seen: Vec<Seen>) -> Vec<FileFact> {
+fn merge(paths: &[String], seen: Vec<Seen>, power: Power) -> Vec<FileFact> {
     let mut facts: Vec<(Option<String>, Option<String>, FileFact)> = Vec::new();
     for (path, seen) in paths.iter().zip(seen) {
         let (key, inode, state) = match seen {
@@ -315,7 +319,7 @@ fn merge(paths: &[String], seen: Vec<Seen>) -> Vec<FileFact> {
             }
             Seen::Absent { key } => (Some(key), None, FileState::Absent),
             Seen::Unusable { kind, text } => {
-                let failure = trouble::unusable(path, &kind, &text);
+                let failure = trouble::unusable(path, &kind, &text, power);
                 (None, (kind == "mounted").then_some(text), FileState::Unusable(failure))
             }
         };
@@ -323,7 +327,7 @@ fn merge(paths: &[String], seen: Vec<Seen>) -> Vec<FileFact> {
             fact.aliases.push(path.clone());
         } else if let Some((.., fact)) = facts.iter_mut().find(|(_, known, _)| inode.is_some() && *known == inode) {
             fact.aliases.push(path.clone());
-            let failure = trouble::unusable(&fact.path, "mounted", "");
+            let failure = trouble::unusable(&fact.path, "mounted", "", power);
             fact.state = FileState::Unusable(failure.cause(format!("`{path}` is the same file")));
         } else {
             facts.push((key, inode, FileFact { path: path.clone(), aliases: Vec::new(), state }));
@@ -333,7 +337,7 @@ fn merge(paths: &[String], seen: Vec<Seen>) -> Vec<FileFact> {
 }
 
 /// Whether the file reads back as it was meant.
-fn compare(path: &str, new: &[u8], seen: &Seen) -> Result<(), Failure> {
+fn compare(path: &str, new: &[u8], seen: &Seen, power: Power) -> Result<(), Failure> {
     let wrong = |cause: String| {
         Err(Failure::new(format!("`{path}` was written, but is not what was meant")).cause(cause).hint("run again"))
     };
@@ -344,7 +348,7 @@ fn compare(path: &str, new: &[u8], seen: &Seen) -> Result<(), Failure> {
         Seen::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
         Seen::Present { .. } => Ok(()),
         Seen::Absent { .. } => wrong("it is gone".to_owned()),
-        Seen::Unusable { kind, text } => wrong(trouble::unusable(path, kind, text).message),
+        Seen::Unusable { kind, text } => wrong(trouble::unusable(path, kind, text, power).message),
     }
 }
 
@@ -366,7 +370,7 @@ mod tests {
     fn paths_of_one_file_are_one_fact() {
         let paths = ["/a", "/b", "/c", "/d", "/e"].map(str::to_owned);
         let unusable = || Seen::Unusable { kind: "directory".to_owned(), text: "-".to_owned() };
-        let facts = merge(&paths, vec![absent("1"), absent("2"), absent("1"), unusable(), unusable()]);
+        let facts = merge(&paths, vec![absent("1"), absent("2"), absent("1"), unusable(), unusable()], Power::Root);
         let told: Vec<_> = facts.iter().map(|fact| (fact.path.as_str(), fact.aliases.len())).collect();
         assert_eq!(told, [("/a", 1), ("/b", 0), ("/d", 0), ("/e", 0)]);
         assert_eq!(facts[0].aliases, ["/c"]);
@@ -391,7 +395,7 @@ mod tests {
             present("7:3:2", "v"),
             present("7:3:2", "w"),
         ];
-        let facts = merge(&paths, seen);
+        let facts = merge(&paths, seen, Power::Root);
         let told: Vec<_> = facts
             .iter()
             .map(|fact| (fact.path.as_str(), fact.aliases.len(), matches!(fact.state, FileState::Unusable(_))))
@@ -407,9 +411,9 @@ mod tests {
             key: String::new(),
             content: Zeroizing::new(content.as_bytes().to_vec()),
         };
-        assert!(compare("/a", b"x", &seen(0o600, "x")).is_ok());
+        assert!(compare("/a", b"x", &seen(0o600, "x"), Power::Root).is_ok());
         for wrong in [seen(0o600, "y"), seen(0o640, "x"), absent("")] {
-            assert!(compare("/a", b"x", &wrong).is_err(), "{wrong:?}");
+            assert!(compare("/a", b"x", &wrong, Power::Root).is_err(), "{wrong:?}");
         }
     }
 }

@@ -1,10 +1,54 @@
 //! What to say of a file, of sudo and of a shell that does not do as it is told: one place for all words.
 
 use super::protocol::{Outcome, tidy};
+use crate::desired::{Connection, Escalation};
 use crate::facts::Failure;
 
+/// As whom the script acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Power {
+    /// Root, who is refused nothing for lack of rights.
+    Root,
+    /// A user.
+    User,
+}
+
+impl Power {
+    pub(super) fn of(connection: &Connection) -> Self {
+        match connection.escalation {
+            Escalation::Sudo { .. } => Self::Root,
+            Escalation::None if connection.user == "root" => Self::Root,
+            Escalation::None => Self::User,
+        }
+    }
+}
+
+/// A node that could not be connected to.
+pub(super) fn unreachable(label: &dyn std::fmt::Display, cause: String) -> Failure {
+    let hints = [
+        ("Too many open files", "raise the limit with `ulimit -n`, or lower `--forks`"),
+        ("does not resolve", "check `ansible_host`, and this machine's DNS and /etc/hosts"),
+        ("connection refused", "is sshd running there, and is `ansible_port` its port?"),
+        ("banner", "is `ansible_port` the port of an SSH server?"),
+    ];
+    let hint = hints.iter().find(|(words, _)| cause.contains(words)).map(|(_, hint)| (*hint).to_owned());
+    Failure { hint, ..Failure::new(format!("could not reach {label}")).cause(cause) }
+}
+
+/// What the system says, without its number for it.
+pub(super) fn said(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
+}
+
+/// A node without a tool that the script needs.
+pub(super) fn missing(node: &str, tool: &str) -> Failure {
+    let package = if tool == "cmp" { "diffutils (or busybox)" } else { "coreutils (or busybox)" };
+    Failure::new(format!("{node} has no `{tool}`")).hint(format!("install {package} on the node"))
+}
+
 /// A file that cannot be managed, by the script's word for the kind of trouble.
-pub(super) fn unusable(path: &str, kind: &str, text: &str) -> Failure {
+pub(super) fn unusable(path: &str, kind: &str, text: &str, power: Power) -> Failure {
     match kind {
         "directory" => Failure::new(format!("`{path}` is a directory")),
         "special" => Failure::new(format!("`{path}` is not a regular file")),
@@ -16,12 +60,12 @@ pub(super) fn unusable(path: &str, kind: &str, text: &str) -> Failure {
         "mounted" => Failure::new(format!("`{path}` is a bind mount of a single file, which cannot be replaced"))
             .hint("mount the directory of the file instead"),
         "blocked" => Failure::new(format!("`{path}` cannot exist")).cause(format!("`{text}` is not a directory")),
-        _ => advise(Failure::new(format!("`{path}` cannot be read")).cause(text), text),
+        _ => advise(Failure::new(format!("`{path}` cannot be read")).cause(text), text, power),
     }
 }
 
 /// A file that was not written; `None` where it was.
-pub(super) fn unwritten(path: &str, outcome: &Outcome) -> Option<Failure> {
+pub(super) fn unwritten(path: &str, outcome: &Outcome, power: Power) -> Option<Failure> {
     let failure = match outcome {
         Outcome::Written => return None,
         Outcome::Changed => {
@@ -43,17 +87,25 @@ pub(super) fn unwritten(path: &str, outcome: &Outcome) -> Option<Failure> {
                 _ => "find it",
             };
             let failure = Failure::new(format!("`{path}` could not be written"));
-            advise(failure.cause(format!("cannot {doing}: {text}")), text)
+            advise(failure.cause(format!("cannot {doing}: {text}")), text, power)
         }
     };
     Some(failure)
 }
 
 /// Adds what helps against the system's message `text`, if something is known to.
-fn advise(failure: Failure, text: &str) -> Failure {
+fn advise(failure: Failure, text: &str, power: Power) -> Failure {
+    let denied = match power {
+        Power::User => "log in as root, or set `ansible_become: true`",
+        Power::Root => {
+            "root is kept off by an immutable attribute (`lsattr`), by SELinux (`ausearch -m avc`) or by an NFS \
+             server that squashes root"
+        }
+    };
     let hint = [
-        ("Permission denied", "log in as root, or set `ansible_become: true`"),
-        ("Operation not permitted", "log in as root, or set `ansible_become: true`"),
+        ("Permission denied", denied),
+        ("Operation not permitted", denied),
+        ("is not ours alone", "does its file system keep owners and modes, and does NFS squash root?"),
         ("Read-only file system", "mount it writable, or set `docker_auth_credentials_path` to a place that is"),
         ("No space left", "free some space there"),
         ("Disk quota exceeded", "free some space there"),
@@ -129,12 +181,28 @@ mod tests {
     }
 
     #[test]
+    fn an_unreachable_node_comes_with_advice() {
+        let hint = |cause: &str| unreachable(&"`n`", cause.to_owned()).hint;
+        assert!(hint("`n` does not resolve: Name or service not known").unwrap().contains("`ansible_host`"));
+        assert!(hint("SSH handshake: Failed getting banner").unwrap().contains("`ansible_port`"));
+        assert!(hint("`n` does not resolve: Too many open files").unwrap().contains("ulimit"));
+        assert_eq!(hint("10.0.0.1:22: no answer within 3.0 s"), None);
+        assert_eq!(said(&std::io::Error::from_raw_os_error(24)), "Too many open files");
+    }
+
+    #[test]
     fn advice_fits_the_message() {
         let outcome = |stage: &str, text: &str| Outcome::Error { stage: stage.to_owned(), text: text.to_owned() };
-        let busy = unwritten("/a", &outcome("rename", "mv: cannot move 'x' to 'y': Device or resource busy")).unwrap();
+        let busy =
+            unwritten("/a", &outcome("rename", "mv: cannot move 'x' to 'y': Device or resource busy"), Power::Root)
+                .unwrap();
         assert!(busy.hint.unwrap().contains("mount point"));
-        let strange = unwritten("/a", &outcome("lock", "what?")).unwrap();
+        let strange = unwritten("/a", &outcome("lock", "what?"), Power::Root).unwrap();
         assert_eq!((strange.causes, strange.hint), (vec!["cannot lock it: what?".to_owned()], None));
-        assert_eq!(unwritten("/a", &Outcome::Written), None);
+        assert_eq!(unwritten("/a", &Outcome::Written, Power::Root), None);
+        let denied = outcome("owner", "chown: 'x': Operation not permitted");
+        for (power, hint) in [(Power::User, "ansible_become"), (Power::Root, "lsattr")] {
+            assert!(unwritten("/a", &denied, power).unwrap().hint.unwrap().contains(hint));
+        }
     }
 }

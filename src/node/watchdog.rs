@@ -1,10 +1,15 @@
 //! Deadlines and interruption. libssh2's own timeout counts every wait anew, so that a trickling server
-//! outlives it; here a thread shuts the socket down, and whatever waits on it returns at once.
+//! outlives it; here a thread shuts the socket down, and whatever waits on it returns at once. The same thread
+//! keeps sessions alive while they wait without anybody's thread.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often a resting session is heard of. sshd's `ClientAliveInterval` is hardly ever below 10 s; then one
+/// packet in that time is enough, and spares it asking.
+const BREATH: Duration = Duration::from_secs(3);
 
 /// Interrupts every connection that was opened with it, at once and for good. Clones are the same one.
 #[derive(Clone, Default)]
@@ -34,7 +39,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     fired: bool,
-    /// Whether the thread runs. It ends when no deadline is left, so that an idle program has none.
+    /// Whether the thread runs. It ends when nothing is left to do, so that an idle program has none.
     running: bool,
     next: u64,
     watched: BTreeMap<u64, Watched>,
@@ -42,8 +47,18 @@ struct State {
 
 struct Watched {
     socket: Arc<TcpStream>,
-    deadline: Option<Instant>,
+    phase: Phase,
     cut: Option<Cut>,
+}
+
+/// What is to be done about a socket, and when.
+enum Phase {
+    /// Nothing.
+    Open,
+    /// It is shut down at this moment.
+    Until(Instant),
+    /// Nobody uses the session until then; the next sign of life is due at this moment.
+    Rest(ssh2::Session, Instant),
 }
 
 impl Abort {
@@ -71,7 +86,7 @@ impl Abort {
         let mut state = self.0.lock();
         let id = state.next;
         state.next += 1;
-        let mut watched = Watched { socket, deadline: None, cut: None };
+        let mut watched = Watched { socket, phase: Phase::Open, cut: None };
         if state.fired {
             watched.cut(Cut::Abort);
         }
@@ -89,12 +104,13 @@ impl std::fmt::Debug for Abort {
 impl Watch {
     /// Shuts the socket down at `deadline`, instead of at the one set before.
     pub(super) fn until(&self, deadline: Instant) {
-        self.set(Some(deadline));
+        self.set(Phase::Until(deadline));
     }
 
-    /// Takes the deadline away; only an interruption shuts the socket down now.
-    pub(super) fn rest(&self) {
-        self.set(None);
+    /// Takes the deadline away, and keeps `session` alive until the next one is set. Nobody else may use it
+    /// meanwhile: its lock would be held while it waits for the node.
+    pub(super) fn rest(&self, session: &ssh2::Session) {
+        self.set(Phase::Rest(session.clone(), Instant::now() + BREATH));
     }
 
     /// Whether and why the socket was shut down.
@@ -102,20 +118,17 @@ impl Watch {
         self.abort.0.lock().watched.get(&self.id).and_then(|watched| watched.cut)
     }
 
-    fn set(&self, deadline: Option<Instant>) {
+    fn set(&self, phase: Phase) {
         let shared = &self.abort.0;
         let mut state = shared.lock();
         if let Some(watched) = state.watched.get_mut(&self.id) {
-            watched.deadline = deadline;
-        }
-        if deadline.is_none() {
-            return;
+            watched.phase = phase;
         }
         if state.running {
             shared.changed.notify_one();
         } else {
             let shared = Arc::clone(shared);
-            let thread = std::thread::Builder::new().name("node-watchdog".to_owned()).stack_size(64 * 1024);
+            let thread = std::thread::Builder::new().name("node-watchdog".to_owned()).stack_size(256 * 1024);
             // Without a thread libssh2's own timeout still bounds every single wait.
             state.running = thread.spawn(move || shared.run()).is_ok();
         }
@@ -129,6 +142,30 @@ impl Drop for Watch {
 }
 
 impl Watched {
+    /// Does what is due, and says when there is more to do.
+    fn attend(&mut self, now: Instant) -> Option<Instant> {
+        match &mut self.phase {
+            Phase::Open => None,
+            Phase::Until(deadline) if *deadline <= now => {
+                self.cut(Cut::Deadline);
+                None
+            }
+            Phase::Until(deadline) => Some(*deadline),
+            Phase::Rest(session, due) => {
+                if *due <= now {
+                    *due = now + BREATH;
+                    // A global request that wants no reply (RFC 4254, 4). It never waits, and where the node is
+                    // gone, whoever uses the session next is told. Left on, libssh2 would send more of them in
+                    // the middle of a packet that is stuck.
+                    session.set_keepalive(false, 1);
+                    let _ = session.keepalive_send();
+                    session.set_keepalive(false, 0);
+                }
+                Some(*due)
+            }
+        }
+    }
+
     fn cut(&mut self, why: Cut) {
         if self.cut.is_none() {
             self.cut = Some(why);
@@ -149,10 +186,8 @@ impl Shared {
             let now = Instant::now();
             let mut next: Option<Instant> = None;
             for watched in state.watched.values_mut().filter(|watched| watched.cut.is_none()) {
-                match watched.deadline {
-                    Some(deadline) if deadline <= now => watched.cut(Cut::Deadline),
-                    Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
-                    None => {}
+                if let Some(due) = watched.attend(now) {
+                    next = Some(next.map_or(due, |next| next.min(due)));
                 }
             }
             let Some(next) = next else {
@@ -196,7 +231,7 @@ mod tests {
         let abort = Abort::new();
         let watch = abort.watch(ours);
         watch.until(Instant::now() + Duration::from_millis(50));
-        watch.rest();
+        watch.rest(&ssh2::Session::new().unwrap());
         std::thread::sleep(Duration::from_millis(120));
         assert_eq!(watch.cut(), None);
         watch.until(Instant::now() + Duration::from_millis(10));

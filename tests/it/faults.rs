@@ -9,6 +9,7 @@ use super::support::oregano::Oregano;
 use super::support::process::{eventually, free_port};
 use super::support::registry::{Auth, Registry, Transport};
 use super::support::site::{DOCKER, KUBELET, PASSWORD, Site, USER, auth, recap};
+use super::support::sshd::{Options, Sshd};
 
 // ── inventory ────────────────────────────────────────────────────────────────────────────────────
 
@@ -288,6 +289,17 @@ fn a_bind_mount_of_one_file_is_told_before_anything_is_written() {
     let run = site.run(&["apply", "--only", "nodes"]).expect(2);
     assert!(run.stderr.contains("bind mount"), "{}", run.stderr);
     assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 1, 0])), "{}", run.stdout);
+}
+
+#[test]
+fn a_node_that_drops_the_idle_waits_for_slow_ones_all_the_same() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut site = Site::new(1);
+    let config = "ClientAliveInterval 1\nClientAliveCountMax 2\n";
+    site.add_node(Sshd::start_with(&Options { config, ..Options::default() }));
+    site.host(1, &format!("ansible_port={}", silent.local_addr().unwrap().port()));
+    let run = site.run(&["apply", "--only", "nodes", "--timeout", "8"]).expect(4);
+    assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}\n{}", run.stdout, run.stderr);
 }
 
 #[test]

@@ -63,6 +63,33 @@ fn a_living_holder_is_waited_for() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_removed_by_the_next_write() {
+    each(|node| {
+        node.make("config.json", "old", 0o600);
+        let stored = || node.names().iter().filter(|name| name.ends_with("/payload")).count();
+        let begin = |missing: usize| {
+            let (mut run, _) = node.look(&["config.json"]);
+            let bytes = order(&run.nonce, &[item(1, Some("old"), "new")]);
+            run.send(&bytes[..bytes.len() - missing]);
+            run
+        };
+        let mut killed = begin(5);
+        wait_for(|| stored() == 1);
+        signal("-KILL", killed.child.id());
+        killed.child.wait().unwrap();
+        let living = begin(5);
+        wait_for(|| stored() == 2);
+        // To look alone changes nothing.
+        node.look(&["config.json"]).0.hang_up();
+        assert_eq!(stored(), 2);
+        assert_eq!(node.replace(&["config.json"], Some("old"), "new"), Outcome::Written);
+        assert_eq!(stored(), 1, "{:?}", node.names());
+        living.hang_up();
+        assert_eq!(node.names(), ["config.json"]);
+    });
+}
+
+#[test]
 fn a_holder_that_does_not_let_go_is_named() {
     each(|node| {
         node.make("config.json", "old", 0o600);

@@ -29,6 +29,8 @@ pub struct Options {
     pub listen: Listen,
     /// The password of every account; a random one where the test does not care.
     pub password: Option<String>,
+    /// More lines for sshd_config, each with its end.
+    pub config: &'static str,
 }
 
 /// What runs the remote script.
@@ -247,8 +249,9 @@ fn write_node(node: &Path, options: &Options, port: u16, password: &str) -> Stri
         format!(
             "Port {port}\nListenAddress {}\nHostKey /run/node/host_key\nAuthorizedKeysFile /run/node/authorized_keys\n\
              PidFile none\nUsePAM no\nStrictModes no\nUseDNS no\nPermitRootLogin yes\nPasswordAuthentication yes\n\
-             KbdInteractiveAuthentication no\nMaxStartups 20000\nPerSourceMaxStartups none\nLogLevel VERBOSE\n{}",
+             KbdInteractiveAuthentication no\nMaxStartups 20000\nPerSourceMaxStartups none\nLogLevel VERBOSE\n{}{}",
             address(options),
+            options.config,
             if busybox { "SetEnv PATH=/run/node/bin\n" } else { "" },
         ),
     );
