@@ -15,6 +15,9 @@ const MESSAGE_LIMIT: usize = 300;
 /// What to do where there is no API server.
 const WITHOUT_API: &str = "to leave out the cluster, run with `--only nodes`";
 
+/// What kube makes of an error that holds no Status, such as a web page.
+const UNPARSED: &str = "Failed to parse error data";
+
 /// A request that did not succeed.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -65,6 +68,23 @@ impl Fault {
         }
     }
 
+    /// Whether the server was too busy; another attempt may succeed.
+    pub fn is_busy(&self) -> bool {
+        self.status().is_some_and(|status| matches!(status.code, 429 | 503 | 504))
+    }
+
+    /// Whether what was asked for may have been done all the same: it was sent, and not clearly refused.
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::Kube(kube::Error::Api(status)) => status.code >= 500,
+            Self::Kube(error) => {
+                let unsent = chain(error).iter().any(|text| text == "client error (Connect)");
+                !unsent && find::<AuthError>(error).is_none()
+            }
+        }
+    }
+
     /// Whether the server says so: a web page with the same number, such as a router's, is not an answer.
     pub fn is(&self, reason: &str) -> bool {
         self.status().is_some_and(|status| status.reason == reason)
@@ -87,6 +107,9 @@ impl Words {
     pub fn broken(&self, error: &kube::Error) -> Failure {
         if let Some(auth) = find::<AuthError>(error) {
             return self.no_login(auth);
+        }
+        if let kube::Error::SerdeError(_) = error {
+            return self.no_kubernetes("its answer is not one of the Kubernetes API".to_owned());
         }
         if !matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) {
             return Failure::new(format!("API server `{}` cannot be used", self.server))
@@ -112,12 +135,32 @@ impl Words {
             AuthError::AuthExecRun { out, .. } => {
                 failure.cause(format!("{plugin} ended with {}", out.status)).hint(run)
             }
-            AuthError::AuthExecStart(error) => failure.cause(format!("{plugin} cannot be started: {error}")).hint(run),
+            AuthError::AuthExecStart(error) => {
+                failure.cause(format!("{plugin} cannot be started: {}", plain(error))).hint(run)
+            }
             AuthError::AuthExec(_) | AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
                 failure.cause(format!("{plugin} gave no credential that can be used")).hint(run)
             }
             other => failure.cause(other.to_string()).hint("log in again (`oc login`), or give another kubeconfig"),
         }
+    }
+
+    /// The login plugin could not even be run.
+    pub fn no_plugin(&self, reason: &str) -> Failure {
+        Failure::new("the kubeconfig's login cannot be used").cause(reason)
+    }
+
+    /// The login plugin still runs, and is given up.
+    pub fn silent_plugin(&self, limit: Duration) -> Failure {
+        let plugin = self.plugin.as_deref().unwrap_or("?");
+        Failure::new(format!("the login plugin `{plugin}` of the kubeconfig did not answer within {limit:?}"))
+            .hint(format!("run `{plugin}` by hand, as it may wait for a login, or raise `--timeout`; {WITHOUT_API}"))
+    }
+
+    fn no_kubernetes(&self, reason: String) -> Failure {
+        Failure::new(format!("`{}` is no Kubernetes API", self.server))
+            .cause(reason)
+            .hint(format!("check `server` in the kubeconfig; {WITHOUT_API}"))
     }
 
     fn unreachable(&self, reason: String) -> Failure {
@@ -150,7 +193,8 @@ impl Words {
             403 => {
                 (denied, format!("allow the user get, create and update of secrets in `{namespace}`; {WITHOUT_API}"))
             }
-            404 => return missing_namespace(namespace).cause(self.told(status)),
+            404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(self.told(status)),
+            300..=399 | 404 => return self.no_kubernetes(self.told(status)),
             422 => (denied, "look at the secret with `oc describe`; it may be immutable".to_owned()),
             _ => (denied, "try again; if it stays, look at the API server's log".to_owned()),
         };
@@ -159,8 +203,11 @@ impl Words {
 
     /// `https://api:6443: 403 Forbidden: secrets is forbidden: …`.
     fn told(&self, status: &Status) -> String {
+        if status.reason == UNPARSED {
+            return format!("{}: {} without a word of Kubernetes", self.server, status.code);
+        }
         let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
-        let said = format!("{}: {} {reason}", self.server, status.code);
+        let said = format!("{}: {} {reason}", self.server, status.code).trim_end().to_owned();
         if message.is_empty() || message == reason { said } else { format!("{said}: {message}") }
     }
 
@@ -184,6 +231,12 @@ pub(super) fn missing_namespace(namespace: &str) -> Failure {
     Failure::new(format!("namespace `{namespace}` does not exist")).hint(format!(
         "create it (`oc create namespace {namespace}`), or check that the kubeconfig is for this cluster"
     ))
+}
+
+/// Whether the server says that the namespace does not exist: of a path that it does not know it says `NotFound` too.
+pub(super) fn is_missing_namespace(status: &Status) -> bool {
+    let kind = status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
+    status.reason == "NotFound" && (kind || status.message.starts_with("namespaces "))
 }
 
 fn is_terminating(status: &Status) -> bool {
@@ -217,8 +270,12 @@ fn tls_reason(error: &kube::Error) -> Option<(&'static str, &'static str)> {
 
 fn innermost(error: &kube::Error) -> String {
     let last = chain(error).pop().unwrap_or_default();
-    // `Connection refused (os error 111)`
-    last.split(" (os error").next().unwrap_or_default().to_lowercase()
+    plain(&last).to_lowercase()
+}
+
+/// `Connection refused`, without the `(os error 111)`.
+pub(super) fn plain(error: &impl ToString) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 fn chain(error: &kube::Error) -> Vec<String> {

@@ -11,6 +11,7 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError};
 use openssl::x509::X509;
 
+use super::diagnosis::plain;
 use crate::facts::Failure;
 
 /// The token of a pod's service account.
@@ -19,6 +20,9 @@ const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const POD_HOST: &str = "KUBERNETES_SERVICE_HOST";
 /// Named in every request, so that an audit log shows who asked.
 const USER_AGENT: &str = concat!("oregano/", env!("CARGO_PKG_VERSION"));
+
+/// What to do about a file that does not do.
+const ANOTHER: &str = "correct it, or give another with `--kubeconfig FILE`";
 
 /// Where the way to the API server is described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,24 +90,39 @@ pub fn load(source: &Source) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// The files that are read as one, for messages.
+struct Named<'a>(&'a [PathBuf]);
+
 /// The parts of a kubeconfig that its current context selects.
 struct Selected {
     cluster: Cluster,
     user: AuthInfo,
 }
 
+impl Named<'_> {
+    fn fault(&self, fault: &str) -> Failure {
+        let names: Vec<String> = self.0.iter().map(|path| format!("`{}`", path.display())).collect();
+        Failure::new(format!("kubeconfig {} {fault}", names.join(", "))).hint(ANOTHER)
+    }
+
+    fn no_authority(&self, reason: &str) -> Failure {
+        self.fault("has a certificate authority that cannot be used").cause(reason)
+    }
+}
+
 /// Built by hand: the crate's own way would bring its reading of NO_PROXY along.
 fn from_files(paths: &[PathBuf]) -> Result<Config, Failure> {
-    let Selected { cluster, user } = select(read(paths)?)?;
+    let named = Named(paths);
+    let Selected { cluster, user } = select(read(paths)?, &named)?;
     let server = cluster.server.as_deref().filter(|server| !server.is_empty());
-    let server = server.ok_or_else(|| Failure::new("the kubeconfig names no `server` for its cluster"))?;
-    let url = server.parse().map_err(|_| Failure::new(format!("`{server}` in the kubeconfig is not a URL")))?;
+    let server = server.ok_or_else(|| named.fault("names no `server` for its cluster"))?;
+    let url = server.parse().map_err(|_| named.fault(&format!("has a `server` that is not a URL: `{server}`")))?;
     let mut config = Config::new(url);
-    config.root_cert = authority(&cluster)?;
+    config.root_cert = authority(&cluster, &named)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     if let Some(proxy) = cluster.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
         // Its text may hold a password.
-        let url = proxy.parse().map_err(|_| Failure::new("the `proxy-url` in the kubeconfig is not a URL"))?;
+        let url = proxy.parse().map_err(|_| named.fault("has a `proxy-url` that is not a URL"))?;
         config.proxy_url = Some(url);
     }
     config.tls_server_name = cluster.tls_server_name;
@@ -121,9 +140,9 @@ fn read(paths: &[PathBuf]) -> Result<Kubeconfig, Failure> {
 }
 
 fn unreadable(path: &Path, error: &KubeconfigError) -> Failure {
-    let failure = Failure::new(format!("kubeconfig `{}` cannot be used", path.display()));
+    let failure = Named(&[path.to_owned()]).fault("cannot be used");
     match error {
-        KubeconfigError::ReadConfig(error, _) => failure.cause(error.to_string()),
+        KubeconfigError::ReadConfig(error, _) => failure.cause(plain(error)),
         // The parser's own text quotes the file.
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => failure.cause(format!("not a kubeconfig: line {}, column {}", at.line(), at.column())),
@@ -133,11 +152,15 @@ fn unreadable(path: &Path, error: &KubeconfigError) -> Failure {
     }
 }
 
-fn select(config: Kubeconfig) -> Result<Selected, Failure> {
-    let name = config.current_context.filter(|name| !name.is_empty()).ok_or_else(|| {
-        Failure::new("the kubeconfig has no `current-context`").hint("choose one with `oc config use-context NAME`")
-    })?;
-    let missing = |kind: &str, name: &str| Failure::new(format!("the kubeconfig has no {kind} `{name}`"));
+fn select(config: Kubeconfig, named: &Named<'_>) -> Result<Selected, Failure> {
+    let name = config
+        .current_context
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| named.fault("has no `current-context`").hint("choose one with `oc config use-context NAME`"))?;
+    let missing = |kind: &str, name: &str| {
+        let hint = "look at `oc config get-contexts`, and choose one with `oc config use-context NAME`";
+        named.fault(&format!("has no {kind} `{name}`")).hint(hint)
+    };
     let context = config.contexts.into_iter().find(|entry| entry.name == name).and_then(|entry| entry.context);
     let context = context.ok_or_else(|| missing("context", &name))?;
     let cluster = config.clusters.into_iter().find(|entry| entry.name == context.cluster);
@@ -147,32 +170,28 @@ fn select(config: Kubeconfig) -> Result<Selected, Failure> {
     let mut user = user.and_then(|entry| entry.auth_info).unwrap_or_default();
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
         let described = ExecAuthCluster::try_from(&cluster);
-        exec.cluster = Some(described.map_err(|error| no_authority(&error.to_string()))?);
+        exec.cluster = Some(described.map_err(|error| named.no_authority(&error.to_string()))?);
     }
     Ok(Selected { cluster, user })
 }
 
 /// The certificates, in DER, that the API server's certificate must descend from.
-fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+fn authority(cluster: &Cluster, named: &Named<'_>) -> Result<Option<Vec<Vec<u8>>>, Failure> {
     let pem = match (cluster.certificate_authority_data.as_deref(), cluster.certificate_authority.as_deref()) {
         (Some(data), _) if !data.is_empty() => {
-            STANDARD.decode(data).map_err(|_| no_authority("`certificate-authority-data` is not base64"))?
+            STANDARD.decode(data).map_err(|_| named.no_authority("`certificate-authority-data` is not base64"))?
         }
         (_, Some(path)) if !path.is_empty() => {
-            std::fs::read(path).map_err(|error| no_authority(&format!("`{path}`: {error}")))?
+            std::fs::read(path).map_err(|error| named.no_authority(&format!("`{path}`: {}", plain(&error))))?
         }
         _ => return Ok(None),
     };
     let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
     if certificates.is_empty() {
-        return Err(no_authority("it holds no certificate in PEM"));
+        return Err(named.no_authority("it holds no certificate in PEM"));
     }
     let ders = certificates.iter().map(|certificate| certificate.to_der()).collect::<Result<_, _>>();
-    ders.map(Some).map_err(|error| no_authority(&error.to_string()))
-}
-
-fn no_authority(reason: &str) -> Failure {
-    Failure::new("the certificate authority of the kubeconfig cannot be used").cause(reason)
+    ders.map(Some).map_err(|error| named.no_authority(&error.to_string()))
 }
 
 /// A proxy of the environment as kube takes it: with its login as percent-encoded user information.
@@ -227,6 +246,7 @@ mod tests {
         assert_eq!(locate(Some(&two), Some(&list), Some(dir.path())), files(&[&two]));
         assert_eq!(locate(None, Some(&list), Some(dir.path())), files(&[&one, &two]));
         assert_eq!(locate(None, Some(OsStr::new("")), Some(dir.path())), files(&[&home]));
+        assert_eq!(locate(None, Some(OsStr::new("::")), Some(dir.path())), files(&[&home]));
         assert_eq!(locate(None, None, Some(dir.path())), files(&[&home]));
     }
 
@@ -261,15 +281,18 @@ mod tests {
             ("current-context: sesam", "no context `sesam`"),
             (&WHOLE.replace("{name: k, ", "{name: other, "), "no cluster `k`"),
             (&WHOLE.replace("https://api.example.com:6443", ""), "names no `server`"),
-            (&WHOLE.replace("https://api.example.com:6443", "a b"), "is not a URL"),
+            (&WHOLE.replace("https://api.example.com:6443", "a b"), "not a URL"),
             (&WHOLE.replace("server:", "certificate-authority-data: '?', server:"), "certificate authority"),
             (&WHOLE.replace("server:", "certificate-authority-data: c2VzYW1l, server:"), "certificate authority"),
             (&WHOLE.replace("server:", "certificate-authority: /dev/null/none, server:"), "certificate authority"),
         ];
         for (text, expected) in cases {
-            let failure = from_files(&[file(&dir, "config", text)]).unwrap_err();
+            let path = file(&dir, "config", text);
+            let failure = from_files(std::slice::from_ref(&path)).unwrap_err();
             assert!(failure.message.contains(expected), "{text}: {failure:?}");
+            assert!(failure.message.contains(path.to_str().unwrap()) && failure.hint.is_some(), "{failure:?}");
             assert!(!format!("{failure:?}").contains("sesame"), "{failure:?}");
+            assert!(!failure.causes.concat().contains("os error"), "{failure:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod diagnosis;
 pub mod kubeconfig;
+mod link;
 mod pull_secret;
 
 #[cfg(test)]
@@ -10,30 +11,29 @@ mod tests;
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client};
-use openssl::hash::{MessageDigest, hash};
-use tokio::task::JoinSet;
+use kube::Client;
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, oneshot};
 
-use self::diagnosis::{Fault, Named, Words, missing_namespace};
+use self::diagnosis::Words;
+use self::link::Link;
 pub use self::pull_secret::Outcome;
-use crate::facts::{ClusterFact, Failure, StaleSecret};
-use crate::secret::Redactor;
+use crate::facts::{ClusterFact, Failure};
+use crate::secret::{Redactor, SecretBytes};
 
-/// The pauses before a request that the server was too busy for is sent again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
-
-/// A way to one API server, as one user. Clones share their connections.
-#[derive(Clone)]
+/// A way to one API server, as one user.
 pub struct Cluster {
-    client: Client,
+    config: kube::Config,
     timeout: Duration,
     words: Words,
+    /// Made when it is first needed, if a login plugin has to be run for it.
+    link: OnceCell<Link>,
 }
 
 impl Cluster {
-    /// Sets up a client; contacts nobody yet, unless the kubeconfig names a login plugin, which is run. Each
-    /// request, its repeats included, has `timeout`. Must be called within a tokio runtime.
+    /// Sets up a client; contacts nobody yet. A login plugin that the kubeconfig names is left to the first
+    /// request. It has `timeout`, and so has each request, with the repeats of those that change nothing. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
     /// If the login of the kubeconfig cannot be used.
@@ -48,63 +48,60 @@ impl Cluster {
             plugin: config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone()),
             redactor: redactor.clone(),
         };
-        let client = Client::try_from(config).map_err(|error| words.broken(&error))?;
-        Ok(Self { client, timeout, words })
+        let cluster = Self { config, timeout, words, link: OnceCell::new() };
+        if cluster.runs_a_plugin() {
+            return Ok(cluster);
+        }
+        let client = Client::try_from(cluster.config.clone()).map_err(|error| cluster.words.broken(&error))?;
+        Ok(Self { link: OnceCell::new_with(Some(cluster.linked(client))), ..cluster })
     }
 
     /// Looks at the secret, and for secrets that openshift-ansible made for any of `hosts`. That there is no
     /// secret is a fact; that its namespace does not exist is a failure.
     pub async fn observe(&self, namespace: &str, name: &str, hosts: &[&str]) -> Result<ClusterFact, Failure> {
-        let mut stale = JoinSet::new();
-        for (index, host) in hosts.iter().enumerate() {
-            let (cluster, namespace, host) = (self.clone(), namespace.to_owned(), (*host).to_owned());
-            stale.spawn(async move { (index, cluster.stale(&namespace, host).await) });
-        }
-        let secret = self.get(Named { namespace, name }).await?;
-        if secret.is_none() {
-            self.check_namespace(namespace).await?;
-        }
-        let mut found = stale.join_all().await;
-        found.sort_unstable_by_key(|(index, _)| *index);
-        Ok(ClusterFact {
-            secret: secret.as_ref().map(pull_secret::fact),
-            stale: found.into_iter().filter_map(|(_, stale)| stale).collect(),
-        })
+        self.link().await?.observe(namespace, name, hosts).await
     }
 
-    /// A secret of openshift-ansible for `host`. Who may not look hears nothing of it: it is a hint, and no
-    /// reason to ask for more rights.
-    async fn stale(&self, namespace: &str, host: String) -> Option<StaleSecret> {
-        let name = stale_name(&host)?;
-        let api = self.secrets(namespace);
-        self.call(|| api.get(&name)).await.ok()?;
-        Some(StaleSecret { name, host })
+    /// Brings the secret to what `merge` makes of the bytes it finds (`None` where there are none): other data,
+    /// labels and annotations stay. `merge` returning `None` means that nothing is to be changed; it is asked
+    /// again after each conflict. What was written is read back.
+    pub async fn write_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        merge: impl Fn(Option<&[u8]>) -> Result<Option<SecretBytes>, Failure>,
+    ) -> Result<Outcome, Failure> {
+        self.link().await?.write_secret(namespace, name, merge).await
     }
 
-    async fn check_namespace(&self, namespace: &str) -> Result<(), Failure> {
-        let api: Api<Namespace> = Api::all(self.client.clone());
-        match self.call(|| api.get(namespace)).await {
-            Err(fault) if fault.is("NotFound") => Err(missing_namespace(namespace)),
-            // Many users may not look at namespaces; the write will tell.
-            Ok(_) | Err(_) => Ok(()),
+    async fn link(&self) -> Result<&Link, Failure> {
+        self.link.get_or_try_init(async || Ok(self.linked(self.log_in().await?))).await
+    }
+
+    fn linked(&self, client: Client) -> Link {
+        Link { client, timeout: self.timeout, words: self.words.clone() }
+    }
+
+    fn runs_a_plugin(&self) -> bool {
+        self.config.auth_info.exec.is_some() || self.config.auth_info.auth_provider.is_some()
+    }
+
+    /// The crate runs a login plugin where it stands and waits for its end. On a thread of its own it can be
+    /// given up; not on one of the runtime's, which would be waited for when the runtime ends.
+    async fn log_in(&self) -> Result<Client, Failure> {
+        let (done, answer) = oneshot::channel();
+        let (runtime, config) = (Handle::current(), self.config.clone());
+        let thread = std::thread::Builder::new().name("login".to_owned()).spawn(move || {
+            let _inside = runtime.enter();
+            // Nobody listens any more once it took too long.
+            let _ = done.send(Client::try_from(config));
+        });
+        thread.map_err(|error| self.words.no_plugin(&error.to_string()))?;
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(Ok(client)) => client.map_err(|error| self.words.broken(&error)),
+            Ok(Err(_)) => Err(self.words.no_plugin("the thread that ran it broke off")),
+            Err(_) => Err(self.words.silent_plugin(self.timeout)),
         }
-    }
-
-    /// One request with its deadline, repeated while the server is too busy.
-    async fn call<T, F>(&self, request: impl Fn() -> F) -> Result<T, Fault>
-    where
-        F: Future<Output = kube::Result<T>>,
-    {
-        let repeated = async {
-            for pause in PAUSES {
-                match request().await.map_err(Fault::Kube) {
-                    Err(fault) if is_busy(&fault) => tokio::time::sleep(pause).await,
-                    other => return other,
-                }
-            }
-            request().await.map_err(Fault::Kube)
-        };
-        tokio::time::timeout(self.timeout, repeated).await.unwrap_or(Err(Fault::Timeout(self.timeout)))
     }
 }
 
@@ -112,15 +109,4 @@ impl Cluster {
 fn without_login(authority: &impl AsRef<str>) -> String {
     let text = authority.as_ref();
     text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned()
-}
-
-fn is_busy(fault: &Fault) -> bool {
-    fault.status().is_some_and(|status| matches!(status.code, 429 | 503 | 504))
-}
-
-/// `o-a-<md5(host)>`; `None` where OpenSSL is not allowed to compute MD5 (FIPS).
-fn stale_name(host: &str) -> Option<String> {
-    let digest = hash(MessageDigest::md5(), host.as_bytes()).ok()?;
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("o-a-{hex}"))
 }

@@ -8,8 +8,8 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PostParams};
 
-use super::Cluster;
 use super::diagnosis::{Doing, Fault, Named};
+use super::link::{Link, PAUSES};
 use crate::facts::{Failure, SecretFact};
 use crate::plan::{self, SECRET_TYPE};
 use crate::secret::SecretBytes;
@@ -39,12 +39,12 @@ enum Attempt {
     Done(Outcome, SecretBytes),
     /// Somebody else was faster.
     Conflict(Fault),
+    /// The server was too busy to answer; what would have come of it.
+    Busy(Outcome, Doing, Fault),
 }
 
-impl Cluster {
-    /// Brings the secret to what `merge` makes of the bytes it finds (`None` where there are none): other data,
-    /// labels and annotations stay. `merge` returning `None` means that nothing is to be changed; it is asked
-    /// again after each conflict. What was written is read back.
+impl Link {
+    /// What [`super::Cluster::write_secret`] does.
     pub async fn write_secret(
         &self,
         namespace: &str,
@@ -53,22 +53,35 @@ impl Cluster {
     ) -> Result<Outcome, Failure> {
         let secret = Named { namespace, name };
         let mut last = None;
+        let mut pauses = PAUSES.into_iter();
+        // What an attempt without a clear answer would have come to.
+        let mut open = None;
         for attempt in 0..ATTEMPTS {
             tokio::time::sleep(PAUSE * attempt).await;
-            let found = self.get(secret).await?;
+            let found = self.get(secret).await.map_err(|failure| match open {
+                Some(_) => perhaps_written(secret, failure),
+                None => failure,
+            })?;
             if let Some(found) = &found {
                 plan::check_type(namespace, name, &fact(found))?;
             }
-            let Some(bytes) = merge(found.as_ref().and_then(content_of))? else { return Ok(Outcome::Unchanged) };
+            let Some(bytes) = merge(found.as_ref().and_then(content_of))? else {
+                return Ok(open.unwrap_or(Outcome::Unchanged));
+            };
             if let Some(found) = &found {
                 plan::check_mutable(namespace, name, &fact(found))?;
             }
             match self.put(secret, found, bytes).await? {
                 Attempt::Done(outcome, bytes) => {
-                    self.read_back(secret, bytes.expose(), merge).await?;
-                    return Ok(outcome);
+                    let read = self.read_back(secret, bytes.expose(), merge).await;
+                    return read.map(|()| outcome).map_err(|failure| perhaps_written(secret, failure));
                 }
                 Attempt::Conflict(fault) => last = Some(fault),
+                Attempt::Busy(outcome, doing, fault) => {
+                    let pause = pauses.next().ok_or_else(|| self.unwritten(doing, secret, &fault))?;
+                    open = open.or(fault.leaves_open().then_some(outcome));
+                    tokio::time::sleep(pause).await;
+                }
             }
         }
         let failure = Failure::new(format!("{secret} was changed by somebody else each of {ATTEMPTS} times"))
@@ -97,16 +110,23 @@ impl Cluster {
             Some(found) => (Doing::Update, Outcome::Updated, replaced(found, bytes.expose())),
         };
         let answer = match doing {
-            Doing::Update => self.call(|| api.replace(secret.name, &parameters, &object)).await,
-            Doing::Create | Doing::Read => self.call(|| api.create(&parameters, &object)).await,
+            Doing::Update => self.once(api.replace(secret.name, &parameters, &object)).await,
+            Doing::Create | Doing::Read => self.once(api.create(&parameters, &object)).await,
         };
         match answer {
             Ok(_) => Ok(Attempt::Done(outcome, bytes)),
             // The second is what a PUT hears when the secret was deleted meanwhile.
             Err(fault) if fault.is("Conflict") || fault.is("AlreadyExists") => Ok(Attempt::Conflict(fault)),
             Err(fault) if doing == Doing::Update && fault.is("NotFound") => Ok(Attempt::Conflict(fault)),
-            Err(fault) => Err(self.words.failure(doing, secret, &fault)),
+            Err(fault) if fault.is_busy() => Ok(Attempt::Busy(outcome, doing, fault)),
+            Err(fault) => Err(self.unwritten(doing, secret, &fault)),
         }
+    }
+
+    /// A write that did not succeed, or of which nobody knows.
+    fn unwritten(&self, doing: Doing, secret: Named<'_>, fault: &Fault) -> Failure {
+        let failure = self.words.failure(doing, secret, fault);
+        if fault.leaves_open() { perhaps_written(secret, failure) } else { failure }
     }
 
     /// What was written is there, or at least still means the same.
@@ -127,6 +147,17 @@ impl Cluster {
 
     pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// A failure after which the secret may hold the new content, or the old.
+fn perhaps_written(secret: Named<'_>, failure: Failure) -> Failure {
+    let Failure { message, causes, hint } = failure;
+    let see = "run `plan` to see what stands there now".to_owned();
+    Failure {
+        message: format!("{secret} may or may not have been written"),
+        causes: std::iter::once(message).chain(causes).collect(),
+        hint: Some(hint.map_or_else(|| see.clone(), |hint| format!("{see}; {hint}"))),
     }
 }
 

@@ -1,0 +1,123 @@
+//! Writes of which nobody knows whether they were done.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+const PERHAPS: &str = "secret `imagestreamsecret` in namespace `openshift` may or may not have been written";
+
+/// How a connection goes on once the server has read a POST.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Then {
+    Close,
+    Silence,
+}
+
+fn request(stream: &mut TcpStream) -> String {
+    let mut buffer = [0; 65536];
+    let length = stream.read(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+fn not_found(stream: &mut TcpStream) {
+    let (_, body) = status(404, "NotFound", "secrets \"imagestreamsecret\" not found");
+    let body = body.to_string();
+    let head = format!("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all((head + &body).as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn a_write_without_an_answer_leaves_it_open() {
+    for then in [Then::Close, Then::Silence] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            not_found(&mut asked(&listener, "GET"));
+            let stream = asked(&listener, "POST");
+            if then == Then::Silence {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            drop(stream);
+        });
+        let failure = cluster_within(&url, Duration::from_millis(700)).write_secret("openshift", NAME, append).await;
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.message, PERHAPS, "{then:?} {failure:?}");
+        assert!(failure.causes[0].ends_with("cannot be reached"), "{then:?} {failure:?}");
+        assert!(failure.hint.unwrap().starts_with("run `plan` to see what stands there now; "));
+        server.join().unwrap();
+    }
+}
+
+fn asked(listener: &TcpListener, method: &str) -> TcpStream {
+    let mut stream = listener.accept().unwrap().0;
+    assert!(request(&mut stream).starts_with(method));
+    stream
+}
+
+#[tokio::test]
+async fn a_write_that_was_never_sent_does_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let mut stream = asked(&listener, "GET");
+        drop(listener);
+        not_found(&mut stream);
+    });
+    let failure = cluster(&url).write_secret("openshift", NAME, append).await.unwrap_err();
+    assert!(failure.message.ends_with("cannot be reached"), "{failure:?}");
+    assert_eq!(failure.causes, ["connection refused"]);
+    server.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_internal_error_leaves_it_open() {
+    let double = Double::start(|seen: &Seen, _: &mut Store| {
+        (seen.method == "POST").then(|| status(500, "InternalError", "etcdserver: request timed out"))
+    });
+    let failure = write(&double.await).await.unwrap_err();
+    assert_eq!(failure.message, PERHAPS);
+    assert!(failure.causes[1].contains("500 InternalError"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn what_a_busy_server_did_all_the_same_is_reported() {
+    for (before, outcome) in [(None, Outcome::Created), (Some("theirs"), Outcome::Updated)] {
+        for code in [503, 504] {
+            let double = Double::start(move |seen: &Seen, store: &mut Store| {
+                if seen.method == "GET" || seen.body.is_null() {
+                    return None;
+                }
+                let secret = seen.body.clone();
+                store.save(NAME, secret);
+                Some(status(code, "Timeout", "the request may or may not have been done"))
+            });
+            let double = double.await;
+            if let Some(content) = before {
+                double.store.lock().unwrap().put(NAME, content);
+            }
+            assert_eq!(write(&double).await, Ok(outcome), "{code}");
+            assert_eq!(double.content(NAME).unwrap(), format!("{}+ours", before.unwrap_or_default()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_busy_server_is_written_to_again() {
+    for (busy, code, expected) in [(1, 503, None), (9, 503, Some(PERHAPS)), (9, 429, Some("cannot be created"))] {
+        let count = Arc::new(AtomicU32::new(0));
+        let posts = Arc::clone(&count);
+        let double = Double::start(move |seen: &Seen, _: &mut Store| {
+            let refused = seen.method == "POST" && posts.fetch_add(1, Ordering::SeqCst) < busy;
+            refused.then(|| status(code, "ServiceUnavailable", "later"))
+        });
+        let outcome = write(&double.await).await;
+        match expected {
+            None => assert_eq!(outcome, Ok(Outcome::Created)),
+            Some(message) => assert!(outcome.unwrap_err().message.ends_with(message)),
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 4.min(busy + 1));
+    }
+}
