@@ -28,7 +28,12 @@ impl Bars {
     pub(super) fn update(&mut self, progress: Progress) {
         let known = self.shown.iter().position(|(stage, _)| *stage == progress.stage);
         let at = known.unwrap_or_else(|| {
-            self.shown.push((progress.stage, self.all.add(bar(progress))));
+            let bar = self.all.add(bar(progress));
+            if self.visible {
+                // The clock goes on while nothing happens, so that a slow node does not look like a hang.
+                bar.enable_steady_tick(Duration::from_millis(500));
+            }
+            self.shown.push((progress.stage, bar));
             self.shown.len() - 1
         });
         self.shown[at].1.set_position(progress.done as u64);
@@ -55,8 +60,5 @@ fn bar(progress: Progress) -> ProgressBar {
     };
     let style = ProgressStyle::with_template("{prefix:>16} [{bar:30}] {pos}/{len} {elapsed}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(progress.total as u64).with_style(style).with_prefix(name);
-    // The clock goes on while nothing happens, so that a slow node does not look like a hang.
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
+    ProgressBar::new(progress.total as u64).with_style(style).with_prefix(name)
 }
