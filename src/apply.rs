@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::cluster;
+use crate::cluster::{self, Cluster};
 use crate::desired::{Desired, NodeTarget, PullSecret};
 use crate::dockerconfig::{self, Reader};
 use crate::engine::Engine;
@@ -28,8 +28,8 @@ pub fn apply(
     journal: &Journal,
 ) -> Gate {
     let _guard = engine.cancel.abort_at(Stop::Now, engine.limits.abort.clone(), engine.runtime.handle());
-    let gate = match (plan.gate, &plan.secret, &desired.pull_secret) {
-        (Gate::Open, Some(step), Some(wanted)) => write_secret(engine, step, wanted, journal),
+    let gate = match (plan.gate, &plan.secret, desired.pull_secret.as_ref().zip(engine.cluster.as_ref())) {
+        (Gate::Open, Some(step), Some((wanted, cluster))) => write_secret(engine, cluster, step, wanted, journal),
         (Gate::Closed, Some(step), _) => {
             journal.record(unwritten_secret(step));
             Gate::Closed
@@ -87,7 +87,7 @@ pub fn keep(engine: &Engine, sessions: Sessions) {
 }
 
 /// Writes the pull secret; a failure closes the gate for the nodes.
-fn write_secret(engine: &Engine, step: &SecretStep, wanted: &PullSecret, journal: &Journal) -> Gate {
+fn write_secret(engine: &Engine, cluster: &Cluster, step: &SecretStep, wanted: &PullSecret, journal: &Journal) -> Gate {
     if engine.cancel.level() > Stop::No || step.action == Action::Unchanged {
         journal.record(unwritten_secret(step));
         return Gate::Open;
@@ -98,12 +98,8 @@ fn write_secret(engine: &Engine, step: &SecretStep, wanted: &PullSecret, journal
             .map_err(|error| unmergeable_secret(wanted, &error))
     };
     let written = engine.runtime.block_on(async {
-        let writing = async {
-            let cluster = engine.cluster().await?;
-            cluster.write_secret(&wanted.namespace, &wanted.name, merge).await
-        };
         tokio::select! {
-            written = writing => written,
+            written = cluster.write_secret(&wanted.namespace, &wanted.name, merge) => written,
             () = engine.cancel.reached(Stop::Now) => {
                 Err(Failure::new("interrupted while the secret was being written").hint("run `plan` to see what stands there now"))
             }

@@ -1,9 +1,7 @@
-//! What the edges run on: threads, runtime, timeouts, cancellation, and the one connection to the cluster.
+//! What the edges run on: threads, runtime, timeouts, cancellation, and the one way to the cluster.
 
 use std::path::PathBuf;
 use std::time::Duration;
-
-use tokio::sync::OnceCell;
 
 use crate::cluster::{Cluster, kubeconfig};
 use crate::desired::Desired;
@@ -31,51 +29,41 @@ pub struct Engine {
     pub host_keys: HostKeys,
     /// Keys to log in with.
     pub identities: Identities,
-    kubeconfig: Option<kube::Config>,
-    cluster: OnceCell<Cluster>,
+    /// The way to the API server; `None` where the run has no cluster part.
+    pub cluster: Option<Cluster>,
 }
 
 impl Engine {
     /// Prepares a run; nothing is contacted.
     ///
     /// # Errors
-    /// If the run has a cluster part and no kubeconfig that can be read, or the system refuses threads.
+    /// If the run has a cluster part and no kubeconfig that can be used, or the system refuses threads.
     pub fn new(options: &Options, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
         let environment = &options.environment;
-        let kubeconfig = match &desired.pull_secret {
+        let system = |error: &dyn std::error::Error| Failure::new("cannot start the threads").cause(error.to_string());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|error| system(&error))?;
+        let redactor = desired.redactor();
+        let cluster = match &desired.pull_secret {
             None => None,
             Some(_) => {
                 let (flag, variable) = (options.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
                 let source = kubeconfig::locate(flag, variable, environment.home.as_deref())?;
-                Some(kubeconfig::load(&source)?)
+                let _inside = runtime.enter();
+                Some(Cluster::connect(kubeconfig::load(&source)?, options.timeout, &redactor)?)
             }
         };
-        let system = |error: &dyn std::error::Error| Failure::new("cannot start the threads").cause(error.to_string());
         Ok(Self {
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .map_err(|error| system(&error))?,
+            runtime,
             pool: schedule::pool(options.forks.min(desired.nodes.len().max(1))).map_err(|error| system(&error))?,
             timeout: options.timeout,
             limits: Limits { timeout: options.timeout, abort: Abort::default() },
             cancel: cancel.clone(),
-            redactor: desired.redactor(),
+            redactor,
             host_keys: HostKeys::load(&known_hosts(environment)),
             identities: Identities::new(environment.ssh_agent.clone(), default_identities(environment)),
-            kubeconfig,
-            cluster: OnceCell::new(),
+            cluster,
         })
-    }
-
-    /// The connection to the cluster, made when it is first needed.
-    ///
-    /// # Errors
-    /// If the run has no cluster part, or the kubeconfig's login cannot be used.
-    pub async fn cluster(&self) -> Result<&Cluster, Failure> {
-        let config = self.kubeconfig.as_ref().ok_or_else(|| Failure::new("this run has no cluster part"))?;
-        self.cluster.get_or_try_init(async || Cluster::connect(config.clone(), self.timeout, &self.redactor)).await
     }
 }
 

@@ -60,14 +60,10 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
 }
 
 async fn cluster(engine: &Engine, desired: &Desired) -> Option<Result<ClusterFact, Failure>> {
-    let wanted = desired.pull_secret.as_ref()?;
+    let (wanted, cluster) = desired.pull_secret.as_ref().zip(engine.cluster.as_ref())?;
     let hosts: Vec<&str> = wanted.credentials.iter().map(|credential| credential.key.as_str()).collect();
-    let looking = async {
-        let cluster = engine.cluster().await?;
-        cluster.observe(&wanted.namespace, &wanted.name, &hosts).await
-    };
     Some(tokio::select! {
-        fact = looking => fact,
+        fact = cluster.observe(&wanted.namespace, &wanted.name, &hosts) => fact,
         () = engine.cancel.reached(Stop::Gently) => Err(Failure::new("interrupted before the cluster was looked at")),
     })
 }

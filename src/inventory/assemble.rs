@@ -188,7 +188,6 @@ fn priority(value: &Node) -> Option<i64> {
     match &value.value {
         Value::Int(number) => i64::try_from(*number).ok(),
         Value::Bool(value) => Some((*value).into()),
-        #[allow(clippy::cast_possible_truncation)]
         Value::Float(number) if number.is_finite() => Some(*number as i64),
         Value::Str(text) => text.trim().parse().ok(),
         _ => None,

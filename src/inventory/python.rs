@@ -358,7 +358,6 @@ fn as_float(value: &Value) -> Option<f64> {
     match value {
         Value::Bool(value) => Some(f64::from(u8::from(*value))),
         // Keys that differ only beyond 2^53 do not occur in inventories.
-        #[allow(clippy::cast_precision_loss)]
         Value::Int(value) => Some(*value as f64),
         Value::Float(value) => Some(*value),
         _ => None,

@@ -149,7 +149,6 @@ fn broken_sexagesimal(text: &str) -> Option<f64> {
     let digits = fraction.chars().all(|c| c == '_' || c.is_ascii_digit());
     let tail: f64 = digits.then(|| format!("0.{}", fraction.replace('_', "")).parse().ok()).flatten()?;
     // Hours and minutes are far below 2^53.
-    #[allow(clippy::cast_precision_loss)]
     Some(number as f64 + tail)
 }
 
