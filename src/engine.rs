@@ -1,7 +1,6 @@
 //! What the edges run on: threads, runtime, timeouts, cancellation, and the one way to the cluster.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::cluster::{Cluster, kubeconfig};
 use crate::desired::Desired;
@@ -17,9 +16,7 @@ pub struct Engine {
     pub runtime: tokio::runtime::Runtime,
     /// SSH runs here.
     pub pool: rayon::ThreadPool,
-    /// `--timeout`.
-    pub timeout: Duration,
-    /// The same for nodes, and what cuts their connections. A session keeps the limits it was opened with.
+    /// `--timeout`, and what cuts the connections to nodes. A session keeps the limits it was opened with.
     pub limits: Limits,
     /// Asks the run to stop.
     pub cancel: Cancel,
@@ -56,7 +53,6 @@ impl Engine {
         Ok(Self {
             runtime,
             pool: schedule::pool(options.forks.min(desired.nodes.len().max(1))).map_err(|error| system(&error))?,
-            timeout: options.timeout,
             limits: Limits { timeout: options.timeout, abort: Abort::default() },
             cancel: cancel.clone(),
             redactor,

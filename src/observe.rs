@@ -41,11 +41,12 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
     journal.record(Event::Progress(Progress { stage: Stage::Registries, done: 0, total }));
     let facts = Mutex::new(vec![None; total]);
     let done = AtomicUsize::new(0);
-    let proving = registry::prove(&desired.registries, engine.timeout, &engine.redactor, |at, fact: &RegistryFact| {
-        facts.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(fact.clone());
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
-    });
+    let proving =
+        registry::prove(&desired.registries, engine.limits.timeout, &engine.redactor, |at, fact: &RegistryFact| {
+            facts.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(fact.clone());
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
+        });
     tokio::select! {
         _ = proving => {}
         () = engine.cancel.reached(Stop::Gently) => {}

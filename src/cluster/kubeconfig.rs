@@ -35,6 +35,9 @@ pub enum Source {
 
 /// Decides between `--kubeconfig`, the list in `KUBECONFIG`, `.kube/config` in `home`, and the pod's own
 /// account, in this order. Files of the list that do not exist are passed over, as kubectl does.
+///
+/// # Errors
+/// If there is none of them, or the file that was named does not exist.
 pub fn locate(flag: Option<&Path>, variable: Option<&OsStr>, home: Option<&Path>) -> Result<Source, Failure> {
     if let Some(path) = flag {
         return existing(path).map(|path| Source::Files(vec![path])).ok_or_else(|| {

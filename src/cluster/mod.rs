@@ -58,6 +58,9 @@ impl Cluster {
 
     /// Looks at the secret, and for secrets that openshift-ansible made for any of `hosts`. That there is no
     /// secret is a fact; that its namespace does not exist is a failure.
+    ///
+    /// # Errors
+    /// If the server cannot be reached in time, refuses, or has no such namespace.
     pub async fn observe(&self, namespace: &str, name: &str, hosts: &[&str]) -> Result<ClusterFact, Failure> {
         self.link().await?.observe(namespace, name, hosts).await
     }
@@ -65,6 +68,10 @@ impl Cluster {
     /// Brings the secret to what `merge` makes of the bytes it finds (`None` where there are none): other data,
     /// labels and annotations stay. `merge` returning `None` means that nothing is to be changed; it is asked
     /// again after each conflict. What was written is read back.
+    ///
+    /// # Errors
+    /// If it cannot be read, merged or written, or does not read back; the message says if it may have been written
+    /// all the same.
     pub async fn write_secret(
         &self,
         namespace: &str,

@@ -44,11 +44,11 @@ const UNSUPPORTED: [(&str, &[&str]); 17] = [
 pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) -> Option<Connection> {
     let before = lookup.problems.len();
     refuse_unsupported(lookup);
-    let address = first(lookup, &ADDRESS);
-    let port = first(lookup, &PORT).and_then(|port| checked_port(lookup, &port));
-    let user = first(lookup, &USER).map_or_else(|| request.user.clone(), |user| user.text);
-    let password = first(lookup, &PASSWORD).map(|text| Secret::new(text.text));
-    let key_file = first(lookup, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
+    let address = last_set(lookup, &ADDRESS);
+    let port = last_set(lookup, &PORT).and_then(|port| checked_port(lookup, &port));
+    let user = last_set(lookup, &USER).map_or_else(|| request.user.clone(), |user| user.text);
+    let password = last_set(lookup, &PASSWORD).map(|text| Secret::new(text.text));
+    let key_file = last_set(lookup, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
     let escalation = escalation(lookup, request);
     (lookup.problems.len() == before).then(|| Connection {
         address: address.map_or_else(|| name.to_owned(), |text| text.text).trim_matches(['[', ']']).to_owned(),
@@ -61,7 +61,7 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) ->
 }
 
 /// The last of `names` that is set.
-fn first(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
+fn last_set(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
     let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
     lookup.text(name)
 }
@@ -69,7 +69,7 @@ fn first(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
 fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
     let name = BECOME.iter().rev().find(|name| lookup.raw(name).is_some());
     let wanted = name.and_then(|name| lookup.flag(name)).unwrap_or(false);
-    let password = first(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
+    let password = last_set(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
     if wanted {
         Escalation::Sudo { password: password.or_else(|| request.become_password.clone()) }
     } else {

@@ -87,7 +87,7 @@ pub struct Registry {
     pub test_login: TestLogin,
     /// How far the registry's TLS is trusted.
     pub tls: TlsPolicy,
-    /// Where the password was given, as `file:line:column`, for hints.
+    /// Where the password was given, for hints: the variable in backticks, and its `file:line:column`.
     pub origin: String,
 }
 

@@ -138,7 +138,7 @@ fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
     let image = oreg_image(lookup, defaults, user.as_ref());
     let user = user.and_then(|text| checked_user(lookup, text, "`oreg_auth_user`"));
     let password = password.and_then(|text| without_controls(lookup, text, "`oreg_auth_password`"));
-    let ((host, image, url_span), user, password) = (image?, user?, password?);
+    let ((host, image, span), user, password) = (image?, user?, password?);
     let registry = Registry {
         tls: defaults.tls(None, &host),
         host,
@@ -148,15 +148,11 @@ fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
         image,
         test_login,
     };
-    Some(Declared { registry, span: url_span.unwrap_or(password.span) })
+    Some(Declared { registry, span })
 }
 
-/// Host, test image in full, and the place of `oreg_url` if it is set.
-fn oreg_image(
-    lookup: &mut Lookup<'_>,
-    defaults: &Defaults,
-    user: Option<&Text>,
-) -> Option<(String, String, Option<Span>)> {
+/// Host, test image in full, and the place that says so: `oreg_url`, or the user of the default registry.
+fn oreg_image(lookup: &mut Lookup<'_>, defaults: &Defaults, user: Option<&Text>) -> Option<(String, String, Span)> {
     let url = if lookup.raw("oreg_url").is_some() {
         lookup.text("oreg_url")?
     } else if let Some(deployment) = defaults.deployment {
@@ -181,7 +177,7 @@ fn oreg_image(
             .hint("it is `host[:port]/path/name-${component}:${version}`")
     });
     match image {
-        Ok(image) => Some((host.to_owned(), image, Some(url.span))),
+        Ok(image) => Some((host.to_owned(), image, url.span)),
         Err(problem) => {
             lookup.problems.push(problem);
             None
