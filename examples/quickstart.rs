@@ -22,6 +22,7 @@ use lab::{Lab, Login};
 use oregano::desired::Request;
 use oregano::event::{self, Event, Outcome, Recap};
 use oregano::facts::Verdict;
+use oregano::inventory::Sources;
 use oregano::options::{Environment, Options};
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::Cancel;
@@ -129,8 +130,7 @@ fn again_without(proxies: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
 fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
     let options = Options {
         command: event::Command::Apply,
-        inventory: lab.inventory(),
-        extra: Vec::new(),
+        sources: Sources { inventories: vec![lab.inventory().display().to_string()], extra: Vec::new() },
         request: Request { user: "nobody".to_owned(), home: Some(lab.home()), ..Request::default() },
         forks: 64,
         timeout: Duration::from_secs(30),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oregano::desired::{Request, Scope};
 use oregano::event;
+use oregano::inventory::Sources;
 use oregano::options::{Environment, Options};
 use oregano::secret::Secret;
 use oregano::ui::{Detail, Format, ListFormat};
@@ -28,7 +29,7 @@ pub struct Cli {
 pub struct Global {
     /// The inventory: an INI or YAML file as openshift-ansible users have it
     #[arg(short, long, global = true, value_name = "FILE", default_value = "inventory", env = "ANSIBLE_INVENTORY")]
-    pub inventory: PathBuf,
+    pub inventory: Vec<String>,
     /// Set a variable: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
     #[arg(short, long = "extra-vars", global = true, value_name = "VARS")]
     pub extra_vars: Vec<String>,
@@ -126,6 +127,11 @@ impl Global {
         (format, if self.verbose > 0 { Detail::Everything } else { Detail::Changes })
     }
 
+    /// What the inventory is read from.
+    pub fn sources(&self) -> Sources {
+        Sources { inventories: self.inventory.clone(), extra: self.extra_vars.clone() }
+    }
+
     /// The options of a run. `ask` reads a secret from the terminal after showing a prompt.
     ///
     /// # Errors
@@ -156,8 +162,7 @@ impl Global {
         };
         Ok(Options {
             command,
-            inventory: self.inventory,
-            extra: self.extra_vars,
+            sources: self.sources(),
             request,
             forks: usize::from(run.forks),
             timeout: Duration::from_secs(run.timeout),

@@ -68,8 +68,8 @@ pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
 }
 
 fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Fault>> {
-    let inventory = inventory::load(&options.inventory, &options.extra).map_err(faults)?;
-    let desired = desired::resolve(&inventory, &options.request).map_err(faults)?;
+    let variables = inventory::load(&options.sources).map_err(faults)?;
+    let desired = desired::resolve(&variables, &options.request).map_err(faults)?;
     start(options.command, &desired, journal);
     let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
     let mut gate = Gate::Open;

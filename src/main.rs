@@ -59,16 +59,17 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
 }
 
 fn list(global: &Global, yaml: bool) -> ExitStatus {
-    let inventory = match inventory::load(&global.inventory, &global.extra_vars) {
-        Ok(inventory) => inventory,
+    let variables = match inventory::load(&global.sources()) {
+        Ok(variables) => variables,
         Err(problems) => {
             ui::problems(&problems);
             return ExitStatus::Error;
         }
     };
+    let inventory = variables.inventory();
     let printed = match cli::list_format(yaml) {
-        ui::ListFormat::Json => ui::list(&inventory::list::list(&inventory), ui::ListFormat::Json),
-        ui::ListFormat::Yaml => ui::list(&inventory::list::tree(&inventory), ui::ListFormat::Yaml),
+        ui::ListFormat::Json => ui::list(&inventory::list::list(inventory), ui::ListFormat::Json),
+        ui::ListFormat::Yaml => ui::list(&inventory::list::tree(inventory), ui::ListFormat::Yaml),
     };
     match printed {
         Ok(()) if ui::is_complete() => ExitStatus::Done,

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use crate::desired::Request;
 use crate::event::Command;
+use crate::inventory::Sources;
 
 /// A run as it was asked for. No `Debug`: `-e` may hold passwords.
 #[derive(Clone)]
 pub struct Options {
     /// What the run is for.
     pub command: Command,
-    /// `-i`.
-    pub inventory: PathBuf,
-    /// The values of `-e`, in order.
-    pub extra: Vec<String>,
+    /// What the inventory is read from.
+    pub sources: Sources,
     /// What the desired state depends on.
     pub request: Request,
     /// `--forks`: how many nodes are worked on at a time.

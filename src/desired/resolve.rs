@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::dockerconfig::Credential;
 use crate::inventory::problem::nearest;
-use crate::inventory::{HostVars, Inventory, Problem, patterns};
+use crate::inventory::{Inventory, Problem, Variables, patterns};
 
 use super::lookup::{Lookup, Text};
 use super::request::Request;
@@ -23,9 +23,15 @@ const RUN_WIDE: [&str; 1] = [HOSTS];
 ///
 /// # Errors
 /// Every problem that was found, each once, in the order of the inventory.
-pub fn resolve(inventory: &Inventory, request: &Request) -> Result<Desired, Vec<Problem>> {
-    let mut resolver =
-        Resolver { inventory, request, problems: Vec::new(), warnings: Vec::new(), shared: HashMap::new() };
+pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<Problem>> {
+    let mut resolver = Resolver {
+        variables,
+        inventory: variables.inventory(),
+        request,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        shared: HashMap::new(),
+    };
     let desired = resolver.run();
     let mut seen = HashSet::new();
     let mut problems: Vec<Problem> =
@@ -46,6 +52,7 @@ struct Declared {
 }
 
 struct Resolver<'a> {
+    variables: &'a Variables,
     inventory: &'a Inventory,
     request: &'a Request,
     problems: Vec<Problem>,
@@ -67,7 +74,7 @@ impl<'a> Resolver<'a> {
         let mut secret = None;
         let outsider = (!targets.contains(&owner)).then_some(owner);
         for name in outsider.into_iter().chain(targets) {
-            let vars = HostVars::new(self.inventory, name);
+            let vars = self.variables.of(name);
             let mut lookup = Lookup::new(&vars);
             let declared = self.declared(&mut lookup);
             if scope.has_nodes() && selected.contains(name) {
@@ -168,7 +175,7 @@ impl<'a> Resolver<'a> {
     fn run_wide(&mut self, name: &str) -> Option<Option<Text>> {
         let mut found: Option<(&str, Option<Text>)> = None;
         for host in self.inventory.hosts.keys() {
-            let vars = HostVars::new(self.inventory, host);
+            let vars = self.variables.of(host);
             let mut lookup = Lookup::new(&vars);
             let text = lookup.node(name).and_then(|node| lookup.text_of(&node, &format!("`{name}`")));
             let failed = !lookup.problems.is_empty();

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::model::{Inventory, Source};
-use super::{HostVars, Problem, list, load, patterns, vars_of};
+use super::model::Source;
+use super::outside::Nothing;
+use super::{Problem, Variables, list, load, patterns, vars_of};
 
 /// One case: an inventory in one of the formats, and any number of expectations.
 #[derive(Deserialize)]
@@ -61,23 +62,24 @@ fn every_case_holds() {
 impl Case {
     fn failures(&self) -> Vec<String> {
         match (self.load(), &self.problems) {
-            (Ok(inventory), None) => self.expectations(&inventory),
+            (Ok(variables), None) => self.expectations(&variables),
             (Ok(_), Some(_)) => vec!["was read without a problem".to_owned()],
             (Err(problems), None) => vec![format!("problems: {:#?}", shown(&problems))],
             (Err(problems), Some(expected)) => differs("problems", &shown(&problems), expected),
         }
     }
 
-    fn load(&self) -> Result<Inventory, Vec<Problem>> {
+    fn load(&self) -> Result<Variables, Vec<Problem>> {
         let folder = tempfile::tempdir().unwrap();
         let formats = [("hosts.ini", &self.ini), ("hosts.yml", &self.yaml), ("hosts", &self.plain)];
         let (name, text) = formats.into_iter().find_map(|(name, text)| Some((name, text.as_ref()?))).unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        load::load(&path, &self.extra)
+        load::load(&load::Sources { inventories: vec![path.display().to_string()], extra: self.extra.clone() })
     }
 
-    fn expectations(&self, inventory: &Inventory) -> Vec<String> {
+    fn expectations(&self, variables: &Variables) -> Vec<String> {
+        let inventory = variables.inventory();
         let mut failures = Vec::new();
         if let Some(expected) = &self.list {
             failures.extend(differs(
@@ -97,7 +99,7 @@ impl Case {
             }
         }
         for (host, expected) in &self.resolved {
-            let vars = HostVars::new(inventory, host);
+            let vars = variables.of(host);
             for (name, value) in expected {
                 let found = match vars.get(name) {
                     Ok(node) => serde_json::to_value(node).unwrap(),
@@ -149,9 +151,10 @@ fn shown(problems: &[Problem]) -> Vec<String> {
 fn ten_thousand_hosts_are_no_effort() {
     let mut text = "[all:vars]\na=1\n[top:children]\nnodes\n[nodes]\n".to_owned();
     text.extend((0..10_000).map(|host| format!("node{host}.example.com ansible_host=10.0.0.1 zone='{{{{ a }}}}'\n")));
-    let inventory = load::parse(&Source::new("hosts", text)).unwrap();
+    let variables = Variables::new(load::parse(&Source::new("hosts", text)).unwrap(), Nothing::shared());
+    let inventory = variables.inventory();
     assert_eq!(inventory.hosts_of("top").len(), 10_000);
-    let resolved = inventory.hosts.keys().filter(|host| HostVars::new(&inventory, host).get("zone").unwrap().is_some());
+    let resolved = inventory.hosts.keys().filter(|host| variables.of(host).get("zone").unwrap().is_some());
     assert_eq!(resolved.count(), 10_000);
-    assert_eq!(patterns::select(&inventory, "top:!node1.example.com").unwrap().len(), 9_999);
+    assert_eq!(patterns::select(inventory, "top:!node1.example.com").unwrap().len(), 9_999);
 }

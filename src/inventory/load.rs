@@ -5,14 +5,29 @@ use std::sync::Arc;
 
 use super::assemble::Draft;
 use super::model::{Inventory, Source, Vars};
+use super::outside::Nothing;
 use super::problem::Problem;
 use super::text::Text;
+use super::variables::Variables;
 use super::{extra, ini, yaml};
 
-/// The inventory at `path` with the variables of each `-e`, or everything that is wrong with them.
-pub fn load(path: &Path, extra: &[String]) -> Result<Inventory, Vec<Problem>> {
+/// What an inventory is read from.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The values of `-i`, in order.
+    pub inventories: Vec<String>,
+    /// The values of `-e`, in order.
+    pub extra: Vec<String>,
+}
+
+/// The inventory that all sources make together, or everything that is wrong with them.
+pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
     let mut problems = Vec::new();
-    let vars = extra_vars(extra, &mut problems);
+    let vars = extra_vars(&sources.extra, &mut problems);
+    let [path] = sources.inventories.as_slice() else {
+        return Err(vec![Problem::new("more than one inventory is not supported yet")]);
+    };
+    let path = Path::new(path);
     problems.extend(unsupported_neighbours(path));
     let inventory = match read_inventory(path) {
         Ok(source) => parse(&source).map_err(|found| problems.extend(found)).ok(),
@@ -22,7 +37,9 @@ pub fn load(path: &Path, extra: &[String]) -> Result<Inventory, Vec<Problem>> {
         }
     };
     match inventory {
-        Some(inventory) if problems.is_empty() => Ok(Inventory { extra: vars, ..inventory }),
+        Some(inventory) if problems.is_empty() => {
+            Ok(Variables::new(Inventory { extra: vars, ..inventory }, Nothing::shared()))
+        }
         _ => Err(problems),
     }
 }
@@ -146,12 +163,16 @@ fn extra_vars(arguments: &[String], problems: &mut Vec<Problem>) -> Vars {
 mod tests {
     use super::*;
 
+    fn load_one(path: &Path, extra: &[String]) -> Result<Variables, Vec<Problem>> {
+        load(&Sources { inventories: vec![path.display().to_string()], extra: extra.to_vec() })
+    }
+
     /// The message of the only problem with a file of this name and content.
     fn refusal(name: &str, content: &[u8]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        let problems = load(&path, &[]).unwrap_err();
+        let problems = load_one(&path, &[]).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
         problems[0].message.replace(&path.display().to_string(), name)
     }
@@ -175,16 +196,16 @@ mod tests {
         let path = folder.path().join("hosts");
         std::fs::write(&path, "h\n").unwrap();
         std::fs::create_dir(folder.path().join("host_vars")).unwrap();
-        assert!(load(&path, &[]).is_ok(), "an empty folder holds nothing");
+        assert!(load_one(&path, &[]).is_ok(), "an empty folder holds nothing");
         std::fs::write(folder.path().join("host_vars/h.yml"), "a: 1").unwrap();
-        let problems = load(&path, &[]).unwrap_err();
+        let problems = load_one(&path, &[]).unwrap_err();
         assert!(problems[0].message.ends_with("host_vars` holds variables, which are not read yet"), "{problems:?}");
     }
 
     #[test]
     fn paths_that_are_no_file_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let message = |path: &Path| load(path, &[]).unwrap_err()[0].message.clone();
+        let message = |path: &Path| load_one(path, &[]).unwrap_err()[0].message.clone();
         assert!(message(folder.path()).contains("inventory directories are not supported"));
         assert!(message(&folder.path().join("none")).starts_with("cannot read the inventory `"));
         assert!(message(Path::new("-")).contains("standard input"));
@@ -198,9 +219,9 @@ mod tests {
         std::fs::write(&path, "h a=1 b=1\n").unwrap();
         std::fs::write(folder.path().join("vars.json"), r#"{"a": "x y"}"#).unwrap();
         let file = format!("@{}", folder.path().join("vars.json").display());
-        let inventory = load(&path, &[file, "c=2".to_owned()]).unwrap();
-        let text = |name: &str| super::super::vars_of(&inventory, "h")[name].text.clone();
+        let inventory = load_one(&path, &[file, "c=2".to_owned()]).unwrap();
+        let text = |name: &str| super::super::vars_of(inventory.inventory(), "h")[name].text.clone();
         assert_eq!((text("a"), text("b"), text("c")), ("x y".to_owned(), "1".to_owned(), "2".to_owned()));
-        assert_eq!(load(&path, &["@/none".to_owned()]).unwrap_err().len(), 1);
+        assert_eq!(load_one(&path, &["@/none".to_owned()]).unwrap_err().len(), 1);
     }
 }

@@ -2,7 +2,9 @@
 //! Only [`load()`] touches the disk.
 
 // What an inventory is.
+pub mod finding;
 pub mod model;
+pub mod outside;
 pub mod problem;
 
 // From text to values.
@@ -24,13 +26,17 @@ pub mod list;
 pub mod patterns;
 pub mod precedence;
 pub mod templates;
+pub mod variables;
 
 #[cfg(test)]
 mod cases;
 
-pub use load::load;
+pub use finding::{Code, Finding};
+pub use load::{Sources, load};
 pub use model::{Group, Host, Inventory, Node, Source, Span, Trust, Value, Vars};
+pub use outside::Outside;
 pub use patterns::select;
 pub use precedence::vars_of;
 pub use problem::Problem;
 pub use templates::HostVars;
+pub use variables::Variables;

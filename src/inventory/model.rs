@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 
+use super::finding::Finding;
 use super::precedence::Index;
 
 /// One text the inventory was read from: a file, or an argument of `-e`.
@@ -110,6 +111,8 @@ pub enum Value {
     Float(f64),
     /// Text.
     Str(String),
+    /// An encrypted string (`!vault`): its envelope is the text of the node.
+    Vault,
     /// A list, a tuple, or a YAML sequence.
     List(Vec<Node>),
     /// A dict or YAML mapping, in source order, duplicate keys already resolved (the last one wins).
@@ -167,6 +170,7 @@ impl Value {
             Self::Bool(_) => "a boolean",
             Self::Int(_) | Self::Float(_) => "a number",
             Self::Str(_) => "a string",
+            Self::Vault => "an encrypted value",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
         }
@@ -182,6 +186,7 @@ impl serde::Serialize for Node {
             Value::Int(value) => serializer.serialize_i128(*value),
             Value::Float(value) => serializer.serialize_f64(*value),
             Value::Str(value) => serializer.serialize_str(value),
+            Value::Vault => serializer.serialize_str(&self.text),
             Value::List(items) => serializer.collect_seq(items),
             Value::Map(members) => {
                 serializer.collect_map(members.iter().map(|(key, value)| (key.text.as_str(), value)))
@@ -228,6 +233,8 @@ pub struct Inventory {
     pub groups: IndexMap<String, Group>,
     /// Variables of `-e`, which win over all others.
     pub extra: Vars,
+    /// What was accepted, but is suspicious, in the order of the sources.
+    pub findings: Vec<Finding>,
     /// Made of `hosts` and `groups` when it is first asked for; they must not change after that.
     pub(super) index: OnceLock<Index>,
 }

@@ -1,19 +1,21 @@
 //! `{{ name }}` in values. Any other template expression is refused with its place, never used as text.
 
-use super::model::{Inventory, Node, Span, Trust, Value};
+use super::model::{Node, Span, Trust, Value};
 use super::precedence::Scope;
 use super::problem::{Problem, nearest};
+use super::variables::Variables;
 
 /// The variables of one host, resolved one by one when they are asked for: what nobody uses may be wrong.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HostVars<'a> {
+    variables: &'a Variables,
     scope: Scope<'a>,
 }
 
 impl<'a> HostVars<'a> {
     /// The variables of `host`.
-    pub fn new(inventory: &'a Inventory, host: &str) -> Self {
-        Self { scope: Scope::new(inventory, host) }
+    pub fn new(variables: &'a Variables, host: &str) -> Self {
+        Self { variables, scope: Scope::new(variables.inventory(), host) }
     }
 
     /// The variable with its templates resolved; `None` if it is not set.
@@ -72,6 +74,12 @@ impl<'a> HostVars<'a> {
         }
         let value = match &node.value {
             Value::Str(text) => return self.text(node, text, open),
+            Value::Vault => {
+                let text = self.variables.outside().decrypt(&node.text);
+                let text =
+                    text.map_err(|reason| Problem::hiding(&node.span, format!("cannot decrypt this value: {reason}")))?;
+                return Ok(Node { trust: Trust::Literal, ..Node::string(text, node.span.clone()) });
+            }
             Value::List(items) => {
                 Value::List(items.iter().map(|item| self.node(item, open)).collect::<Result<_, _>>()?)
             }

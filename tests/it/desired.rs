@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use oregano::desired::{self, Desired, Escalation, Request, Scope, TestLogin, TlsPolicy};
-use oregano::inventory::{self, Problem};
+use oregano::inventory::{self, Problem, Sources};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -55,7 +55,9 @@ fn desired_states() {
             home: Some("/home/me".into()),
             ..Request::default()
         };
-        let desired = inventory::load(&path, &case.extra).and_then(|read| desired::resolve(&read, &request));
+        let desired =
+            inventory::load(&Sources { inventories: vec![path.display().to_string()], extra: case.extra.clone() })
+                .and_then(|read| desired::resolve(&read, &request));
         match desired {
             Ok(desired) => {
                 assert_eq!(Vec::<String>::new(), case.problems, "{name}");

@@ -1,0 +1,58 @@
+//! What a template or an encrypted value may ask of the world outside the inventory: the one seam between the
+//! rules, which are pure, and files, environment, programs and vault passwords.
+
+use std::sync::Arc;
+
+/// Answers for lookups and encrypted values. An error is a reason in lower case, without the place and without a
+/// secret: whoever asks adds the place.
+pub trait Outside: Send + Sync {
+    /// The text behind an encrypted value, whose envelope (`$ANSIBLE_VAULT;1.1;AES256` and what follows) is given.
+    ///
+    /// # Errors
+    /// No password fits, or the envelope is damaged.
+    fn decrypt(&self, envelope: &str) -> Result<String, String>;
+
+    /// An environment variable; `None` if it is not set.
+    fn env(&self, name: &str) -> Option<String>;
+
+    /// The content of a file. A relative path is one below the folder of the inventory.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no text.
+    fn file(&self, path: &str) -> Result<String, String>;
+
+    /// What a shell command prints.
+    ///
+    /// # Errors
+    /// It cannot be started, ends with a status other than 0, or prints no text.
+    fn pipe(&self, command: &str) -> Result<String, String>;
+}
+
+/// A world in which nothing can be asked: for inventories that hold no secrets, and for tests of the rules.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Nothing {
+    /// The seam, closed.
+    pub fn shared() -> Arc<dyn Outside> {
+        Arc::new(Self)
+    }
+}
+
+impl Outside for Nothing {
+    fn decrypt(&self, _: &str) -> Result<String, String> {
+        Err("no vault password was given".to_owned())
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &str) -> Result<String, String> {
+        Err("files cannot be read here".to_owned())
+    }
+
+    fn pipe(&self, _: &str) -> Result<String, String> {
+        Err("commands cannot be run here".to_owned())
+    }
+}

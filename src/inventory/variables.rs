@@ -1,0 +1,43 @@
+//! The variables of all hosts, and what their templates and encrypted values may reach.
+
+use std::sync::Arc;
+
+use super::model::Inventory;
+use super::outside::Outside;
+use super::templates::HostVars;
+
+/// An inventory whose variables can be resolved. Cheap to clone.
+#[derive(Clone)]
+pub struct Variables {
+    inventory: Arc<Inventory>,
+    outside: Arc<dyn Outside>,
+}
+
+impl Variables {
+    /// The variables of `inventory`; `outside` answers what they ask of the world.
+    pub fn new(inventory: Inventory, outside: Arc<dyn Outside>) -> Self {
+        Self { inventory: Arc::new(inventory), outside }
+    }
+
+    /// Hosts, groups, and variables as they were written.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// The world outside.
+    pub fn outside(&self) -> &dyn Outside {
+        &*self.outside
+    }
+
+    /// The variables of one host; of an unknown host those of `-e` alone.
+    pub fn of(&self, host: &str) -> HostVars<'_> {
+        HostVars::new(self, host)
+    }
+}
+
+// Values may be passwords.
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "variables of {} hosts", self.inventory.hosts.len())
+    }
+}
