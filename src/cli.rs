@@ -11,6 +11,16 @@ use oregano::options::{Environment, Options};
 use oregano::secret::Secret;
 use oregano::ui::{Detail, Format, ListFormat};
 
+use crate::ansible_cfg::Defaults;
+
+/// Where nobody names an inventory.
+const INVENTORY: &str = "inventory";
+const FORKS: u16 = 64;
+const MAX_FORKS: u16 = 4096;
+/// In seconds.
+const TIMEOUT: u64 = 30;
+const MAX_TIMEOUT: u64 = 3600;
+
 /// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
 ///
 /// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret or a node failed;
@@ -27,8 +37,8 @@ pub struct Cli {
 /// Options that every command takes, before or behind its name.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The inventory: an INI or YAML file as openshift-ansible users have it
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "inventory", env = "ANSIBLE_INVENTORY")]
+    /// An inventory: a file, folder or script as Ansible reads it, or `host1,host2,`; can be repeated
+    #[arg(short, long, global = true, value_name = "SOURCE")]
     pub inventory: Vec<String>,
     /// Set a variable: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
     #[arg(short, long = "extra-vars", global = true, value_name = "VARS")]
@@ -76,19 +86,20 @@ pub struct Run {
     /// Work on the files of the nodes, or on the cluster, only
     #[arg(long, value_enum)]
     pub only: Option<Only>,
-    /// How many nodes to work on at a time
-    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub forks: u16,
-    /// Seconds for each registry, each API request, and each of looking at and writing a node
-    #[arg(short = 'T', long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub timeout: u64,
+    /// How many nodes to work on at a time; else `forks` of ansible.cfg, or 64
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_FORKS)))]
+    pub forks: Option<u16>,
+    /// Seconds for each registry, each API request, and each of looking at and writing a node; else `timeout` of
+    /// ansible.cfg, or 30
+    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
+    pub timeout: Option<u64>,
     /// The kubeconfig; else KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Log in to nodes as this user, where the inventory names none
+    /// Log in to nodes as this user, where the inventory names none; else `remote_user` of ansible.cfg, or yours
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Log in with this key file, where the inventory names none
+    /// Log in with this key file, where the inventory names none; else `private_key_file` of ansible.cfg
     #[arg(long, value_name = "FILE", alias = "key-file")]
     pub private_key: Option<PathBuf>,
     /// Ask for the SSH password
@@ -128,8 +139,10 @@ impl Global {
     }
 
     /// What the inventory is read from.
-    pub fn sources(&self) -> Sources {
-        Sources { inventories: self.inventory.clone(), extra: self.extra_vars.clone() }
+    pub fn sources(&self, defaults: &Defaults) -> Sources {
+        let given = [&self.inventory, &defaults.inventories].into_iter().find(|sources| !sources.is_empty());
+        let inventories = given.cloned().unwrap_or_else(|| vec![INVENTORY.to_owned()]);
+        Sources { inventories, extra: self.extra_vars.clone() }
     }
 
     /// The options of a run. `ask` reads a secret from the terminal after showing a prompt.
@@ -140,6 +153,7 @@ impl Global {
         self,
         command: event::Command,
         run: Run,
+        defaults: &Defaults,
         environment: Environment,
         local_user: String,
         ask: impl Fn(&str) -> Result<String, E>,
@@ -154,19 +168,21 @@ impl Global {
         let request = Request {
             scope,
             limit: run.limit,
-            user: run.user.unwrap_or(local_user),
-            private_key_file: run.private_key,
+            user: run.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
+            host_key_checking: defaults.host_key_checking.unwrap_or_default(),
+            private_key_file: run.private_key.or_else(|| defaults.private_key_file.clone()),
             password: secret(run.ask_pass, "SSH password: ")?,
             become_password: secret(run.ask_become_pass, "BECOME password: ")?,
             home: environment.home.clone(),
         };
         Ok(Options {
             command,
-            sources: self.sources(),
+            sources: self.sources(defaults),
             request,
-            forks: usize::from(run.forks),
-            timeout: Duration::from_secs(run.timeout),
+            forks: usize::from(run.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
+            timeout: Duration::from_secs(run.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
             kubeconfig: run.kubeconfig,
+            warnings: defaults.warnings.clone(),
             environment,
         })
     }

@@ -70,7 +70,7 @@ pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
 fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Fault>> {
     let variables = inventory::load(&options.sources).map_err(faults)?;
     let desired = desired::resolve(&variables, &options.request).map_err(faults)?;
-    start(options.command, &desired, journal);
+    start(options, &desired, journal);
     let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
     let mut gate = Gate::Open;
     for window in desired.windows(WINDOW) {
@@ -94,10 +94,10 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     Ok(())
 }
 
-fn start(command: Command, desired: &Desired, journal: &Journal) {
+fn start(options: &Options, desired: &Desired, journal: &Journal) {
     let hosts = desired.nodes.iter().map(|node| node.name.clone()).collect();
-    journal.record(Event::Started(Started { command, hosts }));
-    for message in desired.warnings.iter().cloned().chain(desired.risks()) {
+    journal.record(Event::Started(Started { command: options.command, hosts }));
+    for message in options.warnings.iter().chain(&desired.warnings).cloned().chain(desired.risks()) {
         journal.record(Event::Warning { message });
     }
 }

@@ -1,17 +1,20 @@
 //! Parse, run, exit status; nothing else.
 
+mod ansible_cfg;
 mod cli;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use ansible_cfg::{Defaults, Surroundings};
 use clap::Parser;
 use cli::{Cli, Command, Global, Run};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::event::{self, Event, Fault};
 use oregano::facts::Failure;
-use oregano::options::Environment;
+use oregano::inventory::Problem;
+use oregano::options::{Environment, Options};
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
 use oregano::{inventory, ui};
@@ -40,16 +43,14 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
     let (format, detail) = global.format();
     let (events, printer) = ui::start(format, detail);
     let journal = Journal::new(events);
-    let ask = |prompt: &str| rpassword::prompt_password(prompt);
-    let status = match global.options(command, arguments, environment(), local_user(), ask) {
+    let status = match options(command, global, arguments) {
         Ok(options) => {
             let cancel = Cancel::default();
             listen(&cancel);
             oregano::run(&options, &cancel, journal)
         }
-        Err(error) => {
-            let failure = Failure::new("cannot read a password from the terminal").cause(error.to_string());
-            journal.record(Event::Error(Fault::from(&failure)));
+        Err(faults) => {
+            faults.into_iter().for_each(|fault| journal.record(Event::Error(fault)));
             journal.close()
         }
     };
@@ -58,8 +59,28 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
+/// What the command line, the environment and `ansible.cfg` make together.
+fn options(command: event::Command, global: Global, run: Run) -> Result<Options, Vec<Fault>> {
+    let defaults = defaults().map_err(|problems| problems.iter().map(Fault::from).collect::<Vec<_>>())?;
+    let ask = |prompt: &str| rpassword::prompt_password(prompt);
+    global.options(command, run, &defaults, environment(), local_user(), ask).map_err(|error| {
+        let failure = Failure::new("cannot read a password from the terminal").cause(error.to_string());
+        vec![Fault::from(&failure)]
+    })
+}
+
+/// What environment and `ansible.cfg` say.
+fn defaults() -> Result<Defaults, Vec<Problem>> {
+    let home = environment().home;
+    let folder = std::env::current_dir()
+        .map_err(|error| vec![Problem::new(format!("the working directory cannot be told: {error}"))])?;
+    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    ansible_cfg::defaults(&Surroundings { env: &env, home: home.as_deref(), folder: &folder })
+}
+
 fn list(global: &Global, yaml: bool) -> ExitStatus {
-    let variables = match inventory::load(&global.sources()) {
+    let loaded = defaults().and_then(|defaults| inventory::load(&global.sources(&defaults)));
+    let variables = match loaded {
         Ok(variables) => variables,
         Err(problems) => {
             ui::problems(&problems);

@@ -23,6 +23,8 @@ pub struct Options {
     pub timeout: Duration,
     /// `--kubeconfig`.
     pub kubeconfig: Option<PathBuf>,
+    /// What was noticed while these options were made.
+    pub warnings: Vec<String>,
     /// What the run takes from the environment.
     pub environment: Environment,
 }

@@ -8,7 +8,7 @@ use crate::secret::Secret;
 
 use super::lookup::{Lookup, Text};
 use super::request::Request;
-use super::{Connection, Escalation};
+use super::{Connection, Escalation, HostKeyChecking};
 
 // Of several spellings the last one that is set wins, as in Ansible's plugin options.
 const ADDRESS: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
@@ -16,11 +16,12 @@ const PORT: [&str; 2] = ["ansible_port", "ansible_ssh_port"];
 const USER: [&str; 2] = ["ansible_user", "ansible_ssh_user"];
 const PASSWORD: [&str; 3] = ["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"];
 const KEY_FILE: [&str; 2] = ["ansible_private_key_file", "ansible_ssh_private_key_file"];
+const HOST_KEY_CHECKING: [&str; 2] = ["ansible_host_key_checking", "ansible_ssh_host_key_checking"];
 const BECOME: [&str; 2] = ["ansible_sudo", "ansible_become"];
 const BECOME_PASSWORD: [&str; 3] = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"];
 
 /// Variables that change where a connection goes or how it is made, with the values that change nothing.
-const UNSUPPORTED: [(&str, &[&str]); 17] = [
+const UNSUPPORTED: [(&str, &[&str]); 15] = [
     ("ansible_connection", &["ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"]),
     ("ansible_ssh_common_args", &[]),
     ("ansible_ssh_extra_args", &[]),
@@ -28,8 +29,6 @@ const UNSUPPORTED: [(&str, &[&str]); 17] = [
     ("ansible_ssh_executable", &["ssh", "/usr/bin/ssh"]),
     ("ansible_ssh_private_key", &[]),
     ("ansible_private_key", &[]),
-    ("ansible_host_key_checking", &["true", "yes", "on", "1"]),
-    ("ansible_ssh_host_key_checking", &["true", "yes", "on", "1"]),
     ("ansible_become_method", &["sudo", "ansible.builtin.sudo"]),
     ("ansible_become_user", &["root"]),
     ("ansible_sudo_user", &["root"]),
@@ -49,6 +48,7 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) ->
     let user = last_set(lookup, &USER).map_or_else(|| request.user.clone(), |user| user.text);
     let password = last_set(lookup, &PASSWORD).map(|text| Secret::new(text.text));
     let key_file = last_set(lookup, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
+    let checking = flag(lookup, &HOST_KEY_CHECKING).map(HostKeyChecking::from_setting);
     let escalation = escalation(lookup, request);
     (lookup.problems.len() == before).then(|| Connection {
         address: address.map_or_else(|| name.to_owned(), |text| text.text).trim_matches(['[', ']']).to_owned(),
@@ -56,6 +56,7 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) ->
         user,
         password: password.or_else(|| request.password.clone()),
         private_key_file: key_file.or_else(|| request.private_key_file.clone()),
+        host_key_checking: checking.unwrap_or(request.host_key_checking),
         escalation,
     })
 }
@@ -66,9 +67,14 @@ fn last_set(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
     lookup.text(name)
 }
 
+/// The last of `names` that is set, as true or false.
+fn flag(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<bool> {
+    let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
+    lookup.flag(name)
+}
+
 fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
-    let name = BECOME.iter().rev().find(|name| lookup.raw(name).is_some());
-    let wanted = name.and_then(|name| lookup.flag(name)).unwrap_or(false);
+    let wanted = flag(lookup, &BECOME).unwrap_or(false);
     let password = last_set(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
     if wanted {
         Escalation::Sudo { password: password.or_else(|| request.become_password.clone()) }

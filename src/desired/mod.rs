@@ -43,13 +43,23 @@ impl Desired {
         windows
     }
 
-    /// What the user has chosen to risk: registries without verified TLS.
+    /// What the user has chosen to risk: registries without verified TLS, and nodes whose host key is not checked.
     pub fn risks(&self) -> impl Iterator<Item = String> {
         let insecure = self.registries.iter().filter(|registry| registry.tls == TlsPolicy::Insecure);
         let hosts: IndexSet<&str> = insecure.map(|registry| registry.host.as_str()).collect();
-        hosts.into_iter().map(|host| {
+        let trusting = |node: &&NodeTarget| node.connection.host_key_checking == HostKeyChecking::AcceptUnknown;
+        let unchecked = self.nodes.iter().filter(trusting).count();
+        let nodes = (unchecked > 0).then(|| {
+            format!(
+                "host key checking is off for {unchecked} of {} nodes: whoever stands in between can take the place of \
+                 one that known_hosts does not know, and read the credentials",
+                self.nodes.len()
+            )
+        });
+        let registries = hosts.into_iter().map(|host| {
             format!("registry `{host}` is used without verified TLS: whoever stands in between can read its password")
-        })
+        });
+        registries.chain(nodes)
     }
 
     /// A redactor that knows every secret of the run.
@@ -167,8 +177,27 @@ pub struct Connection {
     /// `ansible_ssh_private_key_file` or `--private-key`, with `~` expanded. With `None` the agent and the
     /// default identities of OpenSSH are tried.
     pub private_key_file: Option<PathBuf>,
+    /// Whether the node must show a known host key.
+    pub host_key_checking: HostKeyChecking,
     /// How the remote script gains root.
     pub escalation: Escalation,
+}
+
+/// `host_key_checking` of Ansible's configuration, or `ansible_host_key_checking` of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HostKeyChecking {
+    /// Only a key that known_hosts has is trusted.
+    #[default]
+    Strict,
+    /// A key of a host that known_hosts does not know is trusted, too; one that has changed or is revoked is not.
+    AcceptUnknown,
+}
+
+impl HostKeyChecking {
+    /// What Ansible's boolean setting asks for.
+    pub fn from_setting(checked: bool) -> Self {
+        if checked { Self::Strict } else { Self::AcceptUnknown }
+    }
 }
 
 /// `ansible_become` and its password.
@@ -197,6 +226,7 @@ mod tests {
                 user: "root".into(),
                 password: None,
                 private_key_file: None,
+                host_key_checking: HostKeyChecking::Strict,
                 escalation: Escalation::None,
             },
             files: Vec::new(),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::secret::Secret;
 
+use super::HostKeyChecking;
+
 /// Which part of the work is wanted (`--only`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
@@ -39,6 +41,8 @@ pub struct Request {
     pub limit: Option<String>,
     /// `-u`, else the name of the local user.
     pub user: String,
+    /// Where the inventory does not say otherwise.
+    pub host_key_checking: HostKeyChecking,
     /// `--private-key`.
     pub private_key_file: Option<PathBuf>,
     /// `-k`.

@@ -13,7 +13,7 @@ use super::Limits;
 use super::known_hosts::{HostKeys, Trust, fingerprint, kind};
 use super::trouble;
 use super::watchdog::{Cut, Watch};
-use crate::desired::Connection;
+use crate::desired::{Connection, HostKeyChecking};
 use crate::facts::Failure;
 
 /// How long an interruption may go unnoticed while nothing but the system's connect is at work.
@@ -185,6 +185,7 @@ fn verdict(label: &Label, blob: &[u8], trust: Trust) -> Result<(), Failure> {
     let Connection { address, port, .. } = label.1;
     let failure = match trust {
         Trust::Trusted => return Ok(()),
+        Trust::Unknown(_) if label.1.host_key_checking == HostKeyChecking::AcceptUnknown => return Ok(()),
         Trust::Unknown(others) => {
             let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
             let mut failure = Failure::new(format!("the host key of {label} is not known")).cause(shown);

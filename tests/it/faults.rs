@@ -202,6 +202,23 @@ fn an_unknown_host_key_is_unreachable_with_the_command_that_helps() {
 }
 
 #[test]
+fn a_host_key_is_not_asked_for_where_ansible_would_not() {
+    let site = Site::new(1);
+    let known = site.oregano.home().join(".ssh/known_hosts");
+    std::fs::remove_file(&known).unwrap();
+    site.oregano.write("ansible.cfg", "[defaults]\nhost_key_checking = False\n");
+    let run = site.run(&["apply", "--only", "nodes"]).expect(0);
+    assert!(run.stderr.contains("host key checking is off for 1 of 1 nodes"), "{}", run.stderr);
+    assert!(!known.exists(), "nothing is learned by it");
+    // A key that is known and another one is an attack or a mistake, whatever was set.
+    let other = Site::new(1);
+    let wrong = other.nodes[0].known_hosts_line("127.0.0.1");
+    site.oregano.trust(&wrong.replace(&other.nodes[0].port().to_string(), &site.nodes[0].port().to_string()));
+    let run = site.run(&["apply", "--only", "nodes"]).expect(4);
+    assert!(run.stderr.contains("has changed"), "{}", run.stderr);
+}
+
+#[test]
 fn a_changed_host_key_is_told_from_an_unknown_one() {
     let site = Site::new(2);
     let wrong = site.nodes[1].known_hosts_line("127.0.0.1");
