@@ -15,13 +15,22 @@ pub(super) struct Text<'a> {
     origin: Origin<'a>,
 }
 
+/// Where a text goes on that was put together from parts of a source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Run {
+    /// The first byte of the run in the text.
+    pub text: usize,
+    /// The same byte in the source.
+    pub source: usize,
+}
+
 /// Where the bytes of a [`Text`] stand in its source.
 #[derive(Clone, Copy)]
 enum Origin<'a> {
     /// The text is a slice of the source that starts here.
     At(usize),
-    /// The place of each byte, and as last element the end of the text.
-    Each(&'a [usize]),
+    /// The text is the tail, from byte `skip` on, of one that was put together from runs of the source.
+    Runs { runs: &'a [Run], skip: usize },
     /// Somewhere in this range: the way back is lost.
     Within(usize, usize),
 }
@@ -32,9 +41,9 @@ impl<'a> Text<'a> {
         Self { source, text: source.text().get(start..end).unwrap_or_default(), origin: Origin::At(start) }
     }
 
-    /// A text whose byte `i` stands at `places[i]`; `places` holds one more element, the end.
-    pub fn mapped(source: &'a Arc<Source>, text: &'a str, places: &'a [usize]) -> Self {
-        Self { source, text, origin: Origin::Each(places) }
+    /// A text that was put together from `runs` in ascending order, the last of which is empty and marks the end.
+    pub fn mapped(source: &'a Arc<Source>, text: &'a str, runs: &'a [Run]) -> Self {
+        Self { source, text, origin: Origin::Runs { runs, skip: 0 } }
     }
 
     /// A text that stands at `span`; byte for byte where the source shows the same text there, with or
@@ -55,7 +64,7 @@ impl<'a> Text<'a> {
     pub fn part(&self, start: usize, end: usize) -> Self {
         let origin = match self.origin {
             Origin::At(base) => Origin::At(base + start),
-            Origin::Each(places) => Origin::Each(places.get(start..=end).unwrap_or_default()),
+            Origin::Runs { runs, skip } => Origin::Runs { runs, skip: skip + start },
             within @ Origin::Within(..) => within,
         };
         Self { source: self.source, text: self.text.get(start..end).unwrap_or_default(), origin }
@@ -70,16 +79,25 @@ impl<'a> Text<'a> {
 
     /// The place of bytes `start..end` of this text.
     pub fn span(&self, start: usize, end: usize) -> Span {
-        let (start, end) = match self.origin {
-            Origin::At(base) => (base + start, base + end),
-            Origin::Each(places) => {
-                let first = places.get(start).or(places.last()).copied().unwrap_or_default();
-                let last = if end > start { places.get(end - 1).map_or(first, |at| at + 1) } else { first };
-                (first, last.max(first))
+        if let Origin::Within(first, last) = self.origin {
+            return Span::new(self.source, first, last);
+        }
+        let first = self.place(start);
+        let last = if end > start { self.place(end - 1) + 1 } else { first };
+        Span::new(self.source, first, last)
+    }
+
+    /// The byte of the source that byte `at` of this text came from.
+    pub fn place(&self, at: usize) -> usize {
+        match self.origin {
+            Origin::At(base) => base + at,
+            Origin::Within(first, _) => first,
+            Origin::Runs { runs, skip } => {
+                let at = at + skip;
+                let run = runs.partition_point(|run| run.text <= at).checked_sub(1).and_then(|run| runs.get(run));
+                run.map_or(0, |run| run.source + (at - run.text))
             }
-            Origin::Within(first, last) => (first, last),
-        };
-        Span::new(self.source, start, end)
+        }
     }
 
     /// The place of the whole text.

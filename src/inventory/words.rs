@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use super::model::Source;
 use super::problem::Problem;
-use super::text::Text;
+use super::text::{Run, Text};
 
 /// One word, quotes and backslashes removed.
 pub(super) struct Word {
     text: String,
-    /// Source offset of each byte of `text`, and the end of the word.
-    places: Vec<usize>,
+    /// Where its parts came from, and its end.
+    runs: Vec<Run>,
 }
 
 impl Word {
     /// The word with the way back to its source.
     pub fn text<'a>(&'a self, source: &'a Arc<Source>) -> Text<'a> {
-        Text::mapped(source, &self.text, &self.places)
+        Text::mapped(source, &self.text, &self.runs)
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
     let mut state = State::Between;
     let mut opened = 0;
     for (at, c) in line.text.char_indices() {
-        let place = line.span(at, at).start;
+        let place = line.place(at);
         state = match (state, c) {
             (State::Between | State::Word, ' ' | '\t' | '\r' | '\n') => {
                 finish(&mut words, &mut word, place);
@@ -88,18 +88,20 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
 }
 
 fn begin(word: &mut Option<Word>) -> &mut Word {
-    word.get_or_insert_with(|| Word { text: String::new(), places: Vec::new() })
+    word.get_or_insert_with(|| Word { text: String::new(), runs: Vec::new() })
 }
 
 fn push(word: &mut Option<Word>, c: char, place: usize) {
     let word = begin(word);
+    if word.runs.last().is_none_or(|run| run.source + (word.text.len() - run.text) != place) {
+        word.runs.push(Run { text: word.text.len(), source: place });
+    }
     word.text.push(c);
-    word.places.extend((0..c.len_utf8()).map(|byte| place + byte));
 }
 
 fn finish(words: &mut Vec<Word>, word: &mut Option<Word>, end: usize) {
     if let Some(mut word) = word.take() {
-        word.places.push(end);
+        word.runs.push(Run { text: word.text.len(), source: end });
         words.push(word);
     }
 }
