@@ -14,12 +14,25 @@ pub struct Source {
     /// The path as the user gave it, or a name such as `-e`.
     pub name: String,
     text: zeroize::Zeroizing<String>,
+    /// Where lines begin; found when a place is first asked for.
+    lines: OnceLock<Vec<usize>>,
 }
 
 impl Source {
     /// Keeps the text of one source; it may hold passwords and is wiped on drop.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: zeroize::Zeroizing::new(text.into()) })
+        let text = zeroize::Zeroizing::new(text.into());
+        Arc::new(Self { name: name.into(), text, lines: OnceLock::new() })
+    }
+
+    /// The line that holds byte `at`, from 0, and its first byte.
+    fn line(&self, at: usize) -> (usize, usize) {
+        let begins = self.lines.get_or_init(|| {
+            let after = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after).collect()
+        });
+        let line = begins.partition_point(|begin| *begin <= at).saturating_sub(1);
+        (line, begins.get(line).copied().unwrap_or_default())
     }
 
     /// The whole text. Never printed as it is: see [`Problem::render`].
@@ -54,10 +67,8 @@ impl Span {
         while !text.is_char_boundary(start) {
             start -= 1;
         }
-        let before = &text[..start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
+        let (line, begin) = self.source.line(start);
+        (line + 1, text[begin..start].chars().count() + 1)
     }
 }
 
