@@ -20,8 +20,12 @@ pub struct World {
     folder: PathBuf,
     home: Option<PathBuf>,
     passwords: Vec<Password>,
-    opened: Mutex<HashMap<String, Arc<OnceLock<Result<Secret, Fault>>>>>,
+    /// By envelope.
+    opened: Mutex<HashMap<String, Arc<Opened>>>,
 }
+
+/// What an envelope holds, once somebody has asked. Who asks meanwhile waits.
+type Opened = OnceLock<Result<Secret, Fault>>;
 
 impl World {
     /// The world of an inventory in `folder`: relative files and commands start there. `home` is what `~` stands
