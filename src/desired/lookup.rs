@@ -55,6 +55,9 @@ impl<'a> Lookup<'a> {
             Value::List(_) | Value::Map(_) => {
                 Problem::hiding(&node.span, format!("{what} is {}, not text", node.value.type_name()))
             }
+            // Its text is the envelope, which nobody must take for the secret.
+            Value::Vault => Problem::hiding(&node.span, format!("{what} is encrypted where nothing is decrypted"))
+                .hint("encrypt the variable itself with `!vault`, not a part of a text or of an `!unsafe` value"),
             _ => return Some(Text { text: node.text.clone(), span: node.span.clone() }),
         };
         self.problems.push(problem);

@@ -75,8 +75,15 @@ pub enum Entry<'a> {
 /// The variables of a host by name.
 pub type HostEntry<'a> = BTreeMap<&'a str, Printed<'a>>;
 
-/// A value as Ansible prints it: keys sorted, text that is no template marked as such.
-pub struct Printed<'a>(&'a Node);
+/// A value as Ansible prints it: keys sorted, text that is encrypted or no template marked as such.
+pub struct Printed<'a>(&'a Node, Form);
+
+/// Where a value is printed: JSON marks a text by a mapping around it, YAML by a tag.
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    Yaml,
+}
 
 /// A group with all that is below it: `ansible-inventory --list --yaml`.
 #[derive(Serialize, Default)]
@@ -99,7 +106,7 @@ pub fn list(inventory: &Inventory) -> Listing<'_> {
             listing.insert(name, Entry::Group { children, hosts });
         }
     }
-    let entries = inventory.hosts.keys().map(|host| (host.as_str(), host_entry(inventory, host)));
+    let entries = inventory.hosts.keys().map(|host| (host.as_str(), host_entry(inventory, host, Form::Json)));
     let hostvars = entries.filter(|(_, vars)| !vars.is_empty()).collect();
     listing.insert("_meta", Entry::Meta { hostvars, profile: "inventory_legacy" });
     listing
@@ -134,38 +141,45 @@ fn branch<'a>(inventory: &'a Inventory, name: &str, seen: &mut Seen<'a>) -> Opti
     }
     if name != ALL {
         for host in &group.hosts {
-            let vars = if seen.hosts.insert(host) { host_entry(inventory, host) } else { HostEntry::new() };
+            let vars = if seen.hosts.insert(host) { host_entry(inventory, host, Form::Yaml) } else { HostEntry::new() };
             shown.hosts.insert(host, vars);
         }
     }
     (!shown.children.is_empty() || !shown.hosts.is_empty()).then_some(shown)
 }
 
-fn host_entry<'a>(inventory: &'a Inventory, host: &str) -> HostEntry<'a> {
+fn host_entry<'a>(inventory: &'a Inventory, host: &str, form: Form) -> HostEntry<'a> {
     let scope = Scope::new(inventory, host);
     let names = scope.names().filter(|name| !INTERNAL.contains(name));
-    names.filter_map(|name| scope.raw(name).map(|node| (name, Printed(node)))).collect()
+    names.filter_map(|name| scope.raw(name).map(|node| (name, Printed(node, form)))).collect()
 }
 
 impl Serialize for Printed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0.value {
-            Value::List(items) => serializer.collect_seq(items.iter().map(Printed)),
-            Value::Map(members) => {
+        let Self(node, form) = *self;
+        let marked = |serializer: S, mark, text: &str| {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry(mark, text)?;
+            map.end()
+        };
+        match (&node.value, form) {
+            (Value::List(items), _) => serializer.collect_seq(items.iter().map(|item| Printed(item, form))),
+            (Value::Map(members), _) => {
                 let sorted: BTreeMap<String, &Node> =
                     members.iter().map(|(key, value)| (key_text(key), value)).collect();
                 let mut map = serializer.serialize_map(Some(sorted.len()))?;
                 for (key, value) in sorted {
-                    map.serialize_entry(&key, &Printed(value))?;
+                    map.serialize_entry(&key, &Printed(value, form))?;
                 }
                 map.end()
             }
-            Value::Str(text) if self.0.trust == Trust::Literal => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("__ansible_unsafe", text)?;
-                map.end()
+            (Value::Vault, Form::Json) => marked(serializer, "__ansible_vault", &node.text),
+            // A variant is how serde says a tag.
+            (Value::Vault, Form::Yaml) => serializer.serialize_newtype_variant("Value", 0, "vault", &node.text),
+            (Value::Str(text), Form::Json) if node.trust == Trust::Literal => {
+                marked(serializer, "__ansible_unsafe", text)
             }
-            _ => self.0.serialize(serializer),
+            _ => node.serialize(serializer),
         }
     }
 }

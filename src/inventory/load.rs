@@ -1,5 +1,9 @@
 //! Reads an inventory and the files of `-e`: the only code of this folder that touches the disk.
 
+pub mod outside;
+pub mod passwords;
+mod pipe;
+
 use std::path::Path;
 use std::sync::Arc;
 

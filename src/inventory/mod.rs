@@ -10,6 +10,7 @@ pub mod problem;
 // From text to values.
 mod python;
 mod text;
+pub mod vault;
 mod words;
 pub mod yaml;
 

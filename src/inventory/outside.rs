@@ -12,19 +12,21 @@ pub trait Outside: Send + Sync {
     /// No password fits, or the envelope is damaged.
     fn decrypt(&self, envelope: &str) -> Result<String, String>;
 
-    /// An environment variable; `None` if it is not set.
+    /// An environment variable; `None` if it is not set, or no text.
     fn env(&self, name: &str) -> Option<String>;
 
-    /// The content of a file. A relative path is one below the folder of the inventory.
+    /// The whole content of a file, decrypted if it is encrypted: what `lookup('file')` strips is still there. A
+    /// relative path is one below the folder of the inventory, and `~` the home folder.
     ///
     /// # Errors
     /// The file cannot be read, or is no text.
     fn file(&self, path: &str) -> Result<String, String>;
 
-    /// What a shell command prints.
+    /// All that a shell command prints, run in the folder of the inventory: the white space at the end that
+    /// `lookup('pipe')` strips is still there.
     ///
     /// # Errors
-    /// It cannot be started, ends with a status other than 0, or prints no text.
+    /// It cannot be started, does not end in time, ends with a status other than 0, or prints no text.
     fn pipe(&self, command: &str) -> Result<String, String>;
 }
 

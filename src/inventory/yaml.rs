@@ -1,5 +1,5 @@
-//! YAML as PyYAML and Ansible read it (YAML 1.1 types, merge keys, `!unsafe`), each value with its place
-//! and source text. Opens no file.
+//! YAML as PyYAML and Ansible read it (YAML 1.1 types, merge keys, `!unsafe`, `!vault`), each value with its
+//! place and source text. Opens no file, decrypts nothing.
 
 pub(super) mod groups;
 mod scalar;
@@ -98,6 +98,9 @@ impl<'a> Loader<'a> {
             _ => return Err(self.unexpected(&step)),
         };
         if trust == Trust::Literal {
+            if matches!(node.value, Value::Vault) {
+                return Err(Problem::hiding(&node.span, "an encrypted value inside `!unsafe` is not supported"));
+            }
             node.trust = Trust::Literal;
         }
         if anchor != 0 {
@@ -137,7 +140,11 @@ impl<'a> Loader<'a> {
             if matches!(step.event, Event::MappingEnd) {
                 let span = self.text.span(start.start, step.end.max(start.end));
                 merged.append(&mut own);
-                return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
+                let members = last_wins(merged);
+                return Ok(match self.marked(&members)? {
+                    Some(text) => text,
+                    None => Node::new(Value::Map(members), "", span),
+                });
             }
             let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(step, trust)?;
@@ -148,10 +155,31 @@ impl<'a> Loader<'a> {
             } else if matches!(key.value, Value::List(_) | Value::Map(_)) {
                 return Err(Problem::hiding(&key.span, "a list or mapping cannot be a key")
                     .hint("a value that starts with `{{` needs quotes"));
+            } else if matches!(key.value, Value::Vault) {
+                return Err(Problem::hiding(&key.span, "an encrypted value cannot be a key"));
             } else {
                 own.push((key, value));
             }
         }
+    }
+
+    /// The text that JSON marks by a mapping around it, as `ansible-inventory --list` prints `!unsafe` and
+    /// `!vault`. Other members of the mapping do not count.
+    fn marked(&self, members: &[(Node, Node)]) -> Result<Option<Node>, Problem> {
+        if self.schema != Schema::Json {
+            return Ok(None);
+        }
+        let marked = ["__ansible_unsafe", "__ansible_vault"]
+            .into_iter()
+            .find_map(|mark| Some((mark, members.iter().find(|(key, _)| key.text == mark).map(|(_, text)| text)?)));
+        let Some((mark, node)) = marked else { return Ok(None) };
+        let Value::Str(text) = &node.value else {
+            return Err(Problem::hiding(&node.span, format!("`{mark}` needs a string")));
+        };
+        Ok(Some(match mark {
+            "__ansible_vault" => Node::new(Value::Vault, text, node.span.clone()),
+            _ => Node { trust: Trust::Literal, ..node.clone() },
+        }))
     }
 
     /// `<<`: the members of a mapping, or of several, the first of which wins.
@@ -182,7 +210,12 @@ impl<'a> Loader<'a> {
             Some(TagName::Unsafe) => scalar::resolve(text, self.schema),
             Some(TagName::Core(name)) => scalar::construct(text, name)
                 .ok_or_else(|| Problem::hiding(&place, format!("this is no value of the type `!!{name}`")))?,
-            Some(TagName::Vault | TagName::Other) => return Err(self.unexpected(step)),
+            // As in Ansible the text itself decides, quotes or not.
+            Some(TagName::Vault) => match scalar::resolve(text, self.schema) {
+                Value::Str(_) => Value::Vault,
+                _ => return Err(Problem::hiding(&place, "an encrypted value must be a string")),
+            },
+            Some(TagName::Other) => return Err(self.unexpected(step)),
         };
         Ok(Node::new(value, text, place))
     }
@@ -198,7 +231,8 @@ impl<'a> Loader<'a> {
             (TagName::Str | TagName::Core(_), Event::Scalar(..)) => Ok(None),
             (TagName::Core("map"), Event::MappingStart(..)) => Ok(None),
             (TagName::Core("seq"), Event::SequenceStart(..)) => Ok(None),
-            (TagName::Vault, _) => Err(Problem::naming(&place, "`!vault` values are not supported yet")),
+            (TagName::Vault, Event::Scalar(..)) => Ok(None),
+            (TagName::Vault, _) => Err(Problem::naming(&place, "only a text can be encrypted, no list or mapping")),
             _ => Err(Problem::hiding(&place, "a YAML tag that is not supported")
                 .hint("a value that starts with `!` needs quotes")),
         }
