@@ -2,10 +2,12 @@
 //! is read (`all`, `ungrouped`, loops). Knows no file format.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 
-use super::model::{Group, Host, Inventory, Node, Span, Value};
+use super::finding::{Code, Finding};
+use super::model::{Group, Host, Inventory, Node, Source, Span, Value};
 use super::problem::Problem;
 
 /// The name of the group of everything.
@@ -13,34 +15,53 @@ pub(super) const ALL: &str = "all";
 /// The name of the group of the hosts that are in no other group.
 pub(super) const UNGROUPED: &str = "ungrouped";
 
-/// An inventory while it is read.
+/// An inventory while its sources are read into it, one after the other.
 pub(super) struct Draft {
-    groups: indexmap::IndexMap<String, DraftGroup>,
-    hosts: indexmap::IndexMap<String, Host>,
+    groups: IndexMap<String, DraftGroup>,
+    hosts: IndexMap<String, Host>,
     /// What was wrong so far.
     pub problems: Vec<Problem>,
+    /// What is suspicious so far.
+    pub findings: Vec<Finding>,
+    /// The number of each source, in the order in which they are read.
+    order: HashMap<*const Source, usize>,
+    /// Keeps the sources, so that their addresses stay theirs.
+    sources: Vec<Arc<Source>>,
+    /// Where something was told: a host range would tell it for each of its hosts.
+    told: HashSet<(Code, *const Source, usize)>,
 }
 
 /// A group whose members can be looked up.
 #[derive(Default)]
 struct DraftGroup {
-    hosts: IndexSet<String>,
+    /// The hosts, each with the place that put it here first.
+    hosts: IndexMap<String, Span>,
     /// The children, each with the place that made it one.
-    children: indexmap::IndexMap<String, Option<Span>>,
+    children: IndexMap<String, Option<Span>>,
     group: Group,
 }
 
 impl Draft {
     /// An inventory with the groups `all` and `ungrouped`.
     pub fn new() -> Self {
-        let mut draft =
-            Self { groups: indexmap::IndexMap::new(), hosts: indexmap::IndexMap::new(), problems: Vec::new() };
-        draft.add_group(ALL);
-        draft.add_group(UNGROUPED);
-        if let Some(all) = draft.groups.get_mut(ALL) {
-            all.children.insert(UNGROUPED.to_owned(), None);
+        let mut all = DraftGroup::default();
+        all.children.insert(UNGROUPED.to_owned(), None);
+        let groups = [(ALL.to_owned(), all), (UNGROUPED.to_owned(), DraftGroup::default())];
+        Self {
+            groups: groups.into(),
+            hosts: IndexMap::new(),
+            problems: Vec::new(),
+            findings: Vec::new(),
+            order: HashMap::new(),
+            sources: Vec::new(),
+            told: HashSet::new(),
         }
-        draft
+    }
+
+    /// Says that `source` is read next: problems and findings stand in this order.
+    pub fn begin(&mut self, source: &Arc<Source>) {
+        self.order.entry(Arc::as_ptr(source)).or_insert(self.sources.len());
+        self.sources.push(Arc::clone(source));
     }
 
     /// Whether a group of this name was declared.
@@ -48,16 +69,30 @@ impl Draft {
         self.groups.contains_key(name)
     }
 
+    /// Whether a host of this name was declared.
+    pub fn has_host(&self, name: &str) -> bool {
+        self.hosts.contains_key(name)
+    }
+
     /// The names of the groups declared so far.
     pub fn group_names(&self) -> impl Iterator<Item = &str> {
         self.groups.keys().map(String::as_str)
     }
 
-    /// Declares a group, if it is not there yet.
-    pub fn add_group(&mut self, name: &str) {
-        if !self.has_group(name) {
-            self.groups.insert(name.to_owned(), DraftGroup::default());
+    /// Declares a group, which `span` names, if it is not there yet.
+    pub fn add_group(&mut self, name: &str, span: &Span) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.group.span.get_or_insert_with(|| span.clone());
+            return;
         }
+        if !is_identifier(name) {
+            let message =
+                format!("group name `{name}` holds more than letters, digits and `_`, or starts with a digit");
+            let hint = "Ansible keeps the name and warns; templates cannot say `groups.NAME` with it";
+            self.findings.push(Finding::new(Code::GroupName, Problem::naming(span, message).hint(hint)));
+        }
+        let group = Group { span: Some(span.clone()), ..Group::default() };
+        self.groups.insert(name.to_owned(), DraftGroup { group, ..DraftGroup::default() });
     }
 
     /// Declares a host at `span`, if it is not there yet, and puts it into a group. As in Ansible the
@@ -69,10 +104,17 @@ impl Draft {
                 let node = Node::new(Value::Int(port.into()), port.to_string(), place.clone());
                 vars.insert("ansible_port".to_owned(), node);
             }
-            self.hosts.insert(name.to_owned(), Host { name: name.to_owned(), vars, span: span.clone() });
+            let host = Host { name: name.to_owned(), vars, files: Vec::new(), span: span.clone() };
+            self.hosts.insert(name.to_owned(), host);
         }
-        if let Some(group) = self.groups.get_mut(group) {
-            group.hosts.insert(name.to_owned());
+        let Some(members) = self.groups.get_mut(group) else { return };
+        let Some(first) = members.hosts.get(name) else {
+            members.hosts.insert(name.to_owned(), span.clone());
+            return;
+        };
+        if is_second(first, span) {
+            let message = format!("host `{name}` is in group `{group}` already, by {first}");
+            self.tell(Code::DuplicateHost, Problem::naming(span, message).hint("join the two lines into one"));
         }
     }
 
@@ -85,36 +127,57 @@ impl Draft {
 
     /// Sets a variable of a group or host. As in Ansible a name that is both means the group.
     pub fn set_variable(&mut self, owner: &str, name: &str, value: Node) {
-        if let Some(group) = self.groups.get_mut(owner) {
-            if name == "ansible_group_priority" {
+        let (vars, kind) = match (self.groups.get_mut(owner), self.hosts.get_mut(owner)) {
+            (Some(group), _) if name == "ansible_group_priority" => {
                 match priority(&value) {
                     Some(number) => group.group.priority = Some(number),
                     None => self
                         .problems
                         .push(Problem::hiding(&value.span, "`ansible_group_priority` must be a whole number")),
                 }
-            } else {
-                group.group.vars.insert(name.to_owned(), value);
+                return;
             }
-        } else if let Some(host) = self.hosts.get_mut(owner) {
-            host.vars.insert(name.to_owned(), value);
+            (Some(group), _) => (&mut group.group.vars, "group"),
+            (None, Some(host)) => (&mut host.vars, "host"),
+            (None, None) => return,
+        };
+        let span = value.span.clone();
+        let before = vars.insert(name.to_owned(), value);
+        if let Some(before) = before.filter(|before| is_second(&before.span, &span)) {
+            let message =
+                format!("`{name}` of {kind} `{owner}` was set before, at {}; this later one wins", before.span);
+            let problem = Problem::hiding(&span, message).hint("remove one of the two");
+            self.tell(Code::DuplicateVariable, problem);
         }
     }
 
-    /// The finished inventory, or everything that was wrong.
-    pub fn finish(mut self) -> Result<Inventory, Vec<Problem>> {
+    /// A finding, once for its place.
+    fn tell(&mut self, code: Code, problem: Problem) {
+        let place = problem.place.as_ref().map(|place| (code, Arc::as_ptr(&place.span.source), place.span.start));
+        if place.is_none_or(|place| self.told.insert(place)) {
+            self.findings.push(Finding::new(code, problem));
+        }
+    }
+
+    /// The finished inventory, and everything that was wrong in the order of the sources.
+    pub fn finish(mut self) -> (Inventory, Vec<Problem>) {
         self.adopt_orphans();
         self.refuse_loops();
-        if !self.problems.is_empty() {
-            self.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
-            return Err(self.problems);
-        }
+        self.tell_namesakes();
         self.sort_out_ungrouped();
+        let order = self.order;
+        let place = |problem: &Problem| {
+            let span = &problem.place.as_ref()?.span;
+            Some((order.get(&Arc::as_ptr(&span.source)).copied(), span.start))
+        };
+        self.problems.sort_by_key(place);
+        self.findings.sort_by_key(|finding| place(&finding.problem));
         let groups = self.groups.into_iter().map(|(name, draft)| {
             let children = draft.children.into_keys().collect();
-            (name, Group { hosts: draft.hosts.into_iter().collect(), children, ..draft.group })
+            (name, Group { hosts: draft.hosts.into_keys().collect(), children, ..draft.group })
         });
-        Ok(Inventory { groups: groups.collect(), hosts: self.hosts, ..Inventory::default() })
+        let groups = groups.collect();
+        (Inventory { groups, hosts: self.hosts, findings: self.findings, ..Inventory::default() }, self.problems)
     }
 
     /// Every group without a parent is a child of `all`.
@@ -127,17 +190,48 @@ impl Draft {
         }
     }
 
+    /// A name that is a group's and a host's: Ansible takes it for the group.
+    fn tell_namesakes(&mut self) {
+        let namesakes = self.groups.iter().filter_map(|(name, group)| {
+            let host = self.hosts.get(name)?;
+            let message = format!("`{name}` is the name of a group and, at {}, of a host", host.span);
+            let hint = "variables set for the host go to the group; rename one of the two";
+            let span = group.group.span.as_ref().unwrap_or(&host.span);
+            Some(Finding::new(Code::GroupAndHost, Problem::naming(span, message).hint(hint)))
+        });
+        let namesakes: Vec<Finding> = namesakes.collect();
+        self.findings.extend(namesakes);
+    }
+
     /// `ungrouped` holds exactly the hosts that are in no group but `all`.
     fn sort_out_ungrouped(&mut self) {
-        let grouped: HashSet<String> = self
+        let grouped: HashSet<&str> = self
             .groups
             .iter()
             .filter(|(name, _)| *name != ALL && *name != UNGROUPED)
-            .flat_map(|(_, group)| group.hosts.iter().cloned())
+            .flat_map(|(_, group)| group.hosts.keys().map(String::as_str))
             .collect();
+        let left: Vec<(String, Span)> = self
+            .hosts
+            .iter()
+            .filter(|(name, _)| !grouped.contains(name.as_str()))
+            .map(|(name, host)| (name.clone(), host.span.clone()))
+            .collect();
+        let adopted = self.groups.iter().find_map(|(name, group)| {
+            let place = group.children.get(UNGROUPED).filter(|_| name != ALL)?;
+            Some((name.clone(), place.clone()))
+        });
         let Some(ungrouped) = self.groups.get_mut(UNGROUPED) else { return };
-        ungrouped.hosts.retain(|host| !grouped.contains(host));
-        ungrouped.hosts.extend(self.hosts.keys().filter(|host| !grouped.contains(*host)).cloned());
+        let lost = left.iter().find(|(name, _)| ungrouped.hosts.contains_key(name));
+        if let (Some((parent, Some(place))), Some((host, _))) = (adopted, lost) {
+            let message = format!("`ungrouped` as a child of `{parent}`: Ansible then drops host `{host}`");
+            self.problems.push(Problem::naming(&place, message).hint("put its hosts into a group of their own"));
+        }
+        let left_names: HashSet<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+        ungrouped.hosts.retain(|name, _| left_names.contains(name.as_str()));
+        for (name, span) in left {
+            ungrouped.hosts.entry(name).or_insert(span);
+        }
     }
 
     /// Reports each edge that closes a loop.
@@ -181,6 +275,18 @@ enum Visit {
 fn loop_problem(parent: &str, child: &str, span: Option<&Span>) -> Problem {
     let message = format!("group `{child}` as a child of `{parent}` makes a loop");
     span.map_or_else(|| Problem::new(message.clone()), |span| Problem::naming(span, message.clone()))
+}
+
+/// Whether `second` says again what `first` said in the same text. What is made of one text twice, by an alias or a
+/// range, is no repetition.
+fn is_second(first: &Span, second: &Span) -> bool {
+    Arc::ptr_eq(&first.source, &second.source) && first.start != second.start
+}
+
+/// Whether templates can use a group name behind a dot, which is Ansible's rule for its warning.
+fn is_identifier(name: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    name.chars().all(word) && !name.starts_with(char::is_numeric)
 }
 
 /// As Python's `int()` reads a priority.

@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
                 let pending = Pending { kind: Kind::Vars, span: group.whole(), parents: Vec::new() };
                 self.pending.entry(group.text).or_insert(pending);
             }
-            self.draft.add_group(group.text);
+            self.draft.add_group(group.text, &group.whole());
         }
         if self.kind != Kind::Vars
             && let Some(pending) = self.pending.shift_remove(group.text)

@@ -1,149 +1,110 @@
-//! Reads an inventory and the files of `-e`: the only code of this folder that touches the disk.
+//! Reads everything that `-i` and `-e` name: which kind of source each is, and in which order they count. This file
+//! and its folder are the only code of the inventory that touches disk, environment and programs.
 
+mod beside;
+mod directory;
+mod format;
 pub mod outside;
 pub mod passwords;
 mod pipe;
+mod process;
+mod read;
+mod script;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::assemble::Draft;
-use super::model::{Inventory, Source, Vars};
+use super::model::{Inventory, Origin, Source, Vars};
 use super::outside::Nothing;
 use super::problem::Problem;
 use super::text::Text;
 use super::variables::Variables;
-use super::{extra, ini, yaml};
+use super::{extra, host_list};
+
+/// Folders below one another; more are a circle of links.
+const MAX_DEPTH: usize = 32;
 
 /// What an inventory is read from.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The values of `-i`, in order.
+    /// The values of `-i`, in order: files, folders, scripts, and lists of hosts with a comma. A later one wins.
     pub inventories: Vec<String>,
     /// The values of `-e`, in order.
     pub extra: Vec<String>,
 }
 
-/// The inventory that all sources make together, or everything that is wrong with them.
+/// The inventory that all sources make together, with the `group_vars` and `host_vars` beside them and in the working
+/// directory; or everything that is wrong with them.
 pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let vars = extra_vars(&sources.extra, &mut problems);
-    let [path] = sources.inventories.as_slice() else {
-        return Err(vec![Problem::new("more than one inventory is not supported yet")]);
-    };
-    let path = Path::new(path);
-    problems.extend(unsupported_neighbours(path));
-    let inventory = match read_inventory(path) {
-        Ok(source) => parse(&source).map_err(|found| problems.extend(found)).ok(),
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
-    };
-    match inventory {
-        Some(inventory) if problems.is_empty() => {
-            Ok(Variables::new(Inventory { extra: vars, ..inventory }, Nothing::shared()))
-        }
-        _ => Err(problems),
+    let mut draft = Draft::new();
+    if sources.inventories.is_empty() {
+        draft.problems.push(Problem::new("no inventory is given").hint("name one with `-i`"));
     }
+    let mut folders = Vec::new();
+    for inventory in &sources.inventories {
+        folders.extend(add(inventory, &mut draft));
+    }
+    let (mut inventory, mut problems) = draft.finish();
+    beside::add(&folders, &mut inventory, &mut problems);
+    inventory.extra = extra_vars(&sources.extra, &mut problems);
+    if problems.is_empty() { Ok(Variables::new(inventory, Nothing::shared())) } else { Err(problems) }
 }
 
-/// The inventory that a text holds; its format is told by the name of the source, else by its first line.
+/// The inventory that a text alone holds, as if it were a file of the name of the source.
 pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
     let mut draft = Draft::new();
-    match format(&source.name, source.text()) {
-        Format::Ini => ini::read(source, &mut draft),
-        Format::Yaml => yaml::groups::read(source, &mut draft),
-        Format::Toml => draft.problems.push(Problem::new(format!("`{}`: TOML is not supported yet", source.name))),
+    format::read(source, &mut draft);
+    let (inventory, problems) = draft.finish();
+    if problems.is_empty() { Ok(inventory) } else { Err(problems) }
+}
+
+/// Adds one value of `-i` to the draft, its problems included. Gives the folder that belongs to it, if it has one.
+fn add(written: &str, draft: &mut Draft) -> Option<PathBuf> {
+    if written.is_empty() || written == "-" {
+        let what =
+            if written.is_empty() { "an empty `-i`" } else { "the inventory cannot be read from standard input" };
+        draft.problems.push(Problem::new(what).hint("name a file, a folder, or hosts with a comma behind each"));
+        return None;
     }
-    draft.finish()
-}
-
-/// How an inventory is written.
-enum Format {
-    Ini,
-    Yaml,
-    Toml,
-}
-
-/// As in Ansible `.yml`, `.yaml` and `.json` are YAML, and another extension is INI. Without an extension
-/// Ansible tries both; no INI inventory starts like a YAML one.
-fn format(name: &str, text: &str) -> Format {
-    match Path::new(name).extension().and_then(|extension| extension.to_str()) {
-        Some("yml" | "yaml" | "json") => Format::Yaml,
-        Some("toml") => Format::Toml,
-        None if starts_like_yaml(text) => Format::Yaml,
-        _ => Format::Ini,
+    if written.contains(',') && !Path::new(written).exists() {
+        let origin = Origin { file: Some(written.to_owned()), ..Origin::default() };
+        host_list::read(&Source::from("-i", written, origin), draft);
+        return None;
     }
-}
-
-fn starts_like_yaml(text: &str) -> bool {
-    let lines = text.trim_start_matches('\u{feff}').lines();
-    let significant =
-        lines.map(str::trim_end).find(|line| !line.is_empty() && !line.trim_start().starts_with(['#', ';']));
-    significant.is_some_and(|line| {
-        let key = line.split_once(": ").map(|(key, _)| key).or_else(|| line.strip_suffix(':'));
-        let is_name = |key: &str| !key.contains([' ', '\t', '=', '[']);
-        line.starts_with("---") || line.starts_with('{') || line.starts_with("%YAML") || key.is_some_and(is_name)
-    })
-}
-
-fn read_inventory(path: &Path) -> Result<Arc<Source>, Problem> {
-    let name = path.display();
-    if path == Path::new("-") {
-        return Err(Problem::new("the inventory cannot be read from standard input"));
+    let path = read::expand(written);
+    if !path.exists() {
+        let problem = Problem::new(format!("the inventory `{}` does not exist", path.display()));
+        draft.problems.push(problem.hint("a list of hosts needs a comma, as in `-i host,`"));
+        return None;
     }
+    add_path(&path, 0, draft);
+    Some(beside::folder_of(&path))
+}
+
+/// Adds a file or script, or all in a folder, whose own folders may nest.
+fn add_path(path: &Path, depth: usize, draft: &mut Draft) {
     if path.is_dir() {
-        return Err(Problem::new(format!("`{name}` is a directory: inventory directories are not supported yet"))
-            .hint("name the file inside it"));
+        let nested = if depth < MAX_DEPTH {
+            directory::sources(path)
+        } else {
+            Err(Problem::new(format!("the inventory folder `{}` contains itself by a link", path.display())))
+        };
+        match nested {
+            Ok(nested) => nested.iter().for_each(|path| add_path(path, depth + 1, draft)),
+            Err(problem) => draft.problems.push(problem),
+        }
+    } else if script::is_script(path) {
+        script::read(path, draft);
+    } else if depth > 0 && !path.is_file() {
+        // A pipe in a folder would be waited for without end; one that is named is meant.
+        draft.problems.push(Problem::new(format!("`{}` is no file that can be read", path.display())));
+    } else {
+        match read::text(path, "inventory") {
+            Ok(source) => format::read(&source, draft),
+            Err(problem) => draft.problems.push(problem),
+        }
     }
-    if path.to_string_lossy().contains(',') && !path.exists() {
-        return Err(Problem::new(format!("`{name}` is a list of hosts, which is not supported yet"))
-            .hint("write the hosts into a file"));
-    }
-    let source = read(path, "inventory")?;
-    if source.text().starts_with("#!") {
-        return Err(Problem::new(format!("`{name}` is a script: inventory scripts are not supported yet"))
-            .hint("write its output to a `.json` or `.yml` file"));
-    }
-    if source.text().starts_with('\u{feff}') && matches!(format(&source.name, source.text()), Format::Ini) {
-        return Err(Problem::new(format!("`{name}` starts with a byte order mark, which Ansible takes for a host"))
-            .hint("save the file as UTF-8 without BOM"));
-    }
-    Ok(source)
-}
-
-/// A file as text; an encrypted one is refused.
-fn read(path: &Path, what: &str) -> Result<Arc<Source>, Problem> {
-    let name = path.display();
-    let bytes =
-        std::fs::read(path).map_err(|error| Problem::new(format!("cannot read the {what} `{name}`: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        Problem::new(format!("`{name}`: line {} is not UTF-8", line + 1))
-    })?;
-    if text.starts_with("$ANSIBLE_VAULT") {
-        return Err(Problem::new(format!("`{name}` is encrypted: vault files are not supported yet")));
-    }
-    Ok(Source::new(name.to_string(), text))
-}
-
-/// Variables beside the inventory would be missed silently.
-fn unsupported_neighbours(path: &Path) -> Vec<Problem> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let filled = |folder: &Path| match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    };
-    ["group_vars", "host_vars"]
-        .map(|name| folder.join(name))
-        .into_iter()
-        .filter(|neighbour| filled(neighbour))
-        .map(|neighbour| {
-            Problem::new(format!("`{}` holds variables, which are not read yet", neighbour.display()))
-                .hint("move them into the inventory, or give them with `-e @file`")
-        })
-        .collect()
 }
 
 /// The variables of all `-e`, the last of a name wins.
@@ -151,7 +112,7 @@ fn extra_vars(arguments: &[String], problems: &mut Vec<Problem>) -> Vars {
     let mut vars = Vars::new();
     for argument in arguments {
         let read = match argument.strip_prefix('@') {
-            Some(path) => read(Path::new(path), "variables file")
+            Some(path) => read::text(&read::expand(path), "variables file")
                 .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()))),
             None => extra::argument(&Source::new("-e", argument.as_str())),
         };

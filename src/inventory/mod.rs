@@ -17,10 +17,14 @@ pub mod yaml;
 // From values to an inventory.
 mod address;
 mod assemble;
+mod dynamic;
 mod extra;
+mod host_list;
 mod ini;
+mod json;
 pub mod load;
 mod ranges;
+mod toml;
 
 // What is asked of it.
 pub mod list;
@@ -34,10 +38,10 @@ mod cases;
 
 pub use finding::{Code, Finding};
 pub use load::{Sources, load};
-pub use model::{Group, Host, Inventory, Node, Source, Span, Trust, Value, Vars};
+pub use model::{FileVars, Folder, Group, Host, Inventory, Node, Origin, Source, Span, Trust, Value, Vars};
 pub use outside::Outside;
 pub use patterns::select;
-pub use precedence::vars_of;
+pub use precedence::{vars_of, vars_of_group};
 pub use problem::Problem;
 pub use templates::HostVars;
 pub use variables::Variables;

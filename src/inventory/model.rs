@@ -16,13 +16,40 @@ pub struct Source {
     text: zeroize::Zeroizing<String>,
     /// Where lines begin; found when a place is first asked for.
     lines: OnceLock<Vec<usize>>,
+    origin: Origin,
+}
+
+/// Where a source comes from; everything is `None` for a text that no inventory source holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The permission bits of the file that was read (`0o644`); `None` for arguments and the output of scripts.
+    pub mode: Option<u32>,
+    /// What Ansible calls `inventory_file`: the absolute path of a file or script, or the list of hosts of `-i`.
+    pub file: Option<String>,
+    /// What Ansible calls `inventory_dir`: the absolute path of the folder it is in.
+    pub folder: Option<String>,
 }
 
 impl Source {
     /// Keeps the text of one source; it may hold passwords and is wiped on drop.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Self::from(name, text, Origin::default())
+    }
+
+    /// As [`Source::new`], for a text whose origin is known.
+    pub fn from(name: impl Into<String>, text: impl Into<String>, origin: Origin) -> Arc<Self> {
         let text = zeroize::Zeroizing::new(text.into());
-        Arc::new(Self { name: name.into(), text, lines: OnceLock::new() })
+        Arc::new(Self { name: name.into(), text, lines: OnceLock::new(), origin })
+    }
+
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The permission bits of the file it was read from; `None` if it was none.
+    pub fn mode(&self) -> Option<u32> {
+        self.origin.mode
     }
 
     /// The line that holds byte `at`, from 0, and its first byte.
@@ -209,14 +236,34 @@ impl serde::Serialize for Node {
 /// Variables by name, in the order they were set.
 pub type Vars = IndexMap<String, Node>;
 
+/// A folder that may hold `group_vars` and `host_vars`. Of two the greater one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Folder {
+    /// That of an inventory source, by its number in the order of `-i`.
+    Source(usize),
+    /// The working directory, which to Ansible is the folder of the playbook.
+    Working,
+}
+
+/// The variables of a host or group in the `host_vars` or `group_vars` of one folder.
+#[derive(Debug, Clone)]
+pub struct FileVars {
+    /// The folder.
+    pub folder: Folder,
+    /// What all its files for the host or group set; the last file wins.
+    pub vars: Vars,
+}
+
 /// A host by its inventory name, with the variables of the host itself (its groups' come on top in
-/// `vars_of`).
+/// `vars_of`). Where it comes from (`inventory_file`) is the origin of the source of its span.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// `inventory_hostname`.
     pub name: String,
     /// Host variables: inline ones and `hosts:` entries.
     pub vars: Vars,
+    /// Variables of `host_vars`, the weakest folder first.
+    pub files: Vec<FileVars>,
     /// Where the host was first named.
     pub span: Span,
 }
@@ -230,8 +277,13 @@ pub struct Group {
     pub children: Vec<String>,
     /// Group variables.
     pub vars: Vars,
-    /// `ansible_group_priority`, where it was set; Ansible's default is 1.
+    /// Variables of `group_vars`, the weakest folder first.
+    pub files: Vec<FileVars>,
+    /// `ansible_group_priority`, where an inventory source set it; Ansible's default is 1. In `group_vars` it is a
+    /// variable like any other.
     pub priority: Option<i64>,
+    /// Where the group was first named; `None` for `all` and `ungrouped` if no source names them.
+    pub span: Option<Span>,
 }
 
 /// Everything that was read, before any variable is resolved for a host. Has always the groups `all`

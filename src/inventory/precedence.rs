@@ -1,8 +1,8 @@
 //! Who is in what, and whose variables win: the groups of a host, the hosts of a group, and Ansible's
-//! order of variables (`all`, groups by depth, priority and name, the host, `-e`).
+//! order of variables (`all`, groups by depth, priority and name, their `group_vars`, the host, its `host_vars`, `-e`).
 
 use super::assemble::ALL;
-use super::model::{Host, Inventory, Node, Vars};
+use super::model::{FileVars, Folder, Group, Host, Inventory, Node, Vars};
 
 /// The relations of an inventory by number, so that no question walks all hosts or all groups.
 #[derive(Debug, Clone, Default)]
@@ -159,6 +159,39 @@ pub fn vars_of(inventory: &Inventory, host: &str) -> Vars {
     vars
 }
 
+/// All variables of a group itself, untemplated: what `ansible-inventory --graph --vars` shows of it. The
+/// `group_vars` of the working directory are not among them.
+pub fn vars_of_group(group: &Group) -> Vars {
+    let mut vars = group.vars.clone();
+    for files in group.files.iter().filter(|files| files.folder != Folder::Working) {
+        vars.extend(files.vars.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    vars
+}
+
+fn strongest_first(files: &[FileVars]) -> impl Iterator<Item = &Vars> {
+    files.iter().rev().map(|files| &files.vars)
+}
+
+/// What the groups of a host set, the strongest first. Ansible's order, from the weakest: `all`, the other groups,
+/// the files of `all`, then the files of the other groups, where a later folder beats a deeper group.
+fn group_layers<'a>(inventory: &'a Inventory, host: &str) -> Vec<&'a Vars> {
+    let chain: Vec<&Group> = inventory
+        .chain(host)
+        .into_iter()
+        .rev()
+        .filter_map(|group| inventory.groups.get_index(group))
+        .filter(|(name, _)| *name != ALL)
+        .map(|(_, group)| group)
+        .collect();
+    let all = inventory.groups.get(ALL);
+    let mut files: Vec<&FileVars> = chain.iter().flat_map(|group| &group.files).collect();
+    files.sort_by_key(|files| std::cmp::Reverse(files.folder));
+    let of_all = all.into_iter().flat_map(|all| strongest_first(&all.files));
+    let inline = chain.iter().copied().chain(all).map(|group| &group.vars);
+    files.into_iter().map(|files| &files.vars).chain(of_all).chain(inline).collect()
+}
+
 /// The variables of one host, looked up where they stand.
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
@@ -171,13 +204,14 @@ pub struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// The variables of `host`; of an unknown host those of `-e` alone.
     pub fn new(inventory: &'a Inventory, host: &str) -> Self {
-        let host_entry = inventory.hosts.get(host);
+        let host = inventory.hosts.get(host);
         let mut layers = vec![&inventory.extra];
-        layers.extend(host_entry.map(|host| &host.vars));
-        let chain = inventory.chain(host);
-        let groups = chain.into_iter().rev().filter_map(|group| inventory.groups.get_index(group));
-        layers.extend(groups.map(|(_, group)| &group.vars));
-        Self { host: host_entry, layers }
+        if let Some(host) = host {
+            layers.extend(strongest_first(&host.files));
+            layers.push(&host.vars);
+            layers.extend(group_layers(inventory, &host.name));
+        }
+        Self { host, layers }
     }
 
     /// The variable as it was written, by precedence.

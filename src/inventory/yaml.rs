@@ -32,7 +32,8 @@ pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
     let options = granit_parser::options! { emit_comments: false };
     let parser = Parser::new_from_str_with_options(text.text, options);
     let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors: HashMap::new(), values: 0 };
-    loader.document()
+    let root = loader.document()?;
+    if loader.schema == Schema::Json && text.text.contains("__ansible_") { super::json::revive(root) } else { Ok(root) }
 }
 
 /// An event and its bytes in the text.

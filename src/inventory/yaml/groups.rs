@@ -43,9 +43,9 @@ fn name<'a>(key: &'a Node, what: &str) -> Result<&'a str, Problem> {
 }
 
 /// Declares one group; its name, if it has a usable one.
-fn group<'a>(key: &'a Node, content: &Node, draft: &mut Draft) -> Option<&'a str> {
+pub(in super::super) fn group<'a>(key: &'a Node, content: &Node, draft: &mut Draft) -> Option<&'a str> {
     let name = name(key, "group").map_err(|problem| draft.problems.push(problem)).ok()?;
-    draft.add_group(name);
+    draft.add_group(name, &key.span);
     let Some(sections) = members(content, &format!("group `{name}`"), draft) else { return Some(name) };
     for (section, content) in sections {
         match section.text.as_str() {
@@ -73,7 +73,7 @@ fn variables(group: &str, content: &Node, draft: &mut Draft) {
 
 fn children(parent: &str, content: &Node, draft: &mut Draft) {
     if let Some(child) = lone_name(content) {
-        draft.add_group(child);
+        draft.add_group(child, &content.span);
         draft.add_child(parent, child, &content.span);
         return;
     }

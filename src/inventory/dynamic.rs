@@ -1,0 +1,154 @@
+//! The JSON that inventory scripts print: groups with `hosts`, `vars` and `children`, and `_meta`. Runs nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::assemble::Draft;
+use super::model::{Node, Source, Span, Value};
+use super::problem::Problem;
+use super::text::Text;
+use super::yaml;
+
+/// The group that is none.
+const META: &str = "_meta";
+
+/// Adds what `--list` printed to the draft, its problems included. Gives the hosts whose variables are not in it:
+/// the script must be asked for each.
+pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) -> Vec<String> {
+    draft.begin(source);
+    let root = match json(source) {
+        Ok(root) => root,
+        Err(problem) => {
+            draft.problems.push(problem);
+            return Vec::new();
+        }
+    };
+    let Some(groups) = mapping(&root, "the output of an inventory script", draft) else { return Vec::new() };
+    let mut hosts: IndexMap<&str, &Span> = IndexMap::new();
+    for (name, content) in groups.iter().filter(|(name, _)| name.text != META) {
+        group(name, content, &mut hosts, draft);
+    }
+    match root.get(META) {
+        Some(meta) => {
+            host_vars(meta, &hosts, draft);
+            Vec::new()
+        }
+        None => hosts.into_keys().map(str::to_owned).collect(),
+    }
+}
+
+/// Adds what `--host` printed for a host to the draft, its problems included.
+pub(super) fn read_host(host: &str, source: &Arc<Source>, draft: &mut Draft) {
+    draft.begin(source);
+    if source.text().trim().is_empty() {
+        return;
+    }
+    match json(source) {
+        Ok(root) => set_all(host, &root, draft),
+        Err(problem) => draft.problems.push(problem),
+    }
+}
+
+/// The value that the text holds as JSON; Ansible reads nothing else from a script.
+fn json(source: &Arc<Source>) -> Result<Node, Problem> {
+    let text = source.text();
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        let line = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+        let at = (line + error.column().saturating_sub(1)).min(text.len());
+        let what = if text.trim().is_empty() { "the inventory script prints nothing" } else { "this is not JSON" };
+        return Err(Problem::hiding(&Span::new(source, at, at), what)
+            .hint("an inventory script prints a JSON mapping of groups"));
+    }
+    yaml::parse(&Text::slice(source, 0, text.len()))
+}
+
+fn group<'a>(key: &'a Node, content: &'a Node, hosts: &mut IndexMap<&'a str, &'a Span>, draft: &mut Draft) {
+    let name = key.text.as_str();
+    if name.is_empty() {
+        return draft.problems.push(Problem::hiding(&key.span, "a group without a name"));
+    }
+    draft.add_group(name, &key.span);
+    // Scripts of old print the hosts alone.
+    if let Value::List(_) = content.value {
+        return add_hosts(name, content, hosts, draft);
+    }
+    let Some(sections) = mapping(content, &format!("group `{name}`"), draft) else { return };
+    let section = |wanted: &str| sections.iter().find(|(section, _)| section.text == wanted).map(|(_, value)| value);
+    let known = [section("hosts"), section("vars"), section("children")];
+    if known.iter().all(Option::is_none) {
+        let message = format!("group `{name}` has neither `hosts` nor `vars` nor `children`");
+        let hint = "Ansible takes it for a host of that name; leave the group out, or give it `hosts: []`";
+        return draft.problems.push(Problem::naming(&key.span, message).hint(hint));
+    }
+    if let Some(listed) = known[0] {
+        add_hosts(name, listed, hosts, draft);
+    }
+    if let Some(vars) = known[1] {
+        set_all(name, vars, draft);
+    }
+    for child in known[2].map(|children| names(children, "children", name, draft)).unwrap_or_default() {
+        draft.add_group(&child.text, &child.span);
+        draft.add_child(name, &child.text, &child.span);
+    }
+}
+
+fn add_hosts<'a>(group: &str, listed: &'a Node, hosts: &mut IndexMap<&'a str, &'a Span>, draft: &mut Draft) {
+    for host in names(listed, "hosts", group, draft) {
+        draft.add_host(&host.text, None, group, &host.span);
+        hosts.entry(&host.text).or_insert(&host.span);
+    }
+}
+
+/// The strings of a list; anything else is a problem.
+fn names<'a>(list: &'a Node, section: &str, group: &str, draft: &mut Draft) -> Vec<&'a Node> {
+    let Value::List(items) = &list.value else {
+        let message = format!("`{section}` of group `{group}` must be a list, not {}", list.value.type_name());
+        draft.problems.push(Problem::hiding(&list.span, message));
+        return Vec::new();
+    };
+    let (names, others): (Vec<&Node>, Vec<&Node>) =
+        items.iter().partition(|item| matches!(&item.value, Value::Str(name) if !name.is_empty()));
+    draft.problems.extend(others.into_iter().map(|item| {
+        let message = format!("`{section}` of group `{group}` holds something that is no name");
+        Problem::hiding(&item.span, message)
+    }));
+    names
+}
+
+/// `_meta`: the variables of the hosts that some group holds; others are left out, as in Ansible.
+fn host_vars(meta: &Node, hosts: &IndexMap<&str, &Span>, draft: &mut Draft) {
+    let profile = meta.get("profile").filter(|profile| profile.text != "inventory_legacy");
+    if let Some(profile) = profile {
+        draft.problems.push(Problem::naming(&profile.span, format!("`{}` is no known format", profile.text)));
+    }
+    let Some(vars) = meta.get("hostvars") else {
+        let problem = Problem::naming(&meta.span, "`_meta` has no `hostvars`");
+        return draft.problems.push(problem.hint("give the variables of all hosts, or leave `_meta` out"));
+    };
+    let Some(members) = mapping(vars, "`hostvars`", draft) else { return };
+    let by_host: HashMap<&str, &Node> = members.iter().map(|(host, vars)| (host.text.as_str(), vars)).collect();
+    for host in hosts.keys() {
+        if let Some(vars) = by_host.get(host) {
+            set_all(host, vars, draft);
+        }
+    }
+}
+
+fn set_all(owner: &str, vars: &Node, draft: &mut Draft) {
+    for (name, value) in mapping(vars, &format!("the variables of `{owner}`"), draft).unwrap_or_default() {
+        draft.set_variable(owner, &name.text, value.clone());
+    }
+}
+
+fn mapping<'a>(node: &'a Node, what: &str, draft: &mut Draft) -> Option<&'a [(Node, Node)]> {
+    match &node.value {
+        Value::Map(members) => Some(members),
+        other => {
+            let message = format!("{what} must be a mapping, not {}", other.type_name());
+            draft.problems.push(Problem::hiding(&node.span, message));
+            None
+        }
+    }
+}

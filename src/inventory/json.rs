@@ -1,0 +1,37 @@
+//! What Ansible's own JSON says of a string beyond its text: `__ansible_unsafe` and `__ansible_vault`, as
+//! `ansible-inventory --list` prints them. Parses no text.
+
+use super::model::{Node, Trust, Value};
+use super::problem::Problem;
+
+/// The mappings in a JSON value that stand for a string become that string.
+pub(super) fn revive(node: Node) -> Result<Node, Problem> {
+    let value = match node.value {
+        Value::Map(members) => {
+            let marked = ["__ansible_type", "__ansible_unsafe", "__ansible_vault"]
+                .into_iter()
+                .find_map(|mark| members.iter().find(|(key, _)| key.text == mark).map(|(_, value)| (mark, value)));
+            if let Some((mark, value)) = marked {
+                return string(mark, value);
+            }
+            let revived = members.into_iter().map(|(key, value)| Ok((key, revive(value)?)));
+            Value::Map(revived.collect::<Result<_, Problem>>()?)
+        }
+        Value::List(items) => Value::List(items.into_iter().map(revive).collect::<Result<_, _>>()?),
+        other => other,
+    };
+    Ok(Node { value, ..node })
+}
+
+fn string(mark: &str, value: &Node) -> Result<Node, Problem> {
+    let text = match &value.value {
+        Value::Str(text) if mark != "__ansible_type" => text,
+        _ => return Err(Problem::hiding(&value.span, format!("a value with `{mark}` that is not supported"))),
+    };
+    let string = Node::string(text, value.span.clone());
+    Ok(if mark == "__ansible_vault" {
+        Node { value: Value::Vault, ..string }
+    } else {
+        Node { trust: Trust::Literal, ..string }
+    })
+}

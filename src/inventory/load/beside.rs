@@ -1,0 +1,168 @@
+//! `group_vars` and `host_vars`: which folders are looked into, which files belong to which group or host, and in
+//! which order they count. Each folder is listed once; no file is looked for that is not there.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::super::extra;
+use super::super::model::{FileVars, Folder, Inventory, Vars};
+use super::super::problem::Problem;
+use super::super::text::Text;
+use super::{directory, read};
+
+/// What a vars file may be called behind the name of its group or host. As in Ansible the first that is there
+/// counts, and the others are not read.
+const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
+/// Folders below one another; more are a circle of links.
+const MAX_DEPTH: usize = 32;
+
+/// Adds what the files beside the inventory sources, and those in the working directory, say.
+pub(super) fn add(folders: &[PathBuf], inventory: &mut Inventory, problems: &mut Vec<Problem>) {
+    for (folder, path) in places(folders) {
+        let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
+        for (at, vars) in folder_vars(&path.join("group_vars"), &names, problems) {
+            if let Some((_, group)) = inventory.groups.get_index_mut(at) {
+                group.files.push(FileVars { folder, vars });
+            }
+        }
+        let names: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
+        for (at, vars) in folder_vars(&path.join("host_vars"), &names, problems) {
+            if let Some((_, host)) = inventory.hosts.get_index_mut(at) {
+                host.files.push(FileVars { folder, vars });
+            }
+        }
+    }
+}
+
+/// The folders to look into, the weakest first. One that comes twice counts where it comes last.
+fn places(folders: &[PathBuf]) -> Vec<(Folder, PathBuf)> {
+    let here = Path::new(".");
+    let identity = |path: &Path| {
+        let path = if path.as_os_str().is_empty() { here } else { path };
+        std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+    };
+    let identities: Vec<PathBuf> = folders.iter().map(|folder| identity(folder)).collect();
+    let mut places: Vec<(Folder, PathBuf)> = folders
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !identities[at + 1..].contains(&identities[*at]))
+        .map(|(at, folder)| (Folder::Source(at), folder.clone()))
+        .collect();
+    // Without a playbook Ansible takes the working directory for the playbook's.
+    if identities.last() != Some(&identity(here)) {
+        places.push((Folder::Working, PathBuf::new()));
+    }
+    places
+}
+
+/// The variables of one `group_vars` or `host_vars` folder, each with the number of its owner in `owners`.
+fn folder_vars(folder: &Path, owners: &[&str], problems: &mut Vec<Problem>) -> Vec<(usize, Vars)> {
+    if !folder.is_dir() {
+        if folder.exists() {
+            problems
+                .push(Problem::new(format!("`{}` is no folder, so its variables cannot be read", folder.display())));
+        }
+        return Vec::new();
+    }
+    let found = match directory::names(folder) {
+        Ok(names) => files_by_owner(folder, &names, owners),
+        Err(error) => Err(unlistable(folder, &error)),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(problem) => {
+            problems.push(problem);
+            return Vec::new();
+        }
+    };
+    let read: Vec<(usize, Result<Vars, Vec<Problem>>)> =
+        found.into_par_iter().map(|(owner, files)| (owner, merged(&files))).collect();
+    let mut vars = Vec::new();
+    for (owner, read) in read {
+        match read {
+            Ok(read) if read.is_empty() => {}
+            Ok(read) => vars.push((owner, read)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    vars
+}
+
+/// The files of each owner that has some, in the order of the owners.
+fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Vec<(usize, Vec<PathBuf>)>, Problem> {
+    let mut entries: HashMap<&str, usize> = HashMap::new();
+    for name in names {
+        for (rank, extension) in EXTENSIONS.into_iter().enumerate() {
+            if let Some(stem) = name.strip_suffix(extension).filter(|stem| !stem.is_empty()) {
+                entries.entry(stem).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (at, owner) in owners.iter().enumerate() {
+        let nested = owner.contains('/') && !owner.starts_with('/');
+        let rank = if nested { nested_entry(folder, owner) } else { entries.get(owner).copied() };
+        let Some(rank) = rank else { continue };
+        let path = folder.join(format!("{owner}{}", EXTENSIONS[rank]));
+        let mut files = Vec::new();
+        if path.is_dir() {
+            files_below(&path, 0, &mut files)?;
+        } else {
+            files.push(path);
+        }
+        found.push((at, files));
+    }
+    Ok(found)
+}
+
+/// A name with a `/` leads into a folder of the folder.
+fn nested_entry(folder: &Path, owner: &str) -> Option<usize> {
+    let climbs = owner.split('/').any(|part| part == "..");
+    EXTENSIONS.iter().position(|extension| !climbs && folder.join(format!("{owner}{extension}")).exists())
+}
+
+/// The files in a folder of variables, by name; folders in it have no dot in their name.
+fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Problem> {
+    if depth > MAX_DEPTH {
+        return Err(Problem::new(format!("the folder `{}` contains itself by a link", folder.display())));
+    }
+    let names = directory::names(folder).map_err(|error| unlistable(folder, &error))?;
+    for name in names.iter().filter(|name| !name.starts_with('.') && !name.ends_with('~')) {
+        let path = folder.join(name);
+        let extension = name.rfind('.').map_or("", |at| &name[at..]);
+        if !EXTENSIONS.contains(&extension) {
+            continue;
+        }
+        if path.is_file() {
+            files.push(path);
+        } else if path.is_dir() && extension.is_empty() {
+            files_below(&path, depth + 1, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// What several files say together; the last one wins.
+fn merged(files: &[PathBuf]) -> Result<Vars, Vec<Problem>> {
+    let mut vars = Vars::new();
+    let mut problems = Vec::new();
+    for file in files {
+        let source = read::text(file, "variables file");
+        match source.and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()))) {
+            Ok(read) => vars.extend(read),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(vars) } else { Err(problems) }
+}
+
+fn unlistable(folder: &Path, error: &std::io::Error) -> Problem {
+    Problem::new(format!("cannot list the variables folder `{}`: {error}", folder.display()))
+}
+
+/// The folder whose `group_vars` and `host_vars` belong to an inventory source.
+pub(super) fn folder_of(source: &Path) -> PathBuf {
+    if source.is_dir() { source.to_path_buf() } else { source.parent().map(Path::to_path_buf).unwrap_or_default() }
+}

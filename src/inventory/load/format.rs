@@ -1,0 +1,117 @@
+//! How the text of an inventory file is written: told by its name and, where Ansible tries YAML and then INI, by the
+//! text. Reads no file.
+
+use std::sync::Arc;
+
+use super::super::assemble::Draft;
+use super::super::model::{Source, Value};
+use super::super::problem::Problem;
+use super::super::text::Text;
+use super::super::{ini, toml, yaml};
+
+/// How an inventory is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Format {
+    Ini,
+    Yaml,
+    Toml,
+}
+
+/// Adds what the text of a file says to the draft, its problems included.
+pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
+    draft.begin(source);
+    let before = draft.problems.len();
+    match format(source) {
+        Format::Ini if source.text().starts_with('\u{feff}') => draft.problems.push(
+            Problem::new(format!("`{}` starts with a byte order mark, which Ansible takes for a host", source.name))
+                .hint("save the file as UTF-8 without BOM"),
+        ),
+        Format::Ini => ini::read(source, draft),
+        Format::Yaml => yaml::groups::read(source, draft),
+        Format::Toml => toml::read(source, draft),
+    }
+    if source.text().starts_with("#!") && draft.problems.len() > before {
+        // A script that is read as text has as many problems as lines.
+        draft.problems.truncate(before);
+        let message = format!("`{}` starts with `#!`, but is no executable file", source.name);
+        draft.problems.push(Problem::new(message).hint("make it executable, or take the first line away"));
+    }
+}
+
+/// As in Ansible: `.toml` is TOML. Without an extension and with `.yml`, `.yaml` or `.json` a text is YAML if its
+/// root is a mapping, and else INI. Any other extension is INI.
+fn format(source: &Arc<Source>) -> Format {
+    let name = source.name.rsplit('/').next().unwrap_or_default();
+    let extension = name.rfind('.').filter(|at| *at > 0).map_or("", |at| &name[at..]);
+    match extension {
+        ".toml" => Format::Toml,
+        "" | ".yml" | ".yaml" | ".json" if is_yaml(source) => Format::Yaml,
+        _ => Format::Ini,
+    }
+}
+
+/// Whether the root is a mapping, or the text begins like one and is damaged behind that.
+fn is_yaml(source: &Arc<Source>) -> bool {
+    let text = source.text();
+    if starts_like_yaml(text) {
+        return true;
+    }
+    may_be_mapping(text)
+        && yaml::parse(&Text::slice(source, 0, text.len())).is_ok_and(|root| matches!(root.value, Value::Map(_)))
+}
+
+/// The first line that is neither empty nor a comment.
+fn first_line<'a>(text: &'a str, comments: &[char]) -> Option<&'a str> {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_end);
+    lines.into_iter().find(|line| !line.is_empty() && !line.trim_start().starts_with(comments))
+}
+
+/// Whether the text cannot be meant as INI.
+fn starts_like_yaml(text: &str) -> bool {
+    first_line(text, &['#', ';']).is_some_and(|line| {
+        let key = line.split_once(": ").map(|(key, _)| key).or_else(|| line.strip_suffix(':'));
+        let is_name = |key: &str| !key.contains([' ', '\t', '=', '[']);
+        line.starts_with("---") || line.starts_with('{') || line.starts_with("%YAML") || key.is_some_and(is_name)
+    })
+}
+
+/// Whether the first line may begin a YAML mapping; INI inventories are not parsed as YAML first, which takes time.
+fn may_be_mapping(text: &str) -> bool {
+    first_line(text, &['#']).is_some_and(|line| {
+        let line = line.split_once(" #").map_or(line, |(line, _)| line.trim_end());
+        line.ends_with(':')
+            || line.contains(": ")
+            || line.contains(":\t")
+            || line.starts_with(['?', '!', '&', '"', '\''])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_what_ansible_finds() {
+        use Format::{Ini, Toml, Yaml};
+        for (name, text, expected) in [
+            ("hosts", "[web]\nh\n", Ini),
+            ("hosts", "h\n", Ini),
+            ("hosts", "", Ini),
+            ("hosts", "h:22 a='b: c'\n", Ini),
+            ("hosts", "# x: y\n---\nall:\n", Yaml),
+            ("hosts", "all:\n  hosts: {a: }\n", Yaml),
+            ("hosts", "\"all\": # comment\n  hosts: {a: }\n", Yaml),
+            ("hosts", "my group:\n  hosts: {a: }\n", Yaml),
+            ("hosts", "{\"all\": {}}", Yaml),
+            ("hosts", "all: [\n", Yaml),
+            ("hosts.yml", "[web]\nh\n", Ini),
+            ("hosts.json", "# nothing\n", Ini),
+            ("hosts.prod", "all:\n", Ini),
+            ("hosts.toml", "[web]\n", Toml),
+            ("a.b/hosts", "all:\n", Yaml),
+            (".yml", "all:\n", Yaml),
+        ] {
+            assert_eq!(format(&Source::new(name, text)), expected, "{name} {text}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Runs a program to its end: bounded in time and output, with its children, and without a terminal to ask on.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// More output than this is no inventory.
+const MAX_OUTPUT: u64 = 512 << 20;
+
+/// What a program left behind.
+pub(super) struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it printed as errors.
+    pub stderr: Vec<u8>,
+}
+
+/// Runs `program` and waits for its end, but not longer than `limit`: then it and its children are killed.
+///
+/// # Errors
+/// In lower case: it cannot be started, does not end in time, or prints beyond measure.
+pub(super) fn run(program: &Path, arguments: &[&str], limit: Duration) -> Result<Output, String> {
+    let deadline = Instant::now() + limit;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("cannot be run: {error}"))?;
+    let (done, ended) = channel();
+    let stdout = collect(child.stdout.take(), done.clone());
+    let stderr = collect(child.stderr.take(), done);
+    let finished = await_both(&ended, deadline).and_then(|()| await_end(&mut child, deadline));
+    if finished.is_none() {
+        kill(&child);
+    }
+    let status = child.wait().map_err(|error| format!("cannot be waited for: {error}"))?;
+    if finished.is_none() {
+        return Err(format!("did not end within {} s", limit.as_secs()));
+    }
+    let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
+    if stdout.len().max(stderr.len()) as u64 > MAX_OUTPUT {
+        return Err(format!("prints more than {} MB", MAX_OUTPUT >> 20));
+    }
+    Ok(Output { status, stdout, stderr })
+}
+
+/// Reads a pipe to its end, and says so.
+fn collect<R: Read + Send + 'static>(pipe: Option<R>, done: std::sync::mpsc::Sender<()>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(pipe) = pipe {
+            // What was printed before a fault is kept: the exit status tells the fault.
+            let _ = pipe.take(MAX_OUTPUT + 1).read_to_end(&mut bytes);
+        }
+        let _ = done.send(());
+        bytes
+    })
+}
+
+/// Whether both pipes came to their end in time.
+fn await_both(ended: &Receiver<()>, deadline: Instant) -> Option<()> {
+    for _ in 0..2 {
+        ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
+    }
+    Some(())
+}
+
+/// Whether the child ended in time. It has closed its output, so this takes no time but for odd programs.
+fn await_end(child: &mut Child, deadline: Instant) -> Option<()> {
+    let mut pause = Duration::from_micros(200);
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    Some(())
+}
+
+fn kill(child: &Child) {
+    if let Ok(id) = i32::try_from(child.id()) {
+        // It is not waited for yet, so the number is still its own.
+        let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Result<Output, String> {
+        run(Path::new("/bin/sh"), &["-c", script], limit)
+    }
+
+    #[test]
+    fn output_and_status_are_told() {
+        let output = shell("echo out; echo err >&2; exit 3", Duration::from_secs(20)).unwrap();
+        assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[test]
+    fn what_does_not_end_is_killed_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {}; wait", file.display());
+        let started = Instant::now();
+        assert_eq!(shell(&script, Duration::from_secs(1)).err().unwrap(), "did not end within 1 s");
+        assert!(started.elapsed() < Duration::from_secs(20));
+        let pid = std::fs::read_to_string(file).unwrap();
+        let gone = || {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        };
+        while !gone() && started.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(gone(), "the child of the script lives on");
+    }
+
+    #[test]
+    fn a_missing_program_is_told() {
+        let error = run(Path::new("/no/such"), &[], Duration::from_secs(1)).err().unwrap();
+        assert!(error.starts_with("cannot be run: "), "{error}");
+    }
+}
