@@ -130,7 +130,7 @@ fn again_without(proxies: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
 fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
     let options = Options {
         command: event::Command::Apply,
-        sources: Sources { inventories: vec![lab.inventory().display().to_string()], extra: Vec::new() },
+        sources: Sources { inventories: vec![lab.inventory().display().to_string()], ..Sources::default() },
         request: Request { user: "nobody".to_owned(), home: Some(lab.home()), ..Request::default() },
         forks: 64,
         timeout: Duration::from_secs(30),

@@ -1,12 +1,13 @@
 //! The command line: clap arguments to [`Options`], validated once. Conflicts are refused before any I/O.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oregano::desired::{Request, Scope};
 use oregano::event;
 use oregano::inventory::Sources;
+use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
 use oregano::options::{Environment, Options};
 use oregano::secret::Secret;
 use oregano::ui::{Detail, Format, ListFormat};
@@ -43,6 +44,15 @@ pub struct Global {
     /// Set a variable: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
     #[arg(short, long = "extra-vars", global = true, value_name = "VARS")]
     pub extra_vars: Vec<String>,
+    /// A vault password: a file, or an executable that prints it; can be repeated
+    #[arg(long, global = true, value_name = "FILE", alias = "vault-pass-file")]
+    pub vault_password_file: Vec<String>,
+    /// A vault password with a label: LABEL@FILE or LABEL@prompt; can be repeated
+    #[arg(long, global = true, value_name = "LABEL@SOURCE")]
+    pub vault_id: Vec<String>,
+    /// Ask for the vault password
+    #[arg(short = 'J', long, global = true, alias = "ask-vault-password")]
+    pub ask_vault_pass: bool,
     /// Show what is right already, too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -139,10 +149,47 @@ impl Global {
     }
 
     /// What the inventory is read from.
-    pub fn sources(&self, defaults: &Defaults) -> Sources {
+    ///
+    /// # Errors
+    /// What `ask` fails with.
+    pub fn sources<E>(
+        &self,
+        defaults: &Defaults,
+        home: Option<&Path>,
+        ask: impl Fn(&str) -> Result<String, E>,
+    ) -> Result<Sources, E> {
         let given = [&self.inventory, &defaults.inventories].into_iter().find(|sources| !sources.is_empty());
         let inventories = given.cloned().unwrap_or_else(|| vec![INVENTORY.to_owned()]);
-        Sources { inventories, extra: self.extra_vars.clone() }
+        let vault = self.vault(defaults, home, ask)?;
+        Ok(Sources { inventories, extra: self.extra_vars.clone(), vault, home: home.map(Path::to_owned) })
+    }
+
+    /// Where the vault passwords are, in the order in which Ansible tries them.
+    fn vault<E>(
+        &self,
+        defaults: &Defaults,
+        home: Option<&Path>,
+        ask: impl Fn(&str) -> Result<String, E>,
+    ) -> Result<Vec<VaultIdentity>, E> {
+        let expand = |path: &str| {
+            let home = || home.map(|home| home.display().to_string());
+            PathBuf::from(shellexpand::tilde_with_context(path, home).into_owned())
+        };
+        let typed = |prompt: &str| ask(prompt).map(|text| PasswordSource::Given(Secret::new(text)));
+        let mut identities = Vec::new();
+        for id in defaults.vault_ids.iter().chain(&self.vault_id) {
+            let (label, source) = match parse_vault_id(id) {
+                VaultId::Prompt { label, prompt } => (label, typed(&prompt)?),
+                VaultId::File { label, path } => (label, PasswordSource::File(expand(&path.display().to_string()))),
+            };
+            identities.push(VaultIdentity { label, source });
+        }
+        let files = self.vault_password_file.iter().chain(&defaults.vault_password_file);
+        identities.extend(files.map(|path| VaultIdentity::file(expand(path))));
+        if self.ask_vault_pass || (identities.is_empty() && defaults.ask_vault_pass == Some(true)) {
+            identities.push(VaultIdentity::typed(Secret::new(ask("Vault password: ")?)));
+        }
+        Ok(identities)
     }
 
     /// The options of a run. `ask` reads a secret from the terminal after showing a prompt.
@@ -158,6 +205,7 @@ impl Global {
         local_user: String,
         ask: impl Fn(&str) -> Result<String, E>,
     ) -> Result<Options, E> {
+        let sources = self.sources(defaults, environment.home.as_deref(), &ask)?;
         let scope = match (command, run.only) {
             (event::Command::Validate, _) => Scope::Registries,
             (_, Some(Only::Nodes)) => Scope::Nodes,
@@ -177,7 +225,7 @@ impl Global {
         };
         Ok(Options {
             command,
-            sources: self.sources(defaults),
+            sources,
             request,
             forks: usize::from(run.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
             timeout: Duration::from_secs(run.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),

@@ -12,8 +12,7 @@ use cli::{Cli, Command, Global, Run};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::event::{self, Event, Fault};
-use oregano::facts::Failure;
-use oregano::inventory::Problem;
+use oregano::inventory::{Problem, Variables};
 use oregano::options::{Environment, Options};
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
@@ -62,11 +61,14 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
 /// What the command line, the environment and `ansible.cfg` make together.
 fn options(command: event::Command, global: Global, run: Run) -> Result<Options, Vec<Fault>> {
     let defaults = defaults().map_err(|problems| problems.iter().map(Fault::from).collect::<Vec<_>>())?;
-    let ask = |prompt: &str| rpassword::prompt_password(prompt);
-    global.options(command, run, &defaults, environment(), local_user(), ask).map_err(|error| {
-        let failure = Failure::new("cannot read a password from the terminal").cause(error.to_string());
-        vec![Fault::from(&failure)]
-    })
+    let options = global.options(command, run, &defaults, environment(), local_user(), ask);
+    options.map_err(|problem| vec![Fault::from(&problem)])
+}
+
+/// Reads a secret from the terminal.
+fn ask(prompt: &str) -> Result<String, Problem> {
+    rpassword::prompt_password(prompt)
+        .map_err(|error| Problem::new(format!("cannot read a password from the terminal: {error}")))
 }
 
 /// What environment and `ansible.cfg` say.
@@ -78,9 +80,14 @@ fn defaults() -> Result<Defaults, Vec<Problem>> {
     ansible_cfg::defaults(&Surroundings { env: &env, home: home.as_deref(), folder: &folder })
 }
 
+/// The inventory, for commands that only look at it.
+fn load(global: &Global) -> Result<Variables, Vec<Problem>> {
+    let sources = global.sources(&defaults()?, environment().home.as_deref(), ask);
+    inventory::load(&sources.map_err(|problem| vec![problem])?)
+}
+
 fn list(global: &Global, yaml: bool) -> ExitStatus {
-    let loaded = defaults().and_then(|defaults| inventory::load(&global.sources(&defaults)));
-    let variables = match loaded {
+    let variables = match load(global) {
         Ok(variables) => variables,
         Err(problems) => {
             ui::problems(&problems);

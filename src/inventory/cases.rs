@@ -75,7 +75,11 @@ impl Case {
         let (name, text) = formats.into_iter().find_map(|(name, text)| Some((name, text.as_ref()?))).unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        load::load(&load::Sources { inventories: vec![path.display().to_string()], extra: self.extra.clone() })
+        load::load(&load::Sources {
+            inventories: vec![path.display().to_string()],
+            extra: self.extra.clone(),
+            ..load::Sources::default()
+        })
     }
 
     fn expectations(&self, variables: &Variables) -> Vec<String> {

@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use super::assemble::Draft;
 use super::model::{Inventory, Origin, Source, Vars};
-use super::outside::Nothing;
 use super::problem::Problem;
 use super::text::Text;
 use super::variables::Variables;
 use super::{extra, host_list};
+use outside::World;
+use passwords::VaultIdentity;
 
 /// Folders below one another; more are a circle of links.
 const MAX_DEPTH: usize = 32;
@@ -32,6 +33,10 @@ pub struct Sources {
     pub inventories: Vec<String>,
     /// The values of `-e`, in order.
     pub extra: Vec<String>,
+    /// Vault passwords, in the order in which they are tried.
+    pub vault: Vec<VaultIdentity>,
+    /// The home folder of the user, which `~` stands for in lookups.
+    pub home: Option<PathBuf>,
 }
 
 /// The inventory that all sources make together, with the `group_vars` and `host_vars` beside them and in the working
@@ -41,14 +46,16 @@ pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
     if sources.inventories.is_empty() {
         draft.problems.push(Problem::new("no inventory is given").hint("name one with `-i`"));
     }
+    let passwords = passwords::read(&sources.vault)?;
+    let world = World::new(PathBuf::from("."), sources.home.clone(), passwords);
     let mut folders = Vec::new();
     for inventory in &sources.inventories {
-        folders.extend(add(inventory, &mut draft));
+        folders.extend(add(inventory, &world, &mut draft));
     }
     let (mut inventory, mut problems) = draft.finish();
-    beside::add(&folders, &mut inventory, &mut problems);
-    inventory.extra = extra_vars(&sources.extra, &mut problems);
-    if problems.is_empty() { Ok(Variables::new(inventory, Nothing::shared())) } else { Err(problems) }
+    beside::add(&folders, &world, &mut inventory, &mut problems);
+    inventory.extra = extra_vars(&sources.extra, &world, &mut problems);
+    if problems.is_empty() { Ok(Variables::new(inventory, Arc::new(world))) } else { Err(problems) }
 }
 
 /// The inventory that a text alone holds, as if it were a file of the name of the source.
@@ -60,7 +67,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
 }
 
 /// Adds one value of `-i` to the draft, its problems included. Gives the folder that belongs to it, if it has one.
-fn add(written: &str, draft: &mut Draft) -> Option<PathBuf> {
+fn add(written: &str, world: &World, draft: &mut Draft) -> Option<PathBuf> {
     if written.is_empty() || written == "-" {
         let what =
             if written.is_empty() { "an empty `-i`" } else { "the inventory cannot be read from standard input" };
@@ -78,12 +85,12 @@ fn add(written: &str, draft: &mut Draft) -> Option<PathBuf> {
         draft.problems.push(problem.hint("a list of hosts needs a comma, as in `-i host,`"));
         return None;
     }
-    add_path(&path, 0, draft);
+    add_path(&path, 0, world, draft);
     Some(beside::folder_of(&path))
 }
 
 /// Adds a file or script, or all in a folder, whose own folders may nest.
-fn add_path(path: &Path, depth: usize, draft: &mut Draft) {
+fn add_path(path: &Path, depth: usize, world: &World, draft: &mut Draft) {
     if path.is_dir() {
         let nested = if depth < MAX_DEPTH {
             directory::sources(path)
@@ -91,7 +98,7 @@ fn add_path(path: &Path, depth: usize, draft: &mut Draft) {
             Err(Problem::new(format!("the inventory folder `{}` contains itself by a link", path.display())))
         };
         match nested {
-            Ok(nested) => nested.iter().for_each(|path| add_path(path, depth + 1, draft)),
+            Ok(nested) => nested.iter().for_each(|path| add_path(path, depth + 1, world, draft)),
             Err(problem) => draft.problems.push(problem),
         }
     } else if script::is_script(path) {
@@ -100,7 +107,7 @@ fn add_path(path: &Path, depth: usize, draft: &mut Draft) {
         // A pipe in a folder would be waited for without end; one that is named is meant.
         draft.problems.push(Problem::new(format!("`{}` is no file that can be read", path.display())));
     } else {
-        match read::text(path, "inventory") {
+        match read::text(path, "inventory", world) {
             Ok(source) => format::read(&source, draft),
             Err(problem) => draft.problems.push(problem),
         }
@@ -108,11 +115,11 @@ fn add_path(path: &Path, depth: usize, draft: &mut Draft) {
 }
 
 /// The variables of all `-e`, the last of a name wins.
-fn extra_vars(arguments: &[String], problems: &mut Vec<Problem>) -> Vars {
+fn extra_vars(arguments: &[String], world: &World, problems: &mut Vec<Problem>) -> Vars {
     let mut vars = Vars::new();
     for argument in arguments {
         let read = match argument.strip_prefix('@') {
-            Some(path) => read::text(&read::expand(path), "variables file")
+            Some(path) => read::text(&read::expand(path), "variables file", world)
                 .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()))),
             None => extra::argument(&Source::new("-e", argument.as_str())),
         };
@@ -129,7 +136,7 @@ mod tests {
     use super::*;
 
     fn load_one(path: &Path, extra: &[String]) -> Result<Variables, Vec<Problem>> {
-        load(&Sources { inventories: vec![path.display().to_string()], extra: extra.to_vec() })
+        load(&Sources { inventories: vec![path.display().to_string()], extra: extra.to_vec(), ..Sources::default() })
     }
 
     /// The message of the only problem with a file of this name and content.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use super::vault::Fault;
+
 /// Answers for lookups and encrypted values. An error is a reason in lower case, without the place and without a
 /// secret: whoever asks adds the place.
 pub trait Outside: Send + Sync {
@@ -10,7 +12,7 @@ pub trait Outside: Send + Sync {
     ///
     /// # Errors
     /// No password fits, or the envelope is damaged.
-    fn decrypt(&self, envelope: &str) -> Result<String, String>;
+    fn decrypt(&self, envelope: &str) -> Result<String, Fault>;
 
     /// An environment variable; `None` if it is not set, or no text.
     fn env(&self, name: &str) -> Option<String>;
@@ -42,8 +44,8 @@ impl Nothing {
 }
 
 impl Outside for Nothing {
-    fn decrypt(&self, _: &str) -> Result<String, String> {
-        Err("no vault password was given".to_owned())
+    fn decrypt(&self, _: &str) -> Result<String, Fault> {
+        Err(Fault::NoPassword)
     }
 
     fn env(&self, _: &str) -> Option<String> {

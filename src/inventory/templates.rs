@@ -76,8 +76,9 @@ impl<'a> HostVars<'a> {
             Value::Str(text) => return self.text(node, text, open),
             Value::Vault => {
                 let text = self.variables.outside().decrypt(&node.text);
-                let text =
-                    text.map_err(|reason| Problem::hiding(&node.span, format!("cannot decrypt this value: {reason}")))?;
+                let text = text.map_err(|fault| {
+                    fault.explain(Problem::hiding(&node.span, format!("cannot decrypt this value: {fault}")))
+                })?;
                 return Ok(Node { trust: Trust::Literal, ..Node::string(text, node.span.clone()) });
             }
             Value::List(items) => {

@@ -14,6 +14,7 @@ use openssl::sign::Signer;
 use openssl::symm::{Cipher, Crypter, Mode};
 use zeroize::Zeroizing;
 
+use super::problem::Problem;
 use crate::secret::{Secret, SecretBytes};
 
 /// What every encrypted text starts with.
@@ -72,6 +73,19 @@ pub enum Fault {
     /// OpenSSL refused to work.
     #[error("the cryptographic library failed")]
     Library,
+}
+
+impl Fault {
+    /// Adds to a problem what to do about this fault, if there is something to do.
+    pub fn explain(&self, problem: Problem) -> Problem {
+        match self {
+            Self::NoPassword => {
+                problem.hint("give it with `--vault-password-file`, `--vault-id` or `--ask-vault-pass`")
+            }
+            Self::WrongPassword { .. } => problem.hint("check that the vault password is the one of this text"),
+            _ => problem,
+        }
+    }
 }
 
 /// What is wrong with an envelope.

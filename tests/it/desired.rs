@@ -55,9 +55,12 @@ fn desired_states() {
             home: Some("/home/me".into()),
             ..Request::default()
         };
-        let desired =
-            inventory::load(&Sources { inventories: vec![path.display().to_string()], extra: case.extra.clone() })
-                .and_then(|read| desired::resolve(&read, &request));
+        let desired = inventory::load(&Sources {
+            inventories: vec![path.display().to_string()],
+            extra: case.extra.clone(),
+            ..Sources::default()
+        })
+        .and_then(|read| desired::resolve(&read, &request));
         match desired {
             Ok(desired) => {
                 assert_eq!(Vec::<String>::new(), case.problems, "{name}");

@@ -190,7 +190,7 @@ fn password_files_and_scripts_open_what_ansible_vault_closed_with_them() {
 
     let wrong = site.world(&[identity("dev", site.at("prod"))]);
     let reason = "no vault password fits (it was encrypted for the vault id `dev`)";
-    assert_eq!(wrong.decrypt(&client).unwrap_err(), reason);
+    assert_eq!(wrong.decrypt(&client).unwrap_err().to_string(), reason);
     assert_eq!(wrong.open(&plain).unwrap_err(), Fault::WrongPassword { label: None });
 }
 
@@ -207,7 +207,7 @@ fn a_password_file_may_be_encrypted_with_a_password_before_it() {
     let [problem] = passwords::read(&[inner.clone(), outer.clone()]).unwrap_err().try_into().unwrap();
     assert!(problem.message.ends_with("inner`: no vault password was given"), "{problem:?}");
     let found = site.world(&[outer.clone(), inner.clone()]).decrypt(&envelope);
-    assert_eq!(found.unwrap_err(), "no vault password fits (it was encrypted for the vault id `inner`)");
+    assert_eq!(found.unwrap_err().to_string(), "no vault password fits (it was encrypted for the vault id `inner`)");
 
     let sealed = site.encrypt("default", "inner password\r\n");
     site.file("inner", &sealed, "600");

@@ -10,6 +10,7 @@ use super::super::extra;
 use super::super::model::{FileVars, Folder, Inventory, Vars};
 use super::super::problem::Problem;
 use super::super::text::Text;
+use super::outside::World;
 use super::{directory, read};
 
 /// What a vars file may be called behind the name of its group or host. As in Ansible the first that is there
@@ -19,16 +20,16 @@ const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 const MAX_DEPTH: usize = 32;
 
 /// Adds what the files beside the inventory sources, and those in the working directory, say.
-pub(super) fn add(folders: &[PathBuf], inventory: &mut Inventory, problems: &mut Vec<Problem>) {
+pub(super) fn add(folders: &[PathBuf], world: &World, inventory: &mut Inventory, problems: &mut Vec<Problem>) {
     for (folder, path) in places(folders) {
         let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
-        for (at, vars) in folder_vars(&path.join("group_vars"), &names, problems) {
+        for (at, vars) in folder_vars(&path.join("group_vars"), &names, world, problems) {
             if let Some((_, group)) = inventory.groups.get_index_mut(at) {
                 group.files.push(FileVars { folder, vars });
             }
         }
         let names: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
-        for (at, vars) in folder_vars(&path.join("host_vars"), &names, problems) {
+        for (at, vars) in folder_vars(&path.join("host_vars"), &names, world, problems) {
             if let Some((_, host)) = inventory.hosts.get_index_mut(at) {
                 host.files.push(FileVars { folder, vars });
             }
@@ -58,7 +59,7 @@ fn places(folders: &[PathBuf]) -> Vec<(Folder, PathBuf)> {
 }
 
 /// The variables of one `group_vars` or `host_vars` folder, each with the number of its owner in `owners`.
-fn folder_vars(folder: &Path, owners: &[&str], problems: &mut Vec<Problem>) -> Vec<(usize, Vars)> {
+fn folder_vars(folder: &Path, owners: &[&str], world: &World, problems: &mut Vec<Problem>) -> Vec<(usize, Vars)> {
     if !folder.is_dir() {
         if folder.exists() {
             problems
@@ -78,7 +79,7 @@ fn folder_vars(folder: &Path, owners: &[&str], problems: &mut Vec<Problem>) -> V
         }
     };
     let read: Vec<(usize, Result<Vars, Vec<Problem>>)> =
-        found.into_par_iter().map(|(owner, files)| (owner, merged(&files))).collect();
+        found.into_par_iter().map(|(owner, files)| (owner, merged(&files, world))).collect();
     let mut vars = Vec::new();
     for (owner, read) in read {
         match read {
@@ -145,11 +146,11 @@ fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
 }
 
 /// What several files say together; the last one wins.
-fn merged(files: &[PathBuf]) -> Result<Vars, Vec<Problem>> {
+fn merged(files: &[PathBuf], world: &World) -> Result<Vars, Vec<Problem>> {
     let mut vars = Vars::new();
     let mut problems = Vec::new();
     for file in files {
-        let source = read::text(file, "variables file");
+        let source = read::text(file, "variables file", world);
         match source.and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()))) {
             Ok(read) => vars.extend(read),
             Err(problem) => problems.push(problem),

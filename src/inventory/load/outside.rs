@@ -54,7 +54,7 @@ impl World {
 }
 
 impl Outside for World {
-    fn decrypt(&self, envelope: &str) -> Result<String, String> {
+    fn decrypt(&self, envelope: &str) -> Result<String, Fault> {
         let cell = {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
             match opened.get(envelope) {
@@ -64,7 +64,7 @@ impl Outside for World {
         };
         match cell.get_or_init(|| vault::open(envelope, &self.passwords)) {
             Ok(secret) => Ok(secret.expose().to_owned()),
-            Err(fault) => Err(fault.to_string()),
+            Err(fault) => Err(fault.clone()),
         }
     }
 

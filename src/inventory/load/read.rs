@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use super::super::model::{Origin, Source};
 use super::super::problem::Problem;
+use super::outside::World;
 
-/// A file as text, with its permissions and, as `inventory_file`, its absolute path. `what` says what the file is.
-pub(super) fn text(path: &Path, what: &str) -> Result<Arc<Source>, Problem> {
+/// A file as text, decrypted where it is encrypted, with its permissions and, as `inventory_file`, its absolute path.
+/// `what` says what the file is.
+pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>, Problem> {
     let name = path.display();
     let cannot = |error: std::io::Error| Problem::new(format!("cannot read the {what} `{name}`: {error}"));
     let mut file = File::open(path).map_err(cannot)?;
@@ -21,9 +23,13 @@ pub(super) fn text(path: &Path, what: &str) -> Result<Arc<Source>, Problem> {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         Problem::new(format!("`{name}`: line {} is not UTF-8", line + 1)).hint("save the file as UTF-8")
     })?;
-    if text.starts_with("$ANSIBLE_VAULT") {
-        return Err(Problem::new(format!("`{name}` is encrypted: vault files are not supported yet")));
-    }
+    let text = match world.open(&text) {
+        Ok(None) => text,
+        Ok(Some(plain)) => plain.expose().to_owned(),
+        Err(fault) => {
+            return Err(fault.explain(Problem::new(format!("cannot decrypt the {what} `{name}`: {fault}"))));
+        }
+    };
     Ok(Source::from(name.to_string(), text, Origin { mode: Some(mode), ..origin(path) }))
 }
 
