@@ -45,6 +45,8 @@ fn every_case_holds() {
     files.sort();
     let mut failures = Vec::new();
     let mut count = 0;
+    let with_files = ["sources", "group_vars", "scripts", "toml"];
+    files.retain(|file| !with_files.iter().any(|name| file.file_stem().is_some_and(|stem| stem == *name)));
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
         let text = std::fs::read_to_string(file).unwrap();
         let cases: Vec<Case> =

@@ -2,6 +2,8 @@
 //! and its folder are the only code of the inventory that touches disk, environment and programs.
 
 mod beside;
+#[cfg(test)]
+mod cases;
 mod directory;
 mod format;
 pub mod outside;
@@ -42,18 +44,24 @@ pub struct Sources {
 /// The inventory that all sources make together, with the `group_vars` and `host_vars` beside them and in the working
 /// directory; or everything that is wrong with them.
 pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
+    load_from(sources, Path::new(""))
+}
+
+/// As [`load()`], with another folder in the place of the working directory for its `group_vars` and `host_vars`.
+/// Relative paths stay relative to the working directory.
+pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Problem>> {
     let mut draft = Draft::new();
     if sources.inventories.is_empty() {
         draft.problems.push(Problem::new("no inventory is given").hint("name one with `-i`"));
     }
     let passwords = passwords::read(&sources.vault)?;
-    let world = World::new(PathBuf::from("."), sources.home.clone(), passwords);
+    let world = World::new(working.to_owned(), sources.home.clone(), passwords);
     let mut folders = Vec::new();
     for inventory in &sources.inventories {
         folders.extend(add(inventory, &world, &mut draft));
     }
     let (mut inventory, mut problems) = draft.finish();
-    beside::add(&folders, &world, &mut inventory, &mut problems);
+    beside::add(&folders, working, &world, &mut inventory, &mut problems);
     inventory.extra = extra_vars(&sources.extra, &world, &mut problems);
     if problems.is_empty() { Ok(Variables::new(inventory, Arc::new(world))) } else { Err(problems) }
 }
@@ -139,49 +147,53 @@ mod tests {
         load(&Sources { inventories: vec![path.display().to_string()], extra: extra.to_vec(), ..Sources::default() })
     }
 
-    /// The message of the only problem with a file of this name and content.
-    fn refusal(name: &str, content: &[u8]) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        let problems = load_one(&path, &[]).unwrap_err();
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        problems[0].message.replace(&path.display().to_string(), name)
-    }
-
     #[test]
-    fn what_is_not_read_yet_is_refused() {
-        for (name, content, expected) in [
-            ("hosts", &b"$ANSIBLE_VAULT;1.1;AES256\n31"[..], "`hosts` is encrypted: vault files are not supported yet"),
-            ("hosts.sh", b"#!/bin/sh\n", "`hosts.sh` is a script: inventory scripts are not supported yet"),
-            ("hosts.toml", b"[web]\n", "`hosts.toml`: TOML is not supported yet"),
-            ("hosts", b"[web]\n\xff\n", "`hosts`: line 2 is not UTF-8"),
-            ("hosts", b"\xef\xbb\xbf[web]\n", "`hosts` starts with a byte order mark, which Ansible takes for a host"),
+    fn what_cannot_be_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, expected) in [
+            (
+                &b"$ANSIBLE_VAULT;1.1;AES256\n31"[..],
+                "cannot decrypt the inventory `hosts`: the encrypted text is damaged: it does not consist of pairs of hexadecimal digits",
+            ),
+            (b"[web]\n\xff\n", "`hosts`: line 2 is not UTF-8"),
         ] {
-            assert_eq!(refusal(name, content), expected);
+            let path = folder.path().join("hosts");
+            std::fs::write(&path, content).unwrap();
+            let problems = load_one(&path, &[]).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert_eq!(problems[0].message.replace(&path.display().to_string(), "hosts"), expected);
         }
     }
 
     #[test]
-    fn variables_beside_the_inventory_are_refused() {
+    fn a_host_knows_the_source_that_named_it_first() {
         let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
         let path = folder.path().join("hosts");
         std::fs::write(&path, "h\n").unwrap();
-        std::fs::create_dir(folder.path().join("host_vars")).unwrap();
-        assert!(load_one(&path, &[]).is_ok(), "an empty folder holds nothing");
-        std::fs::write(folder.path().join("host_vars/h.yml"), "a: 1").unwrap();
-        let problems = load_one(&path, &[]).unwrap_err();
-        assert!(problems[0].message.ends_with("host_vars` holds variables, which are not read yet"), "{problems:?}");
+        let inventories = vec![format!("{root}/../{}", folder.path().file_name().unwrap().display()), "h,i".to_owned()];
+        let variables = load(&Sources { inventories, ..Sources::default() }).unwrap();
+        let origin = |host: &str| variables.inventory().hosts[host].span.source.origin().clone();
+        let file = origin("h");
+        assert_eq!((file.file, file.folder), (Some(format!("{root}/hosts")), Some(root)));
+        assert!(file.mode.is_some_and(|mode| mode & 0o600 == 0o600));
+        assert_eq!(origin("i"), Origin { file: Some("h,i".to_owned()), ..Origin::default() });
     }
 
     #[test]
-    fn paths_that_are_no_file_are_named() {
+    fn a_circle_of_folders_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let message = |path: &Path| load_one(path, &[]).unwrap_err()[0].message.clone();
-        assert!(message(folder.path()).contains("inventory directories are not supported"));
-        assert!(message(&folder.path().join("none")).starts_with("cannot read the inventory `"));
-        assert!(message(Path::new("-")).contains("standard input"));
-        assert!(message(Path::new("host1,host2")).contains("is a list of hosts"));
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+        let problems = load_one(folder.path(), &[]).unwrap_err();
+        assert!(problems[0].message.ends_with("contains itself by a link"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_pipe_in_a_folder_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        let problems = load_one(folder.path(), &[]).unwrap_err();
+        assert!(problems[0].message.ends_with("is no file that can be read"), "{problems:?}");
     }
 
     #[test]

@@ -19,9 +19,15 @@ const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 /// Folders below one another; more are a circle of links.
 const MAX_DEPTH: usize = 32;
 
-/// Adds what the files beside the inventory sources, and those in the working directory, say.
-pub(super) fn add(folders: &[PathBuf], world: &World, inventory: &mut Inventory, problems: &mut Vec<Problem>) {
-    for (folder, path) in places(folders) {
+/// Adds what the files beside the inventory sources, and those in the folder `working`, say.
+pub(super) fn add(
+    folders: &[PathBuf],
+    working: &Path,
+    world: &World,
+    inventory: &mut Inventory,
+    problems: &mut Vec<Problem>,
+) {
+    for (folder, path) in places(folders, working) {
         let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
         for (at, vars) in folder_vars(&path.join("group_vars"), &names, world, problems) {
             if let Some((_, group)) = inventory.groups.get_index_mut(at) {
@@ -38,10 +44,9 @@ pub(super) fn add(folders: &[PathBuf], world: &World, inventory: &mut Inventory,
 }
 
 /// The folders to look into, the weakest first. One that comes twice counts where it comes last.
-fn places(folders: &[PathBuf]) -> Vec<(Folder, PathBuf)> {
-    let here = Path::new(".");
+fn places(folders: &[PathBuf], working: &Path) -> Vec<(Folder, PathBuf)> {
     let identity = |path: &Path| {
-        let path = if path.as_os_str().is_empty() { here } else { path };
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
     };
     let identities: Vec<PathBuf> = folders.iter().map(|folder| identity(folder)).collect();
@@ -52,8 +57,8 @@ fn places(folders: &[PathBuf]) -> Vec<(Folder, PathBuf)> {
         .map(|(at, folder)| (Folder::Source(at), folder.clone()))
         .collect();
     // Without a playbook Ansible takes the working directory for the playbook's.
-    if identities.last() != Some(&identity(here)) {
-        places.push((Folder::Working, PathBuf::new()));
+    if identities.last() != Some(&identity(working)) {
+        places.push((Folder::Working, working.to_path_buf()));
     }
     places
 }

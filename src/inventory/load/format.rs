@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::super::assemble::Draft;
-use super::super::model::{Source, Value};
+use super::super::model::{Source, Span, Value};
 use super::super::problem::Problem;
 use super::super::text::Text;
 use super::super::{ini, toml, yaml};
@@ -15,6 +15,8 @@ enum Format {
     Ini,
     Yaml,
     Toml,
+    /// INI that happens to be YAML: Ansible takes `host a="b: c"` for a mapping, and passes over it.
+    Unclear,
 }
 
 /// Adds what the text of a file says to the draft, its problems included.
@@ -29,6 +31,11 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
         Format::Ini => ini::read(source, draft),
         Format::Yaml => yaml::groups::read(source, draft),
         Format::Toml => toml::read(source, draft),
+        Format::Unclear => {
+            let place = Span::new(source, 0, 0);
+            let problem = Problem::hiding(&place, "Ansible takes this for YAML, because of a `: ` in its only line");
+            draft.problems.push(problem.hint("give the file the extension `.ini`, or begin it with a section"));
+        }
     }
     if source.text().starts_with("#!") && draft.problems.len() > before {
         // A script that is read as text has as many problems as lines.
@@ -45,19 +52,25 @@ fn format(source: &Arc<Source>) -> Format {
     let extension = name.rfind('.').filter(|at| *at > 0).map_or("", |at| &name[at..]);
     match extension {
         ".toml" => Format::Toml,
-        "" | ".yml" | ".yaml" | ".json" if is_yaml(source) => Format::Yaml,
+        "" | ".yml" | ".yaml" | ".json" => yaml_or_ini(source),
         _ => Format::Ini,
     }
 }
 
-/// Whether the root is a mapping, or the text begins like one and is damaged behind that.
-fn is_yaml(source: &Arc<Source>) -> bool {
+/// YAML if the root is a mapping, or the text begins like one and is damaged behind that.
+fn yaml_or_ini(source: &Arc<Source>) -> Format {
     let text = source.text();
     if starts_like_yaml(text) {
-        return true;
+        return Format::Yaml;
     }
-    may_be_mapping(text)
-        && yaml::parse(&Text::slice(source, 0, text.len())).is_ok_and(|root| matches!(root.value, Value::Map(_)))
+    if !may_be_mapping(text) {
+        return Format::Ini;
+    }
+    match yaml::parse(&Text::slice(source, 0, text.len())).map(|root| root.value) {
+        Ok(Value::Map(groups)) if groups.iter().any(|(name, _)| name.text.contains('=')) => Format::Unclear,
+        Ok(Value::Map(_)) => Format::Yaml,
+        _ => Format::Ini,
+    }
 }
 
 /// The first line that is neither empty nor a comment.
@@ -92,12 +105,13 @@ mod tests {
 
     #[test]
     fn the_format_is_what_ansible_finds() {
-        use Format::{Ini, Toml, Yaml};
+        use Format::{Ini, Toml, Unclear, Yaml};
         for (name, text, expected) in [
             ("hosts", "[web]\nh\n", Ini),
             ("hosts", "h\n", Ini),
             ("hosts", "", Ini),
-            ("hosts", "h:22 a='b: c'\n", Ini),
+            ("hosts", "h:22 a='b: c'\n", Unclear),
+            ("hosts", "h:22 a='b: c'\ni\n", Ini),
             ("hosts", "# x: y\n---\nall:\n", Yaml),
             ("hosts", "all:\n  hosts: {a: }\n", Yaml),
             ("hosts", "\"all\": # comment\n  hosts: {a: }\n", Yaml),

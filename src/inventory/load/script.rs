@@ -59,7 +59,11 @@ fn ask(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     let output = process::run(Path::new(&program), arguments, LIMIT)
         .map_err(|reason| Problem::new(format!("the inventory script `{name}` {reason}")))?;
     if !output.status.success() {
-        let problem = Problem::new(format!("the inventory script `{name}` ended with {}", output.status));
+        let end = match output.status.code() {
+            Some(code) => format!("ended with status {code}"),
+            None => "was ended by a signal".to_owned(),
+        };
+        let problem = Problem::new(format!("the inventory script `{name}` {end}"));
         return Err(match last_lines(&output.stderr) {
             Some(lines) => problem.hint(format!("it said: {lines}")),
             None => problem.hint("it printed no reason; run it by hand"),
