@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(["OREGANO_NOT_SET", "a=b", "", "a\0b"].map(|name| world.env(name)), [None, None, None, None]);
         std::fs::write(folder.path().join("a"), "x").unwrap();
         assert_eq!(world.pipe("cat a; echo").unwrap(), "x\n");
-        assert!(world.pipe("a\0b").unwrap_err().starts_with("the shell cannot be started: "));
+        assert!(world.pipe("a\0b").unwrap_err().starts_with("the command cannot be run: "));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// More output than this is no inventory.
+/// More output than this is neither an inventory nor a value.
 const MAX_OUTPUT: u64 = 512 << 20;
 
 /// What a program left behind.
@@ -24,14 +23,13 @@ pub(super) struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// Runs `program` and waits for its end, but not longer than `limit`: then it and its children are killed.
+/// Runs a program and waits for its end, but not longer than `limit`: then it and its children are killed.
 ///
 /// # Errors
 /// In lower case: it cannot be started, does not end in time, or prints beyond measure.
-pub(super) fn run(program: &Path, arguments: &[&str], limit: Duration) -> Result<Output, String> {
+pub(super) fn run(mut program: Command, limit: Duration) -> Result<Output, String> {
     let deadline = Instant::now() + limit;
-    let mut child = Command::new(program)
-        .args(arguments)
+    let mut child = program
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -102,7 +100,9 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, limit: Duration) -> Result<Output, String> {
-        run(Path::new("/bin/sh"), &["-c", script], limit)
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]);
+        run(shell, limit)
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_told() {
-        let error = run(Path::new("/no/such"), &[], Duration::from_secs(1)).err().unwrap();
+        let error = run(Command::new("/no/such"), Duration::from_secs(1)).err().unwrap();
         assert!(error.starts_with("cannot be run: "), "{error}");
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,8 +56,9 @@ pub(super) fn read(path: &Path, draft: &mut Draft) {
 fn ask(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     let name = format!("{} {}", path.display(), arguments.join(" "));
     let origin = read::origin(path);
-    let program = origin.file.clone().unwrap_or_default();
-    let output = process::run(Path::new(&program), arguments, LIMIT)
+    let mut script = Command::new(origin.file.as_deref().unwrap_or_default());
+    script.args(arguments);
+    let output = process::run(script, LIMIT)
         .map_err(|reason| Problem::new(format!("the inventory script `{name}` {reason}")))?;
     if !output.status.success() {
         let end = match output.status.code() {
