@@ -1,5 +1,7 @@
 //! Reads an inventory and the files of `-e`: the only code of this folder that touches the disk.
 
+mod limit;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use super::problem::Problem;
 use super::text::Text;
 use super::variables::Variables;
 use super::{extra, ini, yaml};
+
+pub use limit::limit;
 
 /// What an inventory is read from.
 #[derive(Clone, Default)]

@@ -28,9 +28,6 @@ pub mod precedence;
 pub mod templates;
 pub mod variables;
 
-#[cfg(test)]
-mod cases;
-
 pub use finding::{Code, Finding};
 pub use load::{Sources, load};
 pub use model::{Group, Host, Inventory, Node, Source, Span, Trust, Value, Vars};
