@@ -4,7 +4,7 @@
 pub(super) mod groups;
 mod scalar;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
@@ -29,9 +29,10 @@ pub fn parse_node(node: &Node) -> Result<Node, Problem> {
 
 /// The single document of a text; null if there is none.
 pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
-    let options = granit_parser::options! { emit_comments: false };
+    let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let parser = Parser::new_from_str_with_options(text.text, options);
-    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors: HashMap::new(), values: 0 };
+    let (anchors, names) = (HashMap::new(), HashSet::new());
+    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors, names, values: 0 };
     loader.document()
 }
 
@@ -49,6 +50,8 @@ struct Loader<'a> {
     schema: Schema,
     /// Finished anchors with the number of values in each.
     anchors: HashMap<usize, (Node, usize)>,
+    /// The names of all anchors.
+    names: HashSet<String>,
     values: usize,
 }
 
@@ -65,7 +68,7 @@ impl<'a> Loader<'a> {
                 }
                 Event::DocumentStart(..) => {
                     let first = self.next()?;
-                    root = Some(self.node(first, Trust::Template)?);
+                    root = Some(self.value(first, Trust::Template)?);
                 }
                 Event::StreamEnd => break,
                 _ => return Err(self.unexpected(&step)),
@@ -75,13 +78,34 @@ impl<'a> Loader<'a> {
     }
 
     fn next(&mut self) -> Result<Step<'a>, Problem> {
-        let Some(next) = self.parser.next_event() else {
-            return Ok(Step { event: Event::StreamEnd, start: 0, end: 0, tag: None });
-        };
-        let (event, span) = next.map_err(|error| self.scan_problem(&error))?;
-        let range = span.byte_range().unwrap_or_default();
-        let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(|tag| (tag.start, tag.end));
-        Ok(Step { event, start: range.start, end: range.end.max(range.start), tag })
+        loop {
+            let Some(next) = self.parser.next_event() else {
+                return Ok(Step { event: Event::StreamEnd, start: 0, end: 0, tag: None });
+            };
+            let (event, span) = next.map_err(|error| self.scan_problem(&error))?;
+            let range = span.byte_range().unwrap_or_default();
+            let (start, end) = (range.start, range.end.max(range.start));
+            if let Event::Anchor(_, name) = &event {
+                if !self.names.insert(name.to_string()) {
+                    let place = self.text.span(start, end);
+                    return Err(Problem::hiding(&place, "an anchor of this name was set before"));
+                }
+                continue;
+            }
+            let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(|tag| (tag.start, tag.end));
+            return Ok(Step { event, start, end, tag });
+        }
+    }
+
+    /// A node that is no key, where `<<` and `=` mean nothing to PyYAML.
+    fn value(&mut self, step: Step<'a>, trust: Trust) -> Result<Node, Problem> {
+        if let Event::Scalar(text, ScalarStyle::Plain, _, None) = &step.event
+            && ["<<", "="].contains(&text.as_ref())
+        {
+            let message = format!("`{text}` cannot be a value as it stands");
+            return Err(Problem::hiding(&self.text.span(step.start, step.end), message).hint("put it in quotes"));
+        }
+        self.node(step, trust)
     }
 
     fn node(&mut self, step: Step<'a>, trust: Trust) -> Result<Node, Problem> {
@@ -126,7 +150,7 @@ impl<'a> Loader<'a> {
                 let span = self.text.span(start.start, step.end.max(start.end));
                 return Ok(Node::new(Value::List(items), "", span));
             }
-            items.push(self.node(step, trust)?);
+            items.push(self.value(step, trust)?);
         }
     }
 
@@ -142,7 +166,7 @@ impl<'a> Loader<'a> {
             let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(step, trust)?;
             let next = self.next()?;
-            let value = self.node(next, trust)?;
+            let value = self.value(next, trust)?;
             if is_merge {
                 self.merge(value, &mut merged)?;
             } else if matches!(key.value, Value::List(_) | Value::Map(_)) {
@@ -257,10 +281,10 @@ fn tag_name(tag: &Tag) -> TagName {
 
 /// Members with equal keys become one: the first place, the last value.
 fn last_wins(members: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
-    let mut places: HashMap<(&'static str, String), usize> = HashMap::with_capacity(members.len());
+    let mut places: HashMap<scalar::Identity, usize> = HashMap::with_capacity(members.len());
     let mut unique: Vec<(Node, Node)> = Vec::with_capacity(members.len());
     for (key, value) in members {
-        let identity = (key.value.type_name(), scalar::identity(&key));
+        let identity = scalar::identity(&key);
         match places.get(&identity).and_then(|at| unique.get_mut(*at)) {
             Some(member) => member.1 = value,
             None => {

@@ -4,6 +4,9 @@
 mod case;
 mod compare;
 mod printed;
+mod random;
+mod robust;
+mod values;
 
 use std::path::{Path, PathBuf};
 

@@ -95,6 +95,14 @@ impl Case {
         formats.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
     }
 
+    /// The texts of all its files.
+    pub fn texts(&self) -> Vec<String> {
+        let files = self.files.values().map(|file| match file {
+            File::Text(text) | File::WithMode { text, .. } => text.clone(),
+        });
+        self.shorthands().map(|(_, text)| text.to_owned()).chain(files).collect()
+    }
+
     /// The values of `-i` as they were written.
     pub fn sources(&self) -> Vec<String> {
         if !self.sources.is_empty() {

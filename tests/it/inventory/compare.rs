@@ -181,8 +181,7 @@ fn difference(asked: &Asked, said: &Said, ours: Option<Result<Value, Problem>>) 
         Err(_) => return Some(format!("{:?} is no problem:\n{}", asked.argv, said.stdout)),
     };
     let theirs = match asked.what {
-        What::List | What::Host(_) => serde_json::from_str(&said.stdout).unwrap_or(Value::Null),
-        What::Tree => printed::yaml(&said.stdout),
+        What::List | What::Tree | What::Host(_) => printed::read(&said.stdout),
         What::Graph => said.stdout.clone().into(),
         What::Select(_) | What::Limit(_) => listed(&said.stdout).into(),
     };

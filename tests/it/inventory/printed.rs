@@ -7,12 +7,12 @@ use serde_json::{Map, json};
 
 /// `inventory --list`.
 pub fn listing(inventory: &Inventory) -> serde_json::Value {
-    serde_json::to_value(list::list(inventory)).unwrap()
+    read(&serde_json::to_string(&list::list(inventory)).unwrap())
 }
 
 /// `inventory --list --yaml`.
 pub fn tree(inventory: &Inventory) -> serde_json::Value {
-    serde_json::to_value(list::tree(inventory)).unwrap()
+    read(&serde_json::to_string(&list::tree(inventory)).unwrap())
 }
 
 /// `inventory --host`.
@@ -29,8 +29,8 @@ pub fn graph(_: &Inventory) -> Option<String> {
     None
 }
 
-/// YAML that Ansible printed.
-pub fn yaml(text: &str) -> serde_json::Value {
+/// JSON or YAML as it was printed, by our own parser: it rounds floats as Python does, and JSON libraries differ there.
+pub fn read(text: &str) -> serde_json::Value {
     let source = Source::new("output", text);
     untyped(&yaml::parse_value(&source, 0, text.len()).unwrap_or_else(|problem| panic!("{}\n{text}", problem.render())))
 }
@@ -43,6 +43,7 @@ fn untyped(node: &Node) -> serde_json::Value {
             let members = members.iter().map(|(key, value)| (key.text.clone(), untyped(value)));
             serde_json::Value::Object(members.collect::<Map<_, _>>())
         }
+        Value::Int(number) => i64::try_from(*number).map_or_else(|_| number.to_string().into(), Into::into),
         _ => serde_json::to_value(node).unwrap(),
     }
 }
