@@ -7,7 +7,7 @@ mod scalar;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle, Tag};
 
 use super::model::{Node, Source, Span, Trust, Value};
 use super::problem::Problem;
@@ -32,7 +32,7 @@ pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
     let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let parser = Parser::new_from_str_with_options(text.text, options);
     let (anchors, names) = (HashMap::new(), HashSet::new());
-    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors, names, values: 0 };
+    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors, names, flow: 0, values: 0 };
     loader.document()
 }
 
@@ -44,6 +44,9 @@ struct Step<'a> {
     tag: Option<(usize, usize)>,
 }
 
+/// Reads what stands in a sequence or mapping.
+type Inner<'a> = fn(&mut Loader<'a>, &Step, Trust) -> Result<Node, Problem>;
+
 struct Loader<'a> {
     text: &'a Text<'a>,
     parser: Parser<'a, StrInput<'a>>,
@@ -52,6 +55,8 @@ struct Loader<'a> {
     anchors: HashMap<usize, (Node, usize)>,
     /// The names of all anchors.
     names: HashSet<String>,
+    /// How many brackets are open.
+    flow: usize,
     values: usize,
 }
 
@@ -86,15 +91,24 @@ impl<'a> Loader<'a> {
             let range = span.byte_range().unwrap_or_default();
             let (start, end) = (range.start, range.end.max(range.start));
             if let Event::Anchor(_, name) = &event {
-                if !self.names.insert(name.to_string()) {
-                    let place = self.text.span(start, end);
-                    return Err(Problem::hiding(&place, "an anchor of this name was set before"));
-                }
+                self.anchor(name, start, end)?;
                 continue;
             }
             let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(|tag| (tag.start, tag.end));
             return Ok(Step { event, start, end, tag });
         }
+    }
+
+    /// The name of an anchor, which PyYAML holds to be one word and to be set once.
+    fn anchor(&mut self, name: &str, start: usize, end: usize) -> Result<(), Problem> {
+        let problem = |message| Err(Problem::hiding(&self.text.span(start, end), message));
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+            return problem("the name of an anchor is made of letters, digits, `-` and `_`");
+        }
+        if !self.names.insert(name.to_owned()) {
+            return problem("an anchor of this name was set before");
+        }
+        Ok(())
     }
 
     /// A node that is no key, where `<<` and `=` mean nothing to PyYAML.
@@ -117,8 +131,8 @@ impl<'a> Loader<'a> {
             Event::Scalar(ref text, style, anchor, ref tag) => {
                 (self.scalar(text, style, tag.as_deref(), &step)?, anchor)
             }
-            Event::SequenceStart(_, anchor, _) => (self.sequence(&step, trust)?, anchor),
-            Event::MappingStart(_, anchor, _) => (self.mapping(&step, trust)?, anchor),
+            Event::SequenceStart(style, anchor, _) => (self.nested(style, &step, trust, Self::sequence)?, anchor),
+            Event::MappingStart(style, anchor, _) => (self.nested(style, &step, trust, Self::mapping)?, anchor),
             _ => return Err(self.unexpected(&step)),
         };
         if trust == Trust::Literal {
@@ -142,6 +156,14 @@ impl<'a> Loader<'a> {
         Ok(node.clone())
     }
 
+    fn nested(&mut self, style: StructureStyle, step: &Step, trust: Trust, read: Inner<'a>) -> Result<Node, Problem> {
+        let inside = usize::from(style == StructureStyle::Flow);
+        self.flow += inside;
+        let node = read(self, step, trust);
+        self.flow -= inside;
+        node
+    }
+
     fn sequence(&mut self, start: &Step, trust: Trust) -> Result<Node, Problem> {
         let mut items = Vec::new();
         loop {
@@ -163,6 +185,7 @@ impl<'a> Loader<'a> {
                 merged.append(&mut own);
                 return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
             }
+            self.refuse_missing_key(&step)?;
             let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(step, trust)?;
             let next = self.next()?;
@@ -176,6 +199,18 @@ impl<'a> Loader<'a> {
                 own.push((key, value));
             }
         }
+    }
+
+    /// `: x`, which YAML 1.2 reads as a key that is null, and PyYAML does not read.
+    fn refuse_missing_key(&self, step: &Step) -> Result<(), Problem> {
+        let before = self.text.text.get(..step.start).unwrap_or_default();
+        let after = self.text.text.get(step.start..).unwrap_or_default();
+        let missing = step.start == step.end
+            && matches!(step.event, Event::Scalar(_, ScalarStyle::Plain, 0, None))
+            && after.trim_start().starts_with(':')
+            && !before.trim_end().ends_with('?');
+        let problem = || Problem::hiding(&self.text.span(step.start, step.end), "a `:` without a key before it");
+        if missing { Err(problem().hint("a value with `: ` in it needs quotes")) } else { Ok(()) }
     }
 
     /// `<<`: the members of a mapping, or of several, the first of which wins.
@@ -200,10 +235,22 @@ impl<'a> Loader<'a> {
         let place = self.text.span(step.start, step.end);
         // The parser spells a value that is not there as `~`.
         let text = if style == ScalarStyle::Plain && step.start == step.end { "" } else { text };
+        // A last line without a line break has none in PyYAML, and one in YAML 1.2.
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let cut = is_block && step.end >= self.text.text.len() && !self.text.text.ends_with('\n');
+        let text = if cut { text.strip_suffix('\n').unwrap_or(text) } else { text };
+        if self.flow > 0 && style == ScalarStyle::Plain && text.starts_with(['?', ':']) {
+            // PyYAML reads `[?x]` as `[{x: null}]`.
+            let problem = Problem::hiding(&place, "inside brackets a value cannot start with `?` or `:`");
+            return Err(problem.hint("put it in quotes"));
+        }
         let value = match tag.map(tag_name) {
-            None | Some(TagName::Nothing) if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
-            None | Some(TagName::Nothing | TagName::Str) => Value::Str(text.to_owned()),
-            Some(TagName::Unsafe) => scalar::resolve(text, self.schema),
+            // To PyYAML `!` alone says that what is not there is a string.
+            Some(TagName::Nothing) if style == ScalarStyle::Plain && text.is_empty() => Value::Str(String::new()),
+            None if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
+            None | Some(TagName::Str) => Value::Str(text.to_owned()),
+            // And that quotes do not count.
+            Some(TagName::Nothing | TagName::Unsafe) => scalar::resolve(text, self.schema),
             Some(TagName::Core(name)) => scalar::construct(text, name)
                 .ok_or_else(|| Problem::hiding(&place, format!("this is no value of the type `!!{name}`")))?,
             Some(TagName::Vault | TagName::Other) => return Err(self.unexpected(step)),

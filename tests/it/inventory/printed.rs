@@ -43,7 +43,11 @@ fn untyped(node: &Node) -> serde_json::Value {
             let members = members.iter().map(|(key, value)| (key.text.clone(), untyped(value)));
             serde_json::Value::Object(members.collect::<Map<_, _>>())
         }
-        Value::Int(number) => i64::try_from(*number).map_or_else(|_| number.to_string().into(), Into::into),
+        Value::Int(number) => match (i64::try_from(*number), u64::try_from(*number)) {
+            (Ok(number), _) => number.into(),
+            (_, Ok(number)) => number.into(),
+            _ => number.to_string().into(),
+        },
         _ => serde_json::to_value(node).unwrap(),
     }
 }
