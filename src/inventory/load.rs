@@ -2,10 +2,9 @@
 //! and its folder are the only code of the inventory that touches disk, environment and programs.
 
 mod beside;
-#[cfg(test)]
-mod cases;
 mod directory;
 mod format;
+mod limit;
 pub mod outside;
 pub mod passwords;
 mod pipe;
@@ -24,6 +23,8 @@ use super::variables::Variables;
 use super::{extra, host_list};
 use outside::World;
 use passwords::VaultIdentity;
+
+pub use limit::limit;
 
 /// Folders below one another; more are a circle of links.
 const MAX_DEPTH: usize = 32;

@@ -33,9 +33,6 @@ pub mod precedence;
 pub mod templates;
 pub mod variables;
 
-#[cfg(test)]
-mod cases;
-
 pub use finding::{Code, Finding};
 pub use load::{Sources, load};
 pub use model::{FileVars, Folder, Group, Host, Inventory, Node, Origin, Source, Span, Trust, Value, Vars};

@@ -190,6 +190,7 @@ impl Parser<'_> {
             if !self.eat(':') {
                 return Err(NotLiteral);
             }
+            self.refuse_key(&key);
             let value = self.expression()?.node;
             put(&mut members, key, value);
             self.comma_or('}')?;
@@ -202,6 +203,18 @@ impl Parser<'_> {
             self.hashable(&item, from);
             key = item.node;
         }
+    }
+
+    /// Keys that Python allows and neither JSON nor Ansible can write.
+    fn refuse_key(&mut self, key: &Node) {
+        let ellipsis = key.text == "..." && key.span.end - key.span.start == key.text.len();
+        let message = match &key.value {
+            Value::List(_) => "a tuple cannot be a dict key",
+            Value::Str(_) if key.trust == Trust::Literal => "bytes cannot be a dict key",
+            Value::Str(_) if ellipsis => "`...` cannot be a dict key",
+            _ => return,
+        };
+        self.refused.get_or_insert_with(|| Problem::hiding(&key.span, message).hint("write a string"));
     }
 
     fn set(&mut self, first: Item) -> Parsed<Value> {
@@ -251,7 +264,31 @@ impl Parser<'_> {
         let start = self.at;
         let (value, length) = number::read(self.rest()).ok_or(NotLiteral)?;
         self.at += length;
+        if self.depth > 0 {
+            self.refuse_imaginary();
+        }
         Ok(Item { node: self.scalar(value, start), kind: Kind::Number })
+    }
+
+    /// Steps over the rest of a complex number: inside a list or dict it would make the whole a text. As a whole value
+    /// it is text to Ansible too.
+    fn refuse_imaginary(&mut self) {
+        let (blank, unit) = ([' ', '\t'], ['j', 'J']);
+        let here = self.rest();
+        let length = if here.starts_with(unit) {
+            1
+        } else {
+            let Some(second) = here.trim_start_matches(blank).strip_prefix(['+', '-']) else { return };
+            let second = second.trim_start_matches(blank);
+            match number::read(second) {
+                Some((_, length)) if second[length..].starts_with(unit) => here.len() - second.len() + length + 1,
+                _ => return,
+            }
+        };
+        let place = self.text.span(self.at, self.at + length);
+        self.at += length;
+        let problem = Problem::hiding(&place, "complex numbers are not supported").hint("put it in quotes");
+        self.refused.get_or_insert(problem);
     }
 
     /// `True`, `False`, `None`, and `set()`, the empty set.

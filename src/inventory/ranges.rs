@@ -28,7 +28,8 @@ pub(super) fn expand(pattern: &Text) -> Result<(Vec<String>, Option<u32>), Probl
     if names.iter().any(|name| name.trim() == "---") {
         return Err(problem("host `---`: is this a YAML inventory? name it `.yml` or `.yaml`".to_owned()));
     }
-    Ok((names, port))
+    // As in Ansible port 0 is none.
+    Ok((names, port.filter(|port| *port > 0)))
 }
 
 /// Appends `name` with its first range replaced by each of its members.

@@ -4,10 +4,10 @@
 pub(super) mod groups;
 mod scalar;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle, Tag};
 
 use super::model::{Node, Source, Span, Trust, Value};
 use super::problem::Problem;
@@ -29,9 +29,10 @@ pub fn parse_node(node: &Node) -> Result<Node, Problem> {
 
 /// The single document of a text; null if there is none.
 pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
-    let options = granit_parser::options! { emit_comments: false };
+    let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let parser = Parser::new_from_str_with_options(text.text, options);
-    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors: HashMap::new(), values: 0 };
+    let (anchors, names) = (HashMap::new(), HashSet::new());
+    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors, names, flow: 0, values: 0 };
     let root = loader.document()?;
     if loader.schema == Schema::Json && text.text.contains("__ansible_") { super::json::revive(root) } else { Ok(root) }
 }
@@ -44,12 +45,19 @@ struct Step<'a> {
     tag: Option<(usize, usize)>,
 }
 
+/// Reads what stands in a sequence or mapping.
+type Inner<'a> = fn(&mut Loader<'a>, &Step, Trust) -> Result<Node, Problem>;
+
 struct Loader<'a> {
     text: &'a Text<'a>,
     parser: Parser<'a, StrInput<'a>>,
     schema: Schema,
     /// Finished anchors with the number of values in each.
     anchors: HashMap<usize, (Node, usize)>,
+    /// The names of all anchors.
+    names: HashSet<String>,
+    /// How many brackets are open.
+    flow: usize,
     values: usize,
 }
 
@@ -66,7 +74,7 @@ impl<'a> Loader<'a> {
                 }
                 Event::DocumentStart(..) => {
                     let first = self.next()?;
-                    root = Some(self.node(first, Trust::Template)?);
+                    root = Some(self.value(first, Trust::Template)?);
                 }
                 Event::StreamEnd => break,
                 _ => return Err(self.unexpected(&step)),
@@ -76,13 +84,43 @@ impl<'a> Loader<'a> {
     }
 
     fn next(&mut self) -> Result<Step<'a>, Problem> {
-        let Some(next) = self.parser.next_event() else {
-            return Ok(Step { event: Event::StreamEnd, start: 0, end: 0, tag: None });
-        };
-        let (event, span) = next.map_err(|error| self.scan_problem(&error))?;
-        let range = span.byte_range().unwrap_or_default();
-        let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(|tag| (tag.start, tag.end));
-        Ok(Step { event, start: range.start, end: range.end.max(range.start), tag })
+        loop {
+            let Some(next) = self.parser.next_event() else {
+                return Ok(Step { event: Event::StreamEnd, start: 0, end: 0, tag: None });
+            };
+            let (event, span) = next.map_err(|error| self.scan_problem(&error))?;
+            let range = span.byte_range().unwrap_or_default();
+            let (start, end) = (range.start, range.end.max(range.start));
+            if let Event::Anchor(_, name) = &event {
+                self.anchor(name, start, end)?;
+                continue;
+            }
+            let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(|tag| (tag.start, tag.end));
+            return Ok(Step { event, start, end, tag });
+        }
+    }
+
+    /// The name of an anchor, which PyYAML holds to be one word and to be set once.
+    fn anchor(&mut self, name: &str, start: usize, end: usize) -> Result<(), Problem> {
+        let problem = |message| Err(Problem::hiding(&self.text.span(start, end), message));
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+            return problem("the name of an anchor is made of letters, digits, `-` and `_`");
+        }
+        if !self.names.insert(name.to_owned()) {
+            return problem("an anchor of this name was set before");
+        }
+        Ok(())
+    }
+
+    /// A node that is no key, where `<<` and `=` mean nothing to PyYAML.
+    fn value(&mut self, step: Step<'a>, trust: Trust) -> Result<Node, Problem> {
+        if let Event::Scalar(text, ScalarStyle::Plain, _, None) = &step.event
+            && ["<<", "="].contains(&text.as_ref())
+        {
+            let message = format!("`{text}` cannot be a value as it stands");
+            return Err(Problem::hiding(&self.text.span(step.start, step.end), message).hint("put it in quotes"));
+        }
+        self.node(step, trust)
     }
 
     fn node(&mut self, step: Step<'a>, trust: Trust) -> Result<Node, Problem> {
@@ -94,8 +132,8 @@ impl<'a> Loader<'a> {
             Event::Scalar(ref text, style, anchor, ref tag) => {
                 (self.scalar(text, style, tag.as_deref(), &step)?, anchor)
             }
-            Event::SequenceStart(_, anchor, _) => (self.sequence(&step, trust)?, anchor),
-            Event::MappingStart(_, anchor, _) => (self.mapping(&step, trust)?, anchor),
+            Event::SequenceStart(style, anchor, _) => (self.nested(style, &step, trust, Self::sequence)?, anchor),
+            Event::MappingStart(style, anchor, _) => (self.nested(style, &step, trust, Self::mapping)?, anchor),
             _ => return Err(self.unexpected(&step)),
         };
         if trust == Trust::Literal {
@@ -122,6 +160,14 @@ impl<'a> Loader<'a> {
         Ok(node.clone())
     }
 
+    fn nested(&mut self, style: StructureStyle, step: &Step, trust: Trust, read: Inner<'a>) -> Result<Node, Problem> {
+        let inside = usize::from(style == StructureStyle::Flow);
+        self.flow += inside;
+        let node = read(self, step, trust);
+        self.flow -= inside;
+        node
+    }
+
     fn sequence(&mut self, start: &Step, trust: Trust) -> Result<Node, Problem> {
         let mut items = Vec::new();
         loop {
@@ -130,7 +176,7 @@ impl<'a> Loader<'a> {
                 let span = self.text.span(start.start, step.end.max(start.end));
                 return Ok(Node::new(Value::List(items), "", span));
             }
-            items.push(self.node(step, trust)?);
+            items.push(self.value(step, trust)?);
         }
     }
 
@@ -141,16 +187,13 @@ impl<'a> Loader<'a> {
             if matches!(step.event, Event::MappingEnd) {
                 let span = self.text.span(start.start, step.end.max(start.end));
                 merged.append(&mut own);
-                let members = last_wins(merged);
-                return Ok(match self.marked(&members)? {
-                    Some(text) => text,
-                    None => Node::new(Value::Map(members), "", span),
-                });
+                return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
             }
+            self.refuse_missing_key(&step)?;
             let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(step, trust)?;
             let next = self.next()?;
-            let value = self.node(next, trust)?;
+            let value = self.value(next, trust)?;
             if is_merge {
                 self.merge(value, &mut merged)?;
             } else if matches!(key.value, Value::List(_) | Value::Map(_)) {
@@ -164,23 +207,16 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// The text that JSON marks by a mapping around it, as `ansible-inventory --list` prints `!unsafe` and
-    /// `!vault`. Other members of the mapping do not count.
-    fn marked(&self, members: &[(Node, Node)]) -> Result<Option<Node>, Problem> {
-        if self.schema != Schema::Json {
-            return Ok(None);
-        }
-        let marked = ["__ansible_unsafe", "__ansible_vault"]
-            .into_iter()
-            .find_map(|mark| Some((mark, members.iter().find(|(key, _)| key.text == mark).map(|(_, text)| text)?)));
-        let Some((mark, node)) = marked else { return Ok(None) };
-        let Value::Str(text) = &node.value else {
-            return Err(Problem::hiding(&node.span, format!("`{mark}` needs a string")));
-        };
-        Ok(Some(match mark {
-            "__ansible_vault" => Node::new(Value::Vault, text, node.span.clone()),
-            _ => Node { trust: Trust::Literal, ..node.clone() },
-        }))
+    /// `: x`, which YAML 1.2 reads as a key that is null, and PyYAML does not read.
+    fn refuse_missing_key(&self, step: &Step) -> Result<(), Problem> {
+        let before = self.text.text.get(..step.start).unwrap_or_default();
+        let after = self.text.text.get(step.start..).unwrap_or_default();
+        let missing = step.start == step.end
+            && matches!(step.event, Event::Scalar(_, ScalarStyle::Plain, 0, None))
+            && after.trim_start().starts_with(':')
+            && !before.trim_end().ends_with('?');
+        let problem = || Problem::hiding(&self.text.span(step.start, step.end), "a `:` without a key before it");
+        if missing { Err(problem().hint("a value with `: ` in it needs quotes")) } else { Ok(()) }
     }
 
     /// `<<`: the members of a mapping, or of several, the first of which wins.
@@ -205,10 +241,22 @@ impl<'a> Loader<'a> {
         let place = self.text.span(step.start, step.end);
         // The parser spells a value that is not there as `~`.
         let text = if style == ScalarStyle::Plain && step.start == step.end { "" } else { text };
+        // A last line without a line break has none in PyYAML, and one in YAML 1.2.
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let cut = is_block && step.end >= self.text.text.len() && !self.text.text.ends_with('\n');
+        let text = if cut { text.strip_suffix('\n').unwrap_or(text) } else { text };
+        if self.flow > 0 && style == ScalarStyle::Plain && text.starts_with(['?', ':']) {
+            // PyYAML reads `[?x]` as `[{x: null}]`.
+            let problem = Problem::hiding(&place, "inside brackets a value cannot start with `?` or `:`");
+            return Err(problem.hint("put it in quotes"));
+        }
         let value = match tag.map(tag_name) {
-            None | Some(TagName::Nothing) if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
-            None | Some(TagName::Nothing | TagName::Str) => Value::Str(text.to_owned()),
-            Some(TagName::Unsafe) => scalar::resolve(text, self.schema),
+            // To PyYAML `!` alone says that what is not there is a string.
+            Some(TagName::Nothing) if style == ScalarStyle::Plain && text.is_empty() => Value::Str(String::new()),
+            None if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
+            None | Some(TagName::Str) => Value::Str(text.to_owned()),
+            // And that quotes do not count.
+            Some(TagName::Nothing | TagName::Unsafe) => scalar::resolve(text, self.schema),
             Some(TagName::Core(name)) => scalar::construct(text, name)
                 .ok_or_else(|| Problem::hiding(&place, format!("this is no value of the type `!!{name}`")))?,
             // As in Ansible the text itself decides, quotes or not.
@@ -292,10 +340,10 @@ fn tag_name(tag: &Tag) -> TagName {
 
 /// Members with equal keys become one: the first place, the last value.
 fn last_wins(members: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
-    let mut places: HashMap<(&'static str, String), usize> = HashMap::with_capacity(members.len());
+    let mut places: HashMap<scalar::Identity, usize> = HashMap::with_capacity(members.len());
     let mut unique: Vec<(Node, Node)> = Vec::with_capacity(members.len());
     for (key, value) in members {
-        let identity = (key.value.type_name(), scalar::identity(&key));
+        let identity = scalar::identity(&key);
         match places.get(&identity).and_then(|at| unique.get_mut(*at)) {
             Some(member) => member.1 = value,
             None => {

@@ -48,14 +48,27 @@ pub(super) fn construct(text: &str, name: &str) -> Option<Value> {
     }
 }
 
-/// What makes a key the same key: `1` and `0x1` are one, `1` and `'1'` are two.
-pub(super) fn identity(key: &Node) -> String {
+/// What makes a key the same key, by Python's equality.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) enum Identity {
+    Null,
+    /// `1`, `0x1`, `yes` and `1.0` are one.
+    Whole(i128),
+    /// The bits of a number with a fraction.
+    Broken(u64),
+    Text(String),
+}
+
+/// The identity of a key that is no list or mapping.
+pub(super) fn identity(key: &Node) -> Identity {
     match &key.value {
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Bool(value) => value.to_string(),
-        Value::Str(text) => text.clone(),
-        _ => String::new(),
+        Value::Bool(value) => Identity::Whole((*value).into()),
+        Value::Int(number) => Identity::Whole(*number),
+        // Keys beyond 2^53 do not occur in inventories.
+        Value::Float(number) if number.fract() == 0.0 => Identity::Whole(*number as i128),
+        Value::Float(number) => Identity::Broken(number.to_bits()),
+        Value::Str(text) => Identity::Text(text.clone()),
+        _ => Identity::Null,
     }
 }
 

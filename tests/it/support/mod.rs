@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "the support offers whole servers; not every test file needs all of one")]
 
+pub mod ansible;
 pub mod certificate;
 pub mod http;
 pub mod kubernetes;

@@ -1,0 +1,99 @@
+//! Shell globs as Python's `fnmatch` understands them. Knows no hosts.
+
+/// Python's `fnmatch`: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]`.
+pub(super) fn fits(glob: &[char], name: &str) -> bool {
+    let name: Vec<char> = name.chars().collect();
+    let (mut at, mut place) = (0, 0);
+    // Where to go on when the guess for the last `*` was too short.
+    let mut retry: Option<(usize, usize)> = None;
+    loop {
+        if glob.get(at) == Some(&'*') {
+            retry = Some((at + 1, place));
+            at += 1;
+            continue;
+        }
+        match (step(&glob[at..], name.get(place).copied()), retry) {
+            (Step::End, _) => return true,
+            (Step::Match(length), _) => {
+                at += length;
+                place += 1;
+            }
+            (Step::Fail, Some((after, from))) if from < name.len() => {
+                (at, place) = (after, from + 1);
+                retry = Some((after, from + 1));
+            }
+            (Step::Fail, _) => return false,
+        }
+    }
+}
+
+/// What the head of a glob says to one character.
+enum Step {
+    /// It fits; so many characters of the glob are used up.
+    Match(usize),
+    Fail,
+    /// Glob and name end together.
+    End,
+}
+
+fn step(glob: &[char], c: Option<char>) -> Step {
+    match (glob.first(), c) {
+        (None, None) => Step::End,
+        (None, Some(_)) | (Some(_), None) => Step::Fail,
+        (Some('?'), Some(_)) => Step::Match(1),
+        (Some('['), Some(c)) => match set(glob) {
+            Some((members, length)) if in_set(members, c) => Step::Match(length),
+            None if c == '[' => Step::Match(1),
+            _ => Step::Fail,
+        },
+        (Some(wanted), Some(c)) if *wanted == c => Step::Match(1),
+        _ => Step::Fail,
+    }
+}
+
+/// The inside of a leading `[…]` and its length with brackets. A `]` that comes first is a member.
+fn set(glob: &[char]) -> Option<(&[char], usize)> {
+    let skip = if glob.get(1) == Some(&'!') { 3 } else { 2 };
+    let close = glob.iter().skip(skip).position(|c| *c == ']')? + skip;
+    Some((&glob[1..close], close + 1))
+}
+
+fn in_set(members: &[char], c: char) -> bool {
+    let (negated, mut members) = match members.split_first() {
+        Some(('!', rest)) => (true, rest),
+        _ => (false, members),
+    };
+    let mut found = false;
+    while let Some(first) = members.first() {
+        let (last, length) = match members {
+            [_, '-', last, ..] => (last, 3),
+            _ => (first, 1),
+        };
+        found |= (*first..=*last).contains(&c);
+        members = &members[length..];
+    }
+    found != negated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn globs_fit_as_fnmatch() {
+        for (glob, name, expected) in [
+            ("*", "", true),
+            ("node*", "node1", true),
+            ("*.example.com", "a.b.example.com", true),
+            ("n?de", "node", true),
+            ("n?de", "nde", false),
+            ("node[13].*", "node3.x", true),
+            ("node[!13]", "node3", false),
+            ("node[a-c]", "nodeb", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b", "aXbc", false),
+        ] {
+            assert_eq!(fits(&glob.chars().collect::<Vec<_>>(), name), expected, "{glob} {name}");
+        }
+    }
+}

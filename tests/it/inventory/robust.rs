@@ -1,0 +1,78 @@
+//! No input makes a reader panic: arbitrary texts, and the inventories of the cases with parts cut out, doubled and
+//! exchanged.
+
+use std::sync::LazyLock;
+
+use oregano::inventory::{Source, list, load, select, yaml};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use super::random::{seed, wanted};
+
+/// The texts of all cases, which hold every construct.
+static TEXTS: LazyLock<Vec<String>> =
+    LazyLock::new(|| super::cases().into_iter().flat_map(|(_, case)| case.texts()).collect());
+
+#[test]
+fn no_inventory_makes_a_reader_panic() {
+    let text = prop_oneof![1 => any::<String>(), 1 => bytes(), 4 => mutated()];
+    let name = (0..4_usize).prop_map(|at| ["hosts.ini", "hosts.yml", "hosts.json", "hosts"][at]);
+    run(&(name, text), |(name, text)| {
+        if let Ok(inventory) = load::parse(&Source::new(name, text)) {
+            serde_json::to_string(&list::list(&inventory)).unwrap();
+            serde_json::to_string(&list::tree(&inventory)).unwrap();
+            let _ = select(&inventory, "all:!*1");
+        }
+    });
+}
+
+#[test]
+fn no_value_makes_a_reader_panic() {
+    run(&prop_oneof![any::<String>(), "[\\[\\](){},:'\"\\\\a0-9.eExbruN #+-]{0,20}"], |text| {
+        let _ = load::parse(&Source::new("hosts.ini", format!("[all:vars]\na={text}\n[g]\nh b={text}\n{text}\n")));
+        let _ = yaml::parse_value(&Source::new("value", text.clone()), 0, text.len());
+        let middle = text.floor_char_boundary(text.len() / 2);
+        let _ = yaml::parse_value(&Source::new("value", text.clone()), middle, text.len());
+    });
+}
+
+#[test]
+fn no_pattern_makes_the_selection_panic() {
+    let inventory = load::parse(&Source::new("hosts", "[web]\nw[1:3]\n2001:db8::1\n[top:children]\nweb\n")).unwrap();
+    run(&prop_oneof![any::<String>(), "[\\[\\](){}:!&,~*?@w0-9.^$|\\\\a-c -]{0,12}"], |pattern| {
+        let _ = select(&inventory, &pattern);
+    });
+}
+
+/// A fixed number of inputs from a fixed seed. A panic in `test` fails with the simplest input that causes it.
+fn run<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, test: impl Fn(T)) {
+    let count = u32::try_from(wanted(4_000)).unwrap();
+    let config = ProptestConfig { cases: count, failure_persistence: None, ..ProptestConfig::default() };
+    TestRunner::new_with_rng(config, seed())
+        .run(strategy, |input| {
+            test(input);
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn bytes() -> impl Strategy<Value = String> {
+    prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A text of the cases, with another piece of them in the place of one of its own.
+fn mutated() -> impl Strategy<Value = String> {
+    let piece = || (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    (piece(), piece()).prop_map(|((text, from, to), (other, start, end))| {
+        let (text, other) = (&TEXTS[text.index(TEXTS.len())], &TEXTS[other.index(TEXTS.len())]);
+        let range = |text: &str, a: prop::sample::Index, b: prop::sample::Index| {
+            let (a, b) = (a.index(text.len() + 1), b.index(text.len() + 1));
+            (text.floor_char_boundary(a.min(b)), text.floor_char_boundary(a.max(b)))
+        };
+        let ((from, to), (start, end)) = (range(text, from, to), range(other, start, end));
+        // Small pieces change a construct, large ones make another file.
+        let end = other.floor_char_boundary(end.min(start + 20)).max(start);
+        let to = text.floor_char_boundary(to.min(from + 20)).max(from);
+        format!("{}{}{}", &text[..from], &other[start..end], &text[to..])
+    })
+}
