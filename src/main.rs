@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, Global, Run};
+use cli::{Cli, Command, Global, Run, Wanted};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::event::{self, Event, Fault};
 use oregano::facts::Failure;
+use oregano::inventory::{self, graph, list};
 use oregano::options::Environment;
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
-use oregano::{inventory, ui};
+use oregano::ui;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
             run(event::Command::Plan, cli.global, options)
         }
         Command::Apply { check: false, run: options } => run(event::Command::Apply, cli.global, options),
-        Command::Inventory { list: _, yaml } => list(&cli.global, yaml),
+        Command::Inventory(options) => show(&cli.global, options.wanted()),
     })
 }
 
@@ -58,7 +59,7 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
-fn list(global: &Global, yaml: bool) -> ExitStatus {
+fn show(global: &Global, wanted: Wanted) -> ExitStatus {
     let variables = match inventory::load(&global.sources()) {
         Ok(variables) => variables,
         Err(problems) => {
@@ -67,14 +68,18 @@ fn list(global: &Global, yaml: bool) -> ExitStatus {
         }
     };
     let inventory = variables.inventory();
-    let printed = match cli::list_format(yaml) {
-        ui::ListFormat::Json => ui::list(&inventory::list::list(inventory), ui::ListFormat::Json),
-        ui::ListFormat::Yaml => ui::list(&inventory::list::tree(inventory), ui::ListFormat::Yaml),
+    let shown = match wanted {
+        Wanted::List(format) => Ok(ui::list(inventory, format)),
+        Wanted::Host(name, format) => list::one_host(inventory, &name).map(|host| ui::host(inventory, host, format)),
+        Wanted::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
+        Wanted::Check => Ok(()),
+        Wanted::Schema => Ok(()),
     };
-    match printed {
-        Ok(()) if ui::is_complete() => ExitStatus::Done,
-        Ok(()) | Err(_) => ExitStatus::Error,
+    if let Err(problem) = shown {
+        ui::problems(&[problem]);
+        return ExitStatus::Error;
     }
+    if ui::is_complete() { ExitStatus::Done } else { ExitStatus::Error }
 }
 
 /// Ctrl-C, SIGTERM and a lost terminal ask the run to stop: the first signal gently, the second now. The third

@@ -22,9 +22,12 @@ pub mod load;
 mod ranges;
 
 // What is asked of it.
+mod flat;
+pub mod graph;
 pub mod list;
 pub mod patterns;
 pub mod precedence;
+pub mod repr;
 pub mod templates;
 pub mod variables;
 

@@ -27,6 +27,11 @@ pub fn parse_node(node: &Node) -> Result<Node, Problem> {
     parse(&Text::at(&node.span, &node.text))
 }
 
+/// Whether a plain scalar with this text is text, and no number, `yes` or null.
+pub(super) fn stays_text(text: &str) -> bool {
+    matches!(scalar::resolve(text, Schema::Yaml), Value::Str(_))
+}
+
 /// The single document of a text; null if there is none.
 pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
     let options = granit_parser::options! { emit_comments: false };

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use crate::event::Event;
 use crate::inventory::Problem;
 
-pub use list::{ListFormat, list};
+pub use list::{graph, host, list, text as schema};
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

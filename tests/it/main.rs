@@ -8,6 +8,7 @@ mod cases;
 mod desired;
 mod escalation;
 mod faults;
+mod listing;
 mod login;
 mod output;
 mod poison;
