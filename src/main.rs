@@ -11,11 +11,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::event::{self, Event, Fault};
 use oregano::facts::Failure;
-use oregano::inventory::{self, graph, list};
+use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::options::Environment;
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
 use oregano::ui;
+use oregano::{desired::Request, doctor};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -60,7 +61,15 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
 }
 
 fn show(global: &Global, wanted: Wanted) -> ExitStatus {
-    let variables = match inventory::load(&global.sources()) {
+    if let Wanted::Schema = wanted {
+        ui::schema(doctor::SCHEMA);
+        return complete(ExitStatus::Done);
+    }
+    let read = inventory::load(&global.sources());
+    if let Wanted::Check = wanted {
+        return check(global, &read);
+    }
+    let variables = match read {
         Ok(variables) => variables,
         Err(problems) => {
             ui::problems(&problems);
@@ -72,14 +81,26 @@ fn show(global: &Global, wanted: Wanted) -> ExitStatus {
         Wanted::List(format) => Ok(ui::list(inventory, format)),
         Wanted::Host(name, format) => list::one_host(inventory, &name).map(|host| ui::host(inventory, host, format)),
         Wanted::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
-        Wanted::Check => Ok(()),
-        Wanted::Schema => Ok(()),
+        Wanted::Check | Wanted::Schema => Ok(()),
     };
     if let Err(problem) = shown {
         ui::problems(&[problem]);
         return ExitStatus::Error;
     }
-    if ui::is_complete() { ExitStatus::Done } else { ExitStatus::Error }
+    complete(ExitStatus::Done)
+}
+
+fn check(global: &Global, read: &Result<Variables, Vec<Problem>>) -> ExitStatus {
+    let request = Request { user: local_user(), home: environment().home, ..Request::default() };
+    let findings = doctor::examine(read, &request);
+    ui::findings(&findings, global.format().0);
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    complete(if refused { ExitStatus::Error } else { ExitStatus::Done })
+}
+
+/// The status of a command that printed its result.
+fn complete(status: ExitStatus) -> ExitStatus {
+    if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
 /// Ctrl-C, SIGTERM and a lost terminal ask the run to stop: the first signal gently, the second now. The third

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexSet;
 
+use super::finding::Finding;
 use super::model::{Group, Host, Inventory, Node, Span, Value};
 use super::problem::Problem;
 
@@ -19,6 +20,8 @@ pub(super) struct Draft {
     hosts: indexmap::IndexMap<String, Host>,
     /// What was wrong so far.
     pub problems: Vec<Problem>,
+    /// What is suspicious so far.
+    pub findings: Vec<Finding>,
 }
 
 /// A group whose members can be looked up.
@@ -33,8 +36,12 @@ struct DraftGroup {
 impl Draft {
     /// An inventory with the groups `all` and `ungrouped`.
     pub fn new() -> Self {
-        let mut draft =
-            Self { groups: indexmap::IndexMap::new(), hosts: indexmap::IndexMap::new(), problems: Vec::new() };
+        let mut draft = Self {
+            groups: indexmap::IndexMap::new(),
+            hosts: indexmap::IndexMap::new(),
+            problems: Vec::new(),
+            findings: Vec::new(),
+        };
         draft.add_group(ALL);
         draft.add_group(UNGROUPED);
         if let Some(all) = draft.groups.get_mut(ALL) {
@@ -114,7 +121,7 @@ impl Draft {
             let children = draft.children.into_keys().collect();
             (name, Group { hosts: draft.hosts.into_iter().collect(), children, ..draft.group })
         });
-        Ok(Inventory { groups: groups.collect(), hosts: self.hosts, ..Inventory::default() })
+        Ok(Inventory { groups: groups.collect(), hosts: self.hosts, findings: self.findings, ..Inventory::default() })
     }
 
     /// Every group without a parent is a child of `all`.

@@ -121,7 +121,12 @@ fn read(path: &Path, what: &str) -> Result<Arc<Source>, Problem> {
     if text.starts_with("$ANSIBLE_VAULT") {
         return Err(Problem::new(format!("`{name}` is encrypted: vault files are not supported yet")));
     }
-    Ok(Source::new(name.to_string(), text))
+    let mode =
+        std::fs::metadata(path).map(|data| std::os::unix::fs::PermissionsExt::mode(&data.permissions()) & 0o7777);
+    Ok(match mode {
+        Ok(mode) => Source::of_file(name.to_string(), text, mode),
+        Err(_) => Source::new(name.to_string(), text),
+    })
 }
 
 /// Variables beside the inventory would be missed silently.

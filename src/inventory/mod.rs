@@ -34,7 +34,7 @@ pub mod variables;
 #[cfg(test)]
 mod cases;
 
-pub use finding::{Code, Finding};
+pub use finding::{Code, Finding, Severity};
 pub use load::{Sources, load};
 pub use model::{Group, Host, Inventory, Node, Source, Span, Trust, Value, Vars};
 pub use outside::Outside;

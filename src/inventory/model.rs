@@ -13,13 +13,24 @@ use super::precedence::Index;
 pub struct Source {
     /// The path as the user gave it, or a name such as `-e`.
     pub name: String,
+    mode: Option<u32>,
     text: zeroize::Zeroizing<String>,
 }
 
 impl Source {
     /// Keeps the text of one source; it may hold passwords and is wiped on drop.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: zeroize::Zeroizing::new(text.into()) })
+        Arc::new(Self { name: name.into(), mode: None, text: zeroize::Zeroizing::new(text.into()) })
+    }
+
+    /// As [`Source::new`], for a file with these permission bits.
+    pub fn of_file(name: impl Into<String>, text: impl Into<String>, mode: u32) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), mode: Some(mode), text: zeroize::Zeroizing::new(text.into()) })
+    }
+
+    /// The permission bits of the file it was read from; `None` if it was none.
+    pub fn mode(&self) -> Option<u32> {
+        self.mode
     }
 
     /// The whole text. Never printed as it is: see [`Problem::render`].

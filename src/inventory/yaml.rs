@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
+use super::finding::{Code, Finding};
 use super::model::{Node, Source, Span, Trust, Value};
 use super::problem::Problem;
 use super::text::Text;
@@ -34,9 +35,15 @@ pub(super) fn stays_text(text: &str) -> bool {
 
 /// The single document of a text; null if there is none.
 pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
+    parse_telling(text, &mut Vec::new())
+}
+
+/// As [`parse`], and tells of keys that stand twice in one mapping.
+pub(super) fn parse_telling(text: &Text, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
     let options = granit_parser::options! { emit_comments: false };
     let parser = Parser::new_from_str_with_options(text.text, options);
-    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors: HashMap::new(), values: 0 };
+    let schema = Schema::of(text.text);
+    let mut loader = Loader { text, parser, schema, anchors: HashMap::new(), values: 0, findings };
     loader.document()
 }
 
@@ -55,6 +62,7 @@ struct Loader<'a> {
     /// Finished anchors with the number of values in each.
     anchors: HashMap<usize, (Node, usize)>,
     values: usize,
+    findings: &'a mut Vec<Finding>,
 }
 
 impl<'a> Loader<'a> {
@@ -141,6 +149,7 @@ impl<'a> Loader<'a> {
             let step = self.next()?;
             if matches!(step.event, Event::MappingEnd) {
                 let span = self.text.span(start.start, step.end.max(start.end));
+                self.findings.extend(repeated(&own));
                 merged.append(&mut own);
                 return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
             }
@@ -258,6 +267,24 @@ fn tag_name(tag: &Tag) -> TagName {
         "!vault" | "!vault-encrypted" => TagName::Vault,
         _ => TagName::Other,
     }
+}
+
+/// Keys that stand twice in one mapping; what `<<` brings is meant to be set again.
+fn repeated(members: &[(Node, Node)]) -> Vec<Finding> {
+    let mut seen: HashMap<(&'static str, String), &Span> = HashMap::with_capacity(members.len());
+    let mut findings = Vec::new();
+    for (key, _) in members {
+        let Some(first) = seen.insert((key.value.type_name(), scalar::identity(key)), &key.span) else { continue };
+        let is_name = key.text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let problem = if is_name {
+            Problem::naming(&key.span, format!("key `{}` stands twice in one mapping, first at {first}", key.text))
+        } else {
+            Problem::hiding(&key.span, format!("this key stands twice in one mapping, first at {first}"))
+        };
+        let hint = "the later one wins; remove one of the two";
+        findings.push(Finding::new(Code::DuplicateKey, problem.hint(hint)));
+    }
+    findings
 }
 
 /// Members with equal keys become one: the first place, the last value.
