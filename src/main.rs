@@ -9,14 +9,14 @@ use clap::Parser;
 use cli::{Cli, Command, Global, Run, Wanted};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
+use oregano::desired::Request;
 use oregano::event::{self, Event, Fault};
 use oregano::facts::Failure;
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::options::Environment;
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
-use oregano::ui;
-use oregano::{desired::Request, doctor};
+use oregano::{doctor, ui};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -78,7 +78,10 @@ fn show(global: &Global, wanted: Wanted) -> ExitStatus {
     };
     let inventory = variables.inventory();
     let shown = match wanted {
-        Wanted::List(format) => Ok(ui::list(inventory, format)),
+        Wanted::List(format) => {
+            ui::list(inventory, format);
+            Ok(())
+        }
         Wanted::Host(name, format) => list::one_host(inventory, &name).map(|host| ui::host(inventory, host, format)),
         Wanted::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
         Wanted::Check | Wanted::Schema => Ok(()),

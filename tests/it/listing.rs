@@ -7,9 +7,14 @@ use std::process::{Command, Stdio};
 use super::support::oregano::Oregano;
 use super::support::process::program;
 
-fn inventories() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/listing");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn cases(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder)
+}
+
+/// The files of a folder of cases.
+fn inventories(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(cases(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.is_file()).collect();
     files.sort();
     assert!(!files.is_empty());
     files
@@ -51,7 +56,7 @@ fn same(name: &str, ours: &str, theirs: &str) {
 
 #[test]
 fn json_and_trees_are_those_of_ansible() {
-    for inventory in inventories() {
+    for inventory in inventories("listing") {
         for words in [&["--list"][..], &["--graph", "--vars"]] {
             let name = format!("{} {words:?}", inventory.display());
             same(&name, &ours(&inventory, words), &ansible(&inventory, words));
@@ -61,7 +66,7 @@ fn json_and_trees_are_those_of_ansible() {
 
 #[test]
 fn a_host_and_a_group_are_those_of_ansible() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/listing");
+    let folder = cases("listing");
     for (file, words) in [
         ("values.yml", &["--host", "h1"][..]),
         ("values.ini", &["--host", "www01.example.com", "-e", "a=2"]),
@@ -72,11 +77,34 @@ fn a_host_and_a_group_are_those_of_ansible() {
     }
 }
 
+/// Inventories of the kinds that openshift-ansible 3.11 shows its users.
+#[test]
+fn examples_of_every_kind_are_read_as_ansible_reads_them() {
+    let files = inventories("examples");
+    assert_eq!(files.len(), 8);
+    std::thread::scope(|scope| {
+        for file in &files {
+            scope.spawn(move || {
+                same(&file.display().to_string(), &ours(file, &["--list"]), &ansible(file, &["--list"]));
+            });
+        }
+    });
+}
+
+#[test]
+#[ignore = "variables beside an inventory are not read yet"]
+fn an_example_with_group_vars_is_read_as_ansible_reads_it() {
+    let hosts = cases("examples/openstack/hosts");
+    same("openstack", &ours(&hosts, &["--list"]), &ansible(&hosts, &["--list"]));
+    let checked = Oregano::new().run(&["inventory", "-i", hosts.to_str().unwrap(), "--check"]).expect(0).stdout;
+    assert!(checked.contains("\n0 errors, "), "{checked}");
+}
+
 /// PyYAML is asked to read both.
 #[test]
 fn yaml_has_the_values_of_ansible() {
     let python = std::fs::canonicalize(program("ansible-inventory")).unwrap().with_file_name("python3");
-    for inventory in inventories() {
+    for inventory in inventories("listing") {
         let read = |text: String| {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(&file, text).unwrap();
