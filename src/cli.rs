@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use oregano::desired::{Request, Scope};
 use oregano::event;
-use oregano::inventory::Sources;
 use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
+use oregano::inventory::{Sources, graph, list};
 use oregano::options::{Environment, Options};
 use oregano::secret::Secret;
-use oregano::ui::{Detail, Format, ListFormat};
+use oregano::ui::{Detail, Format};
 
 use crate::ansible_cfg::Defaults;
 
@@ -76,15 +76,69 @@ pub enum Command {
         #[command(flatten)]
         run: Run,
     },
-    /// Show the inventory as it was read
-    Inventory {
-        /// Print groups, hosts and variables as ansible-inventory does, plain-text secrets included
-        #[arg(long, required = true)]
-        list: bool,
-        /// Print YAML instead of JSON
-        #[arg(long, short)]
-        yaml: bool,
-    },
+    /// Show the inventory as it was read, or what is suspicious in it; nothing is contacted
+    Inventory(Show),
+}
+
+/// What to show of the inventory.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["list", "host", "graph", "check", "schema"])))]
+pub struct Show {
+    /// Print groups, hosts and variables as ansible-inventory does, plain-text secrets included
+    #[arg(long)]
+    list: bool,
+    /// Print the variables of one host as ansible-inventory does, plain-text secrets included
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Print groups and hosts as a tree: all of them, or those of GROUP
+    #[arg(long)]
+    graph: bool,
+    /// Report everything that is wrong or suspicious (docs/findings.md); exit status 1 if something is wrong
+    #[arg(long)]
+    check: bool,
+    /// Print the JSON Schema of YAML inventories, for editors
+    #[arg(long)]
+    schema: bool,
+    /// Where the tree of --graph starts
+    #[arg(value_name = "GROUP", conflicts_with_all = ["list", "host", "check", "schema"])]
+    group: Option<String>,
+    /// Add variables to the tree of --graph, plain-text secrets included
+    #[arg(long, conflicts_with_all = ["list", "host", "check", "schema"])]
+    vars: bool,
+    /// Print YAML instead of JSON
+    #[arg(long, short, conflicts_with_all = ["graph", "check", "schema"])]
+    yaml: bool,
+}
+
+/// The one thing that `inventory` is asked for.
+pub enum Wanted {
+    /// `--list`.
+    List(list::Format),
+    /// `--host NAME`.
+    Host(String, list::Format),
+    /// `--graph [GROUP]`.
+    Graph(String, graph::Detail),
+    /// `--check`.
+    Check,
+    /// `--schema`.
+    Schema,
+}
+
+impl Show {
+    /// Exactly one of the options is given: clap sees to it.
+    pub fn wanted(self) -> Wanted {
+        let format = if self.yaml { list::Format::Yaml } else { list::Format::Json };
+        match self.host {
+            Some(host) => Wanted::Host(host, format),
+            None if self.list => Wanted::List(format),
+            None if self.graph => {
+                let detail = if self.vars { graph::Detail::Variables } else { graph::Detail::Names };
+                Wanted::Graph(self.group.unwrap_or_else(|| "all".to_owned()), detail)
+            }
+            None if self.check => Wanted::Check,
+            None => Wanted::Schema,
+        }
+    }
 }
 
 /// Options of the commands that contact something.
@@ -234,9 +288,4 @@ impl Global {
             environment,
         })
     }
-}
-
-/// `inventory --list [--yaml]`.
-pub fn list_format(yaml: bool) -> ListFormat {
-    if yaml { ListFormat::Yaml } else { ListFormat::Json }
 }

@@ -18,6 +18,8 @@ pub mod dockerconfig;
 
 pub mod desired;
 
+pub mod doctor;
+
 pub mod facts;
 
 pub mod plan;
@@ -47,7 +49,7 @@ pub mod ui;
 use desired::Desired;
 use engine::Engine;
 use event::{Command, Event, Fault, Started};
-use inventory::Problem;
+use inventory::{Problem, Severity};
 use options::Options;
 use plan::Gate;
 use report::{ExitStatus, Journal};
@@ -97,7 +99,9 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
 fn start(options: &Options, desired: &Desired, journal: &Journal) {
     let hosts = desired.nodes.iter().map(|node| node.name.clone()).collect();
     journal.record(Event::Started(Started { command: options.command, hosts }));
-    for message in options.warnings.iter().chain(&desired.warnings).cloned().chain(desired.risks()) {
+    let warnings = desired.warnings.iter().filter(|finding| finding.severity == Severity::Warning);
+    let warnings = warnings.map(ToString::to_string);
+    for message in options.warnings.iter().cloned().chain(warnings).chain(desired.risks()) {
         journal.record(Event::Warning { message });
     }
 }

@@ -8,15 +8,16 @@ use std::process::ExitCode;
 
 use ansible_cfg::{Defaults, Surroundings};
 use clap::Parser;
-use cli::{Cli, Command, Global, Run};
+use cli::{Cli, Command, Global, Run, Wanted};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
+use oregano::desired::Request;
 use oregano::event::{self, Event, Fault};
-use oregano::inventory::{Problem, Variables};
+use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::options::{Environment, Options};
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
-use oregano::{inventory, ui};
+use oregano::{doctor, ui};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
             run(event::Command::Plan, cli.global, options)
         }
         Command::Apply { check: false, run: options } => run(event::Command::Apply, cli.global, options),
-        Command::Inventory { list: _, yaml } => list(&cli.global, yaml),
+        Command::Inventory(options) => show(&cli.global, options.wanted()),
     })
 }
 
@@ -86,8 +87,16 @@ fn load(global: &Global) -> Result<Variables, Vec<Problem>> {
     inventory::load(&sources.map_err(|problem| vec![problem])?)
 }
 
-fn list(global: &Global, yaml: bool) -> ExitStatus {
-    let variables = match load(global) {
+fn show(global: &Global, wanted: Wanted) -> ExitStatus {
+    if let Wanted::Schema = wanted {
+        ui::schema(doctor::SCHEMA);
+        return complete(ExitStatus::Done);
+    }
+    let read = load(global);
+    if let Wanted::Check = wanted {
+        return check(global, &read);
+    }
+    let variables = match read {
         Ok(variables) => variables,
         Err(problems) => {
             ui::problems(&problems);
@@ -95,14 +104,33 @@ fn list(global: &Global, yaml: bool) -> ExitStatus {
         }
     };
     let inventory = variables.inventory();
-    let printed = match cli::list_format(yaml) {
-        ui::ListFormat::Json => ui::list(&inventory::list::list(inventory), ui::ListFormat::Json),
-        ui::ListFormat::Yaml => ui::list(&inventory::list::tree(inventory), ui::ListFormat::Yaml),
+    let shown = match wanted {
+        Wanted::List(format) => {
+            ui::list(inventory, format);
+            Ok(())
+        }
+        Wanted::Host(name, format) => list::one_host(inventory, &name).map(|host| ui::host(inventory, host, format)),
+        Wanted::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
+        Wanted::Check | Wanted::Schema => Ok(()),
     };
-    match printed {
-        Ok(()) if ui::is_complete() => ExitStatus::Done,
-        Ok(()) | Err(_) => ExitStatus::Error,
+    if let Err(problem) = shown {
+        ui::problems(&[problem]);
+        return ExitStatus::Error;
     }
+    complete(ExitStatus::Done)
+}
+
+fn check(global: &Global, read: &Result<Variables, Vec<Problem>>) -> ExitStatus {
+    let request = Request { user: local_user(), home: environment().home, ..Request::default() };
+    let findings = doctor::examine(read, &request);
+    ui::findings(&findings, global.format().0);
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    complete(if refused { ExitStatus::Error } else { ExitStatus::Done })
+}
+
+/// The status of a command that printed its result.
+fn complete(status: ExitStatus) -> ExitStatus {
+    if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
 /// Ctrl-C, SIGTERM and a lost terminal ask the run to stop: the first signal gently, the second now. The third

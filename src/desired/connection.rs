@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::inventory::Problem;
+use crate::inventory::{Code, Problem};
 use crate::secret::Secret;
 
 use super::lookup::{Lookup, Text};
@@ -46,7 +46,7 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) ->
     let address = last_set(lookup, &ADDRESS);
     let port = last_set(lookup, &PORT).and_then(|port| checked_port(lookup, &port));
     let user = last_set(lookup, &USER).map_or_else(|| request.user.clone(), |user| user.text);
-    let password = last_set(lookup, &PASSWORD).map(|text| Secret::new(text.text));
+    let password = last_credential(lookup, &PASSWORD).map(|text| Secret::new(text.text));
     let key_file = last_set(lookup, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
     let checking = flag(lookup, &HOST_KEY_CHECKING).map(HostKeyChecking::from_setting);
     let escalation = escalation(lookup, request);
@@ -73,9 +73,15 @@ fn flag(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<bool> {
     lookup.flag(name)
 }
 
+/// The last of `names` that is set, of a password.
+fn last_credential(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
+    let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
+    lookup.credential(name)
+}
+
 fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
     let wanted = flag(lookup, &BECOME).unwrap_or(false);
-    let password = last_set(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
+    let password = last_credential(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
     if wanted {
         Escalation::Sudo { password: password.or_else(|| request.become_password.clone()) }
     } else {
@@ -98,7 +104,8 @@ fn refuse_unsupported(lookup: &mut Lookup<'_>) {
         if harmless.contains(&node.text.to_ascii_lowercase().as_str()) || harmless.contains(&node.text.as_str()) {
             continue;
         }
-        let problem = Problem::hiding(&node.span, format!("this value of `{name}` is not supported yet"));
+        let problem = Problem::hiding(&node.span, format!("this value of `{name}` is not supported yet"))
+            .code(Code::UnsupportedConnection);
         lookup.problems.push(problem.hint(match harmless.first() {
             Some(value) => {
                 format!("only `{value}` is; anything else might reach a wrong machine or act as a wrong user")

@@ -1,6 +1,8 @@
 //! Reads the variables of one host in the shape the desired state needs, and collects every problem on the way.
 
-use crate::inventory::{HostVars, Node, Problem, Span, Value};
+use crate::inventory::{Code, Finding, HostVars, Node, Problem, Span, Value};
+
+use super::credential;
 
 /// A scalar that was given, as the text the user wrote.
 #[derive(Debug, Clone)]
@@ -13,12 +15,15 @@ pub(super) struct Text {
 pub(super) struct Lookup<'a> {
     vars: &'a HostVars<'a>,
     pub problems: Vec<Problem>,
-    pub warnings: Vec<String>,
+    /// What every run tells.
+    pub warnings: Vec<Finding>,
+    /// What a run tells in its own way, or not at all, and `inventory --check` does.
+    pub notices: Vec<Finding>,
 }
 
 impl<'a> Lookup<'a> {
     pub fn new(vars: &'a HostVars<'a>) -> Self {
-        Self { vars, problems: Vec::new(), warnings: Vec::new() }
+        Self { vars, problems: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
     }
 
     /// The variable as it was written; `None` if it is not set.
@@ -40,6 +45,27 @@ impl<'a> Lookup<'a> {
         self.text_of(&node, &format!("`{name}`"))
     }
 
+    /// A scalar variable that is, or is part of, a credential.
+    pub fn credential(&mut self, name: &str) -> Option<Text> {
+        let node = self.node(name)?;
+        self.credential_of(&node, &format!("`{name}`"))
+    }
+
+    /// The text of a scalar that is `what` of a credential: as the user wrote it, told where Ansible would not
+    /// take it so.
+    pub fn credential_of(&mut self, node: &Node, what: &str) -> Option<Text> {
+        let text = self.text_of(node, what)?;
+        self.warnings.extend(credential::retyped(node, what));
+        self.notices.extend(credential::kept_number(node, what));
+        self.notices.extend(credential::padded(node, what));
+        Some(text)
+    }
+
+    /// The variable with its templates resolved, if it is there and can be: for what only advice depends on.
+    pub fn peek(&self, name: &str) -> Option<Node> {
+        self.vars.get(name).ok().flatten()
+    }
+
     /// A variable that is true or false in any of Ansible's spellings.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         let node = self.node(name)?;
@@ -49,9 +75,9 @@ impl<'a> Lookup<'a> {
     /// The text of a scalar that stands for `what`.
     pub fn text_of(&mut self, node: &Node, what: &str) -> Option<Text> {
         let problem = match &node.value {
-            _ if node.is_blank() => {
-                Problem::hiding(&node.span, format!("{what} is empty")).hint("give it a value, or remove the line")
-            }
+            _ if node.is_blank() => Problem::hiding(&node.span, format!("{what} is empty"))
+                .code(Code::EmptyValue)
+                .hint("give it a value, or remove the line"),
             Value::List(_) | Value::Map(_) => {
                 Problem::hiding(&node.span, format!("{what} is {}, not text", node.value.type_name()))
             }

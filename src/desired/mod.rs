@@ -1,9 +1,11 @@
 //! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
 
 mod connection;
+mod credential;
 mod images;
 mod insecure;
 mod lookup;
+mod policy;
 mod registries;
 mod request;
 mod resolve;
@@ -14,10 +16,11 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 
 use crate::dockerconfig::Credential;
+use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
 pub use request::{Request, Scope};
-pub use resolve::resolve;
+pub use resolve::{judge, resolve};
 
 /// Everything that a run is asked to bring about, in inventory order.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +31,10 @@ pub struct Desired {
     pub pull_secret: Option<PullSecret>,
     /// The selected nodes; none with `--only cluster`.
     pub nodes: Vec<NodeTarget>,
-    /// What is accepted but should be looked at.
-    pub warnings: Vec<String>,
+    /// What is accepted but should be looked at; every run tells it.
+    pub warnings: Vec<Finding>,
+    /// What only `inventory --check` tells, as a run tells it in its own way or not at all.
+    pub notices: Vec<Finding>,
 }
 
 impl Desired {

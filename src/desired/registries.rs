@@ -2,11 +2,11 @@
 //! openshift-ansible 3.11.
 
 use crate::inventory::problem::nearest;
-use crate::inventory::{Node, Problem, Span, Value, yaml};
+use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
 use super::lookup::{Lookup, Text};
-use super::{Registry, TestLogin, TlsPolicy, images, insecure};
+use super::{Registry, TestLogin, TlsPolicy, images, insecure, policy};
 
 const ADDITIONAL: &str = "openshift_additional_registry_credentials";
 
@@ -15,6 +15,9 @@ const ENTRY_KEYS: [&str; 7] = ["host", "user", "password", "test_login", "test_i
 
 /// The user of an entry that names none (`docker_creds` tasks of openshift-ansible).
 const DEFAULT_USER: &str = "openshift";
+
+/// The registry that has service accounts of its own form.
+const REDHAT: &str = "registry.redhat.io";
 
 /// What openshift-ansible calls `openshift_deployment_type`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,9 +50,9 @@ struct Defaults {
 }
 
 /// A registry and where it was declared.
-struct Declared {
-    registry: Registry,
-    span: Span,
+pub(super) struct Declared {
+    pub registry: Registry,
+    pub span: Span,
 }
 
 /// The registries of the host whose variables `lookup` reads, in inventory order.
@@ -57,7 +60,33 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>) -> Vec<Registry> {
     let defaults = Defaults { deployment: deployment(lookup), tag: tag(lookup), insecure: insecure_registries(lookup) };
     let mut declared: Vec<Declared> = oreg(lookup, &defaults).into_iter().collect();
     declared.extend(additional(lookup, &defaults));
+    policy::check(lookup, &declared);
+    notice(lookup, &declared);
     without_duplicates(lookup, declared)
+}
+
+/// What the user has chosen, and may have forgotten.
+fn notice(lookup: &mut Lookup<'_>, declared: &[Declared]) {
+    for Declared { registry, span } in declared {
+        let host = &registry.host;
+        let mut tell = |code, message: String, hint: &str| {
+            lookup.notices.push(Finding::new(code, Problem::naming(span, message).hint(hint)));
+        };
+        if registry.tls == TlsPolicy::Insecure {
+            let message = format!(
+                "registry `{host}` is used without verified TLS: whoever stands in between can read its password"
+            );
+            tell(Code::InsecureRegistry, message, "give the registry a certificate that this machine trusts");
+        }
+        if registry.test_login == TestLogin::Skip {
+            let message = format!("the credential of registry `{host}` is never proved: its test login is off");
+            tell(Code::TestLoginOff, message, "name a `test_image` that it may pull instead");
+        }
+        if host == REDHAT && !registry.user.contains('|') {
+            let message = format!("the user of `{REDHAT}` is no service account, whose names are like `12345678|name`");
+            tell(Code::RedhatUser, message, "make a service account at access.redhat.com/terms-based-registry");
+        }
+    }
 }
 
 fn deployment(lookup: &mut Lookup<'_>) -> Option<Deployment> {
@@ -133,7 +162,7 @@ fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
         (Some(user), None) => return missing(lookup, &user.span, "oreg_auth_user", "oreg_auth_password"),
         (None, Some(password)) => return missing(lookup, &password.span, "oreg_auth_password", "oreg_auth_user"),
     }
-    let (user, password) = (lookup.text("oreg_auth_user"), lookup.text("oreg_auth_password"));
+    let (user, password) = (lookup.credential("oreg_auth_user"), lookup.credential("oreg_auth_password"));
     let test_login = test_login(lookup.flag("oreg_test_login"));
     let image = oreg_image(lookup, defaults, user.as_ref());
     let user = user.and_then(|text| checked_user(lookup, text, "`oreg_auth_user`"));
@@ -168,7 +197,7 @@ fn oreg_image(lookup: &mut Lookup<'_>, defaults: &Defaults, user: Option<&Text>)
     };
     let (host, path) = images::split_host(&url.text);
     if let Some(fault) = url_fault(&url.text).or_else(|| key_fault(host)) {
-        let problem = about("`oreg_url`", &url, &format!(" {fault}"));
+        let problem = coded(about("`oreg_url`", &url, &format!(" {fault}")), fault);
         lookup.problems.push(problem.hint("write it as `host[:port]/path/name-${component}:${version}`"));
         return None;
     }
@@ -226,9 +255,12 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
     lookup.problems.extend(unknown.map(unknown_key));
     let host = required(lookup, entry, "host").and_then(|host| checked_host(lookup, host));
     let password = required(lookup, entry, "password");
+    if let (Some(node), Some(_)) = (entry.get("password"), &password) {
+        lookup.credential_of(node, "`password` of a registry entry");
+    }
     let password = password.and_then(|text| without_controls(lookup, text, "`password` of a registry entry"));
     let user = match entry.get("user") {
-        Some(user) => lookup.text_of(user, "`user` of a registry entry"),
+        Some(user) => lookup.credential_of(user, "`user` of a registry entry"),
         None => Some(Text { text: DEFAULT_USER.to_owned(), span: entry.span.clone() }),
     };
     let user = user.and_then(|user| checked_user(lookup, user, "`user` of a registry entry"));
@@ -239,13 +271,14 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
     let (name_host, name_path) = images::split_host(&host.text);
     let full_path = if name_path.is_empty() { path.text.clone() } else { format!("{name_path}/{}", path.text) };
     if name_host == images::DOCKER_HUB && host.text.split('/').next() != Some(images::DOCKER_HUB) {
-        lookup.warnings.push(format!(
-            "{}: registry host `{}` has neither dot nor port, so image names read it as `{}/{}`",
-            host.span,
+        let message = format!(
+            "registry host `{}` has neither dot nor port, so image names read it as `{}/{}`",
             host.text,
             images::DOCKER_HUB,
             host.text
-        ));
+        );
+        let problem = Problem::naming(&host.span, message).hint("write it with its domain or its port");
+        lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
     let image = match images::full_name(name_host, &full_path) {
         Ok(image) => image,
@@ -273,9 +306,11 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
 fn unknown_key(key: &Node) -> Problem {
     if !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Problem::hiding(&key.span, "unknown key in a registry entry")
+            .code(Code::UnknownKey)
             .hint("on a host line quotes are taken away: put the whole list in double quotes");
     }
-    let problem = Problem::naming(&key.span, format!("unknown key `{}` in a registry entry", key.text));
+    let problem =
+        Problem::naming(&key.span, format!("unknown key `{}` in a registry entry", key.text)).code(Code::UnknownKey);
     match nearest(&key.text, ENTRY_KEYS) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem.hint(format!("the keys are {}", ENTRY_KEYS[..6].join(", "))),
@@ -307,7 +342,8 @@ fn required(lookup: &mut Lookup<'_>, entry: &Node, key: &str) -> Option<Text> {
 /// The path of the test image below the registry, and its place for problems.
 fn test_image(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<Text> {
     if let Some(old) = entry.get("image_name") {
-        lookup.warnings.push(format!("{}: `image_name` is the old name of `test_image`", old.span));
+        let problem = Problem::naming(&old.span, "`image_name` is the old name of `test_image`");
+        lookup.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
     }
     match entry.get("test_image").or_else(|| entry.get("image_name")) {
         Some(node) => lookup.text_of(node, "`test_image` of a registry entry"),
@@ -339,7 +375,7 @@ fn without_controls(lookup: &mut Lookup<'_>, text: Text, what: &str) -> Option<T
 
 fn checked_host(lookup: &mut Lookup<'_>, host: Text) -> Option<Text> {
     let Some(fault) = key_fault(&host.text) else { return Some(host) };
-    let problem = about("registry host", &host, &format!(" {fault}"));
+    let problem = coded(about("registry host", &host, &format!(" {fault}")), fault);
     lookup.problems.push(problem.hint("write it as `host[:port][/path]`"));
     None
 }
@@ -358,6 +394,12 @@ fn about(what: &str, text: &Text, fault: &str) -> Problem {
     }
 }
 
+fn coded(problem: Problem, fault: &str) -> Problem {
+    if fault == SCHEME { problem.code(Code::HostScheme) } else { problem }
+}
+
+const SCHEME: &str = "has a scheme";
+
 /// What keeps `key` from being a key of `auths` that every reader understands (containers/image refuses these
 /// when it writes).
 fn key_fault(key: &str) -> Option<&'static str> {
@@ -365,7 +407,7 @@ fn key_fault(key: &str) -> Option<&'static str> {
     let port = if host.starts_with('[') { host.rsplit_once("]:") } else { host.rsplit_once(':') };
     let bad_port = |(_, port): (&str, &str)| port.parse::<u16>().is_err();
     match key {
-        _ if key.contains("://") => Some("has a scheme"),
+        _ if key.contains("://") => Some(SCHEME),
         _ if key.contains('@') => Some("has an `@`"),
         _ if key.contains(|c: char| c.is_whitespace() || c.is_control()) => Some("has white space"),
         _ if key.ends_with('/') => Some("has a trailing slash"),
@@ -378,7 +420,7 @@ fn key_fault(key: &str) -> Option<&'static str> {
 /// What keeps `oreg_url` from naming an image.
 fn url_fault(url: &str) -> Option<&'static str> {
     match url {
-        _ if url.contains("://") => Some("has a scheme"),
+        _ if url.contains("://") => Some(SCHEME),
         _ if url.contains('@') => Some("has an `@`"),
         _ if url.contains(char::is_whitespace) => Some("has white space"),
         _ if url.ends_with('/') || !url.contains('/') => Some("names no image"),
@@ -396,12 +438,13 @@ fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<R
         };
         let host = &next.registry.host;
         if (&first.registry.user, &first.registry.password) == (&next.registry.user, &next.registry.password) {
-            let warning =
-                format!("{}: registry `{host}` stands already at {}; the first one counts", next.span, first.span);
-            lookup.warnings.push(warning);
+            let message = format!("registry `{host}` stands already at {}; the first one counts", first.span);
+            let problem = Problem::naming(&next.span, message).hint("remove one of the two");
+            lookup.warnings.push(Finding::new(Code::DuplicateRegistry, problem));
         } else {
             let message = format!("registry `{host}` has another credential at {}", first.span);
-            lookup.problems.push(Problem::naming(&next.span, message).hint("remove one of the two"));
+            let problem = Problem::naming(&next.span, message).code(Code::DuplicateRegistry);
+            lookup.problems.push(problem.hint("remove one of the two"));
         }
     }
     kept.into_iter().map(|declared| declared.registry).collect()

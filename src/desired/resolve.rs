@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::dockerconfig::Credential;
 use crate::inventory::problem::nearest;
-use crate::inventory::{Inventory, Problem, Variables, patterns};
+use crate::inventory::{Code, Finding, Inventory, Problem, Variables, patterns};
 
 use super::lookup::{Lookup, Text};
 use super::request::Request;
@@ -24,23 +24,43 @@ const RUN_WIDE: [&str; 1] = [HOSTS];
 /// # Errors
 /// Every problem that was found, each once, in the order of the inventory.
 pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<Problem>> {
+    match judge(variables, request) {
+        (desired, problems) if problems.is_empty() => Ok(desired),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// What could be understood of what the run asks for, and every problem, each once, in the order of the inventory.
+pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
     let mut resolver = Resolver {
         variables,
         inventory: variables.inventory(),
         request,
         problems: Vec::new(),
-        warnings: Vec::new(),
+        warnings: Findings::default(),
+        notices: Findings::default(),
         shared: HashMap::new(),
     };
-    let desired = resolver.run();
+    let desired = resolver.run().unwrap_or_default();
+    let desired = Desired { warnings: resolver.warnings.list, notices: resolver.notices.list, ..desired };
     let mut seen = HashSet::new();
     let mut problems: Vec<Problem> =
         resolver.problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
     problems
         .sort_by_key(|problem| problem.place.as_ref().map(|place| (place.span.source.name.clone(), place.span.start)));
-    match desired {
-        Some(desired) if problems.is_empty() => Ok(desired),
-        _ => Err(problems),
+    (desired, problems)
+}
+
+/// Findings, each once, however many hosts have it.
+#[derive(Default)]
+struct Findings {
+    list: Vec<Finding>,
+    seen: HashSet<String>,
+}
+
+impl Findings {
+    fn add(&mut self, more: Vec<Finding>) {
+        self.list.extend(more.into_iter().filter(|finding| self.seen.insert(finding.to_string())));
     }
 }
 
@@ -56,7 +76,8 @@ struct Resolver<'a> {
     inventory: &'a Inventory,
     request: &'a Request,
     problems: Vec<Problem>,
-    warnings: Vec<String>,
+    warnings: Findings,
+    notices: Findings,
     /// Equal registries are held once, however many hosts have them.
     shared: HashMap<Vec<Registry>, Declared>,
 }
@@ -99,7 +120,7 @@ impl<'a> Resolver<'a> {
             name: "imagestreamsecret".into(),
             credentials,
         });
-        Some(Desired { registries, pull_secret, nodes, warnings: std::mem::take(&mut self.warnings) })
+        Some(Desired { registries, pull_secret, nodes, ..Desired::default() })
     }
 
     /// A misspelt variable of ours would silently do nothing.
@@ -108,7 +129,8 @@ impl<'a> Resolver<'a> {
         let hosts = self.inventory.hosts.values().flat_map(|host| &host.vars);
         for (name, node) in groups.chain(hosts).chain(&self.inventory.extra) {
             if name.starts_with(PREFIX) && !RUN_WIDE.contains(&name.as_str()) {
-                let problem = Problem::hiding(&node.span, format!("unknown variable `{name}`"));
+                let problem =
+                    Problem::hiding(&node.span, format!("unknown variable `{name}`")).code(Code::UnknownVariable);
                 self.problems.push(match nearest(name, RUN_WIDE) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
                     None => problem.hint(format!("the variables with this prefix are: {}", RUN_WIDE.join(", "))),
@@ -232,11 +254,8 @@ impl<'a> Resolver<'a> {
 
     fn take(&mut self, lookup: Lookup<'_>) {
         self.problems.extend(lookup.problems);
-        for warning in lookup.warnings {
-            if !self.warnings.contains(&warning) {
-                self.warnings.push(warning);
-            }
-        }
+        self.warnings.add(lookup.warnings);
+        self.notices.add(lookup.notices);
     }
 }
 

@@ -26,7 +26,10 @@ pub(super) fn revive(node: Node) -> Result<Node, Problem> {
 fn string(mark: &str, value: &Node) -> Result<Node, Problem> {
     let text = match &value.value {
         Value::Str(text) if mark != "__ansible_type" => text,
-        _ => return Err(Problem::hiding(&value.span, format!("a value with `{mark}` that is not supported"))),
+        _ if mark == "__ansible_type" => {
+            return Err(Problem::hiding(&value.span, "a value with `__ansible_type` is not supported"));
+        }
+        _ => return Err(Problem::hiding(&value.span, format!("`{mark}` needs a string"))),
     };
     let string = Node::string(text, value.span.clone());
     Ok(if mark == "__ansible_vault" {

@@ -1,121 +1,122 @@
-//! What `inventory --list` prints, as `ansible-inventory --list` does: variables typed, untemplated, and
-//! secrets included. Prints nothing itself.
+//! What `inventory --list` and `--host` show, as `ansible-inventory` does: variables typed, untemplated, and
+//! secrets included. Says what is shown; `json` and `yaml` below say how it is spelt.
 
-use std::collections::{BTreeMap, HashSet};
+mod json;
+mod yaml;
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use std::collections::HashSet;
+use std::io::{self, Write};
 
 use super::assemble::ALL;
-use super::model::{Inventory, Node, Trust, Value};
-use super::precedence::Scope;
+use super::flat::{Flat, Flattener};
+use super::model::{Inventory, Node, Value};
+use super::patterns;
+use super::problem::{Problem, nearest};
 
-/// Variables that Ansible sets itself and never lists.
-const INTERNAL: [&str; 33] = [
-    "ansible_async_path",
-    "ansible_collection_name",
-    "ansible_config_file",
-    "ansible_dependent_role_names",
-    "ansible_diff_mode",
-    "ansible_facts",
-    "ansible_forks",
-    "ansible_inventory_sources",
-    "ansible_limit",
-    "ansible_play_batch",
-    "ansible_play_hosts",
-    "ansible_play_hosts_all",
-    "ansible_play_role_names",
-    "ansible_playbook_python",
-    "ansible_role_name",
-    "ansible_role_names",
-    "ansible_run_tags",
-    "ansible_skip_tags",
-    "ansible_verbosity",
-    "ansible_version",
-    "group_names",
-    "groups",
-    "hostvars",
-    "inventory_dir",
-    "inventory_file",
-    "inventory_hostname",
-    "inventory_hostname_short",
-    "play_hosts",
-    "playbook_dir",
-    "role_name",
-    "role_names",
-    "role_path",
-    "role_uuid",
-];
-
-/// The inventory by group, with the variables of all hosts in `_meta`: `ansible-inventory --list`.
-pub type Listing<'a> = BTreeMap<&'a str, Entry<'a>>;
-
-/// A member of a [`Listing`].
-#[derive(Serialize)]
-#[serde(untagged)]
-pub enum Entry<'a> {
-    /// `_meta`.
-    Meta {
-        /// Variables by host; hosts without any are left out.
-        hostvars: BTreeMap<&'a str, HostEntry<'a>>,
-        /// The name of the format.
-        profile: &'static str,
-    },
-    /// A group that holds something.
-    Group {
-        /// Names of its child groups.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        children: Vec<&'a str>,
-        /// Names of the hosts directly in it; `all` shows none.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        hosts: Vec<&'a str>,
-    },
-}
-
-/// The variables of a host by name.
-pub type HostEntry<'a> = BTreeMap<&'a str, Printed<'a>>;
-
-/// A value as Ansible prints it: keys sorted, text that is encrypted or no template marked as such.
-pub struct Printed<'a>(&'a Node, Form);
-
-/// Where a value is printed: JSON marks a text by a mapping around it, YAML by a tag.
-#[derive(Clone, Copy)]
-enum Form {
+/// How an inventory is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// As `ansible-inventory` does: indented by four, keys sorted.
     Json,
+    /// The same values as `ansible-inventory --yaml`.
     Yaml,
 }
 
-/// A group with all that is below it: `ansible-inventory --list --yaml`.
-#[derive(Serialize, Default)]
-pub struct Branch<'a> {
-    /// Its child groups; one that was shown before is shown empty.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    children: BTreeMap<&'a str, Branch<'a>>,
-    /// The hosts directly in it; variables stand where a host is shown first.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    hosts: BTreeMap<&'a str, HostEntry<'a>>,
+/// How text that is no template (`!unsafe`) is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    /// `{"__ansible_unsafe": …}`, as in `_meta`.
+    Shown,
+    /// Like any other text.
+    Left,
 }
 
-/// What `ansible-inventory --list` prints.
-pub fn list(inventory: &Inventory) -> Listing<'_> {
-    let mut listing = Listing::new();
+/// What is shown, with the variables of hosts still to be looked up: there may be 100,000 of them.
+enum Shown<'a> {
+    Map(Vec<(&'a str, Shown<'a>)>),
+    Names(Vec<&'a str>),
+    Text(&'static str),
+    /// The variables of a host.
+    Vars(&'a str),
+}
+
+/// Writes groups, hosts and variables, with a line end: `ansible-inventory --list`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn list(inventory: &Inventory, format: Format, out: &mut impl Write) -> io::Result<()> {
+    let mut flattener = Flattener::new(inventory);
+    match format {
+        Format::Json => {
+            let shown = listing(inventory, &mut flattener);
+            json::write(&shown, &mut flattener, out)
+        }
+        Format::Yaml => yaml::write(&tree(inventory), &mut flattener, out),
+    }
+}
+
+/// Writes the variables of a host, with a line end: `ansible-inventory --host`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn host(inventory: &Inventory, host: &str, format: Format, out: &mut impl Write) -> io::Result<()> {
+    let vars = Flattener::new(inventory).host(host);
+    match format {
+        Format::Json => json::write_host(&vars, out),
+        Format::Yaml => yaml::write_host(&vars, out),
+    }
+}
+
+/// The one host that a name or pattern means.
+///
+/// # Errors
+/// It means none, or more than one.
+pub fn one_host<'a>(inventory: &'a Inventory, pattern: &str) -> Result<&'a str, Problem> {
+    if let Some((name, _)) = inventory.hosts.get_key_value(pattern) {
+        return Ok(name);
+    }
+    match patterns::select(inventory, pattern).unwrap_or_default().as_slice() {
+        [host] => Ok(host),
+        [] => Err(unknown("host", pattern, inventory.hosts.keys())),
+        hosts => Err(Problem::new(format!("`{pattern}` means {} hosts, and `--host` shows one", hosts.len()))
+            .hint("name one of them; `oregano inventory --graph` shows them all")),
+    }
+}
+
+/// A name that the inventory does not have, with the nearest one that it has.
+pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Problem {
+    let problem = Problem::new(format!("the inventory has no {kind} `{name}`"));
+    match nearest(name, known.map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint("`oregano inventory --graph` shows groups and hosts"),
+    }
+}
+
+/// By group, with the variables of all hosts in `_meta`; groups and hosts that hold nothing are left out.
+fn listing<'a>(inventory: &'a Inventory, flattener: &mut Flattener<'a>) -> Shown<'a> {
+    let filled = inventory.hosts.keys().filter(|host| !flattener.host(host).is_empty());
+    let mut hosts: Vec<(&str, Shown)> = filled.map(|host| (host.as_str(), Shown::Vars(host))).collect();
+    hosts.sort_unstable_by_key(|(name, _)| *name);
+    let meta = vec![("hostvars", Shown::Map(hosts)), ("profile", Shown::Text("inventory_legacy"))];
+    let mut members = vec![("_meta", Shown::Map(meta))];
     for (name, group) in &inventory.groups {
-        let children: Vec<&str> = group.children.iter().map(String::as_str).collect();
-        let hosts: Vec<&str> = if name == ALL { Vec::new() } else { group.hosts.iter().map(String::as_str).collect() };
-        if !children.is_empty() || !hosts.is_empty() {
-            listing.insert(name, Entry::Group { children, hosts });
+        let hosts: &[String] = if name == ALL { &[] } else { &group.hosts };
+        let lists = [("children", group.children.as_slice()), ("hosts", hosts)];
+        let filled = lists.into_iter().filter(|(_, names)| !names.is_empty());
+        let lists: Vec<_> =
+            filled.map(|(key, names)| (key, Shown::Names(names.iter().map(String::as_str).collect()))).collect();
+        if !lists.is_empty() {
+            members.push((name, Shown::Map(lists)));
         }
     }
-    let entries = inventory.hosts.keys().map(|host| (host.as_str(), host_entry(inventory, host, Form::Json)));
-    let hostvars = entries.filter(|(_, vars)| !vars.is_empty()).collect();
-    listing.insert("_meta", Entry::Meta { hostvars, profile: "inventory_legacy" });
-    listing
+    members.sort_by_key(|(name, _)| *name);
+    Shown::Map(members)
 }
 
-/// What `ansible-inventory --list --yaml` prints: the group `all` with everything below it.
-pub fn tree(inventory: &Inventory) -> BTreeMap<&'static str, Branch<'_>> {
-    let mut seen = Seen::default();
-    branch(inventory, ALL, &mut seen).map(|all| (ALL, all)).into_iter().collect()
+/// The group `all` with everything below it.
+fn tree(inventory: &Inventory) -> Shown<'_> {
+    let all = branch(inventory, ALL, &mut Seen::default());
+    Shown::Map(all.map(|all| (ALL, all)).into_iter().collect())
 }
 
 /// What the tree has shown already.
@@ -125,63 +126,32 @@ struct Seen<'a> {
     hosts: HashSet<&'a str>,
 }
 
-/// A group and what is below it; nothing if it is empty.
-fn branch<'a>(inventory: &'a Inventory, name: &str, seen: &mut Seen<'a>) -> Option<Branch<'a>> {
+/// A group and what is below it, nothing if it is empty. What was shown before is shown empty.
+fn branch<'a>(inventory: &'a Inventory, name: &str, seen: &mut Seen<'a>) -> Option<Shown<'a>> {
     let group = inventory.groups.get(name)?;
-    let mut shown = Branch::default();
+    let mut children = Vec::new();
     for child in &group.children {
         let below = if seen.groups.contains(child.as_str()) {
-            Some(Branch::default())
+            Some(Shown::Map(Vec::new()))
         } else {
             let below = branch(inventory, child, seen);
             seen.groups.insert(child);
             below
         };
-        shown.children.extend(below.map(|below| (child.as_str(), below)));
+        children.extend(below.map(|below| (child.as_str(), below)));
     }
-    if name != ALL {
-        for host in &group.hosts {
-            let vars = if seen.hosts.insert(host) { host_entry(inventory, host, Form::Yaml) } else { HostEntry::new() };
-            shown.hosts.insert(host, vars);
-        }
-    }
-    (!shown.children.is_empty() || !shown.hosts.is_empty()).then_some(shown)
-}
-
-fn host_entry<'a>(inventory: &'a Inventory, host: &str, form: Form) -> HostEntry<'a> {
-    let scope = Scope::new(inventory, host);
-    let names = scope.names().filter(|name| !INTERNAL.contains(name));
-    names.filter_map(|name| scope.raw(name).map(|node| (name, Printed(node, form)))).collect()
-}
-
-impl Serialize for Printed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(node, form) = *self;
-        let marked = |serializer: S, mark, text: &str| {
-            let mut map = serializer.serialize_map(Some(1))?;
-            map.serialize_entry(mark, text)?;
-            map.end()
-        };
-        match (&node.value, form) {
-            (Value::List(items), _) => serializer.collect_seq(items.iter().map(|item| Printed(item, form))),
-            (Value::Map(members), _) => {
-                let sorted: BTreeMap<String, &Node> =
-                    members.iter().map(|(key, value)| (key_text(key), value)).collect();
-                let mut map = serializer.serialize_map(Some(sorted.len()))?;
-                for (key, value) in sorted {
-                    map.serialize_entry(&key, &Printed(value, form))?;
-                }
-                map.end()
-            }
-            (Value::Vault, Form::Json) => marked(serializer, "__ansible_vault", &node.text),
-            // A variant is how serde says a tag.
-            (Value::Vault, Form::Yaml) => serializer.serialize_newtype_variant("Value", 0, "vault", &node.text),
-            (Value::Str(text), Form::Json) if node.trust == Trust::Literal => {
-                marked(serializer, "__ansible_unsafe", text)
-            }
-            _ => node.serialize(serializer),
-        }
-    }
+    let own = group.hosts.iter().filter(|_| name != ALL);
+    let hosts: Vec<(&str, Shown)> = own
+        .map(|host| (host.as_str(), if seen.hosts.insert(host) { Shown::Vars(host) } else { Shown::Map(Vec::new()) }))
+        .collect();
+    let parts = [("children", children), ("hosts", hosts)].into_iter().filter(|(_, members)| !members.is_empty());
+    let parts: Vec<_> = parts
+        .map(|(key, mut members)| {
+            members.sort_by_key(|(name, _)| *name);
+            (key, Shown::Map(members))
+        })
+        .collect();
+    (!parts.is_empty()).then_some(Shown::Map(parts))
 }
 
 /// A key as JSON spells it.
@@ -190,7 +160,7 @@ fn key_text(key: &Node) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
-        Value::Float(value) => format!("{value:?}"),
+        Value::Float(value) => super::repr::float(*value),
         _ => key.text.clone(),
     }
 }

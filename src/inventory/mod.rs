@@ -27,13 +27,16 @@ mod ranges;
 mod toml;
 
 // What is asked of it.
+mod flat;
+pub mod graph;
 pub mod list;
 pub mod patterns;
 pub mod precedence;
+pub mod repr;
 pub mod templates;
 pub mod variables;
 
-pub use finding::{Code, Finding};
+pub use finding::{Code, Finding, Severity};
 pub use load::{Sources, load};
 pub use model::{FileVars, Folder, Group, Host, Inventory, Node, Origin, Source, Span, Trust, Value, Vars};
 pub use outside::Outside;

@@ -145,6 +145,12 @@ impl Inventory {
         self.hosts.get_index(at).map(|(name, _)| name.as_str())
     }
 
+    /// The numbers of the groups that `host` is directly in: hosts with the same ones have the same group variables.
+    pub(super) fn direct_groups(&self, host: &str) -> &[usize] {
+        let groups = self.hosts.get_index_of(host).and_then(|host| self.index().groups.get(host));
+        groups.map(Vec::as_slice).unwrap_or_default()
+    }
+
     fn chain(&self, host: &str) -> Vec<usize> {
         self.hosts.get_index_of(host).map(|host| self.index().chain(host)).unwrap_or_default()
     }
@@ -212,6 +218,11 @@ impl<'a> Scope<'a> {
             layers.extend(group_layers(inventory, &host.name));
         }
         Self { host, layers }
+    }
+
+    /// The variables of `-e` and of the host, then those of its groups; the strongest first in both.
+    pub(super) fn layers(&self) -> (&[&'a Vars], &[&'a Vars]) {
+        self.layers.split_at(1 + usize::from(self.host.is_some()))
     }
 
     /// The variable as it was written, by precedence.

@@ -2,6 +2,7 @@
 //! on, and that line may hold a password: only the variable's name and, where the problem says that it
 //! is safe, the marked text itself are shown.
 
+use super::finding::Code;
 use super::model::Span;
 
 /// Something wrong with the inventory or the command line, and what to do now.
@@ -13,6 +14,8 @@ pub struct Problem {
     pub place: Option<Place>,
     /// What to do now.
     pub hint: Option<String>,
+    /// What kind of thing it is, where that is finer than who found it.
+    pub code: Option<Code>,
 }
 
 /// A span, and whether its text may be shown.
@@ -36,7 +39,7 @@ pub enum Shown {
 impl Problem {
     /// A problem without a place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, hint: None }
+        Self { message: message.into(), place: None, hint: None, code: None }
     }
 
     /// A problem of a text that is safe to show, such as a key or a host name.
@@ -62,6 +65,12 @@ impl Problem {
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Says what kind of thing it is.
+    #[must_use]
+    pub fn code(self, code: Code) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// The message, and under it `file:line:column`, the masked line and a caret.

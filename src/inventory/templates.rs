@@ -1,5 +1,6 @@
 //! `{{ name }}` in values. Any other template expression is refused with its place, never used as text.
 
+use super::finding::Code;
 use super::model::{Node, Span, Trust, Value};
 use super::precedence::Scope;
 use super::problem::{Problem, nearest};
@@ -133,7 +134,8 @@ impl<'a> HostVars<'a> {
 
     fn defined(&self, name: &str, place: &Span, open: &mut Vec<String>) -> Result<Node, Problem> {
         self.variable(name, open)?.ok_or_else(|| {
-            let problem = Problem::naming(place, format!("variable `{name}` is not defined"));
+            let problem =
+                Problem::naming(place, format!("variable `{name}` is not defined")).code(Code::UndefinedVariable);
             match nearest(name, self.scope.names()) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
                 None => problem,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::model::Inventory;
-use super::outside::Outside;
+use super::outside::{self, Outside};
 use super::templates::HostVars;
 
 /// An inventory whose variables can be resolved. Cheap to clone.
@@ -27,6 +27,11 @@ impl Variables {
     /// The world outside.
     pub fn outside(&self) -> &dyn Outside {
         &*self.outside
+    }
+
+    /// The same variables in a world in which nothing can be asked: no file is read and no command run.
+    pub fn offline(&self) -> Self {
+        Self { inventory: Arc::clone(&self.inventory), outside: outside::Nothing::shared() }
     }
 
     /// The variables of one host; of an unknown host those of `-e` alone.

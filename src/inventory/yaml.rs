@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle, Tag};
 
+use super::finding::{Code, Finding};
 use super::model::{Node, Source, Span, Trust, Value};
 use super::problem::Problem;
 use super::text::Text;
@@ -27,14 +28,25 @@ pub fn parse_node(node: &Node) -> Result<Node, Problem> {
     parse(&Text::at(&node.span, &node.text))
 }
 
+/// Whether a plain scalar with this text is text, and no number, `yes` or null.
+pub(super) fn stays_text(text: &str) -> bool {
+    matches!(scalar::resolve(text, Schema::Yaml), Value::Str(_))
+}
+
 /// The single document of a text; null if there is none.
 pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
+    parse_telling(text, &mut Vec::new())
+}
+
+/// As [`parse`], and tells of keys that stand twice in one mapping.
+pub(super) fn parse_telling(text: &Text, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
     let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let parser = Parser::new_from_str_with_options(text.text, options);
+    let schema = Schema::of(text.text);
     let (anchors, names) = (HashMap::new(), HashSet::new());
-    let mut loader = Loader { text, parser, schema: Schema::of(text.text), anchors, names, flow: 0, values: 0 };
+    let mut loader = Loader { text, parser, schema, anchors, names, flow: 0, values: 0, findings };
     let root = loader.document()?;
-    if loader.schema == Schema::Json && text.text.contains("__ansible_") { super::json::revive(root) } else { Ok(root) }
+    if schema == Schema::Json && text.text.contains("__ansible_") { super::json::revive(root) } else { Ok(root) }
 }
 
 /// An event and its bytes in the text.
@@ -59,6 +71,7 @@ struct Loader<'a> {
     /// How many brackets are open.
     flow: usize,
     values: usize,
+    findings: &'a mut Vec<Finding>,
 }
 
 impl<'a> Loader<'a> {
@@ -186,6 +199,7 @@ impl<'a> Loader<'a> {
             let step = self.next()?;
             if matches!(step.event, Event::MappingEnd) {
                 let span = self.text.span(start.start, step.end.max(start.end));
+                self.findings.extend(repeated(&own));
                 merged.append(&mut own);
                 return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
             }
@@ -336,6 +350,24 @@ fn tag_name(tag: &Tag) -> TagName {
         "!vault" | "!vault-encrypted" => TagName::Vault,
         _ => TagName::Other,
     }
+}
+
+/// Keys that stand twice in one mapping; what `<<` brings is meant to be set again.
+fn repeated(members: &[(Node, Node)]) -> Vec<Finding> {
+    let mut seen: HashMap<scalar::Identity, &Span> = HashMap::with_capacity(members.len());
+    let mut findings = Vec::new();
+    for (key, _) in members {
+        let Some(first) = seen.insert(scalar::identity(key), &key.span) else { continue };
+        let is_name = key.text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let problem = if is_name {
+            Problem::naming(&key.span, format!("key `{}` stands twice in one mapping, first at {first}", key.text))
+        } else {
+            Problem::hiding(&key.span, format!("this key stands twice in one mapping, first at {first}"))
+        };
+        let hint = "the later one wins; remove one of the two";
+        findings.push(Finding::new(Code::DuplicateKey, problem.hint(hint)));
+    }
+    findings
 }
 
 /// Members with equal keys become one: the first place, the last value.

@@ -8,10 +8,10 @@ use crate::event::Event;
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line<'a, T> {
     version: u32,
     #[serde(flatten)]
-    event: &'a Event,
+    event: &'a T,
 }
 
 /// Prints one event; progress is for people only.
@@ -19,6 +19,11 @@ pub(super) fn print(event: &Event) {
     if matches!(event, Event::Progress(_)) {
         return;
     }
+    print_line(event);
+}
+
+/// Prints an object, with the version of the interface, on a line of its own.
+pub(super) fn print_line(event: &impl Serialize) {
     if let Ok(text) = serde_json::to_string(&Line { version: VERSION, event }) {
         super::line(&text);
     }

@@ -1,31 +1,44 @@
-//! `inventory --list`: the one output that shows the secrets of a plain-text inventory, as Ansible does.
+//! `inventory --list`, `--host` and `--graph`: the outputs that show the secrets of a plain-text inventory, as
+//! Ansible does. They go straight to stdout: a listing of 100,000 hosts is not held in memory.
 
-use serde::Serialize;
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stdout};
+use std::sync::atomic::Ordering;
 
-/// How the inventory is listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListFormat {
-    /// As `ansible-inventory --list`.
-    Json,
-    /// As `ansible-inventory --list --yaml`.
-    Yaml,
+use crate::inventory::Inventory;
+use crate::inventory::list::{self, Format};
+
+use super::{LOST, visible};
+
+/// A listing is written in pieces of so many bytes.
+const PIECE: usize = 1 << 16;
+
+/// Prints the whole inventory.
+pub fn list(inventory: &Inventory, format: Format) {
+    print(|out| list::list(inventory, format, out));
 }
 
-/// Prints a listing.
-///
-/// # Errors
-/// If it cannot be put into words; the text of the error holds no value.
-pub fn list(listing: &impl Serialize, format: ListFormat) -> Result<(), String> {
-    let text = match format {
-        ListFormat::Json => {
-            let mut text = Vec::new();
-            let layout = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-            let mut serializer = serde_json::Serializer::with_formatter(&mut text, layout);
-            listing.serialize(&mut serializer).map_err(|error| error.to_string())?;
-            String::from_utf8(text).map_err(|error| error.to_string())?
-        }
-        ListFormat::Yaml => serde_yaml::to_string(listing).map_err(|error| error.to_string())?,
-    };
-    super::line(text.trim_end());
-    Ok(())
+/// Prints the variables of one host.
+pub fn host(inventory: &Inventory, host: &str, format: Format) {
+    print(|out| list::host(inventory, host, format, out));
+}
+
+/// Prints a tree of groups. Values stand in it as they are, also those that would steer a terminal, so that a
+/// terminal does not get them.
+pub fn graph(text: &str) {
+    let text = if stdout().is_terminal() { visible(text) } else { text.to_owned() };
+    print(|out| writeln!(out, "{text}"));
+}
+
+/// Prints a text that is ready: the JSON Schema.
+pub fn text(text: &str) {
+    print(|out| write!(out, "{text}"));
+}
+
+/// A reader that went away (`| head`) is no fault of the command.
+fn print(write: impl FnOnce(&mut BufWriter<std::io::StdoutLock<'_>>) -> std::io::Result<()>) {
+    let mut out = BufWriter::with_capacity(PIECE, stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => LOST.store(true, Ordering::Relaxed),
+        Ok(()) | Err(_) => {}
+    }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
 mod bars;
+mod findings;
 mod json;
 mod list;
 mod text;
@@ -16,7 +17,8 @@ use std::thread::JoinHandle;
 use crate::event::Event;
 use crate::inventory::Problem;
 
-pub use list::{ListFormat, list};
+pub use findings::findings;
+pub use list::{graph, host, list, text as schema};
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -186,7 +186,7 @@ fn failure_block(failure: &FailureText) -> String {
     block("error", &failure.message, &failure.causes, failure.hint.as_deref())
 }
 
-fn block(label: &str, message: &str, causes: &[String], hint: Option<&str>) -> String {
+pub(super) fn block(label: &str, message: &str, causes: &[String], hint: Option<&str>) -> String {
     let causes = causes.iter().map(|cause| format!("\n  caused by: {cause}"));
     let hint = hint.map(|hint| format!("\nhint: {hint}"));
     format!("{label}: {message}{}{}", causes.collect::<String>(), hint.unwrap_or_default())
@@ -272,6 +272,6 @@ fn lacking(recap: &Recap) -> usize {
     recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count()
 }
 
-fn plural(number: usize, thing: &str) -> String {
+pub(super) fn plural(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }

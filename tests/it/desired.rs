@@ -142,6 +142,6 @@ fn check(name: &str, case: &Case, desired: &Desired) {
     }
     assert_eq!(desired.warnings.len(), case.warnings.len(), "{name}: {:?}", desired.warnings);
     for (found, expected) in desired.warnings.iter().zip(&case.warnings) {
-        assert!(found.contains(expected.as_str()), "{name}: {found}");
+        assert!(found.to_string().contains(expected.as_str()), "{name}: {found}");
     }
 }

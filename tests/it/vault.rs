@@ -243,11 +243,14 @@ fn an_encrypted_value_is_used_as_it_is_and_listed_encrypted() {
 
     for vault in [&[][..], &["--vault-id", "prod@prod"]] {
         let listed = run(site.ansible("ansible-inventory").args(["-i", "hosts.yml", "--list"]).args(vault));
-        let ours = serde_json::to_value(list::list(variables.inventory())).unwrap();
-        assert_eq!(ours, serde_json::from_str::<Json>(&listed).unwrap());
+        assert_eq!(printed(&variables, list::Format::Json), listed);
         let tree = run(site.ansible("ansible-inventory").args(["-i", "hosts.yml", "--list", "--yaml"]).args(vault));
-        let ours = serde_yaml::to_string(&list::tree(variables.inventory())).unwrap();
-        // Ansible writes each encrypted value as a block, we only those of several lines.
-        assert_eq!(ours, tree.trim_end().replace("!vault |-\n            x", "!vault x") + "\n");
+        assert_eq!(printed(&variables, list::Format::Yaml).replace("\"<{{ a }}>\"", "<{{ a }}>"), tree);
     }
+}
+
+fn printed(variables: &Variables, format: list::Format) -> String {
+    let mut out = Vec::new();
+    list::list(variables.inventory(), format, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }

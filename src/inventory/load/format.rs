@@ -84,7 +84,11 @@ fn starts_like_yaml(text: &str) -> bool {
     first_line(text, &['#', ';']).is_some_and(|line| {
         let key = line.split_once(": ").map(|(key, _)| key).or_else(|| line.strip_suffix(':'));
         let is_name = |key: &str| !key.contains([' ', '\t', '=', '[']);
-        line.starts_with("---") || line.starts_with('{') || line.starts_with("%YAML") || key.is_some_and(is_name)
+        line.starts_with("---")
+            || line.starts_with("- ")
+            || line.starts_with('{')
+            || line.starts_with("%YAML")
+            || key.is_some_and(is_name)
     })
 }
 
@@ -118,6 +122,7 @@ mod tests {
             ("hosts", "my group:\n  hosts: {a: }\n", Yaml),
             ("hosts", "{\"all\": {}}", Yaml),
             ("hosts", "all: [\n", Yaml),
+            ("hosts.yml", "- a\n", Yaml),
             ("hosts.yml", "[web]\nh\n", Ini),
             ("hosts.json", "# nothing\n", Ini),
             ("hosts.prod", "all:\n", Ini),

@@ -11,7 +11,7 @@ use super::super::text::Text;
 /// Adds what a YAML inventory says to the draft, its problems included.
 pub(in super::super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     let text = Text::slice(source, 0, source.text().len());
-    match super::parse(&text).and_then(top_level) {
+    match super::parse_telling(&text, &mut draft.findings).and_then(top_level) {
         Ok(groups) => {
             for (name, content) in &groups {
                 group(name, content, draft);

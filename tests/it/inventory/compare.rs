@@ -84,7 +84,7 @@ pub fn outcome(case: &Case, folder: &Path, said: &[(&Asked, &Said)]) -> Outcome 
         (Ok(variables), None) => {
             expectations(case, &variables, folder, &mut outcome.failures);
             for (asked, said) in said {
-                let ours = answer(asked.what, variables.inventory(), folder);
+                let ours = answer(asked.what, &variables, folder);
                 outcome.differences.extend(difference(asked, said, ours));
             }
         }
@@ -115,16 +115,16 @@ fn expectations(case: &Case, variables: &Variables, folder: &Path, failures: &mu
         failures.extend(unequal("findings", &found.collect::<Vec<_>>(), &case.findings));
     }
     if let Some(expected) = &case.list {
-        failures.extend(unequal("list", &printed::listing(inventory), &with_meta(expected)));
+        failures.extend(unequal("list", &json(&printed::list(inventory)), &with_meta(expected)));
     }
     if let Some(expected) = &case.tree {
-        failures.extend(unequal("tree", &printed::tree(inventory), expected));
+        failures.extend(unequal("tree", &printed::read(&printed::tree(inventory)), expected));
     }
-    if let (Some(expected), Some(found)) = (&case.graph, printed::graph(inventory)) {
-        failures.extend(unequal("graph", &found, expected));
+    if let Some(expected) = &case.graph {
+        failures.extend(unequal("graph", &printed::graph(variables), expected));
     }
     for (host, expected) in &case.host {
-        failures.extend(unequal(host, &printed::host(inventory, host), expected));
+        failures.extend(unequal(host, &json(&printed::host(inventory, host)), expected));
     }
     for (host, expected) in &case.vars {
         let vars = vars_of(inventory, host);
@@ -153,15 +153,16 @@ fn expectations(case: &Case, variables: &Variables, folder: &Path, failures: &mu
     }
 }
 
-/// What oregano answers to a question; `None` where it cannot answer it yet.
-fn answer(what: What, inventory: &Inventory, folder: &Path) -> Option<Result<Value, Problem>> {
+/// What oregano answers to a question: texts where every byte counts.
+fn answer(what: What, variables: &Variables, folder: &Path) -> Result<Value, Problem> {
+    let inventory = variables.inventory();
     match what {
-        What::List => Some(Ok(printed::listing(inventory))),
-        What::Tree => Some(Ok(printed::tree(inventory))),
-        What::Graph => printed::graph(inventory).map(|graph| Ok(graph.into())),
-        What::Host(host) => Some(Ok(printed::host(inventory, host))),
-        What::Select(pattern) => Some(select(inventory, pattern).map(Value::from)),
-        What::Limit(pattern) => Some(limit(inventory, pattern, folder).map(Value::from)),
+        What::List => Ok(printed::list(inventory).into()),
+        What::Tree => Ok(printed::read(&printed::tree(inventory))),
+        What::Graph => Ok(printed::graph(variables).into()),
+        What::Host(host) => Ok(printed::host(inventory, host).into()),
+        What::Select(pattern) => select(inventory, pattern).map(Value::from),
+        What::Limit(pattern) => limit(inventory, pattern, folder).map(Value::from),
     }
 }
 
@@ -184,15 +185,15 @@ fn hosts_or_problem(found: Result<Vec<String>, Problem>, folder: &Path) -> Value
 }
 
 /// How Ansible's answer differs from `ours`.
-fn difference(asked: &Asked, said: &Said, ours: Option<Result<Value, Problem>>) -> Option<String> {
-    let ours = match ours? {
+fn difference(asked: &Asked, said: &Said, ours: Result<Value, Problem>) -> Option<String> {
+    let ours = match ours {
         Ok(ours) => ours,
         Err(_) if complained(said) => return None,
         Err(_) => return Some(format!("{:?} is no problem:\n{}", asked.argv, said.stdout)),
     };
     let theirs = match asked.what {
-        What::List | What::Tree | What::Host(_) => printed::read(&said.stdout),
-        What::Graph => said.stdout.clone().into(),
+        What::Tree => printed::read(&said.stdout),
+        What::List | What::Host(_) | What::Graph => said.stdout.clone().into(),
         What::Select(_) | What::Limit(_) => listed(&said.stdout).into(),
     };
     let told = || format!("{:?}\n  oregano {ours}\n  Ansible {theirs}\n{}", asked.argv, said.stderr);
@@ -207,6 +208,10 @@ fn listed(stdout: &str) -> Vec<&str> {
 /// Whether Ansible failed or warned.
 fn complained(said: &Said) -> bool {
     said.status != 0 || !said.stderr.trim().is_empty()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
 }
 
 /// Cases leave out what is the same in all of them.

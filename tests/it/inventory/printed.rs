@@ -2,31 +2,33 @@
 
 use std::path::Path;
 
-use oregano::inventory::{Inventory, Node, Problem, Source, Trust, Value, list, yaml};
+use oregano::inventory::{Inventory, Node, Problem, Source, Trust, Value, Variables, graph, list, yaml};
 use serde_json::{Map, json};
 
-/// `inventory --list`.
-pub fn listing(inventory: &Inventory) -> serde_json::Value {
-    read(&serde_json::to_string(&list::list(inventory)).unwrap())
+/// `inventory --list`, byte for byte.
+pub fn list(inventory: &Inventory) -> String {
+    text(|out| list::list(inventory, list::Format::Json, out))
 }
 
 /// `inventory --list --yaml`.
-pub fn tree(inventory: &Inventory) -> serde_json::Value {
-    read(&serde_json::to_string(&list::tree(inventory)).unwrap())
+pub fn tree(inventory: &Inventory) -> String {
+    text(|out| list::list(inventory, list::Format::Yaml, out))
 }
 
-/// `inventory --host`.
-pub fn host(inventory: &Inventory, host: &str) -> serde_json::Value {
-    let mut listing = listing(inventory);
-    match listing["_meta"]["hostvars"][host].take() {
-        serde_json::Value::Null => json!({}),
-        vars => vars,
-    }
+/// `inventory --host`, byte for byte.
+pub fn host(inventory: &Inventory, host: &str) -> String {
+    text(|out| list::host(inventory, host, list::Format::Json, out))
 }
 
-/// `inventory --graph`; `None` as long as oregano cannot print it.
-pub fn graph(_: &Inventory) -> Option<String> {
-    None
+/// `inventory --graph`, byte for byte.
+pub fn graph(variables: &Variables) -> String {
+    graph::graph(variables, "all", graph::Detail::Names).unwrap() + "\n"
+}
+
+fn text(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
+    let mut out = Vec::new();
+    write(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }
 
 /// JSON or YAML as it was printed, by our own parser: it rounds floats as Python does, and JSON libraries differ there.

@@ -122,8 +122,8 @@ fn difference(case: &Random, folder: &Path, said: &[Said]) -> Outcome {
         Err(problems) => return told(format!("Ansible reads it: {:?}", printed::problems(&problems, folder))),
     };
     let inventory = variables.inventory();
-    let (ours, theirs) = (printed::listing(inventory), printed::read(&listed.stdout));
-    if ours != theirs {
+    let (ours, theirs) = (printed::list(inventory), &listed.stdout);
+    if ours != *theirs {
         return told(format!("oregano {ours}\nAnsible {theirs}"));
     }
     let settled = order_is_settled(inventory);

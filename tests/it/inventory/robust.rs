@@ -3,10 +3,11 @@
 
 use std::sync::LazyLock;
 
-use oregano::inventory::{Source, list, load, select, yaml};
+use oregano::inventory::{Source, load, select, yaml};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use super::printed;
 use super::random::{seed, wanted};
 
 /// The texts of all cases, which hold every construct.
@@ -19,8 +20,8 @@ fn no_inventory_makes_a_reader_panic() {
     let name = (0..4_usize).prop_map(|at| ["hosts.ini", "hosts.yml", "hosts.json", "hosts"][at]);
     run(&(name, text), |(name, text)| {
         if let Ok(inventory) = load::parse(&Source::new(name, text)) {
-            serde_json::to_string(&list::list(&inventory)).unwrap();
-            serde_json::to_string(&list::tree(&inventory)).unwrap();
+            printed::list(&inventory);
+            printed::tree(&inventory);
             let _ = select(&inventory, "all:!*1");
         }
     });

@@ -1,4 +1,4 @@
-//! The real Ansible, as an oracle: `tests/oracles/ansible.py` with the Python of Ansible's own venv. It is started
+//! The real Ansible, as an oracle: `tests/oracles/commands.py` with the Python of Ansible's own venv. It is started
 //! once, when it is first asked, and ends by itself (with all it started) when the tests end and its input closes.
 
 use std::fs::File;
@@ -71,7 +71,7 @@ impl Oracle {
         let python = program("ansible").canonicalize().unwrap().with_file_name("python3");
         let log = shared_folder().join("ansible-oracle.log");
         let mut child = Command::new(&python)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/ansible.py"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/commands.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())

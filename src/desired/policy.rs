@@ -1,0 +1,109 @@
+//! Which registries the cluster forbids: the image policy of the masters, and the registries that the nodes block.
+//! Only advice comes of it, so that what cannot be read here is passed over.
+
+use crate::inventory::{Code, Finding, Node, Problem, Value, yaml};
+
+use super::images;
+use super::lookup::Lookup;
+use super::registries::Declared;
+
+const ALLOWED: &str = "openshift_master_image_policy_allowed_registries_for_import";
+const CONFIG: &str = "openshift_master_image_policy_config";
+const BLOCKED: &str = "openshift_docker_blocked_registries";
+const ADDITIONAL: &str = "openshift_docker_additional_registries";
+
+/// Tells of each registry that is forbidden, by which variable.
+pub(super) fn check(lookup: &mut Lookup<'_>, declared: &[Declared]) {
+    let allowed = allowed(lookup);
+    let blocked = names(lookup.peek(BLOCKED));
+    let additional = names(lookup.peek(ADDITIONAL)).unwrap_or_default();
+    for Declared { registry, span } in declared {
+        let host = host_of(&registry.host);
+        let not_allowed = allowed.as_ref().filter(|(_, list)| !list.iter().any(|pattern| matches(pattern, host)));
+        let is_blocked = blocked.as_ref().is_some_and(|list| {
+            let named = |list: &[String]| list.iter().any(|name| host_of(name).eq_ignore_ascii_case(host));
+            named(list) || list.iter().any(|name| name == "all") && !named(&additional)
+        });
+        let variable = match not_allowed {
+            Some((variable, _)) => variable,
+            None if is_blocked => BLOCKED,
+            None => continue,
+        };
+        let message = format!("registry `{}` is forbidden by `{variable}`", registry.host);
+        let problem = Problem::naming(span, message).hint("allow it there, or remove its credential");
+        lookup.notices.push(Finding::new(Code::RegistryNotAllowed, problem));
+    }
+}
+
+/// The patterns of the image policy, and the variable they stand in. As in openshift-ansible the list beats the
+/// whole configuration.
+fn allowed(lookup: &Lookup<'_>) -> Option<(&'static str, Vec<String>)> {
+    if let Some(list) = names(lookup.peek(ALLOWED)) {
+        return Some((ALLOWED, list));
+    }
+    let config = parsed(lookup.peek(CONFIG)?);
+    let list = names(config.get("allowedRegistriesForImport").cloned())?;
+    Some((CONFIG, list))
+}
+
+/// The texts of a list, the `domainName` of its mappings, or the parts between commas; `None` if nothing is given.
+fn names(node: Option<Node>) -> Option<Vec<String>> {
+    let node = parsed(node?);
+    let names: Vec<String> = match &node.value {
+        Value::List(items) => items.iter().map(|item| item.get("domainName").unwrap_or(item).text.clone()).collect(),
+        Value::Str(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+        _ => Vec::new(),
+    };
+    let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// JSON in a text is what it says.
+fn parsed(node: Node) -> Node {
+    match &node.value {
+        Value::Str(text) if text.trim_start().starts_with(['[', '{']) => yaml::parse_node(&node).unwrap_or(node),
+        _ => node,
+    }
+}
+
+/// The host of a registry or pattern, without port and path: openshift-ansible compares no ports here.
+fn host_of(registry: &str) -> &str {
+    let host = registry.split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if name.is_empty() { images::DOCKER_HUB } else { name }
+}
+
+/// `*` in the pattern stands for any text. The parts between the stars are looked for from left to right.
+fn matches(pattern: &str, host: &str) -> bool {
+    let (pattern, host) = (host_of(pattern).to_ascii_lowercase(), host.to_ascii_lowercase());
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == host };
+    let Some(mut host) = host.strip_prefix(first) else { return false };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        match host.split_once(part) {
+            Some((_, behind)) => host = behind,
+            None => return false,
+        }
+    }
+    host.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_hosts() {
+        for (pattern, host, fits) in [
+            ("docker.io", "docker.io", true),
+            ("Docker.IO:443", "docker.io", true),
+            ("*.example.com", "r.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("r*.example.*", "registry.example.org", true),
+            ("a*b*b", "ab", false),
+            ("*", "anything", true),
+        ] {
+            assert_eq!(matches(pattern, host), fits, "{pattern} {host}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The names of variables: what is known, nearly known, or known from the past. What is known is what the JSON
+//! Schema lists.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::inventory::problem::nearest;
+use crate::inventory::{Code, Finding, Inventory, Problem};
+
+/// The JSON Schema (draft 2020-12) of YAML inventories, as `inventory --schema` prints it.
+pub const SCHEMA: &str = include_str!("inventory.schema.json");
+
+/// Variables that openshift-ansible 3.11 no longer reads, with what to do.
+const LEFTOVERS: [(&str, &str); 5] = [
+    ("oreg_host", "it is taken from `oreg_url`"),
+    ("oreg_auth_credentials_replace", "credentials are always updated; openshift-ansible 3.11 refuses to run with it"),
+    (
+        "oreg_auth_credentials_path",
+        "its name is `docker_auth_credentials_path` now, and it holds for all files at once",
+    ),
+    ("oreg_url_master", "one `oreg_url` holds for all; openshift-ansible 3.11 refuses to run with it"),
+    ("oreg_url_node", "one `oreg_url` holds for all; openshift-ansible 3.11 refuses to run with it"),
+];
+
+/// Shorter names have too many neighbours.
+const SHORTEST: usize = 8;
+
+/// Tells of leftovers, and of names that are nearly known.
+pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let known = known();
+    let mut told = HashSet::new();
+    for (name, node) in super::variables(inventory) {
+        if known.contains(name) || !told.insert((name, node.span.start)) {
+            continue;
+        }
+        if let Some((_, hint)) = LEFTOVERS.iter().find(|(old, _)| *old == name) {
+            let problem = Problem::hiding(&node.span, format!("`{name}` does nothing any more")).hint(*hint);
+            findings.push(Finding::new(Code::Leftover, problem));
+            continue;
+        }
+        let near = nearest(name, known.iter().map(String::as_str)).filter(|_| name.len() >= SHORTEST);
+        if !is_identifier(name) {
+            let message = "the name of this variable is no identifier: no template can use it";
+            let hint = "write `name=value` in INI and `name: value` in YAML, without anything else before the value";
+            findings.push(Finding::new(Code::UnknownVariable, Problem::hiding(&node.span, message).hint(hint)));
+            continue;
+        }
+        // What starts with `oregano_` is refused by every run, which tells it itself.
+        if near.is_some() && !name.starts_with("oregano_") || name.starts_with("oreg_") {
+            let problem = Problem::hiding(&node.span, format!("nobody reads a variable `{name}`"));
+            let problem = match near {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint("it has the prefix of the registry variables, and is none of them"),
+            };
+            findings.push(Finding::new(Code::UnknownVariable, problem));
+        }
+    }
+}
+
+/// A variable in a message. A name that is no identifier may hold a value: `password: secret=x` in INI is a
+/// variable with the name `password: secret`.
+pub(super) fn shown(name: &str) -> String {
+    if is_identifier(name) { format!("`{name}`") } else { "this variable".to_owned() }
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// The variables that the schema describes.
+fn known() -> BTreeSet<String> {
+    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap_or_default();
+    let variables = schema.pointer("/$defs/variables/properties").and_then(serde_json::Value::as_object);
+    variables.into_iter().flat_map(|variables| variables.keys().cloned()).collect()
+}

@@ -1,0 +1,129 @@
+//! JSON as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` spells it, `NaN` and all.
+
+use std::io::{self, Write};
+
+use super::super::model::{Node, Trust, Value};
+use super::super::repr;
+use super::{Flat, Flattener, Marks, Shown, key_text};
+
+/// A listing.
+pub(super) fn write(shown: &Shown, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+    part(shown, 0, flattener, out)?;
+    out.write_all(b"\n")
+}
+
+/// The variables of one host.
+pub(super) fn write_host(vars: &Flat, out: &mut impl Write) -> io::Result<()> {
+    variables(vars, 0, Marks::Left, out)?;
+    out.write_all(b"\n")
+}
+
+fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+    match shown {
+        Shown::Map(members) => map(members.iter(), depth, out, |(key, value), out| {
+            text(key, out)?;
+            out.write_all(b": ")?;
+            part(value, depth + 1, flattener, out)
+        }),
+        Shown::Names(names) => sequence([b'[', b']'], names.iter(), depth, out, |name, out| text(name, out)),
+        Shown::Text(word) => text(word, out),
+        Shown::Vars(host) => variables(&flattener.host(host), depth, Marks::Shown, out),
+    }
+}
+
+fn variables(vars: &Flat, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
+    map(vars.iter(), depth, out, |(name, node), out| {
+        text(name, out)?;
+        out.write_all(b": ")?;
+        value(node, depth + 1, marks, out)
+    })
+}
+
+fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
+    match &node.value {
+        Value::Null => out.write_all(b"null"),
+        Value::Bool(flag) => write!(out, "{flag}"),
+        Value::Int(number) => write!(out, "{number}"),
+        Value::Float(number) => out.write_all(float(*number).as_bytes()),
+        Value::Str(string) if node.trust == Trust::Literal && marks == Marks::Shown => {
+            marked("__ansible_unsafe", string, depth, out)
+        }
+        Value::Str(string) => text(string, out),
+        Value::Vault => marked("__ansible_vault", &node.text, depth, out),
+        Value::List(items) => {
+            sequence([b'[', b']'], items.iter(), depth, out, |item, out| value(item, depth + 1, marks, out))
+        }
+        Value::Map(members) => {
+            let mut sorted: Vec<(String, &Node)> = members.iter().map(|(key, node)| (key_text(key), node)).collect();
+            sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+            map(sorted.iter(), depth, out, |(key, node), out| {
+                text(key, out)?;
+                out.write_all(b": ")?;
+                value(node, depth + 1, marks, out)
+            })
+        }
+    }
+}
+
+/// A text in a mapping that says what it is.
+fn marked(mark: &str, string: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
+    map(std::iter::once(string), depth, out, |string, out| {
+        text(mark, out)?;
+        out.write_all(b": ")?;
+        text(string, out)
+    })
+}
+
+fn map<W: Write, T>(
+    members: impl ExactSizeIterator<Item = T>,
+    depth: usize,
+    out: &mut W,
+    member: impl FnMut(T, &mut W) -> io::Result<()>,
+) -> io::Result<()> {
+    sequence([b'{', b'}'], members, depth, out, member)
+}
+
+/// Items on lines of their own, one deeper than their brackets; nothing at all between the brackets of none.
+fn sequence<W: Write, T>(
+    [open, close]: [u8; 2],
+    items: impl ExactSizeIterator<Item = T>,
+    depth: usize,
+    out: &mut W,
+    mut item: impl FnMut(T, &mut W) -> io::Result<()>,
+) -> io::Result<()> {
+    let filled = items.len() > 0;
+    out.write_all(&[open])?;
+    for (at, each) in items.enumerate() {
+        if at > 0 {
+            out.write_all(b",")?;
+        }
+        line(depth + 1, out)?;
+        item(each, out)?;
+    }
+    if filled {
+        line(depth, out)?;
+    }
+    out.write_all(&[close])
+}
+
+fn line(depth: usize, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "\n{:1$}", "", 4 * depth)
+}
+
+/// Beyond what JSON must escape, what would steer a terminal is escaped too.
+fn text(string: &str, out: &mut impl Write) -> io::Result<()> {
+    let steers = |c: char| matches!(c, '\x7f'..='\u{9f}');
+    if !string.contains(steers) {
+        return serde_json::to_writer(out, string).map_err(io::Error::from);
+    }
+    let spelt = serde_json::to_string(string)?;
+    spelt.chars().try_for_each(|c| if steers(c) { write!(out, "\\u{:04x}", u32::from(c)) } else { write!(out, "{c}") })
+}
+
+fn float(number: f64) -> String {
+    match number {
+        _ if number.is_nan() => "NaN".to_owned(),
+        _ if number.is_infinite() => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        _ => repr::float(number),
+    }
+}

@@ -1,0 +1,155 @@
+//! YAML that PyYAML reads back as the values it was made of. Text is plain only where that is beyond doubt.
+
+use std::io::{self, Write};
+
+use super::super::model::{Node, Value};
+use super::super::{repr, yaml};
+use super::{Flat, Flattener, Shown};
+
+/// A listing.
+pub(super) fn write(shown: &Shown, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+    match shown {
+        Shown::Map(members) if !members.is_empty() => part(shown, 0, flattener, out),
+        _ => out.write_all(b"{}\n"),
+    }
+}
+
+/// The variables of one host.
+pub(super) fn write_host(vars: &Flat, out: &mut impl Write) -> io::Result<()> {
+    if vars.is_empty() { out.write_all(b"{}\n") } else { variables(vars, 0, out) }
+}
+
+/// Members on lines of their own. The line before ends here, if there is one.
+fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+    match shown {
+        Shown::Map(members) => {
+            for (key, below) in members {
+                indent(depth, out)?;
+                out.write_all(text(key).as_bytes())?;
+                out.write_all(b":")?;
+                let vars = if let Shown::Vars(host) = below { flattener.host(host) } else { Flat::new() };
+                let empty = matches!(below, Shown::Map(members) if members.is_empty());
+                match below {
+                    Shown::Vars(_) if !vars.is_empty() => {
+                        out.write_all(b"\n")?;
+                        variables(&vars, depth + 1, out)?;
+                    }
+                    Shown::Map(_) if !empty => {
+                        out.write_all(b"\n")?;
+                        part(below, depth + 1, flattener, out)?;
+                    }
+                    _ => out.write_all(b" {}\n")?,
+                }
+            }
+            Ok(())
+        }
+        // The tree is made of mappings and hosts alone.
+        Shown::Names(_) | Shown::Text(_) | Shown::Vars(_) => Ok(()),
+    }
+}
+
+fn variables(vars: &Flat, depth: usize, out: &mut impl Write) -> io::Result<()> {
+    for (name, node) in vars {
+        indent(depth, out)?;
+        out.write_all(text(name).as_bytes())?;
+        out.write_all(b":")?;
+        value(node, depth, out)?;
+    }
+    Ok(())
+}
+
+/// What stands behind a `:` or `-` at `depth`, to the line end.
+fn value(node: &Node, depth: usize, out: &mut impl Write) -> io::Result<()> {
+    match &node.value {
+        Value::List(items) if !items.is_empty() => {
+            out.write_all(b"\n")?;
+            for item in items {
+                indent(depth + 1, out)?;
+                out.write_all(b"-")?;
+                value(item, depth + 1, out)?;
+            }
+            Ok(())
+        }
+        Value::Map(members) if !members.is_empty() => {
+            out.write_all(b"\n")?;
+            for (key, member) in members {
+                indent(depth + 1, out)?;
+                write!(out, "{}:", scalar(key))?;
+                value(member, depth + 1, out)?;
+            }
+            Ok(())
+        }
+        Value::Vault => encrypted(&node.text, depth, out),
+        _ => writeln!(out, " {}", scalar(node)),
+    }
+}
+
+/// A block, as Ansible writes it, where the text is such as an envelope is.
+fn encrypted(envelope: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
+    let body = envelope.strip_suffix('\n').unwrap_or(envelope);
+    let plain = |line: &str| !line.is_empty() && line.chars().all(|c| c.is_ascii_graphic());
+    if !body.split('\n').all(plain) {
+        return writeln!(out, " !vault {}", quoted(envelope));
+    }
+    writeln!(out, " !vault {}", if body.len() < envelope.len() { "|" } else { "|-" })?;
+    body.split('\n').try_for_each(|line| {
+        indent(depth + 1, out)?;
+        writeln!(out, "{line}")
+    })
+}
+
+fn scalar(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => float(*number),
+        Value::Str(string) => text(string),
+        Value::Vault => text(&node.text),
+        Value::List(_) => "[]".to_owned(),
+        Value::Map(_) => "{}".to_owned(),
+    }
+}
+
+/// YAML 1.1 wants a dot in a number with an exponent.
+fn float(number: f64) -> String {
+    let spelt = repr::float(number);
+    match spelt.split_once('e') {
+        _ if number.is_nan() => ".nan".to_owned(),
+        _ if number.is_infinite() => if number > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
+        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
+        _ => spelt,
+    }
+}
+
+/// Plain where it starts with a letter, holds nothing that means something, and is no word such as `yes`.
+fn text(string: &str) -> String {
+    let starts_well = string.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/'));
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' ');
+    if starts_well && !string.ends_with(' ') && string.chars().all(harmless) && yaml::stays_text(string) {
+        return string.to_owned();
+    }
+    quoted(string)
+}
+
+fn quoted(string: &str) -> String {
+    let mut spelt = String::with_capacity(string.len() + 2);
+    spelt.push('"');
+    for c in string.chars() {
+        match c {
+            '"' | '\\' => spelt.extend(['\\', c]),
+            '\n' => spelt.push_str("\\n"),
+            // Everything that a YAML reader refuses, or takes for a line end.
+            '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                spelt.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            _ => spelt.push(c),
+        }
+    }
+    spelt.push('"');
+    spelt
+}
+
+fn indent(depth: usize, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "{:1$}", "", 2 * depth)
+}

@@ -1,0 +1,111 @@
+//! Values as Python's `str()` and `repr()` spell them.
+
+use super::model::{Node, Value};
+
+/// `str(value)`: text as it is, anything else as [`repr()`]. An encrypted value is its envelope.
+pub fn str(node: &Node) -> String {
+    match &node.value {
+        Value::Str(text) => text.clone(),
+        Value::Vault => node.text.clone(),
+        _ => repr(node),
+    }
+}
+
+/// `repr(value)`: as it stands in Python's source.
+fn repr(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => float(*number),
+        Value::Str(text) => quoted(text),
+        Value::Vault => quoted(&node.text),
+        Value::List(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
+        Value::Map(members) => {
+            let members = members.iter().map(|(key, value)| format!("{}: {}", repr(key), repr(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// The shortest digits that mean the number, with an exponent below 1e-4 and from 1e16 on.
+pub(super) fn float(number: f64) -> String {
+    if !number.is_finite() {
+        return number.to_string().to_lowercase();
+    }
+    let exponential = format!("{number:e}");
+    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
+    match exponent.parse::<i32>().unwrap_or_default() {
+        exponent @ (..-4 | 16..) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{mantissa}e{sign}{:02}", exponent.abs())
+        }
+        _ => format!("{number:?}"),
+    }
+}
+
+/// In single quotes, unless double ones spare a backslash.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut spelt = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => spelt.push_str("\\\\"),
+            '\n' => spelt.push_str("\\n"),
+            '\r' => spelt.push_str("\\r"),
+            '\t' => spelt.push_str("\\t"),
+            _ if c == quote => spelt.extend(['\\', c]),
+            _ if is_printable(c) => spelt.push(c),
+            _ => spelt.push_str(&match u32::from(c) {
+                code @ ..0x100 => format!("\\x{code:02x}"),
+                code @ ..0x10000 => format!("\\u{code:04x}"),
+                code => format!("\\U{code:08x}"),
+            }),
+        }
+    }
+    spelt.push(quote);
+    spelt
+}
+
+/// Python's `str.isprintable`. Rust's debug form escapes the same characters behind a letter.
+fn is_printable(c: char) -> bool {
+    let escaped = String::from_iter(['a', c]).escape_debug().count() > 2;
+    c == ' ' || !escaped && !c.is_whitespace() && !c.is_control() || matches!(c, '"' | '\'')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_as_python_spells_them() {
+        for (number, expected) in [
+            (1.0, "1.0"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.5e300, "1.5e+300"),
+            (1e-4, "0.0001"),
+            (1e-5, "1e-05"),
+            (-0.0, "-0.0"),
+            (3.1, "3.1"),
+            (f64::NEG_INFINITY, "-inf"),
+            (f64::NAN, "nan"),
+        ] {
+            assert_eq!(float(number), expected);
+        }
+    }
+
+    #[test]
+    fn quotes_as_python_chooses_them() {
+        for (text, expected) in [
+            ("a", "'a'"),
+            ("it's", "\"it's\""),
+            ("it's \"q\"", "'it\\'s \"q\"'"),
+            ("a\nb\\", "'a\\nb\\\\'"),
+            ("\u{7f}\u{a0}ä€😀\u{200b}\u{e000}\u{301}", "'\\x7f\\xa0ä€😀\\u200b\\ue000\u{301}'"),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What `inventory --check` found: blocks with line and caret as a compiler shows them, or JSON lines
+//! (docs/json.md). Both go to stdout: they are the result.
+
+use serde::Serialize;
+
+use crate::inventory::{Finding, Severity};
+
+use super::{Format, json, line, text};
+
+/// Prints all findings, and how many there are.
+pub fn findings(findings: &[Finding], format: Format) {
+    match format {
+        Format::Json => findings.iter().for_each(|finding| json::print_line(&Row::from(finding))),
+        Format::Text => {
+            for finding in findings {
+                let label = format!("{}[{}]", finding.severity.name(), finding.code.name());
+                let hint = finding.problem.hint.as_deref();
+                line(&format!("{}\n", text::block(&label, &finding.problem.render(), &[], hint)));
+            }
+            line(&summary(findings));
+        }
+    }
+}
+
+/// One finding as docs/json.md promises it.
+#[derive(Serialize)]
+struct Row<'a> {
+    event: &'static str,
+    code: &'static str,
+    severity: &'static str,
+    message: &'a str,
+    place: Option<Place<'a>>,
+    hint: Option<&'a str>,
+}
+
+/// Where: line and column count from 1.
+#[derive(Serialize)]
+struct Place<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+}
+
+impl<'a> From<&'a Finding> for Row<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        let place = finding.problem.place.as_ref().map(|place| {
+            let (line, column) = place.span.line_column();
+            Place { file: &place.span.source.name, line, column }
+        });
+        Self {
+            event: "finding",
+            code: finding.code.name(),
+            severity: finding.severity.name(),
+            message: &finding.problem.message,
+            place,
+            hint: finding.problem.hint.as_deref(),
+        }
+    }
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let notes = count(Severity::Note);
+    let mut parts =
+        vec![text::plural(count(Severity::Error), "error"), text::plural(count(Severity::Warning), "warning")];
+    if notes > 0 {
+        parts.push(text::plural(notes, "note"));
+    }
+    if findings.is_empty() { "nothing suspicious was found".to_owned() } else { parts.join(", ") }
+}
