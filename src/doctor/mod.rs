@@ -32,7 +32,15 @@ pub fn examine(read: &Result<Variables, Vec<Problem>>, request: &Request) -> Vec
             templates::check(variables, &mut findings);
         }
     }
+    findings.iter_mut().for_each(advise);
     in_order(findings)
+}
+
+/// A template that has no name near the one it wants still can be mended.
+fn advise(finding: &mut Finding) {
+    if finding.code == Code::UndefinedVariable && finding.problem.hint.is_none() {
+        finding.problem.hint = Some("set the variable for this host, or give the template a `default`".to_owned());
+    }
 }
 
 fn error(problem: &Problem, kind: Code) -> Finding {

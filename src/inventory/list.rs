@@ -38,6 +38,8 @@ enum Shown<'a> {
     Text(&'static str),
     /// The variables of a host.
     Vars(&'a str),
+    /// Hosts with their variables; those without any are left out.
+    Hosts(Vec<&'a str>),
 }
 
 /// Writes groups, hosts and variables, with a line end: `ansible-inventory --list`.
@@ -47,10 +49,7 @@ enum Shown<'a> {
 pub fn list(inventory: &Inventory, format: Format, out: &mut impl Write) -> io::Result<()> {
     let mut flattener = Flattener::new(inventory);
     match format {
-        Format::Json => {
-            let shown = listing(inventory, &mut flattener);
-            json::write(&shown, &mut flattener, out)
-        }
+        Format::Json => json::write(&listing(inventory), &mut flattener, out),
         Format::Yaml => yaml::write(&tree(inventory), &mut flattener, out),
     }
 }
@@ -93,11 +92,10 @@ pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'
 }
 
 /// By group, with the variables of all hosts in `_meta`; groups and hosts that hold nothing are left out.
-fn listing<'a>(inventory: &'a Inventory, flattener: &mut Flattener<'a>) -> Shown<'a> {
-    let filled = inventory.hosts.keys().filter(|host| !flattener.host(host).is_empty());
-    let mut hosts: Vec<(&str, Shown)> = filled.map(|host| (host.as_str(), Shown::Vars(host))).collect();
-    hosts.sort_unstable_by_key(|(name, _)| *name);
-    let meta = vec![("hostvars", Shown::Map(hosts)), ("profile", Shown::Text("inventory_legacy"))];
+fn listing(inventory: &Inventory) -> Shown<'_> {
+    let mut hosts: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
+    hosts.sort_unstable();
+    let meta = vec![("hostvars", Shown::Hosts(hosts)), ("profile", Shown::Text("inventory_legacy"))];
     let mut members = vec![("_meta", Shown::Map(meta))];
     for (name, group) in &inventory.groups {
         let hosts: &[String] = if name == ALL { &[] } else { &group.hosts };

@@ -15,17 +15,28 @@ pub struct Source {
     pub name: String,
     mode: Option<u32>,
     text: zeroize::Zeroizing<String>,
+    /// Where each line starts; made when a place is first shown, as a large inventory shows many.
+    lines: OnceLock<Vec<usize>>,
 }
 
 impl Source {
     /// Keeps the text of one source; it may hold passwords and is wiped on drop.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), mode: None, text: zeroize::Zeroizing::new(text.into()) })
+        Self::read(name.into(), text.into(), None)
     }
 
     /// As [`Source::new`], for a file with these permission bits.
     pub fn of_file(name: impl Into<String>, text: impl Into<String>, mode: u32) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), mode: Some(mode), text: zeroize::Zeroizing::new(text.into()) })
+        Self::read(name.into(), text.into(), Some(mode))
+    }
+
+    fn read(name: String, text: String, mode: Option<u32>) -> Arc<Self> {
+        Arc::new(Self { name, mode, text: zeroize::Zeroizing::new(text), lines: OnceLock::new() })
+    }
+
+    fn lines(&self) -> &[usize] {
+        let starts = || std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.lines.get_or_init(starts)
     }
 
     /// The permission bits of the file it was read from; `None` if it was none.
@@ -65,10 +76,10 @@ impl Span {
         while !text.is_char_boundary(start) {
             start -= 1;
         }
-        let before = &text[..start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
+        let lines = self.source.lines();
+        let line = lines.partition_point(|first| *first <= start);
+        let first = line.checked_sub(1).and_then(|line| lines.get(line)).copied().unwrap_or_default();
+        (line, text[first..start].chars().count() + 1)
     }
 }
 
