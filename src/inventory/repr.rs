@@ -2,7 +2,7 @@
 
 use super::model::{Node, Value};
 
-/// `str(value)`: text as it is, anything else as [`repr()`]. An encrypted value is its envelope.
+/// `str(value)`: text as it is, anything else as `repr(value)`. An encrypted value is its envelope.
 pub fn str(node: &Node) -> String {
     match &node.value {
         Value::Str(text) => text.clone(),
