@@ -162,3 +162,39 @@ fn key_text(key: &Node) -> String {
         _ => key.text.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Source, Span};
+    use super::super::outside::Nothing;
+    use super::super::variables::Variables;
+    use super::super::{graph, load};
+    use super::*;
+
+    #[test]
+    fn an_encrypted_value_is_shown_as_its_envelope() {
+        let source = Source::new("hosts.yml", "all: {hosts: {h: }}");
+        let mut inventory = load::parse(&source).unwrap();
+        let vault = Node::new(Value::Vault, "$ANSIBLE_VAULT;1.1;AES256\n3132\n", Span::new(&source, 0, 0));
+        let list = Node::new(Value::List(vec![vault.clone()]), "", Span::new(&source, 0, 0));
+        inventory.extra.insert("v".to_owned(), vault);
+        let written = |format| {
+            let mut text = Vec::new();
+            host(&inventory, "h", format, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let json = "{\n    \"v\": {\n        \"__ansible_vault\": \"$ANSIBLE_VAULT;1.1;AES256\\n3132\\n\"\n    }\n}\n";
+        assert_eq!(written(Format::Json), json);
+        assert_eq!(written(Format::Yaml), "v: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3132\n");
+        let mut nested = inventory.clone();
+        nested.extra = [("l".to_owned(), list)].into_iter().collect();
+        let nested = graph::graph(&Variables::new(nested, Nothing::shared()), "all", graph::Detail::Variables).unwrap();
+        assert!(
+            nested.ends_with("{l = [EncryptedString(ciphertext='$ANSIBLE_VAULT;1.1;AES256\\n3132\\n')]}"),
+            "{nested}"
+        );
+        let closed = Variables::new(inventory, Nothing::shared());
+        let problem = graph::graph(&closed, "all", graph::Detail::Variables).unwrap_err();
+        assert_eq!(problem.message, "variable `v` cannot be decrypted: no vault password was given");
+    }
+}
