@@ -77,7 +77,11 @@ impl<'a> Lookup<'a> {
         let problem = match &node.value {
             _ if node.is_blank() => Problem::hiding(&node.span, format!("{what} is empty"))
                 .code(Code::EmptyValue)
-                .hint("give it a value, or remove the line"),
+                .hint(if node.text.trim().is_empty() {
+                    "give it a value, or remove the line"
+                } else {
+                    "Ansible reads this word as nothing: put it in quotes if it is meant"
+                }),
             Value::List(_) | Value::Map(_) => {
                 Problem::hiding(&node.span, format!("{what} is {}, not text", node.value.type_name()))
             }

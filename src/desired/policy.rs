@@ -1,7 +1,7 @@
 //! Which registries the cluster forbids: the image policy of the masters, and the registries that the nodes block.
 //! Only advice comes of it, so that what cannot be read here is passed over.
 
-use crate::inventory::{Code, Finding, Node, Problem, Value, yaml};
+use crate::inventory::{Code, Finding, Node, Value, yaml};
 
 use super::images;
 use super::lookup::Lookup;
@@ -17,7 +17,8 @@ pub(super) fn check(lookup: &mut Lookup<'_>, declared: &[Declared]) {
     let allowed = allowed(lookup);
     let blocked = names(lookup.peek(BLOCKED));
     let additional = names(lookup.peek(ADDITIONAL)).unwrap_or_default();
-    for Declared { registry, span } in declared {
+    for each in declared {
+        let registry = &each.registry;
         let host = host_of(&registry.host);
         let not_allowed = allowed.as_ref().filter(|(_, list)| !list.iter().any(|pattern| matches(pattern, host)));
         let is_blocked = blocked.as_ref().is_some_and(|list| {
@@ -30,7 +31,7 @@ pub(super) fn check(lookup: &mut Lookup<'_>, declared: &[Declared]) {
             None => continue,
         };
         let message = format!("registry `{}` is forbidden by `{variable}`", registry.host);
-        let problem = Problem::naming(span, message).hint("allow it there, or remove its credential");
+        let problem = each.problem(message).hint("allow it there, or remove its credential");
         lookup.notices.push(Finding::new(Code::RegistryNotAllowed, problem));
     }
 }

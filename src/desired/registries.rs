@@ -55,6 +55,18 @@ pub(super) struct Declared {
     pub span: Span,
 }
 
+impl Declared {
+    /// A problem at the place of the registry. Without `oreg_url` that is the place of the user, which is not shown.
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
+        let written = self.span.source.text().get(self.span.start..self.span.end).unwrap_or_default();
+        if written.contains(&self.registry.host) {
+            Problem::naming(&self.span, message)
+        } else {
+            Problem::hiding(&self.span, message)
+        }
+    }
+}
+
 /// The registries of the host whose variables `lookup` reads, in inventory order.
 pub(super) fn of_host(lookup: &mut Lookup<'_>) -> Vec<Registry> {
     let defaults = Defaults { deployment: deployment(lookup), tag: tag(lookup), insecure: insecure_registries(lookup) };
@@ -67,10 +79,11 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>) -> Vec<Registry> {
 
 /// What the user has chosen, and may have forgotten.
 fn notice(lookup: &mut Lookup<'_>, declared: &[Declared]) {
-    for Declared { registry, span } in declared {
+    for each in declared {
+        let registry = &each.registry;
         let host = &registry.host;
         let mut tell = |code, message: String, hint: &str| {
-            lookup.notices.push(Finding::new(code, Problem::naming(span, message).hint(hint)));
+            lookup.notices.push(Finding::new(code, each.problem(message).hint(hint)));
         };
         if registry.tls == TlsPolicy::Insecure {
             let message = format!(
@@ -439,11 +452,11 @@ fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<R
         let host = &next.registry.host;
         if (&first.registry.user, &first.registry.password) == (&next.registry.user, &next.registry.password) {
             let message = format!("registry `{host}` stands already at {}; the first one counts", first.span);
-            let problem = Problem::naming(&next.span, message).hint("remove one of the two");
+            let problem = next.problem(message).hint("remove one of the two");
             lookup.warnings.push(Finding::new(Code::DuplicateRegistry, problem));
         } else {
             let message = format!("registry `{host}` has another credential at {}", first.span);
-            let problem = Problem::naming(&next.span, message).code(Code::DuplicateRegistry);
+            let problem = next.problem(message).code(Code::DuplicateRegistry);
             lookup.problems.push(problem.hint("remove one of the two"));
         }
     }

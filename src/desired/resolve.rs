@@ -125,10 +125,8 @@ impl<'a> Resolver<'a> {
 
     /// A misspelt variable of ours would silently do nothing.
     fn refuse_unknown_variables(&mut self) {
-        let groups = self.inventory.groups.values().flat_map(|group| &group.vars);
-        let hosts = self.inventory.hosts.values().flat_map(|host| &host.vars);
-        for (name, node) in groups.chain(hosts).chain(&self.inventory.extra) {
-            if name.starts_with(PREFIX) && !RUN_WIDE.contains(&name.as_str()) {
+        for (name, node) in self.inventory.written() {
+            if name.starts_with(PREFIX) && !RUN_WIDE.contains(&name) {
                 let problem =
                     Problem::hiding(&node.span, format!("unknown variable `{name}`")).code(Code::UnknownVariable);
                 self.problems.push(match nearest(name, RUN_WIDE) {

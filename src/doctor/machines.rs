@@ -21,8 +21,15 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
             continue;
         };
         let message = format!("host `{name}` has the address and port of host `{first}`");
-        let span = address.as_ref().map_or(&host.span, |node| &node.span);
-        let problem = Problem::naming(span, message).hint("if it is one machine, give it one name in all groups");
+        let problem = match &address {
+            // What is no name may be a login with its password.
+            Some(node) if node.text.contains(|c: char| !c.is_alphanumeric() && !".-_:[]%".contains(c)) => {
+                Problem::hiding(&node.span, message)
+            }
+            Some(node) => Problem::naming(&node.span, message),
+            None => Problem::naming(&host.span, message),
+        };
+        let problem = problem.hint("if it is one machine, give it one name in all groups");
         findings.push(Finding::new(Code::SameMachine, problem));
     }
 }

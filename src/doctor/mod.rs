@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::desired::{self, Request};
-use crate::inventory::{Code, Finding, Inventory, Node, Problem, Severity, Source, Variables};
+use crate::inventory::{Code, Finding, Problem, Severity, Source, Variables};
 
 pub use names::SCHEMA;
 
@@ -32,7 +32,15 @@ pub fn examine(read: &Result<Variables, Vec<Problem>>, request: &Request) -> Vec
             templates::check(variables, &mut findings);
         }
     }
+    findings.iter_mut().for_each(advise);
     in_order(findings)
+}
+
+/// A template that has no name near the one it wants still can be mended.
+fn advise(finding: &mut Finding) {
+    if finding.code == Code::UndefinedVariable && finding.problem.hint.is_none() {
+        finding.problem.hint = Some("set the variable for this host, or give the template a `default`".to_owned());
+    }
 }
 
 fn error(problem: &Problem, kind: Code) -> Finding {
@@ -56,12 +64,4 @@ fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     });
     findings.sort_by_cached_key(|finding| (place(finding), finding.code));
     findings
-}
-
-/// All variables of the inventory as they were written, those of groups first.
-fn variables(inventory: &Inventory) -> impl Iterator<Item = (&str, &Node)> {
-    let groups = inventory.groups.values().map(|group| &group.vars);
-    let hosts = inventory.hosts.values().map(|host| &host.vars);
-    let all = groups.chain(hosts).chain(std::iter::once(&inventory.extra));
-    all.flat_map(|vars| vars.iter().map(|(name, node)| (name.as_str(), node)))
 }

@@ -28,7 +28,7 @@ const SHORTEST: usize = 8;
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let known = known();
     let mut told = HashSet::new();
-    for (name, node) in super::variables(inventory) {
+    for (name, node) in inventory.written() {
         if known.contains(name) || !told.insert((name, node.span.start)) {
             continue;
         }

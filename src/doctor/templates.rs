@@ -14,7 +14,7 @@ const GIVEN: [&str; 4] = ["ansible_", "hostvars", "groups", "omit"];
 /// Tells, as a note, of templates that name an undefined variable. Nothing outside the inventory is asked.
 pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
     let inventory = variables.inventory();
-    if !super::variables(inventory).any(|(_, node)| has_template(node)) {
+    if !inventory.written().any(|(_, node)| has_template(node)) {
         return;
     }
     let offline = variables.offline();

@@ -24,7 +24,7 @@ const PASSWORDS: [&str; 9] = [
 /// Tells of both.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let mut open_files: HashSet<*const Source> = HashSet::new();
-    for (name, node) in super::variables(inventory) {
+    for (name, node) in inventory.written() {
         findings.extend(hash(name, node));
         let source = &node.span.source;
         let mode = source.mode().filter(|mode| mode & OTHERS_READ != 0);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::assemble::Draft;
+use super::finding::Finding;
 use super::model::{Node, Source, Span, Value};
 use super::problem::Problem;
 use super::text::Text;
@@ -18,7 +19,7 @@ const META: &str = "_meta";
 /// the script must be asked for each.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) -> Vec<String> {
     draft.begin(source);
-    let root = match json(source) {
+    let root = match json(source, &mut draft.findings) {
         Ok(root) => root,
         Err(problem) => {
             draft.problems.push(problem);
@@ -45,14 +46,14 @@ pub(super) fn read_host(host: &str, source: &Arc<Source>, draft: &mut Draft) {
     if source.text().trim().is_empty() {
         return;
     }
-    match json(source) {
+    match json(source, &mut draft.findings) {
         Ok(root) => set_all(host, &root, draft),
         Err(problem) => draft.problems.push(problem),
     }
 }
 
 /// The value that the text holds as JSON; Ansible reads nothing else from a script.
-fn json(source: &Arc<Source>) -> Result<Node, Problem> {
+fn json(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
     let text = source.text();
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
         let line = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
@@ -61,7 +62,7 @@ fn json(source: &Arc<Source>) -> Result<Node, Problem> {
         return Err(Problem::hiding(&Span::new(source, at, at), what)
             .hint("an inventory script prints a JSON mapping of groups"));
     }
-    yaml::parse(&Text::slice(source, 0, text.len()))
+    yaml::parse_telling(&Text::slice(source, 0, text.len()), findings)
 }
 
 fn group<'a>(key: &'a Node, content: &'a Node, hosts: &mut IndexMap<&'a str, &'a Span>, draft: &mut Draft) {

@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
+use super::finding::Finding;
 use super::model::{Node, Source, Span, Value, Vars};
 use super::problem::Problem;
 use super::text::Text;
 use super::yaml;
 
 /// The variables of one argument, which may hold passwords: no problem shows its text.
-pub(super) fn argument(source: &Arc<Source>) -> Result<Vars, Problem> {
+pub(super) fn argument(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Vars, Problem> {
     let text = Text::slice(source, 0, source.text().len());
     match text.text.chars().next() {
         None => Ok(Vars::new()),
-        Some('{' | '[') => mapping(&text).map_err(Problem::hidden),
+        Some('{' | '[') => mapping(&text, findings).map_err(Problem::hidden),
         Some('/' | '.') => Err(Problem::hiding(&text.whole(), "`-e` looks like a path").hint("write `-e @path`")),
         Some(_) => assignments(&text),
     }
 }
 
-/// The variables of a YAML or JSON text.
-pub(super) fn mapping(text: &Text) -> Result<Vars, Problem> {
-    let root = yaml::parse(text)?;
+/// The variables of a YAML or JSON text; tells of keys that stand twice in one mapping.
+pub(super) fn mapping(text: &Text, findings: &mut Vec<Finding>) -> Result<Vars, Problem> {
+    let root = yaml::parse_telling(text, findings)?;
     match root.value {
         Value::Map(members) => Ok(members.into_iter().map(|(name, value)| (name.text, value)).collect()),
         Value::Null => Ok(Vars::new()),

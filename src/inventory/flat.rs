@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::model::{Inventory, Node, Vars};
-use super::precedence::Scope;
+use super::model::{Group, Inventory, Node, Vars};
+use super::precedence::{self, Scope};
 
 /// Variables that Ansible sets itself and never lists.
 const INTERNAL: [&str; 33] = [
@@ -68,8 +68,8 @@ impl<'a> Flattener<'a> {
 }
 
 /// The variables of the group itself.
-pub(super) fn of_group(vars: &Vars) -> Flat<'_> {
-    merged(&[vars])
+pub(super) fn of_group(group: &Group) -> Flat<'_> {
+    merged(&precedence::own_layers(group))
 }
 
 /// The strongest layer comes first and wins.

@@ -57,7 +57,7 @@ impl<'a> Tree<'a> {
         }
         if self.detail == Detail::Variables {
             let priority = group.priority.filter(|priority| *priority != 1);
-            let mut vars = self.texts(&flat::of_group(&group.vars))?;
+            let mut vars = self.texts(&flat::of_group(group))?;
             vars.extend(priority.map(|priority| ("ansible_group_priority", priority.to_string())));
             vars.sort();
             self.vars(vars, depth + 1);

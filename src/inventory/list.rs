@@ -38,6 +38,8 @@ enum Shown<'a> {
     Text(&'static str),
     /// The variables of a host.
     Vars(&'a str),
+    /// Hosts with their variables; those without any are left out.
+    Hosts(Vec<&'a str>),
 }
 
 /// Writes groups, hosts and variables, with a line end: `ansible-inventory --list`.
@@ -47,10 +49,7 @@ enum Shown<'a> {
 pub fn list(inventory: &Inventory, format: Format, out: &mut impl Write) -> io::Result<()> {
     let mut flattener = Flattener::new(inventory);
     match format {
-        Format::Json => {
-            let shown = listing(inventory, &mut flattener);
-            json::write(&shown, &mut flattener, out)
-        }
+        Format::Json => json::write(&listing(inventory), &mut flattener, out),
         Format::Yaml => yaml::write(&tree(inventory), &mut flattener, out),
     }
 }
@@ -93,11 +92,10 @@ pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'
 }
 
 /// By group, with the variables of all hosts in `_meta`; groups and hosts that hold nothing are left out.
-fn listing<'a>(inventory: &'a Inventory, flattener: &mut Flattener<'a>) -> Shown<'a> {
-    let filled = inventory.hosts.keys().filter(|host| !flattener.host(host).is_empty());
-    let mut hosts: Vec<(&str, Shown)> = filled.map(|host| (host.as_str(), Shown::Vars(host))).collect();
-    hosts.sort_unstable_by_key(|(name, _)| *name);
-    let meta = vec![("hostvars", Shown::Map(hosts)), ("profile", Shown::Text("inventory_legacy"))];
+fn listing(inventory: &Inventory) -> Shown<'_> {
+    let mut hosts: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
+    hosts.sort_unstable();
+    let meta = vec![("hostvars", Shown::Hosts(hosts)), ("profile", Shown::Text("inventory_legacy"))];
     let mut members = vec![("_meta", Shown::Map(meta))];
     for (name, group) in &inventory.groups {
         let hosts: &[String] = if name == ALL { &[] } else { &group.hosts };
@@ -162,5 +160,41 @@ fn key_text(key: &Node) -> String {
         Value::Int(value) => value.to_string(),
         Value::Float(value) => super::repr::float(*value),
         _ => key.text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Source, Span};
+    use super::super::outside::Nothing;
+    use super::super::variables::Variables;
+    use super::super::{graph, load};
+    use super::*;
+
+    #[test]
+    fn an_encrypted_value_is_shown_as_its_envelope() {
+        let source = Source::new("hosts.yml", "all: {hosts: {h: }}");
+        let mut inventory = load::parse(&source).unwrap();
+        let vault = Node::new(Value::Vault, "$ANSIBLE_VAULT;1.1;AES256\n3132\n", Span::new(&source, 0, 0));
+        let list = Node::new(Value::List(vec![vault.clone()]), "", Span::new(&source, 0, 0));
+        inventory.extra.insert("v".to_owned(), vault);
+        let written = |format| {
+            let mut text = Vec::new();
+            host(&inventory, "h", format, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let json = "{\n    \"v\": {\n        \"__ansible_vault\": \"$ANSIBLE_VAULT;1.1;AES256\\n3132\\n\"\n    }\n}\n";
+        assert_eq!(written(Format::Json), json);
+        assert_eq!(written(Format::Yaml), "v: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3132\n");
+        let mut nested = inventory.clone();
+        nested.extra = [("l".to_owned(), list)].into_iter().collect();
+        let nested = graph::graph(&Variables::new(nested, Nothing::shared()), "all", graph::Detail::Variables).unwrap();
+        assert!(
+            nested.ends_with("{l = [EncryptedString(ciphertext='$ANSIBLE_VAULT;1.1;AES256\\n3132\\n')]}"),
+            "{nested}"
+        );
+        let closed = Variables::new(inventory, Nothing::shared());
+        let problem = graph::graph(&closed, "all", graph::Detail::Variables).unwrap_err();
+        assert_eq!(problem.message, "variable `v` cannot be decrypted: no vault password was given");
     }
 }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::assemble::Draft;
+use super::finding::Finding;
 use super::model::{Inventory, Origin, Source, Vars};
 use super::problem::Problem;
 use super::text::Text;
@@ -63,7 +64,7 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     }
     let (mut inventory, mut problems) = draft.finish();
     beside::add(&folders, working, &world, &mut inventory, &mut problems);
-    inventory.extra = extra_vars(&sources.extra, &world, &mut problems);
+    inventory.extra = extra_vars(&sources.extra, &world, &mut inventory.findings, &mut problems);
     if problems.is_empty() { Ok(Variables::new(inventory, Arc::new(world))) } else { Err(problems) }
 }
 
@@ -124,13 +125,13 @@ fn add_path(path: &Path, depth: usize, world: &World, draft: &mut Draft) {
 }
 
 /// The variables of all `-e`, the last of a name wins.
-fn extra_vars(arguments: &[String], world: &World, problems: &mut Vec<Problem>) -> Vars {
+fn extra_vars(arguments: &[String], world: &World, findings: &mut Vec<Finding>, problems: &mut Vec<Problem>) -> Vars {
     let mut vars = Vars::new();
     for argument in arguments {
         let read = match argument.strip_prefix('@') {
             Some(path) => read::text(&read::expand(path), "variables file", world)
-                .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()))),
-            None => extra::argument(&Source::new("-e", argument.as_str())),
+                .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()), findings)),
+            None => extra::argument(&Source::new("-e", argument.as_str()), findings),
         };
         match read {
             Ok(read) => vars.extend(read),

@@ -41,7 +41,7 @@ pub use load::{Sources, load};
 pub use model::{FileVars, Folder, Group, Host, Inventory, Node, Origin, Source, Span, Trust, Value, Vars};
 pub use outside::Outside;
 pub use patterns::select;
-pub use precedence::{vars_of, vars_of_group};
+pub use precedence::vars_of;
 pub use problem::Problem;
 pub use templates::HostVars;
 pub use variables::Variables;

@@ -136,6 +136,16 @@ impl Inventory {
         self.chain(host).into_iter().filter_map(name).collect()
     }
 
+    /// All variables as they were written, those of groups first, then those of hosts and of `-e`.
+    pub fn written(&self) -> impl Iterator<Item = (&str, &Node)> {
+        let groups = self.groups.values().map(|group| (&group.vars, &group.files));
+        let hosts = self.hosts.values().map(|host| (&host.vars, &host.files));
+        let owned = groups.chain(hosts);
+        let owned = owned.flat_map(|(vars, files)| std::iter::once(vars).chain(files.iter().map(|files| &files.vars)));
+        let all = owned.chain([&self.extra]).flat_map(Vars::iter);
+        all.map(|(name, node)| (name.as_str(), node))
+    }
+
     /// The places of the hosts of a group in [`Inventory::hosts`], ascending.
     pub(super) fn members(&self, group: &str) -> Vec<usize> {
         self.groups.get_index_of(group).map(|group| self.index().members(group)).unwrap_or_default()
@@ -165,14 +175,11 @@ pub fn vars_of(inventory: &Inventory, host: &str) -> Vars {
     vars
 }
 
-/// All variables of a group itself, untemplated: what `ansible-inventory --graph --vars` shows of it. The
-/// `group_vars` of the working directory are not among them.
-pub fn vars_of_group(group: &Group) -> Vars {
-    let mut vars = group.vars.clone();
-    for files in group.files.iter().filter(|files| files.folder != Folder::Working) {
-        vars.extend(files.vars.iter().map(|(name, value)| (name.clone(), value.clone())));
-    }
-    vars
+/// What a group itself sets, as `ansible-inventory --graph --vars` shows it, the strongest first. The `group_vars` of
+/// the working directory are not among it.
+pub(super) fn own_layers(group: &Group) -> Vec<&Vars> {
+    let beside = group.files.iter().filter(|files| files.folder != Folder::Working);
+    beside.rev().map(|files| &files.vars).chain([&group.vars]).collect()
 }
 
 fn strongest_first(files: &[FileVars]) -> impl Iterator<Item = &Vars> {
@@ -205,6 +212,8 @@ pub struct Scope<'a> {
     pub(super) host: Option<&'a Host>,
     /// The strongest first.
     layers: Vec<&'a Vars>,
+    /// How many of them are those of `-e` and of the host itself.
+    own: usize,
 }
 
 impl<'a> Scope<'a> {
@@ -212,17 +221,16 @@ impl<'a> Scope<'a> {
     pub fn new(inventory: &'a Inventory, host: &str) -> Self {
         let host = inventory.hosts.get(host);
         let mut layers = vec![&inventory.extra];
-        if let Some(host) = host {
-            layers.extend(strongest_first(&host.files));
-            layers.push(&host.vars);
-            layers.extend(group_layers(inventory, &host.name));
-        }
-        Self { host, layers }
+        layers.extend(host.iter().flat_map(|host| strongest_first(&host.files)));
+        layers.extend(host.map(|host| &host.vars));
+        let own = layers.len();
+        layers.extend(host.iter().flat_map(|host| group_layers(inventory, &host.name)));
+        Self { host, layers, own }
     }
 
     /// The variables of `-e` and of the host, then those of its groups; the strongest first in both.
     pub(super) fn layers(&self) -> (&[&'a Vars], &[&'a Vars]) {
-        self.layers.split_at(1 + usize::from(self.host.is_some()))
+        self.layers.split_at(self.own)
     }
 
     /// The variable as it was written, by precedence.

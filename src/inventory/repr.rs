@@ -2,7 +2,7 @@
 
 use super::model::{Node, Value};
 
-/// `str(value)`: text as it is, anything else as [`repr()`]. An encrypted value is its envelope.
+/// `str(value)`: text as it is, anything else as `repr(value)`. An encrypted value is its envelope.
 pub fn str(node: &Node) -> String {
     match &node.value {
         Value::Str(text) => text.clone(),
@@ -20,7 +20,7 @@ fn repr(node: &Node) -> String {
         Value::Int(number) => number.to_string(),
         Value::Float(number) => float(*number),
         Value::Str(text) => quoted(text),
-        Value::Vault => quoted(&node.text),
+        Value::Vault => format!("EncryptedString(ciphertext={})", quoted(&node.text)),
         Value::List(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
         Value::Map(members) => {
             let members = members.iter().map(|(key, value)| format!("{}: {}", repr(key), repr(value)));

@@ -82,7 +82,7 @@ fn findings() {
         }
         for finding in &findings {
             let shown = format!("{} {:?}", finding.problem.render(), finding.problem.hint);
-            assert!(finding.problem.hint.is_some() || finding.code == Code::UndefinedVariable, "{name}: {shown}");
+            assert!(finding.problem.hint.is_some(), "{name}: {shown}");
             let leak = case.secrets.iter().find(|secret| shown.contains(secret.as_str()));
             assert_eq!(leak, None, "{name}: {shown}");
             fired.insert(finding.code.name());
@@ -158,4 +158,39 @@ fn json_lines_have_code_place_and_hint() {
                 "hint": "it is taken from `oreg_url`"}),
         ]
     );
+}
+
+/// A password in every place where one may get by mistake.
+#[test]
+fn no_output_shows_a_password() {
+    let user = Oregano::new();
+    let yaml = r#"
+nodes:
+  hosts:
+    node1: {ansible_host: "root:CANARY@h", ansible_connection: CANARY}
+    node2: {ansible_host: "root:CANARY@h", "CANARY x": 1, "CANARY x": 2}
+  vars:
+    openshift_deployment_type: okd
+    oreg_url: "https://me:CANARY@registry.example.com/a/b:1"
+    oreg_auth_user: "me:CANARY"
+    oreg_auth_password: " CANARY"
+    oreg_auth_pasword: CANARY
+    openshift_docker_insecure_registries: "me:CANARY@h"
+    openshift_additional_registry_credentials:
+      - {host: "me:CANARY@h", password: CANARY, "password CANARY": 1, tls_verify: CANARY, test_login: CANARY}
+      - {host: r.example.com, user: " CANARY ", password: "CANARY\n", test_image: "CANARY CANARY"}
+"#;
+    let ini = "[nodes]\nnode1 x=CANARY#CANARY\nnode3 ansible_password=CANARY#CANARY\nnode2 ansible_port=CANARY\n\
+        [nodes:vars]\noreg_auth_password: CANARY=CANARY # CANARY\noreg_auth_user=CANARY # CANARY\n\
+        openshift_data_dir=CANARY\noreg_auth_password=CANARY {{ nowhere }}\n";
+    for (name, text) in [("hosts.yml", yaml), ("hosts", ini)] {
+        let file = user.write(name, text);
+        for output in ["text", "json"] {
+            let run = user.run(&["inventory", "-i", file.to_str().unwrap(), "--check", "--output", output]).expect(1);
+            let shown = format!("{}{}", run.stdout, run.stderr);
+            let leaks: Vec<&str> = shown.lines().filter(|line| line.contains("CANARY")).collect();
+            assert!(leaks.is_empty(), "{leaks:#?}");
+            assert!(shown.matches("[").count() + shown.matches("\"code\"").count() > 5, "{shown}");
+        }
+    }
 }

@@ -28,6 +28,14 @@ fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl W
         Shown::Names(names) => sequence([b'[', b']'], names.iter(), depth, out, |name, out| text(name, out)),
         Shown::Text(word) => text(word, out),
         Shown::Vars(host) => variables(&flattener.host(host), depth, Marks::Shown, out),
+        Shown::Hosts(hosts) => {
+            let vars = hosts.iter().map(|host| (host, flattener.host(host))).filter(|(_, vars)| !vars.is_empty());
+            map(vars, depth, out, |(host, vars), out| {
+                text(host, out)?;
+                out.write_all(b": ")?;
+                variables(&vars, depth + 1, Marks::Shown, out)
+            })
+        }
     }
 }
 
@@ -75,7 +83,7 @@ fn marked(mark: &str, string: &str, depth: usize, out: &mut impl Write) -> io::R
 }
 
 fn map<W: Write, T>(
-    members: impl ExactSizeIterator<Item = T>,
+    members: impl Iterator<Item = T>,
     depth: usize,
     out: &mut W,
     member: impl FnMut(T, &mut W) -> io::Result<()>,
@@ -86,17 +94,18 @@ fn map<W: Write, T>(
 /// Items on lines of their own, one deeper than their brackets; nothing at all between the brackets of none.
 fn sequence<W: Write, T>(
     [open, close]: [u8; 2],
-    items: impl ExactSizeIterator<Item = T>,
+    items: impl Iterator<Item = T>,
     depth: usize,
     out: &mut W,
     mut item: impl FnMut(T, &mut W) -> io::Result<()>,
 ) -> io::Result<()> {
-    let filled = items.len() > 0;
+    let mut filled = false;
     out.write_all(&[open])?;
-    for (at, each) in items.enumerate() {
-        if at > 0 {
+    for each in items {
+        if filled {
             out.write_all(b",")?;
         }
+        filled = true;
         line(depth + 1, out)?;
         item(each, out)?;
     }
@@ -107,11 +116,21 @@ fn sequence<W: Write, T>(
 }
 
 fn line(depth: usize, out: &mut impl Write) -> io::Result<()> {
-    write!(out, "\n{:1$}", "", 4 * depth)
+    const BREAK: &[u8] = b"\n                                ";
+    match BREAK.get(..=4 * depth) {
+        Some(text) => out.write_all(text),
+        None => write!(out, "\n{:1$}", "", 4 * depth),
+    }
 }
 
 /// Beyond what JSON must escape, what would steer a terminal is escaped too.
 fn text(string: &str, out: &mut impl Write) -> io::Result<()> {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if string.bytes().all(plain) {
+        out.write_all(b"\"")?;
+        out.write_all(string.as_bytes())?;
+        return out.write_all(b"\"");
+    }
     let steers = |c: char| matches!(c, '\x7f'..='\u{9f}');
     if !string.contains(steers) {
         return serde_json::to_writer(out, string).map_err(io::Error::from);

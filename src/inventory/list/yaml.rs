@@ -44,7 +44,7 @@ fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl W
             Ok(())
         }
         // The tree is made of mappings and hosts alone.
-        Shown::Names(_) | Shown::Text(_) | Shown::Vars(_) => Ok(()),
+        Shown::Names(_) | Shown::Text(_) | Shown::Vars(_) | Shown::Hosts(_) => Ok(()),
     }
 }
 

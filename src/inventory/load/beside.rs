@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::super::extra;
+use super::super::finding::Finding;
 use super::super::model::{FileVars, Folder, Inventory, Vars};
 use super::super::problem::Problem;
 use super::super::text::Text;
@@ -19,6 +20,14 @@ const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 /// Folders below one another; more are a circle of links.
 const MAX_DEPTH: usize = 32;
 
+/// What the files of one owner say.
+#[derive(Default)]
+struct Read {
+    vars: Vars,
+    findings: Vec<Finding>,
+    problems: Vec<Problem>,
+}
+
 /// Adds what the files beside the inventory sources, and those in the folder `working`, say.
 pub(super) fn add(
     folders: &[PathBuf],
@@ -29,15 +38,19 @@ pub(super) fn add(
 ) {
     for (folder, path) in places(folders, working) {
         let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
-        for (at, vars) in folder_vars(&path.join("group_vars"), &names, world, problems) {
+        for (at, read) in folder_vars(&path.join("group_vars"), &names, world, problems) {
+            problems.extend(read.problems);
+            inventory.findings.extend(read.findings);
             if let Some((_, group)) = inventory.groups.get_index_mut(at) {
-                group.files.push(FileVars { folder, vars });
+                group.files.push(FileVars { folder, vars: read.vars });
             }
         }
         let names: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
-        for (at, vars) in folder_vars(&path.join("host_vars"), &names, world, problems) {
+        for (at, read) in folder_vars(&path.join("host_vars"), &names, world, problems) {
+            problems.extend(read.problems);
+            inventory.findings.extend(read.findings);
             if let Some((_, host)) = inventory.hosts.get_index_mut(at) {
-                host.files.push(FileVars { folder, vars });
+                host.files.push(FileVars { folder, vars: read.vars });
             }
         }
     }
@@ -63,8 +76,8 @@ fn places(folders: &[PathBuf], working: &Path) -> Vec<(Folder, PathBuf)> {
     places
 }
 
-/// The variables of one `group_vars` or `host_vars` folder, each with the number of its owner in `owners`.
-fn folder_vars(folder: &Path, owners: &[&str], world: &World, problems: &mut Vec<Problem>) -> Vec<(usize, Vars)> {
+/// What one `group_vars` or `host_vars` folder holds, each part with the number of its owner in `owners`.
+fn folder_vars(folder: &Path, owners: &[&str], world: &World, problems: &mut Vec<Problem>) -> Vec<(usize, Read)> {
     if !folder.is_dir() {
         if folder.exists() {
             problems
@@ -83,17 +96,7 @@ fn folder_vars(folder: &Path, owners: &[&str], world: &World, problems: &mut Vec
             return Vec::new();
         }
     };
-    let read: Vec<(usize, Result<Vars, Vec<Problem>>)> =
-        found.into_par_iter().map(|(owner, files)| (owner, merged(&files, world))).collect();
-    let mut vars = Vec::new();
-    for (owner, read) in read {
-        match read {
-            Ok(read) if read.is_empty() => {}
-            Ok(read) => vars.push((owner, read)),
-            Err(found) => problems.extend(found),
-        }
-    }
-    vars
+    found.into_par_iter().map(|(owner, files)| (owner, merged(&files, world))).collect()
 }
 
 /// The files of each owner that has some, in the order of the owners.
@@ -151,17 +154,17 @@ fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
 }
 
 /// What several files say together; the last one wins.
-fn merged(files: &[PathBuf], world: &World) -> Result<Vars, Vec<Problem>> {
-    let mut vars = Vars::new();
-    let mut problems = Vec::new();
+fn merged(files: &[PathBuf], world: &World) -> Read {
+    let mut read = Read::default();
     for file in files {
-        let source = read::text(file, "variables file", world);
-        match source.and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()))) {
-            Ok(read) => vars.extend(read),
-            Err(problem) => problems.push(problem),
+        let vars = read::text(file, "variables file", world)
+            .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()), &mut read.findings));
+        match vars {
+            Ok(vars) => read.vars.extend(vars),
+            Err(problem) => read.problems.push(problem),
         }
     }
-    if problems.is_empty() { Ok(vars) } else { Err(problems) }
+    read
 }
 
 fn unlistable(folder: &Path, error: &std::io::Error) -> Problem {

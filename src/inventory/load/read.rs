@@ -23,14 +23,15 @@ pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         Problem::new(format!("`{name}`: line {} is not UTF-8", line + 1)).hint("save the file as UTF-8")
     })?;
-    let text = match world.open(&text) {
-        Ok(None) => text,
-        Ok(Some(plain)) => plain.expose().to_owned(),
+    let (text, mode) = match world.open(&text) {
+        Ok(None) => (text, Some(mode)),
+        // Who may read the file cannot read the text.
+        Ok(Some(plain)) => (plain.expose().to_owned(), None),
         Err(fault) => {
             return Err(fault.explain(Problem::new(format!("cannot decrypt the {what} `{name}`: {fault}"))));
         }
     };
-    Ok(Source::from(name.to_string(), text, Origin { mode: Some(mode), ..origin(path) }))
+    Ok(Source::from(name.to_string(), text, Origin { mode, ..origin(path) }))
 }
 
 /// What Ansible calls `inventory_file` and `inventory_dir` for a source at `path`.
