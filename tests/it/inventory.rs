@@ -18,6 +18,7 @@ use case::Case;
 use compare::Asked;
 
 #[test]
+#[allow(clippy::print_stdout, reason = "whoever asks with --nocapture sees where oregano differs on purpose")]
 fn every_case_holds_and_is_what_ansible_says() {
     let cases = cases();
     let folders: Vec<_> = cases.iter().map(|(_, case)| case.write()).collect();

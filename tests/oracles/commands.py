@@ -14,9 +14,11 @@ Nothing is left behind: HOME and all temporary files are in one folder, which go
 """
 
 import atexit
+import functools
 import gc
 import json
 import os
+import pkgutil
 import selectors
 import shutil
 import signal
@@ -74,7 +76,8 @@ import ansible.template  # noqa: E402,F401
 from ansible._internal._datatag._tags import Origin, TrustedAsTemplate  # noqa: E402
 from ansible.parsing.utils.yaml import from_yaml  # noqa: E402
 from ansible.parsing.vault import EncryptedString  # noqa: E402
-from ansible.plugins.loader import inventory_loader, vars_loader  # noqa: E402
+from ansible.utils.collection_loader import _collection_finder  # noqa: E402
+from ansible.plugins.loader import cache_loader, inventory_loader, vars_loader  # noqa: E402
 
 COMMANDS = {
     "ansible": ansible.cli.adhoc.main,
@@ -88,6 +91,10 @@ def warm():
     for name in ("host_list", "script", "auto", "yaml", "ini", "toml"):
         inventory_loader.get(name)
     vars_loader.get("host_group_vars")
+    cache_loader.get("memory")
+    # The table of moved plugins, much YAML that each command reads anew.
+    read = _collection_finder._meta_yml_to_dict = functools.cache(_collection_finder._meta_yml_to_dict)
+    read(pkgutil.get_data("ansible.config", "ansible_builtin_runtime.yml"), ("ansible.builtin", "runtime.yml"))
 
 
 def needs_a_process_of_its_own(request):
@@ -172,9 +179,7 @@ def ini_value(text):
 
 
 def yaml_document(text):
-    # A cycle through an anchor can be built, but not printed.
-    value = from_yaml(TrustedAsTemplate().tag(text), file_name="/hosts.yml")
-    return value
+    return from_yaml(TrustedAsTemplate().tag(text), file_name="/hosts.yml")
 
 
 class Child:

@@ -185,7 +185,7 @@ const HOSTS: [&str; 20] = [
     "[2001:db8::1]:22",
     "2001:db8::1",
     "10.0.0.[1:2]",
-    "web",
+    "w1",
     "H1",
     "h-1.x_y",
     "localhost",
@@ -321,7 +321,7 @@ const SCALARS: [&str; 36] = [
 ];
 
 const YAML_HOSTS: [&str; 10] =
-    ["h1", "h2", "h3", "'n[1:3]'", "'n[01:03:2].x'", "h4:22", "'[::1]:22'", "web", "localhost", "10.0.0.1"];
+    ["h1", "h2", "h3", "'n[1:3]'", "'n[01:03:2].x'", "h4:22", "'[::1]:22'", "w1", "localhost", "10.0.0.1"];
 
 /// A YAML inventory: a few groups at the top, each with children of its own.
 fn yaml() -> impl Strategy<Value = Random> {
