@@ -145,7 +145,8 @@ impl Inventory {
         self.hosts.get_index(at).map(|(name, _)| name.as_str())
     }
 
-    fn chain(&self, host: &str) -> Vec<usize> {
+    /// The places of the groups of a host in [`Inventory::groups`], the weakest first.
+    pub(super) fn chain(&self, host: &str) -> Vec<usize> {
         self.hosts.get_index_of(host).map(|host| self.index().chain(host)).unwrap_or_default()
     }
 }

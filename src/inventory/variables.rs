@@ -1,22 +1,23 @@
 //! The variables of all hosts, and what their templates and encrypted values may reach.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::model::Inventory;
 use super::outside::Outside;
-use super::templates::HostVars;
+use super::templates::{Engine, HostVars};
 
 /// An inventory whose variables can be resolved. Cheap to clone.
 #[derive(Clone)]
 pub struct Variables {
     inventory: Arc<Inventory>,
     outside: Arc<dyn Outside>,
+    engine: Arc<OnceLock<Engine>>,
 }
 
 impl Variables {
     /// The variables of `inventory`; `outside` answers what they ask of the world.
     pub fn new(inventory: Inventory, outside: Arc<dyn Outside>) -> Self {
-        Self { inventory: Arc::new(inventory), outside }
+        Self { inventory: Arc::new(inventory), outside, engine: Arc::default() }
     }
 
     /// Hosts, groups, and variables as they were written.
@@ -27,6 +28,11 @@ impl Variables {
     /// The world outside.
     pub fn outside(&self) -> &dyn Outside {
         &*self.outside
+    }
+
+    /// The template engine, which is made when the first template asks for it.
+    pub(super) fn engine(&self) -> &Engine {
+        self.engine.get_or_init(Engine::new)
     }
 
     /// The variables of one host; of an unknown host those of `-e` alone.

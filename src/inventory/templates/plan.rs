@@ -1,0 +1,489 @@
+//! How a text is evaluated: as it is, by filling in names, or by the template engine. Here stands what
+//! Ansible does to a template before Jinja sees it, and what the engine needs in other words.
+
+use std::ops::Range;
+
+use super::scan::{Kind, Malformed, Segment, Token, Word, may_be_template, segments};
+use super::{conditions, filters};
+use crate::inventory::problem::nearest;
+
+/// Python gives up at some depth, too.
+const MAX_DEPTH: usize = 100;
+
+/// A text, read once and evaluated for every host.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub way: Way,
+    /// How many line ends the text ends with. Jinja drops one; Ansible restores them.
+    pub line_ends: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Way {
+    /// It holds no template.
+    Text,
+    /// Nothing but text and `{{ name }}`.
+    Pieces(Vec<Piece>),
+    /// Anything else.
+    Program(Program),
+    /// It cannot be evaluated.
+    Refused(Refused),
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Piece {
+    Plain(String),
+    /// A variable, and where the whole `{{ name }}` stands in the text.
+    Name(String, Range<usize>),
+}
+
+/// A template for the engine.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// The template in the engine's words.
+    pub source: String,
+    /// Whether it is one `{{ … }}` and nothing else: the value keeps its type.
+    pub single: bool,
+    /// Where the parts of `source` come from.
+    parts: Vec<Part>,
+    /// Names whose absence the template itself takes care of (`default`, `is defined`).
+    pub guarded: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Part {
+    rewritten: Range<usize>,
+    original: Range<usize>,
+}
+
+/// Why a text is no template that can be evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refused {
+    pub at: Range<usize>,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl From<Malformed> for Refused {
+    fn from(malformed: Malformed) -> Self {
+        Self { at: malformed.at, message: malformed.reason.to_owned(), hint: None }
+    }
+}
+
+impl Program {
+    /// The part of the text that bytes `range` of `source` were made of.
+    pub fn original(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let part = self.parts.iter().rev().find(|part| part.rewritten.start <= range.start)?;
+        Some(part.original.clone())
+    }
+}
+
+impl Plan {
+    /// Reads a text.
+    pub fn of(text: &str) -> Self {
+        let line_ends = text.len() - text.trim_end_matches('\n').len();
+        let way = if text.starts_with("#jinja2:") {
+            let message = "a `#jinja2:` header is not supported".to_owned();
+            Way::Refused(Refused { at: 0..text.len(), message, hint: Some("remove the first line".to_owned()) })
+        } else if may_be_template(text) {
+            template(text).unwrap_or_else(Way::Refused)
+        } else {
+            Way::Text
+        };
+        Self { way, line_ends }
+    }
+}
+
+fn template(text: &str) -> Result<Way, Refused> {
+    // Jinja knows one kind of line end.
+    let unified = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = unified.strip_suffix('\n').unwrap_or(&unified);
+    let segments = segments(text)?;
+    if let Some(pieces) = pieces(text, &segments) {
+        return Ok(Way::Pieces(pieces));
+    }
+    let single = matches!(segments.as_slice(), [Segment { kind: Kind::Output(_), .. }]);
+    let mut program = Program { source: String::with_capacity(text.len()), single, parts: Vec::new(), guarded: Vec::new() };
+    for segment in &segments {
+        let start = program.source.len();
+        match &segment.kind {
+            Kind::Output(tokens) => {
+                let mut rewriter = Rewriter::new(text, tokens)?;
+                let written = match rewriter.plain_name() {
+                    // What the user wrote for a number stays as it is, if it ends in a text.
+                    Some(name) if !single => format!(" {name}|__written('{name}') "),
+                    _ => rewriter.rewritten()?,
+                };
+                program.guarded.append(&mut rewriter.guarded);
+                delimited(&mut program.source, text, segment, &written);
+            }
+            Kind::Statement(tokens) => {
+                let mut rewriter = Rewriter::new(text, tokens)?;
+                rewriter.statement_is_supported(&segment.whole)?;
+                let written = rewriter.rewritten()?;
+                program.guarded.append(&mut rewriter.guarded);
+                delimited(&mut program.source, text, segment, &written);
+            }
+            Kind::Plain | Kind::Comment | Kind::Raw => program.source.push_str(&text[segment.whole.clone()]),
+        }
+        program.parts.push(Part { rewritten: start..program.source.len(), original: segment.whole.clone() });
+    }
+    Ok(Way::Program(program))
+}
+
+/// The pieces of a text that holds nothing but names.
+fn pieces(text: &str, segments: &[Segment]) -> Option<Vec<Piece>> {
+    let piece = |segment: &Segment| match &segment.kind {
+        Kind::Plain => Some(Piece::Plain(text[segment.whole.clone()].to_owned())),
+        Kind::Output(tokens) => {
+            let whole = &text[segment.whole.clone()];
+            let controls = whole[2..].starts_with(['-', '+']) || whole[..whole.len() - 2].ends_with(['-', '+']);
+            match tokens.as_slice() {
+                [token] if !controls && is_variable(text, token) => {
+                    Some(Piece::Name(text[token.start..token.end].to_owned(), segment.whole.clone()))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    segments.iter().map(piece).collect()
+}
+
+fn delimited(source: &mut String, text: &str, segment: &Segment, inner: &str) {
+    let whole = &text[segment.whole.clone()];
+    let sign = |sign: Option<char>| sign.filter(|c| matches!(c, '-' | '+'));
+    source.push_str(&whole[..2]);
+    source.extend(sign(whole[2..].chars().next()));
+    source.push_str(inner);
+    let body = &whole[..whole.len() - 2];
+    if body.len() > 2 {
+        source.extend(sign(body.chars().next_back()));
+    }
+    source.push_str(&whole[whole.len() - 2..]);
+}
+
+/// Words that Jinja does not look up.
+const WORDS: [&str; 13] =
+    ["true", "True", "false", "False", "none", "None", "not", "and", "or", "is", "in", "if", "else"];
+
+fn is_variable(text: &str, token: &Token) -> bool {
+    token.word == Word::Name && !WORDS.contains(&&text[token.start..token.end])
+}
+
+/// Writes the words of one pair of delimiters for the engine:
+/// * string literals have the escapes of the engine;
+/// * `a.b[c]` becomes `__member(a, "b", c)`: of what is undefined, all members are undefined, while every
+///   other use of it is an error;
+/// * filters and tests lose the `ansible.builtin.` of their names, and must exist.
+struct Rewriter<'a> {
+    text: &'a str,
+    tokens: &'a [Token],
+    /// For each opening bracket, the token that closes it.
+    closing: Vec<usize>,
+    guarded: Vec<String>,
+    /// The end of what was written of `text`.
+    done: usize,
+    out: String,
+}
+
+impl<'a> Rewriter<'a> {
+    fn new(text: &'a str, tokens: &'a [Token]) -> Result<Self, Refused> {
+        let mut closing = vec![0; tokens.len()];
+        let mut open = Vec::new();
+        for (at, token) in tokens.iter().enumerate() {
+            match token.word {
+                Word::Symbol('(' | '[' | '{') => {
+                    open.push(at);
+                    if open.len() > MAX_DEPTH {
+                        let message = "brackets are nested too deeply".to_owned();
+                        return Err(Refused { at: token.start..token.end, message, hint: None });
+                    }
+                }
+                Word::Symbol(')' | ']' | '}') => {
+                    if let Some(opening) = open.pop() {
+                        closing[opening] = at;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let done = tokens.first().map_or(0, |token| token.start);
+        Ok(Self { text, tokens, closing, guarded: Vec::new(), done, out: String::new() })
+    }
+
+    /// The name, if that is all.
+    fn plain_name(&self) -> Option<&'a str> {
+        match self.tokens {
+            [token] if is_variable(self.text, token) => Some(self.word(0)),
+            _ => None,
+        }
+    }
+
+    /// There are no other templates that a template could take in.
+    fn statement_is_supported(&self, whole: &Range<usize>) -> Result<(), Refused> {
+        match self.tokens.first().map(|_| self.word(0)) {
+            Some(word @ ("include" | "import" | "from" | "extends" | "block" | "autoescape" | "do")) => {
+                let message = format!("`{{% {word} %}}` is not supported");
+                Err(Refused { at: whole.clone(), message, hint: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rewritten(&mut self) -> Result<String, Refused> {
+        // What `set` assigns to is no value.
+        let assigned = match self.tokens.first() {
+            Some(_) if self.word(0) == "set" => (0..self.tokens.len()).find(|at| self.is(*at, '=')).unwrap_or(0),
+            _ => 0,
+        };
+        self.plain(0, assigned);
+        self.range(assigned, self.tokens.len())?;
+        Ok(format!(" {} ", self.out))
+    }
+
+    /// Writes tokens as they are.
+    fn plain(&mut self, from: usize, to: usize) {
+        for token in &self.tokens[from..to] {
+            self.gap(token);
+            self.out.push_str(&self.text[token.start..token.end]);
+        }
+    }
+
+    fn range(&mut self, from: usize, to: usize) -> Result<(), Refused> {
+        let mut at = from;
+        while at < to {
+            at = self.token(at, to)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the token at `at` and what belongs to it; the next token.
+    fn token(&mut self, at: usize, to: usize) -> Result<usize, Refused> {
+        let token = &self.tokens[at];
+        self.gap(token);
+        match &token.word {
+            Word::Text(_) => Ok(self.strings(at, to)),
+            Word::Name if is_variable(self.text, token) && !self.is_member(at) => self.chain(at, to),
+            Word::Symbol('|') => {
+                self.out.push('|');
+                self.named(at + 1, to, Named::Filter)
+            }
+            Word::Name if self.word(at) == "is" => {
+                self.out.push_str("is");
+                let negated = at + 1 < to && self.word(at + 1) == "not";
+                if negated {
+                    self.out.push_str(" not");
+                    self.done = self.tokens[at + 1].end;
+                }
+                self.named(at + 1 + usize::from(negated), to, Named::Test)
+            }
+            _ => {
+                self.out.push_str(&self.text[token.start..token.end]);
+                Ok(at + 1)
+            }
+        }
+    }
+
+    /// String literals side by side are one.
+    fn strings(&mut self, mut at: usize, to: usize) -> usize {
+        let mut value = String::new();
+        while let Some(Token { word: Word::Text(text), end, .. }) = self.tokens[..to].get(at) {
+            value.push_str(text);
+            self.done = *end;
+            at += 1;
+        }
+        self.out.push_str(&literal(&value));
+        at
+    }
+
+    /// A variable with the members that are asked of it.
+    fn chain(&mut self, at: usize, to: usize) -> Result<usize, Refused> {
+        let mut keys: Vec<(usize, usize)> = Vec::new();
+        let mut next = at + 1;
+        loop {
+            let end = if self.is(next, '.') && next + 1 < to { next + 2 } else { self.subscript_end(next).unwrap_or(next) };
+            if end == next {
+                break;
+            }
+            keys.push((next, end));
+            next = end;
+        }
+        // `a.b(…)` calls a method.
+        if self.is(next, '(') && keys.last().is_some_and(|(start, _)| self.is(*start, '.')) {
+            next = keys.pop().map_or(next, |(start, _)| start);
+        }
+        if self.is_guard(next) {
+            self.guarded.push(self.text[self.tokens[at].start..self.tokens[next - 1].end].to_owned());
+        }
+        let name = self.word(at);
+        if keys.is_empty() || name == "loop" {
+            self.out.push_str(name);
+            return Ok(at + 1);
+        }
+        self.out.push_str("__member(");
+        self.out.push_str(name);
+        for (start, end) in keys {
+            self.out.push_str(", ");
+            if self.is(start, '.') {
+                let key = self.word(start + 1);
+                let number = self.tokens[start + 1].word == Word::Number;
+                self.out.push_str(&if number { key.to_owned() } else { literal(key) });
+            } else {
+                self.done = self.tokens[start + 1].start;
+                self.range(start + 1, end - 1)?;
+            }
+        }
+        self.out.push(')');
+        self.done = self.tokens[next - 1].end;
+        Ok(next)
+    }
+
+    /// The end of the `[…]` that starts at `at`, if it is no slice.
+    fn subscript_end(&self, at: usize) -> Option<usize> {
+        if !self.is(at, '[') {
+            return None;
+        }
+        let close = self.closing[at];
+        let mut inner = at + 1;
+        while inner < close {
+            if self.is(inner, ':') {
+                return None;
+            }
+            inner = if self.closing[inner] > 0 { self.closing[inner] } else { inner } + 1;
+        }
+        (close > at + 1).then_some(close + 1)
+    }
+
+    fn is_guard(&self, at: usize) -> bool {
+        let word = |at: usize| if at < self.tokens.len() { self.word(at) } else { "" };
+        match word(at) {
+            "|" => matches!(word(at + 1), "default" | "d" | "mandatory") || word(at + 1) == "ansible",
+            "is" => matches!(word(at + 1), "defined" | "undefined") || word(at + 2) == "defined",
+            _ => false,
+        }
+    }
+
+    /// The name of a filter or test.
+    fn named(&mut self, at: usize, to: usize, kind: Named) -> Result<usize, Refused> {
+        if at >= to || self.tokens[at].word != Word::Name {
+            return Ok(at);
+        }
+        let mut end = at + 1;
+        while self.is(end, '.') && end + 1 < to && self.tokens[end + 1].word == Word::Name {
+            end += 2;
+        }
+        let place = self.tokens[at].start..self.tokens[end - 1].end;
+        let name: String = self.text[place.clone()].split_whitespace().collect();
+        let short = short_name(&name);
+        kind.check(short).map_err(|(message, hint)| Refused { at: place.clone(), message, hint })?;
+        self.out.push(' ');
+        self.out.push_str(short);
+        self.done = place.end;
+        Ok(end)
+    }
+
+    /// Writes what stands before a token.
+    fn gap(&mut self, token: &Token) {
+        if token.start > self.done {
+            self.out.push_str(&self.text[self.done..token.start]);
+        }
+        self.done = token.end;
+    }
+
+    fn word(&self, at: usize) -> &'a str {
+        &self.text[self.tokens[at].start..self.tokens[at].end]
+    }
+
+    /// Whether the token follows a dot.
+    fn is_member(&self, at: usize) -> bool {
+        at > 0 && self.is(at - 1, '.')
+    }
+
+    fn is(&self, at: usize, symbol: char) -> bool {
+        self.tokens.get(at).is_some_and(|token| token.word == Word::Symbol(symbol))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Named {
+    Filter,
+    Test,
+}
+
+impl Named {
+    fn check(self, name: &str) -> Result<(), (String, Option<String>)> {
+        let (kind, refusal, known): (_, _, Vec<&str>) = match self {
+            Self::Filter => ("filter", filters::refusal(name), filters::names().collect()),
+            Self::Test => ("test", conditions::refusal(name), conditions::names().collect()),
+        };
+        if let Some(reason) = refusal {
+            return Err((format!("the {kind} `{name}` is not supported: {reason}"), None));
+        }
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        Err((format!("there is no {kind} `{name}`, or it is not supported"), hint))
+    }
+}
+
+/// The name without Ansible's own collection.
+pub(super) fn short_name(name: &str) -> &str {
+    name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy.")).unwrap_or(name)
+}
+
+/// A string literal of the engine.
+fn literal(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> String {
+        match Plan::of(text).way {
+            Way::Program(program) => program.source.split_whitespace().collect::<Vec<_>>().join(" "),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_plain_names_are_pieces() {
+        let Way::Pieces(pieces) = Plan::of("a{{ b }}c").way else { panic!() };
+        assert_eq!(
+            pieces,
+            [Piece::Plain("a".into()), Piece::Name("b".into(), 1..8), Piece::Plain("c".into())]
+        );
+        for text in ["{{ a | d }}", "{% if a %}", "{# a #}", "{{ 'a' }}", "{{ true }}", "{{- a -}}", "{{}}", "{{ a.b }}"] {
+            assert!(matches!(Plan::of(text).way, Way::Program(_)), "{text}");
+        }
+        assert!(matches!(Plan::of("{ {a} }").way, Way::Text));
+        assert!(matches!(Plan::of("{{ a").way, Way::Refused(_)));
+    }
+
+    #[test]
+    fn the_words_of_the_engine() {
+        let cases = [
+            ("{{ a.b[c.d] | d('x') }}", r#"{{ __member(a, "b", __member(c, "d")) | d("x") }}"#),
+            (r"{{ x | regex_replace('\1\'', 'a' 'b') }}", r#"{{ x | regex_replace("\\1\\'", "ab") }}"#),
+            (r"{% set n.x = 'a\n' %}", "{% set n.x = \"a \" %}"),
+            ("{{ a[1:] }}{{ a.b.split('.')[0] }}", r#"{{ a[1:] }}{{ __member(a, "b").split(".")[0] }}"#),
+            ("{{ a is ansible.builtin.match('x') }}", r#"{{ a is match("x") }}"#),
+            ("{{ a is not defined }}", "{{ a is not defined }}"),
+            ("{{ f(a).b }}{{ a[0][-1] }}", "{{ f(a).b }}{{ __member(a, 0, -1) }}"),
+            ("{{- a -}}x", "{{- a|__written('a') -}}x"),
+            ("{{ {'a': b.c} }}", r#"{{ {"a": __member(b, "c")} }}"#),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(source(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_filters_are_found_early() {
+        let Way::Refused(refused) = Plan::of("x{{ a | b64encod }}").way else { panic!() };
+        assert_eq!((refused.at, refused.hint.as_deref()), (8..16, Some("did you mean `b64encode`?")));
+    }
+}
