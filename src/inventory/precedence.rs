@@ -2,7 +2,7 @@
 //! order of variables (`all`, groups by depth, priority and name, the host, `-e`).
 
 use super::assemble::ALL;
-use super::model::{Host, Inventory, Node, Vars};
+use super::model::{Inventory, Node, Vars};
 
 /// The relations of an inventory by number, so that no question walks all hosts or all groups.
 #[derive(Debug, Clone, Default)]
@@ -163,8 +163,6 @@ pub fn vars_of(inventory: &Inventory, host: &str) -> Vars {
 /// The variables of one host, looked up where they stand.
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
-    /// The host; `None` if the inventory has no such host.
-    pub(super) host: Option<&'a Host>,
     /// The strongest first.
     layers: Vec<&'a Vars>,
 }
@@ -178,7 +176,7 @@ impl<'a> Scope<'a> {
         let chain = inventory.chain(host);
         let groups = chain.into_iter().rev().filter_map(|group| inventory.groups.get_index(group));
         layers.extend(groups.map(|(_, group)| &group.vars));
-        Self { host: host_entry, layers }
+        Self { layers }
     }
 
     /// The variable as it was written, by precedence.

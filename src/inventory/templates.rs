@@ -11,6 +11,7 @@ mod engine;
 mod fault;
 mod filters;
 mod lookups;
+mod methods;
 mod plan;
 mod render;
 mod scan;

@@ -14,3 +14,4 @@ mod poison;
 mod servers;
 mod signals;
 mod support;
+mod templates;

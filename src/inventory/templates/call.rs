@@ -20,19 +20,9 @@ pub(super) struct Call {
 
 impl Call {
     /// Takes the engine's arguments apart.
-    pub fn new(arguments: &[Value]) -> Result<Self, Error> {
-        let mut call = Self { positional: Vec::with_capacity(arguments.len()), named: Vec::new(), taken: 0 };
-        for argument in arguments {
-            if argument.is_kwargs() {
-                let kwargs = Kwargs::try_from(argument.clone())?;
-                for name in kwargs.args() {
-                    call.named.push((name.to_owned(), kwargs.peek(name)?));
-                }
-            } else {
-                call.positional.push(argument.clone());
-            }
-        }
-        Ok(call)
+    pub fn new(positional: &[Value], kwargs: &Kwargs) -> Result<Self, Error> {
+        let named = kwargs.args().map(|name| Ok((name.to_owned(), kwargs.peek(name)?))).collect::<Result<_, Error>>()?;
+        Ok(Self { positional: positional.to_vec(), named, taken: 0 })
     }
 
     /// The first argument that is undefined.

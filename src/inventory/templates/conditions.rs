@@ -1,7 +1,7 @@
 //! Jinja's tests (`x is …`): Jinja's own and Ansible's. Those that look at files or at results of tasks are
 //! refused by name.
 
-use minijinja::value::{Rest, ValueKind};
+use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
 use super::call::{Call, Function, is_list, items};
@@ -122,8 +122,8 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
 pub(super) fn add_to(environment: &mut Environment<'static>) {
     for (name, function) in ALL {
         let accepts = ACCEPTS_UNDEFINED.contains(name);
-        let test = move |state: &mut State<'_, '_>, arguments: Rest<Value>| -> Result<bool, Error> {
-            let call = Call::new(&arguments)?;
+        let test = move |state: &mut State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<bool, Error> {
+            let call = Call::new(&arguments, &named)?;
             if !accepts && call.undefined().is_some() {
                 return Err(undefined());
             }

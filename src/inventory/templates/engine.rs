@@ -12,7 +12,7 @@ use super::context::{Frame, Run};
 use super::convert::valid;
 use super::fault::{Failure, carried, own_words, refuse, refused, undefined_as};
 use super::plan::{Plan, Program};
-use super::{conditions, filters, lookups, place, render};
+use super::{conditions, filters, lookups, methods, place, render};
 use crate::inventory::model::{Inventory, Node};
 use crate::inventory::problem::{Problem, nearest};
 
@@ -62,7 +62,7 @@ impl Engine {
             environment.set_syntax(syntax);
         }
         environment.set_formatter(emit);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(methods::call);
         // The name of a template is its text, so that the engine's own cache serves.
         environment.set_loader(|text| Ok(Some(text.to_owned())));
         filters::add_to(&mut environment);
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// How a text is evaluated.
-    pub fn plan(&self, text: &str) -> Arc<Plan> {
+    pub(super) fn plan(&self, text: &str) -> Arc<Plan> {
         if let Some(plan) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(text) {
             return Arc::clone(plan);
         }
@@ -85,12 +85,12 @@ impl Engine {
     }
 
     /// `groups`: the names of all hosts by group, in Ansible's order (level by level).
-    pub fn groups(&self, inventory: &Inventory) -> Value {
+    pub(super) fn groups(&self, inventory: &Inventory) -> Value {
         self.groups.get_or_init(|| groups(inventory)).clone()
     }
 
     /// The value of a template; the string it makes, or the one value it emits.
-    pub fn run(&self, frame: &Arc<Frame>, node: &Node, text: &str, program: &Program) -> Result<Value, Failure> {
+    pub(super) fn run(&self, frame: &Arc<Frame>, node: &Node, text: &str, program: &Program) -> Result<Value, Failure> {
         let run = Run::new(Arc::clone(frame), program.single);
         let rendered = self
             .environment
@@ -117,7 +117,7 @@ impl Engine {
 fn is_all(value: &Value, output: &str) -> bool {
     match value.downcast_object_ref::<Written>() {
         Some(written) => written.text == output,
-        None => render::text(value).is_ok_and(|text| text == output),
+        None => render::output(value).is_ok_and(|text| text == output),
     }
 }
 
@@ -160,7 +160,7 @@ fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
     }
     let text = match value.downcast_object_ref::<Written>() {
         Some(written) => written.text.clone(),
-        None => render::text(value)?,
+        None => render::output(value)?,
     };
     output.write_str(&text).map_err(Error::from)
 }

@@ -104,7 +104,7 @@ pub(super) fn own_words(error: &Error) -> (String, Option<String>) {
         ErrorKind::UnknownFilter => named(detail, "filter"),
         ErrorKind::UnknownTest => named(detail, "test"),
         ErrorKind::UnknownFunction => named(detail, "function"),
-        ErrorKind::UnknownMethod => named(detail, "method"),
+        ErrorKind::UnknownMethod => named(detail.rsplit(' ').next().unwrap_or_default(), "method"),
         ErrorKind::MissingArgument => said("an argument is missing"),
         ErrorKind::TooManyArguments => said("there are too many arguments"),
         ErrorKind::OutOfFuel => said("this template does not come to an end"),

@@ -16,7 +16,7 @@ mod yaml;
 
 use std::sync::LazyLock;
 
-use minijinja::value::Rest;
+use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, State, Value};
 
 use super::call::{Call, Function};
@@ -83,8 +83,8 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
 pub(super) fn add_to(environment: &mut Environment<'static>) {
     for (name, function) in ALL.iter() {
         let accepts = ACCEPTS_UNDEFINED.contains(name);
-        let filter = move |state: &mut State<'_, '_>, arguments: Rest<Value>| -> Result<Value, Error> {
-            let call = Call::new(&arguments)?;
+        let filter = move |state: &mut State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+            let call = Call::new(&arguments, &named)?;
             // Of what is undefined every filter makes something undefined, which `default` may follow.
             match call.undefined().filter(|_| !accepts) {
                 Some(undefined) => Ok(undefined),

@@ -1,7 +1,7 @@
 //! `lookup`, `query` and the other functions of templates. What they ask of the world goes through
 //! [`Outside`](crate::inventory::Outside).
 
-use minijinja::value::Rest;
+use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, State, Value};
 
 use super::call::{Call, is_list, items, mapping, members};
@@ -26,16 +26,37 @@ pub(super) const LOOKUPS: [&str; 10] =
 
 /// Adds all functions to an engine.
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    environment.add_function("lookup", |state: &State<'_, '_>, arguments: Rest<Value>| lookup(state, &arguments, Wanted::Value));
-    environment.add_function("query", |state: &State<'_, '_>, arguments: Rest<Value>| lookup(state, &arguments, Wanted::List));
-    environment.add_function("q", |state: &State<'_, '_>, arguments: Rest<Value>| lookup(state, &arguments, Wanted::List));
+    for (name, wanted) in [("lookup", Wanted::Value), ("query", Wanted::List), ("q", Wanted::List)] {
+        let function = move |state: &State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+            lookup(state, Call::new(&arguments, &named)?, wanted)
+        };
+        environment.add_function(name, function);
+    }
     environment.add_function("range", minijinja::functions::range);
-    environment.add_function("dict", minijinja::functions::dict);
+    environment.add_function("dict", dict);
     environment.add_function("namespace", minijinja::functions::namespace);
-    environment.add_function("undef", |_: Rest<Value>| Value::UNDEFINED);
-    environment.add_function("now", |_: Rest<Value>| -> Result<Value, Error> {
+    environment.add_function("undef", |_: Rest<Value>, _: Kwargs| Value::UNDEFINED);
+    environment.add_function("now", |_: Rest<Value>, _: Kwargs| -> Result<Value, Error> {
         Err(refuse("templates of an inventory have no clock"))
     });
+}
+
+/// Python's `dict`: of a mapping or of pairs, with what is given by name.
+fn dict(arguments: Rest<Value>, named: Kwargs) -> Result<Value, Error> {
+    let mut call = Call::new(&arguments, &named)?;
+    let mut pairs = match call.get(0, "") {
+        Some(value) if is_list(&value) => items(&value)?
+            .iter()
+            .map(|pair| match items(pair)?.as_slice() {
+                [key, value] => Ok((key.clone(), value.clone())),
+                _ => Err(refuse("`dict` needs pairs")),
+            })
+            .collect::<Result<Vec<_>, Error>>()?,
+        Some(value) => members(&value)?,
+        None => Vec::new(),
+    };
+    pairs.extend(call.rest_named().into_iter().map(|(name, value)| (Value::from(name), value)));
+    Ok(mapping(pairs))
 }
 
 /// What a lookup is asked for.
@@ -46,8 +67,7 @@ enum Wanted {
     List,
 }
 
-fn lookup(state: &State<'_, '_>, arguments: &[Value], wanted: Wanted) -> Result<Value, Error> {
-    let mut call = Call::new(arguments)?;
+fn lookup(state: &State<'_, '_>, mut call: Call, wanted: Wanted) -> Result<Value, Error> {
     let name = call.text()?;
     let name = short_name(&name);
     let wanted = if call.is(usize::MAX, "wantlist") { Wanted::List } else { wanted };

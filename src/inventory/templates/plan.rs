@@ -278,10 +278,22 @@ impl<'a> Rewriter<'a> {
                 }
                 self.named(at + 1 + usize::from(negated), to, Named::Test)
             }
+            // The engine has no such sign, and it changes nothing.
+            Word::Symbol('+') if self.is_sign(at) => Ok(at + 1),
             _ => {
                 self.out.push_str(&self.text[token.start..token.end]);
                 Ok(at + 1)
             }
+        }
+    }
+
+    /// Whether no operand stands before the token.
+    fn is_sign(&self, at: usize) -> bool {
+        match at.checked_sub(1).map(|before| &self.tokens[before].word) {
+            Some(Word::Symbol(symbol)) => !matches!(symbol, ')' | ']' | '}'),
+            Some(Word::Name) => WORDS[6..].contains(&self.word(at - 1)),
+            Some(_) => false,
+            None => true,
         }
     }
 

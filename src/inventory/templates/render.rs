@@ -5,20 +5,37 @@ use minijinja::{Error, Value};
 
 use super::fault::{refuse, undefined};
 
+/// How tuples are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Tuples {
+    AsTheyAre,
+    AsLists,
+}
+
 /// What `str(value)` gives.
 pub(super) fn text(value: &Value) -> Result<String, Error> {
     if let Some(text) = value.as_str() {
         return Ok(text.to_owned());
     }
     let mut out = String::new();
-    write(&mut out, value, 0)?;
+    write(&mut out, value, Tuples::AsTheyAre, 0)?;
+    Ok(out)
+}
+
+/// What becomes of a value in a text: Ansible makes lists of tuples.
+pub(super) fn output(value: &Value) -> Result<String, Error> {
+    if let Some(text) = value.as_str() {
+        return Ok(text.to_owned());
+    }
+    let mut out = String::new();
+    write(&mut out, value, Tuples::AsLists, 0)?;
     Ok(out)
 }
 
 /// What `repr(value)` gives.
 pub(super) fn repr(value: &Value) -> Result<String, Error> {
     let mut out = String::new();
-    write(&mut out, value, 0)?;
+    write(&mut out, value, Tuples::AsTheyAre, 0)?;
     Ok(out)
 }
 
@@ -41,7 +58,7 @@ pub(super) fn float(number: f64) -> String {
     format!("{digits}e{sign}{:02}", exponent.abs())
 }
 
-fn write(out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
+fn write(out: &mut String, value: &Value, tuples: Tuples, depth: usize) -> Result<(), Error> {
     if depth > 100 {
         return Err(refuse("the value is nested too deeply"));
     }
@@ -52,41 +69,42 @@ fn write(out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
         ValueKind::Number if value.is_integer() => out.push_str(&value.to_string()),
         ValueKind::Number => out.push_str(&float(f64::try_from(value.clone())?)),
         ValueKind::String => string(out, value.as_str().unwrap_or_default()),
-        ValueKind::Seq | ValueKind::Iterable => sequence(out, value, depth)?,
-        ValueKind::Map => mapping(out, value, depth)?,
+        ValueKind::Seq | ValueKind::Iterable => sequence(out, value, tuples, depth)?,
+        ValueKind::Map => mapping(out, value, tuples, depth)?,
         _ => return Err(refuse("this is no value that can be part of a text")),
     }
     Ok(())
 }
 
-fn sequence(out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
-    let (open, close) = if value.is_tuple() { ('(', ")") } else { ('[', "]") };
+fn sequence(out: &mut String, value: &Value, tuples: Tuples, depth: usize) -> Result<(), Error> {
+    let tuple = value.is_tuple() && tuples == Tuples::AsTheyAre;
+    let (open, close) = if tuple { ('(', ")") } else { ('[', "]") };
     out.push(open);
     let mut count = 0;
     for item in value.try_iter()?.checked() {
         if count > 0 {
             out.push_str(", ");
         }
-        write(out, &item?, depth + 1)?;
+        write(out, &item?, tuples, depth + 1)?;
         count += 1;
     }
-    if value.is_tuple() && count == 1 {
+    if tuple && count == 1 {
         out.push(',');
     }
     out.push_str(close);
     Ok(())
 }
 
-fn mapping(out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
+fn mapping(out: &mut String, value: &Value, tuples: Tuples, depth: usize) -> Result<(), Error> {
     out.push('{');
     for (count, key) in value.try_iter()?.checked().enumerate() {
         let key = key?;
         if count > 0 {
             out.push_str(", ");
         }
-        write(out, &key, depth + 1)?;
+        write(out, &key, tuples, depth + 1)?;
         out.push_str(": ");
-        write(out, &value.get_item(&key)?, depth + 1)?;
+        write(out, &value.get_item(&key)?, tuples, depth + 1)?;
     }
     out.push('}');
     Ok(())

@@ -48,7 +48,8 @@ pub(super) fn attribute(item: &Value, path: &Value) -> Result<Value, Error> {
 
 fn attr(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     let (value, name) = (call.value()?, call.need(1, "name")?);
-    valid(value.get_item(&name)?)
+    // The members of a mapping are not its attributes.
+    if value.kind() == ValueKind::Map { Ok(Value::UNDEFINED) } else { valid(value.get_item(&name)?) }
 }
 
 fn map(state: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {

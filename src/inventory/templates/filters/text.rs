@@ -117,7 +117,7 @@ fn words(text: &str, limit: usize) -> Vec<&str> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         if parts.len() == limit {
-            parts.push(rest.trim_end());
+            parts.push(rest);
             break;
         }
         let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));

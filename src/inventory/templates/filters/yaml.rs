@@ -59,7 +59,7 @@ fn written(call: &mut Call, indent: usize, flow: Flow) -> Result<Value, Error> {
     let mut out = String::new();
     match value.kind() {
         ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => node(&mut out, &value, &style, 0, At::Top)?,
-        _ => out = format!("{}\n...", scalar(&value)?),
+        _ => out = scalar(&value)?,
     }
     if !out.ends_with('\n') {
         out.push('\n');

@@ -1,0 +1,159 @@
+//! Runs the cases of tests/cases/templates: a template, and what it gives. Each is held against its recording and
+//! against what the real Ansible says now.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use oregano::inventory::{Outside, Problem, Source, Variables, load};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cases;
+use crate::support::process::program;
+
+/// One case. A new one needs no Rust.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// What the case is about, where the template does not say it.
+    #[serde(default)]
+    name: String,
+    /// Variables of the host `h`, if there is no inventory.
+    #[serde(default)]
+    vars: serde_json::Map<String, Value>,
+    /// A YAML inventory; `{{ … }}` is resolved for its host `h`.
+    inventory: Option<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+    template: Value,
+    #[serde(default, deserialize_with = "present")]
+    expect: Option<Value>,
+    /// The message of the problem. Ansible fails as well.
+    problem: Option<String>,
+    /// Why Ansible says something else.
+    differs: Option<String>,
+}
+
+/// A recording of `null` is one.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+#[test]
+fn templates_give_what_ansible_says() {
+    let cases: Vec<(String, Case)> = cases::read("templates");
+    let answers = ansible(&cases);
+    let mut failures = Vec::new();
+    for ((place, case), answer) in cases.iter().zip(&answers) {
+        let found = case.found();
+        let expected = match (&case.expect, &case.problem) {
+            (Some(value), None) => Ok(value.clone()),
+            (None, Some(problem)) => Err(problem.clone()),
+            _ => panic!("{place}: {}: either `expect` or `problem`", case.name),
+        };
+        let mut fail = |text: String| failures.push(format!("{place}: {}: {}\n  {text}", case.name, case.template));
+        if found != expected {
+            fail(format!("found    {}\n  expected {}\n  ansible  {answer}", shown(&found), shown(&expected)));
+        }
+        let agrees = match &found {
+            Ok(value) => answer.get("value") == Some(value),
+            Err(_) => answer.get("error").is_some(),
+        };
+        if agrees == case.differs.is_some() && found == expected {
+            fail(format!("found    {}\n  ansible  {answer}\n  differs  {:?}", shown(&found), case.differs));
+        }
+    }
+    assert!(cases.len() >= 150, "only {} cases", cases.len());
+    assert!(failures.is_empty(), "{} failures in {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+fn shown(result: &Result<Value, String>) -> String {
+    match result {
+        Ok(value) => format!("value {value}"),
+        Err(problem) => format!("problem {problem}"),
+    }
+}
+
+impl Case {
+    fn inventory(&self) -> String {
+        let built = || format!("{:#}", json!({"all": {"hosts": {"h": null}, "vars": self.vars}}));
+        self.inventory.clone().unwrap_or_else(built)
+    }
+
+    fn found(&self) -> Result<Value, String> {
+        let said = |problem: Problem| match &problem.hint {
+            Some(hint) => format!("{} (hint: {hint})", problem.message),
+            None => problem.message.clone(),
+        };
+        let parse = |text: String| {
+            load::parse(&Source::new("hosts.yml", text)).unwrap_or_else(|problems| panic!("{}: {problems:?}", self.template))
+        };
+        let world = World { env: self.env.clone(), files: self.files.clone() };
+        let variables = Variables::new(parse(self.inventory()), Arc::new(world));
+        let template = parse(format!("{:#}", json!({"all": {"vars": {"it": self.template}}})));
+        let node = variables.of("h").resolve(&template.groups["all"].vars["it"]).map_err(said)?;
+        Ok(serde_json::to_value(node).unwrap())
+    }
+}
+
+/// What a case may ask of the world.
+struct World {
+    env: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+}
+
+impl Outside for World {
+    fn decrypt(&self, _: &str) -> Result<String, String> {
+        Err("no password".to_owned())
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.get(name).cloned()
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        self.files.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+    }
+
+    fn pipe(&self, command: &str) -> Result<String, String> {
+        let output = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output().unwrap();
+        if output.status.success() { Ok(String::from_utf8(output.stdout).unwrap()) } else { Err("it failed".to_owned()) }
+    }
+}
+
+/// The answers of Ansible, all from one process.
+fn ansible(cases: &[(String, Case)]) -> Vec<Value> {
+    let asked: Vec<Value> = cases
+        .iter()
+        .map(|(_, case)| {
+            json!({
+                "inventory": case.inventory(),
+                "host": "h",
+                "template": case.template,
+                "env": case.env,
+                "files": case.files,
+            })
+        })
+        .collect();
+    let real = std::fs::canonicalize(program("ansible")).unwrap();
+    let python = real.parent().unwrap().join("python");
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/templates.py");
+    let mut child = Command::new("timeout")
+        .args(["-k", "5", "120"])
+        .arg(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(Value::from(asked).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the oracle ended with {}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
