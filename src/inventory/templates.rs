@@ -97,9 +97,8 @@ impl Frame {
                 Value::List(items.filter_map(Result::transpose).collect::<Result<_, _>>()?)
             }
             Value::Map(members) => {
-                let member = |(key, value): &(Node, Node)| {
-                    Ok(present(self.resolve(value))?.map(|value| (key.clone(), value)))
-                };
+                let member =
+                    |(key, value): &(Node, Node)| Ok(present(self.resolve(value))?.map(|value| (key.clone(), value)));
                 Value::Map(members.iter().map(member).filter_map(Result::transpose).collect::<Result<_, _>>()?)
             }
             _ => return Ok(node.clone()),
@@ -160,7 +159,9 @@ impl Frame {
                         Value::Null => {}
                         Value::List(_) | Value::Map(_) => {
                             let rendered = convert::settled(&inner)?;
-                            let refused = |_| Failure::Wrong(Problem::naming(&place, format!("`{name}` cannot be part of a text")));
+                            let refused = |_| {
+                                Failure::Wrong(Problem::naming(&place, format!("`{name}` cannot be part of a text")))
+                            };
                             filled.push_str(&render::text(&rendered).map_err(refused)?);
                         }
                         _ => filled.push_str(&inner.text),

@@ -91,7 +91,8 @@ impl Case {
             None => problem.message.clone(),
         };
         let parse = |text: String| {
-            load::parse(&Source::new("hosts.yml", text)).unwrap_or_else(|problems| panic!("{}: {problems:?}", self.template))
+            load::parse(&Source::new("hosts.yml", text))
+                .unwrap_or_else(|problems| panic!("{}: {problems:?}", self.template))
         };
         let world = World { env: self.env.clone(), files: self.files.clone() };
         let variables = Variables::new(parse(self.inventory()), Arc::new(world));
@@ -99,6 +100,94 @@ impl Case {
         let node = variables.of("h").resolve(&template.groups["all"].vars["it"]).map_err(said)?;
         Ok(serde_json::to_value(node).unwrap())
     }
+}
+
+fn resolved(vars: &Value, template: &str) -> Result<Value, String> {
+    let case = Case {
+        name: String::new(),
+        vars: vars.as_object().unwrap().clone(),
+        inventory: None,
+        env: BTreeMap::new(),
+        files: BTreeMap::new(),
+        template: template.into(),
+        expect: None,
+        problem: None,
+        differs: None,
+    };
+    case.found()
+}
+
+#[test]
+fn hostile_templates_end_as_problems() {
+    let many = |text: &str| text.repeat(10_000);
+    let hostile = [
+        "{{ {{".to_owned(),
+        many("{{ "),
+        format!("{{{{ {} }}}}", many("(")),
+        format!("{{{{ {}1{} }}}}", many("("), many(")")),
+        format!("{{{{ {}1{} }}}}", many("["), many("]")),
+        format!("{{{{ {}a }}}}", many("not ")),
+        format!("{{{{ {}1 }}}}", many("-")),
+        format!("{{{{ a{} }}}}", many("[a")),
+        format!("{{{{ 1{} }}}}", many(" ~ 1")),
+        format!("{{{{ 'a'{} }}}}", many(" | upper")),
+        format!("{{{{ {}1{} }}}}", "(- - - ".repeat(80), ")".repeat(80)),
+        format!("{{{{ 1{} }}}}", many(" if 1 else 1")),
+        format!("{{% if a %}}{}{{% endif %}}", many("{% elif a %}")),
+        many("{% if true %}"),
+        many("{% for x in range(99999) %}"),
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
+            .to_owned(),
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
+        "{{ 'a' * 1000000000 }}".to_owned(),
+        "{{ [1] * 1000000000 }}".to_owned(),
+        "{{ range(1000000000) | list }}".to_owned(),
+        "{{ 'a' | center(1000000000) }}".to_owned(),
+        "{{ '%1000000000d' | format(1) }}".to_owned(),
+        "{{ range(99) | permutations(9) | list }}".to_owned(),
+        "{{ 9 ** 999999999 }}".to_owned(),
+        "{{ ('a' * 40) | regex_replace('(a*)*b\\1', '') ~ x }}".to_owned(),
+    ];
+    for template in hostile {
+        let found = resolved(&json!({}), &template);
+        assert!(found.is_err(), "{}: {found:?}", &template[..template.len().min(80)]);
+    }
+}
+
+#[test]
+fn deep_and_wide_chains_of_variables_end_as_problems() {
+    let chain = |length: usize, link: &dyn Fn(usize) -> String| {
+        let vars = (0..length).map(|at| (format!("v{at}"), Value::from(link(at + 1))));
+        Value::from_iter(vars.chain([(format!("v{length}"), "end".into())]))
+    };
+    let upper = |at: usize| format!("{{{{ v{at} | upper }}}}");
+    assert_eq!(resolved(&chain(30, &upper), "{{ v0 | lower }}"), Ok("end".into()));
+    assert!(resolved(&chain(5_000, &upper), "{{ v0 }}").unwrap_err().contains("in a row"));
+    let loops = |at: usize| {
+        format!(
+            "{{% for x in [1] %}}{{% if v{at} %}}{{{{ [v{at}] | map('upper') | first }}}}{{% endif %}}{{% endfor %}}"
+        )
+    };
+    assert!(resolved(&chain(9, &loops), "{{ v0 }}").is_ok());
+    let doubled = |at: usize| format!("{{{{ v{at} }}}}{{{{ v{at} }}}}");
+    assert!(resolved(&chain(35, &doubled), "{{ v0 }}").is_err());
+}
+
+#[test]
+fn ten_thousand_hosts_with_templates_are_no_effort() {
+    let mut text = "[all:vars]\na=1\nurl=reg-{{ zone }}.{{ a }}\npw={{ secret | default('x') }}\n[nodes]\n".to_owned();
+    text.extend((0..10_000).map(|host| format!("node{host}.example.com zone='{{{{ a }}}}' copy='{{{{ url }}}}'\n")));
+    let inventory = load::parse(&Source::new("hosts", text)).unwrap();
+    let variables = Variables::new(inventory, oregano::inventory::outside::Nothing::shared());
+    let start = std::time::Instant::now();
+    for host in variables.inventory().hosts.keys() {
+        let vars = variables.of(host);
+        for name in ["zone", "url", "copy", "pw"] {
+            assert!(vars.get(name).unwrap().is_some());
+        }
+    }
+    let took = start.elapsed();
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
 }
 
 /// What a case may ask of the world.
@@ -122,7 +211,11 @@ impl Outside for World {
 
     fn pipe(&self, command: &str) -> Result<String, String> {
         let output = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output().unwrap();
-        if output.status.success() { Ok(String::from_utf8(output.stdout).unwrap()) } else { Err("it failed".to_owned()) }
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err("it failed".to_owned())
+        }
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) struct Call {
 impl Call {
     /// Takes the engine's arguments apart.
     pub fn new(positional: &[Value], kwargs: &Kwargs) -> Result<Self, Error> {
-        let named = kwargs.args().map(|name| Ok((name.to_owned(), kwargs.peek(name)?))).collect::<Result<_, Error>>()?;
+        let named =
+            kwargs.args().map(|name| Ok((name.to_owned(), kwargs.peek(name)?))).collect::<Result<_, Error>>()?;
         Ok(Self { positional: positional.to_vec(), named, taken: 0 })
     }
 

@@ -69,7 +69,9 @@ const ALL: &[(&str, Function)] = &[
     ("even", |_, call| Ok((integer(&call.value()?)? % 2 == 0).into())),
     ("false", |_, call| kind(call, |value| value.kind() == ValueKind::Bool && !value.is_true())),
     ("falsy", |state, call| Ok((!truth(state, call)?).into())),
-    ("filter", |_, call| Ok(call.text().map(|name| filters::names().any(|own| own == plan::short_name(&name)))?.into())),
+    ("filter", |_, call| {
+        Ok(call.text().map(|name| filters::names().any(|own| own == plan::short_name(&name)))?.into())
+    }),
     ("float", |_, call| kind(call, |value| value.kind() == ValueKind::Number && !value.is_integer())),
     ("ge", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
     ("greaterthan", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
@@ -80,7 +82,9 @@ const ALL: &[(&str, Function)] = &[
     ("isnan", nan),
     ("issubset", subset),
     ("issuperset", superset),
-    ("iterable", |_, call| kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))),
+    ("iterable", |_, call| {
+        kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))
+    }),
     ("le", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a <= b))),
     ("lessthan", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
     ("lower", |_, call| cased(call, char::is_uppercase, char::is_lowercase)),
@@ -95,7 +99,9 @@ const ALL: &[(&str, Function)] = &[
     ("regex", regex_of_type),
     ("sameas", same),
     ("search", |_, call| regex(call, Anchor::Anywhere)),
-    ("sequence", |_, call| kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))),
+    ("sequence", |_, call| {
+        kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))
+    }),
     ("string", |_, call| kind(call, |value| value.kind() == ValueKind::String)),
     ("subset", subset),
     ("superset", superset),

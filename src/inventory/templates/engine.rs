@@ -13,11 +13,11 @@ use super::convert::valid;
 use super::fault::{Failure, carried, own_words, refuse, refused, undefined_as};
 use super::plan::{Plan, Program};
 use super::{conditions, filters, lookups, methods, place, render};
-use crate::inventory::model::{Inventory, Node};
+use crate::inventory::model::{Inventory, Node, Span};
 use crate::inventory::problem::{Problem, nearest};
 
-/// Steps of the engine for one template: about a second.
-const FUEL: u64 = 20_000_000;
+/// Steps of the engine for one template: a loop over a hundred thousand hosts has some to spare.
+const FUEL: u64 = 3_000_000;
 
 /// The engine, with what it has learned of the templates of an inventory.
 pub(crate) struct Engine {
@@ -106,7 +106,10 @@ impl Engine {
             return Ok(written.value.clone());
         }
         if result.is_undefined() {
-            let problem = Problem::hiding(&node.span, "this template has no value: its condition is false, and there is no `else`");
+            let problem = Problem::hiding(
+                &node.span,
+                "this template has no value: its condition is false, and there is no `else`",
+            );
             return Err(Failure::Wrong(problem));
         }
         Ok(result)
@@ -245,25 +248,40 @@ impl Explained<'_> {
     }
 
     fn undefined(&self, error: &Error) -> Problem {
-        let place = self.place(error);
+        let unnamed = || Problem::hiding(&self.place(error), "something in this template is not defined");
         match self.missing() {
             Some((_, Some(problem))) => problem,
             Some((name, None)) => match name.strip_prefix('\0') {
-                Some(what) => Problem::hiding(&place, format!("{what} is not defined")),
-                None => not_defined(&place, &name, self.frame),
+                Some(what) if self.named(what.split('`').nth(1)).is_some() => {
+                    Problem::hiding(&self.place(error), format!("{what} is not defined"))
+                }
+                Some(_) => unnamed(),
+                None => self.named(Some(&name)).map_or_else(unnamed, |place| not_defined(&place, &name, self.frame)),
             },
-            None => Problem::hiding(&place, "something in this template is not defined"),
+            None => unnamed(),
         }
     }
 
-    fn place(&self, error: &Error) -> crate::inventory::model::Span {
+    /// Where the template has this name. A name that is not in its text is a value, and may be a secret.
+    fn named(&self, name: Option<&str>) -> Option<Span> {
+        let name = name?;
+        let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let alone = |at: &usize| {
+            let (before, after) = (&self.text[..*at], &self.text[at + name.len()..]);
+            !part(before.chars().next_back()) && !part(after.chars().next())
+        };
+        let at = self.text.match_indices(name).map(|(at, _)| at).find(alone)?;
+        Some(place(self.node, self.text, at..at + name.len()))
+    }
+
+    fn place(&self, error: &Error) -> Span {
         let range: Option<Range<usize>> = error.range().and_then(|range| self.program.original(range));
         place(self.node, self.text, range.unwrap_or(0..self.text.len()))
     }
 }
 
 /// A name that is no variable.
-pub(super) fn not_defined(place: &crate::inventory::model::Span, name: &str, frame: &Frame) -> Problem {
+pub(super) fn not_defined(place: &Span, name: &str, frame: &Frame) -> Problem {
     let problem = Problem::naming(place, format!("variable `{name}` is not defined"));
     match nearest(name, frame.known_names()) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),

@@ -116,7 +116,8 @@ pub(super) fn own_words(error: &Error) -> (String, Option<String>) {
 
 /// The engine names the kinds of values here, never the values.
 fn operation(detail: &str) -> (String, Option<String>) {
-    let kinds = detail.strip_prefix("tried to use ").and_then(|rest| rest.split_once(" operator on unsupported types "));
+    let kinds =
+        detail.strip_prefix("tried to use ").and_then(|rest| rest.split_once(" operator on unsupported types "));
     match kinds {
         Some(("%", kinds)) if kinds.starts_with("string") => (
             "`%` with a text on its left is not supported".to_owned(),
@@ -125,7 +126,9 @@ fn operation(detail: &str) -> (String, Option<String>) {
         Some((operator, kinds)) if kinds.split(" and ").all(is_kind) => {
             (format!("`{operator}` cannot be used with {kinds}"), None)
         }
-        _ if detail.contains("too large") || detail.contains("too many") => ("this would be too large".to_owned(), None),
+        _ if detail.contains("too large") || detail.contains("too many") => {
+            ("this would be too large".to_owned(), None)
+        }
         _ if detail.starts_with("unable to calculate") => ("this cannot be calculated".to_owned(), None),
         _ => ("this template has no result: a value in it does not fit".to_owned(), None),
     }
@@ -141,9 +144,9 @@ fn named(detail: &str, kind: &str) -> (String, Option<String>) {
         let word = word.trim_matches('`');
         !word.is_empty() && !["filter", "test", "function", "method", "object", "has", "no"].contains(&word)
     });
-    let name = name.map(|name| name.trim_matches('`')).filter(|name| {
-        name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
-    });
+    let name = name
+        .map(|name| name.trim_matches('`'))
+        .filter(|name| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')));
     match name {
         Some(name) => (format!("there is no {kind} `{name}`, or it is not supported"), None),
         None => (format!("there is no such {kind}, or it is not supported"), None),

@@ -98,14 +98,22 @@ fn lookup(state: &State<'_, '_>, mut call: Call, wanted: Wanted) -> Result<Value
     })
 }
 
-fn run(state: &State<'_, '_>, frame: &std::sync::Arc<Frame>, name: &str, terms: &[Value], call: &mut Call) -> Result<Vec<Value>, Error> {
+fn run(
+    state: &State<'_, '_>,
+    frame: &std::sync::Arc<Frame>,
+    name: &str,
+    terms: &[Value],
+    call: &mut Call,
+) -> Result<Vec<Value>, Error> {
     let outside = frame.owner().variables.outside();
     match name {
         "env" => env(state, frame, terms, call),
         "file" => {
-            let (left, right) = (call.is(usize::MAX, "lstrip"), call.get(usize::MAX, "rstrip").is_none_or(|strip| strip.is_true()));
+            let (left, right) =
+                (call.is(usize::MAX, "lstrip"), call.get(usize::MAX, "rstrip").is_none_or(|strip| strip.is_true()));
             each(terms, |path| {
-                let text = outside.file(path).map_err(|reason| refuse(format!("the lookup `file` failed: {reason}")))?;
+                let text =
+                    outside.file(path).map_err(|reason| refuse(format!("the lookup `file` failed: {reason}")))?;
                 let text = if left { text.trim_start() } else { &text };
                 Ok(Value::from(if right { text.trim_end() } else { text }))
             })
@@ -117,7 +125,9 @@ fn run(state: &State<'_, '_>, frame: &std::sync::Arc<Frame>, name: &str, terms: 
         "lines" => {
             let mut lines = Vec::new();
             for command in terms {
-                let text = outside.pipe(&render::text(command)?).map_err(|reason| refuse(format!("the lookup `lines` failed: {reason}")))?;
+                let text = outside
+                    .pipe(&render::text(command)?)
+                    .map_err(|reason| refuse(format!("the lookup `lines` failed: {reason}")))?;
                 lines.extend(text.lines().map(Value::from));
             }
             Ok(lines)
@@ -135,20 +145,17 @@ fn run(state: &State<'_, '_>, frame: &std::sync::Arc<Frame>, name: &str, terms: 
         }
         "list" => Ok(terms.to_vec()),
         "inventory_hostnames" => hostnames(frame, terms),
+        // The name may be a value: it is not shown.
         _ => Err(unknown(name)),
     }
 }
 
 fn unknown(name: &str) -> Error {
-    // The name of a lookup is a word; anything else may be a value.
-    if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) {
-        return refuse("there is no such lookup, or it is not supported");
-    }
-    let message = format!("there is no lookup `{name}`, or it is not supported");
-    match nearest(name, LOOKUPS) {
-        Some(near) => super::fault::refuse_with(message, format!("did you mean `{near}`?")),
-        None => super::fault::refuse_with(message, format!("there are {}", LOOKUPS.map(|name| format!("`{name}`")).join(", "))),
-    }
+    let hint = match nearest(name, LOOKUPS) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", LOOKUPS.map(|name| format!("`{name}`")).join(", ")),
+    };
+    super::fault::refuse_with("there is no such lookup, or it is not supported", hint)
 }
 
 fn each(terms: &[Value], with: impl Fn(&str) -> Result<Value, Error>) -> Result<Vec<Value>, Error> {
@@ -170,7 +177,8 @@ fn plain(term: &Value) -> Result<String, Error> {
 fn env(state: &State<'_, '_>, frame: &Frame, terms: &[Value], call: &mut Call) -> Result<Vec<Value>, Error> {
     let default = call.get(usize::MAX, "default").unwrap_or_else(|| Value::from(""));
     each(terms, |term| {
-        let name = term.split_whitespace().next().ok_or_else(|| refuse("the lookup `env` needs the name of a variable"))?;
+        let name =
+            term.split_whitespace().next().ok_or_else(|| refuse("the lookup `env` needs the name of a variable"))?;
         match frame.owner().variables.outside().env(name) {
             Some(value) => Ok(Value::from(value)),
             None if default.is_undefined() => {
@@ -188,7 +196,12 @@ fn note(state: &State<'_, '_>, what: &str) {
     }
 }
 
-fn vars(state: &State<'_, '_>, frame: &std::sync::Arc<Frame>, terms: &[Value], call: &mut Call) -> Result<Vec<Value>, Error> {
+fn vars(
+    state: &State<'_, '_>,
+    frame: &std::sync::Arc<Frame>,
+    terms: &[Value],
+    call: &mut Call,
+) -> Result<Vec<Value>, Error> {
     let default = call.get(usize::MAX, "default").filter(|default| !default.is_none());
     terms
         .iter()

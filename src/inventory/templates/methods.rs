@@ -59,7 +59,8 @@ fn of_text(text: &str, name: &str, call: &mut Call) -> Result<Option<Value>, Err
         "casefold" => text.to_lowercase().into(),
         "zfill" | "ljust" | "rjust" => {
             let width = call.get_number(1, "width")?.and_then(|width| usize::try_from(width).ok()).unwrap_or_default();
-            let fill = call.get_text(2, "fillchar")?.unwrap_or_else(|| if name == "zfill" { "0" } else { " " }.to_owned());
+            let fill =
+                call.get_text(2, "fillchar")?.unwrap_or_else(|| if name == "zfill" { "0" } else { " " }.to_owned());
             if width > 1_000_000 || fill.chars().count() != 1 {
                 return Err(refuse("the width does not fit"));
             }

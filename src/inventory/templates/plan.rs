@@ -7,8 +7,8 @@ use super::scan::{Kind, Malformed, Segment, Token, Word, may_be_template, segmen
 use super::{conditions, filters};
 use crate::inventory::problem::nearest;
 
-/// Python gives up at some depth, too.
-const MAX_DEPTH: usize = 100;
+/// Brackets and operators that lead into one another, and `elif`s: the engine recurses into each.
+const MAX_DEPTH: usize = 200;
 
 /// A text, read once and evaluated for every host.
 #[derive(Debug)]
@@ -103,7 +103,12 @@ fn template(text: &str) -> Result<Way, Refused> {
         return Ok(Way::Pieces(pieces));
     }
     let single = matches!(segments.as_slice(), [Segment { kind: Kind::Output(_), .. }]);
-    let mut program = Program { source: String::with_capacity(text.len()), single, parts: Vec::new(), guarded: Vec::new() };
+    let mut program =
+        Program { source: String::with_capacity(text.len()), single, parts: Vec::new(), guarded: Vec::new() };
+    let is_elif = |segment: &&Segment| matches!(&segment.kind, Kind::Statement(tokens) if tokens.first().is_some_and(|token| &text[token.start..token.end] == "elif"));
+    if segments.iter().filter(is_elif).count() > MAX_DEPTH {
+        return Err(Refused { at: 0..text.len(), message: "this template has too many parts".to_owned(), hint: None });
+    }
     for segment in &segments {
         let start = program.source.len();
         match &segment.kind {
@@ -191,21 +196,30 @@ impl<'a> Rewriter<'a> {
     fn new(text: &'a str, tokens: &'a [Token]) -> Result<Self, Refused> {
         let mut closing = vec![0; tokens.len()];
         let mut open = Vec::new();
+        // For each open bracket, how many operators stand before this token: the engine goes as deep.
+        let mut operators = vec![0_usize];
         for (at, token) in tokens.iter().enumerate() {
+            let level = operators.len() - 1;
             match token.word {
                 Word::Symbol('(' | '[' | '{') => {
+                    operators[level] += 1;
+                    operators.push(0);
                     open.push(at);
-                    if open.len() > MAX_DEPTH {
-                        let message = "brackets are nested too deeply".to_owned();
-                        return Err(Refused { at: token.start..token.end, message, hint: None });
-                    }
                 }
                 Word::Symbol(')' | ']' | '}') => {
                     if let Some(opening) = open.pop() {
+                        operators.pop();
                         closing[opening] = at;
                     }
                 }
+                Word::Symbol(',') => operators[level] = 0,
+                Word::Symbol(_) => operators[level] += 1,
+                Word::Name if WORDS[6..].contains(&&text[token.start..token.end]) => operators[level] += 1,
                 _ => {}
+            }
+            if operators.iter().sum::<usize>() > MAX_DEPTH {
+                let message = "this expression has too many parts".to_owned();
+                return Err(Refused { at: token.start..token.end, message, hint: None });
             }
         }
         let done = tokens.first().map_or(0, |token| token.start);
@@ -314,7 +328,8 @@ impl<'a> Rewriter<'a> {
         let mut keys: Vec<(usize, usize)> = Vec::new();
         let mut next = at + 1;
         loop {
-            let end = if self.is(next, '.') && next + 1 < to { next + 2 } else { self.subscript_end(next).unwrap_or(next) };
+            let end =
+                if self.is(next, '.') && next + 1 < to { next + 2 } else { self.subscript_end(next).unwrap_or(next) };
             if end == next {
                 break;
             }
@@ -464,11 +479,10 @@ mod tests {
     #[test]
     fn only_plain_names_are_pieces() {
         let Way::Pieces(pieces) = Plan::of("a{{ b }}c").way else { panic!() };
-        assert_eq!(
-            pieces,
-            [Piece::Plain("a".into()), Piece::Name("b".into(), 1..8), Piece::Plain("c".into())]
-        );
-        for text in ["{{ a | d }}", "{% if a %}", "{# a #}", "{{ 'a' }}", "{{ true }}", "{{- a -}}", "{{}}", "{{ a.b }}"] {
+        assert_eq!(pieces, [Piece::Plain("a".into()), Piece::Name("b".into(), 1..8), Piece::Plain("c".into())]);
+        for text in
+            ["{{ a | d }}", "{% if a %}", "{# a #}", "{{ 'a' }}", "{{ true }}", "{{- a -}}", "{{}}", "{{ a.b }}"]
+        {
             assert!(matches!(Plan::of(text).way, Way::Program(_)), "{text}");
         }
         assert!(matches!(Plan::of("{ {a} }").way, Way::Text));

@@ -212,7 +212,8 @@ fn unescape(text: &str) -> Result<String, &'static str> {
                 value.push(char::from_u32(code).ok_or(BROKEN)?);
             }
             kind @ ('x' | 'u' | 'U') => {
-                let length = [('x', 2), ('u', 4), ('U', 8)].iter().find(|(name, _)| *name == kind).map_or(2, |(_, n)| *n);
+                let length =
+                    [('x', 2), ('u', 4), ('U', 8)].iter().find(|(name, _)| *name == kind).map_or(2, |(_, n)| *n);
                 let digits: String = rest.by_ref().take(length).collect();
                 let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == length).ok_or(BROKEN)?;
                 value.push(char::from_u32(code).ok_or(BROKEN)?);

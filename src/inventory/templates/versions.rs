@@ -131,7 +131,10 @@ fn numbers(version: &str, kind: Kind) -> Option<Exact> {
     };
     // The letter of a strict version weighs more than its number.
     let before = match kind {
-        Kind::Strict => before.into_iter().map(|(_, number, letter)| (letter.bytes().next().unwrap_or(0), number, String::new())).collect(),
+        Kind::Strict => before
+            .into_iter()
+            .map(|(_, number, letter)| (letter.bytes().next().unwrap_or(0), number, String::new()))
+            .collect(),
         Kind::Semantic => before,
     };
     Some((numbers, before))

@@ -130,7 +130,11 @@ fn urlencode(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
 fn quoted(text: &str, safe: &str) -> String {
     let byte = |byte: u8| {
         let c = char::from(byte);
-        if c.is_ascii_alphanumeric() || "_.-~".contains(c) || safe.contains(c) { c.to_string() } else { format!("%{byte:02X}") }
+        if c.is_ascii_alphanumeric() || "_.-~".contains(c) || safe.contains(c) {
+            c.to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
     };
     text.bytes().map(byte).collect()
 }
@@ -154,10 +158,11 @@ fn urlsplit(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
         None => ("", rest),
     };
     let (login, address) = netloc.rsplit_once('@').map_or((None, netloc), |(login, address)| (Some(login), address));
-    let (username, password) = match login.map(|login| login.split_once(':').map_or((login, None), |(u, p)| (u, Some(p)))) {
-        Some((user, password)) => (Some(user), password),
-        None => (None, None),
-    };
+    let (username, password) =
+        match login.map(|login| login.split_once(':').map_or((login, None), |(u, p)| (u, Some(p)))) {
+            Some((user, password)) => (Some(user), password),
+            None => (None, None),
+        };
     let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, after)) => (host, after.strip_prefix(':')),
         None => address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port))),

@@ -39,7 +39,9 @@ fn printf(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
             *argument = render::text(argument)?.into();
         }
     }
-    format(FormatStyle::Printf, &text, &arguments).map(Value::from).map_err(|_| refuse("the text and the values do not fit"))
+    format(FormatStyle::Printf, &text, &arguments)
+        .map(Value::from)
+        .map_err(|_| refuse("the text and the values do not fit"))
 }
 
 /// Whether the text asks for a field of more than five digits.
@@ -78,7 +80,8 @@ fn striptags(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
 fn rows(call: &mut Call, name: &str) -> Result<(Vec<Value>, usize, Option<Value>), Error> {
     let list = items(&call.value()?)?;
     let count = call.get_number(1, name)?.and_then(|count| usize::try_from(count).ok());
-    let count = count.filter(|count| (1..100_000).contains(count)).ok_or_else(|| refuse("the number of rows does not fit"))?;
+    let count =
+        count.filter(|count| (1..100_000).contains(count)).ok_or_else(|| refuse("the number of rows does not fit"))?;
     Ok((list, count, call.get(2, "fill_with").filter(|fill| !fill.is_none())))
 }
 

@@ -27,7 +27,9 @@ impl Style {
     /// The keyword arguments of `json.dumps`.
     fn of(call: &mut Call, indent: Option<usize>, sorted: bool) -> Result<Self, Error> {
         let indent = match call.get(1, "indent").filter(|indent| !indent.is_none()) {
-            Some(indent) => Some(indent.as_usize().filter(|indent| *indent < 100).ok_or_else(|| refuse("`indent` does not fit"))?),
+            Some(indent) => {
+                Some(indent.as_usize().filter(|indent| *indent < 100).ok_or_else(|| refuse("`indent` does not fit"))?)
+            }
             None => indent,
         };
         let sort_keys = call.get(2, "sort_keys").map_or(sorted, |sort| sort.is_true());

@@ -195,7 +195,10 @@ fn human_to_bytes(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error
     let limit = UNITS.iter().find(|(own, _)| Some(*own) == letter).map(|(_, limit)| *limit);
     let limit = if alone || unit.to_lowercase().trim_end_matches('s') == word { Some(1.0) } else { limit };
     let rest: String = unit.chars().skip(1).collect();
-    let fits = limit == Some(1.0) || rest.is_empty() || rest == base.to_string() || rest.to_lowercase().trim_end_matches('s') == word;
+    let fits = limit == Some(1.0)
+        || rest.is_empty()
+        || rest == base.to_string()
+        || rest.to_lowercase().trim_end_matches('s') == word;
     let limit = limit.filter(|_| fits).ok_or_else(|| refuse("this unit is not known"))?;
     truncated((size * limit).round_ties_even()).ok_or_else(|| refuse("this would be too large"))
 }

@@ -73,7 +73,9 @@ fn relpath(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     if path.starts_with('/') != start.starts_with('/') {
         return Err(refuse("one of the paths is relative: the folder of the run is not known here"));
     }
-    let parts = |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>();
+    let parts = |path: &str| {
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>()
+    };
     let (path, start) = (parts(&path), parts(&start));
     let same = path.iter().zip(&start).take_while(|(a, b)| a == b).count();
     let up = start[same..].iter().map(|_| "..".to_owned());
@@ -95,7 +97,9 @@ fn commonpath(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     if paths.is_empty() || (rooted > 0 && rooted < paths.len()) {
         return Err(refuse("these paths have nothing in common"));
     }
-    let parts = |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>();
+    let parts = |path: &str| {
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>()
+    };
     let mut common = parts(&paths[0]);
     for path in &paths[1..] {
         let same = common.iter().zip(parts(path)).take_while(|(a, b)| *a == b).count();

@@ -37,7 +37,8 @@ pub(in super::super) struct Flags {
 
 /// Compiles what Python would.
 pub(in super::super) fn compile(pattern: &str, flags: &Flags, anchor: Anchor) -> Result<Regex, Error> {
-    let multiline = flags.multiline || pattern.starts_with("(?m)") || pattern.starts_with("(?im)") || pattern.starts_with("(?mi)");
+    let multiline =
+        flags.multiline || pattern.starts_with("(?m)") || pattern.starts_with("(?im)") || pattern.starts_with("(?mi)");
     let pattern = translated(pattern, multiline);
     let pattern = match anchor {
         Anchor::Anywhere => pattern,
@@ -228,8 +229,14 @@ fn regex_search(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> 
     let pattern = call.need_text(1, "regex")?;
     let regex = compile(&pattern, &flags(call, usize::MAX, usize::MAX), Anchor::Anywhere)?;
     let groups = call.rest(2);
+    for group in &groups {
+        if !only_text(group)?.starts_with('\\') {
+            return Err(refuse("a group is `'\\1'` or `'\\g<name>'`"));
+        }
+    }
     let Some(captures) = regex.captures(&text).map_err(|_| refuse(ENDLESS))? else { return Ok(Value::from(())) };
-    let matched = |group: Option<fancy_regex::Match<'_>>| group.map_or_else(|| Value::from(()), |group| group.as_str().into());
+    let matched =
+        |group: Option<fancy_regex::Match<'_>>| group.map_or_else(|| Value::from(()), |group| group.as_str().into());
     if groups.is_empty() {
         return Ok(matched(captures.get(0)));
     }

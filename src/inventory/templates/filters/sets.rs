@@ -188,9 +188,9 @@ fn product(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
 fn choices(count: usize, size: usize, allowed: fn(&[usize], usize) -> bool) -> Result<Vec<Vec<usize>>, Error> {
     let mut rows: Vec<Vec<usize>> = vec![Vec::new()];
     for _ in 0..size {
-        let next = rows.iter().flat_map(|row| {
-            (0..count).filter(|at| allowed(row, *at)).map(|at| [row.as_slice(), &[at]].concat())
-        });
+        let next = rows
+            .iter()
+            .flat_map(|row| (0..count).filter(|at| allowed(row, *at)).map(|at| [row.as_slice(), &[at]].concat()));
         rows = next.take(MAX_ROWS + 1).collect();
         if rows.len() > MAX_ROWS {
             return Err(refuse("this would be too large"));

@@ -164,7 +164,9 @@ fn capitalize(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
 
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase())
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase())
 }
 
 /// Words begin after white space, `-` and opening brackets.
@@ -191,7 +193,8 @@ fn indent(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let space = match call.get(1, "width") {
         Some(width) if width.as_str().is_some() => width.as_str().unwrap_or_default().to_owned(),
-        Some(width) => " ".repeat(width.as_usize().filter(|width| *width < 10_000).ok_or_else(|| refuse("the width does not fit"))?),
+        Some(width) => " "
+            .repeat(width.as_usize().filter(|width| *width < 10_000).ok_or_else(|| refuse("the width does not fit"))?),
         None => " ".repeat(4),
     };
     let (first, blank) = (call.is(2, "first"), call.is(3, "blank"));
@@ -215,7 +218,8 @@ fn truncate(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
         return Err(refuse("the length is shorter than what marks the end"));
     };
     let start: String = text.chars().take(kept).collect();
-    let start = if inside_words { start.as_str() } else { start.rsplit_once(' ').map_or(start.as_str(), |(start, _)| start) };
+    let start =
+        if inside_words { start.as_str() } else { start.rsplit_once(' ').map_or(start.as_str(), |(start, _)| start) };
     Ok(format!("{start}{end}").into())
 }
 
@@ -238,7 +242,8 @@ fn comment(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
         "xml" => ("<!--", " - ", "-->"),
         _ => return Err(refuse("there is no such style of comments")),
     };
-    let mut own = |name: &str, other: &str| call.get_text(NAMED, name).map(|own| own.unwrap_or_else(|| other.to_owned()));
+    let mut own =
+        |name: &str, other: &str| call.get_text(NAMED, name).map(|own| own.unwrap_or_else(|| other.to_owned()));
     let newline = own("newline", "\n")?;
     let decoration = own("decoration", decoration)?;
     let bare = decoration.trim_end();
@@ -246,7 +251,10 @@ fn comment(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     let (prefix, postfix) = (own("prefix", bare)?, own("postfix", bare)?);
     let mut count = |name: &str| {
         let count = call.get_number(NAMED, name)?.unwrap_or(1);
-        usize::try_from(count).ok().filter(|count| *count < 1000).ok_or_else(|| refuse(format!("`{name}` does not fit")))
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count < 1000)
+            .ok_or_else(|| refuse(format!("`{name}` does not fit")))
     };
     let (prefixes, postfixes) = (count("prefix_count")?, count("postfix_count")?);
     let mut out = String::new();

@@ -13,8 +13,7 @@ use crate::inventory::templates::fault::{refuse, refuse_with, undefined};
 use crate::inventory::templates::render;
 use crate::inventory::yaml::parse_value;
 
-pub(super) const FILTERS: &[Named] =
-    &[("from_yaml", from_yaml), ("to_nice_yaml", to_nice_yaml), ("to_yaml", to_yaml)];
+pub(super) const FILTERS: &[Named] = &[("from_yaml", from_yaml), ("to_nice_yaml", to_nice_yaml), ("to_yaml", to_yaml)];
 
 /// PyYAML begins a new line after so many characters.
 const WIDTH: usize = 80;
@@ -218,7 +217,10 @@ fn scalar(value: &Value) -> Result<String, Error> {
 
 fn string(text: &str) -> Result<String, Error> {
     if text.contains(|c: char| c.is_control() || (c.is_whitespace() && c != ' ')) {
-        return Err(refuse_with("YAML of texts with line ends or control characters is not supported", "use `to_json`"));
+        return Err(refuse_with(
+            "YAML of texts with line ends or control characters is not supported",
+            "use `to_json`",
+        ));
     }
     Ok(if is_plain(text) { text.to_owned() } else { quoted(text) })
 }
@@ -229,9 +231,7 @@ fn quoted(text: &str) -> String {
 
 /// Whether PyYAML writes the text without quotes.
 fn is_plain(text: &str) -> bool {
-    let indicator = text.starts_with([
-        '#', ',', '[', ']', '{', '}', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`',
-    ]);
+    let indicator = text.starts_with(['#', ',', '[', ']', '{', '}', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`']);
     let lone = |mark: char| text.starts_with(mark) && text[1..].chars().next().is_none_or(char::is_whitespace);
     let marks = lone('-') || lone('?') || lone(':') || text.starts_with("---") || text.starts_with("...");
     let inside = text.contains(": ") || text.contains(" #") || text.ends_with(':');
