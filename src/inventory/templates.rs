@@ -1,7 +1,7 @@
 //! The variables of a host with their templates resolved, as Ansible does it: lazily, each variable when it is
 //! asked for, and through other variables. What is not supported is a problem with its place, never a value.
 //!
-//! `plan` reads a text, `engine` evaluates it, `context` gives it variables, `fault` says why it failed.
+//! `plan` reads a text, `rewrite` words it for the engine, `engine` evaluates it, `context` gives it variables, `fault` says why it failed.
 
 mod call;
 mod conditions;
@@ -14,6 +14,7 @@ mod lookups;
 mod methods;
 mod plan;
 mod render;
+mod rewrite;
 mod scan;
 mod versions;
 

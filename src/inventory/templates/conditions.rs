@@ -9,7 +9,7 @@ use super::fault::{refuse, undefined};
 use super::filters::regex::{Anchor, Flags, compile, matches};
 use super::render;
 use super::versions;
-use super::{filters, plan};
+use super::{filters, rewrite};
 
 /// Tests that take care of what is undefined themselves.
 const ACCEPTS_UNDEFINED: [&str; 2] = ["defined", "undefined"];
@@ -70,7 +70,7 @@ const ALL: &[(&str, Function)] = &[
     ("false", |_, call| kind(call, |value| value.kind() == ValueKind::Bool && !value.is_true())),
     ("falsy", |state, call| Ok((!truth(state, call)?).into())),
     ("filter", |_, call| {
-        Ok(call.text().map(|name| filters::names().any(|own| own == plan::short_name(&name)))?.into())
+        Ok(call.text().map(|name| filters::names().any(|own| own == rewrite::short_name(&name)))?.into())
     }),
     ("float", |_, call| kind(call, |value| value.kind() == ValueKind::Number && !value.is_integer())),
     ("ge", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
@@ -105,7 +105,7 @@ const ALL: &[(&str, Function)] = &[
     ("string", |_, call| kind(call, |value| value.kind() == ValueKind::String)),
     ("subset", subset),
     ("superset", superset),
-    ("test", |_, call| Ok(call.text().map(|name| names().any(|own| own == plan::short_name(&name)))?.into())),
+    ("test", |_, call| Ok(call.text().map(|name| names().any(|own| own == rewrite::short_name(&name)))?.into())),
     ("true", |_, call| kind(call, |value| value.kind() == ValueKind::Bool && value.is_true())),
     ("truthy", |state, call| Ok(truth(state, call)?.into())),
     ("undefined", |_, call| kind(call, Value::is_undefined)),

@@ -97,5 +97,5 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 
 /// Applies a filter by its name: for filters that take another one.
 fn by_name(state: &mut State<'_, '_>, name: &str, arguments: &[Value]) -> Result<Value, Error> {
-    state.apply_filter(super::plan::short_name(name), arguments)
+    state.apply_filter(super::rewrite::short_name(name), arguments)
 }

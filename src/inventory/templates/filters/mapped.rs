@@ -7,7 +7,7 @@ use super::{Named, by_name};
 use crate::inventory::templates::call::Call;
 use crate::inventory::templates::convert::valid;
 use crate::inventory::templates::fault::refuse;
-use crate::inventory::templates::plan::short_name;
+use crate::inventory::templates::rewrite::short_name;
 use crate::inventory::templates::{conditions, filters};
 
 pub(super) const FILTERS: &[Named] = &[

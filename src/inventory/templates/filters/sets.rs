@@ -179,7 +179,10 @@ fn product(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
         if rows.len().saturating_mul(list.len()) > MAX_ROWS {
             return Err(refuse("this would be too large"));
         }
-        rows = rows.iter().flat_map(|row| list.iter().map(|item| [row.as_slice(), &[item.clone()]].concat())).collect();
+        rows = rows
+            .iter()
+            .flat_map(|row| list.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat()))
+            .collect();
     }
     Ok(rows.into_iter().map(row).collect())
 }
