@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use oregano::inventory::{Outside, Problem, Source, Variables, load};
+use oregano::inventory::Value::Vault as Encrypted;
+use oregano::inventory::{Node, Outside, Problem, Source, Variables, load};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -125,16 +126,18 @@ fn resolved(vars: &Value, template: &str) -> Result<Value, String> {
 
 #[test]
 fn what_was_encrypted_is_a_text_in_expressions() {
-    let inventory = "all: {hosts: {h: {pw: !vault $ANSIBLE_VAULT, l: [!vault $ANSIBLE_VAULT], a: '{{ pw }}!'}}}";
-    let found = |template: &str| {
-        let case = Case { inventory: Some(inventory.to_owned()), ..Case::of(&json!({}), template) };
-        case.found().unwrap()
-    };
-    assert_eq!(found("{{ pw }}"), "hunter2{{ 1 }}");
-    assert_eq!(found("{{ a }}"), "hunter2{{ 1 }}!");
-    assert_eq!(found("{{ pw | upper }}x"), "HUNTER2{{ 1 }}x");
-    assert_eq!(found("{{ l[0] | length }}"), 14);
-    assert_eq!(found("{{ hostvars.h.l }}"), json!(["hunter2{{ 1 }}"]));
+    let text =
+        "all: {hosts: {h: {pw: x, l: ['{{ pw }}'], a: '{{ pw }}!', b: '{{ pw | upper }}x', c: '{{ l[0] | length }}'}}}";
+    let mut inventory = load::parse(&Source::new("hosts.yml", text)).unwrap();
+    let pw = inventory.hosts["h"].vars["pw"].clone();
+    inventory.extra.insert("pw".to_owned(), Node { value: Encrypted, text: "$ANSIBLE_VAULT;…".to_owned(), ..pw });
+    let variables = Variables::new(inventory, Arc::new(World { env: BTreeMap::new(), files: BTreeMap::new() }));
+    let found = |name: &str| serde_json::to_value(variables.of("h").get(name).unwrap()).unwrap();
+    assert_eq!(found("pw"), "hunter2{{ 1 }}");
+    assert_eq!(found("a"), "hunter2{{ 1 }}!");
+    assert_eq!(found("b"), "HUNTER2{{ 1 }}x");
+    assert_eq!(found("c"), 14);
+    assert_eq!(found("l"), json!(["hunter2{{ 1 }}"]));
 }
 
 #[test]
@@ -165,6 +168,7 @@ fn hostile_templates_end_as_problems() {
         "{{ 'a' | center(1000000000) }}".to_owned(),
         "{{ '%1000000000d' | format(1) }}".to_owned(),
         "{{ range(99) | permutations(9) | list }}".to_owned(),
+        "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x }}".to_owned(),
         "{{ 9 ** 999999999 }}".to_owned(),
         "{{ ('a' * 40) | regex_replace('(a*)*b\\1', '') ~ x }}".to_owned(),
     ];
@@ -189,6 +193,8 @@ fn deep_and_wide_chains_of_variables_end_as_problems() {
         )
     };
     assert!(resolved(&chain(9, &loops), "{{ v0 }}").is_ok());
+    let twice = |at: usize| format!("{{% set x = v{at} %}}{{{{ x ~ x }}}}");
+    assert!(resolved(&chain(35, &twice), "{{ v0 | length }}").unwrap_err().contains("too large"));
     let doubled = |at: usize| format!("{{{{ v{at} }}}}{{{{ v{at} }}}}");
     assert!(resolved(&chain(35, &doubled), "{{ v0 }}").is_err());
 }

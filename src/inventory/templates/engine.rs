@@ -12,7 +12,7 @@ use super::context::{Frame, Run};
 use super::convert::valid;
 use super::fault::{Failure, carried, own_words, refuse, refused, undefined_as};
 use super::plan::{Plan, Program};
-use super::{conditions, filters, lookups, methods, place, render};
+use super::{MAX_TEXT, conditions, filters, lookups, methods, place, render};
 use crate::inventory::model::{Inventory, Node, Span};
 use crate::inventory::problem::{Problem, nearest};
 
@@ -71,6 +71,7 @@ impl Engine {
         environment.add_global("omit", Value::from_object(Omit));
         environment.add_function("__member", member);
         environment.add_filter("__written", written);
+        environment.add_filter("__bounded", bounded);
         Self { environment, plans: RwLock::default(), groups: OnceLock::new() }
     }
 
@@ -145,6 +146,12 @@ fn groups(inventory: &Inventory) -> Value {
     Value::from_pairs(inventory.groups.keys().map(|group| (group.as_str(), Value::from(members(group)))))
 }
 
+/// The value, if it is of a size that anybody could mean: loops and chains of variables can double it at each step.
+fn bounded(value: Value) -> Result<Value, Error> {
+    let size = value.as_str().map(str::len).or_else(|| value.len()).unwrap_or_default();
+    if size > MAX_TEXT { Err(refuse("this becomes too large")) } else { Ok(value) }
+}
+
 /// Takes what a `{{ … }}` gives.
 fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let Some(run) = Run::of(state) else { return Err(refuse("this template has no context")) };
@@ -158,6 +165,7 @@ fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
         }
         notes.emitted == 1
     });
+    bounded(value.clone())?;
     if value.is_undefined() || (run.single && first) {
         return Ok(());
     }

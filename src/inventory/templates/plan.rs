@@ -193,7 +193,7 @@ mod tests {
         let cases = [
             ("{{ a.b[c.d] | d('x') }}", r#"{{ __member(a, "b", __member(c, "d")) | d("x") }}"#),
             (r"{{ x | regex_replace('\1\'', 'a' 'b') }}", r#"{{ x | regex_replace("\\1\\'", "ab") }}"#),
-            (r"{% set n.x = 'a\n' %}", "{% set n.x = \"a \" %}"),
+            (r"{% set n.x = 'a\n' %}", "{% set n.x = ( \"a \")|__bounded %}"),
             ("{{ a[1:] }}{{ a.b.split('.')[0] }}", r#"{{ a[1:] }}{{ __member(a, "b").split(".")[0] }}"#),
             ("{{ a is ansible.builtin.match('x') }}", r#"{{ a is match("x") }}"#),
             ("{{ a is not defined }}", "{{ a is not defined }}"),

@@ -92,13 +92,29 @@ impl<'a> Rewriter<'a> {
     /// All words, for the engine.
     pub fn rewritten(&mut self) -> Result<String, Refused> {
         // What `set` assigns to is no value.
-        let assigned = match self.tokens.first() {
-            Some(_) if self.word(0) == "set" => (0..self.tokens.len()).find(|at| self.is(*at, '=')).unwrap_or(0),
-            _ => 0,
-        };
-        self.plain(0, assigned);
-        self.range(assigned, self.tokens.len())?;
+        match self.assignment() {
+            Some(equals) => {
+                self.plain(0, equals + 1);
+                self.out.push_str(" (");
+                self.range(equals + 1, self.tokens.len())?;
+                self.out.push_str(")|__bounded");
+            }
+            None => self.range(0, self.tokens.len())?,
+        }
         Ok(format!(" {} ", self.out))
+    }
+
+    /// Where `set` has its `=`.
+    fn assignment(&self) -> Option<usize> {
+        self.tokens.first().filter(|_| self.word(0) == "set")?;
+        let mut at = 1;
+        while at < self.tokens.len() {
+            if self.is(at, '=') {
+                return Some(at);
+            }
+            at = self.closing[at].max(at) + 1;
+        }
+        None
     }
 
     /// Writes tokens as they are.

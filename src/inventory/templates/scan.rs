@@ -84,7 +84,8 @@ pub(super) fn segments(text: &str) -> Result<Vec<Segment>, Malformed> {
 }
 
 fn next_mark(text: &str, from: usize) -> Option<usize> {
-    ["{{", "{%", "{#"].iter().filter_map(|mark| text[from..].find(mark)).min().map(|at| from + at)
+    let opens = |at: &usize| text[at + 1..].starts_with(['{', '%', '#']);
+    text[from..].match_indices('{').map(|(at, _)| from + at).find(opens)
 }
 
 /// The end of the raw block that starts here, if one does.
