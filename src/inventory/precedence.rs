@@ -2,7 +2,7 @@
 //! order of variables (`all`, groups by depth, priority and name, their `group_vars`, the host, its `host_vars`, `-e`).
 
 use super::assemble::ALL;
-use super::model::{FileVars, Folder, Group, Host, Inventory, Node, Vars};
+use super::model::{Folder, Group, Inventory, Node, Vars};
 
 /// The relations of an inventory by number, so that no question walks all hosts or all groups.
 #[derive(Debug, Clone, Default)]
@@ -161,7 +161,8 @@ impl Inventory {
         groups.map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn chain(&self, host: &str) -> Vec<usize> {
+    /// The places of the groups of a host in [`Inventory::groups`], the weakest first.
+    pub(super) fn chain(&self, host: &str) -> Vec<usize> {
         self.hosts.get_index_of(host).map(|host| self.index().chain(host)).unwrap_or_default()
     }
 }
@@ -182,34 +183,74 @@ pub(super) fn own_layers(group: &Group) -> Vec<&Vars> {
     beside.rev().map(|files| &files.vars).chain([&group.vars]).collect()
 }
 
-fn strongest_first(files: &[FileVars]) -> impl Iterator<Item = &Vars> {
-    files.iter().rev().map(|files| &files.vars)
+/// Where some of the variables of a host stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Layer {
+    /// `-e`.
+    Extra,
+    /// The host of this number itself, or the file of this number of its `host_vars`.
+    Host(usize),
+    HostFile(usize, usize),
+    /// The group of this number itself, or the file of this number of its `group_vars`.
+    Group(usize),
+    GroupFile(usize, usize),
 }
 
-/// What the groups of a host set, the strongest first. Ansible's order, from the weakest: `all`, the other groups,
-/// the files of `all`, then the files of the other groups, where a later folder beats a deeper group.
-fn group_layers<'a>(inventory: &'a Inventory, host: &str) -> Vec<&'a Vars> {
-    let chain: Vec<&Group> = inventory
-        .chain(host)
-        .into_iter()
-        .rev()
-        .filter_map(|group| inventory.groups.get_index(group))
-        .filter(|(name, _)| *name != ALL)
-        .map(|(_, group)| group)
+impl Layer {
+    /// The variables that stand there.
+    pub fn vars(self, inventory: &Inventory) -> Option<&Vars> {
+        let host = |at: usize| inventory.hosts.get_index(at).map(|(_, host)| host);
+        let group = |at: usize| inventory.groups.get_index(at).map(|(_, group)| group);
+        match self {
+            Self::Extra => Some(&inventory.extra),
+            Self::Host(at) => host(at).map(|host| &host.vars),
+            Self::HostFile(at, file) => host(at)?.files.get(file).map(|files| &files.vars),
+            Self::Group(at) => group(at).map(|group| &group.vars),
+            Self::GroupFile(at, file) => group(at)?.files.get(file).map(|files| &files.vars),
+        }
+    }
+}
+
+/// Where the variables of `host` stand, the strongest first; of an unknown host there are those of `-e` alone.
+pub(super) fn layers(inventory: &Inventory, host: &str) -> Vec<Layer> {
+    let mut layers = own(inventory, host);
+    layers.extend(inherited(inventory, host));
+    layers
+}
+
+/// Those of `-e` and of the host itself.
+fn own(inventory: &Inventory, host: &str) -> Vec<Layer> {
+    let mut layers = vec![Layer::Extra];
+    if let Some((at, _, host)) = inventory.hosts.get_full(host) {
+        layers.extend((0..host.files.len()).rev().map(|file| Layer::HostFile(at, file)));
+        layers.push(Layer::Host(at));
+    }
+    layers
+}
+
+/// Those of its groups. Ansible's order, from the weakest: `all`, the other groups, the files of `all`, then the files
+/// of the other groups, where a later folder beats a deeper group.
+fn inherited(inventory: &Inventory, host: &str) -> impl Iterator<Item = Layer> {
+    let files_of = |at: usize| inventory.groups.get_index(at).map_or(&[][..], |(_, group)| &group.files);
+    let mut chain = inventory.chain(host);
+    chain.reverse();
+    let all = inventory.groups.get_index_of(ALL).filter(|all| chain.contains(all));
+    let others = chain.iter().copied().filter(|at| Some(*at) != all);
+    let mut files: Vec<(Folder, Layer)> = others
+        .flat_map(|at| {
+            files_of(at).iter().enumerate().map(move |(file, vars)| (vars.folder, Layer::GroupFile(at, file)))
+        })
         .collect();
-    let all = inventory.groups.get(ALL);
-    let mut files: Vec<&FileVars> = chain.iter().flat_map(|group| &group.files).collect();
-    files.sort_by_key(|files| std::cmp::Reverse(files.folder));
-    let of_all = all.into_iter().flat_map(|all| strongest_first(&all.files));
-    let inline = chain.iter().copied().chain(all).map(|group| &group.vars);
-    files.into_iter().map(|files| &files.vars).chain(of_all).chain(inline).collect()
+    files.sort_by_key(|(folder, _)| std::cmp::Reverse(*folder));
+    let of_all: Vec<Layer> =
+        all.iter().flat_map(|at| (0..files_of(*at).len()).rev().map(|file| Layer::GroupFile(*at, file))).collect();
+    // The weakest of the chain is `all`.
+    files.into_iter().map(|(_, layer)| layer).chain(of_all).chain(chain.into_iter().map(Layer::Group))
 }
 
 /// The variables of one host, looked up where they stand.
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
-    /// The host; `None` if the inventory has no such host.
-    pub(super) host: Option<&'a Host>,
     /// The strongest first.
     layers: Vec<&'a Vars>,
     /// How many of them are those of `-e` and of the host itself.
@@ -219,13 +260,9 @@ pub struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// The variables of `host`; of an unknown host those of `-e` alone.
     pub fn new(inventory: &'a Inventory, host: &str) -> Self {
-        let host = inventory.hosts.get(host);
-        let mut layers = vec![&inventory.extra];
-        layers.extend(host.iter().flat_map(|host| strongest_first(&host.files)));
-        layers.extend(host.map(|host| &host.vars));
-        let own = layers.len();
-        layers.extend(host.iter().flat_map(|host| group_layers(inventory, &host.name)));
-        Self { host, layers, own }
+        let own = own(inventory, host);
+        let layers = own.iter().copied().chain(inherited(inventory, host)).filter_map(|layer| layer.vars(inventory));
+        Self { layers: layers.collect(), own: own.len() }
     }
 
     /// The variables of `-e` and of the host, then those of its groups; the strongest first in both.

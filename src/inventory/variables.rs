@@ -1,22 +1,23 @@
 //! The variables of all hosts, and what their templates and encrypted values may reach.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::model::Inventory;
 use super::outside::{self, Outside};
-use super::templates::HostVars;
+use super::templates::{Engine, HostVars};
 
 /// An inventory whose variables can be resolved. Cheap to clone.
 #[derive(Clone)]
 pub struct Variables {
     inventory: Arc<Inventory>,
     outside: Arc<dyn Outside>,
+    engine: Arc<OnceLock<Engine>>,
 }
 
 impl Variables {
     /// The variables of `inventory`; `outside` answers what they ask of the world.
     pub fn new(inventory: Inventory, outside: Arc<dyn Outside>) -> Self {
-        Self { inventory: Arc::new(inventory), outside }
+        Self { inventory: Arc::new(inventory), outside, engine: Arc::default() }
     }
 
     /// Hosts, groups, and variables as they were written.
@@ -31,7 +32,12 @@ impl Variables {
 
     /// The same variables in a world in which nothing can be asked: no file is read and no command run.
     pub fn offline(&self) -> Self {
-        Self { inventory: Arc::clone(&self.inventory), outside: outside::Nothing::shared() }
+        Self { outside: outside::Nothing::shared(), ..self.clone() }
+    }
+
+    /// The template engine, which is made when the first template asks for it.
+    pub(super) fn engine(&self) -> &Engine {
+        self.engine.get_or_init(Engine::new)
     }
 
     /// The variables of one host; of an unknown host those of `-e` alone.

@@ -18,4 +18,5 @@ mod schema;
 mod servers;
 mod signals;
 mod support;
+mod templates;
 mod vault;

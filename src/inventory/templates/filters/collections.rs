@@ -1,0 +1,341 @@
+//! Filters of lists and mappings.
+
+use minijinja::value::{Tuple, ValueKind};
+use minijinja::{Error, State, Value};
+
+use super::Named;
+use super::mapped::attribute;
+use crate::inventory::templates::call::{Call, is_list, items, mapping, members};
+use crate::inventory::templates::convert::valid;
+use crate::inventory::templates::fault::{refuse, undefined_as};
+
+pub(super) const FILTERS: &[Named] = &[
+    ("combine", combine),
+    ("count", length),
+    ("dict2items", dict2items),
+    ("extract", extract),
+    ("first", |_, call| Ok(call.list()?.into_iter().next().unwrap_or(Value::UNDEFINED))),
+    ("flatten", flatten),
+    ("items", pairs),
+    ("items2dict", items2dict),
+    ("last", |_, call| Ok(call.list()?.pop().unwrap_or(Value::UNDEFINED))),
+    ("length", length),
+    ("list", |_, call| Ok(call.list()?.into())),
+    ("rekey_on_member", rekey_on_member),
+    ("reverse", reverse),
+    ("subelements", subelements),
+    ("sum", sum),
+    ("zip", zip),
+    ("zip_longest", zip_longest),
+];
+
+/// What becomes of two lists under one key.
+#[derive(Clone, Copy)]
+enum ListMerge {
+    Replace,
+    Keep,
+    Append,
+    Prepend,
+    AppendPresent,
+    PrependPresent,
+}
+
+/// Whether mappings under one key are combined, too.
+#[derive(Clone, Copy, PartialEq)]
+enum Reach {
+    Top,
+    All,
+}
+
+fn combine(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let mut terms = Vec::new();
+    let first = call.value()?;
+    for term in std::iter::once(first).chain(call.rest(1)) {
+        if is_list(&term) { terms.extend(items(&term)?) } else { terms.push(term) }
+    }
+    let reach = if call.is(usize::MAX, "recursive") { Reach::All } else { Reach::Top };
+    let lists = match call.get_text(usize::MAX, "list_merge")?.as_deref() {
+        None | Some("replace") => ListMerge::Replace,
+        Some("keep") => ListMerge::Keep,
+        Some("append") => ListMerge::Append,
+        Some("prepend") => ListMerge::Prepend,
+        Some("append_rp") => ListMerge::AppendPresent,
+        Some("prepend_rp") => ListMerge::PrependPresent,
+        Some(_) => return Err(refuse("there is no such `list_merge`")),
+    };
+    if terms.len() == 1 {
+        return Ok(terms.remove(0));
+    }
+    let mut result: Option<Value> = None;
+    for term in terms {
+        result = Some(match result {
+            Some(weaker) => merged(&weaker, &term, reach, lists, 0)?,
+            None => term,
+        });
+    }
+    Ok(result.unwrap_or_else(|| mapping([])))
+}
+
+/// The members of both, in the order of the weaker one.
+fn merged(weaker: &Value, stronger: &Value, reach: Reach, lists: ListMerge, depth: usize) -> Result<Value, Error> {
+    if depth > 100 {
+        return Err(refuse("the value is nested too deeply"));
+    }
+    let mut result = members(weaker)?;
+    for (key, new) in members(stronger)? {
+        let Some((_, old)) = result.iter_mut().find(|(own, _)| *own == key) else {
+            result.push((key, new));
+            continue;
+        };
+        if old.kind() == ValueKind::Map && new.kind() == ValueKind::Map && reach == Reach::All {
+            *old = merged(old, &new, reach, lists, depth + 1)?;
+        } else if is_list(old) && is_list(&new) {
+            *old = merged_lists(items(old)?, items(&new)?, lists);
+        } else {
+            *old = new;
+        }
+    }
+    Ok(mapping(result))
+}
+
+fn merged_lists(weaker: Vec<Value>, stronger: Vec<Value>, lists: ListMerge) -> Value {
+    let absent = || weaker.iter().filter(|item| !stronger.contains(item)).cloned().collect::<Vec<_>>();
+    match lists {
+        ListMerge::Replace => stronger,
+        ListMerge::Keep => weaker,
+        ListMerge::Append => [weaker, stronger].concat(),
+        ListMerge::Prepend => [stronger, weaker].concat(),
+        ListMerge::AppendPresent => [absent(), stronger].concat(),
+        ListMerge::PrependPresent => {
+            let absent = absent();
+            [stronger, absent].concat()
+        }
+    }
+    .into()
+}
+
+fn length(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    match value.as_str() {
+        Some(text) => Ok(text.chars().count().into()),
+        None => Ok(items(&value)?.len().into()),
+    }
+}
+
+fn reverse(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    if let Some(text) = value.as_str() {
+        return Ok(text.chars().rev().collect::<String>().into());
+    }
+    Ok(items(&value)?.into_iter().rev().collect())
+}
+
+fn pairs(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    Ok(members(&call.value()?)?.into_iter().map(|(key, value)| pair(key, value)).collect())
+}
+
+fn pair(first: Value, second: Value) -> Value {
+    Value::from(Tuple::from([first, second]))
+}
+
+fn dict2items(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let key_name = call.get(1, "key_name").unwrap_or_else(|| "key".into());
+    let value_name = call.get(2, "value_name").unwrap_or_else(|| "value".into());
+    let item = |(key, value)| mapping([(key_name.clone(), key), (value_name.clone(), value)]);
+    Ok(members(&value)?.into_iter().map(item).collect())
+}
+
+fn items2dict(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let list = call.list()?;
+    let key_name = call.get(1, "key_name").unwrap_or_else(|| "key".into());
+    let value_name = call.get(2, "value_name").unwrap_or_else(|| "value".into());
+    let mut result = Vec::with_capacity(list.len());
+    for item in list {
+        let part = |name: &Value| {
+            let part = if item.kind() == ValueKind::Map { valid(item.get_item(name)?)? } else { Value::UNDEFINED };
+            if part.is_undefined() { Err(refuse("each item must be a mapping with both keys")) } else { Ok(part) }
+        };
+        result.push((part(&key_name)?, part(&value_name)?));
+    }
+    Ok(mapping(result))
+}
+
+fn extract(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let mut keys = vec![call.value()?];
+    let mut value = call.need(1, "container")?;
+    match call.get(2, "morekeys").filter(|keys| !keys.is_none()) {
+        Some(more) if is_list(&more) => keys.extend(items(&more)?),
+        Some(more) => keys.push(more),
+        None => {}
+    }
+    for key in keys {
+        if value.is_undefined() {
+            break;
+        }
+        value = valid(value.get_item(&key)?)?;
+    }
+    Ok(value)
+}
+
+fn flatten(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let list = call.list()?;
+    let levels = call.get_number(1, "levels")?;
+    let keep_nulls = call.get(2, "skip_nulls").is_some_and(|skip| !skip.is_true());
+    let mut flat = Vec::new();
+    flattened(list, levels.unwrap_or(100), keep_nulls, &mut flat)?;
+    Ok(flat.into())
+}
+
+fn flattened(list: Vec<Value>, levels: i64, keep_nulls: bool, flat: &mut Vec<Value>) -> Result<(), Error> {
+    for item in list {
+        let null = item.is_none() || matches!(item.as_str(), Some("None" | "null"));
+        if null && !keep_nulls {
+            continue;
+        }
+        if is_list(&item) && levels >= 1 {
+            flattened(items(&item)?, levels - 1, keep_nulls, flat)?;
+        } else {
+            flat.push(item);
+        }
+    }
+    Ok(())
+}
+
+fn subelements(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let elements = match value.kind() {
+        ValueKind::Map => members(&value)?.into_iter().map(|(_, value)| value).collect(),
+        _ if is_list(&value) => items(&value)?,
+        _ => return Err(refuse("this needs a list of mappings, or a mapping of them")),
+    };
+    let path = call.need(1, "subelements")?;
+    let path: Vec<Value> = match path.as_str() {
+        Some(path) => path.split('.').map(Value::from).collect(),
+        None => items(&path)?,
+    };
+    let skip_missing = call.is(2, "skip_missing");
+    let mut result = Vec::new();
+    for element in elements {
+        let mut found = Some(element.clone());
+        for key in &path {
+            let Some(value) = found.take() else { break };
+            if value.kind() != ValueKind::Map {
+                return Err(refuse("there is something else than a mapping on the way to the subelements"));
+            }
+            found = Some(valid(value.get_item(key)?)?).filter(|value| !value.is_undefined());
+        }
+        match found {
+            Some(list) if is_list(&list) => {
+                result.extend(items(&list)?.into_iter().map(|item| pair(element.clone(), item)));
+            }
+            Some(_) => return Err(refuse("the subelements must be a list")),
+            None if skip_missing => {}
+            None => return Err(refuse("an element has no such subelements")),
+        }
+    }
+    Ok(result.into())
+}
+
+fn rekey_on_member(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let key = call.need(1, "key")?;
+    let overwrite = match call.get_text(2, "duplicates")?.as_deref() {
+        None | Some("error") => false,
+        Some("overwrite") => true,
+        Some(_) => return Err(refuse("`duplicates` must be `error` or `overwrite`")),
+    };
+    let elements = match value.kind() {
+        ValueKind::Map => members(&value)?.into_iter().map(|(_, value)| value).collect(),
+        _ => items(&value)?,
+    };
+    let mut result: Vec<(Value, Value)> = Vec::new();
+    for element in elements {
+        let found = if element.kind() == ValueKind::Map { valid(element.get_item(&key)?)? } else { Value::UNDEFINED };
+        if found.is_undefined() {
+            return Err(refuse("each item must be a mapping with that key"));
+        }
+        match result.iter_mut().find(|(own, _)| *own == found) {
+            Some(_) if !overwrite => return Err(refuse("two items have the same key")),
+            Some((_, old)) => *old = element,
+            None => result.push((found, element)),
+        }
+    }
+    Ok(mapping(result))
+}
+
+fn zip(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let lists = lists(call)?;
+    let length = lists.iter().map(Vec::len).min().unwrap_or_default();
+    let row = |at: usize| Value::from(Tuple::from(lists.iter().map(|list| list[at].clone()).collect::<Vec<_>>()));
+    Ok((0..length).map(row).collect())
+}
+
+fn zip_longest(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let fill = call.get(usize::MAX, "fillvalue").unwrap_or_else(|| Value::from(()));
+    let lists = lists(call)?;
+    let length = lists.iter().map(Vec::len).max().unwrap_or_default();
+    let cell = |list: &Vec<Value>, at: usize| list.get(at).cloned().unwrap_or_else(|| fill.clone());
+    let row = |at: usize| Value::from(Tuple::from(lists.iter().map(|list| cell(list, at)).collect::<Vec<_>>()));
+    Ok((0..length).map(row).collect())
+}
+
+fn lists(call: &mut Call) -> Result<Vec<Vec<Value>>, Error> {
+    let first = call.list()?;
+    std::iter::once(Ok(first)).chain(call.rest(1).iter().map(items)).collect()
+}
+
+fn sum(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let list = call.list()?;
+    let by = call.get(1, "attribute").filter(|by| !by.is_none());
+    let start = call.get(2, "start").unwrap_or_else(|| Value::from(0));
+    let numbers = std::iter::once(Ok(start)).chain(list.iter().map(|item| match &by {
+        Some(by) => attribute(item, by),
+        None => Ok(item.clone()),
+    }));
+    let (mut whole, mut fraction, mut is_float) = (0_i128, 0_f64, false);
+    for number in numbers {
+        let number = number?;
+        match number.kind() {
+            ValueKind::Undefined => return Err(undefined_as("an item has no such attribute")),
+            ValueKind::Bool => whole += i128::from(number.is_true()),
+            ValueKind::Number if number.is_integer() => {
+                let sum = i128::try_from(number).ok().and_then(|number| whole.checked_add(number));
+                whole = sum.ok_or_else(|| refuse("this would be too large"))?;
+            }
+            ValueKind::Number => {
+                is_float = true;
+                fraction += f64::try_from(number)?;
+            }
+            _ => return Err(refuse("only numbers have a sum")),
+        }
+    }
+    if is_float {
+        #[expect(clippy::cast_precision_loss, reason = "as Python adds a float and an int")]
+        return Ok((whole as f64 + fraction).into());
+    }
+    Ok(i64::try_from(whole).map_or_else(|_| Value::from(whole), Value::from))
+}
+
+/// The text by which Jinja compares, unless it is told to mind the case.
+pub(super) fn folded(value: &Value) -> Value {
+    value.as_str().map_or_else(|| value.clone(), |text| Value::from(text.to_lowercase()))
+}
+
+/// Whether Python can put these in an order.
+pub(super) fn comparable(values: &[Value]) -> Result<(), Error> {
+    let kind = |value: &Value| match value.kind() {
+        ValueKind::Bool => ValueKind::Number,
+        ValueKind::Iterable => ValueKind::Seq,
+        kind => kind,
+    };
+    let ordered = |value: &Value| matches!(kind(value), ValueKind::Number | ValueKind::String | ValueKind::Seq);
+    let same = values.windows(2).all(|pair| kind(&pair[0]) == kind(&pair[1]));
+    if values.len() < 2 || (same && values.iter().all(ordered)) {
+        return Ok(());
+    }
+    if values.iter().any(Value::is_undefined) {
+        return Err(undefined_as("an item is not defined"));
+    }
+    Err(refuse("values of different types have no order"))
+}

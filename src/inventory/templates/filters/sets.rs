@@ -1,0 +1,226 @@
+//! Filters that put things in order, or treat lists as sets. Where Ansible's order is Python's for sets, which
+//! changes from run to run, ours is that of the lists.
+
+use minijinja::value::Tuple;
+use minijinja::{Error, State, Value};
+
+use super::Named;
+use super::collections::{comparable, folded};
+use super::mapped::attribute;
+use crate::inventory::templates::call::{Call, items, members};
+use crate::inventory::templates::fault::refuse;
+
+pub(super) const FILTERS: &[Named] = &[
+    ("combinations", combinations),
+    ("dictsort", dictsort),
+    ("difference", |_, call| both(call, |a, b| without(&a, &b))),
+    ("groupby", groupby),
+    ("intersect", |_, call| both(call, |a, b| a.into_iter().filter(|item| b.contains(item)).collect())),
+    ("max", |_, call| extreme(call, std::cmp::Ordering::Greater)),
+    ("min", |_, call| extreme(call, std::cmp::Ordering::Less)),
+    ("permutations", permutations),
+    ("product", product),
+    ("sort", sort),
+    ("symmetric_difference", |_, call| both(call, |a, b| [without(&a, &b), without(&b, &a)].concat())),
+    ("union", |_, call| both(call, |a, b| [a, b].concat())),
+    ("unique", unique),
+];
+
+/// Results of combinatorics grow fast.
+const MAX_ROWS: usize = 100_000;
+
+fn both(call: &mut Call, with: fn(Vec<Value>, Vec<Value>) -> Vec<Value>) -> Result<Value, Error> {
+    let other = items(&call.need(1, "b")?)?;
+    Ok(distinct(with(call.list()?, other)).into())
+}
+
+fn without(list: &[Value], other: &[Value]) -> Vec<Value> {
+    list.iter().filter(|item| !other.contains(item)).cloned().collect()
+}
+
+fn distinct(list: Vec<Value>) -> Vec<Value> {
+    let mut seen = std::collections::HashSet::new();
+    list.into_iter().filter(|item| seen.insert(item.clone())).collect()
+}
+
+/// What an item is compared by.
+struct Order {
+    attributes: Vec<Value>,
+    mind_case: bool,
+}
+
+impl Order {
+    /// `attribute` may name several, with commas between them.
+    fn new(call: &mut Call, case: usize, place: usize, default_case: &str) -> Result<Self, Error> {
+        let mind_case = call.get(case, default_case).is_some_and(|case| case.is_true());
+        let attributes = match call.get(place, "attribute").filter(|attribute| !attribute.is_none()) {
+            Some(names) if names.as_str().is_some() => {
+                names.as_str().unwrap_or_default().split(',').map(|name| Value::from(name.trim())).collect()
+            }
+            Some(number) => vec![number],
+            None => Vec::new(),
+        };
+        Ok(Self { attributes, mind_case })
+    }
+
+    fn key(&self, item: &Value) -> Result<Vec<Value>, Error> {
+        let keys = match self.attributes.as_slice() {
+            [] => vec![item.clone()],
+            names => names.iter().map(|name| attribute(item, name)).collect::<Result<_, _>>()?,
+        };
+        Ok(keys.iter().map(|key| if self.mind_case { key.clone() } else { folded(key) }).collect())
+    }
+
+    /// The items with their keys, in order.
+    fn sorted(&self, list: Vec<Value>) -> Result<Vec<(Vec<Value>, Value)>, Error> {
+        let mut keyed = list.into_iter().map(|item| Ok((self.key(&item)?, item))).collect::<Result<Vec<_>, Error>>()?;
+        for at in 0..self.attributes.len().max(1) {
+            let column: Vec<Value> = keyed.iter().filter_map(|(key, _)| key.get(at).cloned()).collect();
+            comparable(&column)?;
+        }
+        keyed.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(keyed)
+    }
+}
+
+fn sort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let list = call.list()?;
+    let reverse = call.is(1, "reverse");
+    let order = Order::new(call, 2, 3, "case_sensitive")?;
+    let mut keyed = order.sorted(list)?;
+    if reverse {
+        // Equal items keep their order.
+        keyed.sort_by(|a, b| b.0.cmp(&a.0));
+    }
+    Ok(keyed.into_iter().map(|(_, item)| item).collect())
+}
+
+fn extreme(call: &mut Call, wanted: std::cmp::Ordering) -> Result<Value, Error> {
+    let list = call.list()?;
+    let order = Order::new(call, 1, 2, "case_sensitive")?;
+    let mut best: Option<(Vec<Value>, Value)> = None;
+    // This holds that they have an order.
+    order.sorted(list.clone())?;
+    for item in list {
+        let key = order.key(&item)?;
+        if best.as_ref().is_none_or(|(own, _)| key.cmp(own) == wanted) {
+            best = Some((key, item));
+        }
+    }
+    Ok(best.map_or(Value::UNDEFINED, |(_, item)| item))
+}
+
+fn unique(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let list = call.list()?;
+    let order = Order::new(call, 1, 2, "case_sensitive")?;
+    let mut seen = std::collections::HashSet::new();
+    let mut result = Vec::new();
+    for item in list {
+        if seen.insert(Value::from(order.key(&item)?)) {
+            result.push(item);
+        }
+    }
+    Ok(result.into())
+}
+
+fn groupby(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let list = call.list()?;
+    let name = call.need(1, "attribute")?;
+    let default = call.get(2, "default");
+    let mind_case = call.is(3, "case_sensitive");
+    let mut keyed = Vec::with_capacity(list.len());
+    for item in list {
+        let found = attribute(&item, &name)?;
+        let found = if found.is_undefined() { default.clone().unwrap_or(found) } else { found };
+        keyed.push((if mind_case { found.clone() } else { folded(&found) }, found, item));
+    }
+    comparable(&keyed.iter().map(|(key, ..)| key.clone()).collect::<Vec<_>>())?;
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut groups: Vec<(Value, Value, Vec<Value>)> = Vec::new();
+    for (key, found, item) in keyed {
+        match groups.last_mut().filter(|(own, ..)| *own == key) {
+            Some((_, _, members)) => members.push(item),
+            None => groups.push((key, found, vec![item])),
+        }
+    }
+    let group = |(_, found, members)| Value::from(Tuple::from([found, Value::from(members)]));
+    Ok(groups.into_iter().map(group).collect())
+}
+
+fn dictsort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let mut pairs = members(&call.value()?)?;
+    let mind_case = call.is(1, "case_sensitive");
+    let by_value = match call.get_text(2, "by")?.as_deref() {
+        None | Some("key") => false,
+        Some("value") => true,
+        Some(_) => return Err(refuse("`by` must be `key` or `value`")),
+    };
+    let reverse = call.is(3, "reverse");
+    let key = |pair: &(Value, Value)| {
+        let key = if by_value { &pair.1 } else { &pair.0 };
+        if mind_case { key.clone() } else { folded(key) }
+    };
+    comparable(&pairs.iter().map(key).collect::<Vec<_>>())?;
+    pairs.sort_by(|a, b| if reverse { key(b).cmp(&key(a)) } else { key(a).cmp(&key(b)) });
+    Ok(pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value]))).collect())
+}
+
+fn row(values: Vec<Value>) -> Value {
+    Value::from(Tuple::from(values))
+}
+
+fn product(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let mut lists = vec![call.list()?];
+    for other in call.rest(1) {
+        lists.push(items(&other)?);
+    }
+    let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
+    for list in lists {
+        if rows.len().saturating_mul(list.len()) > MAX_ROWS {
+            return Err(refuse("this would be too large"));
+        }
+        rows = rows
+            .iter()
+            .flat_map(|row| list.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat()))
+            .collect();
+    }
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// Choices of `size` places out of `count`; each next place is one that `allowed` after those before.
+fn choices(count: usize, size: usize, allowed: fn(&[usize], usize) -> bool) -> Result<Vec<Vec<usize>>, Error> {
+    let mut rows: Vec<Vec<usize>> = vec![Vec::new()];
+    for _ in 0..size {
+        let next = rows
+            .iter()
+            .flat_map(|row| (0..count).filter(|at| allowed(row, *at)).map(|at| [row.as_slice(), &[at]].concat()));
+        rows = next.take(MAX_ROWS + 1).collect();
+        if rows.len() > MAX_ROWS {
+            return Err(refuse("this would be too large"));
+        }
+    }
+    Ok(rows)
+}
+
+fn chosen(call: &mut Call, size: Option<i64>, allowed: fn(&[usize], usize) -> bool) -> Result<Value, Error> {
+    let list = call.list()?;
+    let size = match size {
+        Some(size) => usize::try_from(size).map_err(|_| refuse("the size must not be negative"))?,
+        None => list.len(),
+    };
+    if size > list.len() {
+        return Ok(Value::from(Vec::<Value>::new()));
+    }
+    let rows = choices(list.len(), size, allowed)?;
+    Ok(rows.into_iter().map(|places| row(places.into_iter().map(|at| list[at].clone()).collect())).collect())
+}
+
+fn permutations(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let size = call.get_number(1, "r")?;
+    chosen(call, size, |row, at| !row.contains(&at))
+}
+
+fn combinations(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let size = call.get_number(1, "r")?.ok_or_else(|| refuse("the argument `r` is missing"))?;
+    chosen(call, Some(size), |row, at| row.last().is_none_or(|last| at > *last))
+}

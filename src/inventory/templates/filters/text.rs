@@ -1,0 +1,288 @@
+//! Filters of texts.
+
+use minijinja::value::ValueKind;
+use minijinja::{Error, State, Value};
+
+use super::Named;
+use crate::inventory::templates::call::{Call, is_list, items};
+use crate::inventory::templates::fault::{refuse, undefined_as};
+use crate::inventory::templates::render;
+
+pub(super) const FILTERS: &[Named] = &[
+    ("bool", bool),
+    ("capitalize", capitalize),
+    ("center", center),
+    ("comment", comment),
+    ("d", default),
+    ("default", default),
+    ("indent", indent),
+    ("join", join),
+    ("lower", |_, call| Ok(call.text()?.to_lowercase().into())),
+    ("mandatory", mandatory),
+    ("quote", quote),
+    ("replace", replace),
+    ("split", split),
+    ("string", |_, call| Ok(call.text()?.into())),
+    ("ternary", ternary),
+    ("title", title),
+    ("trim", trim),
+    ("truncate", truncate),
+    ("type_debug", type_debug),
+    ("upper", |_, call| Ok(call.text()?.to_uppercase().into())),
+    ("wordcount", wordcount),
+];
+
+fn default(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let other = call.get(1, "default_value").unwrap_or_else(|| Value::from(""));
+    let falsy_too = call.is(2, "boolean");
+    Ok(if value.is_undefined() || (falsy_too && !value.is_true()) { other } else { value })
+}
+
+fn mandatory(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let message = call.get_text(1, "msg")?;
+    match (value.is_undefined(), message) {
+        (false, _) => Ok(value),
+        (true, Some(message)) => Err(refuse(message)),
+        (true, None) => Err(undefined_as("a mandatory variable is not defined")),
+    }
+}
+
+fn ternary(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let (yes, no) = (call.need(1, "true_val")?, call.need(2, "false_val")?);
+    let none = call.get(3, "none_val").filter(|value| !value.is_none());
+    Ok(match (value.is_undefined(), value.is_none(), none) {
+        (true, ..) => value,
+        (false, true, Some(none)) => none,
+        _ if value.is_true() => yes,
+        _ => no,
+    })
+}
+
+/// Ansible's reading of a boolean: what it does not know is false.
+fn bool(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let word = render::text(&value)?.to_lowercase();
+    let textual = matches!(value.kind(), ValueKind::String | ValueKind::Bool) || value.is_integer();
+    let one = value.kind() == ValueKind::Number && value == Value::from(1);
+    Ok((one || (textual && ["yes", "on", "true", "1"].contains(&word.as_str()))).into())
+}
+
+fn type_debug(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let name = match value.kind() {
+        ValueKind::Undefined => "AnsibleUndefined",
+        ValueKind::None => "NoneType",
+        ValueKind::Bool => "bool",
+        ValueKind::Number if value.is_integer() => "int",
+        ValueKind::Number => "float",
+        ValueKind::String => "str",
+        ValueKind::Map => "dict",
+        _ if value.is_tuple() => "tuple",
+        _ => "list",
+    };
+    Ok(name.into())
+}
+
+fn join(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let list = call.list()?;
+    let between = call.get_text(1, "d")?.unwrap_or_default();
+    let attribute = call.get(2, "attribute");
+    let parts = list.iter().map(|item| match &attribute {
+        Some(attribute) => render::text(&super::mapped::attribute(item, attribute)?),
+        None => render::text(item),
+    });
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.join(&between).into())
+}
+
+fn split(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    let separator = call.get_text(1, "sep")?;
+    let limit = call.get_number(2, "maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
+    let parts: Vec<&str> = match (separator.as_deref(), limit) {
+        (Some(""), _) => return Err(refuse("the separator must not be empty")),
+        (Some(separator), Some(limit)) => text.splitn(limit + 1, separator).collect(),
+        (Some(separator), None) => text.split(separator).collect(),
+        (None, None) => text.split_whitespace().collect(),
+        (None, Some(limit)) => words(&text, limit),
+    };
+    Ok(parts.into_iter().map(Value::from).collect())
+}
+
+/// At most so many words, then the rest.
+fn words(text: &str, limit: usize) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        if parts.len() == limit {
+            parts.push(rest);
+            break;
+        }
+        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        parts.push(word);
+        rest = after.trim_start();
+    }
+    parts
+}
+
+/// As Python's `shlex.quote`.
+fn quote(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let value = call.value()?;
+    let text = if value.is_none() { String::new() } else { render::text(&value)? };
+    let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    Ok(if !text.is_empty() && text.chars().all(safe) {
+        text.into()
+    } else {
+        format!("'{}'", text.replace('\'', "'\"'\"'")).into()
+    })
+}
+
+fn replace(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    let (old, new) = (call.need_text(1, "old")?, call.need_text(2, "new")?);
+    let count = call.get_number(3, "count")?.and_then(|count| usize::try_from(count).ok());
+    Ok(match count {
+        Some(count) => text.replacen(&old, &new, count),
+        None => text.replace(&old, &new),
+    }
+    .into())
+}
+
+fn trim(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    Ok(match call.get_text(1, "chars")? {
+        Some(chars) => text.trim_matches(|c| chars.contains(c)).into(),
+        None => text.trim().into(),
+    })
+}
+
+fn capitalize(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    Ok(capitalized(&call.text()?).into())
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase())
+}
+
+/// Words begin after white space, `-` and opening brackets.
+fn title(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    let begins = |c: char| c.is_whitespace() || "-({[<".contains(c);
+    Ok(text.split_inclusive(begins).map(capitalized).collect::<String>().into())
+}
+
+fn center(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    let width = usize::try_from(call.get_number(1, "width")?.unwrap_or(80)).unwrap_or_default();
+    let length = text.chars().count();
+    if width > 1_000_000 {
+        return Err(refuse("this would be too large"));
+    }
+    let missing = width.saturating_sub(length);
+    // Python puts the odd space to the left if the width is odd as well.
+    let left = missing / 2 + (missing & width & 1);
+    Ok(format!("{}{text}{}", " ".repeat(left), " ".repeat(missing - left)).into())
+}
+
+fn indent(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    let space = match call.get(1, "width") {
+        Some(width) if width.as_str().is_some() => width.as_str().unwrap_or_default().to_owned(),
+        Some(width) => " "
+            .repeat(width.as_usize().filter(|width| *width < 10_000).ok_or_else(|| refuse("the width does not fit"))?),
+        None => " ".repeat(4),
+    };
+    let (first, blank) = (call.is(2, "first"), call.is(3, "blank"));
+    let line = |(at, line): (usize, &str)| {
+        let bare = (at == 0 && !first) || (line.is_empty() && !blank && at > 0);
+        if bare { line.to_owned() } else { format!("{space}{line}") }
+    };
+    Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n").into())
+}
+
+fn truncate(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    let length = usize::try_from(call.get_number(1, "length")?.unwrap_or(255)).unwrap_or_default();
+    let inside_words = call.is(2, "killwords");
+    let end = call.get_text(3, "end")?.unwrap_or_else(|| "...".to_owned());
+    let leeway = usize::try_from(call.get_number(4, "leeway")?.unwrap_or(5)).unwrap_or_default();
+    if text.chars().count() <= length + leeway {
+        return Ok(text.into());
+    }
+    let Some(kept) = length.checked_sub(end.chars().count()) else {
+        return Err(refuse("the length is shorter than what marks the end"));
+    };
+    let start: String = text.chars().take(kept).collect();
+    let start =
+        if inside_words { start.as_str() } else { start.rsplit_once(' ').map_or(start.as_str(), |(start, _)| start) };
+    Ok(format!("{start}{end}").into())
+}
+
+fn wordcount(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    Ok(call.text()?.split(|c| !is_word(c)).filter(|word| !word.is_empty()).count().into())
+}
+
+/// No place: the argument has a name alone.
+const NAMED: usize = usize::MAX;
+
+fn comment(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    let style = call.get_text(1, "style")?.unwrap_or_else(|| "plain".to_owned());
+    let (opening, decoration, closing) = match style.as_str() {
+        "plain" => ("", "# ", ""),
+        "erlang" => ("", "% ", ""),
+        "c" => ("", "// ", ""),
+        "cblock" => ("/*", " * ", " */"),
+        "xml" => ("<!--", " - ", "-->"),
+        _ => return Err(refuse("there is no such style of comments")),
+    };
+    let mut own =
+        |name: &str, other: &str| call.get_text(NAMED, name).map(|own| own.unwrap_or_else(|| other.to_owned()));
+    let newline = own("newline", "\n")?;
+    let decoration = own("decoration", decoration)?;
+    let bare = decoration.trim_end();
+    let (opening, closing) = (own("beginning", opening)?, own("end", closing)?);
+    let (prefix, postfix) = (own("prefix", bare)?, own("postfix", bare)?);
+    let mut count = |name: &str| {
+        let count = call.get_number(NAMED, name)?.unwrap_or(1);
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count < 1000)
+            .ok_or_else(|| refuse(format!("`{name}` does not fit")))
+    };
+    let (prefixes, postfixes) = (count("prefix_count")?, count("postfix_count")?);
+    let mut out = String::new();
+    if !opening.is_empty() {
+        out += &format!("{opening}{newline}");
+    }
+    if !prefix.is_empty() {
+        let line = if prefix == newline { newline.clone() } else { format!("{prefix}{newline}") };
+        out += &line.repeat(prefixes);
+    }
+    let body = format!("{decoration}{}", text.replace(&newline, &format!("{newline}{decoration}")));
+    out += &body.replace(&format!("{decoration}{newline}"), &format!("{bare}{newline}"));
+    out += &format!("{newline}{postfix}").repeat(postfixes);
+    if !closing.is_empty() {
+        out += &format!("{newline}{closing}");
+    }
+    Ok(out.into())
+}
+
+/// The text that a filter of texts works on: a list is no text to Python's functions.
+pub(super) fn only_text(value: &Value) -> Result<String, Error> {
+    if is_list(value) || value.kind() == ValueKind::Map {
+        return Err(refuse("this needs a text"));
+    }
+    render::text(value)
+}
+
+/// The texts of a list.
+pub(super) fn texts(value: &Value) -> Result<Vec<String>, Error> {
+    items(value)?.iter().map(only_text).collect()
+}

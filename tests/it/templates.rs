@@ -1,0 +1,279 @@
+//! Runs the cases of tests/cases/templates: a template, and what it gives. Each is held against its recording and
+//! against what the real Ansible says now.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use oregano::inventory::Value::Vault as Encrypted;
+use oregano::inventory::vault::Fault;
+use oregano::inventory::{Node, Outside, Problem, Source, Variables, load};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cases;
+use crate::support::process::program;
+
+/// One case. A new one needs no Rust.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// What the case is about, where the template does not say it.
+    #[serde(default)]
+    name: String,
+    /// Variables of the host `h`, if there is no inventory.
+    #[serde(default)]
+    vars: serde_json::Map<String, Value>,
+    /// A YAML inventory; `{{ … }}` is resolved for its host `h`.
+    inventory: Option<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+    template: Value,
+    #[serde(default, deserialize_with = "present")]
+    expect: Option<Value>,
+    /// The message of the problem. Ansible fails as well.
+    problem: Option<String>,
+    /// Why Ansible says something else.
+    differs: Option<String>,
+}
+
+/// A recording of `null` is one.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+#[test]
+fn templates_give_what_ansible_says() {
+    let cases: Vec<(String, Case)> = cases::read("templates");
+    let answers = ansible(&cases);
+    let mut failures = Vec::new();
+    for ((place, case), answer) in cases.iter().zip(&answers) {
+        let found = case.found();
+        let expected = match (&case.expect, &case.problem) {
+            (Some(value), None) => Ok(value.clone()),
+            (None, Some(problem)) => Err(problem.clone()),
+            _ => panic!("{place}: {}: either `expect` or `problem`", case.name),
+        };
+        let mut fail = |text: String| failures.push(format!("{place}: {}: {}\n  {text}", case.name, case.template));
+        if found != expected {
+            fail(format!("found    {}\n  expected {}\n  ansible  {answer}", shown(&found), shown(&expected)));
+        }
+        let agrees = match &found {
+            Ok(value) => answer.get("value") == Some(value),
+            Err(_) => answer.get("error").is_some(),
+        };
+        if agrees == case.differs.is_some() && found == expected {
+            fail(format!("found    {}\n  ansible  {answer}\n  differs  {:?}", shown(&found), case.differs));
+        }
+    }
+    assert!(cases.len() >= 150, "only {} cases", cases.len());
+    assert!(failures.is_empty(), "{} failures in {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+fn shown(result: &Result<Value, String>) -> String {
+    match result {
+        Ok(value) => format!("value {value}"),
+        Err(problem) => format!("problem {problem}"),
+    }
+}
+
+impl Case {
+    fn of(vars: &Value, template: &str) -> Self {
+        Self {
+            name: String::new(),
+            vars: vars.as_object().unwrap().clone(),
+            inventory: None,
+            env: BTreeMap::new(),
+            files: BTreeMap::new(),
+            template: template.into(),
+            expect: None,
+            problem: None,
+            differs: None,
+        }
+    }
+
+    fn inventory(&self) -> String {
+        let built = || format!("{:#}", json!({"all": {"hosts": {"h": null}, "vars": self.vars}}));
+        self.inventory.clone().unwrap_or_else(built)
+    }
+
+    fn found(&self) -> Result<Value, String> {
+        let said = |problem: Problem| {
+            assert!(!problem.render().contains("hunter2"), "{}: a problem shows a value", self.template);
+            match &problem.hint {
+                Some(hint) => format!("{} (hint: {hint})", problem.message),
+                None => problem.message.clone(),
+            }
+        };
+        let parse = |text: String| {
+            load::parse(&Source::new("hosts.yml", text))
+                .unwrap_or_else(|problems| panic!("{}: {problems:?}", self.template))
+        };
+        let world = World { env: self.env.clone(), files: self.files.clone() };
+        let variables = Variables::new(parse(self.inventory()), Arc::new(world));
+        let template = parse(format!("{:#}", json!({"all": {"vars": {"it": self.template}}})));
+        let node = variables.of("h").resolve(&template.groups["all"].vars["it"]).map_err(said)?;
+        Ok(serde_json::to_value(node).unwrap())
+    }
+}
+
+fn resolved(vars: &Value, template: &str) -> Result<Value, String> {
+    Case::of(vars, template).found()
+}
+
+#[test]
+fn what_was_encrypted_is_a_text_in_expressions() {
+    let text =
+        "all: {hosts: {h: {pw: x, l: ['{{ pw }}'], a: '{{ pw }}!', b: '{{ pw | upper }}x', c: '{{ l[0] | length }}'}}}";
+    let mut inventory = load::parse(&Source::new("hosts.yml", text)).unwrap();
+    let pw = inventory.hosts["h"].vars["pw"].clone();
+    inventory.extra.insert("pw".to_owned(), Node { value: Encrypted, text: "$ANSIBLE_VAULT;…".to_owned(), ..pw });
+    let variables = Variables::new(inventory, Arc::new(World { env: BTreeMap::new(), files: BTreeMap::new() }));
+    let found = |name: &str| serde_json::to_value(variables.of("h").get(name).unwrap()).unwrap();
+    assert_eq!(found("pw"), "hunter2{{ 1 }}");
+    assert_eq!(found("a"), "hunter2{{ 1 }}!");
+    assert_eq!(found("b"), "HUNTER2{{ 1 }}x");
+    assert_eq!(found("c"), 14);
+    assert_eq!(found("l"), json!(["hunter2{{ 1 }}"]));
+}
+
+#[test]
+fn hostile_templates_end_as_problems() {
+    let many = |text: &str| text.repeat(10_000);
+    let hostile = [
+        "{{ {{".to_owned(),
+        many("{{ "),
+        format!("{{{{ {} }}}}", many("(")),
+        format!("{{{{ {}1{} }}}}", many("("), many(")")),
+        format!("{{{{ {}1{} }}}}", many("["), many("]")),
+        format!("{{{{ {}a }}}}", many("not ")),
+        format!("{{{{ {}1 }}}}", many("-")),
+        format!("{{{{ a{} }}}}", many("[a")),
+        format!("{{{{ 1{} }}}}", many(" ~ 1")),
+        format!("{{{{ 'a'{} }}}}", many(" | upper")),
+        format!("{{{{ {}1{} }}}}", "(- - - ".repeat(80), ")".repeat(80)),
+        format!("{{{{ 1{} }}}}", many(" if 1 else 1")),
+        format!("{{% if a %}}{}{{% endif %}}", many("{% elif a %}")),
+        many("{% if true %}"),
+        many("{% for x in range(99999) %}"),
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
+            .to_owned(),
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
+        "{{ 'a' * 1000000000 }}".to_owned(),
+        "{{ [1] * 1000000000 }}".to_owned(),
+        "{{ range(1000000000) | list }}".to_owned(),
+        "{{ 'a' | center(1000000000) }}".to_owned(),
+        "{{ '%1000000000d' | format(1) }}".to_owned(),
+        "{{ range(99) | permutations(9) | list }}".to_owned(),
+        "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x }}".to_owned(),
+        "{{ 9 ** 999999999 }}".to_owned(),
+        "{{ ('a' * 40) | regex_replace('(a*)*b\\1', '') ~ x }}".to_owned(),
+    ];
+    for template in hostile {
+        let found = resolved(&json!({}), &template);
+        assert!(found.is_err(), "{}: {found:?}", &template[..template.len().min(80)]);
+    }
+}
+
+#[test]
+fn deep_and_wide_chains_of_variables_end_as_problems() {
+    let chain = |length: usize, link: &dyn Fn(usize) -> String| {
+        let vars = (0..length).map(|at| (format!("v{at}"), Value::from(link(at + 1))));
+        Value::from_iter(vars.chain([(format!("v{length}"), "end".into())]))
+    };
+    let upper = |at: usize| format!("{{{{ v{at} | upper }}}}");
+    assert_eq!(resolved(&chain(30, &upper), "{{ v0 | lower }}"), Ok("end".into()));
+    assert!(resolved(&chain(5_000, &upper), "{{ v0 }}").unwrap_err().contains("in a row"));
+    let loops = |at: usize| {
+        format!(
+            "{{% for x in [1] %}}{{% if v{at} %}}{{{{ [v{at}] | map('upper') | first }}}}{{% endif %}}{{% endfor %}}"
+        )
+    };
+    assert!(resolved(&chain(9, &loops), "{{ v0 }}").is_ok());
+    let twice = |at: usize| format!("{{% set x = v{at} %}}{{{{ x ~ x }}}}");
+    assert!(resolved(&chain(35, &twice), "{{ v0 | length }}").unwrap_err().contains("too large"));
+    let doubled = |at: usize| format!("{{{{ v{at} }}}}{{{{ v{at} }}}}");
+    assert!(resolved(&chain(35, &doubled), "{{ v0 }}").is_err());
+}
+
+#[test]
+fn ten_thousand_hosts_with_templates_are_no_effort() {
+    let mut text = "[all:vars]\na=1\nurl=reg-{{ zone }}.{{ a }}\npw={{ secret | default('x') }}\n[nodes]\n".to_owned();
+    text.extend((0..10_000).map(|host| format!("node{host}.example.com zone='{{{{ a }}}}' copy='{{{{ url }}}}'\n")));
+    let inventory = load::parse(&Source::new("hosts", text)).unwrap();
+    let variables = Variables::new(inventory, oregano::inventory::outside::Nothing::shared());
+    let start = std::time::Instant::now();
+    for host in variables.inventory().hosts.keys() {
+        let vars = variables.of(host);
+        for name in ["zone", "url", "copy", "pw"] {
+            assert!(vars.get(name).unwrap().is_some());
+        }
+    }
+    let took = start.elapsed();
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+}
+
+/// What a case may ask of the world.
+struct World {
+    env: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+}
+
+impl Outside for World {
+    fn decrypt(&self, _: &str) -> Result<String, Fault> {
+        Ok("hunter2{{ 1 }}".to_owned())
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.get(name).cloned()
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        self.files.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+    }
+
+    fn pipe(&self, command: &str) -> Result<String, String> {
+        let output = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output().unwrap();
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err("it failed".to_owned())
+        }
+    }
+}
+
+/// The answers of Ansible, all from one process.
+fn ansible(cases: &[(String, Case)]) -> Vec<Value> {
+    let asked: Vec<Value> = cases
+        .iter()
+        .map(|(_, case)| {
+            json!({
+                "inventory": case.inventory(),
+                "host": "h",
+                "template": case.template,
+                "env": case.env,
+                "files": case.files,
+            })
+        })
+        .collect();
+    let real = std::fs::canonicalize(program("ansible")).unwrap();
+    let python = real.parent().unwrap().join("python");
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/templates.py");
+    let mut child = Command::new("timeout")
+        .args(["-k", "5", "120"])
+        .arg(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(Value::from(asked).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the oracle ended with {}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
