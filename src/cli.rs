@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use oregano::desired::{Request, Scope};
 use oregano::event;
 use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
-use oregano::inventory::{Sources, graph, list};
+use oregano::inventory::{Problem, Sources, graph, list, load};
 use oregano::options::{Environment, Options};
 use oregano::secret::Secret;
 use oregano::ui::{Detail, Format};
@@ -206,12 +206,12 @@ impl Global {
     ///
     /// # Errors
     /// What `ask` fails with.
-    pub fn sources<E>(
+    pub fn sources(
         &self,
         defaults: &Defaults,
         home: Option<&Path>,
-        ask: impl Fn(&str) -> Result<String, E>,
-    ) -> Result<Sources, E> {
+        ask: impl Fn(&str) -> Result<String, Problem>,
+    ) -> Result<Sources, Problem> {
         let given = [&self.inventory, &defaults.inventories].into_iter().find(|sources| !sources.is_empty());
         let inventories = given.cloned().unwrap_or_else(|| vec![INVENTORY.to_owned()]);
         let vault = self.vault(defaults, home, ask)?;
@@ -219,12 +219,12 @@ impl Global {
     }
 
     /// Where the vault passwords are, in the order in which Ansible tries them.
-    fn vault<E>(
+    fn vault(
         &self,
         defaults: &Defaults,
         home: Option<&Path>,
-        ask: impl Fn(&str) -> Result<String, E>,
-    ) -> Result<Vec<VaultIdentity>, E> {
+        ask: impl Fn(&str) -> Result<String, Problem>,
+    ) -> Result<Vec<VaultIdentity>, Problem> {
         let expand = |path: &str| {
             let home = || home.map(|home| home.display().to_string());
             PathBuf::from(shellexpand::tilde_with_context(path, home).into_owned())
@@ -249,16 +249,16 @@ impl Global {
     /// The options of a run. `ask` reads a secret from the terminal after showing a prompt.
     ///
     /// # Errors
-    /// What `ask` fails with.
-    pub fn options<E>(
+    /// What `ask` fails with, or a file of `--limit` that cannot be used.
+    pub fn options(
         self,
         command: event::Command,
         run: Run,
         defaults: &Defaults,
         environment: Environment,
         local_user: String,
-        ask: impl Fn(&str) -> Result<String, E>,
-    ) -> Result<Options, E> {
+        ask: impl Fn(&str) -> Result<String, Problem>,
+    ) -> Result<Options, Problem> {
         let sources = self.sources(defaults, environment.home.as_deref(), &ask)?;
         let scope = match (command, run.only) {
             (event::Command::Validate, _) => Scope::Registries,
@@ -269,7 +269,7 @@ impl Global {
         let secret = |wanted: bool, prompt| wanted.then(|| ask(prompt).map(Secret::new)).transpose();
         let request = Request {
             scope,
-            limit: run.limit,
+            limit: run.limit.as_deref().map(load::limit).transpose()?,
             user: run.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.host_key_checking.unwrap_or_default(),
             private_key_file: run.private_key.or_else(|| defaults.private_key_file.clone()),

@@ -49,7 +49,7 @@ pub mod ui;
 use desired::Desired;
 use engine::Engine;
 use event::{Command, Event, Fault, Started};
-use inventory::{Problem, Severity};
+use inventory::{Inventory, Problem, Severity};
 use options::Options;
 use plan::Gate;
 use report::{ExitStatus, Journal};
@@ -72,7 +72,8 @@ pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
 fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Fault>> {
     let variables = inventory::load(&options.sources).map_err(faults)?;
     let desired = desired::resolve(&variables, &options.request).map_err(faults)?;
-    start(options, &desired, journal);
+    cancel.begin();
+    start(options, variables.inventory(), &desired, journal);
     let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
     let mut gate = Gate::Open;
     for window in desired.windows(WINDOW) {
@@ -96,14 +97,25 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     Ok(())
 }
 
-fn start(options: &Options, desired: &Desired, journal: &Journal) {
+fn start(options: &Options, inventory: &Inventory, desired: &Desired, journal: &Journal) {
     let hosts = desired.nodes.iter().map(|node| node.name.clone()).collect();
     journal.record(Event::Started(Started { command: options.command, hosts }));
     let warnings = desired.warnings.iter().filter(|finding| finding.severity == Severity::Warning);
     let warnings = warnings.map(ToString::to_string);
-    for message in options.warnings.iter().cloned().chain(warnings).chain(desired.risks()) {
+    let suspicious = suspicious(inventory.findings.len());
+    for message in options.warnings.iter().cloned().chain(suspicious).chain(warnings).chain(desired.risks()) {
         journal.record(Event::Warning { message });
     }
+}
+
+/// One line for what `inventory --check` says at length.
+fn suspicious(findings: usize) -> Option<String> {
+    let what = match findings {
+        0 => return None,
+        1 => "one thing in the inventory looks".to_owned(),
+        many => format!("{many} things in the inventory look"),
+    };
+    Some(format!("{what} wrong: `oregano inventory --check` shows it"))
 }
 
 fn faults(problems: Vec<Problem>) -> Vec<Fault> {

@@ -134,7 +134,8 @@ fn complete(status: ExitStatus) -> ExitStatus {
 }
 
 /// Ctrl-C, SIGTERM and a lost terminal ask the run to stop: the first signal gently, the second now. The third
-/// does not ask: it is for what cannot be cut off, such as a file on a dead network mount.
+/// does not ask: it is for what cannot be cut off, such as a file on a dead network mount. While the inventory is
+/// read nothing has begun, and the first signal ends the process.
 fn listen(cancel: &Cancel) {
     let cancel = cancel.clone();
     std::thread::spawn(move || {
@@ -149,7 +150,7 @@ fn listen(cancel: &Cancel) {
                     _ = terminate.recv() => {}
                     _ = hangup.recv() => {}
                 }
-                if cancel.level() == Stop::Now {
+                if !cancel.has_begun() || cancel.level() == Stop::Now {
                     leave();
                 }
                 cancel.signal();
@@ -158,7 +159,7 @@ fn listen(cancel: &Cancel) {
     });
 }
 
-#[allow(clippy::exit, reason = "the run has not heard two signals")]
+#[allow(clippy::exit, reason = "the run has not begun, or has not heard two signals")]
 fn leave() -> ! {
     std::process::exit(i32::from(ExitStatus::Interrupted as u8))
 }

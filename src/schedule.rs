@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use tokio::sync::watch;
@@ -24,15 +25,27 @@ pub enum Stop {
 #[derive(Debug, Clone)]
 pub struct Cancel {
     level: watch::Sender<Stop>,
+    /// Whether there is something that a signal has to stop gently.
+    begun: Arc<AtomicBool>,
 }
 
 impl Default for Cancel {
     fn default() -> Self {
-        Self { level: watch::Sender::new(Stop::No) }
+        Self { level: watch::Sender::new(Stop::No), begun: Arc::default() }
     }
 }
 
 impl Cancel {
+    /// Says that the inventory is read: until then there is nothing to stop gently.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+    }
+
+    /// Whether the run has begun to contact anything.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
     /// One more signal: the first stops gently, the second now.
     pub fn signal(&self) {
         self.level.send_modify(|level| *level = if *level == Stop::No { Stop::Gently } else { Stop::Now });

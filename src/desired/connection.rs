@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::inventory::{Code, Problem};
+use crate::inventory::{Code, Finding, Problem};
 use crate::secret::Secret;
 
 use super::lookup::{Lookup, Text};
@@ -48,7 +48,7 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) ->
     let user = last_set(lookup, &USER).map_or_else(|| request.user.clone(), |user| user.text);
     let password = last_credential(lookup, &PASSWORD).map(|text| Secret::new(text.text));
     let key_file = last_set(lookup, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
-    let checking = flag(lookup, &HOST_KEY_CHECKING).map(HostKeyChecking::from_setting);
+    let checking = host_key_checking(lookup);
     let escalation = escalation(lookup, request);
     (lookup.problems.len() == before).then(|| Connection {
         address: address.map_or_else(|| name.to_owned(), |text| text.text).trim_matches(['[', ']']).to_owned(),
@@ -71,6 +71,17 @@ fn last_set(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
 fn flag(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<bool> {
     let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
     lookup.flag(name)
+}
+
+fn host_key_checking(lookup: &mut Lookup<'_>) -> Option<HostKeyChecking> {
+    let name = HOST_KEY_CHECKING.iter().rev().find(|name| lookup.raw(name).is_some())?;
+    let checking = HostKeyChecking::from_setting(lookup.flag(name)?);
+    if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, lookup.raw(name)) {
+        let problem = Problem::naming(&node.span, format!("`{name}` trusts any node that known_hosts does not know"));
+        let problem = problem.hint("remove it, and add the keys of the nodes with `ssh-keyscan`");
+        lookup.notices.push(Finding::new(Code::HostKeyCheckingOff, problem));
+    }
+    Some(checking)
 }
 
 /// The last of `names` that is set, of a password.

@@ -152,10 +152,17 @@ impl<'a> Resolver<'a> {
                     self.problems.push(problem.hint(format!("set `{HOSTS}` to a host pattern, such as `all`")));
                     return None;
                 }
-                return self.select(&pattern, None);
+                return self.in_order(&pattern, None);
             }
         };
-        self.select(&pattern.text, Some(&pattern))
+        self.in_order(&pattern.text, Some(&pattern))
+    }
+
+    /// The hosts that a pattern selects, in the order of the inventory rather than of the pattern.
+    fn in_order(&mut self, pattern: &str, place: Option<&Text>) -> Option<Vec<&'a str>> {
+        let mut hosts = self.select(pattern, place)?;
+        hosts.sort_by_cached_key(|host| self.inventory.hosts.get_index_of(*host));
+        Some(hosts)
     }
 
     /// The targets that `--limit` leaves.
