@@ -113,6 +113,8 @@ fn show(global: &Global, wanted: Wanted) -> ExitStatus {
         Wanted::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
         Wanted::Check | Wanted::Schema => Ok(()),
     };
+    // The process ends here: giving back what 100,000 hosts hold piece by piece takes a fifth of the whole time.
+    std::mem::forget(variables);
     if let Err(problem) = shown {
         ui::problems(&[problem]);
         return ExitStatus::Error;

@@ -36,9 +36,10 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
     let mut state = State::Between;
-    let mut opened = 0;
-    for (at, c) in line.text.char_indices() {
-        let place = line.place(at);
+    let (mut opened, mut next) = (0, 0);
+    while let Some(c) = line.text[next..].chars().next() {
+        let (at, place) = (next, line.place(next));
+        next += c.len_utf8();
         state = match (state, c) {
             (State::Between | State::Word, ' ' | '\t' | '\r' | '\n') => {
                 finish(&mut words, &mut word, place);
@@ -59,20 +60,22 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
                 State::Escaped(None)
             }
             (State::Between | State::Word, _) => {
-                push(&mut word, c, place);
+                next = end_of(line.text, at, |c| matches!(c, ' ' | '\t' | '\r' | '\n' | '#' | '\'' | '"' | '\\'));
+                push(&mut word, &line.text[at..next], place);
                 State::Word
             }
             (State::Quoted(quote), _) if c == quote => State::Word,
             (State::Quoted('"'), '\\') => State::Escaped(Some('"')),
-            (State::Quoted(_), _) => {
-                push(&mut word, c, place);
+            (State::Quoted(quote), _) => {
+                next = end_of(line.text, at, |c| c == quote || c == '\\' && quote == '"');
+                push(&mut word, &line.text[at..next], place);
                 state
             }
             (State::Escaped(within), _) => {
                 if within.is_some_and(|quote| c != quote && c != '\\') {
-                    push(&mut word, '\\', place.saturating_sub(1));
+                    push(&mut word, "\\", place.saturating_sub(1));
                 }
-                push(&mut word, c, place);
+                push(&mut word, &line.text[at..next], place);
                 within.map_or(State::Word, State::Quoted)
             }
         };
@@ -91,12 +94,18 @@ fn begin(word: &mut Option<Word>) -> &mut Word {
     word.get_or_insert_with(|| Word { text: String::new(), runs: Vec::new() })
 }
 
-fn push(word: &mut Option<Word>, c: char, place: usize) {
+/// Where the run of plain characters that begins at `start` ends.
+fn end_of(text: &str, start: usize, is_special: impl Fn(char) -> bool) -> usize {
+    text[start..].find(is_special).map_or(text.len(), |length| start + length)
+}
+
+/// Appends a part of the source that stands at `place`.
+fn push(word: &mut Option<Word>, part: &str, place: usize) {
     let word = begin(word);
     if word.runs.last().is_none_or(|run| run.source + (word.text.len() - run.text) != place) {
         word.runs.push(Run { text: word.text.len(), source: place });
     }
-    word.text.push(c);
+    word.text.push_str(part);
 }
 
 fn finish(words: &mut Vec<Word>, word: &mut Option<Word>, end: usize) {
