@@ -3,12 +3,13 @@
 
 use std::sync::LazyLock;
 
-use oregano::inventory::{Source, load, select, yaml};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::printed;
 use super::random::{seed, wanted};
+
+#[path = "../../../fuzz/src/lib.rs"]
+mod targets;
 
 /// The texts of all cases, which hold every construct.
 static TEXTS: LazyLock<Vec<String>> =
@@ -16,33 +17,39 @@ static TEXTS: LazyLock<Vec<String>> =
 
 #[test]
 fn no_inventory_makes_a_reader_panic() {
-    let text = prop_oneof![1 => any::<String>(), 1 => bytes(), 4 => mutated()];
-    let name = (0..4_usize).prop_map(|at| ["hosts.ini", "hosts.yml", "hosts.json", "hosts"][at]);
-    run(&(name, text), |(name, text)| {
-        if let Ok(inventory) = load::parse(&Source::new(name, text)) {
-            printed::list(&inventory);
-            printed::tree(&inventory);
-            let _ = select(&inventory, "all:!*1");
-        }
-    });
+    let text = || prop_oneof![1 => any::<String>(), 1 => bytes(), 4 => mutated()];
+    run(&text(), |text| targets::ini(&text));
+    run(&text(), |text| targets::yaml(&text));
 }
 
 #[test]
 fn no_value_makes_a_reader_panic() {
     run(&prop_oneof![any::<String>(), "[\\[\\](){},:'\"\\\\a0-9.eExbruN #+-]{0,20}"], |text| {
-        let _ = load::parse(&Source::new("hosts.ini", format!("[all:vars]\na={text}\n[g]\nh b={text}\n{text}\n")));
-        let _ = yaml::parse_value(&Source::new("value", text.clone()), 0, text.len());
-        let middle = text.floor_char_boundary(text.len() / 2);
-        let _ = yaml::parse_value(&Source::new("value", text.clone()), middle, text.len());
+        targets::literals(&text);
+        targets::yaml(&text);
+        targets::yaml(&text[..text.floor_char_boundary(text.len() / 2)]);
     });
 }
 
 #[test]
 fn no_pattern_makes_the_selection_panic() {
-    let inventory = load::parse(&Source::new("hosts", "[web]\nw[1:3]\n2001:db8::1\n[top:children]\nweb\n")).unwrap();
-    run(&prop_oneof![any::<String>(), "[\\[\\](){}:!&,~*?@w0-9.^$|\\\\a-c -]{0,12}"], |pattern| {
-        let _ = select(&inventory, &pattern);
+    run(&prop_oneof![any::<String>(), "[\\[\\](){}:!&,~*?@w0-9.^$|\\\\a-c -]{0,12}"], |text| targets::patterns(&text));
+    run(&"[a-c0-9.:\\[\\]-]{0,12}", |text| targets::ranges(&text));
+}
+
+#[test]
+fn no_template_makes_the_engine_panic() {
+    let word = "(\\{\\{|\\}\\}|\\{%|%\\}|\\{#| |\\||\\(|\\)|\\[|\\]|\\.|~|-|'|\"|[abcd]|1|for|in|if|is|not|else|endfor|default|join|range)";
+    run(&prop_oneof![any::<String>(), prop::collection::vec(word, 0..16).prop_map(|words| words.concat())], |text| {
+        targets::templates(&text);
+        targets::templates(&format!("{{{{ {text} }}}}"));
     });
+}
+
+#[test]
+fn no_envelope_makes_vault_panic() {
+    let text = "(\\$ANSIBLE_VAULT;1\\.[0-3];AES256(;x)?\n)?[0-9a-f\n \r]{0,200}";
+    run(&text, |text| targets::vault(&text));
 }
 
 /// A fixed number of inputs from a fixed seed. A panic in `test` fails with the simplest input that causes it.

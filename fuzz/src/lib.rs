@@ -1,0 +1,63 @@
+//! What the fuzz targets do with a text. The normal tests feed arbitrary and broken texts to the same functions, so that
+//! they still fit the library.
+
+use std::io::sink;
+
+use oregano::inventory::outside::Nothing;
+use oregano::inventory::vault::Envelope;
+use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
+
+/// An INI inventory, read and listed.
+pub fn ini(text: &str) {
+    listed("hosts.ini", text);
+}
+
+/// A YAML or JSON inventory, read and listed, and a YAML value.
+pub fn yaml(text: &str) {
+    listed("hosts.yml", text);
+    let _ = yaml::parse_value(&Source::new("value", text), 0, text.len());
+}
+
+/// Python literals, as values of an INI inventory.
+pub fn literals(text: &str) {
+    listed("hosts.ini", &format!("[all:vars]\na={text}\n[g]\nh b={text}\n{text}\n"));
+}
+
+/// Host ranges.
+pub fn ranges(text: &str) {
+    // More hosts take time, and are refused at a million.
+    if text.len() < 20 {
+        listed("hosts.ini", &format!("[g]\n{text}\n"));
+    }
+}
+
+/// Host patterns.
+pub fn patterns(text: &str) {
+    if let Some(inventory) = read("hosts.ini", "[web]\nw[1:3]\n2001:db8::1\n[top:children]\nweb\n") {
+        let _ = select(&inventory, text);
+    }
+}
+
+/// Templates, resolved in a world in which nothing can be asked.
+pub fn templates(text: &str) {
+    let inventory = serde_json::json!({ "all": { "hosts": { "h": { "a": text, "b": [1, "x"], "c": { "d": 1.5 } } } } });
+    if let Some(inventory) = read("hosts.json", &inventory.to_string()) {
+        let _ = Variables::new(inventory, Nothing::shared()).of("h").get("a");
+    }
+}
+
+/// Envelopes of encrypted texts; no password is right.
+pub fn vault(text: &str) {
+    let _ = Envelope::parse(text);
+}
+
+fn read(name: &str, text: &str) -> Option<Inventory> {
+    load::parse(&Source::new(name, text)).ok()
+}
+
+fn listed(name: &str, text: &str) {
+    let Some(inventory) = read(name, text) else { return };
+    let _ = list::list(&inventory, list::Format::Json, &mut sink());
+    let _ = list::list(&inventory, list::Format::Yaml, &mut sink());
+    let _ = select(&inventory, "all:!*1");
+}
