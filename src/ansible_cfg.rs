@@ -7,6 +7,58 @@ use configparser::ini::{Ini, IniDefault};
 use oregano::desired::HostKeyChecking;
 use oregano::inventory::Problem;
 
+/// A setting that would change which hosts and variables there are, or where a connection goes.
+struct Unsupported {
+    section: &'static str,
+    key: &'static str,
+    variable: &'static str,
+    /// The values that change nothing, in lower case.
+    harmless: &'static [&'static str],
+    /// What to do instead.
+    hint: &'static str,
+}
+
+const fn unsupported(
+    section: &'static str,
+    key: &'static str,
+    variable: &'static str,
+    harmless: &'static [&'static str],
+    hint: &'static str,
+) -> Unsupported {
+    Unsupported { section, key, variable, harmless, hint }
+}
+
+const OFF: &[&str] = &["false", "no", "off", "0", "f", "n"];
+const NO_HINT: &str = "remove it for this run: another inventory would be read than Ansible reads";
+const UNSUPPORTED: [Unsupported; 18] = [
+    unsupported("defaults", "hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR", &["replace"], NO_HINT),
+    unsupported("defaults", "inventory_ignore_extensions", "ANSIBLE_INVENTORY_IGNORE", &[], NO_HINT),
+    unsupported("inventory", "ignore_extensions", "ANSIBLE_INVENTORY_IGNORE", &[], NO_HINT),
+    unsupported("defaults", "inventory_ignore_patterns", "ANSIBLE_INVENTORY_IGNORE_REGEX", &[], NO_HINT),
+    unsupported("inventory", "ignore_patterns", "ANSIBLE_INVENTORY_IGNORE_REGEX", &[], NO_HINT),
+    unsupported("inventory", "enable_plugins", "ANSIBLE_INVENTORY_ENABLED", &[], NO_HINT),
+    unsupported("defaults", "precedence", "ANSIBLE_PRECEDENCE", &[], NO_HINT),
+    unsupported("defaults", "vars_plugins_enabled", "ANSIBLE_VARS_ENABLED", &["host_group_vars"], NO_HINT),
+    unsupported("defaults", "playbook_dir", "ANSIBLE_PLAYBOOK_DIR", &[], NO_HINT),
+    unsupported("defaults", "jinja2_extensions", "ANSIBLE_JINJA2_EXTENSIONS", &[], NO_HINT),
+    unsupported("defaults", "vault_id_match", "ANSIBLE_VAULT_ID_MATCH", OFF, NO_HINT),
+    unsupported(
+        "defaults",
+        "force_valid_group_names",
+        "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS",
+        &["never", "ignore"],
+        NO_HINT,
+    ),
+    unsupported("defaults", "remote_port", "ANSIBLE_REMOTE_PORT", &["22"], "set `ansible_port` in the inventory"),
+    unsupported("defaults", "transport", "ANSIBLE_TRANSPORT", &["ssh", "smart", "paramiko"], "only SSH is supported"),
+    unsupported("privilege_escalation", "become", "ANSIBLE_BECOME", OFF, "set `ansible_become` in the inventory"),
+    unsupported("ssh_connection", "ssh_executable", "ANSIBLE_SSH_EXECUTABLE", &["ssh", "/usr/bin/ssh"], "remove it"),
+    unsupported("ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", &[], "remove it"),
+    unsupported("ssh_connection", "ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", &[], "remove it"),
+];
+/// Arguments of `ssh_args` that lead a connection elsewhere; others, such as `ControlPersist`, are of no use here.
+const DETOURS: [&str; 6] = ["proxy", "-J", "-W", "-p", "port=", "hostname="];
+
 /// What environment and `ansible.cfg` say; `None` or empty where they are silent.
 #[derive(Debug, Default, PartialEq)]
 pub struct Defaults {
@@ -81,6 +133,7 @@ pub fn defaults(around: &Surroundings<'_>) -> Result<Defaults, Vec<Problem>> {
     defaults.private_key_file = key.map(|given| reader.path(&given, &given.text));
     let checking = reader.flag("ANSIBLE_HOST_KEY_CHECKING", "host_key_checking");
     defaults.host_key_checking = checking.map(HostKeyChecking::from_setting);
+    reader.refuse_unsupported();
     if reader.problems.is_empty() { Ok(defaults) } else { Err(reader.problems) }
 }
 
@@ -121,7 +174,10 @@ fn read(path: PathBuf) -> Result<File, Problem> {
     shape.enable_inline_comments = false;
     let mut settings = Ini::new_from_defaults(shape);
     // The parser's own words may quote a line.
-    settings.read(text).map_err(|_| problem("it is no INI file".to_owned()))?;
+    let sections = settings.read(text).map_err(|_| problem("it is no INI file".to_owned()))?;
+    if sections.get("default").is_some_and(|loose| !loose.is_empty()) {
+        return Err(problem("it has settings before its first section".to_owned()).hint("begin it with `[defaults]`"));
+    }
     Ok(File { path, settings })
 }
 
@@ -140,16 +196,40 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The environment variable, else the key of `[defaults]`.
     fn get(&self, variable: &str, key: &str) -> Option<Given> {
+        self.get_in("defaults", variable, key)
+    }
+
+    fn get_in(&self, section: &str, variable: &str, key: &str) -> Option<Given> {
         if let Some(text) = (self.around.env)(variable) {
             let base = self.around.folder.to_owned();
             return Some(Given { text, base, origin: format!("the environment variable `{variable}`") });
         }
         let file = self.file.as_ref()?;
-        let text = file.settings.get("defaults", key)?;
+        let text = file.settings.get(section, key)?;
         let end = text.match_indices(';').map(|(at, _)| at).find(|at| text[..*at].ends_with([' ', '\t']));
         let text = text[..end.unwrap_or(text.len())].trim().to_owned();
         let base = file.path.parent().map(Path::to_owned).unwrap_or_default();
         (!text.is_empty()).then(|| Given { text, base, origin: format!("`{key}` in `{}`", file.path.display()) })
+    }
+
+    /// A setting that is passed over in silence might send a credential to a wrong host.
+    fn refuse_unsupported(&mut self) {
+        for setting in &UNSUPPORTED {
+            let Some(given) = self.get_in(setting.section, setting.variable, setting.key) else { continue };
+            if !setting.harmless.contains(&given.text.to_ascii_lowercase().as_str()) {
+                let problem = Problem::new(format!("{} is not supported", given.origin));
+                self.problems.push(problem.hint(setting.hint));
+            }
+        }
+        let given = self.get_in("ssh_connection", "ANSIBLE_SSH_ARGS", "ssh_args");
+        let detour = |given: &Given| {
+            let text = given.text.to_ascii_lowercase();
+            DETOURS.iter().any(|word| text.contains(&word.to_ascii_lowercase()))
+        };
+        if let Some(given) = given.filter(detour) {
+            let problem = Problem::new(format!("{} leads connections elsewhere, which is not supported", given.origin));
+            self.problems.push(problem.hint("without it another machine might be reached"));
+        }
     }
 
     fn path(&self, given: &Given, text: &str) -> PathBuf {
@@ -278,6 +358,23 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_would_read_another_inventory_are_refused() {
+        for text in [
+            "[defaults]\nhash_behaviour=merge",
+            "[inventory]\nignore_extensions=.old",
+            "[privilege_escalation]\nbecome=True",
+            "[defaults]\nremote_port=2222",
+            "[ssh_connection]\nssh_args=-o ProxyCommand=nc",
+        ] {
+            let problems = World::new().file("work/ansible.cfg", text).defaults().unwrap_err();
+            assert!(problems.len() == 1 && problems[0].contains("not supported"), "{text}: {problems:?}");
+        }
+        let harmless = "[defaults]\nhash_behaviour=replace\npipelining=True\ngathering=smart\n[ssh_connection]\n\
+            ssh_args = -o ControlMaster=auto -o ControlPersist=600s\n[privilege_escalation]\nbecome=False\n";
+        World::new().file("work/ansible.cfg", harmless).defaults().unwrap();
+    }
+
+    #[test]
     fn wrong_values_are_all_told_and_name_their_place() {
         let world = World::new()
             .file("work/ansible.cfg", "[defaults]\nforks=many\nhost_key_checking=perhaps\n")
@@ -287,6 +384,8 @@ mod tests {
         assert!(problems[0].starts_with("`forks` in `") && problems[0].contains("no whole number"), "{problems:?}");
         assert!(problems[1].starts_with("the environment variable `ANSIBLE_TIMEOUT`"), "{problems:?}");
         assert!(problems[2].ends_with("is neither true nor false"), "{problems:?}");
+        let loose = World::new().file("work/ansible.cfg", "forks = 5\n");
+        assert!(loose.defaults().unwrap_err()[0].ends_with("settings before its first section"));
         let broken = World::new().file("work/ansible.cfg", "[defaults\n");
         assert!(broken.defaults().unwrap_err()[0].ends_with("it is no INI file"));
     }

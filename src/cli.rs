@@ -14,8 +14,6 @@ use oregano::ui::{Detail, Format};
 
 use crate::ansible_cfg::Defaults;
 
-/// Where nobody names an inventory.
-const INVENTORY: &str = "inventory";
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
 /// In seconds.
@@ -213,7 +211,7 @@ impl Global {
         ask: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Sources, Problem> {
         let given = [&self.inventory, &defaults.inventories].into_iter().find(|sources| !sources.is_empty());
-        let inventories = given.cloned().unwrap_or_else(|| vec![INVENTORY.to_owned()]);
+        let inventories = given.cloned().unwrap_or_default();
         let vault = self.vault(defaults, home, ask)?;
         Ok(Sources { inventories, extra: self.extra_vars.clone(), vault, home: home.map(Path::to_owned) })
     }

@@ -60,7 +60,10 @@ const WINDOW: usize = 1000;
 
 /// A whole run, from the inventory to the exit status. Every event goes to `journal`, the recap last.
 pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
-    if let Err(faults) = pipeline(options, cancel, &journal) {
+    let ended = pipeline(options, cancel, &journal);
+    // What fails while the inventory is read, after a signal, fails because of it.
+    let cut_off = cancel.level() > Stop::No && !cancel.has_begun();
+    if let (Err(faults), false) = (ended, cut_off) {
         faults.into_iter().for_each(|fault| journal.record(Event::Error(fault)));
     }
     if cancel.level() > Stop::No {

@@ -46,7 +46,8 @@ fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
     let status = match options(command, global, arguments) {
         Ok(options) => {
             let cancel = Cancel::default();
-            listen(&cancel);
+            let told = cancel.clone();
+            listen(move || interrupt(&told));
             oregano::run(&options, &cancel, journal)
         }
         Err(faults) => {
@@ -88,6 +89,10 @@ fn load(global: &Global) -> Result<Variables, Vec<Problem>> {
 }
 
 fn show(global: &Global, wanted: Wanted) -> ExitStatus {
+    listen(|| {
+        inventory::load::stop();
+        leave();
+    });
     if let Wanted::Schema = wanted {
         ui::schema(doctor::SCHEMA);
         return complete(ExitStatus::Done);
@@ -135,11 +140,20 @@ fn complete(status: ExitStatus) -> ExitStatus {
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
-/// Ctrl-C, SIGTERM and a lost terminal ask the run to stop: the first signal gently, the second now. The third
-/// does not ask: it is for what cannot be cut off, such as a file on a dead network mount. While the inventory is
-/// read nothing has begun, and the first signal ends the process.
-fn listen(cancel: &Cancel) {
-    let cancel = cancel.clone();
+/// Asks the run to stop: the first signal gently, the second now. The third does not ask: it is for what cannot be cut
+/// off, such as a file on a dead network mount. While the inventory is read nothing has begun, and its scripts are ended.
+fn interrupt(cancel: &Cancel) {
+    if !cancel.has_begun() {
+        inventory::load::stop();
+    }
+    if cancel.level() == Stop::Now {
+        leave();
+    }
+    cancel.signal();
+}
+
+/// Calls `told` at each Ctrl-C, SIGTERM and loss of the terminal.
+fn listen(told: impl Fn() + Send + 'static) {
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
@@ -152,16 +166,13 @@ fn listen(cancel: &Cancel) {
                     _ = terminate.recv() => {}
                     _ = hangup.recv() => {}
                 }
-                if !cancel.has_begun() || cancel.level() == Stop::Now {
-                    leave();
-                }
-                cancel.signal();
+                told();
             }
         });
     });
 }
 
-#[allow(clippy::exit, reason = "the run has not begun, or has not heard two signals")]
+#[allow(clippy::exit, reason = "the run has not heard two signals, or there is no run")]
 fn leave() -> ! {
     std::process::exit(i32::from(ExitStatus::Interrupted as u8))
 }

@@ -142,10 +142,14 @@ impl Draft {
             (None, None) => return,
         };
         let span = value.span.clone();
+        let text = value.text.clone();
         let before = vars.insert(name.to_owned(), value);
-        if let Some(before) = before.filter(|before| is_second(&before.span, &span)) {
-            let message =
-                format!("`{name}` of {kind} `{owner}` was set before, at {}; this later one wins", before.span);
+        let same = |before: &Node| !text.is_empty() && before.text == text;
+        if let Some(before) = before.filter(|before| is_second(&before.span, &span) && !same(before)) {
+            // What is no identifier may be a password with a `=` in it.
+            let identifier = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let name = if identifier { format!("`{name}`") } else { "this variable".to_owned() };
+            let message = format!("{name} of {kind} `{owner}` was set before, at {}; this later one wins", before.span);
             let problem = Problem::hiding(&span, message).hint("remove one of the two");
             self.tell(Code::DuplicateVariable, problem);
         }

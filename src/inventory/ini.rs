@@ -169,8 +169,10 @@ impl<'a> Reader<'a> {
     }
 
     fn variable(&mut self, line: Text<'a>) -> Result<(), Problem> {
-        let (name, value) = assignment(&line)
-            .ok_or_else(|| Problem::hiding(&line.whole(), "a `:vars` section holds one `name=value` a line"))?;
+        let (name, value) = assignment(&line).ok_or_else(|| {
+            let problem = Problem::hiding(&line.whole(), "a `:vars` section holds one `name=value` a line");
+            if line.text.contains(": ") { problem.hint("write `=` instead of `: `") } else { problem }
+        })?;
         let value = python::value(&value.trim())?;
         self.draft.set_variable(self.group, name.trim(), value);
         Ok(())

@@ -27,6 +27,8 @@ use passwords::VaultIdentity;
 
 pub use limit::limit;
 
+/// What is read where nobody names an inventory.
+const DEFAULT: &str = "inventory";
 /// Folders below one another; more are a circle of links.
 const MAX_DEPTH: usize = 32;
 
@@ -34,6 +36,7 @@ const MAX_DEPTH: usize = 32;
 #[derive(Clone, Default)]
 pub struct Sources {
     /// The values of `-i`, in order: files, folders, scripts, and lists of hosts with a comma. A later one wins.
+    /// Without any it is `inventory` in the working directory.
     pub inventories: Vec<String>,
     /// The values of `-e`, in order.
     pub extra: Vec<String>,
@@ -53,12 +56,15 @@ pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
 /// Relative paths stay relative to the working directory.
 pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Problem>> {
     let mut draft = Draft::new();
-    if sources.inventories.is_empty() {
-        draft.problems.push(Problem::new("no inventory is given").hint("name one with `-i`"));
-    }
     let passwords = passwords::read(&sources.vault)?;
     let world = World::new(working.to_owned(), sources.home.clone(), passwords);
     let mut folders = Vec::new();
+    if sources.inventories.is_empty() && Path::new(DEFAULT).exists() {
+        folders.extend(add(DEFAULT, &world, &mut draft));
+    } else if sources.inventories.is_empty() {
+        let problem = Problem::new(format!("no inventory is given, and there is no `{DEFAULT}` here"));
+        draft.problems.push(problem.hint("name one with `-i`, `ANSIBLE_INVENTORY` or `inventory` in ansible.cfg"));
+    }
     for inventory in &sources.inventories {
         folders.extend(add(inventory, &world, &mut draft));
     }
@@ -66,6 +72,11 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     beside::add(&folders, working, &world, &mut inventory, &mut problems);
     inventory.extra = extra_vars(&sources.extra, &world, &mut inventory.findings, &mut problems);
     if problems.is_empty() { Ok(Variables::new(inventory, Arc::new(world))) } else { Err(problems) }
+}
+
+/// Ends the scripts and commands that run for an inventory, and lets no other start: for a process that was told to end.
+pub fn stop() {
+    process::stop();
 }
 
 /// The inventory that a text alone holds, as if it were a file of the name of the source.

@@ -77,7 +77,7 @@ impl Problem {
     pub fn render(&self) -> String {
         let Some(place) = &self.place else { return self.message.clone() };
         let (line, _) = place.span.line_column();
-        let (masked, offset, width) = place.masked_line();
+        let (masked, offset, width) = place.masked_line(&self.message);
         let gutter = " ".repeat(line.to_string().len());
         format!(
             "{}\n{gutter}--> {}\n{gutter} |\n{line} | {masked}\n{gutter} | {}{}",
@@ -91,8 +91,9 @@ impl Problem {
 
 impl Place {
     /// The line with everything but the variable's name and the shown text replaced by `…`; the
-    /// column (in characters, from 0) and the width of the mark.
-    fn masked_line(&self) -> (String, usize, usize) {
+    /// column (in characters, from 0) and the width of the mark. What the message does not say is not shown: the place
+    /// of a value that a template made is the whole template, which may hold a password.
+    fn masked_line(&self, message: &str) -> (String, usize, usize) {
         let text = self.span.source.text();
         let start = floor_boundary(text, self.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -107,12 +108,12 @@ impl Place {
             if rest.is_empty() { before.to_owned() } else { format!("{name}…") }
         };
         let offset = shown.chars().count();
-        let marked = match self.shown {
-            Shown::Text => &text[start..end],
-            Shown::Hidden => "",
-        };
+        let quotes = ['\'', '"'];
+        let marked = &text[start..end];
+        let told = self.shown == Shown::Text && message.contains(marked.trim_matches(quotes));
+        let marked = if told { marked } else { "" };
         shown.push_str(marked);
-        if self.shown == Shown::Hidden || !text[end..line_end].trim().is_empty() {
+        if !shown.ends_with('…') && (!told || !text[end..line_end].trim().is_empty()) {
             shown.push('…');
         }
         (shown, offset, marked.chars().count().max(1))
@@ -188,6 +189,13 @@ mod tests {
             "unknown key `tls_verfy`\n --> hosts.ini:2:32\n  |\n2 | creds=…'tls_verfy'…\n  |        ^^^^^^^^^^^"
         );
         assert!(!rendered.contains("hunter2") && !rendered.contains("x9y8"));
+    }
+
+    #[test]
+    fn a_text_that_the_message_does_not_say_is_not_shown() {
+        let text = "creds={{ [{'host': h, 'password': 'hunter2'}] }}";
+        let rendered = Problem::naming(&span_of(text, &text[6..]), "registry `hub` has another credential").render();
+        assert!(rendered.ends_with("1 | creds=…\n  |       ^"), "{rendered}");
     }
 
     #[test]

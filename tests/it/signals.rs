@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::support::oregano::Oregano;
 use super::support::process::eventually;
 use super::support::site::{DOCKER, Site};
 
@@ -57,4 +58,32 @@ fn the_first_ctrl_c_lets_a_write_end_and_the_second_does_not() {
     assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
     assert!(run.stdout.contains("node2 : ok=1 changed=0"), "the second node was written: {}", run.stdout);
     assert_eq!((site.file(1, DOCKER), site.file(2, DOCKER)), (None, None));
+}
+
+#[test]
+fn ctrl_c_while_an_inventory_script_hangs_ends_both() {
+    let user = Oregano::new();
+    let script = user.write("hang.sh", "#!/bin/sh\necho $$ > \"$HOME/pid\"\nsleep 300\n");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (script, pid) = (script.to_str().unwrap(), user.home().join("pid"));
+    for words in [&["plan", "--only", "nodes", "--output", "json"][..], &["inventory", "--list"]] {
+        let run = user.start(&[words, &["-i", script]].concat());
+        let started = || std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'));
+        eventually("the script runs", started);
+        let script_id = std::fs::read_to_string(&pid).unwrap();
+        let start = Instant::now();
+        run.signal("INT");
+        let run = run.wait().expect(130);
+        assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+        if words[0] == "plan" {
+            assert_eq!(run.events().last().unwrap()["event"], "recap");
+            assert!(!run.stdout.contains("error"), "{}", run.stdout);
+        }
+        let gone = || {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", script_id.trim())).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        };
+        eventually("the script is gone", gone);
+        std::fs::remove_file(&pid).unwrap();
+    }
 }

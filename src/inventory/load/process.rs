@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,15 @@ use nix::unistd::Pid;
 
 /// More output than this is neither an inventory nor a value.
 const MAX_OUTPUT: u64 = 512 << 20;
+
+/// The process groups of the programs that run now; `None` once they were stopped, and none may start.
+static RUNNING: Mutex<Option<Vec<i32>>> = Mutex::new(Some(Vec::new()));
+
+/// Ends all programs that run, and lets no other start: for a process that was told to end.
+pub(super) fn stop() {
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
+    running.into_iter().flatten().for_each(kill);
+}
 
 /// What a program left behind.
 pub(super) struct Output {
@@ -29,6 +39,8 @@ pub(super) struct Output {
 /// In lower case: it cannot be started, does not end in time, or prints beyond measure.
 pub(super) fn run(mut program: Command, limit: Duration) -> Result<Output, String> {
     let deadline = Instant::now() + limit;
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(groups) = running.as_mut() else { return Err("was interrupted".to_owned()) };
     let mut child = program
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -36,12 +48,19 @@ pub(super) fn run(mut program: Command, limit: Duration) -> Result<Output, Strin
         .process_group(0)
         .spawn()
         .map_err(|error| format!("cannot be run: {error}"))?;
+    let group = i32::try_from(child.id()).map_err(|error| format!("has no process id: {error}"))?;
+    groups.push(group);
+    drop(running);
     let (done, ended) = channel();
     let stdout = collect(child.stdout.take(), done.clone());
     let stderr = collect(child.stderr.take(), done);
     let finished = await_both(&ended, deadline).and_then(|()| await_end(&mut child, deadline));
     if finished.is_none() {
-        kill(&child);
+        kill(group);
+    }
+    // It is not waited for yet, so the number is still its own.
+    if let Some(groups) = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        groups.retain(|other| *other != group);
     }
     let status = child.wait().map_err(|error| format!("cannot be waited for: {error}"))?;
     if finished.is_none() {
@@ -88,11 +107,8 @@ fn await_end(child: &mut Child, deadline: Instant) -> Option<()> {
     Some(())
 }
 
-fn kill(child: &Child) {
-    if let Ok(id) = i32::try_from(child.id()) {
-        // It is not waited for yet, so the number is still its own.
-        let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
-    }
+fn kill(group: i32) {
+    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
 }
 
 #[cfg(test)]
