@@ -22,6 +22,16 @@ pub(super) fn retyped(node: &Node, what: &str) -> Option<Finding> {
     Some(Finding::new(Code::NumericPassword, Problem::hiding(&node.span, message).hint(HINT)))
 }
 
+/// The variables whose text stands in a longer text.
+pub(super) fn filled_with(raw: &Node) -> Vec<&str> {
+    let Value::Str(text) = &raw.value else { return Vec::new() };
+    let pieces = text.split("{{").skip(1).filter_map(|piece| piece.split_once("}}"));
+    let names: Vec<&str> = pieces.map(|(name, _)| name.trim()).collect();
+    let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.is_empty();
+    let alone = names.len() == 1 && text.starts_with("{{") && text.ends_with("}}");
+    if alone { Vec::new() } else { names.into_iter().filter(is_name).collect() }
+}
+
 /// A credential that Ansible reads as a number with the same digits.
 pub(super) fn kept_number(node: &Node, what: &str) -> Option<Finding> {
     let kept = matches!(node.value, Value::Int(_) | Value::Float(_) | Value::Bool(_)) && repr::str(node) == node.text;

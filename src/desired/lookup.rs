@@ -48,7 +48,20 @@ impl<'a> Lookup<'a> {
     /// A scalar variable that is, or is part of, a credential.
     pub fn credential(&mut self, name: &str) -> Option<Text> {
         let node = self.node(name)?;
-        self.credential_of(&node, &format!("`{name}`"))
+        let what = format!("`{name}`");
+        if let Some(raw) = self.raw(name) {
+            self.tell_filled(raw, &what);
+        }
+        self.credential_of(&node, &what)
+    }
+
+    /// Tells of numbers and booleans that a text is filled with: `{{ name }}` keeps their text, and Ansible does not.
+    pub fn tell_filled(&mut self, raw: &Node, what: &str) {
+        for name in credential::filled_with(raw) {
+            if let Ok(Some(node)) = self.vars.get(name) {
+                self.warnings.extend(credential::retyped(&node, &format!("`{name}`, which {what} is filled with,")));
+            }
+        }
     }
 
     /// The text of a scalar that is `what` of a credential: as the user wrote it, told where Ansible would not

@@ -255,6 +255,15 @@ fn additional(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Vec<Declared> {
         );
         return Vec::new();
     };
+    let written = match lookup.raw(ADDITIONAL).map(|raw| &raw.value) {
+        Some(Value::List(written)) => written.as_slice(),
+        _ => &[],
+    };
+    for (entry, key) in written.iter().flat_map(|entry| ["user", "password"].map(|key| (entry, key))) {
+        if let Some(raw) = entry.get(key) {
+            lookup.tell_filled(raw, &format!("`{key}` of a registry entry"));
+        }
+    }
     entries.iter().filter_map(|entry| self::entry(lookup, defaults, entry)).collect()
 }
 
