@@ -1,5 +1,5 @@
-//! Secrets and their removal from foreign text. Nothing else in the crate holds a password as a plain
-//! `String`: a [`Secret`] cannot be printed, compared by accident or serialised.
+//! Secrets and their removal from foreign text. A [`Secret`] cannot be printed, compared by accident or serialised. An
+//! inventory holds passwords as the text it was read as; from `desired` on nothing but a secret does.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};

@@ -167,6 +167,7 @@ impl Draft {
     pub fn finish(mut self) -> (Inventory, Vec<Problem>) {
         self.adopt_orphans();
         self.refuse_loops();
+        self.refuse_control_characters();
         self.tell_namesakes();
         self.sort_out_ungrouped();
         let order = self.order;
@@ -192,6 +193,18 @@ impl Draft {
         if let Some(all) = self.groups.get_mut(ALL) {
             all.children.extend(orphans.into_iter().map(|name| (name, None)));
         }
+    }
+
+    /// A line end in a name would be a line of its own in every listing.
+    fn refuse_control_characters(&mut self) {
+        let hosts = self.hosts.iter().map(|(name, host)| (name, Some(&host.span), "host"));
+        let groups = self.groups.iter().map(|(name, group)| (name, group.group.span.as_ref(), "group"));
+        let wrong = hosts.chain(groups).filter(|(name, ..)| name.contains(char::is_control));
+        let problems = wrong.filter_map(|(_, span, kind)| {
+            Some(Problem::hiding(span?, format!("the name of a {kind} holds a control character")))
+        });
+        let problems: Vec<Problem> = problems.collect();
+        self.problems.extend(problems);
     }
 
     /// A name that is a group's and a host's: Ansible takes it for the group.

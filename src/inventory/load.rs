@@ -29,9 +29,6 @@ pub use limit::limit;
 
 /// What is read where nobody names an inventory.
 const DEFAULT: &str = "inventory";
-/// Folders below one another; more are a circle of links.
-const MAX_DEPTH: usize = 32;
-
 /// What an inventory is read from.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -106,25 +103,29 @@ fn add(written: &str, world: &World, draft: &mut Draft) -> Option<PathBuf> {
         draft.problems.push(problem.hint("a list of hosts needs a comma, as in `-i host,`"));
         return None;
     }
-    add_path(&path, 0, world, draft);
+    add_path(&path, &mut Vec::new(), world, draft);
     Some(beside::folder_of(&path))
 }
 
-/// Adds a file or script, or all in a folder, whose own folders may nest.
-fn add_path(path: &Path, depth: usize, world: &World, draft: &mut Draft) {
+/// Adds a file or script, or all in a folder, whose own folders may nest. `open` holds the folders around it.
+fn add_path(path: &Path, open: &mut Vec<PathBuf>, world: &World, draft: &mut Draft) {
     if path.is_dir() {
-        let nested = if depth < MAX_DEPTH {
-            directory::sources(path)
+        let identity = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let nested = if open.contains(&identity) {
+            let problem = Problem::new(format!("the inventory folder `{}` contains itself by a link", path.display()));
+            Err(problem.hint("remove the link, or give it a name with an ignored extension"))
         } else {
-            Err(Problem::new(format!("the inventory folder `{}` contains itself by a link", path.display())))
+            directory::sources(path)
         };
+        open.push(identity);
         match nested {
-            Ok(nested) => nested.iter().for_each(|path| add_path(path, depth + 1, world, draft)),
+            Ok(nested) => nested.iter().for_each(|path| add_path(path, open, world, draft)),
             Err(problem) => draft.problems.push(problem),
         }
+        open.pop();
     } else if script::is_script(path) {
         script::read(path, draft);
-    } else if depth > 0 && !path.is_file() {
+    } else if !open.is_empty() && !path.is_file() {
         // A pipe in a folder would be waited for without end; one that is named is meant.
         draft.problems.push(Problem::new(format!("`{}` is no file that can be read", path.display())));
     } else {

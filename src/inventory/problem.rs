@@ -100,7 +100,8 @@ impl Place {
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = floor_boundary(text, self.span.end.clamp(start, line_end));
         let before = &text[line_start..start];
-        let name = leading_name(&text[line_start..line_end]);
+        let yaml = [".yml", ".yaml", ".json"].iter().any(|extension| self.span.source.name.ends_with(extension));
+        let name = if in_block(&text[..line_end]) { "" } else { leading_name(&text[line_start..line_end], yaml) };
         let mut shown = if before.len() <= name.len() {
             before.to_owned()
         } else {
@@ -120,16 +121,29 @@ impl Place {
     }
 }
 
-/// The variable name a line starts with, with its `=` or `:`; a host line gives its host.
-fn leading_name(line: &str) -> &str {
+/// Whether the last line of `text` belongs to a YAML block (`key: |`), every line of which is value.
+fn in_block(text: &str) -> bool {
+    let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let mut lines = text.rsplit('\n');
+    let own = lines.next().map_or(0, depth);
+    let above = lines.find(|line| !line.trim().is_empty() && depth(line) < own);
+    above.is_some_and(|line| {
+        let end = line.split(" #").next().unwrap_or_default().trim_end();
+        end.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-')).ends_with(['|', '>'])
+    })
+}
+
+/// The variable name a line starts with, with its `=` or `:`. What does not look like one may be a part of a secret.
+fn leading_name(line: &str, yaml: bool) -> &str {
     let indent = line.len() - line.trim_start_matches([' ', '\t', '-']).len();
     let name = line[indent..]
-        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']')))
+        .find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
         .map_or(line.len(), |at| indent + at);
     let after = line[name..].trim_start();
     let gap = line[name..].len() - after.len();
     match after.chars().next() {
-        Some('=' | ':') => &line[..name + gap + 1],
+        Some('=') if !yaml => &line[..name + gap + 1],
+        Some(':') if after.len() == 1 || after[1..].starts_with([' ', '\t']) => &line[..name + gap + 1],
         // A line that is not `name = value` shows nothing of itself: it may be a bare secret.
         _ => "",
     }
@@ -203,6 +217,18 @@ mod tests {
         let text = "oreg_auth_password = hunter2";
         let rendered = Problem::hiding(&span_of(text, "hunter2"), "bad").render();
         assert!(rendered.ends_with("1 | oreg_auth_password = …\n  |                      ^"), "{rendered}");
+    }
+
+    #[test]
+    fn a_line_of_a_longer_value_shows_nothing() {
+        for text in
+            ["a: |\n  hunter2: {{ no }}\n", "a:\n  - >-\n    x\n\n    hunter2: {{ no }}\n", "aHVudGVyMg== {{ no }}"]
+        {
+            let source = Source::new("hosts.yml", text);
+            let start = text.find("no").unwrap();
+            let rendered = Problem::naming(&Span::new(&source, start, start + 2), "variable `no`").render();
+            assert!(!rendered.contains("hunter2") && !rendered.contains("aHV"), "{rendered}");
+        }
     }
 
     #[test]

@@ -86,13 +86,17 @@ fn error_line(text: &str) {
 
 /// The text without what would steer a terminal: a server or a node may have chosen a part of it.
 fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    // Among them what makes text run the other way.
+    let steers =
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn a_terminal_is_not_steered() {
+        assert_eq!(super::visible("a\u{202e}b"), "a\u{fffd}b");
         assert_eq!(super::visible("a\u{1b}[31mb\r\nc\u{9b}"), "a\u{fffd}[31mb\u{fffd}\nc\u{fffd}");
     }
 }

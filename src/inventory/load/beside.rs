@@ -2,6 +2,7 @@
 //! which order they count. Each folder is listed once; no file is looked for that is not there.
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -37,6 +38,13 @@ pub(super) fn add(
     problems: &mut Vec<Problem>,
 ) {
     for (folder, path) in places(folders, working) {
+        if folder == Folder::Working && has_strangers(&path) {
+            let message = "everybody may write to the working directory, so its variables may be anybody's";
+            problems.push(
+                Problem::new(message).hint("run from another folder, or remove its `group_vars` and `host_vars`"),
+            );
+            continue;
+        }
         let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
         for (at, read) in folder_vars(&path.join("group_vars"), &names, world, problems) {
             problems.extend(read.problems);
@@ -54,6 +62,13 @@ pub(super) fn add(
             }
         }
     }
+}
+
+/// Whether there are variables in a folder that everybody may write to: they could run commands.
+fn has_strangers(folder: &Path) -> bool {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let open = std::fs::metadata(here).is_ok_and(|found| found.permissions().mode() & 0o002 != 0);
+    open && ["group_vars", "host_vars"].iter().any(|name| here.join(name).exists())
 }
 
 /// The folders to look into, the weakest first. One that comes twice counts where it comes last.
@@ -157,6 +172,11 @@ fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
 fn merged(files: &[PathBuf], world: &World) -> Read {
     let mut read = Read::default();
     for file in files {
+        if !file.is_file() {
+            // A pipe would be waited for without end.
+            read.problems.push(Problem::new(format!("the variables file `{}` is no file", file.display())));
+            continue;
+        }
         let vars = read::text(file, "variables file", world)
             .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()), &mut read.findings));
         match vars {

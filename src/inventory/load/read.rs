@@ -10,6 +10,9 @@ use super::super::model::{Origin, Source};
 use super::super::problem::Problem;
 use super::outside::World;
 
+/// More than this is a device, or a mistake.
+const MAX_FILE: u64 = 512 << 20;
+
 /// A file as text, decrypted where it is encrypted, with its permissions and, as `inventory_file`, its absolute path.
 /// `what` says what the file is.
 pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>, Problem> {
@@ -18,7 +21,10 @@ pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>
     let mut file = File::open(path).map_err(cannot)?;
     let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o7777;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(cannot)?;
+    (&mut file).take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Problem::new(format!("the {what} `{name}` is larger than {} MB", MAX_FILE >> 20)));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         Problem::new(format!("`{name}`: line {} is not UTF-8", line + 1)).hint("save the file as UTF-8")
