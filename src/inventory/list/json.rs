@@ -52,7 +52,7 @@ fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::R
         Value::Null => out.write_all(b"null"),
         Value::Bool(flag) => write!(out, "{flag}"),
         Value::Int(number) => write!(out, "{number}"),
-        Value::Float(number) => out.write_all(float(*number).as_bytes()),
+        Value::Float(number) => out.write_all(repr::json_float(*number).as_bytes()),
         Value::Str(string) if node.trust == Trust::Literal && marks == Marks::Shown => {
             marked("__ansible_unsafe", string, depth, out)
         }
@@ -137,12 +137,4 @@ fn text(string: &str, out: &mut impl Write) -> io::Result<()> {
     }
     let spelt = serde_json::to_string(string)?;
     spelt.chars().try_for_each(|c| if steers(c) { write!(out, "\\u{:04x}", u32::from(c)) } else { write!(out, "{c}") })
-}
-
-fn float(number: f64) -> String {
-    match number {
-        _ if number.is_nan() => "NaN".to_owned(),
-        _ if number.is_infinite() => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
-        _ => repr::float(number),
-    }
 }

@@ -4,7 +4,7 @@
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, State, Value};
 
-use super::call::{Call, is_list, items, mapping, members};
+use super::call::{Call, NAMED, is_list, items, mapping, members};
 use super::context::{Frame, Run};
 use super::convert::valid;
 use super::engine::frame;
@@ -70,8 +70,8 @@ enum Wanted {
 fn lookup(state: &State<'_, '_>, mut call: Call, wanted: Wanted) -> Result<Value, Error> {
     let name = call.text()?;
     let name = short_name(&name);
-    let wanted = if call.is(usize::MAX, "wantlist") { Wanted::List } else { wanted };
-    let forgiving = matches!(call.get_text(usize::MAX, "errors")?.as_deref(), Some("ignore" | "warn"));
+    let wanted = if call.is(NAMED, "wantlist") { Wanted::List } else { wanted };
+    let forgiving = matches!(call.get_text(NAMED, "errors")?.as_deref(), Some("ignore" | "warn"));
     let terms = call.rest(1);
     if let Some(undefined) = terms.iter().find(|term| term.is_undefined()) {
         return Ok(undefined.clone());
@@ -110,7 +110,7 @@ fn run(
         "env" => env(state, frame, terms, call),
         "file" => {
             let (left, right) =
-                (call.is(usize::MAX, "lstrip"), call.get(usize::MAX, "rstrip").is_none_or(|strip| strip.is_true()));
+                (call.is(NAMED, "lstrip"), call.get(NAMED, "rstrip").is_none_or(|strip| strip.is_true()));
             each(terms, |path| {
                 let text =
                     outside.file(path).map_err(|reason| refuse(format!("the lookup `file` failed: {reason}")))?;
@@ -175,7 +175,7 @@ fn plain(term: &Value) -> Result<String, Error> {
 }
 
 fn env(state: &State<'_, '_>, frame: &Frame, terms: &[Value], call: &mut Call) -> Result<Vec<Value>, Error> {
-    let default = call.get(usize::MAX, "default").unwrap_or_else(|| Value::from(""));
+    let default = call.get(NAMED, "default").unwrap_or_else(|| Value::from(""));
     each(terms, |term| {
         let name =
             term.split_whitespace().next().ok_or_else(|| refuse("the lookup `env` needs the name of a variable"))?;
@@ -202,7 +202,7 @@ fn vars(
     terms: &[Value],
     call: &mut Call,
 ) -> Result<Vec<Value>, Error> {
-    let default = call.get(usize::MAX, "default").filter(|default| !default.is_none());
+    let default = call.get(NAMED, "default").filter(|default| !default.is_none());
     terms
         .iter()
         .map(|term| {

@@ -2,7 +2,7 @@
 //! changes from run to run, ours is that of the lists.
 
 use minijinja::value::Tuple;
-use minijinja::{Error, State, Value};
+use minijinja::{Error, Value};
 
 use super::Named;
 use super::collections::{comparable, folded};
@@ -11,23 +11,17 @@ use crate::inventory::templates::call::{Call, items, members};
 use crate::inventory::templates::fault::refuse;
 
 pub(super) const FILTERS: &[Named] = &[
-    ("combinations", combinations),
     ("dictsort", dictsort),
-    ("difference", |_, call| both(call, |a, b| without(&a, &b))),
+    ("difference", |call| both(call, |a, b| without(&a, &b))),
     ("groupby", groupby),
-    ("intersect", |_, call| both(call, |a, b| a.into_iter().filter(|item| b.contains(item)).collect())),
-    ("max", |_, call| extreme(call, std::cmp::Ordering::Greater)),
-    ("min", |_, call| extreme(call, std::cmp::Ordering::Less)),
-    ("permutations", permutations),
-    ("product", product),
+    ("intersect", |call| both(call, |a, b| a.into_iter().filter(|item| b.contains(item)).collect())),
+    ("max", |call| extreme(call, std::cmp::Ordering::Greater)),
+    ("min", |call| extreme(call, std::cmp::Ordering::Less)),
     ("sort", sort),
-    ("symmetric_difference", |_, call| both(call, |a, b| [without(&a, &b), without(&b, &a)].concat())),
-    ("union", |_, call| both(call, |a, b| [a, b].concat())),
+    ("symmetric_difference", |call| both(call, |a, b| [without(&a, &b), without(&b, &a)].concat())),
+    ("union", |call| both(call, |a, b| [a, b].concat())),
     ("unique", unique),
 ];
-
-/// Results of combinatorics grow fast.
-const MAX_ROWS: usize = 100_000;
 
 fn both(call: &mut Call, with: fn(Vec<Value>, Vec<Value>) -> Vec<Value>) -> Result<Value, Error> {
     let other = items(&call.need(1, "b")?)?;
@@ -83,7 +77,7 @@ impl Order {
     }
 }
 
-fn sort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn sort(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let reverse = call.is(1, "reverse");
     let order = Order::new(call, 2, 3, "case_sensitive")?;
@@ -110,7 +104,7 @@ fn extreme(call: &mut Call, wanted: std::cmp::Ordering) -> Result<Value, Error> 
     Ok(best.map_or(Value::UNDEFINED, |(_, item)| item))
 }
 
-fn unique(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn unique(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let order = Order::new(call, 1, 2, "case_sensitive")?;
     let mut seen = std::collections::HashSet::new();
@@ -123,7 +117,7 @@ fn unique(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(result.into())
 }
 
-fn groupby(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn groupby(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let name = call.need(1, "attribute")?;
     let default = call.get(2, "default");
@@ -147,7 +141,7 @@ fn groupby(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(groups.into_iter().map(group).collect())
 }
 
-fn dictsort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn dictsort(call: &mut Call) -> Result<Value, Error> {
     let mut pairs = members(&call.value()?)?;
     let mind_case = call.is(1, "case_sensitive");
     let by_value = match call.get_text(2, "by")?.as_deref() {
@@ -163,64 +157,4 @@ fn dictsort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     comparable(&pairs.iter().map(key).collect::<Vec<_>>())?;
     pairs.sort_by(|a, b| if reverse { key(b).cmp(&key(a)) } else { key(a).cmp(&key(b)) });
     Ok(pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value]))).collect())
-}
-
-fn row(values: Vec<Value>) -> Value {
-    Value::from(Tuple::from(values))
-}
-
-fn product(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let mut lists = vec![call.list()?];
-    for other in call.rest(1) {
-        lists.push(items(&other)?);
-    }
-    let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
-    for list in lists {
-        if rows.len().saturating_mul(list.len()) > MAX_ROWS {
-            return Err(refuse("this would be too large"));
-        }
-        rows = rows
-            .iter()
-            .flat_map(|row| list.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat()))
-            .collect();
-    }
-    Ok(rows.into_iter().map(row).collect())
-}
-
-/// Choices of `size` places out of `count`; each next place is one that `allowed` after those before.
-fn choices(count: usize, size: usize, allowed: fn(&[usize], usize) -> bool) -> Result<Vec<Vec<usize>>, Error> {
-    let mut rows: Vec<Vec<usize>> = vec![Vec::new()];
-    for _ in 0..size {
-        let next = rows
-            .iter()
-            .flat_map(|row| (0..count).filter(|at| allowed(row, *at)).map(|at| [row.as_slice(), &[at]].concat()));
-        rows = next.take(MAX_ROWS + 1).collect();
-        if rows.len() > MAX_ROWS {
-            return Err(refuse("this would be too large"));
-        }
-    }
-    Ok(rows)
-}
-
-fn chosen(call: &mut Call, size: Option<i64>, allowed: fn(&[usize], usize) -> bool) -> Result<Value, Error> {
-    let list = call.list()?;
-    let size = match size {
-        Some(size) => usize::try_from(size).map_err(|_| refuse("the size must not be negative"))?,
-        None => list.len(),
-    };
-    if size > list.len() {
-        return Ok(Value::from(Vec::<Value>::new()));
-    }
-    let rows = choices(list.len(), size, allowed)?;
-    Ok(rows.into_iter().map(|places| row(places.into_iter().map(|at| list[at].clone()).collect())).collect())
-}
-
-fn permutations(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let size = call.get_number(1, "r")?;
-    chosen(call, size, |row, at| !row.contains(&at))
-}
-
-fn combinations(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let size = call.get_number(1, "r")?.ok_or_else(|| refuse("the argument `r` is missing"))?;
-    chosen(call, Some(size), |row, at| row.last().is_none_or(|last| at > *last))
 }
