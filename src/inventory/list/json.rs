@@ -1,4 +1,5 @@
-//! JSON as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` spells it, `NaN` and all.
+//! JSON as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` spells it: byte for byte, which
+//! `serde_json` does not (it has neither `NaN` nor `1e+16`).
 
 use std::io::{self, Write};
 

@@ -1,4 +1,5 @@
-//! YAML that PyYAML reads back as the values it was made of. Text is plain only where that is beyond doubt.
+//! YAML that PyYAML reads back as the values it was made of; writers of libraries keep to YAML 1.2, and leave plain
+//! what PyYAML takes for a boolean or a number (`on`, `12:30`). Text is plain only where that is beyond doubt.
 
 use std::io::{self, Write};
 

@@ -1,6 +1,8 @@
 //! Jinja's tests (`x is …`): Jinja's own and Ansible's. Those that look at files or at results of tasks are
 //! refused by name.
 
+mod versions;
+
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, Value};
 
@@ -9,7 +11,6 @@ use super::fault::{refuse, undefined};
 use super::filters::collections::comparable;
 use super::filters::regex::{Anchor, Flags, compile, matches};
 use super::render;
-use super::versions;
 use super::{filters, rewrite};
 
 /// Tests that take care of what is undefined themselves.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::context::Lazy;
+use super::context::{Frame, Lazy};
 use super::engine::Omit;
 use super::fault::{Failure, carried, refused};
 use super::render;
@@ -133,6 +133,6 @@ fn failure(error: &minijinja::Error, span: &Span) -> Failure {
 }
 
 /// A list or mapping with templates in it.
-pub(super) fn lazy(frame: &Arc<super::context::Frame>, node: &Node) -> Value {
+pub(super) fn lazy(frame: &Arc<Frame>, node: &Node) -> Value {
     Value::from_object(Lazy { frame: Arc::clone(frame), node: Arc::new(node.clone()) })
 }

@@ -1,5 +1,5 @@
 //! The filters: all of Ansible's and Jinja's that inventories use, by theme. A filter that needs what templates
-//! of an inventory may not have (chance, the clock, other files) is refused by name.
+//! of an inventory may not have (chance, the clock, other files), or that inventories do not use, is refused by name.
 
 pub(super) mod collections;
 mod encoding;

@@ -1,4 +1,5 @@
-//! Filters from and to JSON, as Python's `json` reads and writes it.
+//! Filters from and to JSON, as Python's `json` reads and writes it: its separators, its floats and its `NaN`, which
+//! `serde_json` does not have.
 
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};

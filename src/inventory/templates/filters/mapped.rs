@@ -15,6 +15,7 @@ pub(super) const FILTERS: &[Named] = &[("attr", attr)];
 /// What implements a filter that applies another one: the state of the engine knows that.
 type ByItem = fn(&mut State<'_, '_>, &mut Call) -> Result<Value, Error>;
 
+/// The filters that do so.
 pub(super) const BY_ITEM: &[(&str, ByItem)] = &[
     ("map", map),
     ("reject", |state, call| chosen(state, call, Keep::Failing, By::Item)),

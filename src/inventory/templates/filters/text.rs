@@ -1,4 +1,4 @@
-//! Filters of texts.
+//! Filters that make texts, or that work on any one value (`default`, `ternary`, `type_debug`).
 
 use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Kwargs, ValueKind};

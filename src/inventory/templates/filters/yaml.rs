@@ -1,4 +1,5 @@
-//! Filters from and to YAML, as PyYAML reads and writes it. What PyYAML would fold or spread over lines is refused.
+//! Filters from and to YAML, as PyYAML reads and writes it: a text made of YAML may be hashed or compared, so it has
+//! PyYAML's bytes, which no library writes. What PyYAML would fold or spread over lines is refused.
 
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};

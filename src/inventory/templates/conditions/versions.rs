@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use minijinja::{Error, Value};
 
-use super::call::Call;
-use super::fault::refuse;
+use crate::inventory::templates::call::Call;
+use crate::inventory::templates::fault::refuse;
 
 /// A part of a version.
 #[derive(PartialEq)]
