@@ -21,9 +21,7 @@ pub(super) fn write_host(vars: &Flat, out: &mut impl Write) -> io::Result<()> {
 
 fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
     match shown {
-        Shown::Map(members) => map(members.iter(), depth, out, |(key, value), out| {
-            text(key, out)?;
-            out.write_all(b": ")?;
+        Shown::Map(members) => map(members.iter().map(|(key, shown)| (key, shown)), depth, out, |value, out| {
             part(value, depth + 1, flattener, out)
         }),
         Shown::Names(names) => sequence([b'[', b']'], names.iter(), depth, out, |name, out| text(name, out)),
@@ -31,21 +29,13 @@ fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl W
         Shown::Vars(host) => variables(&flattener.host(host), depth, Marks::Shown, out),
         Shown::Hosts(hosts) => {
             let vars = hosts.iter().map(|host| (host, flattener.host(host))).filter(|(_, vars)| !vars.is_empty());
-            map(vars, depth, out, |(host, vars), out| {
-                text(host, out)?;
-                out.write_all(b": ")?;
-                variables(&vars, depth + 1, Marks::Shown, out)
-            })
+            map(vars, depth, out, |vars, out| variables(&vars, depth + 1, Marks::Shown, out))
         }
     }
 }
 
 fn variables(vars: &Flat, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
-    map(vars.iter(), depth, out, |(name, node), out| {
-        text(name, out)?;
-        out.write_all(b": ")?;
-        value(node, depth + 1, marks, out)
-    })
+    map(vars.iter().copied(), depth, out, |node, out| value(node, depth + 1, marks, out))
 }
 
 fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
@@ -65,31 +55,27 @@ fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::R
         Value::Map(members) => {
             let mut sorted: Vec<(String, &Node)> = members.iter().map(|(key, node)| (key_text(key), node)).collect();
             sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-            map(sorted.iter(), depth, out, |(key, node), out| {
-                text(key, out)?;
-                out.write_all(b": ")?;
-                value(node, depth + 1, marks, out)
-            })
+            map(sorted.into_iter(), depth, out, |node, out| value(node, depth + 1, marks, out))
         }
     }
 }
 
 /// A text in a mapping that says what it is.
 fn marked(mark: &str, string: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
-    map(std::iter::once(string), depth, out, |string, out| {
-        text(mark, out)?;
-        out.write_all(b": ")?;
-        text(string, out)
-    })
+    map(std::iter::once((mark, string)), depth, out, |string, out| text(string, out))
 }
 
-fn map<W: Write, T>(
-    members: impl Iterator<Item = T>,
+fn map<W: Write, K: AsRef<str>, T>(
+    members: impl Iterator<Item = (K, T)>,
     depth: usize,
     out: &mut W,
-    member: impl FnMut(T, &mut W) -> io::Result<()>,
+    mut member: impl FnMut(T, &mut W) -> io::Result<()>,
 ) -> io::Result<()> {
-    sequence([b'{', b'}'], members, depth, out, member)
+    sequence([b'{', b'}'], members, depth, out, |(key, value), out| {
+        text(key.as_ref(), out)?;
+        out.write_all(b": ")?;
+        member(value, out)
+    })
 }
 
 /// Items on lines of their own, one deeper than their brackets; nothing at all between the brackets of none.

@@ -10,6 +10,9 @@ use super::render;
 /// What implements a filter or test. Its first argument is the value that it is applied to.
 pub(super) type Function = fn(&mut Call) -> Result<Value, Error>;
 
+/// A filter or test, with its names; spaces part them.
+pub(super) type Named = (&'static str, Function);
+
 /// The place of an argument that has a name alone.
 pub(super) const NAMED: usize = usize::MAX;
 
@@ -111,6 +114,11 @@ impl Call {
     pub fn rest_named(&mut self) -> Vec<(String, Value)> {
         std::mem::take(&mut self.named)
     }
+}
+
+/// Each name, with what it names.
+pub(super) fn by_name(all: &'static [Named]) -> impl Iterator<Item = (&'static str, Function)> {
+    all.iter().flat_map(|(names, function)| names.split(' ').map(|name| (name, *function)))
 }
 
 /// The items of a list, or the keys of a mapping.

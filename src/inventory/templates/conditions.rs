@@ -6,7 +6,7 @@ mod versions;
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, Value};
 
-use super::call::{Call, Function, is_list, items};
+use super::call::{Call, Named, by_name, is_list, items};
 use super::fault::{refuse, undefined};
 use super::filters::collections::comparable;
 use super::filters::regex::{Anchor, Flags, compile, matches};
@@ -31,14 +31,14 @@ const REFUSED: &[(&str, &str)] = &[
     ),
 ];
 
-const ALL: &[(&str, Function)] = &[
-    ("!=", |call| compared(call, "value", |a, b| Ok(a != b))),
-    ("<", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
-    ("<=", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a <= b))),
-    ("==", |call| compared(call, "value", |a, b| Ok(a == b))),
-    (">", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
-    (">=", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
-    ("abs", |call| Ok(render::text(&call.value()?)?.starts_with('/').into())),
+const ALL: &[Named] = &[
+    ("!= ne", |call| compared(call, "value", |a, b| Ok(a != b))),
+    ("< lessthan lt", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
+    ("<= le", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a <= b))),
+    ("== eq equalto", |call| compared(call, "value", |a, b| Ok(a == b))),
+    ("> greaterthan gt", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
+    (">= ge", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
+    ("abs is_abs", |call| Ok(render::text(&call.value()?)?.starts_with('/').into())),
     ("all", |call| Ok(call.list()?.iter().all(Value::is_true).into())),
     ("any", |call| Ok(call.list()?.iter().any(Value::is_true).into())),
     ("boolean", |call| kind(call, |value| value.kind() == ValueKind::Bool)),
@@ -46,8 +46,6 @@ const ALL: &[(&str, Function)] = &[
     ("contains", |call| compared(call, "value", |a, b| within(b, a))),
     ("defined", |call| kind(call, |value| !value.is_undefined())),
     ("divisibleby", divisible),
-    ("eq", |call| compared(call, "value", |a, b| Ok(a == b))),
-    ("equalto", |call| compared(call, "value", |a, b| Ok(a == b))),
     ("escaped", |call| kind(call, |_| false)),
     ("even", |call| Ok((integer(&call.value()?)? % 2 == 0).into())),
     ("false", |call| kind(call, |value| value.kind() == ValueKind::Bool && !value.is_true())),
@@ -56,50 +54,35 @@ const ALL: &[(&str, Function)] = &[
         Ok(call.text().map(|name| filters::names().any(|own| own == rewrite::short_name(&name)))?.into())
     }),
     ("float", |call| kind(call, |value| value.kind() == ValueKind::Number && !value.is_integer())),
-    ("ge", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
-    ("greaterthan", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
-    ("gt", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
     ("in", |call| compared(call, "seq", within)),
     ("integer", |call| kind(call, Value::is_integer)),
-    ("is_abs", |call| Ok(render::text(&call.value()?)?.starts_with('/').into())),
-    ("isnan", nan),
-    ("issubset", subset),
-    ("issuperset", superset),
-    ("iterable", |call| {
+    ("isnan nan", nan),
+    ("issubset subset", subset),
+    ("issuperset superset", superset),
+    ("iterable sequence", |call| {
         kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))
     }),
-    ("le", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a <= b))),
-    ("lessthan", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
     ("lower", |call| cased(call, char::is_uppercase, char::is_lowercase)),
-    ("lt", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
     ("mapping", |call| kind(call, |value| value.kind() == ValueKind::Map)),
     ("match", |call| regex(call, Anchor::Start)),
-    ("nan", nan),
-    ("ne", |call| compared(call, "value", |a, b| Ok(a != b))),
     ("none", |call| kind(call, Value::is_none)),
     ("number", |call| kind(call, |value| matches!(value.kind(), ValueKind::Number | ValueKind::Bool))),
     ("odd", |call| Ok((integer(&call.value()?)?.rem_euclid(2) == 1).into())),
     ("regex", regex_of_type),
     ("sameas", same),
     ("search", |call| regex(call, Anchor::Anywhere)),
-    ("sequence", |call| {
-        kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))
-    }),
     ("string", |call| kind(call, |value| value.kind() == ValueKind::String)),
-    ("subset", subset),
-    ("superset", superset),
     ("test", |call| Ok(call.text().map(|name| names().any(|own| own == rewrite::short_name(&name)))?.into())),
     ("true", |call| kind(call, |value| value.kind() == ValueKind::Bool && value.is_true())),
     ("truthy", |call| Ok(truth(call)?.into())),
     ("undefined", |call| kind(call, Value::is_undefined)),
     ("upper", |call| cased(call, char::is_lowercase, char::is_uppercase)),
-    ("version", versions::compare),
-    ("version_compare", versions::compare),
+    ("version version_compare", versions::compare),
 ];
 
 /// The names of all tests.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|(name, _)| *name)
+    by_name(ALL).map(|(name, _)| name)
 }
 
 /// Why a test that exists is not supported.
@@ -109,16 +92,16 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
 
 /// Adds all tests to an engine.
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    for (name, function) in ALL {
-        let accepts = ACCEPTS_UNDEFINED.contains(name);
+    for (name, function) in by_name(ALL) {
+        let accepts = ACCEPTS_UNDEFINED.contains(&name);
         let test = move |arguments: Rest<Value>, named: Kwargs| -> Result<bool, Error> {
             let call = Call::new(&arguments, &named)?;
             if !accepts && call.undefined().is_some() {
                 return Err(undefined());
             }
-            call.apply(*function).map(|value| value.is_true())
+            call.apply(function).map(|value| value.is_true())
         };
-        environment.add_test(*name, test);
+        environment.add_test(name, test);
     }
 }
 

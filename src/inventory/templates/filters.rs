@@ -11,12 +11,13 @@ mod paths;
 pub(super) mod regex;
 mod sets;
 mod text;
+mod values;
 mod yaml;
 
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, State, Value};
 
-use super::call::{Call, Function};
+use super::call::{Call, Named, by_name};
 
 /// Filters that take care of what is undefined themselves.
 const ACCEPTS_UNDEFINED: [&str; 5] = ["default", "d", "mandatory", "ternary", "type_debug"];
@@ -43,10 +44,8 @@ const REFUSED: &[(&str, &str)] = &[
     ),
 ];
 
-/// A filter by its name.
-type Named = (&'static str, Function);
-
-const THEMES: [&[Named]; 11] = [
+const THEMES: [&[Named]; 12] = [
+    values::FILTERS,
     text::FILTERS,
     encoding::FILTERS,
     hashing::FILTERS,
@@ -62,7 +61,7 @@ const THEMES: [&[Named]; 11] = [
 
 /// The names of all filters.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    THEMES.concat().into_iter().map(|(name, _)| name).chain(mapped::BY_ITEM.iter().map(|(name, _)| *name))
+    THEMES.into_iter().flat_map(by_name).map(|(name, _)| name).chain(mapped::BY_ITEM.iter().map(|(name, _)| *name))
 }
 
 /// Why a filter that exists is not supported.
@@ -73,8 +72,8 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
 
 /// Adds all filters to an engine.
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    for (name, function) in THEMES.into_iter().flatten() {
-        add(environment, name, |_, call| function(call));
+    for (name, function) in THEMES.into_iter().flat_map(by_name) {
+        add(environment, name, move |_, call| function(call));
     }
     for (name, function) in mapped::BY_ITEM {
         add(environment, name, function);

@@ -11,7 +11,6 @@ use crate::inventory::templates::fault::{refuse, undefined_as};
 
 pub(super) const FILTERS: &[Named] = &[
     ("combine", combine),
-    ("count", length),
     ("dict2items", dict2items),
     ("extract", extract),
     ("first", |call| Ok(call.list()?.into_iter().next().unwrap_or(Value::UNDEFINED))),
@@ -19,7 +18,7 @@ pub(super) const FILTERS: &[Named] = &[
     ("items", pairs),
     ("items2dict", items2dict),
     ("last", |call| Ok(call.list()?.pop().unwrap_or(Value::UNDEFINED))),
-    ("length", length),
+    ("length count", length),
     ("list", |call| Ok(call.list()?.into())),
     ("reverse", reverse),
     ("sum", sum),

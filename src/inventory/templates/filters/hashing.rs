@@ -8,12 +8,8 @@ use super::text::only_text;
 use crate::inventory::templates::call::Call;
 use crate::inventory::templates::fault::refuse;
 
-pub(super) const FILTERS: &[Named] = &[
-    ("checksum", |call| digest(call, "sha1")),
-    ("hash", by_name),
-    ("md5", |call| digest(call, "md5")),
-    ("sha1", |call| digest(call, "sha1")),
-];
+pub(super) const FILTERS: &[Named] =
+    &[("hash", by_name), ("md5", |call| digest(call, "md5")), ("sha1 checksum", |call| digest(call, "sha1"))];
 
 fn by_name(call: &mut Call) -> Result<Value, Error> {
     let name = call.get_text(1, "hashtype")?.unwrap_or_else(|| "sha1".to_owned());

@@ -1,4 +1,4 @@
-//! Filters that make texts, or that work on any one value (`default`, `ternary`, `type_debug`).
+//! Filters of texts.
 
 use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Kwargs, ValueKind};
@@ -6,89 +6,27 @@ use minijinja::{Error, Value};
 
 use super::Named;
 use crate::inventory::templates::call::{Call, NAMED, is_list, items};
-use crate::inventory::templates::fault::{refuse, undefined_as};
+use crate::inventory::templates::fault::refuse;
 use crate::inventory::templates::render;
 
 pub(super) const FILTERS: &[Named] = &[
-    ("bool", bool),
     ("capitalize", capitalize),
     ("comment", comment),
-    ("d", default),
-    ("default", default),
-    ("e", escape),
-    ("escape", escape),
-    ("forceescape", escape),
+    ("escape e forceescape", escape),
     ("format", printf),
     ("indent", indent),
     ("join", join),
     ("lower", |call| Ok(call.text()?.to_lowercase().into())),
-    ("mandatory", mandatory),
     ("quote", quote),
     ("replace", replace),
     ("safe", |call| Ok(call.text()?.into())),
     ("split", split),
     ("string", |call| Ok(call.text()?.into())),
-    ("ternary", ternary),
     ("title", title),
     ("trim", trim),
     ("truncate", truncate),
-    ("type_debug", type_debug),
     ("upper", |call| Ok(call.text()?.to_uppercase().into())),
 ];
-
-fn default(call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let other = call.get(1, "default_value").unwrap_or_else(|| Value::from(""));
-    let falsy_too = call.is(2, "boolean");
-    Ok(if value.is_undefined() || (falsy_too && !value.is_true()) { other } else { value })
-}
-
-fn mandatory(call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let message = call.get_text(1, "msg")?;
-    match (value.is_undefined(), message) {
-        (false, _) => Ok(value),
-        (true, Some(message)) => Err(refuse(message)),
-        (true, None) => Err(undefined_as("a mandatory variable is not defined")),
-    }
-}
-
-fn ternary(call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let (yes, no) = (call.need(1, "true_val")?, call.need(2, "false_val")?);
-    let none = call.get(3, "none_val").filter(|value| !value.is_none());
-    Ok(match (value.is_undefined(), value.is_none(), none) {
-        (true, ..) => value,
-        (false, true, Some(none)) => none,
-        _ if value.is_true() => yes,
-        _ => no,
-    })
-}
-
-/// Ansible's reading of a boolean: what it does not know is false.
-fn bool(call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let word = render::text(&value)?.to_lowercase();
-    let textual = matches!(value.kind(), ValueKind::String | ValueKind::Bool) || value.is_integer();
-    let one = value.kind() == ValueKind::Number && value == Value::from(1);
-    Ok((one || (textual && ["yes", "on", "true", "1"].contains(&word.as_str()))).into())
-}
-
-fn type_debug(call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let name = match value.kind() {
-        ValueKind::Undefined => "AnsibleUndefined",
-        ValueKind::None => "NoneType",
-        ValueKind::Bool => "bool",
-        ValueKind::Number if value.is_integer() => "int",
-        ValueKind::Number => "float",
-        ValueKind::String => "str",
-        ValueKind::Map => "dict",
-        _ if value.is_tuple() => "tuple",
-        _ => "list",
-    };
-    Ok(name.into())
-}
 
 fn join(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
