@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::super::model::{Node, Trust, Value};
 use super::super::repr;
-use super::{Flat, Flattener, Marks, Shown, key_text};
+use super::{Flat, Flattener, Marks, Shown};
 
 /// A listing.
 pub(super) fn write(shown: &Shown, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
@@ -57,6 +57,17 @@ fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::R
             sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
             map(sorted.into_iter(), depth, out, |node, out| value(node, depth + 1, marks, out))
         }
+    }
+}
+
+/// A key as JSON spells it.
+fn key_text(key: &Node) -> String {
+    match &key.value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => repr::json_float(*value),
+        _ => key.text.clone(),
     }
 }
 

@@ -8,8 +8,8 @@ use minijinja::{Environment, Error, Value};
 
 use super::call::{Call, Named, by_name, is_list, items};
 use super::fault::{refuse, undefined};
-use super::filters::collections::comparable;
 use super::filters::regex::{Anchor, Flags, compile, matches};
+use super::filters::sets::comparable;
 use super::render;
 use super::{filters, rewrite};
 

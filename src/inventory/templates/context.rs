@@ -318,7 +318,7 @@ impl Object for Lazy {
         match &self.node.value {
             Plain::List(items) => self.member(items.get(key.as_usize()?)?),
             Plain::Map(members) => {
-                let (_, node) = members.iter().find(|(name, _)| convert::key(name) == *key)?;
+                let (_, node) = members.iter().find(|(name, _)| convert::scalar(name) == *key)?;
                 self.member(node)
             }
             _ => None,
@@ -328,7 +328,7 @@ impl Object for Lazy {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         match &self.node.value {
             Plain::List(items) => Enumerator::Seq(items.len()),
-            Plain::Map(members) => Enumerator::Values(members.iter().map(|(name, _)| convert::key(name)).collect()),
+            Plain::Map(members) => Enumerator::Values(members.iter().map(|(name, _)| convert::scalar(name)).collect()),
             _ => Enumerator::Empty,
         }
     }
@@ -344,4 +344,4 @@ macro_rules! shows_nothing {
         }
     )+};
 }
-shows_nothing!(Run, AllHosts, HostObject, Lazy, Frame);
+shows_nothing!(Run, AllHosts, HostObject, Lazy);

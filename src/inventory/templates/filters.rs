@@ -1,7 +1,7 @@
 //! The filters: all of Ansible's and Jinja's that inventories use, by theme. A filter that needs what templates
 //! of an inventory may not have (chance, the clock, other files), or that inventories do not use, is refused by name.
 
-pub(super) mod collections;
+mod collections;
 mod encoding;
 mod hashing;
 mod json;
@@ -9,7 +9,7 @@ mod mapped;
 mod numbers;
 mod paths;
 pub(super) mod regex;
-mod sets;
+pub(super) mod sets;
 mod text;
 mod values;
 mod yaml;

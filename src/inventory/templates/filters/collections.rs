@@ -199,15 +199,12 @@ fn flattened(list: Vec<Value>, levels: i64, keep_nulls: bool, flat: &mut Vec<Val
 }
 
 fn zip(call: &mut Call) -> Result<Value, Error> {
-    let lists = lists(call)?;
+    let first = call.list()?;
+    let lists: Vec<Vec<Value>> =
+        std::iter::once(Ok(first)).chain(call.rest(1).iter().map(items)).collect::<Result<_, _>>()?;
     let length = lists.iter().map(Vec::len).min().unwrap_or_default();
     let row = |at: usize| Value::from(Tuple::from(lists.iter().map(|list| list[at].clone()).collect::<Vec<_>>()));
     Ok((0..length).map(row).collect())
-}
-
-fn lists(call: &mut Call) -> Result<Vec<Vec<Value>>, Error> {
-    let first = call.list()?;
-    std::iter::once(Ok(first)).chain(call.rest(1).iter().map(items)).collect()
 }
 
 fn sum(call: &mut Call) -> Result<Value, Error> {
@@ -240,27 +237,4 @@ fn sum(call: &mut Call) -> Result<Value, Error> {
         return Ok((whole as f64 + fraction).into());
     }
     Ok(i64::try_from(whole).map_or_else(|_| Value::from(whole), Value::from))
-}
-
-/// The text by which Jinja compares, unless it is told to mind the case.
-pub(super) fn folded(value: &Value) -> Value {
-    value.as_str().map_or_else(|| value.clone(), |text| Value::from(text.to_lowercase()))
-}
-
-/// Whether Python can put these in an order.
-pub(in super::super) fn comparable(values: &[Value]) -> Result<(), Error> {
-    let kind = |value: &Value| match value.kind() {
-        ValueKind::Bool => ValueKind::Number,
-        ValueKind::Iterable => ValueKind::Seq,
-        kind => kind,
-    };
-    let ordered = |value: &Value| matches!(kind(value), ValueKind::Number | ValueKind::String | ValueKind::Seq);
-    let same = values.windows(2).all(|pair| kind(&pair[0]) == kind(&pair[1]));
-    if values.len() < 2 || (same && values.iter().all(ordered)) {
-        return Ok(());
-    }
-    if values.iter().any(Value::is_undefined) {
-        return Err(undefined_as("an item is not defined"));
-    }
-    Err(refuse("values of different types have no order"))
 }

@@ -5,7 +5,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
 use super::Named;
-use super::collections::comparable;
+use super::sets::comparable;
 use super::text::only_text;
 use crate::inventory::repr;
 use crate::inventory::templates::call::{Call, NAMED, items, mapping, members};

@@ -118,7 +118,7 @@ fn regex_replace(call: &mut Call) -> Result<Value, Error> {
     let regex = compile(&pattern, &flags(call, 3, 4), Anchor::Anywhere)?;
     let count = usize::try_from(call.get_number(5, "count")?.unwrap_or(0)).unwrap_or_default();
     let mandatory = call.get_number(6, "mandatory_count")?.unwrap_or(0);
-    let replacement = self::replacement(&replacement, &regex)?;
+    let template = expandable(&replacement, &regex)?;
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     let mut replaced = 0;
@@ -128,7 +128,7 @@ fn regex_replace(call: &mut Call) -> Result<Value, Error> {
             break;
         }
         out.push_str(&text[done..whole.start()]);
-        Expander::python().append_expansion(&mut out, &replacement, &captures);
+        Expander::python().append_expansion(&mut out, &template, &captures);
         done = whole.end();
         replaced += 1;
     }
@@ -140,7 +140,7 @@ fn regex_replace(call: &mut Call) -> Result<Value, Error> {
 }
 
 /// Python's replacement for the engine at hand: each group as `\g<name>`, each other escape as what it stands for.
-fn replacement(text: &str, regex: &Regex) -> Result<String, Error> {
+fn expandable(text: &str, regex: &Regex) -> Result<String, Error> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {

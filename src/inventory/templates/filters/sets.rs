@@ -1,22 +1,24 @@
 //! Filters that put things in order, or treat lists as sets. Where Ansible's order is Python's for sets, which
 //! changes from run to run, ours is that of the lists.
 
-use minijinja::value::Tuple;
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value};
 
 use super::Named;
-use super::collections::{comparable, folded};
 use super::mapped::attribute;
 use crate::inventory::templates::call::{Call, items, members};
-use crate::inventory::templates::fault::refuse;
+use crate::inventory::templates::fault::{refuse, undefined_as};
 
 pub(super) const FILTERS: &[Named] = &[
     ("dictsort", dictsort),
     ("difference", |call| both(call, |a, b| without(&a, &b))),
     ("groupby", groupby),
     ("intersect", |call| both(call, |a, b| a.into_iter().filter(|item| b.contains(item)).collect())),
-    ("max", |call| extreme(call, std::cmp::Ordering::Greater)),
-    ("min", |call| extreme(call, std::cmp::Ordering::Less)),
+    ("max", |call| extreme(call, Ordering::Greater)),
+    ("min", |call| extreme(call, Ordering::Less)),
     ("sort", sort),
     ("symmetric_difference", |call| both(call, |a, b| [without(&a, &b), without(&b, &a)].concat())),
     ("union", |call| both(call, |a, b| [a, b].concat())),
@@ -33,7 +35,7 @@ fn without(list: &[Value], other: &[Value]) -> Vec<Value> {
 }
 
 fn distinct(list: Vec<Value>) -> Vec<Value> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     list.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }
 
@@ -45,8 +47,8 @@ struct Order {
 
 impl Order {
     /// `attribute` may name several, with commas between them.
-    fn new(call: &mut Call, case: usize, place: usize, default_case: &str) -> Result<Self, Error> {
-        let mind_case = call.get(case, default_case).is_some_and(|case| case.is_true());
+    fn new(call: &mut Call, case: usize, place: usize) -> Result<Self, Error> {
+        let mind_case = call.get(case, "case_sensitive").is_some_and(|case| case.is_true());
         let attributes = match call.get(place, "attribute").filter(|attribute| !attribute.is_none()) {
             Some(names) if names.as_str().is_some() => {
                 names.as_str().unwrap_or_default().split(',').map(|name| Value::from(name.trim())).collect()
@@ -80,7 +82,7 @@ impl Order {
 fn sort(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let reverse = call.is(1, "reverse");
-    let order = Order::new(call, 2, 3, "case_sensitive")?;
+    let order = Order::new(call, 2, 3)?;
     let mut keyed = order.sorted(list)?;
     if reverse {
         // Equal items keep their order.
@@ -89,9 +91,9 @@ fn sort(call: &mut Call) -> Result<Value, Error> {
     Ok(keyed.into_iter().map(|(_, item)| item).collect())
 }
 
-fn extreme(call: &mut Call, wanted: std::cmp::Ordering) -> Result<Value, Error> {
+fn extreme(call: &mut Call, wanted: Ordering) -> Result<Value, Error> {
     let list = call.list()?;
-    let order = Order::new(call, 1, 2, "case_sensitive")?;
+    let order = Order::new(call, 1, 2)?;
     let mut best: Option<(Vec<Value>, Value)> = None;
     // This holds that they have an order.
     order.sorted(list.clone())?;
@@ -106,8 +108,8 @@ fn extreme(call: &mut Call, wanted: std::cmp::Ordering) -> Result<Value, Error> 
 
 fn unique(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
-    let order = Order::new(call, 1, 2, "case_sensitive")?;
-    let mut seen = std::collections::HashSet::new();
+    let order = Order::new(call, 1, 2)?;
+    let mut seen = HashSet::new();
     let mut result = Vec::new();
     for item in list {
         if seen.insert(Value::from(order.key(&item)?)) {
@@ -157,4 +159,27 @@ fn dictsort(call: &mut Call) -> Result<Value, Error> {
     comparable(&pairs.iter().map(key).collect::<Vec<_>>())?;
     pairs.sort_by(|a, b| if reverse { key(b).cmp(&key(a)) } else { key(a).cmp(&key(b)) });
     Ok(pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value]))).collect())
+}
+
+/// The text by which Jinja compares, unless it is told to mind the case.
+fn folded(value: &Value) -> Value {
+    value.as_str().map_or_else(|| value.clone(), |text| Value::from(text.to_lowercase()))
+}
+
+/// Whether Python can put these in an order.
+pub(in super::super) fn comparable(values: &[Value]) -> Result<(), Error> {
+    let kind = |value: &Value| match value.kind() {
+        ValueKind::Bool => ValueKind::Number,
+        ValueKind::Iterable => ValueKind::Seq,
+        kind => kind,
+    };
+    let ordered = |value: &Value| matches!(kind(value), ValueKind::Number | ValueKind::String | ValueKind::Seq);
+    let same = values.windows(2).all(|pair| kind(&pair[0]) == kind(&pair[1]));
+    if values.len() < 2 || (same && values.iter().all(ordered)) {
+        return Ok(());
+    }
+    if values.iter().any(Value::is_undefined) {
+        return Err(undefined_as("an item is not defined"));
+    }
+    Err(refuse("values of different types have no order"))
 }

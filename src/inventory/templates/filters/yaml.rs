@@ -5,7 +5,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
 use super::Named;
-use super::collections::comparable;
+use super::sets::comparable;
 use super::text::only_text;
 use crate::inventory::model::{Source, Span, Value as Plain};
 use crate::inventory::repr;
