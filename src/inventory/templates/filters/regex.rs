@@ -164,13 +164,11 @@ fn expandable(text: &str, regex: &Regex) -> Result<String, Error> {
             }
         };
         let known = match group.parse::<usize>() {
-            Ok(number) => number < regex.captures_len(),
-            Err(_) => regex.capture_names().flatten().any(|own| own == group),
+            Ok(number) => (number < regex.captures_len()).then(|| number.to_string()),
+            Err(_) => regex.capture_names().flatten().find(|own| *own == group).map(str::to_owned),
         };
-        if !known {
-            return Err(refuse("the replacement uses a group that the pattern does not have"));
-        }
-        out.extend([r"\g<", &group, ">"]);
+        let absent = || refuse("the replacement uses a group that the pattern does not have");
+        out.extend([r"\g<", &known.ok_or_else(absent)?, ">"]);
     }
     Ok(out)
 }
