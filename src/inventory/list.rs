@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use super::assemble::ALL;
 use super::flat::{Flat, Flattener};
-use super::model::{Inventory, Node, Value};
+use super::model::Inventory;
 use super::patterns;
 use super::problem::{Problem, nearest};
 
@@ -152,20 +152,9 @@ fn branch<'a>(inventory: &'a Inventory, name: &str, seen: &mut Seen<'a>) -> Opti
     (!parts.is_empty()).then_some(Shown::Map(parts))
 }
 
-/// A key as JSON spells it.
-fn key_text(key: &Node) -> String {
-    match &key.value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Int(value) => value.to_string(),
-        Value::Float(value) => super::repr::float(*value),
-        _ => key.text.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Source, Span};
+    use super::super::model::{Node, Source, Span, Value};
     use super::super::outside::Nothing;
     use super::super::variables::Variables;
     use super::super::{graph, load};

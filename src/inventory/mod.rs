@@ -2,39 +2,39 @@
 //! Only [`load()`] touches the disk.
 
 // What an inventory is.
-pub mod finding;
-pub mod model;
-pub mod outside;
-pub mod problem;
+pub mod finding; // what is suspicious
+pub mod model; // hosts, groups, values with their places
+pub mod outside; // the seam to files, environment and passwords
+pub mod problem; // what is wrong
 
 // From text to values.
-mod python;
-mod text;
-pub mod vault;
-mod words;
-pub mod yaml;
+mod json; // `__ansible_vault` and `__ansible_unsafe` in JSON
+mod python; // Python literals
+mod text; // text with the way back to its source
+pub mod vault; // encrypted text
+mod words; // the words of a host line
+pub mod yaml; // YAML 1.1, and the groups of YAML inventories
 
 // From values to an inventory.
-mod address;
-mod assemble;
-mod dynamic;
-mod extra;
-mod host_list;
-mod ini;
-mod json;
-pub mod load;
-mod ranges;
-mod toml;
+mod address; // names and addresses of hosts, with ports
+mod assemble; // groups and hosts of all sources together
+mod dynamic; // what inventory scripts print
+mod extra; // `-e`
+mod host_list; // `-i host1,host2`
+mod ini; // INI inventories
+pub mod load; // which sources there are: the only reader of files
+mod ranges; // `node[01:10]`
+mod toml; // TOML inventories
 
 // What is asked of it.
-mod flat;
-pub mod graph;
-pub mod list;
-pub mod patterns;
-pub mod precedence;
-pub mod repr;
-pub mod templates;
-pub mod variables;
+mod flat; // the variables of a host as they are listed
+pub mod graph; // `--graph`
+pub mod list; // `--list` and `--host`
+pub mod patterns; // `--limit`
+pub mod precedence; // whose variables win
+pub mod repr; // values as Python spells them
+pub mod templates; // `{{ … }}`
+pub mod variables; // the variables of all hosts, resolved when asked for
 
 pub use finding::{Code, Finding, Severity};
 pub use load::{Sources, load};

@@ -1,4 +1,4 @@
-//! Values as Python's `str()` and `repr()` spell them.
+//! Values as Python's `str()` and `repr()` spell them, and numbers as its writers of JSON and YAML do.
 
 use super::model::{Node, Value};
 
@@ -45,8 +45,27 @@ pub(super) fn float(number: f64) -> String {
     }
 }
 
+/// The same as Python's `json` spells it.
+pub(super) fn json_float(number: f64) -> String {
+    match number {
+        _ if number.is_nan() => "NaN".to_owned(),
+        _ if number.is_infinite() => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        _ => float(number),
+    }
+}
+
+/// The same as PyYAML spells it: YAML 1.1 wants a dot in a number with an exponent.
+pub(super) fn yaml_float(number: f64) -> String {
+    let spelt = float(number);
+    match spelt.split_once('e') {
+        _ if !number.is_finite() => spelt.replace("nan", ".nan").replace("inf", ".inf"),
+        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
+        _ => spelt,
+    }
+}
+
 /// In single quotes, unless double ones spare a backslash.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut spelt = String::from(quote);
     for c in text.chars() {

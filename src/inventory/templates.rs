@@ -1,22 +1,29 @@
 //! The variables of a host with their templates resolved, as Ansible does it: lazily, each variable when it is
 //! asked for, and through other variables. What is not supported is a problem with its place, never a value.
 //!
-//! `plan` reads a text, `rewrite` words it for the engine, `engine` evaluates it, `context` gives it variables, `fault` says why it failed.
+//! This file leads a text from its plan to its value; the modules below stand in groups, in the order of that way.
 
-mod call;
-mod conditions;
-mod context;
-mod convert;
-mod engine;
-mod fault;
-mod filters;
-mod lookups;
-mod methods;
-mod plan;
-mod render;
-mod rewrite;
-mod scan;
-mod versions;
+// A text becomes a plan, which serves all hosts.
+mod plan; // as it is, names to fill in, or a program
+mod rewrite; // a program in the words of the engine
+mod scan; // Jinja's lexer
+
+// The plan of a host becomes a value.
+mod context; // what a template sees
+mod convert; // variables as values of the engine, and back
+mod engine; // evaluates a program
+mod render; // values as Python's `str`
+
+// What a template may call.
+mod call; // arguments
+mod conditions; // `x is …`
+mod filters; // `x | …`
+mod lookups; // `lookup(…)` and other functions
+mod methods; // `x.…(…)`
+
+// What goes wrong.
+mod explain; // says why, and where
+mod fault; // carries it through the engine
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -63,12 +70,12 @@ impl<'a> HostVars<'a> {
 
     /// The variable as it was written.
     pub fn raw(&self, name: &str) -> Option<&'a Node> {
-        self.owner.raw_in(self.variables.inventory(), name)
+        self.owner.raw(self.variables.inventory(), name)
     }
 
     /// The names of all variables of the host; a name may come twice.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.owner.names_in(self.variables.inventory())
+        self.owner.names(self.variables.inventory())
     }
 }
 
@@ -179,7 +186,7 @@ impl Frame {
     fn defined(self: &Arc<Self>, name: &str, place: &Span) -> Result<Node, Failure> {
         match name {
             "omit" => Err(Failure::Omitted(Problem::hiding(place, "`omit` has no meaning for a whole variable"))),
-            _ => self.node(name)?.ok_or_else(|| Failure::Undefined(engine::not_defined(place, name, self))),
+            _ => self.node(name)?.ok_or_else(|| Failure::Undefined(explain::not_defined(place, name, self))),
         }
     }
 }

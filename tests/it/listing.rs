@@ -2,10 +2,10 @@
 //! tests/cases/listing: JSON and trees byte for byte, YAML by its values.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use super::support::ansible::{self, Line};
 use super::support::oregano::Oregano;
-use super::support::process::program;
 
 fn cases(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder)
@@ -23,21 +23,11 @@ fn inventories(folder: &str) -> Vec<PathBuf> {
 /// What the real program prints; it must succeed.
 fn ansible(inventory: &Path, words: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
-    let output = Command::new(program("ansible-inventory"))
-        .arg("-i")
-        .arg(inventory)
-        .args(words)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", home.path())
-        .env("LC_ALL", "C.UTF-8")
-        .current_dir(home.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ansible-inventory {words:?} of {}: {errors}", inventory.display());
-    String::from_utf8(output.stdout).unwrap()
+    let argv = [&["ansible-inventory", "-i", inventory.to_str().unwrap()], words].concat();
+    let line = Line { argv: argv.into_iter().map(str::to_owned).collect(), cwd: home.path() };
+    let said = ansible::run(&[line]).remove(0);
+    assert_eq!(said.status, 0, "ansible-inventory {words:?} of {}: {}", inventory.display(), said.stderr);
+    said.stdout
 }
 
 fn ours(inventory: &Path, words: &[&str]) -> String {
@@ -102,7 +92,6 @@ fn an_example_with_group_vars_is_read_as_ansible_reads_it() {
 /// PyYAML is asked to read both.
 #[test]
 fn yaml_has_the_values_of_ansible() {
-    let python = std::fs::canonicalize(program("ansible-inventory")).unwrap().with_file_name("python3");
     for inventory in inventories("listing") {
         let read = |text: String| {
             let file = tempfile::NamedTempFile::new().unwrap();
@@ -112,7 +101,7 @@ fn yaml_has_the_values_of_ansible() {
                 \x20   if isinstance(x, dict): return sorted((repr(k), plain(v)) for k, v in x.items())\n\
                 \x20   return [plain(v) for v in x] if isinstance(x, list) else repr(x)\n\
                 print(plain(yaml.safe_load(open(sys.argv[1]))))";
-            super::support::process::run(Command::new(&python).args(["-c", script]).arg(file.path()))
+            super::support::process::run(Command::new(ansible::python()).args(["-c", script]).arg(file.path()))
         };
         let words = ["--list", "--yaml"];
         assert_eq!(read(ours(&inventory, &words)), read(ansible(&inventory, &words)), "{}", inventory.display());

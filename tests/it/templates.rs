@@ -2,8 +2,6 @@
 //! against what the real Ansible says now.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -14,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cases;
-use crate::support::process::program;
+use crate::support::ansible::answers;
 
 /// One case. A new one needs no Rust.
 #[derive(Deserialize)]
@@ -260,20 +258,5 @@ fn ansible(cases: &[(String, Case)]) -> Vec<Value> {
             })
         })
         .collect();
-    let real = std::fs::canonicalize(program("ansible")).unwrap();
-    let python = real.parent().unwrap().join("python");
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/templates.py");
-    let mut child = Command::new("timeout")
-        .args(["-k", "5", "120"])
-        .arg(python)
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(Value::from(asked).to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "the oracle ended with {}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
+    answers("templates.py", &asked)
 }

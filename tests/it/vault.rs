@@ -1,9 +1,7 @@
 //! Encrypted values and vault passwords, held against the real `ansible-vault` and `ansible-inventory`.
 
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use oregano::inventory::load::outside::World;
@@ -16,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::cases;
+use super::support::ansible;
 use super::support::process::{self, program, run};
 
 /// A case of tests/cases/vault.
@@ -46,34 +45,13 @@ fn opened(envelope: &str, password: &Password) -> Result<String, Fault> {
     vault::open(envelope, std::slice::from_ref(password)).map(|text| text.expose().to_owned())
 }
 
-/// A program of Ansible, which gets two minutes.
-fn bounded(program: &Path) -> Command {
-    let mut command = process::command(&process::program("timeout"));
-    command.arg("120").arg(program);
-    command
-}
-
-/// What Ansible's own vault answers.
-fn oracle(questions: &[Json]) -> Vec<Json> {
-    let python = fs::canonicalize(program("ansible-vault")).unwrap().with_file_name("python");
-    let mut command = bounded(&python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/vault.py"));
-    let home = tempfile::tempdir().unwrap();
-    command.env_clear().env("HOME", home.path()).env("LC_ALL", "C.UTF-8").current_dir(home.path());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(&serde_json::to_vec(questions).unwrap()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "the oracle ended with {}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 #[test]
 fn envelopes_hold_what_ansible_finds_in_them() {
     let cases = cases::read::<Case>("vault");
     let questions: Vec<Json> =
         cases.iter().map(|(_, case)| json!({"decrypt": case.envelope, "password": case.password})).collect();
     let mut failures = Vec::new();
-    for ((name, case), answer) in cases.iter().zip(oracle(&questions)) {
+    for ((name, case), answer) in cases.iter().zip(ansible::answers("vault.py", &questions)) {
         let found = opened(&case.envelope, &password("default", &case.password));
         let expected = match (&case.text, &case.fault) {
             (Some(text), None) => Ok(text.clone()),
@@ -113,7 +91,7 @@ fn random_texts_come_back() {
         .zip(labels.iter().cycle())
         .map(|((text, secret), label)| json!({"encrypt": text, "password": secret, "label": label}))
         .collect();
-    for ((text, secret), answer) in samples.iter().zip(oracle(&questions)) {
+    for ((text, secret), answer) in samples.iter().zip(ansible::answers("vault.py", &questions)) {
         let envelope = answer["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
         assert_eq!(opened(envelope, &password("prod", secret)).as_ref(), Ok(text), "{envelope}");
         assert!(matches!(opened(envelope, &password("prod", "x")), Err(Fault::WrongPassword { .. })));
@@ -147,9 +125,10 @@ impl Site {
         path
     }
 
+    /// A program of Ansible, which gets two minutes.
     fn ansible(&self, name: &str) -> Command {
-        let mut command = bounded(&program(name));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let mut command = process::command(&program("timeout"));
+        command.arg("120").arg(program(name)).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.folder.path()).env("LC_ALL", "C.UTF-8").current_dir(self.folder.path());
         command
     }

@@ -1,10 +1,11 @@
-//! JSON as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` spells it, `NaN` and all.
+//! JSON as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` spells it: byte for byte, which
+//! `serde_json` does not (it has neither `NaN` nor `1e+16`).
 
 use std::io::{self, Write};
 
 use super::super::model::{Node, Trust, Value};
 use super::super::repr;
-use super::{Flat, Flattener, Marks, Shown, key_text};
+use super::{Flat, Flattener, Marks, Shown};
 
 /// A listing.
 pub(super) fn write(shown: &Shown, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
@@ -20,9 +21,7 @@ pub(super) fn write_host(vars: &Flat, out: &mut impl Write) -> io::Result<()> {
 
 fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
     match shown {
-        Shown::Map(members) => map(members.iter(), depth, out, |(key, value), out| {
-            text(key, out)?;
-            out.write_all(b": ")?;
+        Shown::Map(members) => map(members.iter().map(|(key, shown)| (key, shown)), depth, out, |value, out| {
             part(value, depth + 1, flattener, out)
         }),
         Shown::Names(names) => sequence([b'[', b']'], names.iter(), depth, out, |name, out| text(name, out)),
@@ -30,21 +29,13 @@ fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl W
         Shown::Vars(host) => variables(&flattener.host(host), depth, Marks::Shown, out),
         Shown::Hosts(hosts) => {
             let vars = hosts.iter().map(|host| (host, flattener.host(host))).filter(|(_, vars)| !vars.is_empty());
-            map(vars, depth, out, |(host, vars), out| {
-                text(host, out)?;
-                out.write_all(b": ")?;
-                variables(&vars, depth + 1, Marks::Shown, out)
-            })
+            map(vars, depth, out, |vars, out| variables(&vars, depth + 1, Marks::Shown, out))
         }
     }
 }
 
 fn variables(vars: &Flat, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
-    map(vars.iter(), depth, out, |(name, node), out| {
-        text(name, out)?;
-        out.write_all(b": ")?;
-        value(node, depth + 1, marks, out)
-    })
+    map(vars.iter().copied(), depth, out, |node, out| value(node, depth + 1, marks, out))
 }
 
 fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
@@ -52,7 +43,7 @@ fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::R
         Value::Null => out.write_all(b"null"),
         Value::Bool(flag) => write!(out, "{flag}"),
         Value::Int(number) => write!(out, "{number}"),
-        Value::Float(number) => out.write_all(float(*number).as_bytes()),
+        Value::Float(number) => out.write_all(repr::json_float(*number).as_bytes()),
         Value::Str(string) if node.trust == Trust::Literal && marks == Marks::Shown => {
             marked("__ansible_unsafe", string, depth, out)
         }
@@ -64,31 +55,38 @@ fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::R
         Value::Map(members) => {
             let mut sorted: Vec<(String, &Node)> = members.iter().map(|(key, node)| (key_text(key), node)).collect();
             sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-            map(sorted.iter(), depth, out, |(key, node), out| {
-                text(key, out)?;
-                out.write_all(b": ")?;
-                value(node, depth + 1, marks, out)
-            })
+            map(sorted.into_iter(), depth, out, |node, out| value(node, depth + 1, marks, out))
         }
+    }
+}
+
+/// A key as JSON spells it.
+fn key_text(key: &Node) -> String {
+    match &key.value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => repr::json_float(*value),
+        _ => key.text.clone(),
     }
 }
 
 /// A text in a mapping that says what it is.
 fn marked(mark: &str, string: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
-    map(std::iter::once(string), depth, out, |string, out| {
-        text(mark, out)?;
-        out.write_all(b": ")?;
-        text(string, out)
-    })
+    map(std::iter::once((mark, string)), depth, out, |string, out| text(string, out))
 }
 
-fn map<W: Write, T>(
-    members: impl Iterator<Item = T>,
+fn map<W: Write, K: AsRef<str>, T>(
+    members: impl Iterator<Item = (K, T)>,
     depth: usize,
     out: &mut W,
-    member: impl FnMut(T, &mut W) -> io::Result<()>,
+    mut member: impl FnMut(T, &mut W) -> io::Result<()>,
 ) -> io::Result<()> {
-    sequence([b'{', b'}'], members, depth, out, member)
+    sequence([b'{', b'}'], members, depth, out, |(key, value), out| {
+        text(key.as_ref(), out)?;
+        out.write_all(b": ")?;
+        member(value, out)
+    })
 }
 
 /// Items on lines of their own, one deeper than their brackets; nothing at all between the brackets of none.
@@ -137,12 +135,4 @@ fn text(string: &str, out: &mut impl Write) -> io::Result<()> {
     }
     let spelt = serde_json::to_string(string)?;
     spelt.chars().try_for_each(|c| if steers(c) { write!(out, "\\u{:04x}", u32::from(c)) } else { write!(out, "{c}") })
-}
-
-fn float(number: f64) -> String {
-    match number {
-        _ if number.is_nan() => "NaN".to_owned(),
-        _ if number.is_infinite() => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
-        _ => repr::float(number),
-    }
 }

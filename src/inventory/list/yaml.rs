@@ -1,4 +1,5 @@
-//! YAML that PyYAML reads back as the values it was made of. Text is plain only where that is beyond doubt.
+//! YAML that PyYAML reads back as the values it was made of; writers of libraries keep to YAML 1.2, and leave plain
+//! what PyYAML takes for a boolean or a number (`on`, `12:30`). Text is plain only where that is beyond doubt.
 
 use std::io::{self, Write};
 
@@ -103,22 +104,11 @@ fn scalar(node: &Node) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),
-        Value::Float(number) => float(*number),
+        Value::Float(number) => repr::yaml_float(*number),
         Value::Str(string) => text(string),
         Value::Vault => text(&node.text),
         Value::List(_) => "[]".to_owned(),
         Value::Map(_) => "{}".to_owned(),
-    }
-}
-
-/// YAML 1.1 wants a dot in a number with an exponent.
-fn float(number: f64) -> String {
-    let spelt = repr::float(number);
-    match spelt.split_once('e') {
-        _ if number.is_nan() => ".nan".to_owned(),
-        _ if number.is_infinite() => if number > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
-        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
-        _ => spelt,
     }
 }
 

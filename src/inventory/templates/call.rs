@@ -1,14 +1,20 @@
 //! The arguments of a filter, test or function, by position or by name as in Python.
 
 use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Error, State, Value};
+use minijinja::{Error, Value};
 
 use super::convert::valid;
 use super::fault::{refuse, undefined};
 use super::render;
 
 /// What implements a filter or test. Its first argument is the value that it is applied to.
-pub(super) type Function = fn(&mut State<'_, '_>, &mut Call) -> Result<Value, Error>;
+pub(super) type Function = fn(&mut Call) -> Result<Value, Error>;
+
+/// A filter or test, with its names; spaces part them.
+pub(super) type Named = (&'static str, Function);
+
+/// The place of an argument that has a name alone.
+pub(super) const NAMED: usize = usize::MAX;
 
 /// The arguments of one call.
 pub(super) struct Call {
@@ -33,8 +39,8 @@ impl Call {
     }
 
     /// Applies a function and holds that it used all its arguments.
-    pub fn apply(mut self, state: &mut State<'_, '_>, function: Function) -> Result<Value, Error> {
-        let value = function(state, &mut self)?;
+    pub fn apply(mut self, function: impl FnOnce(&mut Self) -> Result<Value, Error>) -> Result<Value, Error> {
+        let value = function(&mut self)?;
         if self.positional.len() > self.taken.max(1) || !self.named.is_empty() {
             return Err(refuse("there is an argument that this does not know"));
         }
@@ -59,7 +65,7 @@ impl Call {
 
     /// The argument with this place (the value has place 0) or name.
     pub fn get(&mut self, place: usize, name: &str) -> Option<Value> {
-        if place < 100 {
+        if place != NAMED {
             self.taken = self.taken.max(place + 1);
         }
         match self.named.iter().position(|(own, _)| own == name) {
@@ -108,6 +114,11 @@ impl Call {
     pub fn rest_named(&mut self) -> Vec<(String, Value)> {
         std::mem::take(&mut self.named)
     }
+}
+
+/// Each name, with what it names.
+pub(super) fn by_name(all: &'static [Named]) -> impl Iterator<Item = (&'static str, Function)> {
+    all.iter().flat_map(|(names, function)| names.split(' ').map(|name| (name, *function)))
 }
 
 /// The items of a list, or the keys of a mapping.

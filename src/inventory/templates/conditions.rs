@@ -1,141 +1,107 @@
 //! Jinja's tests (`x is …`): Jinja's own and Ansible's. Those that look at files or at results of tasks are
 //! refused by name.
 
-use minijinja::value::{Kwargs, Rest, ValueKind};
-use minijinja::{Environment, Error, State, Value};
+mod versions;
 
-use super::call::{Call, Function, is_list, items};
+use minijinja::value::{Kwargs, Rest, ValueKind};
+use minijinja::{Environment, Error, Value};
+
+use super::call::{Call, Named, by_name, is_list, items};
 use super::fault::{refuse, undefined};
 use super::filters::regex::{Anchor, Flags, compile, matches};
+use super::filters::sets::comparable;
 use super::render;
-use super::versions;
 use super::{filters, rewrite};
 
 /// Tests that take care of what is undefined themselves.
 const ACCEPTS_UNDEFINED: [&str; 2] = ["defined", "undefined"];
 
-const FILES: &str = "templates of an inventory do not look at files";
-const RESULTS: &str = "an inventory has no results of tasks";
-
+/// Tests that exist and are refused, by the reason.
 const REFUSED: &[(&str, &str)] = &[
-    ("exists", FILES),
-    ("file", FILES),
-    ("is_file", FILES),
-    ("directory", FILES),
-    ("is_dir", FILES),
-    ("link", FILES),
-    ("is_link", FILES),
-    ("link_exists", FILES),
-    ("mount", FILES),
-    ("is_mount", FILES),
-    ("same_file", FILES),
-    ("is_same_file", FILES),
-    ("vaulted_file", FILES),
-    ("vault_encrypted", "encrypted values are decrypted before they are tested"),
-    ("failed", RESULTS),
-    ("failure", RESULTS),
-    ("succeeded", RESULTS),
-    ("success", RESULTS),
-    ("successful", RESULTS),
-    ("changed", RESULTS),
-    ("change", RESULTS),
-    ("skipped", RESULTS),
-    ("skip", RESULTS),
-    ("finished", RESULTS),
-    ("started", RESULTS),
-    ("reachable", RESULTS),
-    ("unreachable", RESULTS),
-    ("timedout", RESULTS),
+    (
+        "templates of an inventory do not look at files",
+        "directory exists file is_dir is_file is_link is_mount is_same_file link link_exists mount same_file \
+         vaulted_file",
+    ),
+    ("encrypted values are decrypted before they are tested", "vault_encrypted"),
+    (
+        "an inventory has no results of tasks",
+        "change changed failed failure finished reachable skip skipped started succeeded success successful \
+         timedout unreachable",
+    ),
 ];
 
-const ALL: &[(&str, Function)] = &[
-    ("!=", |_, call| compared(call, "value", |a, b| Ok(a != b))),
-    ("<", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
-    ("<=", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a <= b))),
-    ("==", |_, call| compared(call, "value", |a, b| Ok(a == b))),
-    (">", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
-    (">=", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
-    ("abs", |_, call| Ok(render::text(&call.value()?)?.starts_with('/').into())),
-    ("all", |_, call| Ok(call.list()?.iter().all(Value::is_true).into())),
-    ("any", |_, call| Ok(call.list()?.iter().any(Value::is_true).into())),
-    ("boolean", |_, call| kind(call, |value| value.kind() == ValueKind::Bool)),
-    ("callable", |_, call| kind(call, |value| value.kind() == ValueKind::Plain)),
-    ("contains", |_, call| compared(call, "value", |a, b| within(b, a))),
-    ("defined", |_, call| kind(call, |value| !value.is_undefined())),
+const ALL: &[Named] = &[
+    ("!= ne", |call| compared(call, "value", |a, b| Ok(a != b))),
+    ("< lessthan lt", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
+    ("<= le", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a <= b))),
+    ("== eq equalto", |call| compared(call, "value", |a, b| Ok(a == b))),
+    ("> greaterthan gt", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
+    (">= ge", |call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
+    ("abs is_abs", |call| Ok(render::text(&call.value()?)?.starts_with('/').into())),
+    ("all", |call| Ok(call.list()?.iter().all(Value::is_true).into())),
+    ("any", |call| Ok(call.list()?.iter().any(Value::is_true).into())),
+    ("boolean", |call| kind(call, |value| value.kind() == ValueKind::Bool)),
+    ("callable", |call| kind(call, |value| value.kind() == ValueKind::Plain)),
+    ("contains", |call| compared(call, "value", |a, b| within(b, a))),
+    ("defined", |call| kind(call, |value| !value.is_undefined())),
     ("divisibleby", divisible),
-    ("eq", |_, call| compared(call, "value", |a, b| Ok(a == b))),
-    ("equalto", |_, call| compared(call, "value", |a, b| Ok(a == b))),
-    ("escaped", |_, call| kind(call, |_| false)),
-    ("even", |_, call| Ok((integer(&call.value()?)? % 2 == 0).into())),
-    ("false", |_, call| kind(call, |value| value.kind() == ValueKind::Bool && !value.is_true())),
-    ("falsy", |state, call| Ok((!truth(state, call)?).into())),
-    ("filter", |_, call| {
+    ("escaped", |call| kind(call, |_| false)),
+    ("even", |call| Ok((integer(&call.value()?)? % 2 == 0).into())),
+    ("false", |call| kind(call, |value| value.kind() == ValueKind::Bool && !value.is_true())),
+    ("falsy", |call| Ok((!truth(call)?).into())),
+    ("filter", |call| {
         Ok(call.text().map(|name| filters::names().any(|own| own == rewrite::short_name(&name)))?.into())
     }),
-    ("float", |_, call| kind(call, |value| value.kind() == ValueKind::Number && !value.is_integer())),
-    ("ge", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a >= b))),
-    ("greaterthan", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
-    ("gt", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a > b))),
-    ("in", |_, call| compared(call, "seq", within)),
-    ("integer", |_, call| kind(call, Value::is_integer)),
-    ("is_abs", |_, call| Ok(render::text(&call.value()?)?.starts_with('/').into())),
-    ("isnan", nan),
-    ("issubset", subset),
-    ("issuperset", superset),
-    ("iterable", |_, call| {
+    ("float", |call| kind(call, |value| value.kind() == ValueKind::Number && !value.is_integer())),
+    ("in", |call| compared(call, "seq", within)),
+    ("integer", |call| kind(call, Value::is_integer)),
+    ("isnan nan", nan),
+    ("issubset subset", subset),
+    ("issuperset superset", superset),
+    ("iterable sequence", |call| {
         kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))
     }),
-    ("le", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a <= b))),
-    ("lessthan", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
-    ("lower", |_, call| cased(call, char::is_uppercase, char::is_lowercase)),
-    ("lt", |_, call| compared(call, "value", |a, b| ordered(a, b).map(|()| a < b))),
-    ("mapping", |_, call| kind(call, |value| value.kind() == ValueKind::Map)),
-    ("match", |_, call| regex(call, Anchor::Start)),
-    ("nan", nan),
-    ("ne", |_, call| compared(call, "value", |a, b| Ok(a != b))),
-    ("none", |_, call| kind(call, Value::is_none)),
-    ("number", |_, call| kind(call, |value| matches!(value.kind(), ValueKind::Number | ValueKind::Bool))),
-    ("odd", |_, call| Ok((integer(&call.value()?)?.rem_euclid(2) == 1).into())),
+    ("lower", |call| cased(call, char::is_uppercase, char::is_lowercase)),
+    ("mapping", |call| kind(call, |value| value.kind() == ValueKind::Map)),
+    ("match", |call| regex(call, Anchor::Start)),
+    ("none", |call| kind(call, Value::is_none)),
+    ("number", |call| kind(call, |value| matches!(value.kind(), ValueKind::Number | ValueKind::Bool))),
+    ("odd", |call| Ok((integer(&call.value()?)?.rem_euclid(2) == 1).into())),
     ("regex", regex_of_type),
     ("sameas", same),
-    ("search", |_, call| regex(call, Anchor::Anywhere)),
-    ("sequence", |_, call| {
-        kind(call, |value| is_list(value) || matches!(value.kind(), ValueKind::Map | ValueKind::String))
-    }),
-    ("string", |_, call| kind(call, |value| value.kind() == ValueKind::String)),
-    ("subset", subset),
-    ("superset", superset),
-    ("test", |_, call| Ok(call.text().map(|name| names().any(|own| own == rewrite::short_name(&name)))?.into())),
-    ("true", |_, call| kind(call, |value| value.kind() == ValueKind::Bool && value.is_true())),
-    ("truthy", |state, call| Ok(truth(state, call)?.into())),
-    ("undefined", |_, call| kind(call, Value::is_undefined)),
-    ("upper", |_, call| cased(call, char::is_lowercase, char::is_uppercase)),
-    ("version", versions::compare),
-    ("version_compare", versions::compare),
+    ("search", |call| regex(call, Anchor::Anywhere)),
+    ("string", |call| kind(call, |value| value.kind() == ValueKind::String)),
+    ("test", |call| Ok(call.text().map(|name| names().any(|own| own == rewrite::short_name(&name)))?.into())),
+    ("true", |call| kind(call, |value| value.kind() == ValueKind::Bool && value.is_true())),
+    ("truthy", |call| Ok(truth(call)?.into())),
+    ("undefined", |call| kind(call, Value::is_undefined)),
+    ("upper", |call| cased(call, char::is_lowercase, char::is_uppercase)),
+    ("version version_compare", versions::compare),
 ];
 
 /// The names of all tests.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|(name, _)| *name)
+    by_name(ALL).map(|(name, _)| name)
 }
 
 /// Why a test that exists is not supported.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
-    REFUSED.iter().find(|(own, _)| *own == name).map(|(_, reason)| *reason)
+    REFUSED.iter().find(|(_, names)| names.split_whitespace().any(|own| own == name)).map(|(reason, _)| *reason)
 }
 
 /// Adds all tests to an engine.
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    for (name, function) in ALL {
-        let accepts = ACCEPTS_UNDEFINED.contains(name);
-        let test = move |state: &mut State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<bool, Error> {
+    for (name, function) in by_name(ALL) {
+        let accepts = ACCEPTS_UNDEFINED.contains(&name);
+        let test = move |arguments: Rest<Value>, named: Kwargs| -> Result<bool, Error> {
             let call = Call::new(&arguments, &named)?;
             if !accepts && call.undefined().is_some() {
                 return Err(undefined());
             }
-            call.apply(state, *function).map(|value| value.is_true())
+            call.apply(function).map(|value| value.is_true())
         };
-        environment.add_test(*name, test);
+        environment.add_test(name, test);
     }
 }
 
@@ -148,15 +114,8 @@ fn compared(call: &mut Call, name: &str, with: fn(&Value, &Value) -> Result<bool
     Ok(with(&value, &other)?.into())
 }
 
-/// Python puts only values of one type in an order.
 fn ordered(a: &Value, b: &Value) -> Result<(), Error> {
-    let kind = |value: &Value| match value.kind() {
-        ValueKind::Bool => ValueKind::Number,
-        ValueKind::Iterable => ValueKind::Seq,
-        kind => kind,
-    };
-    let known = matches!(kind(a), ValueKind::Number | ValueKind::String | ValueKind::Seq);
-    if known && kind(a) == kind(b) { Ok(()) } else { Err(refuse("values of different types have no order")) }
+    comparable(&[a.clone(), b.clone()])
 }
 
 fn within(value: &Value, container: &Value) -> Result<bool, Error> {
@@ -171,7 +130,7 @@ fn integer(value: &Value) -> Result<i128, Error> {
     i128::try_from(value.clone()).map_err(|_| refuse("this needs a whole number"))
 }
 
-fn divisible(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn divisible(call: &mut Call) -> Result<Value, Error> {
     let (value, by) = (integer(&call.value()?)?, integer(&call.need(1, "num")?)?);
     let rest = value.checked_rem_euclid(by).ok_or_else(|| refuse("nothing can be divided by 0"))?;
     Ok((rest == 0).into())
@@ -182,12 +141,12 @@ fn cased(call: &mut Call, wrong: fn(char) -> bool, right: fn(char) -> bool) -> R
     Ok((text.chars().any(right) && !text.chars().any(wrong)).into())
 }
 
-fn nan(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn nan(call: &mut Call) -> Result<Value, Error> {
     Ok(f64::try_from(call.value()?).is_ok_and(f64::is_nan).into())
 }
 
 /// Python's `is`: the same value of the same type, for what has no identity of its own.
-fn same(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn same(call: &mut Call) -> Result<Value, Error> {
     let (a, b) = (call.value()?, call.need(1, "other")?);
     match a.kind() {
         ValueKind::None | ValueKind::Bool => Ok((a.kind() == b.kind() && a == b).into()),
@@ -196,18 +155,18 @@ fn same(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     }
 }
 
-fn subset(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn subset(call: &mut Call) -> Result<Value, Error> {
     let other = items(&call.need(1, "b")?)?;
     Ok(call.list()?.iter().all(|item| other.contains(item)).into())
 }
 
-fn superset(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn superset(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     Ok(items(&call.need(1, "b")?)?.iter().all(|item| list.contains(item)).into())
 }
 
 /// The truth of a value; with `convert_bool` words such as `no` count as what they say.
-fn truth(_: &mut State<'_, '_>, call: &mut Call) -> Result<bool, Error> {
+fn truth(call: &mut Call) -> Result<bool, Error> {
     let value = call.value()?;
     if call.is(1, "convert_bool") {
         let word = render::text(&value)?.trim().to_lowercase();
@@ -227,7 +186,7 @@ fn regex(call: &mut Call, anchor: Anchor) -> Result<Value, Error> {
     Ok(matches(&compile(&pattern, &flags, anchor)?, &text)?.into())
 }
 
-fn regex_of_type(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn regex_of_type(call: &mut Call) -> Result<Value, Error> {
     let anchor = match call.get_text(4, "match_type")?.as_deref() {
         None | Some("search") => Anchor::Anywhere,
         Some("match") => Anchor::Start,

@@ -54,23 +54,13 @@ impl Owner {
         self.inventory().hosts.get_index(self.at?).map(|(_, host)| host)
     }
 
-    /// The variable as it was written, by precedence.
-    fn raw(&self, name: &str) -> Option<&Node> {
-        self.raw_in(self.inventory(), name)
-    }
-
-    /// The same; the value lives as long as the inventory, which is that of the variables.
-    pub fn raw_in<'a>(&self, inventory: &'a Inventory, name: &str) -> Option<&'a Node> {
+    /// The variable as it was written, by precedence. The inventory is that of the variables.
+    pub fn raw<'a>(&self, inventory: &'a Inventory, name: &str) -> Option<&'a Node> {
         self.layers.iter().find_map(|layer| layer.vars(inventory)?.get(name))
     }
 
     /// The names of all variables; a name may come twice.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.names_in(self.inventory())
-    }
-
-    /// The same; the names live as long as the inventory.
-    pub fn names_in<'a>(&self, inventory: &'a Inventory) -> impl Iterator<Item = &'a str> {
+    pub fn names<'a>(&self, inventory: &'a Inventory) -> impl Iterator<Item = &'a str> {
         let layers = self.layers.iter().filter_map(|layer| layer.vars(inventory));
         layers.flat_map(|vars| vars.keys().map(String::as_str))
     }
@@ -97,14 +87,11 @@ impl Frame {
 
     /// The names that a template may use.
     pub fn known_names(&self) -> impl Iterator<Item = &str> {
-        self.host.names().chain(MAGIC)
+        self.host.names(self.host.inventory()).chain(MAGIC)
     }
 
     /// The variable with its templates resolved.
     pub fn node(self: &Arc<Self>, name: &str) -> Result<Option<Node>, Failure> {
-        if let Some(node) = self.magic_text(name) {
-            return Ok(Some(node));
-        }
         if MAGIC.contains(&name) {
             let span = self.host.host().map(|host| host.span.clone());
             return match (self.magic(name), span) {
@@ -112,7 +99,7 @@ impl Frame {
                 _ => Ok(None),
             };
         }
-        let Some(raw) = self.host.raw(name) else { return Ok(self.origin(name)) };
+        let Some(raw) = self.host.raw(self.host.inventory(), name) else { return Ok(self.origin(name)) };
         if convert::is_settled(raw) {
             return Ok(Some(raw.clone()));
         }
@@ -124,7 +111,7 @@ impl Frame {
         if let Some(value) = self.magic(name) {
             return Ok(Some(value));
         }
-        let Some(raw) = self.host.raw(name) else {
+        let Some(raw) = self.host.raw(self.host.inventory(), name) else {
             return Ok(self.origin(name).map(|node| Value::from(node.text)));
         };
         if convert::is_settled(raw) {
@@ -187,16 +174,6 @@ impl Frame {
             _ => None,
         };
         text.map(|text| Node::string(text, span.clone()))
-    }
-
-    fn magic_text(&self, name: &str) -> Option<Node> {
-        let host = self.host.host()?;
-        let text = match name {
-            "inventory_hostname" => &host.name,
-            "inventory_hostname_short" => short(&host.name),
-            _ => return None,
-        };
-        Some(Node::string(text, host.span.clone()))
     }
 
     fn magic(self: &Arc<Self>, name: &str) -> Option<Value> {
@@ -341,7 +318,7 @@ impl Object for Lazy {
         match &self.node.value {
             Plain::List(items) => self.member(items.get(key.as_usize()?)?),
             Plain::Map(members) => {
-                let (_, node) = members.iter().find(|(name, _)| convert::key(name) == *key)?;
+                let (_, node) = members.iter().find(|(name, _)| convert::scalar(name) == *key)?;
                 self.member(node)
             }
             _ => None,
@@ -351,7 +328,7 @@ impl Object for Lazy {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         match &self.node.value {
             Plain::List(items) => Enumerator::Seq(items.len()),
-            Plain::Map(members) => Enumerator::Values(members.iter().map(|(name, _)| convert::key(name)).collect()),
+            Plain::Map(members) => Enumerator::Values(members.iter().map(|(name, _)| convert::scalar(name)).collect()),
             _ => Enumerator::Empty,
         }
     }
@@ -367,4 +344,4 @@ macro_rules! shows_nothing {
         }
     )+};
 }
-shows_nothing!(Run, AllHosts, HostObject, Lazy, Frame);
+shows_nothing!(Run, AllHosts, HostObject, Lazy);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::context::Lazy;
+use super::context::{Frame, Lazy};
 use super::engine::Omit;
 use super::fault::{Failure, carried, refused};
 use super::render;
@@ -30,14 +30,15 @@ pub(super) fn settled(node: &Node) -> Result<Value, Failure> {
     Ok(match &node.value {
         Plain::List(items) => Value::from(items.iter().map(settled).collect::<Result<Vec<_>, _>>()?),
         Plain::Map(members) => {
-            let member = |(name, value): &(Node, Node)| Ok((key(name), settled(value)?));
+            let member = |(name, value): &(Node, Node)| Ok((scalar(name), settled(value)?));
             Value::from_pairs(members.iter().map(member).collect::<Result<Vec<_>, _>>()?)
         }
         _ => scalar(node),
     })
 }
 
-fn scalar(node: &Node) -> Value {
+/// A value without members; of the keys of a mapping all are: templates in keys are text, to Ansible as well.
+pub(super) fn scalar(node: &Node) -> Value {
     match &node.value {
         Plain::Null => Value::from(()),
         Plain::Bool(value) => Value::from(*value),
@@ -46,11 +47,6 @@ fn scalar(node: &Node) -> Value {
         Plain::Str(text) => Value::from(text.as_str()),
         Plain::Vault | Plain::List(_) | Plain::Map(_) => Value::from(node.text.as_str()),
     }
-}
-
-/// The key of a mapping. Templates in keys are text, to Ansible as well.
-pub(super) fn key(node: &Node) -> Value {
-    scalar(node)
 }
 
 /// The variable that a value of the engine would be, at `span`. Whatever a template gives is none itself.
@@ -133,6 +129,6 @@ fn failure(error: &minijinja::Error, span: &Span) -> Failure {
 }
 
 /// A list or mapping with templates in it.
-pub(super) fn lazy(frame: &Arc<super::context::Frame>, node: &Node) -> Value {
+pub(super) fn lazy(frame: &Arc<Frame>, node: &Node) -> Value {
     Value::from_object(Lazy { frame: Arc::clone(frame), node: Arc::new(node.clone()) })
 }

@@ -1,20 +1,20 @@
 //! The template engine with all that Ansible adds to Jinja, made once for an inventory; and the
 //! evaluation of one template.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use minijinja::value::{Object, ObjectRepr};
+use minijinja::value::{Object, ObjectRepr, Rest, ValueKind};
 use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value};
 
 use super::context::{Frame, Run};
 use super::convert::valid;
-use super::fault::{Failure, carried, own_words, refuse, refused, undefined_as};
+use super::explain::Explained;
+use super::fault::{Failure, refuse, undefined_as};
 use super::plan::{Plan, Program};
-use super::{MAX_TEXT, conditions, filters, lookups, methods, place, render};
-use crate::inventory::model::{Inventory, Node, Span};
-use crate::inventory::problem::{Problem, nearest};
+use super::{MAX_TEXT, conditions, convert, filters, lookups, methods, render};
+use crate::inventory::model::{Inventory, Node, Value as Plain};
+use crate::inventory::problem::Problem;
 
 /// Steps of the engine for one template: a loop over a hundred thousand hosts has some to spare.
 const FUEL: u64 = 3_000_000;
@@ -129,7 +129,7 @@ fn groups(inventory: &Inventory) -> Value {
     let hosts: HashMap<&str, Value> = inventory.hosts.keys().map(|name| (name.as_str(), Value::from(name))).collect();
     let members = |start: &str| {
         let mut seen_groups = vec![start];
-        let mut seen_hosts = std::collections::HashSet::new();
+        let mut seen_hosts = HashSet::new();
         let mut names = Vec::new();
         let mut next = 0;
         while let Some(group) = seen_groups.get(next).and_then(|name| inventory.groups.get(*name)) {
@@ -177,7 +177,7 @@ fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
 }
 
 /// `a.b[c]`: undefined if one of the steps is.
-fn member(state: &State<'_, '_>, value: Value, keys: minijinja::value::Rest<Value>) -> Result<Value, Error> {
+fn member(state: &State<'_, '_>, value: Value, keys: Rest<Value>) -> Result<Value, Error> {
     let mut value = value;
     for key in keys.iter() {
         if value.is_undefined() {
@@ -200,100 +200,14 @@ fn member(state: &State<'_, '_>, value: Value, keys: minijinja::value::Rest<Valu
 
 /// A number as it was written, if it is still the variable's.
 fn written(state: &State<'_, '_>, value: Value, name: &str) -> Result<Value, Error> {
-    use crate::inventory::model::Value as Plain;
-    let number = matches!(value.kind(), minijinja::value::ValueKind::Number | minijinja::value::ValueKind::Bool);
+    let number = matches!(value.kind(), ValueKind::Number | ValueKind::Bool);
     let Some(run) = Run::of(state).filter(|_| number) else { return Ok(value) };
     match run.frame.node(name) {
         Ok(Some(node)) if matches!(node.value, Plain::Int(_) | Plain::Float(_) | Plain::Bool(_)) => {
-            let same = super::convert::settled(&node).is_ok_and(|own| own == value);
+            let same = convert::settled(&node).is_ok_and(|own| own == value);
             Ok(if same { Value::from_object(Written { text: node.text, value }) } else { value })
         }
         _ => Ok(value),
-    }
-}
-
-/// A template that failed, with all that helps to say why.
-struct Explained<'a> {
-    frame: &'a Arc<Frame>,
-    node: &'a Node,
-    text: &'a str,
-    program: &'a Program,
-    run: &'a Run,
-}
-
-impl Explained<'_> {
-    fn failure(&self, error: &Error) -> Failure {
-        if let Some(failure) = carried(error) {
-            return failure.clone();
-        }
-        let refusal = refused(error);
-        let undefined = error.kind() == minijinja::ErrorKind::UndefinedError
-            || error.detail().is_some_and(|detail| detail.contains("undefined"))
-            || refusal.is_some_and(|refusal| refusal.undefined);
-        if let Some(refusal) = refusal.filter(|refusal| !refusal.undefined || self.missing().is_none()) {
-            let problem = Problem::hiding(&self.place(error), refusal.message.clone());
-            let problem = refusal.hint.iter().fold(problem, |problem, hint| problem.hint(hint));
-            return if undefined { Failure::Undefined(problem) } else { Failure::Wrong(problem) };
-        }
-        if undefined {
-            return Failure::Undefined(self.undefined(error));
-        }
-        let (message, hint) = own_words(error);
-        let problem = Problem::hiding(&self.place(error), message);
-        Failure::Wrong(hint.into_iter().fold(problem, Problem::hint))
-    }
-
-    /// What was missing last and is not taken care of.
-    fn missing(&self) -> Option<(String, Option<Problem>)> {
-        let root = |name: &str| name.split(['.', '[']).next().unwrap_or_default().to_owned();
-        let guarded: Vec<String> = self.program.guarded.iter().map(|name| root(name)).collect();
-        let known = |name: &String| !super::lookups::FUNCTIONS.contains(&name.as_str()) && name != "omit";
-        self.run.note(|notes| {
-            let missing: Vec<_> = notes.missing.iter().filter(|(name, _)| known(name)).collect();
-            let open = missing.iter().rev().find(|(name, _)| !guarded.contains(name));
-            open.or(missing.last()).map(|missing| (*missing).clone())
-        })
-    }
-
-    fn undefined(&self, error: &Error) -> Problem {
-        let unnamed = || Problem::hiding(&self.place(error), "something in this template is not defined");
-        match self.missing() {
-            Some((_, Some(problem))) => problem,
-            Some((name, None)) => match name.strip_prefix('\0') {
-                Some(what) if self.named(what.split('`').nth(1)).is_some() => {
-                    Problem::hiding(&self.place(error), format!("{what} is not defined"))
-                }
-                Some(_) => unnamed(),
-                None => self.named(Some(&name)).map_or_else(unnamed, |place| not_defined(&place, &name, self.frame)),
-            },
-            None => unnamed(),
-        }
-    }
-
-    /// Where the template has this name. A name that is not in its text is a value, and may be a secret.
-    fn named(&self, name: Option<&str>) -> Option<Span> {
-        let name = name?;
-        let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        let alone = |at: &usize| {
-            let (before, after) = (&self.text[..*at], &self.text[at + name.len()..]);
-            !part(before.chars().next_back()) && !part(after.chars().next())
-        };
-        let at = self.text.match_indices(name).map(|(at, _)| at).find(alone)?;
-        Some(place(self.node, self.text, at..at + name.len()))
-    }
-
-    fn place(&self, error: &Error) -> Span {
-        let range: Option<Range<usize>> = error.range().and_then(|range| self.program.original(range));
-        place(self.node, self.text, range.unwrap_or(0..self.text.len()))
-    }
-}
-
-/// A name that is no variable.
-pub(super) fn not_defined(place: &Span, name: &str, frame: &Frame) -> Problem {
-    let problem = Problem::naming(place, format!("variable `{name}` is not defined"));
-    match nearest(name, frame.known_names()) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem,
     }
 }
 

@@ -1,14 +1,16 @@
 //! `lookup`, `query` and the other functions of templates. What they ask of the world goes through
 //! [`Outside`](crate::inventory::Outside).
 
+use std::sync::Arc;
+
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, State, Value};
 
-use super::call::{Call, is_list, items, mapping, members};
+use super::call::{Call, NAMED, is_list, items, mapping, members};
 use super::context::{Frame, Run};
 use super::convert::valid;
 use super::engine::frame;
-use super::fault::{Failure, carry, refuse, undefined_as};
+use super::fault::{Failure, carry, refuse, refuse_with, refused, undefined_as};
 use super::filters::regex::{Anchor, Flags, compile, matches};
 use super::render;
 use super::rewrite::short_name;
@@ -70,15 +72,15 @@ enum Wanted {
 fn lookup(state: &State<'_, '_>, mut call: Call, wanted: Wanted) -> Result<Value, Error> {
     let name = call.text()?;
     let name = short_name(&name);
-    let wanted = if call.is(usize::MAX, "wantlist") { Wanted::List } else { wanted };
-    let forgiving = matches!(call.get_text(usize::MAX, "errors")?.as_deref(), Some("ignore" | "warn"));
+    let wanted = if call.is(NAMED, "wantlist") { Wanted::List } else { wanted };
+    let forgiving = matches!(call.get_text(NAMED, "errors")?.as_deref(), Some("ignore" | "warn"));
     let terms = call.rest(1);
     if let Some(undefined) = terms.iter().find(|term| term.is_undefined()) {
         return Ok(undefined.clone());
     }
     let frame = frame(state)?;
     let found = match run(state, &frame, name, &terms, &mut call) {
-        Err(error) if forgiving && super::fault::refused(&error).is_some_and(|refusal| !refusal.undefined) => {
+        Err(error) if forgiving && refused(&error).is_some_and(|refusal| !refusal.undefined) => {
             return Ok(if wanted == Wanted::List { Value::from(Vec::<Value>::new()) } else { Value::from(()) });
         }
         found => found?,
@@ -100,34 +102,29 @@ fn lookup(state: &State<'_, '_>, mut call: Call, wanted: Wanted) -> Result<Value
 
 fn run(
     state: &State<'_, '_>,
-    frame: &std::sync::Arc<Frame>,
+    frame: &Arc<Frame>,
     name: &str,
     terms: &[Value],
     call: &mut Call,
 ) -> Result<Vec<Value>, Error> {
     let outside = frame.owner().variables.outside();
+    let failed = |reason| refuse(format!("the lookup `{name}` failed: {reason}"));
     match name {
         "env" => env(state, frame, terms, call),
         "file" => {
             let (left, right) =
-                (call.is(usize::MAX, "lstrip"), call.get(usize::MAX, "rstrip").is_none_or(|strip| strip.is_true()));
+                (call.is(NAMED, "lstrip"), call.get(NAMED, "rstrip").is_none_or(|strip| strip.is_true()));
             each(terms, |path| {
-                let text =
-                    outside.file(path).map_err(|reason| refuse(format!("the lookup `file` failed: {reason}")))?;
+                let text = outside.file(path).map_err(failed)?;
                 let text = if left { text.trim_start() } else { &text };
                 Ok(Value::from(if right { text.trim_end() } else { text }))
             })
         }
-        "pipe" => each(terms, |command| {
-            let text = outside.pipe(command).map_err(|reason| refuse(format!("the lookup `pipe` failed: {reason}")))?;
-            Ok(Value::from(text.trim_end()))
-        }),
+        "pipe" => each(terms, |command| Ok(Value::from(outside.pipe(command).map_err(failed)?.trim_end()))),
         "lines" => {
             let mut lines = Vec::new();
             for command in terms {
-                let text = outside
-                    .pipe(&render::text(command)?)
-                    .map_err(|reason| refuse(format!("the lookup `lines` failed: {reason}")))?;
+                let text = outside.pipe(&render::text(command)?).map_err(failed)?;
                 lines.extend(text.lines().map(Value::from));
             }
             Ok(lines)
@@ -155,7 +152,7 @@ fn unknown(name: &str) -> Error {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", LOOKUPS.map(|name| format!("`{name}`")).join(", ")),
     };
-    super::fault::refuse_with("there is no such lookup, or it is not supported", hint)
+    refuse_with("there is no such lookup, or it is not supported", hint)
 }
 
 fn each(terms: &[Value], with: impl Fn(&str) -> Result<Value, Error>) -> Result<Vec<Value>, Error> {
@@ -166,7 +163,7 @@ fn each(terms: &[Value], with: impl Fn(&str) -> Result<Value, Error>) -> Result<
 fn plain(term: &Value) -> Result<String, Error> {
     let term = render::text(term)?;
     if may_be_template(&term) {
-        return Err(super::fault::refuse_with(
+        return Err(refuse_with(
             "a template inside the string of another template is not supported",
             "join the parts with `~`",
         ));
@@ -175,7 +172,7 @@ fn plain(term: &Value) -> Result<String, Error> {
 }
 
 fn env(state: &State<'_, '_>, frame: &Frame, terms: &[Value], call: &mut Call) -> Result<Vec<Value>, Error> {
-    let default = call.get(usize::MAX, "default").unwrap_or_else(|| Value::from(""));
+    let default = call.get(NAMED, "default").unwrap_or_else(|| Value::from(""));
     each(terms, |term| {
         let name =
             term.split_whitespace().next().ok_or_else(|| refuse("the lookup `env` needs the name of a variable"))?;
@@ -196,13 +193,8 @@ fn note(state: &State<'_, '_>, what: &str) {
     }
 }
 
-fn vars(
-    state: &State<'_, '_>,
-    frame: &std::sync::Arc<Frame>,
-    terms: &[Value],
-    call: &mut Call,
-) -> Result<Vec<Value>, Error> {
-    let default = call.get(usize::MAX, "default").filter(|default| !default.is_none());
+fn vars(state: &State<'_, '_>, frame: &Arc<Frame>, terms: &[Value], call: &mut Call) -> Result<Vec<Value>, Error> {
+    let default = call.get(NAMED, "default").filter(|default| !default.is_none());
     terms
         .iter()
         .map(|term| {

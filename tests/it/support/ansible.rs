@@ -10,7 +10,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::process::{program, shared_folder};
+use super::process::{command, program, shared_folder};
 
 /// A command line of Ansible's, such as `ansible-inventory -i hosts --list`, and where it runs.
 pub struct Line<'a> {
@@ -58,6 +58,29 @@ fn typed(what: &str, texts: &[String]) -> Vec<Value> {
     }
 }
 
+/// The Python of Ansible's own venv.
+pub fn python() -> PathBuf {
+    program("ansible").canonicalize().unwrap().with_file_name("python3")
+}
+
+/// What a script of tests/oracles, which gets two minutes, answers to all questions at once.
+pub fn answers(script: &str, questions: &[Value]) -> Vec<Value> {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command(&program("timeout"));
+    command.args(["-k", "5", "120"]).arg(python()).arg(oracle(script));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", home.path()).env("LC_ALL", "C.UTF-8").current_dir(home.path());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&serde_json::to_vec(questions).unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the oracle ended with {}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn oracle(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles").join(script)
+}
+
 /// A running oracle.
 struct Oracle {
     child: Child,
@@ -68,10 +91,10 @@ struct Oracle {
 
 impl Oracle {
     fn start() -> Self {
-        let python = program("ansible").canonicalize().unwrap().with_file_name("python3");
+        let python = python();
         let log = shared_folder().join("ansible-oracle.log");
         let mut child = Command::new(&python)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/commands.py"))
+            .arg(oracle("commands.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())

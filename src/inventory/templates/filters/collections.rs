@@ -1,32 +1,28 @@
 //! Filters of lists and mappings.
 
 use minijinja::value::{Tuple, ValueKind};
-use minijinja::{Error, State, Value};
+use minijinja::{Error, Value};
 
 use super::Named;
 use super::mapped::attribute;
-use crate::inventory::templates::call::{Call, is_list, items, mapping, members};
+use crate::inventory::templates::call::{Call, NAMED, is_list, items, mapping, members};
 use crate::inventory::templates::convert::valid;
 use crate::inventory::templates::fault::{refuse, undefined_as};
 
 pub(super) const FILTERS: &[Named] = &[
     ("combine", combine),
-    ("count", length),
     ("dict2items", dict2items),
     ("extract", extract),
-    ("first", |_, call| Ok(call.list()?.into_iter().next().unwrap_or(Value::UNDEFINED))),
+    ("first", |call| Ok(call.list()?.into_iter().next().unwrap_or(Value::UNDEFINED))),
     ("flatten", flatten),
     ("items", pairs),
     ("items2dict", items2dict),
-    ("last", |_, call| Ok(call.list()?.pop().unwrap_or(Value::UNDEFINED))),
-    ("length", length),
-    ("list", |_, call| Ok(call.list()?.into())),
-    ("rekey_on_member", rekey_on_member),
+    ("last", |call| Ok(call.list()?.pop().unwrap_or(Value::UNDEFINED))),
+    ("length count", length),
+    ("list", |call| Ok(call.list()?.into())),
     ("reverse", reverse),
-    ("subelements", subelements),
     ("sum", sum),
     ("zip", zip),
-    ("zip_longest", zip_longest),
 ];
 
 /// What becomes of two lists under one key.
@@ -47,14 +43,14 @@ enum Reach {
     All,
 }
 
-fn combine(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn combine(call: &mut Call) -> Result<Value, Error> {
     let mut terms = Vec::new();
     let first = call.value()?;
     for term in std::iter::once(first).chain(call.rest(1)) {
         if is_list(&term) { terms.extend(items(&term)?) } else { terms.push(term) }
     }
-    let reach = if call.is(usize::MAX, "recursive") { Reach::All } else { Reach::Top };
-    let lists = match call.get_text(usize::MAX, "list_merge")?.as_deref() {
+    let reach = if call.is(NAMED, "recursive") { Reach::All } else { Reach::Top };
+    let lists = match call.get_text(NAMED, "list_merge")?.as_deref() {
         None | Some("replace") => ListMerge::Replace,
         Some("keep") => ListMerge::Keep,
         Some("append") => ListMerge::Append,
@@ -114,7 +110,7 @@ fn merged_lists(weaker: Vec<Value>, stronger: Vec<Value>, lists: ListMerge) -> V
     .into()
 }
 
-fn length(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn length(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     match value.as_str() {
         Some(text) => Ok(text.chars().count().into()),
@@ -122,7 +118,7 @@ fn length(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     }
 }
 
-fn reverse(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn reverse(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     if let Some(text) = value.as_str() {
         return Ok(text.chars().rev().collect::<String>().into());
@@ -130,7 +126,7 @@ fn reverse(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(items(&value)?.into_iter().rev().collect())
 }
 
-fn pairs(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn pairs(call: &mut Call) -> Result<Value, Error> {
     Ok(members(&call.value()?)?.into_iter().map(|(key, value)| pair(key, value)).collect())
 }
 
@@ -138,7 +134,7 @@ fn pair(first: Value, second: Value) -> Value {
     Value::from(Tuple::from([first, second]))
 }
 
-fn dict2items(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn dict2items(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let key_name = call.get(1, "key_name").unwrap_or_else(|| "key".into());
     let value_name = call.get(2, "value_name").unwrap_or_else(|| "value".into());
@@ -146,7 +142,7 @@ fn dict2items(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(members(&value)?.into_iter().map(item).collect())
 }
 
-fn items2dict(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn items2dict(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let key_name = call.get(1, "key_name").unwrap_or_else(|| "key".into());
     let value_name = call.get(2, "value_name").unwrap_or_else(|| "value".into());
@@ -161,7 +157,7 @@ fn items2dict(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(mapping(result))
 }
 
-fn extract(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn extract(call: &mut Call) -> Result<Value, Error> {
     let mut keys = vec![call.value()?];
     let mut value = call.need(1, "container")?;
     match call.get(2, "morekeys").filter(|keys| !keys.is_none()) {
@@ -178,7 +174,7 @@ fn extract(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(value)
 }
 
-fn flatten(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn flatten(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let levels = call.get_number(1, "levels")?;
     let keep_nulls = call.get(2, "skip_nulls").is_some_and(|skip| !skip.is_true());
@@ -202,90 +198,16 @@ fn flattened(list: Vec<Value>, levels: i64, keep_nulls: bool, flat: &mut Vec<Val
     Ok(())
 }
 
-fn subelements(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let elements = match value.kind() {
-        ValueKind::Map => members(&value)?.into_iter().map(|(_, value)| value).collect(),
-        _ if is_list(&value) => items(&value)?,
-        _ => return Err(refuse("this needs a list of mappings, or a mapping of them")),
-    };
-    let path = call.need(1, "subelements")?;
-    let path: Vec<Value> = match path.as_str() {
-        Some(path) => path.split('.').map(Value::from).collect(),
-        None => items(&path)?,
-    };
-    let skip_missing = call.is(2, "skip_missing");
-    let mut result = Vec::new();
-    for element in elements {
-        let mut found = Some(element.clone());
-        for key in &path {
-            let Some(value) = found.take() else { break };
-            if value.kind() != ValueKind::Map {
-                return Err(refuse("there is something else than a mapping on the way to the subelements"));
-            }
-            found = Some(valid(value.get_item(key)?)?).filter(|value| !value.is_undefined());
-        }
-        match found {
-            Some(list) if is_list(&list) => {
-                result.extend(items(&list)?.into_iter().map(|item| pair(element.clone(), item)));
-            }
-            Some(_) => return Err(refuse("the subelements must be a list")),
-            None if skip_missing => {}
-            None => return Err(refuse("an element has no such subelements")),
-        }
-    }
-    Ok(result.into())
-}
-
-fn rekey_on_member(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let key = call.need(1, "key")?;
-    let overwrite = match call.get_text(2, "duplicates")?.as_deref() {
-        None | Some("error") => false,
-        Some("overwrite") => true,
-        Some(_) => return Err(refuse("`duplicates` must be `error` or `overwrite`")),
-    };
-    let elements = match value.kind() {
-        ValueKind::Map => members(&value)?.into_iter().map(|(_, value)| value).collect(),
-        _ => items(&value)?,
-    };
-    let mut result: Vec<(Value, Value)> = Vec::new();
-    for element in elements {
-        let found = if element.kind() == ValueKind::Map { valid(element.get_item(&key)?)? } else { Value::UNDEFINED };
-        if found.is_undefined() {
-            return Err(refuse("each item must be a mapping with that key"));
-        }
-        match result.iter_mut().find(|(own, _)| *own == found) {
-            Some(_) if !overwrite => return Err(refuse("two items have the same key")),
-            Some((_, old)) => *old = element,
-            None => result.push((found, element)),
-        }
-    }
-    Ok(mapping(result))
-}
-
-fn zip(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let lists = lists(call)?;
+fn zip(call: &mut Call) -> Result<Value, Error> {
+    let first = call.list()?;
+    let lists: Vec<Vec<Value>> =
+        std::iter::once(Ok(first)).chain(call.rest(1).iter().map(items)).collect::<Result<_, _>>()?;
     let length = lists.iter().map(Vec::len).min().unwrap_or_default();
     let row = |at: usize| Value::from(Tuple::from(lists.iter().map(|list| list[at].clone()).collect::<Vec<_>>()));
     Ok((0..length).map(row).collect())
 }
 
-fn zip_longest(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let fill = call.get(usize::MAX, "fillvalue").unwrap_or_else(|| Value::from(()));
-    let lists = lists(call)?;
-    let length = lists.iter().map(Vec::len).max().unwrap_or_default();
-    let cell = |list: &Vec<Value>, at: usize| list.get(at).cloned().unwrap_or_else(|| fill.clone());
-    let row = |at: usize| Value::from(Tuple::from(lists.iter().map(|list| cell(list, at)).collect::<Vec<_>>()));
-    Ok((0..length).map(row).collect())
-}
-
-fn lists(call: &mut Call) -> Result<Vec<Vec<Value>>, Error> {
-    let first = call.list()?;
-    std::iter::once(Ok(first)).chain(call.rest(1).iter().map(items)).collect()
-}
-
-fn sum(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn sum(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let by = call.get(1, "attribute").filter(|by| !by.is_none());
     let start = call.get(2, "start").unwrap_or_else(|| Value::from(0));
@@ -315,27 +237,4 @@ fn sum(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
         return Ok((whole as f64 + fraction).into());
     }
     Ok(i64::try_from(whole).map_or_else(|_| Value::from(whole), Value::from))
-}
-
-/// The text by which Jinja compares, unless it is told to mind the case.
-pub(super) fn folded(value: &Value) -> Value {
-    value.as_str().map_or_else(|| value.clone(), |text| Value::from(text.to_lowercase()))
-}
-
-/// Whether Python can put these in an order.
-pub(super) fn comparable(values: &[Value]) -> Result<(), Error> {
-    let kind = |value: &Value| match value.kind() {
-        ValueKind::Bool => ValueKind::Number,
-        ValueKind::Iterable => ValueKind::Seq,
-        kind => kind,
-    };
-    let ordered = |value: &Value| matches!(kind(value), ValueKind::Number | ValueKind::String | ValueKind::Seq);
-    let same = values.windows(2).all(|pair| kind(&pair[0]) == kind(&pair[1]));
-    if values.len() < 2 || (same && values.iter().all(ordered)) {
-        return Ok(());
-    }
-    if values.iter().any(Value::is_undefined) {
-        return Err(undefined_as("an item is not defined"));
-    }
-    Err(refuse("values of different types have no order"))
 }

@@ -1,12 +1,14 @@
-//! Filters from and to JSON, as Python's `json` reads and writes it.
+//! Filters from and to JSON, as Python's `json` reads and writes it: its separators, its floats and its `NaN`, which
+//! `serde_json` does not have.
 
 use minijinja::value::ValueKind;
-use minijinja::{Error, State, Value};
+use minijinja::{Error, Value};
 
 use super::Named;
-use super::collections::comparable;
+use super::sets::comparable;
 use super::text::only_text;
-use crate::inventory::templates::call::{Call, items, mapping, members};
+use crate::inventory::repr;
+use crate::inventory::templates::call::{Call, NAMED, items, mapping, members};
 use crate::inventory::templates::fault::{refuse, undefined};
 use crate::inventory::templates::render;
 
@@ -33,11 +35,11 @@ impl Style {
             None => indent,
         };
         let sort_keys = call.get(2, "sort_keys").map_or(sorted, |sort| sort.is_true());
-        let keep_unicode = call.get(usize::MAX, "ensure_ascii").is_some_and(|ascii| !ascii.is_true());
+        let keep_unicode = call.get(NAMED, "ensure_ascii").is_some_and(|ascii| !ascii.is_true());
         // Ansible takes these and they change nothing here.
-        call.get(usize::MAX, "vault_to_text");
-        call.get(usize::MAX, "preprocess_unsafe");
-        let own = call.get(usize::MAX, "separators").filter(|own| !own.is_none()).map(|own| items(&own)).transpose()?;
+        call.get(NAMED, "vault_to_text");
+        call.get(NAMED, "preprocess_unsafe");
+        let own = call.get(NAMED, "separators").filter(|own| !own.is_none()).map(|own| items(&own)).transpose()?;
         let (between, colon) = match own.as_deref() {
             None if indent.is_some() => (",".to_owned(), ": ".to_owned()),
             None => (", ".to_owned(), ": ".to_owned()),
@@ -48,19 +50,19 @@ impl Style {
     }
 }
 
-fn to_json(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn to_json(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     written(&value, &Style::of(call, None, false)?)
 }
 
-fn to_nice_json(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn to_nice_json(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
-    call.get(usize::MAX, "separators");
+    call.get(NAMED, "separators");
     written(&value, &Style::of(call, Some(4), true)?)
 }
 
 /// Jinja's own, safe inside HTML.
-fn tojson(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn tojson(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let text = written(&value, &Style::of(call, None, true)?)?.to_string();
     let escapes = [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\'', "\\u0027")];
@@ -119,12 +121,8 @@ fn scalar(value: &Value) -> Result<String, Error> {
     Ok(match value.kind() {
         ValueKind::None => "null".to_owned(),
         ValueKind::Bool => value.is_true().to_string(),
-        ValueKind::Number => match render::text(value)?.as_str() {
-            "nan" => "NaN".to_owned(),
-            "inf" => "Infinity".to_owned(),
-            "-inf" => "-Infinity".to_owned(),
-            number => number.to_owned(),
-        },
+        ValueKind::Number if value.is_integer() => value.to_string(),
+        ValueKind::Number => repr::json_float(f64::try_from(value.clone())?),
         _ => return Err(refuse("this cannot be a key in JSON")),
     })
 }
@@ -147,29 +145,18 @@ fn end(out: &mut String, style: &Style, count: usize, depth: usize) {
 }
 
 fn string(out: &mut String, text: &str, keep_unicode: bool) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            ' '..='~' => out.push(c),
-            c if keep_unicode && u32::from(c) >= 0x20 => out.push(c),
-            c => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
+    // The escapes of Python, but for what is not ASCII.
+    let spelt = serde_json::Value::from(text).to_string();
+    for c in spelt.chars() {
+        if keep_unicode || matches!(c, ' '..='~') {
+            out.push(c);
+        } else {
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         }
     }
-    out.push('"');
 }
 
-fn from_json(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn from_json(call: &mut Call) -> Result<Value, Error> {
     let text = only_text(&call.value()?)?;
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| refuse("this is no JSON"))?;
     read(&json)

@@ -3,15 +3,20 @@
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, State, Value};
 
-use super::{Named, by_name};
-use crate::inventory::templates::call::Call;
+use super::Named;
+use crate::inventory::templates::call::{Call, NAMED};
 use crate::inventory::templates::convert::valid;
 use crate::inventory::templates::fault::refuse;
 use crate::inventory::templates::rewrite::short_name;
 use crate::inventory::templates::{conditions, filters};
 
-pub(super) const FILTERS: &[Named] = &[
-    ("attr", attr),
+pub(super) const FILTERS: &[Named] = &[("attr", attr)];
+
+/// What implements a filter that applies another one: the state of the engine knows that.
+type ByItem = fn(&mut State<'_, '_>, &mut Call) -> Result<Value, Error>;
+
+/// The filters that do so.
+pub(super) const BY_ITEM: &[(&str, ByItem)] = &[
     ("map", map),
     ("reject", |state, call| chosen(state, call, Keep::Failing, By::Item)),
     ("rejectattr", |state, call| chosen(state, call, Keep::Failing, By::Attribute)),
@@ -46,7 +51,7 @@ pub(super) fn attribute(item: &Value, path: &Value) -> Result<Value, Error> {
     Ok(value)
 }
 
-fn attr(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn attr(call: &mut Call) -> Result<Value, Error> {
     let (value, name) = (call.value()?, call.need(1, "name")?);
     // The members of a mapping are not its attributes.
     if value.kind() == ValueKind::Map { Ok(Value::UNDEFINED) } else { valid(value.get_item(&name)?) }
@@ -54,8 +59,8 @@ fn attr(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
 
 fn map(state: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
-    if let Some(path) = call.get(usize::MAX, "attribute") {
-        let default = call.get(usize::MAX, "default");
+    if let Some(path) = call.get(NAMED, "attribute") {
+        let default = call.get(NAMED, "default");
         let found = list.iter().map(|item| {
             let found = attribute(item, &path)?;
             Ok(if found.is_undefined() { default.clone().unwrap_or(found) } else { found })
@@ -65,7 +70,8 @@ fn map(state: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     let name = call.need_text(1, "filter")?;
     known("filter", &name, filters::names(), filters::refusal(&name))?;
     let arguments = arguments(call, 2);
-    let applied = list.into_iter().map(|item| by_name(state, &name, &[&[item], arguments.as_slice()].concat()));
+    let applied =
+        list.into_iter().map(|item| state.apply_filter(short_name(&name), &[&[item], arguments.as_slice()].concat()));
     Ok(applied.collect::<Result<Vec<_>, _>>()?.into())
 }
 

@@ -1,24 +1,13 @@
 //! Filters of numbers.
 
 use minijinja::value::ValueKind;
-use minijinja::{Error, State, Value};
+use minijinja::{Error, Value};
 
 use super::Named;
 use crate::inventory::templates::call::Call;
 use crate::inventory::templates::fault::refuse;
-use crate::inventory::templates::render;
 
-pub(super) const FILTERS: &[Named] = &[
-    ("abs", abs),
-    ("float", float),
-    ("human_readable", human_readable),
-    ("human_to_bytes", human_to_bytes),
-    ("int", int),
-    ("log", log),
-    ("pow", pow),
-    ("root", root),
-    ("round", round),
-];
+pub(super) const FILTERS: &[Named] = &[("abs", abs), ("float", float), ("int", int), ("round", round)];
 
 /// A number for arithmetic; a boolean counts as 0 or 1.
 fn number(value: &Value) -> Result<f64, Error> {
@@ -65,7 +54,7 @@ fn truncated(number: f64) -> Option<Value> {
 }
 
 /// Jinja's: what is no number is the default.
-fn int(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn int(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let default = call.get(1, "default").unwrap_or_else(|| Value::from(0));
     let base = call.get_number(2, "base")?.unwrap_or(10);
@@ -79,7 +68,7 @@ fn int(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(found.unwrap_or(default))
 }
 
-fn float(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn float(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let default = call.get(1, "default").unwrap_or_else(|| Value::from(0.0));
     let found = match value.as_str() {
@@ -89,7 +78,7 @@ fn float(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(found.map_or(default, Value::from))
 }
 
-fn abs(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn abs(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     if value.is_integer() {
         return Ok(whole(i128::try_from(value)?.checked_abs().ok_or_else(|| refuse("this would be too large"))?));
@@ -101,7 +90,7 @@ fn abs(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
 }
 
 /// Jinja's: half goes to the even neighbour, as in Python.
-fn round(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn round(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let precision = call.get_number(1, "precision")?.unwrap_or(0);
     let method = call.get_text(2, "method")?.unwrap_or_else(|| "common".to_owned());
@@ -122,83 +111,4 @@ fn round(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
         "floor" => Ok(((exact * factor).floor() / factor).into()),
         _ => Err(refuse("the method must be `common`, `ceil` or `floor`")),
     }
-}
-
-fn log(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let exact = number(&call.value()?)?;
-    let base = call.get(1, "base").map(|base| number(&base)).transpose()?;
-    if exact <= 0.0 || base.is_some_and(|base| base <= 0.0 || base == 1.0) {
-        return Err(refuse("there is no such logarithm"));
-    }
-    Ok(match base {
-        None => exact.ln(),
-        Some(10.0) => exact.log10(),
-        Some(base) => exact.ln() / base.ln(),
-    }
-    .into())
-}
-
-fn pow(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let exact = number(&call.value()?)?;
-    finite(exact.powf(number(&call.need(1, "y")?)?))
-}
-
-fn root(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let exact = number(&call.value()?)?;
-    let base = call.get(1, "base").map_or(Ok(2.0), |base| number(&base))?;
-    finite(if base == 2.0 { exact.sqrt() } else { exact.powf(1.0 / base) })
-}
-
-fn finite(number: f64) -> Result<Value, Error> {
-    if number.is_finite() { Ok(number.into()) } else { Err(refuse("this has no result")) }
-}
-
-const UNITS: [(char, f64); 8] = [
-    ('Y', 1_208_925_819_614_629_174_706_176.0),
-    ('Z', 1_180_591_620_717_411_303_424.0),
-    ('E', 1_152_921_504_606_846_976.0),
-    ('P', 1_125_899_906_842_624.0),
-    ('T', 1_099_511_627_776.0),
-    ('G', 1_073_741_824.0),
-    ('M', 1_048_576.0),
-    ('K', 1024.0),
-];
-
-fn human_readable(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let size = number(&call.value()?)?;
-    let base = if call.is(1, "isbits") { "bits" } else { "Bytes" };
-    let unit = call.get_text(2, "unit")?.and_then(|unit| unit.to_uppercase().chars().next());
-    let found = UNITS.iter().find(|(letter, limit)| match unit {
-        None => size >= *limit,
-        Some(unit) => unit == *letter,
-    });
-    Ok(match found {
-        Some((letter, limit)) => format!("{:.2} {letter}{}", size / limit, if base == "bits" { "b" } else { "B" }),
-        None => format!("{size:.2} {base}"),
-    }
-    .into())
-}
-
-fn human_to_bytes(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let text = render::text(&call.value()?)?;
-    let default = call.get_text(1, "default_unit")?;
-    let bits = call.is(2, "isbits");
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let size = text[..digits].parse::<f64>().map_err(|_| refuse("this is no size"))?;
-    let unit = text[digits..].trim();
-    let unit = if unit.is_empty() { default.unwrap_or_else(|| "B".to_owned()) } else { unit.to_owned() };
-    let base = if bits { 'b' } else { 'B' };
-    let word = if bits { "bit" } else { "byte" };
-    let letter = unit.chars().next().map(|c| c.to_ascii_uppercase());
-    let alone = unit.len() == 1 && letter == Some('B');
-    let limit = UNITS.iter().find(|(own, _)| Some(*own) == letter).map(|(_, limit)| *limit);
-    let limit = if alone || unit.to_lowercase().trim_end_matches('s') == word { Some(1.0) } else { limit };
-    let rest: String = unit.chars().skip(1).collect();
-    let fits = limit == Some(1.0)
-        || rest.is_empty()
-        || rest == base.to_string()
-        || rest.to_lowercase().trim_end_matches('s') == word;
-    let limit = limit.filter(|_| fits).ok_or_else(|| refuse("this unit is not known"))?;
-    truncated((size * limit).round_ties_even()).ok_or_else(|| refuse("this would be too large"))
 }

@@ -1,12 +1,12 @@
 //! Filters and tests of regular expressions, with the rules of Python's `re`.
 
-use fancy_regex::{Regex, RegexBuilder};
+use fancy_regex::{Expander, Regex, RegexBuilder};
 use minijinja::value::Tuple;
-use minijinja::{Error, State, Value};
+use minijinja::{Error, Value};
 
 use super::Named;
 use super::text::only_text;
-use crate::inventory::templates::call::Call;
+use crate::inventory::templates::call::{Call, NAMED};
 use crate::inventory::templates::fault::refuse;
 
 pub(super) const FILTERS: &[Named] = &[
@@ -111,14 +111,14 @@ fn all<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t>>, Error> {
     Ok(found)
 }
 
-fn regex_replace(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn regex_replace(call: &mut Call) -> Result<Value, Error> {
     let text = only_text(&call.value()?)?;
     let pattern = call.get_text(1, "pattern")?.unwrap_or_default();
     let replacement = call.get_text(2, "replacement")?.unwrap_or_default();
     let regex = compile(&pattern, &flags(call, 3, 4), Anchor::Anywhere)?;
     let count = usize::try_from(call.get_number(5, "count")?.unwrap_or(0)).unwrap_or_default();
     let mandatory = call.get_number(6, "mandatory_count")?.unwrap_or(0);
-    let replacement = Replacement::read(&replacement)?;
+    let template = expandable(&replacement, &regex)?;
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     let mut replaced = 0;
@@ -128,7 +128,7 @@ fn regex_replace(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error>
             break;
         }
         out.push_str(&text[done..whole.start()]);
-        replacement.write(&mut out, &regex, &captures)?;
+        Expander::python().append_expansion(&mut out, &template, &captures);
         done = whole.end();
         replaced += 1;
     }
@@ -139,95 +139,44 @@ fn regex_replace(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error>
     Ok(out.into())
 }
 
-/// What takes the place of a match.
-struct Replacement(Vec<Part>);
-
-enum Part {
-    Text(String),
-    Number(usize),
-    Name(String),
-}
-
-impl Replacement {
-    /// Python's syntax: `\1`, `\g<1>`, `\g<name>`, `\n` and its like.
-    fn read(text: &str) -> Result<Self, Error> {
-        let mut parts = Vec::new();
-        let mut plain = String::new();
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            if c != '\\' {
-                plain.push(c);
+/// Python's replacement for the engine at hand: each group as `\g<name>`, each other escape as what it stands for.
+fn expandable(text: &str, regex: &Regex) -> Result<String, Error> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        let group = match rest.next() {
+            Some('g') if rest.next_if_eq(&'<').is_some() => rest.by_ref().take_while(|c| *c != '>').collect(),
+            Some(first @ '1'..='9') => String::from_iter([first].into_iter().chain(rest.next_if(char::is_ascii_digit))),
+            other => {
+                match other {
+                    Some('n') => out.push('\n'),
+                    Some('t') => out.push('\t'),
+                    Some('r') => out.push('\r'),
+                    Some('\\') => out.push_str(r"\\"),
+                    Some(c) if !c.is_ascii_alphanumeric() => out.extend([r"\\", c.encode_utf8(&mut [0; 4])]),
+                    _ => return Err(refuse("the replacement has an escape that is not supported")),
+                }
                 continue;
             }
-            let digit = |c: Option<&char>| c.and_then(|c| c.to_digit(10));
-            let part = match rest.next() {
-                Some('g') if rest.next_if_eq(&'<').is_some() => {
-                    let name: String = std::iter::from_fn(|| rest.next_if(|c| *c != '>')).collect();
-                    rest.next();
-                    match name.parse() {
-                        Ok(number) => Part::Number(number),
-                        Err(_) if name.is_empty() => return Err(refuse("the replacement names no group")),
-                        Err(_) => Part::Name(name),
-                    }
-                }
-                Some(first @ '1'..='9') => {
-                    let first = digit(Some(&first)).unwrap_or_default() as usize;
-                    match digit(rest.peek()) {
-                        Some(second) => {
-                            rest.next();
-                            Part::Number(first * 10 + second as usize)
-                        }
-                        None => Part::Number(first),
-                    }
-                }
-                Some('\\') => {
-                    plain.push('\\');
-                    continue;
-                }
-                Some('n') => {
-                    plain.push('\n');
-                    continue;
-                }
-                Some('t') => {
-                    plain.push('\t');
-                    continue;
-                }
-                Some('r') => {
-                    plain.push('\r');
-                    continue;
-                }
-                Some(c) if !c.is_ascii_alphanumeric() => {
-                    plain.extend(['\\', c]);
-                    continue;
-                }
-                _ => return Err(refuse("the replacement has an escape that is not supported")),
-            };
-            parts.extend((!plain.is_empty()).then(|| Part::Text(std::mem::take(&mut plain))));
-            parts.push(part);
-        }
-        parts.push(Part::Text(plain));
-        Ok(Self(parts))
-    }
-
-    fn write(&self, out: &mut String, regex: &Regex, captures: &Captures<'_>) -> Result<(), Error> {
+        };
+        let known = match group.parse::<usize>() {
+            Ok(number) => (number < regex.captures_len()).then(|| number.to_string()),
+            Err(_) => regex.capture_names().flatten().find(|own| *own == group).map(str::to_owned),
+        };
         let absent = || refuse("the replacement uses a group that the pattern does not have");
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Number(number) if *number >= captures.len() => return Err(absent()),
-                Part::Number(number) => out.push_str(captures.get(*number).map_or("", |group| group.as_str())),
-                Part::Name(name) if !regex.capture_names().any(|own| own == Some(name)) => return Err(absent()),
-                Part::Name(name) => out.push_str(captures.name(name).map_or("", |group| group.as_str())),
-            }
-        }
-        Ok(())
+        out.extend([r"\g<", &known.ok_or_else(absent)?, ">"]);
     }
+    Ok(out)
 }
 
-fn regex_search(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn regex_search(call: &mut Call) -> Result<Value, Error> {
     let text = only_text(&call.value()?)?;
     let pattern = call.need_text(1, "regex")?;
-    let regex = compile(&pattern, &flags(call, usize::MAX, usize::MAX), Anchor::Anywhere)?;
+    let regex = compile(&pattern, &flags(call, NAMED, NAMED), Anchor::Anywhere)?;
     let groups = call.rest(2);
     for group in &groups {
         if !only_text(group)?.starts_with('\\') {
@@ -255,7 +204,7 @@ fn regex_search(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> 
     Ok(found.into())
 }
 
-fn regex_findall(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn regex_findall(call: &mut Call) -> Result<Value, Error> {
     let text = only_text(&call.value()?)?;
     let pattern = call.need_text(1, "regex")?;
     let regex = compile(&pattern, &flags(call, 3, 2), Anchor::Anywhere)?;
@@ -268,7 +217,7 @@ fn regex_findall(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error>
     Ok(found.iter().map(item).collect())
 }
 
-fn regex_escape(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn regex_escape(call: &mut Call) -> Result<Value, Error> {
     let text = only_text(&call.value()?)?;
     let special = match call.get_text(1, "re_type")?.as_deref() {
         None | Some("python") => "()[]{}?*+-|^$\\.&~# \t\n\r\x0b\x0c",

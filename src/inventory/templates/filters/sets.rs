@@ -1,33 +1,29 @@
 //! Filters that put things in order, or treat lists as sets. Where Ansible's order is Python's for sets, which
 //! changes from run to run, ours is that of the lists.
 
-use minijinja::value::Tuple;
-use minijinja::{Error, State, Value};
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use minijinja::value::{Tuple, ValueKind};
+use minijinja::{Error, Value};
 
 use super::Named;
-use super::collections::{comparable, folded};
 use super::mapped::attribute;
 use crate::inventory::templates::call::{Call, items, members};
-use crate::inventory::templates::fault::refuse;
+use crate::inventory::templates::fault::{refuse, undefined_as};
 
 pub(super) const FILTERS: &[Named] = &[
-    ("combinations", combinations),
     ("dictsort", dictsort),
-    ("difference", |_, call| both(call, |a, b| without(&a, &b))),
+    ("difference", |call| both(call, |a, b| without(&a, &b))),
     ("groupby", groupby),
-    ("intersect", |_, call| both(call, |a, b| a.into_iter().filter(|item| b.contains(item)).collect())),
-    ("max", |_, call| extreme(call, std::cmp::Ordering::Greater)),
-    ("min", |_, call| extreme(call, std::cmp::Ordering::Less)),
-    ("permutations", permutations),
-    ("product", product),
+    ("intersect", |call| both(call, |a, b| a.into_iter().filter(|item| b.contains(item)).collect())),
+    ("max", |call| extreme(call, Ordering::Greater)),
+    ("min", |call| extreme(call, Ordering::Less)),
     ("sort", sort),
-    ("symmetric_difference", |_, call| both(call, |a, b| [without(&a, &b), without(&b, &a)].concat())),
-    ("union", |_, call| both(call, |a, b| [a, b].concat())),
+    ("symmetric_difference", |call| both(call, |a, b| [without(&a, &b), without(&b, &a)].concat())),
+    ("union", |call| both(call, |a, b| [a, b].concat())),
     ("unique", unique),
 ];
-
-/// Results of combinatorics grow fast.
-const MAX_ROWS: usize = 100_000;
 
 fn both(call: &mut Call, with: fn(Vec<Value>, Vec<Value>) -> Vec<Value>) -> Result<Value, Error> {
     let other = items(&call.need(1, "b")?)?;
@@ -39,7 +35,7 @@ fn without(list: &[Value], other: &[Value]) -> Vec<Value> {
 }
 
 fn distinct(list: Vec<Value>) -> Vec<Value> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     list.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }
 
@@ -51,8 +47,8 @@ struct Order {
 
 impl Order {
     /// `attribute` may name several, with commas between them.
-    fn new(call: &mut Call, case: usize, place: usize, default_case: &str) -> Result<Self, Error> {
-        let mind_case = call.get(case, default_case).is_some_and(|case| case.is_true());
+    fn new(call: &mut Call, case: usize, place: usize) -> Result<Self, Error> {
+        let mind_case = call.get(case, "case_sensitive").is_some_and(|case| case.is_true());
         let attributes = match call.get(place, "attribute").filter(|attribute| !attribute.is_none()) {
             Some(names) if names.as_str().is_some() => {
                 names.as_str().unwrap_or_default().split(',').map(|name| Value::from(name.trim())).collect()
@@ -83,10 +79,10 @@ impl Order {
     }
 }
 
-fn sort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn sort(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let reverse = call.is(1, "reverse");
-    let order = Order::new(call, 2, 3, "case_sensitive")?;
+    let order = Order::new(call, 2, 3)?;
     let mut keyed = order.sorted(list)?;
     if reverse {
         // Equal items keep their order.
@@ -95,9 +91,9 @@ fn sort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(keyed.into_iter().map(|(_, item)| item).collect())
 }
 
-fn extreme(call: &mut Call, wanted: std::cmp::Ordering) -> Result<Value, Error> {
+fn extreme(call: &mut Call, wanted: Ordering) -> Result<Value, Error> {
     let list = call.list()?;
-    let order = Order::new(call, 1, 2, "case_sensitive")?;
+    let order = Order::new(call, 1, 2)?;
     let mut best: Option<(Vec<Value>, Value)> = None;
     // This holds that they have an order.
     order.sorted(list.clone())?;
@@ -110,10 +106,10 @@ fn extreme(call: &mut Call, wanted: std::cmp::Ordering) -> Result<Value, Error> 
     Ok(best.map_or(Value::UNDEFINED, |(_, item)| item))
 }
 
-fn unique(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn unique(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
-    let order = Order::new(call, 1, 2, "case_sensitive")?;
-    let mut seen = std::collections::HashSet::new();
+    let order = Order::new(call, 1, 2)?;
+    let mut seen = HashSet::new();
     let mut result = Vec::new();
     for item in list {
         if seen.insert(Value::from(order.key(&item)?)) {
@@ -123,7 +119,7 @@ fn unique(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(result.into())
 }
 
-fn groupby(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn groupby(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let name = call.need(1, "attribute")?;
     let default = call.get(2, "default");
@@ -147,7 +143,7 @@ fn groupby(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(groups.into_iter().map(group).collect())
 }
 
-fn dictsort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn dictsort(call: &mut Call) -> Result<Value, Error> {
     let mut pairs = members(&call.value()?)?;
     let mind_case = call.is(1, "case_sensitive");
     let by_value = match call.get_text(2, "by")?.as_deref() {
@@ -165,62 +161,25 @@ fn dictsort(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value]))).collect())
 }
 
-fn row(values: Vec<Value>) -> Value {
-    Value::from(Tuple::from(values))
+/// The text by which Jinja compares, unless it is told to mind the case.
+fn folded(value: &Value) -> Value {
+    value.as_str().map_or_else(|| value.clone(), |text| Value::from(text.to_lowercase()))
 }
 
-fn product(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let mut lists = vec![call.list()?];
-    for other in call.rest(1) {
-        lists.push(items(&other)?);
-    }
-    let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
-    for list in lists {
-        if rows.len().saturating_mul(list.len()) > MAX_ROWS {
-            return Err(refuse("this would be too large"));
-        }
-        rows = rows
-            .iter()
-            .flat_map(|row| list.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat()))
-            .collect();
-    }
-    Ok(rows.into_iter().map(row).collect())
-}
-
-/// Choices of `size` places out of `count`; each next place is one that `allowed` after those before.
-fn choices(count: usize, size: usize, allowed: fn(&[usize], usize) -> bool) -> Result<Vec<Vec<usize>>, Error> {
-    let mut rows: Vec<Vec<usize>> = vec![Vec::new()];
-    for _ in 0..size {
-        let next = rows
-            .iter()
-            .flat_map(|row| (0..count).filter(|at| allowed(row, *at)).map(|at| [row.as_slice(), &[at]].concat()));
-        rows = next.take(MAX_ROWS + 1).collect();
-        if rows.len() > MAX_ROWS {
-            return Err(refuse("this would be too large"));
-        }
-    }
-    Ok(rows)
-}
-
-fn chosen(call: &mut Call, size: Option<i64>, allowed: fn(&[usize], usize) -> bool) -> Result<Value, Error> {
-    let list = call.list()?;
-    let size = match size {
-        Some(size) => usize::try_from(size).map_err(|_| refuse("the size must not be negative"))?,
-        None => list.len(),
+/// Whether Python can put these in an order.
+pub(in super::super) fn comparable(values: &[Value]) -> Result<(), Error> {
+    let kind = |value: &Value| match value.kind() {
+        ValueKind::Bool => ValueKind::Number,
+        ValueKind::Iterable => ValueKind::Seq,
+        kind => kind,
     };
-    if size > list.len() {
-        return Ok(Value::from(Vec::<Value>::new()));
+    let ordered = |value: &Value| matches!(kind(value), ValueKind::Number | ValueKind::String | ValueKind::Seq);
+    let same = values.windows(2).all(|pair| kind(&pair[0]) == kind(&pair[1]));
+    if values.len() < 2 || (same && values.iter().all(ordered)) {
+        return Ok(());
     }
-    let rows = choices(list.len(), size, allowed)?;
-    Ok(rows.into_iter().map(|places| row(places.into_iter().map(|at| list[at].clone()).collect())).collect())
-}
-
-fn permutations(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let size = call.get_number(1, "r")?;
-    chosen(call, size, |row, at| !row.contains(&at))
-}
-
-fn combinations(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let size = call.get_number(1, "r")?.ok_or_else(|| refuse("the argument `r` is missing"))?;
-    chosen(call, Some(size), |row, at| row.last().is_none_or(|last| at > *last))
+    if values.iter().any(Value::is_undefined) {
+        return Err(undefined_as("an item is not defined"));
+    }
+    Err(refuse("values of different types have no order"))
 }

@@ -1,92 +1,34 @@
 //! Filters of texts.
 
-use minijinja::value::ValueKind;
-use minijinja::{Error, State, Value};
+use minijinja::formatting::{FormatStyle, format};
+use minijinja::value::{Kwargs, ValueKind};
+use minijinja::{Error, Value};
 
 use super::Named;
-use crate::inventory::templates::call::{Call, is_list, items};
-use crate::inventory::templates::fault::{refuse, undefined_as};
+use crate::inventory::templates::call::{Call, NAMED, is_list, items};
+use crate::inventory::templates::fault::refuse;
 use crate::inventory::templates::render;
 
 pub(super) const FILTERS: &[Named] = &[
-    ("bool", bool),
     ("capitalize", capitalize),
-    ("center", center),
     ("comment", comment),
-    ("d", default),
-    ("default", default),
+    ("escape e forceescape", escape),
+    ("format", printf),
     ("indent", indent),
     ("join", join),
-    ("lower", |_, call| Ok(call.text()?.to_lowercase().into())),
-    ("mandatory", mandatory),
+    ("lower", |call| Ok(call.text()?.to_lowercase().into())),
     ("quote", quote),
     ("replace", replace),
+    ("safe", |call| Ok(call.text()?.into())),
     ("split", split),
-    ("string", |_, call| Ok(call.text()?.into())),
-    ("ternary", ternary),
+    ("string", |call| Ok(call.text()?.into())),
     ("title", title),
     ("trim", trim),
     ("truncate", truncate),
-    ("type_debug", type_debug),
-    ("upper", |_, call| Ok(call.text()?.to_uppercase().into())),
-    ("wordcount", wordcount),
+    ("upper", |call| Ok(call.text()?.to_uppercase().into())),
 ];
 
-fn default(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let other = call.get(1, "default_value").unwrap_or_else(|| Value::from(""));
-    let falsy_too = call.is(2, "boolean");
-    Ok(if value.is_undefined() || (falsy_too && !value.is_true()) { other } else { value })
-}
-
-fn mandatory(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let message = call.get_text(1, "msg")?;
-    match (value.is_undefined(), message) {
-        (false, _) => Ok(value),
-        (true, Some(message)) => Err(refuse(message)),
-        (true, None) => Err(undefined_as("a mandatory variable is not defined")),
-    }
-}
-
-fn ternary(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let (yes, no) = (call.need(1, "true_val")?, call.need(2, "false_val")?);
-    let none = call.get(3, "none_val").filter(|value| !value.is_none());
-    Ok(match (value.is_undefined(), value.is_none(), none) {
-        (true, ..) => value,
-        (false, true, Some(none)) => none,
-        _ if value.is_true() => yes,
-        _ => no,
-    })
-}
-
-/// Ansible's reading of a boolean: what it does not know is false.
-fn bool(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let word = render::text(&value)?.to_lowercase();
-    let textual = matches!(value.kind(), ValueKind::String | ValueKind::Bool) || value.is_integer();
-    let one = value.kind() == ValueKind::Number && value == Value::from(1);
-    Ok((one || (textual && ["yes", "on", "true", "1"].contains(&word.as_str()))).into())
-}
-
-fn type_debug(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let value = call.value()?;
-    let name = match value.kind() {
-        ValueKind::Undefined => "AnsibleUndefined",
-        ValueKind::None => "NoneType",
-        ValueKind::Bool => "bool",
-        ValueKind::Number if value.is_integer() => "int",
-        ValueKind::Number => "float",
-        ValueKind::String => "str",
-        ValueKind::Map => "dict",
-        _ if value.is_tuple() => "tuple",
-        _ => "list",
-    };
-    Ok(name.into())
-}
-
-fn join(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn join(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let between = call.get_text(1, "d")?.unwrap_or_default();
     let attribute = call.get(2, "attribute");
@@ -97,7 +39,7 @@ fn join(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(parts.collect::<Result<Vec<_>, _>>()?.join(&between).into())
 }
 
-fn split(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn split(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let separator = call.get_text(1, "sep")?;
     let limit = call.get_number(2, "maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
@@ -128,7 +70,7 @@ fn words(text: &str, limit: usize) -> Vec<&str> {
 }
 
 /// As Python's `shlex.quote`.
-fn quote(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn quote(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let text = if value.is_none() { String::new() } else { render::text(&value)? };
     let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
@@ -139,7 +81,7 @@ fn quote(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     })
 }
 
-fn replace(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn replace(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let (old, new) = (call.need_text(1, "old")?, call.need_text(2, "new")?);
     let count = call.get_number(3, "count")?.and_then(|count| usize::try_from(count).ok());
@@ -150,7 +92,7 @@ fn replace(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     .into())
 }
 
-fn trim(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn trim(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     Ok(match call.get_text(1, "chars")? {
         Some(chars) => text.trim_matches(|c| chars.contains(c)).into(),
@@ -158,7 +100,7 @@ fn trim(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     })
 }
 
-fn capitalize(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn capitalize(call: &mut Call) -> Result<Value, Error> {
     Ok(capitalized(&call.text()?).into())
 }
 
@@ -170,26 +112,13 @@ fn capitalized(text: &str) -> String {
 }
 
 /// Words begin after white space, `-` and opening brackets.
-fn title(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn title(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let begins = |c: char| c.is_whitespace() || "-({[<".contains(c);
     Ok(text.split_inclusive(begins).map(capitalized).collect::<String>().into())
 }
 
-fn center(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let text = call.text()?;
-    let width = usize::try_from(call.get_number(1, "width")?.unwrap_or(80)).unwrap_or_default();
-    let length = text.chars().count();
-    if width > 1_000_000 {
-        return Err(refuse("this would be too large"));
-    }
-    let missing = width.saturating_sub(length);
-    // Python puts the odd space to the left if the width is odd as well.
-    let left = missing / 2 + (missing & width & 1);
-    Ok(format!("{}{text}{}", " ".repeat(left), " ".repeat(missing - left)).into())
-}
-
-fn indent(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn indent(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let space = match call.get(1, "width") {
         Some(width) if width.as_str().is_some() => width.as_str().unwrap_or_default().to_owned(),
@@ -205,7 +134,7 @@ fn indent(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n").into())
 }
 
-fn truncate(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn truncate(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let length = usize::try_from(call.get_number(1, "length")?.unwrap_or(255)).unwrap_or_default();
     let inside_words = call.is(2, "killwords");
@@ -223,15 +152,7 @@ fn truncate(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     Ok(format!("{start}{end}").into())
 }
 
-fn wordcount(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    Ok(call.text()?.split(|c| !is_word(c)).filter(|word| !word.is_empty()).count().into())
-}
-
-/// No place: the argument has a name alone.
-const NAMED: usize = usize::MAX;
-
-fn comment(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn comment(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let style = call.get_text(1, "style")?.unwrap_or_else(|| "plain".to_owned());
     let (opening, decoration, closing) = match style.as_str() {
@@ -272,6 +193,39 @@ fn comment(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
         out += &format!("{newline}{closing}");
     }
     Ok(out.into())
+}
+
+/// Python's `%` with the arguments of the filter.
+fn printf(call: &mut Call) -> Result<Value, Error> {
+    let text = call.text()?;
+    if text.contains(|c: char| c.is_ascii_digit()) && too_wide(&text) {
+        return Err(refuse("this would be too large"));
+    }
+    let mut arguments = call.rest(1);
+    let named = call.rest_named();
+    if !named.is_empty() {
+        arguments = vec![named.into_iter().collect::<Kwargs>().into()];
+    }
+    // `%s` writes what Python's `str` gives.
+    for argument in &mut arguments {
+        if matches!(argument.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) && !argument.is_kwargs() {
+            *argument = render::text(argument)?.into();
+        }
+    }
+    format(FormatStyle::Printf, &text, &arguments)
+        .map(Value::from)
+        .map_err(|_| refuse("the text and the values do not fit"))
+}
+
+/// Whether the text asks for a field of more than five digits.
+fn too_wide(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 5)
+}
+
+fn escape(call: &mut Call) -> Result<Value, Error> {
+    let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('\'', "&#39;"), ('"', "&#34;")];
+    let text = call.text()?;
+    Ok(escapes.iter().fold(text, |text, (c, escape)| text.replace(*c, escape)).into())
 }
 
 /// The text that a filter of texts works on: a list is no text to Python's functions.

@@ -1,16 +1,17 @@
-//! Filters from and to YAML, as PyYAML reads and writes it. What PyYAML would fold or spread over lines is refused.
+//! Filters from and to YAML, as PyYAML reads and writes it: a text made of YAML may be hashed or compared, so it has
+//! PyYAML's bytes, which no library writes. What PyYAML would fold or spread over lines is refused.
 
 use minijinja::value::ValueKind;
-use minijinja::{Error, State, Value};
+use minijinja::{Error, Value};
 
 use super::Named;
-use super::collections::comparable;
+use super::sets::comparable;
 use super::text::only_text;
 use crate::inventory::model::{Source, Span, Value as Plain};
-use crate::inventory::templates::call::{Call, items, members};
+use crate::inventory::repr;
+use crate::inventory::templates::call::{Call, NAMED, items, members};
 use crate::inventory::templates::convert;
 use crate::inventory::templates::fault::{refuse, refuse_with, undefined};
-use crate::inventory::templates::render;
 use crate::inventory::yaml::parse_value;
 
 pub(super) const FILTERS: &[Named] = &[("from_yaml", from_yaml), ("to_nice_yaml", to_nice_yaml), ("to_yaml", to_yaml)];
@@ -34,11 +35,11 @@ struct Style {
     sort_keys: bool,
 }
 
-fn to_yaml(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn to_yaml(call: &mut Call) -> Result<Value, Error> {
     written(call, 2, Flow::Leaves)
 }
 
-fn to_nice_yaml(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn to_nice_yaml(call: &mut Call) -> Result<Value, Error> {
     written(call, 4, Flow::Never)
 }
 
@@ -46,14 +47,14 @@ fn written(call: &mut Call, indent: usize, flow: Flow) -> Result<Value, Error> {
     let value = call.value()?;
     let indent = call.get_number(1, "indent")?.map_or(Some(indent), |indent| usize::try_from(indent).ok());
     let indent = indent.filter(|indent| (2..10).contains(indent)).ok_or_else(|| refuse("`indent` does not fit"))?;
-    let flow = match call.get(usize::MAX, "default_flow_style") {
+    let flow = match call.get(NAMED, "default_flow_style") {
         Some(own) if own.is_none() => Flow::Leaves,
         Some(own) if own.is_true() => Flow::Always,
         Some(_) => Flow::Never,
         None => flow,
     };
-    let sort_keys = call.get(usize::MAX, "sort_keys").is_none_or(|sort| sort.is_true());
-    let width = call.get_number(usize::MAX, "width")?.map_or(WIDTH, |width| usize::try_from(width).unwrap_or(WIDTH));
+    let sort_keys = call.get(NAMED, "sort_keys").is_none_or(|sort| sort.is_true());
+    let width = call.get_number(NAMED, "width")?.map_or(WIDTH, |width| usize::try_from(width).unwrap_or(WIDTH));
     let style = Style { flow, indent, sort_keys };
     let mut out = String::new();
     match value.kind() {
@@ -200,16 +201,7 @@ fn scalar(value: &Value) -> Result<String, Error> {
         ValueKind::None => "null".to_owned(),
         ValueKind::Bool => value.is_true().to_string(),
         ValueKind::Number if value.is_integer() => value.to_string(),
-        ValueKind::Number => match render::text(value)?.as_str() {
-            "nan" => ".nan".to_owned(),
-            "inf" => ".inf".to_owned(),
-            "-inf" => "-.inf".to_owned(),
-            // Without a dot it would be read as text.
-            number => match number.split_once('e') {
-                Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0e{exponent}"),
-                _ => number.to_owned(),
-            },
-        },
+        ValueKind::Number => repr::yaml_float(f64::try_from(value.clone())?),
         ValueKind::String => string(value.as_str().unwrap_or_default())?,
         _ => return Err(refuse("this value has no YAML")),
     })
@@ -248,7 +240,7 @@ fn reads_as_text(text: &str) -> bool {
     !dates && parse_value(&source, 0, text.len()).is_ok_and(|node| matches!(node.value, Plain::Str(own) if own == text))
 }
 
-fn from_yaml(_: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
+fn from_yaml(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     if value.is_none() {
         return Ok(value);
