@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use oregano::desired::{Request, Scope};
+use oregano::desired::{Limit, Request, Scope};
 use oregano::event;
 use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
 use oregano::inventory::{Problem, Sources, graph, list, load};
@@ -190,6 +190,11 @@ pub enum Only {
     Cluster,
 }
 
+/// `--limit` with the lines of the files that it names.
+fn limit(written: String) -> Result<Limit, Problem> {
+    Ok(Limit { pattern: load::limit(&written)?, written })
+}
+
 impl Global {
     /// How a run is shown.
     pub fn format(&self) -> (Format, Detail) {
@@ -267,7 +272,7 @@ impl Global {
         let secret = |wanted: bool, prompt| wanted.then(|| ask(prompt).map(Secret::new)).transpose();
         let request = Request {
             scope,
-            limit: run.limit.as_deref().map(load::limit).transpose()?,
+            limit: run.limit.map(limit).transpose()?,
             user: run.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.host_key_checking.unwrap_or_default(),
             private_key_file: run.private_key.or_else(|| defaults.private_key_file.clone()),

@@ -84,7 +84,9 @@ fn defaults() -> Result<Defaults, Vec<Problem>> {
 
 /// The inventory, for commands that only look at it.
 fn load(global: &Global) -> Result<Variables, Vec<Problem>> {
-    let sources = global.sources(&defaults()?, environment().home.as_deref(), ask);
+    let defaults = defaults()?;
+    ui::warnings(&defaults.warnings);
+    let sources = global.sources(&defaults, environment().home.as_deref(), ask);
     inventory::load(&sources.map_err(|problem| vec![problem])?)
 }
 

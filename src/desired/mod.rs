@@ -19,7 +19,7 @@ use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
-pub use request::{Request, Scope};
+pub use request::{Limit, Request, Scope};
 pub use resolve::{judge, resolve};
 
 /// Everything that a run is asked to bring about, in inventory order.

@@ -32,13 +32,22 @@ impl Scope {
     }
 }
 
+/// `--limit`.
+#[derive(Debug, Clone)]
+pub struct Limit {
+    /// As it was given, `@file` included.
+    pub written: String,
+    /// With the lines of its files.
+    pub pattern: String,
+}
+
 /// The options that [`resolve`](super::resolve()) needs. Inventory variables win over all of them, as in Ansible.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// `--only`, and whether the command has a cluster and nodes at all.
     pub scope: Scope,
     /// `--limit`: restricts the nodes, and neither the registries nor the secret.
-    pub limit: Option<String>,
+    pub limit: Option<Limit>,
     /// `-u`, else the name of the local user.
     pub user: String,
     /// Where the inventory does not say otherwise.

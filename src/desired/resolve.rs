@@ -167,11 +167,22 @@ impl<'a> Resolver<'a> {
 
     /// The targets that `--limit` leaves.
     fn limited(&mut self, targets: &[&'a str]) -> Option<HashSet<&'a str>> {
-        let Some(limit) = self.request.limit.as_deref() else { return Some(targets.iter().copied().collect()) };
-        let within: HashSet<&str> = self.select(limit, None)?.into_iter().collect();
+        let Some(limit) = &self.request.limit else { return Some(targets.iter().copied().collect()) };
+        let before = self.problems.len();
+        let Some(within) = self.select(&limit.pattern, None) else {
+            if limit.written != limit.pattern {
+                // A wrong file may hold anything: its lines are not shown.
+                self.problems.truncate(before);
+                let message = format!("`--limit {}` names what is neither host nor group, or no host", limit.written);
+                self.problems.push(Problem::new(message).hint("`oregano inventory --graph` shows hosts and groups"));
+            }
+            return None;
+        };
+        let within: HashSet<&str> = within.into_iter().collect();
         let selected: HashSet<&str> = targets.iter().copied().filter(|name| within.contains(name)).collect();
         if selected.is_empty() {
-            let problem = Problem::new(format!("no host is selected: `--limit {limit}` leaves none of the nodes"));
+            let problem =
+                Problem::new(format!("no host is selected: `--limit {}` leaves none of the nodes", limit.written));
             self.problems.push(problem.hint("`oregano inventory --list` shows hosts and groups"));
             return None;
         }

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::desired::{self, Request};
+use crate::inventory::outside::NOT_RUN;
 use crate::inventory::{Code, Finding, Problem, Severity, Source, Variables};
 
 pub use names::SCHEMA;
@@ -22,7 +23,7 @@ pub fn examine(read: &Result<Variables, Vec<Problem>>, request: &Request) -> Vec
     match read {
         Err(problems) => findings.extend(problems.iter().map(|problem| error(problem, Code::Inventory))),
         Ok(variables) => {
-            let (desired, problems) = desired::judge(variables, request);
+            let (desired, problems) = desired::judge(&variables.without_commands(), request);
             findings.extend(variables.inventory().findings.iter().cloned());
             findings.extend(problems.iter().map(|problem| error(problem, Code::Desired)));
             findings.extend(desired.warnings.into_iter().chain(desired.notices));
@@ -44,6 +45,10 @@ fn advise(finding: &mut Finding) {
 }
 
 fn error(problem: &Problem, kind: Code) -> Finding {
+    if problem.message.contains(NOT_RUN) {
+        let problem = problem.clone().hint("`oregano validate` runs the command");
+        return Finding::new(Code::NotChecked, problem).of(Severity::Note);
+    }
     Finding::new(problem.code.unwrap_or(kind), problem.clone()).of(Severity::Error)
 }
 

@@ -12,6 +12,8 @@ use super::problem::Problem;
 
 /// The name of the group of everything.
 pub(super) const ALL: &str = "all";
+/// Groups in groups: more are no inventory, and would need more memory than there is.
+const MAX_DEPTH: usize = 200;
 /// The name of the group of the hosts that are in no other group.
 pub(super) const UNGROUPED: &str = "ungrouped";
 
@@ -275,6 +277,9 @@ impl Draft {
                     None => {
                         state.insert(child, Visit::Open);
                         path.push((child, 0));
+                        if path.len() == MAX_DEPTH {
+                            problems.push(Problem::new(format!("group `{child}` is below {MAX_DEPTH} others")));
+                        }
                     }
                 }
             }

@@ -32,6 +32,30 @@ pub trait Outside: Send + Sync {
     fn pipe(&self, command: &str) -> Result<String, String>;
 }
 
+/// Why a command gives nothing where only a look is taken.
+pub const NOT_RUN: &str = "commands are not run here";
+
+/// A world that runs no commands: for looking at an inventory, which may be anybody's.
+pub struct NoCommands(pub Arc<dyn Outside>);
+
+impl Outside for NoCommands {
+    fn decrypt(&self, envelope: &str) -> Result<String, Fault> {
+        self.0.decrypt(envelope)
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.0.env(name)
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        self.0.file(path)
+    }
+
+    fn pipe(&self, _: &str) -> Result<String, String> {
+        Err(NOT_RUN.to_owned())
+    }
+}
+
 /// A world in which nothing can be asked: for inventories that hold no secrets, and for tests of the rules.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nothing;
@@ -57,6 +81,6 @@ impl Outside for Nothing {
     }
 
     fn pipe(&self, _: &str) -> Result<String, String> {
-        Err("commands cannot be run here".to_owned())
+        Err(NOT_RUN.to_owned())
     }
 }

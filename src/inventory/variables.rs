@@ -35,6 +35,11 @@ impl Variables {
         Self { outside: outside::Nothing::shared(), ..self.clone() }
     }
 
+    /// The same variables, for which no command is run.
+    pub fn without_commands(&self) -> Self {
+        Self { outside: Arc::new(outside::NoCommands(Arc::clone(&self.outside))), ..self.clone() }
+    }
+
     /// The template engine, which is made when the first template asks for it.
     pub(super) fn engine(&self) -> &Engine {
         self.engine.get_or_init(Engine::new)

@@ -51,6 +51,11 @@ pub fn start(format: Format, detail: Detail) -> (Sender<Event>, JoinHandle<()>) 
     (sender, printer)
 }
 
+/// Prints what was noticed while the options were made, for a command which has no run.
+pub fn warnings(warnings: &[String]) {
+    warnings.iter().for_each(|message| text::warning(message));
+}
+
 /// Prints problems that end a command which has no run: `inventory --list`.
 pub fn problems(problems: &[Problem]) {
     for problem in problems {

@@ -27,7 +27,7 @@ impl Screen {
         match event {
             Event::Progress(progress) => self.bars.update(*progress),
             Event::Started(started) => self.command = Some(started.command),
-            Event::Warning { message } => self.aside(|| error_line(&format!("warning: {message}"))),
+            Event::Warning { message } => self.aside(|| warning(message)),
             Event::Error(fault) => self.aside(|| error_line(&fault_block(fault))),
             Event::Registry(row) => self.aside(|| self.registry(row)),
             Event::Cluster(row) => self.aside(|| self.cluster(row)),
@@ -142,6 +142,11 @@ impl Screen {
         });
         registries.chain(cluster).chain(hosts).collect()
     }
+}
+
+/// Something to look at that stops nothing.
+pub(super) fn warning(message: &str) {
+    error_line(&format!("warning: {message}"));
 }
 
 /// An inventory problem with its line and caret.

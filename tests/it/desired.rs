@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oregano::desired::{self, Desired, Escalation, Request, Scope, TestLogin, TlsPolicy};
+use oregano::desired::{self, Desired, Escalation, Limit, Request, Scope, TestLogin, TlsPolicy};
 use oregano::inventory::{self, Problem, Sources};
 use serde::Deserialize;
 
@@ -50,7 +50,7 @@ fn desired_states() {
         std::fs::write(&path, text).unwrap();
         let request = Request {
             scope: Scope::Everything,
-            limit: case.limit.clone(),
+            limit: case.limit.clone().map(|pattern| Limit { written: pattern.clone(), pattern }),
             user: "me".into(),
             home: Some("/home/me".into()),
             ..Request::default()

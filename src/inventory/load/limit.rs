@@ -33,8 +33,10 @@ fn lines(path: &str) -> Result<Vec<String>, Problem> {
         return Err(Problem::new(format!("the file of `--limit @{path}` names no host"))
             .hint("leave `--limit` away to mean all hosts"));
     }
-    match lines.iter().find(|line| line.contains(',') || line.starts_with(['@', '#'])) {
-        Some(line) => Err(Problem::new(format!("`--limit @{path}`: the line `{line}` is no host pattern"))
+    // The line itself is not shown: it may be the wrong file.
+    let wrong = |line: &str| line.contains([',', '=']) || line.starts_with(['@', '#']);
+    match text.lines().position(|line| wrong(line.trim())) {
+        Some(at) => Err(Problem::new(format!("`--limit @{path}`: line {} is no host pattern", at + 1))
             .hint("write one pattern a line, without comments")),
         None => Ok(lines),
     }
