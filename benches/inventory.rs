@@ -80,7 +80,7 @@ fn main() {
 fn text(hosts: usize) -> String {
     let racks = hosts.div_ceil(50);
     let rows = racks.div_ceil(20);
-    let mut text = "[all:vars]\nregistry=registry.example.com\nretries=3\n\n[site:children]\n".to_owned();
+    let mut text = "[all:vars]\nregistry=registry.example.com\ncopies=3\n\n[site:children]\n".to_owned();
     (0..rows).for_each(|row| writeln!(text, "row{row}").unwrap());
     text.push_str("\n[site:vars]\nzone=north\n");
     for row in 0..rows {
