@@ -1,9 +1,12 @@
 //! The main job on real servers: prove, write the secret, write the nodes; then nothing to do; then a rotation.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::support::certificate::Signer;
 use super::support::kubernetes::{Kubernetes, User};
+use super::support::process::program;
 use super::support::registry::{Auth, Registry, Transport};
 use super::support::site::{DOCKER, KUBELET, PASSWORD, Site, USER, auth, recap};
 
@@ -164,4 +167,25 @@ fn a_registry_without_a_challenge_proves_nothing_and_says_so() {
     let run = site.run(&["apply", "--only", "nodes"]).expect(0);
     assert!(run.stderr.contains("never asked"), "{}", run.stderr);
     assert!(run.stdout.contains(" : not-proved"), "{}", run.stdout);
+}
+
+#[test]
+fn a_password_comes_through_templates_from_an_encrypted_file() {
+    let mut site = Site::new(1);
+    site.set("oreg_auth_password", "{{ vault.registry | default('none') }}");
+    let vault_password = site.oregano.write("vault_password", "correct horse\n");
+    let plain = site.oregano.write("plain.yml", format!("vault: {{registry: {PASSWORD}}}\n"));
+    let folder = site.oregano.home().join("group_vars/all");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut ansible_vault = Command::new(program("ansible-vault"));
+    ansible_vault.args(["encrypt", "--vault-password-file"]).arg(&vault_password).arg("--output");
+    super::support::process::run(
+        ansible_vault.arg(folder.join("vault.yml")).arg(plain).env("HOME", site.oregano.home()),
+    );
+    let refused = site.run(&["apply", "--only", "nodes"]).expect(1);
+    assert!(refused.stderr.contains("no vault password was given"), "{}", refused.stderr);
+    site.oregano.write("ansible.cfg", "[defaults]\nvault_password_file = vault_password\nforks = 5\n");
+    let applied = site.run(&["apply", "--only", "nodes"]).expect(0);
+    assert!(applied.stdout.contains(": proved"), "{}", applied.stdout);
+    assert!(site.file(1, DOCKER).unwrap().contains(&auth()));
 }
