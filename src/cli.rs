@@ -35,6 +35,7 @@ pub struct Cli {
 
 /// Options that every command takes, before or behind its name.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// An inventory: a file, folder or script as Ansible reads it, or `host1,host2,`; can be repeated
     #[arg(short, long, global = true, value_name = "SOURCE")]
@@ -142,7 +143,7 @@ impl Show {
 /// Options of the commands that contact something.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Work on these nodes only: names, groups, globs, with : or , and ! and &
+    /// Work on these nodes only: names, groups, globs, ~regex, group[0:2], @file, with : or , and ! and &
     #[arg(short, long, value_name = "PATTERN")]
     pub limit: Option<String>,
     /// Work on the files of the nodes, or on the cluster, only
