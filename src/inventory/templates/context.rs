@@ -18,7 +18,7 @@ use crate::inventory::variables::Variables;
 /// Variables within variables; deeper ones would need more stack than a thread has.
 const MAX_DEPTH: usize = 40;
 /// Variables that one value may ask for, each time counted: `a: "{{ b }}{{ b }}"` doubles at each step.
-const MAX_LOOKUPS: usize = 1_000_000;
+const MAX_LOOKUPS: usize = 50_000;
 /// The name under which filters and functions find the [`Run`]; nobody can write it.
 const RUN: &str = "\0run";
 

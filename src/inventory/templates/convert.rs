@@ -66,6 +66,7 @@ fn below(value: &Value, span: &Span, depth: usize) -> Result<Node, Failure> {
         return Err(Failure::Omitted(Problem::hiding(span, "`omit` has no meaning for a whole variable")));
     }
     let failed = |error: minijinja::Error| failure(&error, span);
+    let value = &valid(value.clone()).map_err(failed)?;
     let plain = match value.kind() {
         ValueKind::Undefined => {
             return Err(Failure::Undefined(Problem::hiding(span, "something in this value is not defined")));

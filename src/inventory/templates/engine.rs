@@ -158,6 +158,7 @@ fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
     if value.is_none() || (value.downcast_object_ref::<Omit>().is_some() && !run.single) {
         return Ok(());
     }
+    let value = &valid(value.clone())?;
     let first = run.note(|notes| {
         notes.emitted += 1;
         if notes.emitted == 1 {

@@ -34,7 +34,9 @@ impl Explained<'_> {
             || error.detail().is_some_and(|detail| detail.contains("undefined"))
             || refusal.is_some_and(|refusal| refusal.undefined);
         if let Some(refusal) = refusal.filter(|refusal| !refusal.undefined || self.missing().is_none()) {
-            let problem = Problem::hiding(&self.place(error), refusal.message.clone());
+            let told = refusal.told.as_ref().filter(|told| self.has_literal(&told.literal));
+            let message = told.map_or(&refusal.message, |told| &told.message);
+            let problem = Problem::hiding(&self.place(error), message.clone());
             let problem = refusal.hint.iter().fold(problem, |problem, hint| problem.hint(hint));
             return if undefined { Failure::Undefined(problem) } else { Failure::Wrong(problem) };
         }
@@ -83,6 +85,12 @@ impl Explained<'_> {
         };
         let at = self.text.match_indices(name).map(|(at, _)| at).find(alone)?;
         Some(place(self.node, self.text, at..at + name.len()))
+    }
+
+    /// Whether the text has this string between quotes: then it is no value of a variable.
+    fn has_literal(&self, text: &str) -> bool {
+        let quoted = |quote: &str| self.text.contains(&format!("{quote}{text}{quote}"));
+        !text.is_empty() && !text.contains(['\'', '"']) && (quoted("'") || quoted("\""))
     }
 
     fn place(&self, error: &Error) -> Span {

@@ -46,6 +46,7 @@ pub(in super::super) fn compile(pattern: &str, flags: &Flags, anchor: Anchor) ->
         Anchor::Whole => format!(r"\A(?:{pattern})\z"),
     };
     let mut builder = RegexBuilder::new(&pattern);
+    builder.backtrack_limit(100_000);
     builder.case_insensitive(flags.ignorecase).multi_line(flags.multiline);
     builder.build().map_err(|_| refuse(BROKEN))
 }
