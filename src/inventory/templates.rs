@@ -186,7 +186,10 @@ impl Frame {
     fn defined(self: &Arc<Self>, name: &str, place: &Span) -> Result<Node, Failure> {
         match name {
             "omit" => Err(Failure::Omitted(Problem::hiding(place, "`omit` has no meaning for a whole variable"))),
-            _ => self.node(name)?.ok_or_else(|| Failure::Undefined(explain::not_defined(place, name, self))),
+            _ => {
+                let asked = self.asked(name).map_err(|failure| failure.at(place))?;
+                asked.ok_or_else(|| Failure::Undefined(explain::not_defined(place, name, self)))
+            }
         }
     }
 }

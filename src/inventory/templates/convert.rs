@@ -123,7 +123,7 @@ pub(super) fn valid(value: Value) -> Result<Value, minijinja::Error> {
 /// What an error means that came up outside a template.
 fn failure(error: &minijinja::Error, span: &Span) -> Failure {
     match (carried(error), refused(error)) {
-        (Some(failure), _) => failure.clone(),
+        (Some(failure), _) => failure.clone().at(span),
         (None, Some(refusal)) => Failure::Wrong(Problem::hiding(span, refusal.message.clone())),
         (None, None) => Failure::Wrong(Problem::hiding(span, "this template has no result")),
     }

@@ -27,7 +27,7 @@ impl Explained<'_> {
     /// What an error of the engine means.
     pub fn failure(&self, error: &Error) -> Failure {
         if let Some(failure) = carried(error) {
-            return failure.clone();
+            return failure.clone().at(&self.place(error));
         }
         let refusal = refused(error);
         let undefined = error.kind() == ErrorKind::UndefinedError

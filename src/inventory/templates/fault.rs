@@ -3,6 +3,7 @@
 use minijinja::{Error, ErrorKind};
 
 use crate::inventory::finding::Code;
+use crate::inventory::model::Span;
 use crate::inventory::problem::Problem;
 
 /// Why a value has no result.
@@ -14,6 +15,8 @@ pub(super) enum Failure {
     Omitted(Problem),
     /// Anything else.
     Wrong(Problem),
+    /// The same, of whichever template asks: its place is not the right one yet.
+    Unplaced(Problem),
 }
 
 impl Failure {
@@ -21,7 +24,17 @@ impl Failure {
     pub fn problem(self) -> Problem {
         match self {
             Self::Undefined(problem) => problem.code(Code::UndefinedVariable),
-            Self::Omitted(problem) | Self::Wrong(problem) => problem,
+            Self::Omitted(problem) | Self::Wrong(problem) | Self::Unplaced(problem) => problem,
+        }
+    }
+
+    /// The failure of a template at `span`, unless it has its place.
+    pub fn at(self, span: &Span) -> Self {
+        match self {
+            Self::Unplaced(problem) => {
+                Self::Wrong(Problem { place: Problem::hiding(span, String::new()).place, ..problem })
+            }
+            failure => failure,
         }
     }
 }
