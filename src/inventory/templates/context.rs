@@ -270,6 +270,8 @@ pub(super) struct Notes {
     /// How many values were emitted, and the first of them.
     pub emitted: usize,
     pub first: Option<Value>,
+    /// How many bytes were emitted.
+    pub written: usize,
 }
 
 impl Run {
@@ -380,6 +382,13 @@ impl Object for Lazy {
             _ => Enumerator::Empty,
         }
     }
+}
+
+/// Whether the members of a value are made when they are asked for.
+pub(super) fn is_on_demand(value: &Value) -> bool {
+    value.downcast_object_ref::<Lazy>().is_some()
+        || value.downcast_object_ref::<HostObject>().is_some()
+        || value.downcast_object_ref::<AllHosts>().is_some()
 }
 
 // The engine asks its objects for a debug view; values may be passwords.

@@ -121,6 +121,7 @@ fn own_words(error: &Error) -> (String, Option<String>) {
         ErrorKind::MissingArgument => said("an argument is missing"),
         ErrorKind::TooManyArguments => said("there are too many arguments"),
         ErrorKind::OutOfFuel => said("this template does not come to an end"),
+        ErrorKind::WriteFailure => said("this becomes too large"),
         ErrorKind::CannotUnpack => said("there are not as many values as names"),
         ErrorKind::InvalidOperation => operation(detail),
         _ => said("this template has no result"),
