@@ -9,6 +9,7 @@ mod rewrite; // a program in the words of the engine
 mod scan; // Jinja's lexer
 
 // The plan of a host becomes a value.
+mod bounds; // how large it may be
 mod context; // what a template sees
 mod convert; // variables as values of the engine, and back
 mod engine; // evaluates a program
@@ -31,13 +32,11 @@ use std::sync::Arc;
 use super::model::{Node, Span, Trust, Value};
 use super::problem::Problem;
 use super::variables::Variables;
+use bounds::MAX_TEXT;
 use context::{Frame, Owner};
 pub(super) use engine::Engine;
 use fault::Failure;
 use plan::{Piece, Way};
-
-/// A text that is longer than this is a mistake or an attack.
-const MAX_TEXT: usize = 64 << 20;
 
 /// The variables of one host, resolved one by one when they are asked for: what nobody uses may be wrong.
 #[derive(Clone)]
@@ -186,7 +185,10 @@ impl Frame {
     fn defined(self: &Arc<Self>, name: &str, place: &Span) -> Result<Node, Failure> {
         match name {
             "omit" => Err(Failure::Omitted(Problem::hiding(place, "`omit` has no meaning for a whole variable"))),
-            _ => self.node(name)?.ok_or_else(|| Failure::Undefined(explain::not_defined(place, name, self))),
+            _ => {
+                let asked = self.asked(name).map_err(|failure| failure.at(place))?;
+                asked.ok_or_else(|| Failure::Undefined(explain::not_defined(place, name, self)))
+            }
         }
     }
 }

@@ -142,6 +142,11 @@ fn what_was_encrypted_is_a_text_in_expressions() {
 #[test]
 fn hostile_templates_end_as_problems() {
     let many = |text: &str| text.repeat(10_000);
+    let twice = |then: &str| {
+        format!(
+            "{{% set ns = namespace(x=[]) %}}{{% for i in range(60) %}}{{% set ns.x = [ns.x, ns.x] %}}{{% endfor %}}{then}"
+        )
+    };
     let hostile = [
         "{{ {{".to_owned(),
         many("{{ "),
@@ -169,11 +174,30 @@ fn hostile_templates_end_as_problems() {
         "{{ range(99) | permutations(9) | list }}".to_owned(),
         "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x }}".to_owned(),
         "{{ 9 ** 999999999 }}".to_owned(),
+        "{% set ns = namespace(x=1) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | length }}"
+            .to_owned(),
+        twice("{{ ns.x }}"),
+        twice("{{ ns.x | flatten }}"),
+        twice("{{ ns.x == [ns.x] }}"),
+        "{% set ns = namespace(x=1) %}{% set ns.x = ns %}{{ ns }}".to_owned(),
+        "{{ 'a' * 90000 ~ (('a' * 90000) | replace('', 'b' * 90000)) }}".to_owned(),
+        "{{ ('a' * 90000) | regex_replace('a', 'b' * 90000) }}".to_owned(),
+        "{{ (['a'] * 90000) | join('b' * 90000) }}".to_owned(),
+        "{{ (['a' * 90000] * 90000) | to_json }}".to_owned(),
+        "{{ [[[1] * 9000] * 9000] * 9000 }}".to_owned(),
+        format!("{{% for i in range(90000) %}}{}{{% endfor %}}", "text ".repeat(100)),
+        "{% for a in ['a' * 90000] %}{% for b in [a ~ a ~ a ~ a ~ a ~ a ~ a ~ a] %}{% for c in [b ~ b ~ b ~ b ~ b] %}\
+         {{ c ~ c }}{% endfor %}{% endfor %}{% endfor %}"
+            .to_owned(),
         "{{ ('a' * 40) | regex_replace('(a*)*b\\1', '') ~ x }}".to_owned(),
     ];
     for template in hostile {
+        let start = std::time::Instant::now();
         let found = resolved(&json!({}), &template);
-        assert!(found.is_err(), "{}: {found:?}", &template[..template.len().min(80)]);
+        let took = start.elapsed();
+        let template = &template[..template.len().min(80)];
+        assert!(found.is_err(), "{template}: a value");
+        assert!(took < std::time::Duration::from_secs(2), "{template}: {took:?}");
     }
 }
 
@@ -194,6 +218,9 @@ fn deep_and_wide_chains_of_variables_end_as_problems() {
     assert!(resolved(&chain(9, &loops), "{{ v0 }}").is_ok());
     let twice = |at: usize| format!("{{% set x = v{at} %}}{{{{ x ~ x }}}}");
     assert!(resolved(&chain(35, &twice), "{{ v0 | length }}").unwrap_err().contains("too large"));
+    let wide = |at: usize| format!("{{{{ [v{at}] * 8 }}}}");
+    assert!(resolved(&chain(12, &wide), "{{ v0 | string }}").unwrap_err().contains("too large"));
+    assert!(resolved(&chain(12, &wide), "{{ v0 }}").unwrap_err().contains("too large"));
     let doubled = |at: usize| format!("{{{{ v{at} }}}}{{{{ v{at} }}}}");
     assert!(resolved(&chain(35, &doubled), "{{ v0 }}").is_err());
 }

@@ -3,6 +3,7 @@
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, Value};
 
+use super::bounds::bounded;
 use super::convert::valid;
 use super::fault::{refuse, undefined};
 use super::render;
@@ -36,6 +37,12 @@ impl Call {
     pub fn undefined(&self) -> Option<Value> {
         let named = self.named.iter().map(|(_, value)| value);
         self.positional.iter().chain(named).find(|value| value.is_undefined()).cloned()
+    }
+
+    /// Holds that no argument is too large.
+    pub fn within_bounds(&self) -> Result<(), Error> {
+        let named = self.named.iter().map(|(_, value)| value);
+        self.positional.iter().chain(named).try_for_each(bounded)
     }
 
     /// Applies a function and holds that it used all its arguments.

@@ -18,7 +18,7 @@ use crate::inventory::variables::Variables;
 /// Variables within variables; deeper ones would need more stack than a thread has.
 const MAX_DEPTH: usize = 40;
 /// Variables that one value may ask for, each time counted: `a: "{{ b }}{{ b }}"` doubles at each step.
-const MAX_LOOKUPS: usize = 1_000_000;
+const MAX_LOOKUPS: usize = 50_000;
 /// The name under which filters and functions find the [`Run`]; nobody can write it.
 const RUN: &str = "\0run";
 
@@ -70,6 +70,31 @@ impl Owner {
 const MAGIC: [&str; 6] =
     ["inventory_hostname", "inventory_hostname_short", "group_names", "groups", "hostvars", "vars"];
 
+/// The variables that Ansible sets when it runs, unless the inventory does. They are not undefined to it.
+const AT_RUN: [&str; 18] = [
+    "ansible_check_mode",
+    "ansible_config_file",
+    "ansible_diff_mode",
+    "ansible_facts",
+    "ansible_forks",
+    "ansible_inventory_sources",
+    "ansible_limit",
+    "ansible_play_batch",
+    "ansible_play_hosts",
+    "ansible_playbook_python",
+    "ansible_run_tags",
+    "ansible_skip_tags",
+    "ansible_verbosity",
+    "ansible_version",
+    "environment",
+    "play_hosts",
+    "playbook_dir",
+    "role_path",
+];
+
+/// Hosts that Ansible makes up when a template asks for them.
+const IMPLICIT: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
 impl Frame {
     /// The start of a chain.
     pub fn root(host: Arc<Owner>) -> Arc<Self> {
@@ -106,13 +131,18 @@ impl Frame {
         self.open(name, raw)?.resolve(raw).map(Some)
     }
 
+    /// The variable with its templates resolved, for a template: that sees more than there is to ask for outside.
+    pub fn asked(self: &Arc<Self>, name: &str) -> Result<Option<Node>, Failure> {
+        self.node(name)?.map_or_else(|| self.given(name), |node| Ok(Some(node)))
+    }
+
     /// The variable as a template uses it.
     pub fn value(self: &Arc<Self>, name: &str) -> Result<Option<Value>, Failure> {
         if let Some(value) = self.magic(name) {
             return Ok(Some(value));
         }
         let Some(raw) = self.host.raw(self.host.inventory(), name) else {
-            return Ok(self.origin(name).map(|node| Value::from(node.text)));
+            return Ok(self.given(name)?.map(|node| Value::from(node.text)));
         };
         if convert::is_settled(raw) {
             return convert::settled(raw).map(Some);
@@ -176,6 +206,20 @@ impl Frame {
         text.map(|text| Node::string(text, span.clone()))
     }
 
+    /// What Ansible sets unless the inventory does.
+    fn given(&self, name: &str) -> Result<Option<Node>, Failure> {
+        if AT_RUN.contains(&name) {
+            let problem = Problem::new(format!("`{name}` is set by Ansible when it runs, and not known here"));
+            return Err(Failure::Unplaced(problem.hint("set it in the inventory")));
+        }
+        // A connection has an address; what `hostvars` shows does not.
+        let connected = self.chain().all(|frame| frame.above.is_none() || !frame.name.is_empty());
+        match self.host.host().filter(|_| name == "ansible_host" && connected) {
+            Some(host) => Ok(Some(Node::string(host.name.as_str(), host.span.clone()))),
+            None => Ok(self.origin(name)),
+        }
+    }
+
     fn magic(self: &Arc<Self>, name: &str) -> Option<Value> {
         match name {
             "inventory_hostname" => Some(Value::from(self.host.host()?.name.as_str())),
@@ -226,6 +270,8 @@ pub(super) struct Notes {
     /// How many values were emitted, and the first of them.
     pub emitted: usize,
     pub first: Option<Value>,
+    /// How many bytes were emitted.
+    pub written: usize,
 }
 
 impl Run {
@@ -272,7 +318,11 @@ struct AllHosts(Arc<Frame>);
 impl Object for AllHosts {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
-        self.0.host.inventory().hosts.get(name)?;
+        if !self.0.host.inventory().hosts.contains_key(name) {
+            let implicit = IMPLICIT.into_iter().find(|implicit| *implicit == name)?;
+            let problem = Problem::new(format!("the inventory has no host `{implicit}`, which Ansible makes up"));
+            return Some(Value::from(carry(Failure::Unplaced(problem.hint("set it in the inventory")))));
+        }
         Some(Value::from_object(HostObject(self.0.of_host(name))))
     }
 
@@ -332,6 +382,13 @@ impl Object for Lazy {
             _ => Enumerator::Empty,
         }
     }
+}
+
+/// Whether the members of a value are made when they are asked for.
+pub(super) fn is_on_demand(value: &Value) -> bool {
+    value.downcast_object_ref::<Lazy>().is_some()
+        || value.downcast_object_ref::<HostObject>().is_some()
+        || value.downcast_object_ref::<AllHosts>().is_some()
 }
 
 // The engine asks its objects for a debug view; values may be passwords.

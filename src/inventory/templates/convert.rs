@@ -5,6 +5,7 @@ use std::sync::Arc;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
+use super::bounds::{MAX_MEMBERS, MAX_NESTING};
 use super::context::{Frame, Lazy};
 use super::engine::Omit;
 use super::fault::{Failure, carried, refused};
@@ -51,14 +52,15 @@ pub(super) fn scalar(node: &Node) -> Value {
 
 /// The variable that a value of the engine would be, at `span`. Whatever a template gives is none itself.
 pub(super) fn node(value: &Value, span: &Span) -> Result<Node, Failure> {
-    below(value, span, 0)
+    below(value, span, 0, &mut { MAX_MEMBERS })
 }
 
-fn below(value: &Value, span: &Span, depth: usize) -> Result<Node, Failure> {
+fn below(value: &Value, span: &Span, depth: usize, left: &mut usize) -> Result<Node, Failure> {
     let wrong = |message: &str| Failure::Wrong(Problem::hiding(span, message));
-    if depth > 100 {
+    if depth > MAX_NESTING {
         return Err(wrong("the value of this template is nested too deeply"));
     }
+    *left = left.checked_sub(1).ok_or_else(|| wrong("this becomes too large"))?;
     if let Some(lazy) = value.downcast_object_ref::<Lazy>() {
         return lazy.frame.resolve(&lazy.node);
     }
@@ -66,6 +68,7 @@ fn below(value: &Value, span: &Span, depth: usize) -> Result<Node, Failure> {
         return Err(Failure::Omitted(Problem::hiding(span, "`omit` has no meaning for a whole variable")));
     }
     let failed = |error: minijinja::Error| failure(&error, span);
+    let value = &valid(value.clone()).map_err(failed)?;
     let plain = match value.kind() {
         ValueKind::Undefined => {
             return Err(Failure::Undefined(Problem::hiding(span, "something in this value is not defined")));
@@ -80,7 +83,7 @@ fn below(value: &Value, span: &Span, depth: usize) -> Result<Node, Failure> {
         ValueKind::Seq | ValueKind::Iterable => {
             let mut items = Vec::with_capacity(value.len().unwrap_or_default().min(1024));
             for item in value.try_iter().map_err(failed)?.checked() {
-                match below(&item.map_err(failed)?, span, depth + 1) {
+                match below(&item.map_err(failed)?, span, depth + 1, left) {
                     Err(Failure::Omitted(_)) => {}
                     item => items.push(item?),
                 }
@@ -92,9 +95,9 @@ fn below(value: &Value, span: &Span, depth: usize) -> Result<Node, Failure> {
             for key in value.try_iter().map_err(failed)?.checked() {
                 let key = key.map_err(failed)?;
                 let member = value.get_item(&key).map_err(failed)?;
-                match below(&valid(member).map_err(failed)?, span, depth + 1) {
+                match below(&valid(member).map_err(failed)?, span, depth + 1, left) {
                     Err(Failure::Omitted(_)) => {}
-                    member => members.push((below(&key, span, depth + 1)?, member?)),
+                    member => members.push((below(&key, span, depth + 1, left)?, member?)),
                 }
             }
             Plain::Map(members)
@@ -122,7 +125,7 @@ pub(super) fn valid(value: Value) -> Result<Value, minijinja::Error> {
 /// What an error means that came up outside a template.
 fn failure(error: &minijinja::Error, span: &Span) -> Failure {
     match (carried(error), refused(error)) {
-        (Some(failure), _) => failure.clone(),
+        (Some(failure), _) => failure.clone().at(span),
         (None, Some(refusal)) => Failure::Wrong(Problem::hiding(span, refusal.message.clone())),
         (None, None) => Failure::Wrong(Problem::hiding(span, "this template has no result")),
     }

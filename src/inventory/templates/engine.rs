@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use minijinja::value::{Object, ObjectRepr, Rest, ValueKind};
 use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value};
 
+use super::bounds::{MAX_TEXT, bounded, may_be_made};
 use super::context::{Frame, Run};
 use super::convert::valid;
 use super::explain::Explained;
 use super::fault::{Failure, refuse, undefined_as};
 use super::plan::{Plan, Program};
-use super::{MAX_TEXT, conditions, convert, filters, lookups, methods, render};
+use super::{conditions, convert, filters, lookups, methods, render};
 use crate::inventory::model::{Inventory, Node, Value as Plain};
 use crate::inventory::problem::Problem;
 
@@ -49,6 +50,23 @@ impl Object for Written {
     }
 }
 
+/// What a template writes, as long as that is not too long.
+struct Emitted(Vec<u8>);
+
+impl std::io::Write for Emitted {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        if self.0.len().saturating_add(text.len()) > MAX_TEXT {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Engine {
     /// An engine that knows all filters, tests and functions.
     pub fn new() -> Self {
@@ -71,7 +89,7 @@ impl Engine {
         environment.add_global("omit", Value::from_object(Omit));
         environment.add_function("__member", member);
         environment.add_filter("__written", written);
-        environment.add_filter("__bounded", bounded);
+        environment.add_filter("__bounded", within_bounds);
         Self { environment, plans: RwLock::default(), groups: OnceLock::new() }
     }
 
@@ -93,11 +111,13 @@ impl Engine {
     /// The value of a template; the string it makes, or the one value it emits.
     pub(super) fn run(&self, frame: &Arc<Frame>, node: &Node, text: &str, program: &Program) -> Result<Value, Failure> {
         let run = Run::new(Arc::clone(frame), program.single);
+        let mut output = Emitted(Vec::new());
         let rendered = self
             .environment
             .get_template(&program.source)
-            .and_then(|template| template.render(Value::from_dyn_object(Arc::clone(&run))));
-        let output = rendered.map_err(|error| Explained { frame, node, text, program, run: &run }.failure(&error))?;
+            .and_then(|template| template.render_captured_to(Value::from_dyn_object(Arc::clone(&run)), &mut output));
+        rendered.map_err(|error| Explained { frame, node, text, program, run: &run }.failure(&error))?;
+        let output = String::from_utf8(output.0).unwrap_or_default();
         let result = run.note(|notes| match (notes.emitted, notes.first.take()) {
             (1, Some(value)) if program.single || is_all(&value, &output) => value,
             (_, _) if output.is_empty() => Value::from(()),
@@ -146,10 +166,9 @@ fn groups(inventory: &Inventory) -> Value {
     Value::from_pairs(inventory.groups.keys().map(|group| (group.as_str(), Value::from(members(group)))))
 }
 
-/// The value, if it is of a size that anybody could mean: loops and chains of variables can double it at each step.
-fn bounded(value: Value) -> Result<Value, Error> {
-    let size = value.as_str().map(str::len).or_else(|| value.len()).unwrap_or_default();
-    if size > MAX_TEXT { Err(refuse("this becomes too large")) } else { Ok(value) }
+/// The value, if it is not too large: loops and chains of variables can double it at each step.
+fn within_bounds(value: Value) -> Result<Value, Error> {
+    bounded(&value).map(|()| value)
 }
 
 /// Takes what a `{{ … }}` gives.
@@ -158,6 +177,7 @@ fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
     if value.is_none() || (value.downcast_object_ref::<Omit>().is_some() && !run.single) {
         return Ok(());
     }
+    let value = &valid(value.clone())?;
     let first = run.note(|notes| {
         notes.emitted += 1;
         if notes.emitted == 1 {
@@ -165,7 +185,7 @@ fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
         }
         notes.emitted == 1
     });
-    bounded(value.clone())?;
+    bounded(value)?;
     if value.is_undefined() || (run.single && first) {
         return Ok(());
     }
@@ -173,6 +193,11 @@ fn emit(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
         Some(written) => written.text.clone(),
         None => render::output(value)?,
     };
+    let written = run.note(|notes| {
+        notes.written = notes.written.saturating_add(text.len());
+        notes.written
+    });
+    may_be_made(Some(written))?;
     output.write_str(&text).map_err(Error::from)
 }
 

@@ -27,14 +27,16 @@ impl Explained<'_> {
     /// What an error of the engine means.
     pub fn failure(&self, error: &Error) -> Failure {
         if let Some(failure) = carried(error) {
-            return failure.clone();
+            return failure.clone().at(&self.place(error));
         }
         let refusal = refused(error);
         let undefined = error.kind() == ErrorKind::UndefinedError
             || error.detail().is_some_and(|detail| detail.contains("undefined"))
             || refusal.is_some_and(|refusal| refusal.undefined);
         if let Some(refusal) = refusal.filter(|refusal| !refusal.undefined || self.missing().is_none()) {
-            let problem = Problem::hiding(&self.place(error), refusal.message.clone());
+            let told = refusal.told.as_ref().filter(|told| self.has_literal(&told.literal));
+            let message = told.map_or(&refusal.message, |told| &told.message);
+            let problem = Problem::hiding(&self.place(error), message.clone());
             let problem = refusal.hint.iter().fold(problem, |problem, hint| problem.hint(hint));
             return if undefined { Failure::Undefined(problem) } else { Failure::Wrong(problem) };
         }
@@ -85,6 +87,12 @@ impl Explained<'_> {
         Some(place(self.node, self.text, at..at + name.len()))
     }
 
+    /// Whether the text has this string between quotes: then it is no value of a variable.
+    fn has_literal(&self, text: &str) -> bool {
+        let quoted = |quote: &str| self.text.contains(&format!("{quote}{text}{quote}"));
+        !text.is_empty() && !text.contains(['\'', '"']) && (quoted("'") || quoted("\""))
+    }
+
     fn place(&self, error: &Error) -> Span {
         let range: Option<Range<usize>> = error.range().and_then(|range| self.program.original(range));
         place(self.node, self.text, range.unwrap_or(0..self.text.len()))
@@ -113,6 +121,7 @@ fn own_words(error: &Error) -> (String, Option<String>) {
         ErrorKind::MissingArgument => said("an argument is missing"),
         ErrorKind::TooManyArguments => said("there are too many arguments"),
         ErrorKind::OutOfFuel => said("this template does not come to an end"),
+        ErrorKind::WriteFailure => said("this becomes too large"),
         ErrorKind::CannotUnpack => said("there are not as many values as names"),
         ErrorKind::InvalidOperation => operation(detail),
         _ => said("this template has no result"),

@@ -3,6 +3,7 @@
 use minijinja::{Error, ErrorKind};
 
 use crate::inventory::finding::Code;
+use crate::inventory::model::Span;
 use crate::inventory::problem::Problem;
 
 /// Why a value has no result.
@@ -14,6 +15,8 @@ pub(super) enum Failure {
     Omitted(Problem),
     /// Anything else.
     Wrong(Problem),
+    /// The same, of whichever template asks: its place is not the right one yet.
+    Unplaced(Problem),
 }
 
 impl Failure {
@@ -21,7 +24,17 @@ impl Failure {
     pub fn problem(self) -> Problem {
         match self {
             Self::Undefined(problem) => problem.code(Code::UndefinedVariable),
-            Self::Omitted(problem) | Self::Wrong(problem) => problem,
+            Self::Omitted(problem) | Self::Wrong(problem) | Self::Unplaced(problem) => problem,
+        }
+    }
+
+    /// The failure of a template at `span`, unless it has its place.
+    pub fn at(self, span: &Span) -> Self {
+        match self {
+            Self::Unplaced(problem) => {
+                Self::Wrong(Problem { place: Problem::hiding(span, String::new()).place, ..problem })
+            }
+            failure => failure,
         }
     }
 }
@@ -36,6 +49,16 @@ pub(super) struct Refusal {
     pub message: String,
     pub hint: Option<String>,
     pub undefined: bool,
+    /// What to say instead if the template itself shows it.
+    pub told: Option<Told>,
+}
+
+/// A message about a text that may be a value, and then a secret.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// The message holds no more than this.
+    pub literal: String,
+    pub message: String,
 }
 
 impl std::fmt::Display for Carried {
@@ -68,6 +91,12 @@ pub(super) fn refuse_with(message: impl Into<String>, hint: impl Into<String>) -
     refusal(message.into(), Some(hint.into()), false)
 }
 
+/// A refusal that says more if `literal` is a string in the text of the template.
+pub(super) fn refuse_telling(message: impl Into<String>, literal: &str, told: impl Into<String>) -> Error {
+    let told = Told { literal: literal.to_owned(), message: told.into() };
+    error(Refusal { message: message.into(), hint: None, undefined: false, told: Some(told) })
+}
+
 /// Something is not defined, and nobody knows its name.
 pub(super) fn undefined() -> Error {
     undefined_as("something in it is not defined")
@@ -79,7 +108,11 @@ pub(super) fn undefined_as(message: impl Into<String>) -> Error {
 }
 
 fn refusal(message: String, hint: Option<String>, undefined: bool) -> Error {
-    Error::new(ErrorKind::InvalidOperation, "refused").with_source(Refusal { message, hint, undefined })
+    error(Refusal { message, hint, undefined, told: None })
+}
+
+fn error(refusal: Refusal) -> Error {
+    Error::new(ErrorKind::InvalidOperation, "refused").with_source(refusal)
 }
 
 /// The failure that an error carries.

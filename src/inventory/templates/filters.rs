@@ -88,6 +88,7 @@ where
     let filter = move |state: &mut State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
         let call = Call::new(&arguments, &named)?;
         // Of what is undefined every filter makes something undefined, which `default` may follow.
+        call.within_bounds()?;
         match call.undefined().filter(|_| !accepts) {
             Some(undefined) => Ok(undefined),
             None => call.apply(|call| function(state, call)),

@@ -10,7 +10,7 @@ use super::call::{Call, NAMED, is_list, items, mapping, members};
 use super::context::{Frame, Run};
 use super::convert::valid;
 use super::engine::frame;
-use super::fault::{Failure, carry, refuse, refuse_with, refused, undefined_as};
+use super::fault::{Failure, carry, refuse, refuse_telling, refuse_with, refused, undefined_as};
 use super::filters::regex::{Anchor, Flags, compile, matches};
 use super::render;
 use super::rewrite::short_name;
@@ -115,7 +115,10 @@ fn run(
             let (left, right) =
                 (call.is(NAMED, "lstrip"), call.get(NAMED, "rstrip").is_none_or(|strip| strip.is_true()));
             each(terms, |path| {
-                let text = outside.file(path).map_err(failed)?;
+                let text = outside.file(path).map_err(|reason| {
+                    let told = format!("the lookup `file` cannot read `{path}`: {reason}");
+                    refuse_telling(format!("the lookup `file` failed: {reason}"), path, told)
+                })?;
                 let text = if left { text.trim_start() } else { &text };
                 Ok(Value::from(if right { text.trim_end() } else { text }))
             })

@@ -3,6 +3,7 @@
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
+use super::bounds::{MAX_NESTING, may_be_made};
 use super::fault::{refuse, undefined};
 use crate::inventory::repr;
 
@@ -33,9 +34,10 @@ fn written(value: &Value, tuples: Tuples) -> Result<String, Error> {
 }
 
 fn write(out: &mut String, value: &Value, tuples: Tuples, depth: usize) -> Result<(), Error> {
-    if depth > 100 {
+    if depth > MAX_NESTING {
         return Err(refuse("the value is nested too deeply"));
     }
+    may_be_made(Some(out.len()))?;
     match value.kind() {
         ValueKind::Undefined => return Err(undefined()),
         ValueKind::None => out.push_str("None"),

@@ -22,6 +22,7 @@ pub(super) fn is_variable(text: &str, token: &Token) -> bool {
 /// * string literals have the escapes of the engine;
 /// * `a.b[c]` becomes `__member(a, "b", c)`: of what is undefined, all members are undefined, while every
 ///   other use of it is an error;
+/// * operands of `~` and `+` go through `__bounded`, and so does what `set` assigns;
 /// * filters and tests lose the `ansible.builtin.` of their names, and must exist.
 pub(super) struct Rewriter<'a> {
     text: &'a str,
@@ -152,6 +153,12 @@ impl<'a> Rewriter<'a> {
                     self.done = self.tokens[at + 1].end;
                 }
                 self.named(at + 1 + usize::from(negated), to, Named::Test)
+            }
+            // Each operand is held to its bounds: these operators make texts and lists longer.
+            Word::Symbol(operator @ ('~' | '+')) if !self.is_sign(at) => {
+                self.out.push_str("|__bounded ");
+                self.out.push(*operator);
+                Ok(at + 1)
             }
             // The engine has no such sign, and it changes nothing.
             Word::Symbol('+') if self.is_sign(at) => Ok(at + 1),

@@ -6,6 +6,7 @@ use minijinja::{Error, Value};
 
 use super::Named;
 use super::text::only_text;
+use crate::inventory::templates::bounds::may_be_made;
 use crate::inventory::templates::call::{Call, NAMED};
 use crate::inventory::templates::fault::refuse;
 
@@ -20,6 +21,9 @@ type Captures<'t> = fancy_regex::Captures<'t, str>;
 
 const BROKEN: &str = "this is no regular expression that is supported here";
 const ENDLESS: &str = "this regular expression takes too long";
+
+/// Matches in one text: each takes far more room than the text that it is.
+const MAX_MATCHES: usize = 100_000;
 
 /// Where in the text a match must be.
 #[derive(Clone, Copy, PartialEq)]
@@ -46,6 +50,7 @@ pub(in super::super) fn compile(pattern: &str, flags: &Flags, anchor: Anchor) ->
         Anchor::Whole => format!(r"\A(?:{pattern})\z"),
     };
     let mut builder = RegexBuilder::new(&pattern);
+    builder.backtrack_limit(100_000);
     builder.case_insensitive(flags.ignorecase).multi_line(flags.multiline);
     builder.build().map_err(|_| refuse(BROKEN))
 }
@@ -105,6 +110,9 @@ fn all<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t>>, Error> {
         let Some(captures) = regex.captures_from_pos(text, at).map_err(|_| refuse(ENDLESS))? else { break };
         let Some(whole) = captures.get(0) else { break };
         let (start, end) = (whole.start(), whole.end());
+        if found.len() == MAX_MATCHES {
+            return Err(refuse("this regular expression matches too often"));
+        }
         found.push(captures);
         at = if start == end { end + text[end..].chars().next().map_or(1, char::len_utf8) } else { end };
     }
@@ -119,6 +127,7 @@ fn regex_replace(call: &mut Call) -> Result<Value, Error> {
     let count = usize::try_from(call.get_number(5, "count")?.unwrap_or(0)).unwrap_or_default();
     let mandatory = call.get_number(6, "mandatory_count")?.unwrap_or(0);
     let template = expandable(&replacement, &regex)?;
+    let groups = template.matches(r"\g<").count();
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     let mut replaced = 0;
@@ -128,6 +137,9 @@ fn regex_replace(call: &mut Call) -> Result<Value, Error> {
             break;
         }
         out.push_str(&text[done..whole.start()]);
+        let longest = captures.iter().flatten().map(|group| group.as_str().len()).max().unwrap_or_default();
+        let added = groups.checked_mul(longest).and_then(|added| added.checked_add(template.len()));
+        may_be_made(added.and_then(|added| added.checked_add(out.len())))?;
         Expander::python().append_expansion(&mut out, &template, &captures);
         done = whole.end();
         replaced += 1;

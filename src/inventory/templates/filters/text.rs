@@ -5,6 +5,7 @@ use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, Value};
 
 use super::Named;
+use crate::inventory::templates::bounds::may_be_made;
 use crate::inventory::templates::call::{Call, NAMED, is_list, items};
 use crate::inventory::templates::fault::refuse;
 use crate::inventory::templates::render;
@@ -36,7 +37,14 @@ fn join(call: &mut Call) -> Result<Value, Error> {
         Some(attribute) => render::text(&super::mapped::attribute(item, attribute)?),
         None => render::text(item),
     });
-    Ok(parts.collect::<Result<Vec<_>, _>>()?.join(&between).into())
+    let mut out = String::new();
+    for (at, part) in parts.enumerate() {
+        let part = part?;
+        let between = if at > 0 { between.as_str() } else { "" };
+        may_be_made(out.len().checked_add(between.len() + part.len()))?;
+        out.extend([between, &part]);
+    }
+    Ok(out.into())
 }
 
 fn split(call: &mut Call) -> Result<Value, Error> {
@@ -85,11 +93,10 @@ fn replace(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let (old, new) = (call.need_text(1, "old")?, call.need_text(2, "new")?);
     let count = call.get_number(3, "count")?.and_then(|count| usize::try_from(count).ok());
-    Ok(match count {
-        Some(count) => text.replacen(&old, &new, count),
-        None => text.replace(&old, &new),
-    }
-    .into())
+    let count = text.matches(&old).count().min(count.unwrap_or(usize::MAX));
+    let kept = text.len() - count * old.len();
+    may_be_made(count.checked_mul(new.len()).and_then(|added| added.checked_add(kept)))?;
+    Ok(text.replacen(&old, &new, count).into())
 }
 
 fn trim(call: &mut Call) -> Result<Value, Error> {

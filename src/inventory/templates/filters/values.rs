@@ -5,7 +5,7 @@ use minijinja::{Error, Value};
 
 use super::Named;
 use crate::inventory::templates::call::Call;
-use crate::inventory::templates::fault::{refuse, undefined_as};
+use crate::inventory::templates::fault::{refuse_telling, undefined_as};
 use crate::inventory::templates::render;
 
 pub(super) const FILTERS: &[Named] = &[
@@ -15,6 +15,8 @@ pub(super) const FILTERS: &[Named] = &[
     ("ternary", ternary),
     ("type_debug", type_debug),
 ];
+
+const MISSING: &str = "a mandatory variable is not defined";
 
 fn default(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
@@ -28,8 +30,9 @@ fn mandatory(call: &mut Call) -> Result<Value, Error> {
     let message = call.get_text(1, "msg")?;
     match (value.is_undefined(), message) {
         (false, _) => Ok(value),
-        (true, Some(message)) => Err(refuse(message)),
-        (true, None) => Err(undefined_as("a mandatory variable is not defined")),
+        // The message may be made of values.
+        (true, Some(message)) => Err(refuse_telling(MISSING, &message, message.as_str())),
+        (true, None) => Err(undefined_as(MISSING)),
     }
 }
 
