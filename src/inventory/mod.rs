@@ -8,7 +8,7 @@ pub mod outside; // the seam to files, environment and passwords
 pub mod problem; // what is wrong
 
 // From text to values.
-mod json; // `__ansible_vault` and `__ansible_unsafe` in JSON
+mod marks; // `__ansible_vault` and `__ansible_unsafe` in JSON
 mod python; // Python literals
 mod text; // text with the way back to its source
 pub mod vault; // encrypted text

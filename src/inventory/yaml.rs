@@ -46,7 +46,7 @@ pub(super) fn parse_telling(text: &Text, findings: &mut Vec<Finding>) -> Result<
     let (anchors, names) = (HashMap::new(), HashSet::new());
     let mut loader = Loader { text, parser, schema, anchors, names, flow: 0, values: 0, findings };
     let root = loader.document()?;
-    if schema == Schema::Json && text.text.contains("__ansible_") { super::json::revive(root) } else { Ok(root) }
+    if schema == Schema::Json && text.text.contains("__ansible_") { super::marks::revive(root) } else { Ok(root) }
 }
 
 /// An event and its bytes in the text.
