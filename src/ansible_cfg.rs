@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use configparser::ini::{Ini, IniDefault};
 use oregano::desired::HostKeyChecking;
 use oregano::inventory::Problem;
+use oregano::inventory::load::expand_with;
 
 /// A setting that would change which hosts and variables there are, or where a connection goes.
 struct Unsupported {
@@ -142,7 +143,7 @@ pub fn defaults(around: &Surroundings<'_>) -> Result<Defaults, Vec<Problem>> {
 fn find(around: &Surroundings<'_>, warnings: &mut Vec<String>) -> Option<PathBuf> {
     let mut candidates = Vec::new();
     if let Some(named) = (around.env)("ANSIBLE_CONFIG") {
-        let path = around.folder.join(expand(around, &named));
+        let path = around.folder.join(expand_with(&named, around.env, around.home));
         candidates.push(if path.is_dir() { path.join("ansible.cfg") } else { path });
     }
     let own = around.folder.join("ansible.cfg");
@@ -179,12 +180,6 @@ fn read(path: PathBuf) -> Result<File, Problem> {
         return Err(problem("it has settings before its first section".to_owned()).hint("begin it with `[defaults]`"));
     }
     Ok(File { path, settings })
-}
-
-/// `~` and `$NAME`, as Ansible expands them in paths.
-fn expand(around: &Surroundings<'_>, text: &str) -> String {
-    let home = || around.home.map(|home| home.display().to_string());
-    shellexpand::full_with_context_no_errors(text, home, |name| (around.env)(name)).into_owned()
 }
 
 struct Reader<'a> {
@@ -234,7 +229,7 @@ impl Reader<'_> {
 
     fn path(&self, given: &Given, text: &str) -> PathBuf {
         let text = text.replace("{{CWD}}", &self.around.folder.display().to_string());
-        given.base.join(expand(self.around, &text))
+        given.base.join(expand_with(&text, self.around.env, self.around.home))
     }
 
     fn flag(&mut self, variable: &str, key: &str) -> Option<bool> {

@@ -229,10 +229,8 @@ impl Global {
         home: Option<&Path>,
         ask: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Vec<VaultIdentity>, Problem> {
-        let expand = |path: &str| {
-            let home = || home.map(|home| home.display().to_string());
-            PathBuf::from(shellexpand::tilde_with_context(path, home).into_owned())
-        };
+        // The shell has replaced variables already, but leaves a `~` behind an `@` or `=`.
+        let expand = |path: &str| load::expand_with(path, &|_| None, home);
         let typed = |prompt: &str| ask(prompt).map(|text| PasswordSource::Given(Secret::new(text)));
         let mut identities = Vec::new();
         for id in defaults.vault_ids.iter().chain(&self.vault_id) {

@@ -26,6 +26,7 @@ use outside::World;
 use passwords::VaultIdentity;
 
 pub use limit::limit;
+pub use read::expand_with;
 
 /// What is read where nobody names an inventory.
 const DEFAULT: &str = "inventory";

@@ -65,12 +65,18 @@ fn absolute(path: &Path) -> PathBuf {
 /// A path as the user wrote it, with a leading `~` and with the environment variables in it replaced, as Ansible
 /// does: a shell leaves them where they come from a file or follow a `=`. What is not set stays.
 pub(super) fn expand(written: &str) -> PathBuf {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    expand_with(written, &|name| std::env::var(name).ok(), home.as_deref())
+}
+
+/// The same with this environment and this home folder.
+pub fn expand_with(written: &str, env: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> PathBuf {
     let mut path = String::with_capacity(written.len());
     let mut rest = written;
     while let Some(at) = rest.find('$') {
         path.push_str(&rest[..at]);
         let (name, length) = variable(&rest[at + 1..]);
-        match std::env::var(name).ok().filter(|_| !name.is_empty()) {
+        match env(name).filter(|_| !name.is_empty()) {
             Some(value) => path.push_str(&value),
             None => path.push_str(&rest[at..at + 1 + length]),
         }
@@ -78,8 +84,8 @@ pub(super) fn expand(written: &str) -> PathBuf {
     }
     path.push_str(rest);
     let below = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    match (below, std::env::var_os("HOME")) {
-        (Some(below), Some(home)) => Path::new(&home).join(below.trim_start_matches('/')),
+    match (below, home) {
+        (Some(below), Some(home)) => home.join(below.trim_start_matches('/')),
         _ => PathBuf::from(path),
     }
 }
