@@ -109,9 +109,9 @@ impl Place {
             if rest.is_empty() { before.to_owned() } else { format!("{name}…") }
         };
         let offset = shown.chars().count();
-        let quotes = ['\'', '"'];
+        let around = ['\'', '"', '{', '}', ' '];
         let marked = &text[start..end];
-        let told = self.shown == Shown::Text && message.contains(marked.trim_matches(quotes));
+        let told = self.shown == Shown::Text && message.contains(marked.trim_matches(around));
         let marked = if told { marked } else { "" };
         shown.push_str(marked);
         if !shown.ends_with('…') && (!told || !text[end..line_end].trim().is_empty()) {
@@ -210,6 +210,12 @@ mod tests {
         let text = "creds={{ [{'host': h, 'password': 'hunter2'}] }}";
         let rendered = Problem::naming(&span_of(text, &text[6..]), "registry `hub` has another credential").render();
         assert!(rendered.ends_with("1 | creds=…\n  |       ^"), "{rendered}");
+    }
+
+    #[test]
+    fn a_template_that_the_message_names_is_shown() {
+        let rendered = Problem::naming(&span_of("a=x{{ pw }}", "{{ pw }}"), "variable `pw` is not defined").render();
+        assert!(rendered.ends_with("1 | a=…{{ pw }}\n  |    ^^^^^^^^"), "{rendered}");
     }
 
     #[test]
