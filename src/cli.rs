@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use oregano::desired::{Limit, Request, Scope};
+use oregano::desired::{Limit, Request, Scope, Vantage};
 use oregano::event;
 use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
 use oregano::inventory::{Problem, Sources, graph, list, load};
@@ -149,6 +149,9 @@ pub struct Run {
     /// Work on the files of the nodes, or on the cluster, only
     #[arg(long, value_enum)]
     pub only: Option<Only>,
+    /// Ask the registries from here, or through SSH from nodes
+    #[arg(long, value_enum, default_value = "controller")]
+    pub from: From,
     /// How many nodes to work on at a time; else `forks` of ansible.cfg, or 64
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_FORKS)))]
     pub forks: Option<u16>,
@@ -189,6 +192,17 @@ pub enum Only {
     Nodes,
     /// The pull secret: no node is contacted
     Cluster,
+}
+
+/// From where registries are asked.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum From {
+    /// This machine
+    Controller,
+    /// The first node that can be reached
+    FirstNode,
+    /// All credentials from the first node, and each way to a registry from every other one
+    EveryNode,
 }
 
 /// `--limit` with the lines of the files that it names.
@@ -272,6 +286,11 @@ impl Global {
         let request = Request {
             scope,
             limit: run.limit.map(limit).transpose()?,
+            vantage: match run.from {
+                From::Controller => Vantage::Controller,
+                From::FirstNode => Vantage::FirstNode,
+                From::EveryNode => Vantage::EveryNode,
+            },
             user: run.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.host_key_checking.unwrap_or_default(),
             private_key_file: run.private_key.or_else(|| defaults.private_key_file.clone()),

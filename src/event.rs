@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::desired::{Desired, NodeTarget, Registry};
 use crate::dockerconfig::KeyChange;
-use crate::facts::{Failure, RegistryFact, Verdict};
+use crate::facts::{Failure, RateLimit, RegistryFact, Verdict};
 use crate::inventory::Problem;
 use crate::plan::{Action, FileStep, ModeChange, NodeStep, NodeWork, Plan, SecretStep};
 
@@ -95,6 +95,15 @@ pub struct RegistryRow {
     pub cause: Option<String>,
     /// What to do now.
     pub hint: Option<String>,
+    /// The node it was asked from; `None` if that was this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// When the credential says that it expires (RFC 3339); nobody has checked that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// What the registry says of its quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// What became of a secret or a file; of `plan`, what would become of it.
@@ -292,8 +301,8 @@ impl From<&Failure> for Fault {
 }
 
 impl RegistryRow {
-    /// The row of one registry.
-    pub fn new(registry: &Registry, fact: &RegistryFact) -> Self {
+    /// The row of one registry, asked from the node `from`, or from here.
+    pub fn new(registry: &Registry, fact: &RegistryFact, from: Option<&str>) -> Self {
         Self {
             host: registry.host.clone(),
             user: registry.user.clone(),
@@ -301,6 +310,9 @@ impl RegistryRow {
             verdict: fact.verdict,
             cause: fact.cause.clone(),
             hint: fact.hint.clone(),
+            from: from.map(str::to_owned),
+            expires: None,
+            rate_limit: fact.rate_limit,
         }
     }
 }

@@ -8,6 +8,10 @@ use crate::secret::{Redactor, SecretBytes};
 pub struct Facts {
     /// One for each registry of `Desired`; `None` where the run was interrupted before a verdict.
     pub registries: Vec<Option<RegistryFact>>,
+    /// The node that `registries` were asked from; `None` if that was this machine.
+    pub asked_from: Option<String>,
+    /// What other nodes saw of the same registries (`--from every-node`), in the order of the nodes.
+    pub paths: Vec<PathFact>,
     /// The pull secret and its stale predecessors; `None` where the run has no cluster part.
     pub cluster: Option<Result<ClusterFact, Failure>>,
     /// One for each node of `Desired`.
@@ -62,6 +66,30 @@ pub struct RegistryFact {
     pub cause: Option<String>,
     /// What to do now; `None` where nothing is to be done.
     pub hint: Option<String>,
+    /// What the registry says of its quota, if it says anything.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// What a registry says of its pull quota in `RateLimit-Limit` and `RateLimit-Remaining`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct RateLimit {
+    /// Pulls that are allowed within the window.
+    pub limit: Option<u64>,
+    /// Pulls that are left of them.
+    pub remaining: Option<u64>,
+    /// The length of the window in seconds.
+    pub window: Option<u64>,
+}
+
+/// What one node saw of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathFact {
+    /// `inventory_hostname`.
+    pub node: String,
+    /// What was asked there.
+    pub registry: crate::desired::Registry,
+    /// What came of it; `None` where the run was interrupted before a verdict.
+    pub fact: Option<RegistryFact>,
 }
 
 /// What a credential is worth. The codes are an interface.

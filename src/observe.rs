@@ -2,14 +2,14 @@
 //! be seen is a fact.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::desired::{Desired, NodeTarget};
 use crate::engine::Engine;
 use crate::event::{Event, Fault, Progress, RegistryRow, Stage};
 use crate::facts::{ClusterFact, Facts, Failure, NodeFact, RegistryFact};
 use crate::node::{self, OpenFailure, Session};
-use crate::registry;
+use crate::registry::{self, Clients, News};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
 
@@ -33,7 +33,7 @@ pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts,
         (vec![None; desired.registries.len()], cluster)
     });
     let (nodes, sessions) = nodes;
-    (Facts { registries, cluster, nodes }, sessions)
+    (Facts { registries, asked_from: None, paths: Vec::new(), cluster, nodes }, sessions)
 }
 
 async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Vec<Option<RegistryFact>> {
@@ -41,12 +41,16 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
     journal.record(Event::Progress(Progress { stage: Stage::Registries, done: 0, total }));
     let facts = Mutex::new(vec![None; total]);
     let done = AtomicUsize::new(0);
-    let proving =
-        registry::prove(&desired.registries, engine.limits.timeout, &engine.redactor, |at, fact: &RegistryFact| {
+    let hear = |news: News<'_>| match news {
+        News::Warning(message) => journal.record(Event::Warning { message: message.to_owned() }),
+        News::Judged(at, fact) => {
             facts.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(fact.clone());
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
-        });
+        }
+    };
+    let clients = Arc::new(Clients::new());
+    let proving = registry::prove(&clients, &desired.registries, engine.limits.timeout, &engine.redactor, hear);
     tokio::select! {
         _ = proving => {}
         () = engine.cancel.reached(Stop::Gently) => {}
@@ -54,7 +58,7 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
     let facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (registry, fact) in desired.registries.iter().zip(&facts) {
         if let Some(fact) = fact {
-            journal.record(Event::Registry(RegistryRow::new(registry, fact)));
+            journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
         }
     }
     facts

@@ -149,6 +149,9 @@ mod tests {
             verdict,
             cause: None,
             hint: None,
+            from: None,
+            expires: None,
+            rate_limit: None,
         })
     }
 

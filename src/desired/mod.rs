@@ -31,6 +31,10 @@ pub struct Desired {
     pub pull_secret: Option<PullSecret>,
     /// The selected nodes; none with `--only cluster`.
     pub nodes: Vec<NodeTarget>,
+    /// From where the registries are asked.
+    pub vantage: Vantage,
+    /// The nodes that registries may be asked from; none if that is done from here.
+    pub vantage_points: Vec<VantagePoint>,
     /// What is accepted but should be looked at; every run tells it.
     pub warnings: Vec<Finding>,
     /// What only `inventory --check` tells, as a run tells it in its own way or not at all.
@@ -72,6 +76,7 @@ impl Desired {
         let mut redactor = Redactor::default();
         for registry in &self.registries {
             redactor.learn_credential(&registry.user, &registry.password);
+            registry.identity_token.iter().for_each(|token| redactor.learn(token));
         }
         for node in &self.nodes {
             let escalation = match &node.connection.escalation {
@@ -94,21 +99,51 @@ pub struct Registry {
     pub host: String,
     /// The user name; holds no colon.
     pub user: String,
-    /// The password or token.
+    /// The password or token; empty where there is only an identity token.
     pub password: Secret,
+    /// An OAuth2 refresh token, which takes the place of the password at a token server.
+    pub identity_token: Option<Secret>,
+    /// `email` of files and secrets; proves nothing.
+    pub email: Option<String>,
     /// The test image in full, tag or digest included: `registry.example.com/openshift3/ose-pod:v3.11`.
     pub image: String,
     /// Whether the image is inspected at all (`test_login`, `oreg_test_login`).
     pub test_login: TestLogin,
     /// How far the registry's TLS is trusted.
     pub tls: TlsPolicy,
+    /// `ca_file`: authorities that are trusted besides those of the machine.
+    pub ca: Option<Arc<Authority>>,
+    /// Which proxy stands in between.
+    pub proxy: Proxy,
+    /// `auth_server`: the one host, with port if it has one, that may get the password as a token server.
+    pub auth_server: Option<String>,
     /// Where the password was given, for hints: the variable in backticks, and its `file:line:column`.
     pub origin: String,
 }
 
 impl Registry {
-    fn identity(&self) -> (&str, &str, &Secret, &str, TestLogin, TlsPolicy) {
-        (&self.host, &self.user, &self.password, &self.image, self.test_login, self.tls)
+    /// What files and secrets hold for it.
+    pub fn credential(&self) -> Credential {
+        Credential {
+            key: self.host.clone(),
+            user: self.user.clone(),
+            password: self.password.clone(),
+            identity_token: self.identity_token.clone(),
+            email: self.email.clone(),
+        }
+    }
+
+    #[allow(clippy::type_complexity, reason = "it is compared as a whole")]
+    fn identity(
+        &self,
+    ) -> (
+        (&str, &str, &Secret, Option<&Secret>, &str),
+        (TestLogin, TlsPolicy, Option<&Arc<Authority>>, &Proxy, Option<&String>, Option<&String>),
+    ) {
+        (
+            (&self.host, &self.user, &self.password, self.identity_token.as_ref(), &self.image),
+            (self.test_login, self.tls, self.ca.as_ref(), &self.proxy, self.auth_server.as_ref(), self.email.as_ref()),
+        )
     }
 }
 
@@ -131,6 +166,8 @@ impl std::hash::Hash for Registry {
 pub enum TestLogin {
     /// Prove the credential by inspecting the test image.
     Inspect,
+    /// Only log in, as `docker login` does: there is no test image.
+    LoginOnly,
     /// `test_login: False`: nothing is contacted and nothing proved.
     Skip,
 }
@@ -142,6 +179,59 @@ pub enum TlsPolicy {
     Verify,
     /// HTTPS unverified; HTTP where the port does not speak TLS; a token realm over HTTP is allowed.
     Insecure,
+}
+
+/// Certificates of authorities, from a `ca_file`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Authority {
+    /// The file, for messages.
+    pub file: String,
+    /// What it holds: at least one certificate in PEM.
+    pub pem: String,
+}
+
+/// Which proxy stands between here and a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Proxy {
+    /// What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment say.
+    #[default]
+    Environment,
+    /// What the inventory says: `proxy` of the registry, or `openshift_http_proxy` and its like.
+    Set(Arc<ProxySettings>),
+}
+
+/// Proxies as URLs, which may hold a login. With neither of them the way is direct.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ProxySettings {
+    /// For registries over plain HTTP.
+    pub http: Option<Secret>,
+    /// For registries over HTTPS.
+    pub https: Option<Secret>,
+    /// Hosts, domains and networks without a proxy, with commas in between, as in NO_PROXY.
+    pub no_proxy: String,
+}
+
+/// From where registries are asked (`--from`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vantage {
+    /// This machine.
+    #[default]
+    Controller,
+    /// The first of the selected nodes that can be reached.
+    FirstNode,
+    /// All credentials from the first node, and each distinct way to a registry from every other one.
+    EveryNode,
+}
+
+/// A node that registries are asked from, through an SSH tunnel.
+#[derive(Debug, Clone)]
+pub struct VantagePoint {
+    /// `inventory_hostname`.
+    pub name: String,
+    /// How to reach it.
+    pub connection: Connection,
+    /// What the variables of the node declare.
+    pub registries: Arc<[Registry]>,
 }
 
 /// A secret of type `kubernetes.io/dockerconfigjson`.

@@ -6,7 +6,7 @@ use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
 use super::lookup::{Lookup, Text};
-use super::{Registry, TestLogin, TlsPolicy, images, insecure, policy};
+use super::{Proxy, Registry, TestLogin, TlsPolicy, images, insecure, policy};
 
 const ADDITIONAL: &str = "openshift_additional_registry_credentials";
 
@@ -189,6 +189,11 @@ fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
         password: Secret::new(password.text),
         image,
         test_login,
+        identity_token: None,
+        email: None,
+        ca: None,
+        proxy: Proxy::Environment,
+        auth_server: None,
     };
     Some(Declared { registry, span })
 }
@@ -319,6 +324,11 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
         password: Secret::new(password.text),
         image,
         test_login: test_login(test),
+        identity_token: None,
+        email: None,
+        ca: None,
+        proxy: Proxy::Environment,
+        auth_server: None,
     };
     Some(Declared { registry, span: host.span })
 }

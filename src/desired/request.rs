@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::secret::Secret;
 
-use super::HostKeyChecking;
+use super::{HostKeyChecking, Vantage};
 
 /// Which part of the work is wanted (`--only`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +48,8 @@ pub struct Request {
     pub scope: Scope,
     /// `--limit`: restricts the nodes, and neither the registries nor the secret.
     pub limit: Option<Limit>,
+    /// `--from`.
+    pub vantage: Vantage,
     /// `-u`, else the name of the local user.
     pub user: String,
     /// Where the inventory does not say otherwise.

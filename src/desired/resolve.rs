@@ -247,11 +247,7 @@ impl<'a> Resolver<'a> {
         self.shared
             .entry(registries)
             .or_insert_with_key(|registries| {
-                let credentials = registries.iter().map(|registry| Credential {
-                    key: registry.host.clone(),
-                    user: registry.user.clone(),
-                    password: registry.password.clone(),
-                });
+                let credentials = registries.iter().map(Registry::credential);
                 Declared { credentials: credentials.collect(), registries: registries.as_slice().into() }
             })
             .clone()

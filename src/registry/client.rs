@@ -8,6 +8,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, Url, redirect};
 
 use crate::desired::TlsPolicy;
+use crate::secret::Secret;
 
 /// Named in every request, so that a registry's log shows who asked.
 const USER_AGENT: &str = concat!("oregano/", env!("CARGO_PKG_VERSION"));
@@ -28,8 +29,7 @@ pub(super) enum Proxies {
     /// Nowhere: a test must not depend on the environment it runs in.
     #[cfg(test)]
     None,
-    /// This one for every request.
-    #[cfg(test)]
+    /// This one for every request: `socks5h://user:password@127.0.0.1:PORT` of a tunnel, for instance.
     All(String),
 }
 
@@ -37,6 +37,12 @@ impl Clients {
     /// No client yet.
     pub fn new() -> Self {
         Self::with_proxies(Proxies::Environment)
+    }
+
+    /// Clients whose every connection goes through a SOCKS5 proxy that resolves names (`socks5h://…`), whatever proxy
+    /// a registry names: the other end of a tunnel knows it.
+    pub fn through(socks: &Secret) -> Self {
+        Self::with_proxies(Proxies::All(socks.expose().to_owned()))
     }
 
     pub(super) fn with_proxies(proxies: Proxies) -> Self {
@@ -62,7 +68,6 @@ impl Clients {
             }
             #[cfg(test)]
             Proxies::None => None,
-            #[cfg(test)]
             Proxies::All(proxy) => Some(proxy.clone()),
         }
     }
@@ -88,7 +93,6 @@ fn build(policy: TlsPolicy, proxies: &Proxies) -> Result<Client, String> {
         Proxies::Environment => builder,
         #[cfg(test)]
         Proxies::None => builder.no_proxy(),
-        #[cfg(test)]
         Proxies::All(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| error.to_string())?),
     };
     builder.build().map_err(|error| super::fault::innermost(&error))

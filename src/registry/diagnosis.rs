@@ -125,7 +125,7 @@ pub(super) fn refused_before(registry: &Registry, image: &str, cause: Option<&st
 }
 
 fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
-    RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()) }
+    RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), rate_limit: None }
 }
 
 fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, asked: Asked, answer: &Answer) -> RegistryFact {
@@ -148,7 +148,7 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, asked: Asked
              check it and `openshift_image_tag`)"
                 .to_owned()
         }
-        _ => return RegistryFact { verdict, cause: None, hint: None },
+        _ => return RegistryFact { verdict, cause: None, hint: None, rate_limit: None },
     };
     found(verdict, words.seen(answer), hint)
 }

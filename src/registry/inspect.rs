@@ -27,7 +27,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application
 /// What others know as secret is kept out of the fact by `redactor`.
 pub async fn inspect(clients: &Clients, registry: &Registry, timeout: Duration, redactor: &Redactor) -> RegistryFact {
     if registry.test_login == TestLogin::Skip {
-        return RegistryFact { verdict: Verdict::Skipped, cause: None, hint: None };
+        return RegistryFact { verdict: Verdict::Skipped, cause: None, hint: None, rate_limit: None };
     }
     let mut own = Redactor::default();
     own.learn_credential(&registry.user, &registry.password);
@@ -208,6 +208,7 @@ fn sensitive(scheme: &str, credential: &Secret) -> Result<HeaderValue, Finding> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Proxy;
     use crate::registry::client::Proxies;
 
     fn registry(tls: TlsPolicy) -> Registry {
@@ -219,6 +220,11 @@ mod tests {
             test_login: TestLogin::Inspect,
             tls,
             origin: "inventory.ini:7:20".into(),
+            identity_token: None,
+            email: None,
+            ca: None,
+            proxy: Proxy::Environment,
+            auth_server: None,
         }
     }
 

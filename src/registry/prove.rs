@@ -25,31 +25,33 @@ type Group = Vec<(usize, Registry)>;
 
 /// What all inspections of a run share.
 struct Shared {
-    clients: Clients,
+    clients: Arc<Clients>,
     redactor: Redactor,
     timeout: Duration,
     gate: Semaphore,
 }
 
-/// Inspects every registry, each within `timeout`; the facts stand in the order of `registries`, and `on_done`
-/// hears of each, with its index, when it is known. Images of one login are tried one after another, and none
-/// after a refusal; different logins in parallel. Dropping the future ends all requests.
-pub async fn prove(
-    registries: &[Registry],
-    timeout: Duration,
-    redactor: &Redactor,
-    on_done: impl Fn(usize, &RegistryFact),
-) -> Vec<RegistryFact> {
-    prove_with(Clients::new(), registries, timeout, redactor, on_done).await
+/// What is heard while credentials are proved.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// The user should know this before a password is sent; it is sent once this was heard.
+    Warning(&'a str),
+    /// The registry of this index was judged.
+    Judged(usize, &'a RegistryFact),
 }
 
-pub(super) async fn prove_with(
-    clients: Clients,
+/// Inspects every registry, each within `timeout`; the facts stand in the order of `registries`, and `hear` is
+/// told of each as soon as it is known. Images of one login are tried one after another, and none
+/// after a refusal; different logins in parallel. Dropping the future ends all requests.
+pub async fn prove(
+    clients: &Arc<Clients>,
     registries: &[Registry],
     timeout: Duration,
     redactor: &Redactor,
-    on_done: impl Fn(usize, &RegistryFact),
+    hear: impl Fn(News<'_>),
 ) -> Vec<RegistryFact> {
+    let clients = Arc::clone(clients);
+    let on_done = |index, fact: &RegistryFact| hear(News::Judged(index, fact));
     let shared = Arc::new(Shared { clients, redactor: redactor.clone(), timeout, gate: Semaphore::new(AT_ONCE) });
     let (known, mut news) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
@@ -107,5 +109,6 @@ fn lost() -> RegistryFact {
         verdict: Verdict::RegistryError,
         cause: Some("the inspection ended without a verdict".to_owned()),
         hint: Some("this is a defect of oregano: please report it".to_owned()),
+        rate_limit: None,
     }
 }

@@ -55,7 +55,13 @@ fn merges() {
         let credentials: Vec<Credential> = case
             .credentials
             .into_iter()
-            .map(|entry| Credential { key: entry.key, user: entry.user, password: Secret::new(entry.password) })
+            .map(|entry| Credential {
+                key: entry.key,
+                user: entry.user,
+                password: Secret::new(entry.password),
+                identity_token: None,
+                email: None,
+            })
             .collect();
         let reader = match case.reader.as_deref() {
             None | Some("node") => Reader::Node,

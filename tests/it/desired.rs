@@ -99,6 +99,7 @@ fn check(name: &str, case: &Case, desired: &Desired) {
                 };
                 let login = match registry.test_login {
                     TestLogin::Inspect => "inspect",
+                    TestLogin::LoginOnly => "login-only",
                     TestLogin::Skip => "skip",
                 };
                 let (user, password) = (&registry.user, registry.password.expose());

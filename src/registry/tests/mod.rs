@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use self::double::Double;
 use super::client::{Clients, Proxies};
-use crate::desired::{Registry, TestLogin, TlsPolicy};
+use crate::desired::{Proxy, Registry, TestLogin, TlsPolicy};
 use crate::facts::RegistryFact;
 use crate::secret::{Redactor, Secret};
 
@@ -26,6 +26,11 @@ fn registry(host: &str, password: &str) -> Registry {
         test_login: TestLogin::Inspect,
         tls: TlsPolicy::Insecure,
         origin: "inventory.ini:7:20".to_owned(),
+        identity_token: None,
+        email: None,
+        ca: None,
+        proxy: Proxy::Environment,
+        auth_server: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rule of refusals, and the order of results, over many registries at once.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::double::{Double, Seen, basic_registry, bearer_registry};
@@ -8,14 +8,18 @@ use super::{PATIENCE, registry};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
 use crate::registry::client::{Clients, Proxies};
-use crate::registry::prove::prove_with;
+use crate::registry::prove::News;
 use crate::secret::{Redactor, Secret};
 
 async fn prove(registries: &[Registry]) -> (Vec<RegistryFact>, Vec<usize>) {
     let done = Mutex::new(Vec::new());
-    let on_done = |index, _: &RegistryFact| done.lock().unwrap().push(index);
-    let facts =
-        prove_with(Clients::with_proxies(Proxies::None), registries, PATIENCE, &Redactor::default(), on_done).await;
+    let hear = |news: News<'_>| {
+        if let News::Judged(index, _) = news {
+            done.lock().unwrap().push(index);
+        }
+    };
+    let clients = Arc::new(Clients::with_proxies(Proxies::None));
+    let facts = super::super::prove(&clients, registries, PATIENCE, &Redactor::default(), hear).await;
     (facts, done.into_inner().unwrap())
 }
 
@@ -48,10 +52,14 @@ async fn a_refusal_holds_for_all_images_of_the_login() {
 async fn an_inspection_that_is_lost_is_told_too() {
     let registries = [registry("127.0.0.1:1", "right")];
     let told = Mutex::new(Vec::new());
-    let on_done = |index, fact: &RegistryFact| told.lock().unwrap().push((index, fact.verdict));
+    let hear = |news: News<'_>| {
+        if let News::Judged(index, fact) = news {
+            told.lock().unwrap().push((index, fact.verdict));
+        }
+    };
     // No clock reaches this deadline: the inspection panics.
-    let clients = Clients::with_proxies(Proxies::None);
-    let facts = prove_with(clients, &registries, Duration::MAX, &Redactor::default(), on_done).await;
+    let clients = Arc::new(Clients::with_proxies(Proxies::None));
+    let facts = super::super::prove(&clients, &registries, Duration::MAX, &Redactor::default(), hear).await;
     assert_eq!(verdicts(&facts), [Verdict::RegistryError]);
     assert_eq!(told.into_inner().unwrap(), [(0, Verdict::RegistryError)]);
 }

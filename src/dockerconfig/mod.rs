@@ -2,8 +2,12 @@
 //! losing anything. What is not ours is kept to the letter: unknown keys, other registries, `email`,
 //! `credHelpers`, the order of keys, even the spelling of numbers.
 
+mod read;
+
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
+
+pub use read::{Auth, AuthFile, Entry, Login, read};
 
 use crate::secret::{Secret, SecretBytes, basic_auth};
 
@@ -16,6 +20,10 @@ pub struct Credential {
     pub user: String,
     /// The password or token.
     pub password: Secret,
+    /// An OAuth2 refresh token, which docker and containers/image prefer to the password; the kubelet ignores it.
+    pub identity_token: Option<Secret>,
+    /// `email`, which no puller reads and OpenShift Cluster Manager does.
+    pub email: Option<String>,
 }
 
 /// Members of a JSON object in source order.

@@ -1,0 +1,159 @@
+//! What a credential file says, entry by entry: `config.json`, `auth.json`, and the legacy `.dockercfg`, which is the
+//! bare map without `auths`. Only reads; what a file means for an image is not decided here.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use indexmap::IndexMap;
+use zeroize::Zeroizing;
+
+use super::{Members, ParseError, object, parse_object, text_of};
+use crate::secret::Secret;
+
+/// Standard base64 with or without padding, as the kubelet takes it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What tells an entry of a `.dockercfg` from another member of a `config.json`.
+const MEMBERS: [&str; 5] = ["auth", "username", "password", "email", "identitytoken"];
+
+/// A file with credentials, in the order of its entries.
+#[derive(Debug, Clone)]
+pub struct AuthFile {
+    /// The entries of `auths`, or of a `.dockercfg`.
+    pub entries: Vec<Entry>,
+    /// `credHelpers`: the helper's suffix by registry host.
+    pub cred_helpers: IndexMap<String, String>,
+    /// `credsStore`: the helper's suffix for every registry.
+    pub creds_store: Option<String>,
+}
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key as it is written.
+    pub key: String,
+    /// What its `auth` holds.
+    pub auth: Auth,
+    /// `username` and `password`, which the kubelet takes where there is no `auth`, and nobody else does.
+    pub username: Option<String>,
+    /// See `username`.
+    pub password: Option<Secret>,
+    /// `identitytoken`.
+    pub identity_token: Option<Secret>,
+    /// `email`.
+    pub email: Option<String>,
+}
+
+/// The member `auth` of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// There is none, or it is empty.
+    Missing,
+    /// `base64(user:password)`, split at the first colon.
+    Login(Login),
+    /// It is not text, not base64, not UTF-8, or has no colon: which of them.
+    Unreadable(&'static str),
+}
+
+/// A user and a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Holds no colon.
+    pub user: String,
+    /// May be empty.
+    pub password: Secret,
+}
+
+/// Reads a file. An object without `auths`, `credHelpers` and `credsStore` that has an entry with a
+/// credential is a `.dockercfg`.
+///
+/// # Errors
+/// If the content, its `auths`, or an entry is not a JSON object.
+pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
+    let root = if content.trim_ascii().is_empty() { Members::new() } else { parse_object(content, "the content")? };
+    let modern = ["auths", "credHelpers", "credsStore"].iter().any(|name| root.contains_key(*name));
+    let known = |members: &Members| MEMBERS.iter().any(|name| members.contains_key(*name));
+    let legacy = !modern && root.values().any(|value| object(Some(value), "").is_ok_and(|members| known(&members)));
+    let auths = if legacy { root.clone() } else { object(root.get("auths"), "`auths`")? };
+    let entries = auths.iter().map(|(key, value)| {
+        let members = object(Some(value), &format!("the entry `{key}` of `auths`"))?;
+        Ok(entry(key, &members))
+    });
+    Ok(AuthFile {
+        entries: entries.collect::<Result<_, ParseError>>()?,
+        cred_helpers: text_of(root.get("credHelpers")).unwrap_or_default(),
+        creds_store: text_of::<String>(root.get("credsStore")).filter(|helper| !helper.is_empty()),
+    })
+}
+
+fn entry(key: &str, members: &Members) -> Entry {
+    let text = |name: &str| text_of::<String>(members.get(name)).filter(|text| !text.is_empty());
+    Entry {
+        key: key.to_owned(),
+        auth: match members.get("auth") {
+            Some(_) if text_of::<String>(members.get("auth")).is_none() => Auth::Unreadable("not text"),
+            _ => text("auth").map_or(Auth::Missing, |auth| decode(&auth)),
+        },
+        username: text("username"),
+        password: text("password").map(Secret::new),
+        identity_token: text("identitytoken").map(Secret::new),
+        email: text("email"),
+    }
+}
+
+fn decode(auth: &str) -> Auth {
+    let Ok(bytes) = LENIENT.decode(auth.trim()).map(Zeroizing::new) else { return Auth::Unreadable("not base64") };
+    let Ok(text) = std::str::from_utf8(&bytes) else { return Auth::Unreadable("not UTF-8") };
+    match text.split_once(':') {
+        Some((user, password)) => Auth::Login(Login { user: user.to_owned(), password: Secret::new(password) }),
+        None => Auth::Unreadable("without a colon"),
+    }
+}
+
+impl Entry {
+    /// User and password as the kubelet has them: of `auth`, else of `username` and `password`.
+    pub fn login(&self) -> Option<Login> {
+        match (&self.auth, &self.username, &self.password) {
+            (Auth::Login(login), ..) => Some(login.clone()),
+            (Auth::Missing, Some(user), Some(password)) => {
+                Some(Login { user: user.clone(), password: password.clone() })
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(text: &str) -> Vec<Entry> {
+        read(text.as_bytes()).unwrap().entries
+    }
+
+    #[test]
+    fn both_formats_and_what_an_entry_holds() {
+        let modern = r#"{"auths":{"r":{"auth":"YTpiOmM=","email":"e"},"s":{"username":"u","password":"p"},"t":{}}}"#;
+        let found = entries(modern);
+        let login = |user: &str, password: &str| Login { user: user.into(), password: Secret::new(password) };
+        assert_eq!(found[0].auth, Auth::Login(login("a", "b:c")));
+        assert_eq!(found[0].email.as_deref(), Some("e"));
+        assert_eq!((found[1].auth.clone(), found[1].login()), (Auth::Missing, Some(login("u", "p"))));
+        assert_eq!(found[2].login(), None);
+        let legacy = entries(r#"{"https://index.docker.io/v1/":{"auth":"YTpi","email":"e"}}"#);
+        assert_eq!(legacy[0].auth, Auth::Login(login("a", "b")));
+        assert!(entries("").is_empty() && entries("{}").is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_and_shows_nothing() {
+        for (auth, why) in [(r#""b3Blb=""#, "not base64"), (r#""YWI=""#, "without a colon"), ("7", "not text")] {
+            let found = entries(&format!(r#"{{"auths":{{"r":{{"auth":{auth}}}}}}}"#));
+            assert_eq!(found[0].auth, Auth::Unreadable(why), "{auth}");
+        }
+        assert!(read(b"[]").is_err() && read(br#"{"auths":{"r":1}}"#).is_err());
+    }
+}
