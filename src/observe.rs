@@ -49,8 +49,9 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
             journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
         }
     };
-    let clients = Arc::new(Clients::new());
-    let proving = registry::prove(&clients, &desired.registries, engine.limits.timeout, &engine.redactor, hear);
+    let (clients, refusals) = (Arc::new(Clients::new()), Arc::default());
+    let proving =
+        registry::prove(&clients, &refusals, &desired.registries, engine.limits.timeout, &engine.redactor, hear);
     tokio::select! {
         _ = proving => {}
         () = engine.cancel.reached(Stop::Gently) => {}

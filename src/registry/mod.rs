@@ -17,4 +17,4 @@ mod tests;
 
 pub use client::Clients;
 pub use inspect::inspect;
-pub use prove::{News, prove};
+pub use prove::{News, Refusals, prove};

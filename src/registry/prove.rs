@@ -1,6 +1,7 @@
 //! All credentials of a run at once, and the rule that a refused one is not tried again: accounts get locked.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -18,14 +19,31 @@ use crate::secret::{Redactor, Secret};
 /// How many credentials are under proof at the same time.
 const AT_ONCE: usize = 32;
 
-/// What a refusal holds for: the host that is contacted, the user and the password.
-type Login = (String, String, Secret);
+/// What a refusal holds for: the host that is contacted, the user, the password and the identity token.
+type Login = (String, String, Secret, Option<Secret>);
 /// Registries of one login, with their place in the whole list.
 type Group = Vec<(usize, Registry)>;
+
+/// The logins that were refused so far, with the image that was asked for and what was seen: they are not tried
+/// again in this run, for whatever image and from wherever.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<HashMap<Login, (String, Option<String>)>>);
+
+impl Refusals {
+    fn of(&self, login: &Login) -> Option<(String, Option<String>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(login).cloned()
+    }
+
+    fn remember(&self, login: &Login, registry: &Registry, fact: &RegistryFact) {
+        let first = (registry.image.clone(), fact.cause.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(login.clone()).or_insert(first);
+    }
+}
 
 /// What all inspections of a run share.
 struct Shared {
     clients: Arc<Clients>,
+    refusals: Arc<Refusals>,
     redactor: Redactor,
     timeout: Duration,
     gate: Semaphore,
@@ -45,18 +63,20 @@ pub enum News<'a> {
 /// after a refusal; different logins in parallel. Dropping the future ends all requests.
 pub async fn prove(
     clients: &Arc<Clients>,
+    refusals: &Arc<Refusals>,
     registries: &[Registry],
     timeout: Duration,
     redactor: &Redactor,
     hear: impl Fn(News<'_>),
 ) -> Vec<RegistryFact> {
-    let clients = Arc::clone(clients);
+    let (clients, refusals) = (Arc::clone(clients), Arc::clone(refusals));
     let on_done = |index, fact: &RegistryFact| hear(News::Judged(index, fact));
-    let shared = Arc::new(Shared { clients, redactor: redactor.clone(), timeout, gate: Semaphore::new(AT_ONCE) });
+    let shared =
+        Arc::new(Shared { clients, refusals, redactor: redactor.clone(), timeout, gate: Semaphore::new(AT_ONCE) });
     let (known, mut news) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
-    for group in groups(registries) {
-        tasks.spawn(prove_group(Arc::clone(&shared), group, known.clone()));
+    for (login, group) in groups(registries) {
+        tasks.spawn(prove_group(Arc::clone(&shared), login, group, known.clone()));
     }
     drop(known);
     let mut facts: Vec<Option<RegistryFact>> = vec![None; registries.len()];
@@ -74,29 +94,33 @@ pub async fn prove(
     all.collect()
 }
 
-fn groups(registries: &[Registry]) -> impl Iterator<Item = Group> {
+fn groups(registries: &[Registry]) -> IndexMap<Login, Group> {
     let mut groups: IndexMap<Login, Group> = IndexMap::new();
     for (index, registry) in registries.iter().enumerate() {
         let host = Target::parse(&registry.image).map_or_else(|_| registry.host.clone(), |target| target.host);
-        let login = (host, registry.user.clone(), registry.password.clone());
+        let login = (host, registry.user.clone(), registry.password.clone(), registry.identity_token.clone());
         groups.entry(login).or_default().push((index, registry.clone()));
     }
-    groups.into_values()
+    groups
 }
 
-async fn prove_group(shared: Arc<Shared>, group: Group, known: mpsc::UnboundedSender<(usize, RegistryFact)>) {
+async fn prove_group(
+    shared: Arc<Shared>,
+    login: Login,
+    group: Group,
+    known: mpsc::UnboundedSender<(usize, RegistryFact)>,
+) {
     // Closed never, so this only waits.
     let _permit = shared.gate.acquire().await;
-    let mut refused: Option<(String, Option<String>)> = None;
     for (index, registry) in group {
-        let fact = match &refused {
-            Some((image, cause)) if registry.test_login == TestLogin::Inspect => {
-                refused_before(&registry, image, cause.as_deref())
+        let fact = match shared.refusals.of(&login) {
+            Some((image, cause)) if registry.test_login != TestLogin::Skip => {
+                refused_before(&registry, &image, cause.as_deref())
             }
             _ => inspect(&shared.clients, &registry, shared.timeout, &shared.redactor).await,
         };
-        if fact.verdict == Verdict::Refused && refused.is_none() {
-            refused = Some((registry.image.clone(), fact.cause.clone()));
+        if fact.verdict == Verdict::Refused {
+            shared.refusals.remember(&login, &registry, &fact);
         }
         // Nobody listens any more only when the whole proof was dropped.
         let _ = known.send((index, fact));

@@ -19,7 +19,7 @@ async fn prove(registries: &[Registry]) -> (Vec<RegistryFact>, Vec<usize>) {
         }
     };
     let clients = Arc::new(Clients::with_proxies(Proxies::None));
-    let facts = super::super::prove(&clients, registries, PATIENCE, &Redactor::default(), hear).await;
+    let facts = super::super::prove(&clients, &Arc::default(), registries, PATIENCE, &Redactor::default(), hear).await;
     (facts, done.into_inner().unwrap())
 }
 
@@ -59,7 +59,8 @@ async fn an_inspection_that_is_lost_is_told_too() {
     };
     // No clock reaches this deadline: the inspection panics.
     let clients = Arc::new(Clients::with_proxies(Proxies::None));
-    let facts = super::super::prove(&clients, &registries, Duration::MAX, &Redactor::default(), hear).await;
+    let facts =
+        super::super::prove(&clients, &Arc::default(), &registries, Duration::MAX, &Redactor::default(), hear).await;
     assert_eq!(verdicts(&facts), [Verdict::RegistryError]);
     assert_eq!(told.into_inner().unwrap(), [(0, Verdict::RegistryError)]);
 }
