@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::desired::{Desired, NodeTarget, Registry};
+use crate::desired::{Desired, NodeTarget, Registry, expiry};
 use crate::dockerconfig::KeyChange;
 use crate::facts::{Failure, RateLimit, RegistryFact, Verdict};
 use crate::inventory::Problem;
@@ -311,7 +311,7 @@ impl RegistryRow {
             cause: fact.cause.clone(),
             hint: fact.hint.clone(),
             from: from.map(str::to_owned),
-            expires: None,
+            expires: expiry::of(registry).map(|at| at.to_string()),
             rate_limit: fact.rate_limit,
         }
     }

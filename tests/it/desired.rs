@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use oregano::desired::{self, Desired, Escalation, Limit, Request, Scope, TestLogin, TlsPolicy};
+use oregano::desired::{
+    self, Desired, Escalation, Limit, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy, Vantage, VantagePoint,
+};
 use oregano::inventory::{self, Problem, Sources};
+use oregano::secret::Secret;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -15,16 +18,27 @@ struct Case {
     ini: Option<String>,
     /// YAML text, instead.
     yaml: Option<String>,
+    /// Files of the working directory, by name.
+    #[serde(default)]
+    beside: BTreeMap<String, String>,
     /// Values of `-e`.
     #[serde(default)]
     extra: Vec<String>,
     limit: Option<String>,
-    /// `user password key image policy login`, one text for each registry.
+    /// `--from`.
+    #[serde(default)]
+    from: From,
+    /// `--only`.
+    #[serde(default)]
+    only: Only,
+    /// `user password key image policy login`, and behind it what else there is, one text for each registry.
     registries: Option<Vec<String>>,
     /// Files by node.
     files: Option<BTreeMap<String, Vec<String>>>,
     /// `name user@address:port [key file] [sudo]`, one text for each node.
     connections: Option<Vec<String>>,
+    /// `name: registry registry`, one text for each node that registries are asked from.
+    vantage: Option<Vec<String>>,
     /// The keys and users of the pull secret.
     secret: Option<Vec<String>>,
     #[serde(default)]
@@ -34,6 +48,46 @@ struct Case {
     problems: Vec<String>,
     /// A text that some problem's hint holds.
     hint: Option<String>,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum From {
+    #[default]
+    Controller,
+    FirstNode,
+    EveryNode,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum Only {
+    #[default]
+    Everything,
+    Nodes,
+    Cluster,
+    Registries,
+}
+
+impl std::convert::From<From> for Vantage {
+    fn from(from: From) -> Self {
+        match from {
+            From::Controller => Self::Controller,
+            From::FirstNode => Self::FirstNode,
+            From::EveryNode => Self::EveryNode,
+        }
+    }
+}
+
+impl std::convert::From<Only> for Scope {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Everything => Self::Everything,
+            Only::Nodes => Self::Nodes,
+            Only::Cluster => Self::Cluster,
+            Only::Registries => Self::Registries,
+        }
+    }
 }
 
 #[test]
@@ -48,19 +102,21 @@ fn desired_states() {
         };
         let path = folder.path().join(file);
         std::fs::write(&path, text).unwrap();
+        for (name, content) in &case.beside {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
         let request = Request {
-            scope: Scope::Everything,
+            scope: case.only.into(),
+            vantage: case.from.into(),
             limit: case.limit.clone().map(|pattern| Limit { written: pattern.clone(), pattern }),
             user: "me".into(),
             home: Some("/home/me".into()),
             ..Request::default()
         };
-        let desired = inventory::load(&Sources {
-            inventories: vec![path.display().to_string()],
-            extra: case.extra.clone(),
-            ..Sources::default()
-        })
-        .and_then(|read| desired::resolve(&read, &request));
+        let sources =
+            Sources { inventories: vec![path.display().to_string()], extra: case.extra.clone(), ..Sources::default() };
+        let desired =
+            inventory::load::load_from(&sources, folder.path()).and_then(|read| desired::resolve(&read, &request));
         match desired {
             Ok(desired) => {
                 assert_eq!(Vec::<String>::new(), case.problems, "{name}");
@@ -87,6 +143,21 @@ fn describe(problem: &Problem, folder: &str) -> String {
     format!("{at}: {}", problem.message.replace(folder, ""))
 }
 
+/// What few registries have: ` name=value` for each.
+fn more(registry: &Registry) -> String {
+    let mut text = String::new();
+    let mut add = |name: &str, value: &str| text += &format!(" {name}={value}");
+    registry.identity_token.iter().for_each(|token| add("token", token.expose()));
+    registry.email.iter().for_each(|email| add("email", email));
+    registry.ca.iter().for_each(|ca| add("ca", &format!("{}:{}", ca.file, ca.pem.matches("BEGIN").count())));
+    registry.auth_server.iter().for_each(|server| add("auth_server", server));
+    if let Proxy::Set(proxy) = &registry.proxy {
+        let url = |url: &Option<Secret>| url.as_ref().map_or("direct", Secret::expose).to_owned();
+        add("proxy", &format!("{},{} except [{}]", url(&proxy.http), url(&proxy.https), proxy.no_proxy));
+    }
+    text
+}
+
 fn check(name: &str, case: &Case, desired: &Desired) {
     if let Some(expected) = &case.registries {
         let found: Vec<String> = desired
@@ -103,7 +174,8 @@ fn check(name: &str, case: &Case, desired: &Desired) {
                     TestLogin::Skip => "skip",
                 };
                 let (user, password) = (&registry.user, registry.password.expose());
-                format!("{user} {password} {} {} {tls} {login}", registry.host, registry.image)
+                let more = more(registry);
+                format!("{user} {password} {} {} {tls} {login}{more}", registry.host, registry.image)
             })
             .collect();
         assert_eq!(&found, expected, "{name}");
@@ -134,6 +206,14 @@ fn check(name: &str, case: &Case, desired: &Desired) {
             })
             .collect();
         assert_eq!(&found, expected, "{name}");
+    }
+    if let Some(expected) = &case.vantage {
+        let point = |point: &VantagePoint| {
+            let hosts: Vec<&str> = point.registries.iter().map(|registry| registry.host.as_str()).collect();
+            format!("{} {}: {}", point.name, point.connection.address, hosts.join(" "))
+        };
+        assert_eq!(&desired.vantage_points.iter().map(point).collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(desired.vantage, case.from.into(), "{name}");
     }
     if let Some(expected) = &case.secret {
         let secret = desired.pull_secret.as_ref().unwrap();
