@@ -19,6 +19,7 @@ const MAX_FORKS: u16 = 4096;
 /// In seconds.
 const TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 3600;
+const WARN_DAYS: u16 = 14;
 
 /// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
 ///
@@ -159,6 +160,9 @@ pub struct Run {
     /// ansible.cfg, or 30
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     pub timeout: Option<u64>,
+    /// Warn of credentials that say that they expire within so many days
+    #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
+    pub warn_days: u16,
     /// The kubeconfig; else KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -304,6 +308,7 @@ impl Global {
             request,
             forks: usize::from(run.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
             timeout: Duration::from_secs(run.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
+            warn_days: run.warn_days,
             kubeconfig: run.kubeconfig,
             warnings: defaults.warnings.clone(),
             environment,

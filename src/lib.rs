@@ -46,7 +46,7 @@ pub mod schedule;
 // The only module that prints.
 pub mod ui;
 
-use desired::Desired;
+use desired::{Desired, expiry};
 use engine::Engine;
 use event::{Command, Event, Fault, Started};
 use inventory::{Inventory, Problem, Severity};
@@ -106,7 +106,9 @@ fn start(options: &Options, inventory: &Inventory, desired: &Desired, journal: &
     let warnings = desired.warnings.iter().filter(|finding| finding.severity == Severity::Warning);
     let warnings = warnings.map(ToString::to_string);
     let suspicious = suspicious(inventory.findings.len());
-    for message in options.warnings.iter().cloned().chain(suspicious).chain(warnings).chain(desired.risks()) {
+    let expiring = expiry::warnings(&desired.registries, jiff::Timestamp::now(), options.warn_days);
+    let warnings = options.warnings.iter().cloned().chain(suspicious).chain(warnings);
+    for message in warnings.chain(desired.risks()).chain(expiring) {
         journal.record(Event::Warning { message });
     }
 }

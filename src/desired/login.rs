@@ -93,7 +93,7 @@ fn source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
                     "set `oreg_auth_password` too, for the same hosts, or `password_file` or its like in `oregano_oreg_auth`",
                 )
             }
-            (Kind::Default, None) => Problem::hiding(&entry.span, "`oregano_oreg_auth` says of no password")
+            (Kind::Default, None) => Problem::hiding(&entry.span, "`oregano_oreg_auth` is set, but names no password")
                 .hint("set `oreg_auth_user` and `oreg_auth_password`, or a source such as `from_file` in it"),
             (Kind::Additional, _) => entry
                 .lacks("`password`")

@@ -97,7 +97,7 @@ fn url(lookup: &mut Lookup<'_>, text: &Text, what: &str) -> Option<Secret> {
     let fault = match () {
         () if !SCHEMES.contains(&scheme.as_str()) => "has a scheme that is not that of a proxy",
         () if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => "has white space",
-        () if address.contains(['/', '?', '#']) => "has a path, or a login with a `/`, `?` or `#` in it",
+        () if rest.contains(['/', '?', '#']) => "has a path, or a login with a `/`, `?` or `#` in it",
         () if host.is_empty() => "names no host",
         () if port.parse::<u16>().is_err() => "has a port that is no number",
         () => return Some(Secret::new(format!("{scheme}://{rest}"))),

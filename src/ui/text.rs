@@ -120,10 +120,10 @@ impl Screen {
     }
 
     fn recap_lines(&self, recap: &Recap) -> Vec<String> {
-        let registries = recap
-            .registries
-            .iter()
-            .map(|row| format!("registry {} ({}) : {}", row.image, row.user, row.verdict.code()));
+        let registries = recap.registries.iter().map(|row| {
+            let expires = row.expires.as_ref().map(|at| format!(", expires {at}")).unwrap_or_default();
+            format!("registry {} ({}) : {}{expires}", row.image, row.user, row.verdict.code())
+        });
         let cluster = recap
             .cluster
             .iter()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use oregano::desired::{
     self, Desired, Escalation, Limit, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy, Vantage, VantagePoint,
 };
+use oregano::dockerconfig::Credential;
 use oregano::inventory::{self, Problem, Sources};
 use oregano::secret::Secret;
 use serde::Deserialize;
@@ -39,6 +40,8 @@ struct Case {
     connections: Option<Vec<String>>,
     /// `name: registry registry`, one text for each node that registries are asked from.
     vantage: Option<Vec<String>>,
+    /// Keys, users and emails of the entries of each node.
+    credentials: Option<BTreeMap<String, Vec<String>>>,
     /// The keys and users of the pull secret.
     secret: Option<Vec<String>>,
     #[serde(default)]
@@ -204,6 +207,16 @@ fn check(name: &str, case: &Case, desired: &Desired) {
                 }
                 text
             })
+            .collect();
+        assert_eq!(&found, expected, "{name}");
+    }
+    if let Some(expected) = &case.credentials {
+        let entry =
+            |entry: &Credential| format!("{} {} {}", entry.key, entry.user, entry.email.as_deref().unwrap_or("-"));
+        let found: BTreeMap<String, Vec<String>> = desired
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.credentials.iter().map(entry).collect()))
             .collect();
         assert_eq!(&found, expected, "{name}");
     }
