@@ -17,6 +17,7 @@ mod poison;
 mod schema;
 mod servers;
 mod signals;
+mod sources;
 mod support;
 mod templates;
 mod vault;
