@@ -8,9 +8,10 @@ use crate::inventory::{Code, Finding, Inventory, Node, Problem, Source, Span, Tr
 /// The permission bit that lets everybody read a file.
 const OTHERS_READ: u32 = 0o004;
 
-/// Variables that hold a password, or a list of entries with one.
-const PASSWORDS: [&str; 9] = [
+/// Variables that hold a password, or entries with one.
+const PASSWORDS: [&str; 10] = [
     "oreg_auth_password",
+    "oregano_oreg_auth",
     "openshift_additional_registry_credentials",
     "ansible_password",
     "ansible_ssh_pass",
@@ -68,8 +69,9 @@ fn comment(written: &str) -> Option<usize> {
 /// The first password in a value that is neither encrypted nor a template.
 fn plain_password(node: &Node) -> Option<&Node> {
     match &node.value {
-        Value::List(items) => items.iter().find_map(|item| item.get("password").and_then(plain_password)),
-        Value::Map(_) | Value::Null | Value::Vault => None,
+        Value::List(items) => items.iter().find_map(plain_password),
+        Value::Map(_) => ["password", "identity_token"].iter().find_map(|key| plain_password(node.get(key)?)),
+        Value::Null | Value::Vault => None,
         _ if node.text.trim().is_empty() => None,
         _ if node.trust == Trust::Template && node.text.contains("{{") => None,
         _ => Some(node),
