@@ -70,13 +70,16 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// What is given for the default registry: the outer `None` is nothing, the inner one a problem.
-    pub fn default_registry(lookup: &mut Lookup<'_>) -> Option<Option<Self>> {
+    /// Where the credential of the default registry stands, if there is one.
+    pub fn default_place(lookup: &Lookup<'_>) -> Option<Span> {
+        let auth = || lookup.raw(OREG_AUTH).filter(|node| !matches!(node.value, Value::Null));
+        let place = lookup.raw(OREG_USER).or_else(|| lookup.raw(OREG_PASSWORD)).or_else(auth);
+        place.map(|node| node.span.clone())
+    }
+
+    /// What is given for the default registry at `place`; `None` if a problem was found.
+    pub fn default_registry(lookup: &mut Lookup<'_>, place: &Span) -> Option<Self> {
         let names = [("user", OREG_USER), ("password", OREG_PASSWORD), ("test_login", OREG_TEST_LOGIN)];
-        let is_set = |name: &str| lookup.raw(name).is_some();
-        if ![OREG_USER, OREG_PASSWORD, OREG_AUTH].into_iter().any(is_set) {
-            return None;
-        }
         let before = lookup.problems.len();
         let mut members = Vec::new();
         for (key, variable) in names {
@@ -92,9 +95,7 @@ impl Entry {
             let named = known.into_iter().map(|(key, node)| (key, format!("`{key}` of `{OREG_AUTH}`"), node));
             members.extend(named.map(|(key, name, node)| Member { key, name, node }));
         }
-        let span = members.first().map(|first| first.node.span.clone());
-        let found = span.map(|span| Self { kind: Kind::Default, span, members });
-        Some(found.filter(|_| lookup.problems.len() == before))
+        (lookup.problems.len() == before).then(|| Self { kind: Kind::Default, span: place.clone(), members })
     }
 
     /// One entry of the list; `None` if it is no mapping.

@@ -55,8 +55,8 @@ impl From<Secret> for Found {
 pub(super) fn of_entry(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Login> {
     let email = optional(lookup, entry, "email");
     let token = optional(lookup, entry, IDENTITY_TOKEN);
-    let source = source(lookup, entry);
-    let found = source.and_then(|source| found(lookup, source, host));
+    let source = the_source(lookup, entry);
+    let found = source.and_then(|source| ask(lookup, source, host));
     let user = user(lookup, entry, source, found.as_ref());
     let (email, token, source, found, user) = (email?, token?, source?, found?, user?);
     Some(Login {
@@ -77,7 +77,7 @@ fn optional(lookup: &mut Lookup<'_>, entry: &Entry, key: &str) -> Option<Option<
 }
 
 /// The one source of the secret.
-fn source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
+fn the_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
     let given: Vec<&Member> = entry.given(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
     let problem = match given.as_slice() {
         [only] => return Some(only),
@@ -105,7 +105,7 @@ fn source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
 }
 
 /// What the source gives.
-fn found(lookup: &mut Lookup<'_>, source: &Member, host: Option<&str>) -> Option<Found> {
+fn ask(lookup: &mut Lookup<'_>, source: &Member, host: Option<&str>) -> Option<Found> {
     let name = &source.name;
     let text = match source.key {
         "password" => {
@@ -213,28 +213,29 @@ fn helped(file: &AuthFile, host: &str) -> String {
     helper.map(|name| format!("; a helper keeps it: `credential_helper: {}`", name.escape_debug())).unwrap_or_default()
 }
 
-/// The user: that of the source, which must be the one that the entry names; else the default.
+/// The user that the entry names, which must be that of the source if it has one; else that, else the default.
 fn user(lookup: &mut Lookup<'_>, entry: &Entry, source: Option<&Member>, found: Option<&Found>) -> Option<String> {
-    let known = found.and_then(|found| found.user.clone());
     let Some(member) = entry.get("user") else {
-        let own = source.is_none_or(|source| SOURCES[..3].contains(&source.key) || source.key == IDENTITY_TOKEN);
-        return match (known, source) {
-            (Some(user), Some(source)) => {
-                checked_user(lookup, Text { text: user, span: source.node.span.clone() }, &source.name)
+        let (source, found) = (source?, found?);
+        return match &found.user {
+            Some(user) => {
+                let user = Text { text: user.clone(), span: source.node.span.clone() };
+                checked_user(lookup, user, &format!("the user that {} gives", source.name))
             }
-            (None, Some(source)) if entry.kind == Kind::Default && own => {
-                let problem =
-                    Problem::hiding(&source.node.span, format!("{} is set, but `oreg_auth_user` is not", source.name));
+            None if entry.kind == Kind::Default => {
+                let message = format!("{} is set, but `oreg_auth_user` is not", source.name);
+                let problem = Problem::hiding(&source.node.span, message);
                 lookup.problems.push(problem.hint("set `oreg_auth_user` too, for the same hosts"));
                 None
             }
-            _ => Some(DEFAULT_USER.to_owned()),
+            None => Some(DEFAULT_USER.to_owned()),
         };
     };
     let text = lookup.credential_of(&member.node, &member.name)?;
     let span = text.span.clone();
     let user = checked_user(lookup, text, &member.name)?;
-    if let (Some(_), Some(source)) = (known.filter(|known| *known != user && known != TOKEN_USER), source) {
+    let known = found.and_then(|found| found.user.as_ref());
+    if let (true, Some(source)) = (known.is_some_and(|known| *known != user && known != TOKEN_USER), source) {
         let message = format!("{} is not the one that {} has for this registry", member.name, source.name);
         lookup.problems.push(Problem::hiding(&span, message).hint("leave the user out, or correct one of the two"));
         return None;

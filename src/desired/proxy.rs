@@ -110,12 +110,14 @@ fn url(lookup: &mut Lookup<'_>, text: &Text, what: &str) -> Option<Secret> {
 }
 
 impl ProxySettings {
-    /// User and password of each URL that has them, without their percent signs.
+    /// User and password of each URL that has them, as they are written and without percent signs.
     pub(super) fn logins(&self) -> impl Iterator<Item = (String, Secret)> {
-        self.http.iter().chain(&self.https).filter_map(|url| {
+        let written = self.http.iter().chain(&self.https).filter_map(|url| {
             let (login, _) = url.expose().split_once("://")?.1.rsplit_once('@')?;
-            let (user, password) = login.split_once(':')?;
-            Some((decoded(user), Secret::new(decoded(password))))
+            login.split_once(':')
+        });
+        written.flat_map(|(user, password)| {
+            [(user.to_owned(), Secret::new(password)), (decoded(user), Secret::new(decoded(password)))]
         })
     }
 }
@@ -195,7 +197,8 @@ mod tests {
         let http = Some(Secret::new("http://u%40x:p%2Fw%zz@proxy:3128"));
         let settings = ProxySettings { http, https: Some(Secret::new("http://proxy")), ..ProxySettings::default() };
         let logins: Vec<_> = settings.logins().collect();
-        assert_eq!(logins, [("u@x".to_owned(), Secret::new("p/w%zz"))]);
+        let login = |user: &str, password: &str| (user.to_owned(), Secret::new(password));
+        assert_eq!(logins, [login("u%40x", "p%2Fw%zz"), login("u@x", "p/w%zz")]);
     }
 
     #[test]

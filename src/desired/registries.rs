@@ -9,7 +9,7 @@ use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
 use super::defaults::{Defaults, Deployment};
-use super::entry::{ADDITIONAL, Entry, Kind, OREG_AUTH};
+use super::entry::{ADDITIONAL, Entry, Kind};
 use super::key::{self, about};
 use super::lookup::{Lookup, Text};
 use super::{Authority, Registry, TestLogin, TlsPolicy, images, login, policy, proxy};
@@ -152,9 +152,9 @@ fn authority(lookup: &mut Lookup<'_>, entry: &Entry) -> Option<Arc<Authority>> {
 
 /// The registry of `oreg_url` with `oreg_auth_user` and `oreg_auth_password`.
 fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
-    let entry = Entry::default_registry(lookup)?;
-    let place = ["oreg_auth_user", "oreg_auth_password", OREG_AUTH].into_iter().find_map(|name| lookup.raw(name))?;
-    let subject = oreg_subject(lookup, defaults, entry.as_ref(), &place.span);
+    let place = Entry::default_place(lookup)?;
+    let entry = Entry::default_registry(lookup, &place);
+    let subject = oreg_subject(lookup, defaults, entry.as_ref(), &place);
     registry(lookup, defaults, &entry?, subject)
 }
 
@@ -287,7 +287,7 @@ fn test_images(lookup: &mut Lookup<'_>, entry: &Entry, host: &str) -> Option<Ind
         let image = lookup.text_of(node, &member.name).and_then(|path| full_name(lookup, &path, host));
         images.extend(image);
     }
-    (images.len() > 0).then_some(images)
+    (!images.is_empty()).then_some(images)
 }
 
 /// The image `path` below the registry `host`, in full.

@@ -52,7 +52,9 @@ fn every_source_gives_the_secret_that_nodes_get() {
     ] {
         fs::write(site.oregano.home().join("asked"), "").unwrap();
         site.set_literal("oregano_oreg_auth", source);
-        user.iter().for_each(|user| drop(site.set("oreg_auth_user", user)));
+        if let Some(user) = user {
+            site.set("oreg_auth_user", user);
+        }
         let run = site.run(&["apply", "--only", "nodes", "-v"]).expect(0);
         assert!(!format!("{}{}", run.stdout, run.stderr).contains("s3cr"), "{source}: {}{}", run.stdout, run.stderr);
         assert!(asked(&site).lines().count() <= 1, "{source} was asked for more than once: {}", asked(&site));
