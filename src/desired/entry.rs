@@ -15,8 +15,8 @@ const OREG_USER: &str = "oreg_auth_user";
 const OREG_PASSWORD: &str = "oreg_auth_password";
 const OREG_TEST_LOGIN: &str = "oreg_test_login";
 
-/// Every key an entry of the list may have; `image_name` is the name `test_image` had before its release.
-const KEYS: [&str; 16] = [
+/// Every key an entry of the list may have.
+const KEYS: [&str; 15] = [
     "host",
     "user",
     "password",
@@ -32,8 +32,10 @@ const KEYS: [&str; 16] = [
     "ca_file",
     "auth_server",
     "proxy",
-    "image_name",
 ];
+
+/// The name that `test_image` had before its release.
+pub(super) const OLD_TEST_IMAGE: &str = "image_name";
 
 /// Keys that `oregano_oreg_auth` does not have, with the variable that says it.
 const OREG_VARIABLES: [(&str, &str); 5] = [
@@ -41,7 +43,7 @@ const OREG_VARIABLES: [(&str, &str); 5] = [
     ("user", OREG_USER),
     ("password", OREG_PASSWORD),
     ("test_login", OREG_TEST_LOGIN),
-    ("image_name", "test_image"),
+    (OLD_TEST_IMAGE, "test_image"),
 ];
 
 /// One value of an entry.
@@ -168,7 +170,7 @@ fn known(node: &Node, allowed: impl Fn(&str) -> bool) -> (Vec<(&'static str, Nod
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let Value::Map(members) = &node.value else { return (known, unknown) };
     for (key, value) in members {
-        match KEYS.iter().find(|known| **known == key.text && allowed(known)) {
+        match KEYS.iter().chain([&OLD_TEST_IMAGE]).find(|known| **known == key.text && allowed(known)) {
             Some(key) => known.push((*key, value.clone())),
             None => unknown.push(key.clone()),
         }
@@ -192,13 +194,12 @@ fn unknown_key(key: &Node, whole: &str, keys: &[&str]) -> Problem {
 }
 
 fn unknown_of_entry(key: &Node) -> Problem {
-    unknown_key(key, "a registry entry", &KEYS[..15])
+    unknown_key(key, "a registry entry", &KEYS)
 }
 
 fn unknown_of_default(key: &Node) -> Problem {
     let elsewhere = OREG_VARIABLES.iter().find(|(other, _)| *other == key.text);
-    let keys: Vec<&str> =
-        KEYS[..15].iter().copied().filter(|key| OREG_VARIABLES.iter().all(|(other, _)| other != key)).collect();
+    let keys: Vec<&str> = KEYS.into_iter().filter(|key| OREG_VARIABLES.iter().all(|(other, _)| other != key)).collect();
     let problem = unknown_key(key, &format!("`{OREG_AUTH}`"), &keys);
     match elsewhere {
         Some((_, instead)) => problem.hint(format!("its name for the default registry is `{instead}`")),

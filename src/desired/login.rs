@@ -51,11 +51,29 @@ impl From<Secret> for Found {
     }
 }
 
+impl Found {
+    /// The same, if it can be used. An identity token needs no user.
+    fn checked(self) -> Result<Self, &'static str> {
+        let has_password = !self.password.expose().is_empty();
+        let token = self.identity_token.as_ref().map(Secret::expose);
+        let texts = [Some(self.password.expose()), token, self.email.as_deref()];
+        match &self.user {
+            _ if !has_password && token.is_none() => Err("has no credential"),
+            _ if texts.into_iter().flatten().any(|text| text.contains(char::is_control)) => {
+                Err("has a control character in its secret or email")
+            }
+            Some(user) if user.is_empty() && has_password => Err("has no user"),
+            Some(user) if user.is_empty() => Ok(Self { user: None, ..self }),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// The login of an entry; `None` if a problem was found. Without a `host` only what needs none is looked at.
 pub(super) fn of_entry(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Login> {
     let email = optional(lookup, entry, "email");
     let token = optional(lookup, entry, IDENTITY_TOKEN);
-    let source = the_source(lookup, entry);
+    let source = only_source(lookup, entry);
     let found = source.and_then(|source| ask(lookup, source, host));
     let user = user(lookup, entry, source, found.as_ref());
     let (email, token, source, found, user) = (email?, token?, source?, found?, user?);
@@ -77,7 +95,7 @@ fn optional(lookup: &mut Lookup<'_>, entry: &Entry, key: &str) -> Option<Option<
 }
 
 /// The one source of the secret.
-fn the_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
+fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
     let given: Vec<&Member> = entry.given(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
     let problem = match given.as_slice() {
         [only] => return Some(only),
@@ -178,12 +196,10 @@ fn helper(lookup: &Lookup<'_>, name: &Text, host: &str) -> Result<Found, String>
     let printed: Printed = serde_json::from_str(text.expose())
         .map_err(|_| format!("what {program} printed is no JSON with `Username` and `Secret`"))?;
     let secret = Secret::new(printed.secret);
-    if secret.expose().is_empty() || secret.expose().contains(char::is_control) {
-        return Err(format!("the secret of {program} is empty, or has a control character"));
-    }
-    let is_token = printed.username == TOKEN_USER;
+    let is_token = printed.username == TOKEN_USER && !secret.expose().is_empty();
     let (password, identity_token) = if is_token { (Secret::new(""), Some(secret)) } else { (secret, None) };
-    Ok(Found { user: Some(printed.username), password, identity_token, email: None })
+    let found = Found { user: Some(printed.username), password, identity_token, email: None };
+    found.checked().map_err(|fault| format!("what {program} printed {fault}"))
 }
 
 /// The login that a file holds for a host.
@@ -198,12 +214,15 @@ fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Stri
         return Err(format!("`auth` of {key} in `{}` is {why}", path.text));
     }
     let login = entry.login();
-    let password = login.as_ref().map_or_else(|| Secret::new(""), |login| login.password.clone());
-    if password.expose().is_empty() && entry.identity_token.is_none() {
-        return Err(format!("the entry {key} of `{}` has no credential{}", path.text, helped(&file, host)));
-    }
-    let (user, identity_token) = (login.map(|login| login.user), entry.identity_token.clone());
-    Ok(Found { user, password, identity_token, email: entry.email.clone() })
+    // Old clients have padded it (containers/image, `decodeDockerAuth`).
+    let password = login.as_ref().map_or("", |login| login.password.expose().trim_end_matches('\0'));
+    let found = Found {
+        password: Secret::new(password),
+        user: login.map(|login| login.user),
+        identity_token: entry.identity_token.clone(),
+        email: entry.email.clone(),
+    };
+    found.checked().map_err(|fault| format!("the entry {key} of `{}` {fault}{}", path.text, helped(&file, host)))
 }
 
 /// The helper that a file names in place of an entry.

@@ -9,7 +9,7 @@ use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
 use super::defaults::{Defaults, Deployment};
-use super::entry::{ADDITIONAL, Entry, Kind};
+use super::entry::{ADDITIONAL, Entry, Kind, OLD_TEST_IMAGE};
 use super::key::{self, about};
 use super::lookup::{Lookup, Text};
 use super::{Authority, Registry, TestLogin, TlsPolicy, images, login, policy, proxy};
@@ -246,7 +246,7 @@ fn additional_entry(lookup: &mut Lookup<'_>, defaults: &Defaults, node: &Node) -
 }
 
 fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, host: Text) -> Option<Subject> {
-    if let Some(old) = entry.get("image_name") {
+    if let Some(old) = entry.get(OLD_TEST_IMAGE) {
         let problem = Problem::naming(&old.node.span, "`image_name` is the old name of `test_image`");
         lookup.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
     }
@@ -261,7 +261,7 @@ fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entr
         let problem = Problem::naming(&host.span, message).hint("write it with its domain or its port");
         lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
-    let images = if entry.get("test_image").or_else(|| entry.get("image_name")).is_some() {
+    let images = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
         test_images(lookup, entry, &host.text)?
     } else {
         let name = defaults.deployment.unwrap_or(Deployment::Enterprise).test_image();
@@ -273,7 +273,7 @@ fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entr
 
 /// The images of `test_image`, which stand below the registry `host`.
 fn test_images(lookup: &mut Lookup<'_>, entry: &Entry, host: &str) -> Option<IndexSet<String>> {
-    let member = entry.get("test_image").or_else(|| entry.get("image_name"))?;
+    let member = entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE))?;
     let nodes = match &member.node.value {
         Value::List(nodes) => nodes.as_slice(),
         _ => std::slice::from_ref(&member.node),

@@ -1,6 +1,7 @@
 //! Runs tests/cases/desired: an inventory in, the desired state or its problems out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use oregano::desired::{
     self, Desired, Escalation, Limit, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy, Vantage, VantagePoint,
@@ -264,4 +265,26 @@ nodes:
     assert!(!scrubbed.contains("canary"), "{scrubbed}");
     let debugged = format!("{:?}", desired::resolve(&read, &request).unwrap());
     assert!(all.iter().all(|canary| !debugged.contains(canary.as_str())), "{debugged}");
+}
+
+/// What hosts share is made once: a list of all hosts for each of them would grow with the square.
+#[test]
+fn many_hosts_share_what_they_have_in_common() {
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = folder.path().join("hosts");
+    let text = "[nodes]\nnode[1:3000]\n[nodes:vars]\nopenshift_deployment_type=origin\noreg_auth_user=u\n\
+        oregano_oreg_auth={'password_command': 'echo x >> ran; echo p'}\nopenshift_https_proxy=http://proxy\n";
+    std::fs::write(&inventory, text).unwrap();
+    let sources = Sources { inventories: vec![inventory.display().to_string()], ..Sources::default() };
+    let read = inventory::load::load_from(&sources, folder.path()).unwrap();
+    let start = std::time::Instant::now();
+    let desired = desired::resolve(&read, &Request { vantage: Vantage::EveryNode, ..Request::default() }).unwrap();
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+    let (nodes, points) = (&desired.nodes, &desired.vantage_points);
+    assert_eq!((desired.registries.len(), nodes.len(), points.len()), (1, 3000, 3000));
+    assert!(nodes.iter().all(|node| Arc::ptr_eq(&node.credentials, &nodes[0].credentials)));
+    assert!(points.iter().all(|point| Arc::ptr_eq(&point.registries, &points[0].registries)));
+    let Proxy::Set(proxy) = &desired.registries[0].proxy else { panic!("no proxy") };
+    assert_eq!(proxy.no_proxy.split(',').filter(|name| name.starts_with("node")).count(), 3000);
+    assert_eq!(std::fs::read_to_string(folder.path().join("ran")).unwrap(), "x\n");
 }

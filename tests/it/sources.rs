@@ -83,7 +83,7 @@ fn a_helper_that_fails_shows_nothing_of_what_it_said() {
         ("echo hunter2; echo hunter2 >&2; exit 2", "failed: exit status: 2"),
         ("echo hunter2", "is no JSON with `Username` and `Secret`"),
         ("echo '{\"Username\":\"hunter2\"}'", "is no JSON with `Username` and `Secret`"),
-        ("echo '{\"Username\":\"u\",\"Secret\":\"\"}'", "is empty, or has a control character"),
+        ("echo '{\"Username\":\"u\",\"Secret\":\"\"}'", "printed has no credential"),
         ("echo '{\"Username\":\"u:hunter2\",\"Secret\":\"hunter2\"}'", "has a colon"),
     ] {
         helper(&site, then);
