@@ -3,14 +3,18 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
+use oregano::desired::{self, Request};
+use oregano::inventory::Sources;
+use oregano::inventory::load::load_from;
 use serde_json::json;
 
-use super::support::process::eventually;
+use super::support::process::{eventually, program};
 use super::support::registry::{Auth, Registry, Transport};
 use super::support::site::{DOCKER, PASSWORD, Site, USER, auth};
 
@@ -161,4 +165,74 @@ fn what_expires_is_told_before_it_does() {
     site.set("oreg_auth_password", &past).set_literal("oreg_test_login", "False");
     let run = site.run(&["validate", "--warn-days", "0"]).expect(0);
     assert!(run.stderr.contains("says that it expired at 2023-11-14T22:13:20Z; "), "{}", run.stderr);
+}
+
+/// The user of the entry that containers/image takes for a host; `None` if it takes none.
+fn skopeo(file: &std::path::Path, host: &str) -> Option<String> {
+    let output = Command::new(program("skopeo"))
+        .args(["login", "--get-login", "--authfile", file.to_str().unwrap(), host])
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env("HOME", file.parent().unwrap())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() || said.contains("not logged into"), "{said}");
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+/// The same of `from_file`.
+fn from_file(folder: &std::path::Path, host: &str) -> Option<String> {
+    let entry = json!([{"host": host, "from_file": "auth.json"}]);
+    let inventory =
+        json!({"nodes": {"hosts": {"node1": {}}, "vars": {"openshift_additional_registry_credentials": entry}}});
+    let file = folder.join("hosts.json");
+    fs::write(&file, inventory.to_string()).unwrap();
+    let sources = Sources { inventories: vec![file.display().to_string()], ..Sources::default() };
+    let desired = desired::resolve(&load_from(&sources, folder).unwrap(), &Request::default());
+    match desired {
+        Ok(desired) => Some(desired.registries[0].user.clone()),
+        Err(problems) => {
+            assert!(problems[0].message.contains("has no entry for"), "{problems:?}");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_entry_is_the_one_that_skopeo_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = [
+        "quay.io",
+        "quay.io/team",
+        "quay.io/team/app",
+        "quay.io/teamwork",
+        "quay.io:443",
+        "docker.io",
+        "index.docker.io",
+        "registry-1.docker.io",
+        "docker.io/library",
+        "old.example.com",
+        "old.example.com/v1",
+        "port.example.com:5000",
+    ];
+    let (mut taken, mut missed) = (0, 0);
+    for keys in [
+        &["quay.io", "quay.io/team", "docker.io", "http://old.example.com/v1/", "port.example.com"][..],
+        &["quay.io/team/app", "https://quay.io/v2/team", "https://index.docker.io/v1/", "old.example.com/v1/"],
+        &["https://quay.io", "quay.io/teamwork", "registry-1.docker.io", "https://port.example.com:5000/v2/"],
+        &["QUAY.io", "*.io", "quay.io:443", "index.docker.io", "docker.io/library", "old.example.com/v1"],
+    ] {
+        let auth =
+            |(at, key): (usize, &&str)| ((*key).to_owned(), json!({"auth": STANDARD.encode(format!("user{at}:p"))}));
+        let auths: serde_json::Map<_, _> = keys.iter().enumerate().map(auth).collect();
+        let file = folder.path().join("auth.json");
+        fs::write(&file, json!({"auths": auths}).to_string()).unwrap();
+        for host in hosts {
+            let expected = skopeo(&file, host);
+            assert_eq!(from_file(folder.path(), host), expected, "{host} in {keys:?}");
+            *(if expected.is_some() { &mut taken } else { &mut missed }) += 1;
+        }
+    }
+    assert!(taken > 15 && missed > 10, "{taken} {missed}");
 }
