@@ -1,5 +1,7 @@
 //! The command line: clap arguments to [`Options`], validated once. Conflicts are refused before any I/O.
 
+mod login;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use oregano::secret::Secret;
 use oregano::ui::{Detail, Format};
 
 use crate::ansible_cfg::Defaults;
+
+pub use login::{Login, Refusal};
 
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
@@ -75,6 +79,8 @@ pub enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Log in to one registry, as `docker login` does, and save the credential once it is proved
+    Login(Box<Login>),
     /// Show the inventory as it was read, or what is suspicious in it; nothing is contacted
     Inventory(Show),
 }
