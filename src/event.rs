@@ -89,7 +89,7 @@ pub struct RegistryRow {
     pub host: String,
     /// The user.
     pub user: String,
-    /// The test image in full.
+    /// The test image in full; where only the login is proved, the registry.
     pub image: String,
     /// The verdict.
     pub verdict: Verdict,

@@ -58,7 +58,9 @@ fn links_are_followed_and_stay() {
         }
         held.replace(&observed, &bytes(new)).unwrap();
         assert_eq!(fs::read_to_string(home.path().join("sub/file")).unwrap(), new);
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && fs::symlink_metadata(&middle).unwrap().is_symlink());
+        assert!(
+            fs::symlink_metadata(&link).unwrap().is_symlink() && fs::symlink_metadata(&middle).unwrap().is_symlink()
+        );
     }
 }
 

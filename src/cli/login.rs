@@ -104,7 +104,9 @@ impl Login {
         let user = self.username.unwrap_or_else(|| TOKEN_USER.to_owned());
         check("--username", &user)?;
         if user.contains(':') {
-            return Err(usage("--username has a colon, which ends the user name: what stands behind it may be a password"));
+            return Err(usage(
+                "--username has a colon, which ends the user name: what stands behind it may be a password",
+            ));
         }
         self.email.iter().try_for_each(|email| check("--email", email))?;
         let home = environment.home.clone();

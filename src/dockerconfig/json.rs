@@ -69,4 +69,3 @@ impl<'de> serde::Deserialize<'de> for Pairs {
         deserializer.deserialize_map(Visitor)
     }
 }
-

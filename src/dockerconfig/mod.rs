@@ -15,7 +15,7 @@ pub use read::{Auth, AuthFile, Entry, Login, read};
 use crate::secret::{Secret, SecretBytes};
 
 /// A credential under its key in `auths`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Credential {
     /// The key: a registry host with optional port and path.
     pub key: String,

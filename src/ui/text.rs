@@ -57,7 +57,7 @@ impl Screen {
             }
             Verdict::Skipped => error_line(&format!("warning: {}", registry_message(row))),
             _ if good && self.shows_all() => {
-                let what = if image.is_empty() { "the login" } else { image };
+                let what = if image == host { "the login" } else { image };
                 line(&format!("registry {host}: proved: {what} as `{user}`"));
             }
             _ if good => {}
