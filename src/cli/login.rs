@@ -22,13 +22,7 @@ const PASSWORD: &str = "OREGANO_PASSWORD";
 /// The user of a token, for which any name does: what `oc registry login` writes.
 const TOKEN_USER: &str = "user";
 
-/// Log in to one registry, as `docker login` does, and save the credential once it is proved.
-///
-/// The password comes from --password-stdin, --kubeconfig-token, the variable OREGANO_PASSWORD, or the terminal, in
-/// this order. A wrong one is one failed login, and the file stays as it was.
-///
-/// The file is --to, else REGISTRY_AUTH_FILE, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`, which
-/// docker, podman, skopeo and CRI-O all read; podman's own `${XDG_RUNTIME_DIR}/containers/auth.json` goes with a reboot.
+/// The arguments of `login`.
 #[derive(Debug, Args)]
 pub struct Login {
     /// The registry, or a part of one: host[:port][/path]
@@ -93,8 +87,8 @@ impl Login {
     ) -> Result<Request, Refusal> {
         if self.password.is_some() {
             return Err(usage(
-                "a password is not taken as an argument: it would stand in the process list and in the shell's history\n\n\
-                 pipe it in with --password-stdin, set OREGANO_PASSWORD, or type it when you are asked",
+                "a password is not taken as an argument: it would stand in the process list and in the shell's history\n\
+                 hint: pipe it in with --password-stdin, set OREGANO_PASSWORD, or type it when you are asked",
             ));
         }
         let target = Target::parse(&self.registry);
@@ -173,5 +167,9 @@ fn check(option: &str, text: &str) -> Result<(), Refusal> {
 }
 
 fn usage(message: &str) -> Refusal {
-    Refusal::Usage(Box::new(Cli::command().error(ErrorKind::ValueValidation, message)))
+    let kind = ErrorKind::ValueValidation;
+    let mut cli = Cli::command();
+    cli.build();
+    let error = cli.find_subcommand_mut("login").map(|login| login.error(kind, message));
+    Refusal::Usage(Box::new(error.unwrap_or_else(|| Cli::command().error(kind, message))))
 }

@@ -141,7 +141,9 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
 
 fn token(request: &Request) -> Result<Secret, Failure> {
     let (flag, variable) = (request.kubeconfig.as_deref(), request.environment.kubeconfig.as_deref());
-    let source = kubeconfig::locate(flag, variable, request.environment.home.as_deref())?;
+    let source = kubeconfig::locate(flag, variable, request.environment.home.as_deref()).map_err(|failure| {
+        failure.hint("give `--kubeconfig FILE` or set KUBECONFIG, or pipe the token in with `--password-stdin`")
+    })?;
     cluster::token(&kubeconfig::load(&source)?)
 }
 

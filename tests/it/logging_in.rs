@@ -116,7 +116,7 @@ fn everything_else_in_the_file_survives_and_links_stay_links() {
             &format!(r#""{host}":{{"email":"a@b","auth":"b2xkOm9sZA==""#),
             &format!(r#""{host}":{{"email":"a@b","auth":"{new}""#),
         )
-        .replace(&format!(r#"/v1/":{{"auth":"b2xkOm9sZA==""#), &format!(r#"/v1/":{{"auth":"{new}""#));
+        .replace(r#"/v1/":{"auth":"b2xkOm9sZA==""#, &format!(r#"/v1/":{{"auth":"{new}""#));
     assert_eq!(fs::read_to_string(&real).unwrap(), expected);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(mode(&real), 0o600);
@@ -263,6 +263,22 @@ fn a_folder_that_cannot_be_written_to_is_named() {
     assert_eq!(answer.status.code(), Some(2), "{errors}");
     assert!(errors.contains(&format!("cannot write `{}`", file.display())), "{errors}");
     assert!(errors.contains("caused by: Read-only file system") && errors.contains("hint: "), "{errors}");
+}
+
+#[test]
+fn a_file_that_root_replaces_stays_its_owners() {
+    let (registry, user) = (registry(Auth::Basic), Oregano::new());
+    let file = user.write("theirs.json", "{}");
+    assert!(as_root("chown").arg("1234:5678").arg(&file).status().unwrap().success());
+    let mut command = as_root(env!("CARGO_BIN_EXE_oregano"));
+    command.args(words(registry.host(), &["--to", file.to_str().unwrap()]));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), PASSWORD.as_bytes()).unwrap();
+    let answer = child.wait_with_output().unwrap();
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let metadata = fs::metadata(&file).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid(), mode(&file)), (1234, 5678, 0o600));
+    assert!(metadata.len() > 2, "it was not written");
 }
 
 #[test]
