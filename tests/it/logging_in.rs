@@ -451,8 +451,9 @@ fn the_password_comes_from_the_environment_or_the_terminal() {
         "auth.json",
     ];
     let file = user.home().join("auth.json");
-    let terminal = user.type_at_prompt(&words, "Password of `acme`", PASSWORD);
-    assert!(terminal.contains("created") && !terminal.contains(PASSWORD), "{terminal}");
+    let terminal = user.type_at_prompt(&words, PASSWORD);
+    assert!(terminal.contains("Password of `acme` for `") && terminal.contains("created"), "{terminal}");
+    assert!(!terminal.contains(PASSWORD), "{terminal}");
     assert_eq!(read(&file)["auths"][registry.host()]["auth"], auth(ACME, PASSWORD));
     fs::remove_file(&file).unwrap();
     user.env("OREGANO_PASSWORD", PASSWORD);

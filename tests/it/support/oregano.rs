@@ -99,26 +99,30 @@ impl Oregano {
         self.start_with(arguments, Some(input))
     }
 
-    /// Runs oregano on a terminal of its own, types a line once `prompt` is shown, and returns what the terminal
-    /// showed. It must end with 0.
-    pub fn type_at_prompt(&self, arguments: &[&str], prompt: &str, line: &str) -> String {
+    /// Runs oregano on a terminal of its own, types a line once it asks for one without echo, and returns what the
+    /// terminal showed. It must end with 0.
+    pub fn type_at_prompt(&self, arguments: &[&str], line: &str) -> String {
         let outputs = tempfile::tempdir().unwrap();
-        let shown = outputs.path().join("terminal");
+        let (shown, terminal) = (outputs.path().join("shown"), outputs.path().join("terminal"));
         let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        let oregano = env!("CARGO_BIN_EXE_oregano");
         let mut child = self
             .user(Command::new("timeout"))
             .args([&LIMIT.as_secs().to_string(), "script", "--quiet", "--return", "--flush", "--command"])
-            .arg(format!("{} {}", env!("CARGO_BIN_EXE_oregano"), words.join(" ")))
+            .arg(format!("tty >'{}'; exec '{oregano}' {}", terminal.display(), words.join(" ")))
             .arg(&shown)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let text = || String::from_utf8_lossy(&fs::read(&shown).unwrap_or_default()).into_owned();
-        eventually("the prompt is shown", || text().contains(prompt));
+        let read = |file: &Path| String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned();
+        eventually("the terminal echoes nothing", || {
+            let stty = Command::new("stty").args(["-a", "-F", read(&terminal).trim()]).output().unwrap();
+            String::from_utf8_lossy(&stty.stdout).contains(" -echo ")
+        });
         writeln!(child.stdin.take().unwrap(), "{line}").unwrap();
-        assert!(child.wait().unwrap().success(), "{}", text());
-        text()
+        assert!(child.wait().unwrap().success(), "{}", read(&shown));
+        read(&shown)
     }
 
     /// A command as this user, in his home.
