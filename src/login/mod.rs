@@ -4,6 +4,7 @@
 mod target;
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,7 +98,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
         end(&step, Outcome::Failed, Some(failure));
         return Ok(());
     }
-    if !prove(&registry, request.timeout, cancel, journal)? {
+    if !prove(request, &registry, cancel, journal)? {
         let right = step.action == Action::Unchanged;
         end(&step, if right { Outcome::Unchanged } else { Outcome::Skipped }, None);
         return Ok(());
@@ -165,7 +166,7 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
 }
 
 /// Asks the registry; says whether the credential may be saved. No verdict, after a signal, is no.
-fn prove(registry: &Registry, timeout: Duration, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
+fn prove(request: &Request, registry: &Registry, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal("there is no runtime").cause(error.to_string()))?;
     let mut redactor = Redactor::default();
@@ -178,7 +179,7 @@ fn prove(registry: &Registry, timeout: Duration, cancel: &Cancel, journal: &Jour
     };
     let facts = runtime.block_on(async {
         tokio::select! {
-            facts = registry::prove(&clients, &refusals, std::slice::from_ref(registry), timeout, &redactor, hear) => facts,
+            facts = registry::prove(&clients, &refusals, slice::from_ref(registry), request.timeout, &redactor, hear) => facts,
             () = cancel.reached(Stop::Gently) => Vec::new(),
         }
     });
@@ -199,7 +200,7 @@ impl Entry<'_> {
     /// What happens to the file as it was found, and the new bytes if it changes.
     fn step(&self, state: FileState) -> (FileStep, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
-        let mut step = plan::file_step(&fact, std::slice::from_ref(self.credential), self.reader(&fact));
+        let mut step = plan::file_step(&fact, slice::from_ref(self.credential), self.reader(&fact));
         step.notes.extend(self.overridden(&fact));
         (step, fact)
     }
@@ -212,7 +213,7 @@ impl Entry<'_> {
             Action::Fail(failure) => Err(failure.clone()),
             Action::Unchanged => Ok(()),
             Action::Create | Action::Update => {
-                let credentials = std::slice::from_ref(self.credential);
+                let credentials = slice::from_ref(self.credential);
                 let merged = dockerconfig::merge(content(&fact), credentials, self.reader(&fact));
                 let new = merged.ok().and_then(|merged| merged.content);
                 match (new, &fact.state) {
