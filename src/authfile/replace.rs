@@ -36,19 +36,19 @@ pub(super) fn replace(target: &Path, place: &File, observed: &FileState, new: &S
     builder.prefix(&name).rand_bytes(16).permissions(Permissions::from_mode(0o600));
     let mut temporary = builder.tempfile_in(folder(target)).map_err(failed)?;
     temporary.write_all(new.expose()).map_err(failed)?;
-    let before = look(target)?;
     let (content, mode) = match observed {
         FileState::Present { content, mode } => (Some(content), mode & OWNER_BITS),
         FileState::Absent | FileState::Unusable(_) => (None, 0o600),
     };
-    if before.as_ref().map(|(content, _)| content) != content {
-        return Err(changed(target));
-    }
-    if let Some((_, metadata)) = before.filter(|_| geteuid().is_root()) {
+    if let Some((_, metadata)) = look(target)?.filter(|_| geteuid().is_root()) {
         fchown(temporary.as_file(), Some(metadata.uid()), Some(metadata.gid())).map_err(failed)?;
     }
     temporary.as_file().set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
+    // As late as can be: whoever takes no lock may have written while the disk was slow.
+    if look(target)?.as_ref().map(|(now, _)| now) != content {
+        return Err(changed(target));
+    }
     rename(temporary, target, observed).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => changed(target),
         _ => failed(error),

@@ -1,6 +1,7 @@
 //! The arguments of `oregano login`. A password is never one of them: arguments stand in the process list and in the
 //! shell's history.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,8 +61,17 @@ pub struct Login {
         value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     timeout: u64,
     /// Only there to say that there is no such thing.
-    #[arg(short, long, hide = true, num_args = 0..=1, allow_hyphen_values = true, aliases = ["auth-basic", "creds"])]
-    password: Option<Option<OsString>>,
+    #[arg(short, long, hide = true, num_args = 0..=1, allow_hyphen_values = true, value_parser = forget,
+        aliases = ["auth-basic", "creds"])]
+    password: Option<Option<Forgotten>>,
+}
+
+/// A password that stood among the arguments.
+#[derive(Debug, Clone, Copy)]
+struct Forgotten;
+
+fn forget(_: &str) -> Result<Forgotten, Infallible> {
+    Ok(Forgotten)
 }
 
 /// Why there is nothing to do.
@@ -105,7 +115,10 @@ impl Login {
         self.email.iter().try_for_each(|email| check("--email", email))?;
         let home = environment.home.clone();
         // The shell has replaced variables already, but leaves a `~` behind an `=`.
-        let expand = |path: PathBuf| load::expand_with(&path.display().to_string(), &|_| None, home.as_deref());
+        let expand = |path: PathBuf| match path.to_str() {
+            Some(text) => load::expand_with(text, &|_| None, home.as_deref()),
+            None => path,
+        };
         let named = || self.to.clone().or_else(|| var("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
         let docker = || var("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home.clone()?.join(".docker")));
         let file = named().or_else(|| Some(docker()?.join("config.json")));

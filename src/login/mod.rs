@@ -12,7 +12,7 @@ use openssl::x509::X509;
 
 use crate::authfile::{self, Held};
 use crate::cluster::{self, kubeconfig};
-use crate::desired::{Authority, Proxy, Registry, TestLogin, TlsPolicy};
+use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, Reader};
 use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
 use crate::facts::{Failure, FileFact, FileState};
@@ -22,7 +22,7 @@ use crate::plan::{self, Action, FileStep};
 use crate::registry::{self, Clients, News};
 use crate::report::Journal;
 use crate::schedule::{Cancel, Stop};
-use crate::secret::{Redactor, Secret};
+use crate::secret::Secret;
 
 pub use target::Target;
 
@@ -80,15 +80,10 @@ pub enum Password {
 pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<(), Failure> {
     let registry = registry(request)?;
     let credential = Credential { key: request.target.key.clone(), ..registry.credential() };
+    let desired = Desired { registries: vec![registry], ..Desired::default() };
     cancel.begin();
     journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
-    if registry.tls == TlsPolicy::Insecure {
-        let message = format!(
-            "registry `{}` is used without verified TLS: whoever stands in between can read its password",
-            registry.host
-        );
-        journal.record(Event::Warning { message });
-    }
+    desired.risks().for_each(|message| journal.record(Event::Warning { message }));
     let file = Entry { path: &request.file, credential: &credential };
     let (step, _) = file.step(authfile::observe(&request.file));
     let end = |step: &FileStep, outcome: Outcome, failure: Option<&Failure>| {
@@ -98,7 +93,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
         end(&step, Outcome::Failed, Some(failure));
         return Ok(());
     }
-    if !prove(request, &registry, cancel, journal)? {
+    if !prove(request, &desired, cancel, journal)? {
         let right = step.action == Action::Unchanged;
         end(&step, if right { Outcome::Unchanged } else { Outcome::Skipped }, None);
         return Ok(());
@@ -166,11 +161,10 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
 }
 
 /// Asks the registry; says whether the credential may be saved. No verdict, after a signal, is no.
-fn prove(request: &Request, registry: &Registry, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
+fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal("there is no runtime").cause(error.to_string()))?;
-    let mut redactor = Redactor::default();
-    redactor.learn_credential(&registry.user, &registry.password);
+    let (registries, redactor) = (&desired.registries, desired.redactor());
     let (clients, refusals) = (Arc::new(Clients::new()), Arc::default());
     let hear = |news: News<'_>| {
         if let News::Warning(message) = news {
@@ -179,15 +173,16 @@ fn prove(request: &Request, registry: &Registry, cancel: &Cancel, journal: &Jour
     };
     let facts = runtime.block_on(async {
         tokio::select! {
-            facts = registry::prove(&clients, &refusals, slice::from_ref(registry), request.timeout, &redactor, hear) => facts,
+            facts = registry::prove(&clients, &refusals, registries, request.timeout, &redactor, hear) => facts,
             () = cancel.reached(Stop::Gently) => Vec::new(),
         }
     });
     // A resolver that does not answer would hold the end back.
     runtime.shutdown_background();
-    let Some(fact) = facts.first() else { return Ok(false) };
-    journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
-    Ok(fact.verdict.lets_go_on())
+    for (registry, fact) in registries.iter().zip(&facts) {
+        journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
+    }
+    Ok(facts.first().is_some_and(|fact| fact.verdict.lets_go_on()))
 }
 
 /// The file and what it must hold.

@@ -1,6 +1,7 @@
 //! `oregano login`: one credential, proved on a real registry and merged into a file of this machine.
 
 use std::fs::{self, File, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,6 +54,14 @@ fn names(folder: &Path) -> Vec<String> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// Runs a command with the password on its standard input; its exit status and what it wrote to standard error.
+fn fed(command: &mut Command) -> (Option<i32>, String) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+    let answer = child.wait_with_output().unwrap();
+    (answer.status.code(), String::from_utf8(answer.stderr).unwrap())
 }
 
 #[test]
@@ -256,11 +265,8 @@ fn a_folder_that_cannot_be_written_to_is_named() {
     let file = folder.join("config.json");
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(&folder).arg(binary);
     command.args(words(registry.host(), &["--to", file.to_str().unwrap()]));
-    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), PASSWORD.as_bytes()).unwrap();
-    let answer = child.wait_with_output().unwrap();
-    let errors = String::from_utf8(answer.stderr).unwrap();
-    assert_eq!(answer.status.code(), Some(2), "{errors}");
+    let (status, errors) = fed(&mut command);
+    assert_eq!(status, Some(2), "{errors}");
     assert!(errors.contains(&format!("cannot write `{}`", file.display())), "{errors}");
     assert!(errors.contains("caused by: Read-only file system") && errors.contains("hint: "), "{errors}");
 }
@@ -272,10 +278,8 @@ fn a_file_that_root_replaces_stays_its_owners() {
     assert!(as_root("chown").arg("1234:5678").arg(&file).status().unwrap().success());
     let mut command = as_root(env!("CARGO_BIN_EXE_oregano"));
     command.args(words(registry.host(), &["--to", file.to_str().unwrap()]));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), PASSWORD.as_bytes()).unwrap();
-    let answer = child.wait_with_output().unwrap();
-    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let (status, errors) = fed(&mut command);
+    assert_eq!(status, Some(0), "{errors}");
     let metadata = fs::metadata(&file).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), mode(&file)), (1234, 5678, 0o600));
     assert!(metadata.len() > 2, "it was not written");
