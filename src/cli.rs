@@ -1,5 +1,7 @@
 //! The command line: clap arguments to [`Options`], validated once. Conflicts are refused before any I/O.
 
+mod login;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use oregano::secret::Secret;
 use oregano::ui::{Detail, Format};
 
 use crate::ansible_cfg::Defaults;
+
+pub use login::{Login, Refusal};
 
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
@@ -76,6 +80,15 @@ pub enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Log in to one registry, as `docker login` does, and save the credential once it is proved
+    ///
+    /// The password comes from --password-stdin, --kubeconfig-token, the variable OREGANO_PASSWORD, or the terminal, in
+    /// this order. A wrong one is one failed login, and the file stays as it was.
+    ///
+    /// The file is --to, else REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json: docker,
+    /// podman and skopeo all read that one, and podman's own ${XDG_RUNTIME_DIR}/containers/auth.json goes with a
+    /// reboot. Everything else in it stays as it is. Links are followed; the file is replaced whole, with mode 0600.
+    Login(Box<Login>),
     /// Show the inventory as it was read, or what is suspicious in it; nothing is contacted
     Inventory(Show),
 }

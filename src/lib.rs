@@ -37,9 +37,12 @@ pub mod cluster;
 
 pub mod node;
 
+pub mod authfile;
+
 // Engine.
 pub mod apply;
 pub mod engine;
+pub mod login;
 pub mod observe;
 pub mod schedule;
 
@@ -61,6 +64,16 @@ const WINDOW: usize = 1000;
 /// A whole run, from the inventory to the exit status. Every event goes to `journal`, the recap last.
 pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
     let ended = pipeline(options, cancel, &journal);
+    conclude(ended, cancel, journal)
+}
+
+/// A login, from its arguments to the exit status; as [`run`], but without an inventory.
+pub fn log_in(request: &login::Request, cancel: &Cancel, journal: Journal) -> ExitStatus {
+    let ended = login::login(request, cancel, &journal).map_err(|failure| vec![Fault::from(&failure)]);
+    conclude(ended, cancel, journal)
+}
+
+fn conclude(ended: Result<(), Vec<Fault>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
     // What fails while the inventory is read, after a signal, fails because of it.
     let cut_off = cancel.level() > Stop::No && !cancel.has_begun();
     if let (Err(faults), false) = (ended, cut_off) {
@@ -87,7 +100,7 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
         let (facts, sessions) = observe::observe(&engine, &window, journal);
         let plan = plan::plan(&window, &facts);
         match options.command {
-            Command::Validate => {}
+            Command::Validate | Command::Login => {}
             Command::Plan => {
                 event::preview(&plan).into_iter().for_each(|event| journal.record(event));
                 apply::keep(&engine, sessions);

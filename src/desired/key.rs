@@ -44,7 +44,7 @@ pub(super) fn auth_server(lookup: &mut Lookup<'_>, server: &Text, what: &str) ->
 
 /// What keeps `key` from being a key of `auths` that every reader understands (containers/image refuses these
 /// when it writes).
-pub(super) fn key_fault(key: &str) -> Option<&'static str> {
+pub fn key_fault(key: &str) -> Option<&'static str> {
     let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
     let port = if host.starts_with('[') { host.rsplit_once("]:") } else { host.rsplit_once(':') };
     let bad_port = |(_, port): (&str, &str)| port.parse::<u16>().is_err();

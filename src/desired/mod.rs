@@ -29,6 +29,8 @@ use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
+pub use images::{full_name, split_host};
+pub use key::key_fault;
 pub use request::{Limit, Request, Scope};
 pub use resolve::{judge, resolve};
 

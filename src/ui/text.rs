@@ -2,7 +2,7 @@
 
 use crate::dockerconfig::{ChangeKind, KeyChange};
 use crate::event::{
-    ClusterRow, Command, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
+    ClusterRow, Command, Counts, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
 };
 use crate::facts::Verdict;
 use crate::inventory::Problem;
@@ -56,7 +56,10 @@ impl Screen {
                 error_line(&block("warning", &registry_message(row), row.cause.as_slice(), row.hint.as_deref()));
             }
             Verdict::Skipped => error_line(&format!("warning: {}", registry_message(row))),
-            _ if good && self.shows_all() => line(&format!("registry {host}: proved: {image} as `{user}`")),
+            _ if good && self.shows_all() => {
+                let what = if image == host { "the login" } else { image };
+                line(&format!("registry {host}: proved: {what} as `{user}`"));
+            }
             _ if good => {}
             _ => error_line(&block("error", &registry_message(row), row.cause.as_slice(), row.hint.as_deref())),
         }
@@ -75,11 +78,15 @@ impl Screen {
     }
 
     fn file(&self, row: &FileRow) {
-        let file = format!("{}:{}", row.host, row.path);
+        let file = match self.command {
+            Some(Command::Login) => row.path.clone(),
+            _ => format!("{}:{}", row.host, row.path),
+        };
         row.notes.iter().for_each(|note| error_line(&format!("warning: {file}: {note}")));
         match &row.failure {
             Some(failure) => {
-                let message = format!("{}: {}", row.host, failure.message);
+                let host = if self.command == Some(Command::Login) { "" } else { &format!("{}: ", row.host) };
+                let message = format!("{host}{}", failure.message);
                 error_line(&block("error", &message, &failure.causes, failure.hint.as_deref()));
             }
             None if self.shows(row.outcome) => {
@@ -120,6 +127,10 @@ impl Screen {
     }
 
     fn recap_lines(&self, recap: &Recap) -> Vec<String> {
+        if self.command == Some(Command::Login) {
+            // One credential and one file have been told of already.
+            return Vec::new();
+        }
         let registries = recap.registries.iter().map(|row| {
             let expires = row.expires.as_ref().map(|at| format!(", expires {at}")).unwrap_or_default();
             format!("registry {} ({}) : {}{expires}", row.image, row.user, row.verdict.code())
@@ -225,6 +236,7 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     let stopped = bad > 0 || recap.status == ExitStatus::Error as u8;
     Some(match command {
         Command::Validate => format!("{proved} of {all} credentials proved"),
+        Command::Login => log_in(recap),
         Command::Plan if stopped || secret(&[Outcome::Failed]) => {
             "`apply` would change nothing until the errors above are mended".to_owned()
         }
@@ -235,6 +247,18 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
         Command::Apply if written(recap) == NOTHING => format!("nothing was changed{}", behind(recap)),
         Command::Apply => format!("{} written and read back{}", written(recap), behind(recap)),
     })
+}
+
+/// How a login ended. Without a row of the registry it was not asked.
+fn log_in(recap: &Recap) -> String {
+    let counts: Counts = recap.hosts.values().copied().next().unwrap_or_default();
+    match (recap.registries.first(), counts) {
+        (Some(row), Counts { changed: 1, .. }) => format!("the login of `{}` to `{}` is saved", row.user, row.host),
+        (Some(_), Counts { ok: 1, .. }) if recap.status == ExitStatus::Done as u8 => {
+            "the file was right already".to_owned()
+        }
+        _ => "nothing was changed".to_owned(),
+    }
 }
 
 fn count(recap: &Recap, wanted: impl Fn(Verdict) -> bool) -> usize {

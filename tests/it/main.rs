@@ -11,6 +11,7 @@ mod escalation;
 mod faults;
 mod inventory;
 mod listing;
+mod logging_in;
 mod login;
 mod output;
 mod poison;
