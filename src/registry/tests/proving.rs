@@ -7,7 +7,8 @@ use super::double::{Double, Seen, basic_registry, bearer_registry};
 use super::{PATIENCE, registry};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
-use crate::registry::client::{Clients, Proxies};
+use crate::registry::client::Clients;
+use crate::registry::proxy::Proxies;
 use crate::registry::prove::News;
 use crate::secret::{Redactor, Secret};
 
