@@ -30,6 +30,8 @@ pub struct Clients {
 #[derive(Clone)]
 pub(super) struct Way {
     pub client: Client,
+    /// What logs in to the proxies.
+    pub logins: Arc<[(String, Secret)]>,
     route: Route,
     resolver: Resolver,
 }
@@ -79,7 +81,7 @@ impl Clients {
         let route = Route::new(&self.proxies, &key.1).map_err(NoClient::Proxy)?;
         let connector = self.connectors.get(&key.0).map_err(NoClient::Tls)?;
         let client = build(policy, connector, &route, self.resolver.clone())?;
-        let way = Way { client, route, resolver: self.resolver.clone() };
+        let way = Way { client, logins: route.logins().into(), route, resolver: self.resolver.clone() };
         // Who was slower takes the client that is there: its connections may be used already.
         Ok(self.ways.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(way).clone())
     }

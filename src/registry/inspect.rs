@@ -32,7 +32,10 @@ pub async fn inspect(clients: &Clients, registry: &Registry, timeout: Duration, 
     let mut own = Redactor::default();
     own.learn_credential(&registry.user, &registry.password);
     let finding = match prepare(clients, registry, timeout) {
-        Ok((target, wire)) => Inspection { registry, target, wire, secrets: &mut own }.run().await,
+        Ok((target, wire)) => {
+            wire.way.logins.iter().for_each(|(user, password)| own.learn_credential(user, password));
+            Inspection { registry, target, wire, secrets: &mut own }.run().await
+        }
         Err(finding) => Err(finding),
     };
     let finding = finding.unwrap_or_else(|finding| finding);

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hyper_util::client::proxy::matcher::Matcher;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::{ClientBuilder, Url};
+use zeroize::Zeroizing;
 
 use crate::desired::{Proxy, ProxySettings};
 use crate::secret::Secret;
@@ -86,6 +89,21 @@ impl Route {
         })
     }
 
+    /// User and password of each proxy that has a login: a proxy may echo them.
+    pub fn logins(&self) -> Vec<(String, Secret)> {
+        let anywhere = ["http://registry.invalid/", "https://registry.invalid/"];
+        let uris = || anywhere.iter().filter_map(|url| url.parse().ok());
+        match self {
+            Self::Environment(matcher) => uris().filter_map(|uri| login(&matcher.intercept(&uri)?)).collect(),
+            Self::Set(rules) => {
+                let urls = rules.http.iter().chain(&rules.https);
+                let matchers = urls.map(|url| Matcher::builder().all(url.as_str()).build());
+                matchers.filter_map(|matcher| login(&matcher.intercept(&uris().next()?)?)).collect()
+            }
+            Self::Tunnel(_) => Vec::new(),
+        }
+    }
+
     /// What stands between here and the server of `url`.
     pub fn via(&self, url: &Url) -> Via {
         match self {
@@ -105,6 +123,14 @@ impl Route {
             }
         }
     }
+}
+
+/// User and password of a proxy, decoded.
+fn login(intercept: &Intercept) -> Option<(String, Secret)> {
+    let value = intercept.basic_auth()?.to_str().ok()?.strip_prefix("Basic ")?;
+    let pair = Zeroizing::new(STANDARD.decode(value).ok()?);
+    let (user, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+    Some((user.to_owned(), Secret::new(password)))
 }
 
 impl Rules {
@@ -169,7 +195,7 @@ fn proxy_url(text: &Secret) -> Result<Url, String> {
     let text = text.expose().trim();
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     // What the parser says never quotes what it has read.
-    let url = Url::parse(&zeroize::Zeroizing::new(full)).map_err(|error| error.to_string())?;
+    let url = Url::parse(&Zeroizing::new(full)).map_err(|error| error.to_string())?;
     if !["http", "https", "socks5", "socks5h"].contains(&url.scheme()) {
         return Err("its scheme must be http, https, socks5 or socks5h".to_owned());
     }
@@ -232,6 +258,8 @@ mod tests {
         let proxy = |url: &str| Via::Proxy { host: "proxy".to_owned(), url: url.to_owned() };
         assert_eq!(via("http://r/"), proxy("http://proxy:3128"));
         assert_eq!(via("https://r/"), proxy("https://proxy:3129"));
+        let eve = ("eve".to_owned(), Secret::new("p@ss"));
+        assert_eq!(route.logins(), [eve]);
         let socks = Route::Tunnel(Secret::new("socks5h://user:secret@127.0.0.1:1"));
         assert_eq!(socks.via(&Url::parse("https://r/").unwrap()), Via::Tunnel);
     }

@@ -87,7 +87,10 @@ pub(super) fn nameservers() -> Vec<String> {
 
 fn named(resolv_conf: &str) -> Vec<String> {
     let lines = resolv_conf.lines().map(str::split_whitespace);
-    lines.filter_map(|mut words| (words.next() == Some("nameserver")).then(|| words.next()).flatten()).map(str::to_owned).collect()
+    lines
+        .filter_map(|mut words| (words.next() == Some("nameserver")).then(|| words.next()).flatten())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What `getaddrinfo` says, without what the standard library puts before it.
@@ -151,7 +154,8 @@ mod tests {
 
     #[test]
     fn resolv_conf() {
-        let text = "# nameserver 1.1.1.1\nsearch example.com\nnameserver 10.0.0.2\n\tnameserver\tfd00::1 # x\nnameserver\n";
+        let text =
+            "# nameserver 1.1.1.1\nsearch example.com\nnameserver 10.0.0.2\n\tnameserver\tfd00::1 # x\nnameserver\n";
         assert_eq!(named(text), ["10.0.0.2", "fd00::1"]);
     }
 }

@@ -58,9 +58,8 @@ impl Connectors {
 
     /// The connector for it.
     pub fn get(&self, trust: &Trust) -> Result<TlsConnector, TlsSetup> {
-        let built = Arc::clone(
-            self.built.lock().unwrap_or_else(PoisonError::into_inner).entry(trust.clone()).or_default(),
-        );
+        let built =
+            Arc::clone(self.built.lock().unwrap_or_else(PoisonError::into_inner).entry(trust.clone()).or_default());
         built.get_or_init(|| build(trust)).clone()
     }
 }

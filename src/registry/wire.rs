@@ -169,9 +169,7 @@ impl Wire {
     async fn once(&self, request: &Request) -> Result<Box<Answer>, Fault> {
         match timeout_at(self.deadline, self.exchange(request)).await {
             Ok(Ok(answer)) => Ok(Box::new(answer)),
-            Ok(Err(error)) => {
-                Err(Fault::Broken { at: request.at(), error, via: self.way.via(&request.place.url) })
-            }
+            Ok(Err(error)) => Err(Fault::Broken { at: request.at(), error, via: self.way.via(&request.place.url) }),
             Err(_) if self.way.waits_for_a_name(&request.place.url) => {
                 let via = self.way.via(&request.place.url);
                 Err(Fault::Unresolved { at: request.at(), timeout: self.timeout, via })

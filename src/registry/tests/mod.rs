@@ -5,6 +5,7 @@ mod broken;
 mod double;
 mod flow;
 mod proving;
+mod ways;
 
 use std::time::Duration;
 

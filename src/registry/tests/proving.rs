@@ -8,8 +8,8 @@ use super::{PATIENCE, registry};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
 use crate::registry::client::Clients;
-use crate::registry::proxy::Proxies;
 use crate::registry::prove::News;
+use crate::registry::proxy::Proxies;
 use crate::secret::{Redactor, Secret};
 
 async fn prove(registries: &[Registry]) -> (Vec<RegistryFact>, Vec<usize>) {
