@@ -1,7 +1,9 @@
 //! certs.d of containers-certs.d(5): the folder that holds a registry's authorities and client certificate, found by
 //! the rules of containers/image (`dockerCertDir` and `SetupCertificates`).
 
+use std::fmt;
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +17,40 @@ const OWN: &str = ".config/containers/certs.d";
 const MACHINE: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
 
 /// What a folder holds for one registry.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct HostCertificates {
     /// `*.crt`.
-    pub authorities: Vec<PathBuf>,
+    pub authorities: Vec<Content>,
     /// `NAME.cert` and `NAME.key`: the first pair by name, where there are several.
-    pub client: Option<(PathBuf, PathBuf)>,
+    pub client: Option<(Content, Content)>,
+}
+
+/// A file that was read. Two are equal that hold the same: registries often share an authority, each in its own folder.
+#[derive(Clone)]
+pub(super) struct Content {
+    pub file: PathBuf,
+    /// Wiped when dropped, since it may be a key.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Content {}
+
+impl Hash for Content {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.file.display(), self.bytes.len())
+    }
 }
 
 /// The folder for a registry: that of the first of its names that has one, and of those the first. A folder that may
@@ -50,15 +80,17 @@ pub(super) fn read(folder: &Path) -> Result<HostCertificates, TlsSetup> {
     }
     names.sort_unstable();
     let file = |name: &str| folder.join(name);
-    let mut found = HostCertificates { authorities: Vec::new(), client: None };
+    let mut found = HostCertificates::default();
     for name in &names {
         let partner = |stem: &str, ending: &str| Some(format!("{stem}.{ending}")).filter(|other| names.contains(other));
         if name.ends_with(".crt") {
-            found.authorities.push(file(name));
+            found.authorities.extend(content(file(name))?);
         } else if let Some(stem) = name.strip_suffix(".cert") {
             let missing = "its key is missing (`.cert` is a client certificate; an authority's ends in `.crt`)";
             let key = partner(stem, "key").ok_or_else(|| TlsSetup::file(&file(name), missing))?;
-            found.client.get_or_insert((file(name), file(&key)));
+            if found.client.is_none() {
+                found.client = content(file(name))?.zip(content(file(&key))?);
+            }
         } else if let Some(stem) = name.strip_suffix(".key") {
             let missing = format!("its certificate `{stem}.cert` is missing");
             partner(stem, "cert").ok_or_else(|| TlsSetup::file(&file(name), missing))?;
@@ -67,12 +99,12 @@ pub(super) fn read(folder: &Path) -> Result<HostCertificates, TlsSetup> {
     Ok(found)
 }
 
-/// The content of a file, wiped when dropped since it may be a key; `None` for a link that leads nowhere.
-pub(super) fn content(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, TlsSetup> {
-    match fs::read(file) {
-        Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+/// The content of a file; `None` for a link that leads nowhere.
+fn content(file: PathBuf) -> Result<Option<Content>, TlsSetup> {
+    match fs::read(&file) {
+        Ok(bytes) => Ok(Some(Content { file, bytes: Zeroizing::new(bytes) })),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(TlsSetup::file(file, error.to_string())),
+        Err(error) => Err(TlsSetup::file(&file, error.to_string())),
     }
 }
 
@@ -117,11 +149,14 @@ mod tests {
     fn pairs_by_name() {
         let home = home(&["r/b.cert", "r/b.key", "r/a.cert", "r/a.key", "r/ca.crt", "r/other.crt", "r/README"]);
         let r = home.path().join(OWN).join("r");
-        let expected = HostCertificates {
-            authorities: vec![r.join("ca.crt"), r.join("other.crt")],
-            client: Some((r.join("a.cert"), r.join("a.key"))),
-        };
-        assert_eq!(read(&r), Ok(expected));
+        std::os::unix::fs::symlink("nowhere", r.join("gone.crt")).unwrap();
+        let HostCertificates { authorities, client } = read(&r).unwrap();
+        assert_eq!(
+            authorities.iter().map(|found| &found.file).collect::<Vec<_>>(),
+            [&r.join("ca.crt"), &r.join("other.crt")]
+        );
+        let (certificate, key) = client.unwrap();
+        assert_eq!((certificate.file, key.file), (r.join("a.cert"), r.join("a.key")));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use openssl::pkey::PKey;
 use openssl::x509::X509;
 use zeroize::Zeroizing;
 
-use super::certificates::{self, HostCertificates};
+use super::certificates::{self, Content, HostCertificates};
 use crate::desired::{Authority, Registry, TlsPolicy};
 
 /// All that a connector depends on.
@@ -21,8 +21,8 @@ pub(super) struct Trust {
     policy: TlsPolicy,
     /// `None` where nothing is verified.
     authority: Option<Arc<Authority>>,
-    /// The folder of certs.d that speaks of the registry.
-    folder: Option<PathBuf>,
+    /// What certs.d has for the registry; no authorities where nothing is verified.
+    host: HostCertificates,
 }
 
 /// Why there is no TLS to a registry.
@@ -52,8 +52,12 @@ impl Connectors {
     pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<Trust, TlsSetup> {
         let written = registry.image.split('/').next().unwrap_or(contacted);
         let folder = certificates::folder(self.home.as_deref(), &[written, contacted])?;
+        let mut host = folder.map_or_else(|| Ok(HostCertificates::default()), |folder| certificates::read(&folder))?;
         let verify = registry.tls == TlsPolicy::Verify;
-        Ok(Trust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), folder })
+        if !verify {
+            host.authorities.clear();
+        }
+        Ok(Trust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), host })
     }
 
     /// The connector for it.
@@ -80,18 +84,11 @@ fn build(trust: &Trust) -> Result<TlsConnector, TlsSetup> {
     if let Some(authority) = &trust.authority {
         add_authorities(&mut builder, Path::new(&authority.file), authority.pem.as_bytes())?;
     }
-    if let Some(folder) = &trust.folder {
-        let HostCertificates { authorities, client } = certificates::read(folder)?;
-        if trust.policy == TlsPolicy::Verify {
-            for file in authorities {
-                if let Some(pem) = certificates::content(&file)? {
-                    add_authorities(&mut builder, &file, &pem)?;
-                }
-            }
-        }
-        if let Some((certificate, key)) = client {
-            builder.identity(identity(&certificate, &key)?);
-        }
+    for Content { file, bytes } in &trust.host.authorities {
+        add_authorities(&mut builder, file, bytes)?;
+    }
+    if let Some((certificate, key)) = &trust.host.client {
+        builder.identity(identity(certificate, key)?);
     }
     builder.build().map_err(|error| TlsSetup::System(super::fault::openssl_reason(&error.to_string())))
 }
@@ -106,23 +103,22 @@ fn add_authorities(builder: &mut TlsConnectorBuilder, file: &Path, pem: &[u8]) -
 }
 
 /// A client certificate with the chain behind it, and its key in any PEM form that is not encrypted.
-fn identity(certificate: &Path, key: &Path) -> Result<Identity, TlsSetup> {
-    let read = |file: &Path| certificates::content(file)?.ok_or_else(|| TlsSetup::file(file, "it does not exist"));
-    let (chain, pem) = (read(certificate)?, read(key)?);
-    let own = certificates_of(&chain).map_err(|error| TlsSetup::file(certificate, error))?;
+fn identity(certificate: &Content, key: &Content) -> Result<Identity, TlsSetup> {
+    let chain = certificates_of(&certificate.bytes).map_err(|error| TlsSetup::file(&certificate.file, error))?;
     // Without a callback OpenSSL would ask the terminal for the passphrase.
-    let secret = PKey::private_key_from_pem_callback(&pem, |_| Err(ErrorStack::get())).map_err(|error| {
-        let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
+    let secret = PKey::private_key_from_pem_callback(&key.bytes, |_| Err(ErrorStack::get())).map_err(|error| {
+        let encrypted = key.bytes.windows(9).any(|word| word == b"ENCRYPTED");
         let said = if encrypted { "the key is encrypted".to_owned() } else { reason(&error) };
-        TlsSetup::file(key, said)
+        TlsSetup::file(&key.file, said)
     })?;
-    let fits = own.first().and_then(|first| first.public_key().ok()).is_some_and(|public| public.public_eq(&secret));
+    let fits = chain.first().and_then(|own| own.public_key().ok()).is_some_and(|public| public.public_eq(&secret));
     if !fits {
-        return Err(TlsSetup::file(key, format!("it is not the key of `{}`", certificate.display())));
+        return Err(TlsSetup::file(&key.file, format!("it is not the key of `{}`", certificate.file.display())));
     }
     let pkcs8 = secret.private_key_to_pem_pkcs8().map(Zeroizing::new);
-    let pkcs8 = pkcs8.map_err(|error| TlsSetup::file(key, reason(&error)))?;
-    Identity::from_pkcs8(&chain, &pkcs8).map_err(|error| TlsSetup::file(certificate, error.to_string()))
+    let pkcs8 = pkcs8.map_err(|error| TlsSetup::file(&key.file, reason(&error)))?;
+    let identity = Identity::from_pkcs8(&certificate.bytes, &pkcs8);
+    identity.map_err(|error| TlsSetup::file(&certificate.file, error.to_string()))
 }
 
 /// The certificates of a PEM text, at least one.
