@@ -6,6 +6,7 @@ mod images;
 mod insecure;
 mod lookup;
 mod policy;
+mod reference;
 mod registries;
 mod request;
 mod resolve;
@@ -19,6 +20,7 @@ use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
+pub use reference::Reference;
 pub use request::{Limit, Request, Scope};
 pub use resolve::{judge, resolve};
 
