@@ -17,6 +17,8 @@ mod poison;
 mod schema;
 mod servers;
 mod signals;
+mod skopeo;
 mod support;
 mod templates;
+mod tls;
 mod vault;
