@@ -12,6 +12,7 @@ mod faults;
 mod inventory;
 mod listing;
 mod login;
+mod names;
 mod output;
 mod poison;
 mod schema;
