@@ -343,7 +343,13 @@ fn tls(registry: &Registry, fault: TlsFault, reason: &str) -> (String, String) {
     };
     let (what, hint) = match fault {
         TlsFault::SelfSigned => ("the certificate is self-signed", ca()),
-        TlsFault::UnknownIssuer => ("the certificate's issuer is unknown here", ca()),
+        TlsFault::UnknownIssuer => (
+            "the certificate's issuer is unknown here",
+            match &registry.ca {
+                Some(given) => format!("`{}` must hold the authorities of its chain up to the root", given.file),
+                None => ca(),
+            },
+        ),
         TlsFault::Expired => ("the certificate has expired", CLOCK.to_owned()),
         TlsFault::NotYetValid => ("the certificate is not yet valid", CLOCK.to_owned()),
         TlsFault::WrongName => ("the certificate is for another host name", NAME.to_owned()),

@@ -21,6 +21,11 @@ enum Known {
     Variable,
 }
 
+/// What comes of it: the verdict, and a part of the reason.
+type Attempt = (Known, &'static str, &'static str);
+/// Names in a folder of certs.d, and the files to put there.
+type Files<'a> = &'a [(&'a str, &'a Path)];
+
 fn start(transport: Transport) -> Registry {
     let registry = Registry::start(Auth::Basic, transport, &[(USER, PASSWORD)]);
     if transport != Transport::Mutual {
@@ -30,7 +35,7 @@ fn start(transport: Transport) -> Registry {
 }
 
 /// Puts files into the user's own certs.d for a registry.
-fn install(user: &Oregano, host: &str, files: &[(&str, &Path)]) {
+fn install(user: &Oregano, host: &str, files: Files<'_>) {
     for (name, file) in files {
         user.write(&format!(".config/containers/certs.d/{host}/{name}"), fs::read(file).unwrap());
     }
@@ -58,7 +63,7 @@ fn every_certificate_with_every_way_to_make_it_known() {
     let own = Transport::Tls(Signer::Itself);
     let private = Transport::Tls(Signer::Authority);
     let flawed = Transport::Flawed;
-    let cases: [(Transport, &[(Known, &str, &str)]); 6] = [
+    let cases: [(Transport, &[Attempt]); 6] = [
         (
             own,
             &[
@@ -124,7 +129,7 @@ fn a_registry_that_wants_a_client_certificate() {
     let authority = ("ca.crt", registry.ca_file());
     let pair = [authority, ("client.cert", &*certificate), ("client.key", &*key)];
     // There is no image: that it was not found means that we were let in.
-    let cases: [(&[(&str, &Path)], &str, &str, &str); 6] = [
+    let cases: [(Files<'_>, &str, &str, &str); 6] = [
         (&[authority], "True", "tls", "the registry wants a client certificate that it trusts"),
         (&pair, "True", "not-found", "404"),
         (&pair[..2], "True", "tls", "client.cert`: its key is missing"),
