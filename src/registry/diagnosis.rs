@@ -232,8 +232,8 @@ fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact 
             format!("{}: redirects to `{}`, which is not HTTPS", words.place(&at), words.url(&to)),
             insecure_hint(registry),
         ),
-        Fault::Unresolved { at, timeout, via } => {
-            let said = format!("no answer from the resolver within {timeout:?}");
+        Fault::Unresolved { at, via } => {
+            let said = "no answer from the resolver in time".to_owned();
             let breakage = match via {
                 Via::Proxy { .. } => Breakage::Proxy(said),
                 Via::Nothing | Via::Tunnel => Breakage::Dns(said),
@@ -279,8 +279,8 @@ fn broken(registry: &Registry, at: &str, url: &Url, breakage: Breakage, via: &Vi
         ),
         Breakage::Tunnel(reason) => found(
             Verdict::RegistryError,
-            format!("{at}: the tunnel through the node broke: {reason}"),
-            "look at the log of sshd on the node",
+            format!("{at}: no connection through the node: {reason}"),
+            format!("try `curl https://{host}/v2/` on the node, and look at the log of its sshd"),
         ),
     }
 }
@@ -297,8 +297,7 @@ fn resolver(via: &Via) -> String {
 
 fn proxy(registry: &Registry, host: &str, reason: &str, via: &Via) -> (String, String) {
     let Via::Proxy { url, .. } = via else {
-        let hint = "check the proxy settings of the node, and `AllowTcpForwarding` and `PermitOpen` of its sshd";
-        return (reason.to_owned(), hint.to_owned());
+        return (reason.to_owned(), "check the proxy settings of the node".to_owned());
     };
     // What the HTTP client makes of the proxy's answers to its CONNECT.
     let (reason, hint) = match reason {

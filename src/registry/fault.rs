@@ -19,7 +19,7 @@ pub(super) enum Breakage {
     Timeout(String),
     Refused(String),
     NotHttp(String),
-    /// The way to the node at the other end of a tunnel.
+    /// No connection through a tunnel, and the node does not say why.
     Tunnel(String),
 }
 
@@ -81,10 +81,10 @@ pub(super) fn innermost(error: &reqwest::Error) -> String {
 fn refused_there(said: &str) -> Breakage {
     match said {
         "connection refused" => Breakage::Refused(said.to_owned()),
-        "network unreachable" => Breakage::Refused("no route".to_owned()),
-        "host unreachable" => Breakage::Dns("the name does not resolve".to_owned()),
-        "ttl expired" => Breakage::Timeout("no connection in time".to_owned()),
-        "connection not allowed" => Breakage::Proxy("the connection is not allowed".to_owned()),
+        "network unreachable" => Breakage::Refused("no route to host".to_owned()),
+        "host unreachable" => Breakage::Dns("the name does not resolve there".to_owned()),
+        "ttl expired" => Breakage::Timeout("connection timed out".to_owned()),
+        "connection not allowed" => Breakage::Proxy("the proxy there failed or refused".to_owned()),
         other => Breakage::Tunnel(other.to_owned()),
     }
 }

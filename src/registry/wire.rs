@@ -68,8 +68,8 @@ pub(super) enum Authorization {
 pub(super) enum Fault {
     /// The inspection's time is over.
     Timeout { at: Box<Place>, timeout: Duration },
-    /// It is over, and all that time a name was looked up.
-    Unresolved { at: Box<Place>, timeout: Duration, via: Via },
+    /// The time was over while a name was still being looked up.
+    Unresolved { at: Box<Place>, via: Via },
     /// The connection failed, or what came over it is not HTTP.
     Broken { at: Box<Place>, error: reqwest::Error, via: Via },
     /// A redirect that is not followed, and why.
@@ -167,14 +167,14 @@ impl Wire {
     }
 
     async fn once(&self, request: &Request) -> Result<Box<Answer>, Fault> {
-        match timeout_at(self.deadline, self.exchange(request)).await {
+        let (at, url) = (request.at(), &request.place.url);
+        let result = timeout_at(self.deadline, self.exchange(request)).await;
+        let late = result.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(reqwest::Error::is_timeout));
+        match result {
+            _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, via: self.way.via(url) }),
             Ok(Ok(answer)) => Ok(Box::new(answer)),
-            Ok(Err(error)) => Err(Fault::Broken { at: request.at(), error, via: self.way.via(&request.place.url) }),
-            Err(_) if self.way.waits_for_a_name(&request.place.url) => {
-                let via = self.way.via(&request.place.url);
-                Err(Fault::Unresolved { at: request.at(), timeout: self.timeout, via })
-            }
-            Err(_) => Err(Fault::Timeout { at: request.at(), timeout: self.timeout }),
+            Ok(Err(error)) => Err(Fault::Broken { at, error, via: self.way.via(url) }),
+            Err(_) => Err(Fault::Timeout { at, timeout: self.timeout }),
         }
     }
 
