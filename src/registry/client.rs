@@ -113,3 +113,43 @@ fn build(policy: TlsPolicy, connector: TlsConnector, route: &Route, resolver: Re
     let builder = route.configure(builder.dns_resolver(resolver)).map_err(NoClient::Proxy)?;
     builder.build().map_err(|error| NoClient::Tls(TlsSetup::System(super::fault::innermost(&error))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Authority, ProxySettings};
+    use crate::registry::tests::registry;
+
+    #[test]
+    fn registries_with_equal_settings_share_a_client() {
+        let home = tempfile::tempdir().unwrap();
+        let (certificate, _) = crate::registry::tests::self_signed("DNS:r");
+        let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
+        for host in ["c", "d"] {
+            let folder = home.path().join(".config/containers/certs.d").join(host);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("ca.crt"), &pem).unwrap();
+        }
+        let clients = Clients::over(Arc::new(Connectors::new(Some(home.path()))), Resolver::system(), Proxies::None);
+        let secure = |host: &str| Registry { tls: TlsPolicy::Verify, ..registry(host, host) };
+        let settings = ProxySettings { https: Some(Secret::new("proxy:3128")), ..ProxySettings::default() };
+        let proxied = |host| Registry { proxy: Proxy::Set(Arc::new(settings.clone())), ..secure(host) };
+        let authority = Authority { file: "ca.pem".to_owned(), pem: pem.clone() };
+        let private = |host| Registry { ca: Some(Arc::new(authority.clone())), ..secure(host) };
+        let pairs = [
+            [secure("a"), secure("b")],
+            [registry("a", "x"), registry("c", "y")],
+            [proxied("a"), proxied("b")],
+            [private("a"), private("b")],
+            [secure("c"), secure("d")],
+        ];
+        for (before, pair) in pairs.iter().enumerate() {
+            for registry in pair {
+                clients.way(registry, &registry.host).ok().unwrap();
+                assert_eq!(clients.ways.lock().unwrap().len(), before + 1, "{pair:?}");
+            }
+        }
+        // The proxied client has the connector of the first pair.
+        assert_eq!(clients.connectors.count(), pairs.len() - 1);
+    }
+}

@@ -68,6 +68,13 @@ impl Connectors {
     }
 }
 
+#[cfg(test)]
+impl Connectors {
+    pub fn count(&self) -> usize {
+        self.built.lock().unwrap().len()
+    }
+}
+
 impl TlsSetup {
     pub fn file(path: &Path, reason: impl Into<String>) -> Self {
         Self::File { path: path.display().to_string(), reason: reason.into() }

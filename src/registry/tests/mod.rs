@@ -10,6 +10,7 @@ mod ways;
 use std::time::Duration;
 
 use self::double::Double;
+pub(super) use self::ways::self_signed;
 use super::client::Clients;
 use super::proxy::Proxies;
 use crate::desired::{Proxy, Registry, TestLogin, TlsPolicy};

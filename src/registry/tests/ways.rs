@@ -286,7 +286,7 @@ fn tls_server(name: &'static str) -> (String, String) {
     (host, pem)
 }
 
-fn self_signed(subject: &str) -> (X509, PKey<Private>) {
+pub fn self_signed(subject: &str) -> (X509, PKey<Private>) {
     let key = PKey::ec_gen("prime256v1").unwrap();
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_text("CN", "a registry").unwrap();
