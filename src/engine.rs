@@ -18,6 +18,8 @@ pub struct Engine {
     pub pool: rayon::ThreadPool,
     /// `--timeout`, and what cuts the connections to nodes. A session keeps the limits it was opened with.
     pub limits: Limits,
+    /// The user's home, for what they have set up there.
+    pub home: Option<PathBuf>,
     /// Asks the run to stop.
     pub cancel: Cancel,
     /// Knows every secret of the run.
@@ -54,6 +56,7 @@ impl Engine {
             runtime,
             pool: schedule::pool(options.forks.min(desired.nodes.len().max(1))).map_err(|error| system(&error))?,
             limits: Limits { timeout: options.timeout, abort: Abort::default() },
+            home: environment.home.clone(),
             cancel: cancel.clone(),
             redactor,
             host_keys: HostKeys::load(&known_hosts(environment)),

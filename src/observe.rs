@@ -49,7 +49,7 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
             journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
         }
     };
-    let (clients, refusals) = (Arc::new(Clients::new()), Arc::default());
+    let (clients, refusals) = (Arc::new(Clients::new(engine.home.as_deref())), Arc::default());
     let proving =
         registry::prove(&clients, &refusals, &desired.registries, engine.limits.timeout, &engine.redactor, hear);
     tokio::select! {

@@ -1,6 +1,9 @@
 //! Secrets and their removal from foreign text. A [`Secret`] cannot be printed, compared by accident or serialised. An
 //! inventory holds passwords as the text it was read as; from `desired` on nothing but a secret does.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
@@ -66,7 +69,23 @@ pub fn basic_auth(user: &str, password: &Secret) -> Secret {
 /// Removes every known secret, in each encoding a server or tool may echo it in, from foreign text.
 #[derive(Default, Clone)]
 pub struct Redactor {
-    needles: Vec<Zeroizing<String>>,
+    needles: BTreeSet<Needle>,
+}
+
+/// One form of a secret. The longest comes first: a form that contains another one must go as a whole.
+#[derive(Clone, PartialEq, Eq)]
+struct Needle(Zeroizing<String>);
+
+impl Ord for Needle {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.len().cmp(&self.0.len()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Needle {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Redactor {
@@ -83,10 +102,8 @@ impl Redactor {
         for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
             forms.push(engine.encode(plain));
         }
-        self.needles.extend(forms.into_iter().filter(|form| !form.is_empty()).map(Zeroizing::new));
-        // Longest first: a form that contains another one must go as a whole.
-        self.needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        self.needles.dedup();
+        let forms = forms.into_iter().filter(|form| !form.is_empty());
+        self.needles.extend(forms.map(|form| Needle(Zeroizing::new(form))));
     }
 
     /// Learns a credential: the password, and the `auth` value made of it and `user`.
@@ -98,7 +115,7 @@ impl Redactor {
     /// `text` with every known secret replaced by [`Redactor::MASK`].
     pub fn scrub(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for needle in &self.needles {
+        for Needle(needle) in &self.needles {
             if clean.contains(needle.as_str()) {
                 clean = clean.replace(needle.as_str(), Self::MASK);
             }
@@ -143,6 +160,15 @@ mod tests {
             assert!(clean.contains(Redactor::MASK), "{form} survived");
             assert!(!clean.contains(form));
         }
+    }
+
+    #[test]
+    fn a_secret_within_another_leaves_nothing_of_it() {
+        let mut redactor = Redactor::default();
+        for secret in ["inner", "an-inner-part", "inner"] {
+            redactor.learn(&Secret::new(secret));
+        }
+        assert_eq!(redactor.scrub("an-inner-part inner"), "[redacted] [redacted]");
     }
 
     #[test]

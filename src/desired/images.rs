@@ -1,6 +1,6 @@
 //! Image names: which registry a name means, and the test image of a registry.
 
-use oci_distribution::Reference;
+use super::Reference;
 
 /// The registry of names that name none (Docker's rule; distribution/reference `splitDockerDomain`).
 pub const DOCKER_HUB: &str = "docker.io";
@@ -30,7 +30,7 @@ pub fn substitute(path: &str, tag: &str) -> String {
 /// What the name breaks of the reference grammar (distribution/reference).
 pub fn full_name(host: &str, path: &str) -> Result<String, String> {
     let name = format!("{host}/{path}");
-    Reference::try_from(name.as_str()).map_err(|error| error.to_string())?;
+    name.parse::<Reference>()?;
     let last = name.rsplit('/').next().unwrap_or_default();
     if last.contains([':', '@']) { Ok(name) } else { Ok(format!("{name}:latest")) }
 }

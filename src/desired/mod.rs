@@ -13,6 +13,7 @@ mod login;
 mod lookup;
 mod policy;
 mod proxy;
+mod reference;
 mod registries;
 mod request;
 mod resolve;
@@ -31,6 +32,7 @@ use crate::secret::{Redactor, Secret};
 
 pub use images::{full_name, split_host};
 pub use key::key_fault;
+pub use reference::Reference;
 pub use request::{Limit, Request, Scope};
 pub use resolve::{judge, resolve};
 

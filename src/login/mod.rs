@@ -165,7 +165,7 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal("there is no runtime").cause(error.to_string()))?;
     let (registries, redactor) = (&desired.registries, desired.redactor());
-    let (clients, refusals) = (Arc::new(Clients::new()), Arc::default());
+    let (clients, refusals) = (Arc::new(Clients::new(request.environment.home.as_deref())), Arc::default());
     let hear = |news: News<'_>| {
         if let News::Warning(message) = news {
             journal.record(Event::Warning { message: message.to_owned() });

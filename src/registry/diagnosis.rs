@@ -5,14 +5,15 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::challenge::Challenge;
+use super::client::NoClient;
 use super::fault::{self, Breakage, TlsFault};
+use super::proxy::Via;
+use super::resolver::nameservers;
+use super::trust::TlsSetup;
 use super::wire::{Answer, Fault, Place};
 use super::words::{Words, shorten, status};
-use crate::desired::Registry;
+use crate::desired::{Proxy, Registry};
 use crate::facts::{RegistryFact, Verdict};
-
-/// What to do about a 407.
-const PROXY_LOGIN: &str = "give the proxy's login in HTTPS_PROXY, or name the registry in NO_PROXY";
 
 /// How an inspection ended.
 pub(super) enum Finding {
@@ -40,8 +41,8 @@ pub(super) enum Finding {
     NotAHeader,
     /// The image name breaks this rule.
     NoImage(String),
-    /// TLS cannot be set up on this machine.
-    NoClient(String),
+    /// There is no way to connect.
+    NoClient(NoClient),
     /// There was no answer.
     Fault(Fault),
 }
@@ -71,7 +72,7 @@ pub(super) fn fact(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -
             format!("{}: {} without asking for a credential", words.place(&answer.place), status(&answer)),
             "name a private image in `test_image`, one that only this user may pull",
         ),
-        Finding::Unexpected(answer) => unexpected(&words, &answer),
+        Finding::Unexpected(answer) => unexpected(registry, &words, &answer),
         Finding::NoManifest(answer) => error(
             format!("{}: the answer is not a manifest", words.place(&answer.place)),
             "is this a registry? a proxy or portal may answer in its place",
@@ -108,11 +109,7 @@ pub(super) fn fact(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -
         Finding::NoImage(rule) => {
             error(format!("`{}`: {rule}", registry.image), "name the image as `repository/name:tag` in `test_image`")
         }
-        Finding::NoClient(reason) => found(
-            Verdict::Tls,
-            format!("TLS cannot be set up on this machine: {reason}"),
-            "check the CA bundle, and SSL_CERT_FILE and SSL_CERT_DIR if they are set",
-        ),
+        Finding::NoClient(reason) => no_client(registry, reason),
         Finding::Fault(fault) => faulty(registry, &words, fault),
     }
 }
@@ -178,11 +175,29 @@ fn insecure(registry: &Registry) -> String {
     }
 }
 
-fn unexpected(words: &Words<'_>, answer: &Answer) -> RegistryFact {
+fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
+    match reason {
+        NoClient::Tls(TlsSetup::File { path, reason }) => {
+            found(Verdict::Tls, format!("`{path}`: {reason}"), "mend the file, or take it away")
+        }
+        NoClient::Tls(TlsSetup::System(reason)) => found(
+            Verdict::Tls,
+            format!("TLS cannot be set up on this machine: {reason}"),
+            "check the CA bundle, and SSL_CERT_FILE and SSL_CERT_DIR if they are set",
+        ),
+        NoClient::Proxy(reason) => found(
+            Verdict::Proxy,
+            format!("the proxy's URL cannot be used: {reason}"),
+            format!("check {}: `http://user:password@host:port`", proxy_variables(registry).0),
+        ),
+    }
+}
+
+fn unexpected(registry: &Registry, words: &Words<'_>, answer: &Answer) -> RegistryFact {
     let cause = words.seen(answer);
     let trouble = "the registry is in trouble: try again later, or tell its operator";
     match answer.status.as_u16() {
-        407 => found(Verdict::Proxy, cause, PROXY_LOGIN),
+        407 => found(Verdict::Proxy, cause, proxy_login(registry, words.host.as_str())),
         429 => found(Verdict::RateLimited, cause, patience(answer.retry_after())),
         500..=599 => found(Verdict::RegistryError, cause, trouble),
         _ => found(
@@ -217,26 +232,31 @@ fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact 
             format!("{}: redirects to `{}`, which is not HTTPS", words.place(&at), words.url(&to)),
             insecure_hint(registry),
         ),
-        Fault::Broken { at, error, proxy } => {
-            broken(registry, &words.place(&at), at.url.authority(), fault::read(&error, proxy.as_deref()), proxy)
+        Fault::Unresolved { at, via } => {
+            let said = "no answer from the resolver in time".to_owned();
+            let breakage = match via {
+                Via::Proxy { .. } => Breakage::Proxy(said),
+                Via::Nothing | Via::Tunnel => Breakage::Dns(said),
+            };
+            broken(registry, &words.place(&at), &at.url, breakage, &via)
+        }
+        Fault::Broken { at, error, via } => {
+            broken(registry, &words.place(&at), &at.url, fault::read(&error, &via), &via)
         }
     }
 }
 
-fn broken(registry: &Registry, at: &str, host: &str, breakage: Breakage, proxy: Option<String>) -> RegistryFact {
-    let proxy = proxy.unwrap_or_default();
+fn broken(registry: &Registry, at: &str, url: &Url, breakage: Breakage, via: &Via) -> RegistryFact {
+    let host = url.authority();
+    let here = if *via == Via::Tunnel { "there" } else { "here" };
     match breakage {
         Breakage::Dns(reason) => {
-            found(Verdict::Dns, format!("{at}: {reason}"), format!("check the name `{host}`, and the resolver here"))
+            let name = url.host_str().unwrap_or_default();
+            found(Verdict::Dns, format!("{at}: {reason}"), format!("check the name `{name}`, and {}", resolver(via)))
         }
         Breakage::Proxy(reason) => {
-            // What the HTTP client makes of a 407 to its CONNECT.
-            let hint = if reason.ends_with("proxy authorization required") {
-                PROXY_LOGIN.to_owned()
-            } else {
-                format!("check HTTPS_PROXY and HTTP_PROXY, or name `{host}` in NO_PROXY")
-            };
-            found(Verdict::Proxy, format!("{at}: proxy `{proxy}`: {reason}"), hint)
+            let (cause, hint) = proxy(registry, host, &reason, via);
+            found(Verdict::Proxy, format!("{at}: {cause}"), hint)
         }
         Breakage::Tls(fault, reason) => {
             let (what, hint) = tls(registry, fault, &reason);
@@ -245,18 +265,67 @@ fn broken(registry: &Registry, at: &str, host: &str, breakage: Breakage, proxy: 
         Breakage::Timeout(reason) => found(
             Verdict::Timeout,
             format!("{at}: {reason}"),
-            format!("check the route and the firewall between here and `{host}`"),
+            format!("check the route and the firewall between {here} and `{host}`"),
         ),
         Breakage::Refused(reason) => found(
             Verdict::ConnectionRefused,
             format!("{at}: {reason}"),
-            format!("does a registry run at `{host}`? check host and port"),
+            format!("does a registry run at `{host}`? check host and port, and the firewall {here}"),
         ),
         Breakage::NotHttp(reason) => found(
             Verdict::RegistryError,
             format!("{at}: the answer broke off or is not HTTP: {reason}"),
             format!("is `{host}` a registry, and is the port right?"),
         ),
+        Breakage::Tunnel(reason) => found(
+            Verdict::RegistryError,
+            format!("{at}: no connection through the node: {reason}"),
+            format!("try `curl https://{host}/v2/` on the node, and look at the log of its sshd"),
+        ),
+    }
+}
+
+/// Whom to ask about names.
+fn resolver(via: &Via) -> String {
+    let servers = nameservers();
+    match via {
+        Via::Tunnel => "the resolver of the node".to_owned(),
+        _ if servers.is_empty() => "the resolver here".to_owned(),
+        _ => format!("the resolver here: `{}` (/etc/resolv.conf)", servers.join("`, `")),
+    }
+}
+
+fn proxy(registry: &Registry, host: &str, reason: &str, via: &Via) -> (String, String) {
+    let Via::Proxy { url, .. } = via else {
+        return (reason.to_owned(), "check the proxy settings of the node".to_owned());
+    };
+    // What the HTTP client makes of the proxy's answers to its CONNECT.
+    let (reason, hint) = match reason {
+        "proxy authorization required" => (reason, proxy_login(registry, host)),
+        "unsuccessful" => ("it does not connect to the registry", proxy_exception(registry, host)),
+        _ => (reason, proxy_exception(registry, host)),
+    };
+    (format!("proxy `{url}`: {reason}"), hint)
+}
+
+/// What to do about a 407.
+fn proxy_login(registry: &Registry, host: &str) -> String {
+    let (proxy, exceptions) = proxy_variables(registry);
+    format!("give the proxy's login in {proxy}, or name `{host}` in {exceptions}")
+}
+
+fn proxy_exception(registry: &Registry, host: &str) -> String {
+    let (proxy, exceptions) = proxy_variables(registry);
+    format!("check {proxy}, or name `{host}` in {exceptions}")
+}
+
+/// Where a registry's proxy and the exceptions from it are set.
+fn proxy_variables(registry: &Registry) -> (&'static str, &'static str) {
+    match registry.proxy {
+        Proxy::Environment => ("HTTPS_PROXY and HTTP_PROXY", "NO_PROXY"),
+        Proxy::Set(_) => {
+            ("`proxy`, `openshift_https_proxy` and `openshift_http_proxy` in the inventory", "`openshift_no_proxy`")
+        }
     }
 }
 
@@ -265,18 +334,33 @@ fn tls(registry: &Registry, fault: TlsFault, reason: &str) -> (String, String) {
     const CLOCK: &str = "check the certificate's dates and the clock here";
     let ca = || {
         format!(
-            "install the CA's certificate on this machine (or name it in SSL_CERT_FILE); or, {}",
+            "name the CA's certificate in `ca_file`, put it into /etc/containers/certs.d/{}/ca.crt, or install it on \
+             this machine (or name it in SSL_CERT_FILE); or, {}",
+            registry.host.split('/').next().unwrap_or_default(),
             insecure_hint(registry)
         )
     };
     let (what, hint) = match fault {
         TlsFault::SelfSigned => ("the certificate is self-signed", ca()),
-        TlsFault::UnknownIssuer => ("the certificate's issuer is unknown here", ca()),
+        TlsFault::UnknownIssuer => (
+            "the certificate's issuer is unknown here",
+            match &registry.ca {
+                Some(given) => format!("`{}` must hold the authorities of its chain up to the root", given.file),
+                None => ca(),
+            },
+        ),
         TlsFault::Expired => ("the certificate has expired", CLOCK.to_owned()),
         TlsFault::NotYetValid => ("the certificate is not yet valid", CLOCK.to_owned()),
         TlsFault::WrongName => ("the certificate is for another host name", NAME.to_owned()),
         TlsFault::WrongAddress => ("the certificate is not for this IP address", NAME.to_owned()),
         TlsFault::NotTls => ("the port does not speak TLS", insecure_hint(registry)),
+        TlsFault::ClientCertificate => (
+            "the registry wants a client certificate that it trusts",
+            format!(
+                "put the certificate and its key into /etc/containers/certs.d/{}/ as `client.cert` and `client.key`",
+                registry.host.split('/').next().unwrap_or_default()
+            ),
+        ),
         TlsFault::HungUp => (
             "hung up during the TLS handshake",
             "try again; if it stays, look at the registry's log and at the firewall in between".to_owned(),

@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::io;
 
+use super::proxy::Via;
+
 const RESET: &str = "connection reset";
 const BROKEN_PIPE: &str = "broken pipe";
 
@@ -17,6 +19,8 @@ pub(super) enum Breakage {
     Timeout(String),
     Refused(String),
     NotHttp(String),
+    /// No connection through a tunnel, and the node does not say why.
+    Tunnel(String),
 }
 
 /// What is wrong with TLS.
@@ -30,19 +34,30 @@ pub(super) enum TlsFault {
     WrongName,
     WrongAddress,
     NotTls,
-    /// The connection ended or was reset before the handshake was done.
+    /// The server wants a client certificate: there is none, or not one that it trusts.
+    ClientCertificate,
+    /// The connection ended or was reset before the handshake was done. Not "nobody listens": a server whose TLS is
+    /// set up wrongly, a load balancer without a server behind it and a firewall all end a handshake so.
     HungUp,
     Handshake,
 }
 
-/// Reads an error; `proxy` is the one that stood between, if any.
-pub(super) fn read(error: &reqwest::Error, proxy: Option<&str>) -> Breakage {
+/// Reads an error of a request that went `via` something.
+pub(super) fn read(error: &reqwest::Error, via: &Via) -> Breakage {
     let chain = chain(error);
     let reason = chain.last().cloned().unwrap_or_else(|| "no reason given".to_owned());
-    let tls = tls_fault(&chain).or_else(|| hung_up(&chain).filter(|_| proxy.is_none()));
+    if let Some(said) = reason.strip_prefix("SOCKS error: ") {
+        return if *via == Via::Tunnel { refused_there(said) } else { Breakage::Proxy(said.to_owned()) };
+    }
+    let proxied = matches!(via, Via::Proxy { .. });
+    let tls = tls_fault(&chain).or_else(|| hung_up(&chain).filter(|_| !proxied));
     match tls {
-        Some(fault) if error.is_connect() && !tunnel(&chain) => Breakage::Tls(fault, openssl_reason(&reason)),
-        _ if error.is_connect() && proxy.is_some() => Breakage::Proxy(reason),
+        // TLS 1.3 tells of it only after the handshake.
+        Some(fault @ TlsFault::ClientCertificate) => Breakage::Tls(fault, handshake_reason(&chain)),
+        Some(fault) if error.is_connect() && !tunnel(&chain) => Breakage::Tls(fault, handshake_reason(&chain)),
+        _ if error.is_connect() && proxied => {
+            Breakage::Proxy(reason.strip_prefix("tunnel error: ").unwrap_or(&reason).to_owned())
+        }
         _ if error.is_dns() => Breakage::Dns(reason),
         _ if error.is_timeout() => Breakage::Timeout(reason),
         _ if error.is_connect() => Breakage::Refused(reason),
@@ -54,12 +69,24 @@ pub(super) fn read(error: &reqwest::Error, proxy: Option<&str>) -> Breakage {
 /// does not say that: docker-registry (Go's net/http), hyper and Python's http.server were all seen to answer a
 /// ClientHello with a 400 in plain HTTP before they close.
 pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
-    matches!(read(error, None), Breakage::Tls(TlsFault::NotTls, _))
+    matches!(read(error, &Via::Nothing), Breakage::Tls(TlsFault::NotTls, _))
 }
 
 /// The innermost cause of a client that could not be built.
 pub(super) fn innermost(error: &reqwest::Error) -> String {
     chain(error).pop().unwrap_or_else(|| error.to_string())
+}
+
+/// What the other end of a tunnel says in the reply of its SOCKS5 listener (RFC 1928, section 6).
+fn refused_there(said: &str) -> Breakage {
+    match said {
+        "connection refused" => Breakage::Refused(said.to_owned()),
+        "network unreachable" => Breakage::Refused("no route to host".to_owned()),
+        "host unreachable" => Breakage::Dns("the name does not resolve there".to_owned()),
+        "ttl expired" => Breakage::Timeout("connection timed out".to_owned()),
+        "connection not allowed" => Breakage::Proxy("the proxy there failed or refused".to_owned()),
+        other => Breakage::Tunnel(other.to_owned()),
+    }
 }
 
 /// A proxy that hangs up says nothing of the port behind it.
@@ -68,17 +95,25 @@ fn tunnel(chain: &[String]) -> bool {
 }
 
 /// `error:0A000410:SSL routines:function:reason:file:line:`: the reason, or the text as it is.
-fn openssl_reason(text: &str) -> String {
+pub(super) fn openssl_reason(text: &str) -> String {
     text.split(':').nth(4).filter(|reason| !reason.is_empty()).unwrap_or(text).to_owned()
+}
+
+/// The same of a handshake, with what the verification said: `certificate verify failed (CA signature too weak)`.
+fn handshake_reason(chain: &[String]) -> String {
+    let reason = openssl_reason(chain.last().map_or("", String::as_str));
+    let verified = chain.iter().find_map(|text| Some(text.strip_suffix(')')?.rsplit_once(": (")?.1));
+    verified.map_or(reason.clone(), |result| format!("{reason} ({result})"))
 }
 
 /// What the texts of OpenSSL mean, if one of them is there.
 fn tls_fault(chain: &[String]) -> Option<TlsFault> {
     use TlsFault::{
-        Expired, Handshake, HungUp, NotTls, NotYetValid, SelfSigned, UnknownIssuer, WrongAddress, WrongName,
+        ClientCertificate, Expired, Handshake, HungUp, NotTls, NotYetValid, SelfSigned, UnknownIssuer, WrongAddress,
+        WrongName,
     };
     // The first that fits counts: "self-signed certificate in certificate chain" is about the chain's root.
-    const MARKS: [(&str, TlsFault); 17] = [
+    const MARKS: [(&str, TlsFault); 24] = [
         ("certificate in certificate chain", UnknownIssuer),
         ("self-signed certificate", SelfSigned),
         ("self signed certificate", SelfSigned),
@@ -90,6 +125,13 @@ fn tls_fault(chain: &[String]) -> Option<TlsFault> {
         ("hostname mismatch", WrongName),
         ("Hostname mismatch", WrongName),
         ("IP address mismatch", WrongAddress),
+        ("alert certificate required", ClientCertificate),
+        ("alert bad certificate", ClientCertificate),
+        ("alert unknown ca", ClientCertificate),
+        ("alert certificate unknown", ClientCertificate),
+        ("alert certificate expired", ClientCertificate),
+        ("alert certificate revoked", ClientCertificate),
+        ("alert unsupported certificate", ClientCertificate),
         ("wrong version number", NotTls),
         ("packet length too long", NotTls),
         ("http request", NotTls),
@@ -167,10 +209,28 @@ mod tests {
                 "error:0A000410:SSL routines:ssl3_read_bytes:ssl/tls alert handshake failure:a.c:1:".into(),
                 Some(TlsFault::Handshake),
             ),
+            (
+                "error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:a.c:1:".into(),
+                Some(TlsFault::ClientCertificate),
+            ),
+            (
+                "error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:a.c:1:".into(),
+                Some(TlsFault::ClientCertificate),
+            ),
+            (format!("{verify} (certificate is not yet valid)"), Some(TlsFault::NotYetValid)),
             ("connection refused".into(), None),
         ];
         for (text, expected) in cases {
             assert_eq!(tls_fault(std::slice::from_ref(&text)), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_the_verification_said_is_kept() {
+        let failed = "error:0A000086:SSL routines:f:certificate verify failed:a.c:2124:";
+        let chain = [format!("{failed} (CA signature digest algorithm too weak)"), failed.to_owned()];
+        let expected = "certificate verify failed (CA signature digest algorithm too weak)";
+        assert_eq!(handshake_reason(&chain), expected);
+        assert_eq!(handshake_reason(&chain[1..]), "certificate verify failed");
     }
 }

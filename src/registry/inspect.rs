@@ -32,24 +32,27 @@ pub async fn inspect(clients: &Clients, registry: &Registry, timeout: Duration, 
     let mut own = Redactor::default();
     own.learn_credential(&registry.user, &registry.password);
     let finding = match prepare(clients, registry, timeout) {
-        Ok((target, wire)) => Inspection { registry, target, wire, secrets: &mut own }.run().await,
+        Ok((target, wire)) => {
+            wire.way.logins.iter().for_each(|(user, password)| own.learn_credential(user, password));
+            Inspection { registry, target, wire, secrets: &mut own }.run().await
+        }
         Err(finding) => Err(finding),
     };
     let finding = finding.unwrap_or_else(|finding| finding);
     diagnosis::fact(registry, finding, &|text| redactor.scrub(&own.scrub(text)))
 }
 
-fn prepare<'a>(clients: &'a Clients, registry: &'a Registry, timeout: Duration) -> Result<(Target, Wire<'a>), Finding> {
+fn prepare(clients: &Clients, registry: &Registry, timeout: Duration) -> Result<(Target, Wire), Finding> {
     let target = Target::parse(&registry.image).map_err(Finding::NoImage)?;
-    let client = clients.get(registry.tls).map_err(Finding::NoClient)?;
-    Ok((target, Wire { clients, client, tls: registry.tls, timeout, deadline: Instant::now() + timeout }))
+    let way = clients.way(registry, &target.host).map_err(Finding::NoClient)?;
+    Ok((target, Wire { way, tls: registry.tls, timeout, deadline: Instant::now() + timeout }))
 }
 
 /// One inspection under way.
 struct Inspection<'a> {
     registry: &'a Registry,
     target: Target,
-    wire: Wire<'a>,
+    wire: Wire,
     secrets: &'a mut Redactor,
 }
 
@@ -209,7 +212,7 @@ fn sensitive(scheme: &str, credential: &Secret) -> Result<HeaderValue, Finding> 
 mod tests {
     use super::*;
     use crate::desired::Proxy;
-    use crate::registry::client::Proxies;
+    use crate::registry::proxy::Proxies;
 
     fn registry(tls: TlsPolicy) -> Registry {
         Registry {

@@ -2,13 +2,17 @@
 //! specification and its token flow. One wrong password is one failed login: nothing here repeats a refusal.
 //! Knows nothing of clusters, nodes or inventories.
 
+mod certificates;
 mod challenge;
 mod client;
 mod diagnosis;
 mod fault;
 mod inspect;
 mod prove;
+mod proxy;
 mod reference;
+mod resolver;
+mod trust;
 mod wire;
 mod words;
 

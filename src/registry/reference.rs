@@ -1,6 +1,6 @@
 //! From an image name to the host that is contacted for it and the path of its manifest.
 
-use oci_distribution::Reference;
+use crate::desired::Reference;
 
 /// The manifest to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Target {
 impl Target {
     /// Reads an image name in full. The error is the rule that it breaks.
     pub fn parse(image: &str) -> Result<Self, String> {
-        let reference: Reference = image.parse().map_err(|error: oci_distribution::ParseError| error.to_string())?;
+        let reference: Reference = image.parse()?;
         let version = reference.digest().or(reference.tag()).unwrap_or("latest").to_owned();
         Ok(Self { host: contacted(reference.registry()), repository: reference.repository().to_owned(), version })
     }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::client::Clients;
+use super::client::Way;
+use super::proxy::Via;
 use crate::desired::TlsPolicy;
 
 /// How many bytes of a body are read; no token or error is longer.
@@ -20,9 +21,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const REDIRECTS: u32 = 5;
 
 /// What one inspection sends its requests through.
-pub(super) struct Wire<'a> {
-    pub clients: &'a Clients,
-    pub client: &'a Client,
+pub(super) struct Wire {
+    pub way: Way,
     pub tls: TlsPolicy,
     pub timeout: Duration,
     pub deadline: Instant,
@@ -68,8 +68,10 @@ pub(super) enum Authorization {
 pub(super) enum Fault {
     /// The inspection's time is over.
     Timeout { at: Box<Place>, timeout: Duration },
+    /// The time was over while a name was still being looked up.
+    Unresolved { at: Box<Place>, via: Via },
     /// The connection failed, or what came over it is not HTTP.
-    Broken { at: Box<Place>, error: reqwest::Error, proxy: Option<String> },
+    Broken { at: Box<Place>, error: reqwest::Error, via: Via },
     /// A redirect that is not followed, and why.
     Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
@@ -113,7 +115,7 @@ impl Request {
     }
 }
 
-impl Wire<'_> {
+impl Wire {
     /// Sends `request`, repeats it while the server asks for patience and time allows, and follows no redirect.
     pub async fn send(&self, request: &Request) -> Result<Box<Answer>, Fault> {
         let mut pause = PAUSE;
@@ -165,17 +167,19 @@ impl Wire<'_> {
     }
 
     async fn once(&self, request: &Request) -> Result<Box<Answer>, Fault> {
-        match timeout_at(self.deadline, self.exchange(request)).await {
+        let (at, url) = (request.at(), &request.place.url);
+        let result = timeout_at(self.deadline, self.exchange(request)).await;
+        let late = result.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(reqwest::Error::is_timeout));
+        match result {
+            _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, via: self.way.via(url) }),
             Ok(Ok(answer)) => Ok(Box::new(answer)),
-            Ok(Err(error)) => {
-                Err(Fault::Broken { at: request.at(), error, proxy: self.clients.proxy_for(&request.place.url) })
-            }
-            Err(_) => Err(Fault::Timeout { at: request.at(), timeout: self.timeout }),
+            Ok(Err(error)) => Err(Fault::Broken { at, error, via: self.way.via(url) }),
+            Err(_) => Err(Fault::Timeout { at, timeout: self.timeout }),
         }
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, reqwest::Error> {
-        let mut builder = self.client.request(request.place.method.clone(), request.place.url.clone());
+        let mut builder = self.way.client.request(request.place.method.clone(), request.place.url.clone());
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);
         }
@@ -213,13 +217,18 @@ pub(super) fn without_user(mut url: Url) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::client::Proxies;
+    use crate::registry::client::Clients;
+    use crate::registry::proxy::Proxies;
+    use crate::registry::tests::registry;
+
+    fn way(tls: TlsPolicy) -> Way {
+        let registry = crate::desired::Registry { tls, ..registry("registry.example.com", "right") };
+        Clients::with_proxies(Proxies::None).way(&registry, &registry.host).ok().unwrap()
+    }
 
     fn redirected(tls: TlsPolicy, location: &str) -> Result<String, Fault> {
-        let clients = Clients::with_proxies(Proxies::None);
-        let client = clients.get(tls).unwrap();
         let timeout = Duration::from_secs(1);
-        let wire = Wire { clients: &clients, client, tls, timeout, deadline: Instant::now() + timeout };
+        let wire = Wire { way: way(tls), tls, timeout, deadline: Instant::now() + timeout };
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, location.parse().unwrap());
         let url = Url::parse("https://registry.example.com/v2/").unwrap();
@@ -241,8 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_secure_client_cannot_speak_http() {
-        let clients = Clients::with_proxies(Proxies::None);
-        let error = clients.get(TlsPolicy::Verify).unwrap().get("http://127.0.0.1:1/").send().await.unwrap_err();
+        let error = way(TlsPolicy::Verify).client.get("http://127.0.0.1:1/").send().await.unwrap_err();
         assert!(error.is_builder(), "{error:?}");
     }
 }

@@ -12,11 +12,10 @@ use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::{X509, X509NameBuilder};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
-use super::{PATIENCE, inspect, inspect_double, inspect_within, registry};
-use crate::desired::{Registry, TlsPolicy};
+use super::{inspect, inspect_double, inspect_within, registry};
+use crate::desired::{Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::Verdict;
-use crate::registry::client::{Clients, Proxies};
-use crate::secret::Redactor;
+use crate::secret::Secret;
 
 /// A server for one raw answer to each connection, whatever is asked.
 fn raw_server(answer: &'static [u8]) -> String {
@@ -169,18 +168,22 @@ async fn nobody_there() {
 #[tokio::test]
 async fn a_proxy_that_fails_is_named() {
     let refusing = raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+    let forbidding = raw_server(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
     let cases = [
-        ("127.0.0.1:1".to_owned(), "connection refused", "check HTTPS_PROXY"),
-        (refusing, "proxy authorization required", "give the proxy's login in HTTPS_PROXY"),
+        ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`"),
+        (refusing, "proxy authorization required", "give the proxy's login in `proxy`"),
+        (forbidding, "it does not connect to the registry", "check `proxy`"),
+        ("proxy.invalid:x".to_owned(), "invalid port number", "check `proxy`"),
     ];
     for (proxy, reason, hint) in cases {
-        let clients = Clients::with_proxies(Proxies::All(format!("http://{proxy}")));
-        let fact =
-            crate::registry::inspect(&clients, &registry("registry.invalid", "right"), PATIENCE, &Redactor::default())
-                .await;
-        assert_eq!(fact.verdict, Verdict::Proxy);
+        let url = Secret::new(format!("http://eve:hunter2@{proxy}"));
+        let settings = ProxySettings { https: Some(url), ..ProxySettings::default() };
+        let proxied = Registry { proxy: Proxy::Set(settings.into()), ..registry("registry.invalid", "right") };
+        let fact = inspect(&proxied).await;
+        assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
         let cause = fact.cause.unwrap();
-        assert!(cause.contains(&proxy) && cause.contains(reason), "{cause}");
+        let named = reason.starts_with("invalid") || cause.contains(&format!("proxy `http://{proxy}`: "));
+        assert!(named && cause.contains(reason) && !cause.contains("hunter2"), "{cause}");
         assert!(fact.hint.unwrap().starts_with(hint));
     }
 }
@@ -249,7 +252,7 @@ async fn certificates_that_are_not_trusted_say_why() {
         assert!(fact.hint.unwrap().contains("SSL_CERT_FILE); or, if the network"));
         secure.origin = "`oreg_auth_password` in inventory.ini:7:20".into();
         let hint = inspect(&secure).await.hint.unwrap();
-        assert!(hint.starts_with("install the CA's certificate on this machine"), "{hint}");
+        assert!(hint.starts_with("name the CA's certificate in `ca_file`"), "{hint}");
         assert!(hint.ends_with(&format!("list `{host}` in `openshift_docker_insecure_registries`")), "{hint}");
         // The same certificate is good enough where TLS is not verified.
         let trusting = inspect(&registry(&host, "right")).await;

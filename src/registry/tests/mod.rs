@@ -5,11 +5,14 @@ mod broken;
 mod double;
 mod flow;
 mod proving;
+mod ways;
 
 use std::time::Duration;
 
 use self::double::Double;
-use super::client::{Clients, Proxies};
+pub(super) use self::ways::self_signed;
+use super::client::Clients;
+use super::proxy::Proxies;
 use crate::desired::{Proxy, Registry, TestLogin, TlsPolicy};
 use crate::facts::RegistryFact;
 use crate::secret::{Redactor, Secret};
@@ -17,7 +20,7 @@ use crate::secret::{Redactor, Secret};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A registry whose image lives at `host`.
-fn registry(host: &str, password: &str) -> Registry {
+pub(super) fn registry(host: &str, password: &str) -> Registry {
     Registry {
         host: host.to_owned(),
         user: "alice".to_owned(),

@@ -7,8 +7,9 @@ use super::double::{Double, Seen, basic_registry, bearer_registry};
 use super::{PATIENCE, registry};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
-use crate::registry::client::{Clients, Proxies};
+use crate::registry::client::Clients;
 use crate::registry::prove::News;
+use crate::registry::proxy::Proxies;
 use crate::secret::{Redactor, Secret};
 
 async fn prove(registries: &[Registry]) -> (Vec<RegistryFact>, Vec<usize>) {

@@ -1,6 +1,7 @@
 //! TLS certificates for servers on loopback, made with the `openssl` command as an administrator
 //! would make them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,15 @@ pub enum Signer {
     Itself,
 }
 
+/// What is wrong with a certificate, although an authority signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    Expired,
+    NotYetValid,
+    /// It is for `registry.example.com`.
+    WrongName,
+}
+
 /// A server's certificate and key, and what a client must trust to accept it; all PEM files.
 pub struct Certificate {
     pub certificate: PathBuf,
@@ -24,10 +34,15 @@ pub struct Certificate {
 
 /// Makes a certificate for `127.0.0.1` and `localhost` in `folder`, valid from now for two days.
 pub fn make(folder: &Path, signer: Signer) -> Certificate {
+    make_for(folder, signer, "IP:127.0.0.1,DNS:localhost")
+}
+
+/// The same for other names, in the form of `subjectAltName`.
+pub fn make_for(folder: &Path, signer: Signer, names: &str) -> Certificate {
     let file = |name: &str| folder.join(name);
     let (certificate, key) = (file("server.crt"), file("server.key"));
     let mut leaf = request(&certificate, &key, "localhost");
-    leaf.args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]);
+    leaf.args(["-addext", &format!("subjectAltName={names}")]);
     let ca = match signer {
         Signer::Itself => certificate.clone(),
         Signer::Authority => {
@@ -40,6 +55,45 @@ pub fn make(folder: &Path, signer: Signer) -> Certificate {
     };
     run(&mut leaf);
     Certificate { certificate, key, ca }
+}
+
+/// Makes a certificate that clients must refuse, even those that trust its authority.
+pub fn make_flawed(folder: &Path, flaw: Flaw) -> Certificate {
+    let (name, start, end) = match flaw {
+        Flaw::Expired => ("IP:127.0.0.1", "20200101000000Z", "20200201000000Z"),
+        Flaw::NotYetValid => ("IP:127.0.0.1", "20900101000000Z", "20900201000000Z"),
+        Flaw::WrongName => ("DNS:registry.example.com", "20200101000000Z", "20900101000000Z"),
+    };
+    let authority = make(folder, Signer::Authority);
+    let asked = folder.join("server.csr");
+    let mut request = Command::new("openssl");
+    request.args(["req", "-new", "-subj", "/CN=registry", "-key"]).arg(&authority.key).arg("-out").arg(&asked);
+    run(&mut request);
+    fs::write(folder.join("index"), "").unwrap();
+    let folder_name = folder.display();
+    let settings = format!(
+        "[ca]\ndefault_ca=own\n[own]\ndatabase={folder_name}/index\nrand_serial=yes\ndefault_md=sha256\npolicy=any\n\
+         new_certs_dir={folder_name}\nx509_extensions=leaf\n[any]\ncommonName=supplied\n\
+         [leaf]\nsubjectAltName={name}\nbasicConstraints=critical,CA:FALSE\n"
+    );
+    fs::write(folder.join("ca.conf"), settings).unwrap();
+    // `openssl req` of this OpenSSL knows no start date.
+    let mut sign = Command::new("openssl");
+    sign.args(["ca", "-batch", "-notext", "-startdate", start, "-enddate", end]);
+    for (option, file) in [("-config", "ca.conf"), ("-in", "server.csr"), ("-cert", "ca.crt"), ("-keyfile", "ca.key")] {
+        sign.arg(option).arg(folder.join(file));
+    }
+    run(sign.arg("-out").arg(&authority.certificate));
+    authority
+}
+
+/// Makes a client certificate and its key, signed by the authority of the server's certificate in the same folder.
+pub fn make_client(folder: &Path) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("client.cert"), folder.join("client.key"));
+    let mut leaf = request(&certificate, &key, "client");
+    leaf.arg("-CA").arg(folder.join("ca.crt")).arg("-CAkey").arg(folder.join("ca.key"));
+    run(leaf.args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=clientAuth"]));
+    (certificate, key)
 }
 
 fn request(certificate: &Path, key: &Path, name: &str) -> Command {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::certificate::{self, Certificate, Signer};
+use super::certificate::{self, Certificate, Flaw, Signer};
 use super::http::{self, Response, basic};
 use super::process::{Process, command, on_free_port, program, run};
 
@@ -29,6 +29,10 @@ pub enum Auth {
 pub enum Transport {
     Http,
     Tls(Signer),
+    /// TLS with a certificate that nobody must accept.
+    Flawed(Flaw),
+    /// TLS for those only who show a certificate of the same authority ([`Registry::client_certificate`]).
+    Mutual,
 }
 
 /// A request that a registry answered, from its access log.
@@ -66,7 +70,8 @@ impl Registry {
             Auth::Anonymous | Auth::Basic => None,
         };
         let certificate = make_certificate(home, "registry", transport);
-        fs::write(home.join("config.yml"), configuration(home, auth, tokens.as_ref(), certificate.as_ref())).unwrap();
+        fs::write(home.join("config.yml"), configuration(home, auth, tokens.as_ref(), certificate.as_ref(), transport))
+            .unwrap();
 
         let mut command = command(&program("docker-registry"));
         command.arg("serve").arg(home.join("config.yml"));
@@ -87,7 +92,12 @@ impl Registry {
         self.ca.as_deref().expect("this registry speaks plain HTTP")
     }
 
-    /// The same for the token server.
+    /// A certificate and its key for clients that this registry lets in; PEM files.
+    pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
+        certificate::make_client(self.ca_file().parent().unwrap())
+    }
+
+    /// What a client must trust to speak to the token server.
     pub fn realm_ca_file(&self) -> &Path {
         self.tokens.as_ref().and_then(|tokens| tokens.ca.as_deref()).expect("no token server with TLS")
     }
@@ -204,14 +214,24 @@ fn write_users(file: &Path, users: &[(&str, &str)]) {
 }
 
 fn make_certificate(home: &Path, name: &str, transport: Transport) -> Option<Certificate> {
-    let Transport::Tls(signer) = transport else { return None };
     let folder = home.join(name);
     fs::create_dir(&folder).unwrap();
-    Some(certificate::make(&folder, signer))
+    match transport {
+        Transport::Http => None,
+        Transport::Tls(signer) => Some(certificate::make(&folder, signer)),
+        Transport::Flawed(flaw) => Some(certificate::make_flawed(&folder, flaw)),
+        Transport::Mutual => Some(certificate::make(&folder, Signer::Authority)),
+    }
 }
 
 /// JSON is YAML, and it needs no care for quotes.
-fn configuration(home: &Path, auth: Auth, tokens: Option<&TokenServer>, certificate: Option<&Certificate>) -> String {
+fn configuration(
+    home: &Path,
+    auth: Auth,
+    tokens: Option<&TokenServer>,
+    certificate: Option<&Certificate>,
+    transport: Transport,
+) -> String {
     let mut config = serde_json::json!({
         "version": "0.1",
         "log": {"level": "info", "formatter": "json"},
@@ -233,6 +253,9 @@ fn configuration(home: &Path, auth: Auth, tokens: Option<&TokenServer>, certific
     }
     if let Some(certificate) = certificate {
         config["http"]["tls"] = serde_json::json!({"certificate": certificate.certificate, "key": certificate.key});
+        if transport == Transport::Mutual {
+            config["http"]["tls"]["clientcas"] = serde_json::json!([certificate.ca]);
+        }
     }
     config.to_string()
 }

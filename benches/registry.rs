@@ -1,0 +1,275 @@
+//! What the README says about proving credentials: many registries far away, the CPU of a credential side by side
+//! with `skopeo inspect`, and the time to the first request.
+//!
+//! ```console
+//! $ eval "$(tests/servers/install)" && cargo bench --bench registry
+//! ```
+//!
+//! The registries are on loopback, so client and servers share this machine's cores; the CPU is that of the clients.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on must stop, and prints"
+)]
+
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
+
+use support::certificate::{Signer, make_for};
+use support::oregano::Oregano;
+use support::process::program;
+use support::registry::{Auth, Registry, Transport};
+
+const CREDENTIALS: usize = 200;
+const ROUNDS: usize = 5;
+/// What lies between here and a registry that is far away, there and back.
+const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+fn main() {
+    // `cargo test --all-targets` runs it too, to see that it builds; only `cargo bench` says `--bench`.
+    if !std::env::args().any(|word| word == "--bench") {
+        return;
+    }
+    println!("{ROUNDS} rounds; minimum, median, maximum");
+    far_away();
+    cpu();
+    cold_start();
+}
+
+/// Prints a line of the result.
+fn print(name: &str, unit: &str, mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let median = figures[figures.len() / 2];
+    println!("{name:58} {:8.2} {median:8.2} {:8.2} {unit}", figures[0], figures[figures.len() - 1]);
+    median
+}
+
+/// An inventory with one credential for each of `hosts`, whose image is `team/app:v1` there.
+fn inventory(user: &Oregano, hosts: impl Iterator<Item = (String, String)>) -> String {
+    let mut entries = String::new();
+    for (host, name) in hosts {
+        write!(entries, "{{'host':'{host}','user':'{name}','password':'pw-{name}','test_image':'team/app:v1'}},")
+            .unwrap();
+    }
+    let text = format!("[nodes]\nnode1\n\n[nodes:vars]\nopenshift_additional_registry_credentials=[{entries}]\n");
+    user.write("hosts", text).display().to_string()
+}
+
+/// The machine's CA bundle and one authority more, as on a machine where a company's authority is installed.
+fn bundle(user: &mut Oregano, ca: &std::path::Path) {
+    let mut text = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+    text += &fs::read_to_string(ca).unwrap();
+    let file = user.write("bundle.pem", text);
+    user.env("SSL_CERT_FILE", file);
+}
+
+// ── registries far away ──────────────────────────────────────────────────────────────────────────
+
+fn far_away() {
+    let server = Server::start(ROUND_TRIP);
+    let mut user = Oregano::new();
+    bundle(&mut user, &server.ca);
+    let hosts = (0..CREDENTIALS).map(|at| (server.host(at), format!("user{at}")));
+    let hosts = inventory(&user, hosts);
+    let seconds = (0..ROUNDS).map(|_| {
+        let start = Instant::now();
+        proved(&user.run(&["validate", "-i", &hosts]).expect(0).stdout, CREDENTIALS);
+        start.elapsed().as_secs_f64()
+    });
+    print(
+        &format!("{CREDENTIALS} credentials on {CREDENTIALS} registries, {ROUND_TRIP:?} away"),
+        "s",
+        seconds.collect(),
+    );
+}
+
+fn proved(stdout: &str, count: usize) {
+    assert_eq!(stdout.lines().filter(|line| line.ends_with(": proved")).count(), count, "{stdout}");
+}
+
+/// Registries at addresses of loopback: a token server and one image in each.
+struct Server {
+    port: u16,
+    ca: PathBuf,
+    requests: Receiver<Instant>,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(round_trip: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..CREDENTIALS).map(|at| format!("IP:{}", address(at))).collect();
+        let certificate = make_for(folder.path(), Signer::Authority, &names.join(","));
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        acceptor.set_certificate_file(&certificate.certificate, SslFiletype::PEM).unwrap();
+        acceptor.set_private_key_file(&certificate.key, SslFiletype::PEM).unwrap();
+        // They would count as a round trip of their own.
+        acceptor.set_num_tickets(0).unwrap();
+        let acceptor = acceptor.build();
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (told, requests) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (acceptor, told) = (acceptor.clone(), told.clone());
+                std::thread::spawn(move || serve(stream?, &acceptor, round_trip, &told));
+            }
+            io::Result::Ok(())
+        });
+        Self { port, ca: certificate.ca, requests, _folder: folder }
+    }
+
+    /// The address of a registry, numbered from 0.
+    fn host(&self, at: usize) -> String {
+        format!("{}:{}", address(at), self.port)
+    }
+}
+
+fn address(at: usize) -> String {
+    format!("127.0.{}.{}", at / 200 + 1, at % 200 + 1)
+}
+
+/// A stream whose every answer takes a round trip.
+struct Far {
+    stream: TcpStream,
+    round_trip: Duration,
+    answered: bool,
+}
+
+impl Read for Far {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.answered = false;
+        self.stream.read(bytes)
+    }
+}
+
+impl Write for Far {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.answered {
+            std::thread::sleep(self.round_trip);
+            self.answered = true;
+        }
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn serve(stream: TcpStream, acceptor: &SslAcceptor, round_trip: Duration, told: &Sender<Instant>) -> io::Result<()> {
+    // What the kernel has done at once already: the handshake of TCP.
+    std::thread::sleep(round_trip);
+    stream.set_nodelay(true)?;
+    let far = Far { stream, round_trip, answered: false };
+    let Ok(mut stream) = acceptor.accept(far) else { return Ok(()) };
+    let mut buffer = [0; 8192];
+    loop {
+        let length = stream.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let _ = told.send(Instant::now());
+        stream.write_all(answer(&String::from_utf8_lossy(&buffer[..length])).as_bytes())?;
+    }
+}
+
+/// The answer to a request, which is small enough to come in one piece.
+fn answer(request: &str) -> String {
+    let lower = request.to_ascii_lowercase();
+    let host = lower.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let (status, header, body) = if path.starts_with("/token") && lower.contains("authorization: basic") {
+        ("200 OK", "content-type: application/json".to_owned(), r#"{"token":"opensesame"}"#)
+    } else if lower.contains("authorization: bearer opensesame") {
+        ("200 OK", format!("docker-content-digest: sha256:{}", "a".repeat(64)), "")
+    } else {
+        ("401 Unauthorized", format!("www-authenticate: Bearer realm=\"https://{host}/token\",service=\"r\""), "")
+    };
+    format!("HTTP/1.1 {status}\r\n{header}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+// ── CPU ──────────────────────────────────────────────────────────────────────────────────────────
+
+fn cpu() {
+    let names: Vec<(String, String)> = (0..CREDENTIALS).map(|at| (format!("u{at}"), format!("pw-u{at}"))).collect();
+    let users: Vec<(&str, &str)> = names.iter().map(|(user, password)| (user.as_str(), password.as_str())).collect();
+    let registry = Registry::start(Auth::Basic, Transport::Tls(Signer::Authority), &users);
+    for (user, password) in &users {
+        registry.push(&format!("{user}/team/app"), "v1", user, password);
+    }
+    let mut user = Oregano::new();
+    bundle(&mut user, registry.ca_file());
+    let host = registry.host();
+    let hosts = inventory(&user, users.iter().map(|(user, _)| (format!("{host}/{user}"), (*user).to_owned())));
+    let certificates = user.home().join("certificates");
+    fs::create_dir(&certificates).unwrap();
+    fs::copy(registry.ca_file(), certificates.join("ca.crt")).unwrap();
+    let mut arguments = String::new();
+    for (user, password) in &users {
+        writeln!(arguments, "--creds {user}:{password} docker://{host}/{user}/team/app:v1").unwrap();
+    }
+    let arguments = user.write("arguments", arguments);
+
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for _ in 0..ROUNDS {
+        ours.push(milliseconds(|| proved(&user.run(&["validate", "-i", &hosts]).expect(0).stdout, CREDENTIALS)));
+        theirs.push(milliseconds(|| {
+            let mut skopeo = Command::new("xargs");
+            skopeo.args(["-P", "32", "-L", "1"]).arg("-a").arg(&arguments).arg(program("skopeo"));
+            skopeo.args(["inspect", "--no-tags", "--cert-dir"]).arg(&certificates).env("HOME", user.home());
+            let output = skopeo.stdin(Stdio::null()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let shown = String::from_utf8_lossy(&output.stdout).matches("\"Digest\"").count();
+            assert_eq!(shown, CREDENTIALS);
+        }));
+    }
+    let ours = print("CPU of a credential, oregano validate", "ms", ours);
+    let theirs = print("CPU of a credential, skopeo inspect --no-tags", "ms", theirs);
+    println!("oregano takes {:.1} times less", theirs / ours);
+}
+
+/// The CPU of the processes that `work` starts and waits for, user and system, in milliseconds a credential.
+fn milliseconds(work: impl FnOnce()) -> f64 {
+    let before = children();
+    work();
+    (children() - before) / CREDENTIALS as f64
+}
+
+fn children() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1000.0
+}
+
+// ── start ────────────────────────────────────────────────────────────────────────────────────────
+
+fn cold_start() {
+    let server = Server::start(Duration::ZERO);
+    let mut user = Oregano::new();
+    bundle(&mut user, &server.ca);
+    let hosts = inventory(&user, [(server.host(0), "user".to_owned())].into_iter());
+    let times = (0..ROUNDS).map(|_| {
+        server.requests.try_iter().for_each(drop);
+        let start = Instant::now();
+        proved(&user.run(&["validate", "-i", &hosts]).expect(0).stdout, 1);
+        let first = server.requests.try_iter().next().unwrap();
+        (first - start).as_secs_f64() * 1000.0
+    });
+    print("from the start of the process to the first request", "ms", times.collect());
+}

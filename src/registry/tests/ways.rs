@@ -1,0 +1,331 @@
+//! The ways to a registry: trust, names, proxies, tunnels; and what is said where one is blocked.
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openssl::asn1::Asn1Time;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::extension::SubjectAlternativeName;
+use openssl::x509::{X509, X509NameBuilder};
+
+use super::double::{Double, basic_registry};
+use super::{PATIENCE, inspect, registry};
+use crate::desired::{Authority, Proxy, ProxySettings, Registry, TlsPolicy};
+use crate::facts::{RegistryFact, Verdict};
+use crate::registry::client::Clients;
+use crate::registry::proxy::Proxies;
+use crate::registry::resolver::Resolver;
+use crate::registry::trust::Connectors;
+use crate::secret::{Redactor, Secret};
+
+fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
+    let url = || Some(Secret::new(https));
+    let settings = ProxySettings { http: url(), https: url(), no_proxy: no_proxy.to_owned() };
+    Registry { proxy: Proxy::Set(Arc::new(settings)), ..registry(host, "right") }
+}
+
+#[tokio::test]
+async fn a_resolver_that_does_not_answer() {
+    let silent = || {
+        let resolver = Resolver::with(|_| {
+            std::thread::sleep(Duration::from_secs(3600));
+            Ok(Vec::new())
+        });
+        Clients::over(Arc::new(Connectors::new(None)), resolver, Proxies::None)
+    };
+    let patience = Duration::from_millis(300);
+    let ask =
+        async |registry: &Registry| crate::registry::inspect(&silent(), registry, patience, &Redactor::default()).await;
+    let fact = ask(&registry("registry.invalid", "right")).await;
+    assert_eq!(fact.verdict, Verdict::Dns);
+    let cause = "GET https://registry.invalid/v2/: no answer from the resolver in time";
+    assert_eq!(fact.cause.unwrap(), cause);
+    assert!(fact.hint.unwrap().starts_with("check the name `registry.invalid`, and the resolver here"));
+
+    let fact = ask(&proxied("registry.invalid", "http://eve:hunter2@proxy.invalid:3128", "")).await;
+    assert_eq!(fact.verdict, Verdict::Proxy);
+    let cause = fact.cause.unwrap();
+    assert!(cause.contains("proxy `http://proxy.invalid:3128`: no answer from the resolver"), "{cause}");
+
+    // What has an address already is as silent as ever.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let fact = ask(&registry(&listener.local_addr().unwrap().to_string(), "right")).await;
+    assert_eq!(fact.verdict, Verdict::Timeout);
+}
+
+// ── proxies ──────────────────────────────────────────────────────────────────────────────────────
+
+/// Bytes from each side to the other until one ends.
+fn relay(one: TcpStream, other: TcpStream) {
+    let (mut one_in, mut other_out) = (one.try_clone().unwrap(), other.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut one_in, &mut other_out);
+        let _ = other_out.shutdown(std::net::Shutdown::Write);
+    });
+    let (mut other_in, mut one_out) = (other, one);
+    let _ = std::io::copy(&mut other_in, &mut one_out);
+    let _ = one_out.shutdown(std::net::Shutdown::Write);
+}
+
+/// An HTTP proxy that lets `eve:p@ss` in, and connects to `target` whatever is asked for.
+fn connect_proxy(target: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, target) = (client.unwrap(), target.clone());
+            std::thread::spawn(move || {
+                let mut head = String::new();
+                let mut reader = BufReader::new(client.try_clone().unwrap());
+                while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+                let welcome = head.to_ascii_lowercase().contains("proxy-authorization: basic zxzlonbac3m=");
+                match (welcome, head.strip_prefix("CONNECT ")) {
+                    (true, Some(_)) => {
+                        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                        relay(client, TcpStream::connect(target).unwrap());
+                    }
+                    (true, None) => {
+                        let mut server = TcpStream::connect(target).unwrap();
+                        server.write_all(head.as_bytes()).unwrap();
+                        relay(client, server);
+                    }
+                    (false, _) => {
+                        let said = head.lines().find(|line| line.to_ascii_lowercase().starts_with("proxy-auth"));
+                        let body = said.unwrap_or("who are you?");
+                        let length = body.len();
+                        let head = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-type: text/plain\r\n";
+                        let _ = write!(client, "{head}content-length: {length}\r\n\r\n{body}");
+                    }
+                }
+            });
+        }
+    });
+    host
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_inventory_is_gone_through_with_its_login() {
+    let double = Double::start(basic_registry).await;
+    let proxy = connect_proxy(double.host.clone());
+    let through = |login: &str, no_proxy: &str| {
+        inspect_owned(proxied("registry.invalid:5000", &format!("http://{login}@{proxy}"), no_proxy))
+    };
+    // TLS is tried through CONNECT, and plain HTTP after it in absolute form.
+    assert_eq!(through("eve:p%40ss", "").await.verdict, Verdict::Proved);
+    assert!(double.all().iter().all(|seen| seen.host == "registry.invalid:5000"));
+
+    let fact = through("eve:hunter2", "").await;
+    assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
+    assert!(fact.cause.unwrap().ends_with(&format!("proxy `http://{proxy}`: proxy authorization required")));
+    assert!(fact.hint.unwrap().contains("name `registry.invalid:5000` in `openshift_no_proxy`"));
+
+    let fact = through("eve:hunter2", "registry.invalid:5000").await;
+    assert_eq!(fact.verdict, Verdict::Dns, "asked directly: {fact:?}");
+}
+
+#[tokio::test]
+async fn what_a_proxy_echoes_is_redacted() {
+    let double = Double::start(|seen: &super::double::Seen| {
+        super::double::reply(407, &[("content-type", "text/plain")], &format!("{seen:?} eve:hunter2 ZXZlOmh1bnRlcjI="))
+    });
+    let double = double.await;
+    // The proxy is the double itself; TLS to it is plain HTTP, so the registry is asked in absolute form.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let target = double.host.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut first = [0; 8];
+            client.peek(&mut first).unwrap();
+            if first.starts_with(b"CONNECT ") {
+                let _ = client.read(&mut [0; 4096]);
+                let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                let _ = client.read(&mut [0; 4096]);
+                let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            } else {
+                let target = TcpStream::connect(&target).unwrap();
+                std::thread::spawn(move || relay(client, target));
+            }
+        }
+    });
+    let fact = inspect(&proxied("registry.invalid", &format!("http://eve:hunter2@{host}"), "")).await;
+    assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
+    let cause = fact.cause.unwrap();
+    assert!(cause.contains("407") && cause.contains("[redacted]"), "{cause}");
+    assert!(!cause.contains("hunter2") && !cause.contains("ZXZlOmh1bnRlcjI="), "{cause}");
+}
+
+async fn inspect_owned(registry: Registry) -> RegistryFact {
+    inspect(&registry).await
+}
+
+// ── tunnels ──────────────────────────────────────────────────────────────────────────────────────
+
+/// A SOCKS5 listener with a login, as a tunnel has one: it answers with `reply`, and on success connects to `target`.
+fn socks_listener(reply: u8, target: String) -> Secret {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, target) = (client.unwrap(), target.clone());
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let take = |client: &mut TcpStream, length: u8| -> std::io::Result<Vec<u8>> {
+                    let mut bytes = vec![0; length.into()];
+                    client.read_exact(&mut bytes).map(|()| bytes)
+                };
+                let methods = take(&mut client, 2)?[1];
+                take(&mut client, methods)?;
+                client.write_all(&[5, 2])?;
+                let user = take(&mut client, 2)?[1];
+                take(&mut client, user)?;
+                let password = take(&mut client, 1)?[0];
+                take(&mut client, password)?;
+                client.write_all(&[1, 0])?;
+                let request = take(&mut client, 5)?;
+                assert_eq!(request[3], 3, "the name was not left to the other end");
+                take(&mut client, request[4] + 2)?;
+                client.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0])?;
+                if reply == 0 {
+                    relay(client, TcpStream::connect(target)?);
+                }
+                Ok(())
+            });
+        }
+    });
+    Secret::new(format!("socks5h://tunnel:secret-of-ours@{host}"))
+}
+
+async fn inspect_through(clients: &Clients, socks: &Secret, registry: &Registry) -> RegistryFact {
+    crate::registry::inspect(&clients.through(socks), registry, PATIENCE, &Redactor::default()).await
+}
+
+#[tokio::test]
+async fn what_the_other_end_of_a_tunnel_says() {
+    let cases = [
+        (1, Verdict::RegistryError, "no connection through the node: general server failure", "log of its sshd"),
+        (2, Verdict::Proxy, "the proxy there failed or refused", "settings of the node"),
+        (3, Verdict::ConnectionRefused, "no route to host", "firewall there"),
+        (4, Verdict::Dns, "the name does not resolve there", "the resolver of the node"),
+        (5, Verdict::ConnectionRefused, "connection refused", "firewall there"),
+        (6, Verdict::Timeout, "connection timed out", "between there and"),
+        (7, Verdict::RegistryError, "no connection through the node: command not supported", "log of its sshd"),
+    ];
+    let clients = Clients::with_proxies(Proxies::None);
+    for (code, verdict, reason, hint) in cases {
+        let socks = socks_listener(code, String::new());
+        let fact = inspect_through(&clients, &socks, &registry("registry.invalid", "right")).await;
+        assert_eq!(fact.verdict, verdict, "{code}: {fact:?}");
+        assert_eq!(fact.cause.unwrap(), format!("GET https://registry.invalid/v2/: {reason}"));
+        let said = fact.hint.unwrap();
+        assert!(said.contains(hint), "{said}");
+    }
+    let gone = Secret::new("socks5h://tunnel:secret-of-ours@127.0.0.1:1");
+    let fact = inspect_through(&clients, &gone, &registry("registry.invalid", "right")).await;
+    assert_eq!(fact.verdict, Verdict::RegistryError, "{fact:?}");
+    assert!(!fact.cause.unwrap().contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_tunnel_leads_to_the_registry_whatever_proxy_it_names() {
+    let double = Double::start(basic_registry).await;
+    let (clients, socks) = (Clients::with_proxies(Proxies::None), socks_listener(0, double.host.clone()));
+    let registry = proxied("registry.invalid:5000", "http://127.0.0.1:1", "");
+    assert_eq!(inspect_through(&clients, &socks, &registry).await.verdict, Verdict::Proved);
+    assert!(double.all().iter().all(|seen| seen.host == "registry.invalid:5000"));
+}
+
+#[tokio::test]
+async fn a_certificate_is_checked_at_this_end_of_a_tunnel() {
+    let (host, _) = tls_server("DNS:registry.example.com");
+    let clients = Clients::with_proxies(Proxies::None);
+    let socks = socks_listener(0, host);
+    let registry = Registry { tls: TlsPolicy::Verify, ..registry("registry.example.com", "right") };
+    let fact = inspect_through(&clients, &socks, &registry).await;
+    assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
+    assert!(fact.cause.unwrap().ends_with("the certificate is self-signed"));
+}
+
+#[test]
+fn a_thousand_tunnels_read_the_ca_bundle_once() {
+    let clients = Clients::with_proxies(Proxies::None);
+    let registry = Registry { tls: TlsPolicy::Verify, ..registry("registry.example.com", "right") };
+    assert!(clients.way(&registry, &registry.host).is_ok());
+    let begin = Instant::now();
+    for port in 1..=1000 {
+        let socks = Secret::new(format!("socks5h://tunnel:x@127.0.0.1:{port}"));
+        assert!(clients.through(&socks).way(&registry, &registry.host).is_ok());
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+// ── trust ────────────────────────────────────────────────────────────────────────────────────────
+
+/// A registry with a self-signed certificate for this name; returns the certificate in PEM, too.
+fn tls_server(name: &'static str) -> (String, String) {
+    let (certificate, key) = self_signed(name);
+    let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+    acceptor.set_certificate(&certificate).unwrap();
+    acceptor.set_private_key(&key).unwrap();
+    let acceptor = acceptor.build();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
+            let _ = stream.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\n";
+            let _ = write!(stream, "{head}content-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.shutdown();
+        }
+    });
+    (host, pem)
+}
+
+pub fn self_signed(subject: &str) -> (X509, PKey<Private>) {
+    let key = PKey::ec_gen("prime256v1").unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "a registry").unwrap();
+    let name = name.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
+    let mut names = SubjectAlternativeName::new();
+    match subject.split_once(':').unwrap() {
+        ("IP", address) => names.ip(address),
+        (_, name) => names.dns(name),
+    };
+    let names = names.build(&builder.x509v3_context(None, None)).unwrap();
+    builder.append_extension(names).unwrap();
+    builder.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
+    (builder.build(), key)
+}
+
+#[tokio::test]
+async fn a_ca_file_is_trusted_besides_the_machines() {
+    let (host, pem) = tls_server("IP:127.0.0.1");
+    let (_, other) = tls_server("IP:127.0.0.1");
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    // Refused: TLS was good, and the password was not.
+    let cases: [(Option<&str>, Verdict, &str); 5] = [
+        (Some(&pem), Verdict::Refused, "401"),
+        (Some(&other), Verdict::Tls, "the certificate is self-signed"),
+        (None, Verdict::Tls, "the certificate is self-signed"),
+        (Some("no certificate at all"), Verdict::Tls, "`ca.pem`: it holds no certificate in PEM"),
+        (Some(junk), Verdict::Tls, "`ca.pem`: "),
+    ];
+    for (pem, verdict, reason) in cases {
+        let ca = pem.map(|pem| Arc::new(Authority { file: "ca.pem".to_owned(), pem: pem.to_owned() }));
+        let fact = inspect(&Registry { tls: TlsPolicy::Verify, ca, ..registry(&host, "right") }).await;
+        assert_eq!(fact.verdict, verdict, "{fact:?}");
+        assert!(fact.cause.as_ref().unwrap().contains(reason), "{fact:?}");
+    }
+}

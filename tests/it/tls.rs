@@ -1,0 +1,158 @@
+//! Whom a registry's TLS is trusted by: every kind of certificate, with each way of making it known, on real
+//! registries; and that where TLS fails no password was sent.
+
+use std::fs;
+use std::path::Path;
+
+use super::support::certificate::{Flaw, Signer};
+use super::support::oregano::{Finished, Oregano};
+use super::support::registry::{Auth, Registry, Transport};
+
+const USER: &str = "alice";
+const PASSWORD: &str = "s3cret";
+
+/// What makes the authority known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Not,
+    /// `~/.config/containers/certs.d`.
+    CertsD,
+    /// `SSL_CERT_FILE`.
+    Variable,
+}
+
+/// What comes of it: the verdict, and a part of the reason.
+type Attempt = (Known, &'static str, &'static str);
+/// Names in a folder of certs.d, and the files to put there.
+type Files<'a> = &'a [(&'a str, &'a Path)];
+
+fn start(transport: Transport) -> Registry {
+    let registry = Registry::start(Auth::Basic, transport, &[(USER, PASSWORD)]);
+    if transport != Transport::Mutual {
+        registry.push("team/app", "v1", USER, PASSWORD);
+    }
+    registry
+}
+
+/// Puts files into the user's own certs.d for a registry.
+fn install(user: &Oregano, host: &str, files: Files<'_>) {
+    for (name, file) in files {
+        user.write(&format!(".config/containers/certs.d/{host}/{name}"), fs::read(file).unwrap());
+    }
+}
+
+/// Validates one credential for an image of `host`.
+fn validate(user: &Oregano, host: &str, tls_verify: &str) -> Finished {
+    let entry = format!(
+        "{{'host':'{host}','user':'{USER}','password':'{PASSWORD}','test_image':'team/app:v1','tls_verify':'{tls_verify}'}}"
+    );
+    let text = format!("[nodes]\nnode1\n\n[nodes:vars]\nopenshift_additional_registry_credentials=[{entry}]\n");
+    let hosts = user.write("hosts", text).display().to_string();
+    user.run(&["validate", "-i", &hosts])
+}
+
+#[track_caller]
+fn judged(run: &Finished, verdict: &str, reason: &str, about: &str) {
+    let ending = format!(" : {verdict}");
+    assert!(run.stdout.lines().any(|line| line.ends_with(&ending)), "{about}: {}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains(reason), "{about}: {}", run.stderr);
+}
+
+#[test]
+fn every_certificate_with_every_way_to_make_it_known() {
+    let own = Transport::Tls(Signer::Itself);
+    let private = Transport::Tls(Signer::Authority);
+    let flawed = Transport::Flawed;
+    let cases: [(Transport, &[Attempt]); 6] = [
+        (
+            own,
+            &[
+                (Known::Not, "tls", "the certificate is self-signed"),
+                (Known::CertsD, "proved", ""),
+                (Known::Variable, "proved", ""),
+            ],
+        ),
+        (
+            private,
+            &[
+                (Known::Not, "tls", "the certificate's issuer is unknown here"),
+                (Known::CertsD, "proved", ""),
+                (Known::Variable, "proved", ""),
+            ],
+        ),
+        (
+            flawed(Flaw::Expired),
+            &[
+                (Known::Not, "tls", "the certificate's issuer is unknown here"),
+                (Known::CertsD, "tls", "the certificate has expired"),
+            ],
+        ),
+        (flawed(Flaw::NotYetValid), &[(Known::CertsD, "tls", "the certificate is not yet valid")]),
+        (flawed(Flaw::WrongName), &[(Known::CertsD, "tls", "the certificate is not for this IP address")]),
+        (Transport::Http, &[(Known::Not, "tls", "the port does not speak TLS")]),
+    ];
+    for (transport, attempts) in cases {
+        let registry = start(transport);
+        for (known, verdict, reason) in attempts {
+            let about = format!("{transport:?} {known:?}");
+            let mut user = Oregano::new();
+            match known {
+                Known::Not => {}
+                Known::CertsD => install(&user, registry.host(), &[("ca.crt", registry.ca_file())]),
+                Known::Variable => drop(user.env("SSL_CERT_FILE", registry.ca_file())),
+            }
+            let before = registry.requests().len();
+            let run = validate(&user, registry.host(), "True");
+            judged(&run, verdict, reason, &about);
+            if *verdict == "tls" {
+                assert_eq!(registry.requests().len(), before, "{about}: it was asked all the same");
+            }
+        }
+        // Whatever is wrong with it, it is good enough where nothing is verified.
+        judged(&validate(&Oregano::new(), registry.host(), "False"), "proved", "without verified TLS", "insecure");
+    }
+}
+
+#[test]
+fn a_certificate_for_another_name() {
+    let registry = start(Transport::Flawed(Flaw::WrongName));
+    let user = Oregano::new();
+    let host = registry.host().replace("127.0.0.1", "localhost");
+    install(&user, &host, &[("ca.crt", registry.ca_file())]);
+    judged(&validate(&user, &host, "True"), "tls", "the certificate is for another host name", "localhost");
+}
+
+#[test]
+fn a_registry_that_wants_a_client_certificate() {
+    let registry = start(Transport::Mutual);
+    let (certificate, key) = registry.client_certificate();
+    let authority = ("ca.crt", registry.ca_file());
+    let pair = [authority, ("client.cert", &*certificate), ("client.key", &*key)];
+    // There is no image: that it was not found means that we were let in.
+    let cases: [(Files<'_>, &str, &str, &str); 6] = [
+        (&[authority], "True", "tls", "the registry wants a client certificate that it trusts"),
+        (&pair, "True", "not-found", "404"),
+        (&pair[..2], "True", "tls", "client.cert`: its key is missing"),
+        (&[authority, pair[2]], "True", "tls", "client.key`: its certificate `client.cert` is missing"),
+        (&pair[1..], "False", "not-found", "404"),
+        (&[authority, pair[1], ("client.key", registry.ca_file())], "True", "tls", "client.key`: "),
+    ];
+    for (files, tls_verify, verdict, reason) in cases {
+        let user = Oregano::new();
+        install(&user, registry.host(), files);
+        let about = format!("{files:?} {tls_verify}");
+        let run = validate(&user, registry.host(), tls_verify);
+        judged(&run, verdict, reason, &about);
+        assert!(!run.stderr.contains("PRIVATE KEY"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn what_in_certs_d_cannot_be_used_is_named() {
+    let registry = start(Transport::Tls(Signer::Authority));
+    let user = Oregano::new();
+    let file = user.write(&format!(".config/containers/certs.d/{}/junk.crt", registry.host()), "not PEM");
+    let run = validate(&user, registry.host(), "True");
+    judged(&run, "tls", &format!("`{}`: it holds no certificate in PEM", file.display()), "junk");
+    assert!(run.stderr.contains("mend the file"), "{}", run.stderr);
+}
