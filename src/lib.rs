@@ -22,6 +22,8 @@ pub mod doctor;
 
 pub mod facts;
 
+pub mod lookup;
+
 pub mod plan;
 
 pub mod event;

@@ -1,0 +1,5 @@
+//! `oregano explain`: the lookup rules held against the consumers' own code, and the command on real servers.
+
+mod oracle;
+mod random;
+mod rules;
