@@ -42,6 +42,7 @@ pub mod node;
 // Engine.
 pub mod apply;
 pub mod engine;
+pub mod explain;
 pub mod observe;
 pub mod schedule;
 

@@ -20,7 +20,7 @@ use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
 pub use request::{Limit, Request, Scope};
-pub use resolve::{judge, resolve};
+pub use resolve::{judge, nodes, resolve};
 
 /// Everything that a run is asked to bring about, in inventory order.
 #[derive(Debug, Clone, Default)]

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Answer, Consumer, File, Image, PullSecret, Searched, State, containers, docker, kubelet};
+use super::{Answer, Consumer, File, Image, PullSecret, Searched, State, Why, containers, docker, kubelet};
 use crate::facts::Failure;
+use crate::secret::Redactor;
 
 /// The answers for one image.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Explanation {
     /// The image as it was asked for.
     pub image: String,
@@ -14,6 +15,8 @@ pub struct Explanation {
     pub repository: String,
     /// One for this machine, or for each node in inventory order.
     pub places: Vec<Place>,
+    /// What to look at, though it stopped nothing.
+    pub warnings: Vec<String>,
 }
 
 /// What was found at one place.
@@ -66,7 +69,7 @@ pub fn ask(
             Consumer::Docker => files.first().map(|file| docker(image, file)).unwrap_or_default(),
         };
         let notes = searched.notes.iter().cloned().chain(home_note(searched, &answer)).collect();
-        Lookup { consumer: searched.consumer, answer, notes }
+        Lookup { consumer: searched.consumer, answer: masked(answer), notes }
     };
     searched.iter().map(lookup).collect()
 }
@@ -76,4 +79,43 @@ fn home_note(searched: &Searched, answer: &Answer) -> Option<String> {
     let names = answer.credentials.iter().map(|candidate| candidate.source.name());
     let mut own = names.filter(|name| searched.home_files.iter().any(|file| file == name));
     own.next().map(|file| format!("the kubelet looks for `{file}` only where its unit sets HOME"))
+}
+
+/// A key may be a whole address, with a password that nobody is to see.
+fn masked(mut answer: Answer) -> Answer {
+    answer.credentials.iter_mut().flat_map(|found| &mut found.key).for_each(|key| *key = mask(key));
+    for unused in &mut answer.unused {
+        unused.key.iter_mut().for_each(|key| *key = mask(key));
+        if let Why::Key(text) | Why::Either(text) | Why::Spoilt(text) = &mut unused.why {
+            *text = mask(text);
+        }
+    }
+    answer.fault = answer.fault.map(|fault| mask(&fault));
+    answer
+}
+
+/// `https://user:password@host` without the password.
+fn mask(text: &str) -> String {
+    let words = text.split_inclusive([' ', '`', '/']);
+    let masked = words.map(|word| match word.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') => {
+            let user = login.split(':').next().unwrap_or_default();
+            format!("{user}:{}@{host}", Redactor::MASK)
+        }
+        _ => word.to_owned(),
+    });
+    masked.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_key_is_not_shown() {
+        assert_eq!(mask("https://me:hunter2@quay.io/team"), "https://me:[redacted]@quay.io/team");
+        assert_eq!(mask("the `auth` of `me:hun@ter2@quay.io` is"), "the `auth` of `me:[redacted]@quay.io` is");
+        assert_eq!(mask("me@quay.io:443/team"), "me@quay.io:443/team");
+        assert_eq!(mask("quay.io:443"), "quay.io:443");
+    }
 }

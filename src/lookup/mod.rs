@@ -13,6 +13,7 @@ mod near;
 mod search;
 
 use serde::Serialize;
+use serde::ser::SerializeStruct as _;
 
 pub use containers::containers;
 pub use docker::docker;
@@ -156,10 +157,8 @@ pub struct Unused {
     #[serde(flatten)]
     pub source: Source,
     /// Its key; `None` where it is the whole file or secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Its user, if that can be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Why.
     #[serde(flatten)]
@@ -167,8 +166,7 @@ pub struct Unused {
 }
 
 /// Why an entry is not used. The codes are an interface.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(tag = "why", content = "by", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Why {
     /// This file or secret has what is used.
     Shadowed(String),
@@ -210,6 +208,42 @@ pub enum Why {
     Missing,
 }
 
+impl Serialize for Why {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Why", 2)?;
+        fields.serialize_field("why", self.code())?;
+        fields.serialize_field("reason", &self.to_string())?;
+        fields.end()
+    }
+}
+
+impl Why {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Shadowed(_) => "shadowed",
+            Self::Key(_) => "key",
+            Self::Either(_) => "either",
+            Self::Helper(_) => "helper",
+            Self::NoHelpers(_) => "no-helpers",
+            Self::Fallback => "fallback",
+            Self::Port => "port",
+            Self::Labels => "labels",
+            Self::Pattern => "pattern",
+            Self::Host(_) => "host",
+            Self::Path => "path",
+            Self::Address => "address",
+            Self::NoAuth => "no-auth",
+            Self::Empty => "empty",
+            Self::Undecodable(_) => "undecodable",
+            Self::Spoilt(_) => "spoilt",
+            Self::Format => "format",
+            Self::Type(_) => "type",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -232,6 +266,15 @@ impl std::fmt::Display for Why {
             Self::Format => f.write_str("it is written as the other of `config.json` and `.dockercfg`: no entry is seen"),
             Self::Type(type_) => write!(f, "the kubelet reads no secret of type `{type_}`"),
             Self::Missing => f.write_str("it does not exist"),
+        }
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(path),
+            Self::Secret(name) => write!(f, "secret {name}"),
         }
     }
 }

@@ -9,7 +9,7 @@ const PURE: [&str; 11] =
 /// One protocol each; they know nothing of one another.
 const EDGES: [&str; 3] = ["registry", "cluster", "node"];
 /// The only code that knows more than one edge.
-const ENGINE: [&str; 4] = ["schedule", "engine", "observe", "apply"];
+const ENGINE: [&str; 5] = ["schedule", "engine", "observe", "apply", "explain"];
 
 /// What a pure module must not touch: files, sockets, the clock, the environment, threads.
 const IMPURE: [&str; 9] = [
