@@ -253,7 +253,8 @@ impl Explain {
     /// Which of them.
     pub fn check(&self, global: &Global) -> Result<(), clap::Error> {
         let refuse = |message: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
-        let Reach { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } = &self.reach;
+        let Reach { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } =
+            &self.reach;
         let login = user.is_some() || private_key.is_some() || *ask_pass || *ask_become_pass;
         let nodes = self.is_of_nodes(global);
         if (login || forks.is_some()) && !nodes {

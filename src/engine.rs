@@ -62,11 +62,7 @@ impl Engine {
 ///
 /// # Errors
 /// If there is no kubeconfig that can be used.
-pub fn cluster(
-    options: &Options,
-    runtime: &tokio::runtime::Runtime,
-    redactor: &Redactor,
-) -> Result<Cluster, Failure> {
+pub fn cluster(options: &Options, runtime: &tokio::runtime::Runtime, redactor: &Redactor) -> Result<Cluster, Failure> {
     let environment = &options.environment;
     let (flag, variable) = (options.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
     let source = kubeconfig::locate(flag, variable, environment.home.as_deref())?;

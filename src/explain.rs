@@ -151,7 +151,8 @@ fn nodes(
         nodes.iter().collect(),
         |node| {
             let interrupted = || engine.cancel.level() > Stop::No;
-            let seen = if interrupted() { Err(Unseen::Interrupted) } else { on(question, engine, node, image, secrets) };
+            let seen =
+                if interrupted() { Err(Unseen::Interrupted) } else { on(question, engine, node, image, secrets) };
             (node, seen.map_err(|unseen| if interrupted() { Unseen::Interrupted } else { unseen }))
         },
         |result| {
@@ -201,13 +202,12 @@ fn open(engine: &Engine, node: &NodeTarget, paths: Vec<String>, states: &mut Sta
         return Ok(());
     }
     let Engine { host_keys, identities, limits, redactor, .. } = engine;
-    let (facts, session) =
-        node::open(&node.name, &node.connection, &files, host_keys, identities, limits).map_err(|failure| {
-            match failure {
-                OpenFailure::Unreachable(failure) => Unseen::Unreachable(failure.scrubbed(redactor)),
-                OpenFailure::Failed(failure) => Unseen::Failed(failure.scrubbed(redactor)),
-            }
-        })?;
+    let (facts, session) = node::open(&node.name, &node.connection, &files, host_keys, identities, limits).map_err(
+        |failure| match failure {
+            OpenFailure::Unreachable(failure) => Unseen::Unreachable(failure.scrubbed(redactor)),
+            OpenFailure::Failed(failure) => Unseen::Failed(failure.scrubbed(redactor)),
+        },
+    )?;
     // What was read is read; the script on the node ends by itself as well.
     let _ = session.keep();
     facts.into_iter().for_each(|fact| note(fact, states));

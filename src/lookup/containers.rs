@@ -9,7 +9,8 @@ use super::{Answer, Candidate, File, Format, Image, Kind, State, Unused, Why, ne
 pub fn containers(image: &Image, files: &[File]) -> Answer {
     let mut answer = Answer::default();
     if !image.is_of_containers() {
-        let fault = format!("`{}` is no image name for it: a host has a dot or a port, and is no IPv6 address", image.name);
+        let fault =
+            format!("`{}` is no image name for it: a host has a dot or a port, and is no IPv6 address", image.name);
         return Answer { fault: Some(fault), ..answer };
     }
     for file in files {
@@ -65,7 +66,7 @@ fn in_file(image: &Image, file: &File, config: Config<ContainersEntry>, answer: 
                 Err(what) => {
                     let path = &file.path;
                     answer.fault = Some(format!("the `auth` of `{key}` in `{path}` is {what}, and the lookup ends"));
-                    Why::Undecodable(what)
+                    continue;
                 }
             },
             // Even one that gives nothing keeps the file's other entries from being tried.
@@ -94,7 +95,9 @@ fn order(image: &Image, registry: &str, format: Format, config: &Config<Containe
     let present = |key: &&str| config.auths.contains_key(*key);
     let mut found: Vec<(String, Match)> = match format {
         Format::Config => above(&image.name).filter(present).map(|key| (key.to_owned(), Match::Exact)).collect(),
-        Format::Legacy => Some(registry).filter(present).map(|key| (key.to_owned(), Match::Exact)).into_iter().collect(),
+        Format::Legacy => {
+            Some(registry).filter(present).map(|key| (key.to_owned(), Match::Exact)).into_iter().collect()
+        }
     };
     for key in config.auths.keys() {
         let same = normalize_key(key, format) == normalize(registry);

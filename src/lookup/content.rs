@@ -157,11 +157,16 @@ fn texts(found: Option<IndexMap<String, Option<String>>>) -> IndexMap<String, St
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    if bytes.trim_ascii().is_empty() {
+        return Err("it is empty".to_owned());
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         // The error's own text may quote a value.
         match error.classify() {
-            serde_json::error::Category::Data => format!("a value of a wrong type ends at line {line}, column {column}"),
+            serde_json::error::Category::Data => {
+                format!("a value of a wrong type ends at line {line}, column {column}")
+            }
             _ => format!("not valid JSON at line {line}, column {column}"),
         }
     })

@@ -12,7 +12,9 @@ const HUB: &str = "https://index.docker.io/v1/";
 /// What docker uses for `image`, from its one `config.json`.
 pub fn docker(image: &Image, file: &File) -> Answer {
     let mut answer = Answer::default();
-    let fault = |why: &str| Some(format!("docker warns that it cannot load `{}`, and its entries do not count: {why}", file.path));
+    let fault = |why: &str| {
+        Some(format!("docker warns that it cannot load `{}`, and its entries do not count: {why}", file.path))
+    };
     let bytes = match &file.state {
         State::Content(bytes) => bytes,
         State::Absent => return answer,
@@ -88,7 +90,8 @@ fn credential(entry: &DockerEntry) -> Option<Kind> {
 
 /// The host of a key with its port, if it has one (`ConvertToHostname`).
 fn host_name(key: &str) -> String {
-    let parsed = key.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).and_then(|(_, rest)| address::parse(rest));
+    let parsed =
+        key.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).and_then(|(_, rest)| address::parse(rest));
     if let Some(address) = parsed {
         let (host, port) = split_port(&address.host);
         let bare = host.trim_start_matches('[').trim_end_matches(']');

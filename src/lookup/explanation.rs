@@ -53,12 +53,7 @@ pub struct Lookup {
 }
 
 /// Asks each consumer, with its files as `state` knows them, and `secrets` of a pod for the kubelet.
-pub fn ask(
-    image: &Image,
-    searched: &[Searched],
-    secrets: &[PullSecret],
-    state: impl Fn(&str) -> State,
-) -> Vec<Lookup> {
+pub fn ask(image: &Image, searched: &[Searched], secrets: &[PullSecret], state: impl Fn(&str) -> State) -> Vec<Lookup> {
     let lookup = |searched: &Searched| {
         let files = searched.paths.iter();
         let files: Vec<File> =

@@ -107,7 +107,6 @@ fn add_secret(image: &Image, secret: &PullSecret, keyring: &mut Keyring, answer:
             let name = &secret.name;
             let fault = format!("secret `{name}` cannot be read, so that no pull of the pod succeeds: {why}");
             answer.fault.get_or_insert(fault);
-            answer.unused.push(unused(Why::Spoilt(why)));
         }
     }
 }

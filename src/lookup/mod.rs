@@ -186,7 +186,7 @@ pub enum Why {
     Labels,
     /// Only the kubelet knows patterns.
     Pattern,
-    /// The host is not written as it is looked for: what would be found.
+    /// The host is not written as it is looked for: what is looked for.
     Host(String),
     /// The path is none that is looked for.
     Path,
@@ -254,16 +254,20 @@ impl std::fmt::Display for Why {
             Self::NoHelpers(helper) => write!(f, "the kubelet does not ask `docker-credential-{helper}`"),
             Self::Fallback => f.write_str("it is tried only where no other key matches"),
             Self::Port => f.write_str("its port is not that of the image (no port is not 443)"),
-            Self::Labels => f.write_str("`*` stands for one label of the host, and the image's host has another number"),
+            Self::Labels => {
+                f.write_str("`*` stands for one label of the host, and the image's host has another number")
+            }
             Self::Pattern => f.write_str("only the kubelet knows patterns"),
-            Self::Host(host) => write!(f, "its host is not `{host}`, to the letter"),
+            Self::Host(host) => write!(f, "`{host}` is looked for, to the letter"),
             Self::Path => f.write_str("its path is not that of the image, nor of a namespace above it"),
             Self::Address => f.write_str("it cannot be read as an address"),
             Self::NoAuth => f.write_str("it has no `auth`, and `username` and `password` do not count"),
             Self::Empty => f.write_str("it holds neither user nor password"),
             Self::Undecodable(what) => write!(f, "its `auth` is {what}"),
             Self::Spoilt(why) => f.write_str(why),
-            Self::Format => f.write_str("it is written as the other of `config.json` and `.dockercfg`: no entry is seen"),
+            Self::Format => {
+                f.write_str("it is written as the other of `config.json` and `.dockercfg`: no entry is seen")
+            }
             Self::Type(type_) => write!(f, "the kubelet reads no secret of type `{type_}`"),
             Self::Missing => f.write_str("it does not exist"),
         }

@@ -38,8 +38,7 @@ pub struct Searched {
 const NODE_FILE: &str = "/var/lib/kubelet/config.json";
 
 /// What a kubelet takes for its folders, in this order: its root folder (4.x, 3.11), its working folder (3.11).
-const KUBELET_FOLDERS: [&str; 3] =
-    ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
+const KUBELET_FOLDERS: [&str; 3] = ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
 /// `.docker` below an empty HOME: in the working folder, which is that of the unit of 3.11.
 const KUBELET_HOME: &str = "/var/lib/origin/.docker/config.json";
 
@@ -127,7 +126,9 @@ fn crio(global_auth_file: &GlobalAuthFile) -> Searched {
         GlobalAuthFile::Path(path) => searched(path),
         GlobalAuthFile::Unset => Searched::new(Consumer::CriO, Account::root().containers()),
         GlobalAuthFile::Unknown => Searched {
-            notes: vec![format!("no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `{NODE_FILE}`")],
+            notes: vec![format!(
+                "no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `{NODE_FILE}`"
+            )],
             ..searched(NODE_FILE)
         },
     }

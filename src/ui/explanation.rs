@@ -129,7 +129,9 @@ fn credential(found: &Candidate, last: Option<&crate::lookup::Source>) -> String
         (Kind::Login { user }, Some(key)) => format!("{key}{place} ({user})"),
         (Kind::IdentityToken { user }, Some(key)) => format!("{key}{place} (identity token of {user})"),
         (Kind::Empty, Some(key)) => format!("{key}{place} (empty: neither user nor password)"),
-        (Kind::Helper { helper }, Some(key)) => format!("docker-credential-{helper}, as credHelpers[{key}]{place} says"),
+        (Kind::Helper { helper }, Some(key)) => {
+            format!("docker-credential-{helper}, as credHelpers[{key}]{place} says")
+        }
         (Kind::Helper { helper }, None) => format!("docker-credential-{helper}, as credsStore{place} says"),
         (_, None) => format!("an entry{place}"),
     }

@@ -4,8 +4,19 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Pure modules, each of which may use those before it.
-const PURE: [&str; 11] =
-    ["secret", "inventory", "dockerconfig", "desired", "doctor", "facts", "lookup", "plan", "event", "report", "options"];
+const PURE: [&str; 11] = [
+    "secret",
+    "inventory",
+    "dockerconfig",
+    "desired",
+    "doctor",
+    "facts",
+    "lookup",
+    "plan",
+    "event",
+    "report",
+    "options",
+];
 /// One protocol each; they know nothing of one another.
 const EDGES: [&str; 3] = ["registry", "cluster", "node"];
 /// The only code that knows more than one edge.

@@ -103,7 +103,9 @@ fn kubelet_request(root: &Path, question: &Question) -> Value {
     };
     let secrets = question.secrets.iter().map(|secret| {
         let data = [(".dockerconfigjson", &secret.config), (".dockercfg", &secret.legacy)];
-        let data = data.into_iter().filter_map(|(key, text)| Some((key.to_owned(), Value::from(STANDARD.encode(text.as_ref()?)))));
+        let data = data
+            .into_iter()
+            .filter_map(|(key, text)| Some((key.to_owned(), Value::from(STANDARD.encode(text.as_ref()?)))));
         json!({"name": secret.name, "type": secret.type_, "data": data.collect::<Map<String, Value>>()})
     });
     json!({
@@ -146,12 +148,7 @@ fn answers(name: &str, questions: &[Value]) -> Vec<String> {
     let mut command = Command::new(program("timeout"));
     // No helper of this machine is run.
     command.args(["-k", "5", "120"]).arg(program(name)).env("PATH", "/nonexistent");
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let text: String = questions.iter().map(|question| format!("{question}\n")).collect();
     let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));

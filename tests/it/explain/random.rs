@@ -39,14 +39,55 @@ const IMAGES: [&str; 24] = [
 ];
 
 const HOSTS: [&str; 24] = [
-    "quay.io", "quay.io", "quay.io", "quay.io:443", "QUAY.io", "*.io", "q*y.io", "*", "*.*", "*.example.com",
-    "*.*.example.com", "a.example.com", "example.com", "reg-?.example.com", "docker.io", "index.docker.io",
-    "registry-1.docker.io", "localhost", "localhost:5000", "me@quay.io", "quay.io:", "[::1]:5000", "a_b.c", "qu ay.io",
+    "quay.io",
+    "quay.io",
+    "quay.io",
+    "quay.io:443",
+    "QUAY.io",
+    "*.io",
+    "q*y.io",
+    "*",
+    "*.*",
+    "*.example.com",
+    "*.*.example.com",
+    "a.example.com",
+    "example.com",
+    "reg-?.example.com",
+    "docker.io",
+    "index.docker.io",
+    "registry-1.docker.io",
+    "localhost",
+    "localhost:5000",
+    "me@quay.io",
+    "quay.io:",
+    "[::1]:5000",
+    "a_b.c",
+    "qu ay.io",
 ];
 
 const PATHS: [&str; 22] = [
-    "", "", "", "", "/", "/v1/", "/v2/", "/v1", "/v2/team", "/team", "/team/", "/team/app", "/team/app/", "/te",
-    "/app", "/x", "/library/nginx", "/library", "/te%61m", "/%zz", "/team?a=b", "/team#b",
+    "",
+    "",
+    "",
+    "",
+    "/",
+    "/v1/",
+    "/v2/",
+    "/v1",
+    "/v2/team",
+    "/team",
+    "/team/",
+    "/team/app",
+    "/team/app/",
+    "/te",
+    "/app",
+    "/x",
+    "/library/nginx",
+    "/library",
+    "/te%61m",
+    "/%zz",
+    "/team?a=b",
+    "/team#b",
 ];
 
 /// Stands for the host of the image.
@@ -150,8 +191,7 @@ fn strategy() -> impl Strategy<Value = Random> {
     let files = prop::collection::vec((content(), shape(Shape::Config, Shape::Legacy)), 0..=FILES);
     let legacy = prop::collection::vec((content(), shape(Shape::Legacy, Shape::Config)), 0..=1);
     let secrets = prop::collection::vec((content(), types), 0..=2);
-    (image, files, legacy, secrets)
-        .prop_map(|(image, files, legacy, secrets)| Random { image, files, legacy, secrets })
+    (image, files, legacy, secrets).prop_map(|(image, files, legacy, secrets)| Random { image, files, legacy, secrets })
 }
 
 fn content() -> impl Strategy<Value = Content> {
@@ -167,7 +207,8 @@ fn content() -> impl Strategy<Value = Content> {
     let entries = prop::collection::vec((key, written()), 0..5);
     let helper = prop_oneof![9 => Just(None), 1 => select(HOSTS.as_slice()).prop_map(Some)];
     let store = prop_oneof![14 => Just(false), 1 => Just(true)];
-    let texts = ["", " ", "null", "{}", "[]", "{", "7", r#"{"auths":null}"#, r#"{"auths":[]}"#, r#"{"auths":{},"x":[1]}"#];
+    let texts =
+        ["", " ", "null", "{}", "[]", "{", "7", r#"{"auths":null}"#, r#"{"auths":[]}"#, r#"{"auths":{},"x":[1]}"#];
     prop_oneof![
         12 => (entries, helper, store).prop_map(|(entries, helper, store)| Content::Entries { entries, helper, store }),
         1 => select(texts.to_vec()).prop_map(Content::Text),
@@ -177,8 +218,25 @@ fn content() -> impl Strategy<Value = Content> {
 fn written() -> impl Strategy<Value = Written> {
     use Written::*;
     let odd = vec![
-        Unpadded, Broken, Members, Members, UserOnly, Both, Token, TokenOnly, Nulls, Null, Nothing, Nothing, EmptyLogin,
-        NoPassword, NoUser, NoColon, NotBase64, AuthOfWrongType, UserOfWrongType,
+        Unpadded,
+        Broken,
+        Members,
+        Members,
+        UserOnly,
+        Both,
+        Token,
+        TokenOnly,
+        Nulls,
+        Null,
+        Nothing,
+        Nothing,
+        EmptyLogin,
+        NoPassword,
+        NoUser,
+        NoColon,
+        NotBase64,
+        AuthOfWrongType,
+        UserOfWrongType,
     ];
     prop_oneof![5 => Just(Auth), 2 => select(odd)]
 }

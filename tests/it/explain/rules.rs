@@ -2,8 +2,8 @@
 //! fixed; `OREGANO_RANDOM_CASES` asks for more than are run by default, `OREGANO_RANDOM_SEED` for others.
 
 use oregano::lookup::{
-    Answer, Candidate, File, Format, Image, Kind, PullSecret, SecretContent, State, Why, containers, docker, keyring_key,
-    kubelet,
+    Answer, Candidate, File, Format, Image, Kind, PullSecret, SecretContent, State, Why, containers, docker,
+    keyring_key, kubelet,
 };
 use oregano::secret::SecretBytes;
 use serde::Deserialize;
@@ -74,7 +74,10 @@ fn random_files_and_images_are_answered_as_the_consumers_answer_them() {
         }
         all += count;
     }
-    assert!(found.iter().all(|found| found * 12 > all), "{found:?} of {all} have a credential: the others prove little");
+    assert!(
+        found.iter().all(|found| found * 12 > all),
+        "{found:?} of {all} have a credential: the others prove little"
+    );
 }
 
 fn fails(question: &Question) -> Option<String> {
@@ -115,7 +118,8 @@ impl Answers {
 
 /// An answer in lines: what is used, `-` and what is not, `!` and why the lookup fails.
 fn told(answer: &Answer) -> Vec<String> {
-    let used = answer.credentials.iter().map(|found| format!("{} of {}{}", key(found), found.source.name(), kind(found)));
+    let used =
+        answer.credentials.iter().map(|found| format!("{} of {}{}", key(found), found.source.name(), kind(found)));
     let unused = answer.unused.iter().map(|unused| {
         let key = unused.key.as_ref().map_or_else(String::new, |key| format!("{key} of "));
         format!("- {key}{}: {}", unused.source.name(), unused.why)
@@ -230,7 +234,8 @@ fn orders(files: &[String]) -> Vec<Vec<String>> {
     let mut all = vec![Vec::new()];
     for content in files {
         let orders = rotations(content);
-        all = all.iter().flat_map(|files| orders.iter().map(|one| [files.clone(), vec![one.clone()]].concat())).collect();
+        all =
+            all.iter().flat_map(|files| orders.iter().map(|one| [files.clone(), vec![one.clone()]].concat())).collect();
     }
     all
 }
