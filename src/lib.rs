@@ -4,6 +4,8 @@
 //! are observed; a pure function compares the two and makes a plan; the plan is shown or applied. What happens
 //! is written down as events, which `ui` prints and `report` folds to the exit status.
 //!
+//! `explain` stands beside it: it reads the credential files that are there, and shows what each consumer makes of them.
+//!
 //! The modules stand in reading order: pure rules first, then the edges (one protocol each, knowing nothing of
 //! one another), then the engine that joins them.
 

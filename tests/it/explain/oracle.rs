@@ -53,7 +53,7 @@ pub struct Others {
     pub docker: Found,
 }
 
-#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Clone)]
+#[derive(Debug, Deserialize)]
 pub struct Login {
     pub user: String,
     pub password: String,

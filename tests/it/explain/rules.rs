@@ -174,7 +174,8 @@ fn same_as_kubelet(ours: &Answer, theirs: &Kubelet) -> bool {
     if ours.fault.is_some() || !theirs.error.is_empty() {
         return ours.fault.is_some() && !theirs.error.is_empty();
     }
-    let mut theirs = theirs.credentials.clone().unwrap_or_default();
+    let given = theirs.credentials.iter().flatten();
+    let mut theirs: Vec<_> = given.map(|login| (login.user.clone(), is_empty(login))).collect();
     let mut users: Vec<(String, bool)> = Vec::new();
     let group = |found: &Candidate| (found.source.clone(), found.key.as_deref().and_then(keyring_key));
     let mut at = 0;
@@ -186,7 +187,7 @@ fn same_as_kubelet(ours: &Answer, theirs: &Kubelet) -> bool {
         theirs[at..end].sort();
         at = end;
     }
-    users == theirs.iter().map(|login: &Login| (login.user.clone(), is_empty(login))).collect::<Vec<_>>()
+    users == theirs
 }
 
 fn is_empty(login: &Login) -> bool {
