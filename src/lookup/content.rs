@@ -6,7 +6,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::Format;
@@ -25,7 +25,7 @@ const UNPADDED: GeneralPurpose = engine(DecodePaddingMode::RequireNone);
 pub(super) type Entries<E> = IndexMap<String, E>;
 
 /// What the kubelet reads of an entry.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct KubeletEntry {
     pub auth: Option<Text>,
     pub username: Option<Text>,
@@ -35,14 +35,14 @@ pub(super) struct KubeletEntry {
 }
 
 /// What containers/image reads of an entry.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct ContainersEntry {
     pub auth: Option<Text>,
     pub identitytoken: Option<Text>,
 }
 
 /// What docker reads of an entry.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct DockerEntry {
     pub auth: Option<Text>,
     pub username: Option<Text>,
@@ -74,31 +74,29 @@ pub(super) struct Config<E> {
     pub creds_store: String,
 }
 
-#[derive(Deserialize)]
-#[serde(bound = "E: DeserializeOwned")]
-struct KubeletConfig<E> {
-    auths: Option<IndexMap<String, Option<E>>>,
+/// Entries as they are read: `null` is an empty one.
+type Written<E> = Option<IndexMap<String, Option<E>>>;
+
+#[derive(Default, Deserialize)]
+struct KubeletConfig {
+    auths: Written<KubeletEntry>,
     #[serde(rename = "HttpHeaders")]
-    _headers: Option<IndexMap<String, Option<Text>>>,
+    _headers: Written<Text>,
 }
 
-#[derive(Deserialize)]
-#[serde(bound = "E: DeserializeOwned")]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct HelperConfig<E> {
-    auths: Option<IndexMap<String, Option<E>>>,
-    cred_helpers: Option<IndexMap<String, Option<String>>>,
+struct ContainersConfig {
+    auths: Written<ContainersEntry>,
+    cred_helpers: Written<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DockerConfig {
+    auths: Written<DockerEntry>,
+    cred_helpers: Written<String>,
     creds_store: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "E: DeserializeOwned")]
-#[serde(rename_all = "camelCase")]
-struct ContainersConfig<E> {
-    auths: Option<IndexMap<String, Option<E>>>,
-    cred_helpers: Option<IndexMap<String, Option<String>>>,
-    #[serde(rename = "credsStore")]
-    _creds_store: Option<IgnoredAny>,
 }
 
 /// Reads the file as the kubelet does.
@@ -106,10 +104,10 @@ struct ContainersConfig<E> {
 /// # Errors
 /// What is wrong with it; the text holds no value.
 pub(super) fn kubelet(bytes: &[u8], format: Format) -> Result<Entries<KubeletEntry>, String> {
-    match format {
-        Format::Config => json(bytes).map(|config: Option<KubeletConfig<_>>| entries(config.and_then(|c| c.auths))),
-        Format::Legacy => legacy(bytes),
-    }
+    Ok(filled(match format {
+        Format::Config => json::<KubeletConfig>(bytes)?.auths,
+        Format::Legacy => json(bytes)?,
+    }))
 }
 
 /// Reads the file as containers/image does.
@@ -117,14 +115,12 @@ pub(super) fn kubelet(bytes: &[u8], format: Format) -> Result<Entries<KubeletEnt
 /// # Errors
 /// What is wrong with it.
 pub(super) fn containers(bytes: &[u8], format: Format) -> Result<Config<ContainersEntry>, String> {
-    let (auths, helpers) = match format {
-        Format::Config => {
-            let config: Option<ContainersConfig<_>> = json(bytes)?;
-            config.map_or_else(Default::default, |config| (entries(config.auths), config.cred_helpers))
-        }
-        Format::Legacy => (legacy(bytes)?, None),
+    let config = match format {
+        Format::Config => json(bytes)?,
+        Format::Legacy => ContainersConfig { auths: json(bytes)?, cred_helpers: None },
     };
-    Ok(Config { auths, cred_helpers: texts(helpers), creds_store: String::new() })
+    let (auths, cred_helpers) = (filled(config.auths), filled(config.cred_helpers));
+    Ok(Config { auths, cred_helpers, creds_store: String::new() })
 }
 
 /// Reads the file as docker does.
@@ -133,34 +129,22 @@ pub(super) fn containers(bytes: &[u8], format: Format) -> Result<Config<Containe
 /// What is wrong with it.
 pub(super) fn docker(bytes: &[u8]) -> Result<Config<DockerEntry>, String> {
     // Nothing at all is the end of the stream, which docker takes for an empty file.
-    if bytes.trim_ascii().is_empty() {
-        return Ok(Config { auths: Entries::new(), cred_helpers: IndexMap::new(), creds_store: String::new() });
-    }
-    let config: Option<HelperConfig<_>> = json(bytes)?;
-    let (auths, helpers, store) =
-        config.map_or_else(Default::default, |config| (config.auths, config.cred_helpers, config.creds_store));
-    Ok(Config { auths: entries(auths), cred_helpers: texts(helpers), creds_store: store.unwrap_or_default() })
+    let config = if bytes.trim_ascii().is_empty() { DockerConfig::default() } else { json(bytes)? };
+    let (auths, cred_helpers) = (filled(config.auths), filled(config.cred_helpers));
+    Ok(Config { auths, cred_helpers, creds_store: config.creds_store.unwrap_or_default() })
 }
 
-fn legacy<E: DeserializeOwned + Absent>(bytes: &[u8]) -> Result<Entries<E>, String> {
-    json(bytes).map(entries)
+fn filled<E: Default>(found: Written<E>) -> Entries<E> {
+    found.unwrap_or_default().into_iter().map(|(key, entry)| (key, entry.unwrap_or_default())).collect()
 }
 
-/// An entry that is `null` is an empty one.
-fn entries<E: Absent>(found: Option<IndexMap<String, Option<E>>>) -> Entries<E> {
-    let found = found.unwrap_or_default().into_iter();
-    found.map(|(key, entry)| (key, entry.unwrap_or_else(E::absent))).collect()
-}
-
-fn texts(found: Option<IndexMap<String, Option<String>>>) -> IndexMap<String, String> {
-    found.unwrap_or_default().into_iter().map(|(key, text)| (key, text.unwrap_or_default())).collect()
-}
-
-fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+/// The whole content; `null` is as good as nothing.
+fn json<T: Default + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     if bytes.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
-    serde_json::from_slice(bytes).map_err(|error| {
+    let read: Result<Option<T>, _> = serde_json::from_slice(bytes);
+    read.map(Option::unwrap_or_default).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         // The error's own text may quote a value.
         match error.classify() {
@@ -170,37 +154,6 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
             _ => format!("not valid JSON at line {line}, column {column}"),
         }
     })
-}
-
-/// An entry without members.
-pub(super) trait Absent {
-    fn absent() -> Self;
-}
-
-impl Absent for KubeletEntry {
-    fn absent() -> Self {
-        Self { auth: None, username: None, password: None, _email: None }
-    }
-}
-
-impl Absent for ContainersEntry {
-    fn absent() -> Self {
-        Self { auth: None, identitytoken: None }
-    }
-}
-
-impl Absent for DockerEntry {
-    fn absent() -> Self {
-        Self {
-            auth: None,
-            username: None,
-            password: None,
-            identitytoken: None,
-            _registrytoken: None,
-            _serveraddress: None,
-            _email: None,
-        }
-    }
 }
 
 /// A text of an entry; a missing one is empty.

@@ -105,6 +105,31 @@ fn mask(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lookup::{Account, GlobalAuthFile, Kind};
+    use crate::secret::SecretBytes;
+
+    #[test]
+    fn crio_has_its_own_file_and_the_kubelet_needs_a_home() {
+        let searched = Account::root().search(&GlobalAuthFile::Path("/own.json".to_owned()));
+        let files = [("/own.json", "YTpi"), ("/root/.docker/config.json", "Yzpk")];
+        let state = |path: &str| match files.iter().find(|(known, _)| *known == path) {
+            Some((_, auth)) => {
+                let text = format!(r#"{{"auths":{{"quay.io":{{"auth":"{auth}"}}}}}}"#);
+                State::Content(SecretBytes::new(text.into_bytes()))
+            }
+            None => State::Absent,
+        };
+        let found = ask(&Image::parse("quay.io/app").unwrap(), &searched, &[], state);
+        let told: Vec<_> = found
+            .iter()
+            .map(|lookup| (lookup.consumer, &lookup.answer.credentials[0].kind, lookup.notes.len()))
+            .collect();
+        let [a, c] = ["a", "c"].map(|user| Kind::Login { user: user.to_owned() });
+        let expected =
+            [(Consumer::Kubelet, &c, 1), (Consumer::CriO, &a, 0), (Consumer::Podman, &c, 0), (Consumer::Docker, &c, 0)];
+        assert_eq!(told, expected);
+        assert!(found[0].notes[0].contains("HOME"), "{:?}", found[0].notes);
+    }
 
     #[test]
     fn a_password_in_a_key_is_not_shown() {

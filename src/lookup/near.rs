@@ -33,9 +33,9 @@ fn is_near_host(host: &str, wanted: &str, image: &Image) -> bool {
 
 fn is_near_path(path: &str, wanted: &str) -> bool {
     let path = path.trim_end_matches('/').to_ascii_lowercase();
-    let versions = ["v1", "v2", "v1/", "v2/"];
-    let first = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
-    wanted.starts_with(&path) || versions.contains(&path.as_str()) || first(&path) == first(wanted)
+    let versionless = ["v1", "v2"].into_iter().find_map(|version| path.strip_prefix(version));
+    let path = versionless.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(&path).trim_matches('/');
+    wanted.starts_with(path) || path.split('/').next() == wanted.split('/').next()
 }
 
 /// Every near entry of the content, none of which is used for the one reason.
