@@ -6,6 +6,8 @@ use std::io::sink;
 use oregano::inventory::outside::Nothing;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
+use oregano::lookup::{Image, Searched, State, ask};
+use oregano::secret::SecretBytes;
 
 /// An INI inventory, read and listed.
 pub fn ini(text: &str) {
@@ -49,6 +51,19 @@ pub fn templates(text: &str) {
 /// Envelopes of encrypted texts; no password is right.
 pub fn vault(text: &str) {
     let _ = Envelope::parse(text);
+}
+
+/// An image name and a key of `auths` on a line each, and a credential file behind them.
+pub fn lookup(text: &str) {
+    let (image, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let (key, content) = rest.split_once('\n').unwrap_or((rest, ""));
+    let Ok(image) = Image::parse(image) else { return };
+    let entry = serde_json::json!({ "auths": { key: { "auth": "YTpi" } } }).to_string();
+    let searched = Searched::only(&["config.json".to_owned(), "other.json".to_owned(), ".dockercfg".to_owned()]);
+    let _ = ask(&image, &searched, &[], |path| {
+        let bytes = if path == "other.json" { &entry } else { content };
+        State::Content(SecretBytes::new(bytes.as_bytes().to_vec()))
+    });
 }
 
 fn read(name: &str, text: &str) -> Option<Inventory> {
