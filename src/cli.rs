@@ -5,12 +5,14 @@ mod login;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use oregano::desired::{Limit, Request, Scope, Vantage};
 use oregano::event;
 use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
 use oregano::inventory::{Problem, Sources, graph, list, load};
-use oregano::options::{Environment, Options};
+use oregano::lookup::Account;
+use oregano::options::{Environment, Options, Pod, Question, Where};
 use oregano::secret::Secret;
 use oregano::ui::{Detail, Format};
 
@@ -89,6 +91,9 @@ pub enum Command {
     /// podman and skopeo all read that one, and podman's own ${XDG_RUNTIME_DIR}/containers/auth.json goes with a
     /// reboot. Everything else in it stays as it is. Links are followed; the file is replaced whole, with mode 0600.
     Login(Box<Login>),
+    /// Show which credential each consumer uses for an image, and why not another one: on this machine, or with
+    /// -i or --limit on nodes
+    Explain(Explain),
     /// Show the inventory as it was read, or what is suspicious in it; nothing is contacted
     Inventory(Show),
 }
@@ -154,18 +159,47 @@ impl Show {
     }
 }
 
-/// Options of the commands that contact something.
+/// What is to be explained.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The image, as a pod names it
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Look at this file instead of those that the consumers look for; can be repeated, in the order of the search
+    #[arg(long, value_name = "FILE")]
+    pub file: Vec<String>,
+    /// The kubelet tries the pull secrets of a service account in this namespace first
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// That service account
+    #[arg(long, value_name = "NAME", default_value = "default", requires = "namespace")]
+    pub service_account: String,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Options of the commands that work on registries, cluster and nodes.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Work on these nodes only: names, groups, globs, ~regex, group[0:2], @file, with : or , and ! and &
-    #[arg(short, long, value_name = "PATTERN")]
-    pub limit: Option<String>,
     /// Work on the files of the nodes, or on the cluster, only
     #[arg(long, value_enum)]
     pub only: Option<Only>,
     /// Ask the registries from here, or through SSH from nodes
     #[arg(long, value_enum, default_value = "controller")]
     pub from: From,
+    /// Warn of credentials that say that they expire within so many days
+    #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
+    pub warn_days: u16,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Options of the commands that contact something: which nodes, and how they and the cluster are reached.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// Work on these nodes only: names, groups, globs, ~regex, group[0:2], @file, with : or , and ! and &
+    #[arg(short, long, value_name = "PATTERN")]
+    pub limit: Option<String>,
     /// How many nodes to work on at a time; else `forks` of ansible.cfg, or 64
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_FORKS)))]
     pub forks: Option<u16>,
@@ -173,9 +207,6 @@ pub struct Run {
     /// ansible.cfg, or 30
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     pub timeout: Option<u64>,
-    /// Warn of credentials that say that they expire within so many days
-    #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
-    pub warn_days: u16,
     /// The kubeconfig; else KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -225,6 +256,62 @@ pub enum From {
 /// `--limit` with the lines of the files that it names.
 fn limit(written: String) -> Result<Limit, Problem> {
     Ok(Limit { pattern: load::limit(&written)?, written })
+}
+
+impl Explain {
+    /// Whether nodes are looked at instead of this machine.
+    pub fn is_of_nodes(&self, global: &Global) -> bool {
+        self.reach.limit.is_some() || !global.inventory.is_empty()
+    }
+
+    /// Options that make no sense together.
+    ///
+    /// # Errors
+    /// Which of them.
+    pub fn check(&self, global: &Global) -> Result<(), clap::Error> {
+        let refuse = |message: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+        let Reach { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } =
+            &self.reach;
+        let login = user.is_some() || private_key.is_some() || *ask_pass || *ask_become_pass;
+        let nodes = self.is_of_nodes(global);
+        if (login || forks.is_some()) && !nodes {
+            return refuse("this machine needs no login and no forks: name nodes with -i or --limit");
+        }
+        if nodes && self.file.iter().any(|file| !file.starts_with('/')) {
+            return refuse("on nodes, --file needs an absolute path");
+        }
+        if self.namespace.is_none() && kubeconfig.is_some() {
+            return refuse("--kubeconfig needs --namespace: without it, no cluster is asked");
+        }
+        let empty = |text: &str| text.is_empty() || text.contains('/');
+        if self.namespace.as_deref().is_some_and(empty) || empty(&self.service_account) {
+            return refuse("--namespace and --service-account need a name");
+        }
+        Ok(())
+    }
+
+    /// What is asked, once [`Explain::check`] found nothing.
+    ///
+    /// # Errors
+    /// What `ask` fails with, or a file of `--limit` that cannot be used.
+    pub fn question(
+        self,
+        global: Global,
+        defaults: &Defaults,
+        environment: Environment,
+        (account, local_user): (Account, String),
+        ask: impl Fn(&str) -> Result<String, Problem>,
+    ) -> Result<Question, Problem> {
+        let place = if self.is_of_nodes(&global) { Where::Nodes } else { Where::Here(account) };
+        let run = Run { only: None, from: From::Controller, warn_days: 0, reach: self.reach };
+        Ok(Question {
+            image: self.image,
+            files: self.file,
+            place,
+            pod: self.namespace.map(|namespace| Pod { namespace, service_account: self.service_account }),
+            options: global.options(event::Command::Plan, run, defaults, environment, local_user, ask)?,
+        })
+    }
 }
 
 impl Global {
@@ -293,7 +380,8 @@ impl Global {
         ask: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Options, Problem> {
         let sources = self.sources(defaults, environment.home.as_deref(), &ask)?;
-        let scope = match (command, run.only) {
+        let Run { only, from, warn_days, reach: run } = run;
+        let scope = match (command, only) {
             (event::Command::Validate, _) => Scope::Registries,
             (_, Some(Only::Nodes)) => Scope::Nodes,
             (_, Some(Only::Cluster)) => Scope::Cluster,
@@ -303,7 +391,7 @@ impl Global {
         let request = Request {
             scope,
             limit: run.limit.map(limit).transpose()?,
-            vantage: match run.from {
+            vantage: match from {
                 From::Controller => Vantage::Controller,
                 From::FirstNode => Vantage::FirstNode,
                 From::EveryNode => Vantage::EveryNode,
@@ -321,7 +409,7 @@ impl Global {
             request,
             forks: usize::from(run.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
             timeout: Duration::from_secs(run.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
-            warn_days: run.warn_days,
+            warn_days,
             kubeconfig: run.kubeconfig,
             warnings: defaults.warnings.clone(),
             environment,

@@ -45,12 +45,7 @@ impl Engine {
         let redactor = desired.redactor();
         let cluster = match &desired.pull_secret {
             None => None,
-            Some(_) => {
-                let (flag, variable) = (options.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
-                let source = kubeconfig::locate(flag, variable, environment.home.as_deref())?;
-                let _inside = runtime.enter();
-                Some(Cluster::connect(kubeconfig::load(&source)?, options.timeout, &redactor)?)
-            }
+            Some(_) => Some(cluster(options, &runtime, &redactor)?),
         };
         Ok(Self {
             runtime,
@@ -64,6 +59,18 @@ impl Engine {
             cluster,
         })
     }
+}
+
+/// The way to the API server that the kubeconfig names; it is not contacted.
+///
+/// # Errors
+/// If there is no kubeconfig that can be used.
+pub fn cluster(options: &Options, runtime: &tokio::runtime::Runtime, redactor: &Redactor) -> Result<Cluster, Failure> {
+    let environment = &options.environment;
+    let (flag, variable) = (options.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
+    let source = kubeconfig::locate(flag, variable, environment.home.as_deref())?;
+    let _inside = runtime.enter();
+    Cluster::connect(kubeconfig::load(&source)?, options.timeout, redactor)
 }
 
 /// The files OpenSSH reads by default (`UserKnownHostsFile`, `GlobalKnownHostsFile` of ssh_config(5)).

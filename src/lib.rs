@@ -4,6 +4,8 @@
 //! are observed; a pure function compares the two and makes a plan; the plan is shown or applied. What happens
 //! is written down as events, which `ui` prints and `report` folds to the exit status.
 //!
+//! `explain` stands beside it: it reads the credential files that are there, and shows what each consumer makes of them.
+//!
 //! The modules stand in reading order: pure rules first, then the edges (one protocol each, knowing nothing of
 //! one another), then the engine that joins them.
 
@@ -21,6 +23,8 @@ pub mod desired;
 pub mod doctor;
 
 pub mod facts;
+
+pub mod lookup;
 
 pub mod plan;
 
@@ -42,6 +46,7 @@ pub mod authfile;
 // Engine.
 pub mod apply;
 pub mod engine;
+pub mod explain;
 pub mod login;
 pub mod observe;
 pub mod schedule;

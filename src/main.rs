@@ -9,17 +9,18 @@ use std::process::ExitCode;
 
 use ansible_cfg::{Defaults, Surroundings};
 use clap::Parser;
-use cli::{Cli, Command, Global, Login, Refusal, Run, Wanted};
+use cli::{Cli, Command, Explain, Global, Login, Refusal, Run, Wanted};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
 use oregano::event::{self, Event, Fault};
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
-use oregano::options::{Environment, Options};
+use oregano::lookup::Account;
+use oregano::options::{Environment, Options, Question};
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
 use oregano::ui::{Detail, Format};
-use oregano::{doctor, ui};
+use oregano::{doctor, explain, ui};
 
 /// In bytes; a token has some thousand.
 const MAX_INPUT: u64 = 1 << 20;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             run(event::Command::Plan, cli.global, options)
         }
         Command::Apply { check: false, run: options } => run(event::Command::Apply, cli.global, options),
+        Command::Explain(options) => explain(cli.global, options),
         Command::Login(arguments) => log_in(&cli.global, *arguments),
         Command::Inventory(options) => show(&cli.global, options.wanted()),
     })
@@ -93,6 +95,53 @@ fn options(command: event::Command, global: Global, run: Run) -> Result<Options,
     let defaults = defaults().map_err(|problems| problems.iter().map(Fault::from).collect::<Vec<_>>())?;
     let options = global.options(command, run, &defaults, environment(), local_user(), ask);
     options.map_err(|problem| vec![Fault::from(&problem)])
+}
+
+fn explain(global: Global, arguments: Explain) -> ExitStatus {
+    if let Err(conflict) = arguments.check(&global) {
+        let _ = conflict.print();
+        return ExitStatus::Usage;
+    }
+    raise_open_files();
+    let (format, _) = global.format();
+    let cancel = Cancel::default();
+    let told = cancel.clone();
+    listen(move || interrupt(&told));
+    let found = question(global, arguments).and_then(|question| explain::explain(&question, &cancel));
+    let status = match found {
+        Ok(explanation) => {
+            ui::explanation(&explanation, format);
+            explain::status(&explanation)
+        }
+        Err(_) if cancel.level() > Stop::No => ExitStatus::Interrupted,
+        Err(faults) => {
+            ui::faults(&faults, format);
+            ExitStatus::Error
+        }
+    };
+    complete(status)
+}
+
+/// What `explain` is asked. What is set for nodes is of no interest for this machine.
+fn question(global: Global, arguments: Explain) -> Result<Question, Vec<Fault>> {
+    let faults = |problems: Vec<Problem>| problems.iter().map(Fault::from).collect::<Vec<_>>();
+    let defaults = if arguments.is_of_nodes(&global) { defaults().map_err(faults)? } else { Defaults::default() };
+    let question = arguments.question(global, &defaults, environment(), (account(), local_user()), ask);
+    question.map_err(|problem| faults(vec![problem]))
+}
+
+/// What the paths of credential files depend on.
+fn account() -> Account {
+    let var = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let home = environment().home.map_or_else(|| "/".to_owned(), |home| home.display().to_string());
+    Account {
+        home,
+        uid: geteuid().as_raw(),
+        runtime_dir: var("XDG_RUNTIME_DIR"),
+        config_home: var("XDG_CONFIG_HOME"),
+        docker_config: var("DOCKER_CONFIG"),
+        auth_file: var("REGISTRY_AUTH_FILE"),
+    }
 }
 
 /// Reads a secret from the terminal.

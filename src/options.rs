@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::desired::Request;
 use crate::event::Command;
 use crate::inventory::Sources;
+use crate::lookup::Account;
 
 /// A run as it was asked for. No `Debug`: `-e` may hold passwords.
 #[derive(Clone)]
@@ -29,6 +30,39 @@ pub struct Options {
     pub warnings: Vec<String>,
     /// What the run takes from the environment.
     pub environment: Environment,
+}
+
+/// What `explain` was asked. No `Debug`, either.
+#[derive(Clone)]
+pub struct Question {
+    /// The image.
+    pub image: String,
+    /// `--file`: the files that are looked at; all that the consumers look for if there are none.
+    pub files: Vec<String>,
+    /// Where they lie.
+    pub place: Where,
+    /// The pod whose pull secrets the kubelet tries first.
+    pub pod: Option<Pod>,
+    /// How inventory, nodes and cluster are reached; its `command` is not looked at.
+    pub options: Options,
+}
+
+/// Where files are looked at.
+#[derive(Debug, Clone)]
+pub enum Where {
+    /// On this machine, for this account.
+    Here(Account),
+    /// On the nodes of the inventory that `--limit` leaves.
+    Nodes,
+}
+
+/// What decides which secrets a pod pulls with.
+#[derive(Debug, Clone)]
+pub struct Pod {
+    /// `--namespace`.
+    pub namespace: String,
+    /// `--service-account`.
+    pub service_account: String,
 }
 
 /// What a run takes from its environment; read once, at the start.

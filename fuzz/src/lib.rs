@@ -7,7 +7,8 @@ use oregano::dockerconfig::{self, Credential, Reader};
 use oregano::inventory::outside::Nothing;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
-use oregano::secret::Secret;
+use oregano::lookup::{Image, Searched, State, ask};
+use oregano::secret::{Secret, SecretBytes};
 
 /// An INI inventory, read and listed.
 pub fn ini(text: &str) {
@@ -91,6 +92,19 @@ fn merged(text: &str, reader: Reader) {
         }
         assert!(after.iter().any(|entry| entry.key == "quay.io/acme" && entry.login().is_some()), "no entry of ours");
     }
+}
+
+/// An image name and a key of `auths` on a line each, and a credential file behind them.
+pub fn lookup(text: &str) {
+    let (image, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let (key, content) = rest.split_once('\n').unwrap_or((rest, ""));
+    let Ok(image) = Image::parse(image) else { return };
+    let entry = serde_json::json!({ "auths": { key: { "auth": "YTpi" } } }).to_string();
+    let searched = Searched::only(&["config.json".to_owned(), "other.json".to_owned(), ".dockercfg".to_owned()]);
+    let _ = ask(&image, &searched, &[], |path| {
+        let bytes = if path == "other.json" { &entry } else { content };
+        State::Content(SecretBytes::new(bytes.as_bytes().to_vec()))
+    });
 }
 
 fn read(name: &str, text: &str) -> Option<Inventory> {

@@ -202,7 +202,7 @@ impl Words {
     }
 
     /// `https://api:6443: 403 Forbidden: secrets is forbidden: …`.
-    fn told(&self, status: &Status) -> String {
+    pub fn told(&self, status: &Status) -> String {
         if status.reason == UNPARSED {
             return format!("{}: {} without a word of Kubernetes", self.server, status.code);
         }

@@ -4,6 +4,7 @@
 mod diagnosis;
 pub mod kubeconfig;
 mod link;
+mod pod;
 mod pull_secret;
 mod token;
 
@@ -21,6 +22,7 @@ use self::link::Link;
 pub use self::pull_secret::Outcome;
 pub use self::token::token;
 use crate::facts::{ClusterFact, Failure};
+use crate::lookup::PullSecret;
 use crate::secret::{Redactor, SecretBytes};
 
 /// A way to one API server, as one user.
@@ -81,6 +83,15 @@ impl Cluster {
         merge: impl Fn(Option<&[u8]>) -> Result<Option<SecretBytes>, Failure>,
     ) -> Result<Outcome, Failure> {
         self.link().await?.write_secret(namespace, name, merge).await
+    }
+
+    /// The pull secrets that a pod gets from its service account, in their order. One that does not exist is among
+    /// them, as the kubelet passes over it.
+    ///
+    /// # Errors
+    /// If the server cannot be reached in time, refuses, or has no such service account.
+    pub async fn pull_secrets(&self, namespace: &str, service_account: &str) -> Result<Vec<PullSecret>, Failure> {
+        self.link().await?.pull_secrets(namespace, service_account).await
     }
 
     async fn link(&self) -> Result<&Link, Failure> {

@@ -34,7 +34,7 @@ pub use images::{full_name, split_host};
 pub use key::key_fault;
 pub use reference::Reference;
 pub use request::{Limit, Request, Scope};
-pub use resolve::{judge, resolve};
+pub use resolve::{judge, nodes, resolve};
 
 /// Everything that a run is asked to bring about, in inventory order.
 #[derive(Debug, Clone, Default)]

@@ -38,25 +38,30 @@ pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<
 /// What could be understood of what the run asks for, and every problem, each once, in the order of the inventory.
 pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
     let shared = Shared::new(variables);
-    let mut resolver = Resolver {
-        variables,
-        shared: &shared,
-        inventory: variables.inventory(),
-        request,
-        problems: Vec::new(),
-        warnings: Findings::default(),
-        notices: Findings::default(),
-        registries: HashSet::new(),
-        credentials: HashSet::new(),
-    };
+    let mut resolver = Resolver::new(variables, &shared, request);
     let desired = resolver.run().unwrap_or_default();
     let desired = Desired { warnings: resolver.warnings.list, notices: resolver.notices.list, ..desired };
+    (desired, in_order(resolver.problems))
+}
+
+/// The selected nodes and the way to each, without credentials: for a command that only looks at them.
+///
+/// # Errors
+/// Every problem that stands in the way to a node.
+pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>, Vec<Problem>> {
+    let shared = Shared::new(variables);
+    let mut resolver = Resolver::new(variables, &shared, request);
+    let nodes = resolver.nodes().unwrap_or_default();
+    if resolver.problems.is_empty() { Ok(nodes) } else { Err(in_order(resolver.problems)) }
+}
+
+/// Each problem once, in the order of the inventory.
+fn in_order(problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = HashSet::new();
-    let mut problems: Vec<Problem> =
-        resolver.problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
+    let mut problems: Vec<Problem> = problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
     problems
         .sort_by_key(|problem| problem.place.as_ref().map(|place| (place.span.source.name.clone(), place.span.start)));
-    (desired, problems)
+    problems
 }
 
 /// Findings, each once, however many hosts have it.
@@ -93,6 +98,34 @@ struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
+    fn new(variables: &'a Variables, shared: &'a Shared<'a>, request: &'a Request) -> Self {
+        Self {
+            variables,
+            shared,
+            inventory: variables.inventory(),
+            request,
+            problems: Vec::new(),
+            warnings: Findings::default(),
+            notices: Findings::default(),
+            registries: HashSet::new(),
+            credentials: HashSet::new(),
+        }
+    }
+
+    fn nodes(&mut self) -> Option<Vec<NodeTarget>> {
+        let targets = self.targets()?;
+        let selected = self.limited(&targets)?;
+        let nothing = Declared { registries: [].into(), credentials: [].into() };
+        let mut nodes = Vec::new();
+        for name in targets.into_iter().filter(|name| selected.contains(name)) {
+            let vars = self.variables.of(name);
+            let mut lookup = Lookup::new(&vars, self.shared);
+            nodes.extend(self.node(&mut lookup, name, &nothing));
+            self.take(lookup);
+        }
+        Some(nodes)
+    }
+
     fn run(&mut self) -> Option<Desired> {
         self.refuse_unknown_variables();
         let targets = self.targets()?;

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
 mod bars;
+mod explanation;
 mod findings;
 mod json;
 mod list;
@@ -14,9 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-use crate::event::Event;
+use crate::event::{Event, Fault};
 use crate::inventory::Problem;
 
+pub use explanation::explanation;
 pub use findings::findings;
 pub use list::{graph, host, list, text as schema};
 
@@ -60,6 +62,16 @@ pub fn warnings(warnings: &[String]) {
 pub fn problems(problems: &[Problem]) {
     for problem in problems {
         text::problem(problem);
+    }
+}
+
+/// Prints the faults that end a command which has no run, as text or as JSON.
+pub fn faults(faults: &[Fault], format: Format) {
+    for fault in faults {
+        match format {
+            Format::Json => json::print(&Event::Error(fault.clone())),
+            Format::Text => text::fault(fault),
+        }
     }
 }
 

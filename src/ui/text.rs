@@ -165,6 +165,11 @@ pub(super) fn problem(problem: &Problem) {
     error_line(&fault_block(&Fault::from(problem)));
 }
 
+/// What ends a command.
+pub(super) fn fault(fault: &Fault) {
+    error_line(&fault_block(fault));
+}
+
 fn host(row: &HostRow) {
     match &row.failure {
         Some(failure) => error_line(&failure_block(failure)),

@@ -4,7 +4,7 @@
 mod case;
 mod compare;
 mod printed;
-mod random;
+pub mod random;
 mod robust;
 mod values;
 

@@ -55,7 +55,7 @@ fn forms(user: &str, secret: &str) -> Vec<String> {
 }
 
 /// The forms of the secrets that a text holds.
-fn traces(text: &str, secrets: &[(&str, &str)]) -> Vec<String> {
+pub fn traces(text: &str, secrets: &[(&str, &str)]) -> Vec<String> {
     let all = secrets.iter().flat_map(|(user, secret)| forms(user, secret));
     all.filter(|form| text.contains(form.as_str())).collect()
 }

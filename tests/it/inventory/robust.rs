@@ -88,6 +88,16 @@ fn broken(texts: impl Strategy<Value = String>) -> impl Strategy<Value = String>
     })
 }
 
+#[test]
+fn no_credential_file_makes_the_lookup_panic() {
+    let image = "(quay.io|[a-z0-9.:\\[\\]]{0,6})/[a-z/:@._-]{0,8}";
+    let key = "(https://|ftp://)?[a-z0-9*.:@%?#\\[\\]-]{0,8}(/[v1a-z%]{0,3}){0,2}";
+    let content =
+        "[\\[\\]{}:,\" a]{0,12}|\\{\"(auths|quay.io)\":\\{\"quay.io\":\\{\"auth\":\"[a-zA-Z=\\\\n]{0,8}\"\\}\\}\\}";
+    let lines = (image, key, content).prop_map(|(image, key, content)| format!("{image}\n{key}\n{content}"));
+    run(&prop_oneof![1 => any::<String>(), 4 => lines], |text| targets::lookup(&text));
+}
+
 /// A fixed number of inputs from a fixed seed. A panic in `test` fails with the simplest input that causes it.
 fn run<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, test: impl Fn(T)) {
     let count = u32::try_from(wanted(4_000)).unwrap();

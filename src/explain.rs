@@ -1,0 +1,229 @@
+//! Answers `explain`: reads the files of this machine, or of nodes, and the secrets of a pod, and asks `lookup` what
+//! each consumer makes of them. Nothing is changed anywhere.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::desired::{self, Desired, NodeTarget};
+use crate::engine::{self, Engine};
+use crate::event::Fault;
+use crate::facts::{Failure, FileFact, FileState};
+use crate::inventory;
+use crate::lookup::{
+    Account, CRIO_FILES, Explanation, GlobalAuthFile, Image, Lookup, Place, PullSecret, Searched, State, Unseen, ask,
+    global_auth_file,
+};
+use crate::node::{self, OpenFailure};
+use crate::observe::internal;
+use crate::options::{Pod, Question, Where};
+use crate::report::ExitStatus;
+use crate::schedule::{self, Cancel, Stop};
+use crate::secret::SecretBytes;
+
+/// The largest file that is read on this machine, in bytes; on a node it is the same.
+const LARGEST: u64 = 1024 * 1024;
+const CRIO_FOLDER: &str = "/etc/crio/crio.conf.d";
+
+/// What stands at the paths that were looked at.
+type States = HashMap<String, State>;
+
+/// The answers to a question.
+///
+/// # Errors
+/// If the image is none, the inventory cannot be used, or the cluster does not show the secrets.
+pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<Fault>> {
+    let image = Image::parse(&question.image).map_err(|why| {
+        let failure = Failure::new(format!("`{}` is no image name", question.image)).cause(why);
+        vec![Fault::from(&failure)]
+    })?;
+    let desired = match question.place {
+        Where::Here(_) => Desired::default(),
+        Where::Nodes => targets(question)?,
+    };
+    cancel.begin();
+    let repository = image.name.clone();
+    let mut explanation = Explanation { image: question.image.clone(), repository, ..Explanation::default() };
+    if let (Where::Here(account), None) = (&question.place, &question.pod) {
+        explanation.places.push(here(question, account, &image, &[]));
+        return Ok(explanation);
+    }
+    let engine = Engine::new(&question.options, &desired, cancel).map_err(fault)?;
+    explanation.warnings = question.options.warnings.iter().cloned().chain(desired.risks()).collect();
+    let secrets = question.pod.as_ref().map_or(Ok(Vec::new()), |pod| secrets(question, &engine, pod)).map_err(fault)?;
+    explanation.places = match &question.place {
+        Where::Here(account) => vec![here(question, account, &image, &secrets)],
+        Where::Nodes => nodes(question, &engine, &desired.nodes, &image, &secrets),
+    };
+    // A resolver that does not answer would hold the end back.
+    engine.runtime.shutdown_background();
+    Ok(explanation)
+}
+
+/// The exit status of what was found.
+pub fn status(explanation: &Explanation) -> ExitStatus {
+    let any = |is: fn(&Unseen) -> bool| explanation.places.iter().any(|place| place.seen.as_ref().is_err_and(is));
+    match () {
+        () if any(|unseen| matches!(unseen, Unseen::Interrupted)) => ExitStatus::Interrupted,
+        () if any(|unseen| matches!(unseen, Unseen::Unreachable(_))) => ExitStatus::Unreachable,
+        () if any(|unseen| matches!(unseen, Unseen::Failed(_))) => ExitStatus::Failed,
+        () => ExitStatus::Done,
+    }
+}
+
+fn fault(failure: Failure) -> Vec<Fault> {
+    vec![Fault::from(&failure)]
+}
+
+fn targets(question: &Question) -> Result<Desired, Vec<Fault>> {
+    let faults = |problems: Vec<inventory::Problem>| problems.iter().map(Fault::from).collect::<Vec<_>>();
+    let variables = inventory::load(&question.options.sources).map_err(faults)?;
+    let nodes = desired::nodes(&variables, &question.options.request).map_err(faults)?;
+    Ok(Desired { nodes, ..Desired::default() })
+}
+
+fn secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PullSecret>, Failure> {
+    let cluster = engine::cluster(&question.options, &engine.runtime, &engine.redactor)?;
+    engine.runtime.block_on(async {
+        tokio::select! {
+            found = cluster.pull_secrets(&pod.namespace, &pod.service_account) => found,
+            () = engine.cancel.reached(Stop::Gently) => Err(Failure::new("interrupted before the secrets were read")),
+        }
+    })
+}
+
+fn here(question: &Question, account: &Account, image: &Image, secrets: &[PullSecret]) -> Place {
+    let searched = match question.files.as_slice() {
+        [] => account.search(&global_auth_file(crio_settings().iter().map(String::as_str))),
+        files => Searched::only(files),
+    };
+    let seen = ask(image, &searched, secrets, |path| read(Path::new(path)));
+    Place { host: None, seen: Ok(seen) }
+}
+
+/// The settings of CRI-O on this machine, in the order in which they are read.
+fn crio_settings() -> Vec<String> {
+    let entries = fs::read_dir(CRIO_FOLDER).into_iter().flatten().flatten();
+    let mut dropped: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    dropped.sort();
+    let files = std::iter::once(PathBuf::from(CRIO_FILES[0])).chain(dropped);
+    files.filter_map(|path| text(&read(&path))).collect()
+}
+
+fn text(state: &State) -> Option<String> {
+    match state {
+        State::Content(bytes) => Some(String::from_utf8_lossy(bytes.expose()).into_owned()),
+        State::Absent | State::Unreadable(_) => None,
+    }
+}
+
+/// A file of this machine.
+fn read(path: &Path) -> State {
+    let read = || -> std::io::Result<State> {
+        // What is no file is not opened: a pipe would block.
+        if !fs::metadata(path)?.is_file() {
+            return Ok(State::Unreadable("it is not a file".to_owned()));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        let too_large = u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST);
+        let content = State::Content(SecretBytes::new(bytes));
+        Ok(if too_large { State::Unreadable("it is larger than 1 MiB".to_owned()) } else { content })
+    };
+    read().unwrap_or_else(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => State::Absent,
+        _ => State::Unreadable(error.to_string()),
+    })
+}
+
+fn nodes(
+    question: &Question,
+    engine: &Engine,
+    nodes: &[NodeTarget],
+    image: &Image,
+    secrets: &[PullSecret],
+) -> Vec<Place> {
+    let _guard = engine.cancel.abort_at(Stop::Gently, engine.limits.abort.clone(), engine.runtime.handle());
+    let mut places = Vec::with_capacity(nodes.len());
+    schedule::each(
+        &engine.pool,
+        nodes.iter().collect(),
+        |node| {
+            let interrupted = || engine.cancel.level() > Stop::No;
+            let seen =
+                if interrupted() { Err(Unseen::Interrupted) } else { on(question, engine, node, image, secrets) };
+            (node, seen.map_err(|unseen| if interrupted() { Unseen::Interrupted } else { unseen }))
+        },
+        |result| {
+            let at = places.len();
+            let (node, seen) = result
+                .unwrap_or_else(|| (&nodes[at], Err(Unseen::Failed(internal("the node could not be looked at")))));
+            places.push(Place { host: Some(node.name.clone()), seen });
+        },
+    );
+    places
+}
+
+fn on(
+    question: &Question,
+    engine: &Engine,
+    node: &NodeTarget,
+    image: &Image,
+    secrets: &[PullSecret],
+) -> Result<Vec<Lookup>, Unseen> {
+    let mut states = States::new();
+    let searched = if question.files.is_empty() {
+        let settings = CRIO_FILES.map(str::to_owned);
+        let usual = paths(&Account::root().search(&GlobalAuthFile::Unset));
+        open(engine, node, usual.into_iter().chain(settings.clone()).collect(), &mut states)?;
+        let found: Vec<String> = settings.iter().filter_map(|path| text(states.get(path)?)).collect();
+        Account::root().search(&global_auth_file(found.iter().map(String::as_str)))
+    } else {
+        Searched::only(&question.files)
+    };
+    open(engine, node, paths(&searched), &mut states)?;
+    Ok(ask(image, &searched, secrets, |path| states.get(path).cloned().unwrap_or(State::Absent)))
+}
+
+fn paths(searched: &[Searched]) -> Vec<String> {
+    searched.iter().flat_map(|searched| &searched.paths).map(|(path, _)| path.clone()).collect()
+}
+
+/// Reads those of `paths` that `states` does not know yet, over one connection.
+fn open(engine: &Engine, node: &NodeTarget, paths: Vec<String>, states: &mut States) -> Result<(), Unseen> {
+    let mut files: Vec<String> = Vec::new();
+    for path in paths {
+        if !states.contains_key(&path) && !files.contains(&path) {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Ok(());
+    }
+    let Engine { host_keys, identities, limits, redactor, .. } = engine;
+    let (facts, session) = node::open(&node.name, &node.connection, &files, host_keys, identities, limits).map_err(
+        |failure| match failure {
+            OpenFailure::Unreachable(failure) => Unseen::Unreachable(failure.scrubbed(redactor)),
+            OpenFailure::Failed(failure) => Unseen::Failed(failure.scrubbed(redactor)),
+        },
+    )?;
+    // What was read is read; the script on the node ends by itself as well.
+    let _ = session.keep();
+    facts.into_iter().for_each(|fact| note(fact, states));
+    Ok(())
+}
+
+/// A file under all its paths.
+fn note(fact: FileFact, states: &mut States) {
+    let state = match fact.state {
+        FileState::Present { content, .. } => State::Content(content),
+        FileState::Absent => State::Absent,
+        FileState::Unusable(failure) => {
+            State::Unreadable(std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": "))
+        }
+    };
+    for path in std::iter::once(fact.path).chain(fact.aliases) {
+        states.insert(path, state.clone());
+    }
+}

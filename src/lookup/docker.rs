@@ -1,0 +1,112 @@
+//! The lookup of docker's command line (github.com/docker/cli/cli/config): one file, no namespaces; the helper of the
+//! host or of all hosts, else the entry of exactly this key, else one with this host name.
+
+use super::address::{self, split_port};
+use super::containers::difference;
+use super::content::{self, DockerEntry, Padding, text};
+use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
+
+/// The key that docker keeps the login to Docker Hub under.
+const HUB: &str = "https://index.docker.io/v1/";
+
+/// What docker uses for `image`, from its one `config.json`.
+pub fn docker(image: &Image, file: &File) -> Answer {
+    let mut answer = Answer::default();
+    let fault = |why: &str| {
+        Some(format!("docker warns that it cannot load `{}`, and its entries do not count: {why}", file.path))
+    };
+    let bytes = match &file.state {
+        State::Content(bytes) => bytes,
+        State::Absent => return answer,
+        State::Unreadable(why) => return Answer { fault: fault(why), ..answer },
+    };
+    let read = content::docker(bytes.expose());
+    let read = read.and_then(|config| match config.auths.iter().find_map(|(key, entry)| Some((key, broken(entry)?))) {
+        Some((key, what)) => Err(format!("the `auth` of `{key}` is {what}")),
+        None => Ok(config),
+    });
+    let config = match read {
+        Ok(config) => config,
+        Err(why) => return Answer { fault: fault(&why), ..answer },
+    };
+    answer.unused = near::unseen(bytes, &file.source(), image, config.auths.keys());
+    let wanted = if image.is_of_hub() { HUB } else { &image.domain };
+    let own = config.cred_helpers.get_key_value(wanted).map(|(key, helper)| (Some(key.clone()), helper));
+    let (helper_key, helper) = own.unwrap_or((None, &config.creds_store));
+    if !helper.is_empty() {
+        let kind = Kind::Helper { helper: helper.clone() };
+        answer.credentials.push(Candidate { source: file.source(), key: helper_key, kind });
+    }
+    let exact = config.auths.contains_key(wanted);
+    let taken = config.auths.keys().find(|key| if exact { *key == wanted } else { host_name(key) == wanted });
+    for (key, entry) in &config.auths {
+        let is_taken = taken == Some(key);
+        let matches = is_taken || host_name(key) == wanted;
+        let why = match (credential(entry), taken) {
+            _ if matches && !helper.is_empty() => Why::Helper(helper.clone()),
+            (Some(kind), _) if is_taken => {
+                answer.credentials.push(Candidate { source: file.source(), key: Some(key.clone()), kind });
+                continue;
+            }
+            (None, _) if is_taken => Why::Empty,
+            (_, Some(taken)) if matches && exact => Why::Key(taken.clone()),
+            (_, Some(taken)) if matches => Why::Either(taken.clone()),
+            _ if !near::is_near(key, image) => continue,
+            _ if image.is_of_hub() => Why::Host(HUB.to_owned()),
+            _ => difference(key, wanted),
+        };
+        answer.unused.push(Unused { source: file.source(), key: Some(key.clone()), user: user(entry), why });
+    }
+    answer
+}
+
+/// What is wrong with an `auth`; one of them is enough for docker to give up on the file.
+fn broken(entry: &DockerEntry) -> Option<&'static str> {
+    if text(&entry.auth).is_empty() {
+        return None;
+    }
+    match content::decode(text(&entry.auth), Padding::Required) {
+        Ok(Some(login)) if login.user.is_empty() => Some("without a user"),
+        Ok(Some(_)) => None,
+        Ok(None) => Some("without a colon"),
+        Err(what) => Some(what),
+    }
+}
+
+fn user(entry: &DockerEntry) -> Option<String> {
+    let login = content::decode(text(&entry.auth), Padding::Required).ok().flatten();
+    let user = login.map_or_else(|| text(&entry.username).to_owned(), |login| login.user);
+    Some(user).filter(|user| !user.is_empty())
+}
+
+fn credential(entry: &DockerEntry) -> Option<Kind> {
+    let named = user(entry);
+    if !text(&entry.identitytoken).is_empty() {
+        return Some(Kind::IdentityToken { user: named.unwrap_or_default() });
+    }
+    let has_password = !text(&entry.auth).is_empty() || !text(&entry.password).is_empty();
+    (named.is_some() || has_password).then(|| Kind::Login { user: named.unwrap_or_default() })
+}
+
+/// The host of a key with its port, if it has one (`ConvertToHostname`).
+fn host_name(key: &str) -> String {
+    let parsed =
+        key.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).and_then(|(_, rest)| address::parse(rest));
+    if let Some(address) = parsed {
+        let (host, port) = split_port(&address.host);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        match (bare, port) {
+            ("", _) => {}
+            (bare, "") => return bare.to_owned(),
+            (bare, port) if bare.contains(':') => return format!("[{bare}]:{port}"),
+            (bare, port) => return format!("{bare}:{port}"),
+        }
+    }
+    key.split('/').next().unwrap_or_default().to_owned()
+}
+
+/// RFC 3986, section 3.1.
+fn is_scheme(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(known)
+}

@@ -1,0 +1,141 @@
+//! What `explain` finds: the answer of every consumer at every place.
+
+use serde::Serialize;
+
+use super::{Answer, Consumer, File, Image, PullSecret, Searched, State, Why, containers, docker, kubelet};
+use crate::facts::Failure;
+use crate::secret::Redactor;
+
+/// The answers for one image.
+#[derive(Debug, Default)]
+pub struct Explanation {
+    /// The image as it was asked for.
+    pub image: String,
+    /// The name that credentials are looked up by.
+    pub repository: String,
+    /// One for this machine, or for each node in inventory order.
+    pub places: Vec<Place>,
+    /// What to look at, though it stopped nothing.
+    pub warnings: Vec<String>,
+}
+
+/// What was found at one place.
+#[derive(Debug)]
+pub struct Place {
+    /// The node; `None` is this machine.
+    pub host: Option<String>,
+    /// The answers, or why there are none.
+    pub seen: Result<Vec<Lookup>, Unseen>,
+}
+
+/// Why a place has no answers.
+#[derive(Debug)]
+pub enum Unseen {
+    /// The node could not be reached.
+    Unreachable(Failure),
+    /// The node would not show its files.
+    Failed(Failure),
+    /// The command was interrupted before.
+    Interrupted,
+}
+
+/// The answer of one consumer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Lookup {
+    /// Who looks.
+    pub consumer: Consumer,
+    /// What it finds.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// What the answer rests on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Asks each consumer, with its files as `state` knows them, and `secrets` of a pod for the kubelet.
+pub fn ask(image: &Image, searched: &[Searched], secrets: &[PullSecret], state: impl Fn(&str) -> State) -> Vec<Lookup> {
+    let lookup = |searched: &Searched| {
+        let files = searched.paths.iter();
+        let files: Vec<File> =
+            files.map(|(path, format)| File { path: path.clone(), format: *format, state: state(path) }).collect();
+        let answer = match searched.consumer {
+            Consumer::Kubelet => kubelet(image, secrets, &files),
+            Consumer::CriO | Consumer::Podman => containers(image, &files),
+            Consumer::Docker => files.first().map(|file| docker(image, file)).unwrap_or_default(),
+        };
+        let notes = searched.notes.iter().cloned().chain(home_note(searched, &answer)).collect();
+        Lookup { consumer: searched.consumer, answer: masked(answer), notes }
+    };
+    searched.iter().map(lookup).collect()
+}
+
+/// A service of systemd has no HOME, unless its unit sets one.
+fn home_note(searched: &Searched, answer: &Answer) -> Option<String> {
+    let names = answer.credentials.iter().map(|candidate| candidate.source.name());
+    let mut own = names.filter(|name| searched.home_files.iter().any(|file| file == name));
+    own.next().map(|file| format!("the kubelet looks for `{file}` only where its unit sets HOME"))
+}
+
+/// A key may be a whole address, with a password that nobody is to see.
+fn masked(mut answer: Answer) -> Answer {
+    answer.credentials.iter_mut().flat_map(|found| &mut found.key).for_each(|key| *key = mask(key));
+    for unused in &mut answer.unused {
+        unused.key.iter_mut().for_each(|key| *key = mask(key));
+        if let Why::Key(text) | Why::Either(text) | Why::Spoilt(text) = &mut unused.why {
+            *text = mask(text);
+        }
+    }
+    answer.fault = answer.fault.map(|fault| mask(&fault));
+    answer
+}
+
+/// `https://user:password@host` without the password.
+fn mask(text: &str) -> String {
+    let words = text.split_inclusive([' ', '`', '/']);
+    let masked = words.map(|word| match word.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') => {
+            let user = login.split(':').next().unwrap_or_default();
+            format!("{user}:{}@{host}", Redactor::MASK)
+        }
+        _ => word.to_owned(),
+    });
+    masked.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lookup::{Account, GlobalAuthFile, Kind};
+    use crate::secret::SecretBytes;
+
+    #[test]
+    fn crio_has_its_own_file_and_the_kubelet_needs_a_home() {
+        let searched = Account::root().search(&GlobalAuthFile::Path("/own.json".to_owned()));
+        let files = [("/own.json", "YTpi"), ("/root/.docker/config.json", "Yzpk")];
+        let state = |path: &str| match files.iter().find(|(known, _)| *known == path) {
+            Some((_, auth)) => {
+                let text = format!(r#"{{"auths":{{"quay.io":{{"auth":"{auth}"}}}}}}"#);
+                State::Content(SecretBytes::new(text.into_bytes()))
+            }
+            None => State::Absent,
+        };
+        let found = ask(&Image::parse("quay.io/app").unwrap(), &searched, &[], state);
+        let told: Vec<_> = found
+            .iter()
+            .map(|lookup| (lookup.consumer, &lookup.answer.credentials[0].kind, lookup.notes.len()))
+            .collect();
+        let [a, c] = ["a", "c"].map(|user| Kind::Login { user: user.to_owned() });
+        let expected =
+            [(Consumer::Kubelet, &c, 1), (Consumer::CriO, &a, 0), (Consumer::Podman, &c, 0), (Consumer::Docker, &c, 0)];
+        assert_eq!(told, expected);
+        assert!(found[0].notes[0].contains("HOME"), "{:?}", found[0].notes);
+    }
+
+    #[test]
+    fn a_password_in_a_key_is_not_shown() {
+        assert_eq!(mask("https://me:hunter2@quay.io/team"), "https://me:[redacted]@quay.io/team");
+        assert_eq!(mask("the `auth` of `me:hun@ter2@quay.io` is"), "the `auth` of `me:[redacted]@quay.io` is");
+        assert_eq!(mask("me@quay.io:443/team"), "me@quay.io:443/team");
+        assert_eq!(mask("quay.io:443"), "quay.io:443");
+    }
+}

@@ -1,0 +1,146 @@
+//! What `explain` found: for people, nodes with the same answers together; as JSON, one line for each place and
+//! consumer (docs/json.md).
+
+use std::fmt::Write as _;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use super::text::{block, plural};
+use super::{Format, error_line, json, line};
+use crate::event::{Event, FailureText, HostOutcome, HostRow};
+use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Place, Unseen, Unused};
+
+/// Prints the answers on stdout, and what could not be looked at on stderr, or all of it as JSON on stdout.
+pub fn explanation(explanation: &Explanation, format: Format) {
+    match format {
+        Format::Json => as_json(explanation),
+        Format::Text => as_text(explanation),
+    }
+}
+
+/// One consumer at one place, as docs/json.md promises it.
+#[derive(Serialize)]
+struct Row<'a> {
+    event: &'static str,
+    host: Option<&'a str>,
+    image: &'a str,
+    repository: &'a str,
+    #[serde(flatten)]
+    lookup: &'a Lookup,
+}
+
+fn as_json(explanation: &Explanation) {
+    let Explanation { image, repository, places, warnings } = explanation;
+    warnings.iter().for_each(|message| json::print(&Event::Warning { message: message.clone() }));
+    for place in places {
+        match &place.seen {
+            Ok(lookups) => lookups.iter().for_each(|lookup| {
+                json::print_line(&Row { event: "lookup", host: place.host.as_deref(), image, repository, lookup });
+            }),
+            Err(unseen) => json::print(&Event::Host(row(place, unseen))),
+        }
+    }
+}
+
+fn row(place: &Place, unseen: &Unseen) -> HostRow {
+    let (outcome, failure) = match unseen {
+        Unseen::Unreachable(failure) => (HostOutcome::Unreachable, Some(failure)),
+        Unseen::Failed(failure) => (HostOutcome::Failed, Some(failure)),
+        Unseen::Interrupted => (HostOutcome::Skipped, None),
+    };
+    HostRow { host: place.host.clone().unwrap_or_default(), outcome, failure: failure.map(FailureText::from) }
+}
+
+fn as_text(explanation: &Explanation) {
+    explanation.warnings.iter().for_each(|message| super::text::warning(message));
+    let mut alike: IndexMap<&[Lookup], Vec<Option<&str>>> = IndexMap::new();
+    for place in &explanation.places {
+        match &place.seen {
+            Ok(lookups) => alike.entry(lookups).or_default().push(place.host.as_deref()),
+            Err(unseen) => match row(place, unseen) {
+                HostRow { failure: Some(failure), .. } => {
+                    error_line(&block("error", &failure.message, &failure.causes, failure.hint.as_deref()));
+                }
+                HostRow { host, .. } => error_line(&format!("{host}: not looked at")),
+            },
+        }
+    }
+    let image = match explanation {
+        Explanation { image, repository, .. } if image.starts_with(repository.as_str()) => image.clone(),
+        Explanation { image, repository, .. } => format!("{image} ({repository})"),
+    };
+    for (lookups, hosts) in alike {
+        line(&format!("{image} on {}{}", places(&hosts), paragraphs(lookups)));
+    }
+}
+
+fn places(hosts: &[Option<&str>]) -> String {
+    match hosts {
+        [None] => "this machine".to_owned(),
+        [Some(host)] => (*host).to_owned(),
+        hosts => {
+            let names: Vec<&str> = hosts.iter().flatten().copied().collect();
+            format!("{}: {}", plural(names.len(), "node"), names.join(", "))
+        }
+    }
+}
+
+/// A paragraph for each answer, under the names of all consumers that have it.
+fn paragraphs(lookups: &[Lookup]) -> String {
+    let mut alike: IndexMap<(&Answer, &[String]), Vec<&str>> = IndexMap::new();
+    for Lookup { consumer, answer, notes } in lookups {
+        alike.entry((answer, notes)).or_default().push(name(*consumer));
+    }
+    let mut text = String::new();
+    for ((answer, notes), consumers) in alike {
+        let _ = write!(text, "\n  {}: {}", consumers.join(", "), used(answer));
+        answer.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", passed_over(unused))));
+        notes.iter().for_each(|note| text.push_str(&format!("\n    note: {note}")));
+    }
+    text
+}
+
+fn name(consumer: Consumer) -> &'static str {
+    match consumer {
+        Consumer::Kubelet => "kubelet",
+        Consumer::CriO => "cri-o",
+        Consumer::Podman => "podman",
+        Consumer::Docker => "docker",
+    }
+}
+
+fn used(answer: &Answer) -> String {
+    if let Some(fault) = &answer.fault {
+        return format!("fails: {fault}");
+    }
+    let mut last = None;
+    let mut parts = Vec::new();
+    for found in &answer.credentials {
+        parts.push(credential(found, last));
+        last = Some(&found.source);
+    }
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", then ") }
+}
+
+fn credential(found: &Candidate, last: Option<&crate::lookup::Source>) -> String {
+    let place = if last == Some(&found.source) { String::new() } else { format!(" of {}", found.source) };
+    match (&found.kind, &found.key) {
+        (Kind::Login { user }, Some(key)) => format!("{key}{place} ({user})"),
+        (Kind::IdentityToken { user }, Some(key)) => format!("{key}{place} (identity token of {user})"),
+        (Kind::Empty, Some(key)) => format!("{key}{place} (empty: neither user nor password)"),
+        (Kind::Helper { helper }, Some(key)) => {
+            format!("docker-credential-{helper}, as credHelpers[{key}]{place} says")
+        }
+        (Kind::Helper { helper }, None) => format!("docker-credential-{helper}, as credsStore{place} says"),
+        (_, None) => format!("an entry{place}"),
+    }
+}
+
+fn passed_over(unused: &Unused) -> String {
+    let user = unused.user.as_ref().map_or_else(String::new, |user| format!(" ({user})"));
+    match &unused.key {
+        Some(key) => format!("`{key}` of {}{user} is not used: {}", unused.source, unused.why),
+        None => format!("{} is not used: {}", unused.source, unused.why),
+    }
+}

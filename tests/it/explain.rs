@@ -1,0 +1,6 @@
+//! `oregano explain`: the lookup rules held against the consumers' own code, and the command on real servers.
+
+mod command;
+mod oracle;
+mod random;
+mod rules;

@@ -1,0 +1,215 @@
+//! `oregano explain` on this machine, on real nodes, and with the secrets of a real API server.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::poison::traces;
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::oregano::{Finished, Oregano};
+use crate::support::process::free_port;
+use crate::support::site::{DOCKER, KUBELET};
+use crate::support::sshd::{ROOT, Sshd};
+
+const PASSWORD: &str = "Canary-Expl4in'<&>\"x";
+const IMAGE: &str = "quay.io/team/app:v1";
+
+/// A `config.json` with these keys and users, all of them with [`PASSWORD`].
+fn config(entries: &[(&str, &str)]) -> String {
+    json!({"auths": legacy(entries)}).to_string()
+}
+
+/// The entries themselves.
+fn legacy(entries: &[(&str, &str)]) -> Value {
+    let entry = |user: &str| json!({"auth": STANDARD.encode(format!("{user}:{PASSWORD}"))});
+    entries.iter().map(|(key, user)| ((*key).to_owned(), entry(user))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Nodes called node1, node2 …, and an inventory of them without any credential.
+fn fleet(oregano: &Oregano, nodes: &[&Sshd]) -> String {
+    let key = nodes[0].key_file().display().to_string();
+    let mut text = format!("[all:vars]\nansible_host=127.0.0.1\nansible_user={ROOT}\n");
+    text += &format!("ansible_ssh_private_key_file={key}\n[nodes]\n");
+    for (at, node) in nodes.iter().enumerate() {
+        oregano.trust(&node.known_hosts_line("127.0.0.1"));
+        text += &format!("node{} ansible_port={}\n", at + 1, node.port());
+    }
+    oregano.write("hosts", text).display().to_string()
+}
+
+/// No password of the files may show, in whatever is printed.
+fn shows_no_password(run: Finished) -> Finished {
+    let secrets = ["me", "acme+robot", "acme+old", "pod", "root"].map(|user| (user, PASSWORD));
+    let printed = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(traces(&printed, &secrets), Vec::<String>::new(), "{printed}");
+    run
+}
+
+#[test]
+fn nodes_with_equal_answers_are_shown_together() {
+    let oregano = Oregano::new();
+    let nodes = [Sshd::start(), Sshd::start(), Sshd::start()];
+    for node in &nodes[..2] {
+        let entries = [("quay.io", "acme+old"), ("quay.io/team", "acme+robot")];
+        node.write("/var/lib/kubelet/config.json", config(&entries).as_bytes(), 0o600);
+        node.write("/run/containers/0/auth.json", config(&[("quay.io/team", "me")]).as_bytes(), 0o600);
+        node.write(DOCKER, config(&[("quay.io:443", "root")]).as_bytes(), 0o600);
+    }
+    nodes[2].write(KUBELET, config(&[("quay.io", "acme+old")]).as_bytes(), 0o600);
+    let inventory = fleet(&oregano, &nodes.each_ref());
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory, "-v"]).expect(0));
+    let expected = "\
+quay.io/team/app:v1 on 2 nodes: node1, node2
+  kubelet: quay.io/team of /var/lib/kubelet/config.json (acme+robot), then quay.io (acme+old)
+    `quay.io:443` of /root/.docker/config.json (root) is not used: `/var/lib/kubelet/config.json` comes first, and nothing else is looked at
+  cri-o: quay.io/team of /var/lib/kubelet/config.json (acme+robot)
+    `quay.io` of /var/lib/kubelet/config.json (acme+old) is not used: `quay.io/team` of the same file comes first
+    note: no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `/var/lib/kubelet/config.json`
+  podman: quay.io/team of /run/containers/0/auth.json (me)
+    `quay.io:443` of /root/.docker/config.json (root) is not used: `/run/containers/0/auth.json` comes first, and nothing else is looked at
+  docker: none
+    `quay.io:443` of /root/.docker/config.json (root) is not used: its port is not that of the image (no port is not 443)
+quay.io/team/app:v1 on node3
+  kubelet: quay.io of /var/lib/origin/.docker/config.json (acme+old)
+  cri-o: none
+    note: no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `/var/lib/kubelet/config.json`
+  podman, docker: none
+";
+    assert_eq!(run.stdout, expected);
+    for node in &nodes {
+        assert_eq!(node.connections(), 1, "one look at a node is one connection");
+    }
+
+    let one = oregano.run(&["explain", IMAGE, "-i", &inventory, "--limit", "node3", "--file", DOCKER]).expect(0);
+    assert_eq!(one.stdout, "quay.io/team/app:v1 on node3\n  kubelet, cri-o, podman, docker: none\n");
+}
+
+#[test]
+fn a_node_that_cannot_be_reached_is_told_and_the_others_are_answered() {
+    let oregano = Oregano::new();
+    let node = Sshd::start();
+    node.write(KUBELET, config(&[("quay.io", "acme+old")]).as_bytes(), 0o600);
+    let inventory = fleet(&oregano, &[&node]);
+    let text = std::fs::read_to_string(&inventory).unwrap();
+    oregano.write("hosts", format!("{text}gone ansible_port={}\n", free_port()));
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory]).expect(4));
+    assert!(run.stdout.starts_with("quay.io/team/app:v1 on node1\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("gone"), "{}", run.stderr);
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory, "--output", "json"]).expect(4));
+    let events = run.events();
+    let hosts: Vec<_> = events.iter().map(|event| (event["event"].as_str().unwrap(), event["host"].as_str())).collect();
+    let lookup = ("lookup", Some("node1"));
+    assert_eq!(hosts, [lookup, lookup, lookup, lookup, ("host", Some("gone"))]);
+    assert_eq!(events[4]["outcome"], "unreachable");
+}
+
+#[test]
+fn a_spoilt_file_and_a_key_with_a_password_show_none() {
+    let oregano = Oregano::new();
+    let node = Sshd::start();
+    let spoilt = format!(r#"{{"auths":{{"quay.io":{{"username":{{"{}":1}}}}}}}}"#, PASSWORD.replace('"', "\\\""));
+    node.write("/var/lib/kubelet/config.json", spoilt.as_bytes(), 0o600);
+    node.write(DOCKER, config(&[("https://me:hunter2hunter2@quay.io:443", "root")]).as_bytes(), 0o600);
+    let inventory = fleet(&oregano, &[&node]);
+    for output in ["text", "json"] {
+        let run = oregano.run(&["explain", IMAGE, "-i", &inventory, "--output", output, "-vv"]).expect(0);
+        let run = shows_no_password(run);
+        assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
+        assert!(run.stdout.contains("https://me:[redacted]@quay.io:443"), "{}", run.stdout);
+        assert!(run.stdout.contains("a value of a wrong type ends at line 1"), "{}", run.stdout);
+    }
+    let control = Finished { status: 0, stdout: config(&[("quay.io", "me")]), stderr: String::new() };
+    assert!(std::panic::catch_unwind(|| shows_no_password(control)).is_err(), "the search finds nothing");
+}
+
+#[test]
+fn this_machine_is_looked_at_as_its_environment_says() {
+    let mut oregano = Oregano::new();
+    oregano.write(".docker/config.json", config(&[("quay.io", "root")]));
+    let home = oregano.home().display().to_string();
+    let podman = |oregano: &Oregano| -> Value {
+        let run = shows_no_password(oregano.run(&["explain", IMAGE, "--output", "json"]).expect(0));
+        run.events().into_iter().find(|event| event["consumer"] == "podman").unwrap()
+    };
+    let found = podman(&oregano);
+    let docker = format!("{home}/.docker/config.json");
+    let credential = json!({"file": docker, "key": "quay.io", "kind": "login", "user": "root"});
+    assert_eq!(found["credentials"], json!([credential]));
+    assert_eq!((&found["host"], &found["repository"]), (&Value::Null, &json!("quay.io/team/app")));
+
+    oregano.write("run/containers/auth.json", config(&[("quay.io", "me")]));
+    oregano.env("XDG_RUNTIME_DIR", oregano.home().join("run"));
+    let found = podman(&oregano);
+    assert_eq!(found["credentials"][0]["user"], "me");
+    assert_eq!((&found["unused"][0]["file"], &found["unused"][0]["why"]), (&json!(docker), &json!("shadowed")));
+
+    let file = oregano.write("mine.json", config(&[("quay.io/team", "pod")]));
+    oregano.env("REGISTRY_AUTH_FILE", file);
+    let found = podman(&oregano);
+    assert_eq!((&found["credentials"][0]["user"], found["unused"].as_array().map(Vec::len)), (&json!("pod"), Some(0)));
+}
+
+#[test]
+fn the_secrets_of_a_service_account_come_first() {
+    let (oregano, kubernetes) = (Oregano::new(), Kubernetes::shared());
+    let namespace = "explain";
+    kubernetes.namespace(namespace);
+    kubernetes.create_secret(namespace, "pull", &config(&[("quay.io", "pod")]));
+    let secrets = format!("/api/v1/namespaces/{namespace}/secrets");
+    kubernetes.create(
+        &secrets,
+        &json!({"metadata": {"name": "opaque"}, "data": {".dockerconfigjson": STANDARD.encode(config(&[("quay.io", "me")]))}}),
+    );
+    let bytes = STANDARD.encode(legacy(&[("quay.io/team", "acme+robot")]).to_string());
+    kubernetes.create(
+        &secrets,
+        &json!({"metadata": {"name": "older"}, "type": "kubernetes.io/dockercfg", "data": {".dockercfg": bytes}}),
+    );
+    let names = ["missing", "opaque", "pull", "older"].map(|name| json!({"name": name}));
+    let account = json!({"metadata": {"name": "builder"}, "imagePullSecrets": names});
+    kubernetes.create(&format!("/api/v1/namespaces/{namespace}/serviceaccounts"), &account);
+
+    let file = oregano.write("config.json", config(&[("quay.io", "acme+old")])).display().to_string();
+    let run = |user: User, account: &str| {
+        let kubeconfig = kubernetes.kubeconfig(user).display().to_string();
+        let words = ["explain", IMAGE, "--file", &file, "--kubeconfig", &kubeconfig, "-n", namespace];
+        shows_no_password(oregano.run(&[words.as_slice(), &["--service-account", account]].concat()))
+    };
+    let found = run(User::Admin, "builder").expect(0);
+    let expected = format!(
+        "\
+quay.io/team/app:v1 on this machine
+  kubelet: quay.io/team of secret older (acme+robot), then quay.io of secret pull (pod), then quay.io of {file} (acme+old)
+    secret missing is not used: it does not exist
+    secret opaque is not used: the kubelet reads no secret of type `Opaque`
+  cri-o, podman, docker: quay.io of {file} (acme+old)
+"
+    );
+    assert_eq!(found.stdout, expected);
+    let none = run(User::Admin, "nobody").expect(1);
+    assert!(none.stderr.contains("service account `nobody` in namespace `explain` does not exist"), "{}", none.stderr);
+    let refused = run(User::Writer, "builder").expect(1);
+    assert!(
+        refused.stderr.contains("cannot be read") && refused.stderr.contains("serviceaccounts"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn what_makes_no_sense_together_is_refused() {
+    let oregano = Oregano::new();
+    for words in [
+        ["-u", "root", "", ""],
+        ["--kubeconfig", "/none", "", ""],
+        ["--service-account", "builder", "", ""],
+        ["-i", "node1,", "--file", "config.json"],
+        ["-n", "a/b", "", ""],
+    ] {
+        let words: Vec<&str> =
+            ["explain", IMAGE].into_iter().chain(words.into_iter().filter(|word| !word.is_empty())).collect();
+        oregano.run(&words).expect(64);
+    }
+    let run = oregano.run(&["explain", "quay.io/Team/app"]).expect(1);
+    assert!(run.stderr.contains("the repository must be lower case"), "{}", run.stderr);
+}
