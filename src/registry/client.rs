@@ -13,6 +13,9 @@ use crate::secret::Secret;
 /// Named in every request, so that a registry's log shows who asked.
 const USER_AGENT: &str = concat!("oregano/", env!("CARGO_PKG_VERSION"));
 
+/// Name, connection and TLS together: what is lost before a request was sent may be tried again.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// The clients of one run; each is built when first needed. Proxies come from the environment.
 pub struct Clients {
     verifying: OnceLock<Result<Client, String>>,
@@ -84,7 +87,7 @@ fn build(policy: TlsPolicy, proxies: &Proxies) -> Result<Client, String> {
     let builder =
         Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).retry(reqwest::retry::never());
     // Servers hang up on idle connections, some after 5 s; a request that meets that would look like a fault.
-    let builder = builder.pool_idle_timeout(Duration::from_secs(4));
+    let builder = builder.pool_idle_timeout(Duration::from_secs(4)).connect_timeout(CONNECT);
     let builder = match policy {
         TlsPolicy::Verify => builder.https_only(true),
         TlsPolicy::Insecure => builder.tls_danger_accept_invalid_certs(true).tls_danger_accept_invalid_hostnames(true),

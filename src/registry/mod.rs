@@ -2,13 +2,20 @@
 //! specification and its token flow. One wrong password is one failed login: nothing here repeats a refusal.
 //! Knows nothing of clusters, nodes or inventories.
 
-mod challenge;
+pub mod challenge;
 mod client;
 mod diagnosis;
 mod fault;
 mod inspect;
+mod judgement;
+mod lanes;
+mod patience;
 mod prove;
-mod reference;
+mod quota;
+mod realm;
+pub mod reference;
+mod refusals;
+mod token;
 mod wire;
 mod words;
 
@@ -16,5 +23,5 @@ mod words;
 mod tests;
 
 pub use client::Clients;
-pub use inspect::inspect;
-pub use prove::{News, Refusals, prove};
+pub use prove::{News, prove};
+pub use refusals::Refusals;

@@ -170,7 +170,9 @@ fn registry_message(row: &RegistryRow) -> String {
         Verdict::Refused => format!("registry `{host}` refused the credentials of user `{user}`"),
         Verdict::NoPermission => format!("user `{user}` may not pull `{image}`, or it does not exist"),
         Verdict::NotFound => format!("registry `{host}` has no image `{image}`"),
-        Verdict::NotProved => format!("registry `{host}` never asked user `{user}` for a password: nothing is proved"),
+        Verdict::NotProved => {
+            format!("registry `{host}` did not need the password of user `{user}`: what it may pull is not proved")
+        }
         Verdict::Skipped => format!("registry `{host}` was not asked, as its test login is off: nothing is proved"),
         Verdict::Tls => format!("registry `{host}` has no TLS that can be trusted"),
         Verdict::Dns => format!("the name of registry `{host}` does not resolve"),

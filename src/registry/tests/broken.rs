@@ -12,11 +12,10 @@ use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::{X509, X509NameBuilder};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
-use super::{PATIENCE, inspect, inspect_double, inspect_within, registry};
+use super::{PATIENCE, inspect, inspect_double, inspect_through, inspect_within, registry};
 use crate::desired::{Registry, TlsPolicy};
 use crate::facts::Verdict;
-use crate::registry::client::{Clients, Proxies};
-use crate::secret::Redactor;
+use crate::registry::client::Proxies;
 
 /// A server for one raw answer to each connection, whatever is asked.
 fn raw_server(answer: &'static [u8]) -> String {
@@ -88,7 +87,7 @@ async fn a_redirect_within_the_origin_keeps_it() {
     let double = Double::start(|seen: &Seen| match seen.path.as_str() {
         MANIFEST if seen.is_alice() => reply(302, &[("location", "moved")], ""),
         "/v2/team/app/manifests/moved" if seen.is_alice() => manifest(),
-        _ => ask_basic(),
+        _ => basic_registry(seen),
     });
     assert_eq!(inspect_double(&double.await).await.verdict, Verdict::Proved);
 }
@@ -152,7 +151,7 @@ async fn silence_ends_at_the_deadline() {
     let begin = Instant::now();
     let fact = inspect_within(&registry(&host, "right"), Duration::from_millis(300)).await;
     assert_eq!(fact.verdict, Verdict::Timeout);
-    assert_eq!(fact.cause.unwrap(), format!("GET https://{host}/v2/: no complete answer within 300ms"));
+    assert_eq!(fact.cause.unwrap(), format!("GET https://{host}/v2/: no complete answer within 300ms (tried 3 times)"));
     assert!(begin.elapsed() < Duration::from_secs(2));
 }
 
@@ -174,10 +173,8 @@ async fn a_proxy_that_fails_is_named() {
         (refusing, "proxy authorization required", "give the proxy's login in HTTPS_PROXY"),
     ];
     for (proxy, reason, hint) in cases {
-        let clients = Clients::with_proxies(Proxies::All(format!("http://{proxy}")));
-        let fact =
-            crate::registry::inspect(&clients, &registry("registry.invalid", "right"), PATIENCE, &Redactor::default())
-                .await;
+        let through = Proxies::All(format!("http://{proxy}"));
+        let (fact, _) = inspect_through(through, &registry("registry.invalid", "right"), PATIENCE).await;
         assert_eq!(fact.verdict, Verdict::Proxy);
         let cause = fact.cause.unwrap();
         assert!(cause.contains(&proxy) && cause.contains(reason), "{cause}");

@@ -6,10 +6,12 @@ mod double;
 mod flow;
 mod proving;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::double::Double;
 use super::client::{Clients, Proxies};
+use super::{News, prove};
 use crate::desired::{Proxy, Registry, TestLogin, TlsPolicy};
 use crate::facts::RegistryFact;
 use crate::secret::{Redactor, Secret};
@@ -17,7 +19,7 @@ use crate::secret::{Redactor, Secret};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A registry whose image lives at `host`.
-fn registry(host: &str, password: &str) -> Registry {
+pub(super) fn registry(host: &str, password: &str) -> Registry {
     Registry {
         host: host.to_owned(),
         user: "alice".to_owned(),
@@ -39,7 +41,21 @@ async fn inspect(registry: &Registry) -> RegistryFact {
 }
 
 async fn inspect_within(registry: &Registry, timeout: Duration) -> RegistryFact {
-    super::inspect(&Clients::with_proxies(Proxies::None), registry, timeout, &Redactor::default()).await
+    inspect_through(Proxies::None, registry, timeout).await.0
+}
+
+/// With the warnings that were heard.
+async fn inspect_through(proxies: Proxies, registry: &Registry, timeout: Duration) -> (RegistryFact, Vec<String>) {
+    let clients = Arc::new(Clients::with_proxies(proxies));
+    let warnings = Mutex::new(Vec::new());
+    let hear = |news: News<'_>| {
+        if let News::Warning(text) = news {
+            warnings.lock().unwrap().push(text.to_owned());
+        }
+    };
+    let registries = std::slice::from_ref(registry);
+    let mut facts = prove(&clients, &Arc::default(), registries, timeout, &Redactor::default(), hear).await;
+    (facts.remove(0), warnings.into_inner().unwrap())
 }
 
 async fn inspect_double(double: &Double) -> RegistryFact {
