@@ -4,7 +4,7 @@ use crate::dockerconfig::{ChangeKind, KeyChange};
 use crate::event::{
     ClusterRow, Command, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
 };
-use crate::facts::Verdict;
+use crate::facts::{RateLimit, Verdict};
 use crate::inventory::Problem;
 use crate::report::ExitStatus;
 
@@ -56,9 +56,16 @@ impl Screen {
                 error_line(&block("warning", &registry_message(row), row.cause.as_slice(), row.hint.as_deref()));
             }
             Verdict::Skipped => error_line(&format!("warning: {}", registry_message(row))),
-            _ if good && self.shows_all() => line(&format!("registry {host}: proved: {image} as `{user}`")),
+            _ if good && self.shows_all() => {
+                let quota = row.rate_limit.filter(|_| self.detail == Detail::Everything).map(quota);
+                let quota = quota.map(|quota| format!(" ({quota})")).unwrap_or_default();
+                line(&format!("registry {host}: proved: {image} as `{user}`{quota}"));
+            }
             _ if good => {}
             _ => error_line(&block("error", &registry_message(row), row.cause.as_slice(), row.hint.as_deref())),
+        }
+        if let Some(few) = row.rate_limit.filter(is_low) {
+            warning(&format!("registry `{host}` lets user `{user}` pull little more: {}", quota(few)));
         }
     }
 
@@ -184,6 +191,29 @@ fn registry_message(row: &RegistryRow) -> String {
     }
 }
 
+/// A tenth of a quota is gone in a moment once a whole cluster pulls.
+fn is_low(quota: &RateLimit) -> bool {
+    quota.remaining.zip(quota.limit).is_some_and(|(remaining, limit)| remaining <= limit / 10)
+}
+
+/// `76 of 100 pulls left in 6 h`.
+fn quota(RateLimit { limit, remaining, window }: RateLimit) -> String {
+    let pulls = match (remaining, limit) {
+        (Some(remaining), Some(limit)) => format!("{remaining} of {limit} pulls left"),
+        (Some(remaining), None) => format!("{} left", plural_of(remaining)),
+        (None, limit) => format!("{} allowed", plural_of(limit.unwrap_or_default())),
+    };
+    match window {
+        Some(seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{pulls} in {} h", seconds / 3600),
+        Some(seconds) => format!("{pulls} in {seconds} s"),
+        None => pulls,
+    }
+}
+
+fn plural_of(pulls: u64) -> String {
+    if pulls == 1 { "1 pull".to_owned() } else { format!("{pulls} pulls") }
+}
+
 fn fault_block(fault: &Fault) -> String {
     let message = fault.rendered.as_deref().unwrap_or(&fault.message);
     block("error", message, &fault.causes, fault.hint.as_deref())
@@ -281,4 +311,25 @@ fn lacking(recap: &Recap) -> usize {
 
 pub(super) fn plural(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas() {
+        let cases = [
+            ((Some(100), Some(76), Some(21_600)), "76 of 100 pulls left in 6 h", false),
+            ((Some(100), Some(10), Some(90)), "10 of 100 pulls left in 90 s", true),
+            ((Some(100), Some(11), None), "11 of 100 pulls left", false),
+            ((Some(5), Some(0), None), "0 of 5 pulls left", true),
+            ((None, Some(1), None), "1 pull left", false),
+            ((Some(200), None, None), "200 pulls allowed", false),
+        ];
+        for ((limit, remaining, window), text, low) in cases {
+            let found = RateLimit { limit, remaining, window };
+            assert_eq!((quota(found).as_str(), is_low(&found)), (text, low));
+        }
+    }
 }

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use openssl::asn1::Asn1Time;
 use openssl::pkey::{PKey, Private};
@@ -12,10 +11,10 @@ use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::{X509, X509NameBuilder};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
-use super::{PATIENCE, inspect, inspect_double, inspect_through, inspect_within, registry};
+use super::{PATIENCE, inspect, inspect_double, inspect_with, registry};
 use crate::desired::{Registry, TlsPolicy};
 use crate::facts::Verdict;
-use crate::registry::client::Proxies;
+use crate::registry::client::{Clients, Proxies};
 
 /// A server for one raw answer to each connection, whatever is asked.
 fn raw_server(answer: &'static [u8]) -> String {
@@ -30,39 +29,6 @@ fn raw_server(answer: &'static [u8]) -> String {
         }
     });
     host
-}
-
-#[tokio::test]
-async fn busy_servers_are_asked_three_times_at_most() {
-    let cases = [
-        (429, 1, Verdict::Proved),
-        (503, 2, Verdict::Proved),
-        (429, 9, Verdict::RateLimited),
-        (500, 9, Verdict::RegistryError),
-    ];
-    for (status, busy, verdict) in cases {
-        let count = Arc::new(AtomicU32::new(0));
-        let double = Double::start(move |seen: &Seen| match seen.path.as_str() {
-            "/token" if count.fetch_add(1, Ordering::SeqCst) < busy => {
-                reply(status, &[("retry-after", "0")], "slow down")
-            }
-            _ => bearer_registry(seen),
-        });
-        let double = double.await;
-        assert_eq!(inspect_double(&double).await.verdict, verdict, "{status}");
-        assert_eq!(double.logins(), 3.min(busy as usize + 1), "{status}");
-    }
-}
-
-#[tokio::test]
-async fn a_wait_that_does_not_fit_is_not_waited() {
-    let double = Double::start(|_: &Seen| reply(429, &[("retry-after", "3600")], "")).await;
-    let begin = Instant::now();
-    let fact = inspect_double(&double).await;
-    assert_eq!(fact.verdict, Verdict::RateLimited);
-    assert_eq!(fact.hint.unwrap(), "try again in 3600 s");
-    assert!(begin.elapsed() < Duration::from_secs(2));
-    assert_eq!(double.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -145,17 +111,6 @@ async fn a_token_in_an_error_is_redacted() {
 }
 
 #[tokio::test]
-async fn silence_ends_at_the_deadline() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    let begin = Instant::now();
-    let fact = inspect_within(&registry(&host, "right"), Duration::from_millis(300)).await;
-    assert_eq!(fact.verdict, Verdict::Timeout);
-    assert_eq!(fact.cause.unwrap(), format!("GET https://{host}/v2/: no complete answer within 300ms (tried 3 times)"));
-    assert!(begin.elapsed() < Duration::from_secs(2));
-}
-
-#[tokio::test]
 async fn nobody_there() {
     let fact = inspect(&registry("127.0.0.1:1", "right")).await;
     assert_eq!(fact.verdict, Verdict::ConnectionRefused);
@@ -173,8 +128,8 @@ async fn a_proxy_that_fails_is_named() {
         (refusing, "proxy authorization required", "give the proxy's login in HTTPS_PROXY"),
     ];
     for (proxy, reason, hint) in cases {
-        let through = Proxies::All(format!("http://{proxy}"));
-        let (fact, _) = inspect_through(through, &registry("registry.invalid", "right"), PATIENCE).await;
+        let clients = Arc::new(Clients::with_proxies(Proxies::All(format!("http://{proxy}"))));
+        let (fact, _) = inspect_with(&clients, &registry("registry.invalid", "right"), PATIENCE).await;
         assert_eq!(fact.verdict, Verdict::Proxy);
         let cause = fact.cause.unwrap();
         assert!(cause.contains(&proxy) && cause.contains(reason), "{cause}");

@@ -38,23 +38,37 @@ pub struct Double {
 
 impl Double {
     pub async fn start(script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
-        Self::slow(Duration::ZERO, script).await
+        Self::patient(|_| Duration::ZERO, script).await
     }
 
-    /// One that takes its time for every answer.
-    pub async fn slow(
-        latency: Duration,
+    /// One that takes its time for an answer.
+    pub async fn patient(
+        pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static,
         script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static,
     ) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening("127.0.0.1:0", pause, script).await
+    }
+
+    /// One on another address.
+    pub async fn on(address: &str, script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+        Self::listening(address, |_| Duration::ZERO, script).await
+    }
+
+    async fn listening(
+        address: &str,
+        pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static,
+        script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let log = Arc::clone(&seen);
         let app = axum::Router::new().fallback(async move |request: Request| {
             let request = read(request).await;
             log.lock().unwrap().push(request.clone());
-            if !latency.is_zero() {
-                tokio::time::sleep(latency).await;
+            let pause = pause(&request);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
             }
             script(&request)
         });

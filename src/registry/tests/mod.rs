@@ -4,7 +4,11 @@
 mod broken;
 mod double;
 mod flow;
+mod hostile;
+mod kinds;
+mod patience;
 mod proving;
+mod realms;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,12 +45,15 @@ async fn inspect(registry: &Registry) -> RegistryFact {
 }
 
 async fn inspect_within(registry: &Registry, timeout: Duration) -> RegistryFact {
-    inspect_through(Proxies::None, registry, timeout).await.0
+    inspect_with(&clients(), registry, timeout).await.0
+}
+
+fn clients() -> Arc<Clients> {
+    Arc::new(Clients::with_proxies(Proxies::None))
 }
 
 /// With the warnings that were heard.
-async fn inspect_through(proxies: Proxies, registry: &Registry, timeout: Duration) -> (RegistryFact, Vec<String>) {
-    let clients = Arc::new(Clients::with_proxies(proxies));
+async fn inspect_with(clients: &Arc<Clients>, registry: &Registry, timeout: Duration) -> (RegistryFact, Vec<String>) {
     let warnings = Mutex::new(Vec::new());
     let hear = |news: News<'_>| {
         if let News::Warning(text) = news {
@@ -54,7 +61,7 @@ async fn inspect_through(proxies: Proxies, registry: &Registry, timeout: Duratio
         }
     };
     let registries = std::slice::from_ref(registry);
-    let mut facts = prove(&clients, &Arc::default(), registries, timeout, &Redactor::default(), hear).await;
+    let mut facts = prove(clients, &Arc::default(), registries, timeout, &Redactor::default(), hear).await;
     (facts.remove(0), warnings.into_inner().unwrap())
 }
 
