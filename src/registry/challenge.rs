@@ -261,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn the_time_grows_with_the_length_alone() {
+        let begin = std::time::Instant::now();
+        for piece in [",=\"\\ ", "a=", "a=b,", "Bearer realm=x,", "\"", "=", " ", "a ", "a=\"", "scope=x ", "\u{e9}="] {
+            parse(piece.repeat(400_000 / piece.len()).as_bytes());
+            assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{piece}: {:?}", begin.elapsed());
+        }
+    }
+
+    #[test]
     fn several_headers_and_bytes_that_are_no_text() {
         let mut headers = HeaderMap::new();
         headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Negotiate"));
