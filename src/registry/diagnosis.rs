@@ -107,8 +107,8 @@ fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -
             "give the user's password",
         ),
         Finding::AskedElsewhere(place) => error(
-            format!("{}: asks for a credential after a redirect to it", words.place(&place)),
-            "a credential does not follow to another host: name the host that asks for it",
+            format!("{}: a redirect leads to it, and a credential does not follow", words.place(&place)),
+            "name the host that asks for the credential itself",
         ),
         Finding::NoScheme(place, asked) => error(
             format!("{}: {}", words.place(&place), words.schemes(&asked)),

@@ -156,7 +156,7 @@ impl Inspection<'_> {
 
     async fn with_token(&self, root: &Url, bearer: &Bearer, door: Door) -> Result<Finding, Finding> {
         let server = TokenServer::of(bearer, self.registry, &self.wire, &self.shared.token_lanes)?;
-        if let Some(text) = realm::concern(&server.url, root, self.registry) {
+        if let Some(text) = realm::concern(&server.url, root, self.registry, &|text| self.scrub(text)) {
             self.shared.warn(realm::authority(root), realm::authority(&server.url), text).await;
         }
         let scopes = self.scopes(bearer);
@@ -195,6 +195,10 @@ impl Inspection<'_> {
         distinct(scopes)
     }
 
+    fn scrub(&self, text: &str) -> String {
+        self.shared.redactor.scrub(&self.secrets.lock().unwrap_or_else(PoisonError::into_inner).scrub(text))
+    }
+
     async fn issue(&self, server: &TokenServer<'_>, scopes: &[String]) -> Result<Token, Finding> {
         let token = server.issue(scopes).await?;
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).learn(&token.secret);
@@ -222,9 +226,13 @@ impl Inspection<'_> {
         answer.ok().filter(|answer| answer.status.is_success())
     }
 
-    /// `/v2/`, which answers whether a login is good.
+    /// `/v2/`, which answers whether a login is good, unless the login stayed behind.
     async fn base(&self, root: &Url, carried: Carried) -> Result<Box<Answer>, Finding> {
-        Ok(self.wire.follow(Request { carried, ..Request::new(Method::GET, root.clone()) }).await?)
+        let answer = self.wire.follow(Request { carried, ..Request::new(Method::GET, root.clone()) }).await?;
+        match answer.authorization {
+            Authorization::Withheld => Err(Finding::AskedElsewhere(Box::new(answer.place))),
+            Authorization::Sent | Authorization::None => Ok(answer),
+        }
     }
 
     /// HEAD, since GET counts against pull quotas; GET only where HEAD says nothing about the image.

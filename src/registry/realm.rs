@@ -21,13 +21,13 @@ pub(super) fn checked(realm: &str, registry: &Registry) -> Result<Url, Finding> 
 }
 
 /// What the user should know before a password goes to `realm` on behalf of the registry at `root`; nothing where
-/// `auth_server` names that host.
-pub(super) fn concern(realm: &Url, root: &Url, registry: &Registry) -> Option<String> {
+/// `auth_server` names that host. `scrub` removes secrets from what the registry chose.
+pub(super) fn concern(realm: &Url, root: &Url, registry: &Registry, scrub: &dyn Fn(&str) -> String) -> Option<String> {
     if registry.auth_server.is_some() {
         return None;
     }
     let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
-    let (host, user) = (authority(realm), &registry.user);
+    let (host, user) = (scrub(&authority(realm)), &registry.user);
     let what = match (site(realm) == site(root), realm.scheme() == "http") {
         (true, false) => return None,
         (true, true) => format!(
@@ -90,11 +90,11 @@ mod tests {
         let mut registry = registry("registry.example.com", "right");
         for (root, realm, expected) in cases {
             registry.auth_server = None;
-            let found = concern(&url(realm), &url(root), &registry);
+            let found = concern(&url(realm), &url(root), &registry, &str::to_owned);
             assert_eq!(found.is_some(), expected.is_some(), "{root} {realm}: {found:?}");
             assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{root} {realm}");
             registry.auth_server = Some(authority(&url(realm)));
-            assert_eq!(concern(&url(realm), &url(root), &registry), None);
+            assert_eq!(concern(&url(realm), &url(root), &registry, &str::to_owned), None);
         }
     }
 

@@ -17,6 +17,9 @@ enum Pace {
     Drop,
 }
 
+/// What it is, how the answer begins, what follows again and again, and the verdict.
+type Case = (&'static str, &'static [u8], &'static [u8], Pace, Verdict);
+
 /// Answers every connection with `head`, and after it with `rest` again and again.
 async fn raw_server(head: &'static [u8], rest: &'static [u8], pace: Pace) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -55,7 +58,7 @@ async fn raw_server(head: &'static [u8], rest: &'static [u8], pace: Pace) -> Str
 
 #[tokio::test(start_paused = true)]
 async fn no_server_holds_an_inspection_up() {
-    let cases: [(&str, &[u8], &[u8], Pace, Verdict); 8] = [
+    let cases: [Case; 8] = [
         ("headers, drop by drop", b"HTTP/1.1 200 OK\r\n", b"x: y\r\n", Pace::Drop, Verdict::Timeout),
         (
             "a body, drop by drop",

@@ -10,7 +10,7 @@ use super::double::{
     Double, MANIFEST, Seen, ask_basic, ask_bearer, basic_registry, bearer_registry, manifest, reply, token,
 };
 use super::{PATIENCE, clients, inspect, inspect_with, registry};
-use crate::desired::Registry;
+use crate::desired::{Registry, TestLogin};
 use crate::facts::Verdict;
 use crate::registry::{News, prove};
 use crate::secret::{Redactor, Secret};
@@ -32,7 +32,7 @@ async fn tokens_elsewhere() -> (Double, String) {
     (double, realm)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_realm_of_another_domain_is_told_before_the_password_is_sent() {
     let (tokens, realm) = tokens_elsewhere().await;
     let (one, two) = (delegating(&realm).await, delegating(&realm).await);
@@ -42,6 +42,8 @@ async fn a_realm_of_another_domain_is_told_before_the_password_is_sent() {
     let (heard, refusals) = (Mutex::new(Vec::new()), Arc::default());
     let hear = |news: News<'_>| {
         if let News::Warning(text) = news {
+            // Time enough for whoever would not wait.
+            std::thread::sleep(std::time::Duration::from_millis(100));
             heard.lock().unwrap().push((text.to_owned(), tokens.logins()));
         }
     };
@@ -271,6 +273,10 @@ async fn what_may_not_follow_a_redirect() {
         Some(_) => reply(307, &[("location", &location)], ""),
         None => ask_basic(),
     });
-    inspect(&registry(&double.await.host, "right")).await;
+    let double = double.await;
+    for test_login in [TestLogin::Inspect, TestLogin::LoginOnly] {
+        let asked = Registry { test_login, ..registry(&double.host, "right") };
+        assert_eq!(inspect(&asked).await.verdict, Verdict::RegistryError, "somebody else's welcome proves nothing");
+    }
     assert_eq!(other.logins() + other.tokens(), 0);
 }
