@@ -85,7 +85,7 @@ fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -
     match finding {
         Finding::Judged { verdict, login, answer } => judged(registry, &words, verdict, login, &answer),
         Finding::Public { login, answer } => public(registry, &words, login, &answer),
-        Finding::Unexpected(answer) => unexpected(&words, &answer),
+        Finding::Unexpected(answer) => after(unexpected(&words, &answer), answer.tries),
         Finding::NoManifest(answer) => error(
             format!("{}: the answer is not a manifest", words.place(&answer.place)),
             "is this a registry? a proxy or portal may answer in its place",
@@ -156,6 +156,11 @@ pub(super) fn refused_before(registry: &Registry, image: &str, cause: Option<&st
 
 fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
     RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), rate_limit: None }
+}
+
+/// What was found with the last of several tries; that they were several must not be cut off.
+fn after(fact: RegistryFact, tries: u32) -> RegistryFact {
+    RegistryFact { cause: fact.cause.map(|cause| cause + &tried(tries)), ..fact }
 }
 
 fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login, answer: &Answer) -> RegistryFact {
@@ -268,7 +273,7 @@ fn insecure(registry: &Registry) -> String {
 }
 
 fn unexpected(words: &Words<'_>, answer: &Answer) -> RegistryFact {
-    let cause = format!("{}{}", words.seen(answer), tried(answer.tries));
+    let cause = words.seen(answer);
     let trouble = "the registry is in trouble: try again later, or tell its operator";
     match answer.status.as_u16() {
         407 => found(Verdict::Proxy, cause, PROXY_LOGIN),
@@ -291,11 +296,14 @@ fn patience(retry_after: Option<Duration>) -> String {
 
 fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {
     match fault {
-        Fault::Timeout { at, timeout, tries } => found(
-            Verdict::Timeout,
-            format!("{}: no complete answer within {timeout:?}{}", words.place(&at), tried(tries)),
-            format!("check the route, firewall and proxy between here and `{}`, or raise `--timeout`", words.host),
-        ),
+        Fault::Timeout { at, timeout, tries } => {
+            let fact = found(
+                Verdict::Timeout,
+                format!("{}: no complete answer within {timeout:?}", words.place(&at)),
+                format!("check the route, firewall and proxy between here and `{}`, or raise `--timeout`", words.host),
+            );
+            after(fact, tries)
+        }
         Fault::Redirect { at, reason } => found(
             Verdict::RegistryError,
             format!("{}: {reason}", words.place(&at)),
@@ -307,10 +315,8 @@ fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact 
             insecure_hint(registry),
         ),
         Fault::Broken { at, error, proxy, tries } => {
-            let mut fact =
-                broken(registry, &words.place(&at), at.url.authority(), fault::read(&error, proxy.as_deref()), proxy);
-            fact.cause.iter_mut().for_each(|cause| cause.push_str(&tried(tries)));
-            fact
+            let breakage = fault::read(&error, proxy.as_deref());
+            after(broken(registry, &words.place(&at), at.url.authority(), breakage, proxy), tries)
         }
     }
 }

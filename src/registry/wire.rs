@@ -62,7 +62,7 @@ pub(super) struct Answer {
     /// The first [`BODY_LIMIT`] bytes.
     pub body: String,
     pub authorization: Authorization,
-    /// How often it was asked for; more than once only where the server asked for patience.
+    /// How often it was asked for: more than once where the server asked for patience, or did not answer.
     pub tries: u32,
 }
 

@@ -198,20 +198,17 @@ fn is_low(quota: &RateLimit) -> bool {
 
 /// `76 of 100 pulls left in 6 h`.
 fn quota(RateLimit { limit, remaining, window }: RateLimit) -> String {
+    let some = |pulls: u64| plural(usize::try_from(pulls).unwrap_or(usize::MAX), "pull");
     let pulls = match (remaining, limit) {
-        (Some(remaining), Some(limit)) => format!("{remaining} of {limit} pulls left"),
-        (Some(remaining), None) => format!("{} left", plural_of(remaining)),
-        (None, limit) => format!("{} allowed", plural_of(limit.unwrap_or_default())),
+        (Some(remaining), Some(limit)) => format!("{remaining} of {} left", some(limit)),
+        (Some(remaining), None) => format!("{} left", some(remaining)),
+        (None, limit) => format!("{} allowed", some(limit.unwrap_or_default())),
     };
     match window {
         Some(seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{pulls} in {} h", seconds / 3600),
         Some(seconds) => format!("{pulls} in {seconds} s"),
         None => pulls,
     }
-}
-
-fn plural_of(pulls: u64) -> String {
-    if pulls == 1 { "1 pull".to_owned() } else { format!("{pulls} pulls") }
 }
 
 fn fault_block(fault: &Fault) -> String {

@@ -27,7 +27,7 @@ fn busy_tokens(busy: u32, answer: fn() -> Response<Body>) -> impl Fn(&Seen) -> R
 #[tokio::test(start_paused = true)]
 async fn busy_servers_are_asked_three_times_at_most() {
     let limited: fn() -> Response<Body> = || reply(429, &[("retry-after", "0")], "slow down");
-    let broken: fn() -> Response<Body> = || reply(503, &[], "");
+    let broken: fn() -> Response<Body> = || reply(503, &[("content-type", "text/plain")], &"long ".repeat(999));
     let cases = [
         (1, limited, Verdict::Proved, 2),
         (2, broken, Verdict::Proved, 3),
