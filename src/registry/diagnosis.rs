@@ -240,6 +240,7 @@ fn image_hint(registry: &Registry, host: &str, login: Login) -> String {
                 password_hint(registry, host)
             )
         }
+        Login::Issued if !checks_passwords(host) => format!("`{}` got a token: {name}", registry.user),
         Login::Accepted | Login::Issued | Login::Presented => format!("the login is good: {name}"),
     }
 }

@@ -305,7 +305,8 @@ async fn what_is_said_of_each_case() {
         (opaque, "wrong", "team/app:v1", "401 Unauthorized", "(Harbor) give a token to a wrong one"),
         (opaque, "right", "team/open:v1", "anybody may pull this image", "private"),
         (named, "right", "team/secret:v1", "401 Unauthorized", "`alice` logged in, but is not allowed"),
-        (guarded, "right", "team/none:v1", "404 Not Found", "the login is good"),
+        (guarded, "right", "team/none:v1", "404 Not Found", "`alice` got a token: name an image"),
+        (named, "right", "team/none:v1", "404 Not Found", "the login is good: name an image"),
     ];
     for (kind, password, image, cause, hint) in cases {
         let double = Double::start(move |seen: &Seen| kind.answer(seen)).await;
