@@ -96,15 +96,15 @@ pub struct PathFact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The registry asked, took the credential, and showed the image.
+    /// The registry asked, took the credential, and showed an image that it does not show to anybody.
     Proved,
-    /// The registry or its token server refused user and password.
+    /// The registry or its token server refused the credential, or took the user for nobody.
     Refused,
     /// Logged in, but not allowed to pull the image, or (some registries tell no difference) it does not exist.
     NoPermission,
     /// Logged in; the image or tag does not exist.
     NotFound,
-    /// The registry never asked for a credential.
+    /// The registry did not need the credential: it never asked for one, or lets anybody pull the image.
     NotProved,
     /// `test_login: False`.
     Skipped,

@@ -8,6 +8,8 @@ use oregano::inventory::outside::Nothing;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
 use oregano::lookup::{Image, Searched, State, ask};
+use oregano::registry::challenge::{self, Challenge};
+use oregano::registry::reference::Target;
 use oregano::secret::{Secret, SecretBytes};
 
 /// An INI inventory, read and listed.
@@ -105,6 +107,40 @@ pub fn lookup(text: &str) {
         let bytes = if path == "other.json" { &entry } else { content };
         State::Content(SecretBytes::new(bytes.as_bytes().to_vec()))
     });
+}
+
+/// A `WWW-Authenticate` header: nothing comes out that was not put in.
+///
+/// # Panics
+/// If more comes out of the header than it holds, or a scope goes beyond pulling.
+pub fn challenge(text: &str) {
+    let mut length = 0;
+    for challenge in challenge::parse(text.as_bytes()) {
+        length += match challenge {
+            Challenge::Bearer(bearer) => {
+                assert!(bearer.pull_scopes().iter().all(|scope| scope.ends_with(":pull") && text.contains("pull")));
+                let texts = [Some(&bearer.realm), bearer.service.as_ref(), bearer.error.as_ref()];
+                texts.into_iter().flatten().chain(&bearer.scopes).map(String::len).sum()
+            }
+            Challenge::Basic => "basic".len(),
+            Challenge::Other(scheme) => scheme.len(),
+        };
+    }
+    assert!(length <= text.len(), "{length} bytes of {}", text.len());
+}
+
+/// The name of an image: what is asked for stays below the registry's `/v2/`.
+///
+/// # Panics
+/// If the path of its manifest leads elsewhere, or a scope holds more than one.
+pub fn image(text: &str) {
+    let Ok(target) = Target::parse(text) else { return };
+    let path = target.manifest_path();
+    assert!(path.starts_with("/v2/") && path.contains("/manifests/"), "{path}");
+    let foreign = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\');
+    assert!(!path.contains(foreign) && !path.contains("/../") && !path.contains("//"), "{path}");
+    assert!(!target.pull_scope().contains(foreign), "{}", target.pull_scope());
+    assert!(!target.host.contains(['/', '@']) && !target.host.is_empty(), "{}", target.host);
 }
 
 fn read(name: &str, text: &str) -> Option<Inventory> {

@@ -3,9 +3,12 @@
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
+/// How many scopes of one challenge are read; more would only make a long URL.
+const SCOPE_LIMIT: usize = 8;
+
 /// One challenge of a 401 that registries are known to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// A token is to be fetched first (distribution specification, `auth/token.md`).
     Bearer(Bearer),
     /// User and password go to the registry itself (RFC 7617).
@@ -16,13 +19,31 @@ pub(super) enum Challenge {
 
 /// The parameters of a Bearer challenge.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Bearer {
+pub struct Bearer {
     /// The URL of the token server.
     pub realm: String,
     /// The name the token server knows the registry by.
     pub service: Option<String>,
+    /// The scopes that the request needs, as sent.
+    pub scopes: Vec<String>,
     /// Why an earlier token was not enough, such as `insufficient_scope`.
     pub error: Option<String>,
+}
+
+impl Bearer {
+    /// The repositories that were named, with no more than the right to pull; what grants anything else is left out.
+    pub fn pull_scopes(&self) -> Vec<String> {
+        self.scopes.iter().filter_map(|scope| narrowed(scope)).take(SCOPE_LIMIT).collect()
+    }
+}
+
+/// `repository:team/app:pull,push` (distribution specification, `auth/scope.md`) without `push`. The name may hold a
+/// host with its port; the type may hold a class in brackets.
+fn narrowed(scope: &str) -> Option<String> {
+    let (resource, actions) = scope.rsplit_once(':')?;
+    let (kind, name) = resource.split_once(':')?;
+    let repository = kind.split('(').next() == Some("repository") && !name.is_empty();
+    (repository && actions.split(',').any(|action| action == "pull")).then(|| format!("{resource}:pull"))
 }
 
 /// All challenges of a response, in the order sent, whether in one header or in several.
@@ -39,7 +60,7 @@ pub(super) fn choose(challenges: &[Challenge]) -> Option<&Challenge> {
 
 /// The challenges of one header value. Text that fits no rule is passed over, never an error: a registry
 /// that also sends a scheme of its own must not become unusable by it.
-fn parse(value: &[u8]) -> Vec<Challenge> {
+pub fn parse(value: &[u8]) -> Vec<Challenge> {
     let text = String::from_utf8_lossy(value);
     let mut cursor = Cursor { rest: &text };
     let mut found: Vec<Raw> = Vec::new();
@@ -71,7 +92,10 @@ impl Raw {
     fn understand(self) -> Challenge {
         match (self.scheme.to_ascii_lowercase().as_str(), self.parameter("realm")) {
             ("bearer", Some(realm)) => {
-                Challenge::Bearer(Bearer { realm, service: self.parameter("service"), error: self.parameter("error") })
+                let scopes = self.parameter("scope").unwrap_or_default();
+                let scopes = scopes.split_whitespace().map(str::to_owned).collect();
+                let (service, error) = (self.parameter("service"), self.parameter("error"));
+                Challenge::Bearer(Bearer { realm, service, scopes, error })
             }
             ("basic", _) => Challenge::Basic,
             _ => Challenge::Other(self.scheme),
@@ -160,7 +184,7 @@ mod tests {
         Challenge::Bearer(Bearer {
             realm: realm.into(),
             service: (!service.is_empty()).then(|| service.into()),
-            error: None,
+            ..Bearer::default()
         })
     }
 
@@ -180,7 +204,6 @@ mod tests {
             ("Bearer realm=https://a/t,service=s", vec![auth()]),
             (r#"Bearer realm="https://a/t?x=1,2",service="a, b""#, vec![bearer("https://a/t?x=1,2", "a, b")]),
             (r#"Bearer realm="https://a/t",service="a\"b\\c""#, vec![bearer("https://a/t", "a\"b\\c")]),
-            (r#"Bearer realm="https://a/t",service="s",scope="repository:a:pull repository:b:pull""#, vec![auth()]),
             (r#"Basic realm="x", Bearer realm="https://a/t",service=s"#, vec![Challenge::Basic, auth()]),
             (r#"Bearer realm="https://a/t",service=s, Basic realm="x""#, vec![auth(), Challenge::Basic]),
             (r#"Negotiate, Basic realm="x""#, vec![other("Negotiate"), Challenge::Basic]),
@@ -209,6 +232,41 @@ mod tests {
         assert!(
             matches!(&found[..], [Challenge::Bearer(bearer)] if bearer.error.as_deref() == Some("insufficient_scope"))
         );
+    }
+
+    #[test]
+    fn no_scope_goes_beyond_pulling() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("repository:team/app:pull", &["repository:team/app:pull"]),
+            ("repository:a:pull  repository:b:pull,push", &["repository:a:pull", "repository:b:pull"]),
+            ("repository:r.example.com:5000/a:push,pull,delete", &["repository:r.example.com:5000/a:pull"]),
+            ("repository(plugin):a:pull,*", &["repository(plugin):a:pull"]),
+            ("repository:a:* repository:a:push registry:catalog:*", &[]),
+            ("registry:catalog:pull", &[]),
+            ("repository::pull repository:pull", &[]),
+            ("openid admin", &[]),
+            ("", &[]),
+        ];
+        for (scope, expected) in cases {
+            let found = parse(format!(r#"Bearer realm="https://a/t",scope="{scope}",service=s"#).as_bytes());
+            let [Challenge::Bearer(bearer)] = &found[..] else { panic!("{scope}: {found:?}") };
+            assert_eq!((bearer.pull_scopes(), bearer.service.as_deref()), (to_texts(expected), Some("s")), "{scope}");
+        }
+        let many = Bearer { scopes: vec!["repository:a:pull".into(); 1000], ..Bearer::default() };
+        assert_eq!(many.pull_scopes().len(), SCOPE_LIMIT);
+    }
+
+    fn to_texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_time_grows_with_the_length_alone() {
+        let begin = std::time::Instant::now();
+        for piece in [",=\"\\ ", "a=", "a=b,", "Bearer realm=x,", "\"", "=", " ", "a ", "a=\"", "scope=x ", "\u{e9}="] {
+            parse(piece.repeat(400_000 / piece.len()).as_bytes());
+            assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{piece}: {:?}", begin.elapsed());
+        }
     }
 
     #[test]

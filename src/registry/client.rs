@@ -18,6 +18,9 @@ use crate::secret::Secret;
 /// Named in every request, so that a registry's log shows who asked.
 const USER_AGENT: &str = concat!("oregano/", env!("CARGO_PKG_VERSION"));
 
+/// Name, connection and TLS together: what is lost before a request was sent may be tried again.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// The clients of one run; each is built when first needed.
 pub struct Clients {
     connectors: Arc<Connectors>,
@@ -108,7 +111,7 @@ fn build(policy: TlsPolicy, connector: TlsConnector, route: &Route, resolver: Re
     let builder =
         Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).retry(reqwest::retry::never());
     // Servers hang up on idle connections, some after 5 s; a request that meets that would look like a fault.
-    let builder = builder.pool_idle_timeout(Duration::from_secs(4));
+    let builder = builder.pool_idle_timeout(Duration::from_secs(4)).connect_timeout(CONNECT);
     let builder = builder.https_only(policy == TlsPolicy::Verify).tls_backend_preconfigured(connector);
     let builder = route.configure(builder.dns_resolver(resolver)).map_err(NoClient::Proxy)?;
     builder.build().map_err(|error| NoClient::Tls(TlsSetup::System(super::fault::innermost(&error))))

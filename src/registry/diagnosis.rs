@@ -7,20 +7,22 @@ use reqwest::Url;
 use super::challenge::Challenge;
 use super::client::NoClient;
 use super::fault::{self, Breakage, TlsFault};
+use super::judgement::{Login, checks_passwords, hides_images};
 use super::proxy::Via;
+use super::quota::rate_limit;
 use super::resolver::nameservers;
 use super::trust::TlsSetup;
 use super::wire::{Answer, Fault, Place};
-use super::words::{Words, shorten, status};
-use crate::desired::{Proxy, Registry};
-use crate::facts::{RegistryFact, Verdict};
+use super::words::{Words, shorten, status, tried};
+use crate::desired::{Proxy, Registry, TestLogin};
+use crate::facts::{RateLimit, RegistryFact, Verdict};
 
 /// How an inspection ended.
 pub(super) enum Finding {
-    /// The manifest, or the token server, gave the verdict.
-    Judged(Verdict, Asked, Box<Answer>),
-    /// The image was shown without a credential.
-    NeverAsked(Box<Answer>),
+    /// The manifest, the token server or `/v2/` gave the verdict.
+    Judged { verdict: Verdict, login: Login, answer: Box<Answer> },
+    /// The credential was taken for an image that is shown without one, too.
+    Public { login: Login, answer: Box<Answer> },
     /// A status that has no place in the flow.
     Unexpected(Box<Answer>),
     /// A success that holds no manifest.
@@ -29,6 +31,10 @@ pub(super) enum Finding {
     RealmRedirects(Box<Answer>),
     /// The token server's success holds no token.
     NoToken(Box<Answer>),
+    /// The token server does not take identity tokens, and there is no password.
+    NoOAuth(Box<Answer>),
+    /// The registry wants a password, and there is only an identity token.
+    OnlyIdentityToken,
     /// A redirect led to another origin, which wants a credential of its own.
     AskedElsewhere(Box<Place>),
     /// None of the challenges is understood.
@@ -37,6 +43,8 @@ pub(super) enum Finding {
     NoRealm(String),
     /// TLS is to be verified and the realm is plain HTTP.
     PlainRealm(Url),
+    /// The realm is not the host that `auth_server` names.
+    OtherRealm(Url),
     /// The credential or token cannot be part of a header.
     NotAHeader,
     /// The image name breaks this rule.
@@ -47,32 +55,38 @@ pub(super) enum Finding {
     Fault(Fault),
 }
 
-/// What the registry asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    Nothing,
-    Basic,
-    Bearer,
-}
-
 impl From<Fault> for Finding {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
 
+impl Finding {
+    /// What the answer that decided says of the registry's quota.
+    fn rate_limit(&self) -> Option<RateLimit> {
+        match self {
+            Self::Judged { answer, .. }
+            | Self::Public { answer, .. }
+            | Self::Unexpected(answer)
+            | Self::NoManifest(answer) => rate_limit(&answer.headers),
+            _ => None,
+        }
+    }
+}
+
 /// The fact that a finding comes to; `scrub` removes secrets.
 pub(super) fn fact(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -> RegistryFact {
+    let rate_limit = finding.rate_limit();
+    RegistryFact { rate_limit, ..told(registry, finding, scrub) }
+}
+
+fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -> RegistryFact {
     let words = Words::new(registry, scrub);
     let error = |cause: String, hint: &str| found(Verdict::RegistryError, cause, hint);
     match finding {
-        Finding::Judged(verdict, asked, answer) => judged(registry, &words, verdict, asked, &answer),
-        Finding::NeverAsked(answer) => found(
-            Verdict::NotProved,
-            format!("{}: {} without asking for a credential", words.place(&answer.place), status(&answer)),
-            "name a private image in `test_image`, one that only this user may pull",
-        ),
-        Finding::Unexpected(answer) => unexpected(registry, &words, &answer),
+        Finding::Judged { verdict, login, answer } => judged(registry, &words, verdict, login, &answer),
+        Finding::Public { login, answer } => public(registry, &words, login, &answer),
+        Finding::Unexpected(answer) => after(unexpected(registry, &words, &answer), answer.tries),
         Finding::NoManifest(answer) => error(
             format!("{}: the answer is not a manifest", words.place(&answer.place)),
             "is this a registry? a proxy or portal may answer in its place",
@@ -85,9 +99,17 @@ pub(super) fn fact(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -
             format!("{}: {} without a token", words.place(&answer.place), status(&answer)),
             "is the registry's realm a token server? ask its operator",
         ),
+        Finding::NoOAuth(answer) => error(
+            format!("{}: {}: it takes no identity token", words.place(&answer.place), status(&answer)),
+            "give the user's password",
+        ),
+        Finding::OnlyIdentityToken => error(
+            format!("`{}` asks for a password, which an identity token cannot take the place of", words.host),
+            "give the user's password",
+        ),
         Finding::AskedElsewhere(place) => error(
-            format!("{}: asks for a credential after a redirect to it", words.place(&place)),
-            "a credential does not follow to another host: name the host that asks for it",
+            format!("{}: a redirect leads to it, and a credential does not follow", words.place(&place)),
+            "name the host that asks for the credential itself",
         ),
         Finding::NoScheme(place, asked) => error(
             format!("{}: {}", words.place(&place), words.schemes(&asked)),
@@ -101,6 +123,14 @@ pub(super) fn fact(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -
             Verdict::Tls,
             format!("the realm `{}` is not HTTPS: the password was not sent", words.url(&realm)),
             insecure_hint(registry),
+        ),
+        Finding::OtherRealm(realm) => error(
+            format!(
+                "the realm is `{}`, but `auth_server` is `{}`: nothing was sent there",
+                words.url(&realm),
+                registry.auth_server.as_deref().unwrap_or_default()
+            ),
+            "if the registry's new token server is to be trusted with the password, name it as `auth_server`",
         ),
         Finding::NotAHeader => error(
             "user, password or token hold characters that no HTTP header can carry".to_owned(),
@@ -125,37 +155,102 @@ fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> R
     RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), rate_limit: None }
 }
 
-fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, asked: Asked, answer: &Answer) -> RegistryFact {
-    let host = &words.host;
-    let hint = match (verdict, asked) {
-        (Verdict::Refused, _) => password_hint(registry, host),
-        (Verdict::NoPermission, Asked::Basic) if host.ends_with(".amazonaws.com") => {
-            format!("ECR says the same of a password that has expired (12 hours); {}", password_hint(registry, host))
-        }
-        (Verdict::NoPermission, _) => format!(
-            "`{}` logged in, but is not allowed to pull `{}`, or it does not exist (some registries answer the same \
-             for both): grant the permission, or name another image in `test_image`",
-            registry.user, registry.image
+/// What was found with the last of several tries; that they were several must not be cut off.
+fn after(fact: RegistryFact, tries: u32) -> RegistryFact {
+    RegistryFact { cause: fact.cause.map(|cause| cause + &tried(tries)), ..fact }
+}
+
+fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login, answer: &Answer) -> RegistryFact {
+    let (host, user) = (&words.host, &registry.user);
+    match (verdict, login) {
+        (Verdict::Refused, Login::Nobody) => found(
+            verdict,
+            format!("{}: the token server took `{user}` for nobody", words.seen(answer)),
+            password_hint(registry, host),
         ),
-        (Verdict::NotFound, Asked::Nothing) => {
+        (Verdict::Refused, _) => found(verdict, words.seen(answer), password_hint(registry, host)),
+        (Verdict::NotProved, Login::Nobody) => found(
+            verdict,
+            format!(
+                "{}: {}, although the token server took `{user}` for nobody",
+                words.place(&answer.place),
+                status(answer)
+            ),
+            format!("{}; then {PRIVATE}", password_hint(registry, host)),
+        ),
+        (Verdict::NotProved, _) => found(
+            verdict,
+            format!("{}: {} without asking for a credential", words.place(&answer.place), status(answer)),
+            match registry.test_login {
+                TestLogin::LoginOnly => "this registry needs no login, or only for some images".to_owned(),
+                TestLogin::Inspect | TestLogin::Skip => PRIVATE.to_owned(),
+            },
+        ),
+        (Verdict::NoPermission, _) => found(verdict, words.seen(answer), permission_hint(registry, host, login)),
+        (Verdict::NotFound, _) => found(verdict, words.seen(answer), image_hint(registry, host, login)),
+        _ => RegistryFact { verdict, cause: None, hint: None, rate_limit: None },
+    }
+}
+
+/// What to do about an image that anybody may see.
+const PRIVATE: &str = "name a private image in `test_image`, one that only this user may pull";
+
+fn public(registry: &Registry, words: &Words<'_>, login: Login, answer: &Answer) -> RegistryFact {
+    let place = words.place(&answer.place);
+    let login = match login {
+        Login::Accepted => format!("; the login of `{}` was accepted", registry.user),
+        _ => String::new(),
+    };
+    let cause = format!("{place}: {} without a password, too: anybody may pull this image{login}", status(answer));
+    found(Verdict::NotProved, cause, PRIVATE)
+}
+
+fn permission_hint(registry: &Registry, host: &str, login: Login) -> String {
+    let Registry { user, image, test_login, .. } = registry;
+    if *test_login == TestLogin::LoginOnly {
+        return format!("`{user}` has a token, which `{host}` does not take: ask its operator");
+    }
+    let same = if hides_images(host) { format!("`{host}` answers") } else { "some registries answer".to_owned() };
+    let both = format!("is not allowed to pull `{image}`, or it does not exist ({same} the same for both)");
+    let action = "grant the permission, or name another image in `test_image`";
+    if login == Login::Issued && !checks_passwords(host) {
+        let origin = password_hint(registry, host);
+        format!(
+            "`{user}` got a token, but {both}: {action}; if that is right already, check the password, as some \
+             registries (Harbor) give a token to a wrong one, too: {origin}"
+        )
+    } else {
+        format!("`{user}` logged in, but {both}: {action}")
+    }
+}
+
+fn image_hint(registry: &Registry, host: &str, login: Login) -> String {
+    let name = "name an image and tag that exist in `test_image` (for `oreg_url`, check it and `openshift_image_tag`)";
+    match login {
+        Login::NotAsked => {
             format!("`{host}` asked for no credential: name an image that exists, and is private, in `test_image`")
         }
-        (Verdict::NotFound, _) => {
-            "the login is good: name an image and tag that exist in `test_image` (for `oreg_url`, \
-             check it and `openshift_image_tag`)"
-                .to_owned()
+        Login::Nobody => {
+            format!(
+                "the token server took `{}` for nobody; {}; then {name}",
+                registry.user,
+                password_hint(registry, host)
+            )
         }
-        _ => return RegistryFact { verdict, cause: None, hint: None, rate_limit: None },
-    };
-    found(verdict, words.seen(answer), hint)
+        Login::Issued if !checks_passwords(host) => format!("`{}` got a token: {name}", registry.user),
+        Login::Accepted | Login::Issued | Login::Presented => format!("the login is good: {name}"),
+    }
 }
 
 /// Where a password comes from, and what kind of account the registry expects.
 fn password_hint(registry: &Registry, host: &str) -> String {
-    let origin = format!("the password of `{}` comes from {}", registry.user, registry.origin);
+    let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
+    let origin = format!("the {secret} of `{}` comes from {}", registry.user, registry.origin);
     let red_hat = matches!(host, "registry.redhat.io" | "registry.connect.redhat.com");
     if red_hat && !registry.user.contains('|') {
         format!("{origin}; the name of a Red Hat registry service account has the form `1234567|name`")
+    } else if host.contains(".dkr.ecr.") {
+        format!("{origin}; a password of ECR ends after 12 hours")
     } else {
         origin
     }
@@ -217,11 +312,14 @@ fn patience(retry_after: Option<Duration>) -> String {
 
 fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {
     match fault {
-        Fault::Timeout { at, timeout } => found(
-            Verdict::Timeout,
-            format!("{}: no complete answer within {timeout:?}", words.place(&at)),
-            format!("check the route, firewall and proxy between here and `{}`, or raise `--timeout`", words.host),
-        ),
+        Fault::Timeout { at, timeout, tries } => {
+            let fact = found(
+                Verdict::Timeout,
+                format!("{}: no complete answer within {timeout:?}", words.place(&at)),
+                format!("check the route, firewall and proxy between here and `{}`, or raise `--timeout`", words.host),
+            );
+            after(fact, tries)
+        }
         Fault::Redirect { at, reason } => found(
             Verdict::RegistryError,
             format!("{}: {reason}", words.place(&at)),
@@ -232,16 +330,17 @@ fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact 
             format!("{}: redirects to `{}`, which is not HTTPS", words.place(&at), words.url(&to)),
             insecure_hint(registry),
         ),
-        Fault::Unresolved { at, via } => {
+        Fault::Unresolved { at, via, tries } => {
             let said = "no answer from the resolver in time".to_owned();
             let breakage = match via {
                 Via::Proxy { .. } => Breakage::Proxy(said),
                 Via::Nothing | Via::Tunnel => Breakage::Dns(said),
             };
-            broken(registry, &words.place(&at), &at.url, breakage, &via)
+            after(broken(registry, &words.place(&at), &at.url, breakage, &via), tries)
         }
-        Fault::Broken { at, error, via } => {
-            broken(registry, &words.place(&at), &at.url, fault::read(&error, &via), &via)
+        Fault::Broken { at, error, via, tries } => {
+            let breakage = fault::read(&error, &via);
+            after(broken(registry, &words.place(&at), &at.url, breakage, &via), tries)
         }
     }
 }

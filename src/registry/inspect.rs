@@ -1,82 +1,112 @@
-//! The inspection of one test image: challenge, token, manifest. It sends the password at most once, only to
-//! whom the registry named, and never again after a refusal.
+//! The inspection of one test image: challenge, login, manifest, and whether the image needs a login at all. It sends
+//! the password only to whom the registry named, and never again after a refusal.
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode, Url};
-use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::challenge::{Bearer, Challenge, challenges, choose};
-use super::client::Clients;
-use super::diagnosis::{self, Asked, Finding};
+use super::diagnosis::{self, Finding};
 use super::fault;
-use super::reference::Target;
-use super::wire::{Answer, Authorization, Fault, Request, Wire, without_user};
+use super::judgement::{self, Login};
+use super::prove::Shared;
+use super::realm;
+use super::reference::{self, Target};
+use super::token::{Token, TokenServer, password};
+use super::wire::{Answer, Authorization, Carried, Fault, Request, Wire};
 use crate::desired::{Registry, TestLogin, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
-use crate::secret::{Redactor, Secret, basic_auth};
+use crate::secret::Redactor;
 
 /// Every manifest there is; the last two are what old OpenShift images answer with.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v1+prettyjws, application/vnd.docker.distribution.manifest.v1+json";
+/// How long a proof waits at most to learn whether anybody may pull the image.
+const ANYBODY: Duration = Duration::from_secs(5);
 
-/// Inspects the test image of `registry` with its credential, all requests together within `timeout`.
-/// What others know as secret is kept out of the fact by `redactor`.
-pub async fn inspect(clients: &Clients, registry: &Registry, timeout: Duration, redactor: &Redactor) -> RegistryFact {
+/// Inspects the test image of `registry` with its credential, all requests together within the time of `shared`. What
+/// others know as secret is kept out of the fact.
+pub(super) async fn inspect(shared: &Shared, registry: &Registry) -> RegistryFact {
     if registry.test_login == TestLogin::Skip {
         return RegistryFact { verdict: Verdict::Skipped, cause: None, hint: None, rate_limit: None };
     }
-    let mut own = Redactor::default();
-    own.learn_credential(&registry.user, &registry.password);
-    let finding = match prepare(clients, registry, timeout) {
+    let mut secrets = Redactor::default();
+    secrets.learn_credential(&registry.user, &registry.password);
+    registry.identity_token.iter().for_each(|token| secrets.learn(token));
+    let prepared = prepare(shared, registry);
+    if let Ok((_, wire)) = &prepared {
+        wire.way.logins.iter().for_each(|(user, password)| secrets.learn_credential(user, password));
+    }
+    let secrets = Mutex::new(secrets);
+    let finding = match prepared {
         Ok((target, wire)) => {
-            wire.way.logins.iter().for_each(|(user, password)| own.learn_credential(user, password));
-            Inspection { registry, target, wire, secrets: &mut own }.run().await
+            let host = reference::contacted(registry);
+            Inspection { shared, registry, host, target, wire, secrets: &secrets }.run().await
         }
         Err(finding) => Err(finding),
     };
+    let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
     let finding = finding.unwrap_or_else(|finding| finding);
-    diagnosis::fact(registry, finding, &|text| redactor.scrub(&own.scrub(text)))
+    diagnosis::fact(registry, finding, &|text| shared.redactor.scrub(&secrets.scrub(text)))
 }
 
-fn prepare(clients: &Clients, registry: &Registry, timeout: Duration) -> Result<(Target, Wire), Finding> {
-    let target = Target::parse(&registry.image).map_err(Finding::NoImage)?;
-    let way = clients.way(registry, &target.host).map_err(Finding::NoClient)?;
+fn prepare(shared: &Shared, registry: &Registry) -> Result<(Option<Target>, Wire), Finding> {
+    let target = match registry.test_login {
+        TestLogin::LoginOnly => None,
+        TestLogin::Inspect | TestLogin::Skip => Some(Target::parse(&registry.image).map_err(Finding::NoImage)?),
+    };
+    let way = shared.clients.way(registry, &reference::contacted(registry)).map_err(Finding::NoClient)?;
+    let timeout = shared.timeout;
     Ok((target, Wire { way, tls: registry.tls, timeout, deadline: Instant::now() + timeout }))
 }
 
 /// One inspection under way.
 struct Inspection<'a> {
+    shared: &'a Shared,
     registry: &'a Registry,
-    target: Target,
+    /// `host[:port]` that is contacted.
+    host: String,
+    /// What to look at; `None` if the login is all there is to prove.
+    target: Option<Target>,
     wire: Wire,
-    secrets: &'a mut Redactor,
+    secrets: &'a Mutex<Redactor>,
 }
 
-/// A token server's answer. Some name the token one way, some the other, some both.
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<String>,
-    access_token: Option<String>,
+/// Where a challenge came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// `/v2/`, which says nothing of the image.
+    Base,
+    /// The manifest, which nobody sees as he is.
+    Manifest,
 }
 
 impl Inspection<'_> {
-    async fn run(mut self) -> Result<Finding, Finding> {
+    async fn run(self) -> Result<Finding, Finding> {
         let (root, answer) = self.ping().await?;
-        match answer.status {
-            StatusCode::UNAUTHORIZED => self.answer_challenge(&root, &answer).await,
-            status if status.is_success() => self.without_credential(&root).await,
-            _ => Err(Finding::Unexpected(answer)),
+        match (answer.status, &self.target) {
+            (StatusCode::UNAUTHORIZED, _) => self.answer_challenge(&root, &answer, Door::Base).await,
+            (status, Some(target)) if status.is_success() => {
+                // The registry lets anybody in: perhaps the image is what it protects.
+                let answer = self.manifest(&root, target, Carried::Nothing).await?;
+                match answer.status {
+                    StatusCode::UNAUTHORIZED => self.answer_challenge(&root, &answer, Door::Manifest).await,
+                    _ => self.judged(Login::NotAsked, answer),
+                }
+            }
+            (status, _) => concluded(judgement::of_login(Login::NotAsked, status.as_u16()), Login::NotAsked, answer),
         }
     }
 
     /// Asks the registry what it wants, without a credential: some refuse a wrong one without any challenge.
     /// Finds out on the way whether an insecure registry speaks plain HTTP.
     async fn ping(&self) -> Result<(Url, Box<Answer>), Finding> {
-        let https = format!("https://{}/v2/", self.target.host);
+        let https = format!("https://{}/v2/", self.host);
         let root = Url::parse(&https).map_err(|error| Finding::NoImage(error.to_string()))?;
         let request = Request::new(Method::GET, root.clone());
         let here = request.place.clone();
@@ -93,46 +123,127 @@ impl Inspection<'_> {
         }
     }
 
-    /// The registry lets anybody in: perhaps the image is what it protects.
-    async fn without_credential(&mut self, root: &Url) -> Result<Finding, Finding> {
-        let answer = self.manifest(root, None).await?;
-        match answer.status {
-            status if status.is_success() => Ok(Finding::NeverAsked(answer)),
-            StatusCode::UNAUTHORIZED => self.answer_challenge(root, &answer).await,
-            StatusCode::NOT_FOUND => Err(Finding::Judged(Verdict::NotFound, Asked::Nothing, answer)),
-            _ => Err(Finding::Unexpected(answer)),
-        }
-    }
-
-    async fn answer_challenge(&mut self, root: &Url, asked: &Answer) -> Result<Finding, Finding> {
+    async fn answer_challenge(&self, root: &Url, asked: &Answer, door: Door) -> Result<Finding, Finding> {
         if asked.place.url.origin() != root.origin() {
             return Err(Finding::AskedElsewhere(Box::new(asked.place.clone())));
         }
         let challenges = challenges(&asked.headers);
-        let (authorization, kind) = match choose(&challenges) {
-            Some(Challenge::Bearer(bearer)) => (self.token(bearer).await?, Asked::Bearer),
-            Some(Challenge::Basic) => (self.basic()?, Asked::Basic),
-            Some(Challenge::Other(_)) | None => {
-                return Err(Finding::NoScheme(Box::new(asked.place.clone()), challenges));
+        match choose(&challenges) {
+            Some(Challenge::Bearer(bearer)) => self.with_token(root, bearer, door).await,
+            Some(Challenge::Basic) => self.with_password(root, door).await,
+            Some(Challenge::Other(_)) | None => Err(Finding::NoScheme(Box::new(asked.place.clone()), challenges)),
+        }
+    }
+
+    /// Logs in at the registry before the image is asked for: some say 403 to a wrong password, and to a right one that
+    /// may not pull.
+    async fn with_password(&self, root: &Url, door: Door) -> Result<Finding, Finding> {
+        if self.registry.password.expose().is_empty() && self.registry.identity_token.is_some() {
+            return Err(Finding::OnlyIdentityToken);
+        }
+        let mut login = Login::Presented;
+        if door == Door::Base {
+            let answer = self.base(root, password(self.registry)?).await?;
+            login = match judgement::of_login(login, answer.status.as_u16()) {
+                Some(Verdict::Proved) if self.target.is_some() => Login::Accepted,
+                None if self.target.is_some() && !answer.may_pass() => login,
+                verdict => return concluded(verdict, login, answer),
+            };
+        }
+        let Some(target) = &self.target else { return Err(Finding::NoImage("there is no image".to_owned())) };
+        let found = self.judged(login, self.manifest(root, target, password(self.registry)?).await?)?;
+        match door {
+            Door::Base => Ok(unless_public(found, self.shown_to_anybody(root, target, Carried::Nothing)).await),
+            Door::Manifest => Ok(found),
+        }
+    }
+
+    async fn with_token(&self, root: &Url, bearer: &Bearer, door: Door) -> Result<Finding, Finding> {
+        let server = TokenServer::of(bearer, self.registry, &self.wire, &self.shared.token_lanes)?;
+        if let Some(text) = realm::concern(&server.url, root, self.registry, &|text| self.scrub(text)) {
+            self.shared.warn(realm::authority(root), realm::authority(&server.url), text).await;
+        }
+        let scopes = self.scopes(bearer);
+        let Token { carried, login, .. } = self.issue(&server, &scopes).await?;
+        let Some(target) = &self.target else {
+            let answer = self.base(root, carried).await?;
+            return concluded(judgement::of_login(login, answer.status.as_u16()), login, answer);
+        };
+        // While the registry looks for the image, the token server has nothing else to do.
+        let mut anybody = pin!(self.pulled_by_anybody(root, target, door, &server, &scopes));
+        let mut shown = pin!(self.manifest(root, target, carried));
+        let mut known = None;
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = &mut shown => break answer?,
+                found = &mut anybody, if known.is_none() => known = Some(found),
             }
         };
-        let answer = self.manifest(root, Some(authorization)).await?;
-        let verdict = match (answer.status.as_u16(), answer.authorization, kind) {
-            (200..=299, ..) => Verdict::Proved,
-            (401 | 403, Authorization::Withheld, _) => return Err(Finding::AskedElsewhere(Box::new(answer.place))),
-            (401, _, Asked::Basic) => Verdict::Refused,
-            (401 | 403, ..) => Verdict::NoPermission,
-            (404, ..) => Verdict::NotFound,
-            _ => return Err(Finding::Unexpected(answer)),
+        let (login, answer) = match wider(&answer, root, &scopes) {
+            Some(scopes) if login != Login::Nobody => {
+                let token = self.issue(&server, &scopes).await?;
+                (token.login, self.manifest(root, target, token.carried).await?)
+            }
+            _ => (login, answer),
         };
-        Ok(Finding::Judged(verdict, kind, answer))
+        let found = self.judged(login, answer)?;
+        Ok(unless_public(found, async { if let Some(found) = known { found } else { anybody.await } }).await)
+    }
+
+    /// The right to pull the image, and to pull what else the registry names.
+    fn scopes(&self, bearer: &Bearer) -> Vec<String> {
+        let Some(target) = &self.target else { return Vec::new() };
+        let mut scopes = vec![target.pull_scope()];
+        scopes.extend(bearer.pull_scopes());
+        distinct(scopes)
+    }
+
+    fn scrub(&self, text: &str) -> String {
+        self.shared.redactor.scrub(&self.secrets.lock().unwrap_or_else(PoisonError::into_inner).scrub(text))
+    }
+
+    async fn issue(&self, server: &TokenServer<'_>, scopes: &[String]) -> Result<Token, Finding> {
+        let token = server.issue(scopes).await?;
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).learn(&token.secret);
+        Ok(token)
+    }
+
+    /// The image, if anybody may pull it, with a token that anybody gets or without one.
+    async fn pulled_by_anybody(
+        &self,
+        root: &Url,
+        target: &Target,
+        door: Door,
+        server: &TokenServer<'_>,
+        scopes: &[String],
+    ) -> Option<Box<Answer>> {
+        match (timeout(ANYBODY, server.issue_to_anybody(scopes)).await.ok()?, door) {
+            (Some(token), _) => self.shown_to_anybody(root, target, token.carried).await,
+            (None, Door::Base) => self.shown_to_anybody(root, target, Carried::Nothing).await,
+            (None, Door::Manifest) => None,
+        }
+    }
+
+    async fn shown_to_anybody(&self, root: &Url, target: &Target, carried: Carried) -> Option<Box<Answer>> {
+        let answer = timeout(ANYBODY, self.manifest(root, target, carried)).await.ok()?;
+        answer.ok().filter(|answer| answer.status.is_success())
+    }
+
+    /// `/v2/`, which answers whether a login is good, unless the login stayed behind.
+    async fn base(&self, root: &Url, carried: Carried) -> Result<Box<Answer>, Finding> {
+        let answer = self.wire.follow(Request { carried, ..Request::new(Method::GET, root.clone()) }).await?;
+        match answer.authorization {
+            Authorization::Withheld => Err(Finding::AskedElsewhere(Box::new(answer.place))),
+            Authorization::Sent | Authorization::None => Ok(answer),
+        }
     }
 
     /// HEAD, since GET counts against pull quotas; GET only where HEAD says nothing about the image.
-    async fn manifest(&self, root: &Url, authorization: Option<HeaderValue>) -> Result<Box<Answer>, Finding> {
+    async fn manifest(&self, root: &Url, target: &Target, carried: Carried) -> Result<Box<Answer>, Finding> {
         let mut url = root.clone();
-        url.set_path(&self.target.manifest_path());
-        let mut request = Request { authorization, accept: Some(MANIFESTS), ..Request::new(Method::HEAD, url) };
+        url.set_path(&target.manifest_path());
+        let mut request = Request { carried, accept: Some(MANIFESTS), ..Request::new(Method::HEAD, url) };
         let head = self.wire.follow(request.clone()).await?;
         let silent = head.status.is_success() && head.header("docker-content-digest").is_none();
         if !silent && head.status != StatusCode::METHOD_NOT_ALLOWED {
@@ -148,46 +259,48 @@ impl Inspection<'_> {
         Ok(answer)
     }
 
-    fn basic(&self) -> Result<HeaderValue, Finding> {
-        sensitive("Basic", &basic_auth(&self.registry.user, &self.registry.password))
+    fn judged(&self, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
+        concluded(judgement::of_manifest(&self.host, login, answer.status.as_u16()), login, answer)
     }
+}
 
-    /// Fetches a token: the one request that carries the password to a token server.
-    async fn token(&mut self, bearer: &Bearer) -> Result<HeaderValue, Finding> {
-        let mut request = Request::new(Method::GET, self.realm(bearer)?);
-        request.authorization = Some(self.basic()?);
-        let answer = self.wire.send(&request).await?;
-        match answer.status.as_u16() {
-            200..=299 => {}
-            // GHCR says 403 and ECR public 400 for a wrong password.
-            400 | 401 | 403 => return Err(Finding::Judged(Verdict::Refused, Asked::Bearer, answer)),
-            300..=399 => return Err(Finding::RealmRedirects(answer)),
-            _ => return Err(Finding::Unexpected(answer)),
-        }
-        let token = serde_json::from_str(&answer.body).ok().and_then(|TokenAnswer { token, access_token }| {
-            [token, access_token].into_iter().flatten().find(|text| !text.is_empty()).map(Secret::new)
-        });
-        let token = token.ok_or_else(|| Finding::NoToken(answer))?;
-        self.secrets.learn(&token);
-        sensitive("Bearer", &token)
+fn concluded(verdict: Option<Verdict>, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
+    match (verdict, answer.authorization, answer.status.as_u16()) {
+        (Some(_), Authorization::Withheld, 401 | 403) => Err(Finding::AskedElsewhere(Box::new(answer.place))),
+        (Some(verdict), ..) => Ok(Finding::Judged { verdict, login, answer }),
+        (None, ..) => Err(Finding::Unexpected(answer)),
     }
+}
 
-    /// The token server's URL with what is asked of it, if the password may go there.
-    fn realm(&self, bearer: &Bearer) -> Result<Url, Finding> {
-        let mut url = Url::parse(&bearer.realm).map_err(|_| Finding::NoRealm(bearer.realm.clone()))?;
-        match (url.scheme(), self.wire.tls) {
-            ("https", _) | ("http", TlsPolicy::Insecure) => {}
-            ("http", TlsPolicy::Verify) => return Err(Finding::PlainRealm(url)),
-            _ => return Err(Finding::NoRealm(bearer.realm.clone())),
-        }
-        let mut query = url.query_pairs_mut();
-        if let Some(service) = &bearer.service {
-            query.append_pair("service", service);
-        }
-        query.append_pair("scope", &self.target.pull_scope()).append_pair("account", &self.registry.user);
-        drop(query);
-        Ok(without_user(url))
+/// What was proved, unless anybody may pull the image. Not to learn that is no fault of the credential.
+async fn unless_public(found: Finding, anybody: impl Future<Output = Option<Box<Answer>>>) -> Finding {
+    match found {
+        Finding::Judged { verdict: Verdict::Proved, login, answer } => match anybody.await {
+            Some(answer) => Finding::Public { login, answer },
+            None => Finding::Judged { verdict: Verdict::Proved, login, answer },
+        },
+        found => found,
     }
+}
+
+/// The scopes to ask for once more, if the registry says that the token's were too few and names others.
+fn wider(answer: &Answer, root: &Url, asked: &[String]) -> Option<Vec<String>> {
+    if answer.status != StatusCode::UNAUTHORIZED || answer.place.url.origin() != root.origin() {
+        return None;
+    }
+    let missing = challenges(&answer.headers).into_iter().find_map(|challenge| match challenge {
+        Challenge::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope") => {
+            Some(bearer.pull_scopes())
+        }
+        _ => None,
+    })?;
+    let all = distinct(asked.iter().cloned().chain(missing).collect());
+    (all.len() > asked.len()).then_some(all)
+}
+
+fn distinct(scopes: Vec<String>) -> Vec<String> {
+    let scopes: indexmap::IndexSet<String> = scopes.into_iter().collect();
+    scopes.into_iter().collect()
 }
 
 /// The same port, spoken to in plain HTTP.
@@ -200,78 +313,14 @@ fn plain(https: Url) -> Url {
     url
 }
 
-/// The value of an `Authorization` header that no log of the HTTP client shows.
-fn sensitive(scheme: &str, credential: &Secret) -> Result<HeaderValue, Finding> {
-    let text = zeroize::Zeroizing::new(format!("{scheme} {}", credential.expose()));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| Finding::NotAHeader)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::Proxy;
-    use crate::registry::proxy::Proxies;
-
-    fn registry(tls: TlsPolicy) -> Registry {
-        Registry {
-            host: "registry.example.com".into(),
-            user: "al ice".into(),
-            password: Secret::new("right"),
-            image: "registry.example.com/team/app:v1".into(),
-            test_login: TestLogin::Inspect,
-            tls,
-            origin: "inventory.ini:7:20".into(),
-            identity_token: None,
-            email: None,
-            ca: None,
-            proxy: Proxy::Environment,
-            auth_server: None,
-        }
-    }
-
-    fn realm(tls: TlsPolicy, realm: &str) -> Result<String, RegistryFact> {
-        let (registry, clients) = (registry(tls), Clients::with_proxies(Proxies::None));
-        let (target, wire) = prepare(&clients, &registry, Duration::from_secs(1)).ok().unwrap();
-        let inspection = Inspection { registry: &registry, target, wire, secrets: &mut Redactor::default() };
-        let bearer = Bearer { realm: realm.to_owned(), ..Bearer::default() };
-        inspection
-            .realm(&bearer)
-            .map(String::from)
-            .map_err(|finding| diagnosis::fact(&registry, finding, &str::to_owned))
-    }
-
-    #[test]
-    fn a_realm_without_tls_is_refused_before_the_password_is_sent() {
-        let fact = realm(TlsPolicy::Verify, "http://127.0.0.1/token?x=1").unwrap_err();
-        assert_eq!(fact.verdict, Verdict::Tls);
-        assert_eq!(fact.cause.unwrap(), "the realm `http://127.0.0.1/token` is not HTTPS: the password was not sent");
-        assert!(fact.hint.unwrap().contains("tls_verify"));
-    }
-
-    #[test]
-    fn a_realm_is_asked_for_no_more_than_pull() {
-        let query = "scope=repository%3Ateam%2Fapp%3Apull&account=al+ice";
-        for (tls, url) in
-            [(TlsPolicy::Verify, "https://sso.example.com/t"), (TlsPolicy::Insecure, "http://sso.example.com/t")]
-        {
-            assert_eq!(realm(tls, url).unwrap(), format!("{url}?{query}"));
-        }
-    }
 
     #[test]
     fn the_same_port_is_spoken_to_in_plain_http() {
         for (https, http) in [("https://r/v2/", "http://r:443/v2/"), ("https://r:80/v2/", "http://r/v2/")] {
             assert_eq!(plain(Url::parse(https).unwrap()).as_str(), http);
         }
-    }
-
-    #[test]
-    fn our_own_words_are_not_masked() {
-        let finding = Finding::PlainRealm(Url::parse("http://sso.example.com/the").unwrap());
-        let mask = |text: &str| text.replace("the", "[redacted]");
-        let cause = diagnosis::fact(&registry(TlsPolicy::Verify), finding, &mask).cause.unwrap();
-        assert_eq!(cause, "the realm `http://sso.example.com/[redacted]` is not HTTPS: the password was not sent");
     }
 }

@@ -3,15 +3,22 @@
 //! Knows nothing of clusters, nodes or inventories.
 
 mod certificates;
-mod challenge;
+pub mod challenge;
 mod client;
 mod diagnosis;
 mod fault;
 mod inspect;
+mod judgement;
+mod lanes;
+mod patience;
 mod prove;
 mod proxy;
-mod reference;
+mod quota;
+mod realm;
+pub mod reference;
+mod refusals;
 mod resolver;
+mod token;
 mod trust;
 mod wire;
 mod words;
@@ -20,5 +27,5 @@ mod words;
 mod tests;
 
 pub use client::Clients;
-pub use inspect::inspect;
-pub use prove::{News, Refusals, prove};
+pub use prove::{News, prove};
+pub use refusals::Refusals;

@@ -1,53 +1,25 @@
 //! All credentials of a run at once, and the rule that a refused one is not tried again: accounts get locked.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::client::Clients;
 use super::diagnosis::refused_before;
 use super::inspect::inspect;
-use super::reference::Target;
+use super::lanes::Lanes;
+use super::reference;
+use super::refusals::{Login, Refusals, Standing};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
-use crate::secret::{Redactor, Secret};
+use crate::secret::Redactor;
 
-/// How many credentials are under proof at the same time.
-const AT_ONCE: usize = 32;
-
-/// What a refusal holds for: the host that is contacted, the user, the password and the identity token.
-type Login = (String, String, Secret, Option<Secret>);
-/// Registries of one login, with their place in the whole list.
-type Group = Vec<(usize, Registry)>;
-
-/// The logins that were refused so far, with the image that was asked for and what was seen: they are not tried
-/// again in this run, for whatever image and from wherever.
-#[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<Login, (String, Option<String>)>>);
-
-impl Refusals {
-    fn of(&self, login: &Login) -> Option<(String, Option<String>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(login).cloned()
-    }
-
-    fn remember(&self, login: &Login, registry: &Registry, fact: &RegistryFact) {
-        let first = (registry.image.clone(), fact.cause.clone());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(login.clone()).or_insert(first);
-    }
-}
-
-/// What all inspections of a run share.
-struct Shared {
-    clients: Arc<Clients>,
-    refusals: Arc<Refusals>,
-    redactor: Redactor,
-    timeout: Duration,
-    gate: Semaphore,
-}
+/// How many credentials are under proof at the same time; most of that time they wait for an answer.
+const AT_ONCE: usize = 256;
 
 /// What is heard while credentials are proved.
 #[derive(Debug)]
@@ -58,9 +30,29 @@ pub enum News<'a> {
     Judged(usize, &'a RegistryFact),
 }
 
+/// What all inspections of a proof share.
+pub(super) struct Shared {
+    pub clients: Arc<Clients>,
+    pub redactor: Redactor,
+    pub timeout: Duration,
+    /// To token servers, which many registries may share.
+    pub token_lanes: Lanes,
+    refusals: Arc<Refusals>,
+    lanes: Lanes,
+    places: Semaphore,
+    known: mpsc::UnboundedSender<Known>,
+}
+
+/// What a task has to say.
+enum Known {
+    Warning(String, oneshot::Sender<()>),
+    Judged(usize, RegistryFact),
+}
+
 /// Inspects every registry, each within `timeout`; the facts stand in the order of `registries`, and `hear` is
-/// told of each as soon as it is known. Images of one login are tried one after another, and none
-/// after a refusal; different logins in parallel. Dropping the future ends all requests.
+/// told of each as soon as it is known. Images of one login are tried one after another until it has proved one, and none
+/// after a refusal; different logins in parallel. `refusals` is the memory of the whole run: what was refused in one
+/// proof is not tried in another. Dropping the future ends all requests.
 pub async fn prove(
     clients: &Arc<Clients>,
     refusals: &Arc<Refusals>,
@@ -69,61 +61,113 @@ pub async fn prove(
     redactor: &Redactor,
     hear: impl Fn(News<'_>),
 ) -> Vec<RegistryFact> {
-    let (clients, refusals) = (Arc::clone(clients), Arc::clone(refusals));
-    let on_done = |index, fact: &RegistryFact| hear(News::Judged(index, fact));
-    let shared =
-        Arc::new(Shared { clients, refusals, redactor: redactor.clone(), timeout, gate: Semaphore::new(AT_ONCE) });
     let (known, mut news) = mpsc::unbounded_channel();
-    let mut tasks = JoinSet::new();
-    for (login, group) in groups(registries) {
-        tasks.spawn(prove_group(Arc::clone(&shared), login, group, known.clone()));
+    let shared = Arc::new(Shared {
+        clients: Arc::clone(clients),
+        redactor: redactor.clone(),
+        timeout,
+        token_lanes: Lanes::default(),
+        refusals: Arc::clone(refusals),
+        lanes: Lanes::default(),
+        places: Semaphore::new(AT_ONCE),
+        known,
+    });
+    let mut groups: IndexMap<Login, Vec<(usize, Registry)>> = IndexMap::new();
+    for (index, registry) in registries.iter().enumerate() {
+        groups.entry(Login::of(registry)).or_default().push((index, registry.clone()));
     }
-    drop(known);
+    let mut tasks = JoinSet::new();
+    for (login, group) in groups {
+        tasks.spawn(prove_group(Arc::clone(&shared), login, group));
+    }
+    // The channel closes with the last task.
+    drop(shared);
     let mut facts: Vec<Option<RegistryFact>> = vec![None; registries.len()];
-    while let Some((index, fact)) = news.recv().await {
-        on_done(index, &fact);
-        facts[index] = Some(fact);
+    while let Some(known) = news.recv().await {
+        match known {
+            Known::Warning(text, heard) => {
+                hear(News::Warning(&text));
+                // Who asked is gone only if its task has failed.
+                let _ = heard.send(());
+            }
+            Known::Judged(index, fact) => {
+                hear(News::Judged(index, &fact));
+                facts[index] = Some(fact);
+            }
+        }
     }
     let all = facts.into_iter().enumerate().map(|(index, fact)| {
         fact.unwrap_or_else(|| {
             let fact = lost();
-            on_done(index, &fact);
+            hear(News::Judged(index, &fact));
             fact
         })
     });
     all.collect()
 }
 
-fn groups(registries: &[Registry]) -> IndexMap<Login, Group> {
-    let mut groups: IndexMap<Login, Group> = IndexMap::new();
-    for (index, registry) in registries.iter().enumerate() {
-        let host = Target::parse(&registry.image).map_or_else(|_| registry.host.clone(), |target| target.host);
-        let login = (host, registry.user.clone(), registry.password.clone(), registry.identity_token.clone());
-        groups.entry(login).or_default().push((index, registry.clone()));
+/// Proves the images of one login. Nobody else tries it before it is known to be good.
+async fn prove_group(shared: Arc<Shared>, login: Login, group: Vec<(usize, Registry)>) {
+    let standing = shared.refusals.of(&login);
+    let mut rest = group.into_iter();
+    {
+        let mut standing = standing.lock().await;
+        while !matches!(*standing, Standing::Good)
+            && let Some((index, registry)) = rest.next()
+        {
+            let fact = match &*standing {
+                Standing::Refused { image, cause } if registry.test_login != TestLogin::Skip => {
+                    refused_before(&registry, image, cause.as_deref())
+                }
+                _ => shared.inspect(&registry).await,
+            };
+            match (fact.verdict, &*standing) {
+                (Verdict::Proved, _) => *standing = Standing::Good,
+                (Verdict::Refused, Standing::Unknown) => {
+                    *standing = Standing::Refused { image: registry.image.clone(), cause: fact.cause.clone() };
+                }
+                _ => {}
+            }
+            shared.judged(index, fact);
+        }
     }
-    groups
+    let mut tasks = JoinSet::new();
+    for (index, registry) in rest {
+        let shared = Arc::clone(&shared);
+        tasks.spawn(async move {
+            let fact = shared.inspect(&registry).await;
+            shared.judged(index, fact);
+        });
+    }
+    tasks.join_all().await;
 }
 
-async fn prove_group(
-    shared: Arc<Shared>,
-    login: Login,
-    group: Group,
-    known: mpsc::UnboundedSender<(usize, RegistryFact)>,
-) {
-    // Closed never, so this only waits.
-    let _permit = shared.gate.acquire().await;
-    for (index, registry) in group {
-        let fact = match shared.refusals.of(&login) {
-            Some((image, cause)) if registry.test_login != TestLogin::Skip => {
-                refused_before(&registry, &image, cause.as_deref())
-            }
-            _ => inspect(&shared.clients, &registry, shared.timeout, &shared.redactor).await,
-        };
-        if fact.verdict == Verdict::Refused {
-            shared.refusals.remember(&login, &registry, &fact);
+impl Shared {
+    /// Tells the user before a password goes to `realm`, once in a run for each registry and realm.
+    pub async fn warn(&self, registry: String, realm: String, text: String) {
+        let mut told = self.refusals.told().await;
+        let pair = (registry, realm);
+        if told.contains(&pair) {
+            return;
         }
+        let (heard, hearing) = oneshot::channel();
+        // Nobody listens any more only when the whole proof was dropped, and this task with it.
+        if self.known.send(Known::Warning(text, heard)).is_err() || hearing.await.is_err() {
+            pending::<()>().await;
+        }
+        told.insert(pair);
+    }
+
+    async fn inspect(&self, registry: &Registry) -> RegistryFact {
+        // Closed never, so this only waits. The host's lane comes first: who waits for a busy host takes no place away.
+        let _lane = self.lanes.enter(&reference::contacted(registry)).await;
+        let _place = self.places.acquire().await;
+        inspect(self, registry).await
+    }
+
+    fn judged(&self, index: usize, fact: RegistryFact) {
         // Nobody listens any more only when the whole proof was dropped.
-        let _ = known.send((index, fact));
+        let _ = self.known.send(Known::Judged(index, fact));
     }
 }
 

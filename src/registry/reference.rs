@@ -2,9 +2,11 @@
 
 use crate::desired::Reference;
 
+use crate::desired::{Registry, TestLogin};
+
 /// The manifest to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     /// `host[:port]` that is contacted.
     pub host: String,
     /// The repository in that registry, such as `openshift3/ose-pod`.
@@ -14,11 +16,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads an image name in full. The error is the rule that it breaks.
+    /// Reads an image name in full.
+    ///
+    /// # Errors
+    /// The rule of the reference grammar that it breaks.
     pub fn parse(image: &str) -> Result<Self, String> {
         let reference: Reference = image.parse()?;
         let version = reference.digest().or(reference.tag()).unwrap_or("latest").to_owned();
-        Ok(Self { host: contacted(reference.registry()), repository: reference.repository().to_owned(), version })
+        Ok(Self { host: behind(reference.registry()), repository: reference.repository().to_owned(), version })
     }
 
     /// The path of the manifest below the registry's root.
@@ -32,8 +37,21 @@ impl Target {
     }
 }
 
-/// The host behind a registry name, in the one spelling by which accounts are told apart.
-fn contacted(registry: &str) -> String {
+/// The host that is contacted for a registry, in the one spelling by which accounts are told apart.
+pub(super) fn contacted(registry: &Registry) -> String {
+    match Target::parse(&registry.image) {
+        Ok(target) if registry.test_login != TestLogin::LoginOnly => target.host,
+        _ => first_segment(&registry.image),
+    }
+}
+
+/// The host of a name that need not be an image: `host` or `host/path`.
+fn first_segment(name: &str) -> String {
+    behind(name.split('/').next().unwrap_or_default())
+}
+
+/// The host behind a registry name.
+fn behind(registry: &str) -> String {
     let lower = registry.to_ascii_lowercase();
     match lower.as_str() {
         "docker.io" | "index.docker.io" => "registry-1.docker.io".to_owned(),
@@ -64,6 +82,19 @@ mod tests {
         for (image, host, repository, version) in cases {
             let expected = Target { host: host.into(), repository: repository.into(), version: version.into() };
             assert_eq!(Target::parse(&image), Ok(expected), "{image}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_what_need_not_be_an_image() {
+        for (name, expected) in [
+            ("quay.io", "quay.io"),
+            ("Quay.io:443/team", "quay.io"),
+            ("registry:5000", "registry:5000"),
+            ("docker.io", "registry-1.docker.io"),
+            ("registry.example.com/ns/app:v1", "registry.example.com"),
+        ] {
+            assert_eq!(first_segment(name), expected, "{name}");
         }
     }
 

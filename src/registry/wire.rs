@@ -1,22 +1,20 @@
 //! Requests with a deadline, their repeats and redirects. Knows HTTP, and where an `Authorization` may travel;
 //! what an answer means is not decided here.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::client::Way;
+use super::patience::{TRIES, pause, retry_after};
 use super::proxy::Via;
 use crate::desired::TlsPolicy;
+use crate::secret::Secret;
 
 /// How many bytes of a body are read; no token or error is longer.
 const BODY_LIMIT: usize = 64 * 1024;
-/// How often 429 and 5xx are asked again.
-const REPEATS: u32 = 2;
-/// The pause before the first repeat where the server names none; doubled for the next.
-const PAUSE: Duration = Duration::from_millis(500);
 /// How many redirects of one request are followed.
 const REDIRECTS: u32 = 5;
 
@@ -39,8 +37,20 @@ pub(super) struct Place {
 #[derive(Clone)]
 pub(super) struct Request {
     pub place: Place,
-    pub authorization: Option<HeaderValue>,
+    pub carried: Carried,
     pub accept: Option<&'static str>,
+}
+
+/// What a request carries of a credential.
+#[derive(Clone)]
+pub(super) enum Carried {
+    Nothing,
+    /// A token from a token server, in an `Authorization` header.
+    Token(HeaderValue),
+    /// User and password, in an `Authorization` header: a server may count each as a login.
+    Password(HeaderValue),
+    /// An identity token, in a form: the same holds for it.
+    Form(Vec<(&'static str, Secret)>),
 }
 
 /// A complete answer.
@@ -52,6 +62,8 @@ pub(super) struct Answer {
     /// The first [`BODY_LIMIT`] bytes.
     pub body: String,
     pub authorization: Authorization,
+    /// How often it was asked for: more than once where the server asked for patience, or did not answer.
+    pub tries: u32,
 }
 
 /// Whether the request that was answered carried a credential or token.
@@ -66,12 +78,12 @@ pub(super) enum Authorization {
 
 /// Why there is no answer to judge.
 pub(super) enum Fault {
-    /// The inspection's time is over.
-    Timeout { at: Box<Place>, timeout: Duration },
+    /// No answer in time, however often it was tried.
+    Timeout { at: Box<Place>, timeout: Duration, tries: u32 },
     /// The time was over while a name was still being looked up.
-    Unresolved { at: Box<Place>, via: Via },
+    Unresolved { at: Box<Place>, via: Via, tries: u32 },
     /// The connection failed, or what came over it is not HTTP.
-    Broken { at: Box<Place>, error: reqwest::Error, via: Via },
+    Broken { at: Box<Place>, error: reqwest::Error, via: Via, tries: u32 },
     /// A redirect that is not followed, and why.
     Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
@@ -90,12 +102,13 @@ impl Answer {
         value.split(';').next().unwrap_or_default().trim()
     }
 
-    /// Seconds to wait, if the server says so in that form.
+    /// How long the server asks to wait, if it says so.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.header(RETRY_AFTER.as_str())?.trim().parse().ok().map(Duration::from_secs)
+        retry_after(&self.headers, SystemTime::now())
     }
 
-    fn may_pass(&self) -> bool {
+    /// Whether the same request may be answered otherwise in a while.
+    pub fn may_pass(&self) -> bool {
         self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
     }
 
@@ -107,7 +120,7 @@ impl Answer {
 impl Request {
     /// A request without a credential.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { place: Place { method, url }, authorization: None, accept: None }
+        Self { place: Place { method, url }, carried: Carried::Nothing, accept: None }
     }
 
     fn at(&self) -> Box<Place> {
@@ -115,20 +128,65 @@ impl Request {
     }
 }
 
+impl Carried {
+    /// Whether a server may count the request as a login: then it is not sent again once it may have arrived.
+    fn logs_in(&self) -> bool {
+        matches!(self, Self::Password(_) | Self::Form(_))
+    }
+}
+
+impl Fault {
+    /// Whether another try may end better, and does not repeat a login that may have arrived.
+    fn may_pass(&self, carried: &Carried) -> bool {
+        match self {
+            Self::Timeout { .. } => !carried.logs_in(),
+            // Nothing was sent yet.
+            Self::Unresolved { .. } => true,
+            Self::Broken { error, .. } => error.is_connect() && error.is_timeout(),
+            Self::Redirect { .. } | Self::Downgrade { .. } => false,
+        }
+    }
+
+    fn after(mut self, count: u32) -> Self {
+        if let Self::Timeout { tries, .. } | Self::Unresolved { tries, .. } | Self::Broken { tries, .. } = &mut self {
+            *tries = count;
+        }
+        self
+    }
+}
+
 impl Wire {
-    /// Sends `request`, repeats it while the server asks for patience and time allows, and follows no redirect.
+    /// Sends `request`, repeats it while the server asks for patience or does not answer and time allows, and follows
+    /// no redirect.
     pub async fn send(&self, request: &Request) -> Result<Box<Answer>, Fault> {
-        let mut pause = PAUSE;
-        for _ in 0..REPEATS {
-            let answer = self.once(request).await?;
-            let wait = answer.retry_after().unwrap_or(pause);
-            if !answer.may_pass() || wait >= self.deadline.saturating_duration_since(Instant::now()) {
-                return Ok(answer);
+        let mut tries = 1;
+        loop {
+            let result = self.once(request, self.end_of_try(request, tries)).await;
+            let left = self.left();
+            let wait = match &result {
+                Ok(answer) if answer.may_pass() => pause(answer.retry_after(), tries),
+                // The try itself was a wait.
+                Err(fault) if fault.may_pass(&request.carried) => pause(None, tries).min(left / 8),
+                _ => left,
+            };
+            if tries == TRIES || wait >= left {
+                return match result {
+                    Ok(answer) => Ok(Box::new(Answer { tries, ..*answer })),
+                    Err(fault) => Err(fault.after(tries)),
+                };
             }
             sleep(wait).await;
-            pause *= 2;
+            tries += 1;
         }
-        self.once(request).await
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// A lost packet must leave time for another try, unless there cannot be one.
+    fn end_of_try(&self, request: &Request, tries: u32) -> Instant {
+        if request.carried.logs_in() { self.deadline } else { Instant::now() + self.left() / (TRIES + 1 - tries) }
     }
 
     /// Like [`Wire::send`], and follows redirects; the credential only within the origin it is meant for.
@@ -145,7 +203,8 @@ impl Wire {
                 return Ok(answer);
             }
             next.place.url = self.redirected(&answer)?;
-            if next.place.url.origin() != origin && next.authorization.take().is_some() {
+            if next.place.url.origin() != origin && !matches!(next.carried, Carried::Nothing) {
+                next.carried = Carried::Nothing;
                 withheld = true;
             }
         }
@@ -166,15 +225,16 @@ impl Wire {
         }
     }
 
-    async fn once(&self, request: &Request) -> Result<Box<Answer>, Fault> {
+    async fn once(&self, request: &Request, end: Instant) -> Result<Box<Answer>, Fault> {
         let (at, url) = (request.at(), &request.place.url);
-        let result = timeout_at(self.deadline, self.exchange(request)).await;
+        let (via, tries) = (self.way.via(url), 1);
+        let result = timeout_at(end, self.exchange(request)).await;
         let late = result.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(reqwest::Error::is_timeout));
         match result {
-            _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, via: self.way.via(url) }),
+            _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, via, tries }),
             Ok(Ok(answer)) => Ok(Box::new(answer)),
-            Ok(Err(error)) => Err(Fault::Broken { at, error, via: self.way.via(url) }),
-            Err(_) => Err(Fault::Timeout { at, timeout: self.timeout }),
+            Ok(Err(error)) => Err(Fault::Broken { at, error, via, tries }),
+            Err(_) => Err(Fault::Timeout { at, timeout: self.timeout, tries }),
         }
     }
 
@@ -183,9 +243,18 @@ impl Wire {
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);
         }
-        if let Some(authorization) = &request.authorization {
-            builder = builder.header(AUTHORIZATION, authorization.clone());
-        }
+        let authorization = match &request.carried {
+            Carried::Nothing => Authorization::None,
+            Carried::Token(_) | Carried::Password(_) | Carried::Form(_) => Authorization::Sent,
+        };
+        builder = match &request.carried {
+            Carried::Nothing => builder,
+            Carried::Token(value) | Carried::Password(value) => builder.header(AUTHORIZATION, value.clone()),
+            Carried::Form(members) => {
+                let members: Vec<_> = members.iter().map(|(name, value)| (*name, value.expose())).collect();
+                builder.form(&members)
+            }
+        };
         let mut response = builder.send().await?;
         let mut body = Vec::new();
         while body.len() < BODY_LIMIT
@@ -198,10 +267,8 @@ impl Wire {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body: String::from_utf8_lossy(&body).into_owned(),
-            authorization: match request.authorization {
-                Some(_) => Authorization::Sent,
-                None => Authorization::None,
-            },
+            authorization,
+            tries: 1,
         })
     }
 }
@@ -235,7 +302,8 @@ mod tests {
         let place = Place { method: Method::GET, url };
         let status = StatusCode::TEMPORARY_REDIRECT;
         let authorization = Authorization::None;
-        wire.redirected(&Answer { place, status, headers, body: String::new(), authorization }).map(String::from)
+        wire.redirected(&Answer { place, status, headers, body: String::new(), authorization, tries: 1 })
+            .map(String::from)
     }
 
     #[tokio::test]

@@ -6,9 +6,9 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::challenge::{Challenge, challenges};
-use super::reference::Target;
+use super::reference::{self, Target};
 use super::wire::{Answer, Place, without_user};
-use crate::desired::Registry;
+use crate::desired::{Registry, TestLogin};
 
 /// The longest cause, in characters.
 const CAUSE_LIMIT: usize = 300;
@@ -25,8 +25,10 @@ pub(super) struct Words<'a> {
 impl<'a> Words<'a> {
     pub fn new(registry: &Registry, scrub: &'a dyn Fn(&str) -> String) -> Self {
         match Target::parse(&registry.image) {
-            Ok(target) => Self { scrub, manifest: target.manifest_path(), host: target.host },
-            Err(_) => Self { scrub, manifest: String::new(), host: registry.host.clone() },
+            Ok(target) if registry.test_login != TestLogin::LoginOnly => {
+                Self { scrub, manifest: target.manifest_path(), host: target.host }
+            }
+            _ => Self { scrub, manifest: String::new(), host: reference::contacted(registry) },
         }
     }
 
@@ -89,6 +91,11 @@ impl<'a> Words<'a> {
 /// `401 Unauthorized`.
 pub(super) fn status(answer: &Answer) -> String {
     format!("{} {}", answer.status.as_u16(), answer.status.canonical_reason().unwrap_or_default()).trim_end().to_owned()
+}
+
+/// How often something was tried, if it was more than once.
+pub(super) fn tried(tries: u32) -> String {
+    if tries > 1 { format!(" (tried {tries} times)") } else { String::new() }
 }
 
 /// At most [`CAUSE_LIMIT`] characters of a cause.

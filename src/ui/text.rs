@@ -4,7 +4,7 @@ use crate::dockerconfig::{ChangeKind, KeyChange};
 use crate::event::{
     ClusterRow, Command, Counts, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
 };
-use crate::facts::Verdict;
+use crate::facts::{RateLimit, Verdict};
 use crate::inventory::Problem;
 use crate::report::ExitStatus;
 
@@ -58,10 +58,15 @@ impl Screen {
             Verdict::Skipped => error_line(&format!("warning: {}", registry_message(row))),
             _ if good && self.shows_all() => {
                 let what = if image == host { "the login" } else { image };
-                line(&format!("registry {host}: proved: {what} as `{user}`"));
+                let quota = row.rate_limit.filter(|_| self.detail == Detail::Everything).map(quota);
+                let quota = quota.map(|quota| format!(" ({quota})")).unwrap_or_default();
+                line(&format!("registry {host}: proved: {what} as `{user}`{quota}"));
             }
             _ if good => {}
             _ => error_line(&block("error", &registry_message(row), row.cause.as_slice(), row.hint.as_deref())),
+        }
+        if let Some(few) = row.rate_limit.filter(is_low) {
+            warning(&format!("registry `{host}` lets user `{user}` pull little more: {}", quota(few)));
         }
     }
 
@@ -186,7 +191,9 @@ fn registry_message(row: &RegistryRow) -> String {
         Verdict::Refused => format!("registry `{host}` refused the credentials of user `{user}`"),
         Verdict::NoPermission => format!("user `{user}` may not pull `{image}`, or it does not exist"),
         Verdict::NotFound => format!("registry `{host}` has no image `{image}`"),
-        Verdict::NotProved => format!("registry `{host}` never asked user `{user}` for a password: nothing is proved"),
+        Verdict::NotProved => {
+            format!("registry `{host}` did not need the password of user `{user}`: what it may pull is not proved")
+        }
         Verdict::Skipped => format!("registry `{host}` was not asked, as its test login is off: nothing is proved"),
         Verdict::Tls => format!("registry `{host}` has no TLS that can be trusted"),
         Verdict::Dns => format!("the name of registry `{host}` does not resolve"),
@@ -195,6 +202,26 @@ fn registry_message(row: &RegistryRow) -> String {
         Verdict::Proxy => format!("the proxy on the way to registry `{host}` failed"),
         Verdict::RateLimited => format!("registry `{host}` has had too many requests"),
         Verdict::RegistryError => format!("registry `{host}` gave an answer that is not of the protocol"),
+    }
+}
+
+/// A tenth of a quota is gone in a moment once a whole cluster pulls.
+fn is_low(quota: &RateLimit) -> bool {
+    quota.remaining.zip(quota.limit).is_some_and(|(remaining, limit)| remaining <= limit / 10)
+}
+
+/// `76 of 100 pulls left in 6 h`.
+fn quota(RateLimit { limit, remaining, window }: RateLimit) -> String {
+    let some = |pulls: u64| plural(usize::try_from(pulls).unwrap_or(usize::MAX), "pull");
+    let pulls = match (remaining, limit) {
+        (Some(remaining), Some(limit)) => format!("{remaining} of {} left", some(limit)),
+        (Some(remaining), None) => format!("{} left", some(remaining)),
+        (None, limit) => format!("{} allowed", some(limit.unwrap_or_default())),
+    };
+    match window {
+        Some(seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{pulls} in {} h", seconds / 3600),
+        Some(seconds) => format!("{pulls} in {seconds} s"),
+        None => pulls,
     }
 }
 
@@ -308,4 +335,25 @@ fn lacking(recap: &Recap) -> usize {
 
 pub(super) fn plural(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas() {
+        let cases = [
+            ((Some(100), Some(76), Some(21_600)), "76 of 100 pulls left in 6 h", false),
+            ((Some(100), Some(10), Some(90)), "10 of 100 pulls left in 90 s", true),
+            ((Some(100), Some(11), None), "11 of 100 pulls left", false),
+            ((Some(5), Some(0), None), "0 of 5 pulls left", true),
+            ((None, Some(1), None), "1 pull left", false),
+            ((Some(200), None, None), "200 pulls allowed", false),
+        ];
+        for ((limit, remaining, window), text, low) in cases {
+            let found = RateLimit { limit, remaining, window };
+            assert_eq!((quota(found).as_str(), is_low(&found)), (text, low));
+        }
+    }
 }

@@ -23,6 +23,18 @@ fn counts(ok: u64, changed: u64, unreachable: u64, failed: u64, skipped: u64) ->
            "rescued": 0, "ignored": 0})
 }
 
+/// Without the warning that the token server, whose port only the registry knows, gets the password over HTTP; it comes
+/// before the verdict.
+fn but_the_realm(mut lines: Vec<Value>) -> Vec<Value> {
+    let is_it =
+        |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("to its token server `127.0."));
+    let at = lines.iter().position(is_it).expect("no warning of the realm");
+    assert!(lines.iter().position(|line| line["event"] == "registry") > Some(at));
+    lines.remove(at);
+    assert!(!lines.iter().any(is_it), "it is told once");
+    lines
+}
+
 #[test]
 fn the_lines_of_a_run_that_changes_everything() {
     let (kubernetes, _guard) = Kubernetes::shared_openshift();
@@ -56,8 +68,8 @@ fn the_lines_of_a_run_that_changes_everything() {
         ]
     };
     let outcomes = ["created", "created", "updated"];
-    assert_eq!(lines(&site, &["plan"], 3), expected(outcomes, counts(3, 2, 0, 0, 0), "plan"));
-    assert_eq!(lines(&site, &["apply"], 0), expected(outcomes, counts(3, 2, 0, 0, 0), "apply"));
+    assert_eq!(but_the_realm(lines(&site, &["plan"], 3)), expected(outcomes, counts(3, 2, 0, 0, 0), "plan"));
+    assert_eq!(but_the_realm(lines(&site, &["apply"], 0)), expected(outcomes, counts(3, 2, 0, 0, 0), "apply"));
     let again = lines(&site, &["apply"], 0);
     assert_eq!(again.last().unwrap()["cluster"][0]["outcome"], "unchanged");
     assert_eq!(again.last().unwrap()["hosts"]["node1"], counts(3, 0, 0, 0, 0));

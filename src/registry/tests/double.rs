@@ -1,8 +1,9 @@
 //! A registry in this process that answers by a script and remembers what it was asked.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::Response;
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -18,6 +19,7 @@ pub struct Seen {
     pub path: String,
     pub query: String,
     pub authorization: Option<String>,
+    pub body: String,
 }
 
 impl Seen {
@@ -36,13 +38,38 @@ pub struct Double {
 
 impl Double {
     pub async fn start(script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::patient(|_| Duration::ZERO, script).await
+    }
+
+    /// One that takes its time for an answer.
+    pub async fn patient(
+        pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static,
+        script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        Self::listening("127.0.0.1:0", pause, script).await
+    }
+
+    /// One on another address.
+    pub async fn on(address: &str, script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+        Self::listening(address, |_| Duration::ZERO, script).await
+    }
+
+    async fn listening(
+        address: &str,
+        pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static,
+        script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let log = Arc::clone(&seen);
         let app = axum::Router::new().fallback(async move |request: Request| {
-            let request = read(&request);
+            let request = read(request).await;
             log.lock().unwrap().push(request.clone());
+            let pause = pause(&request);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             script(&request)
         });
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -58,9 +85,10 @@ impl Double {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How many requests carried user and password.
+    /// How many requests carried user and password, or an identity token.
     pub fn logins(&self) -> usize {
-        self.carrying("Basic ")
+        let identities = self.all().iter().filter(|seen| seen.body.contains("refresh_token=")).count();
+        self.carrying("Basic ") + identities
     }
 
     /// How many requests carried a token.
@@ -80,14 +108,16 @@ impl Drop for Double {
     }
 }
 
-fn read(request: &Request) -> Seen {
-    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+async fn read(request: Request) -> Seen {
+    let (request, body) = request.into_parts();
+    let header = |name| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     Seen {
-        method: request.method().to_string(),
+        method: request.method.to_string(),
         host: header(HOST).unwrap_or_default(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
+        path: request.uri.path().to_owned(),
+        query: request.uri.query().unwrap_or_default().to_owned(),
         authorization: header(AUTHORIZATION),
+        body: String::from_utf8(to_bytes(body, 65_536).await.unwrap().to_vec()).unwrap(),
     }
 }
 
@@ -136,8 +166,14 @@ pub fn bearer_registry(seen: &Seen) -> Response<Body> {
 pub fn basic_registry(seen: &Seen) -> Response<Body> {
     match seen.path.as_str() {
         MANIFEST if seen.is_alice() => manifest(),
+        "/v2/" if seen.is_alice() => welcome(),
         _ => ask_basic(),
     }
+}
+
+/// What `/v2/` says to who may come in.
+pub fn welcome() -> Response<Body> {
+    reply(200, &[("content-type", "application/json")], "{}")
 }
 
 pub const MANIFEST: &str = "/v2/team/app/manifests/v1";

@@ -4,15 +4,21 @@
 mod broken;
 mod double;
 mod flow;
+mod hostile;
+mod kinds;
+mod patience;
 mod proving;
+mod realms;
 mod ways;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::double::Double;
 pub(super) use self::ways::self_signed;
 use super::client::Clients;
 use super::proxy::Proxies;
+use super::{News, prove};
 use crate::desired::{Proxy, Registry, TestLogin, TlsPolicy};
 use crate::facts::RegistryFact;
 use crate::secret::{Redactor, Secret};
@@ -42,7 +48,24 @@ async fn inspect(registry: &Registry) -> RegistryFact {
 }
 
 async fn inspect_within(registry: &Registry, timeout: Duration) -> RegistryFact {
-    super::inspect(&Clients::with_proxies(Proxies::None), registry, timeout, &Redactor::default()).await
+    inspect_with(&clients(), registry, timeout).await.0
+}
+
+fn clients() -> Arc<Clients> {
+    Arc::new(Clients::with_proxies(Proxies::None))
+}
+
+/// With the warnings that were heard.
+async fn inspect_with(clients: &Arc<Clients>, registry: &Registry, timeout: Duration) -> (RegistryFact, Vec<String>) {
+    let warnings = Mutex::new(Vec::new());
+    let hear = |news: News<'_>| {
+        if let News::Warning(text) = news {
+            warnings.lock().unwrap().push(text.to_owned());
+        }
+    };
+    let registries = std::slice::from_ref(registry);
+    let mut facts = prove(clients, &Arc::default(), registries, timeout, &Redactor::default(), hear).await;
+    (facts.remove(0), warnings.into_inner().unwrap())
 }
 
 async fn inspect_double(double: &Double) -> RegistryFact {

@@ -3,13 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::double::{Double, Seen, basic_registry, bearer_registry};
-use super::{PATIENCE, registry};
+use super::double::{Double, Seen, basic_registry, bearer_registry, manifest};
+use super::{PATIENCE, clients, registry};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
-use crate::registry::client::Clients;
 use crate::registry::prove::News;
-use crate::registry::proxy::Proxies;
 use crate::secret::{Redactor, Secret};
 
 async fn prove(registries: &[Registry]) -> (Vec<RegistryFact>, Vec<usize>) {
@@ -19,7 +17,7 @@ async fn prove(registries: &[Registry]) -> (Vec<RegistryFact>, Vec<usize>) {
             done.lock().unwrap().push(index);
         }
     };
-    let clients = Arc::new(Clients::with_proxies(Proxies::None));
+    let clients = clients();
     let facts = super::super::prove(&clients, &Arc::default(), registries, PATIENCE, &Redactor::default(), hear).await;
     (facts, done.into_inner().unwrap())
 }
@@ -59,7 +57,7 @@ async fn an_inspection_that_is_lost_is_told_too() {
         }
     };
     // No clock reaches this deadline: the inspection panics.
-    let clients = Arc::new(Clients::with_proxies(Proxies::None));
+    let clients = clients();
     let facts =
         super::super::prove(&clients, &Arc::default(), &registries, Duration::MAX, &Redactor::default(), hear).await;
     assert_eq!(verdicts(&facts), [Verdict::RegistryError]);
@@ -130,4 +128,80 @@ async fn a_dropped_proof_asks_no_further() {
     let asked = double.asked().len();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(double.asked().len(), asked);
+}
+
+#[tokio::test]
+async fn what_one_proof_learns_another_one_knows_at_the_same_time() {
+    let double = Double::patient(|_| Duration::from_millis(20), bearer_registry).await;
+    let (clients, refusals) = (clients(), Arc::default());
+    let registries = [registry(&double.host, "wrong"), image(registry(&double.host, "wrong"), "team/other:v1")];
+    let (redactor, quiet) = (Redactor::default(), |_: News<'_>| {});
+    let proof = || super::super::prove(&clients, &refusals, &registries, PATIENCE, &redactor, quiet);
+    let (here, there) = tokio::join!(proof(), proof());
+    assert_eq!([verdicts(&here), verdicts(&there)], [[Verdict::Refused; 2]; 2]);
+    assert_eq!(double.logins(), 1, "one wrong password is one failed login");
+}
+
+/// A registry that takes its time, and remembers how many it served at once.
+async fn measured(latency: Duration) -> (Double, Arc<Mutex<(usize, usize)>>) {
+    let load = Arc::new(Mutex::new((0, 0)));
+    let (counter, counted) = (Arc::clone(&load), Arc::clone(&load));
+    let begin = move |_: &Seen| {
+        let mut load = counter.lock().unwrap();
+        load.0 += 1;
+        load.1 = load.1.max(load.0);
+        latency
+    };
+    let double = Double::patient(begin, move |seen: &Seen| {
+        counted.lock().unwrap().0 -= 1;
+        match seen.authorization {
+            Some(_) if seen.path.starts_with("/v2/team/") => manifest(),
+            _ => basic_registry(seen),
+        }
+    });
+    (double.await, load)
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_registries_take_no_longer_than_one() {
+    let latency = Duration::from_millis(100);
+    let mut doubles = Vec::new();
+    for index in 0..200 {
+        let script = if index % 2 == 0 { basic_registry } else { bearer_registry };
+        doubles.push(Double::patient(move |_| latency, script).await);
+    }
+    let registries: Vec<Registry> = doubles.iter().map(|double| registry(&double.host, "right")).collect();
+    let begin = tokio::time::Instant::now();
+    let (facts, _) = prove(&registries).await;
+    assert_eq!(verdicts(&facts), [Verdict::Proved; 200]);
+    // Five answers one after another; the clock moves only while all of them are waited for.
+    let taken = begin.elapsed();
+    assert!(taken < Duration::from_millis(1500), "{taken:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_not_stormed() {
+    let (double, load) = measured(Duration::from_millis(100)).await;
+    let registries: Vec<Registry> = (0..64)
+        .map(|index| {
+            let mut registry = registry(&double.host, "right");
+            registry.user = format!("user{index}");
+            registry
+        })
+        .collect();
+    prove(&registries).await;
+    assert_eq!(load.lock().unwrap().1, 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_images_of_a_good_login_are_proved_at_once() {
+    let (double, load) = measured(Duration::from_millis(100)).await;
+    let registries: Vec<Registry> =
+        (0..17).map(|index| image(registry(&double.host, "right"), &format!("team/app:{index}"))).collect();
+    let begin = tokio::time::Instant::now();
+    let (facts, done) = prove(&registries).await;
+    assert_eq!(verdicts(&facts), [Verdict::Proved; 17]);
+    assert_eq!(done[0], 0, "one of them shows that the login is good");
+    assert!(begin.elapsed() < Duration::from_millis(1200), "{:?}", begin.elapsed());
+    assert_eq!(load.lock().unwrap().1, 16);
 }

@@ -12,14 +12,14 @@ use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509NameBuilder};
 
 use super::double::{Double, basic_registry};
-use super::{PATIENCE, inspect, registry};
+use super::{PATIENCE, inspect, inspect_with, registry};
 use crate::desired::{Authority, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
 use crate::registry::client::Clients;
 use crate::registry::proxy::Proxies;
 use crate::registry::resolver::Resolver;
 use crate::registry::trust::Connectors;
-use crate::secret::{Redactor, Secret};
+use crate::secret::Secret;
 
 fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
     let url = || Some(Secret::new(https));
@@ -37,11 +37,10 @@ async fn a_resolver_that_does_not_answer() {
         Clients::over(Arc::new(Connectors::new(None)), resolver, Proxies::None)
     };
     let patience = Duration::from_millis(300);
-    let ask =
-        async |registry: &Registry| crate::registry::inspect(&silent(), registry, patience, &Redactor::default()).await;
+    let ask = async |registry: &Registry| inspect_with(&Arc::new(silent()), registry, patience).await.0;
     let fact = ask(&registry("registry.invalid", "right")).await;
     assert_eq!(fact.verdict, Verdict::Dns);
-    let cause = "GET https://registry.invalid/v2/: no answer from the resolver in time";
+    let cause = "GET https://registry.invalid/v2/: no answer from the resolver in time (tried 3 times)";
     assert_eq!(fact.cause.unwrap(), cause);
     assert!(fact.hint.unwrap().starts_with("check the name `registry.invalid`, and the resolver here"));
 
@@ -200,7 +199,7 @@ fn socks_listener(reply: u8, target: String) -> Secret {
 }
 
 async fn inspect_through(clients: &Clients, socks: &Secret, registry: &Registry) -> RegistryFact {
-    crate::registry::inspect(&clients.through(socks), registry, PATIENCE, &Redactor::default()).await
+    inspect_with(&Arc::new(clients.through(socks)), registry, PATIENCE).await.0
 }
 
 #[tokio::test]

@@ -98,6 +98,27 @@ fn no_credential_file_makes_the_lookup_panic() {
     run(&prop_oneof![1 => any::<String>(), 4 => lines], |text| targets::lookup(&text));
 }
 
+#[test]
+fn no_challenge_makes_the_registry_panic() {
+    let words = "Bearer bEARER Basic Negotiate realm service scope error insufficient_scope repository:a/b:pull,push \
+                 repository: :pull = == , \" \\ https://a/t?x=1 a *";
+    run(&prop_oneof![1 => any::<String>(), 1 => bytes(), 4 => texts_of(words)], |text| targets::challenge(&text));
+    targets::challenge(&",=\"\\ ".repeat(100_000));
+}
+
+#[test]
+fn no_image_leads_elsewhere() {
+    let words = "docker.io localhost registry.example.com :5000 :443 / // . .. : @ sha256: a0 B - _ %2e ? #";
+    run(&prop_oneof![1 => any::<String>(), 6 => texts_of(words)], |text| targets::image(&text));
+    targets::image(&"a/".repeat(100_000));
+}
+
+/// Texts made of these words, with and without spaces in between.
+fn texts_of(words: &'static str) -> impl Strategy<Value = String> {
+    let words: Vec<&str> = words.split_whitespace().chain([" "]).collect();
+    prop::collection::vec(prop::sample::select(words), 0..24).prop_map(|words| words.concat())
+}
+
 /// A fixed number of inputs from a fixed seed. A panic in `test` fails with the simplest input that causes it.
 fn run<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, test: impl Fn(T)) {
     let count = u32::try_from(wanted(4_000)).unwrap();
