@@ -9,7 +9,7 @@ use crate::inventory::{Code, Finding, Inventory, Problem, Variables, patterns};
 
 use super::lookup::{Lookup, Text};
 use super::request::Request;
-use super::{Connection, Desired, NodeTarget, PullSecret, Registry, connection, registries};
+use super::{Connection, Desired, NodeTarget, PullSecret, Registry, Vantage, VantagePoint, connection, registries};
 
 /// The groups whose hosts get files, where `oregano_hosts` does not say otherwise.
 const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];
@@ -89,7 +89,7 @@ impl<'a> Resolver<'a> {
         let selected = self.limited(&targets)?;
         let owner = self.secret_owner(&targets, &selected)?;
         let scope = self.request.scope;
-        let mut nodes = Vec::new();
+        let (mut nodes, mut vantage_points) = (Vec::new(), Vec::new());
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
         let mut secret = None;
@@ -98,8 +98,15 @@ impl<'a> Resolver<'a> {
             let vars = self.variables.of(name);
             let mut lookup = Lookup::new(&vars);
             let declared = self.declared(&mut lookup);
-            if scope.has_nodes() && selected.contains(name) {
-                nodes.extend(self.node(&mut lookup, name, &declared));
+            let asks = self.request.vantage != Vantage::Controller;
+            if (scope.has_nodes() || asks) && selected.contains(name) {
+                let node = self.node(&mut lookup, name, &declared);
+                vantage_points.extend(node.iter().filter(|_| asks).map(|node| VantagePoint {
+                    name: node.name.clone(),
+                    connection: node.connection.clone(),
+                    registries: Arc::clone(&declared.registries),
+                }));
+                nodes.extend(node.filter(|_| scope.has_nodes()));
             }
             self.take(lookup);
             if name == owner {
@@ -120,7 +127,8 @@ impl<'a> Resolver<'a> {
             name: "imagestreamsecret".into(),
             credentials,
         });
-        Some(Desired { registries, pull_secret, nodes, ..Desired::default() })
+        let vantage = self.request.vantage;
+        Some(Desired { registries, pull_secret, nodes, vantage, vantage_points, ..Desired::default() })
     }
 
     /// A misspelt variable of ours would silently do nothing.

@@ -68,7 +68,8 @@ impl Clients {
             }
             #[cfg(test)]
             Proxies::None => None,
-            Proxies::All(proxy) => Some(proxy.clone()),
+            // What is behind a tunnel is the business of its other end.
+            Proxies::All(_) => None,
         }
     }
 }

@@ -236,7 +236,8 @@ fn broken(registry: &Registry, at: &str, host: &str, breakage: Breakage, proxy: 
             } else {
                 format!("check HTTPS_PROXY and HTTP_PROXY, or name `{host}` in NO_PROXY")
             };
-            found(Verdict::Proxy, format!("{at}: proxy `{proxy}`: {reason}"), hint)
+            let named = if proxy.is_empty() { String::new() } else { format!("proxy `{proxy}`: ") };
+            found(Verdict::Proxy, format!("{at}: {named}{reason}"), hint)
         }
         Breakage::Tls(fault, reason) => {
             let (what, hint) = tls(registry, fault, &reason);

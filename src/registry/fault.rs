@@ -39,6 +39,9 @@ pub(super) enum TlsFault {
 pub(super) fn read(error: &reqwest::Error, proxy: Option<&str>) -> Breakage {
     let chain = chain(error);
     let reason = chain.last().cloned().unwrap_or_else(|| "no reason given".to_owned());
+    if let Some(breakage) = chain.iter().find_map(|text| tunnelled(text)) {
+        return breakage;
+    }
     let tls = tls_fault(&chain).or_else(|| hung_up(&chain).filter(|_| proxy.is_none()));
     match tls {
         Some(fault) if error.is_connect() && !tunnel(&chain) => Breakage::Tls(fault, openssl_reason(&reason)),
@@ -60,6 +63,20 @@ pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
 /// The innermost cause of a client that could not be built.
 pub(super) fn innermost(error: &reqwest::Error) -> String {
     chain(error).pop().unwrap_or_else(|| error.to_string())
+}
+
+/// What a tunnel answers for the node at its other end (RFC 1928, 6).
+fn tunnelled(text: &str) -> Option<Breakage> {
+    let reply = text.strip_prefix("SOCKS error: ")?;
+    let words = |text: &str| text.to_owned();
+    Some(match reply {
+        "host unreachable" => Breakage::Dns(words("the name does not resolve there")),
+        "network unreachable" => Breakage::Refused(words("no route to host")),
+        "ttl expired" => Breakage::Timeout(words("connection timed out")),
+        "connection not allowed" => Breakage::Proxy(words("the proxy there failed or refused")),
+        "connection refused" => Breakage::Refused(words(reply)),
+        _ => Breakage::Refused(words("could not connect from there")),
+    })
 }
 
 /// A proxy that hangs up says nothing of the port behind it.
