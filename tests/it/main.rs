@@ -19,4 +19,5 @@ mod servers;
 mod signals;
 mod support;
 mod templates;
+mod tunnel;
 mod vault;

@@ -22,12 +22,12 @@ pub struct Certificate {
     pub ca: PathBuf,
 }
 
-/// Makes a certificate for `127.0.0.1` and `localhost` in `folder`, valid from now for two days.
+/// Makes a certificate for `127.0.0.1`, `localhost` and `registry.internal` in `folder`, valid from now for two days.
 pub fn make(folder: &Path, signer: Signer) -> Certificate {
     let file = |name: &str| folder.join(name);
     let (certificate, key) = (file("server.crt"), file("server.key"));
     let mut leaf = request(&certificate, &key, "localhost");
-    leaf.args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]);
+    leaf.args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.internal"]);
     let ca = match signer {
         Signer::Itself => certificate.clone(),
         Signer::Authority => {
