@@ -64,7 +64,10 @@ mod tests {
     #[test]
     fn what_else_may_be_said() {
         for (output, reply) in [
-            ("named\nbash: connect: No route to host\nbash: line 1: /dev/tcp/r/1: No route to host", Some(Reply::NoRoute)),
+            (
+                "named\nbash: connect: No route to host\nbash: line 1: /dev/tcp/r/1: No route to host",
+                Some(Reply::NoRoute),
+            ),
             ("bash: connect: Network is unreachable", Some(Reply::NoRoute)),
             ("bash: r: Temporary failure in name resolution", Some(Reply::NoName)),
             ("named\nsh: 1: exec: bash: not found", None),

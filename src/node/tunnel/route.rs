@@ -109,10 +109,7 @@ mod tests {
     fn what_is_asked_and_answered() {
         let target = Target::new("::1", 443).unwrap();
         let text = String::from_utf8(question(&target, Some(&Secret::new("Basic eA==")))).unwrap();
-        assert_eq!(
-            text,
-            "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic eA==\r\n\r\n"
-        );
+        assert_eq!(text, "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic eA==\r\n\r\n");
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello"), Answer::Open(27));
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), Answer::Unfinished);
         for refused in [&b"HTTP/1.1 407 Who?\r\n\r\n"[..], b"SSH-2.0-x\r\n\r\n", &[b'x'; LONGEST_ANSWER]] {

@@ -110,9 +110,7 @@ impl Shared {
             let own = own.expose().as_bytes();
             own.len() == given.len() && openssl::memcmp::eq(own, given)
         };
-        lock(&self.accounts)
-            .iter()
-            .position(|account| same(&account.user, user) & same(&account.password, password))
+        lock(&self.accounts).iter().position(|account| same(&account.user, user) & same(&account.password, password))
     }
 
     /// The way of an account to `target`.

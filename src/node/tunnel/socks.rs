@@ -112,11 +112,7 @@ impl Negotiation {
         Some((Next::Say(&[VERSION, LOGIN_METHOD]), end))
     }
 
-    fn login(
-        &mut self,
-        input: &[u8],
-        account: impl Fn(&[u8], &[u8]) -> Option<usize>,
-    ) -> Option<(Next, usize)> {
+    fn login(&mut self, input: &[u8], account: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Option<(Next, usize)> {
         if *input.first()? != LOGIN_VERSION {
             return Some((Next::Refuse(Vec::new()), 1));
         }

@@ -10,7 +10,9 @@ use std::sync::{Mutex, OnceLock};
 use tempfile::TempDir;
 
 use super::network::Door;
-use super::process::{NotReady, Process, as_root, command, last_descendant, on_free_port, program, root_prefix, run, shared_folder};
+use super::process::{
+    NotReady, Process, as_root, command, last_descendant, on_free_port, program, root_prefix, run, shared_folder,
+};
 
 /// Logs in with key or password, is root.
 pub const ROOT: &str = "root";
