@@ -56,7 +56,7 @@ impl Shared {
         let label = self.label();
         let line = Line::open(&label, &self.keys, &self.limits, deadline)?;
         let line = auth::log_in(line, &label, &self.identities, &self.limits, deadline)?;
-        line.watch.until(far());
+        line.watch.endlessly();
         line.ssh.set_blocking(false);
         Ok(line)
     }
