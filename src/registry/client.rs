@@ -69,7 +69,8 @@ impl Clients {
             #[cfg(test)]
             Proxies::None => None,
             // What is behind a tunnel is the business of its other end.
-            Proxies::All(_) => None,
+            Proxies::All(proxy) if proxy.starts_with("socks5h:") => None,
+            Proxies::All(proxy) => Some(proxy.clone()),
         }
     }
 }
