@@ -79,16 +79,10 @@ impl Round<'_> {
         let forks = self.engine.pool.current_num_threads();
         for some in [first].into_iter().chain(others.chunks(forks)) {
             for (point, tunnel) in some.iter().zip(self.open_all(some)) {
-                if self.is_cancelled() {
-                    return seen;
-                }
-                let asked = tunnel.and_then(|tunnel| {
-                    let facts = self.prove(&tunnel, point, &self.desired.registries, |done| {
-                        self.progress(Stage::Registries, done, total);
-                    });
-                    tunnel.fault().map_or(Ok(facts), Err)
-                });
+                let told = |done| self.progress(Stage::Registries, done, total);
+                let asked = tunnel.and_then(|tunnel| self.prove(&tunnel, point, &self.desired.registries, told));
                 match asked {
+                    Err(_) if self.is_cancelled() => return seen,
                     Err(fault) => seen.troubles.push((point.name.clone(), fault)),
                     Ok(facts) => {
                         let pairs = self.desired.registries.iter().zip(&facts);
@@ -102,6 +96,10 @@ impl Round<'_> {
     }
 
     fn open_all(&self, points: &[VantagePoint]) -> Vec<Result<Tunnel, OpenFailure>> {
+        // The pool may be busy with the nodes themselves.
+        if let [point] = points {
+            return vec![self.open(point)];
+        }
         let mut tunnels = Vec::with_capacity(points.len());
         let lost = || Err(OpenFailure::Failed(internal("the node could not be asked from")));
         schedule::each(
@@ -160,12 +158,7 @@ impl Round<'_> {
         let facts = if self.is_cancelled() {
             vec![None; registries.len()]
         } else {
-            let tunnel = self.open(point)?;
-            let facts = self.prove(&tunnel, point, &registries, |_| {});
-            if let Some(fault) = tunnel.fault() {
-                return Err(fault);
-            }
-            facts
+            self.prove(&self.open(point)?, point, &registries, |_| {})?
         };
         let path = |(registry, fact)| PathFact { node: point.name.clone(), registry, fact };
         Ok(registries.into_iter().zip(facts).map(path).collect())
@@ -179,7 +172,7 @@ impl Round<'_> {
         point: &VantagePoint,
         registries: &[Registry],
         told: impl Fn(usize),
-    ) -> Vec<Option<RegistryFact>> {
+    ) -> Result<Vec<Option<RegistryFact>>, OpenFailure> {
         let mut alike: IndexMap<&Proxy, Vec<usize>> = IndexMap::new();
         for (at, registry) in registries.iter().enumerate() {
             alike.entry(&registry.proxy).or_default().push(at);
@@ -206,11 +199,15 @@ impl Round<'_> {
                     () = cancel.reached(Stop::Gently) => {}
                 }
             });
-            if self.is_cancelled() || tunnel.fault().is_some() {
+            if self.is_cancelled() {
                 break;
             }
+            // Nothing that was seen through it counts then; when cancelled, it is cut off itself.
+            if let Some(fault) = tunnel.fault() {
+                return Err(fault);
+            }
         }
-        facts.into_inner().unwrap_or_else(PoisonError::into_inner).0
+        Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
 
     fn warn(&self, message: &str) {

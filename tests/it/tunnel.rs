@@ -15,7 +15,7 @@ use super::support::network::Network;
 use super::support::oregano::Finished;
 use super::support::process::{eventually, free_port};
 use super::support::registry::{Auth, Registry, Transport};
-use super::support::site::{PASSWORD, Site, USER};
+use super::support::site::{PASSWORD, Site, USER, recap};
 use super::support::sshd::{Listen, Options, ROOT, Sshd};
 
 /// What only nodes can resolve; the registry's certificate holds it.
@@ -142,8 +142,8 @@ fn every_node_and_the_ones_that_differ() {
     // In JSON all rows are there, and what differs closes the gate.
     let run = inside.site.run(&["apply", "--only", "nodes", "--from", "every-node", "--output", "json"]).expect(2);
     let events = run.events();
-    let recap = events.last().unwrap();
-    let from: Vec<_> = recap["registries"]
+    let end = events.last().unwrap();
+    let from: Vec<_> = end["registries"]
         .as_array()
         .unwrap()
         .iter()
@@ -151,7 +151,7 @@ fn every_node_and_the_ones_that_differ() {
         .collect();
     let expected = [("node1", "proved"), ("node2", "proved"), ("node3", "dns"), ("node4", refused), ("node5", refused)];
     assert_eq!(from, expected);
-    assert!(recap["hosts"].as_object().unwrap().values().all(|counts| counts["changed"] == 0), "{recap}");
+    assert!(end["hosts"].as_object().unwrap().values().all(|counts| counts["changed"] == 0), "{end}");
     inside.site.run(&["apply", "--only", "nodes", "--from", "every-node", "--limit", "node1:node2"]).expect(0);
 }
 
@@ -195,6 +195,9 @@ fn an_sshd_that_forbids_forwarding_is_the_nodes_fault() {
     inside.add_node(Options::default(), "127.0.0.1 registry.internal");
     let run = inside.site.run(&["validate", "--from", "every-node"]).expect(2);
     assert_has(&run.stdout, &[&inside.row("node2", "proved"), "node1 : ok=0 changed=0 unreachable=0 failed=1 "]);
+    // It says nothing of a registry, so it keeps nothing from being written; but it is not passed over in silence.
+    let run = inside.site.run(&["apply", "--only", "nodes", "--from", "first-node"]).expect(2);
+    assert_has(&run.stdout, &[&recap("node1", [3, 2, 0, 1, 0]), &recap("node2", [3, 2, 0, 0, 0])]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use ssh2::{BlockDirections, Channel, ErrorCode};
+use zeroize::Zeroizing;
 
 use super::reason;
 use super::route::{self, Answer, Route};
@@ -42,8 +43,8 @@ pub(super) struct Connection {
     pub(super) local: TcpStream,
     client: Client,
     stage: Stage,
-    /// From the client, and not sent yet.
-    up: Vec<u8>,
+    /// From the client, and not sent yet. The login for a proxy goes this way, too.
+    up: Zeroizing<Vec<u8>>,
     /// For the client, and not sent yet.
     down: Vec<u8>,
 }
@@ -118,7 +119,7 @@ impl Connection {
     /// A client that has said nothing yet.
     pub(super) fn new(id: u64, local: TcpStream, now: Instant) -> Self {
         let stage = Stage::Greeting(Negotiation::default(), now + GREETING);
-        Self { id, local, client: Client::Talks, stage, up: Vec::new(), down: Vec::new() }
+        Self { id, local, client: Client::Talks, stage, up: Zeroizing::default(), down: Vec::new() }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -339,7 +340,7 @@ impl Connection {
         now: Instant,
     ) -> Result<(Stage, Moved), Lost> {
         let (question, moved) = match question {
-            Question::Waiting if now >= until => return Ok(self.refuse(Reply::Failed)),
+            Question::Waiting if now >= until || self.client == Client::Gone => return Ok(self.refuse(Reply::Failed)),
             Question::Waiting if wire.opening.is_some() => (Question::Waiting, false),
             Question::Waiting => {
                 wire.opening = Some((self.id, now));

@@ -2,6 +2,7 @@
 //! CONNECT of RFC 9110 (9.3.6).
 
 use hyper_util::client::proxy::matcher::Matcher;
+use zeroize::Zeroizing;
 
 use super::socks::Target;
 use crate::desired::Proxy;
@@ -51,10 +52,11 @@ impl Route {
 }
 
 /// What a proxy is asked for a way to `target`.
-pub(super) fn question(target: &Target, login: Option<&Secret>) -> Vec<u8> {
+pub(super) fn question(target: &Target, login: Option<&Secret>) -> Zeroizing<Vec<u8>> {
     let authority = target.authority();
-    let login = login.map(|login| format!("Proxy-Authorization: {}\r\n", login.expose())).unwrap_or_default();
-    format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{login}\r\n").into_bytes()
+    let login = login.map(|login| Zeroizing::new(format!("Proxy-Authorization: {}\r\n", login.expose())));
+    let login = login.as_ref().map_or("", |login| login.as_str());
+    Zeroizing::new(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{login}\r\n").into_bytes())
 }
 
 /// Reads the answer to [`question`].
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn what_is_asked_and_answered() {
         let target = Target::new("::1", 443).unwrap();
-        let text = String::from_utf8(question(&target, Some(&Secret::new("Basic eA==")))).unwrap();
+        let text = String::from_utf8(question(&target, Some(&Secret::new("Basic eA=="))).to_vec()).unwrap();
         assert_eq!(text, "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic eA==\r\n\r\n");
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello"), Answer::Open(27));
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), Answer::Unfinished);
