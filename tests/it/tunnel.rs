@@ -342,6 +342,20 @@ fn much_flows_both_ways_and_ends_are_passed_on() {
 }
 
 #[test]
+fn many_come_at_once() {
+    let inside = Inside::new(1);
+    let port = inside.site.registry.port();
+    let tunnel = tunnel(&inside);
+    let socks = &tunnel.socks(&Proxy::Environment).unwrap();
+    // More than are served at the same time.
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..100).map(|_| scope.spawn(move || connect(socks, NAME, port).is_ok())).collect();
+        assert_eq!(all.into_iter().filter_map(|one| one.join().ok()).filter(|good| *good).count(), 100);
+    });
+    assert_eq!(tunnel.fault(), None);
+}
+
+#[test]
 fn a_way_that_hangs_holds_no_other_up() {
     let inside = Inside::new(1);
     // What is sent there is lost without a word.

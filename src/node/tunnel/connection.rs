@@ -126,8 +126,12 @@ impl Connection {
         matches!(self.stage, Stage::Over)
     }
 
-    pub(super) fn is_greeting(&self) -> bool {
-        matches!(self.stage, Stage::Greeting(..))
+    /// Since when it has been about to say who it is, if it still is.
+    pub(super) fn greets_since(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Greeting(_, until) => until.checked_sub(GREETING),
+            _ => None,
+        }
     }
 
     /// Whether another SSH session could serve it as well.

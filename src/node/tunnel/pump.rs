@@ -18,8 +18,9 @@ use crate::node::trouble;
 
 /// How many clients one session serves.
 const CLIENTS: usize = 64;
-/// How many of them may be about to say who they are: whoever else is on this machine must not keep others out.
-const STRANGERS: usize = 16;
+/// How long one of so many may take to say who it is before it makes room for others: whoever else is on this machine
+/// must not keep them out.
+const LINGER: Duration = Duration::from_millis(250);
 /// How long a channel may take to open before others stop waiting for it.
 const STALL: Duration = Duration::from_millis(500);
 
@@ -110,7 +111,7 @@ impl Pump {
     }
 
     fn wait(&mut self) -> Result<Woken, Lost> {
-        let accepts = self.clients.len() < CLIENTS && (self.pace == Pace::Free || self.shared.nobody_is_free());
+        let accepts = self.has_room() && (self.pace == Pace::Free || self.shared.nobody_is_free());
         let mut descriptors = vec![
             PollFd::new(self.shared.end.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.line.socket.as_fd(), self.interest()),
@@ -159,7 +160,10 @@ impl Pump {
 
     fn patience(&self) -> PollTimeout {
         let stall = self.opening.filter(|_| self.pace == Pace::Free).map(|(_, since)| since + STALL);
-        let Some(due) = self.clients.iter().filter_map(Connection::due).chain(stall).min() else {
+        let full = self.clients.len() >= CLIENTS;
+        let lingers = self.clients.iter().filter_map(Connection::greets_since).min().filter(|_| full);
+        let dues = self.clients.iter().filter_map(Connection::due).chain(stall);
+        let Some(due) = dues.chain(lingers.map(|since| since + LINGER)).min() else {
             return PollTimeout::NONE;
         };
         // Rounded up, or the last millisecond would be spent in a busy loop.
@@ -167,8 +171,17 @@ impl Pump {
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     }
 
+    fn has_room(&self) -> bool {
+        self.clients.len() < CLIENTS || self.lingerer().is_some()
+    }
+
+    fn lingerer(&self) -> Option<usize> {
+        let lingers = |client: &Connection| client.greets_since().is_some_and(|since| since.elapsed() >= LINGER);
+        self.clients.iter().position(lingers)
+    }
+
     fn accept(&mut self) -> Result<(), Lost> {
-        while self.clients.len() < CLIENTS {
+        while self.has_room() {
             match self.shared.listener.accept() {
                 Ok((local, _)) => self.welcome(local),
                 // Nobody more, or another session was quicker.
@@ -185,11 +198,10 @@ impl Pump {
             return;
         }
         let _ = local.set_nodelay(true);
-        let strangers = self.clients.iter().filter(|client| client.is_greeting()).count();
-        if strangers >= STRANGERS
-            && let Some(oldest) = self.clients.iter().position(Connection::is_greeting)
+        if self.clients.len() >= CLIENTS
+            && let Some(lingerer) = self.lingerer()
         {
-            self.clients.remove(oldest);
+            self.clients.remove(lingerer);
         }
         self.clients.push(Connection::new(self.next, local, Instant::now()));
         self.next += 1;
