@@ -1,5 +1,7 @@
 //! The command line: clap arguments to [`Options`], validated once. Conflicts are refused before any I/O.
 
+mod login;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,11 +16,14 @@ use oregano::ui::{Detail, Format};
 
 use crate::ansible_cfg::Defaults;
 
+pub use login::{Login, Refusal};
+
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
 /// In seconds.
 const TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 3600;
+const WARN_DAYS: u16 = 14;
 
 /// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
 ///
@@ -75,6 +80,15 @@ pub enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Log in to one registry, as `docker login` does, and save the credential once it is proved
+    ///
+    /// The password comes from --password-stdin, --kubeconfig-token, the variable OREGANO_PASSWORD, or the terminal, in
+    /// this order. A wrong one is one failed login, and the file stays as it was.
+    ///
+    /// The file is --to, else REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json: docker,
+    /// podman and skopeo all read that one, and podman's own ${XDG_RUNTIME_DIR}/containers/auth.json goes with a
+    /// reboot. Everything else in it stays as it is. Links are followed; the file is replaced whole, with mode 0600.
+    Login(Box<Login>),
     /// Show the inventory as it was read, or what is suspicious in it; nothing is contacted
     Inventory(Show),
 }
@@ -159,6 +173,9 @@ pub struct Run {
     /// ansible.cfg, or 30
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     pub timeout: Option<u64>,
+    /// Warn of credentials that say that they expire within so many days
+    #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
+    pub warn_days: u16,
     /// The kubeconfig; else KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -305,6 +322,7 @@ impl Global {
             request,
             forks: usize::from(run.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
             timeout: Duration::from_secs(run.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
+            warn_days: run.warn_days,
             kubeconfig: run.kubeconfig,
             warnings: defaults.warnings.clone(),
             environment,

@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::desired::{Desired, NodeTarget, Registry};
+use crate::desired::{Desired, NodeTarget, Registry, expiry};
 use crate::dockerconfig::KeyChange;
 use crate::facts::{Failure, RateLimit, RegistryFact, Verdict};
 use crate::inventory::Problem;
@@ -43,7 +43,7 @@ pub enum Event {
 /// The start of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Started {
-    /// `validate`, `plan` or `apply`.
+    /// `validate`, `plan`, `apply` or `login`.
     pub command: Command,
     /// The selected hosts in inventory order.
     pub hosts: Vec<String>,
@@ -59,6 +59,8 @@ pub enum Command {
     Plan,
     /// Do it.
     Apply,
+    /// Prove one credential and put it into a file of this machine.
+    Login,
 }
 
 /// An error for people.
@@ -87,7 +89,7 @@ pub struct RegistryRow {
     pub host: String,
     /// The user.
     pub user: String,
-    /// The test image in full.
+    /// The test image in full; where only the login is proved, the registry.
     pub image: String,
     /// The verdict.
     pub verdict: Verdict,
@@ -171,9 +173,9 @@ pub enum HostOutcome {
 /// A file of a node and what became of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileRow {
-    /// `inventory_hostname`.
+    /// `inventory_hostname`; `localhost` for a login.
     pub host: String,
-    /// The path as the inventory gives it.
+    /// The path as the inventory, or `--to`, gives it.
     pub path: String,
     /// Other managed paths that are the same file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -313,7 +315,7 @@ impl RegistryRow {
             cause: fact.cause.clone(),
             hint: fact.hint.clone(),
             from: from.map(str::to_owned),
-            expires: None,
+            expires: expiry::of(registry).map(|at| at.to_string()),
             rate_limit: fact.rate_limit,
         }
     }

@@ -37,16 +37,19 @@ pub mod cluster;
 
 pub mod node;
 
+pub mod authfile;
+
 // Engine.
 pub mod apply;
 pub mod engine;
+pub mod login;
 pub mod observe;
 pub mod schedule;
 
 // The only module that prints.
 pub mod ui;
 
-use desired::Desired;
+use desired::{Desired, expiry};
 use engine::Engine;
 use event::{Command, Event, Fault, Started};
 use inventory::{Inventory, Problem, Severity};
@@ -61,6 +64,16 @@ const WINDOW: usize = 1000;
 /// A whole run, from the inventory to the exit status. Every event goes to `journal`, the recap last.
 pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
     let ended = pipeline(options, cancel, &journal);
+    conclude(ended, cancel, journal)
+}
+
+/// A login, from its arguments to the exit status; as [`run`], but without an inventory.
+pub fn log_in(request: &login::Request, cancel: &Cancel, journal: Journal) -> ExitStatus {
+    let ended = login::login(request, cancel, &journal).map_err(|failure| vec![Fault::from(&failure)]);
+    conclude(ended, cancel, journal)
+}
+
+fn conclude(ended: Result<(), Vec<Fault>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
     // What fails while the inventory is read, after a signal, fails because of it.
     let cut_off = cancel.level() > Stop::No && !cancel.has_begun();
     if let (Err(faults), false) = (ended, cut_off) {
@@ -87,7 +100,7 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
         let (facts, sessions) = observe::observe(&engine, &window, journal);
         let plan = plan::plan(&window, &facts);
         match options.command {
-            Command::Validate => {}
+            Command::Validate | Command::Login => {}
             Command::Plan => {
                 event::preview(&plan).into_iter().for_each(|event| journal.record(event));
                 apply::keep(&engine, sessions);
@@ -106,7 +119,9 @@ fn start(options: &Options, inventory: &Inventory, desired: &Desired, journal: &
     let warnings = desired.warnings.iter().filter(|finding| finding.severity == Severity::Warning);
     let warnings = warnings.map(ToString::to_string);
     let suspicious = suspicious(inventory.findings.len());
-    for message in options.warnings.iter().cloned().chain(suspicious).chain(warnings).chain(desired.risks()) {
+    let expiring = expiry::warnings(&desired.registries, jiff::Timestamp::now(), options.warn_days);
+    let warnings = options.warnings.iter().cloned().chain(suspicious).chain(warnings);
+    for message in warnings.chain(desired.risks()).chain(expiring) {
         journal.record(Event::Warning { message });
     }
 }

@@ -3,12 +3,13 @@
 mod ansible_cfg;
 mod cli;
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ansible_cfg::{Defaults, Surroundings};
 use clap::Parser;
-use cli::{Cli, Command, Global, Run, Wanted};
+use cli::{Cli, Command, Global, Login, Refusal, Run, Wanted};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
@@ -17,7 +18,11 @@ use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::options::{Environment, Options};
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::{Cancel, Stop};
+use oregano::ui::{Detail, Format};
 use oregano::{doctor, ui};
+
+/// In bytes; a token has some thousand.
+const MAX_INPUT: u64 = 1 << 20;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -34,21 +39,44 @@ fn main() -> ExitCode {
             run(event::Command::Plan, cli.global, options)
         }
         Command::Apply { check: false, run: options } => run(event::Command::Apply, cli.global, options),
+        Command::Login(arguments) => log_in(&cli.global, *arguments),
         Command::Inventory(options) => show(&cli.global, options.wanted()),
     })
 }
 
 fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
     raise_open_files();
-    let (format, detail) = global.format();
+    let format = global.format();
+    show_events(format, options(command, global, arguments), oregano::run)
+}
+
+fn log_in(global: &Global, arguments: Login) -> ExitStatus {
+    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let request = match arguments.request(environment(), var, standard_input, ask) {
+        Ok(request) => Ok(request),
+        Err(Refusal::Usage(error)) => {
+            let _ = error.print();
+            return ExitStatus::Usage;
+        }
+        Err(Refusal::Problem(problem)) => Err(vec![Fault::from(&problem)]),
+    };
+    show_events(global.format(), request, oregano::log_in)
+}
+
+/// Does what was asked for while its events are printed, or prints why it cannot be done.
+fn show_events<T>(
+    (format, detail): (Format, Detail),
+    asked: Result<T, Vec<Fault>>,
+    work: impl FnOnce(&T, &Cancel, Journal) -> ExitStatus,
+) -> ExitStatus {
     let (events, printer) = ui::start(format, detail);
     let journal = Journal::new(events);
-    let status = match options(command, global, arguments) {
-        Ok(options) => {
+    let status = match asked {
+        Ok(asked) => {
             let cancel = Cancel::default();
             let told = cancel.clone();
             listen(move || interrupt(&told));
-            oregano::run(&options, &cancel, journal)
+            work(&asked, &cancel, journal)
         }
         Err(faults) => {
             faults.into_iter().for_each(|fault| journal.record(Event::Error(fault)));
@@ -71,6 +99,14 @@ fn options(command: event::Command, global: Global, run: Run) -> Result<Options,
 fn ask(prompt: &str) -> Result<String, Problem> {
     rpassword::prompt_password(prompt)
         .map_err(|error| Problem::new(format!("cannot read a password from the terminal: {error}")))
+}
+
+/// Reads the standard input to its end. No password is as long as the limit.
+fn standard_input() -> Result<String, Problem> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
+    read.map_err(|error| Problem::new(format!("cannot read a password from standard input: {error}")))?;
+    Ok(text)
 }
 
 /// What environment and `ansible.cfg` say.

@@ -21,6 +21,8 @@ pub struct Options {
     pub forks: usize,
     /// `--timeout`: for a registry, an API request, and each of the two phases of a node.
     pub timeout: Duration,
+    /// `--warn-days`: how long before a credential expires the run says so.
+    pub warn_days: u16,
     /// `--kubeconfig`.
     pub kubeconfig: Option<PathBuf>,
     /// What was noticed while these options were made.

@@ -2,7 +2,7 @@
 //! pasted into a ticket. Doing it is the business of `apply`.
 
 use crate::desired::{Desired, NodeTarget, PullSecret};
-use crate::dockerconfig::{self, KeyChange, Reader};
+use crate::dockerconfig::{self, Credential, KeyChange, Reader};
 use crate::facts::{ClusterFact, Facts, Failure, FileFact, FileState, NodeFact, SecretFact};
 
 /// The type a pull secret must have; the type of an existing secret cannot be changed.
@@ -224,7 +224,10 @@ pub fn check_mutable(namespace: &str, name: &str, found: &SecretFact) -> Result<
 
 fn node_step(node: &NodeTarget, fact: &NodeFact) -> NodeStep {
     let work = match fact {
-        NodeFact::Observed(files) => NodeWork::Files(files.iter().map(|file| file_step(node, file)).collect()),
+        NodeFact::Observed(files) => {
+            let step = |file| file_step(file, &node.credentials, Reader::Node);
+            NodeWork::Files(files.iter().map(step).collect())
+        }
         NodeFact::Unreachable(failure) => NodeWork::Unreachable(failure.clone()),
         NodeFact::Failed(failure) => NodeWork::Failed(failure.clone()),
         NodeFact::NotObserved => NodeWork::NotObserved,
@@ -232,7 +235,8 @@ fn node_step(node: &NodeTarget, fact: &NodeFact) -> NodeStep {
     NodeStep { host: node.name.clone(), work }
 }
 
-fn file_step(node: &NodeTarget, fact: &FileFact) -> FileStep {
+/// What happens to one file that must have `credentials`.
+pub fn file_step(fact: &FileFact, credentials: &[Credential], reader: Reader) -> FileStep {
     let step = |action| FileStep {
         path: fact.path.clone(),
         aliases: fact.aliases.clone(),
@@ -249,7 +253,7 @@ fn file_step(node: &NodeTarget, fact: &FileFact) -> FileStep {
             (Some(content.expose()), (to != *mode).then_some(ModeChange { from: *mode, to }))
         }
     };
-    let merged = match dockerconfig::merge(content, &node.credentials, Reader::Node) {
+    let merged = match dockerconfig::merge(content, credentials, reader) {
         Ok(merged) => merged,
         Err(error) => return step(Action::Fail(unmergeable_file(fact, &error))),
     };

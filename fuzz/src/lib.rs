@@ -3,9 +3,11 @@
 
 use std::io::sink;
 
+use oregano::dockerconfig::{self, Credential, Reader};
 use oregano::inventory::outside::Nothing;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
+use oregano::secret::Secret;
 
 /// An INI inventory, read and listed.
 pub fn ini(text: &str) {
@@ -49,6 +51,46 @@ pub fn templates(text: &str) {
 /// Envelopes of encrypted texts; no password is right.
 pub fn vault(text: &str) {
     let _ = Envelope::parse(text);
+}
+
+/// A config.json, on a node and as the content of a secret.
+pub fn config_json(text: &str) {
+    merged(text, Reader::Node);
+    merged(text, Reader::PullSecret);
+}
+
+/// A `.dockercfg`.
+pub fn dockercfg(text: &str) {
+    merged(text, Reader::Legacy);
+}
+
+/// Reads the file, and merges into it: what comes out must have the entry, and all that was there, once and for all.
+fn merged(text: &str, reader: Reader) {
+    let _ = dockerconfig::written_for(text.as_bytes());
+    let before = dockerconfig::read(text.as_bytes());
+    let credential = Credential {
+        key: "quay.io/acme".to_owned(),
+        user: "u".to_owned(),
+        password: Secret::new("p"),
+        identity_token: None,
+        email: None,
+    };
+    let credentials = [credential];
+    let Ok(first) = dockerconfig::merge(Some(text.as_bytes()), &credentials, reader) else { return };
+    let Some(content) = first.content else { return };
+    let again = dockerconfig::merge(Some(content.expose()), &credentials, reader);
+    assert!(again.is_ok_and(|again| again.content.is_none()), "a second merge changes something");
+    // Where the format of the file is the reader's, everything that was read is still there.
+    let legacy = dockerconfig::written_for(text.as_bytes()) == Some(Reader::Legacy);
+    if let (Ok(before), true) = (before, legacy == (reader == Reader::Legacy)) {
+        let after = dockerconfig::read(content.expose()).map(|file| file.entries).unwrap_or_default();
+        let ours = |key: &str| dockerconfig::registry_key(key) == "quay.io/acme";
+        for entry in before.entries.iter().filter(|entry| !ours(&entry.key)) {
+            let kept = after.iter().find(|other| other.key == entry.key);
+            assert!(kept.is_some_and(|kept| kept.auth == entry.auth && kept.email == entry.email), "an entry is lost");
+        }
+        assert!(after.iter().any(|entry| entry.key == "quay.io/acme" && entry.login().is_some()), "no entry of ours");
+    }
 }
 
 fn read(name: &str, text: &str) -> Option<Inventory> {

@@ -5,6 +5,7 @@ mod diagnosis;
 pub mod kubeconfig;
 mod link;
 mod pull_secret;
+mod token;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use tokio::sync::{OnceCell, oneshot};
 use self::diagnosis::Words;
 use self::link::Link;
 pub use self::pull_secret::Outcome;
+pub use self::token::token;
 use crate::facts::{ClusterFact, Failure};
 use crate::secret::{Redactor, SecretBytes};
 

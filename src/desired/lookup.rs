@@ -3,6 +3,7 @@
 use crate::inventory::{Code, Finding, HostVars, Node, Problem, Span, Value};
 
 use super::credential;
+use super::shared::Shared;
 
 /// A scalar that was given, as the text the user wrote.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub(super) struct Text {
 /// The variables of one host, with the problems found so far.
 pub(super) struct Lookup<'a> {
     vars: &'a HostVars<'a>,
+    /// What is asked or made once for all hosts.
+    pub shared: &'a Shared<'a>,
     pub problems: Vec<Problem>,
     /// What every run tells.
     pub warnings: Vec<Finding>,
@@ -22,8 +25,8 @@ pub(super) struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    pub fn new(vars: &'a HostVars<'a>) -> Self {
-        Self { vars, problems: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
+    pub fn new(vars: &'a HostVars<'a>, shared: &'a Shared<'a>) -> Self {
+        Self { vars, shared, problems: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
     }
 
     /// The variable as it was written; `None` if it is not set.

@@ -2,14 +2,24 @@
 
 mod connection;
 mod credential;
+mod defaults;
+mod entry;
+pub mod expiry;
+mod from_file;
 mod images;
 mod insecure;
+mod key;
+mod login;
 mod lookup;
 mod policy;
+mod proxy;
 mod registries;
 mod request;
 mod resolve;
+mod shared;
 
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +29,8 @@ use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
+pub use images::{full_name, split_host};
+pub use key::key_fault;
 pub use request::{Limit, Request, Scope};
 pub use resolve::{judge, resolve};
 
@@ -56,19 +68,26 @@ impl Desired {
     pub fn risks(&self) -> impl Iterator<Item = String> {
         let insecure = self.registries.iter().filter(|registry| registry.tls == TlsPolicy::Insecure);
         let hosts: IndexSet<&str> = insecure.map(|registry| registry.host.as_str()).collect();
-        let trusting = |node: &&NodeTarget| node.connection.host_key_checking == HostKeyChecking::AcceptUnknown;
-        let unchecked = self.nodes.iter().filter(trusting).count();
+        let trusting = |connection: &&Connection| connection.host_key_checking == HostKeyChecking::AcceptUnknown;
+        let unchecked = self.connections().filter(trusting).count();
         let nodes = (unchecked > 0).then(|| {
             format!(
                 "host key checking is off for {unchecked} of {} nodes: whoever stands in between can take the place of \
                  one that known_hosts does not know, and read the credentials",
-                self.nodes.len()
+                self.connections().count()
             )
         });
         let registries = hosts.into_iter().map(|host| {
             format!("registry `{host}` is used without verified TLS: whoever stands in between can read its password")
         });
         registries.chain(nodes)
+    }
+
+    /// How each selected node is reached. Nodes that registries are asked from are the same ones.
+    fn connections(&self) -> impl Iterator<Item = &Connection> {
+        let nodes = self.nodes.iter().map(|node| &node.connection);
+        let asked = self.vantage_points.iter().filter(|_| self.nodes.is_empty()).map(|point| &point.connection);
+        nodes.chain(asked)
     }
 
     /// A redactor that knows every secret of the run.
@@ -78,12 +97,16 @@ impl Desired {
             redactor.learn_credential(&registry.user, &registry.password);
             registry.identity_token.iter().for_each(|token| redactor.learn(token));
         }
-        for node in &self.nodes {
-            let escalation = match &node.connection.escalation {
+        let proxies: HashSet<&ProxySettings> = self.registries.iter().filter_map(|one| one.proxy.settings()).collect();
+        for (user, password) in proxies.into_iter().flat_map(ProxySettings::logins) {
+            redactor.learn_credential(&user, &password);
+        }
+        for connection in self.connections() {
+            let escalation = match &connection.escalation {
                 Escalation::Sudo { password } => password.as_ref(),
                 Escalation::None => None,
             };
-            for secret in node.connection.password.iter().chain(escalation) {
+            for secret in connection.password.iter().chain(escalation) {
                 redactor.learn(secret);
             }
         }
@@ -133,31 +156,24 @@ impl Registry {
         }
     }
 
-    #[allow(clippy::type_complexity, reason = "it is compared as a whole")]
-    fn identity(
-        &self,
-    ) -> (
-        (&str, &str, &Secret, Option<&Secret>, &str),
-        (TestLogin, TlsPolicy, Option<&Arc<Authority>>, &Proxy, Option<&String>, Option<&String>),
-    ) {
-        (
-            (&self.host, &self.user, &self.password, self.identity_token.as_ref(), &self.image),
-            (self.test_login, self.tls, self.ca.as_ref(), &self.proxy, self.auth_server.as_ref(), self.email.as_ref()),
-        )
+    /// The request that proves it: all but what no request shows.
+    fn request(&self) -> impl Eq + Hash {
+        let Self { host, user, password, identity_token, image, test_login, tls, ca, proxy, auth_server, .. } = self;
+        ((host, user, password, identity_token, image), (test_login, tls, ca, proxy, auth_server))
     }
 }
 
 impl PartialEq for Registry {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
+        self.request() == other.request()
     }
 }
 
 impl Eq for Registry {}
 
-impl std::hash::Hash for Registry {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
+impl Hash for Registry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.request().hash(state);
     }
 }
 
@@ -182,12 +198,19 @@ pub enum TlsPolicy {
 }
 
 /// Certificates of authorities, from a `ca_file`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     /// The file, for messages.
     pub file: String,
-    /// What it holds: at least one certificate in PEM.
+    /// The certificates that it holds, at least one, in PEM.
     pub pem: String,
+}
+
+// The certificates are long, and every host hashes them.
+impl Hash for Authority {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.file.hash(state);
+    }
 }
 
 /// Which proxy stands between here and a registry.
@@ -200,8 +223,18 @@ pub enum Proxy {
     Set(Arc<ProxySettings>),
 }
 
+impl Proxy {
+    /// What the inventory says, if it says anything.
+    pub fn settings(&self) -> Option<&ProxySettings> {
+        match self {
+            Self::Environment => None,
+            Self::Set(settings) => Some(settings),
+        }
+    }
+}
+
 /// Proxies as URLs, which may hold a login. With neither of them the way is direct.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProxySettings {
     /// For registries over plain HTTP.
     pub http: Option<Secret>,
@@ -209,6 +242,13 @@ pub struct ProxySettings {
     pub https: Option<Secret>,
     /// Hosts, domains and networks without a proxy, with commas in between, as in NO_PROXY.
     pub no_proxy: String,
+}
+
+// The exceptions name every host of a cluster, and every host hashes them.
+impl Hash for ProxySettings {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.http, &self.https).hash(state);
+    }
 }
 
 /// From where registries are asked (`--from`).
@@ -328,13 +368,25 @@ mod tests {
             credentials: Arc::new([]),
         };
         let secret = PullSecret { namespace: "ns".into(), name: "s".into(), credentials: Arc::new([]) };
-        let all = Desired { pull_secret: Some(secret), nodes: (0..5).map(node).collect(), ..Desired::default() };
+        let all = Desired {
+            pull_secret: Some(secret),
+            nodes: (0..5).map(node).collect(),
+            vantage: Vantage::FirstNode,
+            vantage_points: vec![VantagePoint {
+                name: "node0".into(),
+                connection: node(0).connection,
+                registries: Arc::new([]),
+            }],
+            ..Desired::default()
+        };
         let windows = all.windows(2);
         let names: Vec<Vec<_>> =
             windows.iter().map(|window| window.nodes.iter().map(|node| node.name.as_str()).collect()).collect();
         assert_eq!(names, [vec!["node0", "node1"], vec!["node2", "node3"], vec!["node4"]]);
         assert_eq!(windows.iter().filter(|window| window.pull_secret.is_some()).count(), 1);
         assert!(windows[0].pull_secret.is_some());
+        let points: Vec<_> = windows.iter().map(|window| (window.vantage, window.vantage_points.len())).collect();
+        assert_eq!(points, [(Vantage::FirstNode, 1), (Vantage::Controller, 0), (Vantage::Controller, 0)]);
         assert_eq!(Desired::default().windows(2).len(), 1);
     }
 }

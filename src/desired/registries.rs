@@ -1,57 +1,28 @@
 //! The registries of one host: `oreg_*` and `openshift_additional_registry_credentials`, with the defaults of
 //! openshift-ansible 3.11.
 
-use crate::inventory::problem::nearest;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+
 use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
+use super::defaults::{Defaults, Deployment};
+use super::entry::{ADDITIONAL, Entry, Kind, OLD_TEST_IMAGE};
+use super::key::{self, about};
 use super::lookup::{Lookup, Text};
-use super::{Proxy, Registry, TestLogin, TlsPolicy, images, insecure, policy};
-
-const ADDITIONAL: &str = "openshift_additional_registry_credentials";
-
-/// Every key an entry of the list may have; `image_name` is the name `test_image` had before its release.
-const ENTRY_KEYS: [&str; 7] = ["host", "user", "password", "test_login", "test_image", "tls_verify", "image_name"];
-
-/// The user of an entry that names none (`docker_creds` tasks of openshift-ansible).
-const DEFAULT_USER: &str = "openshift";
+use super::{Authority, Registry, TestLogin, TlsPolicy, images, login, policy, proxy};
 
 /// The registry that has service accounts of its own form.
 const REDHAT: &str = "registry.redhat.io";
 
-/// What openshift-ansible calls `openshift_deployment_type`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Deployment {
-    Origin,
-    Enterprise,
-}
-
-impl Deployment {
-    fn oreg_url(self) -> &'static str {
-        match self {
-            Self::Origin => "quay.io/openshift/origin-${component}:${version}",
-            Self::Enterprise => "registry.redhat.io/openshift3/ose-${component}:${version}",
-        }
-    }
-
-    fn test_image(self) -> &'static str {
-        match self {
-            Self::Origin => "openshift/origin-pod",
-            Self::Enterprise => "openshift3/ose-pod",
-        }
-    }
-}
-
-/// What holds for all registries of a host.
-struct Defaults {
-    deployment: Option<Deployment>,
-    tag: String,
-    insecure: Vec<insecure::Entry>,
-}
-
 /// A registry and where it was declared.
 pub(super) struct Declared {
+    /// With the first of its test images.
     pub registry: Registry,
+    /// The other test images.
+    more_images: Vec<String>,
     pub span: Span,
 }
 
@@ -65,16 +36,39 @@ impl Declared {
             Problem::hiding(&self.span, message)
         }
     }
+
+    /// User and secrets.
+    fn login(&self) -> (&str, &Secret, Option<&Secret>) {
+        (&self.registry.user, &self.registry.password, self.registry.identity_token.as_ref())
+    }
+
+    /// One registry for each test image.
+    fn registries(self) -> impl Iterator<Item = Registry> {
+        let more: Vec<Registry> =
+            self.more_images.into_iter().map(|image| Registry { image, ..self.registry.clone() }).collect();
+        std::iter::once(self.registry).chain(more)
+    }
+}
+
+/// What an entry is about.
+struct Subject {
+    /// The key.
+    host: String,
+    /// Test images in full, at least one.
+    images: IndexSet<String>,
+    span: Span,
 }
 
 /// The registries of the host whose variables `lookup` reads, in inventory order.
 pub(super) fn of_host(lookup: &mut Lookup<'_>) -> Vec<Registry> {
-    let defaults = Defaults { deployment: deployment(lookup), tag: tag(lookup), insecure: insecure_registries(lookup) };
+    let defaults = Defaults::of_host(lookup);
     let mut declared: Vec<Declared> = oreg(lookup, &defaults).into_iter().collect();
     declared.extend(additional(lookup, &defaults));
     policy::check(lookup, &declared);
     notice(lookup, &declared);
-    without_duplicates(lookup, declared)
+    let declared = without_duplicates(lookup, declared);
+    refuse_shared_auth_servers(lookup, &declared);
+    declared.into_iter().flat_map(Declared::registries).collect()
 }
 
 /// What the user has chosen, and may have forgotten.
@@ -95,6 +89,14 @@ fn notice(lookup: &mut Lookup<'_>, declared: &[Declared]) {
             let message = format!("the credential of registry `{host}` is never proved: its test login is off");
             tell(Code::TestLoginOff, message, "name a `test_image` that it may pull instead");
         }
+        if registry.password.expose().is_empty() {
+            let message = format!("registry `{host}` has an identity token alone, which the kubelet ignores");
+            tell(
+                Code::IdentityTokenAlone,
+                message,
+                "nodes and pods can pull with a password beside it, or instead of it",
+            );
+        }
         if host == REDHAT && !registry.user.contains('|') {
             let message = format!("the user of `{REDHAT}` is no service account, whose names are like `12345678|name`");
             tell(Code::RedhatUser, message, "make a service account at access.redhat.com/terms-based-registry");
@@ -102,140 +104,98 @@ fn notice(lookup: &mut Lookup<'_>, declared: &[Declared]) {
     }
 }
 
-fn deployment(lookup: &mut Lookup<'_>) -> Option<Deployment> {
-    let text = lookup.text("openshift_deployment_type")?;
-    match text.text.as_str() {
-        "origin" => Some(Deployment::Origin),
-        "openshift-enterprise" => Some(Deployment::Enterprise),
-        _ => {
-            lookup.problems.push(
-                about("unknown `openshift_deployment_type`", &text, "")
-                    .hint("it is `origin` or `openshift-enterprise`"),
-            );
-            None
-        }
-    }
-}
-
-fn tag(lookup: &mut Lookup<'_>) -> String {
-    let image_tag = lookup.text("openshift_image_tag");
-    let release = lookup.text("openshift_release");
-    match (image_tag, release) {
-        (Some(tag), _) => tag.text,
-        (None, Some(release)) if release.text.starts_with('v') => release.text,
-        (None, Some(release)) => format!("v{}", release.text),
-        (None, None) => "v3.11".to_owned(),
-    }
-}
-
-fn insecure_registries(lookup: &mut Lookup<'_>) -> Vec<insecure::Entry> {
-    const NAME: &str = "openshift_docker_insecure_registries";
-    let Some(node) = lookup.node(NAME) else { return Vec::new() };
-    let texts: Vec<Text> = match &node.value {
-        Value::Null => Vec::new(),
-        Value::List(items) => {
-            items.iter().filter_map(|item| lookup.text_of(item, &format!("an entry of `{NAME}`"))).collect()
-        }
-        _ => node
-            .text
-            .split(',')
-            .filter(|text| !text.trim().is_empty())
-            .map(|text| Text { text: text.to_owned(), span: node.span.clone() })
-            .collect(),
+/// The registry that an entry declares.
+fn registry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, subject: Option<Subject>) -> Option<Declared> {
+    let login = login::of_entry(lookup, entry, subject.as_ref().map(|subject| subject.host.as_str()));
+    let test_login = entry.flag(lookup, "test_login").unwrap_or(true);
+    let verify = entry.flag(lookup, "tls_verify");
+    let ca = authority(lookup, entry);
+    let auth_server = entry.text(lookup, "auth_server").and_then(|server| {
+        let name = entry.get("auth_server").map_or("", |member| &member.name);
+        key::auth_server(lookup, &server, name)
+    });
+    let proxy = entry.get("proxy").and_then(|member| proxy::of_entry(lookup, &member.node, &member.name));
+    let (Subject { host, images, span }, login) = (subject?, login?);
+    let source = match entry.kind {
+        Kind::Additional if entry.get("password").is_some() => format!("`{ADDITIONAL}`"),
+        Kind::Additional => format!("{}, `{ADDITIONAL}`,", login.source),
+        Kind::Default => login.source,
     };
-    texts
-        .into_iter()
-        .filter_map(|text| {
-            let entry = insecure::parse(&text.text);
-            if entry.is_none() {
-                lookup.problems.push(
-                    about(&format!("an entry of `{NAME}`"), &text, " is neither host[:port] nor a network")
-                        .hint("write `registry.example.com:5000` or `172.30.0.0/16`, without scheme and path"),
-                );
-            }
-            entry
-        })
-        .collect()
+    let mut images = images.into_iter();
+    let registry = Registry {
+        tls: defaults.tls(verify, &host),
+        host,
+        user: login.user,
+        password: login.password,
+        identity_token: login.identity_token,
+        email: login.email,
+        image: images.next()?,
+        test_login: if test_login { TestLogin::Inspect } else { TestLogin::Skip },
+        ca,
+        proxy: proxy.unwrap_or_else(|| defaults.proxy.clone()),
+        auth_server,
+        origin: format!("{source} in {}", login.span),
+    };
+    Some(Declared { registry, more_images: images.collect(), span })
 }
 
-impl Defaults {
-    /// The policy of `host`: its own `tls_verify`, else what the list of insecure registries says.
-    fn tls(&self, own: Option<bool>, host: &str) -> TlsPolicy {
-        let address = host.split('/').next().unwrap_or_default();
-        let verify = own.unwrap_or_else(|| !self.insecure.iter().any(|entry| entry.holds_for(address)));
-        if verify { TlsPolicy::Verify } else { TlsPolicy::Insecure }
-    }
+fn authority(lookup: &mut Lookup<'_>, entry: &Entry) -> Option<Arc<Authority>> {
+    let path = entry.text(lookup, "ca_file")?;
+    let authority = lookup.shared.authority(&path.text);
+    authority
+        .map_err(|reason| {
+            let problem = Problem::hiding(&path.span, format!("`ca_file` cannot be used: {reason}"));
+            lookup.problems.push(problem.hint("write the path of a file with the certificate of the authority in PEM"));
+        })
+        .ok()
 }
 
 /// The registry of `oreg_url` with `oreg_auth_user` and `oreg_auth_password`.
 fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
-    match (lookup.raw("oreg_auth_user"), lookup.raw("oreg_auth_password")) {
-        (None, None) => return None,
-        (Some(_), Some(_)) => {}
-        (Some(user), None) => return missing(lookup, &user.span, "oreg_auth_user", "oreg_auth_password"),
-        (None, Some(password)) => return missing(lookup, &password.span, "oreg_auth_password", "oreg_auth_user"),
-    }
-    let (user, password) = (lookup.credential("oreg_auth_user"), lookup.credential("oreg_auth_password"));
-    let test_login = test_login(lookup.flag("oreg_test_login"));
-    let image = oreg_image(lookup, defaults, user.as_ref());
-    let user = user.and_then(|text| checked_user(lookup, text, "`oreg_auth_user`"));
-    let password = password.and_then(|text| without_controls(lookup, text, "`oreg_auth_password`"));
-    let ((host, image, span), user, password) = (image?, user?, password?);
-    let registry = Registry {
-        tls: defaults.tls(None, &host),
-        host,
-        user,
-        origin: format!("`oreg_auth_password` in {}", password.span),
-        password: Secret::new(password.text),
-        image,
-        test_login,
-        identity_token: None,
-        email: None,
-        ca: None,
-        proxy: Proxy::Environment,
-        auth_server: None,
-    };
-    Some(Declared { registry, span })
+    let place = Entry::default_place(lookup)?;
+    let entry = Entry::default_registry(lookup, &place);
+    let subject = oreg_subject(lookup, defaults, entry.as_ref(), &place);
+    registry(lookup, defaults, &entry?, subject)
 }
 
-/// Host, test image in full, and the place that says so: `oreg_url`, or the user of the default registry.
-fn oreg_image(lookup: &mut Lookup<'_>, defaults: &Defaults, user: Option<&Text>) -> Option<(String, String, Span)> {
+/// Host and test images by `oreg_url`, or by the default registry, which stands where its credential does.
+fn oreg_subject(
+    lookup: &mut Lookup<'_>,
+    defaults: &Defaults,
+    entry: Option<&Entry>,
+    credential: &Span,
+) -> Option<Subject> {
     let url = if lookup.raw("oreg_url").is_some() {
         lookup.text("oreg_url")?
     } else if let Some(deployment) = defaults.deployment {
-        Text { text: deployment.oreg_url().to_owned(), span: user?.span.clone() }
+        Text { text: deployment.oreg_url().to_owned(), span: credential.clone() }
     } else {
         let problem =
             "neither `oreg_url` nor `openshift_deployment_type` says which registry `oreg_auth_user` belongs to";
         lookup.problems.push(
-            Problem::hiding(&user?.span, problem)
+            Problem::hiding(credential, problem)
                 .hint("set `oreg_url`, or `openshift_deployment_type` to `origin` or `openshift-enterprise`"),
         );
         return None;
     };
     let (host, path) = images::split_host(&url.text);
-    if let Some(fault) = url_fault(&url.text).or_else(|| key_fault(host)) {
-        let problem = coded(about("`oreg_url`", &url, &format!(" {fault}")), fault);
-        lookup.problems.push(problem.hint("write it as `host[:port]/path/name-${component}:${version}`"));
+    if let Some(fault) = key::url_fault(&url.text).or_else(|| key::key_fault(host)) {
+        let hint = "write it as `host[:port]/path/name-${component}:${version}`";
+        lookup.problems.push(about("`oreg_url`", &url, fault).hint(hint));
         return None;
     }
-    let image = images::full_name(host, &images::substitute(path, &defaults.tag)).map_err(|fault| {
-        about("`oreg_url`", &url, &format!(" is no image name: {fault}"))
-            .hint("it is `host[:port]/path/name-${component}:${version}`")
-    });
-    match image {
-        Ok(image) => Some((host.to_owned(), image, url.span)),
-        Err(problem) => {
-            lookup.problems.push(problem);
-            None
-        }
-    }
-}
-
-fn missing(lookup: &mut Lookup<'_>, span: &Span, given: &str, missing: &str) -> Option<Declared> {
-    let problem = Problem::hiding(span, format!("`{given}` is set, but `{missing}` is not"));
-    lookup.problems.push(problem.hint(format!("set `{missing}` too, for the same hosts")));
-    None
+    let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
+        Some(entry) => test_images(lookup, entry, host)?,
+        None => match images::full_name(host, &images::substitute(path, &defaults.tag)) {
+            Ok(image) => IndexSet::from([image]),
+            Err(fault) => {
+                let problem = about("`oreg_url`", &url, &format!("is no image name: {fault}"));
+                lookup.problems.push(problem.hint("it is `host[:port]/path/name-${component}:${version}`"));
+                return None;
+            }
+        },
+    };
+    Some(Subject { host: host.to_owned(), images, span: url.span.clone() })
 }
 
 /// The entries of `openshift_additional_registry_credentials`.
@@ -269,35 +229,29 @@ fn additional(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Vec<Declared> {
             lookup.tell_filled(raw, &format!("`{key}` of a registry entry"));
         }
     }
-    entries.iter().filter_map(|entry| self::entry(lookup, defaults, entry)).collect()
+    entries.iter().filter_map(|entry| additional_entry(lookup, defaults, entry)).collect()
 }
 
-fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<Declared> {
-    let Value::Map(members) = &entry.value else {
-        let message = format!("an entry of `{ADDITIONAL}` is {}, not a mapping", entry.value.type_name());
-        lookup.problems.push(Problem::hiding(&entry.span, message));
-        return None;
+fn additional_entry(lookup: &mut Lookup<'_>, defaults: &Defaults, node: &Node) -> Option<Declared> {
+    let entry = Entry::additional(lookup, node)?;
+    let host = match entry.get("host") {
+        Some(_) => entry.text(lookup, "host").and_then(|host| key::host(lookup, host)),
+        None => {
+            lookup.problems.push(entry.lacks("`host`"));
+            None
+        }
     };
-    let unknown = members.iter().map(|(key, _)| key).filter(|key| !ENTRY_KEYS.contains(&key.text.as_str()));
-    lookup.problems.extend(unknown.map(unknown_key));
-    let host = required(lookup, entry, "host").and_then(|host| checked_host(lookup, host));
-    let password = required(lookup, entry, "password");
-    if let (Some(node), Some(_)) = (entry.get("password"), &password) {
-        lookup.credential_of(node, "`password` of a registry entry");
+    let subject = host.and_then(|host| additional_subject(lookup, defaults, &entry, host));
+    registry(lookup, defaults, &entry, subject)
+}
+
+fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, host: Text) -> Option<Subject> {
+    if let Some(old) = entry.get(OLD_TEST_IMAGE) {
+        let problem = Problem::naming(&old.node.span, "`image_name` is the old name of `test_image`");
+        lookup.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
     }
-    let password = password.and_then(|text| without_controls(lookup, text, "`password` of a registry entry"));
-    let user = match entry.get("user") {
-        Some(user) => lookup.credential_of(user, "`user` of a registry entry"),
-        None => Some(Text { text: DEFAULT_USER.to_owned(), span: entry.span.clone() }),
-    };
-    let user = user.and_then(|user| checked_user(lookup, user, "`user` of a registry entry"));
-    let test = entry.get("test_login").and_then(|node| lookup.flag_of(node, "`test_login`"));
-    let verify = entry.get("tls_verify").and_then(|node| lookup.flag_of(node, "`tls_verify`"));
-    let path = test_image(lookup, defaults, entry);
-    let (host, path) = (host?, path?);
-    let (name_host, name_path) = images::split_host(&host.text);
-    let full_path = if name_path.is_empty() { path.text.clone() } else { format!("{name_path}/{}", path.text) };
-    if name_host == images::DOCKER_HUB && host.text.split('/').next() != Some(images::DOCKER_HUB) {
+    if images::split_host(&host.text).0 == images::DOCKER_HUB && host.text.split('/').next() != Some(images::DOCKER_HUB)
+    {
         let message = format!(
             "registry host `{}` has neither dot nor port, so image names read it as `{}/{}`",
             host.text,
@@ -307,161 +261,49 @@ fn entry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<D
         let problem = Problem::naming(&host.span, message).hint("write it with its domain or its port");
         lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
-    let image = match images::full_name(name_host, &full_path) {
-        Ok(image) => image,
-        Err(fault) => {
-            let problem = about("the test image", &path, &format!(" of `{}` is no image name: {fault}", host.text));
-            lookup.problems.push(problem.hint("set `test_image` to `name[:tag]`"));
-            return None;
-        }
-    };
-    let (user, password) = (user?, password?);
-    let registry = Registry {
-        tls: defaults.tls(verify, &host.text),
-        host: host.text,
-        user,
-        origin: format!("`{ADDITIONAL}` in {}", password.span),
-        password: Secret::new(password.text),
-        image,
-        test_login: test_login(test),
-        identity_token: None,
-        email: None,
-        ca: None,
-        proxy: Proxy::Environment,
-        auth_server: None,
-    };
-    Some(Declared { registry, span: host.span })
-}
-
-/// A key nobody knows. What is no identifier may hold a password: a list whose quotes were lost has keys such
-/// as `password:secret`.
-fn unknown_key(key: &Node) -> Problem {
-    if !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return Problem::hiding(&key.span, "unknown key in a registry entry")
-            .code(Code::UnknownKey)
-            .hint("on a host line quotes are taken away: put the whole list in double quotes");
-    }
-    let problem =
-        Problem::naming(&key.span, format!("unknown key `{}` in a registry entry", key.text)).code(Code::UnknownKey);
-    match nearest(&key.text, ENTRY_KEYS) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint(format!("the keys are {}", ENTRY_KEYS[..6].join(", "))),
-    }
-}
-
-fn test_login(flag: Option<bool>) -> TestLogin {
-    if flag.unwrap_or(true) { TestLogin::Inspect } else { TestLogin::Skip }
-}
-
-fn required(lookup: &mut Lookup<'_>, entry: &Node, key: &str) -> Option<Text> {
-    match entry.get(key) {
-        Some(node) => lookup.text_of(node, &format!("`{key}` of a registry entry")),
-        None => {
-            let host = entry.get("host").map(|host| Text { text: host.text.clone(), span: entry.span.clone() });
-            let problem = match host {
-                Some(host) => Problem {
-                    message: about("the registry entry", &host, &format!(" has no `{key}`")).message,
-                    ..Problem::hiding(&entry.span, "")
-                },
-                None => Problem::hiding(&entry.span, format!("a registry entry has no `{key}`")),
-            };
-            lookup.problems.push(problem);
-            None
-        }
-    }
-}
-
-/// The path of the test image below the registry, and its place for problems.
-fn test_image(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Node) -> Option<Text> {
-    if let Some(old) = entry.get("image_name") {
-        let problem = Problem::naming(&old.span, "`image_name` is the old name of `test_image`");
-        lookup.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
-    }
-    match entry.get("test_image").or_else(|| entry.get("image_name")) {
-        Some(node) => lookup.text_of(node, "`test_image` of a registry entry"),
-        None => {
-            let name = defaults.deployment.unwrap_or(Deployment::Enterprise).test_image();
-            Some(Text { text: format!("{name}:{}", defaults.tag), span: entry.span.clone() })
-        }
-    }
-}
-
-/// A user that fits into HTTP Basic (RFC 7617). One with a colon is often a pasted `user:password`.
-fn checked_user(lookup: &mut Lookup<'_>, user: Text, what: &str) -> Option<String> {
-    if user.text.contains(':') {
-        let problem = Problem::hiding(&user.span, format!("{what} has a colon, which ends the user name in `auth`"));
-        lookup.problems.push(problem.hint("what stands behind the colon may be the password: give it on its own"));
-        return None;
-    }
-    without_controls(lookup, user, what).map(|user| user.text)
-}
-
-fn without_controls(lookup: &mut Lookup<'_>, text: Text, what: &str) -> Option<Text> {
-    if text.text.contains(char::is_control) {
-        let problem = Problem::hiding(&text.span, format!("{what} has a line end or another control character"));
-        lookup.problems.push(problem.hint("in YAML, `|` keeps the last line end and `|-` does not"));
-        return None;
-    }
-    Some(text)
-}
-
-fn checked_host(lookup: &mut Lookup<'_>, host: Text) -> Option<Text> {
-    let Some(fault) = key_fault(&host.text) else { return Some(host) };
-    let problem = coded(about("registry host", &host, &format!(" {fault}")), fault);
-    lookup.problems.push(problem.hint("write it as `host[:port][/path]`"));
-    None
-}
-
-/// A problem that repeats the text, if that is surely a name: what stands behind an `@`, a colon or an equals
-/// sign, or in white space, may be a password that got into the wrong place.
-fn about(what: &str, text: &Text, fault: &str) -> Problem {
-    let name = text.text.trim();
-    let (_, behind) = name.split_once(':').unwrap_or_default();
-    let port = behind.split('/').next().unwrap_or_default();
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:${}[]*".contains(c));
-    if plain && (port.chars().all(|c| c.is_ascii_digit()) || behind == "${version}") {
-        Problem::naming(&text.span, format!("{what} `{name}`{fault}"))
+    let images = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
+        test_images(lookup, entry, &host.text)?
     } else {
-        Problem::hiding(&text.span, format!("{what}{fault}"))
-    }
+        let name = defaults.deployment.unwrap_or(Deployment::Enterprise).test_image();
+        let default = Text { text: format!("{name}:{}", defaults.tag), span: entry.span.clone() };
+        IndexSet::from([full_name(lookup, &default, &host.text)?])
+    };
+    Some(Subject { host: host.text, images, span: host.span })
 }
 
-fn coded(problem: Problem, fault: &str) -> Problem {
-    if fault == SCHEME { problem.code(Code::HostScheme) } else { problem }
+/// The images of `test_image`, which stand below the registry `host`.
+fn test_images(lookup: &mut Lookup<'_>, entry: &Entry, host: &str) -> Option<IndexSet<String>> {
+    let member = entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE))?;
+    let nodes = match &member.node.value {
+        Value::List(nodes) => nodes.as_slice(),
+        _ => std::slice::from_ref(&member.node),
+    };
+    if nodes.is_empty() {
+        let problem = Problem::hiding(&member.node.span, format!("{} is empty", member.name)).code(Code::EmptyValue);
+        lookup.problems.push(problem.hint("name an image that the credential may pull, or remove the line"));
+    }
+    let mut images = IndexSet::new();
+    for node in nodes {
+        let image = lookup.text_of(node, &member.name).and_then(|path| full_name(lookup, &path, host));
+        images.extend(image);
+    }
+    (!images.is_empty()).then_some(images)
 }
 
-const SCHEME: &str = "has a scheme";
-
-/// What keeps `key` from being a key of `auths` that every reader understands (containers/image refuses these
-/// when it writes).
-fn key_fault(key: &str) -> Option<&'static str> {
-    let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
-    let port = if host.starts_with('[') { host.rsplit_once("]:") } else { host.rsplit_once(':') };
-    let bad_port = |(_, port): (&str, &str)| port.parse::<u16>().is_err();
-    match key {
-        _ if key.contains("://") => Some(SCHEME),
-        _ if key.contains('@') => Some("has an `@`"),
-        _ if key.contains(|c: char| c.is_whitespace() || c.is_control()) => Some("has white space"),
-        _ if key.ends_with('/') => Some("has a trailing slash"),
-        _ if path.is_some_and(|path| path.contains(':')) => Some("has a tag"),
-        _ if port.is_some_and(bad_port) => Some("has a tag, or a port that is no number"),
-        _ => None,
-    }
-}
-
-/// What keeps `oreg_url` from naming an image.
-fn url_fault(url: &str) -> Option<&'static str> {
-    match url {
-        _ if url.contains("://") => Some(SCHEME),
-        _ if url.contains('@') => Some("has an `@`"),
-        _ if url.contains(char::is_whitespace) => Some("has white space"),
-        _ if url.ends_with('/') || !url.contains('/') => Some("names no image"),
-        _ => None,
-    }
+/// The image `path` below the registry `host`, in full.
+fn full_name(lookup: &mut Lookup<'_>, path: &Text, host: &str) -> Option<String> {
+    let (name_host, folder) = images::split_host(host);
+    let below = if folder.is_empty() { path.text.clone() } else { format!("{folder}/{}", path.text) };
+    images::full_name(name_host, &below)
+        .map_err(|fault| {
+            let problem = about("the test image", path, &format!("of `{host}` is no image name: {fault}"));
+            lookup.problems.push(problem.hint("set `test_image` to `name[:tag]`"));
+        })
+        .ok()
 }
 
 /// One registry for each key: equal credentials are one (with a warning), different ones a problem.
-fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<Registry> {
+fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<Declared> {
     let mut kept: Vec<Declared> = Vec::new();
     for next in declared {
         let Some(first) = kept.iter().find(|kept| kept.registry.host == next.registry.host) else {
@@ -469,7 +311,7 @@ fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<R
             continue;
         };
         let host = &next.registry.host;
-        if (&first.registry.user, &first.registry.password) == (&next.registry.user, &next.registry.password) {
+        if first.login() == next.login() {
             let message = format!("registry `{host}` stands already at {}; the first one counts", first.span);
             let problem = next.problem(message).hint("remove one of the two");
             lookup.warnings.push(Finding::new(Code::DuplicateRegistry, problem));
@@ -479,5 +321,21 @@ fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<R
             lookup.problems.push(problem.hint("remove one of the two"));
         }
     }
-    kept.into_iter().map(|declared| declared.registry).collect()
+    kept
+}
+
+/// A token server has one entry in files and secrets, as a registry has.
+fn refuse_shared_auth_servers(lookup: &mut Lookup<'_>, declared: &[Declared]) {
+    for (at, each) in declared.iter().enumerate() {
+        let Some(server) = &each.registry.auth_server else { continue };
+        let as_registry = declared.iter().find(|other| other.registry.host == *server);
+        let before = declared[..at].iter().filter(|other| other.registry.auth_server.as_ref() == Some(server));
+        if let Some(other) = as_registry.into_iter().chain(before).find(|other| other.login() != each.login()) {
+            let host = &each.registry.host;
+            let message =
+                format!("`{server}`, the token server of registry `{host}`, has another credential at {}", other.span);
+            let problem = each.problem(message).code(Code::DuplicateRegistry);
+            lookup.problems.push(problem.hint("one token server has one credential: remove one of the two"));
+        }
+    }
 }

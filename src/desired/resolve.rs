@@ -1,15 +1,20 @@
 //! Inventory and request to [`Desired`], or every problem at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use crate::dockerconfig::Credential;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Code, Finding, Inventory, Problem, Variables, patterns};
 
+use super::entry::OREG_AUTH;
 use super::lookup::{Lookup, Text};
 use super::request::Request;
-use super::{Connection, Desired, NodeTarget, PullSecret, Registry, Vantage, VantagePoint, connection, registries};
+use super::shared::Shared;
+use super::{Desired, NodeTarget, PullSecret, Registry, Vantage, VantagePoint, connection, registries};
 
 /// The groups whose hosts get files, where `oregano_hosts` does not say otherwise.
 const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];
@@ -17,7 +22,7 @@ const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];
 /// Every variable with this prefix is ours; another name with it is a mistake.
 const PREFIX: &str = "oregano_";
 const HOSTS: &str = "oregano_hosts";
-const RUN_WIDE: [&str; 1] = [HOSTS];
+const OURS: [&str; 2] = [HOSTS, OREG_AUTH];
 
 /// What the run asks for.
 ///
@@ -32,14 +37,17 @@ pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<
 
 /// What could be understood of what the run asks for, and every problem, each once, in the order of the inventory.
 pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
+    let shared = Shared::new(variables);
     let mut resolver = Resolver {
         variables,
+        shared: &shared,
         inventory: variables.inventory(),
         request,
         problems: Vec::new(),
         warnings: Findings::default(),
         notices: Findings::default(),
-        shared: HashMap::new(),
+        registries: HashSet::new(),
+        credentials: HashSet::new(),
     };
     let desired = resolver.run().unwrap_or_default();
     let desired = Desired { warnings: resolver.warnings.list, notices: resolver.notices.list, ..desired };
@@ -73,13 +81,15 @@ struct Declared {
 
 struct Resolver<'a> {
     variables: &'a Variables,
+    shared: &'a Shared<'a>,
     inventory: &'a Inventory,
     request: &'a Request,
     problems: Vec<Problem>,
     warnings: Findings,
     notices: Findings,
-    /// Equal registries are held once, however many hosts have them.
-    shared: HashMap<Vec<Registry>, Declared>,
+    // Equal lists are held once, however many hosts have them.
+    registries: HashSet<Arc<[Registry]>>,
+    credentials: HashSet<Arc<[Credential]>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -96,17 +106,11 @@ impl<'a> Resolver<'a> {
         let outsider = (!targets.contains(&owner)).then_some(owner);
         for name in outsider.into_iter().chain(targets) {
             let vars = self.variables.of(name);
-            let mut lookup = Lookup::new(&vars);
+            let mut lookup = Lookup::new(&vars, self.shared);
             let declared = self.declared(&mut lookup);
-            let asks = self.request.vantage != Vantage::Controller;
-            if (scope.has_nodes() || asks) && selected.contains(name) {
-                let node = self.node(&mut lookup, name, &declared);
-                vantage_points.extend(node.iter().filter(|_| asks).map(|node| VantagePoint {
-                    name: node.name.clone(),
-                    connection: node.connection.clone(),
-                    registries: Arc::clone(&declared.registries),
-                }));
-                nodes.extend(node.filter(|_| scope.has_nodes()));
+            if selected.contains(name) {
+                nodes.extend(self.node(&mut lookup, name, &declared));
+                vantage_points.extend(self.vantage_point(&mut lookup, name, &declared));
             }
             self.take(lookup);
             if name == owner {
@@ -134,12 +138,12 @@ impl<'a> Resolver<'a> {
     /// A misspelt variable of ours would silently do nothing.
     fn refuse_unknown_variables(&mut self) {
         for (name, node) in self.inventory.written() {
-            if name.starts_with(PREFIX) && !RUN_WIDE.contains(&name) {
+            if name.starts_with(PREFIX) && !OURS.contains(&name) {
                 let problem =
                     Problem::hiding(&node.span, format!("unknown variable `{name}`")).code(Code::UnknownVariable);
-                self.problems.push(match nearest(name, RUN_WIDE) {
+                self.problems.push(match nearest(name, OURS) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                    None => problem.hint(format!("the variables with this prefix are: {}", RUN_WIDE.join(", "))),
+                    None => problem.hint(format!("the variables with this prefix are: {}", OURS.join(", "))),
                 });
             }
         }
@@ -222,7 +226,7 @@ impl<'a> Resolver<'a> {
         let mut found: Option<(&str, Option<Text>)> = None;
         for host in self.inventory.hosts.keys() {
             let vars = self.variables.of(host);
-            let mut lookup = Lookup::new(&vars);
+            let mut lookup = Lookup::new(&vars, self.shared);
             let text = lookup.node(name).and_then(|node| lookup.text_of(&node, &format!("`{name}`")));
             let failed = !lookup.problems.is_empty();
             self.take(lookup);
@@ -252,24 +256,28 @@ impl<'a> Resolver<'a> {
 
     fn declared(&mut self, lookup: &mut Lookup<'_>) -> Declared {
         let registries = registries::of_host(lookup);
-        self.shared
-            .entry(registries)
-            .or_insert_with_key(|registries| {
-                let credentials = registries.iter().map(Registry::credential);
-                Declared { credentials: credentials.collect(), registries: registries.as_slice().into() }
-            })
-            .clone()
+        let credentials = credentials(&registries);
+        Declared {
+            credentials: once(&mut self.credentials, credentials),
+            registries: once(&mut self.registries, registries),
+        }
     }
 
     fn node(&self, lookup: &mut Lookup<'_>, name: &str, declared: &Declared) -> Option<NodeTarget> {
+        if !self.request.scope.has_nodes() {
+            return None;
+        }
         let files = files(lookup);
-        let connection: Option<Connection> = connection::of_host(lookup, name, self.request);
-        Some(NodeTarget {
-            name: name.to_owned(),
-            connection: connection?,
-            files,
-            credentials: Arc::clone(&declared.credentials),
-        })
+        let connection = connection::of_host(lookup, name, self.request)?;
+        Some(NodeTarget { name: name.to_owned(), connection, files, credentials: Arc::clone(&declared.credentials) })
+    }
+
+    fn vantage_point(&self, lookup: &mut Lookup<'_>, name: &str, declared: &Declared) -> Option<VantagePoint> {
+        if self.request.vantage == Vantage::Controller {
+            return None;
+        }
+        let connection = connection::of_host(lookup, name, self.request)?;
+        Some(VantagePoint { name: name.to_owned(), connection, registries: Arc::clone(&declared.registries) })
     }
 
     fn take(&mut self, lookup: Lookup<'_>) {
@@ -277,6 +285,29 @@ impl<'a> Resolver<'a> {
         self.warnings.add(lookup.warnings);
         self.notices.add(lookup.notices);
     }
+}
+
+/// The list that equals this one, if there is one already.
+fn once<T: Eq + Hash>(known: &mut HashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
+    if let Some(known) = known.get(list.as_slice()) {
+        return Arc::clone(known);
+    }
+    let list: Arc<[T]> = list.into();
+    known.insert(Arc::clone(&list));
+    list
+}
+
+/// What files and secrets hold: an entry for each registry, however many images prove it, and for each token server.
+fn credentials(registries: &[Registry]) -> Vec<Credential> {
+    let mut found: IndexMap<&str, Credential> = IndexMap::new();
+    for registry in registries {
+        found.entry(&registry.host).or_insert_with(|| registry.credential());
+    }
+    for (registry, server) in registries.iter().filter_map(|registry| Some((registry, registry.auth_server.as_ref()?)))
+    {
+        found.entry(server).or_insert_with(|| Credential { key: server.clone(), ..registry.credential() });
+    }
+    found.into_values().collect()
 }
 
 /// The paths of a host: `docker_auth_credentials_path` alone, or the kubelet's and root's own.

@@ -7,7 +7,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use indexmap::IndexMap;
 use zeroize::Zeroizing;
 
-use super::{Members, ParseError, object, parse_object, text_of};
+use super::ParseError;
+use super::json::{Members, object, parse_object, text_of};
 use crate::secret::Secret;
 
 /// Standard base64 with or without padding, as the kubelet takes it.
@@ -74,10 +75,7 @@ pub struct Login {
 /// If the content, its `auths`, or an entry is not a JSON object.
 pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
     let root = if content.trim_ascii().is_empty() { Members::new() } else { parse_object(content, "the content")? };
-    let modern = ["auths", "credHelpers", "credsStore"].iter().any(|name| root.contains_key(*name));
-    let known = |members: &Members| MEMBERS.iter().any(|name| members.contains_key(*name));
-    let legacy = !modern && root.values().any(|value| object(Some(value), "").is_ok_and(|members| known(&members)));
-    let auths = if legacy { root.clone() } else { object(root.get("auths"), "`auths`")? };
+    let auths = if is_legacy(&root) { root.clone() } else { object(root.get("auths"), "`auths`")? };
     let entries = auths.iter().map(|(key, value)| {
         let members = object(Some(value), &format!("the entry `{key}` of `auths`"))?;
         Ok(entry(key, &members))
@@ -87,6 +85,13 @@ pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
         cred_helpers: text_of(root.get("credHelpers")).unwrap_or_default(),
         creds_store: text_of::<String>(root.get("credsStore")).filter(|helper| !helper.is_empty()),
     })
+}
+
+/// Whether these are the members of a `.dockercfg`.
+pub(super) fn is_legacy(root: &Members) -> bool {
+    let modern = ["auths", "credHelpers", "credsStore"].iter().any(|name| root.contains_key(*name));
+    let known = |members: &Members| MEMBERS.iter().any(|name| members.contains_key(*name));
+    !modern && root.values().any(|value| object(Some(value), "").is_ok_and(|members| known(&members)))
 }
 
 fn entry(key: &str, members: &Members) -> Entry {

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::inventory::{Code, Finding, Inventory, Node, Problem, Source, Span, Trust, Value};
+use crate::inventory::{Code, Finding, Inventory, Node, Problem, Source, Span, Trust, Value, yaml};
 
 /// The permission bit that lets everybody read a file.
 const OTHERS_READ: u32 = 0o004;
 
-/// Variables that hold a password, or a list of entries with one.
-const PASSWORDS: [&str; 9] = [
+/// Variables that hold entries with a password.
+const ENTRIES: [&str; 2] = ["oregano_oreg_auth", "openshift_additional_registry_credentials"];
+
+/// Variables that hold a password.
+const PASSWORDS: [&str; 8] = [
     "oreg_auth_password",
-    "openshift_additional_registry_credentials",
     "ansible_password",
     "ansible_ssh_pass",
     "ansible_ssh_password",
@@ -28,8 +30,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         findings.extend(hash(name, node));
         let source = &node.span.source;
         let mode = source.mode().filter(|mode| mode & OTHERS_READ != 0);
-        if let Some(mode) = mode.filter(|_| PASSWORDS.contains(&name))
-            && let Some(password) = plain_password(node)
+        if let Some(mode) = mode.filter(|_| PASSWORDS.contains(&name) || ENTRIES.contains(&name))
+            && let Some(password) = plain_password(name, node)
             && open_files.insert(Arc::as_ptr(source))
         {
             let message = format!("a password of `{name}` stands in clear text in a file that everybody can read");
@@ -37,7 +39,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 "the mode is {mode:04o}: `chmod 600 {}`, and encrypt the password with `ansible-vault`",
                 source.name
             );
-            findings.push(Finding::new(Code::PlaintextPassword, Problem::hiding(&password.span, message).hint(hint)));
+            findings.push(Finding::new(Code::PlaintextPassword, Problem::hiding(&password, message).hint(hint)));
         }
     }
 }
@@ -65,13 +67,21 @@ fn comment(written: &str) -> Option<usize> {
     written.match_indices('#').map(|(at, _)| at).find(|at| written[..*at].ends_with(char::is_whitespace))
 }
 
-/// The first password in a value that is neither encrypted nor a template.
-fn plain_password(node: &Node) -> Option<&Node> {
+/// The place of the first password in a value that is neither encrypted nor a template. Entries may be JSON in a text.
+fn plain_password(name: &str, node: &Node) -> Option<Span> {
     match &node.value {
-        Value::List(items) => items.iter().find_map(|item| item.get("password").and_then(plain_password)),
-        Value::Map(_) | Value::Null | Value::Vault => None,
+        Value::Str(_) if ENTRIES.contains(&name) => first_password(&yaml::parse_node(node).unwrap_or(node.clone())),
+        _ => first_password(node),
+    }
+}
+
+fn first_password(node: &Node) -> Option<Span> {
+    match &node.value {
+        Value::List(items) => items.iter().find_map(first_password),
+        Value::Map(_) => ["password", "identity_token"].iter().find_map(|key| first_password(node.get(key)?)),
+        Value::Null | Value::Vault => None,
         _ if node.text.trim().is_empty() => None,
         _ if node.trust == Trust::Template && node.text.contains("{{") => None,
-        _ => Some(node),
+        _ => Some(node.span.clone()),
     }
 }

@@ -109,6 +109,7 @@ codes! {
     RegistryNotAllowed "registry-not-allowed" "a registry that the image policy or the list of blocked registries forbids"
     InsecureRegistry "insecure-registry" "a registry whose TLS is not verified"
     TestLoginOff "test-login-off" "a credential that is never proved"
+    IdentityTokenAlone "identity-token-alone" "a registry with an identity token and no password"
     NotChecked "not-checked" "a value that only a command can tell; `--check` runs none"
     HostKeyCheckingOff "host-key-checking-off" "a node whose host key is not compared with known_hosts"
     UnsupportedConnection "unsupported-connection" "a connection variable with a value that would lead elsewhere and is not supported"

@@ -4,6 +4,7 @@
 mod beside;
 mod directory;
 mod format;
+mod helper;
 mod limit;
 pub mod outside;
 pub mod passwords;

@@ -30,6 +30,13 @@ pub trait Outside: Send + Sync {
     /// # Errors
     /// It cannot be started, does not end in time, ends with a status other than 0, or prints no text.
     fn pipe(&self, command: &str) -> Result<String, String>;
+
+    /// What `docker-credential-NAME get` prints for a server: JSON with `Username` and `Secret`
+    /// (docker-credential-helpers). `name` holds no slash.
+    ///
+    /// # Errors
+    /// It cannot be started, does not end in time, knows no credential for the server, or fails otherwise.
+    fn helper(&self, name: &str, server: &str) -> Result<String, String>;
 }
 
 /// Why a command gives nothing where only a look is taken.
@@ -52,6 +59,10 @@ impl Outside for NoCommands {
     }
 
     fn pipe(&self, _: &str) -> Result<String, String> {
+        Err(NOT_RUN.to_owned())
+    }
+
+    fn helper(&self, _: &str, _: &str) -> Result<String, String> {
         Err(NOT_RUN.to_owned())
     }
 }
@@ -81,6 +92,10 @@ impl Outside for Nothing {
     }
 
     fn pipe(&self, _: &str) -> Result<String, String> {
+        Err(NOT_RUN.to_owned())
+    }
+
+    fn helper(&self, _: &str, _: &str) -> Result<String, String> {
         Err(NOT_RUN.to_owned())
     }
 }

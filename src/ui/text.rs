@@ -2,7 +2,7 @@
 
 use crate::dockerconfig::{ChangeKind, KeyChange};
 use crate::event::{
-    ClusterRow, Command, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
+    ClusterRow, Command, Counts, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
 };
 use crate::facts::Verdict;
 use crate::inventory::Problem;
@@ -62,7 +62,10 @@ impl Screen {
                 error_line(&block("warning", &registry_message(row), row.cause.as_slice(), row.hint.as_deref()));
             }
             Verdict::Skipped => error_line(&format!("warning: {}", registry_message(row))),
-            _ if good && self.shows_all() => line(&format!("registry {host}: proved{from}: {image} as `{user}`")),
+            _ if good && self.shows_all() => {
+                let what = if image == host { "the login" } else { image };
+                line(&format!("registry {host}: proved{from}: {what} as `{user}`"));
+            }
             _ if good => {}
             _ => error_line(&block("error", &registry_message(row), row.cause.as_slice(), row.hint.as_deref())),
         }
@@ -81,11 +84,15 @@ impl Screen {
     }
 
     fn file(&self, row: &FileRow) {
-        let file = format!("{}:{}", row.host, row.path);
+        let file = match self.command {
+            Some(Command::Login) => row.path.clone(),
+            _ => format!("{}:{}", row.host, row.path),
+        };
         row.notes.iter().for_each(|note| error_line(&format!("warning: {file}: {note}")));
         match &row.failure {
             Some(failure) => {
-                let message = format!("{}: {}", row.host, failure.message);
+                let host = if self.command == Some(Command::Login) { "" } else { &format!("{}: ", row.host) };
+                let message = format!("{host}{}", failure.message);
                 error_line(&block("error", &message, &failure.causes, failure.hint.as_deref()));
             }
             None if self.shows(row.outcome) => {
@@ -126,11 +133,16 @@ impl Screen {
     }
 
     fn recap_lines(&self, recap: &Recap) -> Vec<String> {
+        if self.command == Some(Command::Login) {
+            // One credential and one file have been told of already.
+            return Vec::new();
+        }
         let mut first = First::default();
         let shown = recap.registries.iter().filter(|row| first.is_news(row) || self.detail == Detail::Everything);
         let registries = shown.map(|row| {
             let from = row.from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
-            format!("registry {} ({}){from} : {}", row.image, row.user, row.verdict.code())
+            let expires = row.expires.as_ref().map(|at| format!(", expires {at}")).unwrap_or_default();
+            format!("registry {} ({}){from} : {}{expires}", row.image, row.user, row.verdict.code())
         });
         let cluster = recap
             .cluster
@@ -247,6 +259,7 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     Some(match command {
         Command::Validate if all == 0 => "no credential could be proved".to_owned(),
         Command::Validate => format!("{proved} of {all} credentials proved{}", vantage::from(recap)),
+        Command::Login => log_in(recap),
         Command::Plan if stopped || secret(&[Outcome::Failed]) => {
             "`apply` would change nothing until the errors above are mended".to_owned()
         }
@@ -257,6 +270,18 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
         Command::Apply if written(recap) == NOTHING => format!("nothing was changed{}", behind(recap)),
         Command::Apply => format!("{} written and read back{}", written(recap), behind(recap)),
     })
+}
+
+/// How a login ended. Without a row of the registry it was not asked.
+fn log_in(recap: &Recap) -> String {
+    let counts: Counts = recap.hosts.values().copied().next().unwrap_or_default();
+    match (recap.registries.first(), counts) {
+        (Some(row), Counts { changed: 1, .. }) => format!("the login of `{}` to `{}` is saved", row.user, row.host),
+        (Some(_), Counts { ok: 1, .. }) if recap.status == ExitStatus::Done as u8 => {
+            "the file was right already".to_owned()
+        }
+        _ => "nothing was changed".to_owned(),
+    }
 }
 
 const NOTHING: &str = "nothing";

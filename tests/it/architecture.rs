@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 const PURE: [&str; 10] =
     ["secret", "inventory", "dockerconfig", "desired", "doctor", "facts", "plan", "event", "report", "options"];
 /// One protocol each; they know nothing of one another.
-const EDGES: [&str; 3] = ["registry", "cluster", "node"];
+const EDGES: [&str; 4] = ["registry", "cluster", "node", "authfile"];
 /// The only code that knows more than one edge.
-const ENGINE: [&str; 4] = ["schedule", "engine", "observe", "apply"];
+const ENGINE: [&str; 5] = ["schedule", "engine", "observe", "apply", "login"];
 
 /// What a pure module must not touch: files, sockets, the clock, the environment, threads.
 const IMPURE: [&str; 9] = [

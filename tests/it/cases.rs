@@ -46,7 +46,10 @@ struct MergeCase {
 struct Declared {
     key: String,
     user: String,
+    #[serde(default)]
     password: String,
+    identity_token: Option<String>,
+    email: Option<String>,
 }
 
 #[test]
@@ -59,12 +62,13 @@ fn merges() {
                 key: entry.key,
                 user: entry.user,
                 password: Secret::new(entry.password),
-                identity_token: None,
-                email: None,
+                identity_token: entry.identity_token.map(Secret::new),
+                email: entry.email,
             })
             .collect();
         let reader = match case.reader.as_deref() {
             None | Some("node") => Reader::Node,
+            Some("legacy") => Reader::Legacy,
             Some("pull-secret") => Reader::PullSecret,
             Some(other) => panic!("{name}: unknown reader {other}"),
         };

@@ -1,9 +1,14 @@
 //! Runs tests/cases/desired: an inventory in, the desired state or its problems out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use oregano::desired::{self, Desired, Escalation, Limit, Request, Scope, TestLogin, TlsPolicy};
+use oregano::desired::{
+    self, Desired, Escalation, Limit, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy, Vantage, VantagePoint,
+};
+use oregano::dockerconfig::Credential;
 use oregano::inventory::{self, Problem, Sources};
+use oregano::secret::Secret;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -15,16 +20,29 @@ struct Case {
     ini: Option<String>,
     /// YAML text, instead.
     yaml: Option<String>,
+    /// Files of the working directory, by name.
+    #[serde(default)]
+    beside: BTreeMap<String, String>,
     /// Values of `-e`.
     #[serde(default)]
     extra: Vec<String>,
     limit: Option<String>,
-    /// `user password key image policy login`, one text for each registry.
+    /// `--from`.
+    #[serde(default)]
+    from: From,
+    /// `--only`.
+    #[serde(default)]
+    only: Only,
+    /// `user password key image policy login`, and behind it what else there is, one text for each registry.
     registries: Option<Vec<String>>,
     /// Files by node.
     files: Option<BTreeMap<String, Vec<String>>>,
     /// `name user@address:port [key file] [sudo]`, one text for each node.
     connections: Option<Vec<String>>,
+    /// `name: registry registry`, one text for each node that registries are asked from.
+    vantage: Option<Vec<String>>,
+    /// Keys, users and emails of the entries of each node.
+    credentials: Option<BTreeMap<String, Vec<String>>>,
     /// The keys and users of the pull secret.
     secret: Option<Vec<String>>,
     #[serde(default)]
@@ -34,6 +52,46 @@ struct Case {
     problems: Vec<String>,
     /// A text that some problem's hint holds.
     hint: Option<String>,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum From {
+    #[default]
+    Controller,
+    FirstNode,
+    EveryNode,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum Only {
+    #[default]
+    Everything,
+    Nodes,
+    Cluster,
+    Registries,
+}
+
+impl std::convert::From<From> for Vantage {
+    fn from(from: From) -> Self {
+        match from {
+            From::Controller => Self::Controller,
+            From::FirstNode => Self::FirstNode,
+            From::EveryNode => Self::EveryNode,
+        }
+    }
+}
+
+impl std::convert::From<Only> for Scope {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Everything => Self::Everything,
+            Only::Nodes => Self::Nodes,
+            Only::Cluster => Self::Cluster,
+            Only::Registries => Self::Registries,
+        }
+    }
 }
 
 #[test]
@@ -48,19 +106,21 @@ fn desired_states() {
         };
         let path = folder.path().join(file);
         std::fs::write(&path, text).unwrap();
+        for (name, content) in &case.beside {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
         let request = Request {
-            scope: Scope::Everything,
+            scope: case.only.into(),
+            vantage: case.from.into(),
             limit: case.limit.clone().map(|pattern| Limit { written: pattern.clone(), pattern }),
             user: "me".into(),
             home: Some("/home/me".into()),
             ..Request::default()
         };
-        let desired = inventory::load(&Sources {
-            inventories: vec![path.display().to_string()],
-            extra: case.extra.clone(),
-            ..Sources::default()
-        })
-        .and_then(|read| desired::resolve(&read, &request));
+        let sources =
+            Sources { inventories: vec![path.display().to_string()], extra: case.extra.clone(), ..Sources::default() };
+        let desired =
+            inventory::load::load_from(&sources, folder.path()).and_then(|read| desired::resolve(&read, &request));
         match desired {
             Ok(desired) => {
                 assert_eq!(Vec::<String>::new(), case.problems, "{name}");
@@ -87,6 +147,21 @@ fn describe(problem: &Problem, folder: &str) -> String {
     format!("{at}: {}", problem.message.replace(folder, ""))
 }
 
+/// What few registries have: ` name=value` for each.
+fn more(registry: &Registry) -> String {
+    let mut text = String::new();
+    let mut add = |name: &str, value: &str| text += &format!(" {name}={value}");
+    registry.identity_token.iter().for_each(|token| add("token", token.expose()));
+    registry.email.iter().for_each(|email| add("email", email));
+    registry.ca.iter().for_each(|ca| add("ca", &format!("{}:{}", ca.file, ca.pem.matches("BEGIN").count())));
+    registry.auth_server.iter().for_each(|server| add("auth_server", server));
+    if let Proxy::Set(proxy) = &registry.proxy {
+        let url = |url: &Option<Secret>| url.as_ref().map_or("direct", Secret::expose).to_owned();
+        add("proxy", &format!("{},{} except [{}]", url(&proxy.http), url(&proxy.https), proxy.no_proxy));
+    }
+    text
+}
+
 fn check(name: &str, case: &Case, desired: &Desired) {
     if let Some(expected) = &case.registries {
         let found: Vec<String> = desired
@@ -103,7 +178,8 @@ fn check(name: &str, case: &Case, desired: &Desired) {
                     TestLogin::Skip => "skip",
                 };
                 let (user, password) = (&registry.user, registry.password.expose());
-                format!("{user} {password} {} {} {tls} {login}", registry.host, registry.image)
+                let more = more(registry);
+                format!("{user} {password} {} {} {tls} {login}{more}", registry.host, registry.image)
             })
             .collect();
         assert_eq!(&found, expected, "{name}");
@@ -135,6 +211,24 @@ fn check(name: &str, case: &Case, desired: &Desired) {
             .collect();
         assert_eq!(&found, expected, "{name}");
     }
+    if let Some(expected) = &case.credentials {
+        let entry =
+            |entry: &Credential| format!("{} {} {}", entry.key, entry.user, entry.email.as_deref().unwrap_or("-"));
+        let found: BTreeMap<String, Vec<String>> = desired
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.credentials.iter().map(entry).collect()))
+            .collect();
+        assert_eq!(&found, expected, "{name}");
+    }
+    if let Some(expected) = &case.vantage {
+        let point = |point: &VantagePoint| {
+            let hosts: Vec<&str> = point.registries.iter().map(|registry| registry.host.as_str()).collect();
+            format!("{} {}: {}", point.name, point.connection.address, hosts.join(" "))
+        };
+        assert_eq!(&desired.vantage_points.iter().map(point).collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(desired.vantage, case.from.into(), "{name}");
+    }
     if let Some(expected) = &case.secret {
         let secret = desired.pull_secret.as_ref().unwrap();
         let found: Vec<String> =
@@ -145,4 +239,52 @@ fn check(name: &str, case: &Case, desired: &Desired) {
     for (found, expected) in desired.warnings.iter().zip(&case.warnings) {
         assert!(found.to_string().contains(expected.as_str()), "{name}: {found}");
     }
+}
+
+#[test]
+fn every_secret_is_known_to_the_redactor() {
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = folder.path().join("hosts.yml");
+    std::fs::write(folder.path().join("token"), "canary-1\n").unwrap();
+    let text = r#"
+nodes:
+  hosts: {node1: {ansible_password: canary-2, ansible_become: yes, ansible_become_password: canary-3}}
+  vars:
+    openshift_https_proxy: http://me:canary%2D4@proxy.example.com
+    openshift_additional_registry_credentials:
+      - {host: a.example.com, user: u, password_file: token, identity_token: canary-5}
+      - {host: b.example.com, user: u, password: canary-6, proxy: "http://me:canary-7@proxy.example.com"}
+"#;
+    std::fs::write(&inventory, text).unwrap();
+    let sources = Sources { inventories: vec![inventory.display().to_string()], ..Sources::default() };
+    let read = inventory::load::load_from(&sources, folder.path()).unwrap();
+    let request = Request { scope: Scope::Registries, vantage: Vantage::FirstNode, ..Request::default() };
+    let redactor = desired::resolve(&read, &request).unwrap().redactor();
+    let all: Vec<String> = (1..=7).map(|number| format!("canary-{number}")).collect();
+    let scrubbed = redactor.scrub(&format!("{} canary%2D4", all.join(" ")));
+    assert!(!scrubbed.contains("canary"), "{scrubbed}");
+    let debugged = format!("{:?}", desired::resolve(&read, &request).unwrap());
+    assert!(all.iter().all(|canary| !debugged.contains(canary.as_str())), "{debugged}");
+}
+
+/// What hosts share is made once: a list of all hosts for each of them would grow with the square.
+#[test]
+fn many_hosts_share_what_they_have_in_common() {
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = folder.path().join("hosts");
+    let text = "[nodes]\nnode[1:3000]\n[nodes:vars]\nopenshift_deployment_type=origin\noreg_auth_user=u\n\
+        oregano_oreg_auth={'password_command': 'echo x >> ran; echo p'}\nopenshift_https_proxy=http://proxy\n";
+    std::fs::write(&inventory, text).unwrap();
+    let sources = Sources { inventories: vec![inventory.display().to_string()], ..Sources::default() };
+    let read = inventory::load::load_from(&sources, folder.path()).unwrap();
+    let start = std::time::Instant::now();
+    let desired = desired::resolve(&read, &Request { vantage: Vantage::EveryNode, ..Request::default() }).unwrap();
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+    let (nodes, points) = (&desired.nodes, &desired.vantage_points);
+    assert_eq!((desired.registries.len(), nodes.len(), points.len()), (1, 3000, 3000));
+    assert!(nodes.iter().all(|node| Arc::ptr_eq(&node.credentials, &nodes[0].credentials)));
+    assert!(points.iter().all(|point| Arc::ptr_eq(&point.registries, &points[0].registries)));
+    let Proxy::Set(proxy) = &desired.registries[0].proxy else { panic!("no proxy") };
+    assert_eq!(proxy.no_proxy.split(',').filter(|name| name.starts_with("node")).count(), 3000);
+    assert_eq!(std::fs::read_to_string(folder.path().join("ran")).unwrap(), "x\n");
 }

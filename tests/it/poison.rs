@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
 use super::support::kubernetes::{Kubernetes, User};
+use super::support::oregano::Oregano;
 use super::support::registry::{Auth, Registry, Transport};
 use super::support::site::{DOCKER, Site, USER};
 use super::support::sshd::ASKED;
@@ -158,6 +159,48 @@ fn no_secret_shows_anywhere() {
         let left = node.sh("find /tmp /root /var/lib/origin -newer /etc/hostname -type f ! -name config.json").stdout;
         assert_eq!(String::from_utf8_lossy(&left), "", "files were left on a node");
     }
+}
+
+#[test]
+fn no_secret_of_a_login_shows_anywhere() {
+    let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, REGISTRY)]);
+    registry.push("openshift3/ose-pod", "v3.11", USER, REGISTRY);
+    let oregano = Oregano::new();
+    let foreign = STANDARD.encode(format!("them:{FOREIGN}"));
+    let file = format!("{{\"auths\":{{\"f.example.com\":{{\"auth\":\"{foreign}\"}}}},\"password\":\"{FOREIGN}\"}}");
+    oregano.write("auth.json", &file);
+    oregano.write("broken.json", format!("{{\"auths\":{{\"{}\":\"{FOREIGN}\"}}}}", registry.host()));
+    let secrets = [(USER, REGISTRY), (USER, REGISTRY_WRONG), ("them", FOREIGN)];
+
+    let stop = AtomicBool::new(false);
+    let (outputs, processes) = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| watch_processes(&stop));
+        let mut outputs = String::new();
+        for format in ["text", "json"] {
+            for (file, password) in [
+                ("broken.json", REGISTRY),
+                ("auth.json", REGISTRY_WRONG),
+                ("auth.json", &format!("{REGISTRY}\r\n\n")),
+                ("auth.json", REGISTRY),
+                ("auth.json", REGISTRY),
+            ] {
+                let words = ["login", registry.host(), "-u", USER, "--password-stdin", "--tls-verify=false", "-v"];
+                let more = ["--to", file, "--test-image", "openshift3/ose-pod:v3.11", "--output", format];
+                let run = oregano.run_with_input(&[&words[..], &more].concat(), password);
+                outputs += &format!("{}\n{}\n", run.stdout, run.stderr);
+            }
+            oregano.write("auth.json", &file);
+        }
+        stop.store(true, Ordering::Relaxed);
+        (outputs, watch.join().unwrap())
+    });
+    for shown in ["refused", "control character", "is not a JSON object", "is saved", "right already"] {
+        assert!(outputs.contains(shown), "no run said `{shown}`:\n{outputs}");
+    }
+    assert_eq!(traces(&outputs, &secrets), Vec::<String>::new(), "printed:\n{outputs}");
+    assert!(processes.contains("oregano login"), "no process was seen");
+    assert_eq!(traces(&processes, &secrets), Vec::<String>::new(), "in the arguments of a process");
+    assert_eq!(files_below(&oregano.temporary()), "", "temporary files were left");
 }
 
 #[test]

@@ -87,14 +87,28 @@ fn the_inventories_to_copy_are_valid() {
 fn mistakes_are_faults() {
     let vars = |vars: Value| json!({"nodes": {"hosts": {"node1": null}, "vars": vars}}).to_string();
     assert_eq!(faults(&vars(json!({"oreg_auth_password": "{{ token }}", "oreg_test_login": "no"}))), "");
+    assert_eq!(faults(&vars(json!({"oregano_oreg_auth": {"password_file": "f", "ca_file": "c", "proxy": null}}))), "");
     let entry = |entry: Value| vars(json!({ "openshift_additional_registry_credentials": [entry] }));
+    for good in [
+        json!({"host": "r.example.com", "identity_token": "t"}),
+        json!({"host": "r.example.com", "password_command": "c", "identity_token": "t", "test_image": ["a", "b"]}),
+        json!({"host": "r.example.com", "credential_helper": "ecr-login", "auth_server": "sso.example.com:8443"}),
+    ] {
+        assert_eq!(faults(&entry(good)), "");
+    }
     for (yaml, fault) in [
         (vars(json!({"oreg_auth_password": 12345})), "12345"),
         (vars(json!({"openshift_deployment_type": "okd"})), "okd"),
         (vars(json!({"ansible_port": 70000})), "70000"),
         (vars(json!({"oregano_host": "all"})), "oregano_host"),
         (entry(json!({"host": "r.example.com", "password": "p", "tls_verfy": false})), "tls_verfy"),
-        (entry(json!({"host": "r.example.com"})), "password"),
+        (entry(json!({"host": "r.example.com"})), "not valid under any"),
+        (entry(json!({"host": "r.example.com", "password": "p", "from_file": "f"})), "from_file"),
+        (entry(json!({"host": "r.example.com", "from_file": "f", "identity_token": "t"})), "not valid under any"),
+        (entry(json!({"host": "r.example.com", "credential_helper": "../x"})), "../x"),
+        (entry(json!({"host": "r.example.com", "password": "p", "test_image": []})), "[]"),
+        (vars(json!({"oregano_oreg_auth": {"password": "p"}})), "password"),
+        (vars(json!({"oregano_oreg_auth": "p"})), "not valid under any"),
         (entry(json!({"host": "https://r.example.com", "password": "p"})), "https"),
         ("nodes: {host: {node1: }}".to_owned(), "host"),
         ("[]".to_owned(), "object"),

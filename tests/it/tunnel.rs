@@ -440,3 +440,19 @@ fn the_nodes_own_proxy() {
     assert_eq!(connect(&tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap(), NAME, port).err(), Some(2));
     assert_eq!(tunnel.fault(), None);
 }
+
+#[test]
+fn the_proxy_of_the_inventory() {
+    let mut inside = Inside::new(0);
+    inside.add_node(Options::default(), "127.0.0.1 proxy.internal");
+    let proxy = inside.network.python(PROXY);
+    let without = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
+    assert_eq!(rows(&without), inside.row("node1", "dns"));
+    inside.site.set("openshift_https_proxy", &format!("http://eve:p%40ss@proxy.internal:{}", proxy.line));
+    let with = inside.site.run(&["validate", "--from", "first-node"]).expect(0);
+    assert_eq!(rows(&with), inside.row("node1", "proved"));
+    inside.site.set("openshift_https_proxy", &format!("http://eve:hunter2@proxy.internal:{}", proxy.line));
+    let wrong = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
+    assert_eq!(rows(&wrong), inside.row("node1", "proxy"));
+    assert!(!wrong.stderr.contains("hunter2"), "{}", wrong.stderr);
+}

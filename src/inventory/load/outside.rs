@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::super::outside::Outside;
 use super::super::vault::{self, Fault, Password};
-use super::pipe;
+use super::{helper, pipe};
 use crate::secret::Secret;
 
-/// How long a command may take.
+/// How long a command or a credential helper may take.
 const PIPE: Duration = Duration::from_secs(60);
 
 /// Answers what templates and encrypted values ask. Each encrypted text is decrypted when it is first asked for,
@@ -83,6 +83,10 @@ impl Outside for World {
 
     fn pipe(&self, command: &str) -> Result<String, String> {
         pipe::run(command, &self.folder, PIPE)
+    }
+
+    fn helper(&self, name: &str, server: &str) -> Result<String, String> {
+        helper::get(name, server, &self.folder, PIPE)
     }
 }
 

@@ -14,7 +14,7 @@ use super::process;
 pub(super) fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, String> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command).current_dir(folder);
-    let output = process::run(shell, limit).map_err(|reason| format!("the command {reason}"))?;
+    let output = process::run(shell, "", limit).map_err(|reason| format!("the command {reason}"))?;
     if !output.status.success() {
         return Err(format!("the command failed: {}", output.status));
     }

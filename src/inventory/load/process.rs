@@ -1,8 +1,8 @@
 //! Runs a program to its end: bounded in time and output, with its children, and without a terminal to ask on.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,16 +33,17 @@ pub(super) struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// Runs a program and waits for its end, but not longer than `limit`: then it and its children are killed.
+/// Runs a program that reads `input`, and waits for its end, but not longer than `limit`: then it and its children are
+/// killed.
 ///
 /// # Errors
 /// In lower case: it cannot be started, does not end in time, or prints beyond measure.
-pub(super) fn run(mut program: Command, limit: Duration) -> Result<Output, String> {
+pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<Output, String> {
     let deadline = Instant::now() + limit;
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(groups) = running.as_mut() else { return Err("was interrupted".to_owned()) };
     let mut child = program
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -51,6 +52,7 @@ pub(super) fn run(mut program: Command, limit: Duration) -> Result<Output, Strin
     let group = i32::try_from(child.id()).map_err(|error| format!("has no process id: {error}"))?;
     groups.push(group);
     drop(running);
+    feed(child.stdin.take(), input.to_owned());
     let (done, ended) = channel();
     let stdout = collect(child.stdout.take(), done.clone());
     let stderr = collect(child.stderr.take(), done);
@@ -71,6 +73,15 @@ pub(super) fn run(mut program: Command, limit: Duration) -> Result<Output, Strin
         return Err(format!("prints more than {} MB", MAX_OUTPUT >> 20));
     }
     Ok(Output { status, stdout, stderr })
+}
+
+/// Writes to a program that may never read it; the thread ends with the program at the latest.
+fn feed(stdin: Option<ChildStdin>, input: String) {
+    let Some(mut stdin) = stdin else { return };
+    if !input.is_empty() {
+        // Who does not read it all may still answer: the exit status tells.
+        std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    }
 }
 
 /// Reads a pipe to its end, and says so.
@@ -118,7 +129,7 @@ mod tests {
     fn shell(script: &str, limit: Duration) -> Result<Output, String> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script]);
-        run(shell, limit)
+        run(shell, "", limit)
     }
 
     #[test]
@@ -126,6 +137,16 @@ mod tests {
         let output = shell("echo out; echo err >&2; exit 3", Duration::from_secs(20)).unwrap();
         assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
         assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[test]
+    fn input_is_read_or_not() {
+        let input = "x".repeat(1 << 20);
+        let mut count = Command::new("/bin/sh");
+        count.args(["-c", "wc -c"]);
+        let output = run(count, &input, Duration::from_secs(20)).unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), input.len().to_string());
+        assert!(run(Command::new("true"), &input, Duration::from_secs(20)).unwrap().status.success());
     }
 
     #[test]
@@ -149,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_told() {
-        let error = run(Command::new("/no/such"), Duration::from_secs(1)).err().unwrap();
+        let error = run(Command::new("/no/such"), "", Duration::from_secs(1)).err().unwrap();
         assert!(error.starts_with("cannot be run: "), "{error}");
     }
 }

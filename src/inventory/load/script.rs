@@ -58,7 +58,7 @@ fn ask(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     let origin = read::origin(path);
     let mut script = Command::new(origin.file.as_deref().unwrap_or_default());
     script.args(arguments);
-    let output = process::run(script, LIMIT)
+    let output = process::run(script, "", LIMIT)
         .map_err(|reason| Problem::new(format!("the inventory script `{name}` {reason}")))?;
     if !output.status.success() {
         let end = match output.status.code() {

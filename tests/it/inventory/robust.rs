@@ -52,6 +52,42 @@ fn no_envelope_makes_vault_panic() {
     run(&text, |text| targets::vault(&text));
 }
 
+#[test]
+fn no_auth_file_makes_the_merge_panic_or_lose_an_entry() {
+    let word = "(\\{|\\}|\\[|\\]|:|,| |\n|\"(auths|auth|email|identitytoken|username|password|credHelpers|credsStore|quay\\.io|https://quay\\.io/v2/acme|YTpi|b3Blb=|)\"|1.50|null)";
+    let words = prop::collection::vec(word, 0..16).prop_map(|words| words.concat());
+    run(&prop_oneof![1 => any::<String>(), 2 => words, 4 => auth_file(), 2 => broken(auth_file())], |text| {
+        targets::config_json(&text);
+        targets::dockercfg(&text);
+    });
+}
+
+/// A file of either format, with what tools leave in it.
+fn auth_file() -> impl Strategy<Value = String> {
+    let key = "(https?://)?(quay\\.io|r\\.example\\.com:5000)(/v[12]/?)?(/?acme)?";
+    let member = "\"(auth|email|username|password|identitytoken|x)\": ?(\"(YTpi|YTpiOmM=|b3Blb=|a@b|)\"|1|null|\\{\\})";
+    let entry = prop::collection::vec(member, 0..3).prop_map(|members| format!("{{{}}}", members.join(",")));
+    let entries = prop::collection::vec((key, entry), 0..4).prop_map(|entries| {
+        let entries: Vec<_> = entries.into_iter().map(|(key, entry)| format!("{key:?}:\n  {entry}")).collect();
+        format!("{{{}}}", entries.join(","))
+    });
+    let rest = "(,\"credHelpers\":\\{\"quay\\.io\":\"h\"\\})?(,\"credsStore\":\"s\")?";
+    (entries, rest, any::<bool>()).prop_map(|(entries, rest, legacy)| match legacy {
+        true => entries,
+        false => format!("{{\"auths\":{entries}{rest}}}\n"),
+    })
+}
+
+/// The text with a piece cut out.
+fn broken(texts: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let at = any::<prop::sample::Index>;
+    (texts, at(), at()).prop_map(|(text, from, to)| {
+        let place = |at: prop::sample::Index| text.floor_char_boundary(at.index(text.len() + 1));
+        let (from, to) = (place(from).min(place(to)), place(from).max(place(to)));
+        format!("{}{}", &text[..from], &text[to..])
+    })
+}
+
 /// A fixed number of inputs from a fixed seed. A panic in `test` fails with the simplest input that causes it.
 fn run<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, test: impl Fn(T)) {
     let count = u32::try_from(wanted(4_000)).unwrap();

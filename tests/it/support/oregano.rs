@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::kill;
+use super::process::{eventually, kill};
 
 /// No run of a test takes longer, on whatever machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -91,7 +91,50 @@ impl Oregano {
 
     /// Runs oregano with this text on its standard input.
     pub fn run_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Finished {
-        self.start_with(arguments, Some(input)).wait()
+        self.start_with_input(arguments, input).wait()
+    }
+
+    /// Starts oregano with this text on its standard input.
+    pub fn start_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Running {
+        self.start_with(arguments, Some(input))
+    }
+
+    /// Runs oregano on a terminal of its own, types a line once it asks for one without echo, and returns what the
+    /// terminal showed. It must end with 0.
+    pub fn type_at_prompt(&self, arguments: &[&str], line: &str) -> String {
+        let outputs = tempfile::tempdir().unwrap();
+        let (shown, terminal) = (outputs.path().join("shown"), outputs.path().join("terminal"));
+        let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        let oregano = env!("CARGO_BIN_EXE_oregano");
+        let mut child = self
+            .user(Command::new("timeout"))
+            .args([&LIMIT.as_secs().to_string(), "script", "--quiet", "--return", "--flush", "--command"])
+            .arg(format!("tty >'{}'; exec '{oregano}' {}", terminal.display(), words.join(" ")))
+            .arg(&shown)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let read = |file: &Path| String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned();
+        eventually("the terminal echoes nothing", || {
+            let stty = Command::new("stty").args(["-a", "-F", read(&terminal).trim()]).output().unwrap();
+            String::from_utf8_lossy(&stty.stdout).contains(" -echo ")
+        });
+        writeln!(child.stdin.take().unwrap(), "{line}").unwrap();
+        assert!(child.wait().unwrap().success(), "{}", read(&shown));
+        read(&shown)
+    }
+
+    /// A command as this user, in his home.
+    fn user(&self, mut command: Command) -> Command {
+        command
+            .current_dir(self.home())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.home())
+            .env("TMPDIR", self.temporary())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Starts oregano, for what happens to it on its way.
@@ -102,15 +145,9 @@ impl Oregano {
     fn start_with<A: AsRef<OsStr>>(&self, arguments: &[A], input: Option<&str>) -> Running {
         let outputs = tempfile::tempdir().unwrap();
         let output = |name: &str| File::create(outputs.path().join(name)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_oregano"));
+        let mut command = self.user(Command::new(env!("CARGO_BIN_EXE_oregano")));
         command
             .args(arguments)
-            .current_dir(self.home())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.home())
-            .env("TMPDIR", self.temporary())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(output("stdout"))
             .stderr(output("stderr"))

@@ -1,0 +1,93 @@
+//! The auth-file edge: files with credentials on this machine. Finds the file behind links, reads it, and replaces it
+//! whole, so that a crash at any point leaves the old file or the new one. Knows nothing of what stands in it.
+
+mod lock;
+mod replace;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use crate::facts::{Failure, FileState};
+use crate::secret::SecretBytes;
+
+pub use lock::{Held, hold};
+
+/// A secret holds 1 MiB at most; what is larger than this in bytes is no auth file.
+const LARGEST: u64 = 16 << 20;
+
+/// As many as the kernel follows (`ELOOP` in path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// The file behind `path`, as it is now.
+pub fn observe(path: &Path) -> FileState {
+    let found = target(path).and_then(|target| look(&target));
+    match found {
+        Ok(None) => FileState::Absent,
+        Ok(Some((content, metadata))) => FileState::Present { content, mode: metadata.permissions().mode() & 0o7777 },
+        Err(failure) => FileState::Unusable(failure),
+    }
+}
+
+/// Where `path` leads: its own links are followed, also to a file that is not there.
+fn target(path: &Path) -> Result<PathBuf, Failure> {
+    let mut at = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&at) {
+            // An absolute one takes the place of the whole.
+            Ok(next) => at = folder(&at).join(next),
+            // It is no link, or not there.
+            Err(_) => return Ok(at),
+        }
+    }
+    Err(unusable(path, "leads through too many links"))
+}
+
+/// Content and metadata; `None` where nothing is.
+fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
+    let metadata = match fs::symlink_metadata(target) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(target, "cannot be looked at").cause(reason(&error))),
+    };
+    let owner = metadata.uid();
+    match () {
+        () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
+        // Opening a pipe would wait for its other end.
+        () if !metadata.is_file() => return Err(unusable(target, "is not a regular file")),
+        () if metadata.len() > LARGEST => return Err(unusable(target, "is too large for a file with credentials")),
+        () if owner != geteuid().as_raw() && !geteuid().is_root() => {
+            return Err(unusable(target, "belongs to another user").hint("run as that user, or name another file"));
+        }
+        () => {}
+    }
+    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+    let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
+    read.map_err(|error| unusable(target, "cannot be read").cause(reason(&error)))?;
+    Ok(Some((SecretBytes::new(content), metadata)))
+}
+
+/// The folder that a file lies in.
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn name(file: &Path) -> &OsStr {
+    file.file_name().unwrap_or_default()
+}
+
+fn unusable(path: &Path, fault: &str) -> Failure {
+    Failure::new(format!("`{}` {fault}", path.display())).hint("name another file with `--to FILE`")
+}
+
+/// `Permission denied`, without the `(os error 13)`.
+fn reason(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+}

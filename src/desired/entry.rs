@@ -1,0 +1,208 @@
+//! One registry as the inventory writes it: an entry of `openshift_additional_registry_credentials`, or the `oreg_*`
+//! variables with `oregano_oreg_auth`, which has the same keys. What the keys mean stands elsewhere.
+
+use crate::inventory::problem::nearest;
+use crate::inventory::{Code, Node, Problem, Span, Value, yaml};
+
+use super::lookup::{Lookup, Text};
+
+/// The list of registries beside the default one.
+pub(super) const ADDITIONAL: &str = "openshift_additional_registry_credentials";
+/// What the default registry needs beyond openshift-ansible.
+pub(super) const OREG_AUTH: &str = "oregano_oreg_auth";
+
+const OREG_USER: &str = "oreg_auth_user";
+const OREG_PASSWORD: &str = "oreg_auth_password";
+const OREG_TEST_LOGIN: &str = "oreg_test_login";
+
+/// Every key an entry of the list may have.
+const KEYS: [&str; 15] = [
+    "host",
+    "user",
+    "password",
+    "password_file",
+    "password_command",
+    "credential_helper",
+    "from_file",
+    "identity_token",
+    "email",
+    "test_image",
+    "test_login",
+    "tls_verify",
+    "ca_file",
+    "auth_server",
+    "proxy",
+];
+
+/// The name that `test_image` had before its release.
+pub(super) const OLD_TEST_IMAGE: &str = "image_name";
+
+/// Keys that `oregano_oreg_auth` does not have, with the variable that says it.
+const OREG_VARIABLES: [(&str, &str); 5] = [
+    ("host", "oreg_url"),
+    ("user", OREG_USER),
+    ("password", OREG_PASSWORD),
+    ("test_login", OREG_TEST_LOGIN),
+    (OLD_TEST_IMAGE, "test_image"),
+];
+
+/// One value of an entry.
+pub(super) struct Member {
+    pub key: &'static str,
+    /// How messages name it, in backticks.
+    pub name: String,
+    pub node: Node,
+}
+
+/// Which registry an entry is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// That of `oreg_url`.
+    Default,
+    /// One of the list.
+    Additional,
+}
+
+/// The values of one registry, with their templates resolved.
+pub(super) struct Entry {
+    pub kind: Kind,
+    /// Where it stands: the mapping, or the first of its variables.
+    pub span: Span,
+    members: Vec<Member>,
+}
+
+impl Entry {
+    /// Where the credential of the default registry stands, if there is one.
+    pub fn default_place(lookup: &Lookup<'_>) -> Option<Span> {
+        let auth = || lookup.raw(OREG_AUTH).filter(|node| !matches!(node.value, Value::Null));
+        let place = lookup.raw(OREG_USER).or_else(|| lookup.raw(OREG_PASSWORD)).or_else(auth);
+        place.map(|node| node.span.clone())
+    }
+
+    /// What is given for the default registry at `place`; `None` if a problem was found.
+    pub fn default_registry(lookup: &mut Lookup<'_>, place: &Span) -> Option<Self> {
+        let names = [("user", OREG_USER), ("password", OREG_PASSWORD), ("test_login", OREG_TEST_LOGIN)];
+        let before = lookup.problems.len();
+        let mut members = Vec::new();
+        for (key, variable) in names {
+            let name = format!("`{variable}`");
+            if let Some(raw) = lookup.raw(variable).filter(|_| key != "test_login") {
+                lookup.tell_filled(raw, &name);
+            }
+            members.extend(lookup.node(variable).map(|node| Member { key, name, node }));
+        }
+        if let Some(more) = lookup.node(OREG_AUTH).and_then(|node| mapping(lookup, &node, &format!("`{OREG_AUTH}`"))) {
+            let (known, unknown) = known(&more, |key| OREG_VARIABLES.iter().all(|(other, _)| *other != key));
+            lookup.problems.extend(unknown.into_iter().map(|key| unknown_of_default(&key)));
+            let named = known.into_iter().map(|(key, node)| (key, format!("`{key}` of `{OREG_AUTH}`"), node));
+            members.extend(named.map(|(key, name, node)| Member { key, name, node }));
+        }
+        (lookup.problems.len() == before).then(|| Self { kind: Kind::Default, span: place.clone(), members })
+    }
+
+    /// One entry of the list; `None` if it is no mapping.
+    pub fn additional(lookup: &mut Lookup<'_>, node: &Node) -> Option<Self> {
+        let Value::Map(_) = &node.value else {
+            let message = format!("an entry of `{ADDITIONAL}` is {}, not a mapping", node.value.type_name());
+            lookup.problems.push(Problem::hiding(&node.span, message));
+            return None;
+        };
+        let (known, unknown) = known(node, |_| true);
+        lookup.problems.extend(unknown.iter().map(unknown_of_entry));
+        let member = |(key, node)| Member { key, name: format!("`{key}` of a registry entry"), node };
+        let members = known.into_iter().map(member).collect();
+        Some(Self { kind: Kind::Additional, span: node.span.clone(), members })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.key == key)
+    }
+
+    /// The values of those of `keys` that are given.
+    pub fn given<'a>(&'a self, keys: &'a [&str]) -> impl Iterator<Item = &'a Member> {
+        keys.iter().filter_map(|key| self.get(key))
+    }
+
+    /// A value as text.
+    pub fn text(&self, lookup: &mut Lookup<'_>, key: &str) -> Option<Text> {
+        let member = self.get(key)?;
+        lookup.text_of(&member.node, &member.name)
+    }
+
+    /// A value as true or false.
+    pub fn flag(&self, lookup: &mut Lookup<'_>, key: &str) -> Option<bool> {
+        let member = self.get(key)?;
+        lookup.flag_of(&member.node, &member.name)
+    }
+
+    /// A problem of the whole entry: what it has none of.
+    pub fn lacks(&self, what: &str) -> Problem {
+        match self.get("host").filter(|host| !host.node.text.is_empty()) {
+            Some(host) => {
+                let host = Text { text: host.node.text.clone(), span: self.span.clone() };
+                super::key::about("the registry entry", &host, &format!("has no {what}")).hidden()
+            }
+            None => Problem::hiding(&self.span, format!("a registry entry has no {what}")),
+        }
+    }
+}
+
+/// A mapping, also as JSON in a text, which is no Python literal and stays a string to Ansible.
+fn mapping(lookup: &mut Lookup<'_>, node: &Node, what: &str) -> Option<Node> {
+    let parsed = match &node.value {
+        Value::Null => return None,
+        Value::Str(text) if text.trim_start().starts_with('{') => yaml::parse_node(node),
+        _ => Ok(node.clone()),
+    };
+    let problem = match parsed {
+        Ok(node) if matches!(node.value, Value::Map(_)) => return Some(node),
+        Ok(node) => Problem::hiding(&node.span, format!("{what} is {}, not a mapping", node.value.type_name()))
+            .hint("write {'password_file': '/etc/oregano/password'}"),
+        Err(problem) => problem,
+    };
+    lookup.problems.push(problem);
+    None
+}
+
+/// The members with a known key that is allowed, and the keys of the others.
+fn known(node: &Node, allowed: impl Fn(&str) -> bool) -> (Vec<(&'static str, Node)>, Vec<Node>) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let Value::Map(members) = &node.value else { return (known, unknown) };
+    for (key, value) in members {
+        match KEYS.iter().chain([&OLD_TEST_IMAGE]).find(|known| **known == key.text && allowed(known)) {
+            Some(key) => known.push((*key, value.clone())),
+            None => unknown.push(key.clone()),
+        }
+    }
+    (known, unknown)
+}
+
+/// A key nobody knows. What is no identifier may hold a password: a list whose quotes were lost has keys such
+/// as `password:secret`.
+fn unknown_key(key: &Node, whole: &str, keys: &[&str]) -> Problem {
+    if !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Problem::hiding(&key.span, format!("unknown key in {whole}"))
+            .code(Code::UnknownKey)
+            .hint("on a host line quotes are taken away: put the whole value in double quotes");
+    }
+    let problem = Problem::naming(&key.span, format!("unknown key `{}` in {whole}", key.text)).code(Code::UnknownKey);
+    match nearest(&key.text, keys.iter().copied()) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint(format!("the keys are {}", keys.join(", "))),
+    }
+}
+
+fn unknown_of_entry(key: &Node) -> Problem {
+    unknown_key(key, "a registry entry", &KEYS)
+}
+
+fn unknown_of_default(key: &Node) -> Problem {
+    let elsewhere = OREG_VARIABLES.iter().find(|(other, _)| *other == key.text);
+    let keys: Vec<&str> = KEYS.into_iter().filter(|key| OREG_VARIABLES.iter().all(|(other, _)| other != key)).collect();
+    let problem = unknown_key(key, &format!("`{OREG_AUTH}`"), &keys);
+    match elsewhere {
+        Some((_, instead)) => problem.hint(format!("its name for the default registry is `{instead}`")),
+        None => problem,
+    }
+}

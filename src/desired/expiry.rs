@@ -1,0 +1,125 @@
+//! When a credential says that it expires. What it says is not checked: only its issuer can, and does.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use indexmap::IndexSet;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::Registry;
+use crate::secret::Secret;
+
+/// No token is longer; more is not decoded.
+const MAX_TOKEN: usize = 64 << 10;
+
+/// When the credential of a registry expires, by the first of its secrets that does; `None` if none says so.
+pub fn of(registry: &Registry) -> Option<Timestamp> {
+    let secrets = std::iter::once(&registry.password).chain(&registry.identity_token);
+    secrets.filter_map(of_secret).min()
+}
+
+/// One sentence for each credential that has expired at `now`, or will within so many days.
+pub fn warnings(registries: &[Registry], now: Timestamp, days: u16) -> IndexSet<String> {
+    let until = now.saturating_add(SignedDuration::from_hours(i64::from(days) * 24)).unwrap_or(Timestamp::MAX);
+    let soon = registries.iter().filter_map(|registry| Some((registry, of(registry).filter(|at| *at <= until)?)));
+    soon.map(|(registry, at)| warning(registry, at, now)).collect()
+}
+
+fn warning(registry: &Registry, at: Timestamp, now: Timestamp) -> String {
+    let Registry { host, user, origin, .. } = registry;
+    let left = at.duration_since(now).as_hours();
+    let when = match left {
+        _ if at <= now => format!("expired at {at}"),
+        0 => format!("expires within the hour, at {at}"),
+        1..48 => format!("expires in {left} hours, at {at}"),
+        _ => format!("expires in {} days, at {at}", left / 24),
+    };
+    format!(
+        "the credential of user `{user}` for registry `{host}` says that it {when}; it comes from {origin}: renew it"
+    )
+}
+
+fn of_secret(secret: &Secret) -> Option<Timestamp> {
+    let text = secret.expose();
+    if text.len() > MAX_TOKEN {
+        return None;
+    }
+    web_token(text).or_else(|| ecr(text))
+}
+
+/// The claim `exp` of a JSON Web Token (RFC 7519), in seconds; Keycloak writes 0 for never.
+fn web_token(text: &str) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(rename = "alg")]
+        _algorithm: String,
+    }
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: f64,
+    }
+    let mut parts = text.split('.');
+    let (header, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let part = |part: &str| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok();
+    part(signature)?;
+    serde_json::from_slice::<Header>(&part(header)?).ok()?;
+    seconds(serde_json::from_slice::<Claims>(&part(claims)?).ok()?.exp)
+}
+
+/// The password that `aws ecr get-login-password` prints: base64 of JSON.
+fn ecr(text: &str) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Password {
+        expiration: f64,
+        #[serde(rename = "datakey")]
+        _key: serde::de::IgnoredAny,
+    }
+    seconds(serde_json::from_slice::<Password>(&STANDARD.decode(text).ok()?).ok()?.expiration)
+}
+
+fn seconds(number: f64) -> Option<Timestamp> {
+    #[allow(clippy::cast_possible_truncation, reason = "what does not fit is out of range")]
+    let whole = number as i64;
+    (whole > 0).then(|| Timestamp::from_second(whole).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn tokens_that_say_when() {
+        let ecr = |json: &str| STANDARD.encode(json);
+        let jwt = |claims: &str| token(r#"{"alg":"RS256","typ":"JWT"}"#, claims);
+        for (secret, seconds) in [
+            (jwt(r#"{"exp":1800000000}"#), Some(1_800_000_000)),
+            (jwt(r#"{"exp":1800000000.7,"sub":"x"}"#), Some(1_800_000_000)),
+            (jwt(r#"{"exp":0}"#), None),
+            (jwt(r#"{"exp":-5}"#), None),
+            (jwt(r#"{"exp":1e300}"#), None),
+            (jwt(r#"{"exp":"soon"}"#), None),
+            (jwt(r#"{"sub":"x"}"#), None),
+            (jwt("[]"), None),
+            (format!("{}.x", jwt(r#"{"exp":1800000000}"#)), None),
+            (token("{}", r#"{"exp":1800000000}"#), None),
+            (token("{\"alg\":\"none\"}", &format!("{{\"exp\":1800000000,\"x\":\"{}\"}}", "x".repeat(MAX_TOKEN))), None),
+            (
+                ecr(r#"{"payload":"p","datakey":"k","version":"2","type":"DATA_KEY","expiration":1800000000}"#),
+                Some(1_800_000_000),
+            ),
+            (ecr(r#"{"expiration":1800000000}"#), None),
+            ("a.b.c".to_owned(), None),
+            ("hunter2".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(of_secret(&Secret::new(secret.as_str())).map(Timestamp::as_second), seconds, "{secret}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `from_file`: the entry of a registry in `config.json`, `auth.json`, `.dockercfg`, or in the manifest of a Secret
+//! that holds one of them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::dockerconfig::{self, AuthFile, Entry};
+use crate::inventory::{Node, Source, Value, yaml};
+
+/// The members of a Secret that hold a file: those that Kubernetes defines, and the names that files have where
+/// `--from-file` made the Secret.
+const MEMBERS: [&str; 4] = [".dockerconfigjson", ".dockercfg", "auth.json", "config.json"];
+
+/// More keys than these are not listed in a message.
+const LISTED: usize = 10;
+
+/// Docker Hub as containers/image compares it.
+const HUB: &str = "index.docker.io";
+
+/// The entries that a text holds; the type of a Secret does not count, as its member says what it is.
+///
+/// # Errors
+/// Why it holds none, in lower case and without a value.
+pub(super) fn parse(text: &str) -> Result<AuthFile, String> {
+    let manifest = yaml::parse_value(&Source::new("", text), 0, text.len()).ok();
+    let read = |text: &str| dockerconfig::read(text.as_bytes()).map_err(|error| error.to_string());
+    match manifest.filter(|node| node.get("kind").is_some_and(|kind| kind.text == "Secret")) {
+        Some(manifest) => read(&secret(&manifest)?).map_err(|error| format!("in the Secret, {error}")),
+        None => read(text),
+    }
+}
+
+/// The file in a Secret; what is written in clear text wins, as in the API server.
+fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
+    let member = |part: &str| MEMBERS.iter().find_map(|name| manifest.get(part)?.get(name));
+    if let Some(plain) = member("stringData") {
+        return Ok(Zeroizing::new(plain.text.clone()));
+    }
+    let Some(encoded) = member("data") else {
+        let names = ["stringData", "data"].iter().flat_map(|part| match manifest.get(part).map(|part| &part.value) {
+            Some(Value::Map(members)) => members.iter().map(|(name, _)| name.text.as_str()).collect(),
+            _ => Vec::new(),
+        });
+        return Err(format!("the Secret has no `.dockerconfigjson` or `.dockercfg`, but {}", listed(names)));
+    };
+    let bytes: String = encoded.text.split_ascii_whitespace().collect();
+    let bytes = STANDARD.decode(bytes).map_err(|_| "the data of the Secret is not base64".to_owned())?;
+    let text = String::from_utf8(bytes).map_err(|_| "the data of the Secret is not UTF-8".to_owned())?;
+    Ok(Zeroizing::new(text))
+}
+
+/// The entry that containers/image takes for `host[:port][/path]`: the exact key, then the folders above it, then a key
+/// that is the same host in another spelling (`findCredentialsInFile` in pkg/docker/config).
+pub(super) fn entry_for<'a>(file: &'a AuthFile, host: &str) -> Option<&'a Entry> {
+    let folders = std::iter::successors(Some(host), |key| Some(key.rsplit_once('/')?.0));
+    let exact = folders.filter_map(|key| file.entries.iter().find(|entry| entry.key == key)).next();
+    let wanted = hub(host.split('/').next().unwrap_or_default());
+    exact.or_else(|| file.entries.iter().find(|entry| normalised(&entry.key) == wanted))
+}
+
+/// A key without its scheme, and then without its path (`https://index.docker.io/v1/`).
+fn normalised(key: &str) -> &str {
+    let bare = key.strip_prefix("http://").or_else(|| key.strip_prefix("https://"));
+    hub(bare.map_or(key, |bare| bare.split('/').next().unwrap_or_default()))
+}
+
+fn hub(host: &str) -> &str {
+    if is_hub(host) { HUB } else { host }
+}
+
+/// Whether a host is a name of Docker Hub.
+pub(super) fn is_hub(host: &str) -> bool {
+    ["docker.io", "registry-1.docker.io", HUB].contains(&host)
+}
+
+/// Names, for a message; what is no name may be a secret and is not shown.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:*[]".contains(c));
+    let mut names: Vec<String> =
+        names.map(|name| if plain(name) { format!("`{name}`") } else { "`…`".to_owned() }).collect();
+    if names.len() > LISTED {
+        let more = names.len() - LISTED;
+        names.truncate(LISTED);
+        names.push(format!("{more} more"));
+    }
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entry_is_the_one_of_containers_image() {
+        let key_of = |keys: &[&str], host: &str| {
+            let auths: serde_json::Map<_, _> =
+                keys.iter().map(|key| ((*key).to_owned(), serde_json::json!({"auth": "dTpw"}))).collect();
+            let file = parse(&serde_json::json!({ "auths": auths }).to_string()).unwrap();
+            entry_for(&file, host).map(|entry| entry.key.clone())
+        };
+        for (keys, host, found) in [
+            (&["quay.io", "quay.io/team"][..], "quay.io/team", Some("quay.io/team")),
+            (&["quay.io", "quay.io/te"], "quay.io/team", Some("quay.io")),
+            (&["quay.io/team"], "quay.io", None),
+            (&["https://quay.io/v1/"], "quay.io", Some("https://quay.io/v1/")),
+            (&["http://quay.io", "quay.io"], "quay.io", Some("quay.io")),
+            (&["https://index.docker.io/v1/"], "docker.io", Some("https://index.docker.io/v1/")),
+            (&["docker.io"], "registry-1.docker.io", Some("docker.io")),
+            (&["quay.io/v1/"], "quay.io", None),
+            (&["quay.io:443"], "quay.io", None),
+        ] {
+            assert_eq!(key_of(keys, host).as_deref(), found, "{host} in {keys:?}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_no_names_are_not_shown() {
+        assert_eq!(listed(["quay.io", "https://u:p w@r"].into_iter()), "`quay.io`, `…`");
+        assert_eq!(listed(std::iter::repeat_n("r", 12)).matches("`r`").count(), LISTED);
+        assert_eq!(listed(std::iter::empty()), "nothing");
+    }
+}

@@ -1,0 +1,117 @@
+//! What all hosts of a run share: each question to the world is asked once, and each file and list read or made once,
+//! however many hosts name it.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use openssl::x509::X509;
+
+use crate::dockerconfig::AuthFile;
+use crate::inventory::{Outside, Variables};
+use crate::secret::Secret;
+
+use super::proxy::{self, Wanted};
+use super::{Authority, ProxySettings, from_file};
+
+/// What the world is asked for a credential.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    /// The content of a file.
+    File(String),
+    /// What a shell command prints.
+    Command(String),
+    /// What a credential helper keeps for a server.
+    Helper { name: String, server: String },
+}
+
+/// What a question or a file gave; the reason of a failure has no secret in it.
+type Answer<T> = Result<T, String>;
+
+/// The memory of a run.
+pub(super) struct Shared<'a> {
+    variables: &'a Variables,
+    texts: Memo<Question, Answer<Secret>>,
+    auth_files: Memo<String, Answer<Rc<AuthFile>>>,
+    authorities: Memo<String, Answer<Arc<Authority>>>,
+    proxies: Memo<Wanted, Arc<ProxySettings>>,
+    cluster: OnceCell<BTreeSet<String>>,
+}
+
+impl<'a> Shared<'a> {
+    /// Nothing is known yet.
+    pub fn new(variables: &'a Variables) -> Self {
+        Self {
+            variables,
+            texts: Memo::default(),
+            auth_files: Memo::default(),
+            authorities: Memo::default(),
+            proxies: Memo::default(),
+            cluster: OnceCell::new(),
+        }
+    }
+
+    /// The answer to a question.
+    pub fn ask(&self, question: Question) -> Answer<Secret> {
+        let outside: &dyn Outside = self.variables.outside();
+        self.texts.get(question, |question| {
+            let answer = match question {
+                Question::File(path) => outside.file(path),
+                Question::Command(command) => outside.pipe(command),
+                Question::Helper { name, server } => outside.helper(name, server),
+            };
+            answer.map(Secret::new)
+        })
+    }
+
+    /// The entries of a file with credentials.
+    pub fn auth_file(&self, path: &str) -> Answer<Rc<AuthFile>> {
+        self.auth_files.get(path.to_owned(), |path| {
+            let text = self.ask(Question::File(path.clone()))?;
+            from_file::parse(text.expose()).map(Rc::new)
+        })
+    }
+
+    /// The certificates of a file, and nothing else that it may hold.
+    pub fn authority(&self, path: &str) -> Answer<Arc<Authority>> {
+        self.authorities.get(path.to_owned(), |path| {
+            let text = self.ask(Question::File(path.clone()))?;
+            let certificates = X509::stack_from_pem(text.expose().as_bytes()).unwrap_or_default();
+            let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
+            match String::from_utf8(pem) {
+                Ok(pem) if !pem.is_empty() => Ok(Arc::new(Authority { file: path.clone(), pem })),
+                _ => Err("the file has no certificate in PEM that can be read".to_owned()),
+            }
+        })
+    }
+
+    /// The proxies that hosts with the same settings have.
+    pub fn proxies(&self, wanted: Wanted) -> Arc<ProxySettings> {
+        self.proxies.get(wanted, |wanted| {
+            let cluster = || self.cluster.get_or_init(|| proxy::cluster_names(self.variables));
+            Arc::new(wanted.settings(cluster))
+        })
+    }
+}
+
+/// Values that are made when they are first asked for.
+struct Memo<K, V>(RefCell<HashMap<K, V>>);
+
+impl<K, V> Default for Memo<K, V> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Memo<K, V> {
+    fn get(&self, key: K, make: impl FnOnce(&K) -> V) -> V {
+        let known = self.0.borrow().get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let value = make(&key);
+            self.0.borrow_mut().insert(key, value.clone());
+            value
+        })
+    }
+}

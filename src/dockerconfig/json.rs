@@ -1,0 +1,71 @@
+//! JSON that is kept to the letter: members in their order, values as the text they were.
+
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+
+use super::ParseError;
+use crate::secret::Secret;
+
+/// Members of a JSON object in source order.
+pub(super) type Members = IndexMap<String, Json>;
+
+/// A value that is either the text it was, or ours.
+#[derive(Clone)]
+pub(super) enum Json {
+    Kept(Box<RawValue>),
+    Text(Secret),
+    Object(Members),
+}
+
+/// A kept value as `T`; `None` if it is missing, ours, or of another type.
+pub(super) fn text_of<T: serde::de::DeserializeOwned>(value: Option<&Json>) -> Option<T> {
+    match value? {
+        Json::Kept(raw) => serde_json::from_str(raw.get()).ok(),
+        Json::Text(_) | Json::Object(_) => None,
+    }
+}
+
+/// A member as an object; a missing one is an empty object.
+pub(super) fn object(value: Option<&Json>, what: &str) -> Result<Members, ParseError> {
+    match value {
+        Some(Json::Kept(raw)) => parse_object(raw.get().as_bytes(), what),
+        Some(Json::Object(members)) => Ok(members.clone()),
+        Some(Json::Text(_)) | None => Ok(Members::new()),
+    }
+}
+
+pub(super) fn parse_object(bytes: &[u8], what: &str) -> Result<Members, ParseError> {
+    let Pairs(pairs) = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        // The text of a data error quotes the value, which may be a password.
+        serde_json::error::Category::Data => ParseError::NotAnObject(what.to_owned()),
+        _ => ParseError::Syntax { line: error.line(), column: error.column() },
+    })?;
+    let count = pairs.len();
+    let members: Members = pairs.into_iter().map(|(key, raw)| (key, Json::Kept(raw))).collect();
+    if members.len() == count { Ok(members) } else { Err(ParseError::Twice(what.to_owned())) }
+}
+
+/// The members of an object as they stand, the same key as often as it stands.
+struct Pairs(Vec<(String, Box<RawValue>)>);
+
+impl<'de> serde::Deserialize<'de> for Pairs {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}

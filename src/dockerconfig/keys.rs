@@ -1,0 +1,60 @@
+//! Keys of `auths`: which of them a reader takes for the same registry, and which for a part of one.
+
+/// The key of Docker Hub that docker writes, and the one that docker, containers/image and the kubelet all read.
+pub const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// Docker Hub as image names have it.
+pub const HUB: &str = "docker.io";
+
+/// How the kubelet reads a key of `auths`: without its scheme, and without a leading `/v1` or `/v2` of the
+/// path (`BasicDockerKeyring.Add` in k8s.io/kubernetes/pkg/credentialprovider).
+pub fn kubelet_key(key: &str) -> String {
+    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let (host, path) = bare.split_at(bare.find('/').unwrap_or(bare.len()));
+    let path = if path.starts_with("/v1/") || path.starts_with("/v2/") { &path[3..] } else { path };
+    if path == "/" { host.to_owned() } else { format!("{host}{path}") }
+}
+
+/// One spelling for all keys that some reader takes for the same registry: as the kubelet reads them, and with one
+/// name for Docker Hub, which has three (`normalizeRegistry` in containers/image, `pkg/docker/config`).
+pub fn registry_key(key: &str) -> String {
+    let key = kubelet_key(key);
+    if ["index.docker.io", "registry-1.docker.io"].contains(&key.as_str()) { HUB.to_owned() } else { key }
+}
+
+/// The registry host of a key, with its port.
+pub(super) fn host_of(key: &str) -> String {
+    let key = kubelet_key(key);
+    registry_key(key.split('/').next().unwrap_or_default())
+}
+
+/// The keys of a file that are more specific than `key`: containers/image takes the longest that fits an image, and
+/// docker knows no paths.
+pub fn more_specific<'a>(keys: impl Iterator<Item = &'a str>, key: &str) -> Vec<&'a str> {
+    let below = format!("{}/", registry_key(key));
+    keys.filter(|other| registry_key(other).starts_with(&below)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_hub_has_three_names_and_one_registry() {
+        for key in ["docker.io", "index.docker.io", "registry-1.docker.io", HUB_KEY, "https://index.docker.io"] {
+            assert_eq!(registry_key(key), HUB, "{key}");
+            assert_eq!(host_of(key), HUB, "{key}");
+        }
+        assert_eq!(registry_key("docker.io/acme"), "docker.io/acme");
+        assert_eq!(host_of("https://quay.io:8443/v2/acme"), "quay.io:8443");
+    }
+
+    #[test]
+    fn more_specific_keys_have_whole_segments_more() {
+        let keys = ["quay.io", "quay.io/acme", "quay.io/acme/app", "quay.io/acmeter", "quay.io.example.com/acme"];
+        let found = |key| more_specific(keys.into_iter(), key);
+        assert_eq!(found("quay.io/acme"), ["quay.io/acme/app"]);
+        assert_eq!(found("https://quay.io"), ["quay.io/acme", "quay.io/acme/app", "quay.io/acmeter"]);
+        assert!(found("quay.io/acme/app").is_empty());
+    }
+}

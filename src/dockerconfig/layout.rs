@@ -1,0 +1,56 @@
+//! How a file is laid out, and a value as text in that layout: what we write follows what stood there.
+
+use super::Reader;
+use super::json::Json;
+
+/// How the file is laid out; what we write follows what stood there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Layout {
+    Compact,
+    Tabs,
+    Spaces(usize),
+}
+
+impl Layout {
+    /// The layout of the old content; for a new one docker's (tabs) in a file and oc's (compact) in a secret.
+    pub(super) fn of(old: Option<&[u8]>, reader: Reader) -> Self {
+        let Some(bytes) = old else {
+            return match reader {
+                Reader::Node | Reader::Legacy => Self::Tabs,
+                Reader::PullSecret => Self::Compact,
+            };
+        };
+        let body = bytes.trim_ascii();
+        let Some(line) = body.iter().position(|byte| *byte == b'\n') else { return Self::Compact };
+        match body[line + 1..].iter().take_while(|byte| **byte == b' ').count() {
+            0 => Self::Tabs,
+            width => Self::Spaces(width),
+        }
+    }
+
+    pub(super) fn render(self, value: &Json, depth: usize) -> String {
+        let members = match value {
+            Json::Kept(raw) => return raw.get().to_owned(),
+            Json::Text(text) => return json_string(text.expose()),
+            Json::Object(members) if members.is_empty() => return "{}".to_owned(),
+            Json::Object(members) => members,
+        };
+        let (unit, gap) = match self {
+            Self::Compact => (None, ""),
+            Self::Tabs => (Some("\t".to_owned()), " "),
+            Self::Spaces(width) => (Some(" ".repeat(width)), " "),
+        };
+        let line = |depth: usize| unit.as_ref().map_or_else(String::new, |unit| format!("\n{}", unit.repeat(depth)));
+        let items: Vec<_> = members
+            .iter()
+            .map(|(key, value)| {
+                format!("{}{}:{gap}{}", line(depth + 1), json_string(key), self.render(value, depth + 1))
+            })
+            .collect();
+        format!("{{{}{}}}", items.join(","), line(depth))
+    }
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,130 @@
+//! The lossless merge: entries of ours are brought to their credential, everything else stays to the letter.
+
+use indexmap::IndexMap;
+
+use super::json::{Json, Members, object, parse_object, text_of};
+use super::keys::{host_of, registry_key};
+use super::layout::Layout;
+use super::read::is_legacy;
+use super::{ChangeKind, Credential, KeyChange, Merged, ParseError, Reader, Shadow};
+use crate::secret::{Secret, SecretBytes, basic_auth};
+
+/// A token that docker and containers/image prefer to the password; a [`Credential`] may bring its own.
+const IDENTITY: &str = "identitytoken";
+/// A token that docker prefers to the password. No credential of ours has one.
+const BEARER: &str = "registrytoken";
+
+/// Puts `credentials` into `content` (`None`, empty or white space count as `{}`). A key that a reader takes for
+/// the same registry gets the new credential as well.
+///
+/// # Errors
+/// If the content, its `auths`, or an entry of ours is not a JSON object.
+pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader) -> Result<Merged, ParseError> {
+    let old = content.filter(|bytes| !bytes.trim_ascii().is_empty());
+    let mut root = old.map_or_else(|| Ok(Members::new()), |bytes| parse_object(bytes, "the content"))?;
+    let shadows = shadows(&root, credentials);
+    let mut auths = match reader {
+        Reader::Legacy => std::mem::take(&mut root),
+        Reader::Node | Reader::PullSecret => object(root.get("auths"), "`auths`")?,
+    };
+    let mut changes = Vec::new();
+    for credential in credentials {
+        let aliases: Vec<String> = auths
+            .keys()
+            .filter(|key| registry_key(key) == registry_key(&credential.key))
+            .filter(|key| credentials.iter().all(|declared| declared.key != **key))
+            .cloned()
+            .collect();
+        changes.extend(update(&mut auths, &credential.key, credential, reader)?);
+        for alias in aliases {
+            let change = update(&mut auths, &alias, credential, reader)?;
+            changes.extend(change.map(|change| KeyChange { same_as: Some(credential.key.clone()), ..change }));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(Merged { content: None, changes, shadows });
+    }
+    match reader {
+        Reader::Legacy => root = auths,
+        Reader::Node | Reader::PullSecret => {
+            root.insert("auths".into(), Json::Object(auths));
+        }
+    }
+    let mut text = Layout::of(old, reader).render(&Json::Object(root), 0);
+    if old.is_some_and(|bytes| bytes.ends_with(b"\n")) {
+        text.push('\n');
+    }
+    Ok(Merged { content: Some(SecretBytes::new(text.into_bytes())), changes, shadows })
+}
+
+/// For whom a content was written: `None` if it has neither entries nor anything else that tells, or is no JSON object.
+pub fn written_for(content: &[u8]) -> Option<Reader> {
+    let root = parse_object(content, "").ok()?;
+    if is_legacy(&root) {
+        return Some(Reader::Legacy);
+    }
+    root.contains_key("auths").then_some(Reader::Node)
+}
+
+/// Brings one entry to the credential; `None` if it had it already.
+fn update(
+    auths: &mut Members,
+    key: &str,
+    credential: &Credential,
+    reader: Reader,
+) -> Result<Option<KeyChange>, ParseError> {
+    let kind = if auths.contains_key(key) { ChangeKind::Updated } else { ChangeKind::Added };
+    let mut entry = object(auths.get(key), &format!("the entry `{key}` of `auths`"))?;
+    let stale: &[&'static str] = if credential.identity_token.is_some() { &[BEARER] } else { &[IDENTITY, BEARER] };
+    let dropped: Vec<_> = stale.iter().copied().filter(|token| entry.shift_remove(*token).is_some()).collect();
+    let mut changed = !dropped.is_empty();
+    // With an identity token alone there is no password to write; an old one must not stay.
+    let spelt_out = reader == Reader::PullSecret && !credential.password.expose().is_empty();
+    let user = Secret::new(credential.user.as_str());
+    for (member, value) in [("username", &user), ("password", &credential.password)] {
+        if spelt_out || entry.contains_key(member) {
+            changed |= set(&mut entry, member, value);
+        }
+    }
+    if let Some(email) = &credential.email {
+        changed |= set(&mut entry, "email", &Secret::new(email.as_str()));
+    }
+    changed |= set(&mut entry, "auth", &basic_auth(&credential.user, &credential.password));
+    if let Some(token) = &credential.identity_token {
+        changed |= set(&mut entry, IDENTITY, token);
+    }
+    if !changed {
+        return Ok(None);
+    }
+    auths.insert(key.to_owned(), Json::Object(entry));
+    Ok(Some(KeyChange { key: key.to_owned(), kind, same_as: None, dropped }))
+}
+
+/// Sets a string member; says whether it had another value.
+fn set(entry: &mut Members, member: &str, value: &Secret) -> bool {
+    let same = text_of::<String>(entry.get(member)).is_some_and(|old| old == value.expose());
+    if !same {
+        entry.insert(member.to_owned(), Json::Text(value.clone()));
+    }
+    !same
+}
+
+/// Helpers that take the place of our entries.
+fn shadows(root: &Members, credentials: &[Credential]) -> Vec<Shadow> {
+    let helpers: IndexMap<String, String> = text_of(root.get("credHelpers")).unwrap_or_default();
+    let mut found: Vec<Shadow> = Vec::new();
+    for credential in credentials {
+        let ours = host_of(&credential.key);
+        let named = helpers.iter().filter(|(host, helper)| host_of(host) == ours && !helper.is_empty());
+        for (host, helper) in named {
+            let shadow = Shadow::CredHelper { host: host.clone(), helper: helper.clone() };
+            if !found.contains(&shadow) {
+                found.push(shadow);
+            }
+        }
+    }
+    if let Some(helper) = text_of::<String>(root.get("credsStore")).filter(|helper| !helper.is_empty()) {
+        found.push(Shadow::CredsStore { helper });
+    }
+    found
+}

@@ -1,0 +1,250 @@
+//! `oregano login`: proves one credential and merges it into an auth file of this machine. The file is looked at
+//! before the registry is asked, and written only after that.
+
+mod target;
+
+use std::path::{Path, PathBuf};
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openssl::x509::X509;
+
+use crate::authfile::{self, Held};
+use crate::cluster::{self, kubeconfig};
+use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy};
+use crate::dockerconfig::{self, Credential, Reader};
+use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
+use crate::facts::{Failure, FileFact, FileState};
+use crate::observe::internal;
+use crate::options::Environment;
+use crate::plan::{self, Action, FileStep};
+use crate::registry::{self, Clients, News};
+use crate::report::Journal;
+use crate::schedule::{Cancel, Stop};
+use crate::secret::Secret;
+
+pub use target::Target;
+
+/// The one host of a login.
+const HERE: &str = "localhost";
+
+/// The name of the legacy format, which tells what a file without entries is.
+const LEGACY: &str = ".dockercfg";
+
+/// A login as it was asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What to log in to.
+    pub target: Target,
+    /// The user name; holds no colon.
+    pub user: String,
+    /// Where the password comes from.
+    pub password: Password,
+    /// `email` of the new entry; without it one that is there stays.
+    pub email: Option<String>,
+    /// The image in full that proves the credential; without it the login alone does.
+    pub image: Option<String>,
+    /// How far the registry's TLS is trusted.
+    pub tls: TlsPolicy,
+    /// A file with authorities that are trusted besides those of the machine.
+    pub ca_file: Option<PathBuf>,
+    /// The file that gets the entry.
+    pub file: PathBuf,
+    /// For the registry, and for the lock of the file.
+    pub timeout: Duration,
+    /// `--kubeconfig`.
+    pub kubeconfig: Option<PathBuf>,
+    /// What the login takes from the environment.
+    pub environment: Environment,
+}
+
+/// Where the password of a login comes from.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// It was given.
+    Given {
+        /// Neither empty nor with control characters.
+        password: Secret,
+        /// By which way, for hints.
+        origin: &'static str,
+    },
+    /// It is the token of the kubeconfig, which is not read yet.
+    Token,
+}
+
+/// Logs in. What happens is written down in `journal`.
+///
+/// # Errors
+/// If the credential cannot be put together, so that nothing was looked at.
+pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<(), Failure> {
+    let registry = registry(request)?;
+    let credential = Credential { key: request.target.key.clone(), ..registry.credential() };
+    let desired = Desired { registries: vec![registry], ..Desired::default() };
+    cancel.begin();
+    journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
+    desired.risks().for_each(|message| journal.record(Event::Warning { message }));
+    let file = Entry { path: &request.file, credential: &credential };
+    let (step, _) = file.step(authfile::observe(&request.file));
+    let end = |step: &FileStep, outcome: Outcome, failure: Option<&Failure>| {
+        journal.record(Event::File(FileRow::new(HERE, step, outcome, failure)));
+    };
+    if let Action::Fail(failure) = &step.action {
+        end(&step, Outcome::Failed, Some(failure));
+        return Ok(());
+    }
+    if !prove(request, &desired, cancel, journal)? {
+        let right = step.action == Action::Unchanged;
+        end(&step, if right { Outcome::Unchanged } else { Outcome::Skipped }, None);
+        return Ok(());
+    }
+    let stopped = || cancel.level() > Stop::No;
+    match authfile::hold(&request.file, request.timeout, stopped) {
+        Ok(held) => {
+            let (step, written) = file.write(&held);
+            match &written {
+                Ok(()) => end(&step, Outcome::from(&step.action), None),
+                Err(failure) => end(&step, Outcome::Failed, Some(failure)),
+            }
+        }
+        Err(_) if stopped() => end(&step, Outcome::Skipped, None),
+        Err(failure) => end(&step, Outcome::Failed, Some(&failure)),
+    }
+    Ok(())
+}
+
+/// What is to be proved.
+fn registry(request: &Request) -> Result<Registry, Failure> {
+    let (password, origin) = match &request.password {
+        Password::Given { password, origin } => (password.clone(), (*origin).to_owned()),
+        Password::Token => (token(request)?, "the kubeconfig".to_owned()),
+    };
+    Ok(Registry {
+        host: request.target.name.clone(),
+        user: request.user.clone(),
+        password,
+        identity_token: None,
+        email: request.email.clone(),
+        image: request.image.clone().unwrap_or_else(|| request.target.name.clone()),
+        test_login: if request.image.is_some() { TestLogin::Inspect } else { TestLogin::LoginOnly },
+        tls: request.tls,
+        ca: request.ca_file.as_deref().map(authority).transpose()?.map(Arc::new),
+        proxy: Proxy::Environment,
+        auth_server: None,
+        origin,
+    })
+}
+
+fn token(request: &Request) -> Result<Secret, Failure> {
+    let (flag, variable) = (request.kubeconfig.as_deref(), request.environment.kubeconfig.as_deref());
+    let source = kubeconfig::locate(flag, variable, request.environment.home.as_deref()).map_err(|failure| {
+        failure.hint("give `--kubeconfig FILE` or set KUBECONFIG, or pipe the token in with `--password-stdin`")
+    })?;
+    cluster::token(&kubeconfig::load(&source)?)
+}
+
+/// The certificates of a file, and nothing else that it may hold.
+fn authority(file: &Path) -> Result<Authority, Failure> {
+    let file_name = file.display().to_string();
+    let fault = |cause: &str| {
+        Failure::new(format!("`{file_name}` holds no certificate authority that can be used"))
+            .cause(cause)
+            .hint("give a file with certificates in PEM as `--ca-file`")
+    };
+    let text = std::fs::read(file).map_err(|error| fault(&error.to_string()))?;
+    let certificates = X509::stack_from_pem(&text).unwrap_or_default();
+    let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
+    match String::from_utf8(pem) {
+        Ok(pem) if !pem.is_empty() => Ok(Authority { file: file_name, pem }),
+        Ok(_) | Err(_) => Err(fault("it has no certificate in PEM that can be read")),
+    }
+}
+
+/// Asks the registry; says whether the credential may be saved. No verdict, after a signal, is no.
+fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| internal("there is no runtime").cause(error.to_string()))?;
+    let (registries, redactor) = (&desired.registries, desired.redactor());
+    let (clients, refusals) = (Arc::new(Clients::new()), Arc::default());
+    let hear = |news: News<'_>| {
+        if let News::Warning(message) = news {
+            journal.record(Event::Warning { message: message.to_owned() });
+        }
+    };
+    let facts = runtime.block_on(async {
+        tokio::select! {
+            facts = registry::prove(&clients, &refusals, registries, request.timeout, &redactor, hear) => facts,
+            () = cancel.reached(Stop::Gently) => Vec::new(),
+        }
+    });
+    // A resolver that does not answer would hold the end back.
+    runtime.shutdown_background();
+    for (registry, fact) in registries.iter().zip(&facts) {
+        journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
+    }
+    Ok(facts.first().is_some_and(|fact| fact.verdict.lets_go_on()))
+}
+
+/// The file and what it must hold.
+struct Entry<'a> {
+    path: &'a Path,
+    credential: &'a Credential,
+}
+
+impl Entry<'_> {
+    /// What happens to the file as it was found, and the new bytes if it changes.
+    fn step(&self, state: FileState) -> (FileStep, FileFact) {
+        let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
+        let mut step = plan::file_step(&fact, slice::from_ref(self.credential), self.reader(&fact));
+        step.notes.extend(self.overridden(&fact));
+        (step, fact)
+    }
+
+    /// Looks at the file again under its lock, and replaces it.
+    fn write(&self, held: &Held) -> (FileStep, Result<(), Failure>) {
+        let (mut step, fact) = self.step(held.observe());
+        step.notes.extend(held.unlocked());
+        let written = match &step.action {
+            Action::Fail(failure) => Err(failure.clone()),
+            Action::Unchanged => Ok(()),
+            Action::Create | Action::Update => {
+                let credentials = slice::from_ref(self.credential);
+                let merged = dockerconfig::merge(content(&fact), credentials, self.reader(&fact));
+                let new = merged.ok().and_then(|merged| merged.content);
+                match (new, &fact.state) {
+                    (Some(new), _) => held.replace(&fact.state, &new),
+                    // Only the mode changes.
+                    (None, FileState::Present { content, .. }) => held.replace(&fact.state, content),
+                    (None, _) => Ok(()),
+                }
+            }
+        };
+        (step, written)
+    }
+
+    /// The format of the file: what its entries tell, else its name.
+    fn reader(&self, fact: &FileFact) -> Reader {
+        content(fact).and_then(dockerconfig::written_for).unwrap_or_else(|| {
+            if self.path.file_name().is_some_and(|name| name == LEGACY) { Reader::Legacy } else { Reader::Node }
+        })
+    }
+
+    /// Entries that are preferred to the new one for a part of its images.
+    fn overridden(&self, fact: &FileFact) -> Option<String> {
+        let file = dockerconfig::read(content(fact)?).ok()?;
+        let keys = file.entries.iter().map(|entry| entry.key.as_str());
+        let keys: Vec<String> = dockerconfig::more_specific(keys, &self.credential.key)
+            .into_iter()
+            .map(|key| format!("`{}`", key.escape_debug()))
+            .collect();
+        let message = "stays, and podman, skopeo and CRI-O prefer it to the new entry for the images below it";
+        (!keys.is_empty()).then(|| format!("{} {message}", keys.join(", ")))
+    }
+}
+
+fn content(fact: &FileFact) -> Option<&[u8]> {
+    match &fact.state {
+        FileState::Present { content, .. } => Some(content.expose()),
+        FileState::Absent | FileState::Unusable(_) => None,
+    }
+}
