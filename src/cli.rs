@@ -184,7 +184,7 @@ pub struct Run {
     /// Work on the files of the nodes, or on the cluster, only
     #[arg(long, value_enum)]
     pub only: Option<Only>,
-    /// Ask the registries from here, or through SSH from nodes
+    /// Ask the registries from here, or through the sshd of nodes, which then resolve the names
     #[arg(long, value_enum, default_value = "controller")]
     pub from: From,
     /// Warn of credentials that say that they expire within so many days
@@ -249,7 +249,8 @@ pub enum From {
     Controller,
     /// The first node that can be reached
     FirstNode,
-    /// All credentials from the first node, and each way to a registry from every other one
+    /// All credentials from the first node, and each way to a registry from every other one; the nodes that differ are
+    /// named
     EveryNode,
 }
 

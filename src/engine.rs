@@ -1,6 +1,7 @@
 //! What the edges run on: threads, runtime, timeouts, cancellation, and the one way to the cluster.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::cluster::{Cluster, kubeconfig};
 use crate::desired::Desired;
@@ -25,7 +26,7 @@ pub struct Engine {
     /// Knows every secret of the run.
     pub redactor: Redactor,
     /// What known_hosts says.
-    pub host_keys: HostKeys,
+    pub host_keys: Arc<HostKeys>,
     /// Keys to log in with.
     pub identities: Identities,
     /// The way to the API server; `None` where the run has no cluster part.
@@ -47,14 +48,15 @@ impl Engine {
             None => None,
             Some(_) => Some(cluster(options, &runtime, &redactor)?),
         };
+        let nodes = desired.nodes.len().max(desired.vantage_points.len());
         Ok(Self {
             runtime,
-            pool: schedule::pool(options.forks.min(desired.nodes.len().max(1))).map_err(|error| system(&error))?,
+            pool: schedule::pool(options.forks.min(nodes.max(1))).map_err(|error| system(&error))?,
             limits: Limits { timeout: options.timeout, abort: Abort::default() },
             home: environment.home.clone(),
             cancel: cancel.clone(),
             redactor,
-            host_keys: HostKeys::load(&known_hosts(environment)),
+            host_keys: Arc::new(HostKeys::load(&known_hosts(environment))),
             identities: Identities::new(environment.ssh_agent.clone(), default_identities(environment)),
             cluster,
         })

@@ -221,6 +221,8 @@ pub struct Progress {
 pub enum Stage {
     /// Registries are asked.
     Registries,
+    /// Nodes other than the first are asked from.
+    Vantage,
     /// Nodes are looked at.
     Observe,
     /// Nodes are written.

@@ -1,5 +1,5 @@
 //! The SSH edge: looks at the managed files of one node and replaces them, over one connection, one channel
-//! and one script. It knows paths and bytes, and nothing of what they mean.
+//! and one script; and lets others connect through a node. It knows paths and bytes, and nothing of what they mean.
 //!
 //! Blocking, for a pool of threads; a [`Session`] that waits between the two halves holds no thread, and
 //! nothing on the node but an idle shell. Nothing is global but the watchdog's thread, which runs while a
@@ -12,6 +12,7 @@ mod known_hosts;
 mod protocol;
 mod session;
 mod trouble;
+mod tunnel;
 mod watchdog;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 pub use identities::Identities;
 pub use known_hosts::HostKeys;
 pub use session::Session;
+pub use tunnel::Tunnel;
 pub use watchdog::Abort;
 
 use crate::desired::Connection;

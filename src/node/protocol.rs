@@ -129,6 +129,11 @@ impl Nonce {
         Some(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
+    /// 32 hexadecimal digits.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     #[cfg(test)]
     pub(super) fn fixed() -> Self {
         Self("0123456789abcdef0123456789abcdef".to_owned())

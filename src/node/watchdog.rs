@@ -107,6 +107,11 @@ impl Watch {
         self.set(Phase::Until(deadline));
     }
 
+    /// Takes the deadline away.
+    pub(super) fn endlessly(&self) {
+        self.set(Phase::Open);
+    }
+
     /// Takes the deadline away, and keeps `session` alive until the next one is set. Nobody else may use it
     /// meanwhile: its lock would be held while it waits for the node.
     pub(super) fn rest(&self, session: &ssh2::Session) {

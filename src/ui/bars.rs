@@ -55,10 +55,11 @@ impl Bars {
 fn bar(progress: Progress) -> ProgressBar {
     let name = match progress.stage {
         Stage::Registries => "registries",
+        Stage::Vantage => "asking from nodes",
         Stage::Observe => "looking at nodes",
         Stage::Write => "writing nodes",
     };
-    let style = ProgressStyle::with_template("{prefix:>16} [{bar:30}] {pos}/{len} {elapsed}")
+    let style = ProgressStyle::with_template("{prefix:>17} [{bar:30}] {pos}/{len} {elapsed}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(progress.total as u64).with_style(style).with_prefix(name)
 }

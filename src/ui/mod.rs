@@ -9,6 +9,7 @@ mod findings;
 mod json;
 mod list;
 mod text;
+mod vantage;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

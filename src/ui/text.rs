@@ -9,6 +9,7 @@ use crate::inventory::Problem;
 use crate::report::ExitStatus;
 
 use super::bars::Bars;
+use super::vantage::{self, First};
 use super::{Detail, error_line, line};
 
 /// What has been shown so far decides how the rest is worded.
@@ -16,11 +17,12 @@ pub(super) struct Screen {
     detail: Detail,
     bars: Bars,
     command: Option<Command>,
+    first: First,
 }
 
 impl Screen {
     pub(super) fn new(detail: Detail, bars: Bars) -> Self {
-        Self { detail, bars, command: None }
+        Self { detail, bars, command: None, first: First::default() }
     }
 
     pub(super) fn show(&mut self, event: &Event) {
@@ -29,7 +31,11 @@ impl Screen {
             Event::Started(started) => self.command = Some(started.command),
             Event::Warning { message } => self.aside(|| warning(message)),
             Event::Error(fault) => self.aside(|| error_line(&fault_block(fault))),
-            Event::Registry(row) => self.aside(|| self.registry(row)),
+            Event::Registry(row) => {
+                if self.first.is_news(row) || self.detail == Detail::Everything {
+                    self.aside(|| self.registry(row));
+                }
+            }
             Event::Cluster(row) => self.aside(|| self.cluster(row)),
             Event::Host(row) => self.aside(|| host(row)),
             Event::File(row) => self.aside(|| self.file(row)),
@@ -37,9 +43,8 @@ impl Screen {
             Event::Recap(recap) => {
                 self.bars.clear();
                 self.recap_lines(recap).iter().for_each(|text| line(text));
-                if let Some(text) = conclusion(self.command, recap) {
-                    error_line(&text);
-                }
+                let differences = vantage::differences(recap);
+                differences.into_iter().chain(conclusion(self.command, recap)).for_each(|text| error_line(&text));
             }
         }
     }
@@ -49,7 +54,8 @@ impl Screen {
     }
 
     fn registry(&self, row: &RegistryRow) {
-        let RegistryRow { host, user, image, verdict, .. } = row;
+        let RegistryRow { host, user, image, verdict, from, .. } = row;
+        let from = from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
         let good = matches!(verdict, Verdict::Proved | Verdict::Skipped);
         match verdict {
             Verdict::NotProved => {
@@ -60,7 +66,7 @@ impl Screen {
                 let what = if image == host { "the login" } else { image };
                 let quota = row.rate_limit.filter(|_| self.detail == Detail::Everything).map(quota);
                 let quota = quota.map(|quota| format!(" ({quota})")).unwrap_or_default();
-                line(&format!("registry {host}: proved: {what} as `{user}`{quota}"));
+                line(&format!("registry {host}: proved{from}: {what} as `{user}`{quota}"));
             }
             _ if good => {}
             _ => error_line(&block("error", &registry_message(row), row.cause.as_slice(), row.hint.as_deref())),
@@ -136,9 +142,12 @@ impl Screen {
             // One credential and one file have been told of already.
             return Vec::new();
         }
-        let registries = recap.registries.iter().map(|row| {
+        let mut first = First::default();
+        let shown = recap.registries.iter().filter(|row| first.is_news(row) || self.detail == Detail::Everything);
+        let registries = shown.map(|row| {
+            let from = row.from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
             let expires = row.expires.as_ref().map(|at| format!(", expires {at}")).unwrap_or_default();
-            format!("registry {} ({}) : {}{expires}", row.image, row.user, row.verdict.code())
+            format!("registry {} ({}){from} : {}{expires}", row.image, row.user, row.verdict.code())
         });
         let cluster = recap
             .cluster
@@ -183,9 +192,24 @@ fn host(row: &HostRow) {
     }
 }
 
-/// One sentence for each verdict.
+/// One sentence for each verdict; it names the node that was asked from.
 fn registry_message(row: &RegistryRow) -> String {
-    let RegistryRow { host, user, image, verdict, .. } = row;
+    let RegistryRow { host, user, image, verdict, from, .. } = row;
+    let node = |before: &str, after: &str| match from {
+        Some(node) => format!("{before}`{node}`{after}"),
+        None => String::new(),
+    };
+    match verdict {
+        Verdict::Dns => format!("the name of registry `{host}` does not resolve{}", node(" on ", "")),
+        Verdict::ConnectionRefused => format!("registry `{host}` does not accept connections{}", node(" from ", "")),
+        Verdict::Timeout => format!("registry `{host}` did not answer{} in time", node(" ", "")),
+        Verdict::Proxy => format!("the proxy on the way{} to registry `{host}` failed", node(" from ", "")),
+        _ => format!("{}{}", answered(host, user, image, *verdict), node(" (asked from ", ")")),
+    }
+}
+
+/// One sentence for each verdict of a registry that could be asked.
+fn answered(host: &str, user: &str, image: &str, verdict: Verdict) -> String {
     match verdict {
         Verdict::Proved => format!("registry `{host}` showed `{image}` to user `{user}`"),
         Verdict::Refused => format!("registry `{host}` refused the credentials of user `{user}`"),
@@ -196,12 +220,8 @@ fn registry_message(row: &RegistryRow) -> String {
         }
         Verdict::Skipped => format!("registry `{host}` was not asked, as its test login is off: nothing is proved"),
         Verdict::Tls => format!("registry `{host}` has no TLS that can be trusted"),
-        Verdict::Dns => format!("the name of registry `{host}` does not resolve"),
-        Verdict::ConnectionRefused => format!("registry `{host}` does not accept connections"),
-        Verdict::Timeout => format!("registry `{host}` did not answer in time"),
-        Verdict::Proxy => format!("the proxy on the way to registry `{host}` failed"),
         Verdict::RateLimited => format!("registry `{host}` has had too many requests"),
-        Verdict::RegistryError => format!("registry `{host}` gave an answer that is not of the protocol"),
+        _ => format!("registry `{host}` gave an answer that is not of the protocol"),
     }
 }
 
@@ -262,12 +282,15 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     if recap.status == ExitStatus::Interrupted as u8 {
         return None;
     }
-    let (proved, all) = (count(recap, |verdict| verdict == Verdict::Proved), recap.registries.len());
-    let bad = count(recap, |verdict| !verdict.lets_go_on());
+    let proved = vantage::credentials(recap).filter(|row| row.verdict == Verdict::Proved).count();
+    let all = vantage::credentials(recap).count();
+    // There is always a registry to ask: without a row none could be.
+    let bad = all == 0 || recap.registries.iter().any(|row| !row.verdict.lets_go_on());
     let secret = |outcomes: &[Outcome]| recap.cluster.iter().any(|row| outcomes.contains(&row.outcome));
-    let stopped = bad > 0 || recap.status == ExitStatus::Error as u8;
+    let stopped = bad || recap.status == ExitStatus::Error as u8;
     Some(match command {
-        Command::Validate => format!("{proved} of {all} credentials proved"),
+        Command::Validate if all == 0 => "no credential could be proved".to_owned(),
+        Command::Validate => format!("{proved} of {all} credentials proved{}", vantage::from(recap)),
         Command::Login => log_in(recap),
         Command::Plan if stopped || secret(&[Outcome::Failed]) => {
             "`apply` would change nothing until the errors above are mended".to_owned()
@@ -291,10 +314,6 @@ fn log_in(recap: &Recap) -> String {
         }
         _ => "nothing was changed".to_owned(),
     }
-}
-
-fn count(recap: &Recap, wanted: impl Fn(Verdict) -> bool) -> usize {
-    recap.registries.iter().filter(|row| wanted(row.verdict)).count()
 }
 
 const NOTHING: &str = "nothing";

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::support::certificate::Signer;
 use super::support::kubernetes::{Kubernetes, User};
 use super::support::oregano::{Finished, Oregano};
 use super::support::process::{as_root, eventually, program};
@@ -105,6 +106,44 @@ fn a_wrong_password_is_one_failed_login_and_the_file_stays_to_the_byte() {
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
         assert_eq!(names(&user.home()), ["config.json"]);
     }
+}
+
+#[test]
+fn without_a_test_image_the_login_alone_is_proved() {
+    for kind in [Auth::Basic, Auth::Token(Transport::Http)] {
+        let (registry, user) = (registry(kind), Oregano::new());
+        let key = format!("{}/acme", registry.host());
+        for key in [registry.host(), &key] {
+            let words = ["login", key, "-u", ACME, "--password-stdin", "--tls-verify=false", "--to", "auth.json"];
+            let run = user.run_with_input(&words, PASSWORD).expect(0);
+            let proved = format!("registry {key}: proved: the login as `acme`\n");
+            assert!(run.stdout.starts_with(&proved), "{}", run.stdout);
+            assert_eq!(registry.failed_logins(), 0, "{}", registry.log());
+        }
+        let file = fs::read(user.home().join("auth.json")).unwrap();
+        let words =
+            ["login", registry.host(), "-u", ACME, "--password-stdin", "--tls-verify=false", "--to", "auth.json"];
+        let run = user.run_with_input(&words, "wrong").expect(2);
+        assert!(run.stderr.contains("refused the credentials of user `acme`"), "{}", run.stderr);
+        assert_eq!(registry.failed_logins(), 1, "{}", registry.log());
+        assert_eq!(fs::read(user.home().join("auth.json")).unwrap(), file);
+        assert!(!registry.requests().iter().any(|request| request.path.contains("manifests")), "{}", registry.log());
+    }
+}
+
+#[test]
+fn an_authority_of_a_file_is_trusted() {
+    let transport = Transport::Tls(Signer::Authority);
+    let (registry, user) = (Registry::start(Auth::Basic, transport, &[(ACME, PASSWORD)]), Oregano::new());
+    registry.push("acme/app", "v1", ACME, PASSWORD);
+    let words = ["login", registry.host(), "-u", ACME, "--password-stdin", "--test-image", "acme/app:v1"];
+    let run = user.run_with_input(&words, PASSWORD).expect(2);
+    assert!(run.stderr.contains("has no TLS that can be trusted"), "{}", run.stderr);
+    let file = registry.ca_file().to_str().unwrap();
+    user.run_with_input(&[&words[..], &["--ca-file", file]].concat(), PASSWORD).expect(0);
+    user.write("none.pem", "no certificate");
+    let run = user.run_with_input(&[&words[..], &["--ca-file", "none.pem"]].concat(), PASSWORD).expect(1);
+    assert!(run.stderr.contains("`none.pem` holds no certificate authority"), "{}", run.stderr);
 }
 
 #[test]

@@ -25,4 +25,5 @@ mod sources;
 mod support;
 mod templates;
 mod tls;
+mod tunnel;
 mod vault;

@@ -32,9 +32,9 @@ pub struct Certificate {
     pub ca: PathBuf,
 }
 
-/// Makes a certificate for `127.0.0.1` and `localhost` in `folder`, valid from now for two days.
+/// Makes a certificate for `127.0.0.1`, `localhost` and `registry.internal` in `folder`, valid from now for two days.
 pub fn make(folder: &Path, signer: Signer) -> Certificate {
-    make_for(folder, signer, "IP:127.0.0.1,DNS:localhost")
+    make_for(folder, signer, "IP:127.0.0.1,DNS:localhost,DNS:registry.internal")
 }
 
 /// The same for other names, in the form of `subjectAltName`.

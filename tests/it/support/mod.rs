@@ -8,6 +8,7 @@ pub mod ansible;
 pub mod certificate;
 pub mod http;
 pub mod kubernetes;
+pub mod network;
 pub mod oregano;
 pub mod process;
 pub mod registry;

@@ -1,6 +1,6 @@
 # Turns the mount and process namespace that it is started in into a node, and becomes its sshd.
 # $1 is the folder with the node's keys, accounts and sshd_config, $2 the shell: `system` or
-# `busybox`. Whatever a node may write to is a file system of its own, so that nothing of the
+# `busybox`, $3 sshd, $4 whether it listens itself: `daemon` or `door`. Whatever a node may write to is a file system of its own, so that nothing of the
 # machine is touched.
 set -eu
 
@@ -42,4 +42,9 @@ if [ "$2" = busybox ]; then
     mount --bind "$(command -v busybox)" "$(readlink -f /bin/sh)"
 fi
 
+if [ "$4" = door ]; then
+    # Somebody else listens, and starts an sshd for each connection.
+    echo ready
+    exec sleep infinity
+fi
 exec "$3" -D -e -f /run/node/sshd_config

@@ -125,6 +125,12 @@ pub fn root_prefix() -> &'static [&'static str] {
     PREFIX.expect("the nodes of the tests are mount namespaces: run the tests as root, or let `sudo -n` work")
 }
 
+/// Follows unshare (and sudo) down to the process that is the first of its namespaces.
+pub fn last_descendant(id: u32) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    children.split_whitespace().next().map_or(id, |child| last_descendant(child.parse().unwrap()))
+}
+
 /// Runs a command to its end, which must be a success, and returns its standard output.
 pub fn run(command: &mut Command) -> String {
     let Output { status, stdout, stderr } =

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::certificate::{self, Certificate, Flaw, Signer};
 use super::http::{self, Response, basic};
+use super::network::{Door, Network};
 use super::process::{Process, command, on_free_port, program, run};
 
 /// How a registry asks for credentials.
@@ -47,9 +48,11 @@ pub struct Request {
 pub struct Registry {
     auth: Auth,
     url: String,
+    port: u16,
     ca: Option<PathBuf>,
     process: Process,
     tokens: Option<TokenServer>,
+    _door: Option<Door>,
     _folder: TempDir,
 }
 
@@ -62,6 +65,21 @@ struct TokenServer {
 impl Registry {
     /// Starts an empty registry that knows these users and their passwords.
     pub fn start(auth: Auth, transport: Transport, users: &[(&str, &str)]) -> Self {
+        Self::start_with(auth, transport, users, |server| (command(server), None))
+    }
+
+    /// The same in a network of its own, with a door for [`Registry::push`]. It has no token server.
+    pub fn start_inside(network: &Network, auth: Auth, transport: Transport, users: &[(&str, &str)]) -> Self {
+        assert!(!matches!(auth, Auth::Token(_)), "a token server in a network of its own");
+        Self::start_with(auth, transport, users, |server| (network.command(server), Some(network)))
+    }
+
+    fn start_with<'a>(
+        auth: Auth,
+        transport: Transport,
+        users: &[(&str, &str)],
+        how: impl Fn(&Path) -> (Command, Option<&'a Network>),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path();
         write_users(&home.join("htpasswd"), users);
@@ -73,13 +91,21 @@ impl Registry {
         fs::write(home.join("config.yml"), configuration(home, auth, tokens.as_ref(), certificate.as_ref(), transport))
             .unwrap();
 
-        let mut command = command(&program("docker-registry"));
+        let (mut command, network) = how(&program("docker-registry"));
         command.arg("serve").arg(home.join("config.yml"));
         let process = Process::start(command, &home.join("registry.log"));
         let ready = process.wait_until(|| port(&process.log()).is_some());
         ready.unwrap_or_else(|error| panic!("{}", error.into_text()));
-        let url = url(transport, port(&process.log()).unwrap());
-        Self { auth, url, ca: certificate.map(|certificate| certificate.ca), process, tokens, _folder: folder }
+        let port = port(&process.log()).unwrap();
+        let door = network.map(|network| network.door_to(port));
+        let url = url(transport, door.as_ref().map_or(port, Door::port));
+        let ca = certificate.map(|certificate| certificate.ca);
+        Self { auth, url, port, ca, process, tokens, _door: door, _folder: folder }
+    }
+
+    /// The port that it listens on, in whatever network.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its name in an inventory, `127.0.0.1:PORT`.

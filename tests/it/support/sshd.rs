@@ -9,7 +9,10 @@ use std::sync::{Mutex, OnceLock};
 
 use tempfile::TempDir;
 
-use super::process::{NotReady, Process, as_root, command, on_free_port, program, root_prefix, run, shared_folder};
+use super::network::Door;
+use super::process::{
+    NotReady, Process, as_root, command, last_descendant, on_free_port, program, root_prefix, run, shared_folder,
+};
 
 /// Logs in with key or password, is root.
 pub const ROOT: &str = "root";
@@ -31,6 +34,9 @@ pub struct Options {
     pub password: Option<String>,
     /// More lines for sshd_config, each with its end.
     pub config: &'static str,
+    /// What stands before its commands, so that it lives in a network of its own. It is reached on 127.0.0.1 all
+    /// the same.
+    pub network: Vec<String>,
 }
 
 /// What runs the remote script.
@@ -58,6 +64,8 @@ pub struct Sshd {
     process: Process,
     /// The first process of the namespaces, by its id outside.
     init: Mutex<Option<u32>>,
+    /// Lets connections in to a node with a network of its own.
+    door: Mutex<Option<Door>>,
     port: u16,
     host_key: String,
     password: String,
@@ -83,18 +91,31 @@ impl Sshd {
         let password = options.password.clone().unwrap_or_else(random_password);
         let host_key = write_node(&node, options, port, &password);
 
+        let apart = !options.network.is_empty();
         let mut command = command(Path::new("env"));
         command
-            .args(root_prefix())
+            .args(if apart { options.network.clone() } else { root_prefix().iter().map(ToString::to_string).collect() })
             .args(["unshare", "--mount", "--propagation", "private", "--pid", "--fork"])
             .args(["--kill-child=KILL", "--mount-proc", "sh", "-c", include_str!("node.sh"), "node"])
             .arg(&node)
             .arg(if options.shell == Shell::Busybox { "busybox" } else { "system" })
-            .arg(program("sshd"));
-        let process = Process::start(command, &folder.path().join("log"));
-        process.wait_until(|| process.log().contains(&format!("Server listening on {} port", address(options))))?;
+            .arg(program("sshd"))
+            .arg(if apart { "door" } else { "daemon" });
+        let log = folder.path().join("log");
+        let process = Process::start(command, &log);
+        let listens = if apart { "ready".to_owned() } else { format!("Server listening on {} port", address(options)) };
+        process.wait_until(|| process.log().contains(&listens))?;
         let init = last_descendant(process.id());
-        Ok(Self { process, init: Mutex::new(Some(init)), port, host_key, password, _folder: folder })
+        let door = apart.then(|| {
+            let id = init.to_string();
+            let inside = ["nsenter", "--target", &id, "--mount", "--pid", "--net", "--"];
+            let sshd = program("sshd").display().to_string();
+            let serve = [&sshd, "-i", "-e", "-f", "/run/node/sshd_config"];
+            let words = root_prefix().iter().chain(&inside).map(ToString::to_string);
+            Door::open(port, words.chain(serve.map(ToString::to_string)).collect(), &log)
+        });
+        let (init, door) = (Mutex::new(Some(init)), Mutex::new(door));
+        Ok(Self { process, init, door, port, host_key, password, _folder: folder })
     }
 
     /// The port that it listens on.
@@ -181,6 +202,7 @@ impl Sshd {
 
     /// Switches the node off; its port then refuses connections.
     pub fn stop(&self) {
+        drop(self.door.lock().unwrap().take());
         if let Some(init) = self.init.lock().unwrap().take() {
             run(as_root("kill").args(["-s", "KILL", "--", &init.to_string()]));
         }
@@ -305,12 +327,6 @@ fn address(options: &Options) -> &'static str {
         // The port is open to the network then; the key and the random password keep it shut.
         Listen::AllLoopback => "0.0.0.0",
     }
-}
-
-/// Follows unshare (and sudo) down to the process that is the node's first.
-fn last_descendant(id: u32) -> u32 {
-    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-    children.split_whitespace().next().map_or(id, |child| last_descendant(child.parse().unwrap()))
 }
 
 fn succeeded(output: Output) -> Vec<u8> {

@@ -1,12 +1,15 @@
 //! Gathers the facts from registries, cluster and nodes, all at the same time. It cannot fail: what could not
 //! be seen is a fact.
 
+mod vantage;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::desired::{Desired, NodeTarget};
+use self::vantage::Seen;
+use crate::desired::{Desired, NodeTarget, Vantage};
 use crate::engine::Engine;
-use crate::event::{Event, Fault, Progress, RegistryRow, Stage};
+use crate::event::{Event, FailureText, Fault, HostOutcome, HostRow, Progress, RegistryRow, Stage};
 use crate::facts::{ClusterFact, Facts, Failure, NodeFact, RegistryFact};
 use crate::node::{self, OpenFailure, Session};
 use crate::registry::{self, Clients, News};
@@ -18,22 +21,40 @@ pub type Sessions = Vec<Option<Session>>;
 
 /// Looks at everything `desired` speaks of. Ctrl-C ends it at once: nothing is being changed yet.
 pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts, Sessions) {
-    let (remote, nodes) = std::thread::scope(|scope| {
-        let remote = scope.spawn(|| {
-            engine
-                .runtime
-                .block_on(async { tokio::join!(registries(engine, desired, journal), cluster(engine, desired)) })
+    let (seen, cluster, (nodes, sessions)) = std::thread::scope(|scope| {
+        let seen = scope.spawn(|| match desired.vantage {
+            Vantage::Controller => {
+                Seen { registries: engine.runtime.block_on(registries(engine, desired, journal)), ..Seen::default() }
+            }
+            Vantage::FirstNode | Vantage::EveryNode => vantage::ask(engine, desired, journal),
         });
+        let cluster = scope.spawn(|| engine.runtime.block_on(cluster(engine, desired)));
         let nodes = nodes(engine, &desired.nodes, journal);
-        (remote.join(), nodes)
+        (seen.join(), cluster.join(), nodes)
     });
-    let (registries, cluster) = remote.unwrap_or_else(|_| {
+    let Seen { registries, asked_from, paths, troubles } = seen.unwrap_or_else(|_| {
         journal.record(Event::Error(Fault::from(&internal("the registries could not be asked"))));
-        let cluster = desired.pull_secret.as_ref().map(|_| Err(internal("the cluster could not be looked at")));
-        (vec![None; desired.registries.len()], cluster)
+        Seen { registries: vec![None; desired.registries.len()], ..Seen::default() }
     });
-    let (nodes, sessions) = nodes;
-    (Facts { registries, asked_from: None, paths: Vec::new(), cluster, nodes }, sessions)
+    let lost = || desired.pull_secret.as_ref().map(|_| Err(internal("the cluster could not be looked at")));
+    let cluster = cluster.unwrap_or_else(|_| lost());
+    let facts = Facts { registries, asked_from, paths, cluster, nodes };
+    for (node, fault) in troubles {
+        tell_trouble(desired, &facts, node, &fault, journal);
+    }
+    (facts, sessions)
+}
+
+/// Tells that a node could not be asked from, unless it will be told anyway that it could not be reached.
+fn tell_trouble(desired: &Desired, facts: &Facts, host: String, fault: &OpenFailure, journal: &Journal) {
+    let (outcome, failure) = match fault {
+        OpenFailure::Unreachable(failure) => (HostOutcome::Unreachable, failure),
+        OpenFailure::Failed(failure) => (HostOutcome::Failed, failure),
+    };
+    let seen = desired.nodes.iter().zip(&facts.nodes).find(|(node, _)| node.name == host);
+    if outcome == HostOutcome::Failed || !matches!(seen, Some((_, NodeFact::Unreachable(_)))) {
+        journal.record(Event::Host(HostRow { host, outcome, failure: Some(FailureText::from(failure)) }));
+    }
 }
 
 async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Vec<Option<RegistryFact>> {

@@ -1,0 +1,81 @@
+//! Why the node could not connect. OpenSSH says so, but libssh2 keeps only that it failed; so the node is
+//! asked, when it did fail, and only then: by one command that changes nothing there.
+
+use super::socks::{Reply, Target};
+
+/// Said once the name is known to resolve.
+const NAMED: &str = "named";
+const UNKNOWN: &str = "unknown";
+
+/// `getent` ends with 2 if there is no such name; `bash` says what the system says of a connection.
+const SCRIPT: &str = "getent ahosts \"$1\" >/dev/null 2>&1; case $? in 0) echo named ;; 2) echo unknown; exit ;; esac; \
+     exec bash -c \"exec 3<>/dev/tcp/$1/$2\" 2>&1";
+
+/// The command that finds out. It needs `getent` or `bash`, and says less where one is missing.
+pub(super) fn command(target: &Target) -> String {
+    // The host is a plain name or an address: nothing in it means anything to a shell.
+    format!("LC_ALL=C exec sh -c '{SCRIPT}' oregano '{}' '{}'", target.host, target.port)
+}
+
+/// What the command's output means; `None` if it means nothing.
+pub(super) fn read(output: &str) -> Option<Reply> {
+    const WORDS: [(&str, Reply); 8] = [
+        ("Connection refused", Reply::Refused),
+        ("No route to host", Reply::NoRoute),
+        ("Network is unreachable", Reply::NoRoute),
+        ("Connection timed out", Reply::TimedOut),
+        ("Name or service not known", Reply::NoName),
+        ("No address associated with hostname", Reply::NoName),
+        ("name resolution", Reply::NoName),
+        (UNKNOWN, Reply::NoName),
+    ];
+    WORDS.iter().find(|(words, _)| output.contains(words)).map(|(_, reply)| *reply)
+}
+
+/// What it means if the command does not come to an end: a silent resolver, or a silent way.
+pub(super) fn read_unfinished(output: &str) -> Reply {
+    match read(output) {
+        Some(reply) => reply,
+        None if output.contains(NAMED) => Reply::TimedOut,
+        None => Reply::NoName,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn the_command_tells_causes_apart() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        for (host, port, reply) in [
+            ("localhost", closed, Reply::Refused),
+            ("127.0.0.1", closed, Reply::Refused),
+            ("no-such-name.invalid", 443, Reply::NoName),
+        ] {
+            let command = command(&Target::new(host, port).unwrap());
+            let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(read(&text), Some(reply), "{host}:{port}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_else_may_be_said() {
+        for (output, reply) in [
+            (
+                "named\nbash: connect: No route to host\nbash: line 1: /dev/tcp/r/1: No route to host",
+                Some(Reply::NoRoute),
+            ),
+            ("bash: connect: Network is unreachable", Some(Reply::NoRoute)),
+            ("bash: r: Temporary failure in name resolution", Some(Reply::NoName)),
+            ("named\nsh: 1: exec: bash: not found", None),
+            ("This account is currently not available.", None),
+        ] {
+            assert_eq!(read(output), reply, "{output}");
+        }
+        assert_eq!(read_unfinished("named\n"), Reply::TimedOut);
+        assert_eq!(read_unfinished(""), Reply::NoName);
+    }
+}

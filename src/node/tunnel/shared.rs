@@ -1,0 +1,145 @@
+//! What all sessions of a tunnel share: the listener, who may use it, the way to the node, and what is wrong
+//! with it.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::connection::Connection;
+use super::pump::{self, Pump};
+use super::route::Route;
+use super::socks::Target;
+use crate::desired::{Connection as Login, Proxy};
+use crate::facts::Failure;
+use crate::node::connect::{Label, Line};
+use crate::node::{HostKeys, Identities, Limits, OpenFailure, auth, far, trouble};
+use crate::secret::Secret;
+
+/// How many sessions a tunnel may have: one more for each channel that does not open while others wait.
+const SESSIONS: usize = 16;
+
+/// What a tunnel's threads share.
+pub(super) struct Shared {
+    pub(super) listener: TcpListener,
+    /// Hung up on when the tunnel is dropped.
+    pub(super) end: UnixStream,
+    pub(super) accounts: Mutex<Vec<Account>>,
+    pub(super) fault: Mutex<Option<OpenFailure>>,
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) sessions: AtomicUsize,
+    pub(super) stalled: AtomicUsize,
+    pub(super) name: String,
+    pub(super) login: Login,
+    pub(super) keys: Arc<HostKeys>,
+    pub(super) identities: Identities,
+    pub(super) limits: Limits,
+}
+
+/// Who may use the tunnel: one login for each way of using proxies.
+pub(super) struct Account {
+    pub(super) user: Secret,
+    pub(super) password: Secret,
+    pub(super) proxy: Proxy,
+}
+
+impl Shared {
+    fn label(&self) -> Label<'_> {
+        Label(&self.name, &self.login)
+    }
+
+    /// A session that is logged in; the deadline is for that alone.
+    pub(super) fn connect(&self) -> Result<Line, Failure> {
+        let deadline = Instant::now().checked_add(self.limits.timeout).unwrap_or_else(far);
+        let label = self.label();
+        let line = Line::open(&label, &self.keys, &self.limits, deadline)?;
+        let line = auth::log_in(line, &label, &self.identities, &self.limits, deadline)?;
+        line.watch.endlessly();
+        line.ssh.set_blocking(false);
+        Ok(line)
+    }
+
+    /// Serves `clients`, and whoever comes, with `line`, or with a session of its own.
+    pub(super) fn serve(shared: &Arc<Self>, line: Option<Line>, clients: Vec<Connection>) -> std::io::Result<()> {
+        let own = Arc::clone(shared);
+        let thread = std::thread::Builder::new().name("node-tunnel".to_owned()).stack_size(512 * 1024);
+        let work = move || match line.map_or_else(|| own.connect(), Ok) {
+            Ok(line) => Pump::new(line, own, clients).run(),
+            Err(failure) => {
+                own.note(OpenFailure::Unreachable(failure));
+                drop(clients);
+                pump::turn_away(&own);
+            }
+        };
+        lock(&shared.threads).push(thread.spawn(work)?);
+        Ok(())
+    }
+
+    /// Opens another session for `clients`; gives them back where there are too many already.
+    pub(super) fn another(shared: &Arc<Self>, clients: Vec<Connection>) -> Vec<Connection> {
+        if shared.sessions.load(Ordering::Acquire) >= SESSIONS {
+            return clients;
+        }
+        shared.sessions.fetch_add(1, Ordering::AcqRel);
+        // Without a thread they are hung up on, as when the node is lost.
+        if let Err(error) = Self::serve(shared, None, clients) {
+            shared.lost(format!("no thread for another session: {}", trouble::said(&error)));
+        }
+        Vec::new()
+    }
+
+    pub(super) fn is_stalled(&self) {
+        self.stalled.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_free(&self) {
+        self.stalled.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether every session is stuck with a channel that does not open.
+    pub(super) fn nobody_is_free(&self) -> bool {
+        self.stalled.load(Ordering::Acquire) >= self.sessions.load(Ordering::Acquire)
+    }
+
+    /// The number of the account with this login.
+    pub(super) fn account(&self, user: &[u8], password: &[u8]) -> Option<usize> {
+        // In a time that does not tell how much of it is right.
+        let same = |own: &Secret, given: &[u8]| {
+            let own = own.expose().as_bytes();
+            own.len() == given.len() && openssl::memcmp::eq(own, given)
+        };
+        lock(&self.accounts).iter().position(|account| same(&account.user, user) & same(&account.password, password))
+    }
+
+    /// The way of an account to `target`.
+    pub(super) fn route(&self, account: usize, target: &Target) -> Route {
+        lock(&self.accounts).get(account).map_or(Route::Impossible, |account| Route::of(&account.proxy, target))
+    }
+
+    /// sshd does not let this user connect through it.
+    pub(super) fn forbidden(&self) {
+        let user = &self.login.user;
+        let failure = Failure::new(format!("sshd of {} forbids TCP forwarding", self.label())).hint(format!(
+            "allow it for `{user}` with `AllowTcpForwarding local` in its sshd_config (look for `PermitOpen`, too, and \
+             `restrict` in authorized_keys), or ask from elsewhere with `--from` and `--limit`"
+        ));
+        self.note(OpenFailure::Failed(failure));
+    }
+
+    /// The connection to the node broke off.
+    pub(super) fn lost(&self, cause: String) {
+        let failure = Failure::new(format!("lost {} while registries were asked from it", self.label()));
+        self.note(OpenFailure::Unreachable(failure.cause(cause)));
+    }
+
+    /// The first fault is the cause of the others.
+    fn note(&self, fault: OpenFailure) {
+        lock(&self.fault).get_or_insert(fault);
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

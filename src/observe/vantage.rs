@@ -1,0 +1,326 @@
+//! Asks the registries from where nodes stand: all credentials from the first node that can be reached, and each
+//! way to a registry from every other one. A node that cannot be asked from is a fact of its own, and says nothing
+//! of a registry.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indexmap::IndexMap;
+
+use super::internal;
+use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
+use crate::engine::Engine;
+use crate::event::{Event, Progress, RegistryRow, Stage};
+use crate::facts::{PathFact, RegistryFact, Verdict};
+use crate::node::{OpenFailure, Tunnel};
+use crate::registry::{self, Clients, News, Refusals};
+use crate::report::Journal;
+use crate::schedule::{self, Stop};
+
+/// What nodes saw.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// One for each registry of `Desired`; all `None` if no node could be asked from.
+    pub(super) registries: Vec<Option<RegistryFact>>,
+    /// The node that saw them.
+    pub(super) asked_from: Option<String>,
+    /// What the others saw.
+    pub(super) paths: Vec<PathFact>,
+    /// The nodes that could not be asked from, and why.
+    pub(super) troubles: Vec<(String, OpenFailure)>,
+}
+
+/// What is asked of the nodes.
+struct Round<'a> {
+    engine: &'a Engine,
+    desired: &'a Desired,
+    journal: &'a Journal,
+    /// Whose TLS connectors all tunnels share.
+    clients: Clients,
+    /// A login that was refused anywhere is tried nowhere else.
+    refusals: Arc<Refusals>,
+    /// Each warning is told once, from however many nodes it is heard.
+    warned: Mutex<HashSet<String>>,
+}
+
+/// What makes two ways to a registry distinct: the host that is contacted, the proxy, and what TLS must show.
+type Way<'a> = (&'a str, &'a Proxy, TlsPolicy, Option<&'a Arc<Authority>>, Option<&'a String>);
+
+/// Asks from the nodes that `desired` names. Ctrl-C ends it at once.
+pub(super) fn ask(engine: &Engine, desired: &Desired, journal: &Journal) -> Seen {
+    let abort = engine.limits.abort.clone();
+    let _guard = engine.cancel.abort_at(Stop::Gently, abort, engine.runtime.handle());
+    let clients = Clients::new(engine.home.as_deref());
+    let round = Round { engine, desired, journal, clients, refusals: Arc::default(), warned: Mutex::default() };
+    let mut seen = round.first();
+    if desired.vantage == Vantage::EveryNode && seen.asked_from.is_some() {
+        round.others(&mut seen);
+    }
+    seen
+}
+
+impl Round<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.engine.cancel.level() > Stop::No
+    }
+
+    fn open(&self, point: &VantagePoint) -> Result<Tunnel, OpenFailure> {
+        let Engine { host_keys, identities, limits, redactor, .. } = self.engine;
+        Tunnel::open(&point.name, &point.connection, host_keys, identities, limits).map_err(|fault| match fault {
+            OpenFailure::Unreachable(failure) => OpenFailure::Unreachable(failure.scrubbed(redactor)),
+            OpenFailure::Failed(failure) => OpenFailure::Failed(failure.scrubbed(redactor)),
+        })
+    }
+
+    /// All registries, from the first node that will do.
+    fn first(&self) -> Seen {
+        let total = self.desired.registries.len();
+        let mut seen = Seen { registries: vec![None; total], ..Seen::default() };
+        self.progress(Stage::Registries, 0, total);
+        let (first, others) = self.desired.vantage_points.split_at(1.min(self.desired.vantage_points.len()));
+        // One after another, unreachable nodes would add up to hours.
+        let forks = self.engine.pool.current_num_threads();
+        for some in [first].into_iter().chain(others.chunks(forks)) {
+            for (point, tunnel) in some.iter().zip(self.open_all(some)) {
+                let told = |done| self.progress(Stage::Registries, done, total);
+                let asked = tunnel.and_then(|tunnel| self.prove(&tunnel, point, &self.desired.registries, told));
+                match asked {
+                    Err(_) if self.is_cancelled() => return seen,
+                    Err(fault) => seen.troubles.push((point.name.clone(), fault)),
+                    Ok(facts) => {
+                        let pairs = self.desired.registries.iter().zip(&facts);
+                        pairs.for_each(|(registry, fact)| self.tell(registry, fact.as_ref(), &point.name));
+                        return Seen { registries: facts, asked_from: Some(point.name.clone()), ..seen };
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    fn open_all(&self, points: &[VantagePoint]) -> Vec<Result<Tunnel, OpenFailure>> {
+        // The pool may be busy with the nodes themselves.
+        if let [point] = points {
+            return vec![self.open(point)];
+        }
+        let mut tunnels = Vec::with_capacity(points.len());
+        let lost = || Err(OpenFailure::Failed(internal("the node could not be asked from")));
+        schedule::each(
+            &self.engine.pool,
+            points.iter().collect(),
+            |point| self.open(point),
+            |tunnel| tunnels.push(tunnel.unwrap_or_else(lost)),
+        );
+        tunnels
+    }
+
+    /// Each way to a registry, from every node that was not asked from yet.
+    fn others(&self, seen: &mut Seen) {
+        let Seen { registries, asked_from, paths, troubles } = seen;
+        let known: HashMap<&Registry, &RegistryFact> = self
+            .desired
+            .registries
+            .iter()
+            .zip(registries.iter())
+            .filter_map(|(registry, fact)| Some((registry, fact.as_ref()?)))
+            .collect();
+        let asked: HashSet<String> =
+            asked_from.iter().cloned().chain(troubles.iter().map(|(node, _)| node.clone())).collect();
+        let points: Vec<&VantagePoint> =
+            self.desired.vantage_points.iter().filter(|point| !asked.contains(&point.name)).collect();
+        let (total, mut done) = (points.len(), 0);
+        self.progress(Stage::Vantage, 0, total);
+        schedule::each(
+            &self.engine.pool,
+            points.clone(),
+            |point| self.paths(point, &known),
+            |result| {
+                let name = &points[done].name;
+                done += 1;
+                let lost = || Err(OpenFailure::Failed(internal("the node could not be asked from")));
+                match result.unwrap_or_else(lost) {
+                    Err(_) if self.is_cancelled() => {}
+                    Err(fault) => troubles.push((name.clone(), fault)),
+                    Ok(facts) => {
+                        facts.iter().for_each(|path| self.tell(&path.registry, path.fact.as_ref(), name));
+                        paths.extend(facts);
+                    }
+                }
+                self.progress(Stage::Vantage, done, total);
+            },
+        );
+    }
+
+    /// What one node sees of its registries.
+    fn paths(
+        &self,
+        point: &VantagePoint,
+        known: &HashMap<&Registry, &RegistryFact>,
+    ) -> Result<Vec<PathFact>, OpenFailure> {
+        let registries = ways(&point.registries, |registry| known.get(registry).map(|fact| fact.verdict));
+        let facts = if self.is_cancelled() {
+            vec![None; registries.len()]
+        } else {
+            self.prove(&self.open(point)?, point, &registries, |_| {})?
+        };
+        let path = |(registry, fact)| PathFact { node: point.name.clone(), registry, fact };
+        Ok(registries.into_iter().zip(facts).map(path).collect())
+    }
+
+    /// Proves `registries` through a tunnel; `told` hears how many are done. Those with other proxies come after
+    /// one another, so that a login that is refused is not tried by both.
+    fn prove(
+        &self,
+        tunnel: &Tunnel,
+        point: &VantagePoint,
+        registries: &[Registry],
+        told: impl Fn(usize),
+    ) -> Result<Vec<Option<RegistryFact>>, OpenFailure> {
+        let mut alike: IndexMap<&Proxy, Vec<usize>> = IndexMap::new();
+        for (at, registry) in registries.iter().enumerate() {
+            alike.entry(&registry.proxy).or_default().push(at);
+        }
+        let facts = Mutex::new((vec![None; registries.len()], 0));
+        for (proxy, places) in alike {
+            let Ok(socks) = tunnel.socks(proxy) else { continue };
+            let clients = Arc::new(self.clients.through(&socks));
+            let group: Vec<Registry> = places.iter().map(|at| registries[*at].clone()).collect();
+            let hear = |news: News<'_>| match news {
+                News::Warning(message) => self.warn(message),
+                News::Judged(at, fact) => {
+                    let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
+                    facts.0[places[at]] = Some(seen_from(&point.name, &group[at], fact));
+                    facts.1 += 1;
+                    told(facts.1);
+                }
+            };
+            let Engine { limits, redactor, cancel, runtime, .. } = self.engine;
+            let proving = registry::prove(&clients, &self.refusals, &group, limits.timeout, redactor, hear);
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = proving => {}
+                    () = cancel.reached(Stop::Gently) => {}
+                }
+            });
+            if self.is_cancelled() {
+                break;
+            }
+            // Nothing that was seen through it counts then; when cancelled, it is cut off itself.
+            if let Some(fault) = tunnel.fault() {
+                return Err(fault);
+            }
+        }
+        Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn warn(&self, message: &str) {
+        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(message.to_owned()) {
+            self.journal.record(Event::Warning { message: message.to_owned() });
+        }
+    }
+
+    fn tell(&self, registry: &Registry, fact: Option<&RegistryFact>, node: &str) {
+        if let Some(fact) = fact {
+            self.journal.record(Event::Registry(RegistryRow::new(registry, fact, Some(node))));
+        }
+    }
+
+    fn progress(&self, stage: Stage, done: usize, total: usize) {
+        self.journal.record(Event::Progress(Progress { stage, done, total }));
+    }
+}
+
+/// One registry for each distinct way to one, with the credential that promises most; none where a failed login is
+/// all that it could bring. `verdict` says what is known of it.
+fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>) -> Vec<Registry> {
+    let mut best: IndexMap<Way<'_>, (u8, &Registry)> = IndexMap::new();
+    for registry in registries.iter().filter(|registry| registry.test_login != TestLogin::Skip) {
+        let rank = match verdict(registry) {
+            Some(Verdict::Proved) => 0,
+            Some(Verdict::Refused) => continue,
+            Some(Verdict::NotProved | Verdict::NotFound | Verdict::NoPermission) => 1,
+            _ => 2,
+        };
+        let way =
+            (contacted(registry), &registry.proxy, registry.tls, registry.ca.as_ref(), registry.auth_server.as_ref());
+        let known = best.entry(way).or_insert((rank, registry));
+        if rank < known.0 {
+            *known = (rank, registry);
+        }
+    }
+    best.into_values().map(|(_, registry)| registry.clone()).collect()
+}
+
+/// `host[:port]` of the image, which is what is contacted.
+fn contacted(registry: &Registry) -> &str {
+    let whole = if registry.image.is_empty() { &registry.host } else { &registry.image };
+    whole.split('/').next().unwrap_or_default()
+}
+
+/// The fact with what to do about it where the node stands. TLS is spoken from here, whatever the way.
+fn seen_from(node: &str, registry: &Registry, fact: &RegistryFact) -> RegistryFact {
+    let host = contacted(registry);
+    let hint = match fact.verdict {
+        Verdict::Dns => format!("check the name `{host}`, and the resolver and /etc/hosts of `{node}`"),
+        Verdict::ConnectionRefused => {
+            format!("does a registry run at `{host}`? check host and port, and routes and firewall of `{node}`")
+        }
+        Verdict::Timeout => {
+            format!("check the route, firewall and proxy between `{node}` and `{host}`, or raise `--timeout`")
+        }
+        Verdict::Proxy => {
+            format!("check `proxy` of the registry, or `openshift_https_proxy`, and whether `{node}` may use it")
+        }
+        _ => return fact.clone(),
+    };
+    RegistryFact { hint: Some(hint), ..fact.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn registry(host: &str, user: &str, tls: TlsPolicy) -> Registry {
+        Registry {
+            host: host.to_owned(),
+            user: user.to_owned(),
+            password: Secret::new("p"),
+            identity_token: None,
+            email: None,
+            image: format!("{host}/a/b:1"),
+            test_login: TestLogin::Inspect,
+            tls,
+            ca: None,
+            proxy: Proxy::Environment,
+            auth_server: None,
+            origin: String::new(),
+        }
+    }
+
+    #[test]
+    fn one_registry_for_each_way_and_never_a_refused_one() {
+        use TlsPolicy::{Insecure, Verify};
+        let mut skipped = registry("e", "u", Verify);
+        skipped.test_login = TestLogin::Skip;
+        let registries = [
+            registry("a", "missing", Verify),
+            registry("a", "good", Verify),
+            registry("a", "better-late", Verify),
+            registry("a", "other", Insecure),
+            registry("b", "wrong", Verify),
+            registry("c", "wrong", Verify),
+            registry("c", "unknown", Verify),
+            skipped,
+        ];
+        let verdict = |registry: &Registry| match registry.user.as_str() {
+            "missing" => Some(Verdict::NotFound),
+            "wrong" => Some(Verdict::Refused),
+            "unknown" => Some(Verdict::Timeout),
+            _ => Some(Verdict::Proved),
+        };
+        let chosen = ways(&registries, verdict);
+        let told: Vec<_> = chosen.iter().map(|registry| (registry.host.as_str(), registry.user.as_str())).collect();
+        assert_eq!(told, [("a", "good"), ("a", "other"), ("c", "unknown")]);
+    }
+}

@@ -1,0 +1,458 @@
+//! `--from first-node` and `--from every-node`: registries that only nodes can reach, through real sshd, and the
+//! node that sees something else.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use oregano::desired::{Connection, Escalation, HostKeyChecking, Proxy, ProxySettings};
+use oregano::node::{Abort, HostKeys, Identities, Limits, OpenFailure, Tunnel};
+use oregano::secret::Secret;
+
+use super::support::certificate::Signer;
+use super::support::network::Network;
+use super::support::oregano::Finished;
+use super::support::process::{eventually, free_port};
+use super::support::registry::{Auth, Registry, Transport};
+use super::support::site::{PASSWORD, Site, USER, recap};
+use super::support::sshd::{Listen, Options, ROOT, Sshd};
+
+/// What only nodes can resolve; the registry's certificate holds it.
+const NAME: &str = "registry.internal";
+
+/// A registry in a network of its own, and who wants to use it.
+struct Inside {
+    site: Site,
+    network: Network,
+}
+
+impl Inside {
+    /// Nodes in the registry's network that know its name.
+    fn new(nodes: usize) -> Self {
+        let network = Network::new();
+        let transport = Transport::Tls(Signer::Authority);
+        let registry = Registry::start_inside(&network, Auth::Basic, transport, &[(USER, PASSWORD)]);
+        let mut site = Site::with(registry, 0);
+        site.unset("openshift_docker_insecure_registries");
+        let ca = site.registry.ca_file().to_owned();
+        site.oregano.env("SSL_CERT_FILE", ca);
+        let mut inside = Self { site, network };
+        let image = format!("{}/openshift3/ose-${{component}}:${{version}}", inside.host());
+        inside.site.set("oreg_url", &image);
+        (0..nodes).for_each(|_| inside.add_node(Options::default(), "127.0.0.1 registry.internal"));
+        inside
+    }
+
+    /// The registry as the nodes call it.
+    fn host(&self) -> String {
+        format!("{NAME}:{}", self.site.registry.port())
+    }
+
+    /// A node in the registry's network, with this line in its /etc/hosts.
+    fn add_node(&mut self, options: Options, hosts: &str) {
+        let node = Sshd::start_with(&Options { network: self.network.prefix(), ..options });
+        know(&node, hosts);
+        self.site.add_node(node);
+    }
+
+    fn row(&self, from: &str, verdict: &str) -> String {
+        format!("registry {}/openshift3/ose-pod:v3.11 ({USER}) from {from} : {verdict}\n", self.host())
+    }
+}
+
+/// Adds a line to the /etc/hosts of a node.
+fn know(node: &Sshd, line: &str) {
+    let script = format!("cp /etc/hosts /run/hosts; echo '{line}' >>/run/hosts; mount --bind /run/hosts /etc/hosts");
+    assert!(node.sh(&script).status.success());
+}
+
+/// The lines of the recap that speak of registries.
+fn rows(run: &Finished) -> String {
+    let rows = run.stdout.lines().filter(|line| line.starts_with("registry ") && line.contains(" : "));
+    rows.map(|line| format!("{line}\n")).collect()
+}
+
+fn assert_has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}
+
+#[test]
+fn a_registry_that_only_the_node_can_reach() {
+    let mut inside = Inside::new(1);
+    let here = inside.site.run(&["validate"]).expect(2);
+    assert_has(&here.stdout, &[" : dns\n"]);
+    let there = inside.site.run(&["validate", "--from", "first-node"]).expect(0);
+    assert_eq!(rows(&there), inside.row("node1", "proved"));
+    assert_has(&there.stderr, &["1 of 1 credentials proved from `node1`"]);
+    // The certificate is checked here, for the name that only the node knows.
+    inside.site.oregano.env("SSL_CERT_FILE", "/dev/null");
+    let untrusted = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
+    assert_eq!(rows(&untrusted), inside.row("node1", "tls"));
+    assert_eq!(inside.site.nodes[0].sessions(), 0, "a command ran on the node");
+    assert_eq!(inside.site.nodes[0].connections(), 2);
+}
+
+#[test]
+fn a_wrong_password_is_one_failed_login_from_however_many_nodes() {
+    let mut inside = Inside::new(3);
+    inside.site.set("oreg_auth_password", "wrong");
+    let run = inside.site.run(&["validate", "--from", "every-node"]).expect(2);
+    assert_eq!(rows(&run), inside.row("node1", "refused"));
+    assert_eq!(inside.site.registry.failed_logins(), 1);
+    assert!(!run.stderr.contains("socks5h"), "{}", run.stderr);
+}
+
+#[test]
+fn every_node_and_the_ones_that_differ() {
+    let mut inside = Inside::new(2);
+    let port = inside.site.registry.port();
+    inside.add_node(Options::default(), "127.0.0.1 another.internal");
+    let apart = Network::new();
+    // Neither has the registry: the one refuses, and the other knows no way to where it is said to be.
+    for hosts in ["127.0.0.1 registry.internal", "10.99.0.1 registry.internal"] {
+        let node = Sshd::start_with(&Options { network: apart.prefix(), ..Options::default() });
+        know(&node, hosts);
+        inside.site.add_node(node);
+    }
+    let run = inside.site.run(&["validate", "--from", "every-node", "-T", "10"]).expect(2);
+    let refused = "connection-refused";
+    let shown = [("node1", "proved"), ("node3", "dns"), ("node4", refused), ("node5", refused)];
+    let shown: String = shown.iter().map(|(node, verdict)| inside.row(node, verdict)).collect();
+    assert_eq!(rows(&run), shown, "\n{}", run.stderr);
+    let summary = format!(
+        "3 of 5 nodes see registry `{NAME}:{port}` differently: node3 (dns), node4 (connection-refused), \
+         node5 (connection-refused)\n1 of 1 credentials proved\n"
+    );
+    assert_has(
+        &run.stderr,
+        &[
+            &format!("error: the name of registry `{NAME}:{port}` does not resolve on `node3`\n"),
+            "/etc/hosts of `node3`",
+            &format!("error: registry `{NAME}:{port}` does not accept connections from `node4`\n"),
+            "no route",
+            &summary,
+        ],
+    );
+    let all = inside.site.run(&["validate", "--from", "every-node", "-T", "10", "-v"]).expect(2);
+    assert_has(&all.stdout, &[&inside.row("node2", "proved")]);
+
+    // In JSON all rows are there, and what differs closes the gate.
+    let run = inside.site.run(&["apply", "--only", "nodes", "--from", "every-node", "--output", "json"]).expect(2);
+    let events = run.events();
+    let end = events.last().unwrap();
+    let from: Vec<_> = end["registries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["from"].as_str().unwrap(), row["verdict"].as_str().unwrap()))
+        .collect();
+    let expected = [("node1", "proved"), ("node2", "proved"), ("node3", "dns"), ("node4", refused), ("node5", refused)];
+    assert_eq!(from, expected);
+    assert!(end["hosts"].as_object().unwrap().values().all(|counts| counts["changed"] == 0), "{end}");
+    inside.site.run(&["apply", "--only", "nodes", "--from", "every-node", "--limit", "node1:node2"]).expect(0);
+}
+
+#[test]
+fn all_nodes_alike_are_one_line() {
+    let inside = Inside::new(3);
+    let run = inside.site.run(&["validate", "--from", "every-node"]).expect(0);
+    assert_eq!(rows(&run), inside.row("node1", "proved"));
+    assert_has(&run.stderr, &["1 of 1 credentials proved; all 3 nodes see the same\n"]);
+}
+
+#[test]
+fn a_node_that_is_down_is_passed_over_and_told() {
+    let mut inside = Inside::new(2);
+    inside.site.nodes[0].stop();
+    let run = inside.site.run(&["validate", "--from", "first-node"]).expect(4);
+    assert_has(&run.stdout, &[&inside.row("node2", "proved"), "node1 : ok=0 changed=0 unreachable=1 "]);
+    assert_has(&run.stderr, &["error: could not reach `node1`"]);
+    let every = inside.site.run(&["validate", "--from", "every-node"]).expect(4);
+    assert_has(&every.stdout, &[&inside.row("node2", "proved"), "node1 : ok=0 changed=0 unreachable=1 "]);
+    // A registry that fails is graver than a node that is down.
+    inside.site.set("oreg_auth_password", "wrong");
+    inside.site.run(&["validate", "--from", "every-node"]).expect(2);
+
+    inside.site.nodes[1].stop();
+    let none = inside.site.run(&["validate", "--from", "first-node"]).expect(4);
+    assert_has(&none.stderr, &["no credential could be proved"]);
+    assert!(!none.stdout.contains("registry "), "{}", none.stdout);
+    let closed = inside.site.run(&["plan", "--only", "nodes", "--from", "first-node"]).expect(4);
+    assert_has(&closed.stderr, &["`apply` would change nothing"]);
+    assert_eq!(closed.stdout.matches("unreachable=1").count(), 2, "{}", closed.stdout);
+}
+
+#[test]
+fn an_sshd_that_forbids_forwarding_is_the_nodes_fault() {
+    let mut inside = Inside::new(0);
+    inside.add_node(Options { config: "AllowTcpForwarding no\n", ..Options::default() }, "127.0.0.1 registry.internal");
+    let alone = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
+    assert_has(&alone.stderr, &["error: sshd of `node1` (127.0.0.1:", "forbids TCP forwarding", "AllowTcpForwarding"]);
+    assert_has(&alone.stdout, &["node1 : ok=0 changed=0 unreachable=0 failed=1 "]);
+    inside.add_node(Options::default(), "127.0.0.1 registry.internal");
+    let run = inside.site.run(&["validate", "--from", "every-node"]).expect(2);
+    assert_has(&run.stdout, &[&inside.row("node2", "proved"), "node1 : ok=0 changed=0 unreachable=0 failed=1 "]);
+    // It says nothing of a registry, so it keeps nothing from being written; but it is not passed over in silence.
+    let run = inside.site.run(&["apply", "--only", "nodes", "--from", "first-node"]).expect(2);
+    assert_has(&run.stdout, &[&recap("node1", [3, 2, 0, 1, 0]), &recap("node2", [3, 2, 0, 0, 0])]);
+}
+
+#[test]
+fn a_silent_registry_times_out_and_ctrl_c_ends_at_once() {
+    let mut inside = Inside::new(2);
+    let silence = inside.network.silence();
+    inside.site.set("oreg_url", &format!("{NAME}:{}/a/b:1", silence.line));
+    let run = inside.site.run(&["validate", "--from", "every-node", "-T", "2"]).expect(2);
+    assert_has(&run.stdout, &["from node1 : timeout\n"]);
+    assert_has(&run.stderr, &["did not answer `node1` in time", "between `node1` and"]);
+    let before = inside.site.nodes[0].connections();
+    let run = inside.site.start(&["validate", "--from", "every-node", "-T", "60"]);
+    eventually("the node is connected to", || inside.site.nodes[0].connections() > before);
+    std::thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    run.signal("INT");
+    run.wait().expect(130);
+    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_hundred_nodes() {
+    let registry = Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]);
+    let mut site = Site::with(registry, 0);
+    let node = Sshd::start_with(&Options { listen: Listen::AllLoopback, ..Options::default() });
+    let port = node.port();
+    (2..=100).for_each(|at| site.oregano.trust(&node.known_hosts_line(&format!("127.0.0.{at}"))));
+    site.add_node(node);
+    let mut inventory = site.inventory();
+    (2..=100).for_each(|at| inventory += &format!("n{at} ansible_host=127.0.0.{at} ansible_port={port}\n"));
+    let file = site.oregano.write("hundred", inventory);
+    let run = ["validate", "--from", "every-node", "--forks", "100", "-i", file.to_str().unwrap()];
+    let run = site.oregano.run(&run).expect(0);
+    assert_has(&run.stderr, &["1 of 1 credentials proved; all 100 nodes see the same\n"]);
+}
+
+/// A tunnel through the first node, without the rest of the program.
+fn tunnel(inside: &Inside) -> Tunnel {
+    let node = &inside.site.nodes[0];
+    let connection = Connection {
+        address: "127.0.0.1".to_owned(),
+        port: node.port(),
+        user: ROOT.to_owned(),
+        password: None,
+        private_key_file: Some(node.key_file()),
+        host_key_checking: HostKeyChecking::Strict,
+        escalation: Escalation::None,
+    };
+    let keys = Arc::new(HostKeys::load(&[inside.site.oregano.home().join(".ssh/known_hosts")]));
+    let limits = Limits { timeout: Duration::from_secs(20), abort: Abort::new() };
+    Tunnel::open("node1", &connection, &keys, &Identities::new(None, Vec::new()), &limits).unwrap()
+}
+
+/// Connects through a tunnel; the error is SOCKS's, or 255 where the tunnel hangs up.
+fn connect(socks: &Secret, host: &str, port: u16) -> Result<TcpStream, u8> {
+    let (login, address) = socks.expose().strip_prefix("socks5h://").unwrap().split_once('@').unwrap();
+    let (user, password) = login.split_once(':').unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut hello = vec![5, 1, 2, 1];
+    for text in [user, password] {
+        hello.push(text.len() as u8);
+        hello.extend_from_slice(text.as_bytes());
+    }
+    hello.extend_from_slice(&[5, 1, 0, 3, host.len() as u8]);
+    hello.extend_from_slice(host.as_bytes());
+    hello.extend_from_slice(&port.to_be_bytes());
+    stream.write_all(&hello).unwrap();
+    let mut answer = [0; 14];
+    if stream.read_exact(&mut answer[..4]).is_err() || answer[3] != 0 {
+        return Err(255);
+    }
+    stream.read_exact(&mut answer[4..]).map_err(|_| 255)?;
+    if answer[5] == 0 { Ok(stream) } else { Err(answer[5]) }
+}
+
+/// A server in the network that sends back what it hears, in all its length, once it has heard everything.
+const ECHO: &str = "
+import socket, threading
+server = socket.create_server(('127.0.0.1', 0))
+print(server.getsockname()[1], flush=True)
+def serve(client):
+    heard = bytearray()
+    while part := client.recv(65536):
+        heard += part
+    client.sendall(heard)
+    client.close()
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+";
+
+#[test]
+fn nobody_else_may_use_a_tunnel() {
+    let inside = Inside::new(1);
+    let port = inside.site.registry.port();
+    let tunnel = tunnel(&inside);
+    let socks = tunnel.socks(&Proxy::Environment).unwrap();
+    assert!(connect(&socks, NAME, port).is_ok());
+    let other = socks.expose().replace("socks5h://", "socks5h://x");
+    assert_eq!(connect(&Secret::new(other), NAME, port).err(), Some(255));
+    // Whoever only sits there keeps nobody out.
+    let address = socks.expose().split('@').nth(1).unwrap();
+    let sitting: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+    assert!(connect(&socks, NAME, port).is_ok());
+    drop(sitting);
+    let again = tunnel.socks(&Proxy::Environment).unwrap();
+    assert_eq!(again, socks);
+    let (start, address) = (Instant::now(), address.to_owned());
+    drop(tunnel);
+    assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+    assert!(TcpStream::connect(address).is_err(), "it still listens");
+}
+
+#[test]
+fn much_flows_both_ways_and_ends_are_passed_on() {
+    let inside = Inside::new(1);
+    let echo = inside.network.python(ECHO);
+    let port = echo.line.parse().unwrap();
+    let tunnel = tunnel(&inside);
+    let socks = tunnel.socks(&Proxy::Environment).unwrap();
+    let one = |seed: usize| {
+        let mut stream = connect(&socks, "127.0.0.1", port).unwrap();
+        let sent: Vec<u8> = (0..6_000_000usize).map(|at| (at * 31 + seed + at / 7919) as u8).collect();
+        let mut writer = stream.try_clone().unwrap();
+        let payload = sent.clone();
+        let writing = std::thread::spawn(move || {
+            writer.write_all(&payload).unwrap();
+            writer.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        let mut heard = Vec::new();
+        // A reader that lags behind holds nobody else up.
+        std::thread::sleep(Duration::from_millis(300 * seed as u64));
+        stream.read_to_end(&mut heard).unwrap();
+        writing.join().unwrap();
+        assert!(heard == sent, "{} bytes of {}", heard.len(), sent.len());
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4).map(|seed| scope.spawn(move || one(seed))).collect();
+        all.into_iter().for_each(|one| one.join().unwrap());
+    });
+    assert_eq!(tunnel.fault(), None);
+}
+
+#[test]
+fn many_come_at_once() {
+    let inside = Inside::new(1);
+    let port = inside.site.registry.port();
+    let tunnel = tunnel(&inside);
+    let socks = &tunnel.socks(&Proxy::Environment).unwrap();
+    // More than are served at the same time.
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..100).map(|_| scope.spawn(move || connect(socks, NAME, port).is_ok())).collect();
+        assert_eq!(all.into_iter().filter_map(|one| one.join().ok()).filter(|good| *good).count(), 100);
+    });
+    assert_eq!(tunnel.fault(), None);
+}
+
+#[test]
+fn a_way_that_hangs_holds_no_other_up() {
+    let inside = Inside::new(1);
+    // What is sent there is lost without a word.
+    inside.network.sh("ip route add 10.99.0.0/16 dev lo");
+    let tunnel = tunnel(&inside);
+    let socks = tunnel.socks(&Proxy::Environment).unwrap();
+    std::thread::scope(|scope| {
+        for last in 1..=3 {
+            let socks = &socks;
+            scope.spawn(move || connect(socks, &format!("10.99.0.{last}"), 443).is_err());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        let start = Instant::now();
+        assert!(connect(&socks, NAME, inside.site.registry.port()).is_ok());
+        assert!(start.elapsed() < Duration::from_secs(10), "it took {:?}", start.elapsed());
+        let start = Instant::now();
+        drop(tunnel);
+        assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_tunnel_whose_node_is_gone_says_so() {
+    let inside = Inside::new(1);
+    let tunnel = tunnel(&inside);
+    let socks = tunnel.socks(&Proxy::Environment).unwrap();
+    assert!(connect(&socks, NAME, inside.site.registry.port()).is_ok());
+    inside.site.nodes[0].kill_connections();
+    assert_eq!(connect(&socks, NAME, inside.site.registry.port()).err(), Some(255));
+    assert!(matches!(tunnel.fault(), Some(OpenFailure::Unreachable(failure)) if failure.message.contains("`node1`")));
+}
+
+/// An HTTP proxy that alone knows where the registry is, and wants a login.
+const PROXY: &str = "
+import socket, sys, threading
+server = socket.create_server(('127.0.0.1', 0))
+print(server.getsockname()[1], flush=True)
+def copy(source, sink):
+    while part := source.recv(65536):
+        sink.sendall(part)
+    sink.shutdown(socket.SHUT_WR)
+def serve(client):
+    head = b''
+    while b'\\r\\n\\r\\n' not in head:
+        head += client.recv(4096)
+    if b'Proxy-Authorization: Basic ZXZlOnBAc3M=\\r\\n' not in head:
+        client.sendall(b'HTTP/1.1 407 Proxy Authentication Required\\r\\n\\r\\n')
+        return client.close()
+    port = int(head.split()[1].rsplit(b':')[1])
+    target = socket.create_connection(('127.0.0.1', port))
+    client.sendall(b'HTTP/1.1 200 Connection established\\r\\nVia: test\\r\\n\\r\\n')
+    threading.Thread(target=copy, args=(target, client), daemon=True).start()
+    copy(client, target)
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+";
+
+#[test]
+fn the_nodes_own_proxy() {
+    let inside = Inside::new(1);
+    let proxy = inside.network.python(PROXY);
+    let echo = inside.network.python(ECHO);
+    let port = echo.line.parse().unwrap();
+    let tunnel = tunnel(&inside);
+    let through = |login: &str, no_proxy: &str| {
+        let https = Some(Secret::new(format!("http://{login}127.0.0.1:{}", proxy.line)));
+        let settings = ProxySettings { http: None, https, no_proxy: no_proxy.to_owned() };
+        tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap()
+    };
+    let good = through("eve:p%40ss@", "");
+    // No node knows this name.
+    let mut stream = connect(&good, "only-the-proxy.internal", port).unwrap();
+    stream.write_all(b"hello").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, b"hello");
+    assert_eq!(connect(&through("eve:wrong@", ""), NAME, port).err(), Some(2));
+    assert!(connect(&through("eve:wrong@", ".internal"), NAME, port).is_ok(), "no_proxy was not heeded");
+    let nobody = Some(Secret::new(format!("http://127.0.0.1:{}", free_port())));
+    let settings = ProxySettings { http: None, https: nobody, no_proxy: String::new() };
+    assert_eq!(connect(&tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap(), NAME, port).err(), Some(2));
+    assert_eq!(tunnel.fault(), None);
+}
+
+#[test]
+fn the_proxy_of_the_inventory() {
+    let mut inside = Inside::new(0);
+    inside.add_node(Options::default(), "127.0.0.1 proxy.internal");
+    let proxy = inside.network.python(PROXY);
+    let without = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
+    assert_eq!(rows(&without), inside.row("node1", "dns"));
+    inside.site.set("openshift_https_proxy", &format!("http://eve:p%40ss@proxy.internal:{}", proxy.line));
+    let with = inside.site.run(&["validate", "--from", "first-node"]).expect(0);
+    assert_eq!(rows(&with), inside.row("node1", "proved"));
+    inside.site.set("openshift_https_proxy", &format!("http://eve:hunter2@proxy.internal:{}", proxy.line));
+    let wrong = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
+    assert_eq!(rows(&wrong), inside.row("node1", "proxy"));
+    assert!(!wrong.stderr.contains("hunter2"), "{}", wrong.stderr);
+}
