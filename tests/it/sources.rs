@@ -48,10 +48,12 @@ fn every_source_gives_the_secret_that_nodes_get() {
     let file = json!({"auths": {format!("https://{}", site.key()): {"auth": auth(), "email": "me@example.com"}}});
     let data = STANDARD.encode(file.to_string());
     site.oregano.write("secret.yml", format!("kind: Secret\ndata: {{.dockerconfigjson: {data}}}\n"));
+    let realm = site.registry.realm_host().to_owned();
+    let delegated = format!("{{'password_file': 'password', 'auth_server': '{realm}'}}");
     for (source, user) in [
         ("{'credential_helper': 'lab'}", None),
         ("{'from_file': '~/secret.yml'}", None),
-        ("{'password_file': 'password', 'auth_server': 'sso.example.com'}", Some(USER)),
+        (delegated.as_str(), Some(USER)),
         ("{'password_command': 'echo >> asked; cat password'}", Some(USER)),
     ] {
         fs::write(site.oregano.home().join("asked"), "").unwrap();
@@ -65,7 +67,7 @@ fn every_source_gives_the_secret_that_nodes_get() {
         for node in [1, 2] {
             let written: serde_json::Value = serde_json::from_str(&site.file(node, DOCKER).unwrap()).unwrap();
             assert_eq!(written["auths"][site.key()]["auth"], auth(), "{source}");
-            let server = &written["auths"]["sso.example.com"]["auth"];
+            let server = &written["auths"][&realm]["auth"];
             assert!(!source.contains("auth_server") || *server == auth(), "{source}: {written}");
             site.nodes[node - 1].write(DOCKER, b"{}", 0o600);
         }

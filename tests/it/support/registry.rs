@@ -113,6 +113,12 @@ impl Registry {
         self.url.split_once("://").unwrap().1
     }
 
+    /// `127.0.0.1:PORT` of its token server.
+    pub fn realm_host(&self) -> &str {
+        let tokens = self.tokens.as_ref().expect("no token server");
+        tokens.url.split_once("://").unwrap().1.split('/').next().unwrap()
+    }
+
     /// What a client must trust: the authority's certificate, or the registry's own.
     pub fn ca_file(&self) -> &Path {
         self.ca.as_deref().expect("this registry speaks plain HTTP")
