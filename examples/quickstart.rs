@@ -134,7 +134,7 @@ fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
         request: Request { user: "nobody".to_owned(), home: Some(lab.home()), ..Request::default() },
         forks: 64,
         timeout: Duration::from_secs(30),
-        warn_days: 14,
+        warn_days: oregano::desired::expiry::WARN_DAYS,
         kubeconfig: Some(lab.kubeconfig()),
         warnings: Vec::new(),
         environment: Environment { home: Some(lab.home()), ..Environment::default() },

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use oregano::desired::expiry::WARN_DAYS;
 use oregano::desired::{Limit, Request, Scope, Vantage};
 use oregano::event;
 use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
@@ -25,7 +26,6 @@ const MAX_FORKS: u16 = 4096;
 /// In seconds.
 const TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 3600;
-const WARN_DAYS: u16 = 14;
 
 /// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
 ///

@@ -4,6 +4,7 @@
 use crate::inventory::problem::nearest;
 use crate::inventory::{Code, Node, Problem, Span, Value, yaml};
 
+use super::Declaration;
 use super::lookup::{Lookup, Text};
 
 /// The list of registries beside the default one.
@@ -54,18 +55,9 @@ pub(super) struct Member {
     pub node: Node,
 }
 
-/// Which registry an entry is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// That of `oreg_url`.
-    Default,
-    /// One of the list.
-    Additional,
-}
-
 /// The values of one registry, with their templates resolved.
 pub(super) struct Entry {
-    pub kind: Kind,
+    pub declaration: Declaration,
     /// Where it stands: the mapping, or the first of its variables.
     pub span: Span,
     members: Vec<Member>,
@@ -97,7 +89,11 @@ impl Entry {
             let named = known.into_iter().map(|(key, node)| (key, format!("`{key}` of `{OREG_AUTH}`"), node));
             members.extend(named.map(|(key, name, node)| Member { key, name, node }));
         }
-        (lookup.problems.len() == before).then(|| Self { kind: Kind::Default, span: place.clone(), members })
+        (lookup.problems.len() == before).then(|| Self {
+            declaration: Declaration::Default,
+            span: place.clone(),
+            members,
+        })
     }
 
     /// One entry of the list; `None` if it is no mapping.
@@ -111,7 +107,7 @@ impl Entry {
         lookup.problems.extend(unknown.iter().map(unknown_of_entry));
         let member = |(key, node)| Member { key, name: format!("`{key}` of a registry entry"), node };
         let members = known.into_iter().map(member).collect();
-        Some(Self { kind: Kind::Additional, span: node.span.clone(), members })
+        Some(Self { declaration: Declaration::Entry, span: node.span.clone(), members })
     }
 
     /// The value of a key.

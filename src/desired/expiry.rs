@@ -9,6 +9,9 @@ use serde::Deserialize;
 use super::Registry;
 use crate::secret::Secret;
 
+/// How many days before a credential expires it is warned of, where nobody says otherwise.
+pub const WARN_DAYS: u16 = 14;
+
 /// No token is longer; more is not decoded.
 const MAX_TOKEN: usize = 64 << 10;
 

@@ -7,7 +7,8 @@ use crate::dockerconfig::{Auth, AuthFile};
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
-use super::entry::{Entry, Kind, Member};
+use super::Declaration;
+use super::entry::{Entry, Member};
 use super::from_file;
 use super::lookup::{Lookup, Text};
 use super::shared::Question;
@@ -104,16 +105,18 @@ fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Memb
             let message = format!("{} is given besides {}", second.name, first.name);
             Problem::hiding(&second.node.span, message).hint("keep the one that the secret shall come from")
         }
-        [] => match (entry.kind, entry.get("user")) {
-            (Kind::Default, Some(user)) => {
+        [] => match (entry.declaration, entry.get("user")) {
+            (Declaration::Default, Some(user)) => {
                 let message = "`oreg_auth_user` is set, but `oreg_auth_password` is not";
                 Problem::hiding(&user.node.span, message).hint(
                     "set `oreg_auth_password` too, for the same hosts, or `password_file` or its like in `oregano_oreg_auth`",
                 )
             }
-            (Kind::Default, None) => Problem::hiding(&entry.span, "`oregano_oreg_auth` is set, but names no password")
-                .hint("set `oreg_auth_user` and `oreg_auth_password`, or a source such as `from_file` in it"),
-            (Kind::Additional, _) => entry
+            (Declaration::Default, None) => {
+                Problem::hiding(&entry.span, "`oregano_oreg_auth` is set, but names no password")
+                    .hint("set `oreg_auth_user` and `oreg_auth_password`, or a source such as `from_file` in it")
+            }
+            (Declaration::Entry | Declaration::CommandLine, _) => entry
                 .lacks("`password`")
                 .hint(format!("or give one of {}", from_file::listed(SOURCES[1..].iter().copied()))),
         },
@@ -241,7 +244,7 @@ fn user(lookup: &mut Lookup<'_>, entry: &Entry, source: Option<&Member>, found: 
                 let user = Text { text: user.clone(), span: source.node.span.clone() };
                 checked_user(lookup, user, &format!("the user that {} gives", source.name))
             }
-            None if entry.kind == Kind::Default => {
+            None if entry.declaration == Declaration::Default => {
                 let message = format!("{} is set, but `oreg_auth_user` is not", source.name);
                 let problem = Problem::hiding(&source.node.span, message);
                 lookup.problems.push(problem.hint("set `oreg_auth_user` too, for the same hosts"));

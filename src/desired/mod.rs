@@ -142,6 +142,8 @@ pub struct Registry {
     pub proxy: Proxy,
     /// `auth_server`: the one host, with port if it has one, that may get the password as a token server.
     pub auth_server: Option<String>,
+    /// Where its settings are, for hints.
+    pub declaration: Declaration,
     /// Where the password was given, for hints: the variable in backticks, and its `file:line:column`.
     pub origin: String,
 }
@@ -177,6 +179,17 @@ impl Hash for Registry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.request().hash(state);
     }
+}
+
+/// Where a registry was declared, which decides by which names its settings go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declaration {
+    /// `oreg_url`, `oreg_auth_user` and their like: the default registry.
+    Default,
+    /// An entry of `openshift_additional_registry_credentials`.
+    Entry,
+    /// The arguments of `oregano login`.
+    CommandLine,
 }
 
 /// `test_login` of a registry.

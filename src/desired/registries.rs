@@ -9,10 +9,10 @@ use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
 use super::defaults::{Defaults, Deployment};
-use super::entry::{ADDITIONAL, Entry, Kind, OLD_TEST_IMAGE};
+use super::entry::{ADDITIONAL, Entry, OLD_TEST_IMAGE};
 use super::key::{self, about};
 use super::lookup::{Lookup, Text};
-use super::{Authority, Registry, TestLogin, TlsPolicy, images, login, policy, proxy};
+use super::{Authority, Declaration, Registry, TestLogin, TlsPolicy, images, login, policy, proxy};
 
 /// The registry that has service accounts of its own form.
 const REDHAT: &str = "registry.redhat.io";
@@ -116,10 +116,10 @@ fn registry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, subject
     });
     let proxy = entry.get("proxy").and_then(|member| proxy::of_entry(lookup, &member.node, &member.name));
     let (Subject { host, images, span }, login) = (subject?, login?);
-    let source = match entry.kind {
-        Kind::Additional if entry.get("password").is_some() => format!("`{ADDITIONAL}`"),
-        Kind::Additional => format!("{}, `{ADDITIONAL}`,", login.source),
-        Kind::Default => login.source,
+    let source = match entry.declaration {
+        Declaration::Entry if entry.get("password").is_some() => format!("`{ADDITIONAL}`"),
+        Declaration::Entry | Declaration::CommandLine => format!("{}, `{ADDITIONAL}`,", login.source),
+        Declaration::Default => login.source,
     };
     let mut images = images.into_iter();
     let registry = Registry {
@@ -134,6 +134,7 @@ fn registry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, subject
         ca,
         proxy: proxy.unwrap_or_else(|| defaults.proxy.clone()),
         auth_server,
+        declaration: entry.declaration,
         origin: format!("{source} in {}", login.span),
     };
     Some(Declared { registry, more_images: images.collect(), span })

@@ -8,11 +8,13 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use openssl::x509::X509;
 
 use crate::authfile::{self, Held};
 use crate::cluster::{self, kubeconfig};
-use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy};
+use crate::desired::expiry::{self, WARN_DAYS};
+use crate::desired::{Authority, Declaration, Desired, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, Reader};
 use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
 use crate::facts::{Failure, FileFact, FileState};
@@ -83,7 +85,8 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     let desired = Desired { registries: vec![registry], ..Desired::default() };
     cancel.begin();
     journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
-    desired.risks().for_each(|message| journal.record(Event::Warning { message }));
+    let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
+    desired.risks().chain(expiring).for_each(|message| journal.record(Event::Warning { message }));
     let file = Entry { path: &request.file, credential: &credential };
     let (step, _) = file.step(authfile::observe(&request.file));
     let end = |step: &FileStep, outcome: Outcome, failure: Option<&Failure>| {
@@ -131,6 +134,7 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
         ca: request.ca_file.as_deref().map(authority).transpose()?.map(Arc::new),
         proxy: Proxy::Environment,
         auth_server: None,
+        declaration: Declaration::CommandLine,
         origin,
     })
 }

@@ -279,6 +279,7 @@ fn seen_from(node: &str, registry: &Registry, fact: &RegistryFact) -> RegistryFa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Declaration;
     use crate::secret::Secret;
 
     fn registry(host: &str, user: &str, tls: TlsPolicy) -> Registry {
@@ -294,6 +295,7 @@ mod tests {
             ca: None,
             proxy: Proxy::Environment,
             auth_server: None,
+            declaration: Declaration::Entry,
             origin: String::new(),
         }
     }

@@ -11,10 +11,11 @@ use super::judgement::{Login, checks_passwords, hides_images};
 use super::proxy::Via;
 use super::quota::rate_limit;
 use super::resolver::nameservers;
+use super::settings;
 use super::trust::TlsSetup;
 use super::wire::{Answer, Fault, Place};
 use super::words::{Words, shorten, status, tried};
-use crate::desired::{Proxy, Registry, TestLogin};
+use crate::desired::{Registry, TestLogin};
 use crate::facts::{RateLimit, RegistryFact, Verdict};
 
 /// How an inspection ended.
@@ -130,15 +131,19 @@ fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -
                 words.url(&realm),
                 registry.auth_server.as_deref().unwrap_or_default()
             ),
-            "if the registry's new token server is to be trusted with the password, name it as `auth_server`",
+            &format!(
+                "if the registry's token server may have the password, name it in {}",
+                settings::auth_server(registry)
+            ),
         ),
         Finding::NotAHeader => error(
             "user, password or token hold characters that no HTTP header can carry".to_owned(),
             &password_hint(registry, &words.host),
         ),
-        Finding::NoImage(rule) => {
-            error(format!("`{}`: {rule}", registry.image), "name the image as `repository/name:tag` in `test_image`")
-        }
+        Finding::NoImage(rule) => error(
+            format!("`{}`: {rule}", registry.image),
+            &format!("name the image as `repository/name:tag` in {}", settings::test_image(registry)),
+        ),
         Finding::NoClient(reason) => no_client(registry, reason),
         Finding::Fault(fault) => faulty(registry, &words, fault),
     }
@@ -176,14 +181,14 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
                 words.place(&answer.place),
                 status(answer)
             ),
-            format!("{}; then {PRIVATE}", password_hint(registry, host)),
+            format!("{}; then {}", password_hint(registry, host), private(registry)),
         ),
         (Verdict::NotProved, _) => found(
             verdict,
             format!("{}: {} without asking for a credential", words.place(&answer.place), status(answer)),
             match registry.test_login {
                 TestLogin::LoginOnly => "this registry needs no login, or only for some images".to_owned(),
-                TestLogin::Inspect | TestLogin::Skip => PRIVATE.to_owned(),
+                TestLogin::Inspect | TestLogin::Skip => private(registry),
             },
         ),
         (Verdict::NoPermission, _) => found(verdict, words.seen(answer), permission_hint(registry, host, login)),
@@ -193,7 +198,9 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
 }
 
 /// What to do about an image that anybody may see.
-const PRIVATE: &str = "name a private image in `test_image`, one that only this user may pull";
+fn private(registry: &Registry) -> String {
+    format!("name a private image in {}, one that only this user may pull", settings::test_image(registry))
+}
 
 fn public(registry: &Registry, words: &Words<'_>, login: Login, answer: &Answer) -> RegistryFact {
     let place = words.place(&answer.place);
@@ -202,7 +209,7 @@ fn public(registry: &Registry, words: &Words<'_>, login: Login, answer: &Answer)
         _ => String::new(),
     };
     let cause = format!("{place}: {} without a password, too: anybody may pull this image{login}", status(answer));
-    found(Verdict::NotProved, cause, PRIVATE)
+    found(Verdict::NotProved, cause, private(registry))
 }
 
 fn permission_hint(registry: &Registry, host: &str, login: Login) -> String {
@@ -212,7 +219,7 @@ fn permission_hint(registry: &Registry, host: &str, login: Login) -> String {
     }
     let same = if hides_images(host) { format!("`{host}` answers") } else { "some registries answer".to_owned() };
     let both = format!("is not allowed to pull `{image}`, or it does not exist ({same} the same for both)");
-    let action = "grant the permission, or name another image in `test_image`";
+    let action = format!("grant the permission, or name another image in {}", settings::test_image(registry));
     if login == Login::Issued && !checks_passwords(host) {
         let origin = password_hint(registry, host);
         format!(
@@ -225,10 +232,11 @@ fn permission_hint(registry: &Registry, host: &str, login: Login) -> String {
 }
 
 fn image_hint(registry: &Registry, host: &str, login: Login) -> String {
-    let name = "name an image and tag that exist in `test_image` (for `oreg_url`, check it and `openshift_image_tag`)";
+    let (setting, origin) = (settings::test_image(registry), settings::image_origin(registry));
+    let name = format!("name an image and tag that exist in {setting}{origin}");
     match login {
         Login::NotAsked => {
-            format!("`{host}` asked for no credential: name an image that exists, and is private, in `test_image`")
+            format!("`{host}` asked for no credential: name an image that exists, and is private, in {setting}")
         }
         Login::Nobody => {
             format!(
@@ -258,16 +266,7 @@ fn password_hint(registry: &Registry, host: &str) -> String {
 
 /// What to do where only plain HTTP is spoken.
 fn insecure_hint(registry: &Registry) -> String {
-    format!("if the network may be trusted with the password, {}", insecure(registry))
-}
-
-/// How a registry is declared insecure: `oreg_url` has no `tls_verify` of its own.
-fn insecure(registry: &Registry) -> String {
-    if registry.origin.starts_with("`oreg_auth_password`") {
-        format!("list `{}` in `openshift_docker_insecure_registries`", registry.host)
-    } else {
-        format!("set `tls_verify: False` for `{}`", registry.host)
-    }
+    format!("if the network may be trusted with the password, {}", settings::insecure(registry))
 }
 
 fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
@@ -283,7 +282,7 @@ fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
         NoClient::Proxy(reason) => found(
             Verdict::Proxy,
             format!("the proxy's URL cannot be used: {reason}"),
-            format!("check {}: `http://user:password@host:port`", proxy_variables(registry).0),
+            format!("check {}: `http://user:password@host:port`", settings::proxy(registry).0),
         ),
     }
 }
@@ -409,23 +408,13 @@ fn proxy(registry: &Registry, host: &str, reason: &str, via: &Via) -> (String, S
 
 /// What to do about a 407.
 fn proxy_login(registry: &Registry, host: &str) -> String {
-    let (proxy, exceptions) = proxy_variables(registry);
+    let (proxy, exceptions) = settings::proxy(registry);
     format!("give the proxy's login in {proxy}, or name `{host}` in {exceptions}")
 }
 
 fn proxy_exception(registry: &Registry, host: &str) -> String {
-    let (proxy, exceptions) = proxy_variables(registry);
+    let (proxy, exceptions) = settings::proxy(registry);
     format!("check {proxy}, or name `{host}` in {exceptions}")
-}
-
-/// Where a registry's proxy and the exceptions from it are set.
-fn proxy_variables(registry: &Registry) -> (&'static str, &'static str) {
-    match registry.proxy {
-        Proxy::Environment => ("HTTPS_PROXY and HTTP_PROXY", "NO_PROXY"),
-        Proxy::Set(_) => {
-            ("`proxy`, `openshift_https_proxy` and `openshift_http_proxy` in the inventory", "`openshift_no_proxy`")
-        }
-    }
 }
 
 fn tls(registry: &Registry, fault: TlsFault, reason: &str) -> (String, String) {
@@ -433,8 +422,9 @@ fn tls(registry: &Registry, fault: TlsFault, reason: &str) -> (String, String) {
     const CLOCK: &str = "check the certificate's dates and the clock here";
     let ca = || {
         format!(
-            "name the CA's certificate in `ca_file`, put it into /etc/containers/certs.d/{}/ca.crt, or install it on \
+            "name the CA's certificate in {}, put it into /etc/containers/certs.d/{}/ca.crt, or install it on \
              this machine (or name it in SSL_CERT_FILE); or, {}",
+            settings::ca_file(registry),
             registry.host.split('/').next().unwrap_or_default(),
             insecure_hint(registry)
         )

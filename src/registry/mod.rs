@@ -18,6 +18,7 @@ mod realm;
 pub mod reference;
 mod refusals;
 mod resolver;
+mod settings;
 mod token;
 mod trust;
 mod wire;

@@ -12,7 +12,7 @@ use openssl::x509::{X509, X509NameBuilder};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
 use super::{inspect, inspect_double, registry};
-use crate::desired::{Proxy, ProxySettings, Registry, TlsPolicy};
+use crate::desired::{Declaration, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::Verdict;
 use crate::secret::Secret;
 
@@ -205,7 +205,7 @@ async fn certificates_that_are_not_trusted_say_why() {
         assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
         assert!(fact.cause.unwrap().contains(reason));
         assert!(fact.hint.unwrap().contains("SSL_CERT_FILE); or, if the network"));
-        secure.origin = "`oreg_auth_password` in inventory.ini:7:20".into();
+        secure.declaration = Declaration::Default;
         let hint = inspect(&secure).await.hint.unwrap();
         assert!(hint.starts_with("name the CA's certificate in `ca_file`"), "{hint}");
         assert!(hint.ends_with(&format!("list `{host}` in `openshift_docker_insecure_registries`")), "{hint}");
