@@ -4,6 +4,7 @@ mod connection;
 mod credential;
 mod defaults;
 mod entry;
+mod exceptions;
 pub mod expiry;
 mod from_file;
 mod image;
@@ -30,6 +31,7 @@ use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
+pub use exceptions::Exceptions;
 pub use image::{Image, full_name, split_host};
 pub use key::key_fault;
 pub use request::{Limit, Request, Scope};
