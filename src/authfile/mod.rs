@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use crate::facts::{Failure, FileState};
+use crate::facts::{Failure, FileState, said};
 use crate::secret::SecretBytes;
 
 pub use lock::{Held, hold};
@@ -63,7 +63,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let metadata = match fs::symlink_metadata(target) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unusable(target, "cannot be looked at").cause(reason(&error))),
+        Err(error) => return Err(unusable(target, "cannot be looked at").cause(said(&error))),
     };
     match () {
         () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
@@ -74,7 +74,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
-    read.map_err(|error| unusable(target, "cannot be read").cause(reason(&error)))?;
+    read.map_err(|error| unusable(target, "cannot be read").cause(said(&error)))?;
     Ok(Some((SecretBytes::new(content), metadata)))
 }
 
@@ -100,9 +100,4 @@ fn name(file: &Path) -> &OsStr {
 
 fn unusable(path: &Path, fault: &str) -> Failure {
     Failure::new(format!("`{}` {fault}", path.display())).hint("name another file with `--to FILE`")
-}
-
-/// `Permission denied`, without the `(os error 13)`.
-fn reason(error: &io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }
