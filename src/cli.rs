@@ -29,8 +29,8 @@ const MAX_TIMEOUT: u64 = 3600;
 
 /// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
 ///
-/// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret or a node failed;
-/// 3 changes are pending (plan); 4 a node could not be reached; 64 usage; 130 interrupted.
+/// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret, a node, or the file of
+/// `login` failed; 3 changes are pending (plan); 4 a node could not be reached; 64 usage; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "oregano", version, max_term_width = 100)]
 pub struct Cli {
@@ -93,6 +93,9 @@ pub enum Command {
     Login(Box<Login>),
     /// Show which credential each consumer uses for an image, and why not another one: on this machine, or with
     /// -i or --limit on nodes
+    ///
+    /// The consumers are the kubelet, CRI-O, podman (with skopeo and buildah) and docker, each by its own rules. Users are
+    /// shown, passwords never. Exit status 0 means that everything was answered, whether there is a credential or not.
     Explain(Explain),
     /// Show the inventory as it was read, or what is suspicious in it; nothing is contacted
     Inventory(Show),

@@ -378,7 +378,7 @@ pub fn unobserved(desired: &Desired) -> Vec<Event> {
 }
 
 /// The row of a secret as it is planned.
-pub fn planned_secret(step: &SecretStep) -> Event {
+fn planned_secret(step: &SecretStep) -> Event {
     let failure = match &step.action {
         Action::Fail(failure) => Some(failure),
         _ => None,

@@ -2,17 +2,17 @@
 //! each consumer makes of them. Nothing is changed anywhere.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::desired::{self, Desired, NodeTarget};
+use crate::authfile;
+use crate::desired::{self, Desired, Image, NodeTarget};
 use crate::engine::{self, Engine};
 use crate::event::Fault;
 use crate::facts::{Failure, FileFact, FileState};
 use crate::inventory;
 use crate::lookup::{
-    Account, CRIO_FILES, Explanation, GlobalAuthFile, Image, Lookup, Place, PullSecret, Searched, State, Unseen, ask,
+    Account, CRIO_FILES, Explanation, GlobalAuthFile, Lookup, Place, PullSecret, Searched, State, Unseen, ask,
     global_auth_file,
 };
 use crate::node::{self, OpenFailure};
@@ -20,10 +20,7 @@ use crate::observe::internal;
 use crate::options::{Pod, Question, Where};
 use crate::report::ExitStatus;
 use crate::schedule::{self, Cancel, Stop};
-use crate::secret::SecretBytes;
 
-/// The largest file that is read on this machine, in bytes; on a node it is the same.
-const LARGEST: u64 = 1024 * 1024;
 const CRIO_FOLDER: &str = "/etc/crio/crio.conf.d";
 
 /// What stands at the paths that were looked at.
@@ -120,21 +117,7 @@ fn text(state: &State) -> Option<String> {
 
 /// A file of this machine.
 fn read(path: &Path) -> State {
-    let read = || -> std::io::Result<State> {
-        // What is no file is not opened: a pipe would block.
-        if !fs::metadata(path)?.is_file() {
-            return Ok(State::Unreadable("it is not a file".to_owned()));
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-        let too_large = u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST);
-        let content = State::Content(SecretBytes::new(bytes));
-        Ok(if too_large { State::Unreadable("it is larger than 1 MiB".to_owned()) } else { content })
-    };
-    read().unwrap_or_else(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => State::Absent,
-        _ => State::Unreadable(error.to_string()),
-    })
+    state(authfile::read(path))
 }
 
 fn nodes(
@@ -216,14 +199,18 @@ fn open(engine: &Engine, node: &NodeTarget, paths: Vec<String>, states: &mut Sta
 
 /// A file under all its paths.
 fn note(fact: FileFact, states: &mut States) {
-    let state = match fact.state {
+    let state = state(fact.state);
+    for path in std::iter::once(fact.path).chain(fact.aliases) {
+        states.insert(path, state.clone());
+    }
+}
+
+fn state(found: FileState) -> State {
+    match found {
         FileState::Present { content, .. } => State::Content(content),
         FileState::Absent => State::Absent,
         FileState::Unusable(failure) => {
             State::Unreadable(std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": "))
         }
-    };
-    for path in std::iter::once(fact.path).chain(fact.aliases) {
-        states.insert(path, state.clone());
     }
 }

@@ -57,6 +57,11 @@ impl Failure {
     }
 }
 
+/// What the system says, without its number for it: `Connection refused`, and no `(os error 111)`.
+pub fn said(error: &impl ToString) -> String {
+    error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
+}
+
 /// What the inspection of one test image showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryFact {

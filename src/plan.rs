@@ -123,19 +123,6 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Plan {
     }
 }
 
-impl Plan {
-    /// Whether applying it would change anything.
-    pub fn has_changes(&self) -> bool {
-        let pending = |action: &Action| matches!(action, Action::Create | Action::Update);
-        let files = self.nodes.iter().flat_map(|node| match &node.work {
-            NodeWork::Files(files) => files.as_slice(),
-            _ => &[],
-        });
-        self.secret.as_ref().is_some_and(|step| pending(&step.action))
-            || files.into_iter().any(|file| pending(&file.action))
-    }
-}
-
 fn failed_secret(wanted: &PullSecret, failure: Failure) -> SecretStep {
     SecretStep {
         namespace: wanted.namespace.clone(),

@@ -66,6 +66,19 @@ pub fn basic_auth(user: &str, password: &Secret) -> Secret {
     Secret::new(STANDARD.encode(pair.as_bytes()))
 }
 
+/// A text in which every `user:password@host` has lost its password: a key of a file may be a whole address.
+pub fn without_password(text: &str) -> String {
+    let words = text.split_inclusive([' ', '`', '/']);
+    let masked = words.map(|word| match word.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') => {
+            let user = login.split(':').next().unwrap_or_default();
+            format!("{user}:{}@{host}", Redactor::MASK)
+        }
+        _ => word.to_owned(),
+    });
+    masked.collect()
+}
+
 /// Removes every known secret, in each encoding a server or tool may echo it in, from foreign text.
 #[derive(Default, Clone)]
 pub struct Redactor {
@@ -176,5 +189,16 @@ mod tests {
         let mut redactor = Redactor::default();
         redactor.learn(&Secret::new("x1y2"));
         assert_eq!(redactor.scrub("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn a_password_in_a_key_is_not_shown() {
+        assert_eq!(without_password("https://me:hunter2@quay.io/team"), "https://me:[redacted]@quay.io/team");
+        assert_eq!(
+            without_password("the `auth` of `me:hun@ter2@quay.io` is"),
+            "the `auth` of `me:[redacted]@quay.io` is"
+        );
+        assert_eq!(without_password("me@quay.io:443/team"), "me@quay.io:443/team");
+        assert_eq!(without_password("quay.io:443"), "quay.io:443");
     }
 }

@@ -3,11 +3,12 @@
 
 use std::io::sink;
 
+use oregano::desired::Image;
 use oregano::dockerconfig::{self, Credential, Reader};
 use oregano::inventory::outside::Nothing;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
-use oregano::lookup::{Image, Searched, State, ask};
+use oregano::lookup::{Searched, State, ask};
 use oregano::registry::challenge::{self, Challenge};
 use oregano::registry::reference::Target;
 use oregano::secret::{Secret, SecretBytes};

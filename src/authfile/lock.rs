@@ -6,8 +6,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{folder, reason, replace, target};
-use crate::facts::{Failure, FileState};
+use super::{folder, replace, target};
+use crate::facts::{Failure, FileState, said};
 use crate::secret::SecretBytes;
 
 /// How long to wait before the lock is tried again.
@@ -31,7 +31,7 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
     let place = folder(&target);
     let failed = |what: &str, error| {
         Failure::new(format!("folder `{}` cannot be {what}", place.display()))
-            .cause(reason(&error))
+            .cause(said(&error))
             .hint("name another file with `--to FILE`")
     };
     DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(|error| failed("made", error))?;
@@ -41,7 +41,7 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
         match lock.try_lock() {
             Ok(()) => break None,
             // NFS, for one, has no lock for a folder.
-            Err(TryLockError::Error(error)) => break Some(reason(&error)),
+            Err(TryLockError::Error(error)) => break Some(said(&error)),
             Err(TryLockError::WouldBlock) if stopped() => return Err(Failure::new("interrupted before the write")),
             Err(TryLockError::WouldBlock) if start.elapsed() > patience => {
                 return Err(Failure::new(format!("folder `{}` is locked by another process", place.display()))

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use crate::facts::{Failure, FileState};
+use crate::facts::{Failure, FileState, said};
 use crate::secret::SecretBytes;
 
 pub use lock::{Held, hold};
@@ -26,9 +26,17 @@ const LARGEST: u64 = 16 << 20;
 /// As many as the kernel follows (`ELOOP` in path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// The file behind `path`, as it is now.
+/// The file behind `path`, as it is now, for whoever only reads it.
+pub fn read(path: &Path) -> FileState {
+    state(target(path).and_then(|target| look(&target)))
+}
+
+/// The file behind `path`, as it is now, for whoever replaces it: that of another user is none.
 pub fn observe(path: &Path) -> FileState {
-    let found = target(path).and_then(|target| look(&target));
+    state(target(path).and_then(|target| own(&target)))
+}
+
+fn state(found: Result<Option<(SecretBytes, Metadata)>, Failure>) -> FileState {
     match found {
         Ok(None) => FileState::Absent,
         Ok(Some((content, metadata))) => FileState::Present { content, mode: metadata.permissions().mode() & 0o7777 },
@@ -55,23 +63,30 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let metadata = match fs::symlink_metadata(target) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unusable(target, "cannot be looked at").cause(reason(&error))),
+        Err(error) => return Err(unusable(target, "cannot be looked at").cause(said(&error))),
     };
-    let owner = metadata.uid();
     match () {
         () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
         // Opening a pipe would wait for its other end.
         () if !metadata.is_file() => return Err(unusable(target, "is not a regular file")),
         () if metadata.len() > LARGEST => return Err(unusable(target, "is too large for a file with credentials")),
-        () if owner != geteuid().as_raw() && !geteuid().is_root() => {
-            return Err(unusable(target, "belongs to another user").hint("run as that user, or name another file"));
-        }
         () => {}
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
-    read.map_err(|error| unusable(target, "cannot be read").cause(reason(&error)))?;
+    read.map_err(|error| unusable(target, "cannot be read").cause(said(&error)))?;
     Ok(Some((SecretBytes::new(content), metadata)))
+}
+
+/// As `look`, unless the file is that of another user.
+fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
+    let found = look(target)?;
+    match &found {
+        Some((_, metadata)) if metadata.uid() != geteuid().as_raw() && !geteuid().is_root() => {
+            Err(unusable(target, "belongs to another user").hint("run as that user, or name another file"))
+        }
+        _ => Ok(found),
+    }
 }
 
 /// The folder that a file lies in.
@@ -85,9 +100,4 @@ fn name(file: &Path) -> &OsStr {
 
 fn unusable(path: &Path, fault: &str) -> Failure {
     Failure::new(format!("`{}` {fault}", path.display())).hint("name another file with `--to FILE`")
-}
-
-/// `Permission denied`, without the `(os error 13)`.
-fn reason(error: &io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }

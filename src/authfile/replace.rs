@@ -9,8 +9,8 @@ use std::path::Path;
 use nix::unistd::geteuid;
 use tempfile::{Builder, NamedTempFile};
 
-use super::{folder, look, name, reason};
-use crate::facts::{Failure, FileState};
+use super::{folder, look, name};
+use crate::facts::{Failure, FileState, said};
 use crate::secret::SecretBytes;
 
 /// The bits that a file with passwords may have: those of its owner.
@@ -28,7 +28,7 @@ pub(super) fn prefix(target: &Path) -> OsString {
 pub(super) fn replace(target: &Path, place: &File, observed: &FileState, new: &SecretBytes) -> Result<(), Failure> {
     let failed = |error: io::Error| {
         Failure::new(format!("cannot write `{}`; it is left as it was", target.display()))
-            .cause(reason(&error))
+            .cause(said(&error))
             .hint("see that its folder can be written to, or name another file with `--to FILE`")
     };
     let mut builder = Builder::new();

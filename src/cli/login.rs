@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -113,15 +113,14 @@ impl Login {
             ));
         }
         self.email.iter().try_for_each(|email| check("--email", email))?;
-        let home = environment.home.clone();
         // The shell has replaced variables already, but leaves a `~` behind an `=`.
+        let home = environment.home.clone();
         let expand = |path: PathBuf| match path.to_str() {
             Some(text) => load::expand_with(text, &|_| None, home.as_deref()),
             None => path,
         };
-        let named = || self.to.clone().or_else(|| var("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
-        let docker = || var("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home.clone()?.join(".docker")));
-        let file = named().or_else(|| Some(docker()?.join("config.json")));
+        let named = self.to.or_else(|| var("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
+        let file = named.or_else(|| docker_file(home.as_deref(), &var));
         let file = file.ok_or_else(|| usage("there is no home folder: name the file with --to FILE"))?;
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD)) {
             (true, ..) => given(without_line_end(input()), "standard input")?,
@@ -143,6 +142,12 @@ impl Login {
             environment,
         })
     }
+}
+
+/// The file that docker takes; none without a home folder.
+fn docker_file(home: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let folder = var("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home?.join(".docker")))?;
+    Some(folder.join("config.json"))
 }
 
 /// One line end goes, as with docker: it is `echo`'s.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::client::AuthError;
 use kube::core::Status;
 
-use crate::facts::Failure;
+use crate::facts::{Failure, said};
 use crate::secret::Redactor;
 
 /// The longest message of a server that is shown, in characters.
@@ -136,7 +136,7 @@ impl Words {
                 failure.cause(format!("{plugin} ended with {}", out.status)).hint(run)
             }
             AuthError::AuthExecStart(error) => {
-                failure.cause(format!("{plugin} cannot be started: {}", plain(error))).hint(run)
+                failure.cause(format!("{plugin} cannot be started: {}", said(error))).hint(run)
             }
             AuthError::AuthExec(_) | AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
                 failure.cause(format!("{plugin} gave no credential that can be used")).hint(run)
@@ -270,12 +270,7 @@ fn tls_reason(error: &kube::Error) -> Option<(&'static str, &'static str)> {
 
 fn innermost(error: &kube::Error) -> String {
     let last = chain(error).pop().unwrap_or_default();
-    plain(&last).to_lowercase()
-}
-
-/// `Connection refused`, without the `(os error 111)`.
-pub(super) fn plain(error: &impl ToString) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+    said(&last).to_lowercase()
 }
 
 fn chain(error: &kube::Error) -> Vec<String> {

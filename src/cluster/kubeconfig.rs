@@ -11,8 +11,7 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError};
 use openssl::x509::X509;
 
-use super::diagnosis::plain;
-use crate::facts::Failure;
+use crate::facts::{Failure, said};
 
 /// The token of a pod's service account.
 const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -145,7 +144,7 @@ fn read(paths: &[PathBuf]) -> Result<Kubeconfig, Failure> {
 fn unreadable(path: &Path, error: &KubeconfigError) -> Failure {
     let failure = Named(&[path.to_owned()]).fault("cannot be used");
     match error {
-        KubeconfigError::ReadConfig(error, _) => failure.cause(plain(error)),
+        KubeconfigError::ReadConfig(error, _) => failure.cause(said(error)),
         // The parser's own text quotes the file.
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => failure.cause(format!("not a kubeconfig: line {}, column {}", at.line(), at.column())),
@@ -185,7 +184,7 @@ fn authority(cluster: &Cluster, named: &Named<'_>) -> Result<Option<Vec<Vec<u8>>
             STANDARD.decode(data).map_err(|_| named.no_authority("`certificate-authority-data` is not base64"))?
         }
         (_, Some(path)) if !path.is_empty() => {
-            std::fs::read(path).map_err(|error| named.no_authority(&format!("`{path}`: {}", plain(&error))))?
+            std::fs::read(path).map_err(|error| named.no_authority(&format!("`{path}`: {}", said(&error))))?
         }
         _ => return Ok(None),
     };

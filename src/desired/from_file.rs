@@ -1,11 +1,11 @@
-//! `from_file`: the entry of a registry in `config.json`, `auth.json`, `.dockercfg`, or in the manifest of a Secret
-//! that holds one of them.
+//! `from_file`: the entries of `config.json`, `auth.json`, `.dockercfg`, or of the manifest of a Secret that holds one
+//! of them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::dockerconfig::{self, AuthFile, Entry};
+use crate::dockerconfig::{self, AuthFile};
 use crate::inventory::{Node, Source, Value, yaml};
 
 /// The members of a Secret that hold a file: those that Kubernetes defines, and the names that files have where
@@ -14,9 +14,6 @@ const MEMBERS: [&str; 4] = [".dockerconfigjson", ".dockercfg", "auth.json", "con
 
 /// More keys than these are not listed in a message.
 const LISTED: usize = 10;
-
-/// Docker Hub as containers/image compares it.
-const HUB: &str = "index.docker.io";
 
 /// The entries that a text holds; the type of a Secret does not count, as its member says what it is.
 ///
@@ -50,30 +47,6 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(text))
 }
 
-/// The entry that containers/image takes for `host[:port][/path]`: the exact key, then the folders above it, then a key
-/// that is the same host in another spelling (`findCredentialsInFile` in pkg/docker/config).
-pub(super) fn entry_for<'a>(file: &'a AuthFile, host: &str) -> Option<&'a Entry> {
-    let folders = std::iter::successors(Some(host), |key| Some(key.rsplit_once('/')?.0));
-    let exact = folders.filter_map(|key| file.entries.iter().find(|entry| entry.key == key)).next();
-    let wanted = hub(host.split('/').next().unwrap_or_default());
-    exact.or_else(|| file.entries.iter().find(|entry| normalised(&entry.key) == wanted))
-}
-
-/// A key without its scheme, and then without its path (`https://index.docker.io/v1/`).
-fn normalised(key: &str) -> &str {
-    let bare = key.strip_prefix("http://").or_else(|| key.strip_prefix("https://"));
-    hub(bare.map_or(key, |bare| bare.split('/').next().unwrap_or_default()))
-}
-
-fn hub(host: &str) -> &str {
-    if is_hub(host) { HUB } else { host }
-}
-
-/// Whether a host is a name of Docker Hub.
-pub(super) fn is_hub(host: &str) -> bool {
-    ["docker.io", "registry-1.docker.io", HUB].contains(&host)
-}
-
 /// Names, for a message; what is no name may be a secret and is not shown.
 pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:*[]".contains(c));
@@ -90,29 +63,6 @@ pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_entry_is_the_one_of_containers_image() {
-        let key_of = |keys: &[&str], host: &str| {
-            let auths: serde_json::Map<_, _> =
-                keys.iter().map(|key| ((*key).to_owned(), serde_json::json!({"auth": "dTpw"}))).collect();
-            let file = parse(&serde_json::json!({ "auths": auths }).to_string()).unwrap();
-            entry_for(&file, host).map(|entry| entry.key.clone())
-        };
-        for (keys, host, found) in [
-            (&["quay.io", "quay.io/team"][..], "quay.io/team", Some("quay.io/team")),
-            (&["quay.io", "quay.io/te"], "quay.io/team", Some("quay.io")),
-            (&["quay.io/team"], "quay.io", None),
-            (&["https://quay.io/v1/"], "quay.io", Some("https://quay.io/v1/")),
-            (&["http://quay.io", "quay.io"], "quay.io", Some("quay.io")),
-            (&["https://index.docker.io/v1/"], "docker.io", Some("https://index.docker.io/v1/")),
-            (&["docker.io"], "registry-1.docker.io", Some("docker.io")),
-            (&["quay.io/v1/"], "quay.io", None),
-            (&["quay.io:443"], "quay.io", None),
-        ] {
-            assert_eq!(key_of(keys, host).as_deref(), found, "{host} in {keys:?}");
-        }
-    }
 
     #[test]
     fn keys_that_are_no_names_are_not_shown() {

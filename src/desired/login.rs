@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::dockerconfig::{Auth, AuthFile};
+use crate::dockerconfig::{Auth, AuthFile, HUB_KEY, is_hub};
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
@@ -22,9 +22,6 @@ const DEFAULT_USER: &str = "openshift";
 
 /// The user that a helper names where its secret is an identity token (docker-credential-helpers).
 const TOKEN_USER: &str = "<token>";
-
-/// What docker asks its helpers for on Docker Hub.
-const HUB_SERVER: &str = "https://index.docker.io/v1/";
 
 /// What proves who somebody is.
 pub(super) struct Login {
@@ -193,7 +190,7 @@ fn helper(lookup: &Lookup<'_>, name: &Text, host: &str) -> Result<Found, String>
         return Err("it is no plain name".to_owned());
     }
     let host = host.split('/').next().unwrap_or_default();
-    let server = if from_file::is_hub(host) { HUB_SERVER } else { host }.to_owned();
+    let server = if is_hub(host) { HUB_KEY } else { host }.to_owned();
     let program = format!("`docker-credential-{name}`");
     let text = lookup.shared.ask(Question::Helper { name, server })?;
     let printed: Printed = serde_json::from_str(text.expose())
@@ -208,7 +205,7 @@ fn helper(lookup: &Lookup<'_>, name: &Text, host: &str) -> Result<Found, String>
 /// The login that a file holds for a host.
 fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, String> {
     let file = lookup.shared.auth_file(&path.text)?;
-    let Some(entry) = from_file::entry_for(&file, host) else {
+    let Some(entry) = file.entry_for(host) else {
         let keys = from_file::listed(file.entries.iter().map(|entry| entry.key.as_str()));
         return Err(format!("`{}` has no entry for `{host}`, but {keys}{}", path.text, helped(&file, host)));
     };

@@ -4,16 +4,16 @@ mod connection;
 mod credential;
 mod defaults;
 mod entry;
+mod exceptions;
 pub mod expiry;
 mod from_file;
-mod images;
+mod image;
 mod insecure;
 mod key;
 mod login;
 mod lookup;
 mod policy;
 mod proxy;
-mod reference;
 mod registries;
 mod request;
 mod resolve;
@@ -25,14 +25,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
+use openssl::x509::X509;
 
 use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
-pub use images::{full_name, split_host};
+pub use exceptions::Exceptions;
+pub use image::{Image, full_name, split_host};
 pub use key::key_fault;
-pub use reference::Reference;
 pub use request::{Limit, Request, Scope};
 pub use resolve::{judge, nodes, resolve};
 
@@ -219,6 +220,16 @@ pub struct Authority {
     pub file: String,
     /// The certificates that it holds, at least one, in PEM.
     pub pem: String,
+}
+
+impl Authority {
+    /// The certificates of a text in PEM, and nothing else that it may hold. `None` where there are none.
+    pub fn parse(file: &str, text: &[u8]) -> Option<Self> {
+        let certificates = X509::stack_from_pem(text).unwrap_or_default();
+        let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
+        let pem = String::from_utf8(pem).ok().filter(|pem| !pem.is_empty())?;
+        Some(Self { file: file.to_owned(), pem })
+    }
 }
 
 // The certificates are long, and every host hashes them.

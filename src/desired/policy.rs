@@ -1,9 +1,9 @@
 //! Which registries the cluster forbids: the image policy of the masters, and the registries that the nodes block.
 //! Only advice comes of it, so that what cannot be read here is passed over.
 
+use crate::dockerconfig::HUB;
 use crate::inventory::{Code, Finding, Node, Value, yaml};
 
-use super::images;
 use super::lookup::Lookup;
 use super::registries::Declared;
 
@@ -71,7 +71,7 @@ fn parsed(node: Node) -> Node {
 fn host_of(registry: &str) -> &str {
     let host = registry.split('/').next().unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if name.is_empty() { images::DOCKER_HUB } else { name }
+    if name.is_empty() { HUB } else { name }
 }
 
 /// `*` in the pattern stands for any text. The parts between the stars are looked for from left to right.

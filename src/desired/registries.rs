@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
+use crate::dockerconfig::HUB;
 use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
@@ -12,7 +13,7 @@ use super::defaults::{Defaults, Deployment};
 use super::entry::{ADDITIONAL, Entry, OLD_TEST_IMAGE};
 use super::key::{self, about};
 use super::lookup::{Lookup, Text};
-use super::{Authority, Declaration, Registry, TestLogin, TlsPolicy, images, login, policy, proxy};
+use super::{Authority, Declaration, Registry, TestLogin, TlsPolicy, image, login, policy, proxy};
 
 /// The registry that has service accounts of its own form.
 const REDHAT: &str = "registry.redhat.io";
@@ -179,7 +180,7 @@ fn oreg_subject(
         );
         return None;
     };
-    let (host, path) = images::split_host(&url.text);
+    let (host, path) = image::split_host(&url.text);
     if let Some(fault) = key::url_fault(&url.text).or_else(|| key::key_fault(host)) {
         let hint = "write it as `host[:port]/path/name-${component}:${version}`";
         lookup.problems.push(about("`oreg_url`", &url, fault).hint(hint));
@@ -187,7 +188,7 @@ fn oreg_subject(
     }
     let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
         Some(entry) => test_images(lookup, entry, host)?,
-        None => match images::full_name(host, &images::substitute(path, &defaults.tag)) {
+        None => match image::full_name(host, &image::substitute(path, &defaults.tag)) {
             Ok(image) => IndexSet::from([image]),
             Err(fault) => {
                 let problem = about("`oreg_url`", &url, &format!("is no image name: {fault}"));
@@ -251,13 +252,10 @@ fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entr
         let problem = Problem::naming(&old.node.span, "`image_name` is the old name of `test_image`");
         lookup.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
     }
-    if images::split_host(&host.text).0 == images::DOCKER_HUB && host.text.split('/').next() != Some(images::DOCKER_HUB)
-    {
+    if image::split_host(&host.text).0 == HUB && host.text.split('/').next() != Some(HUB) {
         let message = format!(
-            "registry host `{}` has neither dot nor port, so image names read it as `{}/{}`",
-            host.text,
-            images::DOCKER_HUB,
-            host.text
+            "registry host `{host}` has neither dot nor port, so image names read it as `{HUB}/{host}`",
+            host = host.text,
         );
         let problem = Problem::naming(&host.span, message).hint("write it with its domain or its port");
         lookup.warnings.push(Finding::new(Code::HubHost, problem));
@@ -293,9 +291,9 @@ fn test_images(lookup: &mut Lookup<'_>, entry: &Entry, host: &str) -> Option<Ind
 
 /// The image `path` below the registry `host`, in full.
 fn full_name(lookup: &mut Lookup<'_>, path: &Text, host: &str) -> Option<String> {
-    let (name_host, folder) = images::split_host(host);
+    let (name_host, folder) = image::split_host(host);
     let below = if folder.is_empty() { path.text.clone() } else { format!("{folder}/{}", path.text) };
-    images::full_name(name_host, &below)
+    image::full_name(name_host, &below)
         .map_err(|fault| {
             let problem = about("the test image", path, &format!("of `{host}` is no image name: {fault}"));
             lookup.problems.push(problem.hint("set `test_image` to `name[:tag]`"));

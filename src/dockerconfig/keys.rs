@@ -1,31 +1,40 @@
 //! Keys of `auths`: which of them a reader takes for the same registry, and which for a part of one.
 
+use super::address::{self, Address};
+
 /// The key of Docker Hub that docker writes, and the one that docker, containers/image and the kubelet all read.
 pub const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// Docker Hub as image names have it.
 pub const HUB: &str = "docker.io";
 
-/// How the kubelet reads a key of `auths`: without its scheme, and without a leading `/v1` or `/v2` of the
-/// path (`BasicDockerKeyring.Add` in k8s.io/kubernetes/pkg/credentialprovider).
-pub fn kubelet_key(key: &str) -> String {
-    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let (host, path) = bare.split_at(bare.find('/').unwrap_or(bare.len()));
-    let path = if path.starts_with("/v1/") || path.starts_with("/v2/") { &path[3..] } else { path };
-    if path == "/" { host.to_owned() } else { format!("{host}{path}") }
+/// Whether a host is a name of Docker Hub (`normalizeRegistry` in containers/image, `pkg/docker/config`).
+pub fn is_hub(host: &str) -> bool {
+    [HUB, "index.docker.io", "registry-1.docker.io"].contains(&host)
 }
 
-/// One spelling for all keys that some reader takes for the same registry: as the kubelet reads them, and with one
-/// name for Docker Hub, which has three (`normalizeRegistry` in containers/image, `pkg/docker/config`).
+/// How the kubelet files a key of `auths`: without its scheme, user, query, and a leading `/v1` or `/v2` of the path
+/// (`BasicDockerKeyring.Add` in k8s.io/kubernetes/pkg/credentialprovider). `None` where it cannot read the key, and
+/// ignores the entry.
+pub fn kubelet_key(key: &str) -> Option<String> {
+    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let Address { host, path } = address::parse(bare)?;
+    let path = if path.starts_with("/v1/") || path.starts_with("/v2/") { &path[3..] } else { &path };
+    Some(if path == "/" { host } else { format!("{host}{path}") })
+}
+
+/// One spelling for all keys that some reader takes for the same registry: as the kubelet files them, and with one
+/// name for Docker Hub.
 pub fn registry_key(key: &str) -> String {
-    let key = kubelet_key(key);
-    if ["index.docker.io", "registry-1.docker.io"].contains(&key.as_str()) { HUB.to_owned() } else { key }
+    let key = kubelet_key(key).unwrap_or_else(|| key.to_owned());
+    if is_hub(&key) { HUB.to_owned() } else { key }
 }
 
 /// The registry host of a key, with its port.
 pub(super) fn host_of(key: &str) -> String {
-    let key = kubelet_key(key);
-    registry_key(key.split('/').next().unwrap_or_default())
+    let key = registry_key(key);
+    let host = key.split('/').next().unwrap_or_default();
+    if is_hub(host) { HUB.to_owned() } else { host.to_owned() }
 }
 
 /// The keys of a file that are more specific than `key`: containers/image takes the longest that fits an image, and
@@ -46,7 +55,21 @@ mod tests {
             assert_eq!(host_of(key), HUB, "{key}");
         }
         assert_eq!(registry_key("docker.io/acme"), "docker.io/acme");
+        assert_eq!(host_of("index.docker.io/acme"), HUB);
         assert_eq!(host_of("https://quay.io:8443/v2/acme"), "quay.io:8443");
+    }
+
+    #[test]
+    fn a_key_is_what_the_kubelet_makes_of_it() {
+        for (key, filed) in [
+            ("https://me:x@quay.io/v1/team?a=b#c", Some("quay.io/team")),
+            ("quay.io/v2", Some("quay.io/v2")),
+            ("http://quay.io/", Some("quay.io")),
+            ("quay.io:port", None),
+        ] {
+            assert_eq!(kubelet_key(key).as_deref(), filed, "{key}");
+        }
+        assert_eq!(registry_key("quay.io:port"), "quay.io:port");
     }
 
     #[test]

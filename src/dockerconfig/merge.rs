@@ -6,8 +6,8 @@ use super::json::{Json, Members, object, parse_object, text_of};
 use super::keys::{host_of, registry_key};
 use super::layout::Layout;
 use super::read::is_legacy;
-use super::{ChangeKind, Credential, KeyChange, Merged, ParseError, Reader, Shadow};
-use crate::secret::{Secret, SecretBytes, basic_auth};
+use super::{ChangeKind, Credential, KeyChange, Merged, ParseError, Reader, Shadow, entry_name};
+use crate::secret::{Secret, SecretBytes, basic_auth, without_password};
 
 /// A token that docker and containers/image prefer to the password; a [`Credential`] may bring its own.
 const IDENTITY: &str = "identitytoken";
@@ -74,7 +74,7 @@ fn update(
     reader: Reader,
 ) -> Result<Option<KeyChange>, ParseError> {
     let kind = if auths.contains_key(key) { ChangeKind::Updated } else { ChangeKind::Added };
-    let mut entry = object(auths.get(key), &format!("the entry `{key}` of `auths`"))?;
+    let mut entry = object(auths.get(key), &entry_name(key))?;
     let stale: &[&'static str] = if credential.identity_token.is_some() { &[BEARER] } else { &[IDENTITY, BEARER] };
     let dropped: Vec<_> = stale.iter().copied().filter(|token| entry.shift_remove(*token).is_some()).collect();
     let mut changed = !dropped.is_empty();
@@ -97,7 +97,7 @@ fn update(
         return Ok(None);
     }
     auths.insert(key.to_owned(), Json::Object(entry));
-    Ok(Some(KeyChange { key: key.to_owned(), kind, same_as: None, dropped }))
+    Ok(Some(KeyChange { key: without_password(key), kind, same_as: None, dropped }))
 }
 
 /// Sets a string member; says whether it had another value.
@@ -117,7 +117,7 @@ fn shadows(root: &Members, credentials: &[Credential]) -> Vec<Shadow> {
         let ours = host_of(&credential.key);
         let named = helpers.iter().filter(|(host, helper)| host_of(host) == ours && !helper.is_empty());
         for (host, helper) in named {
-            let shadow = Shadow::CredHelper { host: host.clone(), helper: helper.clone() };
+            let shadow = Shadow::CredHelper { host: without_password(host), helper: helper.clone() };
             if !found.contains(&shadow) {
                 found.push(shadow);
             }

@@ -1,18 +1,21 @@
-//! `config.json` and the content of a `kubernetes.io/dockerconfigjson` secret: parsed and merged without
-//! losing anything. What is not ours is kept to the letter: unknown keys, other registries, `email`,
-//! `credHelpers`, the order of keys, even the spelling of numbers.
+//! `config.json`, the content of a `kubernetes.io/dockerconfigjson` secret, and `.dockercfg`: what their keys mean to
+//! a reader, and a merge that loses nothing. What is not ours is kept to the letter: unknown keys, other registries,
+//! `email`, `credHelpers`, the order of keys, even the spelling of numbers.
 
+pub mod address;
+mod containers;
 mod json;
 mod keys;
 mod layout;
 mod merge;
 mod read;
 
-pub use keys::{HUB, HUB_KEY, kubelet_key, more_specific, registry_key};
+pub use containers::{Match, matching_keys};
+pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, more_specific, registry_key};
 pub use merge::{merge, written_for};
 pub use read::{Auth, AuthFile, Entry, Login, read};
 
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::{Secret, SecretBytes, without_password};
 
 /// A credential under its key in `auths`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +43,15 @@ pub enum Reader {
     Legacy,
     /// The API server's clients: `username`, `password` and `auth`, as `oc create secret docker-registry` writes them.
     PullSecret,
+}
+
+/// How a file is read, which depends on its name alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `config.json` and `auth.json`: entries under `auths`.
+    Config,
+    /// `.dockercfg`: the entries themselves.
+    Legacy,
 }
 
 /// The result of a merge.
@@ -129,4 +141,9 @@ pub enum ParseError {
     /// A member stands twice, and readers do not agree which one counts: Go merges the objects, others take the last.
     #[error("{0} has a member twice")]
     Twice(String),
+}
+
+/// An entry, for a message.
+fn entry_name(key: &str) -> String {
+    format!("the entry `{}` of `auths`", without_password(key))
 }

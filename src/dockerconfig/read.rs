@@ -7,8 +7,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use indexmap::IndexMap;
 use zeroize::Zeroizing;
 
-use super::ParseError;
 use super::json::{Members, object, parse_object, text_of};
+use super::{ParseError, entry_name};
 use crate::secret::Secret;
 
 /// Standard base64 with or without padding, as the kubelet takes it.
@@ -77,7 +77,7 @@ pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
     let root = if content.trim_ascii().is_empty() { Members::new() } else { parse_object(content, "the content")? };
     let auths = if is_legacy(&root) { root.clone() } else { object(root.get("auths"), "`auths`")? };
     let entries = auths.iter().map(|(key, value)| {
-        let members = object(Some(value), &format!("the entry `{key}` of `auths`"))?;
+        let members = object(Some(value), &entry_name(key))?;
         Ok(entry(key, &members))
     });
     Ok(AuthFile {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use openssl::x509::X509;
 
 use crate::authfile::{self, Held};
 use crate::cluster::{self, kubeconfig};
@@ -24,7 +23,7 @@ use crate::plan::{self, Action, FileStep};
 use crate::registry::{self, Clients, News};
 use crate::report::Journal;
 use crate::schedule::{Cancel, Stop};
-use crate::secret::Secret;
+use crate::secret::{Secret, without_password};
 
 pub use target::Target;
 
@@ -156,12 +155,7 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
             .hint("give a file with certificates in PEM as `--ca-file`")
     };
     let text = std::fs::read(file).map_err(|error| fault(&error.to_string()))?;
-    let certificates = X509::stack_from_pem(&text).unwrap_or_default();
-    let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
-    match String::from_utf8(pem) {
-        Ok(pem) if !pem.is_empty() => Ok(Authority { file: file_name, pem }),
-        Ok(_) | Err(_) => Err(fault("it has no certificate in PEM that can be read")),
-    }
+    Authority::parse(&file_name, &text).ok_or_else(|| fault("it has no certificate in PEM that can be read"))
 }
 
 /// Asks the registry; says whether the credential may be saved. No verdict, after a signal, is no.
@@ -239,7 +233,7 @@ impl Entry<'_> {
         let keys = file.entries.iter().map(|entry| entry.key.as_str());
         let keys: Vec<String> = dockerconfig::more_specific(keys, &self.credential.key)
             .into_iter()
-            .map(|key| format!("`{}`", key.escape_debug()))
+            .map(|key| format!("`{}`", without_password(key).escape_debug()))
             .collect();
         let message = "stays, and podman, skopeo and CRI-O prefer it to the new entry for the images below it";
         (!keys.is_empty()).then(|| format!("{} {message}", keys.join(", ")))

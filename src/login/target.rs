@@ -1,7 +1,7 @@
 //! REGISTRY of `oregano login`: the key of the new entry, and the images it is for.
 
 use crate::desired::{full_name, key_fault, split_host};
-use crate::dockerconfig::{HUB, HUB_KEY, kubelet_key, registry_key};
+use crate::dockerconfig::{HUB, HUB_KEY, is_hub, kubelet_key};
 
 /// A registry, or a part of one, to log in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +19,18 @@ impl Target {
     /// # Errors
     /// What keeps it from being the start of image names. It does not repeat the text, which may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // An `@` parts a login from a host, and a digest from a name; neither may be taken for the other.
-        let bare = if text.contains('@') { text.to_owned() } else { kubelet_key(&format!("{text}/")) };
+        // It parts a login from a host, and a digest from a name; neither may be taken for the other.
+        if text.contains('@') {
+            return Err("it has an `@`".to_owned());
+        }
+        // What else an address may have would be lost.
+        let address = Some(format!("{text}/")).filter(|text| !text.contains(['?', '#', '%']));
+        let bare = address.and_then(|address| kubelet_key(&address)).unwrap_or_else(|| text.to_owned());
         let bare = bare.trim_end_matches('/');
         let (host, path) = bare.split_once('/').map_or((bare, None), |(host, path)| (host, Some(path)));
         let host = host.to_ascii_lowercase();
-        let name = registry_key(&path.map_or_else(|| host.clone(), |path| format!("{host}/{path}")));
+        let name = path.map_or_else(|| host.clone(), |path| format!("{host}/{path}"));
+        let name = if is_hub(&name) { HUB.to_owned() } else { name };
         if let Some(fault) = key_fault(&name) {
             return Err(format!("it {fault}"));
         }
@@ -90,6 +96,7 @@ mod tests {
             ("quay.io/Acme", "no image name"),
             ("*.example.com", "no image name"),
             ("quay.io?x", "no image name"),
+            ("quay.io#x", "no image name"),
             ("registry", "neither dot nor port"),
         ];
         for (text, fault) in cases {

@@ -2,7 +2,9 @@
 //! in each the helper of the host, else one entry; the first file that has anything decides.
 
 use super::content::{self, Config, ContainersEntry, Padding, text};
-use super::{Answer, Candidate, File, Format, Image, Kind, State, Unused, Why, near};
+use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
+use crate::dockerconfig::address::split_port;
+use crate::dockerconfig::{Match, matching_keys};
 
 /// What CRI-O, podman and skopeo use for `image`, with `files` in the order of their search path. What
 /// `credential-helpers` of registries.conf adds is not known here.
@@ -52,9 +54,9 @@ fn in_file(image: &Image, file: &File, config: Config<ContainersEntry>, answer: 
         let kind = Kind::Helper { helper: helper.clone() };
         answer.credentials.push(Candidate { source: file.source(), key: Some(registry.to_owned()), kind });
     }
-    let order = order(image, registry, file.format, &config);
+    let order = matching_keys(config.auths.keys().map(String::as_str), &image.name, file.format);
     for (key, entry) in &config.auths {
-        let at = order.iter().position(|(known, _)| known == key);
+        let at = order.iter().position(|(known, _)| *known == key);
         let why = match (at, helper) {
             (Some(_), Some(helper)) => Why::Helper(helper.clone()),
             (Some(0), None) => match credential(entry) {
@@ -70,60 +72,12 @@ fn in_file(image: &Image, file: &File, config: Config<ContainersEntry>, answer: 
                 }
             },
             // Even one that gives nothing keeps the file's other entries from being tried.
-            (Some(at), None) if order[at].1 == Match::Normalized && order[0].1 == Match::Normalized => {
-                Why::Either(order[0].0.clone())
-            }
-            (Some(_), None) => Why::Key(order[0].0.clone()),
+            (Some(_), None) if order[0].1 == Match::Normalized => Why::Either(order[0].0.to_owned()),
+            (Some(_), None) => Why::Key(order[0].0.to_owned()),
             (None, _) if near::is_near(key, image) => difference(key, registry),
             (None, _) => continue,
         };
         answer.unused.push(Unused { source: file.source(), key: Some(key.clone()), user: user(entry), why });
-    }
-}
-
-/// How a key matches.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Match {
-    /// To the letter.
-    Exact,
-    /// After schemes are cut off and the spellings of Docker Hub are made one. The order among these is random.
-    Normalized,
-}
-
-/// The keys of the file that match, the one that is taken first.
-fn order(image: &Image, registry: &str, format: Format, config: &Config<ContainersEntry>) -> Vec<(String, Match)> {
-    let present = |key: &&str| config.auths.contains_key(*key);
-    let mut found: Vec<(String, Match)> = match format {
-        Format::Config => above(&image.name).filter(present).map(|key| (key.to_owned(), Match::Exact)).collect(),
-        Format::Legacy => {
-            Some(registry).filter(present).map(|key| (key.to_owned(), Match::Exact)).into_iter().collect()
-        }
-    };
-    for key in config.auths.keys() {
-        let same = normalize_key(key, format) == normalize(registry);
-        if same && found.iter().all(|(known, _)| known != key) {
-            found.push((key.clone(), Match::Normalized));
-        }
-    }
-    found
-}
-
-/// The name itself and every namespace above it, down to the host.
-fn above(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(name), |name| name.rsplit_once('/').map(|(above, _)| above))
-}
-
-fn normalize_key(key: &str, format: Format) -> &str {
-    let bare = key.strip_prefix("http://").unwrap_or(key);
-    let bare = bare.strip_prefix("https://").unwrap_or(bare);
-    let cut = format == Format::Legacy || bare.len() != key.len();
-    normalize(if cut { bare.split('/').next().unwrap_or_default() } else { bare })
-}
-
-fn normalize(registry: &str) -> &str {
-    match registry {
-        "registry-1.docker.io" | "docker.io" => "index.docker.io",
-        other => other,
     }
 }
 
@@ -160,7 +114,7 @@ fn user(entry: &ContainersEntry) -> Option<String> {
 pub(super) fn difference(key: &str, registry: &str) -> Why {
     let bare = near::without_scheme(key);
     let host = bare.split('/').next().unwrap_or_default();
-    let ports = [host, registry].map(super::address::split_port);
+    let ports = [host, registry].map(split_port);
     if host.contains('*') {
         Why::Pattern
     } else if host == registry {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::Format;
+use crate::dockerconfig::Format;
 use crate::secret::Secret;
 
 /// Go's decoders ignore the bits that are left over at the end.

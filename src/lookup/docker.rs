@@ -1,13 +1,11 @@
 //! The lookup of docker's command line (github.com/docker/cli/cli/config): one file, no namespaces; the helper of the
 //! host or of all hosts, else the entry of exactly this key, else one with this host name.
 
-use super::address::{self, split_port};
 use super::containers::difference;
 use super::content::{self, DockerEntry, Padding, text};
 use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
-
-/// The key that docker keeps the login to Docker Hub under.
-const HUB: &str = "https://index.docker.io/v1/";
+use crate::dockerconfig::HUB_KEY;
+use crate::dockerconfig::address::{self, split_port};
 
 /// What docker uses for `image`, from its one `config.json`.
 pub fn docker(image: &Image, file: &File) -> Answer {
@@ -30,7 +28,7 @@ pub fn docker(image: &Image, file: &File) -> Answer {
         Err(why) => return Answer { fault: fault(&why), ..answer },
     };
     answer.unused = near::unseen(bytes, &file.source(), image, config.auths.keys());
-    let wanted = if image.is_of_hub() { HUB } else { &image.domain };
+    let wanted = if image.is_of_hub() { HUB_KEY } else { &image.domain };
     let own = config.cred_helpers.get_key_value(wanted).map(|(key, helper)| (Some(key.clone()), helper));
     let (helper_key, helper) = own.unwrap_or((None, &config.creds_store));
     if !helper.is_empty() {
@@ -52,7 +50,7 @@ pub fn docker(image: &Image, file: &File) -> Answer {
             (_, Some(taken)) if matches && exact => Why::Key(taken.clone()),
             (_, Some(taken)) if matches => Why::Either(taken.clone()),
             _ if !near::is_near(key, image) => continue,
-            _ if image.is_of_hub() => Why::Host(HUB.to_owned()),
+            _ if image.is_of_hub() => Why::Host(HUB_KEY.to_owned()),
             _ => difference(key, wanted),
         };
         answer.unused.push(Unused { source: file.source(), key: Some(key.clone()), user: user(entry), why });

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::address::{self, Address};
 use super::content::{self, Padding, text};
-use super::{Answer, Candidate, File, Format, Image, Kind, PullSecret, Source, State, Unused, Why, near};
+use super::{Answer, Candidate, File, Image, Kind, PullSecret, Source, State, Unused, Why, near};
+use crate::dockerconfig::{Format, address, kubelet_key};
 use crate::secret::SecretBytes;
 
 /// The key that Docker Hub's credential has in a keyring.
@@ -36,18 +36,9 @@ pub fn kubelet(image: &Image, secrets: &[PullSecret], files: &[File]) -> Answer 
     answer
 }
 
-/// How the kubelet files a key of `auths`: without its scheme, user, query, and a leading `/v1` or `/v2` of the path.
-/// `None` where it cannot read the key, and ignores the entry.
-pub fn keyring_key(key: &str) -> Option<String> {
-    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let Address { host, path } = address::parse(bare)?;
-    let path = if path.starts_with("/v1/") || path.starts_with("/v2/") { &path[3..] } else { &path };
-    Some(if path == "/" { host } else { format!("{host}{path}") })
-}
-
 impl Keyring {
     fn add(&mut self, candidate: Candidate) {
-        match candidate.key.as_deref().and_then(keyring_key) {
+        match candidate.key.as_deref().and_then(kubelet_key) {
             Some(key) => self.entries.entry(key).or_default().push(candidate),
             None => self.unparsed.push(candidate),
         }

@@ -2,12 +2,10 @@
 //! kubelet, of containers/image (CRI-O, podman, skopeo, buildah) and of docker's command line. Only rules: what the
 //! files say and where they lie comes from outside, and no answer holds a password.
 
-mod address;
 mod containers;
 mod content;
 mod docker;
 mod explanation;
-mod image;
 mod kubelet;
 mod near;
 mod search;
@@ -18,10 +16,11 @@ use serde::ser::SerializeStruct as _;
 pub use containers::containers;
 pub use docker::docker;
 pub use explanation::{Explanation, Lookup, Place, Unseen, ask};
-pub use image::Image;
-pub use kubelet::{keyring_key, kubelet};
+pub use kubelet::kubelet;
 pub use search::{Account, CRIO_FILES, GlobalAuthFile, Searched, global_auth_file};
 
+use crate::desired::Image;
+use crate::dockerconfig::Format;
 use crate::secret::SecretBytes;
 
 /// A program that looks for credentials.
@@ -50,15 +49,6 @@ pub struct File {
     pub format: Format,
     /// What is there.
     pub state: State,
-}
-
-/// How a file is read, which depends on its name alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `config.json` and `auth.json`: entries under `auths`.
-    Config,
-    /// `.dockercfg`: the entries themselves.
-    Legacy,
 }
 
 /// What stands at a path.

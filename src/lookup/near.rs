@@ -1,13 +1,9 @@
 //! Entries that look as if they were for an image, whether a consumer takes them or not: what somebody who reads the
 //! file would expect to be used.
 
-use super::address::split_port;
 use super::{Image, Source, Unused, Why};
-use crate::dockerconfig;
+use crate::dockerconfig::{self, address::split_port};
 use crate::secret::SecretBytes;
-
-/// The spellings of Docker Hub.
-const HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// Whether a key names the host of the image in any spelling, or a pattern for it, and no path that is clearly another.
 pub(super) fn is_near(key: &str, image: &Image) -> bool {
@@ -27,7 +23,7 @@ fn is_near_host(host: &str, wanted: &str, image: &Image) -> bool {
     let (host, wanted) = (split_port(host).0.to_ascii_lowercase(), split_port(wanted).0.to_ascii_lowercase());
     match host.rsplit_once('*') {
         Some((_, end)) => end.contains('.') && wanted.ends_with(end.trim_start_matches(|c| c != '.')),
-        None => host == wanted || (image.is_of_hub() && HUB.contains(&host.as_str())),
+        None => host == wanted || (image.is_of_hub() && dockerconfig::is_hub(&host)),
     }
 }
 

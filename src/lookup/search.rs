@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Consumer, Format};
+use super::Consumer;
+use crate::dockerconfig::Format;
 
 /// What the paths depend on.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::trouble::said;
+use crate::facts::said;
 use crate::secret::Secret;
 
 /// Where keys come from when the inventory names none; and the memory of all key files read so far. Clones

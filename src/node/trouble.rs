@@ -35,12 +35,6 @@ pub(super) fn unreachable(label: &dyn std::fmt::Display, cause: String) -> Failu
     Failure { hint, ..Failure::new(format!("could not reach {label}")).cause(cause) }
 }
 
-/// What the system says, without its number for it.
-pub(super) fn said(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_owned()
-}
-
 /// A node without a tool that the script needs.
 pub(super) fn missing(node: &str, tool: &str) -> Failure {
     let package = if tool == "cmp" { "diffutils (or busybox)" } else { "coreutils (or busybox)" };
@@ -187,7 +181,8 @@ mod tests {
         assert!(hint("SSH handshake: Failed getting banner").unwrap().contains("`ansible_port`"));
         assert!(hint("`n` does not resolve: Too many open files").unwrap().contains("ulimit"));
         assert_eq!(hint("10.0.0.1:22: no answer within 3.0 s"), None);
-        assert_eq!(said(&std::io::Error::from_raw_os_error(24)), "Too many open files");
+        let error = std::io::Error::from_raw_os_error(24);
+        assert_eq!(crate::facts::said(&error), "Too many open files");
     }
 
     #[test]

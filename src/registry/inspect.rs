@@ -58,7 +58,9 @@ pub(super) async fn inspect(shared: &Shared, registry: &Registry) -> RegistryFac
 fn prepare(shared: &Shared, registry: &Registry) -> Result<(Option<Target>, Wire), Finding> {
     let target = match registry.test_login {
         TestLogin::LoginOnly => None,
-        TestLogin::Inspect | TestLogin::Skip => Some(Target::parse(&registry.image).map_err(Finding::NoImage)?),
+        TestLogin::Inspect | TestLogin::Skip => {
+            Some(Target::parse(&registry.image).map_err(|rule| Finding::NoImage(rule.to_owned()))?)
+        }
     };
     let way = shared.clients.way(registry, &reference::contacted(registry)).map_err(Finding::NoClient)?;
     let timeout = shared.timeout;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many may ask one host at the same time.
-pub(super) const LANES: usize = 16;
+const LANES: usize = 16;
 
 /// The lanes to each host, as far as they were needed.
 #[derive(Default)]

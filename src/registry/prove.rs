@@ -61,7 +61,7 @@ pub async fn prove(
     redactor: &Redactor,
     hear: impl Fn(News<'_>),
 ) -> Vec<RegistryFact> {
-    let (known, mut news) = mpsc::unbounded_channel();
+    let (known, news) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         clients: Arc::clone(clients),
         redactor: redactor.clone(),
@@ -82,7 +82,24 @@ pub async fn prove(
     }
     // The channel closes with the last task.
     drop(shared);
-    let mut facts: Vec<Option<RegistryFact>> = vec![None; registries.len()];
+    let facts = listen(news, registries.len(), &hear).await;
+    let all = facts.into_iter().enumerate().map(|(index, fact)| {
+        fact.unwrap_or_else(|| {
+            let fact = lost();
+            hear(News::Judged(index, &fact));
+            fact
+        })
+    });
+    all.collect()
+}
+
+/// Passes on what the tasks have to say, until all have ended; a fact is missing only where a task has failed.
+async fn listen(
+    mut news: mpsc::UnboundedReceiver<Known>,
+    count: usize,
+    hear: &impl Fn(News<'_>),
+) -> Vec<Option<RegistryFact>> {
+    let mut facts = vec![None; count];
     while let Some(known) = news.recv().await {
         match known {
             Known::Warning(text, heard) => {
@@ -96,14 +113,7 @@ pub async fn prove(
             }
         }
     }
-    let all = facts.into_iter().enumerate().map(|(index, fact)| {
-        fact.unwrap_or_else(|| {
-            let fact = lost();
-            hear(News::Judged(index, &fact));
-            fact
-        })
-    });
-    all.collect()
+    facts
 }
 
 /// Proves the images of one login. Nobody else tries it before it is known to be good.

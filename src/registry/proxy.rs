@@ -1,7 +1,6 @@
 //! Proxies: which one a request goes through, and what people may be told of it. A proxy's URL may hold a login,
 //! which no message shows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -10,7 +9,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::{ClientBuilder, Url};
 use zeroize::Zeroizing;
 
-use crate::desired::{Proxy, ProxySettings};
+use crate::desired::{Exceptions, Proxy, ProxySettings};
 use crate::secret::Secret;
 
 /// Where the clients of a set take proxies from.
@@ -51,14 +50,7 @@ pub(super) enum Via {
 pub(super) struct Rules {
     http: Option<Url>,
     https: Option<Url>,
-    direct: Direct,
-}
-
-/// Who is reached without a proxy: hosts, domains and networks; those that name a port only there.
-#[derive(Default)]
-struct Direct {
-    everywhere: Option<Matcher>,
-    ports: BTreeMap<u16, Matcher>,
+    exceptions: Exceptions,
 }
 
 impl Route {
@@ -136,7 +128,8 @@ fn login(intercept: &Intercept) -> Option<(String, Secret)> {
 impl Rules {
     fn read(settings: &ProxySettings) -> Result<Self, String> {
         let url = |text: &Option<Secret>| text.as_ref().map(proxy_url).transpose();
-        Ok(Self { http: url(&settings.http)?, https: url(&settings.https)?, direct: Direct::read(&settings.no_proxy) })
+        let exceptions = Exceptions::read(&settings.no_proxy);
+        Ok(Self { http: url(&settings.http)?, https: url(&settings.https)?, exceptions })
     }
 
     /// The proxy that a request to `url` goes through.
@@ -145,49 +138,9 @@ impl Rules {
             "https" => self.https.as_ref(),
             _ => self.http.as_ref(),
         };
-        proxy.filter(|_| !self.direct.covers(url))
+        let authority = || Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?));
+        proxy.filter(|_| !authority().is_some_and(|authority| self.exceptions.covers(&authority)))
     }
-}
-
-impl Direct {
-    /// Reads a list as curl reads NO_PROXY: a domain covers its subdomains, with a leading dot or without, `*` is
-    /// everybody, networks have a prefix length; loopback is no exception unless it is named. As in Go's
-    /// `golang.org/x/net/http/httpproxy`, an entry may name a port, and `*.example.com` is `.example.com`.
-    fn read(list: &str) -> Self {
-        let mut everywhere = Vec::new();
-        let mut ports: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-        for entry in list.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty()) {
-            let (host, port) = split_port(entry);
-            let host = if host.starts_with("*.") { &host[1..] } else { host };
-            match port {
-                Some(port) => ports.entry(port).or_default().push(host),
-                None => everywhere.push(host),
-            }
-        }
-        let matcher = |hosts: &[&str]| Matcher::builder().all("http://proxy").no(hosts.join(",")).build();
-        Self {
-            everywhere: (!everywhere.is_empty()).then(|| matcher(&everywhere)),
-            ports: ports.into_iter().map(|(port, hosts)| (port, matcher(&hosts))).collect(),
-        }
-    }
-
-    fn covers(&self, url: &Url) -> bool {
-        let Ok(uri) = url.as_str().parse() else { return false };
-        let at_port = url.port_or_known_default().and_then(|port| self.ports.get(&port));
-        self.everywhere.iter().chain(at_port).any(|direct| direct.intercept(&uri).is_none())
-    }
-}
-
-/// `host:port`, `[address]:port` or neither; a bare IPv6 address has colons of its own.
-fn split_port(entry: &str) -> (&str, Option<u16>) {
-    let (host, port) = match entry.rsplit_once(':') {
-        Some((host, port)) if host.starts_with('[') || !host.contains(':') => match port.parse() {
-            Ok(port) => (host, Some(port)),
-            Err(_) => (entry, None),
-        },
-        _ => (entry, None),
-    };
-    (host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host), port)
 }
 
 /// A proxy's URL; without a scheme it is `http`, as everywhere.
@@ -217,37 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn who_is_reached_directly() {
-        let cases = [
-            ("", "https://r.example.com/", false),
-            ("example.com", "https://r.example.com/", true),
-            ("example.com", "https://example.com/", true),
-            (".example.com", "https://r.example.com/", true),
-            (".example.com", "https://example.com/", true),
-            ("*.example.com", "https://r.example.com/", true),
-            ("example.com", "https://notexample.com/", false),
-            ("EXAMPLE.com", "https://r.Example.COM/", true),
-            ("r.example.com:5000", "https://r.example.com:5000/", true),
-            ("r.example.com:5000", "https://r.example.com/", false),
-            ("r.example.com:443", "https://r.example.com/", true),
-            (".example.com:5000", "https://r.example.com:5000/", true),
-            ("10.0.0.7", "https://10.0.0.7/", true),
-            ("10.0.0.7:5000", "https://10.0.0.7/", false),
-            ("10.0.0.0/8", "https://10.1.2.3:5000/", true),
-            ("10.0.0.0/8", "https://11.1.2.3/", false),
-            ("fd00::/8", "https://[fd00::7]/", true),
-            ("::1", "https://[::1]:5000/", true),
-            ("[::1]", "https://[::1]:5000/", true),
-            ("[::1]:5000", "https://[::1]:5000/", true),
-            ("[::1]:5000", "https://[::1]/", false),
-            ("*", "https://r.example.com/", true),
-            ("a.com, b.com c.com", "https://c.com/", true),
-            ("", "https://127.0.0.1/", false),
-            ("localhost", "https://localhost:5000/", true),
-        ];
-        for (list, url, direct) in cases {
-            let found = rules(list).proxy(&Url::parse(url).unwrap()).is_none();
-            assert_eq!(found, direct, "{list:?} and {url}");
+    fn exceptions_count_the_port_of_the_scheme() {
+        let rules = rules("r.example.com:443, s.example.com:80");
+        for (url, direct) in [
+            ("https://r.example.com/", true),
+            ("https://r.example.com:5000/", false),
+            ("http://r.example.com/", false),
+            ("http://s.example.com/", true),
+        ] {
+            assert_eq!(rules.proxy(&Url::parse(url).unwrap()).is_none(), direct, "{url}");
         }
     }
 

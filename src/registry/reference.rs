@@ -1,8 +1,7 @@
 //! From an image name to the host that is contacted for it and the path of its manifest.
 
-use crate::desired::Reference;
-
-use crate::desired::{Registry, TestLogin};
+use crate::desired::{Image, Registry, TestLogin};
+use crate::dockerconfig::is_hub;
 
 /// The manifest to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +18,12 @@ impl Target {
     /// Reads an image name in full.
     ///
     /// # Errors
-    /// The rule of the reference grammar that it breaks.
-    pub fn parse(image: &str) -> Result<Self, String> {
-        let reference: Reference = image.parse()?;
-        let version = reference.digest().or(reference.tag()).unwrap_or("latest").to_owned();
-        Ok(Self { host: behind(reference.registry()), repository: reference.repository().to_owned(), version })
+    /// The rule that it breaks.
+    pub fn parse(image: &str) -> Result<Self, &'static str> {
+        let image = Image::parse(image)?;
+        let (registry, repository) = image.parts();
+        let (host, repository) = (behind(registry), repository.to_owned());
+        Ok(Self { host, repository, version: image.digest.or(image.tag).unwrap_or_else(|| "latest".to_owned()) })
     }
 
     /// The path of the manifest below the registry's root.
@@ -53,10 +53,10 @@ fn first_segment(name: &str) -> String {
 /// The host behind a registry name.
 fn behind(registry: &str) -> String {
     let lower = registry.to_ascii_lowercase();
-    match lower.as_str() {
-        "docker.io" | "index.docker.io" => "registry-1.docker.io".to_owned(),
-        other => other.strip_suffix(":443").unwrap_or(other).to_owned(),
+    if is_hub(&lower) {
+        return "registry-1.docker.io".to_owned();
     }
+    lower.strip_suffix(":443").unwrap_or(&lower).to_owned()
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_no_image_says_why() {
-        assert_eq!(Target::parse("quay.io/Team/app"), Err("invalid reference format".into()));
+        assert_eq!(Target::parse("quay.io/Team/app"), Err("the repository must be lower case"));
         assert!(Target::parse("").is_err());
         assert!(Target::parse("quay.io/a b").is_err());
     }

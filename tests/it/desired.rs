@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oregano::desired::{
-    self, Desired, Escalation, Limit, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy, Vantage, VantagePoint,
+    self, Desired, Escalation, Limit, NodeTarget, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy, Vantage,
+    VantagePoint,
 };
 use oregano::dockerconfig::Credential;
 use oregano::inventory::{self, Problem, Sources};
@@ -147,6 +148,36 @@ fn describe(problem: &Problem, folder: &str) -> String {
     format!("{at}: {}", problem.message.replace(folder, ""))
 }
 
+fn registry_line(registry: &Registry) -> String {
+    let tls = match registry.tls {
+        TlsPolicy::Verify => "verify",
+        TlsPolicy::Insecure => "insecure",
+    };
+    let login = match registry.test_login {
+        TestLogin::Inspect => "inspect",
+        TestLogin::LoginOnly => "login-only",
+        TestLogin::Skip => "skip",
+    };
+    let (user, password) = (&registry.user, registry.password.expose());
+    format!("{user} {password} {} {} {tls} {login}{}", registry.host, registry.image, more(registry))
+}
+
+fn connection_line(node: &NodeTarget) -> String {
+    let connection = &node.connection;
+    let mut text = format!("{} {}@{}:{}", node.name, connection.user, connection.address, connection.port);
+    if let Some(file) = &connection.private_key_file {
+        text += &format!(" {}", file.display());
+    }
+    if let Some(password) = &connection.password {
+        text += &format!(" password {}", password.expose());
+    }
+    if let Escalation::Sudo { password } = &connection.escalation {
+        text += " sudo";
+        text += &password.as_ref().map(|text| format!(" {}", text.expose())).unwrap_or_default();
+    }
+    text
+}
+
 /// What few registries have: ` name=value` for each.
 fn more(registry: &Registry) -> String {
     let mut text = String::new();
@@ -164,24 +195,7 @@ fn more(registry: &Registry) -> String {
 
 fn check(name: &str, case: &Case, desired: &Desired) {
     if let Some(expected) = &case.registries {
-        let found: Vec<String> = desired
-            .registries
-            .iter()
-            .map(|registry| {
-                let tls = match registry.tls {
-                    TlsPolicy::Verify => "verify",
-                    TlsPolicy::Insecure => "insecure",
-                };
-                let login = match registry.test_login {
-                    TestLogin::Inspect => "inspect",
-                    TestLogin::LoginOnly => "login-only",
-                    TestLogin::Skip => "skip",
-                };
-                let (user, password) = (&registry.user, registry.password.expose());
-                let more = more(registry);
-                format!("{user} {password} {} {} {tls} {login}{more}", registry.host, registry.image)
-            })
-            .collect();
+        let found: Vec<String> = desired.registries.iter().map(registry_line).collect();
         assert_eq!(&found, expected, "{name}");
     }
     if let Some(expected) = &case.files {
@@ -190,25 +204,7 @@ fn check(name: &str, case: &Case, desired: &Desired) {
         assert_eq!(&found, expected, "{name}");
     }
     if let Some(expected) = &case.connections {
-        let found: Vec<String> = desired
-            .nodes
-            .iter()
-            .map(|node| {
-                let connection = &node.connection;
-                let mut text = format!("{} {}@{}:{}", node.name, connection.user, connection.address, connection.port);
-                if let Some(file) = &connection.private_key_file {
-                    text += &format!(" {}", file.display());
-                }
-                if let Some(password) = &connection.password {
-                    text += &format!(" password {}", password.expose());
-                }
-                if let Escalation::Sudo { password } = &connection.escalation {
-                    text += " sudo";
-                    text += &password.as_ref().map(|text| format!(" {}", text.expose())).unwrap_or_default();
-                }
-                text
-            })
-            .collect();
+        let found: Vec<String> = desired.nodes.iter().map(connection_line).collect();
         assert_eq!(&found, expected, "{name}");
     }
     if let Some(expected) = &case.credentials {

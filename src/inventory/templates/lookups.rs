@@ -23,7 +23,7 @@ pub(super) const FUNCTIONS: [&str; 9] =
     ["lookup", "query", "q", "range", "dict", "namespace", "undef", "now", "__member"];
 
 /// The names of all lookups.
-pub(super) const LOOKUPS: [&str; 10] =
+const LOOKUPS: [&str; 10] =
     ["dict", "env", "file", "inventory_hostnames", "items", "lines", "list", "pipe", "varnames", "vars"];
 
 /// Adds all functions to an engine.

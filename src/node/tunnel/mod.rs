@@ -16,10 +16,9 @@ use std::sync::{Arc, Mutex};
 
 use self::shared::{Account, Shared, lock};
 use super::protocol::Nonce;
-use super::trouble::said;
 use super::{HostKeys, Identities, Limits, OpenFailure};
 use crate::desired::{Connection, Proxy};
-use crate::facts::Failure;
+use crate::facts::{Failure, said};
 use crate::secret::Secret;
 
 /// A way through a node, as long as this is held. Dropping it ends all connections and threads of it.

@@ -13,8 +13,8 @@ use ssh2::BlockDirections;
 
 use super::connection::{Connection, Lost, Wire};
 use super::shared::Shared;
+use crate::facts::said;
 use crate::node::connect::Line;
-use crate::node::trouble;
 
 /// How many clients one session serves.
 const CLIENTS: usize = 64;
@@ -187,7 +187,7 @@ impl Pump {
                 // Nobody more, or another session was quicker.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if passes(&error) => {}
-                Err(error) => return Err(Lost(trouble::said(&error))),
+                Err(error) => return Err(Lost(said(&error))),
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use zeroize::Zeroizing;
 
 use super::socks::Target;
-use crate::desired::Proxy;
+use crate::desired::{Exceptions, Proxy};
 use crate::secret::Secret;
 
 /// No proxy has more to say in its header.
@@ -35,9 +35,12 @@ impl Route {
     /// port 80 counts as HTTP and all others as HTTPS. The environment of this machine means nothing there.
     pub(super) fn of(proxy: &Proxy, target: &Target) -> Self {
         let Proxy::Set(settings) = proxy else { return Self::Direct };
+        if Exceptions::read(&settings.no_proxy).covers(&target.authority()) {
+            return Self::Direct;
+        }
         let exposed = |proxy: &Option<Secret>| proxy.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default();
         let (http, https) = (exposed(&settings.http), exposed(&settings.https));
-        let rules = Matcher::builder().http(http).https(https).no(settings.no_proxy.clone()).build();
+        let rules = Matcher::builder().http(http).https(https).build();
         let scheme = if target.port == 80 { "http" } else { "https" };
         let Ok(url) = format!("{scheme}://{}/", target.authority()).parse() else { return Self::Direct };
         let Some(intercept) = rules.intercept(&url) else { return Self::Direct };
@@ -88,7 +91,7 @@ mod tests {
         };
         // base64 of `eve:p@ss`.
         let login = Some("Basic ZXZlOnBAc3M=");
-        let none = ".example.com,10.0.0.0/8,registry";
+        let none = ".example.com,10.0.0.0/8,registry,*.example.org:5000";
         for (host, port, expected) in [
             ("quay.io", 443, proxy("secure", 3129, login)),
             ("quay.io", 5000, proxy("secure", 3129, login)),
@@ -97,6 +100,8 @@ mod tests {
             ("10.1.2.3", 5000, Route::Direct),
             ("11.1.2.3", 5000, proxy("secure", 3129, login)),
             ("registry", 5000, Route::Direct),
+            ("r.example.org", 5000, Route::Direct),
+            ("r.example.org", 443, proxy("secure", 3129, login)),
             ("::1", 443, proxy("secure", 3129, login)),
         ] {
             assert_eq!(route(plain, secure, none, host, port), expected, "{host}:{port}");

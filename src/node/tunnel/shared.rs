@@ -13,9 +13,9 @@ use super::pump::{self, Pump};
 use super::route::Route;
 use super::socks::Target;
 use crate::desired::{Connection as Login, Proxy};
-use crate::facts::Failure;
+use crate::facts::{Failure, said};
 use crate::node::connect::{Label, Line};
-use crate::node::{HostKeys, Identities, Limits, OpenFailure, auth, far, trouble};
+use crate::node::{HostKeys, Identities, Limits, OpenFailure, auth, far};
 use crate::secret::Secret;
 
 /// How many sessions a tunnel may have: one more for each channel that does not open while others wait.
@@ -85,7 +85,7 @@ impl Shared {
         shared.sessions.fetch_add(1, Ordering::AcqRel);
         // Without a thread they are hung up on, as when the node is lost.
         if let Err(error) = Self::serve(shared, None, clients) {
-            shared.lost(format!("no thread for another session: {}", trouble::said(&error)));
+            shared.lost(format!("no thread for another session: {}", said(&error)));
         }
         Vec::new()
     }

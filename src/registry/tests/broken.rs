@@ -5,12 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use openssl::asn1::Asn1Time;
-use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod};
-use openssl::x509::{X509, X509NameBuilder};
-
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
+use super::tls::tls_server;
 use super::{inspect, inspect_double, registry};
 use crate::desired::{Declaration, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::Verdict;
@@ -198,7 +194,7 @@ async fn a_port_that_hangs_up_is_never_spoken_to_in_plain_http() {
 #[tokio::test]
 async fn certificates_that_are_not_trusted_say_why() {
     for (days, reason) in [(1, "the certificate is self-signed"), (-1, "self-signed")] {
-        let host = tls_server(days, basic_challenge);
+        let (host, _) = tls_server("IP:127.0.0.1", days);
         let mut secure = registry(&host, "right");
         secure.tls = TlsPolicy::Verify;
         let fact = inspect(&secure).await;
@@ -213,50 +209,4 @@ async fn certificates_that_are_not_trusted_say_why() {
         let trusting = inspect(&registry(&host, "right")).await;
         assert_eq!(trusting.verdict, Verdict::Refused, "{trusting:?}");
     }
-}
-
-/// What the TLS server below answers to everything.
-fn basic_challenge() -> &'static [u8] {
-    b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-}
-
-fn tls_server(days: i32, answer: fn() -> &'static [u8]) -> String {
-    let (certificate, key) = self_signed(days);
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate(&certificate).unwrap();
-    acceptor.set_private_key(&key).unwrap();
-    let acceptor = acceptor.build();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
-            let mut buffer = [0; 4096];
-            let _ = stream.read(&mut buffer);
-            let _ = stream.write_all(answer());
-            let _ = stream.shutdown();
-        }
-    });
-    host
-}
-
-/// A certificate that ends `days` from now.
-fn self_signed(days: i32) -> (X509, PKey<Private>) {
-    let key = PKey::ec_gen("prime256v1").unwrap();
-    let mut name = X509NameBuilder::new().unwrap();
-    name.append_entry_by_text("CN", "registry.example.com").unwrap();
-    let name = name.build();
-    let day = |offset: i32| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        Asn1Time::from_unix(i64::try_from(now).unwrap() + i64::from(offset) * 86_400).unwrap()
-    };
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(&name).unwrap();
-    builder.set_pubkey(&key).unwrap();
-    builder.set_not_before(&day(-30)).unwrap();
-    builder.set_not_after(&day(days)).unwrap();
-    builder.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
-    (builder.build(), key)
 }

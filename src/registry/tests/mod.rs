@@ -9,13 +9,14 @@ mod kinds;
 mod patience;
 mod proving;
 mod realms;
+mod tls;
 mod ways;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::double::Double;
-pub(super) use self::ways::self_signed;
+pub(super) use self::tls::self_signed;
 use super::client::Clients;
 use super::proxy::Proxies;
 use super::{News, prove};

@@ -5,13 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openssl::asn1::Asn1Time;
-use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod};
-use openssl::x509::extension::SubjectAlternativeName;
-use openssl::x509::{X509, X509NameBuilder};
-
 use super::double::{Double, basic_registry};
+use super::tls::tls_server;
 use super::{PATIENCE, inspect, inspect_with, registry};
 use crate::desired::{Authority, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
@@ -239,7 +234,7 @@ async fn a_tunnel_leads_to_the_registry_whatever_proxy_it_names() {
 
 #[tokio::test]
 async fn a_certificate_is_checked_at_this_end_of_a_tunnel() {
-    let (host, _) = tls_server("DNS:registry.example.com");
+    let (host, _) = tls_server("DNS:registry.example.com", 2);
     let clients = Clients::with_proxies(Proxies::None);
     let socks = socks_listener(0, host);
     let registry = Registry { tls: TlsPolicy::Verify, ..registry("registry.example.com", "right") };
@@ -263,55 +258,10 @@ fn a_thousand_tunnels_read_the_ca_bundle_once() {
 
 // ── trust ────────────────────────────────────────────────────────────────────────────────────────
 
-/// A registry with a self-signed certificate for this name; returns the certificate in PEM, too.
-fn tls_server(name: &'static str) -> (String, String) {
-    let (certificate, key) = self_signed(name);
-    let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate(&certificate).unwrap();
-    acceptor.set_private_key(&key).unwrap();
-    let acceptor = acceptor.build();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
-            let _ = stream.read(&mut [0; 4096]);
-            let head = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\n";
-            let _ = write!(stream, "{head}content-length: 0\r\nconnection: close\r\n\r\n");
-            let _ = stream.shutdown();
-        }
-    });
-    (host, pem)
-}
-
-pub fn self_signed(subject: &str) -> (X509, PKey<Private>) {
-    let key = PKey::ec_gen("prime256v1").unwrap();
-    let mut name = X509NameBuilder::new().unwrap();
-    name.append_entry_by_text("CN", "a registry").unwrap();
-    let name = name.build();
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(&name).unwrap();
-    builder.set_pubkey(&key).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
-    let mut names = SubjectAlternativeName::new();
-    match subject.split_once(':').unwrap() {
-        ("IP", address) => names.ip(address),
-        (_, name) => names.dns(name),
-    };
-    let names = names.build(&builder.x509v3_context(None, None)).unwrap();
-    builder.append_extension(names).unwrap();
-    builder.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
-    (builder.build(), key)
-}
-
 #[tokio::test]
 async fn a_ca_file_is_trusted_besides_the_machines() {
-    let (host, pem) = tls_server("IP:127.0.0.1");
-    let (_, other) = tls_server("IP:127.0.0.1");
+    let (host, pem) = tls_server("IP:127.0.0.1", 2);
+    let (_, other) = tls_server("IP:127.0.0.1", 2);
     let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     // Refused: TLS was good, and the password was not.
     let cases: [(Option<&str>, Verdict, &str); 5] = [

@@ -1,9 +1,10 @@
 //! What `lookup` says, held against the consumers' own code: data cases, and random files and images. The seed is
 //! fixed; `OREGANO_RANDOM_CASES` asks for more than are run by default, `OREGANO_RANDOM_SEED` for others.
 
+use oregano::desired::Image;
+use oregano::dockerconfig::{Format, kubelet_key};
 use oregano::lookup::{
-    Answer, Candidate, File, Format, Image, Kind, PullSecret, SecretContent, State, Why, containers, docker,
-    keyring_key, kubelet,
+    Answer, Candidate, File, Kind, PullSecret, SecretContent, State, Why, containers, docker, kubelet,
 };
 use oregano::secret::SecretBytes;
 use serde::Deserialize;
@@ -177,7 +178,7 @@ fn same_as_kubelet(ours: &Answer, theirs: &Kubelet) -> bool {
     let given = theirs.credentials.iter().flatten();
     let mut theirs: Vec<_> = given.map(|login| (login.user.clone(), is_empty(login))).collect();
     let mut users: Vec<(String, bool)> = Vec::new();
-    let group = |found: &Candidate| (found.source.clone(), found.key.as_deref().and_then(keyring_key));
+    let group = |found: &Candidate| (found.source.clone(), found.key.as_deref().and_then(kubelet_key));
     let mut at = 0;
     for chunk in ours.credentials.chunk_by(|one, other| group(one) == group(other)) {
         let mut part: Vec<_> = chunk.iter().map(login).collect();

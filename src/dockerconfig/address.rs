@@ -3,7 +3,7 @@
 
 /// What a key is an address of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub struct Address {
     /// Host and port as they are written.
     pub host: String,
     /// The path with its first slash, decoded; empty where there is none.
@@ -11,7 +11,7 @@ pub(super) struct Address {
 }
 
 /// Reads what follows `https://`. `None` where Go refuses it.
-pub(super) fn parse(rest: &str) -> Option<Address> {
+pub fn parse(rest: &str) -> Option<Address> {
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return None;
@@ -29,7 +29,7 @@ pub(super) fn parse(rest: &str) -> Option<Address> {
 }
 
 /// Host and port; the port is empty where there is none, and everything is the host where it is no pair.
-pub(super) fn split_port(host: &str) -> (&str, &str) {
+pub fn split_port(host: &str) -> (&str, &str) {
     match host.rsplit_once(':') {
         Some((name, port)) if name.starts_with('[') && name.ends_with(']') => (&name[1..name.len() - 1], port),
         Some((name, port)) if !name.contains([':', '[', ']']) => (name, port),

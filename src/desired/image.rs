@@ -1,0 +1,249 @@
+//! Image names, as all consumers normalise them (`ParseNormalizedNamed` of github.com/distribution/reference: `nginx` is
+//! `docker.io/library/nginx`), and the test image of a registry.
+
+use crate::dockerconfig::HUB;
+
+/// The longest repository name there is.
+const REPOSITORY_LIMIT: usize = 255;
+const TAG_LIMIT: usize = 128;
+/// The digests that are in use, with the length of their hexadecimal form.
+const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
+
+/// An image name, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The host with its port as they are written; empty where the first component cannot be a host (`a_b.c/app`).
+    pub domain: String,
+    /// The host, and the path of the repository, without tag and digest.
+    pub name: String,
+    /// The tag, if there is one.
+    pub tag: Option<String>,
+    /// The digest, if there is one, such as `sha256:…`.
+    pub digest: Option<String>,
+}
+
+impl Image {
+    /// Reads a name with or without tag and digest.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn parse(image: &str) -> Result<Self, &'static str> {
+        if image.is_empty() {
+            return Err("it is empty");
+        }
+        if is_hex(image, 64) {
+            return Err("64 hexadecimal digits are an image id, not a name");
+        }
+        let (domain, rest) = split_domain(image);
+        let (rest, digest) = match rest.split_once('@') {
+            Some((rest, digest)) => (rest.to_owned(), Some(digest)),
+            None => (rest, None),
+        };
+        let (path, tag) = match rest.split_once(':') {
+            Some((path, tag)) => (path, Some(tag)),
+            None => (rest.as_str(), None),
+        };
+        if path.chars().any(char::is_uppercase) {
+            return Err("the repository must be lower case");
+        }
+        if !path.split('/').all(is_component) {
+            return Err("the repository has a character or an empty part that it must not have");
+        }
+        if !tag.is_none_or(is_tag) {
+            return Err("its tag is not one");
+        }
+        if !digest.is_none_or(is_digest) {
+            return Err("its digest is not one");
+        }
+        let name = format!("{domain}/{path}");
+        let (domain, path) = match (is_domain(domain), is_component(domain)) {
+            (true, _) => (domain.to_owned(), path),
+            (false, true) => (String::new(), name.as_str()),
+            (false, false) => return Err("its registry is not a host name with an optional port"),
+        };
+        if path.len() > REPOSITORY_LIMIT {
+            return Err("the repository is longer than 255 characters");
+        }
+        Ok(Self { domain, name, tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) })
+    }
+
+    /// `host[:port]`, and the path of the repository in it.
+    pub fn parts(&self) -> (&str, &str) {
+        self.name.split_once('/').unwrap_or((HUB, &self.name))
+    }
+
+    /// Whether containers/image takes the name, too: its copy of the grammar is older, knows no IPv6 address, and does not
+    /// tell a host from a namespace by its upper-case letters.
+    pub fn is_of_containers(&self) -> bool {
+        let is_host = self.domain == "localhost" || self.domain.contains(['.', ':']);
+        (self.domain.is_empty() || is_host) && !self.domain.starts_with('[')
+    }
+
+    /// Whether it is an image of Docker Hub.
+    pub fn is_of_hub(&self) -> bool {
+        self.domain == HUB
+    }
+}
+
+/// `name` split into its registry host and the rest: the first segment is a host only if it has a dot or a
+/// port, or is `localhost` (or has an upper-case letter: `splitDockerDomain` of distribution/reference).
+pub fn split_host(name: &str) -> (&str, &str) {
+    match name.split_once('/') {
+        Some((first, rest)) if is_host(first) => (first, rest),
+        None if is_host(name) && !name.contains("${") => (name, ""),
+        _ => (HUB, name),
+    }
+}
+
+/// The path of `oreg_url` as a test image: `${component}` becomes `pod`, `${version}` the tag.
+pub fn substitute(path: &str, tag: &str) -> String {
+    path.replace("${component}", "pod").replace("${version}", tag)
+}
+
+/// The image in full, as it is inspected and reported: with the tag `latest` if it has neither tag nor digest.
+///
+/// # Errors
+/// The rule that the name breaks.
+pub fn full_name(host: &str, path: &str) -> Result<String, &'static str> {
+    let name = format!("{host}/{path}");
+    Image::parse(&name)?;
+    let last = name.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) { Ok(name) } else { Ok(format!("{name}:latest")) }
+}
+
+/// The registry and the rest; a first part that cannot be a registry belongs to a name of Docker Hub.
+fn split_domain(image: &str) -> (&str, String) {
+    let Some((first, rest)) = image.split_once('/') else { return (HUB, format!("library/{image}")) };
+    let hub = first == HUB || first == "index.docker.io";
+    match (hub, is_host(first)) {
+        (true, _) if rest.contains('/') => (HUB, rest.to_owned()),
+        (true, _) => (HUB, format!("library/{rest}")),
+        (false, true) => (first, rest.to_owned()),
+        (false, false) => (HUB, image.to_owned()),
+    }
+}
+
+fn is_host(segment: &str) -> bool {
+    segment == "localhost" || segment.contains(['.', ':']) || segment.chars().any(char::is_uppercase)
+}
+
+fn is_domain(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let address = |inner: &str| !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':');
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    port.is_none_or(digits) && inner.map_or_else(|| host.split('.').all(is_label), address)
+}
+
+fn is_label(text: &str) -> bool {
+    let known = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    !text.is_empty() && known && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Letters and digits, parted by one period, one or two underscores, or dashes.
+fn is_component(text: &str) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    let separators = text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let known = |part: &str| [".", "_", "__"].contains(&part) || part.bytes().all(|byte| byte == b'-');
+    is_word(first) && is_word(last) && separators.into_iter().all(known)
+}
+
+fn is_tag(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.len() <= TAG_LIMIT && text.starts_with(word) && text.chars().all(|c| word(c) || c == '.' || c == '-')
+}
+
+fn is_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        DIGESTS.iter().any(|(known, length)| algorithm == *known && is_hex(hex, *length))
+    })
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_segment_decides() {
+        for (name, host, path) in [
+            ("registry.example.com/a/b:1", "registry.example.com", "a/b:1"),
+            ("registry:5000/a", "registry:5000", "a"),
+            ("localhost/a", "localhost", "a"),
+            ("openshift/origin-${component}:${version}", HUB, "openshift/origin-${component}:${version}"),
+            ("origin-${component}:${version}", HUB, "origin-${component}:${version}"),
+            ("registry.example.com", "registry.example.com", ""),
+        ] {
+            assert_eq!(split_host(name), (host, path), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_tag_means_latest() {
+        assert_eq!(full_name("r.example.com:5000", "a/b").as_deref(), Ok("r.example.com:5000/a/b:latest"));
+        assert_eq!(full_name("r.example.com", "a/b:1").as_deref(), Ok("r.example.com/a/b:1"));
+        assert!(full_name("r.example.com", "A/b").is_err());
+    }
+
+    #[test]
+    fn names_are_taken_apart() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let longest = format!("quay.io/{}:{}", "a".repeat(255), "t".repeat(128));
+        for (text, parts, tag, has_digest) in [
+            ("busybox", (HUB, "library/busybox"), None, false),
+            ("index.docker.io/busybox:1", (HUB, "library/busybox"), Some("1"), false),
+            ("registry/app", (HUB, "registry/app"), None, false),
+            ("Registry.Example.com:443/a/b:v1", ("Registry.Example.com:443", "a/b"), Some("v1"), false),
+            ("[::1]:5000/a", ("[::1]:5000", "a"), None, false),
+            ("a_b.c/app", ("a_b.c", "app"), None, false),
+            ("quay.io/a__b/c---d/e.f:_tag.x-y", ("quay.io", "a__b/c---d/e.f"), Some("_tag.x-y"), false),
+            (&format!("quay.io/a:v1@{digest}"), ("quay.io", "a"), Some("v1"), true),
+            (&longest, ("quay.io", &"a".repeat(255)), Some(&"t".repeat(128)), false),
+        ] {
+            let image = Image::parse(text).unwrap();
+            assert_eq!((image.parts(), image.tag.as_deref()), (parts, tag), "{text}");
+            assert_eq!(image.digest.is_some(), has_digest, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        let (hex, name, tag) = ("a".repeat(64), "a".repeat(256), "t".repeat(129));
+        for text in [
+            "",
+            "/",
+            "@",
+            ":",
+            &hex,
+            "quay.io/Team/app",
+            "quay.io/a b",
+            "quay.io/a___b",
+            "quay.io/a..b",
+            "quay.io/a-",
+            "quay.io/a:-tag",
+            "quay.io/a:",
+            "quay.io/",
+            "quay.io//a",
+            "-quay.io/a",
+            "quay-.io/a",
+            "quay.io:/a",
+            "quay.io:x/a",
+            "quay.io/a@sha256:abc",
+            &format!("quay.io/a@sha256:{hex}0"),
+            &format!("quay.io/a@md5:{}", "a".repeat(32)),
+            &format!("quay.io/a@sha512:{}", "F".repeat(128)),
+            &format!("quay.io/{name}"),
+            &format!("quay.io/a:{tag}"),
+        ] {
+            assert!(Image::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which keys of a file containers/image takes for an image, and in which order (`findCredentialsInFile` of
+//! go.podman.io/image/v5/pkg/docker/config).
+
+use super::keys::is_hub;
+use super::{AuthFile, Entry, Format};
+
+/// How a key matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// To the letter.
+    Exact,
+    /// After schemes are cut off and the spellings of Docker Hub are made one. The order among these is random.
+    Normalized,
+}
+
+/// Those of `keys` that match `name` (`host[:port][/path]`), the one that is taken first.
+pub fn matching_keys<'a>(
+    keys: impl Iterator<Item = &'a str> + Clone,
+    name: &str,
+    format: Format,
+) -> Vec<(&'a str, Match)> {
+    let registry = name.split('/').next().unwrap_or_default();
+    let start = match format {
+        Format::Config => name,
+        Format::Legacy => registry,
+    };
+    let above = std::iter::successors(Some(start), |name| Some(name.rsplit_once('/')?.0));
+    let mut found: Vec<_> =
+        above.filter_map(|wanted| keys.clone().find(|key| *key == wanted)).map(|key| (key, Match::Exact)).collect();
+    for key in keys.filter(|key| same_host(without_path(key, format), registry)) {
+        if found.iter().all(|(known, _)| *known != key) {
+            found.push((key, Match::Normalized));
+        }
+    }
+    found
+}
+
+impl AuthFile {
+    /// The entry that containers/image takes for `host[:port][/path]`. A `.dockercfg` is no other here: its keys may
+    /// have paths, too.
+    pub fn entry_for(&self, host: &str) -> Option<&Entry> {
+        let keys = self.entries.iter().map(|entry| entry.key.as_str());
+        let (key, _) = *matching_keys(keys, host, Format::Config).first()?;
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+/// A key without its scheme, and then, as always in a `.dockercfg`, without its path.
+fn without_path(key: &str, format: Format) -> &str {
+    let bare = key.strip_prefix("http://").unwrap_or(key);
+    let bare = bare.strip_prefix("https://").unwrap_or(bare);
+    let cut = format == Format::Legacy || bare.len() != key.len();
+    if cut { bare.split('/').next().unwrap_or_default() } else { bare }
+}
+
+fn same_host(one: &str, other: &str) -> bool {
+    one == other || (is_hub(one) && is_hub(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_key_comes_first_and_other_spellings_last() {
+        let found = |keys: &[&'static str], name: &str, format| {
+            let found = matching_keys(keys.iter().copied(), name, format);
+            found.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+        };
+        for (keys, name, expected) in [
+            (&["quay.io", "quay.io/team"][..], "quay.io/team", &["quay.io/team", "quay.io"][..]),
+            (&["quay.io", "quay.io/te"], "quay.io/team", &["quay.io"]),
+            (&["quay.io/team"], "quay.io", &[]),
+            (&["https://quay.io/v1/"], "quay.io", &["https://quay.io/v1/"]),
+            (&["http://quay.io", "quay.io"], "quay.io", &["quay.io", "http://quay.io"]),
+            (&["https://index.docker.io/v1/"], "docker.io", &["https://index.docker.io/v1/"]),
+            (&["docker.io"], "registry-1.docker.io", &["docker.io"]),
+            (&["quay.io/v1/"], "quay.io", &[]),
+            (&["quay.io:443"], "quay.io", &[]),
+        ] {
+            assert_eq!(found(keys, name, Format::Config), expected, "{name} in {keys:?}");
+        }
+        assert_eq!(found(&["quay.io/v1/", "quay.io"], "quay.io/team", Format::Legacy), ["quay.io", "quay.io/v1/"]);
+    }
+}
