@@ -10,6 +10,8 @@ use super::double::{
 use super::{inspect, inspect_double, registry};
 use crate::desired::{TestLogin, TlsPolicy};
 use crate::facts::Verdict;
+use crate::registry::diagnosis::{Finding, fact};
+use crate::registry::refusals::Refusal;
 
 type Script = fn(&Seen) -> Response<Body>;
 
@@ -255,7 +257,8 @@ async fn a_red_hat_account_is_told_its_form() {
     let mut account = registry("registry.redhat.io", "wrong");
     account.tls = TlsPolicy::Verify;
     let hint = |account: &crate::desired::Registry| {
-        crate::registry::diagnosis::refused_before(account, "x", None).hint.unwrap()
+        let finding = Finding::RefusedBefore(Refusal { image: "x".to_owned(), cause: None });
+        fact(account, finding, &str::to_owned).hint.unwrap()
     };
     assert!(hint(&account).contains("`1234567|name`"));
     account.user = "1234567|name".into();
