@@ -143,10 +143,15 @@ async fn what_the_registry_says_to_a_password() {
     let cases = [
         ((401, 200), Verdict::Refused, 1),
         ((403, 200), Verdict::Refused, 1),
+        ((400, 200), Verdict::Refused, 1),
+        ((418, 200), Verdict::RegistryError, 1),
+        ((407, 200), Verdict::Proxy, 1),
+        ((200, 400), Verdict::RegistryError, 2),
         ((200, 401), Verdict::NoPermission, 2),
         ((200, 403), Verdict::NoPermission, 2),
         ((200, 404), Verdict::NotFound, 2),
         ((200, 418), Verdict::RegistryError, 2),
+        ((405, 400), Verdict::Refused, 2),
         ((404, 401), Verdict::Refused, 2),
         ((404, 403), Verdict::NoPermission, 2),
     ];
