@@ -264,7 +264,11 @@ fn a_thousand_tunnels_read_the_ca_bundle_once() {
 // ── trust ────────────────────────────────────────────────────────────────────────────────────────
 
 /// A registry with a self-signed certificate for this name; returns the certificate in PEM, too.
-fn tls_server(name: &'static str) -> (String, String) {
+fn tls_server(name: &str) -> (String, String) {
+    tls_server_saying(name, "401 Unauthorized\r\nwww-authenticate: Basic".to_owned())
+}
+
+fn tls_server_saying(name: &str, head: String) -> (String, String) {
     let (certificate, key) = self_signed(name);
     let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
@@ -277,8 +281,7 @@ fn tls_server(name: &'static str) -> (String, String) {
         for stream in listener.incoming() {
             let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
             let _ = stream.read(&mut [0; 4096]);
-            let head = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\n";
-            let _ = write!(stream, "{head}content-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = write!(stream, "HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             let _ = stream.shutdown();
         }
     });
@@ -306,6 +309,18 @@ pub fn self_signed(subject: &str) -> (X509, PKey<Private>) {
     builder.append_extension(names).unwrap();
     builder.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
     (builder.build(), key)
+}
+
+#[tokio::test]
+async fn a_redirect_to_plain_http_is_not_followed_where_tls_is_verified() {
+    let double = Double::start(basic_registry).await;
+    let (host, pem) = tls_server_saying("IP:127.0.0.1", format!("307 Moved\r\nlocation: http://{}/v2/", double.host));
+    let ca = Some(Arc::new(Authority { file: "ca.pem".to_owned(), pem }));
+    let fact = inspect(&Registry { tls: TlsPolicy::Verify, ca, ..registry(&host, "right") }).await;
+    assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
+    let cause = format!("GET https://{host}/v2/: redirects to `http://{}/v2/`, which is not HTTPS", double.host);
+    assert_eq!(fact.cause.unwrap(), cause);
+    assert!(double.asked().is_empty());
 }
 
 #[tokio::test]
