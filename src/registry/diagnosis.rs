@@ -7,9 +7,10 @@ use reqwest::Url;
 use super::challenge::Challenge;
 use super::client::NoClient;
 use super::fault::{self, Breakage, TlsFault};
-use super::judgement::{Login, checks_passwords, hides_images};
+use super::judgement::{Login, denies_images, hides_images, is_good};
 use super::proxy::Via;
 use super::quota::rate_limit;
+use super::refusals::Refusal;
 use super::resolver::nameservers;
 use super::settings;
 use super::trust::TlsSetup;
@@ -54,6 +55,14 @@ pub(super) enum Finding {
     NoClient(NoClient),
     /// There was no answer.
     Fault(Fault),
+    /// The same login was refused before, so that the password was not sent.
+    RefusedBefore(Refusal),
+}
+
+impl From<Refusal> for Finding {
+    fn from(refusal: Refusal) -> Self {
+        Self::RefusedBefore(refusal)
+    }
 }
 
 impl From<Fault> for Finding {
@@ -146,14 +155,12 @@ fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -
         ),
         Finding::NoClient(reason) => no_client(registry, reason),
         Finding::Fault(fault) => faulty(registry, &words, fault),
+        Finding::RefusedBefore(Refusal { image, cause }) => found(
+            Verdict::Refused,
+            format!("not tried again, refused for `{image}`: {}", cause.as_deref().unwrap_or("no cause given")),
+            password_hint(registry, &words.host),
+        ),
     }
-}
-
-/// The fact for another image of a credential that was just refused: no request is made for it.
-pub(super) fn refused_before(registry: &Registry, image: &str, cause: Option<&str>) -> RegistryFact {
-    let cause = format!("not tried again, refused for `{image}`: {}", cause.unwrap_or("no cause given"));
-    let host = Words::new(registry, &str::to_owned).host;
-    found(Verdict::Refused, cause, password_hint(registry, &host))
 }
 
 fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
@@ -172,6 +179,11 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
             verdict,
             format!("{}: the token server took `{user}` for nobody", words.seen(answer)),
             password_hint(registry, host),
+        ),
+        (Verdict::Refused, Login::Issued) => found(
+            verdict,
+            format!("{}: `{user}` got a token, which is not taken", words.seen(answer)),
+            format!("check the password, {}; if it is right, ask the operator of `{host}`", wrong_too(registry, host)),
         ),
         (Verdict::Refused, _) => found(verdict, words.seen(answer), password_hint(registry, host)),
         (Verdict::NotProved, Login::Nobody) => found(
@@ -220,20 +232,25 @@ fn permission_hint(registry: &Registry, host: &str, login: Login) -> String {
     let same = if hides_images(host) { format!("`{host}` answers") } else { "some registries answer".to_owned() };
     let both = format!("is not allowed to pull `{image}`, or it does not exist ({same} the same for both)");
     let action = format!("grant the permission, or name another image in {}", settings::test_image(registry));
-    if login == Login::Issued && !checks_passwords(host) {
-        let origin = password_hint(registry, host);
-        format!(
-            "`{user}` got a token, but {both}: {action}; if that is right already, check the password, as some \
-             registries (Harbor) give a token to a wrong one, too: {origin}"
-        )
+    if login == Login::Issued && !is_good(host, login) {
+        let wrong = wrong_too(registry, host);
+        format!("`{user}` got a token, but {both}: {action}; if that is right already, check the password, {wrong}")
     } else {
         format!("`{user}` logged in, but {both}: {action}")
     }
 }
 
-fn image_hint(registry: &Registry, host: &str, login: Login) -> String {
+/// Why a password is in doubt although there is a token, and where it comes from.
+fn wrong_too(registry: &Registry, host: &str) -> String {
+    let origin = password_hint(registry, host);
+    format!("as some registries (Harbor) give a token to a wrong one, too: {origin}")
+}
+
+pub(super) fn image_hint(registry: &Registry, host: &str, login: Login) -> String {
     let (setting, origin) = (settings::test_image(registry), settings::image_origin(registry));
-    let name = format!("name an image and tag that exist in {setting}{origin}");
+    let hidden =
+        if denies_images(host) { format!("; or it is hidden from `{}`", registry.user) } else { String::new() };
+    let name = format!("name an image and tag that exist in {setting}{origin}{hidden}");
     match login {
         Login::NotAsked => {
             format!("`{host}` asked for no credential: name an image that exists, and is private, in {setting}")
@@ -245,8 +262,9 @@ fn image_hint(registry: &Registry, host: &str, login: Login) -> String {
                 password_hint(registry, host)
             )
         }
-        Login::Issued if !checks_passwords(host) => format!("`{}` got a token: {name}", registry.user),
-        Login::Accepted | Login::Issued | Login::Presented => format!("the login is good: {name}"),
+        Login::Presented => name,
+        Login::Accepted | Login::Issued if is_good(host, login) => format!("the login is good: {name}"),
+        Login::Accepted | Login::Issued => format!("`{}` got a token: {name}", registry.user),
     }
 }
 
@@ -258,7 +276,7 @@ fn password_hint(registry: &Registry, host: &str) -> String {
     if red_hat && !registry.user.contains('|') {
         format!("{origin}; the name of a Red Hat registry service account has the form `1234567|name`")
     } else if host.contains(".dkr.ecr.") {
-        format!("{origin}; a password of ECR ends after 12 hours")
+        format!("{origin}; a password of ECR is for one region, and ends after 12 hours")
     } else {
         origin
     }

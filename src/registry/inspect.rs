@@ -1,5 +1,5 @@
 //! The inspection of one test image: challenge, login, manifest, and whether the image needs a login at all. It sends
-//! the password only to whom the registry named, and never again after a refusal.
+//! the password only to whom the registry named, when its turn has come, and never again after a refusal.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,9 +13,10 @@ use super::challenge::{Bearer, Challenge, challenges, choose};
 use super::diagnosis::{self, Finding};
 use super::fault;
 use super::judgement::{self, Login};
-use super::prove::Shared;
+use super::prove::{Lane, Shared};
 use super::realm;
 use super::reference::{self, Target};
+use super::refusals::{Trial, Turn};
 use super::token::{Token, TokenServer, password};
 use super::wire::{Answer, Authorization, Carried, Fault, Request, Wire};
 use crate::desired::{Registry, TestLogin, TlsPolicy};
@@ -29,12 +30,14 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application
 /// How long a proof waits at most to learn whether anybody may pull the image.
 const ANYBODY: Duration = Duration::from_secs(5);
 
-/// Inspects the test image of `registry` with its credential, all requests together within the time of `shared`. What
-/// others know as secret is kept out of the fact.
-pub(super) async fn inspect(shared: &Shared, registry: &Registry) -> RegistryFact {
+/// Inspects the test image of `registry` with its credential, all requests together within the time of `shared`; the
+/// wait for its `turn` does not count. What others know as secret is kept out of the fact.
+pub(super) async fn inspect(shared: &Shared, registry: &Registry, turn: Turn) -> RegistryFact {
     if registry.test_login == TestLogin::Skip {
         return RegistryFact { verdict: Verdict::Skipped, cause: None, hint: None, rate_limit: None };
     }
+    let host = reference::contacted(registry);
+    let lane = shared.lane(&host).await;
     let mut secrets = Redactor::default();
     secrets.learn_credential(&registry.user, &registry.password);
     registry.identity_token.iter().for_each(|token| secrets.learn(token));
@@ -43,16 +46,18 @@ pub(super) async fn inspect(shared: &Shared, registry: &Registry) -> RegistryFac
         wire.way.logins.iter().for_each(|(user, password)| secrets.learn_credential(user, password));
     }
     let secrets = Mutex::new(secrets);
+    let mut trial = Trial::default();
     let finding = match prepared {
         Ok((target, wire)) => {
-            let host = reference::contacted(registry);
-            Inspection { shared, registry, host, target, wire, secrets: &secrets }.run().await
+            Inspection { shared, registry, host, target, wire, secrets: &secrets }.run(lane, turn, &mut trial).await
         }
         Err(finding) => Err(finding),
     };
     let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
     let finding = finding.unwrap_or_else(|finding| finding);
-    diagnosis::fact(registry, finding, &|text| shared.redactor.scrub(&secrets.scrub(text)))
+    let fact = diagnosis::fact(registry, finding, &|text| shared.redactor.scrub(&secrets.scrub(text)));
+    trial.judged(&registry.image, &fact);
+    fact
 }
 
 fn prepare(shared: &Shared, registry: &Registry) -> Result<(Option<Target>, Wire), Finding> {
@@ -89,19 +94,33 @@ enum Door {
 }
 
 impl Inspection<'_> {
-    async fn run(self) -> Result<Finding, Finding> {
+    /// Knocks without a password, in `lane`; where one is wanted, the `trial` is this one's when its turn has come.
+    async fn run(mut self, lane: Lane<'_>, turn: Turn, trial: &mut Trial) -> Result<Finding, Finding> {
+        turn.not_refused()?;
+        let (root, answer, door) = self.knock().await?;
+        // Who waits for others of the same login keeps nobody else from the host.
+        drop(lane);
+        let left = self.wire.left();
+        *trial = turn.come().await?;
+        let _lane = self.shared.lane(&self.host).await;
+        self.wire.deadline = Instant::now() + left;
+        self.answer_challenge(&root, &answer, door, trial).await
+    }
+
+    /// The registry's root and its challenge, or what it came to without one.
+    async fn knock(&self) -> Result<(Url, Box<Answer>, Door), Finding> {
         let (root, answer) = self.ping().await?;
         match (answer.status, &self.target) {
-            (StatusCode::UNAUTHORIZED, _) => self.answer_challenge(&root, &answer, Door::Base).await,
+            (StatusCode::UNAUTHORIZED, _) => Ok((root, answer, Door::Base)),
             (status, Some(target)) if status.is_success() => {
                 // The registry lets anybody in: perhaps the image is what it protects.
                 let answer = self.manifest(&root, target, Carried::Nothing).await?;
                 match answer.status {
-                    StatusCode::UNAUTHORIZED => self.answer_challenge(&root, &answer, Door::Manifest).await,
-                    _ => self.judged(Login::NotAsked, answer),
+                    StatusCode::UNAUTHORIZED => Ok((root, answer, Door::Manifest)),
+                    _ => Err(self.judged(Login::NotAsked, answer)?),
                 }
             }
-            (status, _) => concluded(judgement::of_login(Login::NotAsked, status.as_u16()), Login::NotAsked, answer),
+            _ => Err(self.logged_in(Login::NotAsked, answer)?),
         }
     }
 
@@ -125,33 +144,41 @@ impl Inspection<'_> {
         }
     }
 
-    async fn answer_challenge(&self, root: &Url, asked: &Answer, door: Door) -> Result<Finding, Finding> {
+    async fn answer_challenge(
+        &self,
+        root: &Url,
+        asked: &Answer,
+        door: Door,
+        trial: &mut Trial,
+    ) -> Result<Finding, Finding> {
         if asked.place.url.origin() != root.origin() {
             return Err(Finding::AskedElsewhere(Box::new(asked.place.clone())));
         }
         let challenges = challenges(&asked.headers);
         match choose(&challenges) {
-            Some(Challenge::Bearer(bearer)) => self.with_token(root, bearer, door).await,
-            Some(Challenge::Basic) => self.with_password(root, door).await,
+            Some(Challenge::Bearer(bearer)) => self.with_token(root, bearer, door, trial).await,
+            Some(Challenge::Basic) => self.with_password(root, door, trial).await,
             Some(Challenge::Other(_)) | None => Err(Finding::NoScheme(Box::new(asked.place.clone()), challenges)),
         }
     }
 
     /// Logs in at the registry before the image is asked for: some say 403 to a wrong password, and to a right one that
     /// may not pull.
-    async fn with_password(&self, root: &Url, door: Door) -> Result<Finding, Finding> {
+    async fn with_password(&self, root: &Url, door: Door, trial: &mut Trial) -> Result<Finding, Finding> {
         if self.registry.password.expose().is_empty() && self.registry.identity_token.is_some() {
             return Err(Finding::OnlyIdentityToken);
         }
         let mut login = Login::Presented;
         if door == Door::Base {
             let answer = self.base(root, password(self.registry)?).await?;
-            login = match judgement::of_login(login, answer.status.as_u16()) {
-                Some(Verdict::Proved) if self.target.is_some() => Login::Accepted,
-                None if self.target.is_some() && !answer.may_pass() => login,
-                verdict => return concluded(verdict, login, answer),
+            login = match (self.logged_in(login, answer), &self.target) {
+                (Ok(Finding::Judged { verdict: Verdict::Proved, .. }), Some(_)) => Login::Accepted,
+                // There is no such path, for whomever: this alone says nothing of the password.
+                (Err(Finding::Unexpected(answer)), Some(_)) if matches!(answer.status.as_u16(), 404 | 405) => login,
+                (found, _) => return found,
             };
         }
+        self.tried(login, trial);
         let Some(target) = &self.target else { return Err(Finding::NoImage("there is no image".to_owned())) };
         let found = self.judged(login, self.manifest(root, target, password(self.registry)?).await?)?;
         match door {
@@ -160,17 +187,15 @@ impl Inspection<'_> {
         }
     }
 
-    async fn with_token(&self, root: &Url, bearer: &Bearer, door: Door) -> Result<Finding, Finding> {
+    async fn with_token(&self, root: &Url, bearer: &Bearer, door: Door, trial: &mut Trial) -> Result<Finding, Finding> {
         let server = TokenServer::of(bearer, self.registry, &self.wire, &self.shared.token_lanes)?;
         if let Some(text) = realm::concern(&server.url, root, self.registry, &|text| self.scrub(text)) {
             self.shared.warn(realm::authority(root), realm::authority(&server.url), text).await;
         }
         let scopes = self.scopes(bearer);
         let Token { carried, login, .. } = self.issue(&server, &scopes).await?;
-        let Some(target) = &self.target else {
-            let answer = self.base(root, carried).await?;
-            return concluded(judgement::of_login(login, answer.status.as_u16()), login, answer);
-        };
+        self.tried(login, trial);
+        let Some(target) = &self.target else { return self.logged_in(login, self.base(root, carried).await?) };
         // While the registry looks for the image, the token server has nothing else to do.
         let mut anybody = pin!(self.pulled_by_anybody(root, target, door, &server, &scopes));
         let mut shown = pin!(self.manifest(root, target, carried));
@@ -191,6 +216,13 @@ impl Inspection<'_> {
         };
         let found = self.judged(login, answer)?;
         Ok(unless_public(found, async { if let Some(found) = known { found } else { anybody.await } }).await)
+    }
+
+    /// Lets others send the password, too, if it is known to be right: what it may do is not for them to wait for.
+    fn tried(&self, login: Login, trial: &mut Trial) {
+        if judgement::is_good(&self.host, login) {
+            trial.succeeded();
+        }
     }
 
     /// The right to pull the image, and to pull what else the registry names.
@@ -259,6 +291,10 @@ impl Inspection<'_> {
             return Err(Finding::NoManifest(answer));
         }
         Ok(answer)
+    }
+
+    fn logged_in(&self, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
+        concluded(judgement::of_login(&self.host, login, answer.status.as_u16()), login, answer)
     }
 
     fn judged(&self, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {

@@ -24,24 +24,29 @@ pub(super) fn of_manifest(host: &str, login: Login, status: u16) -> Option<Verdi
         (200..=299, _) => Verdict::Proved,
         (404, _) => Verdict::NotFound,
         (_, Login::NotAsked) => return None,
-        (401, Login::Presented) | (401 | 403, Login::Nobody) => Verdict::Refused,
+        // Amazon says 400 to a password of another region, and its public registry for what others say 403 for.
+        (400 | 401, Login::Presented) | (401 | 403, Login::Nobody) => Verdict::Refused,
         (401 | 403, _) => Verdict::NoPermission,
-        // Amazon's public registry says 400 for what others say 403 for.
         (400, Login::Issued | Login::Accepted) if host == "public.ecr.aws" => Verdict::NoPermission,
         _ => return None,
     })
 }
 
-/// What the answer of `/v2/` says to a login that is all there is to prove.
-pub(super) fn of_login(login: Login, status: u16) -> Option<Verdict> {
+/// What the answer of `/v2/` says to a login; `None` if it says nothing of it.
+pub(super) fn of_login(host: &str, login: Login, status: u16) -> Option<Verdict> {
     Some(match (status, login) {
         (200..=299, Login::NotAsked | Login::Nobody) => Verdict::NotProved,
         (200..=299, _) => Verdict::Proved,
         (_, Login::NotAsked) => return None,
-        (401 | 403, Login::Accepted) => Verdict::NoPermission,
-        (401 | 403, _) => Verdict::Refused,
+        (401 | 403, _) if is_good(host, login) => Verdict::NoPermission,
+        (401 | 403, _) | (400, Login::Presented) => Verdict::Refused,
         _ => return None,
     })
+}
+
+/// Whether the password was right, whatever it may be allowed to do.
+pub(super) fn is_good(host: &str, login: Login) -> bool {
+    login == Login::Accepted || login == Login::Issued && checks_passwords(host)
 }
 
 /// Whether the registry is known to give the same answer for an image that is forbidden and one that is missing.
@@ -49,8 +54,13 @@ pub(super) fn hides_images(host: &str) -> bool {
     matches!(host, "quay.io" | "registry-1.docker.io")
 }
 
+/// Whether the registry is known to say that an image is missing where the user may not see it.
+pub(super) fn denies_images(host: &str) -> bool {
+    matches!(host, "ghcr.io" | "gcr.io") || host.ends_with(".gcr.io") || host.ends_with(".pkg.dev")
+}
+
 /// Whether the registry is known to give a token to the right password only.
-pub(super) fn checks_passwords(host: &str) -> bool {
+fn checks_passwords(host: &str) -> bool {
     let known = ["quay.io", "registry-1.docker.io", "ghcr.io", "registry.redhat.io", "gcr.io", "public.ecr.aws"];
     known.contains(&host) || [".gcr.io", ".pkg.dev", ".redhat.io"].iter().any(|domain| host.ends_with(domain))
 }
@@ -69,7 +79,7 @@ mod tests {
             (401, [None, Some(Refused), Some(NoPermission), Some(NoPermission), Some(Refused)]),
             (403, [None, Some(NoPermission), Some(NoPermission), Some(NoPermission), Some(Refused)]),
             (404, [Some(NotFound); 5]),
-            (400, [None; 5]),
+            (400, [None, Some(Refused), None, None, None]),
             (429, [None; 5]),
             (500, [None; 5]),
             (302, [None; 5]),
@@ -89,29 +99,35 @@ mod tests {
         let refused = [None, Some(Refused), Some(Refused), Some(NoPermission), Some(Refused)];
         let table = [
             (200, [Some(NotProved), Some(Proved), Some(Proved), Some(Proved), Some(NotProved)]),
+            (400, [None, Some(Refused), None, None, None]),
             (401, refused),
             (403, refused),
             (404, [None; 5]),
             (503, [None; 5]),
         ];
         for (status, verdicts) in table {
-            assert_eq!(all.map(|login| of_login(login, status)), verdicts, "{status}");
+            assert_eq!(all.map(|login| of_login("registry.example.com", login, status)), verdicts, "{status}");
         }
+        // A token of who checks passwords is a good one: what is refused then is no password.
+        assert_eq!(of_login("ghcr.io", Issued, 401), Some(NoPermission));
+        assert_eq!(of_login("ghcr.io", Presented, 401), Some(Refused));
     }
 
     #[test]
     fn registries_that_are_known() {
-        for (host, hides, checks) in [
-            ("quay.io", true, true),
-            ("registry-1.docker.io", true, true),
-            ("ghcr.io", false, true),
-            ("registry.redhat.io", false, true),
-            ("europe-docker.pkg.dev", false, true),
-            ("eu.gcr.io", false, true),
-            ("quay.io.example.com", false, false),
-            ("harbor.example.com", false, false),
+        for (host, hides, denies, checks) in [
+            ("quay.io", true, false, true),
+            ("registry-1.docker.io", true, false, true),
+            ("ghcr.io", false, true, true),
+            ("gcr.io", false, true, true),
+            ("registry.redhat.io", false, false, true),
+            ("europe-docker.pkg.dev", false, true, true),
+            ("eu.gcr.io", false, true, true),
+            ("quay.io.example.com", false, false, false),
+            ("harbor.example.com", false, false, false),
         ] {
-            assert_eq!((hides_images(host), checks_passwords(host)), (hides, checks), "{host}");
+            let known = (hides_images(host), denies_images(host), checks_passwords(host));
+            assert_eq!(known, (hides, denies, checks), "{host}");
         }
     }
 }

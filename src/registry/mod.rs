@@ -29,4 +29,5 @@ mod tests;
 
 pub use client::Clients;
 pub use prove::{News, prove};
+pub use reference::contacted;
 pub use refusals::Refusals;

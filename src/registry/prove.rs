@@ -1,19 +1,19 @@
 //! All credentials of a run at once, and the rule that a refused one is not tried again: accounts get locked.
 
+use std::collections::HashMap;
 use std::future::pending;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::client::Clients;
-use super::diagnosis::refused_before;
 use super::inspect::inspect;
 use super::lanes::Lanes;
-use super::reference;
-use super::refusals::{Login, Refusals, Standing};
+use super::refusals::{Login, Queue, Refusals};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
 use crate::secret::Redactor;
@@ -29,6 +29,9 @@ pub enum News<'a> {
     /// The registry of this index was judged.
     Judged(usize, &'a RegistryFact),
 }
+
+/// The right to ask a host, until it is dropped.
+pub(super) type Lane<'a> = (Option<OwnedSemaphorePermit>, Option<SemaphorePermit<'a>>);
 
 /// What all inspections of a proof share.
 pub(super) struct Shared {
@@ -50,9 +53,10 @@ enum Known {
 }
 
 /// Inspects every registry, each within `timeout`; the facts stand in the order of `registries`, and `hear` is
-/// told of each as soon as it is known. Images of one login are tried one after another until it has proved one, and none
-/// after a refusal; different logins in parallel. `refusals` is the memory of the whole run: what was refused in one
-/// proof is not tried in another. Dropping the future ends all requests.
+/// told of each as soon as it is known. All are asked in parallel, and the same request is made once; only the password
+/// of a login is sent for one image after another until it is known to be right, and for none after a refusal.
+/// `refusals` is the memory of the whole run: what was refused in one proof is not tried in another. Dropping the future
+/// ends all requests.
 pub async fn prove(
     clients: &Arc<Clients>,
     refusals: &Arc<Refusals>,
@@ -72,13 +76,19 @@ pub async fn prove(
         places: Semaphore::new(AT_ONCE),
         known,
     });
-    let mut groups: IndexMap<Login, Vec<(usize, Registry)>> = IndexMap::new();
+    let mut alike: IndexMap<_, (&Registry, Vec<usize>)> = IndexMap::new();
     for (index, registry) in registries.iter().enumerate() {
-        groups.entry(Login::of(registry)).or_default().push((index, registry.clone()));
+        alike.entry(request(registry)).or_insert((registry, Vec::new())).1.push(index);
     }
+    let mut queues: HashMap<Login, Queue> = HashMap::new();
     let mut tasks = JoinSet::new();
-    for (login, group) in groups {
-        tasks.spawn(prove_group(Arc::clone(&shared), login, group));
+    for (registry, places) in alike.into_values() {
+        let queue = queues.entry(Login::of(registry)).or_insert_with_key(|login| refusals.queue(login));
+        let (shared, registry, turn) = (Arc::clone(&shared), registry.clone(), queue.turn());
+        tasks.spawn(async move {
+            let fact = inspect(&shared, &registry, turn).await;
+            places.into_iter().for_each(|index| shared.judged(index, fact.clone()));
+        });
     }
     // The channel closes with the last task.
     drop(shared);
@@ -116,40 +126,11 @@ async fn listen(
     facts
 }
 
-/// Proves the images of one login. Nobody else tries it before it is known to be good.
-async fn prove_group(shared: Arc<Shared>, login: Login, group: Vec<(usize, Registry)>) {
-    let standing = shared.refusals.of(&login);
-    let mut rest = group.into_iter();
-    {
-        let mut standing = standing.lock().await;
-        while !matches!(*standing, Standing::Good)
-            && let Some((index, registry)) = rest.next()
-        {
-            let fact = match &*standing {
-                Standing::Refused { image, cause } if registry.test_login != TestLogin::Skip => {
-                    refused_before(&registry, image, cause.as_deref())
-                }
-                _ => shared.inspect(&registry).await,
-            };
-            match (fact.verdict, &*standing) {
-                (Verdict::Proved, _) => *standing = Standing::Good,
-                (Verdict::Refused, Standing::Unknown) => {
-                    *standing = Standing::Refused { image: registry.image.clone(), cause: fact.cause.clone() };
-                }
-                _ => {}
-            }
-            shared.judged(index, fact);
-        }
-    }
-    let mut tasks = JoinSet::new();
-    for (index, registry) in rest {
-        let shared = Arc::clone(&shared);
-        tasks.spawn(async move {
-            let fact = shared.inspect(&registry).await;
-            shared.judged(index, fact);
-        });
-    }
-    tasks.join_all().await;
+/// What a proof comes to depends on nothing else: the login and its way, and the image if one is looked at.
+fn request(registry: &Registry) -> impl Eq + Hash + '_ {
+    let Registry { image, test_login, tls, ca, proxy, auth_server, .. } = registry;
+    let image = (*test_login != TestLogin::LoginOnly).then_some(image);
+    (Login::of(registry), image, test_login, tls, ca, proxy, auth_server)
 }
 
 impl Shared {
@@ -168,11 +149,11 @@ impl Shared {
         told.insert(pair);
     }
 
-    async fn inspect(&self, registry: &Registry) -> RegistryFact {
+    /// Waits for a lane to `host`. Whoever has one waits for nobody who may need one.
+    pub async fn lane(&self, host: &str) -> Lane<'_> {
         // Closed never, so this only waits. The host's lane comes first: who waits for a busy host takes no place away.
-        let _lane = self.lanes.enter(&reference::contacted(registry)).await;
-        let _place = self.places.acquire().await;
-        inspect(self, registry).await
+        let lane = self.lanes.enter(host).await;
+        (lane, self.places.acquire().await.ok())
     }
 
     fn judged(&self, index: usize, fact: RegistryFact) {

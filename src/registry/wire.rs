@@ -180,7 +180,8 @@ impl Wire {
         }
     }
 
-    fn left(&self) -> Duration {
+    /// What is left of the time.
+    pub fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 

@@ -10,6 +10,8 @@ use super::double::{
 use super::{inspect, inspect_double, registry};
 use crate::desired::{TestLogin, TlsPolicy};
 use crate::facts::Verdict;
+use crate::registry::diagnosis::{Finding, fact};
+use crate::registry::refusals::Refusal;
 
 type Script = fn(&Seen) -> Response<Body>;
 
@@ -141,10 +143,15 @@ async fn what_the_registry_says_to_a_password() {
     let cases = [
         ((401, 200), Verdict::Refused, 1),
         ((403, 200), Verdict::Refused, 1),
+        ((400, 200), Verdict::Refused, 1),
+        ((418, 200), Verdict::RegistryError, 1),
+        ((407, 200), Verdict::Proxy, 1),
+        ((200, 400), Verdict::RegistryError, 2),
         ((200, 401), Verdict::NoPermission, 2),
         ((200, 403), Verdict::NoPermission, 2),
         ((200, 404), Verdict::NotFound, 2),
         ((200, 418), Verdict::RegistryError, 2),
+        ((405, 400), Verdict::Refused, 2),
         ((404, 401), Verdict::Refused, 2),
         ((404, 403), Verdict::NoPermission, 2),
     ];
@@ -255,7 +262,8 @@ async fn a_red_hat_account_is_told_its_form() {
     let mut account = registry("registry.redhat.io", "wrong");
     account.tls = TlsPolicy::Verify;
     let hint = |account: &crate::desired::Registry| {
-        crate::registry::diagnosis::refused_before(account, "x", None).hint.unwrap()
+        let finding = Finding::RefusedBefore(Refusal { image: "x".to_owned(), cause: None });
+        fact(account, finding, &str::to_owned).hint.unwrap()
     };
     assert!(hint(&account).contains("`1234567|name`"));
     account.user = "1234567|name".into();

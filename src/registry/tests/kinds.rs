@@ -9,6 +9,7 @@ use super::double::{Double, Seen, ask_basic, ask_bearer, basic, manifest, reply,
 use super::{PATIENCE, clients, inspect, inspect_with, registry};
 use crate::desired::TestLogin;
 use crate::facts::Verdict::{self, NoPermission, NotFound, NotProved, Proved, Refused, RegistryError};
+use crate::registry::diagnosis::image_hint;
 
 /// How a registry behaves; numbers are statuses.
 #[derive(Clone, Copy)]
@@ -38,7 +39,7 @@ enum Login {
 /// pull, one that it may not, a missing repository, a missing tag, and a public image.
 type Expected = [Verdict; 7];
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 16] = [
     Kind {
         name: "registry.redhat.io",
         login: Login::Guarded,
@@ -88,6 +89,15 @@ const KINDS: [Kind; 14] = [
         name: "ECR, wrong is 401",
         login: Login::Basic,
         wrong: 401,
+        forbidden: 403,
+        no_repository: 404,
+        no_tag: 404,
+        expected: [Refused, Refused, Proved, NoPermission, NotFound, NotFound, NotProved],
+    },
+    Kind {
+        name: "ECR, a password of another region is 400",
+        login: Login::Basic,
+        wrong: 400,
         forbidden: 403,
         no_repository: 404,
         no_tag: 404,
@@ -155,6 +165,15 @@ const KINDS: [Kind; 14] = [
         no_repository: 403,
         no_tag: 404,
         expected: [Refused, Refused, Proved, NoPermission, NoPermission, NotFound, NotProved],
+    },
+    Kind {
+        name: "GAR, forbidden is 404",
+        login: Login::Opaque,
+        wrong: 403,
+        forbidden: 404,
+        no_repository: 404,
+        no_tag: 404,
+        expected: [Refused, Refused, Proved, NotFound, NotFound, NotFound, NotProved],
     },
     Kind {
         name: "one that answers 400 to a token",
@@ -293,10 +312,46 @@ async fn a_login_that_nobody_asks_for_proves_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_not_taken_leaves_two_reasons() {
+    let opaque = kind("a Harbor whose tokens cannot be read");
+    let double = Double::start(move |seen: &Seen| opaque.answer(seen)).await;
+    let mut asked = registry(&double.host, "wrong");
+    (asked.test_login, asked.image) = (TestLogin::LoginOnly, double.host.clone());
+    let fact = inspect(&asked).await;
+    assert_eq!(fact.verdict, Refused);
+    assert!(fact.cause.as_deref().unwrap().ends_with(": `alice` got a token, which is not taken"), "{fact:?}");
+    let hint = fact.hint.unwrap();
+    assert!(hint.starts_with("check the password, as some registries (Harbor) give a token to a wrong one"), "{hint}");
+    assert!(hint.ends_with(&format!("7:20; if it is right, ask the operator of `{}`", double.host)), "{hint}");
+}
+
+#[test]
+fn what_is_said_of_a_missing_image() {
+    use crate::registry::judgement::Login::{Accepted, Issued, Presented};
+    let good = "the login is good: name an image and tag that exist in `test_image`";
+    let hidden = format!("{good}; or it is hidden from `alice`");
+    let token = good.replace("the login is good", "`alice` got a token");
+    let cases = [
+        ("registry.example.com", Presented, "name an image and tag that exist in `test_image`"),
+        ("registry.example.com", Issued, &token),
+        ("registry.example.com", Accepted, good),
+        ("quay.io", Issued, good),
+        ("ghcr.io", Issued, &hidden),
+        ("eu.gcr.io", Issued, &hidden),
+        ("europe-docker.pkg.dev", Accepted, &hidden),
+    ];
+    for (host, login, hint) in cases {
+        assert_eq!(image_hint(&registry(host, "right"), host, login), hint, "{host} {login:?}");
+    }
+}
+
+fn kind(name: &str) -> Kind {
+    KINDS.into_iter().find(|kind| kind.name == name).unwrap()
+}
+
+#[tokio::test]
 async fn what_is_said_of_each_case() {
-    let named = KINDS[7];
-    let opaque = KINDS[9];
-    let guarded = KINDS[0];
+    let [named, opaque, guarded] = ["Harbor", "a Harbor whose tokens cannot be read", "registry.redhat.io"].map(kind);
     let cases = [
         (named, "wrong", "team/app:v1", "401 Unauthorized: the token server took `alice` for nobody", "comes from"),
         (named, "wrong", "team/open:v1", "although the token server took `alice` for nobody", "comes from"),

@@ -1,11 +1,12 @@
 //! The rule of refusals, and the order of results, over many registries at once.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::double::{Double, Seen, basic_registry, bearer_registry, manifest};
 use super::{PATIENCE, clients, registry};
-use crate::desired::{Registry, TestLogin};
+use crate::desired::{Registry, TestLogin, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
 use crate::registry::prove::News;
 use crate::secret::{Redactor, Secret};
@@ -130,16 +131,99 @@ async fn a_dropped_proof_asks_no_further() {
     assert_eq!(double.asked().len(), asked);
 }
 
+/// Images of one login, none of which the doubles have.
+fn images(host: &str, password: &str, count: usize) -> Vec<Registry> {
+    (0..count).map(|index| image(registry(host, password), &format!("team/app:{index}"))).collect()
+}
+
 #[tokio::test]
-async fn what_one_proof_learns_another_one_knows_at_the_same_time() {
-    let double = Double::patient(|_| Duration::from_millis(20), bearer_registry).await;
+async fn what_one_proof_learns_the_others_know_at_the_same_time() {
+    for script in [basic_registry, bearer_registry] {
+        let pause = |seen: &Seen| Duration::from_millis(if seen.authorization.is_some() { 50 } else { 5 });
+        let double = Double::patient(pause, script).await;
+        let (clients, refusals) = (clients(), Arc::default());
+        let registries = images(&double.host, "wrong", 5);
+        let (redactor, quiet) = (Redactor::default(), |_: News<'_>| {});
+        let proof = || super::super::prove(&clients, &refusals, &registries, PATIENCE, &redactor, quiet);
+        let (one, two, three, four) = tokio::join!(proof(), proof(), proof(), proof());
+        for facts in [one, two, three, four] {
+            assert_eq!(verdicts(&facts), [Verdict::Refused; 5]);
+        }
+        assert_eq!(double.logins(), 1, "one wrong password is one failed login");
+        let asked = double.asked().len();
+        proof().await;
+        assert_eq!(double.asked().len(), asked, "nothing is asked for what is refused already");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_costs_its_time_once() {
+    let double = Double::patient(|_| Duration::from_secs(3600), basic_registry).await;
+    let registries = images(&double.host, "right", 5);
     let (clients, refusals) = (clients(), Arc::default());
-    let registries = [registry(&double.host, "wrong"), image(registry(&double.host, "wrong"), "team/other:v1")];
     let (redactor, quiet) = (Redactor::default(), |_: News<'_>| {});
     let proof = || super::super::prove(&clients, &refusals, &registries, PATIENCE, &redactor, quiet);
+    let begin = tokio::time::Instant::now();
     let (here, there) = tokio::join!(proof(), proof());
-    assert_eq!([verdicts(&here), verdicts(&there)], [[Verdict::Refused; 2]; 2]);
-    assert_eq!(double.logins(), 1, "one wrong password is one failed login");
+    assert_eq!([verdicts(&here), verdicts(&there)], [[Verdict::Timeout; 5]; 2]);
+    assert!(begin.elapsed() < PATIENCE * 2, "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_turn_is_no_time_of_the_registry() {
+    // Of a token that says nothing it is not known whether the password was right.
+    let pause = |seen: &Seen| if seen.is_alice() { PATIENCE.mul_f64(0.6) } else { Duration::ZERO };
+    let double = Double::patient(pause, bearer_registry).await;
+    let (facts, done) = prove(&images(&double.host, "right", 3)).await;
+    assert_eq!(verdicts(&facts), [Verdict::NoPermission; 3]);
+    assert_eq!((done, double.logins()), (vec![0, 1, 2], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_image_of_a_login_that_is_good() {
+    let slow = |seen: &Seen| if seen.path == "/v2/" { Duration::ZERO } else { PATIENCE.mul_f64(0.4) };
+    let double = Double::patient(slow, |seen: &Seen| match seen.path.as_str() {
+        path if path.starts_with("/v2/team/") && seen.is_alice() => manifest(),
+        _ => basic_registry(seen),
+    });
+    let double = double.await;
+    let begin = tokio::time::Instant::now();
+    let (facts, _) = prove(&images(&double.host, "right", 5)).await;
+    assert_eq!(verdicts(&facts), [Verdict::Proved; 5]);
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_image_is_the_one_that_is_refused() {
+    // The first question is the first image's, and answered last.
+    let count = Arc::new(AtomicU32::new(0));
+    let pause = move |_: &Seen| Duration::from_secs(if count.fetch_add(1, Ordering::SeqCst) == 0 { 1 } else { 0 });
+    let double = Double::patient(pause, basic_registry).await;
+    let registries = images(&double.host, "wrong", 3);
+    let (facts, _) = prove(&registries).await;
+    assert_eq!(verdicts(&facts), [Verdict::Refused; 3]);
+    for (fact, tried) in facts.iter().zip([true, false, false]) {
+        assert_eq!(!fact.cause.as_deref().unwrap().starts_with("not tried again"), tried, "{facts:?}");
+    }
+    assert_eq!(double.logins(), 1);
+}
+
+#[tokio::test]
+async fn the_same_request_is_made_once() {
+    let double = Double::start(basic_registry).await;
+    let team = || Registry { host: format!("{}/team", double.host), ..registry(&double.host, "right") };
+    let alone =
+        |registry: Registry| Registry { test_login: TestLogin::LoginOnly, image: registry.host.clone(), ..registry };
+    let verified = Registry { tls: TlsPolicy::Verify, ..team() };
+    let registries =
+        [registry(&double.host, "right"), team(), alone(registry(&double.host, "right")), alone(team()), verified];
+    let (facts, mut done) = prove(&registries).await;
+    let proved = Verdict::Proved;
+    assert_eq!(verdicts(&facts), [proved, proved, proved, proved, Verdict::Tls]);
+    done.sort_unstable();
+    assert_eq!(done, [0, 1, 2, 3, 4]);
+    let asked = |what: &str| double.asked().iter().filter(|asked| asked.starts_with(what)).count();
+    assert_eq!((asked("GET"), asked("HEAD")), (4, 2), "{:?}", double.asked());
 }
 
 /// A registry that takes its time, and remembers how many it served at once.

@@ -11,12 +11,14 @@ use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509NameBuilder};
 
-const CHALLENGE: &[u8] =
-    b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-
 /// A registry that asks for a login, with a self-signed certificate for `IP:address` or `DNS:name` that ends `days` from
 /// now; returns the certificate in PEM, too.
 pub fn tls_server(subject: &str, days: i32) -> (String, String) {
+    tls_server_saying(subject, days, "401 Unauthorized\r\nwww-authenticate: Basic".to_owned())
+}
+
+/// The same with another status line and headers.
+pub fn tls_server_saying(subject: &str, days: i32, head: String) -> (String, String) {
     let (certificate, key) = self_signed(subject, days);
     let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
@@ -29,7 +31,7 @@ pub fn tls_server(subject: &str, days: i32) -> (String, String) {
         for stream in listener.incoming() {
             let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
             let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(CHALLENGE);
+            let _ = write!(stream, "HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             let _ = stream.shutdown();
         }
     });

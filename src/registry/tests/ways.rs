@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::double::{Double, basic_registry};
-use super::tls::tls_server;
+use super::tls::{tls_server, tls_server_saying};
 use super::{PATIENCE, inspect, inspect_with, registry};
 use crate::desired::{Authority, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
@@ -257,6 +257,19 @@ fn a_thousand_tunnels_read_the_ca_bundle_once() {
 }
 
 // ── trust ────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn a_redirect_to_plain_http_is_not_followed_where_tls_is_verified() {
+    let double = Double::start(basic_registry).await;
+    let (host, pem) =
+        tls_server_saying("IP:127.0.0.1", 2, format!("307 Moved\r\nlocation: http://{}/v2/", double.host));
+    let ca = Some(Arc::new(Authority { file: "ca.pem".to_owned(), pem }));
+    let fact = inspect(&Registry { tls: TlsPolicy::Verify, ca, ..registry(&host, "right") }).await;
+    assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
+    let cause = format!("GET https://{host}/v2/: redirects to `http://{}/v2/`, which is not HTTPS", double.host);
+    assert_eq!(fact.cause.unwrap(), cause);
+    assert!(double.asked().is_empty());
+}
 
 #[tokio::test]
 async fn a_ca_file_is_trusted_besides_the_machines() {
