@@ -17,8 +17,15 @@ pub(super) enum Route {
     Direct,
     /// The proxy, and the value of `Proxy-Authorization`.
     Proxy(Target, Option<Secret>),
-    /// The proxy is none that can be asked: it wants TLS, or is no HTTP proxy.
-    Impossible,
+    /// The proxy is none that can be asked: it wants TLS, or is no HTTP proxy. With `scheme://host:port`.
+    Impossible(String),
+}
+
+/// Where an account wants to go, and the way there.
+pub(super) struct Way {
+    pub(super) account: usize,
+    pub(super) target: Target,
+    pub(super) route: Route,
 }
 
 /// What a proxy has answered so far.
@@ -27,7 +34,27 @@ pub(super) enum Answer {
     Unfinished,
     /// The way is open; the header takes up so many bytes.
     Open(usize),
-    Refused,
+    /// With its status, if it is HTTP at all.
+    Refused(Option<u16>),
+}
+
+impl Way {
+    /// What the node connects to.
+    pub(super) fn first(&self) -> &Target {
+        match &self.route {
+            Route::Proxy(proxy, _) => proxy,
+            Route::Direct | Route::Impossible(_) => &self.target,
+        }
+    }
+
+    /// The proxy on the way, as it may be shown.
+    pub(super) fn proxy(&self) -> Option<String> {
+        match &self.route {
+            Route::Direct => None,
+            Route::Proxy(proxy, _) => Some(proxy.authority()),
+            Route::Impossible(proxy) => Some(proxy.clone()),
+        }
+    }
 }
 
 impl Route {
@@ -44,7 +71,9 @@ impl Route {
         let uri = intercept.uri();
         let host = uri.host().filter(|_| uri.scheme_str() == Some("http"));
         let Some(proxy) = host.and_then(|host| Target::new(host, uri.port_u16().unwrap_or(80))) else {
-            return Self::Impossible;
+            let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+            let (_, address) = authority.rsplit_once('@').unwrap_or(("", &authority));
+            return Self::Impossible(format!("{}://{address}", uri.scheme_str().unwrap_or_default()));
         };
         let login = intercept.basic_auth().and_then(|login| login.to_str().ok()).map(Secret::new);
         Self::Proxy(proxy, login)
@@ -62,10 +91,18 @@ pub(super) fn question(target: &Target, login: Option<&Secret>) -> Zeroizing<Vec
 /// Reads the answer to [`question`].
 pub(super) fn answer(bytes: &[u8]) -> Answer {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return if bytes.len() < LONGEST_ANSWER { Answer::Unfinished } else { Answer::Refused };
+        return if bytes.len() < LONGEST_ANSWER { Answer::Unfinished } else { Answer::Refused(None) };
     };
-    let good = bytes.starts_with(b"HTTP/1.") && bytes.get(8..10) == Some(b" 2");
-    if good { Answer::Open(end + 4) } else { Answer::Refused }
+    match status(bytes) {
+        Some(200..=299) => Answer::Open(end + 4),
+        status => Answer::Refused(status),
+    }
+}
+
+/// The status of an answer that is HTTP/1.
+fn status(bytes: &[u8]) -> Option<u16> {
+    let text = bytes.strip_prefix(b"HTTP/1.")?.get(1..5)?.strip_prefix(b" ")?;
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -78,6 +115,19 @@ mod tests {
         let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
         let settings = ProxySettings { http: secret(http), https: secret(https), no_proxy: no_proxy.to_owned() };
         Route::of(&Proxy::Set(Arc::new(settings)), &Target::new(host, port).unwrap())
+    }
+
+    #[test]
+    fn the_beginning_of_a_url() {
+        for (host, port, origin) in [
+            ("quay.io", 443, "https://quay.io/"),
+            ("quay.io", 80, "http://quay.io/"),
+            ("quay.io", 5000, "://quay.io:5000/"),
+            ("quay.io", 8443, "://quay.io:8443/"),
+            ("fe80::80", 443, "https://[fe80::80]/"),
+        ] {
+            assert_eq!(Target::new(host, port).unwrap().origin(), origin);
+        }
     }
 
     #[test]
@@ -102,8 +152,13 @@ mod tests {
             assert_eq!(route(plain, secure, none, host, port), expected, "{host}:{port}");
         }
         assert_eq!(route(plain, "", "", "quay.io", 443), Route::Direct);
-        assert_eq!(route("", "https://proxy:3128", "", "quay.io", 443), Route::Impossible);
-        assert_eq!(route("", "socks5://proxy:1080", "", "quay.io", 443), Route::Impossible);
+        for (proxy, shown) in [
+            ("https://proxy:3128", "https://proxy:3128"),
+            ("https://eve:p%40ss@proxy", "https://proxy"),
+            ("socks5://eve:p%40ss@proxy:1080", "socks5://proxy:1080"),
+        ] {
+            assert_eq!(route("", proxy, "", "quay.io", 443), Route::Impossible(shown.to_owned()));
+        }
         assert_eq!(Route::of(&Proxy::Environment, &Target::new("quay.io", 443).unwrap()), Route::Direct);
     }
 
@@ -114,8 +169,15 @@ mod tests {
         assert_eq!(text, "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic eA==\r\n\r\n");
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello"), Answer::Open(27));
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), Answer::Unfinished);
-        for refused in [&b"HTTP/1.1 407 Who?\r\n\r\n"[..], b"SSH-2.0-x\r\n\r\n", &[b'x'; LONGEST_ANSWER]] {
-            assert_eq!(answer(refused), Answer::Refused);
+        for (refused, status) in [
+            (&b"HTTP/1.1 407 Who?\r\n\r\n"[..], Some(407)),
+            (b"HTTP/1.0 503\r\n\r\n", Some(503)),
+            (b"HTTP/1.1 +20 OK\r\n\r\n", Some(20)),
+            (b"HTTP/1.1 2\r\n\r\n", None),
+            (b"SSH-2.0-x\r\n\r\n", None),
+            (&[b'x'; LONGEST_ANSWER], None),
+        ] {
+            assert_eq!(answer(refused), Answer::Refused(status));
         }
     }
 }
