@@ -99,10 +99,13 @@ fn command(target: &Target) -> String {
 
 /// What the command's output means; `None` if it means nothing.
 fn read(output: &str) -> Option<Reply> {
-    const WORDS: [(&str, Reply); 8] = [
+    const WORDS: [(&str, Reply); 10] = [
         ("Connection refused", Reply::Refused),
         ("No route to host", Reply::NoRoute),
         ("Network is unreachable", Reply::NoRoute),
+        // A route of the kind `prohibit`, and a firewall of the node itself.
+        ("connect: Permission denied", Reply::NoRoute),
+        ("connect: Operation not permitted", Reply::NoRoute),
         ("Connection timed out", Reply::TimedOut),
         ("Name or service not known", Reply::NoName),
         ("No address associated with hostname", Reply::NoName),
@@ -149,6 +152,8 @@ mod tests {
                 Some(Reply::NoRoute),
             ),
             ("bash: connect: Network is unreachable", Some(Reply::NoRoute)),
+            ("named\nbash: connect: Permission denied", Some(Reply::NoRoute)),
+            ("named\nsh: 1: exec: bash: Permission denied", None),
             ("bash: r: Temporary failure in name resolution", Some(Reply::NoName)),
             ("named\nsh: 1: exec: bash: not found", None),
             ("This account is currently not available.", None),

@@ -62,8 +62,7 @@ impl Route {
     /// port 80 counts as HTTP and all others as HTTPS. The environment of this machine means nothing there.
     pub(super) fn of(proxy: &Proxy, target: &Target) -> Self {
         let Proxy::Set(settings) = proxy else { return Self::Direct };
-        let exposed = |proxy: &Option<Secret>| proxy.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default();
-        let (http, https) = (exposed(&settings.http), exposed(&settings.https));
+        let (http, https) = (escaped(settings.http.as_ref()), escaped(settings.https.as_ref()));
         let rules = Matcher::builder().http(http).https(https).no(settings.no_proxy.clone()).build();
         let scheme = if target.port == 80 { "http" } else { "https" };
         let Ok(url) = format!("{scheme}://{}/", target.authority()).parse() else { return Self::Direct };
@@ -78,6 +77,20 @@ impl Route {
         let login = intercept.basic_auth().and_then(|login| login.to_str().ok()).map(Secret::new);
         Self::Proxy(proxy, login)
     }
+}
+
+/// A proxy's URL whose login is escaped: the matcher passes over one that is no URI by the letter.
+fn escaped(url: Option<&Secret>) -> String {
+    let url = url.map(Secret::expose).unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let Some((login, address)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let escape = |text: &str| -> Zeroizing<String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+        let byte = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+        Zeroizing::new(text.bytes().map(byte).collect())
+    };
+    format!("{scheme}://{}:{}@{address}", *escape(user), *escape(password))
 }
 
 /// What a proxy is asked for a way to `target`.
@@ -115,6 +128,18 @@ mod tests {
         let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
         let settings = ProxySettings { http: secret(http), https: secret(https), no_proxy: no_proxy.to_owned() };
         Route::of(&Proxy::Set(Arc::new(settings)), &Target::new(host, port).unwrap())
+    }
+
+    #[test]
+    fn a_login_that_is_not_escaped() {
+        use base64::Engine as _;
+        for (written, meant) in
+            [("eve:p%40ss", "eve:p@ss"), ("eve:ü^<:@x", "eve:ü^<:@x"), ("eve:100%", "eve:100%"), ("eve", "eve:")]
+        {
+            let login = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(meant));
+            let expected = Route::Proxy(Target::new("secure", 3129).unwrap(), Some(Secret::new(login)));
+            assert_eq!(route("", &format!("http://{written}@secure:3129"), "", "quay.io", 443), expected, "{written}");
+        }
     }
 
     #[test]

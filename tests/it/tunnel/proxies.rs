@@ -104,6 +104,8 @@ fn a_proxy_that_is_of_no_use_is_named_with_its_fault() {
     let (busy, mail) = (answering(&inside, r"HTTP/1.1 503 Busy\r\n\r\n"), answering(&inside, r"220 mail\r\n\r\n"));
     let silence = inside.network.silence();
     let closed = free_port().to_string();
+    // What is sent there is lost without a word, or not sent at all.
+    inside.network.sh("ip route add 10.99.0.0/16 dev lo; ip route add prohibit 10.98.0.0/16");
     let login = "eve:hunter2@";
     for (scheme, login, host, port, cause, hint) in [
         ("http", "", "proxy.internal", &proxy.line, "407: it wants a login", "give the login in `proxy` of the"),
@@ -113,12 +115,14 @@ fn a_proxy_that_is_of_no_use_is_named_with_its_fault() {
         ("http", login, "proxy.internal", &closed, "connection refused", "the firewall of `node1`"),
         ("http", login, "nobody.internal", &closed, "its name does not resolve there", "/etc/hosts of `node1`"),
         ("http", login, "proxy.internal", &silence.line, "it did not answer", "raise `--timeout`"),
+        ("http", login, "10.99.0.1", &closed, "no connection to it", "firewall between `node1` and `10.99.0.1:"),
+        ("http", login, "10.98.0.1", &closed, "no route to host", "firewall between `node1` and `10.98.0.1:"),
         ("https", login, "proxy.internal", &closed, "only an HTTP proxy", "name an `http://` proxy"),
         ("socks5", login, "proxy.internal", &closed, "only an HTTP proxy", "name an `http://` proxy"),
     ] {
         inside.site.set("openshift_https_proxy", &format!("{scheme}://{login}{host}:{port}"));
         let run = inside.site.run(&["validate", "--from", "first-node", "-T", "3"]).expect(2);
-        let verdict = if *port == silence.line { "timeout" } else { "proxy" };
+        let verdict = if *port == silence.line || host == "10.99.0.1" { "timeout" } else { "proxy" };
         assert_eq!(rows(&run), inside.row("node1", verdict), "{}", run.stderr);
         let shown = if scheme == "http" { String::new() } else { format!("{scheme}://") };
         assert_has(&run.stderr, &[&format!("proxy `{shown}{host}:{port}`: {cause}"), hint]);
