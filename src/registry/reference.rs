@@ -37,7 +37,7 @@ impl Target {
     }
 }
 
-/// The host that is contacted for a registry, in the one spelling by which accounts are told apart.
+/// The `host[:port]` that is contacted for a registry, in the one spelling by which accounts are told apart.
 pub fn contacted(registry: &Registry) -> String {
     match Target::parse(&registry.image) {
         Ok(target) if registry.test_login != TestLogin::LoginOnly => target.host,
