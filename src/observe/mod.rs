@@ -1,6 +1,7 @@
 //! Gathers the facts from registries, cluster and nodes, all at the same time. It cannot fail: what could not
 //! be seen is a fact.
 
+mod hint;
 mod vantage;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

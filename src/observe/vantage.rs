@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 
+use super::hint::seen_from;
 use super::internal;
 use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
 use crate::engine::Engine;
@@ -44,7 +45,7 @@ struct Round<'a> {
 }
 
 /// What makes two ways to a registry distinct: the host that is contacted, the proxy, and what TLS must show.
-type Way<'a> = (&'a str, &'a Proxy, TlsPolicy, Option<&'a Arc<Authority>>, Option<&'a String>);
+type Way<'a> = (String, &'a Proxy, TlsPolicy, Option<&'a Arc<Authority>>, Option<&'a String>);
 
 /// Asks from the nodes that `desired` names. Ctrl-C ends it at once.
 pub(super) fn ask(engine: &Engine, desired: &Desired, journal: &Journal) -> Seen {
@@ -81,37 +82,54 @@ impl Round<'_> {
         // One after another, unreachable nodes would add up to hours.
         let forks = self.engine.pool.current_num_threads();
         for some in [first].into_iter().chain(others.chunks(forks)) {
-            for (point, tunnel) in some.iter().zip(self.open_all(some)) {
-                let told = |done| self.progress(Stage::Registries, done, total);
-                let asked = tunnel.and_then(|tunnel| self.prove(&tunnel, point, &self.desired.registries, told));
-                match asked {
-                    Err(_) if self.is_cancelled() => return seen,
-                    Err(fault) => seen.troubles.push((point.name.clone(), fault)),
-                    Ok(facts) => {
-                        let pairs = self.desired.registries.iter().zip(&facts);
-                        pairs.for_each(|(registry, fact)| self.tell(registry, fact.as_ref(), &point.name));
-                        return Seen { registries: facts, asked_from: Some(point.name.clone()), ..seen };
-                    }
-                }
+            self.open_each(some, |point, tunnel| self.ask_first(point, tunnel, &mut seen));
+            if seen.asked_from.is_some() || self.is_cancelled() {
+                break;
             }
         }
         seen
     }
 
-    fn open_all(&self, points: &[VantagePoint]) -> Vec<Result<Tunnel, OpenFailure>> {
+    /// All registries through `tunnel`, unless they were asked already.
+    fn ask_first(&self, point: &VantagePoint, tunnel: Result<Tunnel, OpenFailure>, seen: &mut Seen) {
+        if seen.asked_from.is_some() || self.is_cancelled() {
+            return;
+        }
+        let registries = &self.desired.registries;
+        let told = |done| self.progress(Stage::Registries, done, registries.len());
+        match tunnel.and_then(|tunnel| self.prove(&tunnel, point, registries, told)) {
+            Err(_) if self.is_cancelled() => {}
+            Err(fault) => seen.troubles.push((point.name.clone(), fault)),
+            Ok(facts) => {
+                let pairs = registries.iter().zip(&facts);
+                pairs.for_each(|(registry, fact)| self.tell(registry, fact.as_ref(), &point.name));
+                (seen.registries, seen.asked_from) = (facts, Some(point.name.clone()));
+            }
+        }
+    }
+
+    /// Opens a tunnel to each; `next` has them in their order, each as soon as those before it are done with.
+    fn open_each(
+        &self,
+        points: &[VantagePoint],
+        mut next: impl FnMut(&VantagePoint, Result<Tunnel, OpenFailure>) + Send,
+    ) {
         // The pool may be busy with the nodes themselves.
         if let [point] = points {
-            return vec![self.open(point)];
+            return next(point, self.open(point));
         }
-        let mut tunnels = Vec::with_capacity(points.len());
         let lost = || Err(OpenFailure::Failed(internal("the node could not be asked from")));
+        let mut left = points.iter();
         schedule::each(
             &self.engine.pool,
             points.iter().collect(),
             |point| self.open(point),
-            |tunnel| tunnels.push(tunnel.unwrap_or_else(lost)),
+            |tunnel| {
+                if let Some(point) = left.next() {
+                    next(point, tunnel.unwrap_or_else(lost));
+                }
+            },
         );
-        tunnels
     }
 
     /// Each way to a registry, from every node that was not asked from yet.
@@ -188,8 +206,9 @@ impl Round<'_> {
             let hear = |news: News<'_>| match news {
                 News::Warning(message) => self.warn(message),
                 News::Judged(at, fact) => {
+                    let fault = tunnel.proxy_fault(proxy, fact.cause.as_deref().unwrap_or_default());
                     let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
-                    facts.0[places[at]] = Some(seen_from(&point.name, &group[at], fact));
+                    facts.0[places[at]] = Some(seen_from(&point.name, &group[at], fact, fault.as_ref()));
                     facts.1 += 1;
                     told(facts.1);
                 }
@@ -241,8 +260,13 @@ fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>)
             Some(Verdict::NotProved | Verdict::NotFound | Verdict::NoPermission) => 1,
             _ => 2,
         };
-        let way =
-            (contacted(registry), &registry.proxy, registry.tls, registry.ca.as_ref(), registry.auth_server.as_ref());
+        let way = (
+            registry::contacted(registry),
+            &registry.proxy,
+            registry.tls,
+            registry.ca.as_ref(),
+            registry.auth_server.as_ref(),
+        );
         let known = best.entry(way).or_insert((rank, registry));
         if rank < known.0 {
             *known = (rank, registry);
@@ -251,38 +275,13 @@ fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>)
     best.into_values().map(|(_, registry)| registry.clone()).collect()
 }
 
-/// `host[:port]` of the image, which is what is contacted.
-fn contacted(registry: &Registry) -> &str {
-    let whole = if registry.image.is_empty() { &registry.host } else { &registry.image };
-    whole.split('/').next().unwrap_or_default()
-}
-
-/// The fact with what to do about it where the node stands. TLS is spoken from here, whatever the way.
-fn seen_from(node: &str, registry: &Registry, fact: &RegistryFact) -> RegistryFact {
-    let host = contacted(registry);
-    let hint = match fact.verdict {
-        Verdict::Dns => format!("check the name `{host}`, and the resolver and /etc/hosts of `{node}`"),
-        Verdict::ConnectionRefused => {
-            format!("does a registry run at `{host}`? check host and port, and routes and firewall of `{node}`")
-        }
-        Verdict::Timeout => {
-            format!("check the route, firewall and proxy between `{node}` and `{host}`, or raise `--timeout`")
-        }
-        Verdict::Proxy => {
-            format!("check `proxy` of the registry, or `openshift_https_proxy`, and whether `{node}` may use it")
-        }
-        _ => return fact.clone(),
-    };
-    RegistryFact { hint: Some(hint), ..fact.clone() }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::desired::Declaration;
     use crate::secret::Secret;
 
-    fn registry(host: &str, user: &str, tls: TlsPolicy) -> Registry {
+    pub(in super::super) fn registry(host: &str, user: &str, tls: TlsPolicy) -> Registry {
         Registry {
             host: host.to_owned(),
             user: user.to_owned(),

@@ -6,6 +6,9 @@ use std::io;
 
 use super::proxy::Via;
 
+/// The cause where a tunnel says no more than that the proxy of its node was of no use; who knows more puts it here.
+pub const NODE_PROXY_FAILED: &str = "the proxy there failed or refused";
+
 const RESET: &str = "connection reset";
 const BROKEN_PIPE: &str = "broken pipe";
 
@@ -84,7 +87,7 @@ fn refused_there(said: &str) -> Breakage {
         "network unreachable" => Breakage::Refused("no route to host".to_owned()),
         "host unreachable" => Breakage::Dns("the name does not resolve there".to_owned()),
         "ttl expired" => Breakage::Timeout("connection timed out".to_owned()),
-        "connection not allowed" => Breakage::Proxy("the proxy there failed or refused".to_owned()),
+        "connection not allowed" => Breakage::Proxy(NODE_PROXY_FAILED.to_owned()),
         other => Breakage::Tunnel(other.to_owned()),
     }
 }

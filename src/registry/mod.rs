@@ -28,6 +28,7 @@ mod words;
 mod tests;
 
 pub use client::Clients;
+pub use fault::NODE_PROXY_FAILED;
 pub use prove::{News, prove};
 pub use reference::contacted;
 pub use refusals::Refusals;

@@ -1,19 +1,21 @@
 //! `--from first-node` and `--from every-node`: registries that only nodes can reach, through real sshd, and the
 //! node that sees something else.
 
+mod proxies;
+
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oregano::desired::{Connection, Escalation, HostKeyChecking, Proxy, ProxySettings};
+use oregano::desired::{Connection, Escalation, HostKeyChecking, Proxy};
 use oregano::node::{Abort, HostKeys, Identities, Limits, OpenFailure, Tunnel};
 use oregano::secret::Secret;
 
 use super::support::certificate::Signer;
 use super::support::network::Network;
 use super::support::oregano::Finished;
-use super::support::process::{eventually, free_port};
+use super::support::process::eventually;
 use super::support::registry::{Auth, Registry, Transport};
 use super::support::site::{PASSWORD, Site, USER, recap};
 use super::support::sshd::{Listen, Options, ROOT, Sshd};
@@ -177,12 +179,39 @@ fn a_node_that_is_down_is_passed_over_and_told() {
     inside.site.run(&["validate", "--from", "every-node"]).expect(2);
 
     inside.site.nodes[1].stop();
+    let none = inside.site.run(&["validate", "--from", "every-node"]).expect(4);
+    let down = |at: usize| {
+        let address = format!("127.0.0.1:{}", inside.site.nodes[at].port());
+        format!(
+            "error: could not reach `node{}` ({address})\n  caused by: {address}: connection refused: nothing listens \
+             there\nhint: is sshd running there, and is `ansible_port` its port?\n",
+            at + 1
+        )
+    };
+    let told = none.stderr.split_once("error: ").map(|(_, told)| format!("error: {told}"));
+    assert_eq!(told, Some(down(0) + &down(1) + "no credential could be proved\n"), "{}", none.stderr);
+    assert_eq!(none.stdout, format!("{}\n{}\n", recap("node1", [0, 0, 1, 0, 0]), recap("node2", [0, 0, 1, 0, 0])));
     let none = inside.site.run(&["validate", "--from", "first-node"]).expect(4);
     assert_has(&none.stderr, &["no credential could be proved"]);
     assert!(!none.stdout.contains("registry "), "{}", none.stdout);
     let closed = inside.site.run(&["plan", "--only", "nodes", "--from", "first-node"]).expect(4);
     assert_has(&closed.stderr, &["`apply` would change nothing"]);
     assert_eq!(closed.stdout.matches("unreachable=1").count(), 2, "{}", closed.stdout);
+}
+
+#[test]
+fn silent_nodes_hold_the_next_one_up_for_one_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("ansible_port={}", silent.local_addr().unwrap().port());
+    let mut inside = Inside::new(3);
+    inside.site.host(1, &port).host(3, &port);
+    let start = Instant::now();
+    let run = inside.site.start(&["validate", "--from", "first-node", "-T", "4"]);
+    eventually("the registry is asked", || !inside.site.registry.requests().is_empty());
+    assert!(start.elapsed() < Duration::from_secs(7), "it took {:?}", start.elapsed());
+    let run = run.wait().expect(4);
+    assert_has(&run.stdout, &[&inside.row("node2", "proved"), &recap("node1", [0, 0, 1, 0, 0])]);
+    assert_has(&run.stderr, &["error: could not reach `node1`", "SSH handshake: not done within 4 s"]);
 }
 
 #[test]
@@ -218,20 +247,41 @@ fn a_silent_registry_times_out_and_ctrl_c_ends_at_once() {
     assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
 }
 
-#[test]
-fn a_hundred_nodes() {
+/// A site whose nodes are addresses of one sshd, and a run that asks from all of them at once with these words, too.
+fn validate_from(nodes: usize, words: &[&str], change: impl Fn(&mut Site)) -> Finished {
     let registry = Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]);
     let mut site = Site::with(registry, 0);
     let node = Sshd::start_with(&Options { listen: Listen::AllLoopback, ..Options::default() });
     let port = node.port();
-    (2..=100).for_each(|at| site.oregano.trust(&node.known_hosts_line(&format!("127.0.0.{at}"))));
+    (2..=nodes).for_each(|at| site.oregano.trust(&node.known_hosts_line(&format!("127.0.0.{at}"))));
     site.add_node(node);
+    change(&mut site);
     let mut inventory = site.inventory();
-    (2..=100).for_each(|at| inventory += &format!("n{at} ansible_host=127.0.0.{at} ansible_port={port}\n"));
-    let file = site.oregano.write("hundred", inventory);
-    let run = ["validate", "--from", "every-node", "--forks", "100", "-i", file.to_str().unwrap()];
-    let run = site.oregano.run(&run).expect(0);
+    (2..=nodes).for_each(|at| inventory += &format!("n{at} ansible_host=127.0.0.{at} ansible_port={port}\n"));
+    let file = site.oregano.write("many", inventory);
+    let (forks, file) = (nodes.to_string(), file.to_str().unwrap());
+    let run = ["validate", "--from", "every-node", "--forks", &forks, "-i", file];
+    site.oregano.run(&[&run, words].concat())
+}
+
+#[test]
+fn a_hundred_nodes() {
+    let run = validate_from(100, &[], |_| {}).expect(0);
     assert_has(&run.stderr, &["1 of 1 credentials proved; all 100 nodes see the same\n"]);
+}
+
+#[test]
+fn nodes_wait_for_a_silent_registry_at_the_same_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("127.0.0.1:{}/a/b:1", silent.local_addr().unwrap().port());
+    let start = Instant::now();
+    let run = validate_from(6, &["-T", "2", "-v"], |site| {
+        site.set("oreg_url", &image);
+    })
+    .expect(2);
+    // The first node by itself, and then all others.
+    assert!(start.elapsed() < Duration::from_secs(7), "it took {:?}", start.elapsed());
+    assert_eq!(run.stdout.matches(" : timeout\n").count(), 6, "{}", run.stdout);
 }
 
 /// A tunnel through the first node, without the rest of the program.
@@ -386,73 +436,4 @@ fn a_tunnel_whose_node_is_gone_says_so() {
     inside.site.nodes[0].kill_connections();
     assert_eq!(connect(&socks, NAME, inside.site.registry.port()).err(), Some(255));
     assert!(matches!(tunnel.fault(), Some(OpenFailure::Unreachable(failure)) if failure.message.contains("`node1`")));
-}
-
-/// An HTTP proxy that alone knows where the registry is, and wants a login.
-const PROXY: &str = "
-import socket, sys, threading
-server = socket.create_server(('127.0.0.1', 0))
-print(server.getsockname()[1], flush=True)
-def copy(source, sink):
-    while part := source.recv(65536):
-        sink.sendall(part)
-    sink.shutdown(socket.SHUT_WR)
-def serve(client):
-    head = b''
-    while b'\\r\\n\\r\\n' not in head:
-        head += client.recv(4096)
-    if b'Proxy-Authorization: Basic ZXZlOnBAc3M=\\r\\n' not in head:
-        client.sendall(b'HTTP/1.1 407 Proxy Authentication Required\\r\\n\\r\\n')
-        return client.close()
-    port = int(head.split()[1].rsplit(b':')[1])
-    target = socket.create_connection(('127.0.0.1', port))
-    client.sendall(b'HTTP/1.1 200 Connection established\\r\\nVia: test\\r\\n\\r\\n')
-    threading.Thread(target=copy, args=(target, client), daemon=True).start()
-    copy(client, target)
-while True:
-    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
-";
-
-#[test]
-fn the_nodes_own_proxy() {
-    let inside = Inside::new(1);
-    let proxy = inside.network.python(PROXY);
-    let echo = inside.network.python(ECHO);
-    let port = echo.line.parse().unwrap();
-    let tunnel = tunnel(&inside);
-    let through = |login: &str, no_proxy: &str| {
-        let https = Some(Secret::new(format!("http://{login}127.0.0.1:{}", proxy.line)));
-        let settings = ProxySettings { http: None, https, no_proxy: no_proxy.to_owned() };
-        tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap()
-    };
-    let good = through("eve:p%40ss@", "");
-    // No node knows this name.
-    let mut stream = connect(&good, "only-the-proxy.internal", port).unwrap();
-    stream.write_all(b"hello").unwrap();
-    stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut heard = Vec::new();
-    stream.read_to_end(&mut heard).unwrap();
-    assert_eq!(heard, b"hello");
-    assert_eq!(connect(&through("eve:wrong@", ""), NAME, port).err(), Some(2));
-    assert!(connect(&through("eve:wrong@", ".internal"), NAME, port).is_ok(), "no_proxy was not heeded");
-    let nobody = Some(Secret::new(format!("http://127.0.0.1:{}", free_port())));
-    let settings = ProxySettings { http: None, https: nobody, no_proxy: String::new() };
-    assert_eq!(connect(&tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap(), NAME, port).err(), Some(2));
-    assert_eq!(tunnel.fault(), None);
-}
-
-#[test]
-fn the_proxy_of_the_inventory() {
-    let mut inside = Inside::new(0);
-    inside.add_node(Options::default(), "127.0.0.1 proxy.internal");
-    let proxy = inside.network.python(PROXY);
-    let without = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
-    assert_eq!(rows(&without), inside.row("node1", "dns"));
-    inside.site.set("openshift_https_proxy", &format!("http://eve:p%40ss@proxy.internal:{}", proxy.line));
-    let with = inside.site.run(&["validate", "--from", "first-node"]).expect(0);
-    assert_eq!(rows(&with), inside.row("node1", "proved"));
-    inside.site.set("openshift_https_proxy", &format!("http://eve:hunter2@proxy.internal:{}", proxy.line));
-    let wrong = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
-    assert_eq!(rows(&wrong), inside.row("node1", "proxy"));
-    assert!(!wrong.stderr.contains("hunter2"), "{}", wrong.stderr);
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use ssh2::{BlockDirections, Channel, ErrorCode};
 use zeroize::Zeroizing;
 
-use super::reason;
-use super::route::{self, Answer, Route};
+use super::proxy::ProxyTrouble;
+use super::reason::{Inquired, Question};
+use super::route::{self, Answer, Route, Way};
 use super::shared::Shared;
-use super::socks::{Negotiation, Next, Reply, Target};
+use super::socks::{Negotiation, Next, Reply};
 
 /// How much is held in each direction, while the other side takes nothing.
 const ROOM: usize = 32 * 1024;
@@ -19,12 +20,10 @@ const ROOM: usize = 32 * 1024;
 const GREETING: Duration = Duration::from_secs(10);
 /// How long the node may take to say why it could not connect.
 const INQUIRY: Duration = Duration::from_secs(10);
-/// No more of what it says is read.
-const WORDS: usize = 4096;
 
 // Errors of libssh2.h.
-const AGAIN: ErrorCode = ErrorCode::Session(-37);
-const CHANNEL_FAILURE: ErrorCode = ErrorCode::Session(-21);
+pub(super) const AGAIN: ErrorCode = ErrorCode::Session(-37);
+pub(super) const CHANNEL_FAILURE: ErrorCode = ErrorCode::Session(-21);
 
 /// The SSH connection is gone, for this reason.
 pub(super) struct Lost(pub(super) String);
@@ -64,29 +63,15 @@ enum Stage {
     Waiting(Way),
     Opening(Way),
     /// The proxy is asked for a way.
-    Proxy(Channel, Vec<u8>),
+    Proxy(Way, Channel, Vec<u8>),
     /// The node is asked why it could not connect, until then.
-    Inquiry(Target, Question, Instant),
+    Inquiry(Way, Question, Instant),
     Flowing(Flow),
     /// What is left is to end the channel.
     Closing(Channel, Sending),
     /// What is left is to tell the client.
     Parting,
     Over,
-}
-
-/// Where a client wants to go, and the way there.
-struct Way {
-    target: Target,
-    route: Route,
-}
-
-/// How far the question to the node is.
-enum Question {
-    Waiting,
-    Opening,
-    Asking(Channel),
-    Hearing(Channel, Vec<u8>),
 }
 
 struct Flow {
@@ -113,7 +98,7 @@ enum End {
 }
 
 /// Whether a step came any further.
-type Moved = bool;
+pub(super) type Moved = bool;
 
 impl Connection {
     /// A client that has said nothing yet.
@@ -152,7 +137,7 @@ impl Connection {
     pub(super) fn wants_to_hear_node(&self) -> bool {
         match &self.stage {
             Stage::Greeting(..) | Stage::Waiting(_) | Stage::Parting | Stage::Over => false,
-            Stage::Inquiry(_, question, _) => !matches!(question, Question::Waiting),
+            Stage::Inquiry(_, question, _) => question.is_asked(),
             Stage::Opening(_) | Stage::Proxy(..) | Stage::Closing(..) => true,
             Stage::Flowing(flow) => {
                 let hears = flow.down == End::Open && self.down.len() < ROOM;
@@ -164,9 +149,8 @@ impl Connection {
     /// When it must be looked at even if nothing happens.
     pub(super) fn due(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Greeting(_, until) | Stage::Inquiry(_, Question::Waiting | Question::Hearing(..), until) => {
-                Some(*until)
-            }
+            Stage::Greeting(_, until) => Some(*until),
+            Stage::Inquiry(_, question, until) => question.can_end().then_some(*until),
             _ => None,
         }
     }
@@ -192,11 +176,12 @@ impl Connection {
             Stage::Waiting(way) if wire.opening.is_some() => (Stage::Waiting(way), false),
             Stage::Waiting(way) => {
                 wire.opening = Some((self.id, now));
+                wire.shared.proxy_faults.note(&way, ProxyTrouble::NoConnection);
                 (Stage::Opening(way), true)
             }
             Stage::Opening(way) => self.open(way, wire, now)?,
-            Stage::Proxy(channel, answer) => self.proxy(channel, answer, wire)?,
-            Stage::Inquiry(target, question, until) => self.inquire(target, question, until, wire, now)?,
+            Stage::Proxy(way, channel, answer) => self.proxy(way, channel, answer, wire)?,
+            Stage::Inquiry(way, question, until) => self.inquire(way, question, until, wire, now)?,
             Stage::Flowing(flow) => self.flow(flow, wire)?,
             Stage::Closing(channel, sending) => self.close(channel, sending, wire)?,
             Stage::Parting if self.down.is_empty() => (Stage::Over, true),
@@ -261,25 +246,26 @@ impl Connection {
                 self.say(&bytes);
                 (Stage::Parting, true)
             }
-            Next::Connect(account, target) => match wire.shared.route(account, &target) {
-                Route::Impossible => self.refuse(Reply::ProxyFailed),
-                route => (Stage::Waiting(Way { target, route }), true),
-            },
+            Next::Connect(account, target) => {
+                let way = wire.shared.way(account, target);
+                if let Route::Impossible(_) = way.route {
+                    wire.shared.proxy_faults.note(&way, ProxyTrouble::Unsupported);
+                    return self.refuse(Reply::ProxyFailed);
+                }
+                (Stage::Waiting(way), true)
+            }
         }
     }
 
     fn open(&mut self, way: Way, wire: &mut Wire, now: Instant) -> Result<(Stage, Moved), Lost> {
-        let first = match &way.route {
-            Route::Proxy(proxy, _) => proxy,
-            Route::Direct | Route::Impossible => &way.target,
-        };
+        let first = way.first();
         let opened = wire.ssh.channel_direct_tcpip(&first.host, first.port, None);
         let error = match opened {
             Err(error) if error.code() == AGAIN => return Ok((Stage::Opening(way), false)),
             Err(error) => error,
             Ok(channel) => {
                 wire.opening = None;
-                return Ok((self.begin(way, channel), true));
+                return Ok((self.begin(way, channel, wire), true));
             }
         };
         wire.opening = None;
@@ -292,21 +278,20 @@ impl Connection {
         }
         let failed = error.message().contains("connect failed");
         Ok(match way.route {
-            Route::Proxy(..) => self.refuse(Reply::ProxyFailed),
-            _ if failed && self.client != Client::Gone => {
-                (Stage::Inquiry(way.target, Question::Waiting, now + INQUIRY), true)
-            }
-            _ => self.refuse(Reply::Failed),
+            _ if failed && self.client != Client::Gone => (Stage::Inquiry(way, Question::Waiting, now + INQUIRY), true),
+            Route::Direct => self.refuse(Reply::Failed),
+            Route::Proxy(..) | Route::Impossible(_) => self.refuse(Reply::ProxyFailed),
         })
     }
 
-    fn begin(&mut self, way: Way, channel: Channel) -> Stage {
-        match way.route {
+    fn begin(&mut self, way: Way, channel: Channel, wire: &Wire) -> Stage {
+        match &way.route {
             Route::Proxy(_, login) => {
                 self.up = route::question(&way.target, login.as_ref());
-                Stage::Proxy(channel, Vec::new())
+                wire.shared.proxy_faults.note(&way, ProxyTrouble::Silent);
+                Stage::Proxy(way, channel, Vec::new())
             }
-            Route::Direct | Route::Impossible => self.grant(channel, Sending::Whole),
+            Route::Direct | Route::Impossible(_) => self.grant(channel, Sending::Whole),
         }
     }
 
@@ -315,7 +300,13 @@ impl Connection {
         Stage::Flowing(Flow { channel, sending, up: End::Open, down: End::Open })
     }
 
-    fn proxy(&mut self, mut channel: Channel, mut said: Vec<u8>, wire: &Wire) -> Result<(Stage, Moved), Lost> {
+    fn proxy(
+        &mut self,
+        way: Way,
+        mut channel: Channel,
+        mut said: Vec<u8>,
+        wire: &Wire,
+    ) -> Result<(Stage, Moved), Lost> {
         let mut sending = Sending::Whole;
         let mut moved = self.send(&mut channel, &mut sending, wire)?;
         let heard = receive(&mut channel, &mut said)?;
@@ -323,68 +314,48 @@ impl Connection {
         Ok(match route::answer(&said) {
             _ if self.client == Client::Gone => (Stage::Closing(channel, sending), true),
             Answer::Open(length) => {
+                wire.shared.proxy_faults.forget(&way);
                 let stage = self.grant(channel, sending);
                 self.say(&said[length..]);
                 (stage, true)
             }
-            Answer::Unfinished if heard != Heard::End => (Stage::Proxy(channel, said), moved),
-            Answer::Unfinished | Answer::Refused => {
-                self.say(&Reply::ProxyFailed.bytes());
-                (Stage::Closing(channel, sending), true)
-            }
+            Answer::Unfinished if heard != Heard::End => (Stage::Proxy(way, channel, said), moved),
+            Answer::Unfinished => self.no_way((channel, sending), &way, None, wire),
+            Answer::Refused(status) => self.no_way((channel, sending), &way, status, wire),
         })
+    }
+
+    /// Ends the channel to a proxy that gave this status instead of a way.
+    fn no_way(&mut self, end: (Channel, Sending), way: &Way, status: Option<u16>, wire: &Wire) -> (Stage, Moved) {
+        wire.shared.proxy_faults.note(way, ProxyTrouble::said(status, way));
+        self.say(&Reply::ProxyFailed.bytes());
+        (Stage::Closing(end.0, end.1), true)
     }
 
     fn inquire(
         &mut self,
-        target: Target,
+        way: Way,
         question: Question,
         until: Instant,
         wire: &mut Wire,
         now: Instant,
     ) -> Result<(Stage, Moved), Lost> {
-        let (question, moved) = match question {
-            Question::Waiting if now >= until || self.client == Client::Gone => return Ok(self.refuse(Reply::Failed)),
-            Question::Waiting if wire.opening.is_some() => (Question::Waiting, false),
-            Question::Waiting => {
-                wire.opening = Some((self.id, now));
-                (Question::Opening, true)
-            }
-            Question::Opening => match wire.ssh.channel_session() {
-                Err(error) if error.code() == AGAIN => (Question::Opening, false),
-                opened => {
-                    wire.opening = None;
-                    match opened {
-                        Ok(channel) => (Question::Asking(channel), true),
-                        Err(error) if error.code() == CHANNEL_FAILURE => return Ok(self.refuse(Reply::Failed)),
-                        Err(error) => return Err(Lost(error.message().to_owned())),
+        // Nobody is left to be told.
+        let end = if self.client == Client::Gone { now } else { until };
+        Ok(match question.step(way.first(), (now, end), self.id, wire)? {
+            Inquired::NotYet(question, moved) => (Stage::Inquiry(way, question, until), moved),
+            Inquired::Known(channel, reply) => {
+                let reply = match way.route {
+                    Route::Direct => reply,
+                    Route::Proxy(..) | Route::Impossible(_) => {
+                        wire.shared.proxy_faults.note(&way, ProxyTrouble::of(reply));
+                        Reply::ProxyFailed
                     }
-                }
-            },
-            Question::Asking(mut channel) => match channel.exec(&reason::command(&target)) {
-                Ok(()) => (Question::Hearing(channel, Vec::new()), true),
-                Err(error) if error.code() == AGAIN => (Question::Asking(channel), false),
-                // No shell for this user: then it stays unknown.
-                Err(_) => return Ok(self.answered(channel, Reply::Failed)),
-            },
-            Question::Hearing(mut channel, mut words) => {
-                let heard = receive(&mut channel, &mut words)?;
-                let text = String::from_utf8_lossy(&words);
-                if heard == Heard::End || words.len() > WORDS {
-                    return Ok(self.answered(channel, reason::read(&text).unwrap_or(Reply::Failed)));
-                }
-                if now >= until || self.client == Client::Gone {
-                    return Ok(self.answered(channel, reason::read_unfinished(&text)));
-                }
-                (Question::Hearing(channel, words), heard == Heard::Bytes)
+                };
+                self.say(&reply.bytes());
+                (channel.map_or(Stage::Parting, |channel| Stage::Closing(channel, Sending::Whole)), true)
             }
-        };
-        Ok((Stage::Inquiry(target, question, until), moved))
-    }
-
-    fn answered(&mut self, channel: Channel, reply: Reply) -> (Stage, Moved) {
-        self.say(&reply.bytes());
-        (Stage::Closing(channel, Sending::Whole), true)
+        })
     }
 
     fn flow(&mut self, mut flow: Flow, wire: &Wire) -> Result<(Stage, Moved), Lost> {
@@ -462,13 +433,13 @@ impl Connection {
 
 /// What came through a channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
+pub(super) enum Heard {
     Nothing,
     Bytes,
     End,
 }
 
-fn receive(channel: &mut Channel, into: &mut Vec<u8>) -> Result<Heard, Lost> {
+pub(super) fn receive(channel: &mut Channel, into: &mut Vec<u8>) -> Result<Heard, Lost> {
     let mut bytes = [0; 8 * 1024];
     match channel.read(&mut bytes) {
         Ok(0) if channel.eof() => Ok(Heard::End),

@@ -3,6 +3,7 @@
 //! but, where a connection fails, one command that says why.
 
 mod connection;
+mod proxy;
 mod pump;
 mod reason;
 mod route;
@@ -14,6 +15,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
+use self::proxy::ProxyFaults;
+pub use self::proxy::{ProxyFault, ProxyTrouble};
 use self::shared::{Account, Shared, lock};
 use super::protocol::Nonce;
 use super::{HostKeys, Identities, Limits, OpenFailure};
@@ -55,6 +58,7 @@ impl Tunnel {
             end: hung_up,
             accounts: Mutex::default(),
             fault: Mutex::default(),
+            proxy_faults: ProxyFaults::default(),
             threads: Mutex::default(),
             sessions: AtomicUsize::new(1),
             stalled: AtomicUsize::new(0),
@@ -95,6 +99,13 @@ impl Tunnel {
     /// of a registry.
     pub fn fault(&self) -> Option<OpenFailure> {
         lock(&self.shared.fault).clone()
+    }
+
+    /// What is wrong with a proxy that `proxy` sets, on the way to the server of a URL that `text` names; nothing
+    /// once there was a way.
+    pub fn proxy_fault(&self, proxy: &Proxy, text: &str) -> Option<ProxyFault> {
+        let account = lock(&self.shared.accounts).iter().position(|account| account.proxy == *proxy)?;
+        self.shared.proxy_faults.of(account, text)
     }
 }
 

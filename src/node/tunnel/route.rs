@@ -17,8 +17,15 @@ pub(super) enum Route {
     Direct,
     /// The proxy, and the value of `Proxy-Authorization`.
     Proxy(Target, Option<Secret>),
-    /// The proxy is none that can be asked: it wants TLS, or is no HTTP proxy.
-    Impossible,
+    /// The proxy is none that can be asked: it wants TLS, or is no HTTP proxy. With `scheme://host:port`.
+    Impossible(String),
+}
+
+/// Where an account wants to go, and the way there.
+pub(super) struct Way {
+    pub(super) account: usize,
+    pub(super) target: Target,
+    pub(super) route: Route,
 }
 
 /// What a proxy has answered so far.
@@ -27,7 +34,27 @@ pub(super) enum Answer {
     Unfinished,
     /// The way is open; the header takes up so many bytes.
     Open(usize),
-    Refused,
+    /// With its status, if it is HTTP at all.
+    Refused(Option<u16>),
+}
+
+impl Way {
+    /// What the node connects to.
+    pub(super) fn first(&self) -> &Target {
+        match &self.route {
+            Route::Proxy(proxy, _) => proxy,
+            Route::Direct | Route::Impossible(_) => &self.target,
+        }
+    }
+
+    /// The proxy on the way, as it may be shown.
+    pub(super) fn proxy(&self) -> Option<String> {
+        match &self.route {
+            Route::Direct => None,
+            Route::Proxy(proxy, _) => Some(proxy.authority()),
+            Route::Impossible(proxy) => Some(proxy.clone()),
+        }
+    }
 }
 
 impl Route {
@@ -38,8 +65,7 @@ impl Route {
         if Exceptions::read(&settings.no_proxy).covers(&target.authority()) {
             return Self::Direct;
         }
-        let exposed = |proxy: &Option<Secret>| proxy.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default();
-        let (http, https) = (exposed(&settings.http), exposed(&settings.https));
+        let (http, https) = (escaped(settings.http.as_ref()), escaped(settings.https.as_ref()));
         let rules = Matcher::builder().http(http).https(https).build();
         let scheme = if target.port == 80 { "http" } else { "https" };
         let Ok(url) = format!("{scheme}://{}/", target.authority()).parse() else { return Self::Direct };
@@ -47,11 +73,27 @@ impl Route {
         let uri = intercept.uri();
         let host = uri.host().filter(|_| uri.scheme_str() == Some("http"));
         let Some(proxy) = host.and_then(|host| Target::new(host, uri.port_u16().unwrap_or(80))) else {
-            return Self::Impossible;
+            let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+            let (_, address) = authority.rsplit_once('@').unwrap_or(("", &authority));
+            return Self::Impossible(format!("{}://{address}", uri.scheme_str().unwrap_or_default()));
         };
         let login = intercept.basic_auth().and_then(|login| login.to_str().ok()).map(Secret::new);
         Self::Proxy(proxy, login)
     }
+}
+
+/// A proxy's URL whose login is escaped: the matcher passes over one that is no URI by the letter.
+fn escaped(url: Option<&Secret>) -> String {
+    let url = url.map(Secret::expose).unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let Some((login, address)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let escape = |text: &str| -> Zeroizing<String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+        let byte = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+        Zeroizing::new(text.bytes().map(byte).collect())
+    };
+    format!("{scheme}://{}:{}@{address}", *escape(user), *escape(password))
 }
 
 /// What a proxy is asked for a way to `target`.
@@ -65,10 +107,18 @@ pub(super) fn question(target: &Target, login: Option<&Secret>) -> Zeroizing<Vec
 /// Reads the answer to [`question`].
 pub(super) fn answer(bytes: &[u8]) -> Answer {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return if bytes.len() < LONGEST_ANSWER { Answer::Unfinished } else { Answer::Refused };
+        return if bytes.len() < LONGEST_ANSWER { Answer::Unfinished } else { Answer::Refused(None) };
     };
-    let good = bytes.starts_with(b"HTTP/1.") && bytes.get(8..10) == Some(b" 2");
-    if good { Answer::Open(end + 4) } else { Answer::Refused }
+    match status(bytes) {
+        Some(200..=299) => Answer::Open(end + 4),
+        status => Answer::Refused(status),
+    }
+}
+
+/// The status of an answer that is HTTP/1.
+fn status(bytes: &[u8]) -> Option<u16> {
+    let text = bytes.strip_prefix(b"HTTP/1.")?.get(1..5)?.strip_prefix(b" ")?;
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -81,6 +131,31 @@ mod tests {
         let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
         let settings = ProxySettings { http: secret(http), https: secret(https), no_proxy: no_proxy.to_owned() };
         Route::of(&Proxy::Set(Arc::new(settings)), &Target::new(host, port).unwrap())
+    }
+
+    #[test]
+    fn a_login_that_is_not_escaped() {
+        use base64::Engine as _;
+        for (written, meant) in
+            [("eve:p%40ss", "eve:p@ss"), ("eve:ü^<:@x", "eve:ü^<:@x"), ("eve:100%", "eve:100%"), ("eve", "eve:")]
+        {
+            let login = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(meant));
+            let expected = Route::Proxy(Target::new("secure", 3129).unwrap(), Some(Secret::new(login)));
+            assert_eq!(route("", &format!("http://{written}@secure:3129"), "", "quay.io", 443), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_url() {
+        for (host, port, origin) in [
+            ("quay.io", 443, "https://quay.io/"),
+            ("quay.io", 80, "http://quay.io/"),
+            ("quay.io", 5000, "://quay.io:5000/"),
+            ("quay.io", 8443, "://quay.io:8443/"),
+            ("fe80::80", 443, "https://[fe80::80]/"),
+        ] {
+            assert_eq!(Target::new(host, port).unwrap().origin(), origin);
+        }
     }
 
     #[test]
@@ -107,8 +182,13 @@ mod tests {
             assert_eq!(route(plain, secure, none, host, port), expected, "{host}:{port}");
         }
         assert_eq!(route(plain, "", "", "quay.io", 443), Route::Direct);
-        assert_eq!(route("", "https://proxy:3128", "", "quay.io", 443), Route::Impossible);
-        assert_eq!(route("", "socks5://proxy:1080", "", "quay.io", 443), Route::Impossible);
+        for (proxy, shown) in [
+            ("https://proxy:3128", "https://proxy:3128"),
+            ("https://eve:p%40ss@proxy", "https://proxy"),
+            ("socks5://eve:p%40ss@proxy:1080", "socks5://proxy:1080"),
+        ] {
+            assert_eq!(route("", proxy, "", "quay.io", 443), Route::Impossible(shown.to_owned()));
+        }
         assert_eq!(Route::of(&Proxy::Environment, &Target::new("quay.io", 443).unwrap()), Route::Direct);
     }
 
@@ -119,8 +199,15 @@ mod tests {
         assert_eq!(text, "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic eA==\r\n\r\n");
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello"), Answer::Open(27));
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), Answer::Unfinished);
-        for refused in [&b"HTTP/1.1 407 Who?\r\n\r\n"[..], b"SSH-2.0-x\r\n\r\n", &[b'x'; LONGEST_ANSWER]] {
-            assert_eq!(answer(refused), Answer::Refused);
+        for (refused, status) in [
+            (&b"HTTP/1.1 407 Who?\r\n\r\n"[..], Some(407)),
+            (b"HTTP/1.0 503\r\n\r\n", Some(503)),
+            (b"HTTP/1.1 +20 OK\r\n\r\n", Some(20)),
+            (b"HTTP/1.1 2\r\n\r\n", None),
+            (b"SSH-2.0-x\r\n\r\n", None),
+            (&[b'x'; LONGEST_ANSWER], None),
+        ] {
+            assert_eq!(answer(refused), Answer::Refused(status));
         }
     }
 }

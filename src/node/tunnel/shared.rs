@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::connection::Connection;
+use super::proxy::ProxyFaults;
 use super::pump::{self, Pump};
-use super::route::Route;
+use super::route::{Route, Way};
 use super::socks::Target;
 use crate::desired::{Connection as Login, Proxy};
 use crate::facts::{Failure, said};
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) end: UnixStream,
     pub(super) accounts: Mutex<Vec<Account>>,
     pub(super) fault: Mutex<Option<OpenFailure>>,
+    pub(super) proxy_faults: ProxyFaults,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) sessions: AtomicUsize,
     pub(super) stalled: AtomicUsize,
@@ -114,8 +116,10 @@ impl Shared {
     }
 
     /// The way of an account to `target`.
-    pub(super) fn route(&self, account: usize, target: &Target) -> Route {
-        lock(&self.accounts).get(account).map_or(Route::Impossible, |account| Route::of(&account.proxy, target))
+    pub(super) fn way(&self, account: usize, target: Target) -> Way {
+        let accounts = lock(&self.accounts);
+        let route = accounts.get(account).map_or(Route::Direct, |account| Route::of(&account.proxy, &target));
+        Way { account, target, route }
     }
 
     /// sshd does not let this user connect through it.

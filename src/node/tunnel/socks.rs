@@ -49,6 +49,16 @@ impl Target {
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
+    /// As it begins a URL, where a port that the scheme implies is not written.
+    pub(super) fn origin(&self) -> String {
+        let authority = self.authority();
+        match authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80")) {
+            Some(host) if self.port == 443 => format!("https://{host}/"),
+            Some(host) => format!("http://{host}/"),
+            None => format!("://{authority}/"),
+        }
+    }
+
     /// A target whose host is what it may be.
     pub(super) fn new(host: &str, port: u16) -> Option<Self> {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
