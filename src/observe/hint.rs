@@ -36,6 +36,19 @@ pub(super) fn seen_from(
     RegistryFact { hint: Some(hint), ..fact.clone() }
 }
 
+/// The fact of a node for a registry that another node had a connection to: a certificate that only this one refuses is
+/// not the registry's fault, and must not be trusted because of it.
+pub(super) fn compared(node: &str, fact: RegistryFact) -> RegistryFact {
+    if fact.verdict != Verdict::Tls {
+        return fact;
+    }
+    let hint = format!(
+        "another node is shown a certificate that is trusted: what answers `{node}` may be something else (a proxy, a \
+         firewall, another address); compare what the name resolves to, and trust nothing before"
+    );
+    RegistryFact { hint: Some(hint), ..fact }
+}
+
 /// `host[:port]` of the URL that a cause names first: a token server, if that was asked.
 fn asked(cause: &str) -> Option<&str> {
     cause.split_once("://")?.1.split('/').next()
@@ -109,5 +122,13 @@ mod tests {
                 assert!(hint.contains(named) && hint.contains("`node1`"), "{hint}");
             }
         }
+    }
+
+    #[test]
+    fn a_certificate_that_only_one_node_refuses_is_not_to_be_trusted() {
+        let fact = |verdict| RegistryFact { verdict, cause: None, hint: Some("trust it".to_owned()), rate_limit: None };
+        let hint = compared("node7", fact(Verdict::Tls)).hint.unwrap();
+        assert!(hint.contains("`node7`") && !hint.contains("trust it"), "{hint}");
+        assert_eq!(compared("node7", fact(Verdict::Dns)), fact(Verdict::Dns));
     }
 }

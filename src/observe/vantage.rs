@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 
-use super::hint::seen_from;
+use super::hint::{compared, seen_from};
 use super::internal;
 use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
 use crate::engine::Engine;
@@ -181,7 +181,11 @@ impl Round<'_> {
         } else {
             self.prove(&self.open(point)?, point, &registries, |_| {})?
         };
-        let path = |(registry, fact)| PathFact { node: point.name.clone(), registry, fact };
+        let path = |(registry, fact): (Registry, Option<RegistryFact>)| {
+            let trusted = known.get(&registry).is_some_and(|known| known.verdict != Verdict::Tls);
+            let fact = fact.map(|fact| if trusted { compared(&point.name, fact) } else { fact });
+            PathFact { node: point.name.clone(), registry, fact }
+        };
         Ok(registries.into_iter().zip(facts).map(path).collect())
     }
 

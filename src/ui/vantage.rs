@@ -46,9 +46,17 @@ pub(super) fn from(recap: &Recap) -> String {
     match nodes.len() {
         0 => String::new(),
         1 => format!(" from `{}`", nodes[0]),
-        many if differences(recap).is_empty() => format!("; all {many} nodes see the same"),
-        _ => String::new(),
+        many if differences(recap).is_empty() => match silent(recap) {
+            0 => format!("; all {many} nodes see the same"),
+            silent => format!("; {many} nodes see the same, and {} could not be asked", plural(silent, "node")),
+        },
+        _ => format!(" from `{}`; not all nodes see the same", nodes[0]),
     }
+}
+
+/// How many nodes could not be asked from.
+fn silent(recap: &Recap) -> usize {
+    recap.hosts.values().filter(|counts| counts.unreachable + counts.failed > 0).count()
 }
 
 /// One line for each registry that not all nodes see alike; it names the few.

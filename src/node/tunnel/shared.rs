@@ -122,10 +122,12 @@ impl Shared {
         Way { account, target, route }
     }
 
-    /// sshd does not let this user connect through it.
-    pub(super) fn forbidden(&self) {
+    /// sshd does not let this user connect to `target` through it.
+    pub(super) fn forbidden(&self, target: &Target) {
         let user = &self.login.user;
-        let failure = Failure::new(format!("sshd of {} forbids TCP forwarding", self.label())).hint(format!(
+        let failure =
+            Failure::new(format!("sshd of {} forbids TCP forwarding to `{}`", self.label(), target.authority()));
+        let failure = failure.hint(format!(
             "allow it for `{user}` with `AllowTcpForwarding local` in its sshd_config (look for `PermitOpen`, too, and \
              `restrict` in authorized_keys), or ask from elsewhere with `--from` and `--limit`"
         ));
