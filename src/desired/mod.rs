@@ -5,7 +5,7 @@ mod credential;
 mod defaults;
 mod entry;
 pub mod expiry;
-mod from_file;
+pub mod from_file;
 mod images;
 mod insecure;
 mod key;
