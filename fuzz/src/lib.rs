@@ -3,8 +3,8 @@
 
 use std::io::sink;
 
-use oregano::desired::Image;
-use oregano::dockerconfig::{self, Credential, Reader};
+use oregano::desired::{Image, from_file};
+use oregano::dockerconfig::{self, AuthFile, Credential, Reader};
 use oregano::inventory::outside::Nothing;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
@@ -94,6 +94,20 @@ fn merged(text: &str, reader: Reader) {
             assert!(kept.is_some_and(|kept| kept.auth == entry.auth && kept.email == entry.email), "an entry is lost");
         }
         assert!(after.iter().any(|entry| entry.key == "quay.io/acme" && entry.login().is_some()), "no entry of ours");
+    }
+}
+
+/// The manifest of a Secret, or another file that `from_file` takes; and the same text as the file in a Secret.
+///
+/// # Panics
+/// If the Secret has other entries than the file that it holds.
+pub fn secret_manifest(text: &str) {
+    let _ = from_file::parse(text);
+    let keys = |file: AuthFile| file.entries.into_iter().map(|entry| entry.key).collect::<Vec<_>>();
+    let manifest = serde_json::json!({ "kind": "Secret", "stringData": { ".dockerconfigjson": text } }).to_string();
+    // What YAML does not let through is no Secret.
+    if let (Ok(inside), Ok(file)) = (from_file::parse(&manifest), dockerconfig::read(text.as_bytes())) {
+        assert_eq!(keys(inside), keys(file));
     }
 }
 

@@ -19,7 +19,7 @@ const LISTED: usize = 10;
 ///
 /// # Errors
 /// Why it holds none, in lower case and without a value.
-pub(super) fn parse(text: &str) -> Result<AuthFile, String> {
+pub fn parse(text: &str) -> Result<AuthFile, String> {
     let manifest = yaml::parse_value(&Source::new("", text), 0, text.len()).ok();
     let read = |text: &str| dockerconfig::read(text.as_bytes()).map_err(|error| error.to_string());
     match manifest.filter(|node| node.get("kind").is_some_and(|kind| kind.text == "Secret")) {

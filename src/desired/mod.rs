@@ -6,7 +6,7 @@ mod defaults;
 mod entry;
 mod exceptions;
 pub mod expiry;
-mod from_file;
+pub mod from_file;
 mod image;
 mod insecure;
 mod key;

@@ -2,9 +2,9 @@
 //! the rules of containers/image (`dockerCertDir` and `SetupCertificates`).
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -15,6 +15,8 @@ use super::trust::TlsSetup;
 const OWN: &str = ".config/containers/certs.d";
 /// The machine's, in the order in which they are looked at.
 const MACHINE: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
+/// No file of certificates is larger; the bundle of a machine is a fifth of it.
+const LARGEST: u64 = 1 << 20;
 
 /// What a folder holds for one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -53,13 +55,17 @@ impl fmt::Debug for Content {
     }
 }
 
-/// The folder for a registry: that of the first of its names that has one, and of those the first. A folder that may
-/// not be looked into counts as missing.
-pub(super) fn folder(home: Option<&Path>, names: &[&str]) -> Result<Option<PathBuf>, TlsSetup> {
+/// Where the folders of registries lie, in the order in which they are looked at.
+pub(super) fn roots(home: Option<&Path>) -> Vec<PathBuf> {
     let own = home.map(|home| home.join(OWN));
-    let places: Vec<PathBuf> = own.into_iter().chain(MACHINE.map(PathBuf::from)).collect();
+    own.into_iter().chain(MACHINE.map(PathBuf::from)).collect()
+}
+
+/// The folder for a registry: that of the first of its names that has one, and of those the first root's. A folder that
+/// may not be looked into counts as missing.
+pub(super) fn folder(roots: &[PathBuf], names: &[&str]) -> Result<Option<PathBuf>, TlsSetup> {
     for name in names.iter().filter(|name| is_host(name)) {
-        for folder in places.iter().map(|place| place.join(name)) {
+        for folder in roots.iter().map(|root| root.join(name)) {
             match fs::metadata(&folder) {
                 Ok(_) => return Ok(Some(folder)),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
@@ -99,13 +105,23 @@ pub(super) fn read(folder: &Path) -> Result<HostCertificates, TlsSetup> {
     Ok(found)
 }
 
-/// The content of a file; `None` for a link that leads nowhere.
+/// The content of a regular file of at most [`LARGEST`] bytes; `None` for a link that leads nowhere.
 fn content(file: PathBuf) -> Result<Option<Content>, TlsSetup> {
-    match fs::read(&file) {
-        Ok(bytes) => Ok(Some(Content { file, bytes: Zeroizing::new(bytes) })),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(TlsSetup::file(&file, error.to_string())),
+    let unusable = |error: std::io::Error| TlsSetup::file(&file, error.to_string());
+    // Asked before it is opened: to open a pipe that nobody writes to would hold the run up.
+    let kind = match fs::metadata(&file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        metadata => metadata.map_err(unusable)?.file_type(),
+    };
+    if !kind.is_file() {
+        return Err(TlsSetup::file(&file, "it is not a regular file"));
     }
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(&file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unusable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(TlsSetup::file(&file, format!("it is larger than {} KiB", LARGEST >> 10)));
+    }
+    Ok(Some(Content { file, bytes }))
 }
 
 /// Whether a name is one component of a path, and not a way out of it.
@@ -140,9 +156,66 @@ mod tests {
             (&[], None),
         ];
         for (names, expected) in cases {
-            assert_eq!(folder(Some(home.path()), names), Ok(expected), "{names:?}");
+            assert_eq!(folder(&[home.path().join(OWN)], names), Ok(expected), "{names:?}");
         }
-        assert_eq!(folder(None, &["docker.io"]), Ok(None));
+        assert_eq!(folder(&[], &["docker.io"]), Ok(None));
+    }
+
+    #[test]
+    fn the_users_own_come_before_the_machines_and_podmans_before_dockers() {
+        let machine = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+        assert_eq!(roots(None), machine);
+        assert_eq!(
+            roots(Some(Path::new("/home/u"))),
+            [&["/home/u/.config/containers/certs.d".into()], &machine[..]].concat()
+        );
+        let place = tempfile::tempdir().unwrap();
+        let roots = ["own", "containers", "docker"].map(|root| place.path().join(root));
+        let present = [
+            "own/all",
+            "containers/all",
+            "docker/all",
+            "containers/both",
+            "docker/both",
+            "docker/docker",
+            "docker/docker.io",
+            "own/registry-1.docker.io",
+        ];
+        present.iter().for_each(|folder| fs::create_dir_all(place.path().join(folder)).unwrap());
+        for (names, expected) in [
+            (&["all"][..], Some("own/all")),
+            (&["both"], Some("containers/both")),
+            (&["docker"], Some("docker/docker")),
+            // The name as written counts more than the root.
+            (&["docker.io", "registry-1.docker.io"], Some("docker/docker.io")),
+            (&["none"], None),
+        ] {
+            assert_eq!(folder(&roots, names), Ok(expected.map(|folder| place.path().join(folder))), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_never_ends_or_is_none_is_named() {
+        let home = home(&["r/README"]);
+        let r = home.path().join(OWN).join("r");
+        let refused = |file: &Path, expected: &str| {
+            let found = read(&r);
+            let Err(TlsSetup::File { path, reason }) = found else { panic!("{found:?}") };
+            assert_eq!((path.as_str(), reason.as_str()), (file.to_str().unwrap(), expected));
+        };
+        let pipe = r.join("pipe.crt");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        refused(&pipe, "it is not a regular file");
+        fs::remove_file(&pipe).unwrap();
+        let endless = r.join("zero.crt");
+        std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+        refused(&endless, "it is not a regular file");
+        fs::remove_file(&endless).unwrap();
+        let large = r.join("large.crt");
+        fs::File::create(&large).unwrap().set_len(LARGEST + 1).unwrap();
+        refused(&large, "it is larger than 1024 KiB");
+        fs::write(&large, vec![0; LARGEST as usize]).unwrap();
+        assert_eq!(read(&r).unwrap().authorities[0].bytes.len() as u64, LARGEST);
     }
 
     #[test]
@@ -173,7 +246,7 @@ mod tests {
     #[test]
     fn a_file_in_the_place_of_the_folder_is_named() {
         let home = home(&["r"]);
-        let place = folder(Some(home.path()), &["r"]).unwrap().unwrap();
+        let place = folder(&[home.path().join(OWN)], &["r"]).unwrap().unwrap();
         assert!(matches!(read(&place), Err(TlsSetup::File { path, .. }) if path.ends_with("certs.d/r")));
     }
 }

@@ -36,7 +36,8 @@ pub(super) enum TlsSetup {
 
 /// The connectors of a run.
 pub(super) struct Connectors {
-    home: Option<PathBuf>,
+    /// Where certs.d lies.
+    roots: Vec<PathBuf>,
     built: Mutex<HashMap<Trust, Built>>,
 }
 
@@ -45,13 +46,13 @@ type Built = Arc<OnceLock<Result<TlsConnector, TlsSetup>>>;
 impl Connectors {
     /// None yet; `home` is where the user's own certs.d lies.
     pub fn new(home: Option<&Path>) -> Self {
-        Self { home: home.map(Path::to_owned), built: Mutex::default() }
+        Self { roots: certificates::roots(home), built: Mutex::default() }
     }
 
     /// What the registry asks for; `contacted` is the host behind its name.
     pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<Trust, TlsSetup> {
         let written = registry.image.split('/').next().unwrap_or(contacted);
-        let folder = certificates::folder(self.home.as_deref(), &[written, contacted])?;
+        let folder = certificates::folder(&self.roots, &[written, contacted])?;
         let mut host = folder.map_or_else(|| Ok(HostCertificates::default()), |folder| certificates::read(&folder))?;
         let verify = registry.tls == TlsPolicy::Verify;
         if !verify {

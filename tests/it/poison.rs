@@ -2,6 +2,11 @@
 //! encoding, in what is printed, in the arguments of processes, or in temporary files. A control shows that the
 //! search finds a canary that is planted.
 
+mod login;
+mod runs;
+mod sources;
+mod vantage;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,15 +14,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
-use super::support::kubernetes::{Kubernetes, User};
-use super::support::oregano::Oregano;
-use super::support::registry::{Auth, Registry, Transport};
-use super::support::site::{DOCKER, Site, USER};
-use super::support::sshd::ASKED;
+use super::support::double::{Double, response};
+use super::support::oregano::{Finished, Oregano};
+use super::support::site::USER;
 
 const REGISTRY: &str = "Canary-R3g1stry'<&>\"x";
 const REGISTRY_WRONG: &str = "Canary-Wr0ng-Reg<x>";
 const FOREIGN: &str = "Canary-F0reign";
+const PROXY_USER: &str = "eve";
+const PROXY: &str = "Canary-Pr0xy";
 
 /// Every way a secret may show itself.
 fn forms(user: &str, secret: &str) -> Vec<String> {
@@ -60,13 +65,41 @@ pub fn traces(text: &str, secrets: &[(&str, &str)]) -> Vec<String> {
     all.filter(|form| text.contains(form.as_str())).collect()
 }
 
-/// The arguments and environments of all processes, gathered until `stop`. The inventory's path is in
-/// arguments, and its content must not be.
-fn watch_processes(stop: &AtomicBool) -> String {
-    let mut seen = BTreeSet::new();
+/// What runs printed, and what all processes showed meanwhile.
+struct Seen {
+    printed: String,
+    arguments: String,
+    environments: String,
+}
+
+/// Watches all processes while `runs` prints something.
+fn watched(runs: impl FnOnce() -> String) -> Seen {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| processes(&stop));
+        let stopping = Stop(&stop);
+        let printed = runs();
+        drop(stopping);
+        let [arguments, environments] = watch.join().unwrap();
+        Seen { printed, arguments, environments }
+    })
+}
+
+/// Ends a watch, also where a run fails its test.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The arguments and the environments of all processes, gathered until `stop`.
+fn processes(stop: &AtomicBool) -> [String; 2] {
+    let mut seen = [BTreeSet::new(), BTreeSet::new()];
     while !stop.load(Ordering::Relaxed) {
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            for file in ["cmdline", "environ"] {
+            for (file, seen) in ["cmdline", "environ"].iter().zip(&mut seen) {
                 if let Ok(bytes) = std::fs::read(entry.path().join(file)) {
                     seen.insert(String::from_utf8_lossy(&bytes).replace('\0', " "));
                 }
@@ -74,7 +107,40 @@ fn watch_processes(stop: &AtomicBool) -> String {
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    seen.into_iter().collect::<Vec<_>>().join("\n")
+    seen.map(|seen| seen.into_iter().collect::<Vec<_>>().join("\n"))
+}
+
+impl Seen {
+    /// The runs must have said each of `texts`, or they did not do their work; and none of `secrets`.
+    #[track_caller]
+    fn says_but_not(&self, texts: &[&str], secrets: &[(&str, &str)]) {
+        for text in texts {
+            assert!(self.printed.contains(text), "no run said `{text}`:\n{}", self.printed);
+        }
+        assert_eq!(traces(&self.printed, secrets), Vec::<String>::new(), "printed:\n{}", self.printed);
+        // The login of a tunnel's own proxy is made up in each run.
+        assert!(!self.printed.contains("socks5h://"), "a tunnel's proxy is printed:\n{}", self.printed);
+        assert!(self.arguments.contains("oregano"), "no process was seen");
+        assert_eq!(traces(&self.arguments, secrets), Vec::<String>::new(), "in the arguments of a process");
+        assert!(!self.arguments.contains("socks5h://"), "a tunnel's proxy is in the arguments of a process");
+    }
+
+    /// No environment has them; but where one is the source of a password.
+    #[track_caller]
+    fn environments_hold_none(&self, secrets: &[(&str, &str)]) {
+        assert_eq!(traces(&self.environments, secrets), Vec::<String>::new(), "in the environment of a process");
+    }
+}
+
+/// Both streams of a run.
+fn both(run: &Finished) -> String {
+    format!("{}\n{}\n", run.stdout, run.stderr)
+}
+
+/// A credential file of somebody else, with a password in a place where none belongs.
+fn foreign_file() -> String {
+    let foreign = STANDARD.encode(format!("them:{FOREIGN}"));
+    format!("{{\"auths\":{{\"f.example.com\":{{\"auth\":\"{foreign}\"}}}},\"password\":\"{FOREIGN}\"}}")
 }
 
 /// Every file below a folder, as text.
@@ -95,112 +161,36 @@ fn files_below(folder: &Path) -> String {
     text
 }
 
-#[test]
-fn no_secret_shows_anywhere() {
-    let (kubernetes, _guard) = Kubernetes::shared_openshift();
-    let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, REGISTRY)]);
-    let mut site = Site::with_password(registry, 2, REGISTRY);
-    site.cluster(kubernetes, User::Writer);
-    site.set("ansible_user", ASKED).set_literal("ansible_become", "True");
-    site.unset("ansible_ssh_private_key_file");
-    let ssh = site.nodes[0].password().to_owned();
-    let ssh_other = site.nodes[1].password().to_owned();
-    for (number, password) in [(1, &ssh), (2, &ssh_other)] {
-        site.host(number, &format!("ansible_password='{password}' ansible_become_password='{password}'"));
-    }
-    let foreign = STANDARD.encode(format!("them:{FOREIGN}"));
-    let file = format!("{{\"auths\":{{\"f.example.com\":{{\"auth\":\"{foreign}\"}}}},\"password\":\"{FOREIGN}\"}}");
-    site.nodes[0].write(DOCKER, file.as_bytes(), 0o644);
-    kubernetes.create_secret("openshift", "imagestreamsecret", &file);
-    let secrets = [
-        (USER, REGISTRY),
-        (USER, REGISTRY_WRONG),
-        ("them", FOREIGN),
-        (ASKED, ssh.as_str()),
-        (ASKED, ssh_other.as_str()),
-    ];
-
-    let stop = AtomicBool::new(false);
-    let (outputs, processes) = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| watch_processes(&stop));
-        let mut outputs = String::new();
-        let wrong = site.oregano.write("wrong.yml", format!("oreg_auth_password: {REGISTRY_WRONG:?}\n"));
-        let broken = site.oregano.write("broken.yml", format!("oreg_auth_password: [{REGISTRY_WRONG:?}\n"));
-        for format in ["text", "json"] {
-            let common = ["--output", format, "-v"];
-            for words in [
-                vec!["validate"],
-                vec!["plan"],
-                vec!["apply", "-e", &format!("@{}", wrong.display())],
-                vec!["apply", "-e", &format!("@{}", broken.display())],
-                vec!["apply", "-e", r#"{"oreg_auth_password": {"a": 1}}"#],
-                vec!["apply", "--limit", "node1"],
-                vec!["apply"],
-                vec!["apply"],
-            ] {
-                let run = site.run(&[words.as_slice(), &common].concat());
-                outputs += &format!("{words:?}\n{}\n{}\n", run.stdout, run.stderr);
-            }
-            // A secret and a file that cannot be merged into, each holding a password.
-            site.nodes[0].write(DOCKER, format!("\"{FOREIGN}\"").as_bytes(), 0o600);
-            let run = site.run(&[&["apply"], &common[..]].concat());
-            outputs += &format!("{}\n{}\n", run.stdout, run.stderr);
-            site.nodes[0].write(DOCKER, file.as_bytes(), 0o644);
-        }
-        stop.store(true, Ordering::Relaxed);
-        (outputs, watch.join().unwrap())
-    });
-    assert!(outputs.contains("refused") && outputs.contains("written and read back"), "the runs did not do their work");
-    assert_eq!(traces(&outputs, &secrets), Vec::<String>::new(), "printed:\n{outputs}");
-    assert!(processes.contains("oregano"), "no process was seen");
-    assert_eq!(traces(&processes, &secrets), Vec::<String>::new(), "in the arguments of a process");
-    assert_eq!(files_below(&site.oregano.temporary()), "", "temporary files were left");
-    for node in &site.nodes {
-        let left = node.sh("find /tmp /root /var/lib/origin -newer /etc/hostname -type f ! -name config.json").stdout;
-        assert_eq!(String::from_utf8_lossy(&left), "", "files were left on a node");
-    }
+fn left_nothing(user: &Oregano) {
+    assert_eq!(files_below(&user.temporary()), "", "temporary files were left");
 }
 
-#[test]
-fn no_secret_of_a_login_shows_anywhere() {
-    let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, REGISTRY)]);
-    registry.push("openshift3/ose-pod", "v3.11", USER, REGISTRY);
-    let oregano = Oregano::new();
-    let foreign = STANDARD.encode(format!("them:{FOREIGN}"));
-    let file = format!("{{\"auths\":{{\"f.example.com\":{{\"auth\":\"{foreign}\"}}}},\"password\":\"{FOREIGN}\"}}");
-    oregano.write("auth.json", &file);
-    oregano.write("broken.json", format!("{{\"auths\":{{\"{}\":\"{FOREIGN}\"}}}}", registry.host()));
-    let secrets = [(USER, REGISTRY), (USER, REGISTRY_WRONG), ("them", FOREIGN)];
-
-    let stop = AtomicBool::new(false);
-    let (outputs, processes) = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| watch_processes(&stop));
-        let mut outputs = String::new();
-        for format in ["text", "json"] {
-            for (file, password) in [
-                ("broken.json", REGISTRY),
-                ("auth.json", REGISTRY_WRONG),
-                ("auth.json", &format!("{REGISTRY}\r\n\n")),
-                ("auth.json", REGISTRY),
-                ("auth.json", REGISTRY),
-            ] {
-                let words = ["login", registry.host(), "-u", USER, "--password-stdin", "--tls-verify=false", "-v"];
-                let more = ["--to", file, "--test-image", "openshift3/ose-pod:v3.11", "--output", format];
-                let run = oregano.run_with_input(&[&words[..], &more].concat(), password);
-                outputs += &format!("{}\n{}\n", run.stdout, run.stderr);
-            }
-            oregano.write("auth.json", &file);
+/// A registry, a token server and a proxy in one, which refuse whatever they get and send it back, as it came and
+/// decoded: in the reason, in headers and in the body.
+fn echo() -> Double {
+    Double::start(|port, request| {
+        let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
+        let credentials = head.lines().filter_map(|line| line.split_once("uthorization: ")).map(|(_, value)| value);
+        let decoded: Vec<String> = credentials
+            .flat_map(|value| {
+                let bytes = value.split_once(' ').and_then(|(_, text)| STANDARD.decode(text).ok()).unwrap_or_default();
+                [value.to_owned(), String::from_utf8_lossy(&bytes).into_owned()]
+            })
+            .collect();
+        let form = body.replace('+', " ").replace("%27", "'").replace("%3C", "<").replace("%3E", ">");
+        let heard = format!("{} {body} {}", decoded.join(" "), form.replace("%26", "&").replace("%22", "\""));
+        let quoted = heard.replace('\\', "\\\\").replace('"', "\\\"");
+        let message = serde_json::json!({"errors": [{"code": "UNAUTHORIZED", "message": heard}], "details": heard});
+        if head.to_ascii_lowercase().contains("proxy-authorization:") {
+            let header = format!("Proxy-Authenticate: Basic realm=\"{quoted}\"");
+            return response(&format!("407 {heard}"), &header, &message.to_string());
         }
-        stop.store(true, Ordering::Relaxed);
-        (outputs, watch.join().unwrap())
-    });
-    for shown in ["refused", "control character", "is not a JSON object", "is saved", "right already"] {
-        assert!(outputs.contains(shown), "no run said `{shown}`:\n{outputs}");
-    }
-    assert_eq!(traces(&outputs, &secrets), Vec::<String>::new(), "printed:\n{outputs}");
-    assert!(processes.contains("oregano login"), "no process was seen");
-    assert_eq!(traces(&processes, &secrets), Vec::<String>::new(), "in the arguments of a process");
-    assert_eq!(files_below(&oregano.temporary()), "", "temporary files were left");
+        if head.contains(" /token") {
+            return response(&format!("401 {heard}"), "Content-Type: application/json", &message.to_string());
+        }
+        let realm = format!("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",error=\"{quoted}\"");
+        response(&format!("401 {heard}"), &realm, &message.to_string())
+    })
 }
 
 #[test]

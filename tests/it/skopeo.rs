@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use super::support::certificate::Signer;
+use super::support::certificate::{Flaw, Signer};
 use super::support::oregano::Oregano;
 use super::support::process::{eventually, program};
 use super::support::registry::{Auth, Registry, Transport};
@@ -27,7 +27,8 @@ const ATTEMPTS: [Attempt; 5] = [
     Attempt { what: "not allowed", password: PASSWORD, image: "bob/app:v1" },
 ];
 
-/// A registry, and two users who trust whatever authorities it has: one by certs.d, one by `--cert-dir`.
+/// A registry, and two users with the same authorities and client certificate for it: one by certs.d, one by
+/// `--cert-dir`.
 struct Side {
     registry: Registry,
     user: Oregano,
@@ -40,14 +41,18 @@ impl Side {
         registry.push("alice/app", "v1", USER, PASSWORD);
         registry.push("bob/app", "v1", "bob", "other");
         let user = Oregano::new();
-        let mut authorities = Vec::new();
+        let mut files = Vec::new();
         if transport != Transport::Http {
-            authorities.push(("registry.crt", registry.ca_file()));
+            files.push(("registry.crt", registry.ca_file()));
         }
         if matches!(auth, Auth::Token(Transport::Tls(_))) {
-            authorities.push(("realm.crt", registry.realm_ca_file()));
+            files.push(("realm.crt", registry.realm_ca_file()));
         }
-        for (name, file) in authorities {
+        if transport == Transport::Mutual {
+            let (certificate, key) = registry.client_certificate();
+            files.extend([("client.cert", certificate), ("client.key", key)]);
+        }
+        for (name, file) in files {
             user.write(&format!(".config/containers/certs.d/{}/{name}", registry.host()), fs::read(file).unwrap());
             user.write(&format!("certificates/{name}"), fs::read(file).unwrap());
         }
@@ -95,6 +100,9 @@ fn what_skopeo_can_inspect_is_proved_and_nothing_else() {
         (Auth::Token(tls), tls),
         (Auth::Anonymous, Transport::Http),
         (Auth::Anonymous, tls),
+        (Auth::Basic, Transport::Flawed(Flaw::Expired)),
+        (Auth::Basic, Transport::Flawed(Flaw::WrongName)),
+        (Auth::Basic, Transport::Mutual),
     ];
     let (mut inspected, mut refused) = (0, 0);
     for (auth, transport) in servers {
@@ -117,5 +125,5 @@ fn what_skopeo_can_inspect_is_proved_and_nothing_else() {
         }
     }
     // Both agree on anything if nothing works: this is what the table comes to.
-    assert_eq!((inspected, refused), (22, 8));
+    assert_eq!((inspected, refused), (30, 12));
 }

@@ -1,11 +1,15 @@
 //! Whom a registry's TLS is trusted by: every kind of certificate, with each way of making it known, on real
 //! registries; and that where TLS fails no password was sent.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::support::certificate::{Flaw, Signer};
 use super::support::oregano::{Finished, Oregano};
+use super::support::process;
 use super::support::registry::{Auth, Registry, Transport};
 
 const USER: &str = "alice";
@@ -28,9 +32,7 @@ type Files<'a> = &'a [(&'a str, &'a Path)];
 
 fn start(transport: Transport) -> Registry {
     let registry = Registry::start(Auth::Basic, transport, &[(USER, PASSWORD)]);
-    if transport != Transport::Mutual {
-        registry.push("team/app", "v1", USER, PASSWORD);
-    }
+    registry.push("team/app", "v1", USER, PASSWORD);
     registry
 }
 
@@ -127,14 +129,13 @@ fn a_registry_that_wants_a_client_certificate() {
     let registry = start(Transport::Mutual);
     let (certificate, key) = registry.client_certificate();
     let authority = ("ca.crt", registry.ca_file());
-    let pair = [authority, ("client.cert", &*certificate), ("client.key", &*key)];
-    // There is no image: that it was not found means that we were let in.
+    let pair = [authority, ("client.cert", certificate), ("client.key", key)];
     let cases: [(Files<'_>, &str, &str, &str); 6] = [
         (&[authority], "True", "tls", "the registry wants a client certificate that it trusts"),
-        (&pair, "True", "not-found", "404"),
+        (&pair, "True", "proved", ""),
         (&pair[..2], "True", "tls", "client.cert`: its key is missing"),
         (&[authority, pair[2]], "True", "tls", "client.key`: its certificate `client.cert` is missing"),
-        (&pair[1..], "False", "not-found", "404"),
+        (&pair[1..], "False", "proved", "without verified TLS"),
         (&[authority, pair[1], ("client.key", registry.ca_file())], "True", "tls", "client.key`: "),
     ];
     for (files, tls_verify, verdict, reason) in cases {
@@ -155,4 +156,24 @@ fn what_in_certs_d_cannot_be_used_is_named() {
     let run = validate(&user, registry.host(), "True");
     judged(&run, "tls", &format!("`{}`: it holds no certificate in PEM", file.display()), "junk");
     assert!(run.stderr.contains("mend the file"), "{}", run.stderr);
+}
+
+#[test]
+fn what_in_certs_d_never_ends_holds_nothing_up() {
+    let registry = start(Transport::Tls(Signer::Authority));
+    let user = Oregano::new();
+    let folder = format!(".config/containers/certs.d/{}", registry.host());
+    let pipe = user.write(&format!("{folder}/README"), "").with_file_name("ca.crt");
+    process::run(Command::new("mkfifo").arg(&pipe));
+    let begin = Instant::now();
+    let run = validate(&user, registry.host(), "True");
+    judged(&run, "tls", &format!("`{}`: it is not a regular file", pipe.display()), "a pipe");
+    fs::remove_file(&pipe).unwrap();
+    symlink("/dev/zero", &pipe).unwrap();
+    judged(&validate(&user, registry.host(), "True"), "tls", "it is not a regular file", "a device");
+    fs::remove_file(&pipe).unwrap();
+    File::create(&pipe).unwrap().set_len(1 << 30).unwrap();
+    judged(&validate(&user, registry.host(), "True"), "tls", "it is larger than 1024 KiB", "a gigabyte");
+    assert!(begin.elapsed() < Duration::from_secs(20), "it took {:?}", begin.elapsed());
+    assert_eq!(registry.requests(), [], "the registry was asked");
 }

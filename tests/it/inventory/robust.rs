@@ -62,6 +62,16 @@ fn no_auth_file_makes_the_merge_panic_or_lose_an_entry() {
     });
 }
 
+#[test]
+fn no_secret_makes_its_reader_panic() {
+    // Whole lines and their parts; the base64 is that of a file with an entry, and of one that is cut off.
+    let word = "(kind: Secret\n|data:\n|stringData:\n|data: |  (\\.dockerconfigjson|\\.dockercfg|auth\\.json|x): |eyJhdXRocyI6eyJxdWF5LmlvIjp7ImF1dGgiOiJZVHBpIn19fQ==\n|eyJhdXRo\n|'\\{\"auths\":\\{\\}\\}'\n|\\{|\\}|\\[|\\]|\\|\n|\n| |---\n|1)";
+    let words = prop::collection::vec(word, 0..10).prop_map(|words| words.concat());
+    let manifest = words.prop_map(|words| format!("kind: Secret\n{words}"));
+    let texts = prop_oneof![1 => any::<String>(), 4 => manifest, 2 => auth_file(), 2 => broken(auth_file())];
+    run(&texts, |text| targets::secret_manifest(&text));
+}
+
 /// A file of either format, with what tools leave in it.
 fn auth_file() -> impl Strategy<Value = String> {
     let key = "(https?://)?(quay\\.io|r\\.example\\.com:5000)(/v[12]/?)?(/?acme)?";

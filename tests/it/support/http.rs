@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode};
 
 /// An answer; header names are in lower case.
 #[derive(Debug)]
@@ -17,16 +18,40 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// A client certificate and its key; PEM files.
+pub type Identity = (PathBuf, PathBuf);
+
 /// The name under which the servers' logs show the requests of the test support.
 pub const USER_AGENT: &str = "oregano-test-support";
 
 /// Sends one request to an `http://` or `https://` URL whose host is `address:port`.
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
-    try_request(method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+    request_as(None, method, url, headers, body)
+}
+
+/// As [`request`], with a client certificate for servers that want one.
+pub fn request_as(
+    identity: Option<&Identity>,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Response {
+    exchange_with(identity, method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
 }
 
 /// As [`request`], for a server that may not answer.
 pub fn try_request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Response> {
+    exchange_with(None, method, url, headers, body)
+}
+
+fn exchange_with(
+    identity: Option<&Identity>,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Response> {
     let (scheme, rest) = url.split_once("://").expect("a URL with a scheme");
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
@@ -45,6 +70,10 @@ pub fn try_request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8
         "https" => {
             let mut connector = SslConnector::builder(SslMethod::tls())?;
             connector.set_verify(SslVerifyMode::NONE);
+            if let Some((certificate, key)) = identity {
+                connector.set_certificate_file(certificate, SslFiletype::PEM)?;
+                connector.set_private_key_file(key, SslFiletype::PEM)?;
+            }
             let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
             exchange(connector.build().connect(name, tcp).map_err(std::io::Error::other)?, &message)?
         }

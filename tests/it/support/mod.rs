@@ -6,6 +6,7 @@
 
 pub mod ansible;
 pub mod certificate;
+pub mod double;
 pub mod http;
 pub mod kubernetes;
 pub mod network;

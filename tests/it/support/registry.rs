@@ -50,6 +50,7 @@ pub struct Registry {
     url: String,
     port: u16,
     ca: Option<PathBuf>,
+    client: Option<http::Identity>,
     process: Process,
     tokens: Option<TokenServer>,
     _door: Option<Door>,
@@ -99,8 +100,9 @@ impl Registry {
         let port = port(&process.log()).unwrap();
         let door = network.map(|network| network.door_to(port));
         let url = url(transport, door.as_ref().map_or(port, Door::port));
+        let client = (transport == Transport::Mutual).then(|| certificate::make_client(&home.join("registry")));
         let ca = certificate.map(|certificate| certificate.ca);
-        Self { auth, url, port, ca, process, tokens, _door: door, _folder: folder }
+        Self { auth, url, port, ca, client, process, tokens, _door: door, _folder: folder }
     }
 
     /// The port that it listens on, in whatever network.
@@ -125,8 +127,9 @@ impl Registry {
     }
 
     /// A certificate and its key for clients that this registry lets in; PEM files.
-    pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
-        certificate::make_client(self.ca_file().parent().unwrap())
+    pub fn client_certificate(&self) -> (&Path, &Path) {
+        let (certificate, key) = self.client.as_ref().expect("this registry wants no client certificate");
+        (certificate, key)
     }
 
     /// What a client must trust to speak to the token server.
@@ -141,9 +144,9 @@ impl Registry {
         let config = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
 
         let upload = format!("{}/v2/{repository}/blobs/uploads/", self.url);
-        let answer = expect(202, http::request("POST", &upload, &headers, b""));
+        let answer = expect(202, self.request("POST", &upload, &headers, b""));
         let place = format!("{}&digest={}", answer.headers["location"], digest(config));
-        expect(201, http::request("PUT", &place, &headers, config));
+        expect(201, self.request("PUT", &place, &headers, config));
 
         let kind = "application/vnd.docker.distribution.manifest.v2+json";
         let manifest = serde_json::json!({
@@ -159,7 +162,7 @@ impl Registry {
         .to_string();
         let headers = [&headers[..], &[("Content-Type", kind)]].concat();
         let place = format!("{}/v2/{repository}/manifests/{tag}", self.url);
-        let answer = expect(201, http::request("PUT", &place, &headers, manifest.as_bytes()));
+        let answer = expect(201, self.request("PUT", &place, &headers, manifest.as_bytes()));
         answer.headers["docker-content-digest"].clone()
     }
 
@@ -187,19 +190,33 @@ impl Registry {
         self.process.stop();
     }
 
+    /// An identity token of a user, from its token server.
+    pub fn identity_token(&self, user: &str, password: &str) -> String {
+        self.token("offline_token=true", "refresh_token", user, password)
+    }
+
     fn log_in(&self, repository: &str, user: &str, password: &str) -> Option<String> {
         match self.auth {
             Auth::Anonymous => None,
             Auth::Basic => Some(basic(user, password)),
             Auth::Token(_) => {
-                let realm = &self.tokens.as_ref().unwrap().url;
-                let url = format!("{realm}?service=registry&scope=repository:{repository}:pull,push");
-                let answer = http::request("GET", &url, &[("Authorization", &basic(user, password))], b"");
-                let answer = expect(200, answer);
-                let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-                Some(format!("Bearer {}", answer["access_token"].as_str().unwrap()))
+                let scope = format!("scope=repository:{repository}:pull,push");
+                Some(format!("Bearer {}", self.token(&scope, "access_token", user, password)))
             }
         }
+    }
+
+    /// The member of this `name` in the token server's answer.
+    fn token(&self, query: &str, name: &str, user: &str, password: &str) -> String {
+        let realm = &self.tokens.as_ref().expect("no token server").url;
+        let url = format!("{realm}?service=registry&{query}");
+        let answer = expect(200, http::request("GET", &url, &[("Authorization", &basic(user, password))], b""));
+        let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        answer[name].as_str().unwrap().to_owned()
+    }
+
+    fn request(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        http::request_as(self.client.as_ref(), method, url, headers, body)
     }
 }
 

@@ -1,0 +1,125 @@
+//! Where the password of a login comes from, and what is none.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::{ACME, PASSWORD, auth, names, read, registry, words};
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::oregano::Oregano;
+use crate::support::registry::{Auth, Registry, Transport};
+
+#[test]
+fn the_token_of_the_kubeconfig_is_a_password() {
+    let kubernetes = Kubernetes::shared();
+    let token = User::Reader.token();
+    let registry = Registry::start(Auth::Basic, Transport::Http, &[("user", &token), ("dev", &token)]);
+    registry.push("acme/app", "v1", "user", &token);
+    let user = Oregano::new();
+    let config = kubernetes.kubeconfig(User::Reader);
+    let words = |more: &[&str], config: &Path| {
+        let all = ["login", registry.host(), "--kubeconfig-token", "--test-image", "acme/app:v1", "--tls-verify=false"];
+        let all: Vec<_> = all.iter().chain(more).map(|word| (*word).to_owned()).collect();
+        [all, vec!["--kubeconfig".to_owned(), config.display().to_string()]].concat()
+    };
+    user.run(&words(&["--to", "a.json"], &config)).expect(0);
+    user.run(&words(&["--to", "b.json", "-u", "dev"], &config)).expect(0);
+    let entry = |file: &str| read(&user.home().join(file))["auths"][registry.host()].clone();
+    assert_eq!(entry("a.json"), json!({"auth": auth("user", &token)}));
+    assert_eq!(entry("b.json"), json!({"auth": auth("dev", &token)}));
+
+    let mut text: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    text["users"][0]["user"] = json!({"client-certificate-data": "YQ==", "client-key-data": "YQ=="});
+    let certificate: PathBuf = user.write("certificate.kubeconfig", text.to_string());
+    let run = user.run(&words(&["--to", "c.json"], &certificate)).expect(1);
+    assert!(run.stderr.contains("has no token") && run.stderr.contains("a client certificate"), "{}", run.stderr);
+    assert!(!user.home().join("c.json").exists());
+}
+
+#[test]
+fn what_cannot_be_a_credential_is_refused_before_anything_is_asked() {
+    let registry = registry(Auth::Basic);
+    let host = registry.host().to_owned();
+    let user = Oregano::new();
+    for (input, fault) in
+        [("", "is empty"), ("\n", "is empty"), ("a\nb", "control character"), ("a\n\n", "control character")]
+    {
+        let run = user.run_with_input(&words(&host, &[]), input).expect(1);
+        assert!(run.stderr.contains(fault), "{input:?}: {}", run.stderr);
+    }
+    let with_login = format!("https://me:hunter2@{host}");
+    let tagged = format!("{host}/a:hunter2");
+    let cases: [(&[&str], &str); 10] = [
+        (&["login", &host, "-u", "a", "-p", "hunter2"], "--password-stdin"),
+        (&["login", &host, "-u=a", "-p=-hunter2"], "process list"),
+        (&["login", &host, "-u", "a", "--password=hunter2"], "OREGANO_PASSWORD"),
+        (&["login", &host, "--auth-basic=a:hunter2", "-u", "a"], "process list"),
+        (&["login", &host, "-u", "a:hunter2", "--password-stdin"], "colon"),
+        (&["login", &host, "-u", "", "--password-stdin"], "empty"),
+        (&["login", &with_login, "-u", "a", "--password-stdin"], "an `@`"),
+        (&["login", &tagged, "-u", "a", "--password-stdin"], "a tag"),
+        (&["login", &host, "-u", "a", "--password-stdin", "--test-image", "other.io/x"], "below"),
+        (&["login", &host, "--password-stdin"], "--username"),
+    ];
+    for (words, expected) in cases {
+        let run = user.run_with_input(words, "x").expect(64);
+        assert!(run.stderr.contains(expected), "{words:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("hunter2") && run.stdout.is_empty(), "{words:?}: {}", run.stderr);
+    }
+    assert_eq!(registry.requests(), [], "the registry was asked");
+    assert_eq!(names(&user.home()), Vec::<String>::new());
+}
+
+#[test]
+fn the_password_comes_from_the_environment_or_the_terminal() {
+    let (registry, mut user) = (registry(Auth::Basic), Oregano::new());
+    let words = [
+        "login",
+        registry.host(),
+        "-u",
+        ACME,
+        "--tls-verify=false",
+        "--test-image",
+        "acme/app:v1",
+        "--to",
+        "auth.json",
+    ];
+    let file = user.home().join("auth.json");
+    let terminal = user.type_at_prompt(&words, PASSWORD);
+    assert!(terminal.contains("Password of `acme` for `") && terminal.contains("created"), "{terminal}");
+    assert!(!terminal.contains(PASSWORD), "{terminal}");
+    assert_eq!(read(&file)["auths"][registry.host()]["auth"], auth(ACME, PASSWORD));
+    fs::remove_file(&file).unwrap();
+    user.env("OREGANO_PASSWORD", PASSWORD);
+    user.run(&words).expect(0);
+    assert_eq!(read(&file)["auths"][registry.host()]["auth"], auth(ACME, PASSWORD));
+    user.env("OREGANO_PASSWORD", "wrong");
+    let run = user.run(&words).expect(2);
+    assert!(run.stderr.contains("comes from `OREGANO_PASSWORD`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_token_that_has_expired_is_told() {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let token = format!("{}.{}.c2ln", part(json!({"alg": "n"})), part(json!({"exp": 1_700_000_000})));
+    let registry = Registry::start(Auth::Basic, Transport::Http, &[(ACME, &token)]);
+    registry.push("acme/app", "v1", ACME, &token);
+    let user = Oregano::new();
+    let at = "2023-11-14T22:13:20Z";
+    let warning = format!(
+        "the credential of user `{ACME}` for registry `{}` says that it expired at {at}; it comes from standard input: renew it",
+        registry.host()
+    );
+    let run = user.run_with_input(&words(registry.host(), &[]), &token).expect(0);
+    assert!(run.stderr.contains(&format!("warning: {warning}\n")), "{}", run.stderr);
+    let run = user.run_with_input(&words(registry.host(), &["--output", "json"]), &token).expect(0);
+    let events = run.events();
+    let told = events.iter().filter(|event| event["event"] == "warning").any(|event| event["message"] == warning);
+    assert!(told, "{}", run.stdout);
+    let row = events.iter().find(|event| event["event"] == "registry").unwrap();
+    assert_eq!((&row["verdict"], &row["expires"]), (&json!("proved"), &json!(at)), "{}", run.stdout);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains(&token));
+}

@@ -1,0 +1,75 @@
+//! The token server that a registry names: what the user is told before a password goes there, and an identity token
+//! in its place.
+
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use super::support::double::{Double, response};
+use super::support::oregano::Oregano;
+use super::support::registry::{Auth, Registry, Transport};
+
+const USER: &str = "alice";
+const PASSWORD: &str = "s3cr:et'<&>";
+
+/// An inventory with one entry, whose image is `alice/app:v1` on `host`.
+fn inventory(user: &Oregano, host: &str, more: &str) -> String {
+    let entry = format!("{{'host':'{host}','test_image':'alice/app:v1','tls_verify':'False',{more}}}");
+    let text = format!("[nodes]\nnode1\n\n[nodes:vars]\nopenshift_additional_registry_credentials=[{entry}]\n");
+    user.write("hosts", text).display().to_string()
+}
+
+#[test]
+fn a_token_server_of_another_domain_is_told_before_it_gets_the_password() {
+    for (named, told) in [(false, true), (true, false)] {
+        let (asked, was_asked) = channel();
+        let (go, may_go) = channel::<()>();
+        let may_go = Mutex::new(may_go);
+        let double = Double::start(move |port, request| {
+            if !request.starts_with("GET /token") {
+                let realm = format!("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"s\"");
+                return response("401 Unauthorized", &realm, "");
+            }
+            asked.send(request.to_ascii_lowercase().contains("authorization: basic ")).unwrap();
+            // Until the test has looked, or has failed and is gone.
+            let _ = may_go.lock().unwrap().recv();
+            response("401 Unauthorized", "Content-Type: application/json", "{}")
+        });
+        let user = Oregano::new();
+        let server = if named { format!(",'auth_server':'{}'", double.host()) } else { String::new() };
+        let host = format!("localhost:{}", double.port());
+        let hosts = inventory(&user, &host, &format!("'user':'{USER}','password':'s3cret'{server}"));
+        let run = user.start(&["validate", "-i", &hosts]);
+        assert!(
+            was_asked.recv_timeout(Duration::from_secs(20)).unwrap(),
+            "the token server was asked without the password first"
+        );
+        let warning = format!(
+            "registry `{host}` has the password of user `{USER}` sent to the token server `{}` of another domain",
+            double.host()
+        );
+        let before = run.stderr();
+        assert_eq!(before.contains(&warning), told, "auth_server {named}: {before}");
+        go.send(()).unwrap();
+        drop(go);
+        let end = run.wait().expect(2);
+        assert_eq!(end.stderr.matches(" of another domain").count(), usize::from(told), "{}", end.stderr);
+        assert!(end.stdout.contains(" : refused\n"), "{}", end.stdout);
+    }
+}
+
+#[test]
+fn an_identity_token_of_a_real_token_server_proves_the_image() {
+    let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, PASSWORD)]);
+    registry.push("alice/app", "v1", USER, PASSWORD);
+    let token = registry.identity_token(USER, PASSWORD);
+    let other: String = token.chars().rev().collect();
+    let user = Oregano::new();
+    for (token, status, verdict) in [(&token, 0, "proved"), (&other, 2, "refused")] {
+        let hosts = inventory(&user, registry.host(), &format!("'user':'{USER}','identity_token':'{token}'"));
+        let run = user.run(&["validate", "-i", &hosts]).expect(status);
+        assert!(run.stdout.contains(&format!(" : {verdict}\n")), "{}{}", run.stdout, run.stderr);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains(token.as_str()), "{}{}", run.stdout, run.stderr);
+    }
+    assert_eq!(registry.failed_logins(), 0, "{}", registry.log());
+}
