@@ -1,5 +1,6 @@
 //! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
 
+mod authority;
 mod connection;
 mod credential;
 mod defaults;
@@ -30,6 +31,7 @@ use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
+pub use authority::Authority;
 pub use images::{full_name, split_host};
 pub use key::key_fault;
 pub use reference::Reference;
@@ -210,22 +212,6 @@ pub enum TlsPolicy {
     Verify,
     /// HTTPS unverified; HTTP where the port does not speak TLS; a token realm over HTTP is allowed.
     Insecure,
-}
-
-/// Certificates of authorities, from a `ca_file`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority {
-    /// The file, for messages.
-    pub file: String,
-    /// The certificates that it holds, at least one, in PEM.
-    pub pem: String,
-}
-
-// The certificates are long, and every host hashes them.
-impl Hash for Authority {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.file.hash(state);
-    }
 }
 
 /// Which proxy stands between here and a registry.

@@ -7,8 +7,6 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use openssl::x509::X509;
-
 use crate::dockerconfig::AuthFile;
 use crate::inventory::{Outside, Variables};
 use crate::secret::Secret;
@@ -78,12 +76,8 @@ impl<'a> Shared<'a> {
     pub fn authority(&self, path: &str) -> Answer<Arc<Authority>> {
         self.authorities.get(path.to_owned(), |path| {
             let text = self.ask(Question::File(path.clone()))?;
-            let certificates = X509::stack_from_pem(text.expose().as_bytes()).unwrap_or_default();
-            let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
-            match String::from_utf8(pem) {
-                Ok(pem) if !pem.is_empty() => Ok(Arc::new(Authority { file: path.clone(), pem })),
-                _ => Err("the file has no certificate in PEM that can be read".to_owned()),
-            }
+            let authority = Authority::from_pem(path, text.expose().as_bytes());
+            authority.map(Arc::new).map_err(|fault| format!("the file {fault}"))
         })
     }
 

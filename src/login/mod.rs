@@ -3,13 +3,14 @@
 
 mod target;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use openssl::x509::X509;
 
 use crate::authfile::{self, Held};
 use crate::cluster::{self, kubeconfig};
@@ -33,6 +34,9 @@ const HERE: &str = "localhost";
 
 /// The name of the legacy format, which tells what a file without entries is.
 const LEGACY: &str = ".dockercfg";
+
+/// The largest file with authorities that is read, in bytes.
+const LARGEST: u64 = 16 << 20;
 
 /// A login as it was asked for.
 #[derive(Debug, Clone)]
@@ -155,12 +159,16 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
             .cause(cause)
             .hint("give a file with certificates in PEM as `--ca-file`")
     };
-    let text = std::fs::read(file).map_err(|error| fault(&error.to_string()))?;
-    let certificates = X509::stack_from_pem(&text).unwrap_or_default();
-    let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
-    match String::from_utf8(pem) {
-        Ok(pem) if !pem.is_empty() => Ok(Authority { file: file_name, pem }),
-        Ok(_) | Err(_) => Err(fault("it has no certificate in PEM that can be read")),
+    // Opening a pipe would wait for its other end.
+    if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(fault("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text));
+    match read {
+        Err(error) => Err(fault(&error.to_string())),
+        Ok(length) if length as u64 > LARGEST => Err(fault(&format!("it is larger than {} MiB", LARGEST >> 20))),
+        Ok(_) => Authority::from_pem(&file_name, &text).map_err(|why| fault(&format!("it {why}"))),
     }
 }
 
