@@ -1,14 +1,14 @@
 //! `openshift_docker_insecure_registries`: which registries need no verified TLS.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 /// One entry: a host with an optional port, or a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// `host[:port]`, compared as written, without regard to case.
     Host(String),
-    /// A network in CIDR notation. It holds for registries that are written as an IP address: names are not
-    /// resolved to find out.
+    /// A network in CIDR notation. It holds for registries that are written as an IPv4 address: names are not
+    /// resolved to find out, and image names have no IPv6 addresses.
     Network {
         /// Any address of the network.
         address: IpAddr,
@@ -39,27 +39,22 @@ impl Entry {
     pub fn holds_for(&self, host: &str) -> bool {
         match self {
             Self::Host(entry) => *entry == host.to_ascii_lowercase(),
-            Self::Network { address, prefix } => {
+            Self::Network { address: IpAddr::V4(address), prefix } => {
                 ip_of(host).is_some_and(|ip| leading_bits(ip, *prefix) == leading_bits(*address, *prefix))
             }
+            Self::Network { address: IpAddr::V6(_), .. } => false,
         }
     }
 }
 
-/// The address in `1.2.3.4:5000`, `[::1]:5000` or `1.2.3.4`.
-fn ip_of(host: &str) -> Option<IpAddr> {
-    let socket: Option<std::net::SocketAddr> = host.parse().ok();
-    socket.map(|socket| socket.ip()).or_else(|| host.trim_matches(['[', ']']).parse().ok())
+/// The address in `1.2.3.4:5000` or `1.2.3.4`: no registry is written as an IPv6 address.
+fn ip_of(host: &str) -> Option<Ipv4Addr> {
+    let socket = host.parse().ok().map(|socket: SocketAddrV4| *socket.ip());
+    socket.or_else(|| host.parse().ok())
 }
 
-/// The first `prefix` bits; addresses of different families never give the same.
-fn leading_bits(ip: IpAddr, prefix: u8) -> (bool, u128) {
-    match ip {
-        IpAddr::V4(ip) => {
-            (true, u128::from(u32::from(ip).checked_shr(32 - u32::from(prefix.min(32))).unwrap_or_default()))
-        }
-        IpAddr::V6(ip) => (false, u128::from(ip).checked_shr(128 - u32::from(prefix.min(128))).unwrap_or_default()),
-    }
+fn leading_bits(ip: Ipv4Addr, prefix: u8) -> u32 {
+    u32::from(ip).checked_shr(32 - u32::from(prefix.min(32))).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -76,8 +71,9 @@ mod tests {
             ("172.30.0.0/16", "172.31.1.1:5000", false),
             ("172.30.0.0/16", "registry:5000", false),
             ("0.0.0.0/0", "10.1.2.3", true),
-            ("0.0.0.0/0", "[::1]:5000", false),
-            ("fd00::/8", "[fd12::1]:5000", true),
+            ("172.30.1.1/32", "172.30.1.1", true),
+            ("172.30.1.1/32", "172.30.1.2", false),
+            ("fd00::/8", "10.1.2.3", false),
         ] {
             assert_eq!(parse(entry).unwrap().holds_for(host), holds, "{entry} {host}");
         }

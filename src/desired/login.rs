@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::dockerconfig::{Auth, AuthFile, HUB_KEY, is_hub};
+use crate::dockerconfig::{Auth, HUB_KEY, is_hub};
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
@@ -46,6 +46,19 @@ struct Found {
 impl From<Secret> for Found {
     fn from(password: Secret) -> Self {
         Self { user: None, password, identity_token: None, email: None }
+    }
+}
+
+/// Why a source gives nothing.
+struct Refusal {
+    reason: String,
+    /// The helper that keeps the credential instead.
+    helper: Option<String>,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self { reason, helper: None }
     }
 }
 
@@ -133,33 +146,36 @@ fn ask(lookup: &mut Lookup<'_>, source: &Member, host: Option<&str>) -> Option<F
         IDENTITY_TOKEN => return Some(Secret::new("").into()),
         _ => lookup.text_of(&source.node, name)?,
     };
+    let asked = |question| lookup.shared.ask(question).and_then(line).map_err(Refusal::from);
     let answer = match source.key {
-        "password_file" => lookup.shared.ask(Question::File(text.text.clone())).and_then(line),
-        "password_command" => lookup.shared.ask(Question::Command(text.text.clone())).and_then(line),
-        "credential_helper" => helper(lookup, &text, host?),
+        "password_file" => asked(Question::File(text.text.clone())),
+        "password_command" => asked(Question::Command(text.text.clone())),
+        "credential_helper" => helper(lookup, &text, host?).map_err(Refusal::from),
         _ => auth_file(lookup, &text, host?),
     };
-    match answer {
-        Ok(found) => Some(found),
-        Err(reason) => {
-            // A path or command may be the password itself, in the wrong place: neither is repeated.
-            lookup
-                .problems
-                .push(advised(source, Problem::hiding(&text.span, format!("{name} gives nothing: {reason}"))));
-            None
-        }
-    }
+    let refusal = match answer {
+        Ok(found) => return Some(found),
+        Err(refusal) => refusal,
+    };
+    // A path or command may be the password itself, in the wrong place: neither is repeated.
+    let problem = Problem::hiding(&text.span, format!("{name} gives nothing: {}", refusal.reason));
+    lookup.problems.push(match refusal.helper {
+        Some(helper) => problem.hint(format!("ask the helper itself: write `credential_helper: {helper}` instead")),
+        None => problem.hint(advice(source)),
+    });
+    None
 }
 
-fn advised(source: &Member, problem: Problem) -> Problem {
-    problem.hint(match source.key {
+/// How what a source is named by is written.
+fn advice(source: &Member) -> &'static str {
+    match source.key {
         "password_file" => "write the path of a file that holds the password and nothing else",
         "password_command" => "write a shell command that prints the password and nothing else",
         "credential_helper" => {
             "write NAME, where `docker-credential-NAME` is a program on the PATH that knows the registry"
         }
         _ => "write the path of a config.json, auth.json, .dockercfg, or of the manifest of a Secret with one",
-    })
+    }
 }
 
 /// A secret without the one line end that editors and commands leave behind it.
@@ -202,16 +218,27 @@ fn helper(lookup: &Lookup<'_>, name: &Text, host: &str) -> Result<Found, String>
     found.checked().map_err(|fault| format!("what {program} printed {fault}"))
 }
 
-/// The login that a file holds for a host.
-fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, String> {
+/// The login that a file holds for a host. A helper that it names for the host is asked before its entries
+/// (`findCredentialsInFile` in pkg/docker/config of containers/image), and is not asked here.
+fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Refusal> {
     let file = lookup.shared.auth_file(&path.text)?;
+    let registry = host.split('/').next().unwrap_or_default();
+    let refusal = |reason: String, helper: Option<&String>| Refusal {
+        reason,
+        helper: helper.map(|name| name.escape_debug().to_string()),
+    };
+    if let Some(helper) = file.cred_helpers.get(registry) {
+        let reason = format!("`credHelpers` of `{}` has `{registry}` kept by a helper", path.text);
+        return Err(refusal(reason, Some(helper)));
+    }
     let Some(entry) = file.entry_for(host) else {
         let keys = from_file::listed(file.entries.iter().map(|entry| entry.key.as_str()));
-        return Err(format!("`{}` has no entry for `{host}`, but {keys}{}", path.text, helped(&file, host)));
+        let reason = format!("`{}` has no entry for `{host}`, but {keys}", path.text);
+        return Err(refusal(reason, file.creds_store.as_ref()));
     };
     let key = from_file::listed(std::iter::once(entry.key.as_str()));
     if let Auth::Unreadable(why) = entry.auth {
-        return Err(format!("`auth` of {key} in `{}` is {why}", path.text));
+        return Err(format!("`auth` of {key} in `{}` is {why}", path.text).into());
     }
     let login = entry.login();
     // Old clients have padded it (containers/image, `decodeDockerAuth`).
@@ -222,14 +249,8 @@ fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Stri
         identity_token: entry.identity_token.clone(),
         email: entry.email.clone(),
     };
-    found.checked().map_err(|fault| format!("the entry {key} of `{}` {fault}{}", path.text, helped(&file, host)))
-}
-
-/// The helper that a file names in place of an entry.
-fn helped(file: &AuthFile, host: &str) -> String {
-    let host = host.split('/').next().unwrap_or_default();
-    let helper = file.cred_helpers.get(host).or(file.creds_store.as_ref());
-    helper.map(|name| format!("; a helper keeps it: `credential_helper: {}`", name.escape_debug())).unwrap_or_default()
+    let unusable = |fault: &str| format!("the entry {key} of `{}` {fault}", path.text);
+    found.checked().map_err(|fault| refusal(unusable(fault), file.creds_store.as_ref()))
 }
 
 /// The user that the entry names, which must be that of the source if it has one; else that, else the default.

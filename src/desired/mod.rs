@@ -1,5 +1,6 @@
 //! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
 
+mod authority;
 mod connection;
 mod credential;
 mod defaults;
@@ -25,12 +26,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
-use openssl::x509::X509;
 
 use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
 use crate::secret::{Redactor, Secret};
 
+pub use authority::Authority;
 pub use exceptions::Exceptions;
 pub use image::{Image, full_name, split_host};
 pub use key::key_fault;
@@ -211,32 +212,6 @@ pub enum TlsPolicy {
     Verify,
     /// HTTPS unverified; HTTP where the port does not speak TLS; a token realm over HTTP is allowed.
     Insecure,
-}
-
-/// Certificates of authorities, from a `ca_file`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority {
-    /// The file, for messages.
-    pub file: String,
-    /// The certificates that it holds, at least one, in PEM.
-    pub pem: String,
-}
-
-impl Authority {
-    /// The certificates of a text in PEM, and nothing else that it may hold. `None` where there are none.
-    pub fn parse(file: &str, text: &[u8]) -> Option<Self> {
-        let certificates = X509::stack_from_pem(text).unwrap_or_default();
-        let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
-        let pem = String::from_utf8(pem).ok().filter(|pem| !pem.is_empty())?;
-        Some(Self { file: file.to_owned(), pem })
-    }
-}
-
-// The certificates are long, and every host hashes them.
-impl Hash for Authority {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.file.hash(state);
-    }
 }
 
 /// Which proxy stands between here and a registry.

@@ -26,6 +26,8 @@ const METADATA: &str = "169.254.169.254";
 /// The groups whose hosts need no proxy, and the variables with other names of a host.
 const GROUPS: [&str; 6] = ["masters", "nodes", "etcd", "new_masters", "new_nodes", "new_etcd"];
 const NAMES: [&str; 3] = ["openshift_hostname", "openshift_ip", "openshift_kubelet_name_override"];
+/// Where Ansible reaches a host; an IP address there is likely the fact that `openshift_ip` would replace.
+const ADDRESSES: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
 
 /// What a proxy is spoken to with.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
@@ -160,12 +162,16 @@ pub(super) fn cluster_names(variables: &Variables) -> BTreeSet<String> {
         .filter(|group| inventory.groups.contains_key(*group))
         .flat_map(|group| inventory.hosts_of(group))
         .collect();
-    let set: Vec<&str> =
-        NAMES.into_iter().filter(|name| inventory.written().any(|(other, _)| other == *name)).collect();
+    let mut set: Vec<&str> = NAMES.into_iter().chain(ADDRESSES).collect();
+    set.retain(|name| inventory.written().any(|(other, _)| other == *name));
+    let is_wanted = |name: &str, text: &str| match ADDRESSES.contains(&name) {
+        true => text.parse::<IpAddr>().is_ok(),
+        false => !text.is_empty(),
+    };
     let others = hosts.iter().filter(|_| !set.is_empty()).flat_map(|host| {
         let vars = variables.of(host);
-        let texts = set.iter().filter_map(|name| vars.get(name).ok().flatten()).map(|node| node.text.trim().to_owned());
-        texts.filter(|text| !text.is_empty()).collect::<Vec<_>>()
+        let values = set.iter().filter_map(|name| Some((name, vars.get(name).ok().flatten()?.text.trim().to_owned())));
+        values.filter(|(name, text)| is_wanted(name, text)).map(|(_, text)| text).collect::<Vec<_>>()
     });
     let others: BTreeSet<String> = others.collect();
     hosts.into_iter().map(str::to_owned).chain(others).collect()

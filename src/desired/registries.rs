@@ -31,7 +31,7 @@ impl Declared {
     /// A problem at the place of the registry. Without `oreg_url` that is the place of the user, which is not shown.
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         let written = self.span.source.text().get(self.span.start..self.span.end).unwrap_or_default();
-        if written.contains(&self.registry.host) {
+        if written.to_ascii_lowercase().contains(&self.registry.host.to_ascii_lowercase()) {
             Problem::naming(&self.span, message)
         } else {
             Problem::hiding(&self.span, message)
@@ -182,7 +182,7 @@ fn oreg_subject(
     };
     let (host, path) = image::split_host(&url.text);
     if let Some(fault) = key::url_fault(&url.text).or_else(|| key::key_fault(host)) {
-        let hint = "write it as `host[:port]/path/name-${component}:${version}`";
+        let hint = key::advice(fault, "write it as `host[:port]/path/name-${component}:${version}`");
         lookup.problems.push(about("`oreg_url`", &url, fault).hint(hint));
         return None;
     }
@@ -301,23 +301,25 @@ fn full_name(lookup: &mut Lookup<'_>, path: &Text, host: &str) -> Option<String>
         .ok()
 }
 
-/// One registry for each key: equal credentials are one (with a warning), different ones a problem.
+/// One registry for each key: equal credentials are one (with a warning), different ones a problem, also under another
+/// spelling of the key.
 fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<Declared> {
     let mut kept: Vec<Declared> = Vec::new();
     for next in declared {
-        let Some(first) = kept.iter().find(|kept| kept.registry.host == next.registry.host) else {
-            kept.push(next);
-            continue;
-        };
         let host = &next.registry.host;
-        if first.login() == next.login() {
+        let same = || kept.iter().filter(|kept| key::same_registry(&kept.registry.host, host));
+        if let Some(other) = same().find(|other| other.login() != next.login()) {
+            let name = &other.registry.host;
+            let spelt = if name == host { String::new() } else { format!(", as `{name}`,") };
+            let message = format!("registry `{host}` has another credential{spelt} at {}", other.span);
+            let problem = next.problem(message).code(Code::DuplicateRegistry);
+            lookup.problems.push(problem.hint("remove one of the two"));
+        } else if let Some(first) = same().find(|first| first.registry.host == *host) {
             let message = format!("registry `{host}` stands already at {}; the first one counts", first.span);
             let problem = next.problem(message).hint("remove one of the two");
             lookup.warnings.push(Finding::new(Code::DuplicateRegistry, problem));
         } else {
-            let message = format!("registry `{host}` has another credential at {}", first.span);
-            let problem = next.problem(message).code(Code::DuplicateRegistry);
-            lookup.problems.push(problem.hint("remove one of the two"));
+            kept.push(next);
         }
     }
     kept
@@ -327,8 +329,9 @@ fn without_duplicates(lookup: &mut Lookup<'_>, declared: Vec<Declared>) -> Vec<D
 fn refuse_shared_auth_servers(lookup: &mut Lookup<'_>, declared: &[Declared]) {
     for (at, each) in declared.iter().enumerate() {
         let Some(server) = &each.registry.auth_server else { continue };
-        let as_registry = declared.iter().find(|other| other.registry.host == *server);
-        let before = declared[..at].iter().filter(|other| other.registry.auth_server.as_ref() == Some(server));
+        let is_server = |key: &str| key::same_registry(key, server);
+        let as_registry = declared.iter().find(|other| is_server(&other.registry.host));
+        let before = declared[..at].iter().filter(|other| other.registry.auth_server.as_deref().is_some_and(is_server));
         if let Some(other) = as_registry.into_iter().chain(before).find(|other| other.login() != each.login()) {
             let host = &each.registry.host;
             let message =

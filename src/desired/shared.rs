@@ -76,8 +76,8 @@ impl<'a> Shared<'a> {
     pub fn authority(&self, path: &str) -> Answer<Arc<Authority>> {
         self.authorities.get(path.to_owned(), |path| {
             let text = self.ask(Question::File(path.clone()))?;
-            let authority = Authority::parse(path, text.expose().as_bytes()).map(Arc::new);
-            authority.ok_or_else(|| "the file has no certificate in PEM that can be read".to_owned())
+            let authority = Authority::from_pem(path, text.expose().as_bytes());
+            authority.map(Arc::new).map_err(|fault| format!("the file {fault}"))
         })
     }
 

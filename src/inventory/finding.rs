@@ -105,6 +105,7 @@ codes! {
     PlaintextPassword "plaintext-password" "a password in clear text in a file that everybody can read"
     RedhatUser "redhat-user" "a user that does not look like a service account of registry.redhat.io"
     HostScheme "host-scheme" "a registry that is written with a scheme"
+    HostSpelling "host-spelling" "a registry host that image names spell otherwise: with capital letters, or with the port of HTTPS"
     HubHost "hub-host" "a registry host without dot and port, which image names take for a folder of docker.io"
     RegistryNotAllowed "registry-not-allowed" "a registry that the image policy or the list of blocked registries forbids"
     InsecureRegistry "insecure-registry" "a registry whose TLS is not verified"

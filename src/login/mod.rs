@@ -3,6 +3,8 @@
 
 mod target;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
@@ -32,6 +34,9 @@ const HERE: &str = "localhost";
 
 /// The name of the legacy format, which tells what a file without entries is.
 const LEGACY: &str = ".dockercfg";
+
+/// The largest file with authorities that is read, in bytes.
+const LARGEST: u64 = 16 << 20;
 
 /// A login as it was asked for.
 #[derive(Debug, Clone)]
@@ -154,8 +159,17 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
             .cause(cause)
             .hint("give a file with certificates in PEM as `--ca-file`")
     };
-    let text = std::fs::read(file).map_err(|error| fault(&error.to_string()))?;
-    Authority::parse(&file_name, &text).ok_or_else(|| fault("it has no certificate in PEM that can be read"))
+    // Opening a pipe would wait for its other end.
+    if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(fault("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text));
+    match read {
+        Err(error) => Err(fault(&error.to_string())),
+        Ok(length) if length as u64 > LARGEST => Err(fault(&format!("it is larger than {} MiB", LARGEST >> 20))),
+        Ok(_) => Authority::from_pem(&file_name, &text).map_err(|why| fault(&format!("it {why}"))),
+    }
 }
 
 /// Asks the registry; says whether the credential may be saved. No verdict, after a signal, is no.

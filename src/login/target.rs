@@ -93,6 +93,7 @@ mod tests {
             ("quay.io /acme", "white space"),
             ("quay.io/a\tb", "white space"),
             ("ftp://quay.io", "a scheme"),
+            ("[::1]:5000", "an IPv6 address"),
             ("quay.io/Acme", "no image name"),
             ("*.example.com", "no image name"),
             ("quay.io?x", "no image name"),

@@ -3,9 +3,10 @@
 mod file;
 mod password;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -134,6 +135,17 @@ fn an_authority_of_a_file_is_trusted() {
     user.write("none.pem", "no certificate");
     let run = user.run_with_input(&[&words[..], &["--ca-file", "none.pem"]].concat(), PASSWORD).expect(1);
     assert!(run.stderr.contains("`none.pem` holds no certificate authority"), "{}", run.stderr);
+    assert!(Command::new("mkfifo").arg(user.home().join("pipe")).status().unwrap().success());
+    File::create(user.home().join("large")).unwrap().set_len((16 << 20) + 1).unwrap();
+    for (file, fault) in [
+        ("pipe", "not a regular file"),
+        ("/dev/zero", "not a regular file"),
+        ("large", "larger than 16 MiB"),
+        ("none", "No such file"),
+    ] {
+        let run = user.run_with_input(&[&words[..], &["--ca-file", file]].concat(), PASSWORD).expect(1);
+        assert!(run.stderr.contains(fault), "{file}: {}", run.stderr);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! and what a run says of a secret that expires.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -136,6 +136,32 @@ fn ctrl_c_ends_a_helper_that_hangs() {
         let state = fs::read_to_string(format!("/proc/{}/stat", pid().trim())).unwrap_or_default();
         state.is_empty() || state.contains(") Z ")
     });
+}
+
+#[test]
+fn a_password_comes_through_a_pipe_and_ctrl_c_ends_the_wait_for_it() {
+    let mut site = bare(1);
+    let pipe = site.oregano.home().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    site.set("oreg_auth_user", USER).set("oreg_auth_password", "{{ lookup('file', 'pipe') }}");
+    let run = site.start(&["validate"]);
+    // Without a reader it cannot be opened so; who has it open and writes nothing is waited for.
+    let mut silent = fs::OpenOptions::new();
+    silent.write(true).custom_flags(nix::libc::O_NONBLOCK);
+    let writer = std::cell::OnceCell::new();
+    eventually("the pipe is read", || silent.open(&pipe).is_ok_and(|file| writer.set(file).is_ok()));
+    let start = Instant::now();
+    run.signal("INT");
+    run.wait().expect(130);
+    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+    drop(writer);
+    site.unset("oreg_auth_password").set_literal("oregano_oreg_auth", "{'password_file': 'pipe'}");
+    let writer = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || fs::write(pipe, PASSWORD))
+    };
+    site.run(&["validate"]).expect(0);
+    writer.join().unwrap().unwrap();
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! The world outside the inventory, as it is: vault passwords, environment, files and programs.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::super::outside::Outside;
 use super::super::vault::{self, Fault, Password};
-use super::{helper, pipe};
+use super::{helper, pipe, process, read};
 use crate::secret::Secret;
 
 /// How long a command or a credential helper may take.
 const PIPE: Duration = Duration::from_secs(60);
+
+/// More than this is no value, and a device has no end. A pipe is read as a file: shells give passwords through them.
+const MAX_FILE: u64 = 16 << 20;
 
 /// Answers what templates and encrypted values ask. Each encrypted text is decrypted when it is first asked for,
 /// once, whatever the number of hosts and threads; different ones at the same time.
@@ -73,7 +77,11 @@ impl Outside for World {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        let bytes = std::fs::read(self.path(path)?).map_err(|error| format!("the file cannot be read: {error}"))?;
+        let cannot = |error: std::io::Error| format!("the file cannot be read: {error}");
+        let path = self.path(path)?;
+        let read = process::unless_stopped(move || read::bytes(&mut File::open(path)?, MAX_FILE));
+        let bytes = read.ok_or("reading the file was interrupted")?.map_err(cannot)?;
+        let bytes = bytes.ok_or_else(|| format!("the file is larger than {} MiB", MAX_FILE >> 20))?;
         let text = Secret::new(String::from_utf8(bytes).map_err(|_| "the file is not UTF-8")?);
         match self.open(text.expose()) {
             Ok(opened) => Ok(opened.unwrap_or(text).expose().to_owned()),
@@ -149,6 +157,8 @@ mod tests {
         for (path, reason) in [
             ("none", "the file cannot be read: No such file or directory (os error 2)"),
             ("d", "the file is not UTF-8"),
+            ("/dev/zero", "the file is larger than 16 MiB"),
+            ("home", "the file cannot be read: Is a directory (os error 21)"),
             ("e", "the file cannot be decrypted: the encrypted text is damaged: a part of it is missing"),
             ("~root/x", "the home folder of another user is not looked up"),
         ] {

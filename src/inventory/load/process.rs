@@ -3,7 +3,7 @@
 use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,6 +14,9 @@ use nix::unistd::Pid;
 /// More output than this is neither an inventory nor a value.
 const MAX_OUTPUT: u64 = 512 << 20;
 
+/// How often a wait looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// The process groups of the programs that run now; `None` once they were stopped, and none may start.
 static RUNNING: Mutex<Option<Vec<i32>>> = Mutex::new(Some(Vec::new()));
 
@@ -21,6 +24,20 @@ static RUNNING: Mutex<Option<Vec<i32>>> = Mutex::new(Some(Vec::new()));
 pub(super) fn stop() {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
     running.into_iter().flatten().for_each(kill);
+}
+
+/// What `work` gives, which may wait for another program for as long as it likes; `None` once this process was told to
+/// end, which then also ends the work.
+pub(super) fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, ended) = channel();
+    std::thread::spawn(move || done.send(work()));
+    loop {
+        match ended.recv_timeout(LOOK) {
+            Ok(value) => return Some(value),
+            Err(RecvTimeoutError::Timeout) if RUNNING.lock().unwrap_or_else(PoisonError::into_inner).is_some() => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 /// What a program left behind.

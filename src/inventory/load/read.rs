@@ -1,7 +1,7 @@
 //! Reads files as text. Every file of an inventory goes through [`text`]; looks at no content beyond that.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -17,14 +17,12 @@ const MAX_FILE: u64 = 512 << 20;
 /// `what` says what the file is.
 pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>, Problem> {
     let name = path.display();
-    let cannot = |error: std::io::Error| Problem::new(format!("cannot read the {what} `{name}`: {error}"));
+    let cannot = |error: io::Error| Problem::new(format!("cannot read the {what} `{name}`: {error}"));
     let mut file = File::open(path).map_err(cannot)?;
     let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o7777;
-    let mut bytes = Vec::new();
-    (&mut file).take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > MAX_FILE {
+    let Some(bytes) = bytes(&mut file, MAX_FILE).map_err(cannot)? else {
         return Err(Problem::new(format!("the {what} `{name}` is larger than {} MB", MAX_FILE >> 20)));
-    }
+    };
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         Problem::new(format!("`{name}`: line {} is not UTF-8", line + 1)).hint("save the file as UTF-8")
@@ -38,6 +36,13 @@ pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>
         }
     };
     Ok(Source::from(name.to_string(), text, Origin { mode, ..origin(path) }))
+}
+
+/// All bytes of a file or pipe; `None` if there are more than `limit`.
+pub(super) fn bytes(file: &mut File, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let length = file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok((length as u64 <= limit).then_some(bytes))
 }
 
 /// What Ansible calls `inventory_file` and `inventory_dir` for a source at `path`.
