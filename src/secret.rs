@@ -8,6 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+/// The variable that `oregano login` takes a password from. No program that is run inherits it.
+pub const PASSWORD_VARIABLE: &str = "OREGANO_PASSWORD";
+
 /// A password, token or passphrase. No `Display`, `Serialize` or `Deref`; `Debug` is redacted; the
 /// memory is wiped when the last clone is dropped.
 #[derive(Clone, PartialEq, Eq)]

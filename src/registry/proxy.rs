@@ -271,7 +271,8 @@ mod tests {
     #[test]
     fn the_environment_is_read_as_an_inventory_is() {
         let route = |variables: &[(&str, &str)]| {
-            let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, to)| (*to).to_owned());
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, to)| (*to).to_owned());
             Rules::read(&environment(variable)).map(|rules| Route::Set(Arc::new(rules)))
         };
         let via = |variables: &[(&str, &str)]| match route(variables).unwrap().via(&Url::parse("https://r/").unwrap()) {
