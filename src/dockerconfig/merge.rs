@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::json::{Json, Members, object, parse_object, text_of};
-use super::keys::{host_of, registry_key};
+use super::keys::{host_of, mask, registry_key};
 use super::layout::Layout;
 use super::read::is_legacy;
 use super::{ChangeKind, Credential, KeyChange, Merged, ParseError, Reader, Shadow};
@@ -74,7 +74,7 @@ fn update(
     reader: Reader,
 ) -> Result<Option<KeyChange>, ParseError> {
     let kind = if auths.contains_key(key) { ChangeKind::Updated } else { ChangeKind::Added };
-    let mut entry = object(auths.get(key), &format!("the entry `{key}` of `auths`"))?;
+    let mut entry = object(auths.get(key), &format!("the entry `{}` of `auths`", mask(key)))?;
     let stale: &[&'static str] = if credential.identity_token.is_some() { &[BEARER] } else { &[IDENTITY, BEARER] };
     let dropped: Vec<_> = stale.iter().copied().filter(|token| entry.shift_remove(*token).is_some()).collect();
     let mut changed = !dropped.is_empty();

@@ -8,7 +8,7 @@ mod layout;
 mod merge;
 mod read;
 
-pub use keys::{HUB, HUB_KEY, kubelet_key, more_specific, registry_key};
+pub use keys::{HUB, HUB_KEY, kubelet_key, mask, mask_user, more_specific, registry_key};
 pub use merge::{merge, written_for};
 pub use read::{Auth, AuthFile, Entry, Login, read};
 

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::ParseError;
 use super::json::{Members, object, parse_object, text_of};
+use super::keys::mask;
 use crate::secret::Secret;
 
 /// Standard base64 with or without padding, as the kubelet takes it.
@@ -77,7 +78,7 @@ pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
     let root = if content.trim_ascii().is_empty() { Members::new() } else { parse_object(content, "the content")? };
     let auths = if is_legacy(&root) { root.clone() } else { object(root.get("auths"), "`auths`")? };
     let entries = auths.iter().map(|(key, value)| {
-        let members = object(Some(value), &format!("the entry `{key}` of `auths`"))?;
+        let members = object(Some(value), &format!("the entry `{}` of `auths`", mask(key)))?;
         Ok(entry(key, &members))
     });
     Ok(AuthFile {
@@ -158,6 +159,10 @@ mod tests {
         for (auth, why) in [(r#""b3Blb=""#, "not base64"), (r#""YWI=""#, "without a colon"), ("7", "not text")] {
             let found = entries(&format!(r#"{{"auths":{{"r":{{"auth":{auth}}}}}}}"#));
             assert_eq!(found[0].auth, Auth::Unreadable(why), "{auth}");
+        }
+        for entry in ["5", r#"{"auth":"YTpi","auth":"YTpi"}"#] {
+            let error = read(format!(r#"{{"auths":{{"me:hunter2@r:9":{entry}}}}}"#).as_bytes()).unwrap_err();
+            assert!(error.to_string().starts_with("the entry `me:[redacted]@r:9` of `auths` "), "{error}");
         }
         assert!(read(b"[]").is_err() && read(br#"{"auths":{"r":1}}"#).is_err());
     }

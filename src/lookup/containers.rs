@@ -3,6 +3,7 @@
 
 use super::content::{self, Config, ContainersEntry, Padding, text};
 use super::{Answer, Candidate, File, Format, Image, Kind, State, Unused, Why, near};
+use crate::dockerconfig::mask;
 
 /// What CRI-O, podman and skopeo use for `image`, with `files` in the order of their search path. What
 /// `credential-helpers` of registries.conf adds is not known here.
@@ -65,7 +66,8 @@ fn in_file(image: &Image, file: &File, config: Config<ContainersEntry>, answer: 
                 Ok(None) => nothing(entry),
                 Err(what) => {
                     let path = &file.path;
-                    answer.fault = Some(format!("the `auth` of `{key}` in `{path}` is {what}, and the lookup ends"));
+                    answer.fault =
+                        Some(format!("the `auth` of `{}` in `{path}` is {what}, and the lookup ends", mask(key)));
                     continue;
                 }
             },

@@ -5,6 +5,7 @@ use super::address::{self, split_port};
 use super::containers::difference;
 use super::content::{self, DockerEntry, Padding, text};
 use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
+use crate::dockerconfig::mask;
 
 /// The key that docker keeps the login to Docker Hub under.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -22,7 +23,7 @@ pub fn docker(image: &Image, file: &File) -> Answer {
     };
     let read = content::docker(bytes.expose());
     let read = read.and_then(|config| match config.auths.iter().find_map(|(key, entry)| Some((key, broken(entry)?))) {
-        Some((key, what)) => Err(format!("the `auth` of `{key}` is {what}")),
+        Some((key, what)) => Err(format!("the `auth` of `{}` is {what}", mask(key))),
         None => Ok(config),
     });
     let config = match read {
