@@ -13,7 +13,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 
 use crate::facts::{Failure, FileState};
 use crate::secret::SecretBytes;
@@ -36,13 +36,20 @@ pub fn observe(path: &Path) -> FileState {
     }
 }
 
-/// Where `path` leads: its own links are followed, also to a file that is not there.
+/// Where `path` leads: its own links are followed, also to a file that is not there. The kernel's `protected_symlinks`
+/// does not see that: whoever can plant a link must not choose where a password goes.
 fn target(path: &Path) -> Result<PathBuf, Failure> {
     let mut at = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&at) {
             // An absolute one takes the place of the whole.
-            Ok(next) => at = folder(&at).join(next),
+            Ok(next) => {
+                let owner = fs::symlink_metadata(&at).map(|link| link.uid());
+                if owner.is_ok_and(|owner| owner != 0 && owner != geteuid().as_raw()) {
+                    return Err(unusable(&at, "is a link of another user").hint("name the file that it leads to"));
+                }
+                at = folder(&at).join(next);
+            }
             // It is no link, or not there.
             Err(_) => return Ok(at),
         }
@@ -57,13 +64,12 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(target, "cannot be looked at").cause(reason(&error))),
     };
-    let owner = metadata.uid();
     match () {
         () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
         // Opening a pipe would wait for its other end.
         () if !metadata.is_file() => return Err(unusable(target, "is not a regular file")),
         () if metadata.len() > LARGEST => return Err(unusable(target, "is too large for a file with credentials")),
-        () if owner != geteuid().as_raw() && !geteuid().is_root() => {
+        () if !may_hold(&metadata, &fs::metadata(folder(target)), geteuid()) => {
             return Err(unusable(target, "belongs to another user").hint("run as that user, or name another file"));
         }
         () => {}
@@ -72,6 +78,13 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
     read.map_err(|error| unusable(target, "cannot be read").cause(reason(&error)))?;
     Ok(Some((SecretBytes::new(content), metadata)))
+}
+
+/// Whether a password of `user` may stand in this file. Root may write for another user, who then owns the password: in a
+/// folder of that user, where nobody else can have put the file.
+fn may_hold(file: &Metadata, folder: &io::Result<Metadata>, user: Uid) -> bool {
+    let own_place = |folder: &Metadata| folder.uid() == file.uid() && folder.mode() & 0o002 == 0;
+    file.uid() == user.as_raw() || (user.is_root() && folder.as_ref().is_ok_and(own_place))
 }
 
 /// The folder that a file lies in.
