@@ -80,11 +80,14 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     Ok(Some((SecretBytes::new(content), metadata)))
 }
 
-/// Whether a password of `user` may stand in this file. Root may write for another user, who then owns the password: in a
-/// folder of that user, where nobody else can have put the file.
+/// Whether a password of `user` may stand in this file. Root may write for another user, who then owns the password, but
+/// only where nobody else can have put the file: in a folder of that user, or of root alone.
 fn may_hold(file: &Metadata, folder: &io::Result<Metadata>, user: Uid) -> bool {
-    let own_place = |folder: &Metadata| folder.uid() == file.uid() && folder.mode() & 0o002 == 0;
-    file.uid() == user.as_raw() || (user.is_root() && folder.as_ref().is_ok_and(own_place))
+    let safe = |folder: &Metadata| {
+        let closed = |bits: u32| folder.mode() & bits == 0;
+        (folder.uid() == file.uid() && closed(0o002)) || (folder.uid() == 0 && closed(0o022))
+    };
+    file.uid() == user.as_raw() || (user.is_root() && folder.as_ref().is_ok_and(safe))
 }
 
 /// The folder that a file lies in.

@@ -177,14 +177,14 @@ fn whose_file_may_hold_a_password() {
         may_hold(&fs::metadata(&file).unwrap(), &fs::metadata(home.path()), user)
     };
     assert!(may(me, 0o1777) && may(root, 0o755) && !may(other, 0o755));
-    // Those of other users: in a folder of root, say.
-    let (etc, mine) = (fs::metadata("/etc"), fs::metadata(&file).unwrap());
-    assert_eq!(may_hold(&mine, &etc, root), me.is_root());
+    let mine = fs::metadata(&file).unwrap();
+    assert!(may_hold(&mine, &fs::metadata("/etc"), root));
+    assert_eq!(may_hold(&mine, &fs::metadata("/tmp"), root), me.is_root());
 }
 
 /// Only root can make files of others; the rule itself is above.
 #[test]
-fn root_writes_for_another_user_in_that_users_folder_only() {
+fn root_writes_for_another_user_only_where_nobody_else_put_the_file() {
     if !geteuid().is_root() {
         return;
     }
@@ -197,11 +197,19 @@ fn root_writes_for_another_user_in_that_users_folder_only() {
         FileState::Unusable(failure) => assert!(failure.message.contains(fault), "{failure:?}"),
         other => panic!("{other:?}"),
     };
+    let set_mode = |mode: u32| fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o1777, 0o775] {
+        set_mode(mode);
+        refused(&file, "belongs to another user");
+    }
+    set_mode(0o755);
+    assert!(matches!(observe(&file), FileState::Present { .. }));
+    std::os::unix::fs::chown(home.path(), Some(NOBODY + 1), None).unwrap();
     refused(&file, "belongs to another user");
     of_nobody(home.path());
-    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    set_mode(0o1777);
     refused(&file, "belongs to another user");
-    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(0o755);
     let first = held(&file);
     first.replace(&first.observe(), &bytes("one")).unwrap();
     let metadata = fs::metadata(&file).unwrap();
