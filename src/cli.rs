@@ -89,7 +89,9 @@ pub enum Command {
     ///
     /// The file is --to, else REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json: docker,
     /// podman and skopeo all read that one, and podman's own ${XDG_RUNTIME_DIR}/containers/auth.json goes with a
-    /// reboot. Everything else in it stays as it is. Links are followed; the file is replaced whole, with mode 0600.
+    /// reboot. Everything else in it stays as it is. Links are followed, but not those of another user; the file is
+    /// replaced whole, with mode 0600. Root may name the file of a user in a folder of that user, or one that only root
+    /// can write to; the user then owns the password.
     Login(Box<Login>),
     /// Show which credential each consumer uses for an image, and why not another one: on this machine, or with
     /// -i or --limit on nodes

@@ -8,6 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+/// The variable that `oregano login` takes a password from. No program that is run inherits it.
+pub const PASSWORD_VARIABLE: &str = "OREGANO_PASSWORD";
+
 /// A password, token or passphrase. No `Display`, `Serialize` or `Deref`; `Debug` is redacted; the
 /// memory is wiped when the last clone is dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,23 +69,21 @@ pub fn basic_auth(user: &str, password: &Secret) -> Secret {
     Secret::new(STANDARD.encode(pair.as_bytes()))
 }
 
-/// A text in which every `user:password@host` has lost its password: a key of a file may be a whole address.
-pub fn without_password(text: &str) -> String {
-    let words = text.split_inclusive([' ', '`', '/']);
-    let masked = words.map(|word| match word.rsplit_once('@') {
-        Some((login, host)) if login.contains(':') => {
-            let user = login.split(':').next().unwrap_or_default();
-            format!("{user}:{}@{host}", Redactor::MASK)
-        }
-        _ => word.to_owned(),
-    });
-    masked.collect()
-}
+/// How many layers of escapes are looked through: HTML around JSON around a URL.
+const ROUNDS: usize = 3;
+
+/// As long as a secret must be to be recognised in another case or split: a shorter one is found in any text.
+const FOLDED: usize = 6;
+
+/// `&#x10ffff;`
+const LONGEST_ENTITY: usize = 10;
 
 /// Removes every known secret, in each encoding a server or tool may echo it in, from foreign text.
 #[derive(Default, Clone)]
 pub struct Redactor {
     needles: BTreeSet<Needle>,
+    /// The same as [`fold`] has them, if they are long enough.
+    folded: BTreeSet<Needle>,
 }
 
 /// One form of a secret. The longest comes first: a form that contains another one must go as a whole.
@@ -115,8 +116,10 @@ impl Redactor {
         for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
             forms.push(engine.encode(plain));
         }
-        let forms = forms.into_iter().filter(|form| !form.is_empty());
-        self.needles.extend(forms.map(|form| Needle(Zeroizing::new(form))));
+        let forms: Vec<String> = forms.into_iter().filter(|form| !form.is_empty()).collect();
+        let folded = forms.iter().map(|form| fold(form)).filter(|form| form.len() >= FOLDED);
+        self.folded.extend(folded.map(|form| Needle(Zeroizing::new(form))));
+        self.needles.extend(forms.into_iter().map(|form| Needle(Zeroizing::new(form))));
     }
 
     /// Learns a credential: the password, and the `auth` value made of it and `user`.
@@ -125,8 +128,29 @@ impl Redactor {
         self.learn(&basic_auth(user, password));
     }
 
-    /// `text` with every known secret replaced by [`Redactor::MASK`].
+    /// `text` with every known secret replaced by [`Redactor::MASK`]. Words that hold one in an unusual form go as a whole.
     pub fn scrub(&self, text: &str) -> String {
+        let clean = self.replace(text);
+        if self.needles.is_empty() {
+            return clean;
+        }
+        let words: Vec<&str> = clean.split_inclusive(char::is_whitespace).collect();
+        let hidden = self.hidden(&words);
+        let mut shown = String::with_capacity(clean.len());
+        for (at, word) in words.iter().enumerate() {
+            match hidden[at] {
+                false => shown.push_str(word),
+                true if hidden.get(at + 1) == Some(&true) => {}
+                true => {
+                    shown.push_str(Self::MASK);
+                    shown.push_str(&word[word.trim_end().len()..]);
+                }
+            }
+        }
+        shown
+    }
+
+    fn replace(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         for Needle(needle) in &self.needles {
             if clean.contains(needle.as_str()) {
@@ -134,6 +158,84 @@ impl Redactor {
             }
         }
         clean
+    }
+
+    /// Which of the words hold a secret, or a part of one that goes on in the next word.
+    fn hidden(&self, words: &[&str]) -> Vec<bool> {
+        let mut hidden = vec![false; words.len()];
+        let mut words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        for _ in 0..=ROUNDS {
+            for (word, hidden) in words.iter().zip(&mut hidden) {
+                *hidden |= self.needles.iter().any(|Needle(needle)| word.contains(needle.as_str()));
+            }
+            self.hide_folded(&words, &mut hidden);
+            let decoded: Vec<String> = words.iter().map(|word| decode(word)).collect();
+            if decoded == words {
+                break;
+            }
+            words = decoded;
+        }
+        hidden
+    }
+
+    fn hide_folded(&self, words: &[String], hidden: &mut [bool]) {
+        let (mut text, mut ends) = (String::new(), Vec::with_capacity(words.len()));
+        for word in words {
+            text.push_str(&fold(word));
+            ends.push(text.len());
+        }
+        for Needle(needle) in &self.folded {
+            for (start, _) in text.match_indices(needle.as_str()) {
+                let first = ends.partition_point(|end| *end <= start);
+                let last = ends.partition_point(|end| *end < start + needle.len());
+                hidden[first..=last].fill(true);
+            }
+        }
+    }
+}
+
+/// What an echo may change on its way: case, and the white space that a line end or a form puts in or takes out.
+fn fold(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != '+').flat_map(char::to_lowercase).collect()
+}
+
+/// Takes one layer of escapes away: those of URLs, HTML and JSON. What is none stays.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (decoded, length) =
+            escape(rest).unwrap_or_else(|| (rest.as_bytes()[..first.len_utf8()].to_vec(), first.len_utf8()));
+        bytes.extend(decoded);
+        rest = &rest[length..];
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The bytes that the escape at the start of `text` stands for, and its length.
+fn escape(text: &str) -> Option<(Vec<u8>, usize)> {
+    let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
+    let character = |code: u32| char::from_u32(code).map(|c| c.to_string().into_bytes());
+    match text.as_bytes() {
+        [b'%', ..] => Some((vec![u8::try_from(hex(text.get(1..3)?)?).ok()?], 3)),
+        [b'\\', b'u', ..] => Some((character(hex(text.get(2..6)?)?)?, 6)),
+        [b'\\', quoted @ (b'/' | b'"' | b'\'' | b'\\'), ..] => Some((vec![*quoted], 2)),
+        [b'&', ..] => {
+            let end = text.bytes().take(LONGEST_ENTITY).position(|byte| byte == b';')?;
+            let bytes = match &text[1..end] {
+                "amp" => b"&".to_vec(),
+                "lt" => b"<".to_vec(),
+                "gt" => b">".to_vec(),
+                "quot" => b"\"".to_vec(),
+                "apos" => b"'".to_vec(),
+                name => {
+                    let code = name.strip_prefix('#')?;
+                    character(code.strip_prefix(['x', 'X']).map_or_else(|| code.parse().ok(), hex)?)?
+                }
+            };
+            Some((bytes, end + 1))
+        }
+        _ => None,
     }
 }
 
@@ -176,6 +278,42 @@ mod tests {
     }
 
     #[test]
+    fn what_an_echo_makes_of_a_secret_is_scrubbed() {
+        let mut redactor = Redactor::default();
+        redactor.learn_credential("bob", &Secret::new("Hun/t(e)r '2&+x"));
+        let auth = basic_auth("bob", &Secret::new("Hun/t(e)r '2&+x"));
+        let (head, tail) = auth.expose().split_at(9);
+        for form in [
+            "Hun%2ft%28e%29r%20%272%26%2bx",
+            "Hun%2Ft(e)r%20'2%26%2Bx",
+            "Hun%2Ft%28e%29r+%272%26%2Bx",
+            "Hun/t%28e%29r%20%272%26%2Bx",
+            "Hun%252Ft%2528e%2529r%2520%25272%2526%252Bx",
+            "Hun/t(e)r '2&amp;+x",
+            "Hun&#x2F;t&#40;e)r &#39;2&amp;&#43;x",
+            "Hun\\/t(e)r \\u00272\\u0026+x",
+            "HUN/T(E)R '2&+X",
+            "hun/t(e)r '2&+x",
+            "Hun/t(\n e)r '2&+x",
+            &format!("{head}\r\n{tail}"),
+            &auth.expose().to_uppercase(),
+        ] {
+            let clean = redactor.scrub(&format!("before {form} after"));
+            assert_eq!(clean, "before [redacted] after", "{form}");
+        }
+        assert_eq!(redactor.scrub("https://r/?p=HUN%2ft(e)r%20'2%26%2bx\nafter"), "[redacted]\nafter");
+    }
+
+    #[test]
+    fn short_secrets_leave_text_readable() {
+        let mut redactor = Redactor::default();
+        redactor.learn(&Secret::new("a/b"));
+        let text = "A/B, a / b: 100% of &lt;x&gt; & %zz \\u12 &#; &#xx; é%C3";
+        assert_eq!(redactor.scrub(text), text);
+        assert_eq!(redactor.scrub("x=a%2fb and a/b"), "[redacted] and [redacted]");
+    }
+
+    #[test]
     fn a_secret_within_another_leaves_nothing_of_it() {
         let mut redactor = Redactor::default();
         for secret in ["inner", "an-inner-part", "inner"] {
@@ -189,16 +327,5 @@ mod tests {
         let mut redactor = Redactor::default();
         redactor.learn(&Secret::new("x1y2"));
         assert_eq!(redactor.scrub("nothing here"), "nothing here");
-    }
-
-    #[test]
-    fn a_password_in_a_key_is_not_shown() {
-        assert_eq!(without_password("https://me:hunter2@quay.io/team"), "https://me:[redacted]@quay.io/team");
-        assert_eq!(
-            without_password("the `auth` of `me:hun@ter2@quay.io` is"),
-            "the `auth` of `me:[redacted]@quay.io` is"
-        );
-        assert_eq!(without_password("me@quay.io:443/team"), "me@quay.io:443/team");
-        assert_eq!(without_password("quay.io:443"), "quay.io:443");
     }
 }

@@ -1,11 +1,15 @@
 //! One writer at a time. The lock is on the folder: it leaves nothing behind, ends with its process, and is there
-//! before the file is. docker and podman take no lock, so a file is compared again right before it is replaced.
+//! before the file is. Whoever can read a folder can take its lock, too: where others can, it is not waited for beyond
+//! measure. docker and podman take no lock, so a file is compared again right before it is replaced.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::unistd::geteuid;
+
+use super::replace::Owner;
 use super::{folder, replace, target};
 use crate::facts::{Failure, FileState, said};
 use crate::secret::SecretBytes;
@@ -16,8 +20,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// An auth file that no other `oregano` writes while this is held.
 #[derive(Debug)]
 pub struct Held {
-    target: PathBuf,
-    folder: File,
+    pub(super) target: PathBuf,
+    pub(super) folder: File,
+    /// Whose the file is, if it is there.
+    pub(super) owner: Option<Owner>,
     unlocked: Option<String>,
 }
 
@@ -43,6 +49,9 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
             // NFS, for one, has no lock for a folder.
             Err(TryLockError::Error(error)) => break Some(said(&error)),
             Err(TryLockError::WouldBlock) if stopped() => return Err(Failure::new("interrupted before the write")),
+            Err(TryLockError::WouldBlock) if start.elapsed() > patience && open_to_others(&lock) => {
+                break Some("another process keeps it locked, which other users may do".to_owned());
+            }
             Err(TryLockError::WouldBlock) if start.elapsed() > patience => {
                 return Err(Failure::new(format!("folder `{}` is locked by another process", place.display()))
                     .hint("run again once it has ended"));
@@ -50,13 +59,18 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
         }
     };
-    let held = Held { folder: lock, unlocked, target };
+    let held = Held { folder: lock, owner: replace::owner(&target), unlocked, target };
     held.sweep();
     Ok(held)
 }
 
+/// Whether somebody else can read the folder, and so take its lock.
+fn open_to_others(folder: &File) -> bool {
+    folder.metadata().is_ok_and(|folder| folder.uid() != geteuid().as_raw() || folder.mode() & 0o044 != 0)
+}
+
 impl Held {
-    /// Why there is no lock after all: the file system has none.
+    /// Why there is no lock after all: the file system has none, or somebody keeps it.
     pub fn unlocked(&self) -> Option<String> {
         let why = self.unlocked.as_ref()?;
         Some(format!("its folder cannot be locked ({why}): what another program writes at the same moment may be lost"))
@@ -73,7 +87,7 @@ impl Held {
     /// # Errors
     /// If it is something else by now, or cannot be replaced; the file is then left as it is.
     pub fn replace(&self, observed: &FileState, new: &SecretBytes) -> Result<(), Failure> {
-        replace::replace(&self.target, &self.folder, observed, new)
+        replace::replace(self, observed, new)
     }
 
     /// Removes what a run that was killed has left: under the lock it can be nobody else's.

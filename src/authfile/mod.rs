@@ -13,7 +13,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 
 use crate::facts::{Failure, FileState, said};
 use crate::secret::SecretBytes;
@@ -44,13 +44,20 @@ fn state(found: Result<Option<(SecretBytes, Metadata)>, Failure>) -> FileState {
     }
 }
 
-/// Where `path` leads: its own links are followed, also to a file that is not there.
+/// Where `path` leads: its own links are followed, also to a file that is not there. The kernel's `protected_symlinks`
+/// does not see that: whoever can plant a link must not choose where a password goes.
 fn target(path: &Path) -> Result<PathBuf, Failure> {
     let mut at = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&at) {
             // An absolute one takes the place of the whole.
-            Ok(next) => at = folder(&at).join(next),
+            Ok(next) => {
+                let owner = fs::symlink_metadata(&at).map(|link| link.uid());
+                if owner.is_ok_and(|owner| owner != 0 && owner != geteuid().as_raw()) {
+                    return Err(unusable(&at, "is a link of another user").hint("name the file that it leads to"));
+                }
+                at = folder(&at).join(next);
+            }
             // It is no link, or not there.
             Err(_) => return Ok(at),
         }
@@ -78,15 +85,25 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     Ok(Some((SecretBytes::new(content), metadata)))
 }
 
-/// As `look`, unless the file is that of another user.
+/// As `look`, unless a password of this user must not stand in it.
 fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let found = look(target)?;
     match &found {
-        Some((_, metadata)) if metadata.uid() != geteuid().as_raw() && !geteuid().is_root() => {
+        Some((_, metadata)) if !may_hold(metadata, &fs::metadata(folder(target)), geteuid()) => {
             Err(unusable(target, "belongs to another user").hint("run as that user, or name another file"))
         }
         _ => Ok(found),
     }
+}
+
+/// Whether a password of `user` may stand in this file. Root may write for another user, who then owns the password, but
+/// only where nobody else can have put the file: in a folder of that user, or of root alone.
+fn may_hold(file: &Metadata, folder: &io::Result<Metadata>, user: Uid) -> bool {
+    let safe = |folder: &Metadata| {
+        let closed = |bits: u32| folder.mode() & bits == 0;
+        (folder.uid() == file.uid() && closed(0o002)) || (folder.uid() == 0 && closed(0o022))
+    };
+    file.uid() == user.as_raw() || (user.is_root() && folder.as_ref().is_ok_and(safe))
 }
 
 /// The folder that a file lies in.

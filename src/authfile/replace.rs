@@ -1,7 +1,7 @@
 //! The replacement of a file as a whole: a temporary file beside it, and one rename.
 
 use std::ffi::OsString;
-use std::fs::{File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::unistd::geteuid;
 use tempfile::{Builder, NamedTempFile};
 
-use super::{folder, look, name};
+use super::{Held, folder, look, name};
 use crate::facts::{Failure, FileState, said};
 use crate::secret::SecretBytes;
 
@@ -24,8 +24,17 @@ pub(super) fn prefix(target: &Path) -> OsString {
     prefix
 }
 
-/// Replaces `target`, which lies in `place`, if it still is what was `observed`.
-pub(super) fn replace(target: &Path, place: &File, observed: &FileState, new: &SecretBytes) -> Result<(), Failure> {
+/// User and group of a file.
+pub(super) type Owner = (u32, u32);
+
+/// Who owns `target`, if it is there.
+pub(super) fn owner(target: &Path) -> Option<Owner> {
+    fs::symlink_metadata(target).ok().map(|metadata| (metadata.uid(), metadata.gid()))
+}
+
+/// Replaces the file that is `held`, if it still is what was `observed`, and its owner's.
+pub(super) fn replace(held: &Held, observed: &FileState, new: &SecretBytes) -> Result<(), Failure> {
+    let target = held.target.as_path();
     let failed = |error: io::Error| {
         Failure::new(format!("cannot write `{}`; it is left as it was", target.display()))
             .cause(said(&error))
@@ -40,21 +49,24 @@ pub(super) fn replace(target: &Path, place: &File, observed: &FileState, new: &S
         FileState::Present { content, mode } => (Some(content), mode & OWNER_BITS),
         FileState::Absent | FileState::Unusable(_) => (None, 0o600),
     };
-    if let Some((_, metadata)) = look(target)?.filter(|_| geteuid().is_root()) {
-        fchown(temporary.as_file(), Some(metadata.uid()), Some(metadata.gid())).map_err(failed)?;
-    }
     temporary.as_file().set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
     // As late as can be: whoever takes no lock may have written while the disk was slow.
-    if look(target)?.as_ref().map(|(now, _)| now) != content {
+    let now = look(target)?;
+    let now_owner = now.as_ref().map(|(_, metadata)| (metadata.uid(), metadata.gid()));
+    if now.as_ref().map(|(now, _)| now) != content || now_owner != held.owner {
         return Err(changed(target));
+    }
+    // Until here it was nobody else's.
+    if let Some((user, group)) = held.owner.filter(|_| geteuid().is_root()) {
+        fchown(temporary.as_file(), Some(user), Some(group)).map_err(failed)?;
     }
     rename(temporary, target, observed).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => changed(target),
         _ => failed(error),
     })?;
     // The rename itself must survive a crash, too. It is done, whatever the file system says of this.
-    let _ = place.sync_all();
+    let _ = held.folder.sync_all();
     Ok(())
 }
 

@@ -123,6 +123,7 @@ fn others_lose_their_rights_and_the_owner_keeps_his() {
 #[test]
 fn there_is_one_lock_and_waiting_for_it_ends() {
     let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let file = home.path().join("config.json");
     let first = held(&file);
     assert_eq!(first.unlocked(), None);
@@ -147,4 +148,86 @@ fn what_a_killed_run_left_goes_and_nothing_else() {
     let mut kept = others.to_vec();
     kept.sort_unstable();
     assert_eq!(names(home.path()), kept);
+}
+
+/// The first user that is not root, on any machine.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn a_lock_that_others_may_keep_is_not_waited_for_beyond_measure() {
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let file = home.path().join("config.json");
+    let first = held(&file);
+    let late = hold(&file, Duration::from_millis(50), NEVER).unwrap();
+    assert!(late.unlocked().unwrap().contains("another process keeps it locked"));
+    late.replace(&late.observe(), &bytes("{}")).unwrap();
+    assert_eq!((fs::read(&file).unwrap(), first.unlocked()), (b"{}".to_vec(), None));
+}
+
+#[test]
+fn whose_file_may_hold_a_password() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("config.json");
+    write(&file, "{}", 0o600);
+    let (root, me) = (Uid::from_raw(0), Uid::from_raw(fs::metadata(&file).unwrap().uid()));
+    let other = Uid::from_raw(me.as_raw() + 1);
+    let may = |user: Uid, mode: u32| {
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
+        may_hold(&fs::metadata(&file).unwrap(), &fs::metadata(home.path()), user)
+    };
+    assert!(may(me, 0o1777) && may(root, 0o755) && !may(other, 0o755));
+    let mine = fs::metadata(&file).unwrap();
+    assert!(may_hold(&mine, &fs::metadata("/etc"), root));
+    assert_eq!(may_hold(&mine, &fs::metadata("/tmp"), root), me.is_root());
+}
+
+/// Only root can make files of others; the rule itself is above.
+#[test]
+fn root_writes_for_another_user_only_where_nobody_else_put_the_file() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("config.json");
+    write(&file, "{}", 0o600);
+    let of_nobody = |path: &Path| std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    of_nobody(&file);
+    let refused = |path: &Path, fault: &str| match observe(path) {
+        FileState::Unusable(failure) => assert!(failure.message.contains(fault), "{failure:?}"),
+        other => panic!("{other:?}"),
+    };
+    let set_mode = |mode: u32| fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o1777, 0o775] {
+        set_mode(mode);
+        refused(&file, "belongs to another user");
+    }
+    set_mode(0o755);
+    assert!(matches!(observe(&file), FileState::Present { .. }));
+    std::os::unix::fs::chown(home.path(), Some(NOBODY + 1), None).unwrap();
+    refused(&file, "belongs to another user");
+    of_nobody(home.path());
+    set_mode(0o1777);
+    refused(&file, "belongs to another user");
+    set_mode(0o755);
+    let first = held(&file);
+    first.replace(&first.observe(), &bytes("one")).unwrap();
+    let metadata = fs::metadata(&file).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (NOBODY, NOBODY, 0o600));
+    // A file of root does not become another user's because that user puts an own one there.
+    fs::remove_file(&file).unwrap();
+    write(&file, "one", 0o600);
+    drop(first);
+    let swapped = held(&file);
+    let observed = swapped.observe();
+    of_nobody(&file);
+    let failure = swapped.replace(&observed, &bytes("two")).unwrap_err();
+    assert!(failure.message.contains("changed by another program"), "{failure:?}");
+    assert_eq!((fs::read(&file).unwrap(), names(home.path())), (b"one".to_vec(), vec!["config.json".to_owned()]));
+    let link = home.path().join("link");
+    symlink("config.json", &link).unwrap();
+    assert!(matches!(observe(&link), FileState::Present { .. }));
+    of_nobody(&link);
+    refused(&link, "is a link of another user");
+    assert!(hold(&link, Duration::from_secs(5), NEVER).is_err());
 }

@@ -13,12 +13,9 @@ use oregano::inventory::Problem;
 use oregano::inventory::load;
 use oregano::login::{Password, Request, Target};
 use oregano::options::Environment;
-use oregano::secret::Secret;
+use oregano::secret::{PASSWORD_VARIABLE, Secret};
 
 use super::{Cli, MAX_TIMEOUT, TIMEOUT};
-
-/// Holds the password where neither a terminal nor standard input does.
-const PASSWORD: &str = "OREGANO_PASSWORD";
 
 /// The user of a token, for which any name does: what `oc registry login` writes.
 const TOKEN_USER: &str = "user";
@@ -122,7 +119,7 @@ impl Login {
         let named = self.to.or_else(|| var("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
         let file = named.or_else(|| docker_file(home.as_deref(), &var));
         let file = file.ok_or_else(|| usage("there is no home folder: name the file with --to FILE"))?;
-        let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD)) {
+        let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD_VARIABLE)) {
             (true, ..) => given(without_line_end(input()), "standard input")?,
             (_, true, _) => Password::Token,
             (.., Some(text)) => given(text.into_string().map_err(|_| not_text()), "`OREGANO_PASSWORD`")?,
@@ -173,7 +170,7 @@ fn given(text: Result<String, Problem>, origin: &'static str) -> Result<Password
 }
 
 fn not_text() -> Problem {
-    Problem::new(format!("`{PASSWORD}` is not UTF-8"))
+    Problem::new(format!("`{PASSWORD_VARIABLE}` is not UTF-8"))
 }
 
 fn check(option: &str, text: &str) -> Result<(), Refusal> {

@@ -12,6 +12,7 @@ use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigErr
 use openssl::x509::X509;
 
 use crate::facts::{Failure, said};
+use crate::secret::PASSWORD_VARIABLE;
 
 /// The token of a pod's service account.
 const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -170,6 +171,9 @@ fn select(config: Kubeconfig, named: &Named<'_>) -> Result<Selected, Failure> {
     // Like kubectl: a user that is not there is nobody.
     let user = config.auth_infos.into_iter().find(|entry| Some(&entry.name) == context.user.as_ref());
     let mut user = user.and_then(|entry| entry.auth_info).unwrap_or_default();
+    if let Some(exec) = &mut user.exec {
+        exec.drop_env.get_or_insert_default().push(PASSWORD_VARIABLE.to_owned());
+    }
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
         let described = ExecAuthCluster::try_from(&cluster);
         exec.cluster = Some(described.map_err(|error| named.no_authority(&error.to_string()))?);
@@ -270,6 +274,14 @@ mod tests {
         let first = file(&dir, "a", "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]");
         let config = from_files(&[first, file(&dir, "b", &WHOLE.replace("current-context: c", "current-context: x"))]);
         assert_eq!(config.unwrap().cluster_url.to_string(), "https://api.example.com:6443/");
+    }
+
+    #[test]
+    fn a_login_plugin_does_not_see_the_password_of_a_login() {
+        let dir = tempfile::tempdir().unwrap();
+        let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, interactiveMode: Never}";
+        let config = from_files(&[file(&dir, "a", &WHOLE.replace("token: sesame", plugin))]).unwrap();
+        assert_eq!(config.auth_info.exec.unwrap().drop_env.unwrap(), [PASSWORD_VARIABLE]);
     }
 
     #[test]

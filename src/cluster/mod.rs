@@ -125,8 +125,13 @@ impl Cluster {
     }
 }
 
-/// `host:port` of a proxy that may be given as `user:password@host:port`.
+/// `host:port` of a proxy that may be given as `user:password@host:port`. What has another port than a number is a login
+/// whose `/` or `#` is not escaped, and is not told.
 fn without_login(authority: &impl AsRef<str>) -> String {
     let text = authority.as_ref();
-    text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned()
+    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    match host.rsplit_once(':') {
+        Some((_, port)) if !host.ends_with(']') && port.parse::<u16>().is_err() => "…".to_owned(),
+        _ => host.to_owned(),
+    }
 }

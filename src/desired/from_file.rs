@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::dockerconfig::{self, AuthFile};
+use crate::dockerconfig::{self, AuthFile, mask};
 use crate::inventory::{Node, Source, Value, yaml};
 
 /// The members of a Secret that hold a file: those that Kubernetes defines, and the names that files have where
@@ -51,7 +51,7 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
 pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:*[]".contains(c));
     let mut names: Vec<String> =
-        names.map(|name| if plain(name) { format!("`{name}`") } else { "`…`".to_owned() }).collect();
+        names.map(|name| if plain(name) { format!("`{}`", mask(name)) } else { "`…`".to_owned() }).collect();
     if names.len() > LISTED {
         let more = names.len() - LISTED;
         names.truncate(LISTED);
@@ -67,6 +67,10 @@ mod tests {
     #[test]
     fn keys_that_are_no_names_are_not_shown() {
         assert_eq!(listed(["quay.io", "https://u:p w@r"].into_iter()), "`quay.io`, `…`");
+        assert_eq!(
+            listed(["me:hunter3", "quay.io:443", "https://r:5000/x"].into_iter()),
+            "`me:[redacted]`, `quay.io:443`, `https://r:5000/x`"
+        );
         assert_eq!(listed(std::iter::repeat_n("r", 12)).matches("`r`").count(), LISTED);
         assert_eq!(listed(std::iter::empty()), "nothing");
     }

@@ -1,6 +1,7 @@
 //! Keys of `auths`: which of them a reader takes for the same registry, and which for a part of one.
 
 use super::address::{self, Address};
+use crate::secret::Redactor;
 
 /// The key of Docker Hub that docker writes, and the one that docker, containers/image and the kubelet all read.
 pub const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -44,6 +45,31 @@ pub fn more_specific<'a>(keys: impl Iterator<Item = &'a str>, key: &str) -> Vec<
     keys.filter(|other| registry_key(other).starts_with(&below)).collect()
 }
 
+/// A key as people may see it. It may be a whole address, pasted with its login: what stands between the first colon
+/// and the last `@` is a password, and what stands in the place of a port without being a number may be one.
+pub fn mask(key: &str) -> String {
+    let scheme = key.find("://").filter(|at| key[..*at].bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let (scheme, rest) = key.split_at(scheme.map_or(0, |at| at + "://".len()));
+    let digest = |host: &str| host.starts_with("sha256:") || host.starts_with("sha512:");
+    if let Some((login, host)) = rest.rsplit_once('@').filter(|(_, host)| !digest(host)) {
+        return format!("{scheme}{}@{host}", mask_user(login));
+    }
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let address = if host.starts_with('[') { host.rfind(']').unwrap_or_default() } else { 0 };
+    match host[address..].split_once(':') {
+        Some((_, port)) if !port.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*') => {
+            let shown = host.len() - port.len();
+            format!("{scheme}{}{}{path}", &host[..shown], Redactor::MASK)
+        }
+        _ => key.to_owned(),
+    }
+}
+
+/// A user as people may see it: a user has no colon, so what follows one is a password that was pasted along.
+pub fn mask_user(user: &str) -> String {
+    user.split_once(':').map_or_else(|| user.to_owned(), |(user, _)| format!("{user}:{}", Redactor::MASK))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +96,38 @@ mod tests {
             assert_eq!(kubelet_key(key).as_deref(), filed, "{key}");
         }
         assert_eq!(registry_key("quay.io:port"), "quay.io:port");
+    }
+
+    #[test]
+    fn a_password_in_a_key_is_not_shown() {
+        let kept = [
+            "quay.io",
+            "quay.io:443/team",
+            "me@quay.io:443/team",
+            "[::1]:5000/a",
+            "[fd00::1]",
+            "*.example.com:*",
+            HUB_KEY,
+            "quay.io:443/app@sha256:00",
+            "quay.io/app:v1",
+            "http://quay.io:80",
+        ];
+        for key in kept {
+            assert_eq!(mask(key), key);
+        }
+        for (key, masked) in [
+            ("https://me:hunter2@quay.io/team", "https://me:[redacted]@quay.io/team"),
+            ("me:hun@ter2@quay.io:443", "me:[redacted]@quay.io:443"),
+            ("me:hun/ter2@quay.io", "me:[redacted]@quay.io"),
+            ("http://me:hun ter2@quay.io", "http://me:[redacted]@quay.io"),
+            ("me:hunter2", "me:[redacted]"),
+            ("me:2hunter/x", "me:[redacted]/x"),
+            ("https://me:hunter2", "https://me:[redacted]"),
+            ("[::1]:hunter2", "[::1]:[redacted]"),
+        ] {
+            assert_eq!(mask(key), masked);
+        }
+        assert_eq!([mask_user("eve"), mask_user("eve:hun:ter2")], ["eve", "eve:[redacted]"]);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use indexmap::IndexMap;
 
 use super::json::{Json, Members, object, parse_object, text_of};
-use super::keys::{host_of, registry_key};
+use super::keys::{host_of, mask, registry_key};
 use super::layout::Layout;
 use super::read::is_legacy;
 use super::{ChangeKind, Credential, KeyChange, Merged, ParseError, Reader, Shadow, entry_name};
-use crate::secret::{Secret, SecretBytes, basic_auth, without_password};
+use crate::secret::{Secret, SecretBytes, basic_auth};
 
 /// A token that docker and containers/image prefer to the password; a [`Credential`] may bring its own.
 const IDENTITY: &str = "identitytoken";
@@ -97,7 +97,7 @@ fn update(
         return Ok(None);
     }
     auths.insert(key.to_owned(), Json::Object(entry));
-    Ok(Some(KeyChange { key: without_password(key), kind, same_as: None, dropped }))
+    Ok(Some(KeyChange { key: mask(key), kind, same_as: None, dropped }))
 }
 
 /// Sets a string member; says whether it had another value.
@@ -117,7 +117,7 @@ fn shadows(root: &Members, credentials: &[Credential]) -> Vec<Shadow> {
         let ours = host_of(&credential.key);
         let named = helpers.iter().filter(|(host, helper)| host_of(host) == ours && !helper.is_empty());
         for (host, helper) in named {
-            let shadow = Shadow::CredHelper { host: without_password(host), helper: helper.clone() };
+            let shadow = Shadow::CredHelper { host: mask(host), helper: helper.clone() };
             if !found.contains(&shadow) {
                 found.push(shadow);
             }

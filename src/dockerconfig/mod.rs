@@ -11,11 +11,11 @@ mod merge;
 mod read;
 
 pub use containers::{Match, matching_keys};
-pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, more_specific, registry_key};
+pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, mask, mask_user, more_specific, registry_key};
 pub use merge::{merge, written_for};
 pub use read::{Auth, AuthFile, Entry, Login, read};
 
-use crate::secret::{Secret, SecretBytes, without_password};
+use crate::secret::{Secret, SecretBytes};
 
 /// A credential under its key in `auths`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -145,5 +145,5 @@ pub enum ParseError {
 
 /// An entry, for a message.
 fn entry_name(key: &str) -> String {
-    format!("the entry `{}` of `auths`", without_password(key))
+    format!("the entry `{}` of `auths`", mask(key))
 }

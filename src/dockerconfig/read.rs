@@ -159,6 +159,10 @@ mod tests {
             let found = entries(&format!(r#"{{"auths":{{"r":{{"auth":{auth}}}}}}}"#));
             assert_eq!(found[0].auth, Auth::Unreadable(why), "{auth}");
         }
+        for entry in ["5", r#"{"auth":"YTpi","auth":"YTpi"}"#] {
+            let error = read(format!(r#"{{"auths":{{"me:hunter2@r:9":{entry}}}}}"#).as_bytes()).unwrap_err();
+            assert!(error.to_string().starts_with("the entry `me:[redacted]@r:9` of `auths` "), "{error}");
+        }
         assert!(read(b"[]").is_err() && read(br#"{"auths":{"r":1}}"#).is_err());
     }
 }

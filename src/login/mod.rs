@@ -16,7 +16,7 @@ use crate::authfile::{self, Held};
 use crate::cluster::{self, kubeconfig};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, Proxy, Registry, TestLogin, TlsPolicy};
-use crate::dockerconfig::{self, Credential, Reader};
+use crate::dockerconfig::{self, Credential, Reader, mask};
 use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
 use crate::facts::{Failure, FileFact, FileState};
 use crate::observe::internal;
@@ -25,7 +25,7 @@ use crate::plan::{self, Action, FileStep};
 use crate::registry::{self, Clients, News};
 use crate::report::Journal;
 use crate::schedule::{Cancel, Stop};
-use crate::secret::{Secret, without_password};
+use crate::secret::Secret;
 
 pub use target::Target;
 
@@ -247,7 +247,7 @@ impl Entry<'_> {
         let keys = file.entries.iter().map(|entry| entry.key.as_str());
         let keys: Vec<String> = dockerconfig::more_specific(keys, &self.credential.key)
             .into_iter()
-            .map(|key| format!("`{}`", without_password(key).escape_debug()))
+            .map(|key| format!("`{}`", mask(key).escape_debug()))
             .collect();
         let message = "stays, and podman, skopeo and CRI-O prefer it to the new entry for the images below it";
         (!keys.is_empty()).then(|| format!("{} {message}", keys.join(", ")))

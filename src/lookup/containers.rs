@@ -4,7 +4,7 @@
 use super::content::{self, Config, ContainersEntry, Padding, text};
 use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
 use crate::dockerconfig::address::split_port;
-use crate::dockerconfig::{Match, matching_keys};
+use crate::dockerconfig::{Match, mask, matching_keys};
 
 /// What CRI-O, podman and skopeo use for `image`, with `files` in the order of their search path. What
 /// `credential-helpers` of registries.conf adds is not known here.
@@ -67,7 +67,8 @@ fn in_file(image: &Image, file: &File, config: Config<ContainersEntry>, answer: 
                 Ok(None) => nothing(entry),
                 Err(what) => {
                     let path = &file.path;
-                    answer.fault = Some(format!("the `auth` of `{key}` in `{path}` is {what}, and the lookup ends"));
+                    answer.fault =
+                        Some(format!("the `auth` of `{}` in `{path}` is {what}, and the lookup ends", mask(key)));
                     continue;
                 }
             },

@@ -4,8 +4,8 @@
 use super::containers::difference;
 use super::content::{self, DockerEntry, Padding, text};
 use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
-use crate::dockerconfig::HUB_KEY;
 use crate::dockerconfig::address::{self, split_port};
+use crate::dockerconfig::{HUB_KEY, mask};
 
 /// What docker uses for `image`, from its one `config.json`.
 pub fn docker(image: &Image, file: &File) -> Answer {
@@ -20,7 +20,7 @@ pub fn docker(image: &Image, file: &File) -> Answer {
     };
     let read = content::docker(bytes.expose());
     let read = read.and_then(|config| match config.auths.iter().find_map(|(key, entry)| Some((key, broken(entry)?))) {
-        Some((key, what)) => Err(format!("the `auth` of `{key}` is {what}")),
+        Some((key, what)) => Err(format!("the `auth` of `{}` is {what}", mask(key))),
         None => Ok(config),
     });
     let config = match read {

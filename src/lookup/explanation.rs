@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Answer, Consumer, File, Image, PullSecret, Searched, State, Why, containers, docker, kubelet};
+use super::{Answer, Consumer, File, Image, Kind, PullSecret, Searched, State, Why, containers, docker, kubelet};
+use crate::dockerconfig::{mask, mask_user};
 use crate::facts::Failure;
-use crate::secret::without_password;
 
 /// The answers for one image.
 #[derive(Debug, Default)]
@@ -78,21 +78,29 @@ fn home_note(searched: &Searched, answer: &Answer) -> Option<String> {
 
 /// A key may be a whole address, with a password that nobody is to see.
 fn masked(mut answer: Answer) -> Answer {
-    answer.credentials.iter_mut().flat_map(|found| &mut found.key).for_each(|key| *key = without_password(key));
-    for unused in &mut answer.unused {
-        unused.key.iter_mut().for_each(|key| *key = without_password(key));
-        if let Why::Key(text) | Why::Either(text) | Why::Spoilt(text) = &mut unused.why {
-            *text = without_password(text);
+    answer.credentials.iter_mut().flat_map(|found| &mut found.key).for_each(|key| *key = mask(key));
+    for found in &mut answer.credentials {
+        if let Kind::Login { user } | Kind::IdentityToken { user } = &mut found.kind {
+            *user = mask_user(user);
         }
     }
-    answer.fault = answer.fault.map(|fault| without_password(&fault));
+    for unused in &mut answer.unused {
+        // That of a helper is told in a spelling of its own.
+        if !matches!(unused.why, Why::NoHelpers(_)) {
+            unused.key.iter_mut().for_each(|key| *key = mask(key));
+        }
+        unused.user.iter_mut().for_each(|user| *user = mask_user(user));
+        if let Why::Key(text) | Why::Either(text) = &mut unused.why {
+            *text = mask(text);
+        }
+    }
     answer
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lookup::{Account, GlobalAuthFile, Kind};
+    use crate::lookup::{Account, GlobalAuthFile};
     use crate::secret::SecretBytes;
 
     #[test]
@@ -116,5 +124,20 @@ mod tests {
             [(Consumer::Kubelet, &c, 1), (Consumer::CriO, &a, 0), (Consumer::Podman, &c, 0), (Consumer::Docker, &c, 0)];
         assert_eq!(told, expected);
         assert!(found[0].notes[0].contains("HOME"), "{:?}", found[0].notes);
+    }
+
+    #[test]
+    fn a_password_in_a_key_is_not_shown() {
+        let searched = Account::root().search(&GlobalAuthFile::Path("/own.json".to_owned()));
+        let image = Image::parse("quay.io/app").unwrap();
+        for text in [
+            r#"{"auths":{"https://me:hunter2@quay.io":{"auth":"YTpi"},"me:hunter2":{"auth":"YTpi"},"quay.io":{"auth":"YTpi"}}}"#,
+            r#"{"auths":{"me:hunter2@quay.io":{"auth":"!"},"quay.io":{"username":"eve:hunter2","password":"hunter2"}}}"#,
+            r#"{"auths":{},"credHelpers":{"me:hunter2@quay.io":"x"}}"#,
+        ] {
+            let state = |_: &str| State::Content(SecretBytes::new(text.as_bytes().to_vec()));
+            let told = serde_json::to_string(&ask(&image, &searched, &[], state)).unwrap();
+            assert!(told.contains("[redacted]") && !told.contains("hunter2"), "{told}");
+        }
     }
 }

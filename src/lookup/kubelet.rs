@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::content::{self, Padding, text};
 use super::{Answer, Candidate, File, Image, Kind, PullSecret, Source, State, Unused, Why, near};
-use crate::dockerconfig::{Format, address, kubelet_key};
+use crate::dockerconfig::{Format, address, kubelet_key, mask};
 use crate::secret::SecretBytes;
 
 /// The key that Docker Hub's credential has in a keyring.
@@ -140,7 +140,7 @@ fn candidates(bytes: &SecretBytes, format: Format, source: &Source) -> Result<Ve
             "" => (text(&entry.username).to_owned(), !text(&entry.password).is_empty()),
             auth => {
                 let login = content::decode(auth, Padding::Optional).and_then(|login| login.ok_or("without a colon"));
-                let login = login.map_err(|what| format!("the `auth` of `{key}` is {what}"))?;
+                let login = login.map_err(|what| format!("the `auth` of `{}` is {what}", mask(&key)))?;
                 (login.user, !login.password.expose().is_empty())
             }
         };
@@ -155,7 +155,7 @@ fn unseen(bytes: &SecretBytes, source: &Source, image: &Image, found: &[Candidat
     let seen = found.iter().filter_map(|candidate| candidate.key.as_ref());
     answer.unused.extend(near::unseen(bytes, source, image, seen));
     answer.unused.extend(near::helpers(bytes, image).into_iter().map(|(key, helper)| {
-        let key = Some(key.map_or_else(|| "credsStore".to_owned(), |host| format!("credHelpers[{host}]")));
+        let key = Some(key.map_or_else(|| "credsStore".to_owned(), |host| format!("credHelpers[{}]", mask(&host))));
         Unused { source: source.clone(), key, user: None, why: Why::NoHelpers(helper) }
     }));
 }

@@ -27,7 +27,6 @@ pub(super) enum Proxies {
 /// The rules by which the requests of one client find their proxy.
 #[derive(Clone)]
 pub(super) enum Route {
-    Environment(Arc<Matcher>),
     Set(Arc<Rules>),
     Tunnel(Secret),
 }
@@ -45,7 +44,7 @@ pub(super) enum Via {
     Tunnel,
 }
 
-/// What an inventory says of proxies, understood.
+/// What the environment or an inventory says of proxies, understood.
 #[derive(Default)]
 pub(super) struct Rules {
     http: Option<Url>,
@@ -59,7 +58,9 @@ impl Route {
         Ok(match (proxies, proxy) {
             (Proxies::Tunnel(socks), _) => Self::Tunnel(socks.clone()),
             (_, Proxy::Set(settings)) => Self::Set(Arc::new(Rules::read(settings)?)),
-            (Proxies::Environment, Proxy::Environment) => Self::Environment(Arc::new(Matcher::from_system())),
+            (Proxies::Environment, Proxy::Environment) => {
+                Self::Set(Arc::new(Rules::read(&environment(|name| std::env::var(name).ok()))?))
+            }
             #[cfg(test)]
             (Proxies::None, Proxy::Environment) => Self::Set(Arc::default()),
         })
@@ -68,8 +69,6 @@ impl Route {
     /// Lets a client go this way.
     pub fn configure(&self, builder: ClientBuilder) -> Result<ClientBuilder, String> {
         Ok(match self {
-            // The HTTP client reads the environment by the same crate.
-            Self::Environment(_) => builder,
             Self::Set(rules) => {
                 let rules = Arc::clone(rules);
                 builder.proxy(reqwest::Proxy::custom(move |url| rules.proxy(url).cloned()))
@@ -83,17 +82,10 @@ impl Route {
 
     /// User and password of each proxy that has a login: a proxy may echo them.
     pub fn logins(&self) -> Vec<(String, Secret)> {
-        let anywhere = ["http://registry.invalid/", "https://registry.invalid/"];
-        let uris = || anywhere.iter().filter_map(|url| url.parse().ok());
-        match self {
-            Self::Environment(matcher) => uris().filter_map(|uri| login(&matcher.intercept(&uri)?)).collect(),
-            Self::Set(rules) => {
-                let urls = rules.http.iter().chain(&rules.https);
-                let matchers = urls.map(|url| Matcher::builder().all(url.as_str()).build());
-                matchers.filter_map(|matcher| login(&matcher.intercept(&uris().next()?)?)).collect()
-            }
-            Self::Tunnel(_) => Vec::new(),
-        }
+        let Self::Set(rules) = self else { return Vec::new() };
+        let urls = rules.http.iter().chain(&rules.https);
+        let matchers = urls.map(|url| Matcher::builder().all(url.as_str()).build());
+        matchers.filter_map(|matcher| login(&matcher.intercept(&"http://registry.invalid/".parse().ok()?)?)).collect()
     }
 
     /// What stands between here and the server of `url`.
@@ -106,23 +98,35 @@ impl Route {
                 let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
                 Via::Proxy { host: host.to_owned(), url: format!("{scheme}://{host}{port}") }
             }),
-            Self::Environment(matcher) => {
-                let intercept = url.as_str().parse().ok().and_then(|uri| matcher.intercept(&uri));
-                intercept.map_or(Via::Nothing, |intercept| Via::Proxy {
-                    host: intercept.uri().host().unwrap_or_default().to_owned(),
-                    url: intercept.uri().to_string().trim_end_matches('/').to_owned(),
-                })
-            }
         }
     }
 }
 
 /// User and password of a proxy, decoded.
 fn login(intercept: &Intercept) -> Option<(String, Secret)> {
+    if let Some((user, password)) = intercept.raw_auth() {
+        return Some((user.to_owned(), Secret::new(password)));
+    }
     let value = intercept.basic_auth()?.to_str().ok()?.strip_prefix("Basic ")?;
     let pair = Zeroizing::new(STANDARD.decode(value).ok()?);
     let (user, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
     Some((user.to_owned(), Secret::new(password)))
+}
+
+/// What the environment says, by the rules of curl: the capital name counts first, and a CGI program has no proxies,
+/// since HTTP_PROXY is a header of its client there. `variable` knows the variables.
+fn environment(variable: impl Fn(&str) -> Option<String>) -> ProxySettings {
+    if variable("REQUEST_METHOD").is_some() {
+        return ProxySettings::default();
+    }
+    let named = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
+    let url = |name: &str| named(name).filter(|url| !url.trim().is_empty()).map(Secret::new);
+    let all = || url("ALL_PROXY");
+    ProxySettings {
+        http: url("HTTP_PROXY").or_else(all),
+        https: url("HTTPS_PROXY").or_else(all),
+        no_proxy: named("NO_PROXY").unwrap_or_default(),
+    }
 }
 
 impl Rules {
@@ -193,6 +197,33 @@ mod tests {
         assert_eq!(route.logins(), [eve]);
         let socks = Route::Tunnel(Secret::new("socks5h://user:secret@127.0.0.1:1"));
         assert_eq!(socks.via(&Url::parse("https://r/").unwrap()), Via::Tunnel);
+    }
+
+    #[test]
+    fn the_environment_is_read_as_an_inventory_is() {
+        let route = |variables: &[(&str, &str)]| {
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, to)| (*to).to_owned());
+            Rules::read(&environment(variable)).map(|rules| Route::Set(Arc::new(rules)))
+        };
+        let via = |variables: &[(&str, &str)]| match route(variables).unwrap().via(&Url::parse("https://r/").unwrap()) {
+            Via::Proxy { url, .. } => url,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(via(&[("https_proxy", "a:1"), ("HTTPS_PROXY", "b:1"), ("ALL_PROXY", "c:1")]), "http://b:1");
+        assert_eq!(via(&[("https_proxy", "a:1"), ("ALL_PROXY", "c:1")]), "http://a:1");
+        assert_eq!(via(&[("HTTPS_PROXY", ""), ("all_proxy", "socks5://c:1")]), "socks5://c:1");
+        assert_eq!(via(&[("HTTPS_PROXY", "a:1"), ("no_proxy", "r")]), "Nothing");
+        assert_eq!(via(&[("HTTPS_PROXY", "a:1"), ("REQUEST_METHOD", "GET")]), "Nothing");
+        // A login that is not escaped is no part of the host.
+        let unescaped = [("HTTPS_PROXY", "http://eve:p@hunter2@127.0.0.1:1"), ("HTTP_PROXY", "socks5://u:w@s:1")];
+        assert_eq!(via(&unescaped), "http://127.0.0.1:1");
+        let login = |user: &str, password: &str| (user.to_owned(), Secret::new(password));
+        assert_eq!(route(&unescaped).unwrap().logins(), [login("u", "w"), login("eve", "p@hunter2")]);
+        for url in ["http://eve:hunter2/!x@127.0.0.1:1", "http://eve:hunter2#x@127.0.0.1:1"] {
+            let error = route(&[("HTTPS_PROXY", url)]).err().unwrap();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

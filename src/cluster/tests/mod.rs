@@ -338,3 +338,17 @@ fn the_names_of_openshift_ansible() {
     // `printf registry.example.com | md5sum`
     assert_eq!(stale_name("registry.example.com").unwrap(), "o-a-35bc994a01106a687ad02f9440f57b80");
 }
+
+#[test]
+fn a_proxy_is_told_without_its_login() {
+    let cases = [
+        ("proxy:3128", "proxy:3128"),
+        ("eve:p@hunter2@proxy:3128", "proxy:3128"),
+        ("eve@[::1]:3128", "[::1]:3128"),
+        ("[::1]", "[::1]"),
+        ("eve:hunter2", "…"),
+    ];
+    for (authority, told) in cases {
+        assert_eq!(without_login(&authority), told);
+    }
+}

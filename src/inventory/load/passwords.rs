@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::super::problem::Problem;
 use super::super::vault::{self, Password};
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::{PASSWORD_VARIABLE, Secret, SecretBytes};
 
 /// The label of what has none.
 const DEFAULT_LABEL: &str = "default";
@@ -162,6 +162,7 @@ fn printed(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Probl
     if let Some(label) = label {
         command.args(["--vault-id", label]);
     }
+    let command = command.env_remove(PASSWORD_VARIABLE);
     let output = command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output().map_err(cannot_run)?;
     let printed = Zeroizing::new(output.stdout);
     match (output.status.code(), label) {

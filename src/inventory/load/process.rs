@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::secret::PASSWORD_VARIABLE;
+
 /// More output than this is neither an inventory nor a value.
 const MAX_OUTPUT: u64 = 512 << 20;
 
@@ -60,6 +62,7 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(groups) = running.as_mut() else { return Err("was interrupted".to_owned()) };
     let mut child = program
+        .env_remove(PASSWORD_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -154,6 +157,14 @@ mod tests {
         let output = shell("echo out; echo err >&2; exit 3", Duration::from_secs(20)).unwrap();
         assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
         assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[test]
+    fn no_program_sees_the_password_of_a_login() {
+        // The environment belongs to all tests: what a program would inherit is given to it.
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "echo $OREGANO_PASSWORD $OTHER"]).env(PASSWORD_VARIABLE, "hunter2").env("OTHER", "seen");
+        assert_eq!(run(shell, "", Duration::from_secs(20)).unwrap().stdout, b"seen\n");
     }
 
     #[test]

@@ -226,6 +226,8 @@ fn logins_at_the_same_time_are_all_saved() {
 fn ctrl_c_while_another_login_has_the_lock_leaves_the_file() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     user.write("auth.json", "{}");
+    // Where other users could hold the lock, it is passed over in the end.
+    fs::set_permissions(user.home(), Permissions::from_mode(0o700)).unwrap();
     let lock = File::open(user.home()).unwrap();
     lock.lock().unwrap();
     let run = user.start_with_input(&words(registry.host(), &["--to", "auth.json"]), PASSWORD);
