@@ -279,7 +279,7 @@ fn seen_from(node: &str, registry: &Registry, fact: &RegistryFact) -> RegistryFa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::Declaration;
+    use crate::desired::{Declaration, ImageChoice};
     use crate::secret::Secret;
 
     fn registry(host: &str, user: &str, tls: TlsPolicy) -> Registry {
@@ -296,6 +296,7 @@ mod tests {
             proxy: Proxy::Environment,
             auth_server: None,
             declaration: Declaration::Entry,
+            image_choice: ImageChoice::Given,
             origin: String::new(),
         }
     }

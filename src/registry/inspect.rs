@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, Url};
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout};
 
 use super::challenge::{Bearer, Challenge, challenges, choose};
@@ -43,16 +44,16 @@ pub(super) async fn inspect(shared: &Shared, registry: &Registry) -> RegistryFac
         wire.way.logins.iter().for_each(|(user, password)| secrets.learn_credential(user, password));
     }
     let secrets = Mutex::new(secrets);
-    let finding = match prepared {
+    let (way, finding) = match prepared {
         Ok((target, wire)) => {
-            let host = reference::contacted(registry);
-            Inspection { shared, registry, host, target, wire, secrets: &secrets }.run().await
+            let (way, host) = (wire.way.clone(), reference::contacted(registry));
+            (Some(way), Inspection { shared, registry, host, target, wire, secrets: &secrets }.run().await)
         }
-        Err(finding) => Err(finding),
+        Err(finding) => (None, Err(finding)),
     };
     let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
     let finding = finding.unwrap_or_else(|finding| finding);
-    diagnosis::fact(registry, finding, &|text| shared.redactor.scrub(&secrets.scrub(text)))
+    diagnosis::fact(registry, way.as_ref(), finding, &|text| shared.redactor.scrub(&secrets.scrub(text)))
 }
 
 fn prepare(shared: &Shared, registry: &Registry) -> Result<(Option<Target>, Wire), Finding> {
@@ -99,7 +100,8 @@ impl Inspection<'_> {
                     _ => self.judged(Login::NotAsked, answer),
                 }
             }
-            (status, _) => concluded(judgement::of_login(Login::NotAsked, status.as_u16()), Login::NotAsked, answer),
+            (_, Some(_)) => Err(Finding::Unexpected(answer)),
+            (_, None) => logged_in(Login::NotAsked, answer),
         }
     }
 
@@ -118,6 +120,18 @@ impl Inspection<'_> {
                 let root = plain(root);
                 let answer = self.wire.follow(Request::new(Method::GET, root.clone())).await?;
                 Ok((root, answer))
+            }
+            // A proxy lets TLS through to some ports alone. Plain HTTP must then show that a registry is behind it.
+            Err(Fault::Broken { at, error, shown, tries })
+                if self.wire.tls == TlsPolicy::Insecure
+                    && *at == here
+                    && fault::may_not_connect(&error, &self.wire.way.via(&here.url)) =>
+            {
+                let root = plain(root);
+                match self.wire.follow(Request::new(Method::GET, root.clone())).await {
+                    Ok(answer) if names_its_protocol(&answer) => Ok((root, answer)),
+                    _ => Err(Fault::Broken { at, error, shown, tries }.into()),
+                }
             }
             other => Ok((root, other?)),
         }
@@ -144,9 +158,12 @@ impl Inspection<'_> {
         let mut login = Login::Presented;
         if door == Door::Base {
             let answer = self.base(root, password(self.registry)?).await?;
+            if self.target.is_none() {
+                return logged_in(login, answer);
+            }
             login = match judgement::of_login(login, answer.status.as_u16()) {
-                Some(Verdict::Proved) if self.target.is_some() => Login::Accepted,
-                None if self.target.is_some() && !answer.may_pass() => login,
+                Some(Verdict::Proved) => Login::Accepted,
+                None if !answer.may_pass() => login,
                 verdict => return concluded(verdict, login, answer),
             };
         }
@@ -166,8 +183,7 @@ impl Inspection<'_> {
         let scopes = self.scopes(bearer);
         let Token { carried, login, .. } = self.issue(&server, &scopes).await?;
         let Some(target) = &self.target else {
-            let answer = self.base(root, carried).await?;
-            return concluded(judgement::of_login(login, answer.status.as_u16()), login, answer);
+            return logged_in(login, self.base(root, carried).await?);
         };
         // While the registry looks for the image, the token server has nothing else to do.
         let mut anybody = pin!(self.pulled_by_anybody(root, target, door, &server, &scopes));
@@ -270,6 +286,28 @@ fn concluded(verdict: Option<Verdict>, login: Login, answer: Box<Answer>) -> Res
         (Some(verdict), ..) => Ok(Finding::Judged { verdict, login, answer }),
         (None, ..) => Err(Finding::Unexpected(answer)),
     }
+}
+
+/// What `/v2/` says where the login is all there is to prove. A portal answers 200 with a web page to anything.
+fn logged_in(login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
+    if answer.status.is_success() && !is_of_a_registry(&answer) {
+        return Err(Finding::NoRegistry(answer));
+    }
+    concluded(judgement::of_login(login, answer.status.as_u16()), login, answer)
+}
+
+/// Whether `/v2/` was answered by what speaks the protocol. Some proxies drop the header; then the body is JSON, or there
+/// is none.
+fn is_of_a_registry(answer: &Answer) -> bool {
+    let in_place = answer.place.url.path().trim_end_matches('/').ends_with("/v2");
+    let body = answer.body.trim();
+    let bare = body.is_empty() || serde_json::from_str::<IgnoredAny>(body).is_ok();
+    names_its_protocol(answer) || (in_place && bare)
+}
+
+/// The header of the distribution specification's older form, which registries still send.
+fn names_its_protocol(answer: &Answer) -> bool {
+    answer.header("docker-distribution-api-version").is_some_and(|versions| versions.contains("registry/2."))
 }
 
 /// What was proved, unless anybody may pull the image. Not to learn that is no fault of the credential.

@@ -3,6 +3,7 @@
 use reqwest::Url;
 
 use super::diagnosis::Finding;
+use super::settings;
 use super::wire::without_user;
 use crate::desired::{Registry, TlsPolicy};
 
@@ -28,18 +29,18 @@ pub(super) fn concern(realm: &Url, root: &Url, registry: &Registry, scrub: &dyn 
     }
     let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
     let (host, user) = (scrub(&authority(realm)), &registry.user);
+    let meant = settings::auth_server(registry)
+        .map(|setting| format!(" (if that is meant, name the server in {setting})"))
+        .unwrap_or_default();
     let what = match (site(realm) == site(root), realm.scheme() == "http") {
         (true, false) => return None,
-        (true, true) => format!(
-            "over plain HTTP to its token server `{host}`: whoever stands in between can read it (if that is meant, name \
-             the server as `auth_server`)"
+        (true, true) => format!("over plain HTTP to its token server `{host}`: whoever stands in between can read it"),
+        (false, true) => format!(
+            "to the token server `{host}` of another domain, over plain HTTP: whoever stands in between can read it"
         ),
-        (false, plain) => format!(
-            "to the token server `{host}` of another domain{} (if that is meant, name it as `auth_server`)",
-            if plain { ", over plain HTTP: whoever stands in between can read it" } else { "" }
-        ),
+        (false, false) => format!("to the token server `{host}` of another domain"),
     };
-    Some(format!("registry `{}` has the {secret} of user `{user}` sent {what}", authority(root)))
+    Some(format!("registry `{}` has the {secret} of user `{user}` sent {what}{meant}", authority(root)))
 }
 
 /// `host[:port]`.

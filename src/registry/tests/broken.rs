@@ -125,8 +125,8 @@ async fn a_proxy_that_fails_is_named() {
     let refusing = raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
     let forbidding = raw_server(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
     let cases = [
-        ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`"),
-        (refusing, "proxy authorization required", "give the proxy's login in `proxy`"),
+        ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`, or set `proxy` to `none` if"),
+        (refusing, "proxy authorization required", "the proxy does not take its login: check user and password in"),
         (forbidding, "it does not connect to the registry", "check `proxy`"),
         ("proxy.invalid:x".to_owned(), "invalid port number", "check `proxy`"),
     ];
@@ -204,7 +204,7 @@ async fn certificates_that_are_not_trusted_say_why() {
         let fact = inspect(&secure).await;
         assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
         assert!(fact.cause.unwrap().contains(reason));
-        assert!(fact.hint.unwrap().contains("SSL_CERT_FILE); or, if the network"));
+        assert!(fact.hint.unwrap().contains(&format!("put it into /etc/containers/certs.d/{host}/ca.crt; or, if")));
         secure.declaration = Declaration::Default;
         let hint = inspect(&secure).await.hint.unwrap();
         assert!(hint.starts_with("name the CA's certificate in `ca_file`"), "{hint}");

@@ -19,7 +19,7 @@ pub(super) use self::ways::self_signed;
 use super::client::Clients;
 use super::proxy::Proxies;
 use super::{News, prove};
-use crate::desired::{Declaration, Proxy, Registry, TestLogin, TlsPolicy};
+use crate::desired::{Declaration, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::facts::RegistryFact;
 use crate::secret::{Redactor, Secret};
 
@@ -35,6 +35,7 @@ pub(super) fn registry(host: &str, password: &str) -> Registry {
         test_login: TestLogin::Inspect,
         tls: TlsPolicy::Insecure,
         declaration: Declaration::Entry,
+        image_choice: ImageChoice::Given,
         origin: "inventory.ini:7:20".to_owned(),
         identity_token: None,
         email: None,
