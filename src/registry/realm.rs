@@ -64,6 +64,7 @@ fn site(url: &Url) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Declaration;
     use crate::registry::tests::registry;
 
     fn url(text: &str) -> Url {
@@ -94,6 +95,17 @@ mod tests {
             let found = concern(&url(realm), &url(root), &registry, &str::to_owned);
             assert_eq!(found.is_some(), expected.is_some(), "{root} {realm}: {found:?}");
             assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{root} {realm}");
+            for (declaration, setting) in [
+                (Declaration::Entry, Some("name the server in `auth_server`")),
+                (Declaration::Default, Some("name the server in `auth_server` of `oregano_oreg_auth`")),
+                (Declaration::CommandLine, None),
+            ] {
+                let asked = Registry { declaration, ..registry.clone() };
+                let found = concern(&url(realm), &url(root), &asked, &str::to_owned).unwrap_or_default();
+                let named = setting.is_some() && expected.is_some();
+                assert!(found.contains(setting.unwrap_or_default()) || expected.is_none(), "{found}");
+                assert_eq!(found.contains("auth_server"), named, "{found}");
+            }
             registry.auth_server = Some(authority(&url(realm)));
             assert_eq!(concern(&url(realm), &url(root), &registry, &str::to_owned), None);
         }

@@ -377,6 +377,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn credentials_are_counted_and_their_images_told_apart() {
+        let row = |(host, user, verdict): (&str, &str, Verdict)| RegistryRow {
+            host: host.to_owned(),
+            user: user.to_owned(),
+            image: String::new(),
+            verdict,
+            cause: None,
+            hint: None,
+            from: None,
+            expires: None,
+            rate_limit: None,
+        };
+        use Verdict::{NotFound, Proved, Refused};
+        let cases: [(&[(&str, &str, Verdict)], &str); 5] = [
+            (&[("a", "u", Proved)], "1 of 1 credentials proved"),
+            (&[("a", "u", Refused), ("a", "u", Refused)], "0 of 1 credentials proved by 0 of 2 images"),
+            (&[("a", "u", Proved), ("a", "u", NotFound)], "1 of 1 credentials proved by 1 of 2 images"),
+            (&[("a", "u", Proved), ("b", "u", Refused)], "1 of 2 credentials proved"),
+            (&[("a", "u", Proved), ("a", "v", Refused)], "1 of 2 credentials proved"),
+        ];
+        for (rows, expected) in cases {
+            let recap = Recap { registries: rows.iter().copied().map(row).collect(), ..Recap::default() };
+            assert_eq!(conclusion(Some(Command::Validate), &recap).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
     fn quotas() {
         let cases = [
             ((Some(100), Some(76), Some(21_600)), "76 of 100 pulls left in 6 h", false),

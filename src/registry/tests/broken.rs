@@ -17,7 +17,7 @@ use crate::facts::Verdict;
 use crate::secret::Secret;
 
 /// A server for one raw answer to each connection, whatever is asked.
-fn raw_server(answer: &'static [u8]) -> String {
+pub fn raw_server(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {

@@ -4,6 +4,7 @@
 mod broken;
 mod double;
 mod flow;
+mod hints;
 mod hostile;
 mod kinds;
 mod patience;

@@ -21,7 +21,7 @@ use crate::registry::resolver::Resolver;
 use crate::registry::trust::Connectors;
 use crate::secret::Secret;
 
-fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
+pub fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
     let url = || Some(Secret::new(https));
     let settings = ProxySettings { http: url(), https: url(), no_proxy: no_proxy.to_owned() };
     Registry { proxy: Proxy::Set(Arc::new(settings)), ..registry(host, "right") }
@@ -264,12 +264,17 @@ fn a_thousand_tunnels_read_the_ca_bundle_once() {
 // ── trust ────────────────────────────────────────────────────────────────────────────────────────
 
 /// A registry with a self-signed certificate for this name; returns the certificate in PEM, too.
-fn tls_server(name: &'static str) -> (String, String) {
+pub fn tls_server(name: &str) -> (String, String) {
     let (certificate, key) = self_signed(name);
+    serve(&certificate, &key)
+}
+
+/// A registry with this certificate; returns the certificate in PEM, too.
+pub fn serve(certificate: &X509, key: &PKey<Private>) -> (String, String) {
     let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate(&certificate).unwrap();
-    acceptor.set_private_key(&key).unwrap();
+    acceptor.set_certificate(certificate).unwrap();
+    acceptor.set_private_key(key).unwrap();
     let acceptor = acceptor.build();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -286,6 +291,12 @@ fn tls_server(name: &'static str) -> (String, String) {
 }
 
 pub fn self_signed(subject: &str) -> (X509, PKey<Private>) {
+    self_signed_for(subject, 2)
+}
+
+/// One that began a month ago and ends `days` from now.
+pub fn self_signed_for(subject: &str, days: i64) -> (X509, PKey<Private>) {
+    let day = |offset: i64| Asn1Time::from_unix(jiff::Timestamp::now().as_second() + offset * 86_400).unwrap();
     let key = PKey::ec_gen("prime256v1").unwrap();
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_text("CN", "a registry").unwrap();
@@ -295,8 +306,8 @@ pub fn self_signed(subject: &str) -> (X509, PKey<Private>) {
     builder.set_subject_name(&name).unwrap();
     builder.set_issuer_name(&name).unwrap();
     builder.set_pubkey(&key).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
+    builder.set_not_before(&day(-30)).unwrap();
+    builder.set_not_after(&day(days)).unwrap();
     let mut names = SubjectAlternativeName::new();
     match subject.split_once(':').unwrap() {
         ("IP", address) => names.ip(address),
