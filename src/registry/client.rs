@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn registries_with_equal_settings_share_a_client() {
         let home = tempfile::tempdir().unwrap();
-        let (certificate, _) = crate::registry::tests::self_signed("DNS:r");
+        let (certificate, _) = crate::registry::tests::self_signed("DNS:r", 2);
         let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
         for host in ["c", "d"] {
             let folder = home.path().join(".config/containers/certs.d").join(host);

@@ -100,8 +100,7 @@ impl Inspection<'_> {
                     _ => self.judged(Login::NotAsked, answer),
                 }
             }
-            (_, Some(_)) => Err(Finding::Unexpected(answer)),
-            (_, None) => logged_in(Login::NotAsked, answer),
+            _ => self.logged_in(Login::NotAsked, answer),
         }
     }
 
@@ -159,7 +158,7 @@ impl Inspection<'_> {
         if door == Door::Base {
             let answer = self.base(root, password(self.registry)?).await?;
             if self.target.is_none() {
-                return logged_in(login, answer);
+                return self.logged_in(login, answer);
             }
             login = match judgement::of_login(login, answer.status.as_u16()) {
                 Some(Verdict::Proved) => Login::Accepted,
@@ -183,7 +182,7 @@ impl Inspection<'_> {
         let scopes = self.scopes(bearer);
         let Token { carried, login, .. } = self.issue(&server, &scopes).await?;
         let Some(target) = &self.target else {
-            return logged_in(login, self.base(root, carried).await?);
+            return self.logged_in(login, self.base(root, carried).await?);
         };
         // While the registry looks for the image, the token server has nothing else to do.
         let mut anybody = pin!(self.pulled_by_anybody(root, target, door, &server, &scopes));
@@ -275,6 +274,15 @@ impl Inspection<'_> {
         Ok(answer)
     }
 
+    /// What `/v2/` says. A portal answers 200 with a web page to anything: where the login is all there is to prove, that
+    /// must not count.
+    fn logged_in(&self, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
+        if self.target.is_none() && answer.status.is_success() && !is_of_a_registry(&answer) {
+            return Err(Finding::NoRegistry(answer));
+        }
+        concluded(judgement::of_login(login, answer.status.as_u16()), login, answer)
+    }
+
     fn judged(&self, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
         concluded(judgement::of_manifest(&self.host, login, answer.status.as_u16()), login, answer)
     }
@@ -286,14 +294,6 @@ fn concluded(verdict: Option<Verdict>, login: Login, answer: Box<Answer>) -> Res
         (Some(verdict), ..) => Ok(Finding::Judged { verdict, login, answer }),
         (None, ..) => Err(Finding::Unexpected(answer)),
     }
-}
-
-/// What `/v2/` says where the login is all there is to prove. A portal answers 200 with a web page to anything.
-fn logged_in(login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
-    if answer.status.is_success() && !is_of_a_registry(&answer) {
-        return Err(Finding::NoRegistry(answer));
-    }
-    concluded(judgement::of_login(login, answer.status.as_u16()), login, answer)
 }
 
 /// Whether `/v2/` was answered by what speaks the protocol. Some proxies drop the header; then the body is JSON, or there

@@ -390,7 +390,8 @@ mod tests {
             rate_limit: None,
         };
         use Verdict::{NotFound, Proved, Refused};
-        let cases: [(&[(&str, &str, Verdict)], &str); 5] = [
+        type Rows = &'static [(&'static str, &'static str, Verdict)];
+        let cases: [(Rows, &str); 5] = [
             (&[("a", "u", Proved)], "1 of 1 credentials proved"),
             (&[("a", "u", Refused), ("a", "u", Refused)], "0 of 1 credentials proved by 0 of 2 images"),
             (&[("a", "u", Proved), ("a", "u", NotFound)], "1 of 1 credentials proved by 1 of 2 images"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::broken::raw_server;
 use super::double::{Double, Seen, UNAUTHORIZED, ask_basic, basic_registry, reply, welcome};
-use super::ways::{proxied, self_signed, self_signed_for, serve, tls_server};
+use super::ways::{proxied, tls_server};
 use super::{PATIENCE, clients, inspect, inspect_with, inspect_within, registry};
 use crate::desired::{Authority, Declaration, ImageChoice, Registry, TestLogin, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
@@ -107,7 +107,7 @@ async fn a_default_image_is_called_one() {
 
 #[tokio::test]
 async fn the_folder_that_counts_is_named() {
-    let (host, _) = tls_server("IP:127.0.0.1");
+    let (host, _) = tls_server("IP:127.0.0.1", 2);
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".config/containers/certs.d").join(&host);
     for made in [false, true] {
@@ -125,7 +125,7 @@ async fn the_folder_that_counts_is_named() {
 
 #[tokio::test]
 async fn a_ca_file_that_does_not_hold_the_certificate() {
-    let ((host, _), (_, other)) = (tls_server("IP:127.0.0.1"), tls_server("IP:127.0.0.1"));
+    let ((host, _), (_, other)) = (tls_server("IP:127.0.0.1", 2), tls_server("IP:127.0.0.1", 2));
     let fact = inspect(&secure(&host, Some(&other))).await;
     assert_eq!(said(&fact).1, "`ca.pem` holds another certificate: it must hold this one");
 }
@@ -133,11 +133,10 @@ async fn a_ca_file_that_does_not_hold_the_certificate() {
 #[tokio::test]
 async fn names_and_dates_of_a_certificate_are_told() {
     let port = |host: &str| host.rsplit(':').next().unwrap().to_owned();
-    let (host, pem) = tls_server("DNS:other.example.com");
+    let (host, pem) = tls_server("DNS:other.example.com", 2);
     let named = inspect(&secure(&format!("localhost:{}", port(&host)), Some(&pem))).await;
     let addressed = inspect(&secure(&host, Some(&pem))).await;
-    let (certificate, key) = self_signed_for("IP:127.0.0.1", -1);
-    let (host, pem) = serve(&certificate, &key);
+    let (host, pem) = tls_server("IP:127.0.0.1", -1);
     let ended = inspect(&secure(&host, Some(&pem))).await;
     for (fact, expected) in [
         (named, ": the certificate is for another host name: it is for `other.example.com`"),
@@ -151,12 +150,10 @@ async fn names_and_dates_of_a_certificate_are_told() {
 
 #[tokio::test]
 async fn no_certificate_is_asked_for_through_a_tunnel_or_proxy() {
-    let (certificate, _) = self_signed("DNS:other.example.com");
-    let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
     let through = Registry { tls: TlsPolicy::Verify, ..proxied("registry.invalid", "http://127.0.0.1:1", "") };
     let way = clients().way(&through, "registry.invalid").ok().unwrap();
     assert!(way.addresses(&"https://registry.invalid/".parse().unwrap()).await.is_empty());
-    let way = clients().way(&secure("127.0.0.1:7", Some(&pem)), "127.0.0.1:7").ok().unwrap();
+    let way = clients().way(&secure("127.0.0.1:7", None), "127.0.0.1:7").ok().unwrap();
     for (url, address) in [("https://127.0.0.1:7/", "127.0.0.1:7"), ("https://[::1]/", "[::1]:443")] {
         assert_eq!(way.addresses(&url.parse().unwrap()).await, [address.parse().unwrap()]);
     }

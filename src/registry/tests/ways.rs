@@ -239,7 +239,7 @@ async fn a_tunnel_leads_to_the_registry_whatever_proxy_it_names() {
 
 #[tokio::test]
 async fn a_certificate_is_checked_at_this_end_of_a_tunnel() {
-    let (host, _) = tls_server("DNS:registry.example.com");
+    let (host, _) = tls_server("DNS:registry.example.com", 2);
     let clients = Clients::with_proxies(Proxies::None);
     let socks = socks_listener(0, host);
     let registry = Registry { tls: TlsPolicy::Verify, ..registry("registry.example.com", "right") };
@@ -263,18 +263,13 @@ fn a_thousand_tunnels_read_the_ca_bundle_once() {
 
 // ── trust ────────────────────────────────────────────────────────────────────────────────────────
 
-/// A registry with a self-signed certificate for this name; returns the certificate in PEM, too.
-pub fn tls_server(name: &str) -> (String, String) {
-    let (certificate, key) = self_signed(name);
-    serve(&certificate, &key)
-}
-
-/// A registry with this certificate; returns the certificate in PEM, too.
-pub fn serve(certificate: &X509, key: &PKey<Private>) -> (String, String) {
+/// A registry with a self-signed certificate for this name that ends `days` from now; returns the certificate in PEM, too.
+pub fn tls_server(name: &str, days: i32) -> (String, String) {
+    let (certificate, key) = self_signed(name, days);
     let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate(certificate).unwrap();
-    acceptor.set_private_key(key).unwrap();
+    acceptor.set_certificate(&certificate).unwrap();
+    acceptor.set_private_key(&key).unwrap();
     let acceptor = acceptor.build();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -290,13 +285,10 @@ pub fn serve(certificate: &X509, key: &PKey<Private>) -> (String, String) {
     (host, pem)
 }
 
-pub fn self_signed(subject: &str) -> (X509, PKey<Private>) {
-    self_signed_for(subject, 2)
-}
-
 /// One that began a month ago and ends `days` from now.
-pub fn self_signed_for(subject: &str, days: i64) -> (X509, PKey<Private>) {
-    let day = |offset: i64| Asn1Time::from_unix(jiff::Timestamp::now().as_second() + offset * 86_400).unwrap();
+pub fn self_signed(subject: &str, days: i32) -> (X509, PKey<Private>) {
+    let now = jiff::Timestamp::now().as_second();
+    let day = |offset: i32| Asn1Time::from_unix(now + i64::from(offset) * 86_400).unwrap();
     let key = PKey::ec_gen("prime256v1").unwrap();
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_text("CN", "a registry").unwrap();
@@ -321,8 +313,8 @@ pub fn self_signed_for(subject: &str, days: i64) -> (X509, PKey<Private>) {
 
 #[tokio::test]
 async fn a_ca_file_is_trusted_besides_the_machines() {
-    let (host, pem) = tls_server("IP:127.0.0.1");
-    let (_, other) = tls_server("IP:127.0.0.1");
+    let (host, pem) = tls_server("IP:127.0.0.1", 2);
+    let (_, other) = tls_server("IP:127.0.0.1", 2);
     let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     // Refused: TLS was good, and the password was not.
     let cases: [(Option<&str>, Verdict, &str); 5] = [
