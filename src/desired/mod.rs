@@ -134,6 +134,8 @@ pub struct Registry {
     pub email: Option<String>,
     /// The test image in full, tag or digest included: `registry.example.com/openshift3/ose-pod:v3.11`.
     pub image: String,
+    /// Who has chosen the test image.
+    pub image_choice: ImageChoice,
     /// Whether the image is inspected at all (`test_login`, `oreg_test_login`).
     pub test_login: TestLogin,
     /// How far the registry's TLS is trusted.
@@ -192,6 +194,15 @@ pub enum Declaration {
     Entry,
     /// The arguments of `oregano login`.
     CommandLine,
+}
+
+/// Who has chosen a test image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageChoice {
+    /// The user, or `oreg_url`.
+    Given,
+    /// Nobody: an entry without `test_image` has that of the deployment type.
+    Default,
 }
 
 /// `test_login` of a registry.

@@ -13,7 +13,7 @@ use super::defaults::{Defaults, Deployment};
 use super::entry::{ADDITIONAL, Entry, OLD_TEST_IMAGE};
 use super::key::{self, about};
 use super::lookup::{Lookup, Text};
-use super::{Authority, Declaration, Registry, TestLogin, TlsPolicy, image, login, policy, proxy};
+use super::{Authority, Declaration, ImageChoice, Registry, TestLogin, TlsPolicy, image, login, policy, proxy};
 
 /// The registry that has service accounts of its own form.
 const REDHAT: &str = "registry.redhat.io";
@@ -57,6 +57,7 @@ struct Subject {
     host: String,
     /// Test images in full, at least one.
     images: IndexSet<String>,
+    choice: ImageChoice,
     span: Span,
 }
 
@@ -116,7 +117,7 @@ fn registry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, subject
         key::auth_server(lookup, &server, name)
     });
     let proxy = entry.get("proxy").and_then(|member| proxy::of_entry(lookup, &member.node, &member.name));
-    let (Subject { host, images, span }, login) = (subject?, login?);
+    let (Subject { host, images, choice, span }, login) = (subject?, login?);
     let source = match entry.declaration {
         Declaration::Entry if entry.get("password").is_some() => format!("`{ADDITIONAL}`"),
         Declaration::Entry | Declaration::CommandLine => format!("{}, `{ADDITIONAL}`,", login.source),
@@ -131,6 +132,7 @@ fn registry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, subject
         identity_token: login.identity_token,
         email: login.email,
         image: images.next()?,
+        image_choice: choice,
         test_login: if test_login { TestLogin::Inspect } else { TestLogin::Skip },
         ca,
         proxy: proxy.unwrap_or_else(|| defaults.proxy.clone()),
@@ -197,7 +199,7 @@ fn oreg_subject(
             }
         },
     };
-    Some(Subject { host: host.to_owned(), images, span: url.span.clone() })
+    Some(Subject { host: host.to_owned(), images, choice: ImageChoice::Given, span: url.span.clone() })
 }
 
 /// The entries of `openshift_additional_registry_credentials`.
@@ -260,14 +262,14 @@ fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entr
         let problem = Problem::naming(&host.span, message).hint("write it with its domain or its port");
         lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
-    let images = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
-        test_images(lookup, entry, &host.text)?
+    let (choice, images) = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
+        (ImageChoice::Given, test_images(lookup, entry, &host.text)?)
     } else {
         let name = defaults.deployment.unwrap_or(Deployment::Enterprise).test_image();
         let default = Text { text: format!("{name}:{}", defaults.tag), span: entry.span.clone() };
-        IndexSet::from([full_name(lookup, &default, &host.text)?])
+        (ImageChoice::Default, IndexSet::from([full_name(lookup, &default, &host.text)?]))
     };
-    Some(Subject { host: host.text, images, span: host.span })
+    Some(Subject { host: host.text, images, choice, span: host.span })
 }
 
 /// The images of `test_image`, which stand below the registry `host`.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::authfile::{self, Held};
 use crate::cluster::{self, kubeconfig};
 use crate::desired::expiry::{self, WARN_DAYS};
-use crate::desired::{Authority, Declaration, Desired, Proxy, Registry, TestLogin, TlsPolicy};
+use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, Reader, mask};
 use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
 use crate::facts::{Failure, FileFact, FileState};
@@ -133,6 +133,7 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
         identity_token: None,
         email: request.email.clone(),
         image: request.image.clone().unwrap_or_else(|| request.target.name.clone()),
+        image_choice: ImageChoice::Given,
         test_login: if request.image.is_some() { TestLogin::Inspect } else { TestLogin::LoginOnly },
         tls: request.tls,
         ca: request.ca_file.as_deref().map(authority).transpose()?.map(Arc::new),

@@ -282,7 +282,7 @@ fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>)
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::desired::Declaration;
+    use crate::desired::{Declaration, ImageChoice};
     use crate::secret::Secret;
 
     pub(in super::super) fn registry(host: &str, user: &str, tls: TlsPolicy) -> Registry {
@@ -299,6 +299,7 @@ pub(super) mod tests {
             proxy: Proxy::Environment,
             auth_server: None,
             declaration: Declaration::Entry,
+            image_choice: ImageChoice::Given,
             origin: String::new(),
         }
     }

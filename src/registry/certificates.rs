@@ -76,6 +76,11 @@ pub(super) fn folder(roots: &[PathBuf], names: &[&str]) -> Result<Option<PathBuf
     Ok(None)
 }
 
+/// Where the machine's folder for a registry belongs.
+pub(super) fn machines(host: &str) -> PathBuf {
+    Path::new(MACHINE[0]).join(host)
+}
+
 /// What a folder holds; a certificate without its key is refused, as is a key without its certificate.
 pub(super) fn read(folder: &Path) -> Result<HostCertificates, TlsSetup> {
     let unusable = |error: std::io::Error| TlsSetup::file(folder, error.to_string());

@@ -2,7 +2,8 @@
 //! inspections of a run share them, and tunnels share the TLS connectors and the names already looked up.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(super) struct Way {
     pub client: Client,
     /// What logs in to the proxies.
     pub logins: Arc<[(String, Secret)]>,
+    /// The folder of certs.d that counts for the registry.
+    pub certificates: Option<PathBuf>,
     route: Route,
     resolver: Resolver,
 }
@@ -71,7 +74,7 @@ impl Clients {
 
     /// The way to a registry; `contacted` is the host behind its name.
     pub(super) fn way(&self, registry: &Registry, contacted: &str) -> Result<Way, NoClient> {
-        let trust = self.connectors.trust(registry, contacted).map_err(NoClient::Tls)?;
+        let (trust, certificates) = self.connectors.trust(registry, contacted).map_err(NoClient::Tls)?;
         let proxy = match &self.proxies {
             Proxies::Tunnel(_) => Proxy::default(),
             _ => registry.proxy.clone(),
@@ -79,14 +82,16 @@ impl Clients {
         let policy = registry.tls;
         let key = (trust, proxy);
         if let Some(way) = self.ways.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(way.clone());
+            return Ok(Way { certificates, ..way.clone() });
         }
         let route = Route::new(&self.proxies, &key.1).map_err(NoClient::Proxy)?;
         let connector = self.connectors.get(&key.0).map_err(NoClient::Tls)?;
         let client = build(policy, connector, &route, self.resolver.clone())?;
-        let way = Way { client, logins: route.logins().into(), route, resolver: self.resolver.clone() };
+        let way =
+            Way { client, logins: route.logins().into(), certificates: None, route, resolver: self.resolver.clone() };
         // Who was slower takes the client that is there: its connections may be used already.
-        Ok(self.ways.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(way).clone())
+        let way = self.ways.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(way).clone();
+        Ok(Way { certificates, ..way })
     }
 }
 
@@ -94,6 +99,20 @@ impl Way {
     /// What stands between here and the server of `url`.
     pub fn via(&self, url: &Url) -> Via {
         self.route.via(url)
+    }
+
+    /// Where the server of `url` is; nowhere if something stands in between.
+    pub async fn addresses(&self, url: &Url) -> Vec<SocketAddr> {
+        match (self.via(url), url.port_or_known_default(), url.host_str()) {
+            (Via::Nothing, Some(port), Some(host)) => {
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                match bare.parse::<IpAddr>() {
+                    Ok(address) => vec![SocketAddr::new(address, port)],
+                    Err(_) => self.resolver.addresses(host, port).await,
+                }
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether a request to `url` waits for an address: that of the server, or of the proxy before it.

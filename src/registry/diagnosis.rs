@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::breakage::{faulty, insecure_hint, no_client, proxy_login};
 use super::challenge::Challenge;
-use super::client::NoClient;
-use super::fault::{self, Breakage, TlsFault};
+use super::client::{NoClient, Way};
 use super::judgement::{Login, denies_images, hides_images, is_good};
-use super::proxy::Via;
 use super::quota::rate_limit;
 use super::refusals::Refusal;
-use super::resolver::nameservers;
 use super::settings;
-use super::trust::TlsSetup;
 use super::wire::{Answer, Fault, Place};
 use super::words::{Words, shorten, status, tried};
-use crate::desired::{Registry, TestLogin};
+use crate::desired::{Declaration, Registry, TestLogin};
 use crate::facts::{RateLimit, RegistryFact, Verdict};
 
 /// How an inspection ended.
@@ -27,6 +24,8 @@ pub(super) enum Finding {
     Public { login: Login, answer: Box<Answer> },
     /// A status that has no place in the flow.
     Unexpected(Box<Answer>),
+    /// A success of `/v2/` that no registry gives.
+    NoRegistry(Box<Answer>),
     /// A success that holds no manifest.
     NoManifest(Box<Answer>),
     /// The token server redirects: the password does not follow.
@@ -84,19 +83,27 @@ impl Finding {
     }
 }
 
-/// The fact that a finding comes to; `scrub` removes secrets.
-pub(super) fn fact(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -> RegistryFact {
+/// The fact that a finding comes to; `way` is how the registry was asked, if it was, and `scrub` removes secrets.
+pub(super) fn fact(
+    registry: &Registry,
+    way: Option<&Way>,
+    finding: Finding,
+    scrub: &dyn Fn(&str) -> String,
+) -> RegistryFact {
     let rate_limit = finding.rate_limit();
-    RegistryFact { rate_limit, ..told(registry, finding, scrub) }
+    RegistryFact { rate_limit, ..told(registry, &Words::new(registry, way, scrub), finding) }
 }
 
-fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -> RegistryFact {
-    let words = Words::new(registry, scrub);
+fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFact {
     let error = |cause: String, hint: &str| found(Verdict::RegistryError, cause, hint);
     match finding {
-        Finding::Judged { verdict, login, answer } => judged(registry, &words, verdict, login, &answer),
-        Finding::Public { login, answer } => public(registry, &words, login, &answer),
-        Finding::Unexpected(answer) => after(unexpected(registry, &words, &answer), answer.tries),
+        Finding::Judged { verdict, login, answer } => judged(registry, words, verdict, login, &answer),
+        Finding::Public { login, answer } => public(registry, words, login, &answer),
+        Finding::Unexpected(answer) => after(unexpected(registry, words, &answer), answer.tries),
+        Finding::NoRegistry(answer) => error(
+            format!("{}: {}, but not as a registry answers", words.place(&answer.place), status(&answer)),
+            "is this a registry? a web server, proxy or portal may answer in its place",
+        ),
         Finding::NoManifest(answer) => error(
             format!("{}: the answer is not a manifest", words.place(&answer.place)),
             "is this a registry? a proxy or portal may answer in its place",
@@ -142,7 +149,7 @@ fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -
             ),
             &format!(
                 "if the registry's token server may have the password, name it in {}",
-                settings::auth_server(registry)
+                settings::auth_server(registry).unwrap_or("`auth_server`")
             ),
         ),
         Finding::NotAHeader => error(
@@ -154,21 +161,22 @@ fn told(registry: &Registry, finding: Finding, scrub: &dyn Fn(&str) -> String) -
             &format!("name the image as `repository/name:tag` in {}", settings::test_image(registry)),
         ),
         Finding::NoClient(reason) => no_client(registry, reason),
-        Finding::Fault(fault) => faulty(registry, &words, fault),
+        Finding::Fault(fault) => faulty(registry, words, fault),
         Finding::RefusedBefore(Refusal { image, cause }) => found(
             Verdict::Refused,
             format!("not tried again, refused for `{image}`: {}", cause.as_deref().unwrap_or("no cause given")),
-            password_hint(registry, &words.host),
+            refused_hint(registry, &words.host),
         ),
     }
 }
 
-fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
+/// A verdict with its cause, cut to a line, and what to do now.
+pub(super) fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
     RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), rate_limit: None }
 }
 
 /// What was found with the last of several tries; that they were several must not be cut off.
-fn after(fact: RegistryFact, tries: u32) -> RegistryFact {
+pub(super) fn after(fact: RegistryFact, tries: u32) -> RegistryFact {
     RegistryFact { cause: fact.cause.map(|cause| cause + &tried(tries)), ..fact }
 }
 
@@ -178,14 +186,14 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
         (Verdict::Refused, Login::Nobody) => found(
             verdict,
             format!("{}: the token server took `{user}` for nobody", words.seen(answer)),
-            password_hint(registry, host),
+            refused_hint(registry, host),
         ),
         (Verdict::Refused, Login::Issued) => found(
             verdict,
             format!("{}: `{user}` got a token, which is not taken", words.seen(answer)),
             format!("check the password, {}; if it is right, ask the operator of `{host}`", wrong_too(registry, host)),
         ),
-        (Verdict::Refused, _) => found(verdict, words.seen(answer), password_hint(registry, host)),
+        (Verdict::Refused, _) => found(verdict, words.seen(answer), refused_hint(registry, host)),
         (Verdict::NotProved, Login::Nobody) => found(
             verdict,
             format!(
@@ -198,10 +206,7 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
         (Verdict::NotProved, _) => found(
             verdict,
             format!("{}: {} without asking for a credential", words.place(&answer.place), status(answer)),
-            match registry.test_login {
-                TestLogin::LoginOnly => "this registry needs no login, or only for some images".to_owned(),
-                TestLogin::Inspect | TestLogin::Skip => private(registry),
-            },
+            private(registry),
         ),
         (Verdict::NoPermission, _) => found(verdict, words.seen(answer), permission_hint(registry, host, login)),
         (Verdict::NotFound, _) => found(verdict, words.seen(answer), image_hint(registry, host, login)),
@@ -211,7 +216,7 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
 
 /// What to do about an image that anybody may see.
 fn private(registry: &Registry) -> String {
-    format!("name a private image in {}, one that only this user may pull", settings::test_image(registry))
+    format!("name a private image as {}, one that only this user may pull", settings::test_image(registry))
 }
 
 fn public(registry: &Registry, words: &Words<'_>, login: Login, answer: &Answer) -> RegistryFact {
@@ -268,6 +273,15 @@ pub(super) fn image_hint(registry: &Registry, host: &str, login: Login) -> Strin
     }
 }
 
+/// What to do about a refusal.
+fn refused_hint(registry: &Registry, host: &str) -> String {
+    let origin = password_hint(registry, host);
+    match registry.declaration {
+        Declaration::CommandLine => format!("check user and password, nothing was saved: {origin}"),
+        Declaration::Default | Declaration::Entry => origin,
+    }
+}
+
 /// Where a password comes from, and what kind of account the registry expects.
 fn password_hint(registry: &Registry, host: &str) -> String {
     let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
@@ -282,34 +296,11 @@ fn password_hint(registry: &Registry, host: &str) -> String {
     }
 }
 
-/// What to do where only plain HTTP is spoken.
-fn insecure_hint(registry: &Registry) -> String {
-    format!("if the network may be trusted with the password, {}", settings::insecure(registry))
-}
-
-fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
-    match reason {
-        NoClient::Tls(TlsSetup::File { path, reason }) => {
-            found(Verdict::Tls, format!("`{path}`: {reason}"), "mend the file, or take it away")
-        }
-        NoClient::Tls(TlsSetup::System(reason)) => found(
-            Verdict::Tls,
-            format!("TLS cannot be set up on this machine: {reason}"),
-            "check the CA bundle, and SSL_CERT_FILE and SSL_CERT_DIR if they are set",
-        ),
-        NoClient::Proxy(reason) => found(
-            Verdict::Proxy,
-            format!("the proxy's URL cannot be used: {reason}"),
-            format!("check {}: `http://user:password@host:port`", settings::proxy(registry).0),
-        ),
-    }
-}
-
 fn unexpected(registry: &Registry, words: &Words<'_>, answer: &Answer) -> RegistryFact {
     let cause = words.seen(answer);
     let trouble = "the registry is in trouble: try again later, or tell its operator";
     match answer.status.as_u16() {
-        407 => found(Verdict::Proxy, cause, proxy_login(registry, words.host.as_str())),
+        407 => found(Verdict::Proxy, cause, proxy_login(registry, &answer.place.url, &words.via(&answer.place.url))),
         429 => found(Verdict::RateLimited, cause, patience(answer.retry_after())),
         500..=599 => found(Verdict::RegistryError, cause, trouble),
         _ => found(
@@ -325,156 +316,4 @@ fn patience(retry_after: Option<Duration>) -> String {
         Some(wait) => format!("try again in {} s", wait.as_secs()),
         None => "try again later".to_owned(),
     }
-}
-
-fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {
-    match fault {
-        Fault::Timeout { at, timeout, tries } => {
-            let fact = found(
-                Verdict::Timeout,
-                format!("{}: no complete answer within {timeout:?}", words.place(&at)),
-                format!("check the route, firewall and proxy between here and `{}`, or raise `--timeout`", words.host),
-            );
-            after(fact, tries)
-        }
-        Fault::Redirect { at, reason } => found(
-            Verdict::RegistryError,
-            format!("{}: {reason}", words.place(&at)),
-            "the registry's external URL is set up wrongly: tell its operator",
-        ),
-        Fault::Downgrade { at, to } => found(
-            Verdict::Tls,
-            format!("{}: redirects to `{}`, which is not HTTPS", words.place(&at), words.url(&to)),
-            insecure_hint(registry),
-        ),
-        Fault::Unresolved { at, via, tries } => {
-            let said = "no answer from the resolver in time".to_owned();
-            let breakage = match via {
-                Via::Proxy { .. } => Breakage::Proxy(said),
-                Via::Nothing | Via::Tunnel => Breakage::Dns(said),
-            };
-            after(broken(registry, &words.place(&at), &at.url, breakage, &via), tries)
-        }
-        Fault::Broken { at, error, via, tries } => {
-            let breakage = fault::read(&error, &via);
-            after(broken(registry, &words.place(&at), &at.url, breakage, &via), tries)
-        }
-    }
-}
-
-fn broken(registry: &Registry, at: &str, url: &Url, breakage: Breakage, via: &Via) -> RegistryFact {
-    let host = url.authority();
-    let here = if *via == Via::Tunnel { "there" } else { "here" };
-    match breakage {
-        Breakage::Dns(reason) => {
-            let name = url.host_str().unwrap_or_default();
-            found(Verdict::Dns, format!("{at}: {reason}"), format!("check the name `{name}`, and {}", resolver(via)))
-        }
-        Breakage::Proxy(reason) => {
-            let (cause, hint) = proxy(registry, host, &reason, via);
-            found(Verdict::Proxy, format!("{at}: {cause}"), hint)
-        }
-        Breakage::Tls(fault, reason) => {
-            let (what, hint) = tls(registry, fault, &reason);
-            found(Verdict::Tls, format!("{at}: {what}"), hint)
-        }
-        Breakage::Timeout(reason) => found(
-            Verdict::Timeout,
-            format!("{at}: {reason}"),
-            format!("check the route and the firewall between {here} and `{host}`"),
-        ),
-        Breakage::Refused(reason) => found(
-            Verdict::ConnectionRefused,
-            format!("{at}: {reason}"),
-            format!("does a registry run at `{host}`? check host and port, and the firewall {here}"),
-        ),
-        Breakage::NotHttp(reason) => found(
-            Verdict::RegistryError,
-            format!("{at}: the answer broke off or is not HTTP: {reason}"),
-            format!("is `{host}` a registry, and is the port right?"),
-        ),
-        Breakage::Tunnel(reason) => found(
-            Verdict::RegistryError,
-            format!("{at}: no connection through the node: {reason}"),
-            format!("try `curl https://{host}/v2/` on the node, and look at the log of its sshd"),
-        ),
-    }
-}
-
-/// Whom to ask about names.
-fn resolver(via: &Via) -> String {
-    let servers = nameservers();
-    match via {
-        Via::Tunnel => "the resolver of the node".to_owned(),
-        _ if servers.is_empty() => "the resolver here".to_owned(),
-        _ => format!("the resolver here: `{}` (/etc/resolv.conf)", servers.join("`, `")),
-    }
-}
-
-fn proxy(registry: &Registry, host: &str, reason: &str, via: &Via) -> (String, String) {
-    let Via::Proxy { url, .. } = via else {
-        return (reason.to_owned(), "check the proxy settings of the node".to_owned());
-    };
-    // What the HTTP client makes of the proxy's answers to its CONNECT.
-    let (reason, hint) = match reason {
-        "proxy authorization required" => (reason, proxy_login(registry, host)),
-        "unsuccessful" => ("it does not connect to the registry", proxy_exception(registry, host)),
-        _ => (reason, proxy_exception(registry, host)),
-    };
-    (format!("proxy `{url}`: {reason}"), hint)
-}
-
-/// What to do about a 407.
-fn proxy_login(registry: &Registry, host: &str) -> String {
-    let (proxy, exceptions) = settings::proxy(registry);
-    format!("give the proxy's login in {proxy}, or name `{host}` in {exceptions}")
-}
-
-fn proxy_exception(registry: &Registry, host: &str) -> String {
-    let (proxy, exceptions) = settings::proxy(registry);
-    format!("check {proxy}, or name `{host}` in {exceptions}")
-}
-
-fn tls(registry: &Registry, fault: TlsFault, reason: &str) -> (String, String) {
-    const NAME: &str = "use the name that the certificate was issued for";
-    const CLOCK: &str = "check the certificate's dates and the clock here";
-    let ca = || {
-        format!(
-            "name the CA's certificate in {}, put it into /etc/containers/certs.d/{}/ca.crt, or install it on \
-             this machine (or name it in SSL_CERT_FILE); or, {}",
-            settings::ca_file(registry),
-            registry.host.split('/').next().unwrap_or_default(),
-            insecure_hint(registry)
-        )
-    };
-    let (what, hint) = match fault {
-        TlsFault::SelfSigned => ("the certificate is self-signed", ca()),
-        TlsFault::UnknownIssuer => (
-            "the certificate's issuer is unknown here",
-            match &registry.ca {
-                Some(given) => format!("`{}` must hold the authorities of its chain up to the root", given.file),
-                None => ca(),
-            },
-        ),
-        TlsFault::Expired => ("the certificate has expired", CLOCK.to_owned()),
-        TlsFault::NotYetValid => ("the certificate is not yet valid", CLOCK.to_owned()),
-        TlsFault::WrongName => ("the certificate is for another host name", NAME.to_owned()),
-        TlsFault::WrongAddress => ("the certificate is not for this IP address", NAME.to_owned()),
-        TlsFault::NotTls => ("the port does not speak TLS", insecure_hint(registry)),
-        TlsFault::ClientCertificate => (
-            "the registry wants a client certificate that it trusts",
-            format!(
-                "put the certificate and its key into /etc/containers/certs.d/{}/ as `client.cert` and `client.key`",
-                registry.host.split('/').next().unwrap_or_default()
-            ),
-        ),
-        TlsFault::HungUp => (
-            "hung up during the TLS handshake",
-            "try again; if it stays, look at the registry's log and at the firewall in between".to_owned(),
-        ),
-        TlsFault::Handshake => {
-            return (format!("TLS handshake: {reason}"), "do both sides share a TLS version and cipher?".to_owned());
-        }
-    };
-    (what.to_owned(), hint)
 }

@@ -10,6 +10,8 @@ use super::proxy::Via;
 pub const NODE_PROXY_FAILED: &str = "the proxy there failed or refused";
 
 const RESET: &str = "connection reset";
+/// What the HTTP client says of any answer to CONNECT but 200 and 407.
+pub(super) const NO_CONNECT: &str = "unsuccessful";
 const BROKEN_PIPE: &str = "broken pipe";
 
 /// Why a connection broke, told apart as far as there are different things to do about it.
@@ -73,6 +75,17 @@ pub(super) fn read(error: &reqwest::Error, via: &Via) -> Breakage {
 /// ClientHello with a 400 in plain HTTP before they close.
 pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
     matches!(read(error, &Via::Nothing), Breakage::Tls(TlsFault::NotTls, _))
+}
+
+/// Whether a proxy refuses to connect, as many do to other ports than 443.
+pub(super) fn may_not_connect(error: &reqwest::Error, via: &Via) -> bool {
+    matches!(read(error, via), Breakage::Proxy(reason) if reason == NO_CONNECT)
+}
+
+/// Whether names or dates of the server's certificate are what is wrong.
+pub(super) fn is_of_certificate(error: &reqwest::Error, via: &Via) -> bool {
+    use TlsFault::{Expired, NotYetValid, WrongAddress, WrongName};
+    matches!(read(error, via), Breakage::Tls(Expired | NotYetValid | WrongAddress | WrongName, _))
 }
 
 /// The innermost cause of a client that could not be built.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, Url};
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout};
 
 use super::challenge::{Bearer, Challenge, challenges, choose};
@@ -47,15 +48,18 @@ pub(super) async fn inspect(shared: &Shared, registry: &Registry, turn: Turn) ->
     }
     let secrets = Mutex::new(secrets);
     let mut trial = Trial::default();
-    let finding = match prepared {
+    let (way, finding) = match prepared {
         Ok((target, wire)) => {
-            Inspection { shared, registry, host, target, wire, secrets: &secrets }.run(lane, turn, &mut trial).await
+            let way = wire.way.clone();
+            let inspection = Inspection { shared, registry, host, target, wire, secrets: &secrets };
+            (Some(way), inspection.run(lane, turn, &mut trial).await)
         }
-        Err(finding) => Err(finding),
+        Err(finding) => (None, Err(finding)),
     };
     let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
     let finding = finding.unwrap_or_else(|finding| finding);
-    let fact = diagnosis::fact(registry, finding, &|text| shared.redactor.scrub(&secrets.scrub(text)));
+    let scrub = |text: &str| shared.redactor.scrub(&secrets.scrub(text));
+    let fact = diagnosis::fact(registry, way.as_ref(), finding, &scrub);
     trial.judged(&registry.image, &fact);
     fact
 }
@@ -139,6 +143,18 @@ impl Inspection<'_> {
                 let root = plain(root);
                 let answer = self.wire.follow(Request::new(Method::GET, root.clone())).await?;
                 Ok((root, answer))
+            }
+            // A proxy lets TLS through to some ports alone. Plain HTTP must then show that a registry is behind it.
+            Err(Fault::Broken { at, error, shown, tries })
+                if self.wire.tls == TlsPolicy::Insecure
+                    && *at == here
+                    && fault::may_not_connect(&error, &self.wire.way.via(&here.url)) =>
+            {
+                let root = plain(root);
+                match self.wire.follow(Request::new(Method::GET, root.clone())).await {
+                    Ok(answer) if names_its_protocol(&answer) => Ok((root, answer)),
+                    _ => Err(Fault::Broken { at, error, shown, tries }.into()),
+                }
             }
             other => Ok((root, other?)),
         }
@@ -293,7 +309,12 @@ impl Inspection<'_> {
         Ok(answer)
     }
 
+    /// What `/v2/` says. A portal answers 200 with a web page to anything: where the login is all there is to prove, that
+    /// must not count.
     fn logged_in(&self, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
+        if self.target.is_none() && answer.status.is_success() && !is_of_a_registry(&answer) {
+            return Err(Finding::NoRegistry(answer));
+        }
         concluded(judgement::of_login(&self.host, login, answer.status.as_u16()), login, answer)
     }
 
@@ -308,6 +329,20 @@ fn concluded(verdict: Option<Verdict>, login: Login, answer: Box<Answer>) -> Res
         (Some(verdict), ..) => Ok(Finding::Judged { verdict, login, answer }),
         (None, ..) => Err(Finding::Unexpected(answer)),
     }
+}
+
+/// Whether `/v2/` was answered by what speaks the protocol. Some proxies drop the header; then the body is JSON, or there
+/// is none.
+fn is_of_a_registry(answer: &Answer) -> bool {
+    let in_place = answer.place.url.path().trim_end_matches('/').ends_with("/v2");
+    let body = answer.body.trim();
+    let bare = body.is_empty() || serde_json::from_str::<IgnoredAny>(body).is_ok();
+    names_its_protocol(answer) || (in_place && bare)
+}
+
+/// The header of the distribution specification's older form, which registries still send.
+fn names_its_protocol(answer: &Answer) -> bool {
+    answer.header("docker-distribution-api-version").is_some_and(|versions| versions.contains("registry/2."))
 }
 
 /// What was proved, unless anybody may pull the image. Not to learn that is no fault of the credential.

@@ -2,6 +2,7 @@
 //! specification and its token flow. One wrong password is one failed login: nothing here repeats a refusal.
 //! Knows nothing of clusters, nodes or inventories.
 
+mod breakage;
 mod certificates;
 pub mod challenge;
 mod client;
@@ -11,6 +12,7 @@ mod inspect;
 mod judgement;
 mod lanes;
 mod patience;
+mod peer;
 mod prove;
 mod proxy;
 mod quota;

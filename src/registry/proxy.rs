@@ -35,10 +35,11 @@ pub(super) enum Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Via {
     Nothing,
-    /// A proxy: its host, and its URL without the login.
+    /// A proxy: its host, its URL without the login, and whether that has one.
     Proxy {
         host: String,
         url: String,
+        login: bool,
     },
     /// A tunnel to a node. Nothing of it is to be told: the listener is our own.
     Tunnel,
@@ -96,7 +97,8 @@ impl Route {
                 let scheme = proxy.scheme();
                 let host = proxy.host_str().unwrap_or_default();
                 let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
-                Via::Proxy { host: host.to_owned(), url: format!("{scheme}://{host}{port}") }
+                let login = !proxy.username().is_empty() || proxy.password().is_some();
+                Via::Proxy { host: host.to_owned(), url: format!("{scheme}://{host}{port}"), login }
             }),
         }
     }
@@ -190,9 +192,9 @@ mod tests {
     fn what_is_told_holds_no_login() {
         let route = Route::Set(Arc::new(rules("")));
         let via = |url: &str| route.via(&Url::parse(url).unwrap());
-        let proxy = |url: &str| Via::Proxy { host: "proxy".to_owned(), url: url.to_owned() };
-        assert_eq!(via("http://r/"), proxy("http://proxy:3128"));
-        assert_eq!(via("https://r/"), proxy("https://proxy:3129"));
+        let proxy = |url: &str, login| Via::Proxy { host: "proxy".to_owned(), url: url.to_owned(), login };
+        assert_eq!(via("http://r/"), proxy("http://proxy:3128", false));
+        assert_eq!(via("https://r/"), proxy("https://proxy:3129", true));
         let eve = ("eve".to_owned(), Secret::new("p@ss"));
         assert_eq!(route.logins(), [eve]);
         let socks = Route::Tunnel(Secret::new("socks5h://user:secret@127.0.0.1:1"));

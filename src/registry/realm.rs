@@ -3,6 +3,7 @@
 use reqwest::Url;
 
 use super::diagnosis::Finding;
+use super::settings;
 use super::wire::without_user;
 use crate::desired::{Registry, TlsPolicy};
 
@@ -28,18 +29,18 @@ pub(super) fn concern(realm: &Url, root: &Url, registry: &Registry, scrub: &dyn 
     }
     let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
     let (host, user) = (scrub(&authority(realm)), &registry.user);
+    let meant = settings::auth_server(registry)
+        .map(|setting| format!(" (if that is meant, name the server in {setting})"))
+        .unwrap_or_default();
     let what = match (site(realm) == site(root), realm.scheme() == "http") {
         (true, false) => return None,
-        (true, true) => format!(
-            "over plain HTTP to its token server `{host}`: whoever stands in between can read it (if that is meant, name \
-             the server as `auth_server`)"
+        (true, true) => format!("over plain HTTP to its token server `{host}`: whoever stands in between can read it"),
+        (false, true) => format!(
+            "to the token server `{host}` of another domain, over plain HTTP: whoever stands in between can read it"
         ),
-        (false, plain) => format!(
-            "to the token server `{host}` of another domain{} (if that is meant, name it as `auth_server`)",
-            if plain { ", over plain HTTP: whoever stands in between can read it" } else { "" }
-        ),
+        (false, false) => format!("to the token server `{host}` of another domain"),
     };
-    Some(format!("registry `{}` has the {secret} of user `{user}` sent {what}", authority(root)))
+    Some(format!("registry `{}` has the {secret} of user `{user}` sent {what}{meant}", authority(root)))
 }
 
 /// `host[:port]`.
@@ -63,6 +64,7 @@ fn site(url: &Url) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Declaration;
     use crate::registry::tests::registry;
 
     fn url(text: &str) -> Url {
@@ -93,6 +95,17 @@ mod tests {
             let found = concern(&url(realm), &url(root), &registry, &str::to_owned);
             assert_eq!(found.is_some(), expected.is_some(), "{root} {realm}: {found:?}");
             assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{root} {realm}");
+            for (declaration, setting) in [
+                (Declaration::Entry, Some("name the server in `auth_server`")),
+                (Declaration::Default, Some("name the server in `auth_server` of `oregano_oreg_auth`")),
+                (Declaration::CommandLine, None),
+            ] {
+                let asked = Registry { declaration, ..registry.clone() };
+                let found = concern(&url(realm), &url(root), &asked, &str::to_owned).unwrap_or_default();
+                let named = setting.is_some() && expected.is_some();
+                assert!(found.contains(setting.unwrap_or_default()) || expected.is_none(), "{found}");
+                assert_eq!(found.contains("auth_server"), named, "{found}");
+            }
             registry.auth_server = Some(authority(&url(realm)));
             assert_eq!(concern(&url(realm), &url(root), &registry, &str::to_owned), None);
         }

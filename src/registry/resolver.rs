@@ -44,6 +44,14 @@ impl Resolver {
         names.get(name).is_some_and(|answer| answer.borrow().is_none())
     }
 
+    /// The addresses of a name with a port; none if it has none.
+    pub async fn addresses(&self, name: &str, port: u16) -> Vec<SocketAddr> {
+        let mut answer = self.ask(name);
+        let found = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        let found = found.and_then(Result::ok).unwrap_or_default();
+        found.into_iter().map(|address| SocketAddr::new(address.ip(), port)).collect()
+    }
+
     fn ask(&self, name: &str) -> watch::Receiver<Option<Answer>> {
         let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = names.get(name)

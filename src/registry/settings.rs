@@ -1,7 +1,11 @@
 //! By which names the settings of a registry go, so that a hint names what its reader can set: variables of the default
 //! registry, keys of an entry, or options of `oregano login`.
 
-use crate::desired::{Declaration, Proxy, Registry};
+use reqwest::Url;
+
+use crate::desired::{Declaration, ImageChoice, Proxy, Registry};
+
+use super::realm::authority;
 
 /// What to set where TLS cannot be had.
 pub(super) fn insecure(registry: &Registry) -> String {
@@ -24,10 +28,11 @@ pub(super) fn ca_file(registry: &Registry) -> &'static str {
 
 /// Where the test image is named.
 pub(super) fn test_image(registry: &Registry) -> &'static str {
-    match registry.declaration {
-        Declaration::Default => "`test_image` of `oregano_oreg_auth`",
-        Declaration::Entry => "`test_image`",
-        Declaration::CommandLine => "`--test-image`",
+    match (registry.declaration, registry.image_choice) {
+        (Declaration::Default, _) => "`test_image` of `oregano_oreg_auth`",
+        (Declaration::Entry, ImageChoice::Given) => "`test_image`",
+        (Declaration::Entry, ImageChoice::Default) => "`test_image` (none is set: this is the default)",
+        (Declaration::CommandLine, _) => "`--test-image`",
     }
 }
 
@@ -40,19 +45,63 @@ pub(super) fn image_origin(registry: &Registry) -> &'static str {
 }
 
 /// Where the token server is named; `oregano login` takes the one that the registry names.
-pub(super) fn auth_server(registry: &Registry) -> &'static str {
+pub(super) fn auth_server(registry: &Registry) -> Option<&'static str> {
     match registry.declaration {
-        Declaration::Default => "`auth_server` of `oregano_oreg_auth`",
-        Declaration::Entry | Declaration::CommandLine => "`auth_server`",
+        Declaration::Default => Some("`auth_server` of `oregano_oreg_auth`"),
+        Declaration::Entry => Some("`auth_server`"),
+        Declaration::CommandLine => None,
     }
 }
 
-/// Where a registry's proxy and the exceptions from it are set.
-pub(super) fn proxy(registry: &Registry) -> (&'static str, &'static str) {
-    match registry.proxy {
-        Proxy::Environment => ("HTTPS_PROXY and HTTP_PROXY", "NO_PROXY"),
-        Proxy::Set(_) => {
-            ("`proxy`, `openshift_https_proxy` and `openshift_http_proxy` in the inventory", "`openshift_no_proxy`")
-        }
+/// Where the proxy of a request to `url` is set.
+pub(super) fn proxy(registry: &Registry, url: &Url) -> &'static str {
+    let variables = match url.scheme() {
+        "https" => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+        _ => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+    };
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match (source(registry), url.scheme()) {
+        (Source::Environment, _) => variables.into_iter().find(is_set).unwrap_or(variables[0]),
+        (Source::Own(key), _) => key,
+        (Source::Variables, "https") => "`openshift_https_proxy`",
+        (Source::Variables, _) => "`openshift_http_proxy`",
+    }
+}
+
+/// Where a proxy is set, whatever it is for.
+pub(super) fn proxies(registry: &Registry) -> &'static str {
+    match source(registry) {
+        Source::Environment => "HTTPS_PROXY and HTTP_PROXY",
+        Source::Own(key) => key,
+        Source::Variables => "`openshift_https_proxy` and `openshift_http_proxy`",
+    }
+}
+
+/// What to do where the server of `url` needs no proxy.
+pub(super) fn exception(registry: &Registry, url: &Url) -> String {
+    let host = authority(url);
+    match source(registry) {
+        Source::Environment => format!("name `{host}` in NO_PROXY"),
+        Source::Own(key) => format!("set {key} to `none` if `{host}` needs none"),
+        Source::Variables => format!("name `{host}` in `openshift_no_proxy`"),
+    }
+}
+
+/// What says which proxy there is.
+enum Source {
+    Environment,
+    /// The key of the registry itself.
+    Own(&'static str),
+    /// The variables of the host.
+    Variables,
+}
+
+fn source(registry: &Registry) -> Source {
+    match (&registry.proxy, registry.declaration) {
+        (Proxy::Environment, _) => Source::Environment,
+        // The variables always make exceptions, such as `.svc`, and a registry's own proxy has none.
+        (Proxy::Set(settings), _) if !settings.no_proxy.is_empty() => Source::Variables,
+        (Proxy::Set(_), Declaration::Default) => Source::Own("`proxy` of `oregano_oreg_auth`"),
+        (Proxy::Set(_), Declaration::Entry | Declaration::CommandLine) => Source::Own("`proxy`"),
     }
 }

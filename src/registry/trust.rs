@@ -49,16 +49,17 @@ impl Connectors {
         Self { roots: certificates::roots(home), built: Mutex::default() }
     }
 
-    /// What the registry asks for; `contacted` is the host behind its name.
-    pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<Trust, TlsSetup> {
+    /// What the registry asks for, and the folder of certs.d that has a part in it; `contacted` is the host behind its
+    /// name.
+    pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<(Trust, Option<PathBuf>), TlsSetup> {
         let written = registry.image.split('/').next().unwrap_or(contacted);
         let folder = certificates::folder(&self.roots, &[written, contacted])?;
-        let mut host = folder.map_or_else(|| Ok(HostCertificates::default()), |folder| certificates::read(&folder))?;
+        let mut host = folder.as_deref().map(certificates::read).transpose()?.unwrap_or_default();
         let verify = registry.tls == TlsPolicy::Verify;
         if !verify {
             host.authorities.clear();
         }
-        Ok(Trust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), host })
+        Ok((Trust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), host }, folder))
     }
 
     /// The connector for it.

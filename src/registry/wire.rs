@@ -8,8 +8,9 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::client::Way;
+use super::fault;
 use super::patience::{TRIES, pause, retry_after};
-use super::proxy::Via;
+use super::peer::{self, Certificate};
 use crate::desired::TlsPolicy;
 use crate::secret::Secret;
 
@@ -81,9 +82,10 @@ pub(super) enum Fault {
     /// No answer in time, however often it was tried.
     Timeout { at: Box<Place>, timeout: Duration, tries: u32 },
     /// The time was over while a name was still being looked up.
-    Unresolved { at: Box<Place>, via: Via, tries: u32 },
-    /// The connection failed, or what came over it is not HTTP.
-    Broken { at: Box<Place>, error: reqwest::Error, via: Via, tries: u32 },
+    Unresolved { at: Box<Place>, tries: u32 },
+    /// The connection failed, or what came over it is not HTTP; with the certificate that was shown, if its names or
+    /// dates are why.
+    Broken { at: Box<Place>, error: reqwest::Error, shown: Option<Certificate>, tries: u32 },
     /// A redirect that is not followed, and why.
     Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
@@ -228,15 +230,23 @@ impl Wire {
 
     async fn once(&self, request: &Request, end: Instant) -> Result<Box<Answer>, Fault> {
         let (at, url) = (request.at(), &request.place.url);
-        let (via, tries) = (self.way.via(url), 1);
+        let tries = 1;
         let result = timeout_at(end, self.exchange(request)).await;
         let late = result.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(reqwest::Error::is_timeout));
         match result {
-            _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, via, tries }),
+            _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, tries }),
             Ok(Ok(answer)) => Ok(Box::new(answer)),
-            Ok(Err(error)) => Err(Fault::Broken { at, error, via, tries }),
+            Ok(Err(error)) => Err(Fault::Broken { at, shown: self.shown(url, &error).await, error, tries }),
             Err(_) => Err(Fault::Timeout { at, timeout: self.timeout, tries }),
         }
+    }
+
+    /// The certificate that was refused for its names or dates, which the error does not tell.
+    async fn shown(&self, url: &Url, error: &reqwest::Error) -> Option<Certificate> {
+        if !fault::is_of_certificate(error, &self.way.via(url)) {
+            return None;
+        }
+        peer::shown(&self.way, url, self.left()).await
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, reqwest::Error> {

@@ -5,7 +5,10 @@ use oci_distribution::errors::OciEnvelope;
 use reqwest::Url;
 use serde_json::Value;
 
+use super::certificates;
 use super::challenge::{Challenge, challenges};
+use super::client::Way;
+use super::proxy::Via;
 use super::reference::{self, Target};
 use super::wire::{Answer, Place, without_user};
 use crate::desired::{Registry, TestLogin};
@@ -18,18 +21,29 @@ pub(super) struct Words<'a> {
     pub scrub: &'a dyn Fn(&str) -> String,
     /// `host[:port]` that is contacted.
     pub host: String,
+    /// The folder for the registry's certificates, `/` included: the one that counts, or the machine's own.
+    pub certificates: String,
+    way: Option<&'a Way>,
     /// The path of the test image's manifest.
     manifest: String,
 }
 
 impl<'a> Words<'a> {
-    pub fn new(registry: &Registry, scrub: &'a dyn Fn(&str) -> String) -> Self {
-        match Target::parse(&registry.image) {
-            Ok(target) if registry.test_login != TestLogin::LoginOnly => {
-                Self { scrub, manifest: target.manifest_path(), host: target.host }
-            }
-            _ => Self { scrub, manifest: String::new(), host: reference::contacted(registry) },
-        }
+    /// `way` is how the registry was asked, if it was.
+    pub fn new(registry: &Registry, way: Option<&'a Way>, scrub: &'a dyn Fn(&str) -> String) -> Self {
+        let (host, manifest) = match Target::parse(&registry.image) {
+            Ok(target) if registry.test_login != TestLogin::LoginOnly => (target.host.clone(), target.manifest_path()),
+            _ => (reference::contacted(registry), String::new()),
+        };
+        let folder = way
+            .and_then(|way| way.certificates.clone())
+            .unwrap_or_else(|| certificates::machines(registry.host.split('/').next().unwrap_or_default()));
+        Self { scrub, host, certificates: format!("{}/", folder.display()), way, manifest }
+    }
+
+    /// What stands between here and the server of `url`.
+    pub fn via(&self, url: &Url) -> Via {
+        self.way.map_or(Via::Nothing, |way| way.via(url))
     }
 
     /// Text that a server chose.

@@ -1,5 +1,7 @@
 //! The run as text: one line for each change, a block for each error, and Ansible's recap.
 
+use indexmap::IndexMap;
+
 use crate::dockerconfig::{ChangeKind, KeyChange};
 use crate::event::{
     ClusterRow, Command, Counts, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
@@ -213,15 +215,16 @@ fn answered(host: &str, user: &str, image: &str, verdict: Verdict) -> String {
     match verdict {
         Verdict::Proved => format!("registry `{host}` showed `{image}` to user `{user}`"),
         Verdict::Refused => format!("registry `{host}` refused the credentials of user `{user}`"),
-        Verdict::NoPermission => format!("user `{user}` may not pull `{image}`, or it does not exist"),
+        Verdict::NoPermission if image == host => format!("registry `{host}` does not let user `{user}` in"),
+        Verdict::NoPermission => format!("registry `{host}` does not show `{image}` to user `{user}`"),
         Verdict::NotFound => format!("registry `{host}` has no image `{image}`"),
         Verdict::NotProved => {
             format!("registry `{host}` did not need the password of user `{user}`: what it may pull is not proved")
         }
         Verdict::Skipped => format!("registry `{host}` was not asked, as its test login is off: nothing is proved"),
-        Verdict::Tls => format!("registry `{host}` has no TLS that can be trusted"),
+        Verdict::Tls => format!("there is no TLS to registry `{host}` that can be trusted"),
         Verdict::RateLimited => format!("registry `{host}` has had too many requests"),
-        _ => format!("registry `{host}` gave an answer that is not of the protocol"),
+        _ => format!("the credential of user `{user}` could not be judged at registry `{host}`"),
     }
 }
 
@@ -282,15 +285,13 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     if recap.status == ExitStatus::Interrupted as u8 {
         return None;
     }
-    let proved = vantage::credentials(recap).filter(|row| row.verdict == Verdict::Proved).count();
-    let all = vantage::credentials(recap).count();
     // There is always a registry to ask: without a row none could be.
-    let bad = all == 0 || recap.registries.iter().any(|row| !row.verdict.lets_go_on());
+    let bad = recap.registries.is_empty() || recap.registries.iter().any(|row| !row.verdict.lets_go_on());
     let secret = |outcomes: &[Outcome]| recap.cluster.iter().any(|row| outcomes.contains(&row.outcome));
     let stopped = bad || recap.status == ExitStatus::Error as u8;
     Some(match command {
-        Command::Validate if all == 0 => "no credential could be proved".to_owned(),
-        Command::Validate => format!("{proved} of {all} credentials proved{}", vantage::from(recap)),
+        Command::Validate if recap.registries.is_empty() => "no credential could be proved".to_owned(),
+        Command::Validate => format!("{}{}", proved(recap), vantage::from(recap)),
         Command::Login => log_in(recap),
         Command::Plan if stopped || secret(&[Outcome::Failed]) => {
             "`apply` would change nothing until the errors above are mended".to_owned()
@@ -302,6 +303,21 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
         Command::Apply if written(recap) == NOTHING => format!("nothing was changed{}", behind(recap)),
         Command::Apply => format!("{} written and read back{}", written(recap), behind(recap)),
     })
+}
+
+/// How many credentials are proved: each by one image at least. Where some have several, how many of those.
+fn proved(recap: &Recap) -> String {
+    let mut credentials: IndexMap<(&str, &str), bool> = IndexMap::new();
+    let (mut images, mut shown) = (0, 0);
+    for row in vantage::credentials(recap) {
+        let good = row.verdict == Verdict::Proved;
+        *credentials.entry((&row.host, &row.user)).or_default() |= good;
+        images += 1;
+        shown += usize::from(good);
+    }
+    let (good, all) = (credentials.values().filter(|good| **good).count(), credentials.len());
+    let of_images = if images > all { format!(" by {shown} of {images} images") } else { String::new() };
+    format!("{good} of {all} credentials proved{of_images}")
 }
 
 /// How a login ended. Without a row of the registry it was not asked.
@@ -359,6 +375,34 @@ pub(super) fn plural(number: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_are_counted_and_their_images_told_apart() {
+        let row = |(host, user, verdict): (&str, &str, Verdict)| RegistryRow {
+            host: host.to_owned(),
+            user: user.to_owned(),
+            image: String::new(),
+            verdict,
+            cause: None,
+            hint: None,
+            from: None,
+            expires: None,
+            rate_limit: None,
+        };
+        use Verdict::{NotFound, Proved, Refused};
+        type Rows = &'static [(&'static str, &'static str, Verdict)];
+        let cases: [(Rows, &str); 5] = [
+            (&[("a", "u", Proved)], "1 of 1 credentials proved"),
+            (&[("a", "u", Refused), ("a", "u", Refused)], "0 of 1 credentials proved by 0 of 2 images"),
+            (&[("a", "u", Proved), ("a", "u", NotFound)], "1 of 1 credentials proved by 1 of 2 images"),
+            (&[("a", "u", Proved), ("b", "u", Refused)], "1 of 2 credentials proved"),
+            (&[("a", "u", Proved), ("a", "v", Refused)], "1 of 2 credentials proved"),
+        ];
+        for (rows, expected) in cases {
+            let recap = Recap { registries: rows.iter().copied().map(row).collect(), ..Recap::default() };
+            assert_eq!(conclusion(Some(Command::Validate), &recap).as_deref(), Some(expected));
+        }
+    }
 
     #[test]
     fn quotas() {

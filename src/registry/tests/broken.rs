@@ -13,7 +13,7 @@ use crate::facts::Verdict;
 use crate::secret::Secret;
 
 /// A server for one raw answer to each connection, whatever is asked.
-fn raw_server(answer: &'static [u8]) -> String {
+pub fn raw_server(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -121,8 +121,8 @@ async fn a_proxy_that_fails_is_named() {
     let refusing = raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
     let forbidding = raw_server(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
     let cases = [
-        ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`"),
-        (refusing, "proxy authorization required", "give the proxy's login in `proxy`"),
+        ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`, or set `proxy` to `none` if"),
+        (refusing, "proxy authorization required", "the proxy does not take its login: check user and password in"),
         (forbidding, "it does not connect to the registry", "check `proxy`"),
         ("proxy.invalid:x".to_owned(), "invalid port number", "check `proxy`"),
     ];
@@ -200,7 +200,7 @@ async fn certificates_that_are_not_trusted_say_why() {
         let fact = inspect(&secure).await;
         assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
         assert!(fact.cause.unwrap().contains(reason));
-        assert!(fact.hint.unwrap().contains("SSL_CERT_FILE); or, if the network"));
+        assert!(fact.hint.unwrap().contains(&format!("put it into /etc/containers/certs.d/{host}/ca.crt; or, if")));
         secure.declaration = Declaration::Default;
         let hint = inspect(&secure).await.hint.unwrap();
         assert!(hint.starts_with("name the CA's certificate in `ca_file`"), "{hint}");

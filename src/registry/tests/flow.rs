@@ -263,7 +263,7 @@ async fn a_red_hat_account_is_told_its_form() {
     account.tls = TlsPolicy::Verify;
     let hint = |account: &crate::desired::Registry| {
         let finding = Finding::RefusedBefore(Refusal { image: "x".to_owned(), cause: None });
-        fact(account, finding, &str::to_owned).hint.unwrap()
+        fact(account, None, finding, &str::to_owned).hint.unwrap()
     };
     assert!(hint(&account).contains("`1234567|name`"));
     account.user = "1234567|name".into();

@@ -4,6 +4,7 @@
 mod broken;
 mod double;
 mod flow;
+mod hints;
 mod hostile;
 mod kinds;
 mod patience;
@@ -20,7 +21,7 @@ pub(super) use self::tls::self_signed;
 use super::client::Clients;
 use super::proxy::Proxies;
 use super::{News, prove};
-use crate::desired::{Declaration, Proxy, Registry, TestLogin, TlsPolicy};
+use crate::desired::{Declaration, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::facts::RegistryFact;
 use crate::secret::{Redactor, Secret};
 
@@ -36,6 +37,7 @@ pub(super) fn registry(host: &str, password: &str) -> Registry {
         test_login: TestLogin::Inspect,
         tls: TlsPolicy::Insecure,
         declaration: Declaration::Entry,
+        image_choice: ImageChoice::Given,
         origin: "inventory.ini:7:20".to_owned(),
         identity_token: None,
         email: None,

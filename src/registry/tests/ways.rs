@@ -16,7 +16,7 @@ use crate::registry::resolver::Resolver;
 use crate::registry::trust::Connectors;
 use crate::secret::Secret;
 
-fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
+pub fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
     let url = || Some(Secret::new(https));
     let settings = ProxySettings { http: url(), https: url(), no_proxy: no_proxy.to_owned() };
     Registry { proxy: Proxy::Set(Arc::new(settings)), ..registry(host, "right") }
@@ -114,7 +114,7 @@ async fn a_proxy_of_the_inventory_is_gone_through_with_its_login() {
     let fact = through("eve:hunter2", "").await;
     assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
     assert!(fact.cause.unwrap().ends_with(&format!("proxy `http://{proxy}`: proxy authorization required")));
-    assert!(fact.hint.unwrap().contains("name `registry.invalid:5000` in `openshift_no_proxy`"));
+    assert!(fact.hint.unwrap().contains("set `proxy` to `none` if `registry.invalid:5000` needs none"));
 
     let fact = through("eve:hunter2", "registry.invalid:5000").await;
     assert_eq!(fact.verdict, Verdict::Dns, "asked directly: {fact:?}");
@@ -202,9 +202,9 @@ async fn what_the_other_end_of_a_tunnel_says() {
     let cases = [
         (1, Verdict::RegistryError, "no connection through the node: general server failure", "log of its sshd"),
         (2, Verdict::Proxy, "the proxy there failed or refused", "settings of the node"),
-        (3, Verdict::ConnectionRefused, "no route to host", "firewall there"),
+        (3, Verdict::ConnectionRefused, "no route to host", "the firewall before it"),
         (4, Verdict::Dns, "the name does not resolve there", "the resolver of the node"),
-        (5, Verdict::ConnectionRefused, "connection refused", "firewall there"),
+        (5, Verdict::ConnectionRefused, "connection refused", "the firewall before it"),
         (6, Verdict::Timeout, "connection timed out", "between there and"),
         (7, Verdict::RegistryError, "no connection through the node: command not supported", "log of its sshd"),
     ];

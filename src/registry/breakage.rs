@@ -1,0 +1,247 @@
+//! What to say of a way that broke: a name, a proxy, TLS, silence, or bytes that are not HTTP.
+
+use reqwest::Url;
+
+use super::client::NoClient;
+use super::diagnosis::{after, found};
+use super::fault::{self, Breakage, TlsFault};
+use super::peer::Certificate;
+use super::proxy::Via;
+use super::realm::authority;
+use super::resolver::nameservers;
+use super::settings;
+use super::trust::TlsSetup;
+use super::wire::{Fault, Place};
+use super::words::Words;
+use crate::desired::{Registry, TlsPolicy};
+use crate::facts::{RegistryFact, Verdict};
+
+/// The fact where there was no answer.
+pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {
+    match fault {
+        Fault::Timeout { at, timeout, tries } => after(silent(words, &at, timeout), tries),
+        Fault::Redirect { at, reason } => found(
+            Verdict::RegistryError,
+            format!("{}: {reason}", words.place(&at)),
+            "the registry's external URL is set up wrongly: tell its operator",
+        ),
+        Fault::Downgrade { at, to } => found(
+            Verdict::Tls,
+            format!("{}: redirects to `{}`, which is not HTTPS", words.place(&at), words.url(&to)),
+            insecure_hint(registry),
+        ),
+        Fault::Unresolved { at, tries } => {
+            let said = "no answer from the resolver in time".to_owned();
+            let breakage = match words.via(&at.url) {
+                Via::Proxy { .. } => Breakage::Proxy(said),
+                Via::Nothing | Via::Tunnel => Breakage::Dns(said),
+            };
+            after(broken(registry, words, &at, breakage, None), tries)
+        }
+        Fault::Broken { at, error, shown, tries } => {
+            let breakage = fault::read(&error, &words.via(&at.url));
+            after(broken(registry, words, &at, breakage, shown.as_ref()), tries)
+        }
+    }
+}
+
+/// The fact where there is not even a way to try.
+pub(super) fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
+    match reason {
+        NoClient::Tls(TlsSetup::File { path, reason }) => {
+            found(Verdict::Tls, format!("`{path}`: {reason}"), "mend the file, or take it away")
+        }
+        NoClient::Tls(TlsSetup::System(reason)) => found(
+            Verdict::Tls,
+            format!("TLS cannot be set up on this machine: {reason}"),
+            "check the CA bundle, and SSL_CERT_FILE and SSL_CERT_DIR if they are set",
+        ),
+        NoClient::Proxy(reason) => found(
+            Verdict::Proxy,
+            format!("the proxy's URL cannot be used: {reason}"),
+            format!("check {}: `http://user:password@host:port`", settings::proxies(registry)),
+        ),
+    }
+}
+
+/// What to do about a 407.
+pub(super) fn proxy_login(registry: &Registry, url: &Url, via: &Via) -> String {
+    let (setting, exception) = (settings::proxy(registry, url), settings::exception(registry, url));
+    match via {
+        Via::Proxy { login: true, .. } => {
+            format!("the proxy does not take its login: check user and password in {setting}, or {exception}")
+        }
+        Via::Proxy { login: false, .. } => format!("give the proxy's login in {setting}, or {exception}"),
+        Via::Nothing | Via::Tunnel => {
+            format!("no proxy is set for `{}`: one on the way answers in its place", authority(url))
+        }
+    }
+}
+
+/// What to do where only plain HTTP is spoken.
+pub(super) fn insecure_hint(registry: &Registry) -> String {
+    format!("if the network may be trusted with the password, {}", settings::insecure(registry))
+}
+
+fn silent(words: &Words<'_>, at: &Place, timeout: std::time::Duration) -> RegistryFact {
+    let (via, host) = (words.via(&at.url), authority(&at.url));
+    let check = match via {
+        Via::Nothing => format!("check the route and the firewall between here and `{host}`"),
+        Via::Proxy { .. } => format!("check the proxy, and whether it reaches `{host}`"),
+        Via::Tunnel => format!("check the route, firewall and proxy between there and `{host}`"),
+    };
+    let cause = format!("{}{}: no complete answer within {timeout:?}", words.place(at), through(&via));
+    found(Verdict::Timeout, cause, format!("{check}, or raise `--timeout`"))
+}
+
+fn broken(
+    registry: &Registry,
+    words: &Words<'_>,
+    at: &Place,
+    breakage: Breakage,
+    shown: Option<&Certificate>,
+) -> RegistryFact {
+    let (url, via) = (&at.url, words.via(&at.url));
+    let (place, host) = (words.place(at), authority(url));
+    let at = format!("{place}{}", through(&via));
+    let here = if via == Via::Tunnel { "there" } else { "here" };
+    match breakage {
+        Breakage::Dns(reason) => {
+            let name = url.host_str().unwrap_or_default();
+            found(Verdict::Dns, format!("{at}: {reason}"), format!("check the name `{name}`, and {}", resolver(&via)))
+        }
+        Breakage::Proxy(reason) => {
+            let (cause, hint) = proxy(registry, url, &reason, &via);
+            found(Verdict::Proxy, format!("{place}: {cause}"), hint)
+        }
+        Breakage::Tls(fault, reason) => {
+            let (what, hint) = tls(registry, words, fault, &reason, shown);
+            found(Verdict::Tls, format!("{at}: {what}"), hint)
+        }
+        Breakage::Timeout(reason) => found(
+            Verdict::Timeout,
+            format!("{at}: {reason}"),
+            format!("check the route and the firewall between {here} and `{host}`"),
+        ),
+        Breakage::Refused(reason) => found(
+            Verdict::ConnectionRefused,
+            format!("{at}: {reason}"),
+            format!("does a registry run at `{host}`? check host and port, and the firewall before it"),
+        ),
+        Breakage::NotHttp(reason) => found(
+            Verdict::RegistryError,
+            format!("{at}: the answer broke off or is not HTTP: {reason}"),
+            format!("is `{host}` a registry, and is the port right?"),
+        ),
+        Breakage::Tunnel(reason) => found(
+            Verdict::RegistryError,
+            format!("{at}: no connection through the node: {reason}"),
+            format!("try `curl https://{host}/v2/` on the node, and look at the log of its sshd"),
+        ),
+    }
+}
+
+/// A proxy may be the one that is silent, or that shows a certificate.
+fn through(via: &Via) -> String {
+    match via {
+        Via::Proxy { url, .. } => format!(" through proxy `{url}`"),
+        Via::Nothing | Via::Tunnel => String::new(),
+    }
+}
+
+/// Whom to ask about names.
+fn resolver(via: &Via) -> String {
+    let servers = nameservers();
+    match via {
+        Via::Tunnel => "the resolver of the node".to_owned(),
+        _ if servers.is_empty() => "the resolver here".to_owned(),
+        _ => format!("the resolver here: `{}` (/etc/resolv.conf)", servers.join("`, `")),
+    }
+}
+
+fn proxy(registry: &Registry, url: &Url, reason: &str, via: &Via) -> (String, String) {
+    let Via::Proxy { url: shown, .. } = via else {
+        return (reason.to_owned(), "check the proxy settings of the node".to_owned());
+    };
+    let check = || format!("check {}, or {}", settings::proxy(registry, url), settings::exception(registry, url));
+    // What the HTTP client makes of the proxy's answers to its CONNECT.
+    let (reason, hint) = match reason {
+        "proxy authorization required" => (reason, proxy_login(registry, url, via)),
+        fault::NO_CONNECT => ("it does not connect to the registry", check()),
+        _ => (reason, check()),
+    };
+    (format!("proxy `{shown}`: {reason}"), hint)
+}
+
+fn tls(
+    registry: &Registry,
+    words: &Words<'_>,
+    fault: TlsFault,
+    reason: &str,
+    shown: Option<&Certificate>,
+) -> (String, String) {
+    const NAME: &str = "use the name that the certificate was issued for";
+    const CLOCK: &str = "check the certificate's dates and the clock here";
+    let names = || shown.and_then(|shown| shown.names(&|name| words.foreign(name)));
+    let (what, hint) = match fault {
+        TlsFault::SelfSigned => (
+            "the certificate is self-signed".to_owned(),
+            match &registry.ca {
+                Some(given) => format!("`{}` holds another certificate: it must hold this one", given.file),
+                None => authority_hint(registry, words),
+            },
+        ),
+        TlsFault::UnknownIssuer => (
+            "the certificate's issuer is unknown here".to_owned(),
+            match &registry.ca {
+                Some(given) => format!("`{}` must hold the authorities of its chain up to the root", given.file),
+                None => authority_hint(registry, words),
+            },
+        ),
+        TlsFault::Expired => {
+            let until = shown.and_then(Certificate::ended).map(|at| format!(": it was valid until {at}"));
+            (format!("the certificate has expired{}", until.unwrap_or_default()), CLOCK.to_owned())
+        }
+        TlsFault::NotYetValid => {
+            let from = shown.and_then(Certificate::begins).map(|at| format!(": it will be from {at}"));
+            (format!("the certificate is not yet valid{}", from.unwrap_or_default()), CLOCK.to_owned())
+        }
+        TlsFault::WrongName => {
+            let names = names().map(|names| format!(": it is for {names}"));
+            (format!("the certificate is for another host name{}", names.unwrap_or_default()), NAME.to_owned())
+        }
+        TlsFault::WrongAddress => {
+            let names = names().map(|names| format!(": it is for {names}"));
+            (format!("the certificate is not for this IP address{}", names.unwrap_or_default()), NAME.to_owned())
+        }
+        TlsFault::NotTls => ("the port does not speak TLS".to_owned(), insecure_hint(registry)),
+        TlsFault::ClientCertificate => (
+            "the registry wants a client certificate that it trusts".to_owned(),
+            format!("put the certificate and its key into {} as `client.cert` and `client.key`", words.certificates),
+        ),
+        TlsFault::HungUp => (
+            "hung up during the TLS handshake".to_owned(),
+            match registry.tls {
+                TlsPolicy::Verify => "try again; if it stays, look at the registry's log and at the firewall in between",
+                TlsPolicy::Insecure => {
+                    "look at the registry's log and at the firewall; plain HTTP is tried only where the port answers in it"
+                }
+            }
+            .to_owned(),
+        ),
+        TlsFault::Handshake => {
+            (format!("TLS handshake: {reason}"), "do both sides share a TLS version and cipher?".to_owned())
+        }
+    };
+    (what, hint)
+}
+
+/// How a certificate comes to be trusted. A folder that is there is the only one that counts.
+fn authority_hint(registry: &Registry, words: &Words<'_>) -> String {
+    format!(
+        "name the CA's certificate in {}, or put it into {}ca.crt; or, {}",
+        settings::ca_file(registry),
+        words.certificates,
+        insecure_hint(registry)
+    )
+}
