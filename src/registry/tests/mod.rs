@@ -6,6 +6,7 @@ mod double;
 mod flow;
 mod hostile;
 mod kinds;
+mod once;
 mod patience;
 mod proving;
 mod realms;
