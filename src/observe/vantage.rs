@@ -38,7 +38,7 @@ struct Round<'a> {
     journal: &'a Journal,
     /// Whose TLS connectors all tunnels share.
     clients: Clients,
-    /// A login that was refused anywhere is tried nowhere else.
+    /// A login that was not accepted anywhere is tried nowhere else.
     refusals: Arc<Refusals>,
     /// Each warning is told once, from however many nodes it is heard.
     warned: Mutex<HashSet<String>>,
@@ -253,14 +253,14 @@ impl Round<'_> {
     }
 }
 
-/// One registry for each distinct way to one, with the credential that promises most; none where a failed login is
-/// all that it could bring. `verdict` says what is known of it.
+/// One registry for each distinct way to one, with the credential that promises most; `verdict` says what is known of
+/// it. Where that was not accepted, the way is asked without it: the memory of the run keeps it back.
 fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>) -> Vec<Registry> {
     let mut best: IndexMap<Way<'_>, (u8, &Registry)> = IndexMap::new();
     for registry in registries.iter().filter(|registry| registry.test_login != TestLogin::Skip) {
         let rank = match verdict(registry) {
             Some(Verdict::Proved) => 0,
-            Some(Verdict::Refused) => continue,
+            Some(Verdict::Refused) => 3,
             Some(Verdict::NotProved | Verdict::NotFound | Verdict::NoPermission) => 1,
             _ => 2,
         };
@@ -305,18 +305,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_registry_for_each_way_and_never_a_refused_one() {
+    fn one_registry_for_each_way_with_the_credential_that_promises_most() {
         use TlsPolicy::{Insecure, Verify};
-        let mut skipped = registry("e", "u", Verify);
+        let mut skipped = registry("e.example.com", "u", Verify);
         skipped.test_login = TestLogin::Skip;
         let registries = [
-            registry("a", "missing", Verify),
-            registry("a", "good", Verify),
-            registry("a", "better-late", Verify),
-            registry("a", "other", Insecure),
-            registry("b", "wrong", Verify),
-            registry("c", "wrong", Verify),
-            registry("c", "unknown", Verify),
+            registry("a.example.com", "missing", Verify),
+            registry("a.example.com", "good", Verify),
+            registry("a.example.com", "better-late", Verify),
+            registry("a.example.com", "other", Insecure),
+            registry("b.example.com", "wrong", Verify),
+            registry("c.example.com", "wrong", Verify),
+            registry("c.example.com", "unknown", Verify),
             skipped,
         ];
         let verdict = |registry: &Registry| match registry.user.as_str() {
@@ -327,6 +327,14 @@ pub(super) mod tests {
         };
         let chosen = ways(&registries, verdict);
         let told: Vec<_> = chosen.iter().map(|registry| (registry.host.as_str(), registry.user.as_str())).collect();
-        assert_eq!(told, [("a", "good"), ("a", "other"), ("c", "unknown")]);
+        assert_eq!(
+            told,
+            [
+                ("a.example.com", "good"),
+                ("a.example.com", "other"),
+                ("b.example.com", "wrong"),
+                ("c.example.com", "unknown")
+            ]
+        );
     }
 }

@@ -9,7 +9,7 @@ use super::challenge::Challenge;
 use super::client::{NoClient, Way};
 use super::judgement::{Login, denies_images, hides_images, is_good};
 use super::quota::rate_limit;
-use super::refusals::Refusal;
+use super::refusals::Tried;
 use super::settings;
 use super::wire::{Answer, Fault, Place};
 use super::words::{Words, shorten, status, tried};
@@ -54,13 +54,13 @@ pub(super) enum Finding {
     NoClient(NoClient),
     /// There was no answer.
     Fault(Fault),
-    /// The same login was refused before, so that the password was not sent.
-    RefusedBefore(Refusal),
+    /// The same login was tried before and not accepted, so that the password was not sent.
+    TriedBefore(Tried),
 }
 
-impl From<Refusal> for Finding {
-    fn from(refusal: Refusal) -> Self {
-        Self::RefusedBefore(refusal)
+impl From<Tried> for Finding {
+    fn from(tried: Tried) -> Self {
+        Self::TriedBefore(tried)
     }
 }
 
@@ -162,17 +162,21 @@ fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFac
         ),
         Finding::NoClient(reason) => no_client(registry, reason),
         Finding::Fault(fault) => faulty(registry, words, fault),
-        Finding::RefusedBefore(Refusal { image, cause }) => found(
-            Verdict::Refused,
-            format!("not tried again, refused for `{image}`: {}", cause.as_deref().unwrap_or("no cause given")),
-            refused_hint(registry, &words.host),
-        ),
+        Finding::TriedBefore(tried) => before(registry, words, tried),
     }
 }
 
 /// A verdict with its cause, cut to a line, and what to do now.
 pub(super) fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
     RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), rate_limit: None }
+}
+
+/// What came of the login the last time, for another image or from elsewhere.
+fn before(registry: &Registry, words: &Words<'_>, Tried { image, fact }: Tried) -> RegistryFact {
+    let RegistryFact { verdict, cause, hint, .. } = fact;
+    let cause = cause.unwrap_or_else(|| "no cause given".to_owned());
+    let hint = hint.filter(|_| verdict != Verdict::Refused).unwrap_or_else(|| refused_hint(registry, &words.host));
+    found(verdict, format!("not tried again, {} for `{image}`: {cause}", verdict.code()), hint)
 }
 
 /// What was found with the last of several tries; that they were several must not be cut off.
@@ -183,26 +187,18 @@ pub(super) fn after(fact: RegistryFact, tries: u32) -> RegistryFact {
 fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login, answer: &Answer) -> RegistryFact {
     let (host, user) = (&words.host, &registry.user);
     match (verdict, login) {
-        (Verdict::Refused, Login::Nobody) => found(
-            verdict,
-            format!("{}: the token server took `{user}` for nobody", words.seen(answer)),
-            refused_hint(registry, host),
-        ),
+        (Verdict::Refused, Login::Nobody) => {
+            let shown = answer.status.is_success() && registry.test_login != TestLogin::LoginOnly;
+            let public = if shown { ", and anybody may pull this image" } else { "" };
+            let cause = format!("{}: the token server took `{user}` for nobody{public}", words.seen(answer));
+            found(verdict, cause, refused_hint(registry, host))
+        }
         (Verdict::Refused, Login::Issued) => found(
             verdict,
             format!("{}: `{user}` got a token, which is not taken", words.seen(answer)),
             format!("check the password, {}; if it is right, ask the operator of `{host}`", wrong_too(registry, host)),
         ),
         (Verdict::Refused, _) => found(verdict, words.seen(answer), refused_hint(registry, host)),
-        (Verdict::NotProved, Login::Nobody) => found(
-            verdict,
-            format!(
-                "{}: {}, although the token server took `{user}` for nobody",
-                words.place(&answer.place),
-                status(answer)
-            ),
-            format!("{}; then {}", password_hint(registry, host), private(registry)),
-        ),
         (Verdict::NotProved, _) => found(
             verdict,
             format!("{}: {} without asking for a credential", words.place(&answer.place), status(answer)),
@@ -260,14 +256,7 @@ pub(super) fn image_hint(registry: &Registry, host: &str, login: Login) -> Strin
         Login::NotAsked => {
             format!("`{host}` asked for no credential: name an image that exists, and is private, in {setting}")
         }
-        Login::Nobody => {
-            format!(
-                "the token server took `{}` for nobody; {}; then {name}",
-                registry.user,
-                password_hint(registry, host)
-            )
-        }
-        Login::Presented => name,
+        Login::Presented | Login::Nobody => name,
         Login::Accepted | Login::Issued if is_good(host, login) => format!("the login is good: {name}"),
         Login::Accepted | Login::Issued => format!("`{}` got a token: {name}", registry.user),
     }

@@ -1,5 +1,5 @@
 //! The inspection of one test image: challenge, login, manifest, and whether the image needs a login at all. It sends
-//! the password only to whom the registry named, when its turn has come, and never again after a refusal.
+//! the password only to whom the registry named, when its turn has come, and never again unless it was accepted.
 
 use std::future::Future;
 use std::pin::pin;
@@ -100,7 +100,6 @@ enum Door {
 impl Inspection<'_> {
     /// Knocks without a password, in `lane`; where one is wanted, the `trial` is this one's when its turn has come.
     async fn run(mut self, lane: Lane<'_>, turn: Turn, trial: &mut Trial) -> Result<Finding, Finding> {
-        turn.not_refused()?;
         let (root, answer, door) = self.knock().await?;
         // Who waits for others of the same login keeps nobody else from the host.
         drop(lane);
@@ -186,7 +185,8 @@ impl Inspection<'_> {
         }
         let mut login = Login::Presented;
         if door == Door::Base {
-            let answer = self.base(root, password(self.registry)?).await?;
+            let carried = password(self.registry)?;
+            let answer = out(self.base(root, carried).await, trial)?;
             login = match (self.logged_in(login, answer), &self.target) {
                 (Ok(Finding::Judged { verdict: Verdict::Proved, .. }), Some(_)) => Login::Accepted,
                 // There is no such path, for whomever: this alone says nothing of the password.
@@ -196,7 +196,8 @@ impl Inspection<'_> {
         }
         self.tried(login, trial);
         let Some(target) = &self.target else { return Err(Finding::NoImage("there is no image".to_owned())) };
-        let found = self.judged(login, self.manifest(root, target, password(self.registry)?).await?)?;
+        let carried = password(self.registry)?;
+        let found = self.judged(login, out(self.manifest(root, target, carried).await, trial)?)?;
         match door {
             Door::Base => Ok(unless_public(found, self.shown_to_anybody(root, target, Carried::Nothing)).await),
             Door::Manifest => Ok(found),
@@ -206,10 +207,10 @@ impl Inspection<'_> {
     async fn with_token(&self, root: &Url, bearer: &Bearer, door: Door, trial: &mut Trial) -> Result<Finding, Finding> {
         let server = TokenServer::of(bearer, self.registry, &self.wire, &self.shared.token_lanes)?;
         if let Some(text) = realm::concern(&server.url, root, self.registry, &|text| self.scrub(text)) {
-            self.shared.warn(realm::authority(root), realm::authority(&server.url), text).await;
+            self.shared.warn(root, &server.url, text).await;
         }
         let scopes = self.scopes(bearer);
-        let Token { carried, login, .. } = self.issue(&server, &scopes).await?;
+        let Token { carried, login, .. } = out(self.issue(&server, &scopes).await, trial)?;
         self.tried(login, trial);
         let Some(target) = &self.target else { return self.logged_in(login, self.base(root, carried).await?) };
         // While the registry looks for the image, the token server has nothing else to do.
@@ -224,7 +225,8 @@ impl Inspection<'_> {
             }
         };
         let (login, answer) = match wider(&answer, root, &scopes) {
-            Some(scopes) if login != Login::Nobody => {
+            // Another token is another login.
+            Some(scopes) if judgement::is_good(&self.host, login) => {
                 let token = self.issue(&server, &scopes).await?;
                 (token.login, self.manifest(root, target, token.carried).await?)
             }
@@ -321,6 +323,14 @@ impl Inspection<'_> {
     fn judged(&self, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
         concluded(judgement::of_manifest(&self.host, login, answer.status.as_u16()), login, answer)
     }
+}
+
+/// The password is out, unless `result` says that there was no connection to send it over.
+fn out<T>(result: Result<T, Finding>, trial: &mut Trial) -> Result<T, Finding> {
+    if !matches!(&result, Err(Finding::Fault(fault)) if fault.sent_nothing()) {
+        trial.sent();
+    }
+    result
 }
 
 fn concluded(verdict: Option<Verdict>, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {

@@ -20,12 +20,14 @@ pub(super) enum Login {
 /// What the answer for a manifest says; `None` if its status has no place in the flow.
 pub(super) fn of_manifest(host: &str, login: Login, status: u16) -> Option<Verdict> {
     Some(match (status, login) {
-        (200..=299, Login::NotAsked | Login::Nobody) => Verdict::NotProved,
+        // Whatever is shown to nobody: the password was not taken.
+        (_, Login::Nobody) => Verdict::Refused,
+        (200..=299, Login::NotAsked) => Verdict::NotProved,
         (200..=299, _) => Verdict::Proved,
         (404, _) => Verdict::NotFound,
         (_, Login::NotAsked) => return None,
         // Amazon says 400 to a password of another region, and its public registry for what others say 403 for.
-        (400 | 401, Login::Presented) | (401 | 403, Login::Nobody) => Verdict::Refused,
+        (400 | 401, Login::Presented) => Verdict::Refused,
         (401 | 403, _) => Verdict::NoPermission,
         (400, Login::Issued | Login::Accepted) if host == "public.ecr.aws" => Verdict::NoPermission,
         _ => return None,
@@ -35,7 +37,8 @@ pub(super) fn of_manifest(host: &str, login: Login, status: u16) -> Option<Verdi
 /// What the answer of `/v2/` says to a login; `None` if it says nothing of it.
 pub(super) fn of_login(host: &str, login: Login, status: u16) -> Option<Verdict> {
     Some(match (status, login) {
-        (200..=299, Login::NotAsked | Login::Nobody) => Verdict::NotProved,
+        (_, Login::Nobody) => Verdict::Refused,
+        (200..=299, Login::NotAsked) => Verdict::NotProved,
         (200..=299, _) => Verdict::Proved,
         (_, Login::NotAsked) => return None,
         (401 | 403, _) if is_good(host, login) => Verdict::NoPermission,
@@ -75,14 +78,14 @@ mod tests {
         use Verdict::{NoPermission, NotFound, NotProved, Proved, Refused};
         let all = [NotAsked, Presented, Issued, Accepted, Nobody];
         let table = [
-            (200, [Some(NotProved), Some(Proved), Some(Proved), Some(Proved), Some(NotProved)]),
+            (200, [Some(NotProved), Some(Proved), Some(Proved), Some(Proved), Some(Refused)]),
             (401, [None, Some(Refused), Some(NoPermission), Some(NoPermission), Some(Refused)]),
             (403, [None, Some(NoPermission), Some(NoPermission), Some(NoPermission), Some(Refused)]),
-            (404, [Some(NotFound); 5]),
-            (400, [None, Some(Refused), None, None, None]),
-            (429, [None; 5]),
-            (500, [None; 5]),
-            (302, [None; 5]),
+            (404, [Some(NotFound), Some(NotFound), Some(NotFound), Some(NotFound), Some(Refused)]),
+            (400, [None, Some(Refused), None, None, Some(Refused)]),
+            (429, [None, None, None, None, Some(Refused)]),
+            (500, [None, None, None, None, Some(Refused)]),
+            (302, [None, None, None, None, Some(Refused)]),
         ];
         for (status, verdicts) in table {
             let found = all.map(|login| of_manifest("registry.example.com", login, status));
@@ -98,12 +101,12 @@ mod tests {
         let all = [NotAsked, Presented, Issued, Accepted, Nobody];
         let refused = [None, Some(Refused), Some(Refused), Some(NoPermission), Some(Refused)];
         let table = [
-            (200, [Some(NotProved), Some(Proved), Some(Proved), Some(Proved), Some(NotProved)]),
-            (400, [None, Some(Refused), None, None, None]),
+            (200, [Some(NotProved), Some(Proved), Some(Proved), Some(Proved), Some(Refused)]),
+            (400, [None, Some(Refused), None, None, Some(Refused)]),
             (401, refused),
             (403, refused),
-            (404, [None; 5]),
-            (503, [None; 5]),
+            (404, [None, None, None, None, Some(Refused)]),
+            (503, [None, None, None, None, Some(Refused)]),
         ];
         for (status, verdicts) in table {
             assert_eq!(all.map(|login| of_login("registry.example.com", login, status)), verdicts, "{status}");

@@ -1,5 +1,5 @@
 //! The registry edge: proves credentials by inspecting test images over HTTP, after the OCI distribution
-//! specification and its token flow. One wrong password is one failed login: nothing here repeats a refusal.
+//! specification and its token flow. One wrong password is one failed login: none is sent again unless it was accepted.
 //! Knows nothing of clusters, nodes or inventories.
 
 mod breakage;

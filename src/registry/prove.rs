@@ -1,4 +1,5 @@
-//! All credentials of a run at once, and the rule that a refused one is not tried again: accounts get locked.
+//! All credentials of a run at once, and the rule that one is not tried again unless it was accepted: accounts get
+//! locked.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use reqwest::Url;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -54,9 +56,9 @@ enum Known {
 
 /// Inspects every registry, each within `timeout`; the facts stand in the order of `registries`, and `hear` is
 /// told of each as soon as it is known. All are asked in parallel, and the same request is made once; only the password
-/// of a login is sent for one image after another until it is known to be right, and for none after a refusal.
-/// `refusals` is the memory of the whole run: what was refused in one proof is not tried in another. Dropping the future
-/// ends all requests.
+/// of a login is sent for one image first, and for the others once it was accepted; else they get what came of that.
+/// `refusals` is the memory of the whole run: what was not accepted in one proof is not tried in another. Dropping the
+/// future ends all requests.
 pub async fn prove(
     clients: &Arc<Clients>,
     refusals: &Arc<Refusals>,
@@ -135,9 +137,10 @@ fn request(registry: &Registry) -> impl Eq + Hash + '_ {
 
 impl Shared {
     /// Tells the user before a password goes to `realm`, once in a run for each registry and realm.
-    pub async fn warn(&self, registry: String, realm: String, text: String) {
+    pub async fn warn(&self, registry: &Url, realm: &Url, text: String) {
         let mut told = self.refusals.told().await;
-        let pair = (registry, realm);
+        // With the scheme: who knows of a realm over TLS does not know of the same one over plain HTTP.
+        let pair = (registry.origin().ascii_serialization(), realm.origin().ascii_serialization());
         if told.contains(&pair) {
             return;
         }

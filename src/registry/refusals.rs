@@ -1,5 +1,5 @@
-//! What a run remembers: which logins were refused, so that none is tried again, and what the user was told before a
-//! password was sent. While nobody knows whether a password is right, it is sent by one after another.
+//! What a run remembers: what came of each login, so that none is tried again unless it was accepted, and what the user
+//! was told before a password was sent. While nobody knows whether a password is right, one alone may send it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::desired::Registry;
 use crate::facts::{RegistryFact, Verdict};
 use crate::secret::Secret;
 
-/// What a refusal holds for: the host that is contacted, the user, the password and the identity token.
+/// What counts as one login: the host that is contacted, the user, the password and the identity token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Login {
     host: String,
@@ -35,24 +35,25 @@ impl Login {
 /// What is known of a login.
 #[derive(Debug, Default)]
 enum Standing {
-    /// It was not tried, or to no avail: only one may try it at a time.
+    /// The password was not sent yet.
     #[default]
     Unknown,
-    /// The password is right, so that it may be used many times at once.
+    /// It was accepted, so that it may be used many times at once.
     Good,
-    Refused(Refusal),
+    /// It was sent and not accepted: a server may count each time as a failed login.
+    Tried(Tried),
 }
 
-/// A login that was refused.
+/// What came of a login that was not accepted.
 #[derive(Debug, Clone)]
-pub(super) struct Refusal {
+pub(super) struct Tried {
     /// The image for which it was tried.
     pub image: String,
-    /// What was seen.
-    pub cause: Option<String>,
+    pub fact: RegistryFact,
 }
 
-/// The memory of one run, whatever is proved in it and from wherever: a login that was refused is not tried again.
+/// The memory of one run, whatever is proved in it and from wherever: a login that was refused, or not accepted for any
+/// other reason, is not tried again.
 #[derive(Debug, Default)]
 pub struct Refusals {
     logins: Mutex<HashMap<Login, Arc<Gate<Standing>>>>,
@@ -73,7 +74,7 @@ impl Refusals {
     }
 }
 
-/// Those who have one login to try, in the order of the registries: which of them is refused must not be chance.
+/// Those who have one login to try, in the order of the registries: which of them is tried must not be chance.
 pub(super) struct Queue {
     standing: Arc<Gate<Standing>>,
     /// Closed once the last one has had its turn.
@@ -97,49 +98,49 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Nothing needs to be asked for a login of which it is known already.
-    pub fn not_refused(&self) -> Result<(), Refusal> {
-        match self.standing.try_lock().as_deref() {
-            Ok(Standing::Refused(refusal)) => Err(refusal.clone()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits until the password may be sent, unless it was refused.
-    pub async fn come(mut self) -> Result<Trial, Refusal> {
+    /// Waits until the password may be sent, unless it was not accepted before.
+    pub async fn come(mut self) -> Result<Trial, Tried> {
         if let Some(before) = self.before.take() {
             // It is only ever closed.
             let _ = before.await;
         }
         let standing = Arc::clone(&self.standing).lock_owned().await;
         match &*standing {
-            Standing::Unknown => Ok(Trial(Some(standing))),
-            Standing::Good => Ok(Trial(None)),
-            Standing::Refused(refusal) => Err(refusal.clone()),
+            Standing::Unknown => Ok(Trial { standing: Some(standing), sent: false }),
+            Standing::Good => Ok(Trial::default()),
+            Standing::Tried(tried) => Err(tried.clone()),
         }
     }
 }
 
 /// The right to send a password: as long as nobody knows whether it is right, only one has it at a time.
 #[derive(Default)]
-pub(super) struct Trial(Option<OwnedMutexGuard<Standing>>);
+pub(super) struct Trial {
+    /// Held until the password is known to be right or wrong; not there once it is known to be right.
+    standing: Option<OwnedMutexGuard<Standing>>,
+    sent: bool,
+}
 
 impl Trial {
+    /// The password may have arrived somewhere.
+    pub fn sent(&mut self) {
+        self.sent = true;
+    }
+
     /// The password is right.
     pub fn succeeded(&mut self) {
-        if let Some(mut standing) = self.0.take() {
+        if let Some(mut standing) = self.standing.take() {
             *standing = Standing::Good;
         }
     }
 
     /// It came to `fact` for `image`.
     pub fn judged(mut self, image: &str, fact: &RegistryFact) {
-        match (fact.verdict, &mut self.0) {
-            (Verdict::Proved, _) => self.succeeded(),
-            (Verdict::Refused, Some(standing)) => {
-                **standing = Standing::Refused(Refusal { image: image.to_owned(), cause: fact.cause.clone() });
-            }
-            _ => {}
+        if fact.verdict == Verdict::Proved {
+            self.succeeded();
+        }
+        if let (Some(mut standing), true) = (self.standing, self.sent) {
+            *standing = Standing::Tried(Tried { image: image.to_owned(), fact: fact.clone() });
         }
     }
 }

@@ -149,6 +149,15 @@ impl Fault {
         }
     }
 
+    /// Whether there was no connection that anything could be sent over.
+    pub fn sent_nothing(&self) -> bool {
+        match self {
+            Self::Unresolved { .. } => true,
+            Self::Broken { error, .. } => error.is_connect(),
+            Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
+        }
+    }
+
     fn after(mut self, count: u32) -> Self {
         if let Self::Timeout { tries, .. } | Self::Unresolved { tries, .. } | Self::Broken { tries, .. } = &mut self {
             *tries = count;

@@ -7,6 +7,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::Response;
 use axum::http::header::{AUTHORIZATION, HOST};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::task::JoinHandle;
 
 use crate::secret::{Secret, basic_auth};
@@ -150,6 +152,11 @@ pub fn ask_bearer(seen: &Seen) -> Response<Body> {
 
 pub fn token() -> Response<Body> {
     reply(200, &[("content-type", "application/json")], r#"{"token":"opensesame"}"#)
+}
+
+/// A token that says to whom it was issued.
+pub fn named(subject: &str, number: u32) -> String {
+    format!("e30.{}.sig{number}", URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{subject}"}}"#)))
 }
 
 /// A token registry that shows its image to the right password.

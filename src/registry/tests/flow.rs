@@ -9,9 +9,9 @@ use super::double::{
 };
 use super::{inspect, inspect_double, registry};
 use crate::desired::{TestLogin, TlsPolicy};
-use crate::facts::Verdict;
+use crate::facts::{RegistryFact, Verdict};
 use crate::registry::diagnosis::{Finding, fact};
-use crate::registry::refusals::Refusal;
+use crate::registry::refusals::Tried;
 
 type Script = fn(&Seen) -> Response<Body>;
 
@@ -262,7 +262,8 @@ async fn a_red_hat_account_is_told_its_form() {
     let mut account = registry("registry.redhat.io", "wrong");
     account.tls = TlsPolicy::Verify;
     let hint = |account: &crate::desired::Registry| {
-        let finding = Finding::RefusedBefore(Refusal { image: "x".to_owned(), cause: None });
+        let refused = RegistryFact { verdict: Verdict::Refused, cause: None, hint: None, rate_limit: None };
+        let finding = Finding::TriedBefore(Tried { image: "x".to_owned(), fact: refused });
         fact(account, None, finding, &str::to_owned).hint.unwrap()
     };
     assert!(hint(&account).contains("`1234567|name`"));

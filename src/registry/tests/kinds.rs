@@ -2,10 +2,8 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::double::{Double, Seen, ask_basic, ask_bearer, basic, manifest, reply, welcome};
+use super::double::{Double, Seen, ask_basic, ask_bearer, basic, manifest, named, reply, welcome};
 use super::{PATIENCE, clients, inspect, inspect_with, registry};
 use crate::desired::TestLogin;
 use crate::facts::Verdict::{self, NoPermission, NotFound, NotProved, Proved, Refused, RegistryError};
@@ -119,7 +117,7 @@ const KINDS: [Kind; 16] = [
         forbidden: 401,
         no_repository: 404,
         no_tag: 404,
-        expected: [Refused, NotProved, Proved, NoPermission, NotFound, NotFound, NotProved],
+        expected: [Refused, Refused, Proved, NoPermission, NotFound, NotFound, NotProved],
     },
     Kind {
         name: "Harbor, forbidden is 403",
@@ -128,7 +126,7 @@ const KINDS: [Kind; 16] = [
         forbidden: 403,
         no_repository: 401,
         no_tag: 404,
-        expected: [Refused, NotProved, Proved, NoPermission, NoPermission, NotFound, NotProved],
+        expected: [Refused, Refused, Proved, NoPermission, NoPermission, NotFound, NotProved],
     },
     Kind {
         name: "a Harbor whose tokens cannot be read",
@@ -255,7 +253,7 @@ impl Kind {
 
     fn text_of(self, subject: &str) -> String {
         match self.login {
-            Login::Named => format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{subject}"}}"#))),
+            Login::Named => named(subject, 0),
             _ => format!("opaque{subject}"),
         }
     }
@@ -354,8 +352,14 @@ async fn what_is_said_of_each_case() {
     let [named, opaque, guarded] = ["Harbor", "a Harbor whose tokens cannot be read", "registry.redhat.io"].map(kind);
     let cases = [
         (named, "wrong", "team/app:v1", "401 Unauthorized: the token server took `alice` for nobody", "comes from"),
-        (named, "wrong", "team/open:v1", "although the token server took `alice` for nobody", "comes from"),
-        (named, "wrong", "team/none:v1", "the token server took `alice` for nobody", "comes from"),
+        (
+            named,
+            "wrong",
+            "team/open:v1",
+            "200 OK: the token server took `alice` for nobody, and anybody may pull this image",
+            "comes from",
+        ),
+        (named, "wrong", "team/none:v1", "401 Unauthorized: the token server took `alice` for nobody", "comes from"),
         (named, "right", "team/open:v1", "anybody may pull this image; the login of `alice` was accepted", "private"),
         (opaque, "wrong", "team/app:v1", "401 Unauthorized", "(Harbor) give a token to a wrong one"),
         (opaque, "right", "team/open:v1", "anybody may pull this image", "private"),

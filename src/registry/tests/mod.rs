@@ -7,6 +7,7 @@ mod flow;
 mod hints;
 mod hostile;
 mod kinds;
+mod once;
 mod patience;
 mod proving;
 mod realms;

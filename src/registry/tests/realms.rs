@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Response;
 
 use super::double::{
-    Double, MANIFEST, Seen, ask_basic, ask_bearer, basic_registry, bearer_registry, manifest, reply, token,
+    Double, MANIFEST, Seen, ask_basic, ask_bearer, basic_registry, bearer_registry, manifest, named, reply, token,
 };
 use super::{PATIENCE, clients, inspect, inspect_with, registry};
 use crate::desired::{Registry, TestLogin};
@@ -132,10 +132,10 @@ async fn naming(base: &'static str, image: &'static str) -> Double {
         match (seen.path.as_str(), seen.authorization.as_deref()) {
             ("/token", Some(_)) => {
                 let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                reply(200, &[], &format!(r#"{{"token":"number{number}"}}"#))
+                reply(200, &[], &format!(r#"{{"token":"{}"}}"#, named("alice", number)))
             }
             ("/token", None) => reply(401, &[], ""),
-            (MANIFEST, Some("Bearer number1")) => manifest(),
+            (MANIFEST, Some(token)) if token.ends_with(&named("alice", 1)) => manifest(),
             (MANIFEST, Some(_)) => ask(&format!(r#"error="insufficient_scope",scope="{image}""#)),
             _ => ask(&format!(r#"scope="{base}""#)),
         }

@@ -1,0 +1,160 @@
+//! A password goes out once in a run unless it was accepted, whatever the server answers: accounts get locked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Response;
+
+use super::double::{Double, Seen, ask_basic, ask_bearer, manifest, named, reply, token, welcome};
+use super::{PATIENCE, clients, registry};
+use crate::desired::Registry;
+use crate::facts::{RegistryFact, Verdict};
+use crate::registry::{News, Refusals};
+use crate::secret::{Redactor, Secret};
+
+type Answer = fn(&Seen) -> Response<Body>;
+
+/// What servers answer to a wrong password; then the verdict, and how often one inspection sends it.
+const SERVERS: [(&str, Answer, Verdict, usize); 26] = [
+    ("Basic: 401", |seen| basic(seen, 401), Verdict::Refused, 1),
+    ("Basic: 403", |seen| basic(seen, 403), Verdict::Refused, 1),
+    ("Basic: 400", |seen| basic(seen, 400), Verdict::Refused, 1),
+    ("Basic: 407", |seen| basic(seen, 407), Verdict::Proxy, 1),
+    ("Basic: 418", |seen| basic(seen, 418), Verdict::RegistryError, 1),
+    ("Basic: 302", |seen| basic(seen, 302), Verdict::RegistryError, 1),
+    ("Basic: 500", |seen| basic(seen, 500), Verdict::RegistryError, 3),
+    ("Basic: 429", |seen| basic(seen, 429), Verdict::RateLimited, 3),
+    ("Basic: 404, then 401", |seen| basic(seen, if seen.path == "/v2/" { 404 } else { 401 }), Verdict::Refused, 2),
+    ("Basic: 404, then 404", |seen| basic(seen, 404), Verdict::NotFound, 2),
+    ("Basic at the image: 401", |seen| at_the_image(seen, 401), Verdict::Refused, 1),
+    ("Basic at the image: 403", |seen| at_the_image(seen, 403), Verdict::NoPermission, 1),
+    ("Basic at the image: 404", |seen| at_the_image(seen, 404), Verdict::NotFound, 1),
+    ("token server: 401", |seen| bearer(seen, reply(401, &[], ""), 401), Verdict::Refused, 1),
+    ("token server: 404", |seen| bearer(seen, reply(404, &[], ""), 401), Verdict::RegistryError, 1),
+    ("token server: 422", |seen| bearer(seen, reply(422, &[], ""), 401), Verdict::RegistryError, 1),
+    ("token server: 302", |seen| bearer(seen, reply(302, &[("location", "/l")], ""), 401), Verdict::RegistryError, 1),
+    ("token server: 200 without a token", |seen| bearer(seen, reply(200, &[], "{}"), 401), Verdict::RegistryError, 1),
+    ("token server: 503", |seen| bearer(seen, reply(503, &[], ""), 401), Verdict::RegistryError, 3),
+    ("a token for nobody: 200", |seen| bearer(seen, nobody(), 200), Verdict::Refused, 1),
+    ("a token for nobody: 404", |seen| bearer(seen, nobody(), 404), Verdict::Refused, 1),
+    ("a token for nobody: 401", |seen| bearer(seen, nobody(), 401), Verdict::Refused, 1),
+    ("a token that says nothing: 200 for anybody", |seen| bearer(seen, token(), 200), Verdict::NotProved, 1),
+    ("a token that says nothing: 401", |seen| bearer(seen, token(), 401), Verdict::NoPermission, 1),
+    ("a token that says nothing: 404", |seen| bearer(seen, token(), 404), Verdict::NotFound, 1),
+    ("a token that says nothing: insufficient_scope", insufficient, Verdict::NoPermission, 1),
+];
+
+fn basic(seen: &Seen, status: u16) -> Response<Body> {
+    if seen.authorization.is_some() { reply(status, &[("retry-after", "0")], "") } else { ask_basic() }
+}
+
+fn at_the_image(seen: &Seen, status: u16) -> Response<Body> {
+    if seen.path == "/v2/" { welcome() } else { basic(seen, status) }
+}
+
+fn bearer(seen: &Seen, to_password: Response<Body>, to_token: u16) -> Response<Body> {
+    match (seen.path.as_str(), seen.authorization.as_deref()) {
+        ("/token", None) => token(),
+        ("/token", Some(_)) => to_password,
+        (_, Some(_)) if to_token == 200 => manifest(),
+        (_, Some(_)) => reply(to_token, &[], ""),
+        _ => ask_bearer(seen),
+    }
+}
+
+fn nobody() -> Response<Body> {
+    reply(200, &[], &format!(r#"{{"token":"{}"}}"#, named("", 0)))
+}
+
+fn insufficient(seen: &Seen) -> Response<Body> {
+    let challenge =
+        format!(r#"Bearer realm="http://{}/token",error="insufficient_scope",scope="repository:z:pull""#, seen.host);
+    match seen.path.as_str() {
+        path if path.contains("/manifests/") => reply(401, &[("www-authenticate", &challenge)], ""),
+        _ => bearer(seen, token(), 401),
+    }
+}
+
+/// Three images of one login.
+fn images(host: &str) -> Vec<Registry> {
+    let image = |name| Registry { image: format!("{host}/team/app:{name}"), ..registry(host, "wrong") };
+    (0..3).map(image).collect()
+}
+
+async fn prove(refusals: &Arc<Refusals>, registries: &[Registry]) -> Vec<RegistryFact> {
+    crate::registry::prove(&clients(), refusals, registries, PATIENCE, &Redactor::default(), |_: News<'_>| {}).await
+}
+
+/// Proves `registries` twice at the same time and once more.
+async fn thrice(registries: &[Registry]) -> Vec<RegistryFact> {
+    let refusals = Arc::default();
+    let (one, two) = tokio::join!(prove(&refusals, registries), prove(&refusals, registries));
+    let three = prove(&refusals, registries).await;
+    [one, two, three].concat()
+}
+
+fn is_tried(fact: &&RegistryFact) -> bool {
+    !fact.cause.as_deref().unwrap_or_default().starts_with("not tried again, ")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_that_was_not_accepted_is_not_sent_again() {
+    for (name, answer, verdict, logins) in SERVERS {
+        let double = Double::start(answer).await;
+        let facts = thrice(&images(&double.host)).await;
+        assert!(facts.iter().all(|fact| fact.verdict == verdict), "{name}: {facts:?}");
+        assert_eq!((double.logins(), facts.iter().filter(is_tried).count()), (logins, 1), "{name}: {facts:?}");
+        let again = facts.iter().find(|fact| !is_tried(fact)).unwrap();
+        let expected = format!("not tried again, {} for `{}/team/app:0`: ", verdict.code(), double.host);
+        assert!(again.cause.as_deref().unwrap().starts_with(&expected), "{name}: {again:?}");
+        assert!(again.hint.is_some(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_after_a_password_is_not_broken_again() {
+    let slow = |seen: &Seen| if seen.authorization.is_some() { PATIENCE * 9 } else { Duration::ZERO };
+    let double = Double::patient(slow, |seen: &Seen| basic(seen, 401)).await;
+    let facts = thrice(&images(&double.host)).await;
+    assert!(facts.iter().all(|fact| fact.verdict == Verdict::Timeout), "{facts:?}");
+    assert_eq!((double.logins(), facts.iter().filter(is_tried).count()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_password_that_never_left_is_tried_from_elsewhere() {
+    let double = Double::start(|_: &Seen| {
+        reply(401, &[("www-authenticate", r#"Bearer realm="https://127.0.0.1:1/token""#)], "")
+    });
+    let facts = thrice(&images(&double.await.host)).await;
+    assert!(facts.iter().all(|fact| fact.verdict == Verdict::ConnectionRefused), "{facts:?}");
+    assert!(facts.iter().all(|fact| is_tried(&fact)), "{facts:?}");
+}
+
+#[tokio::test]
+async fn what_breaks_later_is_seen_without_the_password() {
+    let double = Double::start(|seen: &Seen| basic(seen, 401)).await;
+    let (refusals, registries) = (Arc::default(), images(&double.host));
+    assert_eq!(prove(&refusals, &registries).await[0].verdict, Verdict::Refused);
+    drop(double);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for fact in prove(&refusals, &registries).await {
+        assert!(fact.verdict == Verdict::ConnectionRefused && is_tried(&&fact), "{fact:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_token_is_not_sent_again_either() {
+    let refused = Double::start(|seen: &Seen| match seen.method.as_str() {
+        "POST" => reply(400, &[], ""),
+        _ => ask_bearer(seen),
+    });
+    let refused = refused.await;
+    let registries: Vec<Registry> = images(&refused.host)
+        .into_iter()
+        .map(|registry| Registry { identity_token: Some(Secret::new("identity")), ..registry })
+        .collect();
+    let facts = thrice(&registries).await;
+    assert!(facts.iter().all(|fact| fact.verdict == Verdict::Refused), "{facts:?}");
+    assert_eq!((refused.logins(), facts.iter().filter(is_tried).count()), (1, 1));
+}
