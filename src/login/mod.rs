@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use openssl::x509::X509;
 
 use crate::authfile::{self, Held};
-use crate::cluster::{self, kubeconfig};
+use crate::cluster::{self, Purpose, kubeconfig};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, Reader};
@@ -141,9 +141,7 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
 
 fn token(request: &Request) -> Result<Secret, Failure> {
     let (flag, variable) = (request.kubeconfig.as_deref(), request.environment.kubeconfig.as_deref());
-    let source = kubeconfig::locate(flag, variable, request.environment.home.as_deref()).map_err(|failure| {
-        failure.hint("give `--kubeconfig FILE` or set KUBECONFIG, or pipe the token in with `--password-stdin`")
-    })?;
+    let source = kubeconfig::locate(Purpose::Login, flag, variable, request.environment.home.as_deref())?;
     cluster::token(&kubeconfig::load(&source)?)
 }
 
