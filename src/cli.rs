@@ -82,9 +82,9 @@ pub fn parse() -> Result<Cli, clap::Error> {
     let mut cli = Cli::command();
     // Before this a command has its own options only.
     cli.build();
-    let hide = |option: clap::Arg| {
-        let is_of_inventory = option.get_help_heading() == Some(INVENTORY);
-        option.hide(is_of_inventory)
+    let hide = |option: clap::Arg| match option.get_help_heading() {
+        Some(INVENTORY) => option.hide(true),
+        _ => option,
     };
     let mut cli = cli.mut_subcommand("login", |login| login.mut_args(hide));
     let mut matches = cli.try_get_matches_from_mut(std::env::args_os())?;

@@ -142,6 +142,7 @@ impl Login {
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD)) {
             (true, ..) => given(without_line_end((console.input)()), "standard input")?,
             (_, true, _) => Password::Token,
+            (.., Some(text)) if text.is_empty() => return Err(Refusal::Problem(empty())),
             (.., Some(text)) => given(text.into_string().map_err(|_| not_text()), "`OREGANO_PASSWORD`")?,
             (.., None) => {
                 let typed = (console.secret)(&format!("Password of `{user}` for `{}`: ", target.name));
@@ -197,6 +198,10 @@ fn given(text: Result<String, Problem>, origin: &'static str) -> Result<Password
         _ => return Ok(Password::Given { password, origin }),
     };
     Err(Refusal::Problem(Problem::new(format!("the password from {origin} {fault}"))))
+}
+
+fn empty() -> Problem {
+    Problem::new(format!("`{PASSWORD}` is empty")).hint("set it to the password, or unset it to be asked")
 }
 
 fn not_text() -> Problem {

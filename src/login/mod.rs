@@ -15,7 +15,7 @@ use crate::authfile::{self, Held};
 use crate::cluster::{self, Purpose, kubeconfig};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, Proxy, Registry, TestLogin, TlsPolicy};
-use crate::dockerconfig::{self, Credential, Reader};
+use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader};
 use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
 use crate::facts::{Failure, FileFact, FileState};
 use crate::observe::internal;
@@ -198,7 +198,7 @@ impl Entry<'_> {
     fn step(&self, state: FileState) -> (FileStep, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
         let mut step = plan::file_step(&fact, slice::from_ref(self.credential), self.reader(&fact));
-        step.notes.extend(self.overridden(&fact));
+        step.notes.extend(self.overridden(&fact).into_iter().chain(self.of_docker()));
         (step, fact)
     }
 
@@ -228,6 +228,16 @@ impl Entry<'_> {
     fn reader(&self, fact: &FileFact) -> Reader {
         content(fact).and_then(dockerconfig::written_for).unwrap_or_else(|| {
             if self.path.file_name().is_some_and(|name| name == LEGACY) { Reader::Legacy } else { Reader::Node }
+        })
+    }
+
+    /// What docker makes of a key with a path (`ConvertToHostname` of docker/cli); the other readers take it as it is.
+    fn of_docker(&self) -> Option<String> {
+        let key = &self.credential.key;
+        let (host, _) = key.split_once('/').filter(|_| key != HUB_KEY)?;
+        Some(match host {
+            HUB => format!("docker knows no paths, and looks for `{HUB_KEY}` alone"),
+            _ => format!("docker knows no paths: it takes the entry for all of `{host}`, unless that has its own"),
         })
     }
 
