@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::poison::traces;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::oregano::{Finished, Oregano};
-use crate::support::process::free_port;
+use crate::support::process::{eventually, free_port};
 use crate::support::site::{DOCKER, KUBELET};
 use crate::support::sshd::{ROOT, Sshd};
 
@@ -195,9 +195,14 @@ fn ctrl_c_while_a_node_is_silent_is_told() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let oregano = Oregano::new();
     let port = silent.local_addr().unwrap().port();
-    let inventory = oregano.write("hosts", format!("node1 ansible_host=127.0.0.1 ansible_port={port}\n"));
+    let inventory = oregano.write("hosts", format!("[nodes]\nnode1 ansible_host=127.0.0.1 ansible_port={port}\n"));
     let run = oregano.start(&["explain", IMAGE, "-i", inventory.to_str().unwrap(), "--output", "json"]);
-    let (_connection, _) = silent.accept().unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let connection = std::cell::RefCell::new(None);
+    eventually("the node is looked at", || {
+        connection.replace(silent.accept().ok());
+        connection.borrow().is_some()
+    });
     run.signal("INT");
     let run = run.wait().expect(130);
     let events = run.events();
