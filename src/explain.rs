@@ -36,8 +36,9 @@ type States = HashMap<String, State>;
 /// If the image is none, the inventory cannot be used, or the cluster does not show the secrets.
 pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<Fault>> {
     let image = Image::parse(&question.image).map_err(|why| {
-        let failure = Failure::new(format!("`{}` is no image name", lookup::mask(&question.image))).cause(why);
-        fault(match question.image.split_once("://") {
+        let shown = lookup::mask(&question.image);
+        let failure = Failure::new(format!("`{shown}` is no image name")).cause(why);
+        fault(match shown.split_once("://") {
             Some((scheme, _)) => failure.hint(format!("leave `{scheme}://` out")),
             None => failure,
         })
