@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use oregano::desired::expiry::WARN_DAYS;
 use oregano::desired::{Limit, Request, Scope, Vantage};
 use oregano::event;
@@ -19,13 +19,20 @@ use oregano::ui::{Detail, Format};
 
 use crate::ansible_cfg::Defaults;
 
-pub use login::{Login, Refusal};
+pub use login::{Console, Login, Refusal};
 
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
 /// In seconds.
 const TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 3600;
+
+/// What to do where nobody can be asked.
+const NO_SSH_PASSWORD: &str = "log in with a key (`--private-key`, an SSH agent), or set `ansible_password`";
+const NO_BECOME_PASSWORD: &str = "set `ansible_become_password`";
+
+/// The heading of options that not every command has a use for.
+const INVENTORY: &str = "Options of every command with an inventory";
 
 /// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
 ///
@@ -45,19 +52,19 @@ pub struct Cli {
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// An inventory: a file, folder or script as Ansible reads it, or `host1,host2,`; can be repeated
-    #[arg(short, long, global = true, value_name = "SOURCE")]
+    #[arg(short, long, global = true, help_heading = INVENTORY, value_name = "SOURCE")]
     pub inventory: Vec<String>,
     /// Set a variable: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
-    #[arg(short, long = "extra-vars", global = true, value_name = "VARS")]
+    #[arg(short, long = "extra-vars", global = true, help_heading = INVENTORY, value_name = "VARS")]
     pub extra_vars: Vec<String>,
     /// A vault password: a file, or an executable that prints it; can be repeated
-    #[arg(long, global = true, value_name = "FILE", alias = "vault-pass-file")]
+    #[arg(long, global = true, help_heading = INVENTORY, value_name = "FILE", alias = "vault-pass-file")]
     pub vault_password_file: Vec<String>,
     /// A vault password with a label: LABEL@FILE or LABEL@prompt; can be repeated
-    #[arg(long, global = true, value_name = "LABEL@SOURCE")]
+    #[arg(long, global = true, help_heading = INVENTORY, value_name = "LABEL@SOURCE")]
     pub vault_id: Vec<String>,
     /// Ask for the vault password
-    #[arg(short = 'J', long, global = true, alias = "ask-vault-password")]
+    #[arg(short = 'J', long, global = true, help_heading = INVENTORY, alias = "ask-vault-password")]
     pub ask_vault_pass: bool,
     /// Show what is right already, too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -65,6 +72,23 @@ pub struct Global {
     /// How the result is printed
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Output,
+}
+
+/// What the command line says.
+///
+/// # Errors
+/// Why it cannot be understood; `--help` and `--version` are among them.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let mut cli = Cli::command();
+    // Before this a command has its own options only.
+    cli.build();
+    let hide = |option: clap::Arg| match option.get_help_heading() {
+        Some(INVENTORY) => option.hide(true),
+        _ => option,
+    };
+    let mut cli = cli.mut_subcommand("login", |login| login.mut_args(hide));
+    let mut matches = cli.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut cli))
 }
 
 /// What to do.
@@ -243,7 +267,7 @@ pub enum Output {
 pub enum Only {
     /// The files of the nodes: no kubeconfig is needed
     Nodes,
-    /// The pull secret: no node is contacted
+    /// The pull secret: no node is looked at; with --from, registries are asked through one all the same
     Cluster,
 }
 
@@ -283,6 +307,9 @@ impl Explain {
         if (login || forks.is_some()) && !nodes {
             return refuse("this machine needs no login and no forks: name nodes with -i or --limit");
         }
+        if let (Some(option), false) = (global.of_inventory(), nodes) {
+            return refuse(&format!("{option} is of no use on this machine: name nodes with -i or --limit"));
+        }
         if nodes && self.file.iter().any(|file| !file.starts_with('/')) {
             return refuse("on nodes, --file needs an absolute path");
         }
@@ -321,6 +348,18 @@ impl Explain {
 }
 
 impl Global {
+    /// An option that is there and says something of an inventory.
+    fn of_inventory(&self) -> Option<&'static str> {
+        let given = [
+            ("--inventory", !self.inventory.is_empty()),
+            ("--extra-vars", !self.extra_vars.is_empty()),
+            ("--vault-password-file", !self.vault_password_file.is_empty()),
+            ("--vault-id", !self.vault_id.is_empty()),
+            ("--ask-vault-pass", self.ask_vault_pass),
+        ];
+        given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
+    }
+
     /// How a run is shown.
     pub fn format(&self) -> (Format, Detail) {
         let format = match self.output {
@@ -355,11 +394,14 @@ impl Global {
     ) -> Result<Vec<VaultIdentity>, Problem> {
         // The shell has replaced variables already, but leaves a `~` behind an `@` or `=`.
         let expand = |path: &str| load::expand_with(path, &|_| None, home);
-        let typed = |prompt: &str| ask(prompt).map(|text| PasswordSource::Given(Secret::new(text)));
+        let ask = |prompt: &str| {
+            let typed = ask(prompt).map(Secret::new);
+            typed.map_err(|problem| problem.hint("give the vault password with `--vault-password-file FILE`"))
+        };
         let mut identities = Vec::new();
         for id in defaults.vault_ids.iter().chain(&self.vault_id) {
             let (label, source) = match parse_vault_id(id) {
-                VaultId::Prompt { label, prompt } => (label, typed(&prompt)?),
+                VaultId::Prompt { label, prompt } => (label, PasswordSource::Given(ask(&prompt)?)),
                 VaultId::File { label, path } => (label, PasswordSource::File(expand(&path.display().to_string()))),
             };
             identities.push(VaultIdentity { label, source });
@@ -367,7 +409,7 @@ impl Global {
         let files = self.vault_password_file.iter().chain(&defaults.vault_password_file);
         identities.extend(files.map(|path| VaultIdentity::file(expand(path))));
         if self.ask_vault_pass || (identities.is_empty() && defaults.ask_vault_pass == Some(true)) {
-            identities.push(VaultIdentity::typed(Secret::new(ask("Vault password: ")?)));
+            identities.push(VaultIdentity::typed(ask("Vault password: ")?));
         }
         Ok(identities)
     }
@@ -393,7 +435,10 @@ impl Global {
             (_, Some(Only::Cluster)) => Scope::Cluster,
             (_, None) => Scope::Everything,
         };
-        let secret = |wanted: bool, prompt| wanted.then(|| ask(prompt).map(Secret::new)).transpose();
+        let secret = |wanted: bool, prompt, hint: &str| {
+            let ask = || ask(prompt).map(Secret::new).map_err(|problem| problem.hint(hint));
+            wanted.then(ask).transpose()
+        };
         let request = Request {
             scope,
             limit: run.limit.map(limit).transpose()?,
@@ -405,8 +450,8 @@ impl Global {
             user: run.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.host_key_checking.unwrap_or_default(),
             private_key_file: run.private_key.or_else(|| defaults.private_key_file.clone()),
-            password: secret(run.ask_pass, "SSH password: ")?,
-            become_password: secret(run.ask_become_pass, "BECOME password: ")?,
+            password: secret(run.ask_pass, "SSH password: ", NO_SSH_PASSWORD)?,
+            become_password: secret(run.ask_become_pass, "BECOME password: ", NO_BECOME_PASSWORD)?,
             home: environment.home.clone(),
         };
         Ok(Options {

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::authfile;
+use crate::cluster::Purpose;
 use crate::desired::{self, Desired, Image, NodeTarget};
+use crate::dockerconfig::mask;
 use crate::engine::{self, Engine};
 use crate::event::Fault;
 use crate::facts::{Failure, FileFact, FileState};
@@ -32,9 +34,16 @@ type States = HashMap<String, State>;
 /// If the image is none, the inventory cannot be used, or the cluster does not show the secrets.
 pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<Fault>> {
     let image = Image::parse(&question.image).map_err(|why| {
-        let failure = Failure::new(format!("`{}` is no image name", question.image)).cause(why);
-        vec![Fault::from(&failure)]
+        let shown = mask(&question.image);
+        let failure = Failure::new(format!("`{shown}` is no image name")).cause(why);
+        fault(match shown.split_once("://") {
+            Some((scheme, _)) => failure.hint(format!("leave `{scheme}://` out")),
+            None => failure,
+        })
     })?;
+    if let Where::Here(_) = question.place {
+        check(&question.files)?;
+    }
     let desired = match question.place {
         Where::Here(_) => Desired::default(),
         Where::Nodes => targets(question)?,
@@ -69,6 +78,15 @@ pub fn status(explanation: &Explanation) -> ExitStatus {
     }
 }
 
+/// A file that somebody named is to be there. Not every node needs to have it.
+fn check(files: &[String]) -> Result<(), Vec<Fault>> {
+    let missing = files.iter().filter(|file| matches!(read(Path::new(file)), State::Absent));
+    let faults: Vec<Fault> = missing
+        .map(|file| Fault::from(&Failure::new(format!("`{file}` does not exist")).hint("check `--file`")))
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
 fn fault(failure: Failure) -> Vec<Fault> {
     vec![Fault::from(&failure)]
 }
@@ -81,7 +99,7 @@ fn targets(question: &Question) -> Result<Desired, Vec<Fault>> {
 }
 
 fn secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PullSecret>, Failure> {
-    let cluster = engine::cluster(&question.options, &engine.runtime, &engine.redactor)?;
+    let cluster = engine::cluster(&question.options, Purpose::Explain, &engine.runtime, &engine.redactor)?;
     engine.runtime.block_on(async {
         tokio::select! {
             found = cluster.pull_secrets(&pod.namespace, &pod.service_account) => found,

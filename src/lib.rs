@@ -78,7 +78,8 @@ pub fn log_in(request: &login::Request, cancel: &Cancel, journal: Journal) -> Ex
     conclude(ended, cancel, journal)
 }
 
-fn conclude(ended: Result<(), Vec<Fault>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
+/// The end of what was asked for, or could not be: its faults, or that a signal cut it off, and the recap.
+pub fn conclude(ended: Result<(), Vec<Fault>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
     // What fails while the inventory is read, after a signal, fails because of it.
     let cut_off = cancel.level() > Stop::No && !cancel.has_begun();
     if let (Err(faults), false) = (ended, cut_off) {

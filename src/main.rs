@@ -2,18 +2,18 @@
 
 mod ansible_cfg;
 mod cli;
+mod input;
 
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 use ansible_cfg::{Defaults, Surroundings};
-use clap::Parser;
-use cli::{Cli, Command, Explain, Global, Login, Refusal, Run, Wanted};
+use cli::{Command, Console, Explain, Global, Login, Refusal, Run, Wanted};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
-use oregano::event::{self, Event, Fault};
+use oregano::event::{self, Fault};
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::lookup::Account;
 use oregano::options::{Environment, Options, Question};
@@ -22,11 +22,8 @@ use oregano::schedule::{Cancel, Stop};
 use oregano::ui::{Detail, Format};
 use oregano::{doctor, explain, ui};
 
-/// In bytes; a token has some thousand.
-const MAX_INPUT: u64 = 1 << 20;
-
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => {
             // --help and --version arrive here, too.
@@ -49,12 +46,18 @@ fn main() -> ExitCode {
 fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
     raise_open_files();
     let format = global.format();
-    show_events(format, options(command, global, arguments), oregano::run)
+    let cancel = stoppable();
+    show_events(format, options(command, global, arguments, &cancel), &cancel, oregano::run)
 }
 
 fn log_in(global: &Global, arguments: Login) -> ExitStatus {
-    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let request = match arguments.request(environment(), var, standard_input, ask) {
+    let cancel = stoppable();
+    let console = Console {
+        input: &|| input::standard(&cancel),
+        line: &|prompt| input::line(prompt, &cancel),
+        secret: &|prompt| input::secret(prompt, &cancel),
+    };
+    let request = match arguments.request(global, environment(), |name| std::env::var_os(name), &console) {
         Ok(request) => Ok(request),
         Err(Refusal::Usage(error)) => {
             let _ = error.print();
@@ -62,28 +65,21 @@ fn log_in(global: &Global, arguments: Login) -> ExitStatus {
         }
         Err(Refusal::Problem(problem)) => Err(vec![Fault::from(&problem)]),
     };
-    show_events(global.format(), request, oregano::log_in)
+    show_events(global.format(), request, &cancel, oregano::log_in)
 }
 
 /// Does what was asked for while its events are printed, or prints why it cannot be done.
 fn show_events<T>(
     (format, detail): (Format, Detail),
     asked: Result<T, Vec<Fault>>,
+    cancel: &Cancel,
     work: impl FnOnce(&T, &Cancel, Journal) -> ExitStatus,
 ) -> ExitStatus {
     let (events, printer) = ui::start(format, detail);
     let journal = Journal::new(events);
     let status = match asked {
-        Ok(asked) => {
-            let cancel = Cancel::default();
-            let told = cancel.clone();
-            listen(move || interrupt(&told));
-            work(&asked, &cancel, journal)
-        }
-        Err(faults) => {
-            faults.into_iter().for_each(|fault| journal.record(Event::Error(fault)));
-            journal.close()
-        }
+        Ok(asked) => work(&asked, cancel, journal),
+        Err(faults) => oregano::conclude(Err(faults), cancel, journal),
     };
     // The printer ends with the last sender, which the journal took along.
     let _ = printer.join();
@@ -91,8 +87,9 @@ fn show_events<T>(
 }
 
 /// What the command line, the environment and `ansible.cfg` make together.
-fn options(command: event::Command, global: Global, run: Run) -> Result<Options, Vec<Fault>> {
+fn options(command: event::Command, global: Global, run: Run, cancel: &Cancel) -> Result<Options, Vec<Fault>> {
     let defaults = defaults().map_err(|problems| problems.iter().map(Fault::from).collect::<Vec<_>>())?;
+    let ask = |prompt: &str| input::secret(prompt, cancel);
     let options = global.options(command, run, &defaults, environment(), local_user(), ask);
     options.map_err(|problem| vec![Fault::from(&problem)])
 }
@@ -103,14 +100,12 @@ fn explain(global: Global, arguments: Explain) -> ExitStatus {
         return ExitStatus::Usage;
     }
     raise_open_files();
-    let (format, _) = global.format();
-    let cancel = Cancel::default();
-    let told = cancel.clone();
-    listen(move || interrupt(&told));
-    let found = question(global, arguments).and_then(|question| explain::explain(&question, &cancel));
+    let (format, detail) = global.format();
+    let cancel = stoppable();
+    let found = question(global, arguments, &cancel).and_then(|question| explain::explain(&question, &cancel));
     let status = match found {
         Ok(explanation) => {
-            ui::explanation(&explanation, format);
+            ui::explanation(&explanation, format, detail);
             explain::status(&explanation)
         }
         Err(_) if cancel.level() > Stop::No => ExitStatus::Interrupted,
@@ -119,13 +114,17 @@ fn explain(global: Global, arguments: Explain) -> ExitStatus {
             ExitStatus::Error
         }
     };
+    if status == ExitStatus::Interrupted {
+        ui::interrupted(format);
+    }
     complete(status)
 }
 
 /// What `explain` is asked. What is set for nodes is of no interest for this machine.
-fn question(global: Global, arguments: Explain) -> Result<Question, Vec<Fault>> {
+fn question(global: Global, arguments: Explain, cancel: &Cancel) -> Result<Question, Vec<Fault>> {
     let faults = |problems: Vec<Problem>| problems.iter().map(Fault::from).collect::<Vec<_>>();
     let defaults = if arguments.is_of_nodes(&global) { defaults().map_err(faults)? } else { Defaults::default() };
+    let ask = |prompt: &str| input::secret(prompt, cancel);
     let question = arguments.question(global, &defaults, environment(), (account(), local_user()), ask);
     question.map_err(|problem| faults(vec![problem]))
 }
@@ -144,20 +143,6 @@ fn account() -> Account {
     }
 }
 
-/// Reads a secret from the terminal.
-fn ask(prompt: &str) -> Result<String, Problem> {
-    rpassword::prompt_password(prompt)
-        .map_err(|error| Problem::new(format!("cannot read a password from the terminal: {error}")))
-}
-
-/// Reads the standard input to its end. No password is as long as the limit.
-fn standard_input() -> Result<String, Problem> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
-    read.map_err(|error| Problem::new(format!("cannot read a password from standard input: {error}")))?;
-    Ok(text)
-}
-
 /// What environment and `ansible.cfg` say.
 fn defaults() -> Result<Defaults, Vec<Problem>> {
     let home = environment().home;
@@ -168,10 +153,10 @@ fn defaults() -> Result<Defaults, Vec<Problem>> {
 }
 
 /// The inventory, for commands that only look at it.
-fn load(global: &Global) -> Result<Variables, Vec<Problem>> {
+fn load(global: &Global, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
     let defaults = defaults()?;
     ui::warnings(&defaults.warnings);
-    let sources = global.sources(&defaults, environment().home.as_deref(), ask);
+    let sources = global.sources(&defaults, environment().home.as_deref(), |prompt| input::secret(prompt, cancel));
     inventory::load(&sources.map_err(|problem| vec![problem])?)
 }
 
@@ -184,7 +169,11 @@ fn show(global: &Global, wanted: Wanted) -> ExitStatus {
         ui::schema(doctor::SCHEMA);
         return complete(ExitStatus::Done);
     }
-    let read = load(global);
+    let cancel = Cancel::default();
+    let read = load(global, &cancel);
+    if cancel.level() > Stop::No {
+        return ExitStatus::Interrupted;
+    }
     if let Wanted::Check = wanted {
         return check(global, &read);
     }
@@ -227,6 +216,14 @@ fn complete(status: ExitStatus) -> ExitStatus {
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
+/// What a signal stops, from now on.
+fn stoppable() -> Cancel {
+    let cancel = Cancel::default();
+    let told = cancel.clone();
+    listen(move || interrupt(&told));
+    cancel
+}
+
 /// Asks the run to stop: the first signal gently, the second now. The third does not ask: it is for what cannot be cut
 /// off, such as a file on a dead network mount. While the inventory is read nothing has begun, and its scripts are ended.
 fn interrupt(cancel: &Cancel) {
@@ -239,14 +236,16 @@ fn interrupt(cancel: &Cancel) {
     cancel.signal();
 }
 
-/// Calls `told` at each Ctrl-C, SIGTERM and loss of the terminal.
+/// Calls `told` at each Ctrl-C, SIGTERM and loss of the terminal that comes after this has returned.
 fn listen(told: impl Fn() + Send + 'static) {
+    let (ready, listening) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
             let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
             let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
+            drop(ready);
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
@@ -257,10 +256,13 @@ fn listen(told: impl Fn() + Send + 'static) {
             }
         });
     });
+    // It ends once the thread has dropped its end, whether it can listen or not.
+    let _ = listening.recv();
 }
 
 #[allow(clippy::exit, reason = "the run has not heard two signals, or there is no run")]
 fn leave() -> ! {
+    input::restore();
     std::process::exit(i32::from(ExitStatus::Interrupted as u8))
 }
 

@@ -70,6 +70,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let metadata = match fs::symlink_metadata(target) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(closed(target)),
         Err(error) => return Err(unusable(target, "cannot be looked at").cause(said(&error))),
     };
     match () {
@@ -109,6 +110,15 @@ fn may_hold(file: &Metadata, folder: &io::Result<Metadata>, user: Uid) -> bool {
 /// The folder that a file lies in.
 fn folder(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The folder on the way to a file that this user may not enter.
+fn closed(target: &Path) -> Failure {
+    // What lies in it cannot even be looked at.
+    let closed = target.ancestors().skip(1).find(|above| fs::symlink_metadata(above).is_ok());
+    let closed = closed.unwrap_or_else(|| folder(target)).display();
+    Failure::new(format!("`{}` can be neither read nor written: this user may not enter `{closed}`", target.display()))
+        .hint(format!("`chmod u+x {closed}` if it is yours, or name another file with `--to FILE`"))
 }
 
 fn name(file: &Path) -> &OsStr {

@@ -15,7 +15,10 @@ use oregano::login::{Password, Request, Target};
 use oregano::options::Environment;
 use oregano::secret::{PASSWORD_VARIABLE, Secret};
 
-use super::{Cli, MAX_TIMEOUT, TIMEOUT};
+use super::{Cli, Global, MAX_TIMEOUT, TIMEOUT};
+
+/// What to do where nobody can be asked.
+const NO_TERMINAL: &str = "pipe the password in with `--password-stdin`, or set OREGANO_PASSWORD";
 
 /// The user of a token, for which any name does: what `oc registry login` writes.
 const TOKEN_USER: &str = "user";
@@ -26,8 +29,8 @@ pub struct Login {
     /// The registry, or a part of one: host[:port][/path]
     #[arg(value_name = "REGISTRY")]
     registry: String,
-    /// The user; with --kubeconfig-token any will do
-    #[arg(short, long, value_name = "USER", required_unless_present = "kubeconfig_token")]
+    /// The user; with --kubeconfig-token any will do, else the terminal is asked for it
+    #[arg(short, long, value_name = "USER")]
     username: Option<String>,
     /// Read the password from standard input; one line end behind it does not count
     #[arg(long)]
@@ -79,19 +82,31 @@ pub enum Refusal {
     Problem(Problem),
 }
 
+/// Who answers what the arguments leave open.
+pub struct Console<'a> {
+    /// The standard input to its end.
+    pub input: &'a dyn Fn() -> Result<String, Problem>,
+    /// A line of the terminal, after a prompt; `None` where nobody sits at one.
+    pub line: &'a dyn Fn(&str) -> Option<Result<String, Problem>>,
+    /// A secret from the terminal, after a prompt.
+    pub secret: &'a dyn Fn(&str) -> Result<String, Problem>,
+}
+
 impl Login {
-    /// What is asked for. `var` reads a variable of the environment, `input` the standard input to its end, and `ask`
-    /// a secret from the terminal after showing a prompt.
+    /// What is asked for. `var` reads a variable of the environment.
     ///
     /// # Errors
     /// If the arguments cannot be used, or there is no password that can.
     pub fn request(
         self,
+        global: &Global,
         environment: Environment,
         var: impl Fn(&str) -> Option<OsString>,
-        input: impl FnOnce() -> Result<String, Problem>,
-        ask: impl Fn(&str) -> Result<String, Problem>,
+        console: &Console<'_>,
     ) -> Result<Request, Refusal> {
+        if let Some(option) = global.of_inventory() {
+            return Err(usage(&format!("{option} is of no use to a login, which reads no inventory")));
+        }
         if self.password.is_some() {
             return Err(usage(
                 "a password is not taken as an argument: it would stand in the process list and in the shell's history\n\
@@ -102,7 +117,7 @@ impl Login {
         let target = target.map_err(|fault| usage(&format!("REGISTRY is not host[:port][/path]: {fault}")))?;
         let image = self.test_image.as_deref().map(|image| target.image(image)).transpose();
         let image = image.map_err(|fault| usage(&format!("--test-image cannot be used: {fault}")))?;
-        let user = self.username.unwrap_or_else(|| TOKEN_USER.to_owned());
+        let user = self.user(console)?;
         check("--username", &user)?;
         if user.contains(':') {
             return Err(usage(
@@ -116,14 +131,19 @@ impl Login {
             Some(text) => load::expand_with(text, &|_| None, home.as_deref()),
             None => path,
         };
-        let named = self.to.or_else(|| var("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
-        let file = named.or_else(|| docker_file(home.as_deref(), &var));
+        let path = |name: &str| var(name).filter(|value| !value.is_empty());
+        let named = self.to.clone().or_else(|| path("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
+        let file = named.or_else(|| docker_file(home.as_deref(), path));
         let file = file.ok_or_else(|| usage("there is no home folder: name the file with --to FILE"))?;
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD_VARIABLE)) {
-            (true, ..) => given(without_line_end(input()), "standard input")?,
+            (true, ..) => given(without_line_end((console.input)()), "standard input")?,
             (_, true, _) => Password::Token,
+            (.., Some(text)) if text.is_empty() => return Err(Refusal::Problem(empty())),
             (.., Some(text)) => given(text.into_string().map_err(|_| not_text()), "`OREGANO_PASSWORD`")?,
-            (.., None) => given(ask(&format!("Password of `{user}` for `{}`: ", target.name)), "the terminal")?,
+            (.., None) => {
+                let typed = (console.secret)(&format!("Password of `{user}` for `{}`: ", target.name));
+                given(typed.map_err(|problem| problem.hint(NO_TERMINAL)), "the terminal")?
+            }
         };
         Ok(Request {
             target,
@@ -138,6 +158,19 @@ impl Login {
             kubeconfig: self.kubeconfig,
             environment,
         })
+    }
+
+    /// The user, who is asked for where standard input is not the password.
+    fn user(&self, console: &Console<'_>) -> Result<String, Refusal> {
+        let asked = || if self.password_stdin { None } else { (console.line)("Username: ") };
+        match (&self.username, self.kubeconfig_token) {
+            (Some(user), _) => Ok(user.clone()),
+            (None, true) => Ok(TOKEN_USER.to_owned()),
+            (None, false) => {
+                let missing = || usage("--username <USER> is needed: there is no terminal to ask for it on");
+                asked().ok_or_else(missing)?.map_err(Refusal::Problem)
+            }
+        }
     }
 }
 
@@ -167,6 +200,10 @@ fn given(text: Result<String, Problem>, origin: &'static str) -> Result<Password
         _ => return Ok(Password::Given { password, origin }),
     };
     Err(Refusal::Problem(Problem::new(format!("the password from {origin} {fault}"))))
+}
+
+fn empty() -> Problem {
+    Problem::new(format!("`{PASSWORD_VARIABLE}` is empty")).hint("set it to the password, or unset it to be asked")
 }
 
 fn not_text() -> Problem {

@@ -12,8 +12,35 @@ use crate::secret::Redactor;
 
 /// The longest message of a server that is shown, in characters.
 const MESSAGE_LIMIT: usize = 300;
-/// What to do where there is no API server.
-const WITHOUT_API: &str = "to leave out the cluster, run with `--only nodes`";
+/// What the API server is wanted for, which decides what a hint can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// `plan` and `apply`: the pull secret.
+    Run,
+    /// `explain`: the pull secrets of a pod.
+    Explain,
+    /// `login`: the token of the kubeconfig.
+    Login,
+}
+
+impl Purpose {
+    /// What to do where there is no API server.
+    pub(super) fn without_api(self) -> &'static str {
+        match self {
+            Self::Run => "to leave out the cluster, run with `--only nodes`",
+            Self::Explain => "to leave out the cluster, run without `--namespace`",
+            Self::Login => "to do without it, pipe the token in with `--password-stdin`",
+        }
+    }
+
+    /// What has to be allowed.
+    fn rights(self) -> &'static str {
+        match self {
+            Self::Run => "get, create and update",
+            Self::Explain | Self::Login => "get",
+        }
+    }
+}
 
 /// What kube makes of an error that holds no Status, such as a web page.
 const UNPARSED: &str = "Failed to parse error data";
@@ -45,6 +72,7 @@ pub(super) struct Named<'a> {
 /// Who was asked, and what must not be shown.
 #[derive(Debug, Clone)]
 pub(super) struct Words {
+    pub purpose: Purpose,
     pub server: String,
     /// `host:port` of the proxy in between.
     pub proxy: Option<String>,
@@ -94,10 +122,11 @@ impl Fault {
 impl Words {
     /// The failure that a fault comes to.
     pub fn failure(&self, doing: Doing, secret: Named<'_>, fault: &Fault) -> Failure {
+        let without = self.purpose.without_api();
         match fault {
             Fault::Timeout(limit) => self
                 .unreachable(format!("no answer within {limit:?}"))
-                .hint(format!("check the route and the firewall to it, or raise `--timeout`; {WITHOUT_API}")),
+                .hint(format!("check the route and the firewall to it, or raise `--timeout`; {without}")),
             Fault::Kube(kube::Error::Api(status)) => self.answered(doing, secret, status),
             Fault::Kube(error) => self.broken(error),
         }
@@ -105,6 +134,7 @@ impl Words {
 
     /// The client could not even be set up.
     pub fn broken(&self, error: &kube::Error) -> Failure {
+        let without = self.purpose.without_api();
         if let Some(auth) = find::<AuthError>(error) {
             return self.no_login(auth);
         }
@@ -123,7 +153,7 @@ impl Words {
             ),
             (None, None) => (innermost(error), "check that it runs, and `server` in the kubeconfig"),
         };
-        self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {WITHOUT_API}"))
+        self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {without}"))
     }
 
     /// What went wrong with the login, without what a plugin was given and what it printed: either may hold a secret.
@@ -152,15 +182,17 @@ impl Words {
 
     /// The login plugin still runs, and is given up.
     pub fn silent_plugin(&self, limit: Duration) -> Failure {
+        let without = self.purpose.without_api();
         let plugin = self.plugin.as_deref().unwrap_or("?");
         Failure::new(format!("the login plugin `{plugin}` of the kubeconfig did not answer within {limit:?}"))
-            .hint(format!("run `{plugin}` by hand, as it may wait for a login, or raise `--timeout`; {WITHOUT_API}"))
+            .hint(format!("run `{plugin}` by hand, as it may wait for a login, or raise `--timeout`; {without}"))
     }
 
     fn no_kubernetes(&self, reason: String) -> Failure {
+        let without = self.purpose.without_api();
         Failure::new(format!("`{}` is no Kubernetes API", self.server))
             .cause(reason)
-            .hint(format!("check `server` in the kubeconfig; {WITHOUT_API}"))
+            .hint(format!("check `server` in the kubeconfig; {without}"))
     }
 
     fn unreachable(&self, reason: String) -> Failure {
@@ -168,6 +200,7 @@ impl Words {
     }
 
     fn answered(&self, doing: Doing, secret: Named<'_>, status: &Status) -> Failure {
+        let without = self.purpose.without_api();
         let Named { namespace, .. } = secret;
         let done = match doing {
             Doing::Read => "read",
@@ -190,9 +223,7 @@ impl Words {
             403 if status.message.contains("system:anonymous") => {
                 (denied, "the kubeconfig holds no login for this server: log in (`oc login`)".to_owned())
             }
-            403 => {
-                (denied, format!("allow the user get, create and update of secrets in `{namespace}`; {WITHOUT_API}"))
-            }
+            403 => (denied, format!("allow the user {} of secrets in `{namespace}`; {without}", self.purpose.rights())),
             404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(self.told(status)),
             300..=399 | 404 => return self.no_kubernetes(self.told(status)),
             422 => (denied, "look at the secret with `oc describe`; it may be immutable".to_owned()),

@@ -11,6 +11,7 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError};
 use openssl::x509::X509;
 
+use super::diagnosis::Purpose;
 use crate::facts::{Failure, said};
 use crate::secret::PASSWORD_VARIABLE;
 
@@ -38,7 +39,13 @@ pub enum Source {
 ///
 /// # Errors
 /// If there is none of them, or the file that was named does not exist.
-pub fn locate(flag: Option<&Path>, variable: Option<&OsStr>, home: Option<&Path>) -> Result<Source, Failure> {
+pub fn locate(
+    purpose: Purpose,
+    flag: Option<&Path>,
+    variable: Option<&OsStr>,
+    home: Option<&Path>,
+) -> Result<Source, Failure> {
+    let without = purpose.without_api();
     if let Some(path) = flag {
         return existing(path).map(|path| Source::Files(vec![path])).ok_or_else(|| {
             Failure::new(format!("kubeconfig `{}` does not exist", path.display())).hint("check `--kubeconfig`")
@@ -48,7 +55,7 @@ pub fn locate(flag: Option<&Path>, variable: Option<&OsStr>, home: Option<&Path>
         std::env::split_paths(variable.unwrap_or_default()).filter(|path| !path.as_os_str().is_empty()).collect();
     if !listed.is_empty() {
         let found: Vec<PathBuf> = listed.iter().filter_map(|path| existing(path)).collect();
-        return if found.is_empty() { Err(nothing_listed(&listed)) } else { Ok(Source::Files(found)) };
+        return if found.is_empty() { Err(nothing_listed(&listed, without)) } else { Ok(Source::Files(found)) };
     }
     if let Some(path) = home.and_then(|home| existing(&home.join(".kube/config"))) {
         return Ok(Source::Files(vec![path]));
@@ -58,18 +65,17 @@ pub fn locate(flag: Option<&Path>, variable: Option<&OsStr>, home: Option<&Path>
     }
     Err(Failure::new("no kubeconfig was found")
         .cause("neither `--kubeconfig` nor `KUBECONFIG` is set, `~/.kube/config` does not exist, and this is not a pod")
-        .hint("give `--kubeconfig FILE` or set KUBECONFIG; where there is no API server yet, run with `--only nodes`"))
+        .hint(format!("give `--kubeconfig FILE` or set KUBECONFIG; {without}")))
 }
 
 fn existing(path: &Path) -> Option<PathBuf> {
     path.exists().then(|| path.to_owned())
 }
 
-fn nothing_listed(paths: &[PathBuf]) -> Failure {
+fn nothing_listed(paths: &[PathBuf], without: &str) -> Failure {
     let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
-    Failure::new(format!("no file named in KUBECONFIG exists: {}", names.join(", "))).hint(
-        "correct or unset KUBECONFIG, or give `--kubeconfig FILE`; to leave out the cluster, run with `--only nodes`",
-    )
+    Failure::new(format!("no file named in KUBECONFIG exists: {}", names.join(", ")))
+        .hint(format!("correct or unset KUBECONFIG, or give `--kubeconfig FILE`; {without}"))
 }
 
 /// What the client needs to know, with proxies as the environment has them. Contacts nobody.
@@ -249,23 +255,27 @@ mod tests {
         let home = file(&dir, ".kube/config", "");
         let list = std::env::join_paths([&one, &dir.path().join("missing"), &two]).unwrap();
         let files = |paths: &[&PathBuf]| Ok(Source::Files(paths.iter().map(|&path| path.clone()).collect()));
-        assert_eq!(locate(Some(&two), Some(&list), Some(dir.path())), files(&[&two]));
-        assert_eq!(locate(None, Some(&list), Some(dir.path())), files(&[&one, &two]));
-        assert_eq!(locate(None, Some(OsStr::new("")), Some(dir.path())), files(&[&home]));
-        assert_eq!(locate(None, Some(OsStr::new("::")), Some(dir.path())), files(&[&home]));
-        assert_eq!(locate(None, None, Some(dir.path())), files(&[&home]));
+        assert_eq!(locate(Purpose::Run, Some(&two), Some(&list), Some(dir.path())), files(&[&two]));
+        assert_eq!(locate(Purpose::Run, None, Some(&list), Some(dir.path())), files(&[&one, &two]));
+        assert_eq!(locate(Purpose::Run, None, Some(OsStr::new("")), Some(dir.path())), files(&[&home]));
+        assert_eq!(locate(Purpose::Run, None, Some(OsStr::new("::")), Some(dir.path())), files(&[&home]));
+        assert_eq!(locate(Purpose::Run, None, None, Some(dir.path())), files(&[&home]));
     }
 
     #[test]
     fn nothing_found_says_what_to_do() {
         let nowhere = Path::new("/dev/null/none");
-        let flag = locate(Some(&nowhere.join("k")), None, None).unwrap_err();
+        let flag = locate(Purpose::Run, Some(&nowhere.join("k")), None, None).unwrap_err();
         assert_eq!(flag.message, "kubeconfig `/dev/null/none/k` does not exist");
-        let list = locate(None, Some(OsStr::new("/dev/null/none/a:/dev/null/none/b")), None).unwrap_err();
+        let list = locate(Purpose::Run, None, Some(OsStr::new("/dev/null/none/a:/dev/null/none/b")), None).unwrap_err();
         assert!(list.message.contains("`/dev/null/none/a`, `/dev/null/none/b`"));
-        let none = locate(None, None, Some(nowhere)).unwrap_err();
+        let none = locate(Purpose::Run, None, None, Some(nowhere)).unwrap_err();
         let hint = none.hint.unwrap();
         assert!(["--kubeconfig", "KUBECONFIG", "--only nodes"].iter().all(|way| hint.contains(way)));
+        for purpose in [Purpose::Explain, Purpose::Login] {
+            let hint = locate(purpose, None, None, Some(nowhere)).unwrap_err().hint.unwrap();
+            assert!(!hint.contains("--only") && hint.contains(purpose.without_api()), "{hint}");
+        }
     }
 
     #[test]

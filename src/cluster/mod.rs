@@ -17,6 +17,7 @@ use kube::Client;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, oneshot};
 
+pub use self::diagnosis::Purpose;
 use self::diagnosis::Words;
 use self::link::Link;
 pub use self::pull_secret::Outcome;
@@ -41,12 +42,18 @@ impl Cluster {
     ///
     /// # Errors
     /// If the login of the kubeconfig cannot be used.
-    pub fn connect(mut config: kube::Config, timeout: Duration, redactor: &Redactor) -> Result<Self, Failure> {
+    pub fn connect(
+        mut config: kube::Config,
+        timeout: Duration,
+        redactor: &Redactor,
+        purpose: Purpose,
+    ) -> Result<Self, Failure> {
         config.connect_timeout = Some(timeout);
         config.read_timeout = None;
         // Ours end in time and say what the server said.
         config.default_retry = false;
         let words = Words {
+            purpose,
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             proxy: config.proxy_url.as_ref().and_then(|url| url.authority()).map(without_login),
             plugin: config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone()),

@@ -31,6 +31,9 @@ impl Image {
         if image.is_empty() {
             return Err("it is empty");
         }
+        if image.contains("://") {
+            return Err("an image name has no scheme");
+        }
         if is_hex(image, 64) {
             return Err("64 hexadecimal digits are an image id, not a name");
         }

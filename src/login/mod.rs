@@ -13,10 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::authfile::{self, Held};
-use crate::cluster::{self, kubeconfig};
+use crate::cluster::{self, Purpose, kubeconfig};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
-use crate::dockerconfig::{self, Credential, Reader, mask};
+use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask};
 use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
 use crate::facts::{Failure, FileFact, FileState};
 use crate::observe::internal;
@@ -146,9 +146,7 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
 
 fn token(request: &Request) -> Result<Secret, Failure> {
     let (flag, variable) = (request.kubeconfig.as_deref(), request.environment.kubeconfig.as_deref());
-    let source = kubeconfig::locate(flag, variable, request.environment.home.as_deref()).map_err(|failure| {
-        failure.hint("give `--kubeconfig FILE` or set KUBECONFIG, or pipe the token in with `--password-stdin`")
-    })?;
+    let source = kubeconfig::locate(Purpose::Login, flag, variable, request.environment.home.as_deref())?;
     cluster::token(&kubeconfig::load(&source)?)
 }
 
@@ -209,7 +207,7 @@ impl Entry<'_> {
     fn step(&self, state: FileState) -> (FileStep, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
         let mut step = plan::file_step(&fact, slice::from_ref(self.credential), self.reader(&fact));
-        step.notes.extend(self.overridden(&fact));
+        step.notes.extend(self.overridden(&fact).into_iter().chain(self.of_docker()));
         (step, fact)
     }
 
@@ -239,6 +237,16 @@ impl Entry<'_> {
     fn reader(&self, fact: &FileFact) -> Reader {
         content(fact).and_then(dockerconfig::written_for).unwrap_or_else(|| {
             if self.path.file_name().is_some_and(|name| name == LEGACY) { Reader::Legacy } else { Reader::Node }
+        })
+    }
+
+    /// What docker makes of a key with a path (`ConvertToHostname` of docker/cli); the other readers take it as it is.
+    fn of_docker(&self) -> Option<String> {
+        let key = &self.credential.key;
+        let (host, _) = key.split_once('/').filter(|_| key != HUB_KEY)?;
+        Some(match host {
+            HUB => format!("docker knows no paths, and looks for `{HUB_KEY}` alone"),
+            _ => format!("docker knows no paths: it takes the entry for all of `{host}`, unless that has its own"),
         })
     }
 

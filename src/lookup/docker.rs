@@ -11,7 +11,7 @@ use crate::dockerconfig::{HUB_KEY, mask};
 pub fn docker(image: &Image, file: &File) -> Answer {
     let mut answer = Answer::default();
     let fault = |why: &str| {
-        Some(format!("docker warns that it cannot load `{}`, and its entries do not count: {why}", file.path))
+        Some(format!("docker warns that it cannot load `{}`, and goes on without a credential: {why}", file.path))
     };
     let bytes = match &file.state {
         State::Content(bytes) => bytes,

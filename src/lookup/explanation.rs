@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Answer, Consumer, File, Image, Kind, PullSecret, Searched, State, Why, containers, docker, kubelet};
+use super::{
+    Answer, Consumer, File, Image, Kind, PullSecret, Searched, Source, State, Unused, Why, containers, docker, kubelet,
+    near,
+};
 use crate::dockerconfig::{mask, mask_user};
 use crate::facts::Failure;
 
@@ -50,6 +53,30 @@ pub struct Lookup {
     /// What the answer rests on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Where there is no credential: the files that were looked at, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub looked_at: Vec<Tried>,
+}
+
+/// A file without a credential for the image.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Tried {
+    /// Its path.
+    pub file: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a file without a credential for the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It does not exist.
+    Missing,
+    /// It cannot be read.
+    Unreadable,
+    /// It has no entry that matches.
+    NoMatch,
 }
 
 /// Asks each consumer, with its files as `state` knows them, and `secrets` of a pod for the kubelet.
@@ -63,10 +90,45 @@ pub fn ask(image: &Image, searched: &[Searched], secrets: &[PullSecret], state: 
             Consumer::CriO | Consumer::Podman => containers(image, &files),
             Consumer::Docker => files.first().map(|file| docker(image, file)).unwrap_or_default(),
         };
-        let notes = searched.notes.iter().cloned().chain(home_note(searched, &answer)).collect();
-        Lookup { consumer: searched.consumer, answer: masked(answer), notes }
+        let mut answer = answer;
+        answer.unused.extend(passed_by(image, searched, &state));
+        let looked_at = if answer.credentials.is_empty() { tried(&files) } else { Vec::new() };
+        let notes = searched.notes.iter().cloned().chain(home_note(searched, &answer));
+        let notes = notes.chain(detour_note(searched, &looked_at)).chain(missing(searched, &state)).collect();
+        Lookup { consumer: searched.consumer, answer: masked(answer), notes, looked_at }
     };
     searched.iter().map(lookup).collect()
+}
+
+fn tried(files: &[File]) -> Vec<Tried> {
+    let outcome = |file: &File| match file.state {
+        State::Content(_) => Outcome::NoMatch,
+        State::Absent => Outcome::Missing,
+        State::Unreadable(_) => Outcome::Unreadable,
+    };
+    files.iter().map(|file| Tried { file: file.path.clone(), outcome: outcome(file) }).collect()
+}
+
+/// Entries that would count if no variable of the environment led elsewhere.
+fn passed_by(image: &Image, searched: &Searched, state: impl Fn(&str) -> State) -> Vec<Unused> {
+    let Some((variable, paths)) = &searched.detour else { return Vec::new() };
+    let near = |path: &String| match state(path) {
+        State::Content(bytes) => near::all(&bytes, &Source::File(path.clone()), image, &Why::Variable(variable)),
+        State::Absent | State::Unreadable(_) => Vec::new(),
+    };
+    paths.iter().flat_map(near).collect()
+}
+
+/// A variable leads to one file, which has nothing.
+fn detour_note(searched: &Searched, looked_at: &[Tried]) -> Option<String> {
+    let ((variable, _), [Tried { file, outcome }]) = (searched.detour.as_ref()?, looked_at) else { return None };
+    let missing = if *outcome == Outcome::Missing { ", which does not exist" } else { "" };
+    Some(format!("`{variable}` leads to `{file}` alone{missing}"))
+}
+
+fn missing(searched: &Searched, state: impl Fn(&str) -> State) -> Vec<String> {
+    let missing = searched.named.iter().filter(|path| matches!(state(path), State::Absent));
+    missing.map(|path| format!("`{path}` does not exist")).collect()
 }
 
 /// A service of systemd has no HOME, unless its unit sets one.

@@ -15,7 +15,7 @@ use serde::ser::SerializeStruct as _;
 
 pub use containers::containers;
 pub use docker::docker;
-pub use explanation::{Explanation, Lookup, Place, Unseen, ask};
+pub use explanation::{Explanation, Lookup, Outcome, Place, Tried, Unseen, ask};
 pub use kubelet::kubelet;
 pub use search::{Account, CRIO_FILES, GlobalAuthFile, Searched, global_auth_file};
 
@@ -160,6 +160,8 @@ pub struct Unused {
 pub enum Why {
     /// This file or secret has what is used.
     Shadowed(String),
+    /// This variable of the environment leads to another file.
+    Variable(&'static str),
     /// This key of the same file comes first.
     Key(String),
     /// This key of the same file is as good, and either may be taken.
@@ -212,6 +214,7 @@ impl Why {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Shadowed(_) => "shadowed",
+            Self::Variable(_) => "variable",
             Self::Key(_) => "key",
             Self::Either(_) => "either",
             Self::Helper(_) => "helper",
@@ -238,6 +241,7 @@ impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Shadowed(by) => write!(f, "`{by}` comes first, and nothing else is looked at"),
+            Self::Variable(name) => write!(f, "`{name}` leads to another file, and nothing else is looked at"),
             Self::Key(key) => write!(f, "`{key}` of the same file comes first"),
             Self::Either(key) => write!(f, "`{key}` of the same file is as good: it is left to chance which is taken"),
             Self::Helper(helper) => write!(f, "`docker-credential-{helper}` is asked instead"),

@@ -31,6 +31,10 @@ pub struct Searched {
     pub paths: Vec<(String, Format)>,
     /// Those among them that it looks for only if HOME is set, which a service of the system has not.
     pub home_files: Vec<String>,
+    /// Those among them that somebody named: it is told that they are missing.
+    pub named: Vec<String>,
+    /// The variable of the environment that names them, and the paths of the search without it.
+    pub detour: Option<(&'static str, Vec<String>)>,
     /// What is assumed.
     pub notes: Vec<String>,
 }
@@ -66,12 +70,16 @@ impl Account {
 
     /// The search paths of all consumers.
     pub fn search(&self, global_auth_file: &GlobalAuthFile) -> Vec<Searched> {
-        let docker = format!("{}/config.json", self.docker_folder());
+        let docker = vec![(format!("{}/config.json", self.docker_folder()), Format::Config)];
+        let plain = Self { docker_config: None, auth_file: None, ..self.clone() };
+        let usual = vec![(format!("{}/config.json", plain.docker_folder()), Format::Config)];
+        let of_docker = self.docker_config.as_ref().map(|_| "DOCKER_CONFIG");
+        let of_podman = self.auth_file.as_ref().map(|_| "REGISTRY_AUTH_FILE").or(of_docker);
         vec![
             Searched { home_files: self.kubelet_home(), ..Searched::new(Consumer::Kubelet, self.kubelet()) },
             crio(global_auth_file),
-            Searched::new(Consumer::Podman, self.podman()),
-            Searched::new(Consumer::Docker, vec![(docker, Format::Config)]),
+            Searched::new(Consumer::Podman, self.podman()).instead(of_podman, plain.containers()),
+            Searched::new(Consumer::Docker, docker).instead(of_docker, usual),
         ]
     }
 
@@ -137,7 +145,14 @@ fn crio(global_auth_file: &GlobalAuthFile) -> Searched {
 
 impl Searched {
     fn new(consumer: Consumer, paths: Vec<(String, Format)>) -> Self {
-        Self { consumer, paths, home_files: Vec::new(), notes: Vec::new() }
+        Self { consumer, paths, home_files: Vec::new(), named: Vec::new(), detour: None, notes: Vec::new() }
+    }
+
+    /// The same files, which `variable` names in the place of those that are `usual`.
+    fn instead(mut self, variable: Option<&'static str>, usual: Vec<(String, Format)>) -> Self {
+        let others = usual.into_iter().filter(|usual| !self.paths.contains(usual)).map(|(path, _)| path).collect();
+        self.detour = variable.map(|variable| (variable, others));
+        self
     }
 
     /// `files` for all consumers; a name that ends in `.dockercfg` makes the older format.
@@ -145,12 +160,13 @@ impl Searched {
         let format = |path: &str| if path.ends_with(".dockercfg") { Format::Legacy } else { Format::Config };
         let paths: Vec<_> = files.iter().map(|path| (path.clone(), format(path))).collect();
         let modern = paths.iter().filter(|(_, format)| *format == Format::Config).take(1).cloned().collect();
-        vec![
+        let searched = [
             Self::new(Consumer::Kubelet, paths.clone()),
             Self::new(Consumer::CriO, paths.clone()),
             Self::new(Consumer::Podman, paths),
             Self::new(Consumer::Docker, modern),
-        ]
+        ];
+        searched.map(|searched| Self { named: files.to_vec(), ..searched }).into()
     }
 }
 

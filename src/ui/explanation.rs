@@ -7,15 +7,15 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::text::{block, plural};
-use super::{Format, error_line, json, line};
+use super::{Detail, Format, error_line, json, line};
 use crate::event::{Event, FailureText, HostOutcome, HostRow};
-use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Place, Unseen, Unused};
+use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Outcome, Place, Unseen, Unused};
 
 /// Prints the answers on stdout, and what could not be looked at on stderr, or all of it as JSON on stdout.
-pub fn explanation(explanation: &Explanation, format: Format) {
+pub fn explanation(explanation: &Explanation, format: Format, detail: Detail) {
     match format {
         Format::Json => as_json(explanation),
-        Format::Text => as_text(explanation),
+        Format::Text => as_text(explanation, detail),
     }
 }
 
@@ -52,12 +52,12 @@ fn row(place: &Place, unseen: &Unseen) -> HostRow {
     HostRow { host: place.host.clone().unwrap_or_default(), outcome, failure: failure.map(FailureText::from) }
 }
 
-fn as_text(explanation: &Explanation) {
+fn as_text(explanation: &Explanation, detail: Detail) {
     explanation.warnings.iter().for_each(|message| super::text::warning(message));
-    let mut alike: IndexMap<&[Lookup], Vec<Option<&str>>> = IndexMap::new();
+    let mut alike: IndexMap<String, Vec<Option<&str>>> = IndexMap::new();
     for place in &explanation.places {
         match &place.seen {
-            Ok(lookups) => alike.entry(lookups).or_default().push(place.host.as_deref()),
+            Ok(lookups) => alike.entry(paragraphs(lookups, detail)).or_default().push(place.host.as_deref()),
             Err(unseen) => match row(place, unseen) {
                 HostRow { failure: Some(failure), .. } => {
                     error_line(&block("error", &failure.message, &failure.causes, failure.hint.as_deref()));
@@ -70,8 +70,8 @@ fn as_text(explanation: &Explanation) {
         Explanation { image, repository, .. } if image.starts_with(repository.as_str()) => image.clone(),
         Explanation { image, repository, .. } => format!("{image} ({repository})"),
     };
-    for (lookups, hosts) in alike {
-        line(&format!("{image} on {}{}", places(&hosts), paragraphs(lookups)));
+    for (paragraphs, hosts) in alike {
+        line(&format!("{image} on {}{paragraphs}", places(&hosts)));
     }
 }
 
@@ -87,17 +87,27 @@ fn places(hosts: &[Option<&str>]) -> String {
 }
 
 /// A paragraph for each answer, under the names of all consumers that have it.
-fn paragraphs(lookups: &[Lookup]) -> String {
-    let mut alike: IndexMap<(&Answer, &[String]), Vec<&str>> = IndexMap::new();
-    for Lookup { consumer, answer, notes } in lookups {
-        alike.entry((answer, notes)).or_default().push(name(*consumer));
+fn paragraphs(lookups: &[Lookup], detail: Detail) -> String {
+    let mut alike: IndexMap<String, Vec<&str>> = IndexMap::new();
+    for lookup in lookups {
+        alike.entry(paragraph(lookup, detail)).or_default().push(name(lookup.consumer));
     }
-    let mut text = String::new();
-    for ((answer, notes), consumers) in alike {
-        let _ = write!(text, "\n  {}: {}", consumers.join(", "), used(answer));
-        answer.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", passed_over(unused))));
-        notes.iter().for_each(|note| text.push_str(&format!("\n    note: {note}")));
+    alike.into_iter().map(|(text, consumers)| format!("\n  {}: {text}", consumers.join(", "))).collect()
+}
+
+fn paragraph(Lookup { consumer, answer, notes, looked_at }: &Lookup, detail: Detail) -> String {
+    let mut text = used(*consumer, answer);
+    answer.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", passed_over(unused))));
+    if detail == Detail::Everything {
+        for (outcome, name) in [(Outcome::NoMatch, "no match"), (Outcome::Missing, "missing")] {
+            let files = looked_at.iter().filter(|tried| tried.outcome == outcome).map(|tried| tried.file.as_str());
+            let files: Vec<&str> = files.collect();
+            if !files.is_empty() {
+                let _ = write!(text, "\n    {name}: {}", files.join(", "));
+            }
+        }
     }
+    notes.iter().for_each(|note| text.push_str(&format!("\n    note: {note}")));
     text
 }
 
@@ -110,9 +120,12 @@ fn name(consumer: Consumer) -> &'static str {
     }
 }
 
-fn used(answer: &Answer) -> String {
-    if let Some(fault) = &answer.fault {
-        return format!("fails: {fault}");
+fn used(consumer: Consumer, answer: &Answer) -> String {
+    match (&answer.fault, consumer) {
+        // It goes on all the same.
+        (Some(fault), Consumer::Docker) => return format!("none: {fault}"),
+        (Some(fault), _) => return format!("fails: {fault}"),
+        (None, _) => {}
     }
     let mut last = None;
     let mut parts = Vec::new();

@@ -76,6 +76,14 @@ pub fn faults(faults: &[Fault], format: Format) {
     }
 }
 
+/// Says that a signal ended a command which has no run.
+pub fn interrupted(format: Format) {
+    match format {
+        Format::Json => json::print(&Event::Interrupted),
+        Format::Text => text::interrupted(),
+    }
+}
+
 /// Whether something that belongs on stdout could not be written there, because a disk is full for instance.
 static LOST: AtomicBool = AtomicBool::new(false);
 

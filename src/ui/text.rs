@@ -41,7 +41,7 @@ impl Screen {
             Event::Cluster(row) => self.aside(|| self.cluster(row)),
             Event::Host(row) => self.aside(|| host(row)),
             Event::File(row) => self.aside(|| self.file(row)),
-            Event::Interrupted => self.aside(|| error_line("interrupted: what is not listed here was not done")),
+            Event::Interrupted => self.aside(interrupted),
             Event::Recap(recap) => {
                 self.bars.clear();
                 self.recap_lines(recap).iter().for_each(|text| line(text));
@@ -169,6 +169,11 @@ impl Screen {
         });
         registries.chain(cluster).chain(hosts).collect()
     }
+}
+
+/// A signal ended it.
+pub(super) fn interrupted() {
+    error_line("interrupted: what is not listed here was not done");
 }
 
 /// Something to look at that stops nothing.

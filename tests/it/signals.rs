@@ -87,3 +87,22 @@ fn ctrl_c_while_an_inventory_script_hangs_ends_both() {
         std::fs::remove_file(&pid).unwrap();
     }
 }
+
+#[test]
+fn ctrl_c_at_a_prompt_gives_the_terminal_its_echo_back() {
+    let user = Oregano::new();
+    let json = ["--output", "json"];
+    for (words, events) in [
+        (&["login", "127.0.0.1:1", "-u", "acme", json[0], json[1]][..], &["interrupted", "recap"][..]),
+        (&["plan", "-i", "node1,", "-k", json[0], json[1]], &["interrupted", "recap"]),
+        (&["explain", "quay.io/app", "-i", "node1,", "-J", json[0], json[1]], &["interrupted"]),
+        (&["inventory", "--list", "-i", "node1,", "-J"], &[]),
+    ] {
+        let session = user.sit_at(words, "", "\u{3}");
+        assert_eq!(session.status, Some(130), "{words:?}: {}", session.shown);
+        assert!(session.settings.contains(" echo "), "{words:?}: {}", session.settings);
+        let lines = session.shown.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let found: Vec<String> = lines.map(|line| line["event"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(found, events, "{words:?}: {}", session.shown);
+    }
+}

@@ -26,7 +26,7 @@ fn cluster_within(url: &str, timeout: Duration) -> Cluster {
     redactor.learn(&Secret::new("hunter2"));
     let mut config = kube::Config::new(url.parse().unwrap());
     config.headers.push(("user-agent".parse().unwrap(), "oregano/test".parse().unwrap()));
-    Cluster::connect(config, timeout, &redactor).unwrap()
+    Cluster::connect(config, timeout, &redactor, Purpose::Run).unwrap()
 }
 
 fn nothing(_: &Seen, _: &mut Store) -> Answer {
@@ -274,8 +274,8 @@ fn plugin(path: &std::path::Path, command: &str, script: &str, timeout: Duration
         "clusters": [{"name": "k", "cluster": {"server": "http://127.0.0.1:1"}}],
         "users": [{"name": "u", "user": {"exec": exec}}]});
     std::fs::write(path, config.to_string()).unwrap();
-    let source = kubeconfig::locate(Some(path), None, None).unwrap();
-    Cluster::connect(kubeconfig::load(&source).unwrap(), timeout, &Redactor::default()).unwrap()
+    let source = kubeconfig::locate(Purpose::Run, Some(path), None, None).unwrap();
+    Cluster::connect(kubeconfig::load(&source).unwrap(), timeout, &Redactor::default(), Purpose::Run).unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::poison::traces;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::oregano::{Finished, Oregano};
-use crate::support::process::free_port;
+use crate::support::process::{eventually, free_port};
 use crate::support::site::{DOCKER, KUBELET};
 use crate::support::sshd::{ROOT, Sshd};
 
@@ -69,11 +69,16 @@ quay.io/team/app:v1 on 2 nodes: node1, node2
     `quay.io:443` of /root/.docker/config.json (root) is not used: `/run/containers/0/auth.json` comes first, and nothing else is looked at
   docker: none
     `quay.io:443` of /root/.docker/config.json (root) is not used: its port is not that of the image (no port is not 443)
+    no match: /root/.docker/config.json
 quay.io/team/app:v1 on node3
   kubelet: quay.io of /var/lib/origin/.docker/config.json (acme+old)
   cri-o: none
+    missing: /var/lib/kubelet/config.json
     note: no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `/var/lib/kubelet/config.json`
-  podman, docker: none
+  podman: none
+    missing: /run/containers/0/auth.json, /root/.config/containers/auth.json, /root/.docker/config.json, /root/.dockercfg
+  docker: none
+    missing: /root/.docker/config.json
 ";
     assert_eq!(run.stdout, expected);
     for node in &nodes {
@@ -81,7 +86,8 @@ quay.io/team/app:v1 on node3
     }
 
     let one = oregano.run(&["explain", IMAGE, "-i", &inventory, "--limit", "node3", "--file", DOCKER]).expect(0);
-    assert_eq!(one.stdout, "quay.io/team/app:v1 on node3\n  kubelet, cri-o, podman, docker: none\n");
+    let note = format!("    note: `{DOCKER}` does not exist\n");
+    assert_eq!(one.stdout, format!("quay.io/team/app:v1 on node3\n  kubelet, cri-o, podman, docker: none\n{note}"));
 }
 
 #[test]
@@ -146,7 +152,63 @@ fn this_machine_is_looked_at_as_its_environment_says() {
     let file = oregano.write("mine.json", config(&[("quay.io/team", "pod")]));
     oregano.env("REGISTRY_AUTH_FILE", file);
     let found = podman(&oregano);
-    assert_eq!((&found["credentials"][0]["user"], found["unused"].as_array().map(Vec::len)), (&json!("pod"), Some(0)));
+    assert_eq!(found["credentials"][0]["user"], "pod");
+    let unused: Vec<_> =
+        found["unused"].as_array().unwrap().iter().map(|entry| (&entry["user"], &entry["why"])).collect();
+    let variable = json!("variable");
+    assert_eq!(unused, [(&json!("me"), &variable), (&json!("root"), &variable)]);
+
+    oregano.env("REGISTRY_AUTH_FILE", "/nowhere/auth.json").env("DOCKER_CONFIG", "/nowhere");
+    let run = shows_no_password(oregano.run(&["explain", IMAGE]).expect(0));
+    for (consumer, variable, file) in
+        [("podman", "REGISTRY_AUTH_FILE", "/nowhere/auth.json"), ("docker", "DOCKER_CONFIG", "/nowhere/config.json")]
+    {
+        let (_, told) = run.stdout.split_once(&format!("  {consumer}: none\n")).unwrap();
+        let shadowed = format!("`quay.io` of {docker} (root) is not used: `{variable}` leads to another file");
+        let note = format!("note: `{variable}` leads to `{file}` alone, which does not exist");
+        assert!(told.contains(&shadowed) && told.contains(&note), "{consumer}: {}", run.stdout);
+    }
+    let found = podman(&oregano);
+    assert_eq!(found["looked_at"], json!([{"file": "/nowhere/auth.json", "outcome": "missing"}]));
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told_with_what_to_do() {
+    let oregano = Oregano::new();
+    oregano.write("bad.json", "{");
+    for (words, expected) in [
+        (&[IMAGE, "--file", "typo.json"][..], "`typo.json` does not exist"),
+        (&["https://me:hunter2@quay.io/app"], "leave `https://` out"),
+        (&["docker://quay.io/app"], "leave `docker://` out"),
+        (&[IMAGE, "-n", "default"], "run without `--namespace`"),
+    ] {
+        let run = oregano.run(&[&["explain"], words].concat()).expect(1);
+        assert!(run.stderr.contains(expected) && run.stdout.is_empty(), "{words:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("hunter2") && !run.stderr.contains("--only"), "{words:?}: {}", run.stderr);
+    }
+    let run = oregano.run(&["explain", IMAGE, "--file", "bad.json"]).expect(0);
+    assert!(run.stdout.contains("docker: none: docker warns"), "{}", run.stdout);
+}
+
+#[test]
+fn ctrl_c_while_a_node_is_silent_is_told() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let oregano = Oregano::new();
+    let port = silent.local_addr().unwrap().port();
+    let inventory = oregano.write("hosts", format!("[nodes]\nnode1 ansible_host=127.0.0.1 ansible_port={port}\n"));
+    let run = oregano.start(&["explain", IMAGE, "-i", inventory.to_str().unwrap(), "--output", "json"]);
+    silent.set_nonblocking(true).unwrap();
+    let connection = std::cell::RefCell::new(None);
+    eventually("the node is looked at", || {
+        connection.replace(silent.accept().ok());
+        connection.borrow().is_some()
+    });
+    run.signal("INT");
+    let run = run.wait().expect(130);
+    let events = run.events();
+    let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["host", "interrupted"]);
+    assert_eq!(events[0]["outcome"], "skipped");
 }
 
 #[test]
@@ -205,6 +267,9 @@ fn what_makes_no_sense_together_is_refused() {
         ["--service-account", "builder", "", ""],
         ["-i", "node1,", "--file", "config.json"],
         ["-n", "a/b", "", ""],
+        ["-e", "x=1", "", ""],
+        ["-J", "", "", ""],
+        ["--vault-password-file", "/none", "", ""],
     ] {
         let words: Vec<&str> =
             ["explain", IMAGE].into_iter().chain(words.into_iter().filter(|word| !word.is_empty())).collect();

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{ACME, PASSWORD, auth, names, read, registry, words};
+use super::{ACME, PASSWORD, auth, log_in, names, read, registry, words};
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::oregano::Oregano;
 use crate::support::registry::{Auth, Registry, Transport};
@@ -52,7 +53,7 @@ fn what_cannot_be_a_credential_is_refused_before_anything_is_asked() {
     }
     let with_login = format!("https://me:hunter2@{host}");
     let tagged = format!("{host}/a:hunter2");
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["login", &host, "-u", "a", "-p", "hunter2"], "--password-stdin"),
         (&["login", &host, "-u=a", "-p=-hunter2"], "process list"),
         (&["login", &host, "-u", "a", "--password=hunter2"], "OREGANO_PASSWORD"),
@@ -63,6 +64,8 @@ fn what_cannot_be_a_credential_is_refused_before_anything_is_asked() {
         (&["login", &tagged, "-u", "a", "--password-stdin"], "a tag"),
         (&["login", &host, "-u", "a", "--password-stdin", "--test-image", "other.io/x"], "below"),
         (&["login", &host, "--password-stdin"], "--username"),
+        (&["login", &host, "-u", "a", "--password-stdin", "-i", "hosts"], "--inventory"),
+        (&["-e", "x=1", "login", &host, "-u", "a", "--password-stdin"], "--extra-vars"),
     ];
     for (words, expected) in cases {
         let run = user.run_with_input(words, "x").expect(64);
@@ -93,6 +96,15 @@ fn the_password_comes_from_the_environment_or_the_terminal() {
     assert!(!terminal.contains(PASSWORD), "{terminal}");
     assert_eq!(read(&file)["auths"][registry.host()]["auth"], auth(ACME, PASSWORD));
     fs::remove_file(&file).unwrap();
+    let anonymous: Vec<&str> = words.into_iter().filter(|word| !["-u", ACME].contains(word)).collect();
+    let session = user.sit_at(&anonymous, &format!("{ACME}\n"), &format!("{PASSWORD}\n"));
+    assert_eq!(session.status, Some(0), "{}", session.shown);
+    assert!(session.shown.contains("Username: "), "{}", session.shown);
+    assert_eq!(read(&file)["auths"][registry.host()]["auth"], auth(ACME, PASSWORD));
+    fs::remove_file(&file).unwrap();
+    user.env("OREGANO_PASSWORD", "");
+    let run = user.run(&words).expect(1);
+    assert!(run.stderr.contains("`OREGANO_PASSWORD` is empty"), "{}", run.stderr);
     user.env("OREGANO_PASSWORD", PASSWORD);
     user.run(&words).expect(0);
     assert_eq!(read(&file)["auths"][registry.host()]["auth"], auth(ACME, PASSWORD));
@@ -122,4 +134,35 @@ fn a_token_that_has_expired_is_told() {
     let row = events.iter().find(|event| event["event"] == "registry").unwrap();
     assert_eq!((&row["verdict"], &row["expires"]), (&json!("proved"), &json!(at)), "{}", run.stdout);
     assert!(!format!("{}{}", run.stdout, run.stderr).contains(&token));
+}
+
+#[test]
+fn where_nobody_can_be_asked_another_way_is_named() {
+    let user = Oregano::new();
+    for (words, hint) in [
+        (&["login", "127.0.0.1:1", "-u", "a"][..], "hint: pipe the password in with `--password-stdin`"),
+        (&["plan", "-i", "node1,", "-k"], "hint: log in with a key"),
+        (&["plan", "-i", "node1,", "-K"], "`ansible_become_password`"),
+        (&["inventory", "--list", "-i", "node1,", "-J"], "`--vault-password-file FILE`"),
+    ] {
+        let mut command = Command::new("setsid");
+        command.arg("--wait").arg(env!("CARGO_BIN_EXE_oregano")).args(words).env("HOME", user.home());
+        let run = command.env_remove("OREGANO_PASSWORD").stdin(Stdio::null()).output().unwrap();
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{words:?}: {stderr}");
+        assert!(stderr.contains("there is no terminal") && stderr.contains(hint), "{words:?}: {stderr}");
+        assert!(!stderr.contains("os error"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_key_with_a_path_is_told_to_be_more_for_docker() {
+    let (registry, user) = (registry(Auth::Basic), Oregano::new());
+    let key = format!("{}/acme", registry.host());
+    let words = ["login", &key, "-u", ACME, "--password-stdin", "--tls-verify=false", "--to", "auth.json"];
+    let told = format!("docker knows no paths: it takes the entry for all of `{}`", registry.host());
+    let run = user.run_with_input(&words, PASSWORD).expect(0);
+    assert!(format!("{}{}", run.stdout, run.stderr).contains(&told), "{}{}", run.stdout, run.stderr);
+    let run = log_in(&user, &registry, &["--to", "b.json"]).expect(0);
+    assert!(!run.stdout.contains("docker knows"), "{}", run.stdout);
 }

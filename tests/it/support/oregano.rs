@@ -25,6 +25,16 @@ pub struct Oregano {
     environment: Vec<(OsString, OsString)>,
 }
 
+/// A run on a terminal that ended.
+pub struct Session {
+    /// The exit status.
+    pub status: Option<i32>,
+    /// What the terminal showed.
+    pub shown: String,
+    /// What `stty -a` said of the terminal afterwards.
+    pub settings: String,
+}
+
 /// A run that is not waited for yet; killed when dropped.
 pub struct Running {
     child: Child,
@@ -102,27 +112,38 @@ impl Oregano {
     /// Runs oregano on a terminal of its own, types a line once it asks for one without echo, and returns what the
     /// terminal showed. It must end with 0.
     pub fn type_at_prompt(&self, arguments: &[&str], line: &str) -> String {
+        let session = self.sit_at(arguments, "", &format!("{line}\n"));
+        assert_eq!(session.status, Some(0), "{}", session.shown);
+        session.shown
+    }
+
+    /// Runs oregano on a terminal of its own: types what is `open` at once, and what is `hidden` when there is no echo.
+    pub fn sit_at(&self, arguments: &[&str], open: &str, hidden: &str) -> Session {
         let outputs = tempfile::tempdir().unwrap();
-        let (shown, terminal) = (outputs.path().join("shown"), outputs.path().join("terminal"));
+        let [shown, terminal, after] = ["shown", "terminal", "after"].map(|name| outputs.path().join(name));
         let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
-        let oregano = env!("CARGO_BIN_EXE_oregano");
+        let (oregano, words) = (env!("CARGO_BIN_EXE_oregano"), words.join(" "));
+        let (first, last) = (terminal.display(), after.display());
         let mut child = self
             .user(Command::new("timeout"))
             .args([&LIMIT.as_secs().to_string(), "script", "--quiet", "--return", "--flush", "--command"])
-            .arg(format!("tty >'{}'; exec '{oregano}' {}", terminal.display(), words.join(" ")))
+            .arg(format!("tty >'{first}'; '{oregano}' {words}; status=$?; stty -a >'{last}'; exit $status"))
             .arg(&shown)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
         let read = |file: &Path| String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned();
+        let mut keyboard = child.stdin.take().unwrap();
+        write!(keyboard, "{open}").unwrap();
         eventually("the terminal echoes nothing", || {
             let stty = Command::new("stty").args(["-a", "-F", read(&terminal).trim()]).output().unwrap();
             String::from_utf8_lossy(&stty.stdout).contains(" -echo ")
         });
-        writeln!(child.stdin.take().unwrap(), "{line}").unwrap();
-        assert!(child.wait().unwrap().success(), "{}", read(&shown));
-        read(&shown)
+        write!(keyboard, "{hidden}").unwrap();
+        drop(keyboard);
+        let status = child.wait().unwrap().code();
+        Session { status, shown: read(&shown), settings: read(&after) }
     }
 
     /// A command as this user, in his home.

@@ -1,0 +1,95 @@
+//! What is typed on the terminal or piped in. A signal ends the waiting, and gives the terminal its echo back.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, IsTerminal as _, Read as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::termios::{self, SetArg, Termios};
+use oregano::inventory::Problem;
+use oregano::schedule::{Cancel, Stop};
+use tokio::sync::oneshot;
+
+const TERMINAL: &str = "/dev/tty";
+
+/// In bytes; a token has some thousand.
+const MAX_INPUT: u64 = 1 << 20;
+
+/// How the terminal was before somebody was asked for a secret.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Reads a secret from the terminal.
+pub fn secret(prompt: &str, cancel: &Cancel) -> Result<String, Problem> {
+    let settings = File::open(TERMINAL).ok().and_then(|terminal| termios::tcgetattr(terminal).ok());
+    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+    let prompt = prompt.to_owned();
+    let answer = unless_stopped(cancel, move || rpassword::prompt_password(prompt));
+    restore();
+    answer.map_err(|error| unreadable("a password", &error))
+}
+
+/// Reads a line from the terminal, which shows what is typed. `None` where nobody sits at one.
+pub fn line(prompt: &str, cancel: &Cancel) -> Option<Result<String, Problem>> {
+    if !io::stdin().is_terminal() {
+        return None;
+    }
+    let prompt = prompt.to_owned();
+    let read = move || {
+        let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
+        terminal.write_all(prompt.as_bytes())?;
+        let mut line = String::new();
+        BufReader::new(terminal.take(MAX_INPUT)).read_line(&mut line)?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    Some(unless_stopped(cancel, read).map_err(|error| unreadable("a user name", &error)))
+}
+
+/// Reads the standard input to its end. No password is as long as the limit.
+pub fn standard(cancel: &Cancel) -> Result<String, Problem> {
+    let read = || {
+        let mut text = String::new();
+        io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text).map(|_| text)
+    };
+    unless_stopped(cancel, read)
+        .map_err(|error| Problem::new(format!("cannot read a password from standard input: {error}")))
+}
+
+/// Makes the terminal what it was before a question that nobody answered.
+pub fn restore() {
+    let settings = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let (Some(settings), Ok(terminal)) = (settings, File::open(TERMINAL)) {
+        // A terminal that is gone needs no echo.
+        let _ = termios::tcsetattr(terminal, SetArg::TCSANOW, &settings);
+    }
+}
+
+fn unreadable(what: &str, error: &io::Error) -> Problem {
+    match error.raw_os_error().map(nix::errno::Errno::from_raw) {
+        Some(nix::errno::Errno::ENXIO | nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTTY) => {
+            Problem::new(format!("cannot ask for {what}: there is no terminal"))
+        }
+        Some(errno) => Problem::new(format!("cannot read {what} from the terminal: {}", errno.desc())),
+        None => Problem::new(format!("cannot read {what} from the terminal: {error}")),
+    }
+}
+
+/// Waits for what may block for ever, in a thread that is left behind after a signal.
+fn unless_stopped<T: Send + 'static>(
+    cancel: &Cancel,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    std::thread::spawn(move || done.send(work()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = result => result.unwrap_or_else(|_| Err(io::Error::other("the reader ended"))),
+            () = cancel.reached(Stop::Gently) => Err(ErrorKind::Interrupted.into()),
+        }
+    });
+    // At a prompt without echo Ctrl-C is a character: its signal is raised by the reader, and may be heard later.
+    let raised = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted);
+    if raised && cancel.level() == Stop::No {
+        cancel.signal();
+    }
+    result
+}
