@@ -55,12 +55,12 @@ pub(super) enum Finding {
     /// There was no answer.
     Fault(Fault),
     /// The same login was tried before and not accepted, so that the password was not sent.
-    TriedBefore(Tried),
+    TriedBefore(Box<Tried>),
 }
 
 impl From<Tried> for Finding {
     fn from(tried: Tried) -> Self {
-        Self::TriedBefore(tried)
+        Self::TriedBefore(Box::new(tried))
     }
 }
 
@@ -162,7 +162,7 @@ fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFac
         ),
         Finding::NoClient(reason) => no_client(registry, reason),
         Finding::Fault(fault) => faulty(registry, words, fault),
-        Finding::TriedBefore(tried) => before(registry, words, tried),
+        Finding::TriedBefore(tried) => before(registry, words, *tried),
     }
 }
 

@@ -263,7 +263,7 @@ async fn a_red_hat_account_is_told_its_form() {
     account.tls = TlsPolicy::Verify;
     let hint = |account: &crate::desired::Registry| {
         let refused = RegistryFact { verdict: Verdict::Refused, cause: None, hint: None, rate_limit: None };
-        let finding = Finding::TriedBefore(Tried { image: "x".to_owned(), fact: refused });
+        let finding = Finding::TriedBefore(Box::new(Tried { image: "x".to_owned(), fact: refused }));
         fact(account, None, finding, &str::to_owned).hint.unwrap()
     };
     assert!(hint(&account).contains("`1234567|name`"));
