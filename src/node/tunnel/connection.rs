@@ -273,7 +273,7 @@ impl Connection {
             return Err(Lost(error.message().to_owned()));
         }
         if error.message().contains("prohibited") {
-            wire.shared.forbidden(&first);
+            wire.shared.forbidden(first);
             return Ok(self.refuse(Reply::Failed));
         }
         let failed = error.message().contains("connect failed");
