@@ -17,6 +17,10 @@ pub(super) fn seen_from(
     fault: Option<&ProxyFault>,
 ) -> RegistryFact {
     let cause = fact.cause.as_deref().unwrap_or_default();
+    // What was remembered was seen from elsewhere.
+    if cause.starts_with(registry::NOT_AGAIN) {
+        return fact.clone();
+    }
     let host = asked(cause).map_or_else(|| registry::contacted(registry), str::to_owned);
     let hint = match (fact.verdict, fault) {
         (Verdict::Proxy | Verdict::Timeout, Some(fault)) => {

@@ -58,9 +58,9 @@ pub(super) enum Finding {
     TriedBefore(Box<Tried>),
 }
 
-impl From<Tried> for Finding {
-    fn from(tried: Tried) -> Self {
-        Self::TriedBefore(Box::new(tried))
+impl From<Box<Tried>> for Finding {
+    fn from(tried: Box<Tried>) -> Self {
+        Self::TriedBefore(tried)
     }
 }
 
@@ -171,12 +171,15 @@ pub(super) fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<St
     RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), rate_limit: None }
 }
 
+/// How the cause of a verdict begins that another inspection came to.
+pub const NOT_AGAIN: &str = "not tried again";
+
 /// What came of the login the last time, for another image or from elsewhere.
 fn before(registry: &Registry, words: &Words<'_>, Tried { image, fact }: Tried) -> RegistryFact {
     let RegistryFact { verdict, cause, hint, .. } = fact;
     let cause = cause.unwrap_or_else(|| "no cause given".to_owned());
     let hint = hint.filter(|_| verdict != Verdict::Refused).unwrap_or_else(|| refused_hint(registry, &words.host));
-    found(verdict, format!("not tried again, {} for `{image}`: {cause}", verdict.code()), hint)
+    found(verdict, format!("{NOT_AGAIN}, {} for `{image}`: {cause}", verdict.code()), hint)
 }
 
 /// What was found with the last of several tries; that they were several must not be cut off.

@@ -17,7 +17,7 @@ use super::judgement::{self, Login};
 use super::prove::{Lane, Shared};
 use super::realm;
 use super::reference::{self, Target};
-use super::refusals::{Trial, Turn};
+use super::refusals::{Login as Counted, Secrets, Trial, Turn};
 use super::token::{Token, TokenServer, password};
 use super::wire::{Answer, Authorization, Carried, Fault, Request, Wire};
 use crate::desired::{Registry, TestLogin, TlsPolicy};
@@ -105,6 +105,9 @@ impl Inspection<'_> {
         drop(lane);
         let left = self.wire.left();
         *trial = turn.come().await?;
+        if let Some(login) = self.addressed(&root, &answer) {
+            self.shared.refusals.join(&login, trial).await?;
+        }
         let _lane = self.shared.lane(&self.host).await;
         self.wire.deadline = Instant::now() + left;
         self.answer_challenge(&root, &answer, door, trial).await
@@ -156,6 +159,18 @@ impl Inspection<'_> {
                 }
             }
             other => Ok((root, other?)),
+        }
+    }
+
+    /// The login that would answer the challenge, as who hears it counts it.
+    fn addressed(&self, root: &Url, asked: &Answer) -> Option<Counted> {
+        match choose(&challenges(&asked.headers))? {
+            Challenge::Bearer(bearer) => {
+                let realm = realm::checked(&bearer.realm, self.registry).ok()?;
+                Some(Counted::at(&realm, Secrets::IdentityToken, self.registry))
+            }
+            Challenge::Basic => Some(Counted::at(root, Secrets::Password, self.registry)),
+            Challenge::Other(_) => None,
         }
     }
 

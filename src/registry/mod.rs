@@ -30,6 +30,7 @@ mod words;
 mod tests;
 
 pub use client::Clients;
+pub use diagnosis::NOT_AGAIN;
 pub use fault::NODE_PROXY_FAILED;
 pub use prove::{News, prove};
 pub use reference::contacted;

@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub timeout: Duration,
     /// To token servers, which many registries may share.
     pub token_lanes: Lanes,
-    refusals: Arc<Refusals>,
+    pub refusals: Arc<Refusals>,
     lanes: Lanes,
     places: Semaphore,
     known: mpsc::UnboundedSender<Known>,

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reqwest::Url;
 use tokio::sync::{Mutex as Gate, MutexGuard, OwnedMutexGuard, oneshot};
 
 use super::reference;
@@ -28,6 +29,25 @@ impl Login {
             user: registry.user.clone(),
             password: registry.password.clone(),
             identity_token: registry.identity_token.clone(),
+        }
+    }
+}
+
+/// Which secret it is that goes out.
+#[derive(Clone, Copy)]
+pub(super) enum Secrets {
+    Password,
+    /// The identity token, if there is one.
+    IdentityToken,
+}
+
+impl Login {
+    /// The login as it is counted where the secret goes to: several registries may share a token server.
+    pub fn at(url: &Url, secrets: Secrets, registry: &Registry) -> Self {
+        let whole = Self { host: url.origin().ascii_serialization(), ..Self::of(registry) };
+        match (secrets, &whole.identity_token) {
+            (Secrets::IdentityToken, Some(_)) => Self { password: Secret::new(""), ..whole },
+            _ => Self { identity_token: None, ..whole },
         }
     }
 }
@@ -63,8 +83,19 @@ pub struct Refusals {
 impl Refusals {
     /// The queue of those who have `login` to try in one proof.
     pub(super) fn queue(&self, login: &Login) -> Queue {
+        Queue { standing: self.standing(login), last: None }
+    }
+
+    /// Waits until nobody else has `login` to try, and makes it part of `trial`, unless it was not accepted before.
+    pub(super) async fn join(&self, login: &Login, trial: &mut Trial) -> Result<(), Box<Tried>> {
+        let other = Trial::of(self.standing(login).lock_owned().await)?;
+        trial.standings.extend(other.standings);
+        Ok(())
+    }
+
+    fn standing(&self, login: &Login) -> Arc<Gate<Standing>> {
         let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        Queue { standing: Arc::clone(logins.entry(login.clone()).or_default()), last: None }
+        Arc::clone(logins.entry(login.clone()).or_default())
     }
 
     /// The registries and realms of which the user was told. The lock is held while one more is told, so that nobody
@@ -99,29 +130,32 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Waits until the password may be sent, unless it was not accepted before.
-    pub async fn come(mut self) -> Result<Trial, Tried> {
+    pub async fn come(mut self) -> Result<Trial, Box<Tried>> {
         if let Some(before) = self.before.take() {
             // It is only ever closed.
             let _ = before.await;
         }
-        let standing = Arc::clone(&self.standing).lock_owned().await;
-        match &*standing {
-            Standing::Unknown => Ok(Trial { standing: Some(standing), sent: false }),
-            Standing::Good => Ok(Trial::default()),
-            Standing::Tried(tried) => Err(tried.clone()),
-        }
+        Trial::of(Arc::clone(&self.standing).lock_owned().await)
     }
 }
 
 /// The right to send a password: as long as nobody knows whether it is right, only one has it at a time.
 #[derive(Default)]
 pub(super) struct Trial {
-    /// Held until the password is known to be right or wrong; not there once it is known to be right.
-    standing: Option<OwnedMutexGuard<Standing>>,
+    /// Held until the password is known to be right or wrong; none once it is known to be right.
+    standings: Vec<OwnedMutexGuard<Standing>>,
     sent: bool,
 }
 
 impl Trial {
+    fn of(standing: OwnedMutexGuard<Standing>) -> Result<Self, Box<Tried>> {
+        match &*standing {
+            Standing::Unknown => Ok(Self { standings: vec![standing], sent: false }),
+            Standing::Good => Ok(Self::default()),
+            Standing::Tried(tried) => Err(Box::new(tried.clone())),
+        }
+    }
+
     /// The password may have arrived somewhere.
     pub fn sent(&mut self) {
         self.sent = true;
@@ -129,7 +163,7 @@ impl Trial {
 
     /// The password is right.
     pub fn succeeded(&mut self) {
-        if let Some(mut standing) = self.standing.take() {
+        for mut standing in self.standings.drain(..) {
             *standing = Standing::Good;
         }
     }
@@ -139,7 +173,7 @@ impl Trial {
         if fact.verdict == Verdict::Proved {
             self.succeeded();
         }
-        if let (Some(mut standing), true) = (self.standing, self.sent) {
+        for mut standing in self.standings.into_iter().filter(|_| self.sent) {
             *standing = Standing::Tried(Tried { image: image.to_owned(), fact: fact.clone() });
         }
     }

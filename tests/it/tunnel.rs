@@ -126,7 +126,7 @@ fn every_node_and_the_ones_that_differ() {
     assert_eq!(rows(&run), shown, "\n{}", run.stderr);
     let summary = format!(
         "3 of 5 nodes see registry `{NAME}:{port}` differently: node3 (dns), node4 (connection-refused), \
-         node5 (connection-refused)\n1 of 1 credentials proved\n"
+         node5 (connection-refused)\n1 of 1 credentials proved from `node1`; not all nodes see the same\n"
     );
     assert_has(
         &run.stderr,

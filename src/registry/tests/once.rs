@@ -1,6 +1,7 @@
 //! A password goes out once in a run unless it was accepted, whatever the server answers: accounts get locked.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -157,4 +158,55 @@ async fn an_identity_token_is_not_sent_again_either() {
     let facts = thrice(&registries).await;
     assert!(facts.iter().all(|fact| fact.verdict == Verdict::Refused), "{facts:?}");
     assert_eq!((refused.logins(), facts.iter().filter(is_tried).count()), (1, 1));
+}
+
+#[tokio::test]
+async fn registries_that_share_a_token_server_share_its_failed_login() {
+    for (password, verdict, logins) in [("wrong", Verdict::Refused, 1), ("right", Verdict::Proved, 2)] {
+        let sso = Double::start(|seen: &Seen| match (seen.is_alice(), &seen.authorization) {
+            (true, _) => reply(200, &[], &format!(r#"{{"token":"{}"}}"#, named("alice", 0))),
+            _ => reply(401, &[], ""),
+        });
+        let sso = sso.await;
+        let challenge = format!(r#"Bearer realm="http://{}/token""#, sso.host);
+        let ask = move |seen: &Seen| match seen.authorization {
+            Some(_) => manifest(),
+            None => reply(401, &[("www-authenticate", &challenge)], ""),
+        };
+        let (one, two) = (Double::start(ask.clone()).await, Double::start(ask).await);
+        let facts = prove(&Arc::default(), &[&one.host, &two.host].map(|host| registry(host, password))).await;
+        assert!(facts.iter().all(|fact| fact.verdict == verdict), "{facts:?}");
+        assert_eq!(sso.logins(), logins, "{password}");
+    }
+}
+
+#[tokio::test]
+async fn one_password_beside_several_identity_tokens_is_one_login() {
+    let double = Double::start(|seen: &Seen| basic(seen, 401)).await;
+    let registries = [None, Some("one"), Some("two")]
+        .map(|token| Registry { identity_token: token.map(Secret::new), ..registry(&double.host, "wrong") });
+    let facts = prove(&Arc::default(), &registries).await;
+    assert!(facts.iter().all(|fact| fact.verdict == Verdict::Refused), "{facts:?}");
+    assert_eq!(double.logins(), 1);
+}
+
+#[tokio::test]
+async fn a_realm_that_turns_to_plain_http_is_told_again() {
+    let count = Arc::new(AtomicU32::new(0));
+    let double = Double::start(move |_: &Seen| {
+        let scheme = if count.fetch_add(1, Ordering::SeqCst) == 0 { "https" } else { "http" };
+        reply(401, &[("www-authenticate", &format!(r#"Bearer realm="{scheme}://127.0.0.2:1/token""#))], "")
+    });
+    let double = double.await;
+    let told = Mutex::new(Vec::new());
+    let hear = |news: News<'_>| {
+        if let News::Warning(text) = news {
+            told.lock().unwrap().push(text.contains("over plain HTTP"));
+        }
+    };
+    let (clients, refusals) = (clients(), Arc::default());
+    crate::registry::prove(&clients, &refusals, &images(&double.host), PATIENCE, &Redactor::default(), hear).await;
+    let mut told = told.into_inner().unwrap();
+    told.sort_unstable();
+    assert_eq!(told, [false, true]);
 }
