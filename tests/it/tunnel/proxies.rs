@@ -121,7 +121,7 @@ fn a_proxy_that_is_of_no_use_is_named_with_its_fault() {
         ("socks5", login, "proxy.internal", &closed, "only an HTTP proxy", "name an `http://` proxy"),
     ] {
         inside.site.set("openshift_https_proxy", &format!("{scheme}://{login}{host}:{port}"));
-        let run = inside.site.run(&["validate", "--from", "first-node", "-T", "3"]).expect(2);
+        let run = inside.site.run(&["validate", "--from", "first-node", "-T", "6"]).expect(2);
         let verdict = if *port == silence.line || host == "10.99.0.1" { "timeout" } else { "proxy" };
         assert_eq!(rows(&run), inside.row("node1", verdict), "{}", run.stderr);
         let shown = if scheme == "http" { String::new() } else { format!("{scheme}://") };
