@@ -132,6 +132,15 @@ impl Entry {
         lookup.flag_of(&member.node, &member.name)
     }
 
+    /// What its keys are keys of, for messages. Many entries may share a line, so that only the `host` tells them apart.
+    pub fn owner(&self, host: Option<&str>) -> String {
+        match (self.declaration, host) {
+            (Declaration::Default, _) => format!("`{OREG_AUTH}`"),
+            (_, Some(host)) => format!("registry `{host}`"),
+            (_, None) => "a registry entry".to_owned(),
+        }
+    }
+
     /// A problem of the whole entry: what it has none of.
     pub fn lacks(&self, what: &str) -> Problem {
         match self.get("host").filter(|host| !host.node.text.is_empty()) {

@@ -39,12 +39,20 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
             Some(Value::Map(members)) => members.iter().map(|(name, _)| name.text.as_str()).collect(),
             _ => Vec::new(),
         });
-        return Err(format!("the Secret has no `.dockerconfigjson` or `.dockercfg`, but {}", listed(names)));
+        return Err(format!("the Secret has no `.dockerconfigjson` or `.dockercfg`, {}", others(names)));
     };
     let bytes: String = encoded.text.split_ascii_whitespace().collect();
     let bytes = STANDARD.decode(bytes).map_err(|_| "the data of the Secret is not base64".to_owned())?;
     let text = String::from_utf8(bytes).map_err(|_| "the data of the Secret is not UTF-8".to_owned())?;
     Ok(Zeroizing::new(text))
+}
+
+/// What there is instead of what was looked for.
+pub(super) fn others<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    match listed(names) {
+        none if none.is_empty() => "and no other".to_owned(),
+        names => format!("but {names}"),
+    }
 }
 
 /// Names, for a message; what is no name may be a secret and is not shown.
@@ -57,7 +65,7 @@ pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
         names.truncate(LISTED);
         names.push(format!("{more} more"));
     }
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -72,6 +80,7 @@ mod tests {
             "`me:[redacted]`, `quay.io:443`, `https://r:5000/x`"
         );
         assert_eq!(listed(std::iter::repeat_n("r", 12)).matches("`r`").count(), LISTED);
-        assert_eq!(listed(std::iter::empty()), "nothing");
+        assert_eq!(others(["quay.io"].into_iter()), "but `quay.io`");
+        assert_eq!(others(std::iter::empty()), "and no other");
     }
 }

@@ -114,6 +114,22 @@ pub fn full_name(host: &str, path: &str) -> Result<String, &'static str> {
     if last.contains([':', '@']) { Ok(name) } else { Ok(format!("{name}:latest")) }
 }
 
+/// Whether what is no image name is plainly meant as one, and may be shown: `a:b` alone may be a user and a password.
+pub(super) fn is_plain(text: &str) -> bool {
+    let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+    let (path, last) = name.rsplit_once('/').unwrap_or(("", name));
+    let (last, tag) = last.split_once(':').map_or((last, None), |(last, tag)| (last, Some(tag)));
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
+    let is_hash = |digest: &str| {
+        let hex = DIGESTS.iter().find_map(|(known, _)| digest.strip_prefix(known)?.strip_prefix(':'));
+        hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    is_word(path)
+        && is_word(last)
+        && tag.is_none_or(|tag| !path.is_empty() && is_tag(tag))
+        && digest.is_none_or(is_hash)
+}
+
 /// The registry and the rest; a first part that cannot be a registry belongs to a name of Docker Hub.
 fn split_domain(image: &str) -> (&str, String) {
     let Some((first, rest)) = image.split_once('/') else { return (HUB, format!("library/{image}")) };
@@ -194,6 +210,12 @@ mod tests {
         assert_eq!(full_name("r.example.com:5000", "a/b").as_deref(), Ok("r.example.com:5000/a/b:latest"));
         assert_eq!(full_name("r.example.com", "a/b:1").as_deref(), Ok("r.example.com/a/b:1"));
         assert!(full_name("r.example.com", "A/b").is_err());
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_not_plain() {
+        assert!(["Team/App:v1", "team/app@sha256:123", "A", "/a//b"].into_iter().all(is_plain));
+        assert!(!["me:hunter2", "me:hunter2@r/a", "a@hunter2", "a b", "r/me:hun ter"].into_iter().any(is_plain));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) fn about(what: &str, text: &Text, fault: &str) -> Problem {
     let name = text.text.trim();
     let (_, behind) = name.split_once(':').unwrap_or_default();
     let port = behind.split('/').next().unwrap_or_default();
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:${}[]*".contains(c));
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:${}[]*~".contains(c));
     let problem = if plain && (port.chars().all(|c| c.is_ascii_digit()) || behind == "${version}") {
         Problem::naming(&text.span, format!("{what} `{name}` {fault}"))
     } else {

@@ -4,12 +4,14 @@
 use serde::Deserialize;
 
 use crate::dockerconfig::{Auth, HUB_KEY, is_hub};
+use crate::inventory::outside::NOT_RUN;
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
 use super::Declaration;
 use super::entry::{Entry, Member};
 use super::from_file;
+use super::key::about;
 use super::lookup::{Lookup, Text};
 use super::shared::Question;
 
@@ -84,8 +86,8 @@ impl Found {
 pub(super) fn of_entry(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Login> {
     let email = optional(lookup, entry, "email");
     let token = optional(lookup, entry, IDENTITY_TOKEN);
-    let source = only_source(lookup, entry);
-    let found = source.and_then(|source| ask(lookup, source, host));
+    let source = only_source(lookup, entry, host);
+    let found = source.and_then(|source| ask(lookup, entry, source, host));
     let user = user(lookup, entry, source, found.as_ref());
     let (email, token, source, found, user) = (email?, token?, source?, found?, user?);
     Some(Login {
@@ -106,13 +108,18 @@ fn optional(lookup: &mut Lookup<'_>, entry: &Entry, key: &str) -> Option<Option<
 }
 
 /// The one source of the secret.
-fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
+fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry, host: Option<&str>) -> Option<&'a Member> {
     let given: Vec<&Member> = entry.given(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
     let problem = match given.as_slice() {
         [only] => return Some(only),
         [first, token] if token.key == IDENTITY_TOKEN && SOURCES[..3].contains(&first.key) => return Some(first),
         [first, second, ..] => {
-            let message = format!("{} is given besides {}", second.name, first.name);
+            let owner = entry.owner(host);
+            let other = match first.key {
+                "password" if entry.declaration == Declaration::Default => first.name.clone(),
+                key => format!("its `{key}`"),
+            };
+            let message = format!("`{}` of {owner} is given besides {other}", second.key);
             Problem::hiding(&second.node.span, message).hint("keep the one that the secret shall come from")
         }
         [] => match (entry.declaration, entry.get("user")) {
@@ -128,7 +135,7 @@ fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Memb
             }
             (Declaration::Entry | Declaration::CommandLine, _) => entry
                 .lacks("`password`")
-                .hint(format!("or give one of {}", from_file::listed(SOURCES[1..].iter().copied()))),
+                .hint(format!("give `password`, or one of {}", from_file::listed(SOURCES[1..].iter().copied()))),
         },
     };
     lookup.problems.push(problem);
@@ -136,7 +143,7 @@ fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Memb
 }
 
 /// What the source gives.
-fn ask(lookup: &mut Lookup<'_>, source: &Member, host: Option<&str>) -> Option<Found> {
+fn ask(lookup: &mut Lookup<'_>, entry: &Entry, source: &Member, host: Option<&str>) -> Option<Found> {
     let name = &source.name;
     let text = match source.key {
         "password" => {
@@ -157,24 +164,48 @@ fn ask(lookup: &mut Lookup<'_>, source: &Member, host: Option<&str>) -> Option<F
         Ok(found) => return Some(found),
         Err(refusal) => refusal,
     };
-    // A path or command may be the password itself, in the wrong place: neither is repeated.
-    let problem = Problem::hiding(&text.span, format!("{name} gives nothing: {}", refusal.reason));
-    lookup.problems.push(match refusal.helper {
-        Some(helper) => problem.hint(format!("ask the helper itself: write `credential_helper: {helper}` instead")),
-        None => problem.hint(advice(source)),
-    });
+    let hint = match refusal.helper {
+        Some(helper) => format!("ask the helper itself: write `credential_helper: {helper}` instead"),
+        None => advice(source, &refusal.reason).to_owned(),
+    };
+    lookup.problems.push(unusable(source, &text, &entry.owner(host), &refusal.reason).hint(hint));
     None
 }
 
-/// How what a source is named by is written.
-fn advice(source: &Member) -> &'static str {
+/// The problem of a source. A command may be the password itself, in the wrong place, and so may the bare word of
+/// `password_file`: neither is repeated.
+fn unusable(source: &Member, text: &Text, owner: &str, reason: &str) -> Problem {
+    let fault = if reason == NOT_RUN { format!("is not asked: {reason}") } else { format!("cannot be used: {reason}") };
+    let what = format!("`{}`", source.key);
+    let is_path = source.key == "from_file" || source.key == "password_file" && text.text.contains('/');
+    if is_path {
+        about(&what, text, &format!("of {owner} {fault}"))
+    } else {
+        Problem::hiding(&text.span, format!("{what} of {owner} {fault}"))
+    }
+}
+
+/// What to do about a source that cannot be used for a `reason`.
+fn advice(source: &Member, reason: &str) -> &'static str {
     match source.key {
-        "password_file" => "write the path of a file that holds the password and nothing else",
+        "password_file" => {
+            "write the path of a file that holds the password and nothing else; a relative path starts in the working directory"
+        }
+        "password_command" if reason.ends_with("exit status: 127") => {
+            "command not found: run it by hand, its output is not shown here"
+        }
+        "password_command" if reason.contains(" failed: ") => "run it by hand, its output is not shown here",
         "password_command" => "write a shell command that prints the password and nothing else",
+        "credential_helper" if reason.contains(" cannot be run: ") => "install the program in a folder of the PATH",
+        "credential_helper" if reason.contains(" failed: ") => {
+            "run it with `get` by hand, with the host on its standard input: its output is not shown here"
+        }
         "credential_helper" => {
             "write NAME, where `docker-credential-NAME` is a program on the PATH that knows the registry"
         }
-        _ => "write the path of a config.json, auth.json, .dockercfg, or of the manifest of a Secret with one",
+        _ => {
+            "write the path of a config.json, auth.json, .dockercfg, or of the manifest of a Secret with one; a relative path starts in the working directory"
+        }
     }
 }
 
@@ -228,17 +259,17 @@ fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Refu
         helper: helper.map(|name| name.escape_debug().to_string()),
     };
     if let Some(helper) = file.cred_helpers.get(registry) {
-        let reason = format!("`credHelpers` of `{}` has `{registry}` kept by a helper", path.text);
+        let reason = format!("its `credHelpers` have `{registry}` kept by a helper");
         return Err(refusal(reason, Some(helper)));
     }
     let Some(entry) = file.entry_for(host) else {
-        let keys = from_file::listed(file.entries.iter().map(|entry| entry.key.as_str()));
-        let reason = format!("`{}` has no entry for `{host}`, but {keys}", path.text);
+        let keys = from_file::others(file.entries.iter().map(|entry| entry.key.as_str()));
+        let reason = format!("it has no entry for `{host}`, {keys}");
         return Err(refusal(reason, file.creds_store.as_ref()));
     };
     let key = from_file::listed(std::iter::once(entry.key.as_str()));
     if let Auth::Unreadable(why) = entry.auth {
-        return Err(format!("`auth` of {key} in `{}` is {why}", path.text).into());
+        return Err(format!("`auth` of its entry {key} is {why}").into());
     }
     let login = entry.login();
     // Old clients have padded it (containers/image, `decodeDockerAuth`).
@@ -249,7 +280,7 @@ fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Refu
         identity_token: entry.identity_token.clone(),
         email: entry.email.clone(),
     };
-    let unusable = |fault: &str| format!("the entry {key} of `{}` {fault}", path.text);
+    let unusable = |fault: &str| format!("its entry {key} {fault}");
     found.checked().map_err(|fault| refusal(unusable(fault), file.creds_store.as_ref()))
 }
 

@@ -106,12 +106,18 @@ fn notice(lookup: &mut Lookup<'_>, declared: &[Declared]) {
     }
 }
 
-/// The registry that an entry declares.
-fn registry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, subject: Option<Subject>) -> Option<Declared> {
-    let login = login::of_entry(lookup, entry, subject.as_ref().map(|subject| subject.host.as_str()));
+/// The registry that an entry declares for a `host`, which may be known where its images are not.
+fn registry(
+    lookup: &mut Lookup<'_>,
+    defaults: &Defaults,
+    entry: &Entry,
+    host: Option<&str>,
+    subject: Option<Subject>,
+) -> Option<Declared> {
+    let login = login::of_entry(lookup, entry, host);
     let test_login = entry.flag(lookup, "test_login").unwrap_or(true);
     let verify = entry.flag(lookup, "tls_verify");
-    let ca = authority(lookup, entry);
+    let ca = authority(lookup, entry, host);
     let auth_server = entry.text(lookup, "auth_server").and_then(|server| {
         let name = entry.get("auth_server").map_or("", |member| &member.name);
         key::auth_server(lookup, &server, name)
@@ -143,13 +149,15 @@ fn registry(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, subject
     Some(Declared { registry, more_images: images.collect(), span })
 }
 
-fn authority(lookup: &mut Lookup<'_>, entry: &Entry) -> Option<Arc<Authority>> {
+fn authority(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Arc<Authority>> {
     let path = entry.text(lookup, "ca_file")?;
     let authority = lookup.shared.authority(&path.text);
     authority
         .map_err(|reason| {
-            let problem = Problem::hiding(&path.span, format!("`ca_file` cannot be used: {reason}"));
-            lookup.problems.push(problem.hint("write the path of a file with the certificate of the authority in PEM"));
+            let fault = format!("of {} cannot be used: {reason}", entry.owner(host));
+            lookup.problems.push(about("`ca_file`", &path, &fault).hint(
+                "write the path of a file with the certificate of the authority in PEM; a relative path starts in the working directory",
+            ));
         })
         .ok()
 }
@@ -159,7 +167,8 @@ fn oreg(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Option<Declared> {
     let place = Entry::default_place(lookup)?;
     let entry = Entry::default_registry(lookup, &place);
     let subject = oreg_subject(lookup, defaults, entry.as_ref(), &place);
-    registry(lookup, defaults, &entry?, subject)
+    let known = subject.as_ref().map(|subject| subject.host.clone());
+    registry(lookup, defaults, &entry?, known.as_deref(), subject)
 }
 
 /// Host and test images by `oreg_url`, or by the default registry, which stands where its credential does.
@@ -245,8 +254,9 @@ fn additional_entry(lookup: &mut Lookup<'_>, defaults: &Defaults, node: &Node) -
             None
         }
     };
+    let known = host.as_ref().map(|host| host.text.clone());
     let subject = host.and_then(|host| additional_subject(lookup, defaults, &entry, host));
-    registry(lookup, defaults, &entry, subject)
+    registry(lookup, defaults, &entry, known.as_deref(), subject)
 }
 
 fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entry, host: Text) -> Option<Subject> {
@@ -297,8 +307,18 @@ fn full_name(lookup: &mut Lookup<'_>, path: &Text, host: &str) -> Option<String>
     let below = if folder.is_empty() { path.text.clone() } else { format!("{folder}/{}", path.text) };
     image::full_name(name_host, &below)
         .map_err(|fault| {
-            let problem = about("the test image", path, &format!("of `{host}` is no image name: {fault}"));
-            lookup.problems.push(problem.hint("set `test_image` to `name[:tag]`"));
+            let again = path.text.strip_prefix(name_host).is_some_and(|rest| rest.starts_with('/'));
+            let (fault, hint) = if again {
+                (format!("of `{host}` names the host again"), "leave the host out: write `name[:tag]` or `name@digest`")
+            } else {
+                (format!("of `{host}` is no image name: {fault}"), "write `name[:tag]` or `name@digest`")
+            };
+            let problem = if image::is_plain(&path.text) {
+                Problem::naming(&path.span, format!("the test image `{}` {fault}", path.text))
+            } else {
+                about("the test image", path, &fault)
+            };
+            lookup.problems.push(problem.hint(hint));
         })
         .ok()
 }
