@@ -265,8 +265,8 @@ fn an_agent_that_does_not_answer_holds_nobody_up() {
     site.unset("ansible_ssh_private_key_file");
     site.host(2, &format!("ansible_ssh_private_key_file={}", key.display()));
     let start = Instant::now();
-    let run = site.run(&["apply", "--only", "nodes", "--timeout", "2"]).expect(4);
-    assert!(start.elapsed() < Duration::from_secs(6), "it took {:?}", start.elapsed());
+    let run = site.run(&["apply", "--only", "nodes", "--timeout", "6"]).expect(4);
+    assert!(start.elapsed() < Duration::from_secs(14), "it took {:?}", start.elapsed());
     assert!(run.stderr.contains("the ssh-agent did not answer"), "{}", run.stderr);
     assert!(run.stdout.contains(&recap("node1", [0, 0, 1, 0, 0])), "{}", run.stdout);
     assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}", run.stdout);
