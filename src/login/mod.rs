@@ -176,7 +176,7 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal("there is no runtime").cause(error.to_string()))?;
     let (registries, redactor) = (&desired.registries, desired.redactor());
-    let (clients, refusals) = (Arc::new(Clients::new(request.environment.home.as_deref())), Arc::default());
+    let (clients, logins) = (Arc::new(Clients::new(request.environment.home.as_deref())), Arc::default());
     let hear = |news: News<'_>| {
         if let News::Warning(message) = news {
             journal.record(Event::Warning { message: message.to_owned() });
@@ -184,7 +184,7 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     };
     let facts = runtime.block_on(async {
         tokio::select! {
-            facts = registry::prove(&clients, &refusals, registries, request.timeout, &redactor, hear) => facts,
+            facts = registry::prove(&clients, &logins, registries, request.timeout, &redactor, hear) => facts,
             () = cancel.reached(Stop::Gently) => Vec::new(),
         }
     });

@@ -71,9 +71,9 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
             journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
         }
     };
-    let (clients, refusals) = (Arc::new(Clients::new(engine.home.as_deref())), Arc::default());
+    let (clients, logins) = (Arc::new(Clients::new(engine.home.as_deref())), Arc::default());
     let proving =
-        registry::prove(&clients, &refusals, &desired.registries, engine.limits.timeout, &engine.redactor, hear);
+        registry::prove(&clients, &logins, &desired.registries, engine.limits.timeout, &engine.redactor, hear);
     tokio::select! {
         _ = proving => {}
         () = engine.cancel.reached(Stop::Gently) => {}

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::event::{Event, Progress, RegistryRow, Stage};
 use crate::facts::{PathFact, RegistryFact, Verdict};
 use crate::node::{OpenFailure, Tunnel};
-use crate::registry::{self, Clients, News, Refusals};
+use crate::registry::{self, Clients, Logins, News};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
 
@@ -39,7 +39,7 @@ struct Round<'a> {
     /// Whose TLS connectors all tunnels share.
     clients: Clients,
     /// A login that was not accepted anywhere is tried nowhere else.
-    refusals: Arc<Refusals>,
+    logins: Arc<Logins>,
     /// Each warning is told once, from however many nodes it is heard.
     warned: Mutex<HashSet<String>>,
 }
@@ -52,7 +52,7 @@ pub(super) fn ask(engine: &Engine, desired: &Desired, journal: &Journal) -> Seen
     let abort = engine.limits.abort.clone();
     let _guard = engine.cancel.abort_at(Stop::Gently, abort, engine.runtime.handle());
     let clients = Clients::new(engine.home.as_deref());
-    let round = Round { engine, desired, journal, clients, refusals: Arc::default(), warned: Mutex::default() };
+    let round = Round { engine, desired, journal, clients, logins: Arc::default(), warned: Mutex::default() };
     let mut seen = round.first();
     if desired.vantage == Vantage::EveryNode && seen.asked_from.is_some() {
         round.others(&mut seen);
@@ -218,7 +218,7 @@ impl Round<'_> {
                 }
             };
             let Engine { limits, redactor, cancel, runtime, .. } = self.engine;
-            let proving = registry::prove(&clients, &self.refusals, &group, limits.timeout, redactor, hear);
+            let proving = registry::prove(&clients, &self.logins, &group, limits.timeout, redactor, hear);
             runtime.block_on(async {
                 tokio::select! {
                     _ = proving => {}
@@ -256,14 +256,9 @@ impl Round<'_> {
 /// One registry for each distinct way to one, with the credential that promises most; `verdict` says what is known of
 /// it. Where that was not accepted, the way is asked without it: the memory of the run keeps it back.
 fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>) -> Vec<Registry> {
-    let mut best: IndexMap<Way<'_>, (u8, &Registry)> = IndexMap::new();
+    let mut best: IndexMap<Way<'_>, (Promise, &Registry)> = IndexMap::new();
     for registry in registries.iter().filter(|registry| registry.test_login != TestLogin::Skip) {
-        let rank = match verdict(registry) {
-            Some(Verdict::Proved) => 0,
-            Some(Verdict::Refused) => 3,
-            Some(Verdict::NotProved | Verdict::NotFound | Verdict::NoPermission) => 1,
-            _ => 2,
-        };
+        let promise = Promise::of(verdict(registry));
         let way = (
             registry::contacted(registry),
             &registry.proxy,
@@ -271,12 +266,35 @@ fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>)
             registry.ca.as_ref(),
             registry.auth_server.as_ref(),
         );
-        let known = best.entry(way).or_insert((rank, registry));
-        if rank < known.0 {
-            *known = (rank, registry);
+        let known = best.entry(way).or_insert((promise, registry));
+        if promise > known.0 {
+            *known = (promise, registry);
         }
     }
     best.into_values().map(|(_, registry)| registry.clone()).collect()
+}
+
+/// What a credential promises to say of the way to its registry, least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Promise {
+    /// It is not sent again: only a way without any answer would show.
+    Refused,
+    /// Nobody knows yet.
+    Open,
+    /// The registry took it, or takes anybody.
+    Answered,
+    Proved,
+}
+
+impl Promise {
+    fn of(verdict: Option<Verdict>) -> Self {
+        match verdict {
+            Some(Verdict::Proved) => Self::Proved,
+            Some(Verdict::NotProved | Verdict::NotFound | Verdict::NoPermission) => Self::Answered,
+            Some(Verdict::Refused) => Self::Refused,
+            _ => Self::Open,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use super::challenge::{Bearer, Challenge, challenges, choose};
 use super::diagnosis::{self, Finding};
 use super::fault;
 use super::judgement::{self, Login};
+use super::logins::{Login as Counted, Secrets, Trial, Turn};
 use super::prove::{Lane, Shared};
 use super::realm;
 use super::reference::{self, Target};
-use super::refusals::{Login as Counted, Secrets, Trial, Turn};
 use super::token::{Token, TokenServer, password};
 use super::wire::{Answer, Authorization, Carried, Fault, Request, Wire};
 use crate::desired::{Registry, TestLogin, TlsPolicy};
@@ -51,7 +51,8 @@ pub(super) async fn inspect(shared: &Shared, registry: &Registry, turn: Turn) ->
     let (way, finding) = match prepared {
         Ok((target, wire)) => {
             let way = wire.way.clone();
-            let inspection = Inspection { shared, registry, host, target, wire, secrets: &secrets };
+            let sends = Secrets::IdentityToken;
+            let inspection = Inspection { shared, registry, host, target, wire, sends, secrets: &secrets };
             (Some(way), inspection.run(lane, turn, &mut trial).await)
         }
         Err(finding) => (None, Err(finding)),
@@ -85,6 +86,8 @@ struct Inspection<'a> {
     /// What to look at; `None` if the login is all there is to prove.
     target: Option<Target>,
     wire: Wire,
+    /// What a token server is sent.
+    sends: Secrets,
     secrets: &'a Mutex<Redactor>,
 }
 
@@ -105,12 +108,20 @@ impl Inspection<'_> {
         drop(lane);
         let left = self.wire.left();
         *trial = turn.come().await?;
-        if let Some(login) = self.addressed(&root, &answer) {
-            self.shared.refusals.join(&login, trial).await?;
+        loop {
+            if let Some(login) = self.addressed(&root, &answer) {
+                self.shared.logins.join(&login, trial).await?;
+            }
+            let _lane = self.shared.lane(&self.host).await;
+            self.wire.deadline = Instant::now() + left;
+            match self.answer_challenge(&root, &answer, door, trial).await {
+                // Where the server knows nothing of identity tokens, the password must do: that is another login.
+                Err(Finding::NoOAuth(_)) if !self.registry.password.expose().is_empty() => {
+                    self.sends = Secrets::Password;
+                }
+                found => return found,
+            }
         }
-        let _lane = self.shared.lane(&self.host).await;
-        self.wire.deadline = Instant::now() + left;
-        self.answer_challenge(&root, &answer, door, trial).await
     }
 
     /// The registry's root and its challenge, or what it came to without one.
@@ -167,7 +178,7 @@ impl Inspection<'_> {
         match choose(&challenges(&asked.headers))? {
             Challenge::Bearer(bearer) => {
                 let realm = realm::checked(&bearer.realm, self.registry).ok()?;
-                Some(Counted::at(&realm, Secrets::IdentityToken, self.registry))
+                Some(Counted::at(&realm, self.sends, self.registry))
             }
             Challenge::Basic => Some(Counted::at(root, Secrets::Password, self.registry)),
             Challenge::Other(_) => None,
@@ -271,7 +282,7 @@ impl Inspection<'_> {
     }
 
     async fn issue(&self, server: &TokenServer<'_>, scopes: &[String]) -> Result<Token, Finding> {
-        let token = server.issue(scopes).await?;
+        let token = server.issue(self.sends, scopes).await?;
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).learn(&token.secret);
         Ok(token)
     }

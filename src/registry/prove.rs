@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::client::Clients;
 use super::inspect::inspect;
 use super::lanes::Lanes;
-use super::refusals::{Login, Queue, Refusals};
+use super::logins::{Login, Logins, Queue};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
 use crate::secret::Redactor;
@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub timeout: Duration,
     /// To token servers, which many registries may share.
     pub token_lanes: Lanes,
-    pub refusals: Arc<Refusals>,
+    pub logins: Arc<Logins>,
     lanes: Lanes,
     places: Semaphore,
     known: mpsc::UnboundedSender<Known>,
@@ -57,11 +57,11 @@ enum Known {
 /// Inspects every registry, each within `timeout`; the facts stand in the order of `registries`, and `hear` is
 /// told of each as soon as it is known. All are asked in parallel, and the same request is made once; only the password
 /// of a login is sent for one image first, and for the others once it was accepted; else they get what came of that.
-/// `refusals` is the memory of the whole run: what was not accepted in one proof is not tried in another. Dropping the
+/// `logins` is the memory of the whole run: what was not accepted in one proof is not tried in another. Dropping the
 /// future ends all requests.
 pub async fn prove(
     clients: &Arc<Clients>,
-    refusals: &Arc<Refusals>,
+    logins: &Arc<Logins>,
     registries: &[Registry],
     timeout: Duration,
     redactor: &Redactor,
@@ -73,7 +73,7 @@ pub async fn prove(
         redactor: redactor.clone(),
         timeout,
         token_lanes: Lanes::default(),
-        refusals: Arc::clone(refusals),
+        logins: Arc::clone(logins),
         lanes: Lanes::default(),
         places: Semaphore::new(AT_ONCE),
         known,
@@ -85,7 +85,7 @@ pub async fn prove(
     let mut queues: HashMap<Login, Queue> = HashMap::new();
     let mut tasks = JoinSet::new();
     for (registry, places) in alike.into_values() {
-        let queue = queues.entry(Login::of(registry)).or_insert_with_key(|login| refusals.queue(login));
+        let queue = queues.entry(Login::of(registry)).or_insert_with_key(|login| logins.queue(login));
         let (shared, registry, turn) = (Arc::clone(&shared), registry.clone(), queue.turn());
         tasks.spawn(async move {
             let fact = inspect(&shared, &registry, turn).await;
@@ -138,7 +138,7 @@ fn request(registry: &Registry) -> impl Eq + Hash + '_ {
 impl Shared {
     /// Tells the user before a password goes to `realm`, once in a run for each registry and realm.
     pub async fn warn(&self, registry: &Url, realm: &Url, text: String) {
-        let mut told = self.refusals.told().await;
+        let mut told = self.logins.told().await;
         // With the scheme: who knows of a realm over TLS does not know of the same one over plain HTTP.
         let pair = (registry.origin().ascii_serialization(), realm.origin().ascii_serialization());
         if told.contains(&pair) {

@@ -13,6 +13,7 @@ use super::challenge::Bearer;
 use super::diagnosis::Finding;
 use super::judgement::Login;
 use super::lanes::Lanes;
+use super::logins::Secrets;
 use super::realm;
 use super::wire::{Answer, Carried, Request, Wire};
 use crate::desired::Registry;
@@ -59,11 +60,11 @@ impl<'a> TokenServer<'a> {
     }
 
     /// Fetches a token with the credential: the one request that carries it to a token server.
-    pub async fn issue(&self, scopes: &[String]) -> Result<Token, Finding> {
+    pub async fn issue(&self, secrets: Secrets, scopes: &[String]) -> Result<Token, Finding> {
         let _lane = self.lanes.enter(&realm::authority(&self.url)).await;
-        let answer = match &self.registry.identity_token {
-            Some(identity) => self.exchange(identity, scopes).await?,
-            None => self.log_in(scopes).await?,
+        let answer = match (secrets, &self.registry.identity_token) {
+            (Secrets::IdentityToken, Some(identity)) => self.exchange(identity, scopes).await?,
+            _ => self.log_in(scopes).await?,
         };
         match answer.status.as_u16() {
             200..=299 => received(answer),
@@ -87,7 +88,7 @@ impl<'a> TokenServer<'a> {
         Ok(self.wire.send(&Request { carried, ..Request::new(Method::GET, url) }).await?)
     }
 
-    /// Gives an identity token for a token. Where the server knows nothing of that, the password must do.
+    /// Gives an identity token for a token.
     async fn exchange(&self, identity: &Secret, scopes: &[String]) -> Result<Box<Answer>, Finding> {
         let mut form = vec![("grant_type", Secret::new("refresh_token")), ("client_id", Secret::new(CLIENT))];
         form.extend(self.service.map(|service| ("service", Secret::new(service))));
@@ -96,8 +97,7 @@ impl<'a> TokenServer<'a> {
         let request = Request { carried: Carried::Form(form), ..Request::new(Method::POST, self.url.clone()) };
         let answer = self.wire.send(&request).await?;
         match answer.status.as_u16() {
-            404 | 405 if self.registry.password.expose().is_empty() => Err(Finding::NoOAuth(answer)),
-            404 | 405 => self.log_in(scopes).await,
+            404 | 405 => Err(Finding::NoOAuth(answer)),
             _ => Ok(answer),
         }
     }

@@ -11,7 +11,7 @@ use super::{inspect, inspect_double, registry};
 use crate::desired::{TestLogin, TlsPolicy};
 use crate::facts::{RegistryFact, Verdict};
 use crate::registry::diagnosis::{Finding, fact};
-use crate::registry::refusals::Tried;
+use crate::registry::logins::Tried;
 
 type Script = fn(&Seen) -> Response<Body>;
 

@@ -11,7 +11,7 @@ use super::double::{Double, Seen, ask_basic, ask_bearer, manifest, named, reply,
 use super::{PATIENCE, clients, registry};
 use crate::desired::Registry;
 use crate::facts::{RegistryFact, Verdict};
-use crate::registry::{News, Refusals};
+use crate::registry::{Logins, News};
 use crate::secret::{Redactor, Secret};
 
 type Answer = fn(&Seen) -> Response<Body>;
@@ -83,15 +83,15 @@ fn images(host: &str) -> Vec<Registry> {
     (0..3).map(image).collect()
 }
 
-async fn prove(refusals: &Arc<Refusals>, registries: &[Registry]) -> Vec<RegistryFact> {
-    crate::registry::prove(&clients(), refusals, registries, PATIENCE, &Redactor::default(), |_: News<'_>| {}).await
+async fn prove(logins: &Arc<Logins>, registries: &[Registry]) -> Vec<RegistryFact> {
+    crate::registry::prove(&clients(), logins, registries, PATIENCE, &Redactor::default(), |_: News<'_>| {}).await
 }
 
 /// Proves `registries` twice at the same time and once more.
 async fn thrice(registries: &[Registry]) -> Vec<RegistryFact> {
-    let refusals = Arc::default();
-    let (one, two) = tokio::join!(prove(&refusals, registries), prove(&refusals, registries));
-    let three = prove(&refusals, registries).await;
+    let logins = Arc::default();
+    let (one, two) = tokio::join!(prove(&logins, registries), prove(&logins, registries));
+    let three = prove(&logins, registries).await;
     [one, two, three].concat()
 }
 
@@ -135,11 +135,11 @@ async fn a_password_that_never_left_is_tried_from_elsewhere() {
 #[tokio::test]
 async fn what_breaks_later_is_seen_without_the_password() {
     let double = Double::start(|seen: &Seen| basic(seen, 401)).await;
-    let (refusals, registries) = (Arc::default(), images(&double.host));
-    assert_eq!(prove(&refusals, &registries).await[0].verdict, Verdict::Refused);
+    let (logins, registries) = (Arc::default(), images(&double.host));
+    assert_eq!(prove(&logins, &registries).await[0].verdict, Verdict::Refused);
     drop(double);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    for fact in prove(&refusals, &registries).await {
+    for fact in prove(&logins, &registries).await {
         assert!(fact.verdict == Verdict::ConnectionRefused && is_tried(&&fact), "{fact:?}");
     }
 }
@@ -191,6 +191,22 @@ async fn one_password_beside_several_identity_tokens_is_one_login() {
 }
 
 #[tokio::test]
+async fn one_password_behind_identity_tokens_that_the_server_does_not_know_is_one_login() {
+    for status in [404, 405] {
+        let double = Double::start(move |seen: &Seen| match seen.method.as_str() {
+            "POST" => reply(status, &[], ""),
+            _ => bearer(seen, reply(401, &[], ""), 401),
+        });
+        let double = double.await;
+        let registries = [None, Some("one"), Some("two")]
+            .map(|token| Registry { identity_token: token.map(Secret::new), ..registry(&double.host, "wrong") });
+        let facts = thrice(&registries).await;
+        assert!(facts.iter().all(|fact| fact.verdict == Verdict::Refused), "{facts:?}");
+        assert_eq!(double.all().iter().filter(|seen| seen.authorization.is_some()).count(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_realm_that_turns_to_plain_http_is_told_again() {
     let count = Arc::new(AtomicU32::new(0));
     let double = Double::start(move |_: &Seen| {
@@ -204,8 +220,8 @@ async fn a_realm_that_turns_to_plain_http_is_told_again() {
             told.lock().unwrap().push(text.contains("over plain HTTP"));
         }
     };
-    let (clients, refusals) = (clients(), Arc::default());
-    crate::registry::prove(&clients, &refusals, &images(&double.host), PATIENCE, &Redactor::default(), hear).await;
+    let (clients, logins) = (clients(), Arc::default());
+    crate::registry::prove(&clients, &logins, &images(&double.host), PATIENCE, &Redactor::default(), hear).await;
     let mut told = told.into_inner().unwrap();
     told.sort_unstable();
     assert_eq!(told, [false, true]);

@@ -146,10 +146,10 @@ async fn what_one_proof_learns_the_others_know_at_the_same_time() {
     for script in [basic_registry, bearer_registry] {
         let pause = |seen: &Seen| Duration::from_millis(if seen.authorization.is_some() { 50 } else { 5 });
         let double = Double::patient(pause, script).await;
-        let (clients, refusals) = (clients(), Arc::default());
+        let (clients, logins) = (clients(), Arc::default());
         let registries = images(&double.host, "wrong", 5);
         let (redactor, quiet) = (Redactor::default(), |_: News<'_>| {});
-        let proof = || super::super::prove(&clients, &refusals, &registries, PATIENCE, &redactor, quiet);
+        let proof = || super::super::prove(&clients, &logins, &registries, PATIENCE, &redactor, quiet);
         let (one, two, three, four) = tokio::join!(proof(), proof(), proof(), proof());
         for facts in [one, two, three, four] {
             assert_eq!(verdicts(&facts), [Verdict::Refused; 5]);
@@ -165,9 +165,9 @@ async fn what_one_proof_learns_the_others_know_at_the_same_time() {
 async fn silence_costs_its_time_once() {
     let double = Double::patient(|_| Duration::from_secs(3600), basic_registry).await;
     let registries = images(&double.host, "right", 5);
-    let (clients, refusals) = (clients(), Arc::default());
+    let (clients, logins) = (clients(), Arc::default());
     let (redactor, quiet) = (Redactor::default(), |_: News<'_>| {});
-    let proof = || super::super::prove(&clients, &refusals, &registries, PATIENCE, &redactor, quiet);
+    let proof = || super::super::prove(&clients, &logins, &registries, PATIENCE, &redactor, quiet);
     let begin = tokio::time::Instant::now();
     let (here, there) = tokio::join!(proof(), proof());
     assert_eq!([verdicts(&here), verdicts(&there)], [[Verdict::Timeout; 5]; 2]);

@@ -39,7 +39,7 @@ async fn a_realm_of_another_domain_is_told_before_the_password_is_sent() {
     let mut other = registry(&one.host, "right");
     other.user = "bob".into();
     let registries = [registry(&one.host, "right"), other, registry(&two.host, "right")];
-    let (heard, refusals) = (Mutex::new(Vec::new()), Arc::default());
+    let (heard, logins) = (Mutex::new(Vec::new()), Arc::default());
     let hear = |news: News<'_>| {
         if let News::Warning(text) = news {
             // Time enough for whoever would not wait.
@@ -49,7 +49,7 @@ async fn a_realm_of_another_domain_is_told_before_the_password_is_sent() {
     };
     let clients = clients();
     for _ in 0..2 {
-        let facts = prove(&clients, &refusals, &registries, PATIENCE, &Redactor::default(), hear).await;
+        let facts = prove(&clients, &logins, &registries, PATIENCE, &Redactor::default(), hear).await;
         assert_eq!(facts[0].verdict, Verdict::Proved, "{facts:?}");
     }
     let heard = heard.into_inner().unwrap();

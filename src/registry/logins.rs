@@ -75,12 +75,12 @@ pub(super) struct Tried {
 /// The memory of one run, whatever is proved in it and from wherever: a login that was refused, or not accepted for any
 /// other reason, is not tried again.
 #[derive(Debug, Default)]
-pub struct Refusals {
+pub struct Logins {
     logins: Mutex<HashMap<Login, Arc<Gate<Standing>>>>,
     told: Gate<HashSet<(String, String)>>,
 }
 
-impl Refusals {
+impl Logins {
     /// The queue of those who have `login` to try in one proof.
     pub(super) fn queue(&self, login: &Login) -> Queue {
         Queue { standing: self.standing(login), last: None }
