@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::authfile;
 use crate::cluster::Purpose;
@@ -14,8 +14,8 @@ use crate::event::Fault;
 use crate::facts::{Failure, FileFact, FileState};
 use crate::inventory;
 use crate::lookup::{
-    Account, CRIO_FILES, Explanation, GlobalAuthFile, Lookup, Place, PullSecret, Searched, State, Unseen, ask,
-    global_auth_file,
+    Account, Asked, CRIO_FILES, Disk, Explanation, GlobalAuthFile, Lookup, Place, PullSecret, Searched, State, Unseen,
+    ask, global_auth_file,
 };
 use crate::node::{self, OpenFailure};
 use crate::observe::internal;
@@ -24,6 +24,12 @@ use crate::report::ExitStatus;
 use crate::schedule::{self, Cancel, Stop};
 
 const CRIO_FOLDER: &str = "/etc/crio/crio.conf.d";
+/// What lies in registries.conf.d of a node: the aliases of its distribution, and what MCO writes.
+const NODE_DROP_INS: [&str; 3] = [
+    "/etc/containers/registries.conf.d/000-shortnames.conf",
+    "/etc/containers/registries.conf.d/01-image-searchRegistries.conf",
+    "/etc/containers/registries.conf.d/shortnames.conf",
+];
 
 /// What stands at the paths that were looked at.
 type States = HashMap<String, State>;
@@ -52,15 +58,17 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
     let repository = image.name.clone();
     let mut explanation = Explanation { image: question.image.clone(), repository, ..Explanation::default() };
     if let (Where::Here(account), None) = (&question.place, &question.pod) {
-        explanation.places.push(here(question, account, &image, &[]));
+        let asked = Asked { written: &question.image, image: &image, secrets: &[] };
+        explanation.places.push(here(question, account, asked));
         return Ok(explanation);
     }
     let engine = Engine::new(&question.options, &desired, cancel).map_err(fault)?;
     explanation.warnings = question.options.warnings.iter().cloned().chain(desired.risks()).collect();
     let secrets = question.pod.as_ref().map_or(Ok(Vec::new()), |pod| secrets(question, &engine, pod)).map_err(fault)?;
+    let asked = Asked { written: &question.image, image: &image, secrets: &secrets };
     explanation.places = match &question.place {
-        Where::Here(account) => vec![here(question, account, &image, &secrets)],
-        Where::Nodes => nodes(question, &engine, &desired.nodes, &image, &secrets),
+        Where::Here(account) => vec![here(question, account, asked)],
+        Where::Nodes => nodes(question, &engine, &desired.nodes, asked),
     };
     // A resolver that does not answer would hold the end back.
     engine.runtime.shutdown_background();
@@ -108,22 +116,27 @@ fn secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PullSe
     })
 }
 
-fn here(question: &Question, account: &Account, image: &Image, secrets: &[PullSecret]) -> Place {
+fn here(question: &Question, account: &Account, asked: Asked<'_>) -> Place {
     let searched = match question.files.as_slice() {
         [] => account.search(&global_auth_file(crio_settings().iter().map(String::as_str))),
         files => Searched::only(files),
     };
-    let seen = ask(image, &searched, secrets, |path| read(Path::new(path)));
-    Place { host: None, seen: Ok(seen) }
+    let disk = Disk { state: &|path| read(Path::new(path)), list: &listed };
+    Place { host: None, seen: Ok(ask(asked, &searched, &disk)) }
 }
 
 /// The settings of CRI-O on this machine, in the order in which they are read.
 fn crio_settings() -> Vec<String> {
-    let entries = fs::read_dir(CRIO_FOLDER).into_iter().flatten().flatten();
-    let mut dropped: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    dropped.sort();
-    let files = std::iter::once(PathBuf::from(CRIO_FILES[0])).chain(dropped);
-    files.filter_map(|path| text(&read(&path))).collect()
+    let files = std::iter::once(CRIO_FILES[0].to_owned()).chain(listed(CRIO_FOLDER));
+    files.filter_map(|path| text(&read(Path::new(&path)))).collect()
+}
+
+/// The paths in a folder of this machine.
+fn listed(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<String> = entries.map(|entry| entry.path().display().to_string()).collect();
+    paths.sort();
+    paths
 }
 
 fn text(state: &State) -> Option<String> {
@@ -138,13 +151,7 @@ fn read(path: &Path) -> State {
     state(authfile::read(path))
 }
 
-fn nodes(
-    question: &Question,
-    engine: &Engine,
-    nodes: &[NodeTarget],
-    image: &Image,
-    secrets: &[PullSecret],
-) -> Vec<Place> {
+fn nodes(question: &Question, engine: &Engine, nodes: &[NodeTarget], asked: Asked<'_>) -> Vec<Place> {
     let _guard = engine.cancel.abort_at(Stop::Gently, engine.limits.abort.clone(), engine.runtime.handle());
     let mut places = Vec::with_capacity(nodes.len());
     schedule::each(
@@ -152,8 +159,7 @@ fn nodes(
         nodes.iter().collect(),
         |node| {
             let interrupted = || engine.cancel.level() > Stop::No;
-            let seen =
-                if interrupted() { Err(Unseen::Interrupted) } else { on(question, engine, node, image, secrets) };
+            let seen = if interrupted() { Err(Unseen::Interrupted) } else { on(question, engine, node, asked) };
             (node, seen.map_err(|unseen| if interrupted() { Unseen::Interrupted } else { unseen }))
         },
         |result| {
@@ -166,13 +172,7 @@ fn nodes(
     places
 }
 
-fn on(
-    question: &Question,
-    engine: &Engine,
-    node: &NodeTarget,
-    image: &Image,
-    secrets: &[PullSecret],
-) -> Result<Vec<Lookup>, Unseen> {
+fn on(question: &Question, engine: &Engine, node: &NodeTarget, asked: Asked<'_>) -> Result<Vec<Lookup>, Unseen> {
     let mut states = States::new();
     let searched = if question.files.is_empty() {
         let settings = CRIO_FILES.map(str::to_owned);
@@ -184,11 +184,23 @@ fn on(
         Searched::only(&question.files)
     };
     open(engine, node, paths(&searched), &mut states)?;
-    Ok(ask(image, &searched, secrets, |path| states.get(path).cloned().unwrap_or(State::Absent)))
+    let disk = Disk { state: &|path| states.get(path).cloned().unwrap_or(State::Absent), list: &known };
+    Ok(ask(asked, &searched, &disk))
 }
 
 fn paths(searched: &[Searched]) -> Vec<String> {
-    searched.iter().flat_map(|searched| &searched.paths).map(|(path, _)| path.clone()).collect()
+    let files = searched.iter().flat_map(|searched| &searched.paths).map(|(path, _)| path.clone());
+    let registries = searched.iter().filter_map(|searched| searched.registries.as_ref());
+    files.chain(registries.flat_map(|registries| registries.all(known))).collect()
+}
+
+/// Those paths in a folder of a node that are looked at: its folders are not listed.
+fn known(folder: &str) -> Vec<String> {
+    NODE_DROP_INS
+        .iter()
+        .filter(|path| path.rsplit_once('/').is_some_and(|(of, _)| of == folder))
+        .map(|path| (*path).to_owned())
+        .collect()
 }
 
 /// Reads those of `paths` that `states` does not know yet, over one connection.

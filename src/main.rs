@@ -140,6 +140,8 @@ fn account() -> Account {
         config_home: var("XDG_CONFIG_HOME"),
         docker_config: var("DOCKER_CONFIG"),
         auth_file: var("REGISTRY_AUTH_FILE"),
+        registries_conf: var("CONTAINERS_REGISTRIES_CONF"),
+        cache_home: var("XDG_CACHE_HOME"),
     }
 }
 

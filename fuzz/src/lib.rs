@@ -8,7 +8,7 @@ use oregano::dockerconfig::{self, AuthFile, Credential, Reader};
 use oregano::inventory::outside::Nothing;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
-use oregano::lookup::{Searched, State, ask};
+use oregano::lookup::{Asked, Disk, RegistriesConf, Searched, State, ask};
 use oregano::registry::challenge::{self, Challenge};
 use oregano::registry::reference::Target;
 use oregano::secret::{Secret, SecretBytes};
@@ -115,13 +115,29 @@ pub fn secret_manifest(text: &str) {
 pub fn lookup(text: &str) {
     let (image, rest) = text.split_once('\n').unwrap_or((text, ""));
     let (key, content) = rest.split_once('\n').unwrap_or((rest, ""));
-    let Ok(image) = Image::parse(image) else { return };
+    let (written, Ok(image)) = (image, Image::parse(image)) else { return };
     let entry = serde_json::json!({ "auths": { key: { "auth": "YTpi" } } }).to_string();
     let searched = Searched::only(&["config.json".to_owned(), "other.json".to_owned(), ".dockercfg".to_owned()]);
-    let _ = ask(&image, &searched, &[], |path| {
+    let state = |path: &str| {
         let bytes = if path == "other.json" { &entry } else { content };
         State::Content(SecretBytes::new(bytes.as_bytes().to_vec()))
-    });
+    };
+    let asked = Asked { written, image: &image, secrets: &[] };
+    let _ = ask(asked, &searched, &Disk { state: &state, list: &|_| Vec::new() });
+}
+
+/// An image name on a line, and a registries.conf behind it: whatever is pulled is an image again.
+///
+/// # Panics
+/// If an image is to be pulled that is none.
+pub fn registries(text: &str) {
+    let (written, conf) = text.split_once('\n').unwrap_or((text, ""));
+    let (Ok(image), Ok(conf)) = (Image::parse(written), RegistriesConf::read(Some(("main", conf)), &[])) else {
+        return;
+    };
+    for pull in conf.pulls(written, &image).unwrap_or_default() {
+        assert_eq!(Image::parse(&pull.image.name).map(|image| image.name), Ok(pull.image.name));
+    }
 }
 
 /// A `WWW-Authenticate` header: nothing comes out that was not put in.

@@ -146,7 +146,8 @@ fn is_host(segment: &str) -> bool {
     segment == "localhost" || segment.contains(['.', ':']) || segment.chars().any(char::is_uppercase)
 }
 
-fn is_domain(text: &str) -> bool {
+/// Whether it is a host with an optional port, as image names have it.
+pub fn is_domain(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (text, None),

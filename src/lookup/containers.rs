@@ -1,13 +1,14 @@
 //! The lookup of containers/image (go.podman.io/image/v5/pkg/docker/config, `GetCredentialsForRef`): file after file,
-//! in each the helper of the host, else one entry; the first file that has anything decides.
+//! in each the helper of the host, else one entry; the first file that has anything decides. Helpers that registries.conf
+//! names for every registry are asked before or behind the files.
 
 use super::content::{self, Config, ContainersEntry, Padding, text};
-use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
+use super::registries::{FILES, Helpers};
+use super::{Answer, Candidate, File, Image, Kind, Source, State, Unused, Why, near};
 use crate::dockerconfig::address::split_port;
 use crate::dockerconfig::{Match, mask, matching_keys};
 
-/// What CRI-O, podman and skopeo use for `image`, with `files` in the order of their search path. What
-/// `credential-helpers` of registries.conf adds is not known here.
+/// What CRI-O, podman and skopeo use for `image`, with `files` in the order of their search path.
 pub fn containers(image: &Image, files: &[File]) -> Answer {
     let mut answer = Answer::default();
     if !image.is_of_containers() {
@@ -40,6 +41,34 @@ pub fn containers(image: &Image, files: &[File]) -> Answer {
         }
     }
     answer
+}
+
+/// The same where registries.conf names helpers: the first of them that has something decides, and the files are one.
+pub fn helped(image: &Image, files: &[File], Helpers { file, names }: &Helpers) -> Answer {
+    let answer = containers(image, files);
+    if !image.is_of_containers() {
+        return answer;
+    }
+    let mut parts = names.splitn(2, |name| name == FILES);
+    let [before, behind] = [parts.next(), parts.next()].map(|names| {
+        let names = names.unwrap_or_default().iter().filter(|name| *name != FILES);
+        names.map(|name| Candidate {
+            source: Source::File(file.clone()),
+            key: None,
+            kind: Kind::GlobalHelper { helper: name.clone() },
+        })
+    });
+    if !names.iter().any(|name| name == FILES) {
+        let content = files.iter().filter_map(|file| match &file.state {
+            State::Content(bytes) => Some((bytes, file.source())),
+            State::Absent | State::Unreadable(_) => None,
+        });
+        let why = Why::NoFiles(file.clone());
+        let unused = content.flat_map(|(bytes, source)| near::all(bytes, &source, image, &why)).collect();
+        return Answer { credentials: before.collect(), fault: None, unused };
+    }
+    let behind: Vec<_> = if answer.credentials.is_empty() { behind.collect() } else { Vec::new() };
+    Answer { credentials: before.chain(answer.credentials).chain(behind).collect(), ..answer }
 }
 
 /// Whether nothing was decided yet.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Answer, Consumer, File, Image, Kind, PullSecret, Searched, Source, State, Unused, Why, containers, docker, kubelet,
-    near,
+    Answer, Consumer, File, Helpers, Image, Kind, Pull, PullSecret, RegistriesConf, Route, Searched, Source, State,
+    Unused, Why, containers, docker, helped, kubelet, near,
 };
 use crate::dockerconfig::{mask, mask_user};
 use crate::facts::Failure;
@@ -42,9 +42,34 @@ pub enum Unseen {
     Interrupted,
 }
 
-/// The answer of one consumer.
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The image as somebody wrote it.
+    pub written: &'a str,
+    /// The same, taken apart.
+    pub image: &'a Image,
+    /// The pull secrets of a pod.
+    pub secrets: &'a [PullSecret],
+}
+
+/// What lies at a place.
+#[derive(Clone, Copy)]
+pub struct Disk<'a> {
+    /// What stands at a path.
+    pub state: &'a dyn Fn(&str) -> State,
+    /// The paths in a folder, in their order.
+    pub list: &'a dyn Fn(&str) -> Vec<String>,
+}
+
+/// The answer of one consumer, for one of the places from which it pulls the image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Lookup {
+    /// The name that credentials are looked up by.
+    pub repository: String,
+    /// What leads to another place than the image's own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// Who looks.
     pub consumer: Consumer,
     /// What it finds.
@@ -79,25 +104,49 @@ pub enum Outcome {
     NoMatch,
 }
 
-/// Asks each consumer, with its files as `state` knows them, and `secrets` of a pod for the kubelet.
-pub fn ask(image: &Image, searched: &[Searched], secrets: &[PullSecret], state: impl Fn(&str) -> State) -> Vec<Lookup> {
-    let lookup = |searched: &Searched| {
-        let files = searched.paths.iter();
-        let files: Vec<File> =
-            files.map(|(path, format)| File { path: path.clone(), format: *format, state: state(path) }).collect();
-        let answer = match searched.consumer {
-            Consumer::Kubelet => kubelet(image, secrets, &files),
-            Consumer::CriO | Consumer::Podman => containers(image, &files),
-            Consumer::Docker => files.first().map(|file| docker(image, file)).unwrap_or_default(),
-        };
-        let mut answer = answer;
-        answer.unused.extend(passed_by(image, searched, &state));
-        let looked_at = if answer.credentials.is_empty() { tried(&files) } else { Vec::new() };
-        let notes = searched.notes.iter().cloned().chain(home_note(searched, &answer));
-        let notes = notes.chain(detour_note(searched, &looked_at)).chain(missing(searched, &state)).collect();
-        Lookup { consumer: searched.consumer, answer: masked(answer), notes, looked_at }
+/// Asks each consumer, from wherever it pulls the image.
+pub fn ask(asked: Asked<'_>, searched: &[Searched], disk: &Disk<'_>) -> Vec<Lookup> {
+    searched.iter().flat_map(|searched| by(asked, searched, disk)).collect()
+}
+
+fn by(asked: Asked<'_>, searched: &Searched, disk: &Disk<'_>) -> Vec<Lookup> {
+    let own = Pull { image: asked.image.clone(), route: None, blocked: None };
+    // What it cannot read as a name it looks up nowhere.
+    let paths = searched.registries.as_ref().filter(|_| asked.image.is_of_containers());
+    let Some(paths) = paths else { return vec![from(&own, None, asked, searched, disk)] };
+    let conf = RegistriesConf::at(paths, disk);
+    match conf.and_then(|conf| Ok((conf.pulls(asked.written, asked.image)?, conf))) {
+        Ok((pulls, conf)) => pulls.iter().map(|pull| from(pull, conf.helpers(), asked, searched, disk)).collect(),
+        Err(why) => vec![lookup(&own, searched, Answer { fault: Some(why), ..Answer::default() }, Vec::new(), disk)],
+    }
+}
+
+fn from(pull: &Pull, helpers: Option<&Helpers>, asked: Asked<'_>, searched: &Searched, disk: &Disk<'_>) -> Lookup {
+    if let Some(prefix) = &pull.blocked {
+        let answer = Answer { fault: Some(format!("registries.conf blocks `{prefix}`")), ..Answer::default() };
+        return lookup(pull, searched, answer, Vec::new(), disk);
+    }
+    let files = searched.paths.iter();
+    let file = |(path, format): &(String, _)| File { path: path.clone(), format: *format, state: (disk.state)(path) };
+    let files: Vec<File> = files.map(file).collect();
+    let image = &pull.image;
+    let mut answer = match (searched.consumer, helpers) {
+        (Consumer::Kubelet, _) => kubelet(image, asked.secrets, &files),
+        (Consumer::CriO | Consumer::Podman, None) => containers(image, &files),
+        (Consumer::CriO | Consumer::Podman, Some(helpers)) => helped(image, &files, helpers),
+        (Consumer::Docker, _) => files.first().map(|file| docker(image, file)).unwrap_or_default(),
     };
-    searched.iter().map(lookup).collect()
+    answer.unused.extend(passed_by(image, searched, disk.state));
+    let looked_at = if answer.credentials.is_empty() { tried(&files) } else { Vec::new() };
+    lookup(pull, searched, answer, looked_at, disk)
+}
+
+fn lookup(pull: &Pull, searched: &Searched, answer: Answer, looked_at: Vec<Tried>, disk: &Disk<'_>) -> Lookup {
+    let notes = searched.notes.iter().cloned().chain(home_note(searched, &answer));
+    let notes = notes.chain(detour_note(searched, &looked_at)).chain(missing(searched, disk.state)).collect();
+    let Pull { image, route, .. } = pull;
+    let consumer = searched.consumer;
+    Lookup { repository: image.name.clone(), route: *route, consumer, answer: masked(answer), notes, looked_at }
 }
 
 fn tried(files: &[File]) -> Vec<Tried> {
@@ -176,7 +225,9 @@ mod tests {
             }
             None => State::Absent,
         };
-        let found = ask(&Image::parse("quay.io/app").unwrap(), &searched, &[], state);
+        let image = Image::parse("quay.io/app").unwrap();
+        let asked = Asked { written: "quay.io/app", image: &image, secrets: &[] };
+        let found = ask(asked, &searched, &Disk { state: &state, list: &|_| Vec::new() });
         let told: Vec<_> = found
             .iter()
             .map(|lookup| (lookup.consumer, &lookup.answer.credentials[0].kind, lookup.notes.len()))
@@ -198,7 +249,9 @@ mod tests {
             r#"{"auths":{},"credHelpers":{"me:hunter2@quay.io":"x"}}"#,
         ] {
             let state = |_: &str| State::Content(SecretBytes::new(text.as_bytes().to_vec()));
-            let told = serde_json::to_string(&ask(&image, &searched, &[], state)).unwrap();
+            let asked = Asked { written: "quay.io/app", image: &image, secrets: &[] };
+            let found = ask(asked, &searched, &Disk { state: &state, list: &|_| Vec::new() });
+            let told = serde_json::to_string(&found).unwrap();
             assert!(told.contains("[redacted]") && !told.contains("hunter2"), "{told}");
         }
     }

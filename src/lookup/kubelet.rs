@@ -215,7 +215,7 @@ impl Candidate {
     pub(super) fn unused(self, why: Why) -> Unused {
         let user = match self.kind {
             Kind::Login { user } | Kind::IdentityToken { user } => Some(user),
-            Kind::Empty | Kind::Helper { .. } => None,
+            Kind::Empty | Kind::Helper { .. } | Kind::GlobalHelper { .. } => None,
         };
         Unused { source: self.source, key: self.key, user, why }
     }

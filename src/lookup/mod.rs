@@ -8,16 +8,18 @@ mod docker;
 mod explanation;
 mod kubelet;
 mod near;
+mod registries;
 mod search;
 
 use serde::Serialize;
 use serde::ser::SerializeStruct as _;
 
-pub use containers::containers;
+pub use containers::{containers, helped};
 pub use docker::docker;
-pub use explanation::{Explanation, Lookup, Outcome, Place, Tried, Unseen, ask};
+pub use explanation::{Asked, Disk, Explanation, Lookup, Outcome, Place, Tried, Unseen, ask};
 pub use kubelet::kubelet;
-pub use search::{Account, CRIO_FILES, GlobalAuthFile, Searched, global_auth_file};
+pub use registries::{Helpers, Pull, RegistriesConf, Route};
+pub use search::{Account, CRIO_FILES, GlobalAuthFile, RegistriesPaths, Searched, global_auth_file};
 
 use crate::desired::Image;
 use crate::dockerconfig::Format;
@@ -85,7 +87,8 @@ pub struct SecretContent {
 /// What a consumer would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Answer {
-    /// The credentials in the order in which they are tried. containers/image and docker have one at most.
+    /// The credentials in the order in which they are tried. containers/image and docker have one at most, and helpers
+    /// that are asked before.
     pub credentials: Vec<Candidate>,
     /// Why the lookup ends in an error.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +141,11 @@ pub enum Kind {
         /// The helper's suffix.
         helper: String,
     },
+    /// The same for every registry, as `credential-helpers` of registries.conf says.
+    GlobalHelper {
+        /// The helper's suffix.
+        helper: String,
+    },
 }
 
 /// An entry that is not used.
@@ -168,6 +176,8 @@ pub enum Why {
     Either(String),
     /// This helper is asked instead.
     Helper(String),
+    /// `credential-helpers` of this registries.conf has no `containers-auth.json`.
+    NoFiles(String),
     /// The kubelet asks no helper: the suffix of the one that is named.
     NoHelpers(String),
     /// The kubelet tries Docker Hub's own key only where no other one matches.
@@ -218,6 +228,7 @@ impl Why {
             Self::Key(_) => "key",
             Self::Either(_) => "either",
             Self::Helper(_) => "helper",
+            Self::NoFiles(_) => "no-files",
             Self::NoHelpers(_) => "no-helpers",
             Self::Fallback => "fallback",
             Self::Port => "port",
@@ -245,6 +256,9 @@ impl std::fmt::Display for Why {
             Self::Key(key) => write!(f, "`{key}` of the same file comes first"),
             Self::Either(key) => write!(f, "`{key}` of the same file is as good: it is left to chance which is taken"),
             Self::Helper(helper) => write!(f, "`docker-credential-{helper}` is asked instead"),
+            Self::NoFiles(file) => {
+                write!(f, "`credential-helpers` of `{file}` has no `containers-auth.json`: no file is looked at")
+            }
             Self::NoHelpers(helper) => write!(f, "the kubelet does not ask `docker-credential-{helper}`"),
             Self::Fallback => f.write_str("it is tried only where no other key matches"),
             Self::Port => f.write_str("its port is not that of the image (no port is not 443)"),

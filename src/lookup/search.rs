@@ -20,6 +20,10 @@ pub struct Account {
     pub docker_config: Option<String>,
     /// `REGISTRY_AUTH_FILE`.
     pub auth_file: Option<String>,
+    /// `CONTAINERS_REGISTRIES_CONF`.
+    pub registries_conf: Option<String>,
+    /// `XDG_CACHE_HOME`.
+    pub cache_home: Option<String>,
 }
 
 /// The files of one consumer.
@@ -35,12 +39,29 @@ pub struct Searched {
     pub named: Vec<String>,
     /// The variable of the environment that names them, and the paths of the search without it.
     pub detour: Option<(&'static str, Vec<String>)>,
+    /// Where its registries.conf lies, if it reads one.
+    pub registries: Option<RegistriesPaths>,
     /// What is assumed.
     pub notes: Vec<String>,
 }
 
+/// Where registries.conf and what belongs to it lie (containers-registries.conf(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistriesPaths {
+    /// The file that the environment names.
+    named: Option<String>,
+    /// The user's own file, which takes the place of the system's.
+    own: String,
+    own_folder: String,
+    /// short-name-aliases.conf.
+    pub aliases: String,
+}
+
 /// The file that MCO of OpenShift 4 gives to kubelet and CRI-O.
 const NODE_FILE: &str = "/var/lib/kubelet/config.json";
+
+const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
+const REGISTRIES_FOLDER: &str = "/etc/containers/registries.conf.d";
 
 /// What a kubelet takes for its folders, in this order: its root folder (4.x, 3.11), its working folder (3.11).
 const KUBELET_FOLDERS: [&str; 3] = ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
@@ -64,8 +85,16 @@ pub const CRIO_FILES: [&str; 2] = ["/etc/crio/crio.conf", "/etc/crio/crio.conf.d
 impl Account {
     /// root, as a service of the system has it.
     pub fn root() -> Self {
-        let home = "/root".to_owned();
-        Self { home, uid: 0, runtime_dir: None, config_home: None, docker_config: None, auth_file: None }
+        Self {
+            home: "/root".to_owned(),
+            uid: 0,
+            runtime_dir: None,
+            config_home: None,
+            docker_config: None,
+            auth_file: None,
+            registries_conf: None,
+            cache_home: None,
+        }
     }
 
     /// The search paths of all consumers.
@@ -78,7 +107,7 @@ impl Account {
         vec![
             Searched { home_files: self.kubelet_home(), ..Searched::new(Consumer::Kubelet, self.kubelet()) },
             crio(global_auth_file),
-            Searched::new(Consumer::Podman, self.podman()).instead(of_podman, plain.containers()),
+            Searched::new(Consumer::Podman, self.podman()).instead(of_podman, plain.containers()).of(self.registries()),
             Searched::new(Consumer::Docker, docker).instead(of_docker, usual),
         ]
     }
@@ -124,16 +153,33 @@ impl Account {
         modern.into_iter().chain([(format!("{}/.dockercfg", self.home), Format::Legacy)]).collect()
     }
 
+    /// `newConfigWrapper` and `shortNameAliasesConfPath` of containers/image.
+    fn registries(&self) -> RegistriesPaths {
+        let folder = format!("{}/.config/containers", self.home);
+        let cache = match (self.uid, &self.cache_home) {
+            (0, _) => "/var/cache".to_owned(),
+            (_, Some(cache)) => cache.clone(),
+            (_, None) => format!("{}/.cache", self.home),
+        };
+        RegistriesPaths {
+            named: self.registries_conf.clone(),
+            own: format!("{folder}/registries.conf"),
+            own_folder: format!("{folder}/registries.conf.d"),
+            aliases: format!("{cache}/containers/short-name-aliases.conf"),
+        }
+    }
+
     fn docker_folder(&self) -> String {
         self.docker_config.clone().unwrap_or_else(|| format!("{}/.docker", self.home))
     }
 }
 
 fn crio(global_auth_file: &GlobalAuthFile) -> Searched {
-    let searched = |path: &str| Searched::new(Consumer::CriO, vec![(path.to_owned(), Format::Config)]);
+    let new = |paths| Searched::new(Consumer::CriO, paths).of(Account::root().registries());
+    let searched = |path: &str| new(vec![(path.to_owned(), Format::Config)]);
     match global_auth_file {
         GlobalAuthFile::Path(path) => searched(path),
-        GlobalAuthFile::Unset => Searched::new(Consumer::CriO, Account::root().containers()),
+        GlobalAuthFile::Unset => new(Account::root().containers()),
         GlobalAuthFile::Unknown => Searched {
             notes: vec![format!(
                 "no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `{NODE_FILE}`"
@@ -145,7 +191,12 @@ fn crio(global_auth_file: &GlobalAuthFile) -> Searched {
 
 impl Searched {
     fn new(consumer: Consumer, paths: Vec<(String, Format)>) -> Self {
-        Self { consumer, paths, home_files: Vec::new(), named: Vec::new(), detour: None, notes: Vec::new() }
+        let (home_files, named, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { consumer, paths, home_files, named, detour: None, registries: None, notes }
+    }
+
+    fn of(self, registries: RegistriesPaths) -> Self {
+        Self { registries: Some(registries), ..self }
     }
 
     /// The same files, which `variable` names in the place of those that are `usual`.
@@ -167,6 +218,32 @@ impl Searched {
             Self::new(Consumer::Docker, modern),
         ];
         searched.map(|searched| Self { named: files.to_vec(), ..searched }).into()
+    }
+}
+
+impl RegistriesPaths {
+    /// Whether the environment names the file, which must be there then.
+    pub fn is_named(&self) -> bool {
+        self.named.is_some()
+    }
+
+    /// All that may be read; `list` gives the paths in a folder.
+    pub fn all(&self, list: impl Fn(&str) -> Vec<String>) -> Vec<String> {
+        let mut paths = vec![self.aliases.clone()];
+        for (file, folders) in self.files() {
+            paths.push(file.to_owned());
+            paths.extend(folders.into_iter().flat_map(&list));
+        }
+        paths
+    }
+
+    /// The files that may be registries.conf, the first that exists being it, each with the folders of its drop-ins.
+    pub fn files(&self) -> Vec<(&str, Vec<&str>)> {
+        let own = self.own_folder.as_str();
+        match &self.named {
+            Some(named) => vec![(named, vec![REGISTRIES_FOLDER, own])],
+            None => vec![(&self.own, vec![own]), (REGISTRIES_CONF, vec![REGISTRIES_FOLDER, own])],
+        }
     }
 }
 

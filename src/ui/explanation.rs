@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::text::{block, plural};
 use super::{Detail, Format, error_line, json, line};
 use crate::event::{Event, FailureText, HostOutcome, HostRow};
-use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Outcome, Place, Unseen, Unused};
+use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Outcome, Place, Route, Unseen, Unused};
 
 /// Prints the answers on stdout, and what could not be looked at on stderr, or all of it as JSON on stdout.
 pub fn explanation(explanation: &Explanation, format: Format, detail: Detail) {
@@ -25,18 +25,17 @@ struct Row<'a> {
     event: &'static str,
     host: Option<&'a str>,
     image: &'a str,
-    repository: &'a str,
     #[serde(flatten)]
     lookup: &'a Lookup,
 }
 
 fn as_json(explanation: &Explanation) {
-    let Explanation { image, repository, places, warnings } = explanation;
+    let Explanation { image, places, warnings, .. } = explanation;
     warnings.iter().for_each(|message| json::print(&Event::Warning { message: message.clone() }));
     for place in places {
         match &place.seen {
             Ok(lookups) => lookups.iter().for_each(|lookup| {
-                json::print_line(&Row { event: "lookup", host: place.host.as_deref(), image, repository, lookup });
+                json::print_line(&Row { event: "lookup", host: place.host.as_deref(), image, lookup });
             }),
             Err(unseen) => json::print(&Event::Host(row(place, unseen))),
         }
@@ -88,14 +87,30 @@ fn places(hosts: &[Option<&str>]) -> String {
 
 /// A paragraph for each answer, under the names of all consumers that have it.
 fn paragraphs(lookups: &[Lookup], detail: Detail) -> String {
-    let mut alike: IndexMap<String, Vec<&str>> = IndexMap::new();
+    let mut alike: IndexMap<(String, String), Vec<&str>> = IndexMap::new();
     for lookup in lookups {
-        alike.entry(paragraph(lookup, detail)).or_default().push(name(lookup.consumer));
+        let from = match lookup.route {
+            Some(route) => format!(" from {}{}", lookup.repository, led(route)),
+            None => String::new(),
+        };
+        alike.entry((from, paragraph(lookup, detail))).or_default().push(name(lookup.consumer));
     }
-    alike.into_iter().map(|(text, consumers)| format!("\n  {}: {text}", consumers.join(", "))).collect()
+    let paragraph = |((from, text), consumers): ((String, String), Vec<&str>)| {
+        format!("\n  {}{from}: {text}", consumers.join(", "))
+    };
+    alike.into_iter().map(paragraph).collect()
 }
 
-fn paragraph(Lookup { consumer, answer, notes, looked_at }: &Lookup, detail: Detail) -> String {
+fn led(route: Route) -> &'static str {
+    match route {
+        Route::Mirror => " (a mirror)",
+        Route::Location => " (its location)",
+        Route::Alias => " (an alias)",
+        Route::Search => " (searched)",
+    }
+}
+
+fn paragraph(Lookup { consumer, answer, notes, looked_at, .. }: &Lookup, detail: Detail) -> String {
     let mut text = used(*consumer, answer);
     answer.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", passed_over(unused))));
     if detail == Detail::Everything {
@@ -124,8 +139,8 @@ fn used(consumer: Consumer, answer: &Answer) -> String {
     match (&answer.fault, consumer) {
         // It goes on all the same.
         (Some(fault), Consumer::Docker) => return format!("none: {fault}"),
-        (Some(fault), _) => return format!("fails: {fault}"),
-        (None, _) => {}
+        (Some(fault), _) if answer.credentials.is_empty() => return format!("fails: {fault}"),
+        (Some(_) | None, _) => {}
     }
     let mut last = None;
     let mut parts = Vec::new();
@@ -133,6 +148,7 @@ fn used(consumer: Consumer, answer: &Answer) -> String {
         parts.push(credential(found, last));
         last = Some(&found.source);
     }
+    parts.extend(answer.fault.iter().map(|fault| format!("it fails: {fault}")));
     if parts.is_empty() { "none".to_owned() } else { parts.join(", then ") }
 }
 
@@ -146,6 +162,9 @@ fn credential(found: &Candidate, last: Option<&crate::lookup::Source>) -> String
             format!("docker-credential-{helper}, as credHelpers[{key}]{place} says")
         }
         (Kind::Helper { helper }, None) => format!("docker-credential-{helper}, as credsStore{place} says"),
+        (Kind::GlobalHelper { helper }, _) => {
+            format!("docker-credential-{helper}, as credential-helpers{place} says")
+        }
         (_, None) => format!("an entry{place}"),
     }
 }

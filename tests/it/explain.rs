@@ -1,6 +1,8 @@
 //! `oregano explain`: the lookup rules held against the consumers' own code, and the command on real servers.
 
 mod command;
+mod mirrors;
 mod oracle;
 mod random;
+pub mod registries;
 mod rules;

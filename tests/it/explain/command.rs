@@ -15,7 +15,7 @@ const PASSWORD: &str = "Canary-Expl4in'<&>\"x";
 const IMAGE: &str = "quay.io/team/app:v1";
 
 /// A `config.json` with these keys and users, all of them with [`PASSWORD`].
-fn config(entries: &[(&str, &str)]) -> String {
+pub fn config(entries: &[(&str, &str)]) -> String {
     json!({"auths": legacy(entries)}).to_string()
 }
 
@@ -26,7 +26,7 @@ fn legacy(entries: &[(&str, &str)]) -> Value {
 }
 
 /// Nodes called node1, node2 …, and an inventory of them without any credential.
-fn fleet(oregano: &Oregano, nodes: &[&Sshd]) -> String {
+pub fn fleet(oregano: &Oregano, nodes: &[&Sshd]) -> String {
     let key = nodes[0].key_file().display().to_string();
     let mut text = format!("[all:vars]\nansible_host=127.0.0.1\nansible_user={ROOT}\n");
     text += &format!("ansible_ssh_private_key_file={key}\n[nodes]\n");

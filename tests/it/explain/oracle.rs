@@ -68,6 +68,27 @@ pub struct Found {
     pub error: String,
 }
 
+/// What is asked of registries.conf: from where an image is pulled.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Registries {
+    pub image: String,
+    pub conf: Option<String>,
+    /// In the order in which they are read.
+    #[serde(default)]
+    pub drop_ins: Vec<String>,
+    /// short-name-aliases.conf.
+    pub aliases: Option<String>,
+}
+
+/// What containers/image says of it.
+#[derive(Debug, Deserialize)]
+pub struct Pulls {
+    /// The names in their order, with `!` before what is blocked.
+    pub from: Option<Vec<String>>,
+    pub helpers: Option<Vec<String>>,
+    pub error: String,
+}
+
 /// How many files containers/image can be given: it has four default paths, the last of them for the older format.
 pub const FILES: usize = 3;
 
@@ -83,6 +104,29 @@ pub fn ask(questions: &[Question]) -> Vec<(Kubelet, Others)> {
     let kubelet = answers("oracle-kubelet", &to_kubelet).into_iter().map(|line| serde_json::from_str(&line).unwrap());
     let others = answers("oracle-containers", &to_others).into_iter().map(|line| serde_json::from_str(&line).unwrap());
     kubelet.zip(others).collect()
+}
+
+/// Asks from where each of them is pulled.
+pub fn ask_registries(asked: &[Registries]) -> Vec<Pulls> {
+    #[derive(Deserialize)]
+    struct Answer {
+        pulls: Pulls,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let request = |(at, asked): (usize, &Registries)| {
+        let root = folder.path().join(at.to_string());
+        let (conf, aliases) = (root.join("registries.conf"), root.join("cache/aliases.conf"));
+        write(&conf, asked.conf.as_deref().unwrap_or_default());
+        for (at, content) in asked.drop_ins.iter().enumerate() {
+            write(&root.join(format!("registries.conf.d/{at}.conf")), content);
+        }
+        write(&aliases, asked.aliases.as_deref().unwrap_or_default());
+        let registries = json!({"file": conf, "folder": root.join("registries.conf.d"), "aliases": aliases});
+        json!({"image": asked.image, "registries": registries})
+    };
+    let requests: Vec<Value> = asked.iter().enumerate().map(request).collect();
+    let answers = answers("oracle-containers", &requests).into_iter();
+    answers.map(|line| serde_json::from_str::<Answer>(&line).unwrap().pulls).collect()
 }
 
 fn write(path: &Path, content: &str) {

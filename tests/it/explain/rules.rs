@@ -137,7 +137,7 @@ fn kind(found: &Candidate) -> String {
         Kind::Login { user } => format!(" ({user})"),
         Kind::IdentityToken { user } => format!(" ({user}, token)"),
         Kind::Empty => " (empty)".to_owned(),
-        Kind::Helper { helper } => format!(" (docker-credential-{helper})"),
+        Kind::Helper { helper } | Kind::GlobalHelper { helper } => format!(" (docker-credential-{helper})"),
     }
 }
 
@@ -198,7 +198,7 @@ fn is_empty(login: &Login) -> bool {
 fn login(found: &Candidate) -> (String, bool) {
     match &found.kind {
         Kind::Login { user } | Kind::IdentityToken { user } => (user.clone(), false),
-        Kind::Empty | Kind::Helper { .. } => (String::new(), true),
+        Kind::Empty | Kind::Helper { .. } | Kind::GlobalHelper { .. } => (String::new(), true),
     }
 }
 
@@ -226,7 +226,9 @@ fn matches_one(ours: &Answer, theirs: &Found) -> bool {
     match &found.kind {
         Kind::Login { user } => is_right(user) && theirs.identity_token.is_empty(),
         Kind::IdentityToken { user } => is_right(user) && !theirs.identity_token.is_empty(),
-        Kind::Helper { helper } => theirs.error.contains(&format!("docker-credential-{helper}")),
+        Kind::Helper { helper } | Kind::GlobalHelper { helper } => {
+            theirs.error.contains(&format!("docker-credential-{helper}"))
+        }
         Kind::Empty => false,
     }
 }

@@ -109,6 +109,11 @@ fn no_credential_file_makes_the_lookup_panic() {
 }
 
 #[test]
+fn no_registries_conf_leads_to_what_is_no_image() {
+    run(&broken(crate::explain::registries::texts()), |text| targets::registries(&text));
+}
+
+#[test]
 fn no_challenge_makes_the_registry_panic() {
     let words = "Bearer bEARER Basic Negotiate realm service scope error insufficient_scope repository:a/b:pull,push \
                  repository: :pull = == , \" \\ https://a/t?x=1 a *";

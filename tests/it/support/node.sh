@@ -21,7 +21,10 @@ for folder in /tmp /var/tmp; do
     mount -t tmpfs -o mode=1777 node "$folder"
 done
 mkdir -p /var/lib/origin
-mount -t tmpfs -o mode=0755 node /etc/sudoers.d
+# skopeo brings the folder.
+for folder in /etc/sudoers.d /etc/containers; do
+    mount -t tmpfs -o mode=0755 node "$folder"
+done
 
 for file in passwd group shadow sudoers; do
     mount --bind "$file" "/etc/$file"

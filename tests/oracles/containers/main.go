@@ -15,6 +15,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.podman.io/image/v5/docker/reference"
 	containers "go.podman.io/image/v5/pkg/docker/config"
+	"go.podman.io/image/v5/pkg/shortnames"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
 )
 
@@ -26,11 +28,28 @@ type request struct {
 	Legacy string
 	// The folder of docker's own config.json.
 	Docker string
+	// registries.conf, if it is asked from where the image is pulled.
+	Registries *registries
+}
+
+type registries struct {
+	File    string
+	Folder  string
+	Aliases string
 }
 
 type answer struct {
-	Containers *result `json:"containers"`
-	Docker     *result `json:"docker"`
+	Containers *result `json:"containers,omitempty"`
+	Docker     *result `json:"docker,omitempty"`
+	Pulls      *pulls  `json:"pulls,omitempty"`
+}
+
+type pulls struct {
+	// The references in the order in which they are tried; "!" before one that is blocked.
+	From []string `json:"from"`
+	// The credential helpers.
+	Helpers []string `json:"helpers"`
+	Error   string   `json:"error"`
 }
 
 type result struct {
@@ -69,6 +88,9 @@ func check(err error) {
 }
 
 func ask(asked request) answer {
+	if asked.Registries != nil {
+		return answer{Pulls: askPulls(asked.Image, *asked.Registries)}
+	}
 	for name, value := range asked.Environment {
 		check(os.Setenv(name, value))
 	}
@@ -111,4 +133,58 @@ func askDocker(asked request) *result {
 		return &result{Repository: named.Name(), Error: err.Error()}
 	}
 	return &result{named.Name(), found.Username, found.Password, found.IdentityToken, ""}
+}
+
+func askPulls(image string, conf registries) *pulls {
+	system := &types.SystemContext{
+		SystemRegistriesConfPath:    conf.File,
+		SystemRegistriesConfDirPath: conf.Folder,
+		UserShortNameAliasConfPath:  conf.Aliases,
+	}
+	helpers, err := sysregistriesv2.CredentialHelpers(system)
+	if err != nil {
+		return &pulls{Error: err.Error()}
+	}
+	resolved, err := shortnames.Resolve(system, image)
+	if err != nil {
+		return &pulls{Error: err.Error()}
+	}
+	found := &pulls{Helpers: helpers}
+	for _, candidate := range resolved.PullCandidates {
+		sources, err := sources(system, candidate.Value)
+		if err != nil {
+			return &pulls{Error: err.Error()}
+		}
+		found.From = append(found.From, sources...)
+	}
+	return found
+}
+
+// What a pull tries for a full name, as newImageSource does it.
+func sources(system *types.SystemContext, named reference.Named) ([]string, error) {
+	registry, err := sysregistriesv2.FindRegistry(system, named.Name())
+	if err != nil {
+		return nil, err
+	}
+	if registry == nil {
+		return []string{named.Name()}, nil
+	}
+	sources, err := registry.PullSourcesFromReference(named)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, source := range sources {
+		name := source.Reference.Name()
+		found, err := sysregistriesv2.FindRegistry(system, name)
+		if err != nil {
+			return nil, err
+		}
+		blocked := ""
+		if found != nil && found.Blocked {
+			blocked = "!"
+		}
+		names = append(names, blocked+name)
+	}
+	return names, nil
 }
