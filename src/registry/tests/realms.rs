@@ -62,13 +62,19 @@ async fn a_realm_of_another_domain_is_told_before_the_password_is_sent() {
 }
 
 #[tokio::test]
-async fn a_realm_that_is_expected_is_not_told() {
+async fn a_realm_that_is_expected_is_told_only_because_it_is_plain_http() {
     let (_tokens, realm) = tokens_elsewhere().await;
     let double = delegating(&realm).await;
     let mut expected = registry(&double.host, "right");
-    expected.auth_server = Some(realm);
+    expected.auth_server = Some(realm.clone());
     let (fact, warnings) = inspect_with(&clients(), &expected, PATIENCE).await;
-    assert_eq!((fact.verdict, warnings), (Verdict::Proved, vec![]));
+    assert_eq!(fact.verdict, Verdict::Proved, "{fact:?}");
+    let told = format!(
+        "registry `{}` has the password of user `alice` sent over plain HTTP to its token server `{realm}`: whoever \
+         stands in between can read it",
+        double.host
+    );
+    assert_eq!(warnings, [told]);
 }
 
 #[tokio::test]
