@@ -24,7 +24,7 @@ pub(super) fn seen_from(
     let host = asked(cause).map_or_else(|| registry::contacted(registry), str::to_owned);
     let hint = match (fact.verdict, fault) {
         (Verdict::Proxy | Verdict::Timeout, Some(fault)) => {
-            let cause = with_fault(cause, fault);
+            let cause = with_fault(cause, &host, fault);
             return RegistryFact { cause: Some(cause), hint: Some(mend(node, &host, fault)), ..fact.clone() };
         }
         (Verdict::Dns, _) => format!("check the name `{host}`, and the resolver and /etc/hosts of `{node}`"),
@@ -59,12 +59,12 @@ fn asked(cause: &str) -> Option<&str> {
 }
 
 /// The cause of a registry's fact, with what is known of the proxy.
-fn with_fault(cause: &str, fault: &ProxyFault) -> String {
-    let told = format!("proxy `{}`: {}", fault.proxy, said(fault.trouble));
+fn with_fault(cause: &str, host: &str, fault: &ProxyFault) -> String {
+    let told = format!("proxy `{}`: {}", fault.proxy, said(fault.trouble, host));
     if cause.contains(NODE_PROXY_FAILED) { cause.replace(NODE_PROXY_FAILED, &told) } else { format!("{cause}; {told}") }
 }
 
-fn said(trouble: ProxyTrouble) -> String {
+fn said(trouble: ProxyTrouble, host: &str) -> String {
     match trouble {
         ProxyTrouble::Unsupported => "only an HTTP proxy (`http://`) can be used from a node".to_owned(),
         ProxyTrouble::Unresolved => "its name does not resolve there".to_owned(),
@@ -75,7 +75,7 @@ fn said(trouble: ProxyTrouble) -> String {
         ProxyTrouble::NotHttp => "it hung up, or what it answers is not HTTP".to_owned(),
         ProxyTrouble::WantsLogin => "407: it wants a login".to_owned(),
         ProxyTrouble::RefusesLogin => "407: it does not take the login".to_owned(),
-        ProxyTrouble::Status(status) => format!("{status}: it does not connect to the registry"),
+        ProxyTrouble::Status(status) => format!("{status}: it does not connect to `{host}`"),
     }
 }
 
@@ -121,7 +121,13 @@ mod tests {
             ("no such name", "`registry.example.com`"),
         ] {
             for verdict in [Verdict::Dns, Verdict::ConnectionRefused, Verdict::Timeout] {
-                let fact = RegistryFact { verdict, cause: Some(cause.to_owned()), hint: None, rate_limit: None };
+                let fact = RegistryFact {
+                    verdict,
+                    cause: Some(cause.to_owned()),
+                    hint: None,
+                    rate_limit: None,
+                    elsewhere: None,
+                };
                 let hint = seen_from("node1", &registry, &fact, None).hint.unwrap();
                 assert!(hint.contains(named) && hint.contains("`node1`"), "{hint}");
             }
@@ -130,7 +136,13 @@ mod tests {
 
     #[test]
     fn a_certificate_that_only_one_node_refuses_is_not_to_be_trusted() {
-        let fact = |verdict| RegistryFact { verdict, cause: None, hint: Some("trust it".to_owned()), rate_limit: None };
+        let fact = |verdict| RegistryFact {
+            verdict,
+            cause: None,
+            hint: Some("trust it".to_owned()),
+            rate_limit: None,
+            elsewhere: None,
+        };
         let hint = compared("node7", fact(Verdict::Tls)).hint.unwrap();
         assert!(hint.contains("`node7`") && !hint.contains("trust it"), "{hint}");
         assert_eq!(compared("node7", fact(Verdict::Dns)), fact(Verdict::Dns));

@@ -12,9 +12,9 @@ use super::resolver::nameservers;
 use super::settings;
 use super::trust::TlsSetup;
 use super::wire::{Fault, Place};
-use super::words::Words;
+use super::words::{Words, kind};
 use crate::desired::{Registry, TlsPolicy};
-use crate::facts::{RegistryFact, Verdict};
+use crate::facts::{Elsewhere, RegistryFact, Verdict};
 
 /// The fact where there was no answer.
 pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {
@@ -84,7 +84,7 @@ pub(super) fn insecure_hint(registry: &Registry) -> String {
 }
 
 fn silent(words: &Words<'_>, at: &Place, timeout: std::time::Duration) -> RegistryFact {
-    let (via, host) = (words.via(&at.url), authority(&at.url));
+    let (via, host) = (words.via(&at.url), words.server(&at.url));
     let check = match via {
         Via::Nothing => format!("check the route and the firewall between here and `{host}`"),
         Via::Proxy { .. } => format!("check the proxy, and whether it reaches `{host}`"),
@@ -102,20 +102,24 @@ fn broken(
     shown: Option<&Certificate>,
 ) -> RegistryFact {
     let (url, via) = (&at.url, words.via(&at.url));
-    let (place, host) = (words.place(at), authority(url));
+    let (place, host) = (words.place(at), words.server(url));
+    let elsewhere = words.elsewhere(url, at.asked);
+    let (kind, led) = (kind(elsewhere.as_ref()), led(words, elsewhere.as_ref()));
     let at = format!("{place}{}", through(&via));
     let here = if via == Via::Tunnel { "there" } else { "here" };
     match breakage {
         Breakage::Dns(reason) => {
             let name = url.host_str().unwrap_or_default();
-            found(Verdict::Dns, format!("{at}: {reason}"), format!("check the name `{name}`, and {}", resolver(&via)))
+            let name = if elsewhere.is_some() { words.foreign(name) } else { name.to_owned() };
+            let hint = format!("check the name `{name}`, and {}{}", resolver(&via), behind(";", &led));
+            found(Verdict::Dns, format!("{at}: {reason}"), hint)
         }
         Breakage::Proxy(reason) => {
-            let (cause, hint) = proxy(registry, url, &reason, &via);
+            let (cause, hint) = proxy(registry, words, url, &reason);
             found(Verdict::Proxy, format!("{place}: {cause}"), hint)
         }
         Breakage::Tls(fault, reason) => {
-            let (what, hint) = tls(registry, words, fault, &reason, shown);
+            let (what, hint) = tls(registry, words, elsewhere.as_ref(), fault, &reason, shown);
             found(Verdict::Tls, format!("{at}: {what}"), hint)
         }
         Breakage::Timeout(reason) => found(
@@ -126,12 +130,15 @@ fn broken(
         Breakage::Refused(reason) => found(
             Verdict::ConnectionRefused,
             format!("{at}: {reason}"),
-            format!("does a registry run at `{host}`? check host and port, and the firewall before it"),
+            match &led {
+                None => format!("does a {kind} run at `{host}`? check host and port, and the firewall before it"),
+                Some(led) => format!("does a {kind} run at `{host}`? check the firewall before it; {led}"),
+            },
         ),
         Breakage::NotHttp(reason) => found(
             Verdict::RegistryError,
             format!("{at}: the answer broke off or is not HTTP: {reason}"),
-            format!("is `{host}` a registry, and is the port right?"),
+            format!("is `{host}` a {kind}, and is the port right?{}", behind("", &led)),
         ),
         Breakage::Tunnel(reason) => found(
             Verdict::RegistryError,
@@ -139,6 +146,19 @@ fn broken(
             format!("try `curl https://{host}/v2/` on the node, and look at the log of its sshd"),
         ),
     }
+}
+
+/// Whose word it is that the server is there, where its reader has not said so.
+fn led(words: &Words<'_>, elsewhere: Option<&Elsewhere>) -> Option<String> {
+    let how = match elsewhere? {
+        Elsewhere::TokenServer(_) => "names it as its token server",
+        Elsewhere::RedirectTarget(_) => "redirects there",
+    };
+    Some(format!("`{}` {how}: if that is wrong, tell its operator", words.host))
+}
+
+fn behind(mark: &str, text: &Option<String>) -> String {
+    text.as_ref().map(|text| format!("{mark} {text}")).unwrap_or_default()
 }
 
 /// A proxy may be the one that is silent, or that shows a certificate.
@@ -159,16 +179,17 @@ fn resolver(via: &Via) -> String {
     }
 }
 
-fn proxy(registry: &Registry, url: &Url, reason: &str, via: &Via) -> (String, String) {
+fn proxy(registry: &Registry, words: &Words<'_>, url: &Url, reason: &str) -> (String, String) {
+    let via = &words.via(url);
     let Via::Proxy { url: shown, .. } = via else {
         return (reason.to_owned(), "check the proxy settings of the node".to_owned());
     };
     let check = || format!("check {}, or {}", settings::proxy(registry, url), settings::exception(registry, url));
     // What the HTTP client makes of the proxy's answers to its CONNECT.
     let (reason, hint) = match reason {
-        "proxy authorization required" => (reason, proxy_login(registry, url, via)),
-        fault::NO_CONNECT => ("it does not connect to the registry", check()),
-        _ => (reason, check()),
+        "proxy authorization required" => (reason.to_owned(), proxy_login(registry, url, via)),
+        fault::NO_CONNECT => (format!("it does not connect to `{}`", words.server(url)), check()),
+        _ => (reason.to_owned(), check()),
     };
     (format!("proxy `{shown}`: {reason}"), hint)
 }
@@ -176,12 +197,17 @@ fn proxy(registry: &Registry, url: &Url, reason: &str, via: &Via) -> (String, St
 fn tls(
     registry: &Registry,
     words: &Words<'_>,
+    elsewhere: Option<&Elsewhere>,
     fault: TlsFault,
     reason: &str,
     shown: Option<&Certificate>,
 ) -> (String, String) {
-    const NAME: &str = "use the name that the certificate was issued for";
     const CLOCK: &str = "check the certificate's dates and the clock here";
+    let kind = kind(elsewhere);
+    let other_name = || match led(words, elsewhere) {
+        None => "use the name that the certificate was issued for".to_owned(),
+        Some(led) => format!("the {kind} needs a certificate for its name; {led}"),
+    };
     let names = || shown.and_then(|shown| shown.names(&|name| words.foreign(name)));
     let (what, hint) = match fault {
         TlsFault::SelfSigned => (
@@ -208,26 +234,26 @@ fn tls(
         }
         TlsFault::WrongName => {
             let names = names().map(|names| format!(": it is for {names}"));
-            (format!("the certificate is for another host name{}", names.unwrap_or_default()), NAME.to_owned())
+            (format!("the certificate is for another host name{}", names.unwrap_or_default()), other_name())
         }
         TlsFault::WrongAddress => {
             let names = names().map(|names| format!(": it is for {names}"));
-            (format!("the certificate is not for this IP address{}", names.unwrap_or_default()), NAME.to_owned())
+            (format!("the certificate is not for this IP address{}", names.unwrap_or_default()), other_name())
         }
         TlsFault::NotTls => ("the port does not speak TLS".to_owned(), insecure_hint(registry)),
         TlsFault::ClientCertificate => (
-            "the registry wants a client certificate that it trusts".to_owned(),
+            format!("the {kind} wants a client certificate that it trusts"),
             format!("put the certificate and its key into {} as `client.cert` and `client.key`", words.certificates),
         ),
         TlsFault::HungUp => (
             "hung up during the TLS handshake".to_owned(),
-            match registry.tls {
-                TlsPolicy::Verify => "try again; if it stays, look at the registry's log and at the firewall in between",
-                TlsPolicy::Insecure => {
+            match (registry.tls, elsewhere) {
+                (TlsPolicy::Insecure, None) => {
                     "look at the registry's log and at the firewall; plain HTTP is tried only where the port answers in it"
+                        .to_owned()
                 }
-            }
-            .to_owned(),
+                _ => format!("try again; if it stays, look at the {kind}'s log and at the firewall in between"),
+            },
         ),
         TlsFault::Handshake => {
             (format!("TLS handshake: {reason}"), "do both sides share a TLS version and cipher?".to_owned())

@@ -16,7 +16,7 @@ pub(super) fn checked(realm: &str, registry: &Registry) -> Result<Url, Finding> 
         _ => return Err(Finding::NoRealm(realm.to_owned())),
     }
     match &registry.auth_server {
-        Some(named) if !is_named(&url, named) => Err(Finding::OtherRealm(url)),
+        Some(named) if !is_of(&url, named, url.scheme()) => Err(Finding::OtherRealm(url)),
         _ => Ok(without_user(url)),
     }
 }
@@ -49,10 +49,12 @@ pub(super) fn authority(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn is_named(realm: &Url, named: &str) -> bool {
-    let named = Url::parse(&format!("{}://{named}/", realm.scheme()));
-    let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
-    named.is_ok_and(|named| place(&named) == place(realm))
+/// Whether `url` is of the server `named` `host[:port]`; without a port it is that of `scheme`.
+pub(super) fn is_of(url: &Url, named: &str, scheme: &str) -> bool {
+    let named = Url::parse(&format!("{scheme}://{named}/"));
+    named.is_ok_and(|named| {
+        named.host_str() == url.host_str() && named.port_or_known_default() == url.port_or_known_default()
+    })
 }
 
 /// The registrable domain (public suffix list); an IP address, or a name without a domain, as a whole.

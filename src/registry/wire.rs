@@ -32,6 +32,14 @@ pub(super) struct Wire {
 pub(super) struct Place {
     pub method: Method,
     pub url: Url,
+    pub asked: Asked,
+}
+
+/// Whom a request is for, wherever redirects may lead it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Registry,
+    TokenServer,
 }
 
 /// A request that can be sent again.
@@ -120,9 +128,9 @@ impl Answer {
 }
 
 impl Request {
-    /// A request without a credential.
+    /// A request to a registry, without a credential.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { place: Place { method, url }, carried: Carried::Nothing, accept: None }
+        Self { place: Place { method, url, asked: Asked::Registry }, carried: Carried::Nothing, accept: None }
     }
 
     fn at(&self) -> Box<Place> {
@@ -155,6 +163,17 @@ impl Fault {
             Self::Unresolved { .. } => true,
             Self::Broken { error, .. } => error.is_connect(),
             Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
+        }
+    }
+
+    /// What was asked when there was no answer.
+    pub fn at(&self) -> &Place {
+        match self {
+            Self::Timeout { at, .. }
+            | Self::Unresolved { at, .. }
+            | Self::Broken { at, .. }
+            | Self::Redirect { at, .. }
+            | Self::Downgrade { at, .. } => at,
         }
     }
 
@@ -319,7 +338,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, location.parse().unwrap());
         let url = Url::parse("https://registry.example.com/v2/").unwrap();
-        let place = Place { method: Method::GET, url };
+        let place = Place { method: Method::GET, url, asked: Asked::Registry };
         let status = StatusCode::TEMPORARY_REDIRECT;
         let authorization = Authorization::None;
         wire.redirected(&Answer { place, status, headers, body: String::new(), authorization, tries: 1 })

@@ -76,3 +76,29 @@ fn an_identity_token_of_a_real_token_server_proves_the_image() {
     }
     assert_eq!(registry.failed_logins(), 0, "{}", registry.log());
 }
+
+#[test]
+fn a_token_server_that_is_not_there_is_not_told_as_the_registry() {
+    let double = Double::start(|_, _| {
+        let realm = "WWW-Authenticate: Bearer realm=\"http://127.0.0.1:1/token\",service=\"s\"";
+        response("401 Unauthorized", realm, "")
+    });
+    let (user, host) = (Oregano::new(), double.host());
+    let hosts = inventory(&user, &host, &format!("'user':'{USER}','password':'s3cret'"));
+    let cause = "GET http://127.0.0.1:1/token: connection refused";
+    let hint = format!(
+        "does a token server run at `127.0.0.1:1`? check the firewall before it; `{host}` names it as its token \
+         server: if that is wrong, tell its operator"
+    );
+    let run = user.run(&["validate", "-i", &hosts]).expect(2);
+    let message = format!("error: the token server `127.0.0.1:1` of registry `{host}` does not accept connections");
+    let told = format!("{message}\n  caused by: {cause}\nhint: {hint}\n");
+    assert!(run.stderr.contains(&told), "{}", run.stderr);
+    assert!(run.stdout.contains(" : connection-refused\n"), "{}", run.stdout);
+
+    let run = user.run(&["validate", "-i", &hosts, "--output", "json"]).expect(2);
+    let events = run.events();
+    let row = events.iter().find(|event| event["event"] == "registry").unwrap();
+    assert_eq!((&row["verdict"], &row["token_server"]), (&"connection-refused".into(), &"127.0.0.1:1".into()));
+    assert_eq!((&row["cause"], &row["hint"]), (&cause.into(), &hint.as_str().into()));
+}

@@ -123,7 +123,7 @@ async fn a_proxy_that_fails_is_named() {
     let cases = [
         ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`, or set `proxy` to `none` if"),
         (refusing, "proxy authorization required", "the proxy does not take its login: check user and password in"),
-        (forbidding, "it does not connect to the registry", "check `proxy`"),
+        (forbidding, "it does not connect to `registry.invalid`", "check `proxy`"),
         ("proxy.invalid:x".to_owned(), "invalid port number", "check `proxy`"),
     ];
     for (proxy, reason, hint) in cases {
