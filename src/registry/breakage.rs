@@ -38,6 +38,17 @@ pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> Re
             };
             after(broken(registry, words, &at, breakage, None), tries)
         }
+        Fault::NoProxy { at, reason } => {
+            let setting = settings::proxy(registry, &at.url);
+            found(
+                Verdict::Proxy,
+                format!("{}: the URL of the proxy cannot be used: {reason}", words.place(&at)),
+                format!(
+                    "check {setting}: `http://user:password@host:port`, or {}",
+                    settings::exception(registry, &at.url)
+                ),
+            )
+        }
         Fault::Broken { at, error, shown, tries } => {
             let breakage = fault::read(&error, &words.via(&at.url));
             after(broken(registry, words, &at, breakage, shown.as_ref()), tries)
@@ -46,7 +57,7 @@ pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> Re
 }
 
 /// The fact where there is not even a way to try.
-pub(super) fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
+pub(super) fn no_client(reason: NoClient) -> RegistryFact {
     match reason {
         NoClient::Tls(TlsSetup::File { path, reason }) => {
             found(Verdict::Tls, format!("`{path}`: {reason}"), "mend the file, or take it away")
@@ -56,10 +67,10 @@ pub(super) fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
             format!("TLS cannot be set up on this machine: {reason}"),
             "check the CA bundle, and SSL_CERT_FILE and SSL_CERT_DIR if they are set",
         ),
-        NoClient::Proxy(reason) => found(
-            Verdict::Proxy,
-            format!("the proxy's URL cannot be used: {reason}"),
-            format!("check {}: `http://user:password@host:port`", settings::proxies(registry)),
+        NoClient::Tunnel => found(
+            Verdict::RegistryError,
+            "there is no way into the tunnel to the node",
+            "this is a defect of oregano: please report it",
         ),
     }
 }

@@ -182,7 +182,7 @@ fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFac
             format!("`{}`: {rule}", registry.image),
             &format!("name the image as `repository/name:tag` in {}", settings::test_image(registry)),
         ),
-        Finding::NoClient(reason) => no_client(registry, reason),
+        Finding::NoClient(reason) => no_client(reason),
         Finding::Fault(fault) => faulty(registry, words, fault),
         Finding::TriedBefore(tried) => before(registry, words, *tried),
     }

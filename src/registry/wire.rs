@@ -91,6 +91,8 @@ pub(super) enum Fault {
     Timeout { at: Box<Place>, timeout: Duration, tries: u32 },
     /// The time was over while a name was still being looked up.
     Unresolved { at: Box<Place>, tries: u32 },
+    /// The URL of the proxy on the way cannot be used, for this reason: nothing was sent.
+    NoProxy { at: Box<Place>, reason: String },
     /// The connection failed, or what came over it is not HTTP; with the certificate that was shown, if its names or
     /// dates are why.
     Broken { at: Box<Place>, error: reqwest::Error, shown: Option<Certificate>, tries: u32 },
@@ -153,14 +155,14 @@ impl Fault {
             // Nothing was sent yet.
             Self::Unresolved { .. } => true,
             Self::Broken { error, .. } => error.is_connect() && error.is_timeout(),
-            Self::Redirect { .. } | Self::Downgrade { .. } => false,
+            Self::NoProxy { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
     }
 
     /// Whether there was no connection that anything could be sent over.
     pub fn sent_nothing(&self) -> bool {
         match self {
-            Self::Unresolved { .. } => true,
+            Self::Unresolved { .. } | Self::NoProxy { .. } => true,
             Self::Broken { error, .. } => error.is_connect(),
             Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
@@ -171,6 +173,7 @@ impl Fault {
         match self {
             Self::Timeout { at, .. }
             | Self::Unresolved { at, .. }
+            | Self::NoProxy { at, .. }
             | Self::Broken { at, .. }
             | Self::Redirect { at, .. }
             | Self::Downgrade { at, .. } => at,
@@ -259,6 +262,9 @@ impl Wire {
     async fn once(&self, request: &Request, end: Instant) -> Result<Box<Answer>, Fault> {
         let (at, url) = (request.at(), &request.place.url);
         let tries = 1;
+        if let Some(reason) = self.way.fault(url) {
+            return Err(Fault::NoProxy { at, reason });
+        }
         let result = timeout_at(end, self.exchange(request)).await;
         let late = result.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(reqwest::Error::is_timeout));
         match result {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
 use super::tls::tls_server;
+use super::ways::proxied;
 use super::{inspect, inspect_double, registry};
 use crate::desired::{Declaration, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::Verdict;
@@ -124,7 +125,11 @@ async fn a_proxy_that_fails_is_named() {
         ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`, or set `proxy` to `none` if"),
         (refusing, "proxy authorization required", "the proxy does not take its login: check user and password in"),
         (forbidding, "it does not connect to `registry.invalid`", "check `proxy`"),
-        ("proxy.invalid:x".to_owned(), "invalid port number", "check `proxy`"),
+        (
+            "proxy.invalid:x".to_owned(),
+            "the URL of the proxy cannot be used: invalid port number",
+            "check `proxy`: `http://",
+        ),
     ];
     for (proxy, reason, hint) in cases {
         let url = Secret::new(format!("http://eve:hunter2@{proxy}"));
@@ -133,9 +138,20 @@ async fn a_proxy_that_fails_is_named() {
         let fact = inspect(&proxied).await;
         assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
         let cause = fact.cause.unwrap();
-        let named = reason.starts_with("invalid") || cause.contains(&format!("proxy `http://{proxy}`: "));
+        let named = reason.starts_with("the URL") || cause.contains(&format!("proxy `http://{proxy}`: "));
         assert!(named && cause.contains(reason) && !cause.contains("hunter2"), "{cause}");
         assert!(fact.hint.unwrap().starts_with(hint));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_cannot_be_used_fails_only_what_would_use_it() {
+    for (no_proxy, verdict) in [("127.0.0.1", Verdict::Proved), ("127.0.0.2", Verdict::Proxy)] {
+        let double = Double::start(basic_registry).await;
+        let asked = proxied(&double.host, "http://eve:hunter2@proxy.invalid:x", no_proxy);
+        let fact = inspect(&asked).await;
+        assert_eq!(fact.verdict, verdict, "{no_proxy}: {fact:?}");
+        assert_eq!(double.asked().is_empty(), verdict == Verdict::Proxy, "{no_proxy}: asked without the proxy");
     }
 }
 
