@@ -5,7 +5,7 @@ use reqwest::Url;
 use super::client::NoClient;
 use super::diagnosis::{after, found};
 use super::fault::{self, Breakage, TlsFault};
-use super::peer::Certificate;
+use super::peer::{Certificate, Peer};
 use super::proxy::Via;
 use super::realm::authority;
 use super::resolver::nameservers;
@@ -110,7 +110,7 @@ fn broken(
     words: &Words<'_>,
     at: &Place,
     breakage: Breakage,
-    shown: Option<&Certificate>,
+    shown: Option<&Peer>,
 ) -> RegistryFact {
     let (url, via) = (&at.url, words.via(&at.url));
     let (place, host) = (words.place(at), words.server(url));
@@ -211,7 +211,7 @@ fn tls(
     elsewhere: Option<&Elsewhere>,
     fault: TlsFault,
     reason: &str,
-    shown: Option<&Certificate>,
+    shown: Option<&Peer>,
 ) -> (String, String) {
     const CLOCK: &str = "check the certificate's dates and the clock here";
     let kind = kind(elsewhere);
@@ -219,7 +219,11 @@ fn tls(
         None => "use the name that the certificate was issued for".to_owned(),
         Some(led) => format!("the {kind} needs a certificate for its name; {led}"),
     };
-    let names = || shown.and_then(|shown| shown.names(&|name| words.foreign(name)));
+    let certificate = match shown {
+        Some(Peer::Tls(certificate)) => Some(certificate),
+        Some(Peer::Http | Peer::Other) | None => None,
+    };
+    let names = || certificate.and_then(|shown| shown.names(&|name| words.foreign(name)));
     let (what, hint) = match fault {
         TlsFault::SelfSigned => (
             "the certificate is self-signed".to_owned(),
@@ -236,11 +240,11 @@ fn tls(
             },
         ),
         TlsFault::Expired => {
-            let until = shown.and_then(Certificate::ended).map(|at| format!(": it was valid until {at}"));
+            let until = certificate.and_then(Certificate::ended).map(|at| format!(": it was valid until {at}"));
             (format!("the certificate has expired{}", until.unwrap_or_default()), CLOCK.to_owned())
         }
         TlsFault::NotYetValid => {
-            let from = shown.and_then(Certificate::begins).map(|at| format!(": it will be from {at}"));
+            let from = certificate.and_then(Certificate::begins).map(|at| format!(": it will be from {at}"));
             (format!("the certificate is not yet valid{}", from.unwrap_or_default()), CLOCK.to_owned())
         }
         TlsFault::WrongName => {
@@ -251,7 +255,14 @@ fn tls(
             let names = names().map(|names| format!(": it is for {names}"));
             (format!("the certificate is not for this IP address{}", names.unwrap_or_default()), other_name())
         }
-        TlsFault::NotTls => ("the port does not speak TLS".to_owned(), insecure_hint(registry)),
+        TlsFault::NotTls => {
+            let what = match shown {
+                Some(Peer::Http) => "the port does not speak TLS, but plain HTTP",
+                Some(Peer::Other) => "the port speaks neither TLS nor HTTP",
+                Some(Peer::Tls(_)) | None => "the port does not speak TLS",
+            };
+            (what.to_owned(), port_hint(registry, words, elsewhere, shown))
+        }
         TlsFault::ClientCertificate => (
             format!("the {kind} wants a client certificate that it trusts"),
             format!("put the certificate and its key into {} as `client.cert` and `client.key`", words.certificates),
@@ -271,6 +282,17 @@ fn tls(
         }
     };
     (what, hint)
+}
+
+/// What to do about a port without TLS. Only a registry's own, unless it is known to speak something else, may be meant
+/// to be plain HTTP.
+fn port_hint(registry: &Registry, words: &Words<'_>, elsewhere: Option<&Elsewhere>, shown: Option<&Peer>) -> String {
+    const PORT: &str = "is the port right?";
+    match (led(words, elsewhere), registry.tls, shown) {
+        (Some(led), ..) => format!("{PORT} {led}"),
+        (None, TlsPolicy::Insecure, _) | (None, _, Some(Peer::Other)) => PORT.to_owned(),
+        (None, TlsPolicy::Verify, _) => format!("{PORT} where plain HTTP is meant: {}", insecure_hint(registry)),
+    }
 }
 
 /// How a certificate comes to be trusted. A folder that is there is the only one that counts.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::client::Way;
 use super::fault;
 use super::patience::{TRIES, pause, retry_after};
-use super::peer::{self, Certificate};
+use super::peer::{self, Peer};
 use crate::desired::TlsPolicy;
 use crate::secret::Secret;
 
@@ -93,9 +93,9 @@ pub(super) enum Fault {
     Unresolved { at: Box<Place>, tries: u32 },
     /// The URL of the proxy on the way cannot be used, for this reason: nothing was sent.
     NoProxy { at: Box<Place>, reason: String },
-    /// The connection failed, or what came over it is not HTTP; with the certificate that was shown, if its names or
-    /// dates are why.
-    Broken { at: Box<Place>, error: reqwest::Error, shown: Option<Certificate>, tries: u32 },
+    /// The connection failed, or what came over it is not HTTP; with what was seen of the server, if the
+    /// error does not say it.
+    Broken { at: Box<Place>, error: reqwest::Error, shown: Option<Peer>, tries: u32 },
     /// A redirect that is not followed, and why.
     Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
@@ -275,12 +275,13 @@ impl Wire {
         }
     }
 
-    /// The certificate that was refused for its names or dates, which the error does not tell.
-    async fn shown(&self, url: &Url, error: &reqwest::Error) -> Option<Certificate> {
-        if !fault::is_of_certificate(error, &self.way.via(url)) {
+    /// Names and dates of a certificate that was refused for them, or what a port speaks that should speak TLS.
+    async fn shown(&self, url: &Url, error: &reqwest::Error) -> Option<Peer> {
+        let no_tls = self.tls == TlsPolicy::Verify && fault::speaks_no_tls(error);
+        if !no_tls && !fault::is_of_certificate(error, &self.way.via(url)) {
             return None;
         }
-        peer::shown(&self.way, url, self.left()).await
+        peer::seen(&self.way, url, self.left()).await
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, reqwest::Error> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
 use super::tls::tls_server;
-use super::ways::proxied;
+use super::ways::{connect_proxy, proxied};
 use super::{inspect, inspect_double, registry};
 use crate::desired::{Declaration, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::Verdict;
@@ -162,9 +162,29 @@ async fn secure_means_never_http_on_loopback_either() {
     secure.tls = TlsPolicy::Verify;
     let fact = inspect(&secure).await;
     assert_eq!(fact.verdict, Verdict::Tls);
-    assert!(fact.cause.unwrap().ends_with("the port does not speak TLS"));
-    assert!(fact.hint.unwrap().contains("set `tls_verify: False` for"));
+    assert!(fact.cause.unwrap().ends_with("the port does not speak TLS, but plain HTTP"));
+    let hint = fact.hint.unwrap();
+    assert!(hint.starts_with("is the port right? where plain HTTP is meant: if the network may be trusted"), "{hint}");
+    assert!(hint.contains("set `tls_verify: False` for"), "{hint}");
     assert!(double.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_port_without_tls_is_first_of_all_the_wrong_port() {
+    let ssh = raw_server(b"SSH-2.0-OpenSSH_9.2\r\n");
+    let is_registry = format!("is `{ssh}` a registry, and is the port right?");
+    for (tls, verdict, cause, hint) in [
+        (TlsPolicy::Verify, Verdict::Tls, ": the port speaks neither TLS nor HTTP", "is the port right?"),
+        (TlsPolicy::Insecure, Verdict::RegistryError, "is not HTTP: invalid HTTP version parsed", &is_registry),
+    ] {
+        let fact = inspect(&Registry { tls, ..registry(&ssh, "right") }).await;
+        assert_eq!((fact.verdict, fact.hint.as_deref()), (verdict, Some(hint)), "{fact:?}");
+        assert!(fact.cause.as_deref().unwrap().ends_with(cause), "{fact:?}");
+    }
+    // What is behind a proxy cannot be looked at.
+    let proxy = format!("http://eve:p%40ss@{}", connect_proxy(ssh));
+    let fact = inspect(&Registry { tls: TlsPolicy::Verify, ..proxied("registry.invalid", &proxy, "") }).await;
+    assert!(fact.hint.as_deref().unwrap().starts_with("is the port right? where plain HTTP is meant: if"), "{fact:?}");
 }
 
 /// How a port ends a connection that it has read from, without a word.

@@ -101,7 +101,7 @@ async fn a_token_server_that_fails_is_told_as_one() {
         (format!("http://{}/t", ill.host), Verdict::RegistryError, "the token server is in trouble", ""),
         (format!("http://{}/t", strict.host), Verdict::Refused, "the password of `alice` comes from", ""),
         (format!("http://{plain}/t"), Verdict::RegistryError, "is `127.0.0.1:", named),
-        (format!("https://{}/t", strict.host), Verdict::Tls, "", ""),
+        (format!("https://{}/t", strict.host), Verdict::Tls, "is the port right? `127.0.0.1:", named),
     ];
     for (realm, verdict, begin, end) in cases {
         let double = challenging(&realm).await;
