@@ -111,6 +111,7 @@ fn mend(node: &str, host: &str, ProxyFault { proxy, trouble }: &ProxyFault) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Elsewhere;
     use crate::observe::vantage::tests::registry;
 
     #[test]
@@ -126,9 +127,11 @@ mod tests {
                     cause: Some(cause.to_owned()),
                     hint: None,
                     rate_limit: None,
-                    elsewhere: None,
+                    elsewhere: Some(Elsewhere::TokenServer("auth.example.com:8443".to_owned())),
                 };
-                let hint = seen_from("node1", &registry, &fact, None).hint.unwrap();
+                let seen = seen_from("node1", &registry, &fact, None);
+                assert_eq!(seen.elsewhere, fact.elsewhere);
+                let hint = seen.hint.unwrap();
                 assert!(hint.contains(named) && hint.contains("`node1`"), "{hint}");
             }
         }
