@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::dockerconfig::registry_key;
+use crate::dockerconfig::{mask, registry_key};
 use crate::inventory::{Code, Finding, Problem, Severity};
 
 use super::lookup::{Lookup, Text};
@@ -13,19 +13,23 @@ const IPV6: &str = "is an IPv6 address, which podman and CRI-O accept in no imag
 /// The port of HTTPS, which no reader of keys takes for none.
 const USUAL_PORT: &str = ":443";
 
-/// A problem that repeats the text, if that is surely a name: what stands behind an `@`, a colon or an equals
+/// A text as messages may repeat it, if that is surely a name: what stands behind an `@`, a colon or an equals
 /// sign, or in white space, may be a password that got into the wrong place.
-pub(super) fn about(what: &str, text: &Text, fault: &str) -> Problem {
-    let name = text.text.trim();
+pub(super) fn shown(text: &str) -> Option<String> {
+    let name = text.trim();
     let (_, behind) = name.split_once(':').unwrap_or_default();
     let port = behind.split('/').next().unwrap_or_default();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:${}[]*~".contains(c));
-    let problem = if plain && (port.chars().all(|c| c.is_ascii_digit()) || behind == "${version}") {
-        Problem::naming(&text.span, format!("{what} `{name}` {fault}"))
-    } else {
-        Problem::hiding(&text.span, format!("{what} {fault}"))
+    (plain && (port.chars().all(|c| c.is_ascii_digit()) || behind == "${version}")).then(|| mask(name))
+}
+
+/// A problem that repeats the text, if that may be [`shown`].
+pub(super) fn about(what: &str, text: &Text, fault: &str) -> Problem {
+    let problem = match shown(&text.text) {
+        Some(name) => Problem::naming(&text.span, format!("{what} `{name}` {fault}")),
+        None => Problem::hiding(&text.span, format!("{what} {fault}")),
     };
-    if fault == SCHEME { problem.code(Code::HostScheme) } else { problem }
+    if fault.ends_with(SCHEME) { problem.code(Code::HostScheme) } else { problem }
 }
 
 /// A registry host that can be a key, in lower case, as image names have it.
@@ -68,8 +72,8 @@ fn in_lower_case(key: &str) -> String {
     format!("{}{path}", host.to_ascii_lowercase())
 }
 
-/// A token server that can be a key.
-pub(super) fn auth_server(lookup: &mut Lookup<'_>, server: &Text, what: &str) -> Option<String> {
+/// A token server that can be a key; `owner` names the entry that it stands in.
+pub(super) fn auth_server(lookup: &mut Lookup<'_>, server: &Text, owner: &str) -> Option<String> {
     let fault = if server.text.contains('/') && !server.text.contains("://") {
         Some("has a path")
     } else {
@@ -77,7 +81,8 @@ pub(super) fn auth_server(lookup: &mut Lookup<'_>, server: &Text, what: &str) ->
         key_fault(&server.text).filter(|fault| *fault != IPV6 || !server.text.starts_with('['))
     };
     if let Some(fault) = fault {
-        lookup.problems.push(about(what, server, fault).hint("write it as `host[:port]`, such as `sso.redhat.com`"));
+        let problem = about("`auth_server`", server, &format!("of {owner} {fault}"));
+        lookup.problems.push(problem.hint("write it as `host[:port]`, such as `sso.redhat.com`"));
         return None;
     }
     Some(in_lower_case(&server.text))

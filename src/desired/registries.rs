@@ -10,7 +10,7 @@ use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
 use super::defaults::{Defaults, Deployment};
-use super::entry::{ADDITIONAL, Entry, OLD_TEST_IMAGE};
+use super::entry::{self, ADDITIONAL, Entry, OLD_TEST_IMAGE};
 use super::key::{self, about};
 use super::lookup::{Lookup, Text};
 use super::{Authority, Declaration, ImageChoice, Registry, TestLogin, TlsPolicy, image, login, policy, proxy};
@@ -117,11 +117,9 @@ fn registry(
     let login = login::of_entry(lookup, entry, host);
     let test_login = entry.flag(lookup, "test_login").unwrap_or(true);
     let verify = entry.flag(lookup, "tls_verify");
-    let ca = authority(lookup, entry, host);
-    let auth_server = entry.text(lookup, "auth_server").and_then(|server| {
-        let name = entry.get("auth_server").map_or("", |member| &member.name);
-        key::auth_server(lookup, &server, name)
-    });
+    let ca = authority(lookup, entry);
+    let auth_server = entry.text(lookup, "auth_server");
+    let auth_server = auth_server.and_then(|server| key::auth_server(lookup, &server, &entry.name));
     let proxy = entry.get("proxy").and_then(|member| proxy::of_entry(lookup, &member.node, &member.name));
     let (Subject { host, images, choice, span }, login) = (subject?, login?);
     let source = match entry.declaration {
@@ -149,12 +147,12 @@ fn registry(
     Some(Declared { registry, more_images: images.collect(), span })
 }
 
-fn authority(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Arc<Authority>> {
+fn authority(lookup: &mut Lookup<'_>, entry: &Entry) -> Option<Arc<Authority>> {
     let path = entry.text(lookup, "ca_file")?;
     let authority = lookup.shared.authority(&path.text);
     authority
         .map_err(|reason| {
-            let fault = format!("of {} cannot be used: {reason}", entry.owner(host));
+            let fault = format!("of {} cannot be used: {reason}", entry.name);
             lookup.problems.push(about("`ca_file`", &path, &fault).hint(
                 "write the path of a file with the certificate of the authority in PEM; a relative path starts in the working directory",
             ));
@@ -237,9 +235,9 @@ fn additional(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Vec<Declared> {
         Some(Value::List(written)) => written.as_slice(),
         _ => &[],
     };
-    for (entry, key) in written.iter().flat_map(|entry| ["user", "password"].map(|key| (entry, key))) {
-        if let Some(raw) = entry.get(key) {
-            lookup.tell_filled(raw, &format!("`{key}` of a registry entry"));
+    for (raw, entry) in written.iter().zip(entries) {
+        for (key, raw) in ["user", "password"].into_iter().filter_map(|key| Some((key, raw.get(key)?))) {
+            lookup.tell_filled(raw, &format!("`{key}` of {}", entry::name(entry)));
         }
     }
     entries.iter().filter_map(|entry| additional_entry(lookup, defaults, entry)).collect()
