@@ -2,6 +2,7 @@
 //! node that sees something else.
 
 mod proxies;
+mod windows;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
