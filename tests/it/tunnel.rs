@@ -1,6 +1,7 @@
 //! `--from first-node` and `--from every-node`: registries that only nodes can reach, through real sshd, and the
 //! node that sees something else.
 
+mod permits;
 mod proxies;
 
 use std::io::{Read as _, Write as _};
