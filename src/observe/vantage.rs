@@ -233,10 +233,23 @@ impl Round<'_> {
                 return Err(fault);
             }
         }
-        if let Some(fault) = tunnel.forbids_all().filter(|_| !self.is_cancelled()) {
-            return Err(fault);
-        }
+        self.conclude(tunnel, point)?;
         Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// What shows of a tunnel only at its end.
+    fn conclude(&self, tunnel: &Tunnel, point: &VantagePoint) -> Result<(), OpenFailure> {
+        if tunnel.is_crowded() {
+            self.warn(&format!(
+                "somebody else on this machine crowds the tunnel through `{}`: what failed from there may be their \
+                 doing, try again",
+                point.name
+            ));
+        }
+        match tunnel.forbids_all() {
+            Some(fault) if !self.is_cancelled() => Err(fault),
+            _ => Ok(()),
+        }
     }
 
     fn warn(&self, message: &str) {

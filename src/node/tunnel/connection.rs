@@ -111,12 +111,9 @@ impl Connection {
         matches!(self.stage, Stage::Over)
     }
 
-    /// Since when it has been about to say who it is, if it still is.
-    pub(super) fn greets_since(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Greeting(_, until) => until.checked_sub(GREETING),
-            _ => None,
-        }
+    /// Whether it is still about to say who it is.
+    pub(super) fn greets(&self) -> bool {
+        matches!(self.stage, Stage::Greeting(..))
     }
 
     /// Whether another SSH session could serve it as well.

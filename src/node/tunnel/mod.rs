@@ -12,7 +12,7 @@ mod socks;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use self::obstacle::Obstacles;
@@ -63,6 +63,7 @@ impl Tunnel {
             threads: Mutex::default(),
             sessions: AtomicUsize::new(1),
             stalled: AtomicUsize::new(0),
+            crowded: AtomicBool::new(false),
             name: name.to_owned(),
             login: connection.clone(),
             keys: Arc::clone(keys),
@@ -105,6 +106,11 @@ impl Tunnel {
     /// The same of a node whose sshd forbade all connections that were asked for. It counts once nothing else will be.
     pub fn forbids_all(&self) -> Option<OpenFailure> {
         self.shared.forbids_all()
+    }
+
+    /// Whether so many strangers came to its listener that one of those who come to it may have been turned away.
+    pub fn is_crowded(&self) -> bool {
+        self.shared.crowded.load(Ordering::Relaxed)
     }
 
     /// What stands in the way to the server of a URL that `text` names, with the proxy that `proxy` sets; nothing once

@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) sessions: AtomicUsize,
     pub(super) stalled: AtomicUsize,
+    /// Whether somebody had to make room without having said who it is.
+    pub(super) crowded: AtomicBool,
     pub(super) name: String,
     pub(super) login: Login,
     pub(super) keys: Arc<HostKeys>,
