@@ -210,7 +210,8 @@ fn registry_message(row: &RegistryRow) -> String {
         Verdict::Dns => format!("the name of registry `{host}` does not resolve{}", node(" on ", "")),
         Verdict::ConnectionRefused => format!("registry `{host}` does not accept connections{}", node(" from ", "")),
         Verdict::Timeout => format!("registry `{host}` did not answer{} in time", node(" ", "")),
-        Verdict::Proxy => format!("the proxy on the way{} to registry `{host}` failed", node(" from ", "")),
+        Verdict::Proxy if from.is_none() => format!("the proxy on the way to registry `{host}` failed"),
+        Verdict::Proxy => format!("something on the way{} to registry `{host}` failed or refused", node(" from ", "")),
         _ => format!("{}{}", answered(host, user, image, *verdict), node(" (asked from ", ")")),
     }
 }
