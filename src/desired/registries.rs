@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use crate::dockerconfig::HUB;
 use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
@@ -189,11 +188,16 @@ fn oreg_subject(
         );
         return None;
     };
-    let (host, path) = image::split_host(&url.text);
-    if let Some(fault) = key::url_fault(&url.text).or_else(|| key::key_fault(host)) {
+    if let Some(fault) = key::url_fault(&url.text) {
         let hint = key::advice(fault, "write it as `host[:port]/path/name-${component}:${version}`");
         lookup.problems.push(about("`oreg_url`", &url, fault).hint(hint));
         return None;
+    }
+    let (host, path) = image::split_host(&url.text);
+    if !url.text.starts_with(host) {
+        let problem = about("`oreg_url`", &url, "names no registry, so that its password goes to Docker Hub");
+        let problem = problem.hint(format!("write `{host}/` in front of it, or the registry that is meant"));
+        lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
     let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
         Some(entry) => test_images(lookup, entry, host)?,
@@ -261,14 +265,6 @@ fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entr
     if let Some(old) = entry.get(OLD_TEST_IMAGE) {
         let problem = Problem::naming(&old.node.span, "`image_name` is the old name of `test_image`");
         lookup.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
-    }
-    if image::split_host(&host.text).0 == HUB && host.text.split('/').next() != Some(HUB) {
-        let message = format!(
-            "registry host `{host}` has neither dot nor port, so image names read it as `{HUB}/{host}`",
-            host = host.text,
-        );
-        let problem = Problem::naming(&host.span, message).hint("write it with its domain or its port");
-        lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
     let (choice, images) = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
         (ImageChoice::Given, test_images(lookup, entry, &host.text)?)
