@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::authfile;
@@ -142,13 +143,16 @@ fn listed(folder: &str) -> Vec<String> {
 fn text(state: &State) -> Option<String> {
     match state {
         State::Content(bytes) => Some(String::from_utf8_lossy(bytes.expose()).into_owned()),
-        State::Absent | State::Unreadable(_) => None,
+        State::Absent | State::Unreadable(_) | State::Forbidden(_) => None,
     }
 }
 
 /// A file of this machine.
 fn read(path: &Path) -> State {
-    state(authfile::read(path))
+    match (state(authfile::read(path)), fs::File::open(path)) {
+        (State::Unreadable(why), Err(error)) if error.kind() == ErrorKind::PermissionDenied => State::Forbidden(why),
+        (state, _) => state,
+    }
 }
 
 fn nodes(question: &Question, engine: &Engine, nodes: &[NodeTarget], asked: Asked<'_>) -> Vec<Place> {

@@ -133,7 +133,7 @@ pub enum Verdict {
     ConnectionRefused,
     /// No answer in time.
     Timeout,
-    /// The HTTP proxy failed or refused.
+    /// The HTTP proxy failed or refused, or the sshd of the node that was asked from forbids the way.
     Proxy,
     /// 429.
     RateLimited,

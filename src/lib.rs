@@ -58,6 +58,7 @@ use desired::{Desired, expiry};
 use engine::Engine;
 use event::{Command, Event, Fault, Started};
 use inventory::{Inventory, Problem, Severity};
+use observe::Troubles;
 use options::Options;
 use plan::Gate;
 use report::{ExitStatus, Journal};
@@ -97,21 +98,22 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     cancel.begin();
     start(options, variables.inventory(), &desired, journal);
     let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
-    let mut gate = Gate::Open;
-    for window in desired.windows(WINDOW) {
+    let (mut gate, mut held) = (Gate::Open, Troubles::default());
+    let windows = desired.windows(WINDOW);
+    for (at, window) in windows.iter().enumerate() {
         if options.command == Command::Apply && gate == Gate::Closed {
-            event::unobserved(&window).into_iter().for_each(|event| journal.record(event));
+            event::unobserved(window).into_iter().for_each(|event| journal.record(event));
             continue;
         }
-        let (facts, sessions) = observe::observe(&engine, &window, journal);
-        let plan = plan::plan(&window, &facts);
+        let (facts, sessions) = observe::observe(&engine, window, &windows[at + 1..], &mut held, journal);
+        let plan = plan::plan(window, &facts);
         match options.command {
             Command::Validate | Command::Login => {}
             Command::Plan => {
                 event::preview(&plan).into_iter().for_each(|event| journal.record(event));
                 apply::keep(&engine, sessions);
             }
-            Command::Apply => gate = apply::apply(&engine, &plan, &window, &facts, sessions, journal),
+            Command::Apply => gate = apply::apply(&engine, &plan, window, &facts, sessions, journal),
         }
     }
     // A resolver that does not answer would hold the end of the run back.

@@ -4,8 +4,8 @@
 use crate::inventory::problem::nearest;
 use crate::inventory::{Code, Node, Problem, Span, Value, yaml};
 
-use super::Declaration;
 use super::lookup::{Lookup, Text};
+use super::{Declaration, key};
 
 /// The list of registries beside the default one.
 pub(super) const ADDITIONAL: &str = "openshift_additional_registry_credentials";
@@ -58,6 +58,8 @@ pub(super) struct Member {
 /// The values of one registry, with their templates resolved.
 pub(super) struct Entry {
     pub declaration: Declaration,
+    /// What its keys are keys of, for messages.
+    pub name: String,
     /// Where it stands: the mapping, or the first of its variables.
     pub span: Span,
     members: Vec<Member>,
@@ -91,6 +93,7 @@ impl Entry {
         }
         (lookup.problems.len() == before).then(|| Self {
             declaration: Declaration::Default,
+            name: format!("`{OREG_AUTH}`"),
             span: place.clone(),
             members,
         })
@@ -103,11 +106,12 @@ impl Entry {
             lookup.problems.push(Problem::hiding(&node.span, message));
             return None;
         };
+        let name = name(node);
         let (known, unknown) = known(node, |_| true);
-        lookup.problems.extend(unknown.iter().map(unknown_of_entry));
-        let member = |(key, node)| Member { key, name: format!("`{key}` of a registry entry"), node };
+        lookup.problems.extend(unknown.iter().map(|key| unknown_key(key, &name, &KEYS)));
+        let member = |(key, node)| Member { key, name: format!("`{key}` of {name}"), node };
         let members = known.into_iter().map(member).collect();
-        Some(Self { declaration: Declaration::Entry, span: node.span.clone(), members })
+        Some(Self { declaration: Declaration::Entry, name, span: node.span.clone(), members })
     }
 
     /// The value of a key.
@@ -132,24 +136,18 @@ impl Entry {
         lookup.flag_of(&member.node, &member.name)
     }
 
-    /// What its keys are keys of, for messages. Many entries may share a line, so that only the `host` tells them apart.
-    pub fn owner(&self, host: Option<&str>) -> String {
-        match (self.declaration, host) {
-            (Declaration::Default, _) => format!("`{OREG_AUTH}`"),
-            (_, Some(host)) => format!("registry `{host}`"),
-            (_, None) => "a registry entry".to_owned(),
-        }
-    }
-
     /// A problem of the whole entry: what it has none of.
     pub fn lacks(&self, what: &str) -> Problem {
-        match self.get("host").filter(|host| !host.node.text.is_empty()) {
-            Some(host) => {
-                let host = Text { text: host.node.text.clone(), span: self.span.clone() };
-                super::key::about("the registry entry", &host, &format!("has no {what}")).hidden()
-            }
-            None => Problem::hiding(&self.span, format!("a registry entry has no {what}")),
-        }
+        Problem::hiding(&self.span, format!("{} has no {what}", self.name))
+    }
+}
+
+/// How messages name an entry of the list. Many may share a line, so that only the `host` tells them apart.
+pub(super) fn name(entry: &Node) -> String {
+    let host = entry.get("host").filter(|host| matches!(host.value, Value::Str(_)) && !host.is_blank());
+    match host.and_then(|host| key::shown(&host.text)) {
+        Some(host) => format!("the registry entry for `{host}`"),
+        None => "a registry entry".to_owned(),
     }
 }
 
@@ -196,10 +194,6 @@ fn unknown_key(key: &Node, whole: &str, keys: &[&str]) -> Problem {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem.hint(format!("the keys are {}", keys.join(", "))),
     }
-}
-
-fn unknown_of_entry(key: &Node) -> Problem {
-    unknown_key(key, "a registry entry", &KEYS)
 }
 
 fn unknown_of_default(key: &Node) -> Problem {

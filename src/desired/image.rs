@@ -4,7 +4,7 @@
 use crate::dockerconfig::HUB;
 
 /// The longest repository name there is.
-const REPOSITORY_LIMIT: usize = 255;
+pub(super) const REPOSITORY_LIMIT: usize = 255;
 const TAG_LIMIT: usize = 128;
 /// The digests that are in use, with the length of their hexadecimal form.
 const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
@@ -142,7 +142,8 @@ fn split_domain(image: &str) -> (&str, String) {
     }
 }
 
-fn is_host(segment: &str) -> bool {
+/// Whether the first segment of a name is a registry, whatever its characters.
+pub(super) fn is_host(segment: &str) -> bool {
     segment == "localhost" || segment.contains(['.', ':']) || segment.chars().any(char::is_uppercase)
 }
 
@@ -164,7 +165,7 @@ fn is_label(text: &str) -> bool {
 }
 
 /// Letters and digits, parted by one period, one or two underscores, or dashes.
-fn is_component(text: &str) -> bool {
+pub(super) fn is_component(text: &str) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };

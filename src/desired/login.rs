@@ -86,7 +86,7 @@ impl Found {
 pub(super) fn of_entry(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Login> {
     let email = optional(lookup, entry, "email");
     let token = optional(lookup, entry, IDENTITY_TOKEN);
-    let source = only_source(lookup, entry, host);
+    let source = only_source(lookup, entry);
     let found = source.and_then(|source| ask(lookup, entry, source, host));
     let user = user(lookup, entry, source, found.as_ref());
     let (email, token, source, found, user) = (email?, token?, source?, found?, user?);
@@ -108,18 +108,17 @@ fn optional(lookup: &mut Lookup<'_>, entry: &Entry, key: &str) -> Option<Option<
 }
 
 /// The one source of the secret.
-fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry, host: Option<&str>) -> Option<&'a Member> {
+fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
     let given: Vec<&Member> = entry.given(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
     let problem = match given.as_slice() {
         [only] => return Some(only),
         [first, token] if token.key == IDENTITY_TOKEN && SOURCES[..3].contains(&first.key) => return Some(first),
         [first, second, ..] => {
-            let owner = entry.owner(host);
             let other = match first.key {
                 "password" if entry.declaration == Declaration::Default => first.name.clone(),
                 key => format!("its `{key}`"),
             };
-            let message = format!("`{}` of {owner} is given besides {other}", second.key);
+            let message = format!("{} is given besides {other}", second.name);
             Problem::hiding(&second.node.span, message).hint("keep the one that the secret shall come from")
         }
         [] => match (entry.declaration, entry.get("user")) {
@@ -168,7 +167,7 @@ fn ask(lookup: &mut Lookup<'_>, entry: &Entry, source: &Member, host: Option<&st
         Some(helper) => format!("ask the helper itself: write `credential_helper: {helper}` instead"),
         None => advice(source, &refusal.reason).to_owned(),
     };
-    lookup.problems.push(unusable(source, &text, &entry.owner(host), &refusal.reason).hint(hint));
+    lookup.problems.push(unusable(source, &text, &entry.name, &refusal.reason).hint(hint));
     None
 }
 
@@ -307,7 +306,7 @@ fn user(lookup: &mut Lookup<'_>, entry: &Entry, source: Option<&Member>, found: 
     let user = checked_user(lookup, text, &member.name)?;
     let known = found.and_then(|found| found.user.as_ref());
     if let (true, Some(source)) = (known.is_some_and(|known| *known != user && known != TOKEN_USER), source) {
-        let message = format!("{} is not the one that {} has for this registry", member.name, source.name);
+        let message = format!("{} is not the one that `{}` has for this registry", member.name, source.key);
         lookup.problems.push(Problem::hiding(&span, message).hint("leave the user out, or correct one of the two"));
         return None;
     }

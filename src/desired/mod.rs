@@ -34,7 +34,7 @@ use crate::secret::{Redactor, Secret};
 pub use authority::Authority;
 pub use exceptions::Exceptions;
 pub use image::{Image, full_name, is_domain, split_host};
-pub use key::key_fault;
+pub use key::host_fault;
 pub use request::{Limit, Request, Scope};
 pub use resolve::{judge, nodes, resolve};
 

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use crate::dockerconfig::HUB;
 use crate::inventory::{Code, Finding, Node, Problem, Span, Value, yaml};
 use crate::secret::Secret;
 
 use super::defaults::{Defaults, Deployment};
-use super::entry::{ADDITIONAL, Entry, OLD_TEST_IMAGE};
+use super::entry::{self, ADDITIONAL, Entry, OLD_TEST_IMAGE};
 use super::key::{self, about};
 use super::lookup::{Lookup, Text};
 use super::{Authority, Declaration, ImageChoice, Registry, TestLogin, TlsPolicy, image, login, policy, proxy};
@@ -117,11 +116,9 @@ fn registry(
     let login = login::of_entry(lookup, entry, host);
     let test_login = entry.flag(lookup, "test_login").unwrap_or(true);
     let verify = entry.flag(lookup, "tls_verify");
-    let ca = authority(lookup, entry, host);
-    let auth_server = entry.text(lookup, "auth_server").and_then(|server| {
-        let name = entry.get("auth_server").map_or("", |member| &member.name);
-        key::auth_server(lookup, &server, name)
-    });
+    let ca = authority(lookup, entry);
+    let auth_server = entry.text(lookup, "auth_server");
+    let auth_server = auth_server.and_then(|server| key::auth_server(lookup, &server, &entry.name));
     let proxy = entry.get("proxy").and_then(|member| proxy::of_entry(lookup, &member.node, &member.name));
     let (Subject { host, images, choice, span }, login) = (subject?, login?);
     let source = match entry.declaration {
@@ -149,12 +146,12 @@ fn registry(
     Some(Declared { registry, more_images: images.collect(), span })
 }
 
-fn authority(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Arc<Authority>> {
+fn authority(lookup: &mut Lookup<'_>, entry: &Entry) -> Option<Arc<Authority>> {
     let path = entry.text(lookup, "ca_file")?;
     let authority = lookup.shared.authority(&path.text);
     authority
         .map_err(|reason| {
-            let fault = format!("of {} cannot be used: {reason}", entry.owner(host));
+            let fault = format!("of {} cannot be used: {reason}", entry.name);
             lookup.problems.push(about("`ca_file`", &path, &fault).hint(
                 "write the path of a file with the certificate of the authority in PEM; a relative path starts in the working directory",
             ));
@@ -191,11 +188,16 @@ fn oreg_subject(
         );
         return None;
     };
-    let (host, path) = image::split_host(&url.text);
-    if let Some(fault) = key::url_fault(&url.text).or_else(|| key::key_fault(host)) {
+    if let Some(fault) = key::url_fault(&url.text) {
         let hint = key::advice(fault, "write it as `host[:port]/path/name-${component}:${version}`");
         lookup.problems.push(about("`oreg_url`", &url, fault).hint(hint));
         return None;
+    }
+    let (host, path) = image::split_host(&url.text);
+    if !url.text.starts_with(host) {
+        let problem = about("`oreg_url`", &url, "names no registry, so that its password goes to Docker Hub");
+        let problem = problem.hint(format!("write `{host}/` in front of it, or the registry that is meant"));
+        lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
     let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
         Some(entry) => test_images(lookup, entry, host)?,
@@ -237,9 +239,9 @@ fn additional(lookup: &mut Lookup<'_>, defaults: &Defaults) -> Vec<Declared> {
         Some(Value::List(written)) => written.as_slice(),
         _ => &[],
     };
-    for (entry, key) in written.iter().flat_map(|entry| ["user", "password"].map(|key| (entry, key))) {
-        if let Some(raw) = entry.get(key) {
-            lookup.tell_filled(raw, &format!("`{key}` of a registry entry"));
+    for (raw, entry) in written.iter().zip(entries) {
+        for (key, raw) in ["user", "password"].into_iter().filter_map(|key| Some((key, raw.get(key)?))) {
+            lookup.tell_filled(raw, &format!("`{key}` of {}", entry::name(entry)));
         }
     }
     entries.iter().filter_map(|entry| additional_entry(lookup, defaults, entry)).collect()
@@ -263,14 +265,6 @@ fn additional_subject(lookup: &mut Lookup<'_>, defaults: &Defaults, entry: &Entr
     if let Some(old) = entry.get(OLD_TEST_IMAGE) {
         let problem = Problem::naming(&old.node.span, "`image_name` is the old name of `test_image`");
         lookup.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
-    }
-    if image::split_host(&host.text).0 == HUB && host.text.split('/').next() != Some(HUB) {
-        let message = format!(
-            "registry host `{host}` has neither dot nor port, so image names read it as `{HUB}/{host}`",
-            host = host.text,
-        );
-        let problem = Problem::naming(&host.span, message).hint("write it with its domain or its port");
-        lookup.warnings.push(Finding::new(Code::HubHost, problem));
     }
     let (choice, images) = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
         (ImageChoice::Given, test_images(lookup, entry, &host.text)?)

@@ -18,8 +18,12 @@ pub fn containers(image: &Image, files: &[File]) -> Answer {
     }
     for file in files {
         let State::Content(bytes) = &file.state else {
-            if let (State::Unreadable(why), true) = (&file.state, is_open(&answer)) {
-                answer.fault = Some(format!("`{}` cannot be read, and the lookup ends: {why}", file.path));
+            match &file.state {
+                State::Unreadable(why) if is_open(&answer) => {
+                    answer.fault = Some(format!("`{}` cannot be read, and the lookup ends: {why}", file.path));
+                }
+                State::Forbidden(_) if is_open(&answer) => answer.hidden = Some(file.path.clone()),
+                _ => {}
             }
             continue;
         };
@@ -27,7 +31,7 @@ pub fn containers(image: &Image, files: &[File]) -> Answer {
             answer.unused.extend(near::all(bytes, &file.source(), image, &Why::Shadowed(used)));
             continue;
         }
-        if answer.fault.is_some() {
+        if answer.fault.is_some() || answer.hidden.is_some() {
             continue;
         }
         match content::containers(bytes.expose(), file.format) {
@@ -61,11 +65,11 @@ pub fn helped(image: &Image, files: &[File], Helpers { file, names }: &Helpers) 
     if !names.iter().any(|name| name == FILES) {
         let content = files.iter().filter_map(|file| match &file.state {
             State::Content(bytes) => Some((bytes, file.source())),
-            State::Absent | State::Unreadable(_) => None,
+            State::Absent | State::Unreadable(_) | State::Forbidden(_) => None,
         });
         let why = Why::NoFiles(file.clone());
         let unused = content.flat_map(|(bytes, source)| near::all(bytes, &source, image, &why)).collect();
-        return Answer { credentials: before.collect(), fault: None, unused };
+        return Answer { credentials: before.collect(), unused, ..Answer::default() };
     }
     let behind: Vec<_> = if answer.credentials.is_empty() { behind.collect() } else { Vec::new() };
     Answer { credentials: before.chain(answer.credentials).chain(behind).collect(), ..answer }
@@ -73,7 +77,7 @@ pub fn helped(image: &Image, files: &[File], Helpers { file, names }: &Helpers) 
 
 /// Whether nothing was decided yet.
 fn is_open(answer: &Answer) -> bool {
-    answer.credentials.is_empty() && answer.fault.is_none()
+    answer.credentials.is_empty() && answer.fault.is_none() && answer.hidden.is_none()
 }
 
 fn in_file(image: &Image, file: &File, config: Config<ContainersEntry>, answer: &mut Answer) {

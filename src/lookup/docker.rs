@@ -16,7 +16,7 @@ pub fn docker(image: &Image, file: &File) -> Answer {
     let bytes = match &file.state {
         State::Content(bytes) => bytes,
         State::Absent => return answer,
-        State::Unreadable(why) => return Answer { fault: fault(why), ..answer },
+        State::Unreadable(why) | State::Forbidden(why) => return Answer { fault: fault(why), ..answer },
     };
     let read = content::docker(bytes.expose());
     let read = read.and_then(|config| match config.auths.iter().find_map(|(key, entry)| Some((key, broken(entry)?))) {

@@ -110,10 +110,24 @@ pub fn ask(asked: Asked<'_>, searched: &[Searched], disk: &Disk<'_>) -> Vec<Look
 }
 
 fn by(asked: Asked<'_>, searched: &Searched, disk: &Disk<'_>) -> Vec<Lookup> {
+    let as_user = |path: &str| match (disk.state)(path) {
+        State::Forbidden(why) => State::Unreadable(why),
+        state => state,
+    };
+    let disk = &match searched.consumer {
+        // They run as root, and may read what whoever asks may not.
+        Consumer::Kubelet | Consumer::CriO => *disk,
+        Consumer::Podman | Consumer::Docker => Disk { state: &as_user, ..*disk },
+    };
     let own = Pull { image: asked.image.clone(), route: None, blocked: None };
     // What it cannot read as a name it looks up nowhere.
     let paths = searched.registries.as_ref().filter(|_| asked.image.is_of_containers());
     let Some(paths) = paths else { return vec![from(&own, None, asked, searched, disk)] };
+    let is_hidden = |path: &String| matches!((disk.state)(path), State::Forbidden(_));
+    if let Some(hidden) = paths.all(disk.list).into_iter().find(is_hidden) {
+        let answer = Answer { hidden: Some(hidden), ..Answer::default() };
+        return vec![lookup(&own, searched, answer, Vec::new(), disk)];
+    }
     let conf = RegistriesConf::at(paths, disk);
     match conf.and_then(|conf| Ok((conf.pulls(asked.written, asked.image)?, conf))) {
         Ok((pulls, conf)) => pulls.iter().map(|pull| from(pull, conf.helpers(), asked, searched, disk)).collect(),
@@ -153,7 +167,7 @@ fn tried(files: &[File]) -> Vec<Tried> {
     let outcome = |file: &File| match file.state {
         State::Content(_) => Outcome::NoMatch,
         State::Absent => Outcome::Missing,
-        State::Unreadable(_) => Outcome::Unreadable,
+        State::Unreadable(_) | State::Forbidden(_) => Outcome::Unreadable,
     };
     files.iter().map(|file| Tried { file: file.path.clone(), outcome: outcome(file) }).collect()
 }
@@ -163,7 +177,7 @@ fn passed_by(image: &Image, searched: &Searched, state: impl Fn(&str) -> State) 
     let Some((variable, paths)) = &searched.detour else { return Vec::new() };
     let near = |path: &String| match state(path) {
         State::Content(bytes) => near::all(&bytes, &Source::File(path.clone()), image, &Why::Variable(variable)),
-        State::Absent | State::Unreadable(_) => Vec::new(),
+        State::Absent | State::Unreadable(_) | State::Forbidden(_) => Vec::new(),
     };
     paths.iter().flat_map(near).collect()
 }

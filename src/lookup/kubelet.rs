@@ -114,6 +114,11 @@ fn node(image: &Image, files: &[File], answer: &mut Answer) {
                 answer.unused.push(file.unused(Why::Spoilt(why.clone())));
                 continue;
             }
+            State::Forbidden(_) if used.is_some() => continue,
+            State::Forbidden(_) => {
+                answer.hidden = Some(file.path.clone());
+                return;
+            }
         };
         if let Some(used) = used {
             answer.unused.extend(near::all(bytes, &file.source(), image, &Why::Shadowed(used.path.clone())));

@@ -62,6 +62,8 @@ pub enum State {
     Absent,
     /// Something that cannot be read: why.
     Unreadable(String),
+    /// Something that whoever asks may not read: why. Who runs as root may.
+    Forbidden(String),
 }
 
 /// A secret that a pod names in `imagePullSecrets`.
@@ -93,6 +95,9 @@ pub struct Answer {
     /// Why the lookup ends in an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// The file at which the answer ends: the consumer may read it, and whoever asks may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<String>,
     /// Entries that look as if they were for the image, and are not used.
     pub unused: Vec<Unused>,
 }

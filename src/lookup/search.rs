@@ -114,7 +114,7 @@ impl Account {
 
     /// `DefaultDockerConfigJSONPaths` and `DefaultDockercfgPaths` of pkg/credentialprovider.
     fn kubelet(&self) -> Vec<(String, Format)> {
-        let home = self.home.trim_end_matches('/');
+        let home = self.kubelets_home();
         let own = KUBELET_FOLDERS.map(|folder| format!("{folder}/config.json"));
         let homes = [KUBELET_HOME.to_owned(), format!("{home}/.docker/config.json"), "/.docker/config.json".to_owned()];
         let legacy = KUBELET_FOLDERS.into_iter().chain([home, ""]).map(|folder| format!("{folder}/.dockercfg"));
@@ -126,7 +126,12 @@ impl Account {
     }
 
     fn kubelet_home(&self) -> Vec<String> {
-        [".docker/config.json", ".dockercfg"].map(|name| format!("{}/{name}", self.home.trim_end_matches('/'))).into()
+        [".docker/config.json", ".dockercfg"].map(|name| format!("{}/{name}", self.kubelets_home())).into()
+    }
+
+    /// The kubelet runs as root, whoever asks.
+    fn kubelets_home(&self) -> &str {
+        if self.uid == 0 { self.home.trim_end_matches('/') } else { "/root" }
     }
 
     /// `getAuthFilePaths` of containers/image; podman and buildah take REGISTRY_AUTH_FILE, else DOCKER_CONFIG, for the

@@ -2,19 +2,19 @@
 
 use crate::desired::Registry;
 use crate::facts::{RegistryFact, Verdict};
-use crate::node::{ProxyFault, ProxyTrouble};
-use crate::registry::{self, NODE_PROXY_FAILED};
+use crate::node::{Obstacle, Trouble};
+use crate::registry::{self, NOT_ALLOWED_THERE};
 
 /// Where proxies are named, as whoever wrote the inventory knows them.
 const SETTINGS: &str = "`proxy` of the registry, or `openshift_https_proxy`";
 
-/// The fact with what to do about it where the node stands. TLS is spoken from here, whatever the way. `fault` is
-/// what the tunnel knows of the proxy on the way.
+/// The fact with what to do about it where the node stands. TLS is spoken from here, whatever the way. `obstacle`
+/// is what the tunnel knows of the way.
 pub(super) fn seen_from(
     node: &str,
     registry: &Registry,
     fact: &RegistryFact,
-    fault: Option<&ProxyFault>,
+    obstacle: Option<&Obstacle>,
 ) -> RegistryFact {
     let cause = fact.cause.as_deref().unwrap_or_default();
     // What was remembered was seen from elsewhere.
@@ -22,10 +22,10 @@ pub(super) fn seen_from(
         return fact.clone();
     }
     let host = asked(cause).map_or_else(|| registry::contacted(registry), str::to_owned);
-    let hint = match (fact.verdict, fault) {
-        (Verdict::Proxy | Verdict::Timeout, Some(fault)) => {
-            let cause = with_fault(cause, &host, fault);
-            return RegistryFact { cause: Some(cause), hint: Some(mend(node, &host, fault)), ..fact.clone() };
+    let hint = match (fact.verdict, obstacle) {
+        (Verdict::Proxy | Verdict::Timeout, Some(obstacle)) => {
+            let cause = with_obstacle(cause, node, &host, obstacle);
+            return RegistryFact { cause: Some(cause), hint: Some(mend(node, &host, obstacle)), ..fact.clone() };
         }
         (Verdict::Dns, _) => format!("check the name `{host}`, and the resolver and /etc/hosts of `{node}`"),
         (Verdict::ConnectionRefused, _) => {
@@ -58,51 +58,59 @@ fn asked(cause: &str) -> Option<&str> {
     cause.split_once("://")?.1.split('/').next()
 }
 
-/// The cause of a registry's fact, with what is known of the proxy.
-fn with_fault(cause: &str, host: &str, fault: &ProxyFault) -> String {
-    let told = format!("proxy `{}`: {}", fault.proxy, said(fault.trouble, host));
-    if cause.contains(NODE_PROXY_FAILED) { cause.replace(NODE_PROXY_FAILED, &told) } else { format!("{cause}; {told}") }
+/// The cause of a registry's fact, with what is known of the way.
+fn with_obstacle(cause: &str, node: &str, host: &str, obstacle: &Obstacle) -> String {
+    let told = said(node, host, obstacle);
+    if cause.contains(NOT_ALLOWED_THERE) { cause.replace(NOT_ALLOWED_THERE, &told) } else { format!("{cause}; {told}") }
 }
 
-fn said(trouble: ProxyTrouble, host: &str) -> String {
-    match trouble {
-        ProxyTrouble::Unsupported => "only an HTTP proxy (`http://`) can be used from a node".to_owned(),
-        ProxyTrouble::Unresolved => "its name does not resolve there".to_owned(),
-        ProxyTrouble::Refused => "connection refused".to_owned(),
-        ProxyTrouble::NoRoute => "no route to host".to_owned(),
-        ProxyTrouble::NoConnection => "no connection to it".to_owned(),
-        ProxyTrouble::Silent => "it did not answer".to_owned(),
-        ProxyTrouble::NotHttp => "it hung up, or what it answers is not HTTP".to_owned(),
-        ProxyTrouble::WantsLogin => "407: it wants a login".to_owned(),
-        ProxyTrouble::RefusesLogin => "407: it does not take the login".to_owned(),
-        ProxyTrouble::Status(status) => format!("{status}: it does not connect to `{host}`"),
-    }
+fn said(node: &str, host: &str, Obstacle { at, trouble }: &Obstacle) -> String {
+    let fault = match trouble {
+        Trouble::Forbidden => {
+            return format!("sshd of `{node}` forbids forwarding to `{at}` (administratively prohibited)");
+        }
+        Trouble::Unsupported => "only an HTTP proxy (`http://`) can be used from a node".to_owned(),
+        Trouble::Unresolved => "its name does not resolve there".to_owned(),
+        Trouble::Refused => "connection refused".to_owned(),
+        Trouble::NoRoute => "no route to host".to_owned(),
+        Trouble::NoConnection => "no connection to it".to_owned(),
+        Trouble::Silent => "it did not answer".to_owned(),
+        Trouble::NotHttp => "it hung up, or what it answers is not HTTP".to_owned(),
+        Trouble::WantsLogin => "407: it wants a login".to_owned(),
+        Trouble::RefusesLogin => "407: it does not take the login".to_owned(),
+        Trouble::Status(status) => format!("{status}: it does not connect to `{host}`"),
+    };
+    format!("proxy `{at}`: {fault}")
 }
 
-fn mend(node: &str, host: &str, ProxyFault { proxy, trouble }: &ProxyFault) -> String {
+fn mend(node: &str, host: &str, Obstacle { at, trouble }: &Obstacle) -> String {
     let except = format!("name `{host}` in `openshift_no_proxy`");
     match trouble {
-        ProxyTrouble::Unsupported => {
+        Trouble::Forbidden => format!(
+            "name `{at}` in `PermitOpen` of the sshd_config of `{node}` (`permitopen=` in authorized_keys), or ask from \
+             elsewhere with `--from` and `--limit`"
+        ),
+        Trouble::Unsupported => {
             format!("name an `http://` proxy in {SETTINGS}, {except}, or ask with `--from controller`")
         }
-        ProxyTrouble::Unresolved => {
+        Trouble::Unresolved => {
             format!("check {SETTINGS}, and the resolver and /etc/hosts of `{node}`")
         }
-        ProxyTrouble::Refused => {
-            format!("does the proxy run at `{proxy}`? check {SETTINGS}, and the firewall of `{node}`")
+        Trouble::Refused => {
+            format!("does the proxy run at `{at}`? check {SETTINGS}, and the firewall of `{node}`")
         }
-        ProxyTrouble::NoRoute | ProxyTrouble::NoConnection => {
-            format!("check {SETTINGS}, and the route and firewall between `{node}` and `{proxy}`")
+        Trouble::NoRoute | Trouble::NoConnection => {
+            format!("check {SETTINGS}, and the route and firewall between `{node}` and `{at}`")
         }
-        ProxyTrouble::Silent => {
-            format!("does `{proxy}` reach `{host}`? look at its log, {except}, or raise `--timeout`")
+        Trouble::Silent => {
+            format!("does `{at}` reach `{host}`? look at its log, {except}, or raise `--timeout`")
         }
-        ProxyTrouble::NotHttp => format!("is `{proxy}` an HTTP proxy? check {SETTINGS}"),
-        ProxyTrouble::WantsLogin => {
-            format!("give the login in {SETTINGS} (`http://user:password@{proxy}`), or {except}")
+        Trouble::NotHttp => format!("is `{at}` an HTTP proxy? check {SETTINGS}"),
+        Trouble::WantsLogin => {
+            format!("give the login in {SETTINGS} (`http://user:password@{at}`), or {except}")
         }
-        ProxyTrouble::RefusesLogin => format!("check user and password in {SETTINGS}, or {except}"),
-        ProxyTrouble::Status(_) => {
+        Trouble::RefusesLogin => format!("check user and password in {SETTINGS}, or {except}"),
+        Trouble::Status(_) => {
             format!("may `{node}` use it for `{host}`? look at the log of the proxy, or {except}")
         }
     }
@@ -135,6 +143,19 @@ mod tests {
                 assert!(hint.contains(named) && hint.contains("`node1`"), "{hint}");
             }
         }
+    }
+
+    #[test]
+    fn what_sshd_forbids_is_named_with_whoever_was_asked() {
+        let registry = registry("registry.example.com", "u", crate::desired::TlsPolicy::Verify);
+        let cause = Some(format!("GET https://auth.example.com/token: {NOT_ALLOWED_THERE}"));
+        let fact = RegistryFact { verdict: Verdict::Proxy, cause, hint: None, rate_limit: None, elsewhere: None };
+        let obstacle = Obstacle { at: "auth.example.com:443".to_owned(), trouble: Trouble::Forbidden };
+        let seen = seen_from("node1", &registry, &fact, Some(&obstacle));
+        let expected = "GET https://auth.example.com/token: sshd of `node1` forbids forwarding to \
+                        `auth.example.com:443` (administratively prohibited)";
+        assert_eq!((seen.verdict, seen.cause.as_deref()), (Verdict::Proxy, Some(expected)));
+        assert!(seen.hint.unwrap().starts_with("name `auth.example.com:443` in `PermitOpen`"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod hint;
 mod vantage;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,8 +21,19 @@ use crate::schedule::{self, Stop};
 /// The open channel of each node, in the order of `Desired`; `None` where there is none.
 pub type Sessions = Vec<Option<Session>>;
 
-/// Looks at everything `desired` speaks of. Ctrl-C ends it at once: nothing is being changed yet.
-pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts, Sessions) {
+/// The nodes that could not be asked from, and of which a later window will tell whether they can be reached at all.
+#[derive(Default)]
+pub struct Troubles(Vec<(String, OpenFailure)>);
+
+/// Looks at everything `desired` speaks of; `later` are the windows behind it. Ctrl-C ends it at once: nothing is being
+/// changed yet.
+pub fn observe(
+    engine: &Engine,
+    desired: &Desired,
+    later: &[Desired],
+    held: &mut Troubles,
+    journal: &Journal,
+) -> (Facts, Sessions) {
     let (seen, cluster, (nodes, sessions)) = std::thread::scope(|scope| {
         let seen = scope.spawn(|| match desired.vantage {
             Vantage::Controller => {
@@ -40,21 +52,33 @@ pub fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> (Facts,
     let lost = || desired.pull_secret.as_ref().map(|_| Err(internal("the cluster could not be looked at")));
     let cluster = cluster.unwrap_or_else(|_| lost());
     let facts = Facts { registries, asked_from, paths, cluster, nodes };
-    for (node, fault) in troubles {
-        tell_trouble(desired, &facts, node, &fault, journal);
-    }
+    held.0.extend(troubles);
+    held.tell(desired, later, &facts, journal);
     (facts, sessions)
 }
 
-/// Tells that a node could not be asked from, unless it will be told anyway that it could not be reached.
-fn tell_trouble(desired: &Desired, facts: &Facts, host: String, fault: &OpenFailure, journal: &Journal) {
-    let (outcome, failure) = match fault {
-        OpenFailure::Unreachable(failure) => (HostOutcome::Unreachable, failure),
-        OpenFailure::Failed(failure) => (HostOutcome::Failed, failure),
-    };
-    let seen = desired.nodes.iter().zip(&facts.nodes).find(|(node, _)| node.name == host);
-    if outcome == HostOutcome::Failed || !matches!(seen, Some((_, NodeFact::Unreachable(_)))) {
-        journal.record(Event::Host(HostRow { host, outcome, failure: Some(FailureText::from(failure)) }));
+impl Troubles {
+    /// Tells which nodes could not be asked from, but for those of which it is or will be told anyway that they could
+    /// not be reached.
+    fn tell(&mut self, desired: &Desired, later: &[Desired], facts: &Facts, journal: &Journal) {
+        let unreachable = |host: &str| {
+            let fact = desired.nodes.iter().zip(&facts.nodes).find(|(node, _)| node.name == host);
+            matches!(fact, Some((_, NodeFact::Unreachable(_))))
+        };
+        let later: HashSet<&str> =
+            later.iter().flat_map(|window| &window.nodes).map(|node| node.name.as_str()).collect();
+        for (host, fault) in std::mem::take(&mut self.0) {
+            let (outcome, failure) = match &fault {
+                OpenFailure::Unreachable(_) if unreachable(&host) => continue,
+                OpenFailure::Unreachable(_) if later.contains(host.as_str()) => {
+                    self.0.push((host, fault));
+                    continue;
+                }
+                OpenFailure::Unreachable(failure) => (HostOutcome::Unreachable, failure),
+                OpenFailure::Failed(failure) => (HostOutcome::Failed, failure),
+            };
+            journal.record(Event::Host(HostRow { host, outcome, failure: Some(FailureText::from(failure)) }));
+        }
     }
 }
 

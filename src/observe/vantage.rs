@@ -182,7 +182,7 @@ impl Round<'_> {
             self.prove(&self.open(point)?, point, &registries, |_| {})?
         };
         let path = |(registry, fact): (Registry, Option<RegistryFact>)| {
-            let trusted = known.get(&registry).is_some_and(|known| known.verdict != Verdict::Tls);
+            let trusted = known.get(&registry).is_some_and(|known| Promise::of(Some(known.verdict)) != Promise::Open);
             let fact = fact.map(|fact| if trusted { compared(&point.name, fact) } else { fact });
             PathFact { node: point.name.clone(), registry, fact }
         };
@@ -210,9 +210,9 @@ impl Round<'_> {
             let hear = |news: News<'_>| match news {
                 News::Warning(message) => self.warn(message),
                 News::Judged(at, fact) => {
-                    let fault = tunnel.proxy_fault(proxy, fact.cause.as_deref().unwrap_or_default());
+                    let obstacle = tunnel.obstacle(proxy, fact.cause.as_deref().unwrap_or_default());
                     let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
-                    facts.0[places[at]] = Some(seen_from(&point.name, &group[at], fact, fault.as_ref()));
+                    facts.0[places[at]] = Some(seen_from(&point.name, &group[at], fact, obstacle.as_ref()));
                     facts.1 += 1;
                     told(facts.1);
                 }
@@ -233,7 +233,23 @@ impl Round<'_> {
                 return Err(fault);
             }
         }
+        self.conclude(tunnel, point)?;
         Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// What shows of a tunnel only at its end.
+    fn conclude(&self, tunnel: &Tunnel, point: &VantagePoint) -> Result<(), OpenFailure> {
+        if tunnel.is_crowded() {
+            self.warn(&format!(
+                "somebody else on this machine crowds the tunnel through `{}`: what failed from there may be their \
+                 doing, try again",
+                point.name
+            ));
+        }
+        match tunnel.forbids_all() {
+            Some(fault) if !self.is_cancelled() => Err(fault),
+            _ => Ok(()),
+        }
     }
 
     fn warn(&self, message: &str) {

@@ -6,8 +6,9 @@ use std::io;
 
 use super::proxy::Via;
 
-/// The cause where a tunnel says no more than that the proxy of its node was of no use; who knows more puts it here.
-pub const NODE_PROXY_FAILED: &str = "the proxy there failed or refused";
+/// The cause where a tunnel says no more than that its node, or the node's proxy, does not connect; who knows more puts
+/// it here.
+pub const NOT_ALLOWED_THERE: &str = "sshd or the proxy there failed or refused";
 
 const RESET: &str = "connection reset";
 /// What the HTTP client says of any answer to CONNECT but 200 and 407.
@@ -100,7 +101,7 @@ fn refused_there(said: &str) -> Breakage {
         "network unreachable" => Breakage::Refused("no route to host".to_owned()),
         "host unreachable" => Breakage::Dns("the name does not resolve there".to_owned()),
         "ttl expired" => Breakage::Timeout("connection timed out".to_owned()),
-        "connection not allowed" => Breakage::Proxy(NODE_PROXY_FAILED.to_owned()),
+        "connection not allowed" => Breakage::Proxy(NOT_ALLOWED_THERE.to_owned()),
         other => Breakage::Tunnel(other.to_owned()),
     }
 }

@@ -31,7 +31,7 @@ mod tests;
 
 pub use client::Clients;
 pub use diagnosis::NOT_AGAIN;
-pub use fault::NODE_PROXY_FAILED;
+pub use fault::NOT_ALLOWED_THERE;
 pub use logins::Logins;
 pub use prove::{News, prove};
 pub use reference::contacted;

@@ -149,6 +149,8 @@ fn used(consumer: Consumer, answer: &Answer) -> String {
         last = Some(&found.source);
     }
     parts.extend(answer.fault.iter().map(|fault| format!("it fails: {fault}")));
+    let hidden = |path| format!("not known, since this user may not look at `{path}` (run as root)");
+    parts.extend(answer.hidden.iter().map(hidden));
     if parts.is_empty() { "none".to_owned() } else { parts.join(", then ") }
 }
 

@@ -211,7 +211,8 @@ fn registry_message(row: &RegistryRow) -> String {
         Verdict::Dns => format!("the name of {asked} does not resolve{}", node(" on ", "")),
         Verdict::ConnectionRefused => format!("{asked} does not accept connections{}", node(" from ", "")),
         Verdict::Timeout => format!("{asked} did not answer{} in time", node(" ", "")),
-        Verdict::Proxy => format!("the proxy on the way{} to {asked} failed", node(" from ", "")),
+        Verdict::Proxy if from.is_none() => format!("the proxy on the way to {asked} failed"),
+        Verdict::Proxy => format!("something on the way{} to {asked} failed or refused", node(" from ", "")),
         _ => format!("{}{}", answered(row, &asked), node(" (asked from ", ")")),
     }
 }
@@ -444,7 +445,7 @@ mod tests {
             (
                 Proxy,
                 Some(&token_server),
-                "the proxy on the way from `n` to the token server `sso` of registry `r` failed",
+                "something on the way from `n` to the token server `sso` of registry `r` failed or refused",
             ),
             (
                 Tls,

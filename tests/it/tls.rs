@@ -1,6 +1,8 @@
 //! Whom a registry's TLS is trusted by: every kind of certificate, with each way of making it known, on real
 //! registries; and that where TLS fails no password was sent.
 
+mod machine;
+
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -43,13 +45,17 @@ fn install(user: &Oregano, host: &str, files: Files<'_>) {
     }
 }
 
-/// Validates one credential for an image of `host`.
-fn validate(user: &Oregano, host: &str, tls_verify: &str) -> Finished {
+/// One credential for an image of `host`.
+fn inventory(host: &str, tls_verify: &str) -> String {
     let entry = format!(
         "{{'host':'{host}','user':'{USER}','password':'{PASSWORD}','test_image':'team/app:v1','tls_verify':'{tls_verify}'}}"
     );
-    let text = format!("[nodes]\nnode1\n\n[nodes:vars]\nopenshift_additional_registry_credentials=[{entry}]\n");
-    let hosts = user.write("hosts", text).display().to_string();
+    format!("[nodes]\nnode1\n\n[nodes:vars]\nopenshift_additional_registry_credentials=[{entry}]\n")
+}
+
+/// Validates it.
+fn validate(user: &Oregano, host: &str, tls_verify: &str) -> Finished {
+    let hosts = user.write("hosts", inventory(host, tls_verify)).display().to_string();
     user.run(&["validate", "-i", &hosts])
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use self::written::{Aliases, DIGEST_ONLY, Form, Mirror, Mode, Registry, TAG_ONLY, short_name};
 use super::{Disk, RegistriesPaths, State};
 use crate::desired::Image;
+use crate::dockerconfig::mask;
 
 /// The reserved name among the credential helpers that stands for the files.
 pub(super) const FILES: &str = "containers-auth.json";
@@ -135,7 +136,7 @@ impl RegistriesConf {
         }
         match (self.search.len(), self.mode) {
             (0, _) => Err(format!(
-                "`{short}` is a short name: it is no alias, and there are no `unqualified-search-registries`"
+                "`{short}` is a short name: registries.conf has neither an alias for it nor `unqualified-search-registries`"
             )),
             (2.., Mode::Enforcing) => Err(format!(
                 "`{short}` is a short name for {}, and `short-name-mode` is `enforcing`: only on a terminal one is chosen",
@@ -171,8 +172,10 @@ impl RegistriesConf {
                 "" => image.name.clone(),
                 location => format!("{location}{}", &image.name[length..]),
             };
-            let moved = moved(image, &name)
-                .ok_or_else(|| format!("`{}` leads to `{name}`, which is no full name of an image", registry.prefix))?;
+            let moved = moved(image, &name).ok_or_else(|| {
+                let [prefix, name] = [&registry.prefix, &name].map(|name| mask(name));
+                format!("`{prefix}` leads to `{name}`, which is no full name of an image")
+            })?;
             let elsewhere = (moved.name != image.name).then_some(Route::Location);
             pulls.push(Pull { blocked: self.blocked(&moved), image: moved, route: new_route.or(elsewhere).or(route) });
         }
@@ -189,7 +192,7 @@ impl RegistriesConf {
 
     fn blocked(&self, image: &Image) -> Option<String> {
         let (registry, _) = self.registry(&image.name)?;
-        registry.blocked.then(|| registry.prefix.clone())
+        registry.blocked.then(|| mask(&registry.prefix))
     }
 
     fn add(&mut self, path: &str, text: &str, form: Form) -> Result<(), String> {
@@ -231,7 +234,7 @@ fn text(path: &str, disk: &Disk<'_>) -> Result<Option<String>, String> {
             Err(_) => Err(format!("`{path}` cannot be used: it is not UTF-8")),
         },
         State::Absent => Ok(None),
-        State::Unreadable(why) => Err(format!("`{path}` cannot be read: {why}")),
+        State::Unreadable(why) | State::Forbidden(why) => Err(format!("`{path}` cannot be read: {why}")),
     }
 }
 

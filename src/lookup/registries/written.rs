@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::desired::{Image, is_domain};
 use crate::dockerconfig::mask;
@@ -99,7 +100,7 @@ pub struct Mirror {
 /// # Errors
 /// Why containers/image refuses it.
 pub fn read(text: &str, form: Form) -> Result<File, String> {
-    let written: Written = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let written: Written = toml(text)?;
     let written = match (written.registries.as_ref().is_some_and(VersionOne::is_set), form) {
         (true, Form::DropIn) => return Err("a drop-in must be of version 2".to_owned()),
         (true, Form::Main) => written.converted()?,
@@ -111,7 +112,7 @@ pub fn read(text: &str, form: Form) -> Result<File, String> {
         None | Some("") => None,
         Some("enforcing") => Some(Mode::Enforcing),
         Some("permissive" | "disabled") => Some(Mode::Permissive),
-        Some(other) => return Err(format!("`{other}` is no `short-name-mode`")),
+        Some(_) => return Err("`short-name-mode` is none that is known".to_owned()),
     };
     Ok(File {
         registries: checked(written.registry.unwrap_or_default())?,
@@ -132,8 +133,19 @@ pub fn aliases(text: &str) -> Result<Aliases, String> {
         #[serde(default)]
         aliases: BTreeMap<String, String>,
     }
-    let read = toml::from_str(text).map_err(|error| error.message().to_owned());
-    read.and_then(|Remembered { aliases }| named(aliases))
+    toml(text).and_then(|Remembered { aliases }| named(aliases))
+}
+
+/// The error's own text may quote a value, and a value may hold a login.
+fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => {
+            let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
+            let column = before[start..].chars().count() + 1;
+            format!("it is not TOML, or has a value of a wrong type, at line {line}, column {column}")
+        }
+        None => "it is not TOML, or has a value of a wrong type".to_owned(),
+    })
 }
 
 impl Written {
@@ -187,7 +199,7 @@ fn checked(written: Vec<Registry>) -> Result<Vec<Registry>, String> {
         let place = if registry.location.is_empty() { &registry.prefix } else { &registry.location };
         let own = (registry.insecure, registry.blocked);
         if *settings.entry(place.clone()).or_insert(own) != own {
-            return Err(format!("`{place}` stands there twice, with other settings"));
+            return Err(format!("`{}` stands there twice, with other settings", mask(place)));
         }
         if registries.iter().all(|known| known.prefix != registry.prefix) {
             registries.push(registry);
@@ -199,27 +211,27 @@ fn checked(written: Vec<Registry>) -> Result<Vec<Registry>, String> {
 fn checked_registry(written: Registry) -> Result<Registry, String> {
     let (own, prefix) = (location(&written.location)?, location(&written.prefix)?);
     let prefix = if written.prefix.is_empty() { own.clone() } else { prefix };
-    let wildcard = prefix.starts_with("*.");
+    let (wildcard, shown) = (prefix.starts_with("*."), mask(&prefix));
     if own.is_empty() && (written.prefix.is_empty() || !wildcard) {
         return Err("a `[[registry]]` has no `location`".to_owned());
     }
     if wildcard && prefix.contains(['/', '@', ':']) {
-        return Err(format!("the prefix `{prefix}` is not of the form `*.example.com`"));
+        return Err(format!("the prefix `{shown}` is not of the form `*.example.com`"));
     }
     if !written.pull_from_mirror.is_empty() {
-        return Err(format!("`{prefix}` is no mirror and must not have `pull-from-mirror`"));
+        return Err(format!("`{shown}` is no mirror and must not have `pull-from-mirror`"));
     }
     let mut mirror = Vec::new();
     for Mirror { location: written_location, pull_from_mirror } in written.mirror {
         let place = location(&written_location)?;
         if place.is_empty() {
-            return Err(format!("a mirror of `{prefix}` has no `location`"));
+            return Err(format!("a mirror of `{shown}` has no `location`"));
         }
         if !["", ALL, DIGEST_ONLY, TAG_ONLY].contains(&pull_from_mirror.as_str()) {
-            return Err(format!("`{pull_from_mirror}` is no `pull-from-mirror`"));
+            return Err(format!("`pull-from-mirror` of a mirror of `{shown}` is none that is known"));
         }
         if written.mirror_by_digest_only && !pull_from_mirror.is_empty() {
-            return Err(format!("`{prefix}` has `mirror-by-digest-only`, and its mirror `pull-from-mirror`"));
+            return Err(format!("`{shown}` has `mirror-by-digest-only`, and its mirror `pull-from-mirror`"));
         }
         mirror.push(Mirror { location: place, pull_from_mirror });
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ssh2::{BlockDirections, Channel, ErrorCode};
 use zeroize::Zeroizing;
 
-use super::proxy::ProxyTrouble;
+use super::obstacle::Trouble;
 use super::reason::{Inquired, Question};
 use super::route::{self, Answer, Route, Way};
 use super::shared::Shared;
@@ -111,12 +111,9 @@ impl Connection {
         matches!(self.stage, Stage::Over)
     }
 
-    /// Since when it has been about to say who it is, if it still is.
-    pub(super) fn greets_since(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Greeting(_, until) => until.checked_sub(GREETING),
-            _ => None,
-        }
+    /// Whether it is still about to say who it is.
+    pub(super) fn greets(&self) -> bool {
+        matches!(self.stage, Stage::Greeting(..))
     }
 
     /// Whether another SSH session could serve it as well.
@@ -176,7 +173,7 @@ impl Connection {
             Stage::Waiting(way) if wire.opening.is_some() => (Stage::Waiting(way), false),
             Stage::Waiting(way) => {
                 wire.opening = Some((self.id, now));
-                wire.shared.proxy_faults.note(&way, ProxyTrouble::NoConnection);
+                wire.shared.obstacles.note(&way, Trouble::NoConnection);
                 (Stage::Opening(way), true)
             }
             Stage::Opening(way) => self.open(way, wire, now)?,
@@ -249,8 +246,8 @@ impl Connection {
             Next::Connect(account, target) => {
                 let way = wire.shared.way(account, target);
                 if let Route::Impossible(_) = way.route {
-                    wire.shared.proxy_faults.note(&way, ProxyTrouble::Unsupported);
-                    return self.refuse(Reply::ProxyFailed);
+                    wire.shared.obstacles.note(&way, Trouble::Unsupported);
+                    return self.refuse(Reply::NotAllowed);
                 }
                 (Stage::Waiting(way), true)
             }
@@ -265,6 +262,7 @@ impl Connection {
             Err(error) => error,
             Ok(channel) => {
                 wire.opening = None;
+                wire.shared.allowed();
                 return Ok((self.begin(way, channel, wire), true));
             }
         };
@@ -273,14 +271,17 @@ impl Connection {
             return Err(Lost(error.message().to_owned()));
         }
         if error.message().contains("prohibited") {
-            wire.shared.forbidden(first);
-            return Ok(self.refuse(Reply::Failed));
+            wire.shared.forbidden(&way);
+            return Ok(self.refuse(Reply::NotAllowed));
         }
         let failed = error.message().contains("connect failed");
+        if failed {
+            wire.shared.allowed();
+        }
         Ok(match way.route {
             _ if failed && self.client != Client::Gone => (Stage::Inquiry(way, Question::Waiting, now + INQUIRY), true),
             Route::Direct => self.refuse(Reply::Failed),
-            Route::Proxy(..) | Route::Impossible(_) => self.refuse(Reply::ProxyFailed),
+            Route::Proxy(..) | Route::Impossible(_) => self.refuse(Reply::NotAllowed),
         })
     }
 
@@ -288,10 +289,13 @@ impl Connection {
         match &way.route {
             Route::Proxy(_, login) => {
                 self.up = route::question(&way.target, login.as_ref());
-                wire.shared.proxy_faults.note(&way, ProxyTrouble::Silent);
+                wire.shared.obstacles.note(&way, Trouble::Silent);
                 Stage::Proxy(way, channel, Vec::new())
             }
-            Route::Direct | Route::Impossible(_) => self.grant(channel, Sending::Whole),
+            Route::Direct | Route::Impossible(_) => {
+                wire.shared.obstacles.forget(&way);
+                self.grant(channel, Sending::Whole)
+            }
         }
     }
 
@@ -314,7 +318,7 @@ impl Connection {
         Ok(match route::answer(&said) {
             _ if self.client == Client::Gone => (Stage::Closing(channel, sending), true),
             Answer::Open(length) => {
-                wire.shared.proxy_faults.forget(&way);
+                wire.shared.obstacles.forget(&way);
                 let stage = self.grant(channel, sending);
                 self.say(&said[length..]);
                 (stage, true)
@@ -327,8 +331,8 @@ impl Connection {
 
     /// Ends the channel to a proxy that gave this status instead of a way.
     fn no_way(&mut self, end: (Channel, Sending), way: &Way, status: Option<u16>, wire: &Wire) -> (Stage, Moved) {
-        wire.shared.proxy_faults.note(way, ProxyTrouble::said(status, way));
-        self.say(&Reply::ProxyFailed.bytes());
+        wire.shared.obstacles.note(way, Trouble::said(status, way));
+        self.say(&Reply::NotAllowed.bytes());
         (Stage::Closing(end.0, end.1), true)
     }
 
@@ -348,8 +352,8 @@ impl Connection {
                 let reply = match way.route {
                     Route::Direct => reply,
                     Route::Proxy(..) | Route::Impossible(_) => {
-                        wire.shared.proxy_faults.note(&way, ProxyTrouble::of(reply));
-                        Reply::ProxyFailed
+                        wire.shared.obstacles.note(&way, Trouble::of(reply));
+                        Reply::NotAllowed
                     }
                 };
                 self.say(&reply.bytes());

@@ -3,7 +3,7 @@
 //! but, where a connection fails, one command that says why.
 
 mod connection;
-mod proxy;
+mod obstacle;
 mod pump;
 mod reason;
 mod route;
@@ -12,12 +12,12 @@ mod socks;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use self::proxy::ProxyFaults;
-pub use self::proxy::{ProxyFault, ProxyTrouble};
-use self::shared::{Account, Shared, lock};
+use self::obstacle::Obstacles;
+pub use self::obstacle::{Obstacle, Trouble};
+use self::shared::{Account, Forwarding, Shared, lock};
 use super::protocol::Nonce;
 use super::{HostKeys, Identities, Limits, OpenFailure};
 use crate::desired::{Connection, Proxy};
@@ -58,10 +58,12 @@ impl Tunnel {
             end: hung_up,
             accounts: Mutex::default(),
             fault: Mutex::default(),
-            proxy_faults: ProxyFaults::default(),
+            forwarding: Mutex::new(Forwarding::Unknown),
+            obstacles: Obstacles::default(),
             threads: Mutex::default(),
             sessions: AtomicUsize::new(1),
             stalled: AtomicUsize::new(0),
+            crowded: AtomicBool::new(false),
             name: name.to_owned(),
             login: connection.clone(),
             keys: Arc::clone(keys),
@@ -101,11 +103,21 @@ impl Tunnel {
         lock(&self.shared.fault).clone()
     }
 
-    /// What is wrong with a proxy that `proxy` sets, on the way to the server of a URL that `text` names; nothing
-    /// once there was a way.
-    pub fn proxy_fault(&self, proxy: &Proxy, text: &str) -> Option<ProxyFault> {
+    /// The same of a node whose sshd forbade all connections that were asked for. It counts once nothing else will be.
+    pub fn forbids_all(&self) -> Option<OpenFailure> {
+        self.shared.forbids_all()
+    }
+
+    /// Whether so many strangers came to its listener that one of those who come to it may have been turned away.
+    pub fn is_crowded(&self) -> bool {
+        self.shared.crowded.load(Ordering::Relaxed)
+    }
+
+    /// What stands in the way to the server of a URL that `text` names, with the proxy that `proxy` sets; nothing once
+    /// there was a way.
+    pub fn obstacle(&self, proxy: &Proxy, text: &str) -> Option<Obstacle> {
         let account = lock(&self.shared.accounts).iter().position(|account| account.proxy == *proxy)?;
-        self.shared.proxy_faults.of(account, text)
+        self.shared.obstacles.of(account, text)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -16,11 +17,11 @@ use super::shared::Shared;
 use crate::facts::said;
 use crate::node::connect::Line;
 
-/// How many clients one session serves.
-const CLIENTS: usize = 64;
-/// How long one of so many may take to say who it is before it makes room for others: whoever else is on this machine
-/// must not keep them out.
-const LINGER: Duration = Duration::from_millis(250);
+/// How many clients may be about to say who they are. Of more, the one that came first makes room: whoever else is on
+/// this machine must not keep us out. We ourselves are never so many at once.
+const GREETERS: usize = 512;
+/// How many are let in before the others are listened to again.
+const AT_ONCE: usize = 64;
 /// How long a channel may take to open before others stop waiting for it.
 const STALL: Duration = Duration::from_millis(500);
 
@@ -111,7 +112,7 @@ impl Pump {
     }
 
     fn wait(&mut self) -> Result<Woken, Lost> {
-        let accepts = self.has_room() && (self.pace == Pace::Free || self.shared.nobody_is_free());
+        let accepts = self.pace == Pace::Free || self.shared.nobody_is_free();
         let mut descriptors = vec![
             PollFd::new(self.shared.end.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.line.socket.as_fd(), self.interest()),
@@ -160,10 +161,7 @@ impl Pump {
 
     fn patience(&self) -> PollTimeout {
         let stall = self.opening.filter(|_| self.pace == Pace::Free).map(|(_, since)| since + STALL);
-        let full = self.clients.len() >= CLIENTS;
-        let lingers = self.clients.iter().filter_map(Connection::greets_since).min().filter(|_| full);
-        let dues = self.clients.iter().filter_map(Connection::due).chain(stall);
-        let Some(due) = dues.chain(lingers.map(|since| since + LINGER)).min() else {
+        let Some(due) = self.clients.iter().filter_map(Connection::due).chain(stall).min() else {
             return PollTimeout::NONE;
         };
         // Rounded up, or the last millisecond would be spent in a busy loop.
@@ -171,17 +169,8 @@ impl Pump {
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     }
 
-    fn has_room(&self) -> bool {
-        self.clients.len() < CLIENTS || self.lingerer().is_some()
-    }
-
-    fn lingerer(&self) -> Option<usize> {
-        let lingers = |client: &Connection| client.greets_since().is_some_and(|since| since.elapsed() >= LINGER);
-        self.clients.iter().position(lingers)
-    }
-
     fn accept(&mut self) -> Result<(), Lost> {
-        while self.has_room() {
+        for _ in 0..AT_ONCE {
             match self.shared.listener.accept() {
                 Ok((local, _)) => self.welcome(local),
                 // Nobody more, or another session was quicker.
@@ -198,10 +187,13 @@ impl Pump {
             return;
         }
         let _ = local.set_nodelay(true);
-        if self.clients.len() >= CLIENTS
-            && let Some(lingerer) = self.lingerer()
+        let mut greeters = (0..self.clients.len()).filter(|at| self.clients[*at].greets());
+        let first = greeters.next();
+        if greeters.count() + 1 >= GREETERS
+            && let Some(first) = first
         {
-            self.clients.remove(lingerer);
+            self.clients.remove(first);
+            self.shared.crowded.store(true, Ordering::Relaxed);
         }
         self.clients.push(Connection::new(self.next, local, Instant::now()));
         self.next += 1;

@@ -47,12 +47,11 @@ impl Way {
         }
     }
 
-    /// The proxy on the way, as it may be shown.
-    pub(super) fn proxy(&self) -> Option<String> {
+    /// The same as it may be shown.
+    pub(super) fn shown(&self) -> String {
         match &self.route {
-            Route::Direct => None,
-            Route::Proxy(proxy, _) => Some(proxy.authority()),
-            Route::Impossible(proxy) => Some(proxy.clone()),
+            Route::Direct | Route::Proxy(..) => self.first().authority(),
+            Route::Impossible(proxy) => proxy.clone(),
         }
     }
 }

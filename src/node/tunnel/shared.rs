@@ -3,13 +3,13 @@
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::connection::Connection;
-use super::proxy::ProxyFaults;
+use super::obstacle::{Obstacles, Trouble};
 use super::pump::{self, Pump};
 use super::route::{Route, Way};
 use super::socks::Target;
@@ -29,15 +29,28 @@ pub(super) struct Shared {
     pub(super) end: UnixStream,
     pub(super) accounts: Mutex<Vec<Account>>,
     pub(super) fault: Mutex<Option<OpenFailure>>,
-    pub(super) proxy_faults: ProxyFaults,
+    pub(super) forwarding: Mutex<Forwarding>,
+    pub(super) obstacles: Obstacles,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) sessions: AtomicUsize,
     pub(super) stalled: AtomicUsize,
+    /// Whether somebody had to make room without having said who it is.
+    pub(super) crowded: AtomicBool,
     pub(super) name: String,
     pub(super) login: Login,
     pub(super) keys: Arc<HostKeys>,
     pub(super) identities: Identities,
     pub(super) limits: Limits,
+}
+
+/// What sshd was seen to let this user connect to.
+pub(super) enum Forwarding {
+    /// Nothing was asked for yet.
+    Unknown,
+    /// Something, be it that nobody answered there.
+    Allowed,
+    /// Nothing, beginning with this.
+    Forbidden(Target),
 }
 
 /// Who may use the tunnel: one login for each way of using proxies.
@@ -122,16 +135,31 @@ impl Shared {
         Way { account, target, route }
     }
 
-    /// sshd does not let this user connect to `target` through it.
-    pub(super) fn forbidden(&self, target: &Target) {
+    /// sshd lets this user connect to something.
+    pub(super) fn allowed(&self) {
+        *lock(&self.forwarding) = Forwarding::Allowed;
+    }
+
+    /// sshd does not let this user take that way.
+    pub(super) fn forbidden(&self, way: &Way) {
+        self.obstacles.note(way, Trouble::Forbidden);
+        let mut forwarding = lock(&self.forwarding);
+        if let Forwarding::Unknown = *forwarding {
+            *forwarding = Forwarding::Forbidden(way.first().clone());
+        }
+    }
+
+    /// The fault of a node whose sshd forbade whatever was asked for.
+    pub(super) fn forbids_all(&self) -> Option<OpenFailure> {
+        let forwarding = lock(&self.forwarding);
+        let Forwarding::Forbidden(target) = &*forwarding else { return None };
         let user = &self.login.user;
         let failure =
             Failure::new(format!("sshd of {} forbids TCP forwarding to `{}`", self.label(), target.authority()));
-        let failure = failure.hint(format!(
+        Some(OpenFailure::Failed(failure.hint(format!(
             "allow it for `{user}` with `AllowTcpForwarding local` in its sshd_config (look for `PermitOpen`, too, and \
              `restrict` in authorized_keys), or ask from elsewhere with `--from` and `--limit`"
-        ));
-        self.note(OpenFailure::Failed(failure));
+        ))))
     }
 
     /// The connection to the node broke off.

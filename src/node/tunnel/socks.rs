@@ -15,8 +15,8 @@ pub(super) enum Reply {
     Granted = 0,
     /// The node could not connect, and nobody knows why.
     Failed = 1,
-    /// The node's HTTP proxy failed or refused.
-    ProxyFailed = 2,
+    /// The node's sshd forbids it, or its HTTP proxy failed or refused.
+    NotAllowed = 2,
     /// The node has no route.
     NoRoute = 3,
     /// The name does not resolve on the node.

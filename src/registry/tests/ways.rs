@@ -201,7 +201,7 @@ async fn inspect_through(clients: &Clients, socks: &Secret, registry: &Registry)
 async fn what_the_other_end_of_a_tunnel_says() {
     let cases = [
         (1, Verdict::RegistryError, "no connection through the node: general server failure", "log of its sshd"),
-        (2, Verdict::Proxy, "the proxy there failed or refused", "settings of the node"),
+        (2, Verdict::Proxy, "sshd or the proxy there failed or refused", "settings of the node"),
         (3, Verdict::ConnectionRefused, "no route to host", "the firewall before it"),
         (4, Verdict::Dns, "the name does not resolve there", "the resolver of the node"),
         (5, Verdict::ConnectionRefused, "connection refused", "the firewall before it"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::poison::traces;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::oregano::{Finished, Oregano};
-use crate::support::process::{eventually, free_port};
+use crate::support::process::{eventually, free_port, program};
 use crate::support::site::{DOCKER, KUBELET};
 use crate::support::sshd::{ROOT, Sshd};
 
@@ -188,6 +188,33 @@ fn what_cannot_be_looked_at_is_told_with_what_to_do() {
     }
     let run = oregano.run(&["explain", IMAGE, "--file", "bad.json"]).expect(0);
     assert!(run.stdout.contains("docker: none: docker warns"), "{}", run.stdout);
+}
+
+#[test]
+fn what_root_alone_may_read_is_not_known_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(folder.path(), open(0o755)).unwrap();
+    // The folder of the build may not be open to others.
+    let binary = folder.path().join("oregano");
+    std::fs::copy(env!("CARGO_BIN_EXE_oregano"), &binary).unwrap();
+    let file = folder.path().join("config.json");
+    std::fs::write(&file, config(&[("quay.io", "root")])).unwrap();
+    let explain = |mode| {
+        std::fs::set_permissions(&file, open(mode)).unwrap();
+        let mut command = std::process::Command::new(program("setpriv"));
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&binary);
+        command.args(["explain", IMAGE, "--file"]).arg(&file).env_clear().env("HOME", folder.path());
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().replace(&file.display().to_string(), "FILE")
+    };
+    let used = "quay.io/team/app:v1 on this machine\n  kubelet, cri-o, podman, docker: quay.io of FILE (root)\n";
+    assert_eq!(explain(0o644), used);
+    let told = explain(0o600);
+    let unknown = "  kubelet, cri-o: not known, since this user may not look at `FILE` (run as root)\n";
+    assert!(told.contains(unknown) && told.contains("  podman: fails: `FILE` cannot be read"), "{told}");
+    assert!(!told.contains("(root)\n") && told.contains("docker: none: docker warns"), "{told}");
 }
 
 #[test]

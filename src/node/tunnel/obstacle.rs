@@ -1,4 +1,4 @@
-//! What a tunnel knows of the proxies of its node: for each target the last trouble on the way to it, so that more
+//! What a tunnel knows of the ways from its node: for each target the last trouble on the way to it, so that more
 //! can be told than a SOCKS reply has room for.
 
 use std::collections::HashMap;
@@ -8,18 +8,22 @@ use super::route::{Route, Way};
 use super::shared::lock;
 use super::socks::Reply;
 
-/// A proxy of the node through which there was no way.
+/// What stands in the way from the node to a server: its sshd, or a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProxyFault {
-    /// `host:port`, with `scheme://` before it where that is the trouble; never a login.
-    pub proxy: String,
+pub struct Obstacle {
+    /// `host:port` of what the node would connect to, which is the proxy if there is one; with `scheme://` before it
+    /// where that is the trouble; never a login.
+    pub at: String,
     /// What is wrong.
-    pub trouble: ProxyTrouble,
+    pub trouble: Trouble,
 }
 
-/// What is wrong with a proxy, told apart as far as there are different things to do about it.
+/// What is wrong with a way, told apart as far as there are different things to do about it. All but the first is said
+/// of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProxyTrouble {
+pub enum Trouble {
+    /// sshd does not let this user connect there, but elsewhere it does.
+    Forbidden,
     /// Its scheme is not `http`.
     Unsupported,
     /// The node does not resolve its name.
@@ -42,7 +46,7 @@ pub enum ProxyTrouble {
     Status(u16),
 }
 
-impl ProxyTrouble {
+impl Trouble {
     /// Why the node did not connect to it, by the reply for a target.
     pub(super) fn of(reply: Reply) -> Self {
         match reply {
@@ -66,13 +70,14 @@ impl ProxyTrouble {
 
 /// The last trouble on the way of an account to a target.
 #[derive(Default)]
-pub(super) struct ProxyFaults(Mutex<HashMap<(usize, String), ProxyFault>>);
+pub(super) struct Obstacles(Mutex<HashMap<(usize, String), Obstacle>>);
 
-impl ProxyFaults {
-    /// Notes it, if there is a proxy on that way.
-    pub(super) fn note(&self, way: &Way, trouble: ProxyTrouble) {
-        if let Some(proxy) = way.proxy() {
-            lock(&self.0).insert((way.account, way.target.origin()), ProxyFault { proxy, trouble });
+impl Obstacles {
+    /// Notes it. Without a proxy, the reply says all but one.
+    pub(super) fn note(&self, way: &Way, trouble: Trouble) {
+        if way.route != Route::Direct || trouble == Trouble::Forbidden {
+            let obstacle = Obstacle { at: way.shown(), trouble };
+            lock(&self.0).insert((way.account, way.target.origin()), obstacle);
         }
     }
 
@@ -82,9 +87,9 @@ impl ProxyFaults {
     }
 
     /// The trouble on the way of an account to an origin that `text` names.
-    pub(super) fn of(&self, account: usize, text: &str) -> Option<ProxyFault> {
-        let faults = lock(&self.0);
-        let mut fitting = faults.iter().filter(|((owner, origin), _)| *owner == account && text.contains(origin));
-        fitting.next().map(|(_, fault)| fault.clone())
+    pub(super) fn of(&self, account: usize, text: &str) -> Option<Obstacle> {
+        let obstacles = lock(&self.0);
+        let mut fitting = obstacles.iter().filter(|((owner, origin), _)| *owner == account && text.contains(origin));
+        fitting.next().map(|(_, obstacle)| obstacle.clone())
     }
 }

@@ -1,0 +1,23 @@
+//! More nodes than are looked at together.
+
+use std::fmt::Write as _;
+
+use crate::support::process::free_port;
+use crate::support::registry::{Auth, Registry, Transport};
+use crate::support::site::{PASSWORD, Site, USER};
+
+#[test]
+fn a_node_that_is_down_is_told_once_in_whatever_window() {
+    let registry = Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]);
+    let site = Site::with(registry, 1);
+    let mut inventory = site.inventory();
+    let port = free_port();
+    (2..=1002).for_each(|at| writeln!(inventory, "n{at} ansible_host=127.0.0.1 ansible_port={port}").unwrap());
+    let file = site.oregano.write("many", inventory).display().to_string();
+    let run = ["plan", "--only", "nodes", "--from", "every-node", "-i", &file, "--forks", "64"];
+    let run = site.oregano.run(&run).expect(4);
+    for node in ["n2", "n1000", "n1001", "n1002"] {
+        assert_eq!(run.stderr.matches(&format!("could not reach `{node}`")).count(), 1, "{node}: {}", run.stderr);
+    }
+    assert_eq!(run.stdout.matches("unreachable=1").count(), 1001, "{}", run.stdout);
+}
