@@ -188,7 +188,7 @@ fn a_registry_that_does_not_answer_is_a_timeout() {
     let start = Instant::now();
     let run = site.run(&["validate", "--timeout", "1"]).expect(2);
     assert!(run.stdout.contains(" : timeout"), "{}", run.stdout);
-    // Without the option it is waited for for thirty.
+    // Without the option it would take thirty seconds.
     assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
 }
 
