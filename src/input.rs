@@ -55,8 +55,9 @@ pub fn standard(cancel: &Cancel) -> Result<String, Problem> {
 
 /// Makes the terminal what it was before a question that nobody answered.
 pub fn restore() {
-    let settings = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let (Some(settings), Ok(terminal)) = (settings, File::open(TERMINAL)) {
+    // Kept to the end: who finds nothing left to restore may end the process.
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(settings), Ok(terminal)) = (before.take(), File::open(TERMINAL)) {
         // A terminal that is gone needs no echo.
         let _ = termios::tcsetattr(terminal, SetArg::TCSANOW, &settings);
     }

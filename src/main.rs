@@ -163,15 +163,16 @@ fn load(global: &Global, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
 }
 
 fn show(global: &Global, wanted: Wanted) -> ExitStatus {
-    listen(|| {
-        inventory::load::stop();
+    let cancel = Cancel::default();
+    let told = cancel.clone();
+    listen(move || {
+        interrupt(&told, inventory::load::stop);
         leave();
     });
     if let Wanted::Schema = wanted {
         ui::schema(doctor::SCHEMA);
         return complete(ExitStatus::Done);
     }
-    let cancel = Cancel::default();
     let read = load(global, &cancel);
     if cancel.level() > Stop::No {
         return ExitStatus::Interrupted;
@@ -222,20 +223,22 @@ fn complete(status: ExitStatus) -> ExitStatus {
 fn stoppable() -> Cancel {
     let cancel = Cancel::default();
     let told = cancel.clone();
-    listen(move || interrupt(&told));
+    listen(move || interrupt(&told, inventory::load::stop));
     cancel
 }
 
 /// Asks the run to stop: the first signal gently, the second now. The third does not ask: it is for what cannot be cut
 /// off, such as a file on a dead network mount. While the inventory is read nothing has begun, and its scripts are ended.
-fn interrupt(cancel: &Cancel) {
+fn interrupt(cancel: &Cancel, end_scripts: impl FnOnce()) {
+    let before = cancel.level();
+    // Who waits for a script is told of the signal before the script fails because of it.
+    cancel.signal();
     if !cancel.has_begun() {
-        inventory::load::stop();
+        end_scripts();
     }
-    if cancel.level() == Stop::Now {
+    if before == Stop::Now {
         leave();
     }
-    cancel.signal();
 }
 
 /// Calls `told` at each Ctrl-C, SIGTERM and loss of the terminal that comes after this has returned.
@@ -297,4 +300,23 @@ fn raise_open_files() {
 
 fn exit(status: ExitStatus) -> ExitCode {
     ExitCode::from(status as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_a_signal_ends_fails_because_of_it() {
+        let cancel = Cancel::default();
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            interrupt(&cancel, || seen.push(cancel.level()));
+        }
+        assert_eq!(seen, [Stop::Gently, Stop::Now]);
+        let cancel = Cancel::default();
+        cancel.begin();
+        interrupt(&cancel, || panic!("nothing of the inventory is at work"));
+        assert_eq!(cancel.level(), Stop::Gently);
+    }
 }

@@ -20,12 +20,23 @@ const LISTED: usize = 10;
 /// # Errors
 /// Why it holds none, in lower case and without a value.
 pub fn parse(text: &str) -> Result<AuthFile, String> {
-    let manifest = yaml::parse_value(&Source::new("", text), 0, text.len()).ok();
     let read = |text: &str| dockerconfig::read(text.as_bytes()).map_err(|error| error.to_string());
-    match manifest.filter(|node| node.get("kind").is_some_and(|kind| kind.text == "Secret")) {
-        Some(manifest) => read(&secret(&manifest)?).map_err(|error| format!("in the Secret, {error}")),
-        None => read(text),
+    match yaml::parse_value(&Source::new("", text), 0, text.len()) {
+        Ok(manifest) if manifest.get("kind").is_some_and(|kind| kind.text == "Secret") => {
+            read(&secret(&manifest)?).map_err(|error| format!("in the Secret, {error}"))
+        }
+        // JSON may hold what YAML must not, such as the control character DEL; as a file it would seem empty.
+        Err(_) if is_secret(text) => Err("the Secret cannot be read as YAML".to_owned()),
+        _ => read(text),
     }
+}
+
+fn is_secret(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Manifest {
+        kind: String,
+    }
+    serde_json::from_str::<Manifest>(text).is_ok_and(|manifest| manifest.kind == "Secret")
 }
 
 /// The file in a Secret; what is written in clear text wins, as in the API server.
@@ -71,6 +82,16 @@ pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_is_no_yaml_is_not_taken_for_an_empty_file() {
+        let manifest =
+            |text: &str| serde_json::json!({"kind": "Secret", "stringData": {"auth.json": text}}).to_string();
+        let keys = |text: &str| parse(text).map(|file| file.entries.len());
+        assert_eq!(keys(&manifest(r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#)), Ok(1));
+        let fault = keys(&manifest("{\"auths\":{\"quay.io\":{\"auth\":\"YTpi\u{7f}\"}}}")).unwrap_err();
+        assert_eq!(fault, "the Secret cannot be read as YAML");
+    }
 
     #[test]
     fn keys_that_are_no_names_are_not_shown() {

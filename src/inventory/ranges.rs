@@ -51,10 +51,14 @@ fn first_range(name: &str, names: &mut Vec<String>) -> Result<(), String> {
         return Err("a host range must have an end".to_owned());
     }
     let step = step.parse::<usize>().ok().filter(|step| *step > 0).ok_or("the step must be a whole number above 0")?;
+    let room = MAX_HOSTS.saturating_sub(names.len());
     let members = match (letter(begin), letter(end)) {
         (Some(first), Some(last)) => (first..=last).step_by(step).map(letter_at).collect(),
-        _ => numbers(begin, end, step, MAX_HOSTS.saturating_sub(names.len()))?,
+        _ => numbers(begin, end, step, room)?,
     };
+    if members.len() > room {
+        return Err(format!("more than {MAX_HOSTS} hosts"));
+    }
     if members.is_empty() {
         return Err("the host range is empty: its begin is beyond its end".to_owned());
     }
@@ -123,6 +127,7 @@ mod tests {
             ("n[1:3:0]", "above 0"),
             ("n[1:99999999999]", "more than"),
             ("n[1:9999][1:9999]", "more than"),
+            ("n[a:Z][a:Z][a:Z][a:Z][a:Z][a:Z][a:Z]", "more than"),
             ("n[a:9]", "two letters"),
         ] {
             let message = names(pattern).unwrap_err();

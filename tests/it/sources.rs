@@ -4,7 +4,6 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,7 +13,7 @@ use oregano::inventory::Sources;
 use oregano::inventory::load::load_from;
 use serde_json::json;
 
-use super::support::process::{eventually, program};
+use super::support::process::{eventually, is_gone, program};
 use super::support::registry::{Auth, Registry, Transport};
 use super::support::site::{DOCKER, PASSWORD, Site, USER, auth};
 
@@ -128,14 +127,8 @@ fn ctrl_c_ends_a_helper_that_hangs() {
     let run = site.start(&["validate"]);
     let pid = || fs::read_to_string(site.oregano.home().join("pid")).unwrap_or_default();
     eventually("the helper runs", || pid().ends_with('\n'));
-    let start = Instant::now();
-    run.signal("INT");
-    run.wait().expect(130);
-    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
-    eventually("the helper is gone", || {
-        let state = fs::read_to_string(format!("/proc/{}/stat", pid().trim())).unwrap_or_default();
-        state.is_empty() || state.contains(") Z ")
-    });
+    run.end_at_once("INT");
+    eventually("the helper is gone", || is_gone(pid().trim().parse().unwrap()));
 }
 
 #[test]
@@ -150,10 +143,7 @@ fn a_password_comes_through_a_pipe_and_ctrl_c_ends_the_wait_for_it() {
     silent.write(true).custom_flags(nix::libc::O_NONBLOCK);
     let writer = std::cell::OnceCell::new();
     eventually("the pipe is read", || silent.open(&pipe).is_ok_and(|file| writer.set(file).is_ok()));
-    let start = Instant::now();
-    run.signal("INT");
-    run.wait().expect(130);
-    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+    run.end_at_once("INT");
     drop(writer);
     site.unset("oreg_auth_password").set_literal("oregano_oreg_auth", "{'password_file': 'pipe'}");
     let writer = {
@@ -198,7 +188,8 @@ fn what_expires_is_told_before_it_does() {
 /// The user of the entry that containers/image takes for a host; `None` if it takes none.
 fn skopeo(file: &std::path::Path, host: &str) -> Option<String> {
     let output = Command::new(program("skopeo"))
-        .args(["login", "--get-login", "--authfile", file.to_str().unwrap(), host])
+        // The machine's own is nobody's business here, and may be broken.
+        .args(["--registries-conf", "/dev/null", "login", "--get-login", "--authfile", file.to_str().unwrap(), host])
         .env_remove("REGISTRY_AUTH_FILE")
         .env("HOME", file.parent().unwrap())
         .stdin(Stdio::null())

@@ -175,6 +175,12 @@ impl Kubernetes {
         http::request(method, &format!("{}{path}", self.url), &headers, body.as_bytes())
     }
 
+    /// Whether anybody has got an answer to such a request, by the server's log.
+    pub fn has_answered(&self, method: &str, path: &str) -> bool {
+        let request = format!("verb=\"{method}\" URI=\"{path}");
+        self.apiserver.log().split(&request).skip(1).any(|rest| rest.starts_with(['"', '?']))
+    }
+
     /// Kills the API server, and etcd under it.
     pub fn stop(&self) {
         self.apiserver.stop();
@@ -268,6 +274,8 @@ fn start_apiserver(
     command
         .args(["--etcd-servers", etcd, "--bind-address", "127.0.0.1", "--secure-port", &port.to_string()])
         .args(["--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.0.0.0/24"])
+        // A line of its log for each request.
+        .arg("--v=3")
         // Without the controllers no namespace has the service account that this would ask for.
         .args(["--disable-admission-plugins", "ServiceAccount"])
         .args(["--service-account-issuer", "https://kubernetes.default.svc"])

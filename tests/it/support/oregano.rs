@@ -19,6 +19,9 @@ use super::process::{eventually, kill};
 /// No run of a test takes longer, on whatever machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// What ends at once may take so long on a busy machine. A test of it waits for nothing that ends by itself before.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
 /// A user with a home of its own, who runs oregano.
 pub struct Oregano {
     folder: TempDir,
@@ -198,6 +201,21 @@ impl Running {
     /// Sends a signal, such as `INT`.
     pub fn signal(&self, name: &str) {
         assert!(kill(name, &self.id().to_string()).success(), "`oregano {}` has ended already", self.command);
+    }
+
+    /// Whether it has not ended yet.
+    pub fn goes_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends a signal that ends the run, whatever it waits for, with 130.
+    #[track_caller]
+    pub fn end_at_once(self, signal: &str) -> Finished {
+        let start = Instant::now();
+        self.signal(signal);
+        let run = self.wait().expect(130);
+        assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
+        run
     }
 
     /// What it wrote to standard output so far.

@@ -190,13 +190,18 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// Waits up to ten seconds for something that follows by itself, such as a line in a log.
+/// Waits for something that follows by itself, such as a line in a log; for as long as a server may take.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "still not so after ten seconds: {what}");
+        assert!(start.elapsed() < READY, "still not so after {READY:?}: {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Whether a process has ended: it may be there until somebody has taken note of that.
+pub fn is_gone(id: u32) -> bool {
+    fs::read_to_string(format!("/proc/{id}/stat")).map_or(true, |state| state.contains(") Z "))
 }
 
 /// The folder for what one run of the test binary shares and cannot remove at its end.

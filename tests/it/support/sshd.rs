@@ -174,6 +174,34 @@ impl Sshd {
         succeeded(self.sh_with(script, &[folder], b""));
     }
 
+    /// Lets the first use of a tool wait, until [`Sshd::release`]; each tool once a node.
+    pub fn hold(&self, tool: &str) {
+        let script = r#"set -e
+            tool=$(readlink -f "$(command -v "$1")")
+            mkdir "/run/hold-$1"
+            cd "/run/hold-$1"
+            cp "$tool" "$1"
+            cat >gate
+            chmod 755 gate
+            mount --bind gate "$tool""#;
+        let gate = format!(
+            "#!/bin/sh\nhere=/run/hold-{tool}\n\
+             ! mkdir $here/used 2>/dev/null || while [ ! -e $here/go ]; do sleep 0.02; done\n\
+             exec $here/{tool} \"$@\"\n"
+        );
+        succeeded(self.sh_with(script, &[tool], gate.as_bytes()));
+    }
+
+    /// Whether the tool that is held was used.
+    pub fn holds(&self, tool: &str) -> bool {
+        self.sh(&format!("[ -e /run/hold-{tool}/used ]")).status.success()
+    }
+
+    /// Lets what waits in the tool go on.
+    pub fn release(&self, tool: &str) {
+        succeeded(self.sh(&format!(": >/run/hold-{tool}/go")));
+    }
+
     /// Cuts every connection as a lost network does: what they started goes on without them.
     pub fn kill_connections(&self) {
         // A connection may end by itself between the two.
