@@ -385,7 +385,7 @@ fn names_its_protocol(answer: &Answer) -> bool {
 async fn unless_public(found: Finding, anybody: impl Future<Output = Option<Box<Answer>>>) -> Finding {
     match found {
         Finding::Judged { verdict: Verdict::Proved, login, answer } => match anybody.await {
-            Some(answer) => Finding::Public { login, answer },
+            Some(anybodys) => Finding::Public { login, answer, anybodys },
             None => Finding::Judged { verdict: Verdict::Proved, login, answer },
         },
         found => found,

@@ -17,6 +17,7 @@ mod login;
 mod names;
 mod output;
 mod poison;
+mod quota;
 mod realm;
 mod schema;
 mod servers;

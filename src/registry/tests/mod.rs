@@ -10,6 +10,7 @@ mod kinds;
 mod once;
 mod patience;
 mod proving;
+mod quotas;
 mod realms;
 mod tls;
 mod ways;

@@ -11,9 +11,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::double::{Double, MANIFEST, Seen, ask_bearer, basic_registry, bearer_registry, manifest, reply};
+use super::double::{Double, MANIFEST, Seen, ask_bearer, basic_registry, bearer_registry, reply};
 use super::{inspect_double, inspect_within, registry};
-use crate::facts::{RateLimit, Verdict};
+use crate::facts::Verdict;
 
 /// Answers the first `busy` logins at the token server with `answer`.
 fn busy_tokens(busy: u32, answer: fn() -> Response<Body>) -> impl Fn(&Seen) -> Response<Body> + Clone {
@@ -192,23 +192,4 @@ async fn nobody_waits_long_for_what_is_not_needed() {
     let begin = Instant::now();
     assert_eq!(inspect_double(&double.await).await.verdict, Verdict::Proved);
     assert!(begin.elapsed() <= Duration::from_secs(6), "{:?}", begin.elapsed());
-}
-
-#[tokio::test]
-async fn quotas_are_passed_on() {
-    for (answer, verdict) in [(200, Verdict::Proved), (429, Verdict::RateLimited)] {
-        let double = Double::start(move |seen: &Seen| {
-            if seen.path != MANIFEST || seen.authorization.is_none() {
-                return basic_registry(seen);
-            }
-            let mut shown = if answer == 200 { manifest() } else { reply(answer, &[("retry-after", "99")], "") };
-            shown.headers_mut().insert("ratelimit-limit", "100;w=21600".parse().unwrap());
-            shown.headers_mut().insert("ratelimit-remaining", "7;w=21600".parse().unwrap());
-            shown
-        });
-        let fact = inspect_double(&double.await).await;
-        assert_eq!(fact.verdict, verdict);
-        let expected = RateLimit { limit: Some(100), remaining: Some(7), window: Some(21_600) };
-        assert_eq!(fact.rate_limit, Some(expected));
-    }
 }
