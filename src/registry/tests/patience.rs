@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::double::{Double, MANIFEST, Seen, ask_bearer, basic_registry, bearer_registry, reply};
 use super::{inspect_double, inspect_within, registry};
-use crate::facts::Verdict;
+use crate::desired::{Registry, TestLogin};
+use crate::facts::{RegistryFact, Verdict};
 
 /// Answers the first `busy` logins at the token server with `answer`.
 fn busy_tokens(busy: u32, answer: fn() -> Response<Body>) -> impl Fn(&Seen) -> Response<Body> + Clone {
@@ -139,6 +140,44 @@ async fn silence_ends_at_the_deadline() {
     assert_eq!(fact.cause.unwrap(), format!("GET https://{host}/v2/: no complete answer within 30s (tried 3 times)"));
     let taken = begin.elapsed().as_secs_f64();
     assert!((25.0..30.1).contains(&taken), "{taken}");
+}
+
+/// What a login comes to in 10 s at a registry that takes `pause` for each answer.
+async fn in_time(pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static) -> (Double, RegistryFact) {
+    let double = Double::patient(pause, basic_registry).await;
+    let alone = Registry { test_login: TestLogin::LoginOnly, ..registry(&double.host, "right") };
+    let begin = Instant::now();
+    let fact = inspect_within(&alone, Duration::from_secs(10)).await;
+    assert!(begin.elapsed() < Duration::from_millis(10_100), "{:?}", begin.elapsed());
+    (double, fact)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_slow_but_in_time_is_waited_for() {
+    let (double, fact) = in_time(|_| Duration::from_secs(4)).await;
+    assert_eq!((fact.verdict, double.asked().len()), (Verdict::Proved, 2), "{fact:?}");
+    // So slow that it might be lost: it is asked once more, and the first answer counts.
+    let (double, fact) = in_time(|seen| Duration::from_secs(if seen.authorization.is_none() { 9 } else { 0 })).await;
+    assert_eq!((fact.verdict, double.asked().len()), (Verdict::Proved, 3), "{fact:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_swallowed_is_asked_again() {
+    let count = Arc::new(AtomicU32::new(0));
+    let swallow = move |_: &Seen| Duration::from_secs(if count.fetch_add(1, Ordering::SeqCst) == 0 { 3600 } else { 0 });
+    let (double, fact) = in_time(swallow).await;
+    assert_eq!((fact.verdict, double.asked().len()), (Verdict::Proved, 3), "{fact:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cause_says_how_long_the_answer_was_waited_for() {
+    let double = Double::patient(|_| Duration::from_secs(4), basic_registry).await;
+    let fact = inspect_within(&registry(&double.host, "right"), Duration::from_secs(10)).await;
+    let expected = format!("HEAD http://{}{MANIFEST}: no complete answer within 2s, the rest of 10s", double.host);
+    assert_eq!((fact.verdict, fact.cause), (Verdict::Timeout, Some(expected)));
+    let (double, fact) = in_time(|_| Duration::from_secs(3600)).await;
+    let expected = format!("GET http://{}/v2/: no complete answer within 10s (tried 2 times)", double.host);
+    assert_eq!((fact.verdict, fact.cause), (Verdict::Timeout, Some(expected)));
 }
 
 /// Takes the password at `path` and says nothing.
