@@ -2,6 +2,7 @@
 //! what an answer means is not decided here.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
@@ -56,6 +57,7 @@ pub(super) enum Carried {
 }
 
 /// A complete answer.
+#[derive(Clone)]
 pub(super) struct Answer {
     /// Where it came from, after redirects.
     pub place: Place,
@@ -79,6 +81,7 @@ pub(super) enum Authorization {
 }
 
 /// Why there is no answer to judge.
+#[derive(Clone)]
 pub(super) enum Fault {
     /// No answer in what was left of the time when it was first asked for.
     Timeout { at: Box<Place>, waited: Duration, timeout: Duration, tries: u32 },
@@ -86,7 +89,7 @@ pub(super) enum Fault {
     Unresolved { at: Box<Place>, tries: u32 },
     /// The connection failed, or what came over it is not HTTP; with the certificate that was shown, if its names or
     /// dates are why.
-    Broken { at: Box<Place>, error: reqwest::Error, shown: Option<Certificate>, tries: u32 },
+    Broken { at: Box<Place>, error: Arc<reqwest::Error>, shown: Option<Certificate>, tries: u32 },
     /// A redirect that is not followed, and why.
     Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
@@ -241,7 +244,10 @@ impl Wire {
         match result {
             _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, tries }),
             Ok(Ok(answer)) => Ok(Box::new(answer)),
-            Ok(Err(error)) => Err(Fault::Broken { at, shown: self.shown(url, &error).await, error, tries }),
+            Ok(Err(error)) => {
+                let shown = self.shown(url, &error).await;
+                Err(Fault::Broken { at, error: Arc::new(error), shown, tries })
+            }
             Err(_) => Err(Fault::Timeout { at, waited, timeout: self.timeout, tries }),
         }
     }

@@ -7,6 +7,7 @@ mod flow;
 mod hints;
 mod hostile;
 mod kinds;
+mod knocks;
 mod once;
 mod patience;
 mod proving;
