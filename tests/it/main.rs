@@ -14,6 +14,7 @@ mod inventory;
 mod listing;
 mod logging_in;
 mod login;
+mod manifests;
 mod names;
 mod output;
 mod poison;
