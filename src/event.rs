@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::desired::{Desired, NodeTarget, Registry, expiry};
 use crate::dockerconfig::KeyChange;
-use crate::facts::{Failure, RateLimit, RegistryFact, Verdict};
+use crate::facts::{Elsewhere, Failure, RateLimit, RegistryFact, Verdict};
 use crate::inventory::Problem;
 use crate::plan::{Action, FileStep, ModeChange, NodeStep, NodeWork, Plan, SecretStep};
 
@@ -106,6 +106,9 @@ pub struct RegistryRow {
     /// What the registry says of its quota.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
+    /// Who failed, if that was not the registry itself: `token_server` or `redirect_target`.
+    #[serde(flatten)]
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// What became of a secret or a file; of `plan`, what would become of it.
@@ -317,6 +320,7 @@ impl RegistryRow {
             from: from.map(str::to_owned),
             expires: expiry::of(registry).map(|at| at.to_string()),
             rate_limit: fact.rate_limit,
+            elsewhere: fact.elsewhere.clone(),
         }
     }
 }

@@ -73,6 +73,18 @@ pub struct RegistryFact {
     pub hint: Option<String>,
     /// What the registry says of its quota, if it says anything.
     pub rate_limit: Option<RateLimit>,
+    /// Who was asked when it failed, if that was not the registry itself.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Another server that a registry led to: `host[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Elsewhere {
+    /// The realm of its challenge.
+    TokenServer(String),
+    /// Where it redirects to.
+    RedirectTarget(String),
 }
 
 /// What a registry says of its pull quota in `RateLimit-Limit` and `RateLimit-Remaining`.

@@ -152,6 +152,7 @@ mod tests {
             from: None,
             expires: None,
             rate_limit: None,
+            elsewhere: None,
         })
     }
 

@@ -24,7 +24,7 @@ pub(super) fn seen_from(
     let host = asked(cause).map_or_else(|| registry::contacted(registry), str::to_owned);
     let hint = match (fact.verdict, obstacle) {
         (Verdict::Proxy | Verdict::Timeout, Some(obstacle)) => {
-            let cause = with_obstacle(cause, node, obstacle);
+            let cause = with_obstacle(cause, node, &host, obstacle);
             return RegistryFact { cause: Some(cause), hint: Some(mend(node, &host, obstacle)), ..fact.clone() };
         }
         (Verdict::Dns, _) => format!("check the name `{host}`, and the resolver and /etc/hosts of `{node}`"),
@@ -59,12 +59,12 @@ fn asked(cause: &str) -> Option<&str> {
 }
 
 /// The cause of a registry's fact, with what is known of the way.
-fn with_obstacle(cause: &str, node: &str, obstacle: &Obstacle) -> String {
-    let told = said(node, obstacle);
+fn with_obstacle(cause: &str, node: &str, host: &str, obstacle: &Obstacle) -> String {
+    let told = said(node, host, obstacle);
     if cause.contains(NOT_ALLOWED_THERE) { cause.replace(NOT_ALLOWED_THERE, &told) } else { format!("{cause}; {told}") }
 }
 
-fn said(node: &str, Obstacle { at, trouble }: &Obstacle) -> String {
+fn said(node: &str, host: &str, Obstacle { at, trouble }: &Obstacle) -> String {
     let fault = match trouble {
         Trouble::Forbidden => {
             return format!("sshd of `{node}` forbids forwarding to `{at}` (administratively prohibited)");
@@ -78,7 +78,7 @@ fn said(node: &str, Obstacle { at, trouble }: &Obstacle) -> String {
         Trouble::NotHttp => "it hung up, or what it answers is not HTTP".to_owned(),
         Trouble::WantsLogin => "407: it wants a login".to_owned(),
         Trouble::RefusesLogin => "407: it does not take the login".to_owned(),
-        Trouble::Status(status) => format!("{status}: it does not connect to the registry"),
+        Trouble::Status(status) => format!("{status}: it does not connect to `{host}`"),
     };
     format!("proxy `{at}`: {fault}")
 }
@@ -119,6 +119,7 @@ fn mend(node: &str, host: &str, Obstacle { at, trouble }: &Obstacle) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Elsewhere;
     use crate::observe::vantage::tests::registry;
 
     #[test]
@@ -129,8 +130,16 @@ mod tests {
             ("no such name", "`registry.example.com`"),
         ] {
             for verdict in [Verdict::Dns, Verdict::ConnectionRefused, Verdict::Timeout] {
-                let fact = RegistryFact { verdict, cause: Some(cause.to_owned()), hint: None, rate_limit: None };
-                let hint = seen_from("node1", &registry, &fact, None).hint.unwrap();
+                let fact = RegistryFact {
+                    verdict,
+                    cause: Some(cause.to_owned()),
+                    hint: None,
+                    rate_limit: None,
+                    elsewhere: Some(Elsewhere::TokenServer("auth.example.com:8443".to_owned())),
+                };
+                let seen = seen_from("node1", &registry, &fact, None);
+                assert_eq!(seen.elsewhere, fact.elsewhere);
+                let hint = seen.hint.unwrap();
                 assert!(hint.contains(named) && hint.contains("`node1`"), "{hint}");
             }
         }
@@ -140,7 +149,7 @@ mod tests {
     fn what_sshd_forbids_is_named_with_whoever_was_asked() {
         let registry = registry("registry.example.com", "u", crate::desired::TlsPolicy::Verify);
         let cause = Some(format!("GET https://auth.example.com/token: {NOT_ALLOWED_THERE}"));
-        let fact = RegistryFact { verdict: Verdict::Proxy, cause, hint: None, rate_limit: None };
+        let fact = RegistryFact { verdict: Verdict::Proxy, cause, hint: None, rate_limit: None, elsewhere: None };
         let obstacle = Obstacle { at: "auth.example.com:443".to_owned(), trouble: Trouble::Forbidden };
         let seen = seen_from("node1", &registry, &fact, Some(&obstacle));
         let expected = "GET https://auth.example.com/token: sshd of `node1` forbids forwarding to \
@@ -151,7 +160,13 @@ mod tests {
 
     #[test]
     fn a_certificate_that_only_one_node_refuses_is_not_to_be_trusted() {
-        let fact = |verdict| RegistryFact { verdict, cause: None, hint: Some("trust it".to_owned()), rate_limit: None };
+        let fact = |verdict| RegistryFact {
+            verdict,
+            cause: None,
+            hint: Some("trust it".to_owned()),
+            rate_limit: None,
+            elsewhere: None,
+        };
         let hint = compared("node7", fact(Verdict::Tls)).hint.unwrap();
         assert!(hint.contains("`node7`") && !hint.contains("trust it"), "{hint}");
         assert_eq!(compared("node7", fact(Verdict::Dns)), fact(Verdict::Dns));

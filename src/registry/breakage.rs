@@ -7,16 +7,16 @@ use reqwest::Url;
 use super::client::NoClient;
 use super::diagnosis::{after, found};
 use super::fault::{self, Breakage, TlsFault};
-use super::peer::Certificate;
+use super::peer::{Certificate, Peer};
 use super::proxy::Via;
 use super::realm::authority;
 use super::resolver::nameservers;
 use super::settings;
 use super::trust::TlsSetup;
 use super::wire::{Fault, Place};
-use super::words::Words;
+use super::words::{Words, kind};
 use crate::desired::{Registry, TlsPolicy};
-use crate::facts::{RegistryFact, Verdict};
+use crate::facts::{Elsewhere, RegistryFact, Verdict};
 
 /// The fact where there was no answer.
 pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {
@@ -40,6 +40,17 @@ pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> Re
             };
             after(broken(registry, words, &at, breakage, None), tries)
         }
+        Fault::NoProxy { at, reason } => {
+            let setting = settings::proxy(registry, &at.url);
+            found(
+                Verdict::Proxy,
+                format!("{}: the URL of the proxy cannot be used: {reason}", words.place(&at)),
+                format!(
+                    "check {setting}: `http://user:password@host:port`, or {}",
+                    settings::exception(registry, &at.url)
+                ),
+            )
+        }
         Fault::Broken { at, error, shown, tries } => {
             let breakage = fault::read(&error, &words.via(&at.url));
             after(broken(registry, words, &at, breakage, shown.as_ref()), tries)
@@ -48,7 +59,7 @@ pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> Re
 }
 
 /// The fact where there is not even a way to try.
-pub(super) fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
+pub(super) fn no_client(reason: NoClient) -> RegistryFact {
     match reason {
         NoClient::Tls(TlsSetup::File { path, reason }) => {
             found(Verdict::Tls, format!("`{path}`: {reason}"), "mend the file, or take it away")
@@ -58,10 +69,10 @@ pub(super) fn no_client(registry: &Registry, reason: NoClient) -> RegistryFact {
             format!("TLS cannot be set up on this machine: {reason}"),
             "check the CA bundle, and SSL_CERT_FILE and SSL_CERT_DIR if they are set",
         ),
-        NoClient::Proxy(reason) => found(
-            Verdict::Proxy,
-            format!("the proxy's URL cannot be used: {reason}"),
-            format!("check {}: `http://user:password@host:port`", settings::proxies(registry)),
+        NoClient::Tunnel => found(
+            Verdict::RegistryError,
+            "there is no way into the tunnel to the node",
+            "this is a defect of oregano: please report it",
         ),
     }
 }
@@ -86,7 +97,7 @@ pub(super) fn insecure_hint(registry: &Registry) -> String {
 }
 
 fn silent(words: &Words<'_>, at: &Place, waited: Duration, timeout: Duration) -> RegistryFact {
-    let (via, host) = (words.via(&at.url), authority(&at.url));
+    let (via, host) = (words.via(&at.url), words.server(&at.url));
     let check = match via {
         Via::Nothing => format!("check the route and the firewall between here and `{host}`"),
         Via::Proxy { .. } => format!("check the proxy, and whether it reaches `{host}`"),
@@ -103,23 +114,27 @@ fn broken(
     words: &Words<'_>,
     at: &Place,
     breakage: Breakage,
-    shown: Option<&Certificate>,
+    shown: Option<&Peer>,
 ) -> RegistryFact {
     let (url, via) = (&at.url, words.via(&at.url));
-    let (place, host) = (words.place(at), authority(url));
+    let (place, host) = (words.place(at), words.server(url));
+    let elsewhere = words.elsewhere(url, at.asked);
+    let (kind, led) = (kind(elsewhere.as_ref()), led(words, elsewhere.as_ref()));
     let at = format!("{place}{}", through(&via));
     let here = if via == Via::Tunnel { "there" } else { "here" };
     match breakage {
         Breakage::Dns(reason) => {
             let name = url.host_str().unwrap_or_default();
-            found(Verdict::Dns, format!("{at}: {reason}"), format!("check the name `{name}`, and {}", resolver(&via)))
+            let name = if elsewhere.is_some() { words.foreign(name) } else { name.to_owned() };
+            let hint = format!("check the name `{name}`, and {}{}", resolver(&via), behind(";", &led));
+            found(Verdict::Dns, format!("{at}: {reason}"), hint)
         }
         Breakage::Proxy(reason) => {
-            let (cause, hint) = proxy(registry, url, &reason, &via);
+            let (cause, hint) = proxy(registry, words, url, &reason);
             found(Verdict::Proxy, format!("{place}: {cause}"), hint)
         }
         Breakage::Tls(fault, reason) => {
-            let (what, hint) = tls(registry, words, fault, &reason, shown);
+            let (what, hint) = tls(registry, words, elsewhere.as_ref(), fault, &reason, shown);
             found(Verdict::Tls, format!("{at}: {what}"), hint)
         }
         Breakage::Timeout(reason) => found(
@@ -130,12 +145,15 @@ fn broken(
         Breakage::Refused(reason) => found(
             Verdict::ConnectionRefused,
             format!("{at}: {reason}"),
-            format!("does a registry run at `{host}`? check host and port, and the firewall before it"),
+            match &led {
+                None => format!("does a {kind} run at `{host}`? check host and port, and the firewall before it"),
+                Some(led) => format!("does a {kind} run at `{host}`? check the firewall before it; {led}"),
+            },
         ),
         Breakage::NotHttp(reason) => found(
             Verdict::RegistryError,
             format!("{at}: the answer broke off or is not HTTP: {reason}"),
-            format!("is `{host}` a registry, and is the port right?"),
+            format!("is `{host}` a {kind}, and is the port right?{}", behind("", &led)),
         ),
         Breakage::Tunnel(reason) => found(
             Verdict::RegistryError,
@@ -143,6 +161,19 @@ fn broken(
             format!("try `curl https://{host}/v2/` on the node, and look at the log of its sshd"),
         ),
     }
+}
+
+/// Whose word it is that the server is there, where its reader has not said so.
+fn led(words: &Words<'_>, elsewhere: Option<&Elsewhere>) -> Option<String> {
+    let how = match elsewhere? {
+        Elsewhere::TokenServer(_) => "names it as its token server",
+        Elsewhere::RedirectTarget(_) => "redirects there",
+    };
+    Some(format!("`{}` {how}: if that is wrong, tell its operator", words.host))
+}
+
+fn behind(mark: &str, text: &Option<String>) -> String {
+    text.as_ref().map(|text| format!("{mark} {text}")).unwrap_or_default()
 }
 
 /// A proxy may be the one that is silent, or that shows a certificate.
@@ -163,16 +194,17 @@ fn resolver(via: &Via) -> String {
     }
 }
 
-fn proxy(registry: &Registry, url: &Url, reason: &str, via: &Via) -> (String, String) {
+fn proxy(registry: &Registry, words: &Words<'_>, url: &Url, reason: &str) -> (String, String) {
+    let via = &words.via(url);
     let Via::Proxy { url: shown, .. } = via else {
         return (reason.to_owned(), "check the proxy settings of the node".to_owned());
     };
     let check = || format!("check {}, or {}", settings::proxy(registry, url), settings::exception(registry, url));
     // What the HTTP client makes of the proxy's answers to its CONNECT.
     let (reason, hint) = match reason {
-        "proxy authorization required" => (reason, proxy_login(registry, url, via)),
-        fault::NO_CONNECT => ("it does not connect to the registry", check()),
-        _ => (reason, check()),
+        "proxy authorization required" => (reason.to_owned(), proxy_login(registry, url, via)),
+        fault::NO_CONNECT => (format!("it does not connect to `{}`", words.server(url)), check()),
+        _ => (reason.to_owned(), check()),
     };
     (format!("proxy `{shown}`: {reason}"), hint)
 }
@@ -180,13 +212,22 @@ fn proxy(registry: &Registry, url: &Url, reason: &str, via: &Via) -> (String, St
 fn tls(
     registry: &Registry,
     words: &Words<'_>,
+    elsewhere: Option<&Elsewhere>,
     fault: TlsFault,
     reason: &str,
-    shown: Option<&Certificate>,
+    shown: Option<&Peer>,
 ) -> (String, String) {
-    const NAME: &str = "use the name that the certificate was issued for";
     const CLOCK: &str = "check the certificate's dates and the clock here";
-    let names = || shown.and_then(|shown| shown.names(&|name| words.foreign(name)));
+    let kind = kind(elsewhere);
+    let other_name = || match led(words, elsewhere) {
+        None => "use the name that the certificate was issued for".to_owned(),
+        Some(led) => format!("the {kind} needs a certificate for its name; {led}"),
+    };
+    let certificate = match shown {
+        Some(Peer::Tls(certificate)) => Some(certificate),
+        Some(Peer::Http | Peer::Other) | None => None,
+    };
+    let names = || certificate.and_then(|shown| shown.names(&|name| words.foreign(name)));
     let (what, hint) = match fault {
         TlsFault::SelfSigned => (
             "the certificate is self-signed".to_owned(),
@@ -203,41 +244,59 @@ fn tls(
             },
         ),
         TlsFault::Expired => {
-            let until = shown.and_then(Certificate::ended).map(|at| format!(": it was valid until {at}"));
+            let until = certificate.and_then(Certificate::ended).map(|at| format!(": it was valid until {at}"));
             (format!("the certificate has expired{}", until.unwrap_or_default()), CLOCK.to_owned())
         }
         TlsFault::NotYetValid => {
-            let from = shown.and_then(Certificate::begins).map(|at| format!(": it will be from {at}"));
+            let from = certificate.and_then(Certificate::begins).map(|at| format!(": it will be from {at}"));
             (format!("the certificate is not yet valid{}", from.unwrap_or_default()), CLOCK.to_owned())
         }
         TlsFault::WrongName => {
             let names = names().map(|names| format!(": it is for {names}"));
-            (format!("the certificate is for another host name{}", names.unwrap_or_default()), NAME.to_owned())
+            (format!("the certificate is for another host name{}", names.unwrap_or_default()), other_name())
         }
         TlsFault::WrongAddress => {
             let names = names().map(|names| format!(": it is for {names}"));
-            (format!("the certificate is not for this IP address{}", names.unwrap_or_default()), NAME.to_owned())
+            (format!("the certificate is not for this IP address{}", names.unwrap_or_default()), other_name())
         }
-        TlsFault::NotTls => ("the port does not speak TLS".to_owned(), insecure_hint(registry)),
+        TlsFault::NotTls => {
+            let what = match shown {
+                Some(Peer::Http) => "the port does not speak TLS, but plain HTTP",
+                Some(Peer::Other) => "the port speaks neither TLS nor HTTP",
+                Some(Peer::Tls(_)) | None => "the port does not speak TLS",
+            };
+            (what.to_owned(), port_hint(registry, words, elsewhere, shown))
+        }
         TlsFault::ClientCertificate => (
-            "the registry wants a client certificate that it trusts".to_owned(),
+            format!("the {kind} wants a client certificate that it trusts"),
             format!("put the certificate and its key into {} as `client.cert` and `client.key`", words.certificates),
         ),
         TlsFault::HungUp => (
             "hung up during the TLS handshake".to_owned(),
-            match registry.tls {
-                TlsPolicy::Verify => "try again; if it stays, look at the registry's log and at the firewall in between",
-                TlsPolicy::Insecure => {
+            match (registry.tls, elsewhere) {
+                (TlsPolicy::Insecure, None) => {
                     "look at the registry's log and at the firewall; plain HTTP is tried only where the port answers in it"
+                        .to_owned()
                 }
-            }
-            .to_owned(),
+                _ => format!("try again; if it stays, look at the {kind}'s log and at the firewall in between"),
+            },
         ),
         TlsFault::Handshake => {
             (format!("TLS handshake: {reason}"), "do both sides share a TLS version and cipher?".to_owned())
         }
     };
     (what, hint)
+}
+
+/// What to do about a port without TLS. Only a registry's own, unless it is known to speak something else, may be meant
+/// to be plain HTTP.
+fn port_hint(registry: &Registry, words: &Words<'_>, elsewhere: Option<&Elsewhere>, shown: Option<&Peer>) -> String {
+    const PORT: &str = "is the port right?";
+    match (led(words, elsewhere), registry.tls, shown) {
+        (Some(led), ..) => format!("{PORT} {led}"),
+        (None, TlsPolicy::Insecure, _) | (None, _, Some(Peer::Other)) => PORT.to_owned(),
+        (None, TlsPolicy::Verify, _) => format!("{PORT} where plain HTTP is meant: {}", insecure_hint(registry)),
+    }
 }
 
 /// How a certificate comes to be trusted. A folder that is there is the only one that counts.

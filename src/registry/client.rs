@@ -46,8 +46,8 @@ pub(super) struct Way {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoClient {
     Tls(TlsSetup),
-    /// A proxy's URL cannot be used; the URL itself may hold a login.
-    Proxy(String),
+    /// The address of a tunnel, which is our own, is no URL.
+    Tunnel,
 }
 
 impl Clients {
@@ -84,7 +84,7 @@ impl Clients {
         if let Some(way) = self.ways.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Way { certificates, ..way.clone() });
         }
-        let route = Route::new(&self.proxies, &key.1).map_err(NoClient::Proxy)?;
+        let route = Route::new(&self.proxies, &key.1);
         let connector = self.connectors.get(&key.0).map_err(NoClient::Tls)?;
         let client = build(policy, connector, &route, self.resolver.clone())?;
         let way =
@@ -99,6 +99,11 @@ impl Way {
     /// What stands between here and the server of `url`.
     pub fn via(&self, url: &Url) -> Via {
         self.route.via(url)
+    }
+
+    /// What is wrong with the URL of the proxy before the server of `url`: a request there must not be sent.
+    pub fn fault(&self, url: &Url) -> Option<String> {
+        self.route.fault(url)
     }
 
     /// Where the server of `url` is; nowhere if something stands in between.
@@ -132,7 +137,7 @@ fn build(policy: TlsPolicy, connector: TlsConnector, route: &Route, resolver: Re
     // Servers hang up on idle connections, some after 5 s; a request that meets that would look like a fault.
     let builder = builder.pool_idle_timeout(Duration::from_secs(4)).connect_timeout(CONNECT);
     let builder = builder.https_only(policy == TlsPolicy::Verify).tls_backend_preconfigured(connector);
-    let builder = route.configure(builder.dns_resolver(resolver)).map_err(NoClient::Proxy)?;
+    let builder = route.configure(builder.dns_resolver(resolver)).map_err(|_| NoClient::Tunnel)?;
     builder.build().map_err(|error| NoClient::Tls(TlsSetup::System(super::fault::innermost(&error))))
 }
 

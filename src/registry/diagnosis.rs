@@ -11,10 +11,10 @@ use super::judgement::{Login, denies_images, hides_images, is_good};
 use super::logins::Tried;
 use super::quota::rate_limit;
 use super::settings;
-use super::wire::{Answer, Authorization, Fault, Place};
-use super::words::{Words, shorten, status, tried};
+use super::wire::{Answer, Asked, Authorization, Fault, Place};
+use super::words::{Words, kind, shorten, status, tried};
 use crate::desired::{Declaration, Registry, TestLogin};
-use crate::facts::{RateLimit, RegistryFact, Verdict};
+use crate::facts::{Elsewhere, RateLimit, RegistryFact, Verdict};
 
 /// How an inspection ended.
 pub(super) enum Finding {
@@ -83,6 +83,25 @@ impl Finding {
         };
         rate_limit(&answer.filter(|answer| answer.authorization == Authorization::Sent)?.headers)
     }
+
+    /// Who was asked when it ended, if that was not the registry itself.
+    fn elsewhere(&self, words: &Words<'_>) -> Option<Elsewhere> {
+        let (url, asked) = match self {
+            Self::Judged { verdict: Verdict::Refused, answer, .. }
+            | Self::Unexpected(answer)
+            | Self::NoRegistry(answer)
+            | Self::NoManifest(answer)
+            | Self::RealmRedirects(answer)
+            | Self::NoToken(answer)
+            | Self::NoOAuth(answer) => (&answer.place.url, answer.place.asked),
+            Self::AskedElsewhere(place) => (&place.url, place.asked),
+            Self::Fault(fault) => (&fault.at().url, fault.at().asked),
+            Self::PlainRealm(realm) | Self::OtherRealm(realm) => (realm, Asked::TokenServer),
+            Self::TriedBefore(tried) => return tried.fact.elsewhere.clone(),
+            _ => return None,
+        };
+        words.elsewhere(url, asked)
+    }
 }
 
 /// The fact that a finding comes to; `way` is how the registry was asked, if it was, and `scrub` removes secrets.
@@ -92,8 +111,11 @@ pub(super) fn fact(
     finding: Finding,
     scrub: &dyn Fn(&str) -> String,
 ) -> RegistryFact {
-    let rate_limit = finding.rate_limit();
-    RegistryFact { rate_limit, ..told(registry, &Words::new(registry, way, scrub), finding) }
+    let words = Words::new(registry, way, scrub);
+    let elsewhere = finding.elsewhere(&words);
+    // Another server's quota is not that of the registry.
+    let rate_limit = finding.rate_limit().filter(|_| elsewhere.is_none());
+    RegistryFact { rate_limit, elsewhere, ..told(registry, &words, finding) }
 }
 
 fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFact {
@@ -162,7 +184,7 @@ fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFac
             format!("`{}`: {rule}", registry.image),
             &format!("name the image as `repository/name:tag` in {}", settings::test_image(registry)),
         ),
-        Finding::NoClient(reason) => no_client(registry, reason),
+        Finding::NoClient(reason) => no_client(reason),
         Finding::Fault(fault) => faulty(registry, words, fault),
         Finding::TriedBefore(tried) => before(registry, words, *tried),
     }
@@ -170,7 +192,13 @@ fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFac
 
 /// A verdict with its cause, cut to a line, and what to do now.
 pub(super) fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
-    RegistryFact { verdict, cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), rate_limit: None }
+    RegistryFact {
+        verdict,
+        cause: Some(shorten(cause.as_ref())),
+        hint: Some(hint.into()),
+        rate_limit: None,
+        elsewhere: None,
+    }
 }
 
 /// How the cause of a verdict begins that another inspection came to.
@@ -211,7 +239,7 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
         ),
         (Verdict::NoPermission, _) => found(verdict, words.seen(answer), permission_hint(registry, host, login)),
         (Verdict::NotFound, _) => found(verdict, words.seen(answer), image_hint(registry, host, login)),
-        _ => RegistryFact { verdict, cause: None, hint: None, rate_limit: None },
+        _ => RegistryFact { verdict, cause: None, hint: None, rate_limit: None, elsewhere: None },
     }
 }
 
@@ -291,16 +319,17 @@ fn password_hint(registry: &Registry, host: &str) -> String {
 }
 
 fn unexpected(registry: &Registry, words: &Words<'_>, answer: &Answer) -> RegistryFact {
-    let cause = words.seen(answer);
-    let trouble = "the registry is in trouble: try again later, or tell its operator";
+    let (cause, Place { url, asked, .. }) = (words.seen(answer), &answer.place);
+    let kind = kind(words.elsewhere(url, *asked).as_ref());
+    let trouble = format!("the {kind} is in trouble: try again later, or tell its operator");
     match answer.status.as_u16() {
-        407 => found(Verdict::Proxy, cause, proxy_login(registry, &answer.place.url, &words.via(&answer.place.url))),
+        407 => found(Verdict::Proxy, cause, proxy_login(registry, url, &words.via(url))),
         429 => found(Verdict::RateLimited, cause, patience(answer.retry_after())),
         500..=599 => found(Verdict::RegistryError, cause, trouble),
         _ => found(
             Verdict::RegistryError,
             cause,
-            format!("is `{}` a registry? a proxy, firewall or portal may answer in its place", words.host),
+            format!("is `{}` a {kind}? a proxy, firewall or portal may answer in its place", words.server(url)),
         ),
     }
 }

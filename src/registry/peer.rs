@@ -1,13 +1,15 @@
-//! The certificate that a server shows, read without trusting it: the HTTP client says that its names or dates are
-//! wrong, and not what they are. Nothing but the handshake is sent.
+//! What a server answers to a TLS handshake, read without trusting it: the HTTP client says that the names or dates of
+//! its certificate are wrong, and not what they are, or that it is no TLS, and not what else. Nothing but the handshake
+//! is sent.
 
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::nid::Nid;
-use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
+use openssl::ssl::{HandshakeError, Ssl, SslContext, SslMethod, SslVerifyMode};
 use openssl::x509::X509Ref;
 use reqwest::Url;
 use tokio::net::TcpStream;
@@ -21,6 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NAMED: usize = 4;
 const NAME_LIMIT: usize = 60;
 const DAY: i64 = 86_400;
+/// How an answer in plain HTTP begins, in the length of what TLS reads first.
+const HTTP: &[u8] = b"HTTP/";
+
+/// What answers a handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Peer {
+    Tls(Certificate),
+    /// Plain HTTP, as servers answer what they do not understand.
+    Http,
+    /// Neither of them: an SSH server, a mail server.
+    Other,
+}
 
 /// What there is to say of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +66,8 @@ impl Certificate {
     }
 }
 
-/// The certificate that the server of `url` shows, if nothing stands in between and there is time: at most 5 s, or what
-/// is `left`.
-pub(super) async fn shown(way: &Way, url: &Url, left: Duration) -> Option<Certificate> {
+/// What answers at the server of `url`, if nothing stands in between and there is time: at most 5 s, or what is `left`.
+pub(super) async fn seen(way: &Way, url: &Url, left: Duration) -> Option<Peer> {
     let name = url.host_str()?.to_owned();
     timeout(left.min(PATIENCE), async {
         let stream = TcpStream::connect(way.addresses(url).await.as_slice()).await.ok()?.into_std().ok()?;
@@ -77,7 +90,32 @@ impl Drop for End {
     }
 }
 
-fn handshake(name: &str, stream: std::net::TcpStream) -> Option<Certificate> {
+/// A connection that keeps what is heard first.
+struct Heard {
+    stream: std::net::TcpStream,
+    first: Vec<u8>,
+}
+
+impl Read for Heard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        let wanted = HTTP.len().saturating_sub(self.first.len()).min(count);
+        self.first.extend_from_slice(&buffer[..wanted]);
+        Ok(count)
+    }
+}
+
+impl Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn handshake(name: &str, stream: std::net::TcpStream) -> Option<Peer> {
     let mut context = SslContext::builder(SslMethod::tls_client()).ok()?;
     context.set_verify(SslVerifyMode::NONE);
     let mut ssl = Ssl::new(&context.build()).ok()?;
@@ -85,7 +123,15 @@ fn handshake(name: &str, stream: std::net::TcpStream) -> Option<Certificate> {
     if name.parse::<Ipv4Addr>().is_err() && !name.starts_with('[') {
         ssl.set_hostname(name).ok()?;
     }
-    read(&*ssl.connect(stream).ok()?.ssl().peer_certificate()?)
+    match ssl.connect(Heard { stream, first: Vec::new() }) {
+        Ok(stream) => read(&*stream.ssl().peer_certificate()?).map(Peer::Tls),
+        Err(HandshakeError::Failure(broken)) => match broken.get_ref().first.as_slice() {
+            [] => None,
+            HTTP => Some(Peer::Http),
+            _ => Some(Peer::Other),
+        },
+        Err(_) => None,
+    }
 }
 
 fn read(certificate: &X509Ref) -> Option<Certificate> {

@@ -176,5 +176,6 @@ fn lost() -> RegistryFact {
         cause: Some("the inspection ended without a verdict".to_owned()),
         hint: Some("this is a defect of oregano: please report it".to_owned()),
         rate_limit: None,
+        elsewhere: None,
     }
 }

@@ -48,43 +48,50 @@ pub(super) enum Via {
 /// What the environment or an inventory says of proxies, understood.
 #[derive(Default)]
 pub(super) struct Rules {
-    http: Option<Url>,
-    https: Option<Url>,
+    http: Option<Named>,
+    https: Option<Named>,
     exceptions: Exceptions,
 }
 
+/// The URL of a proxy, or what is wrong with it, without the URL.
+type Named = Result<Url, String>;
+
 impl Route {
-    /// The rules for registries with this `proxy`. The error says what is wrong with a proxy's URL, without the URL.
-    pub fn new(proxies: &Proxies, proxy: &Proxy) -> Result<Self, String> {
-        Ok(match (proxies, proxy) {
+    /// The rules for registries with this `proxy`.
+    pub fn new(proxies: &Proxies, proxy: &Proxy) -> Self {
+        match (proxies, proxy) {
             (Proxies::Tunnel(socks), _) => Self::Tunnel(socks.clone()),
-            (_, Proxy::Set(settings)) => Self::Set(Arc::new(Rules::read(settings)?)),
-            (Proxies::Environment, Proxy::Environment) => {
-                Self::Set(Arc::new(Rules::read(&environment(|name| std::env::var(name).ok()))?))
-            }
+            (_, Proxy::Set(settings)) => Self::Set(Arc::new(Rules::read(settings))),
+            (Proxies::Environment, Proxy::Environment) => Self::Set(Arc::new(Rules::read(&environment(process)))),
             #[cfg(test)]
             (Proxies::None, Proxy::Environment) => Self::Set(Arc::default()),
-        })
+        }
     }
 
-    /// Lets a client go this way.
-    pub fn configure(&self, builder: ClientBuilder) -> Result<ClientBuilder, String> {
+    /// Lets a client go this way; fails only for a tunnel whose address is no URL.
+    pub fn configure(&self, builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
         Ok(match self {
             Self::Set(rules) => {
                 let rules = Arc::clone(rules);
-                builder.proxy(reqwest::Proxy::custom(move |url| rules.proxy(url).cloned()))
+                builder.proxy(reqwest::Proxy::custom(move |url| rules.proxy(url).ok().flatten().cloned()))
             }
-            Self::Tunnel(socks) => {
-                let socks = reqwest::Proxy::all(socks.expose());
-                builder.proxy(socks.map_err(|_| "the tunnel's address is not a URL".to_owned())?)
-            }
+            Self::Tunnel(socks) => builder.proxy(reqwest::Proxy::all(socks.expose())?),
         })
+    }
+
+    /// What is wrong with the URL of the proxy that a request to `url` would go through: it must not be sent, since
+    /// the client would go without a proxy.
+    pub fn fault(&self, url: &Url) -> Option<String> {
+        match self {
+            Self::Set(rules) => rules.proxy(url).err().map(str::to_owned),
+            Self::Tunnel(_) => None,
+        }
     }
 
     /// User and password of each proxy that has a login: a proxy may echo them.
     pub fn logins(&self) -> Vec<(String, Secret)> {
         let Self::Set(rules) = self else { return Vec::new() };
-        let urls = rules.http.iter().chain(&rules.https);
+        let urls = rules.http.iter().chain(&rules.https).flatten();
         let matchers = urls.map(|url| Matcher::builder().all(url.as_str()).build());
         matchers.filter_map(|matcher| login(&matcher.intercept(&"http://registry.invalid/".parse().ok()?)?)).collect()
     }
@@ -93,7 +100,7 @@ impl Route {
     pub fn via(&self, url: &Url) -> Via {
         match self {
             Self::Tunnel(_) => Via::Tunnel,
-            Self::Set(rules) => rules.proxy(url).map_or(Via::Nothing, |proxy| {
+            Self::Set(rules) => rules.proxy(url).ok().flatten().map_or(Via::Nothing, |proxy| {
                 let scheme = proxy.scheme();
                 let host = proxy.host_str().unwrap_or_default();
                 let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -115,42 +122,71 @@ fn login(intercept: &Intercept) -> Option<(String, Secret)> {
     Some((user.to_owned(), Secret::new(password)))
 }
 
-/// What the environment says, by the rules of curl: the capital name counts first, and a CGI program has no proxies,
-/// since HTTP_PROXY is a header of its client there. `variable` knows the variables.
+/// The variables that may name a proxy or its exceptions. The first that is not empty counts, as in Go
+/// (`httpproxy.FromEnvironment`) and therefore in skopeo and podman; curl asks for the small name first.
+const HTTPS: &[&str] = &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+const HTTP: &[&str] = &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+const EXCEPTIONS: &[&str] = &["NO_PROXY", "no_proxy"];
+
+/// The variable that names the proxy of a request to `url`, or that could.
+pub(super) fn proxy_variable(url: &Url) -> &'static str {
+    let names = if url.scheme() == "https" { HTTPS } else { HTTP };
+    counting(names, process).map_or(names[0], |(name, _)| name)
+}
+
+/// The variable that names the exceptions, or that could.
+pub(super) fn exceptions_variable() -> &'static str {
+    counting(EXCEPTIONS, process).map_or(EXCEPTIONS[0], |(name, _)| name)
+}
+
+/// The first variable that says anything, and what it says.
+fn counting(
+    names: &'static [&'static str],
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<(&'static str, String)> {
+    let said = |name| variable(name).filter(|value| !value.trim().is_empty());
+    names.iter().find_map(|name| Some((*name, said(name)?)))
+}
+
+fn process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What the environment says. A CGI program has no proxies, since HTTP_PROXY is a header of its client there.
+/// `variable` knows the variables.
 fn environment(variable: impl Fn(&str) -> Option<String>) -> ProxySettings {
     if variable("REQUEST_METHOD").is_some() {
         return ProxySettings::default();
     }
-    let named = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
-    let url = |name: &str| named(name).filter(|url| !url.trim().is_empty()).map(Secret::new);
-    let all = || url("ALL_PROXY");
+    let said = |names| counting(names, &variable).map(|(_, value)| value);
     ProxySettings {
-        http: url("HTTP_PROXY").or_else(all),
-        https: url("HTTPS_PROXY").or_else(all),
-        no_proxy: named("NO_PROXY").unwrap_or_default(),
+        http: said(HTTP).map(Secret::new),
+        https: said(HTTPS).map(Secret::new),
+        no_proxy: said(EXCEPTIONS).unwrap_or_default(),
     }
 }
 
 impl Rules {
-    fn read(settings: &ProxySettings) -> Result<Self, String> {
-        let url = |text: &Option<Secret>| text.as_ref().map(proxy_url).transpose();
+    fn read(settings: &ProxySettings) -> Self {
+        let named = |text: &Option<Secret>| text.as_ref().map(proxy_url);
         let exceptions = Exceptions::read(&settings.no_proxy);
-        Ok(Self { http: url(&settings.http)?, https: url(&settings.https)?, exceptions })
+        Self { http: named(&settings.http), https: named(&settings.https), exceptions }
     }
 
-    /// The proxy that a request to `url` goes through.
-    fn proxy(&self, url: &Url) -> Option<&Url> {
+    /// The proxy that a request to `url` goes through, or what is wrong with its URL.
+    fn proxy(&self, url: &Url) -> Result<Option<&Url>, &str> {
         let proxy = match url.scheme() {
             "https" => self.https.as_ref(),
             _ => self.http.as_ref(),
         };
         let authority = || Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?));
-        proxy.filter(|_| !authority().is_some_and(|authority| self.exceptions.covers(&authority)))
+        let proxy = proxy.filter(|_| !authority().is_some_and(|authority| self.exceptions.covers(&authority)));
+        proxy.map(|named| named.as_ref().map_err(String::as_str)).transpose()
     }
 }
 
 /// A proxy's URL; without a scheme it is `http`, as everywhere.
-fn proxy_url(text: &Secret) -> Result<Url, String> {
+fn proxy_url(text: &Secret) -> Named {
     let text = text.expose().trim();
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     // What the parser says never quotes what it has read.
@@ -172,7 +208,7 @@ mod tests {
     fn rules(no_proxy: &str) -> Rules {
         let secret = |text| Some(Secret::new(text));
         let (http, https) = (secret("proxy:3128"), secret("https://eve:p%40ss@proxy:3129"));
-        Rules::read(&ProxySettings { http, https, no_proxy: no_proxy.to_owned() }).unwrap()
+        Rules::read(&ProxySettings { http, https, no_proxy: no_proxy.to_owned() })
     }
 
     #[test]
@@ -184,7 +220,7 @@ mod tests {
             ("http://r.example.com/", false),
             ("http://s.example.com/", true),
         ] {
-            assert_eq!(rules.proxy(&Url::parse(url).unwrap()).is_none(), direct, "{url}");
+            assert_eq!(rules.proxy(&Url::parse(url).unwrap()).unwrap().is_none(), direct, "{url}");
         }
     }
 
@@ -201,29 +237,46 @@ mod tests {
         assert_eq!(socks.via(&Url::parse("https://r/").unwrap()), Via::Tunnel);
     }
 
+    fn value(variables: &[(&str, &str)], name: &str) -> Option<String> {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, to)| (*to).to_owned())
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_a_fault_of_what_would_use_it() {
+        let broken = |name| [(name, "http://proxy:x"), ("HTTP_PROXY", "http://proxy:1"), ("NO_PROXY", "spared")];
+        for name in ["HTTPS_PROXY", "ALL_PROXY"] {
+            let variables = broken(name);
+            let route = Route::Set(Arc::new(Rules::read(&environment(|name| value(&variables, name)))));
+            let fault = |url: &str| route.fault(&Url::parse(url).unwrap());
+            assert_eq!(fault("https://r/").as_deref(), Some("invalid port number"), "{name}");
+            assert_eq!((fault("http://r/"), fault("https://spared/")), (None, None), "{name}");
+            assert_eq!(counting(HTTPS, |name| value(&variables, name)).unwrap().0, name);
+            assert_eq!(route.logins(), []);
+        }
+    }
+
     #[test]
     fn the_environment_is_read_as_an_inventory_is() {
-        let route = |variables: &[(&str, &str)]| {
-            let variable =
-                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, to)| (*to).to_owned());
-            Rules::read(&environment(variable)).map(|rules| Route::Set(Arc::new(rules)))
-        };
-        let via = |variables: &[(&str, &str)]| match route(variables).unwrap().via(&Url::parse("https://r/").unwrap()) {
+        let route =
+            |variables: &[(&str, &str)]| Route::Set(Arc::new(Rules::read(&environment(|name| value(variables, name)))));
+        let via = |variables: &[(&str, &str)]| match route(variables).via(&Url::parse("https://r/").unwrap()) {
             Via::Proxy { url, .. } => url,
             other => format!("{other:?}"),
         };
         assert_eq!(via(&[("https_proxy", "a:1"), ("HTTPS_PROXY", "b:1"), ("ALL_PROXY", "c:1")]), "http://b:1");
         assert_eq!(via(&[("https_proxy", "a:1"), ("ALL_PROXY", "c:1")]), "http://a:1");
         assert_eq!(via(&[("HTTPS_PROXY", ""), ("all_proxy", "socks5://c:1")]), "socks5://c:1");
+        assert_eq!(via(&[("HTTPS_PROXY", " "), ("https_proxy", "a:1"), ("ALL_PROXY", "c:1")]), "http://a:1");
+        assert_eq!(via(&[("HTTPS_PROXY", "a:1"), ("NO_PROXY", ""), ("no_proxy", "r")]), "Nothing");
         assert_eq!(via(&[("HTTPS_PROXY", "a:1"), ("no_proxy", "r")]), "Nothing");
         assert_eq!(via(&[("HTTPS_PROXY", "a:1"), ("REQUEST_METHOD", "GET")]), "Nothing");
         // A login that is not escaped is no part of the host.
         let unescaped = [("HTTPS_PROXY", "http://eve:p@hunter2@127.0.0.1:1"), ("HTTP_PROXY", "socks5://u:w@s:1")];
         assert_eq!(via(&unescaped), "http://127.0.0.1:1");
         let login = |user: &str, password: &str| (user.to_owned(), Secret::new(password));
-        assert_eq!(route(&unescaped).unwrap().logins(), [login("u", "w"), login("eve", "p@hunter2")]);
+        assert_eq!(route(&unescaped).logins(), [login("u", "w"), login("eve", "p@hunter2")]);
         for url in ["http://eve:hunter2/!x@127.0.0.1:1", "http://eve:hunter2#x@127.0.0.1:1"] {
-            let error = route(&[("HTTPS_PROXY", url)]).err().unwrap();
+            let error = route(&[("HTTPS_PROXY", url)]).fault(&Url::parse("https://r/").unwrap()).unwrap();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

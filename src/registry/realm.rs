@@ -16,31 +16,31 @@ pub(super) fn checked(realm: &str, registry: &Registry) -> Result<Url, Finding> 
         _ => return Err(Finding::NoRealm(realm.to_owned())),
     }
     match &registry.auth_server {
-        Some(named) if !is_named(&url, named) => Err(Finding::OtherRealm(url)),
+        Some(named) if !is_of(&url, named, url.scheme()) => Err(Finding::OtherRealm(url)),
         _ => Ok(without_user(url)),
     }
 }
 
-/// What the user should know before a password goes to `realm` on behalf of the registry at `root`; nothing where
-/// `auth_server` names that host. `scrub` removes secrets from what the registry chose.
+/// What the user should know before a password goes to `realm` on behalf of the registry at `root`. That it is another
+/// domain is known where `auth_server` names it; that anybody may read along is not. `scrub` removes secrets from what
+/// the registry chose.
 pub(super) fn concern(realm: &Url, root: &Url, registry: &Registry, scrub: &dyn Fn(&str) -> String) -> Option<String> {
-    if registry.auth_server.is_some() {
-        return None;
-    }
     let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
     let (host, user) = (scrub(&authority(realm)), &registry.user);
     let meant = settings::auth_server(registry)
         .map(|setting| format!(" (if that is meant, name the server in {setting})"))
         .unwrap_or_default();
-    let what = match (site(realm) == site(root), realm.scheme() == "http") {
+    let expected = registry.auth_server.is_some() || site(realm) == site(root);
+    let what = match (expected, realm.scheme() == "http") {
         (true, false) => return None,
         (true, true) => format!("over plain HTTP to its token server `{host}`: whoever stands in between can read it"),
         (false, true) => format!(
-            "to the token server `{host}` of another domain, over plain HTTP: whoever stands in between can read it"
+            "to the token server `{host}` of another domain, over plain HTTP: whoever stands in between can read \
+             it{meant}"
         ),
-        (false, false) => format!("to the token server `{host}` of another domain"),
+        (false, false) => format!("to the token server `{host}` of another domain{meant}"),
     };
-    Some(format!("registry `{}` has the {secret} of user `{user}` sent {what}{meant}", authority(root)))
+    Some(format!("registry `{}` has the {secret} of user `{user}` sent {what}", authority(root)))
 }
 
 /// `host[:port]`.
@@ -49,10 +49,12 @@ pub(super) fn authority(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn is_named(realm: &Url, named: &str) -> bool {
-    let named = Url::parse(&format!("{}://{named}/", realm.scheme()));
-    let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
-    named.is_ok_and(|named| place(&named) == place(realm))
+/// Whether `url` is of the server `named` `host[:port]`; without a port it is that of `scheme`.
+pub(super) fn is_of(url: &Url, named: &str, scheme: &str) -> bool {
+    let named = Url::parse(&format!("{scheme}://{named}/"));
+    named.is_ok_and(|named| {
+        named.host_str() == url.host_str() && named.port_or_known_default() == url.port_or_known_default()
+    })
 }
 
 /// The registrable domain (public suffix list); an IP address, or a name without a domain, as a whole.
@@ -102,12 +104,17 @@ mod tests {
             ] {
                 let asked = Registry { declaration, ..registry.clone() };
                 let found = concern(&url(realm), &url(root), &asked, &str::to_owned).unwrap_or_default();
-                let named = setting.is_some() && expected.is_some();
-                assert!(found.contains(setting.unwrap_or_default()) || expected.is_none(), "{found}");
-                assert_eq!(found.contains("auth_server"), named, "{found}");
+                // Naming the server changes nothing about plain HTTP.
+                let advised = setting.filter(|_| found.contains(" of another domain"));
+                assert!(found.contains(advised.unwrap_or_default()), "{found}");
+                assert_eq!(found.contains("auth_server"), advised.is_some(), "{found}");
             }
             registry.auth_server = Some(authority(&url(realm)));
-            assert_eq!(concern(&url(realm), &url(root), &registry, &str::to_owned), None);
+            let found = concern(&url(realm), &url(root), &registry, &str::to_owned);
+            assert_eq!(found.is_some(), realm.starts_with("http:"), "{root} {realm}: {found:?}");
+            let found = found.unwrap_or_default();
+            assert!(found.is_empty() || found.contains(" sent over plain HTTP to its token server `"), "{found}");
+            assert!(!found.contains("another domain") && !found.contains("auth_server"), "{found}");
         }
     }
 

@@ -5,6 +5,7 @@ use reqwest::Url;
 
 use crate::desired::{Declaration, ImageChoice, Proxy, Registry};
 
+use super::proxy::{exceptions_variable, proxy_variable};
 use super::realm::authority;
 
 /// What to set where TLS cannot be had.
@@ -55,25 +56,11 @@ pub(super) fn auth_server(registry: &Registry) -> Option<&'static str> {
 
 /// Where the proxy of a request to `url` is set.
 pub(super) fn proxy(registry: &Registry, url: &Url) -> &'static str {
-    let variables = match url.scheme() {
-        "https" => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-        _ => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-    };
-    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match (source(registry), url.scheme()) {
-        (Source::Environment, _) => variables.into_iter().find(is_set).unwrap_or(variables[0]),
+        (Source::Environment, _) => proxy_variable(url),
         (Source::Own(key), _) => key,
         (Source::Variables, "https") => "`openshift_https_proxy`",
         (Source::Variables, _) => "`openshift_http_proxy`",
-    }
-}
-
-/// Where a proxy is set, whatever it is for.
-pub(super) fn proxies(registry: &Registry) -> &'static str {
-    match source(registry) {
-        Source::Environment => "HTTPS_PROXY and HTTP_PROXY",
-        Source::Own(key) => key,
-        Source::Variables => "`openshift_https_proxy` and `openshift_http_proxy`",
     }
 }
 
@@ -81,7 +68,7 @@ pub(super) fn proxies(registry: &Registry) -> &'static str {
 pub(super) fn exception(registry: &Registry, url: &Url) -> String {
     let host = authority(url);
     match source(registry) {
-        Source::Environment => format!("name `{host}` in NO_PROXY"),
+        Source::Environment => format!("name `{host}` in {}", exceptions_variable()),
         Source::Own(key) => format!("set {key} to `none` if `{host}` needs none"),
         Source::Variables => format!("name `{host}` in `openshift_no_proxy`"),
     }

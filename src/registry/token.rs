@@ -15,7 +15,7 @@ use super::judgement::Login;
 use super::lanes::Lanes;
 use super::logins::Secrets;
 use super::realm;
-use super::wire::{Answer, Carried, Request, Wire};
+use super::wire::{Answer, Asked, Carried, Place, Request, Wire};
 use crate::desired::Registry;
 use crate::facts::Verdict;
 use crate::secret::{Secret, basic_auth};
@@ -78,14 +78,14 @@ impl<'a> TokenServer<'a> {
     /// A token as anybody gets it, if anybody gets one.
     pub async fn issue_to_anybody(&self, scopes: &[String]) -> Option<Token> {
         let _lane = self.lanes.enter(&realm::authority(&self.url)).await;
-        let answer = self.wire.send(&Request::new(Method::GET, self.query(scopes, None))).await.ok()?;
+        let answer = self.wire.send(&request(Method::GET, self.query(scopes, None), Carried::Nothing)).await.ok()?;
         received(answer).ok()
     }
 
     async fn log_in(&self, scopes: &[String]) -> Result<Box<Answer>, Finding> {
         let url = self.query(scopes, Some(&self.registry.user));
         let carried = password(self.registry)?;
-        Ok(self.wire.send(&Request { carried, ..Request::new(Method::GET, url) }).await?)
+        Ok(self.wire.send(&request(Method::GET, url, carried)).await?)
     }
 
     /// Gives an identity token for a token.
@@ -94,8 +94,7 @@ impl<'a> TokenServer<'a> {
         form.extend(self.service.map(|service| ("service", Secret::new(service))));
         form.extend((!scopes.is_empty()).then(|| ("scope", Secret::new(scopes.join(" ")))));
         form.push(("refresh_token", identity.clone()));
-        let request = Request { carried: Carried::Form(form), ..Request::new(Method::POST, self.url.clone()) };
-        let answer = self.wire.send(&request).await?;
+        let answer = self.wire.send(&request(Method::POST, self.url.clone(), Carried::Form(form))).await?;
         match answer.status.as_u16() {
             404 | 405 => Err(Finding::NoOAuth(answer)),
             _ => Ok(answer),
@@ -111,6 +110,10 @@ impl<'a> TokenServer<'a> {
         drop(query);
         url
     }
+}
+
+fn request(method: Method, url: Url, carried: Carried) -> Request {
+    Request { place: Place { method, url, asked: Asked::TokenServer }, carried, accept: None }
 }
 
 /// User and password for a request.

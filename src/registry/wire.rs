@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::client::Way;
 use super::fault;
 use super::patience::{TRIES, pause, retry_after};
-use super::peer::{self, Certificate};
+use super::peer::{self, Peer};
 use crate::desired::TlsPolicy;
 use crate::secret::Secret;
 
@@ -34,6 +34,14 @@ pub(super) struct Wire {
 pub(super) struct Place {
     pub method: Method,
     pub url: Url,
+    pub asked: Asked,
+}
+
+/// Whom a request is for, wherever redirects may lead it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Registry,
+    TokenServer,
 }
 
 /// A request that can be sent again.
@@ -87,9 +95,11 @@ pub(super) enum Fault {
     Timeout { at: Box<Place>, waited: Duration, timeout: Duration, tries: u32 },
     /// The time was over while a name was still being looked up.
     Unresolved { at: Box<Place>, tries: u32 },
-    /// The connection failed, or what came over it is not HTTP; with the certificate that was shown, if its names or
-    /// dates are why.
-    Broken { at: Box<Place>, error: Arc<reqwest::Error>, shown: Option<Certificate>, tries: u32 },
+    /// The URL of the proxy on the way cannot be used, for this reason: nothing was sent.
+    NoProxy { at: Box<Place>, reason: String },
+    /// The connection failed, or what came over it is not HTTP; with what was seen of the server, if the
+    /// error does not say it.
+    Broken { at: Box<Place>, error: Arc<reqwest::Error>, shown: Option<Peer>, tries: u32 },
     /// A redirect that is not followed, and why.
     Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
@@ -124,9 +134,9 @@ impl Answer {
 }
 
 impl Request {
-    /// A request without a credential.
+    /// A request to a registry, without a credential.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { place: Place { method, url }, carried: Carried::Nothing, accept: None }
+        Self { place: Place { method, url, asked: Asked::Registry }, carried: Carried::Nothing, accept: None }
     }
 
     fn at(&self) -> Box<Place> {
@@ -147,16 +157,28 @@ impl Fault {
         match self {
             Self::Unresolved { .. } => true,
             Self::Broken { error, .. } => error.is_connect() && error.is_timeout(),
-            Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
+            Self::Timeout { .. } | Self::NoProxy { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
     }
 
     /// Whether there was no connection that anything could be sent over.
     pub fn sent_nothing(&self) -> bool {
         match self {
-            Self::Unresolved { .. } => true,
+            Self::Unresolved { .. } | Self::NoProxy { .. } => true,
             Self::Broken { error, .. } => error.is_connect(),
             Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
+        }
+    }
+
+    /// What was asked when there was no answer.
+    pub fn at(&self) -> &Place {
+        match self {
+            Self::Timeout { at, .. }
+            | Self::Unresolved { at, .. }
+            | Self::NoProxy { at, .. }
+            | Self::Broken { at, .. }
+            | Self::Redirect { at, .. }
+            | Self::Downgrade { at, .. } => at,
         }
     }
 
@@ -239,6 +261,9 @@ impl Wire {
     async fn once(&self, request: &Request, count: &mut u32) -> Result<Box<Answer>, Fault> {
         let (at, url) = (request.at(), &request.place.url);
         let (tries, waited) = (1, Duration::ZERO);
+        if let Some(reason) = self.way.fault(url) {
+            return Err(Fault::NoProxy { at, reason });
+        }
         let result = timeout_at(self.deadline, self.soonest(request, count)).await;
         let late = result.as_ref().map_or(true, is_silence);
         match result {
@@ -271,12 +296,13 @@ impl Wire {
         }
     }
 
-    /// The certificate that was refused for its names or dates, which the error does not tell.
-    async fn shown(&self, url: &Url, error: &reqwest::Error) -> Option<Certificate> {
-        if !fault::is_of_certificate(error, &self.way.via(url)) {
+    /// Names and dates of a certificate that was refused for them, or what a port speaks that should speak TLS.
+    async fn shown(&self, url: &Url, error: &reqwest::Error) -> Option<Peer> {
+        let no_tls = self.tls == TlsPolicy::Verify && fault::speaks_no_tls(error);
+        if !no_tls && !fault::is_of_certificate(error, &self.way.via(url)) {
             return None;
         }
-        peer::shown(&self.way, url, self.left()).await
+        peer::seen(&self.way, url, self.left()).await
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, reqwest::Error> {
@@ -345,7 +371,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, location.parse().unwrap());
         let url = Url::parse("https://registry.example.com/v2/").unwrap();
-        let place = Place { method: Method::GET, url };
+        let place = Place { method: Method::GET, url, asked: Asked::Registry };
         let status = StatusCode::TEMPORARY_REDIRECT;
         let authorization = Authorization::None;
         wire.redirected(&Answer { place, status, headers, body: String::new(), authorization, tries: 1 })

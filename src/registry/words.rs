@@ -9,9 +9,11 @@ use super::certificates;
 use super::challenge::{Challenge, challenges};
 use super::client::Way;
 use super::proxy::Via;
+use super::realm;
 use super::reference::{self, Target};
-use super::wire::{Answer, Place, without_user};
+use super::wire::{Answer, Asked, Place, without_user};
 use crate::desired::{Registry, TestLogin};
+use crate::facts::Elsewhere;
 
 /// The longest cause, in characters.
 const CAUSE_LIMIT: usize = 300;
@@ -50,6 +52,28 @@ impl<'a> Words<'a> {
     pub fn foreign(&self, text: &str) -> String {
         // A secret may hide behind control characters, or be one line only without them: scrub before and after.
         (self.scrub)(&one_line(&(self.scrub)(text)))
+    }
+
+    /// The server of `url`, if it is not the registry itself that was `asked`.
+    pub fn elsewhere(&self, url: &Url, asked: Asked) -> Option<Elsewhere> {
+        if self.is_registry(url) {
+            return None;
+        }
+        Some(match asked {
+            Asked::TokenServer => Elsewhere::TokenServer(self.server(url)),
+            Asked::Registry => Elsewhere::RedirectTarget(self.server(url)),
+        })
+    }
+
+    /// `host[:port]` of a URL.
+    pub fn server(&self, url: &Url) -> String {
+        let server = realm::authority(url);
+        if self.is_registry(url) { server } else { self.foreign(&server) }
+    }
+
+    /// Whatever the scheme: an insecure registry speaks plain HTTP at its port of HTTPS.
+    fn is_registry(&self, url: &Url) -> bool {
+        realm::is_of(url, &self.host, "https")
     }
 
     /// `GET https://quay.io/v2/auth`.
@@ -105,6 +129,15 @@ impl<'a> Words<'a> {
 /// `401 Unauthorized`.
 pub(super) fn status(answer: &Answer) -> String {
     format!("{} {}", answer.status.as_u16(), answer.status.canonical_reason().unwrap_or_default()).trim_end().to_owned()
+}
+
+/// What the server of a place is called.
+pub(super) fn kind(elsewhere: Option<&Elsewhere>) -> &'static str {
+    match elsewhere {
+        None => "registry",
+        Some(Elsewhere::TokenServer(_)) => "token server",
+        Some(Elsewhere::RedirectTarget(_)) => "server",
+    }
 }
 
 /// How often something was tried, if it was more than once.

@@ -6,7 +6,7 @@ use crate::dockerconfig::{ChangeKind, KeyChange};
 use crate::event::{
     ClusterRow, Command, Counts, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
 };
-use crate::facts::{RateLimit, Verdict};
+use crate::facts::{Elsewhere, RateLimit, Verdict};
 use crate::inventory::Problem;
 use crate::report::ExitStatus;
 
@@ -199,28 +199,38 @@ fn host(row: &HostRow) {
     }
 }
 
-/// One sentence for each verdict; it names the node that was asked from.
+/// One sentence for each verdict; it names who failed, and the node that was asked from.
 fn registry_message(row: &RegistryRow) -> String {
-    let RegistryRow { host, user, image, verdict, from, .. } = row;
+    let RegistryRow { verdict, from, .. } = row;
+    let asked = asked(row);
     let node = |before: &str, after: &str| match from {
         Some(node) => format!("{before}`{node}`{after}"),
         None => String::new(),
     };
     match verdict {
-        Verdict::Dns => format!("the name of registry `{host}` does not resolve{}", node(" on ", "")),
-        Verdict::ConnectionRefused => format!("registry `{host}` does not accept connections{}", node(" from ", "")),
-        Verdict::Timeout => format!("registry `{host}` did not answer{} in time", node(" ", "")),
-        Verdict::Proxy if from.is_none() => format!("the proxy on the way to registry `{host}` failed"),
-        Verdict::Proxy => format!("something on the way{} to registry `{host}` failed or refused", node(" from ", "")),
-        _ => format!("{}{}", answered(host, user, image, *verdict), node(" (asked from ", ")")),
+        Verdict::Dns => format!("the name of {asked} does not resolve{}", node(" on ", "")),
+        Verdict::ConnectionRefused => format!("{asked} does not accept connections{}", node(" from ", "")),
+        Verdict::Timeout => format!("{asked} did not answer{} in time", node(" ", "")),
+        Verdict::Proxy if from.is_none() => format!("the proxy on the way to {asked} failed"),
+        Verdict::Proxy => format!("something on the way{} to {asked} failed or refused", node(" from ", "")),
+        _ => format!("{}{}", answered(row, &asked), node(" (asked from ", ")")),
     }
 }
 
-/// One sentence for each verdict of a registry that could be asked.
-fn answered(host: &str, user: &str, image: &str, verdict: Verdict) -> String {
+/// Who was asked when the verdict fell.
+fn asked(RegistryRow { host, elsewhere, .. }: &RegistryRow) -> String {
+    match elsewhere {
+        None => format!("registry `{host}`"),
+        Some(Elsewhere::TokenServer(server)) => format!("the token server `{server}` of registry `{host}`"),
+        Some(Elsewhere::RedirectTarget(server)) => format!("the server `{server}` behind registry `{host}`"),
+    }
+}
+
+/// One sentence for each verdict of a registry that could be asked, or of who was `asked` in its place.
+fn answered(RegistryRow { host, user, image, verdict, .. }: &RegistryRow, asked: &str) -> String {
     match verdict {
         Verdict::Proved => format!("registry `{host}` showed `{image}` to user `{user}`"),
-        Verdict::Refused => format!("registry `{host}` refused the credentials of user `{user}`"),
+        Verdict::Refused => format!("{asked} refused the credentials of user `{user}`"),
         Verdict::NoPermission if image == host => format!("registry `{host}` does not let user `{user}` in"),
         Verdict::NoPermission => format!("registry `{host}` does not show `{image}` to user `{user}`"),
         Verdict::NotFound => format!("registry `{host}` has no image `{image}`"),
@@ -228,9 +238,9 @@ fn answered(host: &str, user: &str, image: &str, verdict: Verdict) -> String {
             format!("registry `{host}` did not need the password of user `{user}`: what it may pull is not proved")
         }
         Verdict::Skipped => format!("registry `{host}` was not asked, as its test login is off: nothing is proved"),
-        Verdict::Tls => format!("there is no TLS to registry `{host}` that can be trusted"),
-        Verdict::RateLimited => format!("registry `{host}` has had too many requests"),
-        _ => format!("the credential of user `{user}` could not be judged at registry `{host}`"),
+        Verdict::Tls => format!("there is no TLS to {asked} that can be trusted"),
+        Verdict::RateLimited => format!("{asked} has had too many requests"),
+        _ => format!("the credential of user `{user}` could not be judged at {asked}"),
     }
 }
 
@@ -382,9 +392,8 @@ pub(super) fn plural(number: usize, thing: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn credentials_are_counted_and_their_images_told_apart() {
-        let row = |(host, user, verdict): (&str, &str, Verdict)| RegistryRow {
+    fn row(host: &str, user: &str, verdict: Verdict) -> RegistryRow {
+        RegistryRow {
             host: host.to_owned(),
             user: user.to_owned(),
             image: String::new(),
@@ -394,7 +403,12 @@ mod tests {
             from: None,
             expires: None,
             rate_limit: None,
-        };
+            elsewhere: None,
+        }
+    }
+
+    #[test]
+    fn credentials_are_counted_and_their_images_told_apart() {
         use Verdict::{NotFound, Proved, Refused};
         type Rows = &'static [(&'static str, &'static str, Verdict)];
         let cases: [(Rows, &str); 5] = [
@@ -405,8 +419,65 @@ mod tests {
             (&[("a", "u", Proved), ("a", "v", Refused)], "1 of 2 credentials proved"),
         ];
         for (rows, expected) in cases {
-            let recap = Recap { registries: rows.iter().copied().map(row).collect(), ..Recap::default() };
+            let recap = Recap {
+                registries: rows.iter().map(|(host, user, verdict)| row(host, user, *verdict)).collect(),
+                ..Recap::default()
+            };
             assert_eq!(conclusion(Some(Command::Validate), &recap).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn who_failed_is_named() {
+        use Verdict::{ConnectionRefused, Dns, NotFound, Proxy, RateLimited, Refused, RegistryError, Timeout, Tls};
+        let token_server = Elsewhere::TokenServer("sso".to_owned());
+        let target = Elsewhere::RedirectTarget("store".to_owned());
+        let cases = [
+            (Dns, None, "the name of registry `r` does not resolve on `n`"),
+            (Dns, Some(&token_server), "the name of the token server `sso` of registry `r` does not resolve on `n`"),
+            (
+                ConnectionRefused,
+                Some(&token_server),
+                "the token server `sso` of registry `r` does not accept connections from `n`",
+            ),
+            (Timeout, Some(&token_server), "the token server `sso` of registry `r` did not answer `n` in time"),
+            (Timeout, Some(&target), "the server `store` behind registry `r` did not answer `n` in time"),
+            (
+                Proxy,
+                Some(&token_server),
+                "something on the way from `n` to the token server `sso` of registry `r` failed or refused",
+            ),
+            (
+                Tls,
+                Some(&token_server),
+                "there is no TLS to the token server `sso` of registry `r` that can be trusted (asked from `n`)",
+            ),
+            (
+                RateLimited,
+                Some(&token_server),
+                "the token server `sso` of registry `r` has had too many requests (asked from `n`)",
+            ),
+            (
+                Refused,
+                Some(&token_server),
+                "the token server `sso` of registry `r` refused the credentials of user `u` (asked from `n`)",
+            ),
+            (
+                RegistryError,
+                Some(&token_server),
+                "the credential of user `u` could not be judged at the token server `sso` of registry `r` (asked from \
+                 `n`)",
+            ),
+            (NotFound, None, "registry `r` has no image `r/i:1` (asked from `n`)"),
+        ];
+        for (verdict, elsewhere, expected) in cases {
+            let row = RegistryRow {
+                image: "r/i:1".to_owned(),
+                from: Some("n".to_owned()),
+                elsewhere: elsewhere.cloned(),
+                ..row("r", "u", verdict)
+            };
+            assert_eq!(registry_message(&row), expected);
         }
     }
 

@@ -115,6 +115,7 @@ mod tests {
             from: Some(from.to_owned()),
             expires: None,
             rate_limit: None,
+            elsewhere: None,
         }
     }
 

@@ -18,6 +18,7 @@ mod manifests;
 mod names;
 mod output;
 mod poison;
+mod proxies;
 mod quota;
 mod realm;
 mod schema;

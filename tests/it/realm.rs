@@ -21,7 +21,8 @@ fn inventory(user: &Oregano, host: &str, more: &str) -> String {
 
 #[test]
 fn a_token_server_of_another_domain_is_told_before_it_gets_the_password() {
-    for (named, told) in [(false, true), (true, false)] {
+    // Whoever names the server knows its domain, and not that anybody may read along.
+    for named in [false, true] {
         let (asked, was_asked) = channel();
         let (go, may_go) = channel::<()>();
         let may_go = Mutex::new(may_go);
@@ -44,16 +45,18 @@ fn a_token_server_of_another_domain_is_told_before_it_gets_the_password() {
             was_asked.recv_timeout(Duration::from_secs(20)).unwrap(),
             "the token server was asked without the password first"
         );
-        let warning = format!(
-            "registry `{host}` has the password of user `{USER}` sent to the token server `{}` of another domain",
-            double.host()
-        );
+        let to = match named {
+            true => format!("over plain HTTP to its token server `{}`: whoever stands", double.host()),
+            false => format!("to the token server `{}` of another domain, over plain HTTP: whoever", double.host()),
+        };
+        let warning = format!("registry `{host}` has the password of user `{USER}` sent {to}");
         let before = run.stderr();
-        assert_eq!(before.contains(&warning), told, "auth_server {named}: {before}");
+        assert!(before.contains(&warning), "auth_server {named}: {before}");
         go.send(()).unwrap();
         drop(go);
         let end = run.wait().expect(2);
-        assert_eq!(end.stderr.matches(" of another domain").count(), usize::from(told), "{}", end.stderr);
+        assert_eq!(end.stderr.matches("over plain HTTP").count(), 1, "{}", end.stderr);
+        assert_eq!(end.stderr.contains("auth_server"), !named, "{}", end.stderr);
         assert!(end.stdout.contains(" : refused\n"), "{}", end.stdout);
     }
 }
@@ -72,4 +75,30 @@ fn an_identity_token_of_a_real_token_server_proves_the_image() {
         assert!(!format!("{}{}", run.stdout, run.stderr).contains(token.as_str()), "{}{}", run.stdout, run.stderr);
     }
     assert_eq!(registry.failed_logins(), 0, "{}", registry.log());
+}
+
+#[test]
+fn a_token_server_that_is_not_there_is_not_told_as_the_registry() {
+    let double = Double::start(|_, _| {
+        let realm = "WWW-Authenticate: Bearer realm=\"http://127.0.0.1:1/token\",service=\"s\"";
+        response("401 Unauthorized", realm, "")
+    });
+    let (user, host) = (Oregano::new(), double.host());
+    let hosts = inventory(&user, &host, &format!("'user':'{USER}','password':'s3cret'"));
+    let cause = "GET http://127.0.0.1:1/token: connection refused";
+    let hint = format!(
+        "does a token server run at `127.0.0.1:1`? check the firewall before it; `{host}` names it as its token \
+         server: if that is wrong, tell its operator"
+    );
+    let run = user.run(&["validate", "-i", &hosts]).expect(2);
+    let message = format!("error: the token server `127.0.0.1:1` of registry `{host}` does not accept connections");
+    let told = format!("{message}\n  caused by: {cause}\nhint: {hint}\n");
+    assert!(run.stderr.contains(&told), "{}", run.stderr);
+    assert!(run.stdout.contains(" : connection-refused\n"), "{}", run.stdout);
+
+    let run = user.run(&["validate", "-i", &hosts, "--output", "json"]).expect(2);
+    let events = run.events();
+    let row = events.iter().find(|event| event["event"] == "registry").unwrap();
+    assert_eq!((&row["verdict"], &row["token_server"]), (&"connection-refused".into(), &"127.0.0.1:1".into()));
+    assert_eq!((&row["cause"], &row["hint"]), (&cause.into(), &hint.as_str().into()));
 }

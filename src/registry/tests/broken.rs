@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
 use super::tls::tls_server;
+use super::ways::{connect_proxy, proxied};
 use super::{inspect, inspect_double, registry};
 use crate::desired::{Declaration, Proxy, ProxySettings, Registry, TlsPolicy};
 use crate::facts::Verdict;
@@ -123,8 +124,12 @@ async fn a_proxy_that_fails_is_named() {
     let cases = [
         ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`, or set `proxy` to `none` if"),
         (refusing, "proxy authorization required", "the proxy does not take its login: check user and password in"),
-        (forbidding, "it does not connect to the registry", "check `proxy`"),
-        ("proxy.invalid:x".to_owned(), "invalid port number", "check `proxy`"),
+        (forbidding, "it does not connect to `registry.invalid`", "check `proxy`"),
+        (
+            "proxy.invalid:x".to_owned(),
+            "the URL of the proxy cannot be used: invalid port number",
+            "check `proxy`: `http://",
+        ),
     ];
     for (proxy, reason, hint) in cases {
         let url = Secret::new(format!("http://eve:hunter2@{proxy}"));
@@ -133,9 +138,20 @@ async fn a_proxy_that_fails_is_named() {
         let fact = inspect(&proxied).await;
         assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
         let cause = fact.cause.unwrap();
-        let named = reason.starts_with("invalid") || cause.contains(&format!("proxy `http://{proxy}`: "));
+        let named = reason.starts_with("the URL") || cause.contains(&format!("proxy `http://{proxy}`: "));
         assert!(named && cause.contains(reason) && !cause.contains("hunter2"), "{cause}");
         assert!(fact.hint.unwrap().starts_with(hint));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_cannot_be_used_fails_only_what_would_use_it() {
+    for (no_proxy, verdict) in [("127.0.0.1", Verdict::Proved), ("127.0.0.2", Verdict::Proxy)] {
+        let double = Double::start(basic_registry).await;
+        let asked = proxied(&double.host, "http://eve:hunter2@proxy.invalid:x", no_proxy);
+        let fact = inspect(&asked).await;
+        assert_eq!(fact.verdict, verdict, "{no_proxy}: {fact:?}");
+        assert_eq!(double.asked().is_empty(), verdict == Verdict::Proxy, "{no_proxy}: asked without the proxy");
     }
 }
 
@@ -146,9 +162,29 @@ async fn secure_means_never_http_on_loopback_either() {
     secure.tls = TlsPolicy::Verify;
     let fact = inspect(&secure).await;
     assert_eq!(fact.verdict, Verdict::Tls);
-    assert!(fact.cause.unwrap().ends_with("the port does not speak TLS"));
-    assert!(fact.hint.unwrap().contains("set `tls_verify: False` for"));
+    assert!(fact.cause.unwrap().ends_with("the port does not speak TLS, but plain HTTP"));
+    let hint = fact.hint.unwrap();
+    assert!(hint.starts_with("is the port right? where plain HTTP is meant: if the network may be trusted"), "{hint}");
+    assert!(hint.contains("set `tls_verify: False` for"), "{hint}");
     assert!(double.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_port_without_tls_is_first_of_all_the_wrong_port() {
+    let ssh = raw_server(b"SSH-2.0-OpenSSH_9.2\r\n");
+    let is_registry = format!("is `{ssh}` a registry, and is the port right?");
+    for (tls, verdict, cause, hint) in [
+        (TlsPolicy::Verify, Verdict::Tls, ": the port speaks neither TLS nor HTTP", "is the port right?"),
+        (TlsPolicy::Insecure, Verdict::RegistryError, "is not HTTP: invalid HTTP version parsed", &is_registry),
+    ] {
+        let fact = inspect(&Registry { tls, ..registry(&ssh, "right") }).await;
+        assert_eq!((fact.verdict, fact.hint.as_deref()), (verdict, Some(hint)), "{fact:?}");
+        assert!(fact.cause.as_deref().unwrap().ends_with(cause), "{fact:?}");
+    }
+    // What is behind a proxy cannot be looked at.
+    let proxy = format!("http://eve:p%40ss@{}", connect_proxy(ssh));
+    let fact = inspect(&Registry { tls: TlsPolicy::Verify, ..proxied("registry.invalid", &proxy, "") }).await;
+    assert!(fact.hint.as_deref().unwrap().starts_with("is the port right? where plain HTTP is meant: if"), "{fact:?}");
 }
 
 /// How a port ends a connection that it has read from, without a word.

@@ -38,7 +38,7 @@ fn said(fact: &RegistryFact) -> (&str, &str) {
 }
 
 /// A server that takes connections and says nothing.
-fn silent_server() -> String {
+pub fn silent_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());

@@ -2,22 +2,31 @@
 //! tokens.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Response;
 
+use super::broken::raw_server;
 use super::double::{
     Double, MANIFEST, Seen, ask_basic, ask_bearer, basic_registry, bearer_registry, manifest, named, reply, token,
 };
-use super::{PATIENCE, clients, inspect, inspect_with, registry};
+use super::hints::silent_server;
+use super::ways::proxied;
+use super::{PATIENCE, clients, inspect, inspect_with, inspect_within, registry};
 use crate::desired::{Registry, TestLogin};
-use crate::facts::Verdict;
+use crate::facts::{Elsewhere, Verdict};
 use crate::registry::{News, prove};
 use crate::secret::{Redactor, Secret};
 
-/// A registry whose tokens come from `realm`.
+/// A registry whose tokens come from the host `realm`.
 async fn delegating(realm: &str) -> Double {
-    let challenge = format!(r#"Bearer realm="http://{realm}/token",service="double""#);
+    challenging(&format!("http://{realm}/token")).await
+}
+
+/// A registry whose tokens come from the URL `realm`.
+async fn challenging(realm: &str) -> Double {
+    let challenge = format!(r#"Bearer realm="{realm}",service="double""#);
     Double::start(move |seen: &Seen| match &seen.authorization {
         Some(value) if value == "Bearer opensesame" => manifest(),
         _ => reply(401, &[("www-authenticate", &challenge)], ""),
@@ -62,13 +71,91 @@ async fn a_realm_of_another_domain_is_told_before_the_password_is_sent() {
 }
 
 #[tokio::test]
-async fn a_realm_that_is_expected_is_not_told() {
+async fn a_realm_that_is_expected_is_told_only_because_it_is_plain_http() {
     let (_tokens, realm) = tokens_elsewhere().await;
     let double = delegating(&realm).await;
     let mut expected = registry(&double.host, "right");
-    expected.auth_server = Some(realm);
+    expected.auth_server = Some(realm.clone());
     let (fact, warnings) = inspect_with(&clients(), &expected, PATIENCE).await;
-    assert_eq!((fact.verdict, warnings), (Verdict::Proved, vec![]));
+    assert_eq!(fact.verdict, Verdict::Proved, "{fact:?}");
+    let told = format!(
+        "registry `{}` has the password of user `alice` sent over plain HTTP to its token server `{realm}`: whoever \
+         stands in between can read it",
+        double.host
+    );
+    assert_eq!(warnings, [told]);
+}
+
+#[tokio::test]
+async fn a_token_server_that_fails_is_told_as_one() {
+    let angry = |status| move |_: &Seen| reply(status, &[("retry-after", "3600"), ("ratelimit-limit", "9")], "");
+    let [busy, ill] = [Double::on("127.0.0.2:0", angry(429)).await, Double::on("127.0.0.2:0", angry(503)).await];
+    let strict = Double::on("127.0.0.2:0", |_: &Seen| reply(401, &[], "")).await;
+    let plain = raw_server(b"220 mail ready\r\n");
+    let (silent, named) = (silent_server(), "names it as its token server: if that is wrong, tell its operator");
+    let cases = [
+        ("http://127.0.0.1:1/t".to_owned(), Verdict::ConnectionRefused, "does a token server run at `", named),
+        ("http://sso.invalid/t".to_owned(), Verdict::Dns, "check the name `sso.invalid`, and ", named),
+        (format!("http://{silent}/t"), Verdict::Timeout, "check the route", "raise `--timeout`"),
+        (format!("http://{}/t", busy.host), Verdict::RateLimited, "try again in 3600 s", ""),
+        (format!("http://{}/t", ill.host), Verdict::RegistryError, "the token server is in trouble", ""),
+        (format!("http://{}/t", strict.host), Verdict::Refused, "the password of `alice` comes from", ""),
+        (format!("http://{plain}/t"), Verdict::RegistryError, "is `127.0.0.1:", named),
+        (format!("https://{}/t", strict.host), Verdict::Tls, "is the port right? `127.0.0.1:", named),
+    ];
+    for (realm, verdict, begin, end) in cases {
+        let double = challenging(&realm).await;
+        let fact = inspect_within(&registry(&double.host, "right"), Duration::from_secs(1)).await;
+        let server = realm.split('/').nth(2).unwrap().to_owned();
+        assert_eq!((fact.verdict, fact.elsewhere), (verdict, Some(Elsewhere::TokenServer(server.clone()))), "{realm}");
+        let (cause, hint) = (fact.cause.unwrap(), fact.hint.unwrap());
+        assert!(cause.contains(&format!("://{server}/t: ")) && !hint.contains("a registry"), "{cause} {hint}");
+        assert!(hint.starts_with(begin) && hint.ends_with(end), "{realm}: {hint}");
+        assert_eq!(fact.rate_limit, None, "it is no quota of the registry");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_before_a_token_server_is_told_as_one() {
+    let double = challenging("http://sso.invalid/t").await;
+    let asked = proxied(&double.host, "http://127.0.0.1:1", &double.host);
+    let fact = inspect(&asked).await;
+    let server = Elsewhere::TokenServer("sso.invalid".to_owned());
+    assert_eq!((fact.verdict, fact.elsewhere.as_ref()), (Verdict::Proxy, Some(&server)), "{fact:?}");
+}
+
+#[tokio::test]
+async fn only_another_server_is_told_as_one() {
+    // The registry's own port, and what it redirects to.
+    let own = Double::start(|seen: &Seen| match seen.path.as_str() {
+        "/token" => reply(503, &[("retry-after", "3600")], ""),
+        _ => ask_bearer(seen),
+    });
+    let own = own.await;
+    let moved = Double::start(|_: &Seen| reply(307, &[("location", "http://127.0.0.1:1/v2/")], "")).await;
+    let target = Elsewhere::RedirectTarget("127.0.0.1:1".to_owned());
+    for (double, verdict, elsewhere, hint) in [
+        (&own, Verdict::RegistryError, None, "the registry is in trouble"),
+        (&moved, Verdict::ConnectionRefused, Some(target), "does a server run at `127.0.0.1:1`?"),
+    ] {
+        let fact = inspect(&registry(&double.host, "right")).await;
+        assert_eq!((fact.verdict, &fact.elsewhere), (verdict, &elsewhere), "{fact:?}");
+        assert!(fact.hint.as_deref().unwrap().starts_with(hint), "{fact:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_tried_again_names_the_same_server() {
+    let strict = Double::on("127.0.0.2:0", |_: &Seen| reply(401, &[], "")).await;
+    let double = delegating(&strict.host).await;
+    let one = registry(&double.host, "right");
+    let other = Registry { image: format!("{}/team/other:v1", double.host), ..one.clone() };
+    let facts =
+        prove(&clients(), &Arc::default(), &[one, other], PATIENCE, &Redactor::default(), |_: News<'_>| {}).await;
+    assert!(facts[1].cause.as_deref().unwrap().starts_with("not tried again"), "{facts:?}");
+    for fact in facts {
+        assert_eq!(fact.elsewhere, Some(Elsewhere::TokenServer(strict.host.clone())), "{fact:?}");
+    }
 }
 
 #[tokio::test]

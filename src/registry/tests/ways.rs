@@ -65,7 +65,7 @@ fn relay(one: TcpStream, other: TcpStream) {
 }
 
 /// An HTTP proxy that lets `eve:p@ss` in, and connects to `target` whatever is asked for.
-fn connect_proxy(target: String) -> String {
+pub fn connect_proxy(target: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
