@@ -1,5 +1,7 @@
 //! What to say of a way that broke: a name, a proxy, TLS, silence, or bytes that are not HTTP.
 
+use std::time::Duration;
+
 use reqwest::Url;
 
 use super::client::NoClient;
@@ -19,7 +21,7 @@ use crate::facts::{Elsewhere, RegistryFact, Verdict};
 /// The fact where there was no answer.
 pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {
     match fault {
-        Fault::Timeout { at, timeout, tries } => after(silent(words, &at, timeout), tries),
+        Fault::Timeout { at, waited, timeout, tries } => after(silent(words, &at, waited, timeout), tries),
         Fault::Redirect { at, reason } => found(
             Verdict::RegistryError,
             format!("{}: {reason}", words.place(&at)),
@@ -94,14 +96,16 @@ pub(super) fn insecure_hint(registry: &Registry) -> String {
     format!("if the network may be trusted with the password, {}", settings::insecure(registry))
 }
 
-fn silent(words: &Words<'_>, at: &Place, timeout: std::time::Duration) -> RegistryFact {
+fn silent(words: &Words<'_>, at: &Place, waited: Duration, timeout: Duration) -> RegistryFact {
     let (via, host) = (words.via(&at.url), words.server(&at.url));
     let check = match via {
         Via::Nothing => format!("check the route and the firewall between here and `{host}`"),
         Via::Proxy { .. } => format!("check the proxy, and whether it reaches `{host}`"),
         Via::Tunnel => format!("check the route, firewall and proxy between there and `{host}`"),
     };
-    let cause = format!("{}{}: no complete answer within {timeout:?}", words.place(at), through(&via));
+    let tenths = Duration::from_secs_f64((waited.as_secs_f64() * 10.0).round() / 10.0);
+    let time = if tenths < timeout { format!("{tenths:?}, the rest of {timeout:?}") } else { format!("{timeout:?}") };
+    let cause = format!("{}{}: no complete answer within {time}", words.place(at), through(&via));
     found(Verdict::Timeout, cause, format!("{check}, or raise `--timeout`"))
 }
 

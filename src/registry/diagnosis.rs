@@ -11,7 +11,7 @@ use super::judgement::{Login, denies_images, hides_images, is_good};
 use super::logins::Tried;
 use super::quota::rate_limit;
 use super::settings;
-use super::wire::{Answer, Asked, Fault, Place};
+use super::wire::{Answer, Asked, Authorization, Fault, Place};
 use super::words::{Words, kind, shorten, status, tried};
 use crate::desired::{Declaration, Registry, TestLogin};
 use crate::facts::{Elsewhere, RateLimit, RegistryFact, Verdict};
@@ -20,8 +20,8 @@ use crate::facts::{Elsewhere, RateLimit, RegistryFact, Verdict};
 pub(super) enum Finding {
     /// The manifest, the token server or `/v2/` gave the verdict.
     Judged { verdict: Verdict, login: Login, answer: Box<Answer> },
-    /// The credential was taken for an image that is shown without one, too.
-    Public { login: Login, answer: Box<Answer> },
+    /// The credential was taken for an image that is shown without one, too: what it was answered, and what anybody is.
+    Public { login: Login, answer: Box<Answer>, anybodys: Box<Answer> },
     /// A status that has no place in the flow.
     Unexpected(Box<Answer>),
     /// A success of `/v2/` that no registry gives.
@@ -71,15 +71,17 @@ impl From<Fault> for Finding {
 }
 
 impl Finding {
-    /// What the answer that decided says of the registry's quota.
+    /// What the answer that decided says of the user's quota; what it says to nobody is not his.
     fn rate_limit(&self) -> Option<RateLimit> {
-        match self {
+        let answer = match self {
+            Self::Judged { login: Login::Nobody, .. } => None,
             Self::Judged { answer, .. }
             | Self::Public { answer, .. }
             | Self::Unexpected(answer)
-            | Self::NoManifest(answer) => rate_limit(&answer.headers),
+            | Self::NoManifest(answer) => Some(answer),
             _ => None,
-        }
+        };
+        rate_limit(&answer.filter(|answer| answer.authorization == Authorization::Sent)?.headers)
     }
 
     /// Who was asked when it ended, if that was not the registry itself.
@@ -120,7 +122,7 @@ fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFac
     let error = |cause: String, hint: &str| found(Verdict::RegistryError, cause, hint);
     match finding {
         Finding::Judged { verdict, login, answer } => judged(registry, words, verdict, login, &answer),
-        Finding::Public { login, answer } => public(registry, words, login, &answer),
+        Finding::Public { login, anybodys, .. } => public(registry, words, login, &anybodys),
         Finding::Unexpected(answer) => after(unexpected(registry, words, &answer), answer.tries),
         Finding::NoRegistry(answer) => error(
             format!("{}: {}, but not as a registry answers", words.place(&answer.place), status(&answer)),

@@ -12,15 +12,15 @@ use tokio::time::{Instant, timeout};
 
 use super::challenge::{Bearer, Challenge, challenges, choose};
 use super::diagnosis::{self, Finding};
-use super::fault;
 use super::judgement::{self, Login};
+use super::knock::{Knock, knock, names_its_protocol};
 use super::logins::{Login as Counted, Secrets, Trial, Turn};
 use super::prove::{Lane, Shared};
 use super::realm;
 use super::reference::{self, Target};
 use super::token::{Token, TokenServer, password};
-use super::wire::{Answer, Authorization, Carried, Fault, Request, Wire};
-use crate::desired::{Registry, TestLogin, TlsPolicy};
+use super::wire::{Answer, Authorization, Carried, Request, Wire};
+use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
 use crate::secret::Redactor;
 
@@ -38,7 +38,6 @@ pub(super) async fn inspect(shared: &Shared, registry: &Registry, turn: Turn) ->
         return RegistryFact { verdict: Verdict::Skipped, cause: None, hint: None, rate_limit: None, elsewhere: None };
     }
     let host = reference::contacted(registry);
-    let lane = shared.lane(&host).await;
     let mut secrets = Redactor::default();
     secrets.learn_credential(&registry.user, &registry.password);
     registry.identity_token.iter().for_each(|token| secrets.learn(token));
@@ -53,7 +52,7 @@ pub(super) async fn inspect(shared: &Shared, registry: &Registry, turn: Turn) ->
             let way = wire.way.clone();
             let sends = Secrets::IdentityToken;
             let inspection = Inspection { shared, registry, host, target, wire, sends, secrets: &secrets };
-            (Some(way), inspection.run(lane, turn, &mut trial).await)
+            (Some(way), inspection.run(turn, &mut trial).await)
         }
         Err(finding) => (None, Err(finding)),
     };
@@ -100,10 +99,12 @@ enum Door {
     Manifest,
 }
 
-impl Inspection<'_> {
-    /// Knocks without a password, in `lane`; where one is wanted, the `trial` is this one's when its turn has come.
-    async fn run(mut self, lane: Lane<'_>, turn: Turn, trial: &mut Trial) -> Result<Finding, Finding> {
-        let (root, answer, door) = self.knock().await?;
+impl<'a> Inspection<'a> {
+    /// Knocks without a password; where one is wanted, the `trial` is this one's when its turn has come.
+    async fn run(mut self, turn: Turn, trial: &mut Trial) -> Result<Finding, Finding> {
+        let Knock { root, answer, took } = self.knock().await?;
+        let lane = self.lane(self.shared.timeout.saturating_sub(took)).await;
+        let (answer, door) = self.door(&root, answer).await?;
         // Who waits for others of the same login keeps nobody else from the host.
         drop(lane);
         let left = self.wire.left();
@@ -112,8 +113,7 @@ impl Inspection<'_> {
             if let Some(login) = self.addressed(&root, &answer) {
                 self.shared.logins.join(&login, trial).await?;
             }
-            let _lane = self.shared.lane(&self.host).await;
-            self.wire.deadline = Instant::now() + left;
+            let _lane = self.lane(left).await;
             match self.answer_challenge(&root, &answer, door, trial).await {
                 // Where the server knows nothing of identity tokens, the password must do: that is another login.
                 Err(Finding::NoOAuth(_)) if !self.registry.password.expose().is_empty() => {
@@ -124,52 +124,38 @@ impl Inspection<'_> {
         }
     }
 
-    /// The registry's root and its challenge, or what it came to without one.
-    async fn knock(&self) -> Result<(Url, Box<Answer>, Door), Finding> {
-        let (root, answer) = self.ping().await?;
+    /// Waits for a lane to the host; from then on there is `time` for what is asked.
+    async fn lane(&mut self, time: Duration) -> Lane<'a> {
+        let lane = self.shared.lane(&self.host).await;
+        self.wire.deadline = Instant::now() + time;
+        lane
+    }
+
+    /// What the registry says to who has not logged in. Who waits for others to ask holds no lane.
+    async fn knock(&mut self) -> Result<Knock, Finding> {
+        let https = format!("https://{}/v2/", self.host);
+        let root = Url::parse(&https).map_err(|error| Finding::NoImage(error.to_string()))?;
+        let (shared, registry) = (self.shared, self.registry);
+        let first = async {
+            let _lane = self.lane(shared.timeout).await;
+            knock(&self.wire, root.clone()).await
+        };
+        Ok(shared.knocks.once(&root, registry, first).await?)
+    }
+
+    /// Who asks for a login, after the registry's first `answer`; or what it came to without one.
+    async fn door(&self, root: &Url, answer: Box<Answer>) -> Result<(Box<Answer>, Door), Finding> {
         match (answer.status, &self.target) {
-            (StatusCode::UNAUTHORIZED, _) => Ok((root, answer, Door::Base)),
+            (StatusCode::UNAUTHORIZED, _) => Ok((answer, Door::Base)),
             (status, Some(target)) if status.is_success() => {
                 // The registry lets anybody in: perhaps the image is what it protects.
-                let answer = self.manifest(&root, target, Carried::Nothing).await?;
+                let answer = self.manifest(root, target, Carried::Nothing).await?;
                 match answer.status {
-                    StatusCode::UNAUTHORIZED => Ok((root, answer, Door::Manifest)),
+                    StatusCode::UNAUTHORIZED => Ok((answer, Door::Manifest)),
                     _ => Err(self.judged(Login::NotAsked, answer)?),
                 }
             }
             _ => Err(self.logged_in(Login::NotAsked, answer)?),
-        }
-    }
-
-    /// Asks the registry what it wants, without a credential: some refuse a wrong one without any challenge.
-    /// Finds out on the way whether an insecure registry speaks plain HTTP.
-    async fn ping(&self) -> Result<(Url, Box<Answer>), Finding> {
-        let https = format!("https://{}/v2/", self.host);
-        let root = Url::parse(&https).map_err(|error| Finding::NoImage(error.to_string()))?;
-        let request = Request::new(Method::GET, root.clone());
-        let here = request.place.clone();
-        match self.wire.follow(request).await {
-            // Not where a redirect led: it must be this port itself that does not speak TLS.
-            Err(Fault::Broken { at, error, .. })
-                if self.wire.tls == TlsPolicy::Insecure && *at == here && fault::speaks_no_tls(&error) =>
-            {
-                let root = plain(root);
-                let answer = self.wire.follow(Request::new(Method::GET, root.clone())).await?;
-                Ok((root, answer))
-            }
-            // A proxy lets TLS through to some ports alone. Plain HTTP must then show that a registry is behind it.
-            Err(Fault::Broken { at, error, shown, tries })
-                if self.wire.tls == TlsPolicy::Insecure
-                    && *at == here
-                    && fault::may_not_connect(&error, &self.wire.way.via(&here.url)) =>
-            {
-                let root = plain(root);
-                match self.wire.follow(Request::new(Method::GET, root.clone())).await {
-                    Ok(answer) if names_its_protocol(&answer) => Ok((root, answer)),
-                    _ => Err(Fault::Broken { at, error, shown, tries }.into()),
-                }
-            }
-            other => Ok((root, other?)),
         }
     }
 
@@ -376,16 +362,11 @@ fn is_of_a_registry(answer: &Answer) -> bool {
     names_its_protocol(answer) || (in_place && bare)
 }
 
-/// The header of the distribution specification's older form, which registries still send.
-fn names_its_protocol(answer: &Answer) -> bool {
-    answer.header("docker-distribution-api-version").is_some_and(|versions| versions.contains("registry/2."))
-}
-
 /// What was proved, unless anybody may pull the image. Not to learn that is no fault of the credential.
 async fn unless_public(found: Finding, anybody: impl Future<Output = Option<Box<Answer>>>) -> Finding {
     match found {
         Finding::Judged { verdict: Verdict::Proved, login, answer } => match anybody.await {
-            Some(answer) => Finding::Public { login, answer },
+            Some(anybodys) => Finding::Public { login, answer, anybodys },
             None => Finding::Judged { verdict: Verdict::Proved, login, answer },
         },
         found => found,
@@ -410,26 +391,4 @@ fn wider(answer: &Answer, root: &Url, asked: &[String]) -> Option<Vec<String>> {
 fn distinct(scopes: Vec<String>) -> Vec<String> {
     let scopes: indexmap::IndexSet<String> = scopes.into_iter().collect();
     scopes.into_iter().collect()
-}
-
-/// The same port, spoken to in plain HTTP.
-fn plain(https: Url) -> Url {
-    let mut url = https;
-    let port = url.port_or_known_default();
-    // Neither can fail: https and http are both special schemes with a host.
-    let _ = url.set_scheme("http");
-    let _ = url.set_port(port);
-    url
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_port_is_spoken_to_in_plain_http() {
-        for (https, http) in [("https://r/v2/", "http://r:443/v2/"), ("https://r:80/v2/", "http://r/v2/")] {
-            assert_eq!(plain(Url::parse(https).unwrap()).as_str(), http);
-        }
-    }
 }

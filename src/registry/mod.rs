@@ -10,6 +10,7 @@ mod diagnosis;
 mod fault;
 mod inspect;
 mod judgement;
+mod knock;
 mod lanes;
 mod logins;
 mod patience;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::client::Clients;
 use super::inspect::inspect;
+use super::knock::Knocks;
 use super::lanes::Lanes;
 use super::logins::{Login, Logins, Queue};
 use crate::desired::{Registry, TestLogin};
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub clients: Arc<Clients>,
     pub redactor: Redactor,
     pub timeout: Duration,
+    pub knocks: Knocks,
     /// To token servers, which many registries may share.
     pub token_lanes: Lanes,
     pub logins: Arc<Logins>,
@@ -55,7 +57,8 @@ enum Known {
 }
 
 /// Inspects every registry, each within `timeout`; the facts stand in the order of `registries`, and `hear` is
-/// told of each as soon as it is known. All are asked in parallel, and the same request is made once; only the password
+/// told of each as soon as it is known. All are asked in parallel, and the same request is made once, as the first
+/// question to a registry is, which all its credentials share; only the password
 /// of a login is sent for one image first, and for the others once it was accepted; else they get what came of that.
 /// `logins` is the memory of the whole run: what was not accepted in one proof is not tried in another. Dropping the
 /// future ends all requests.
@@ -72,6 +75,7 @@ pub async fn prove(
         clients: Arc::clone(clients),
         redactor: redactor.clone(),
         timeout,
+        knocks: Knocks::default(),
         token_lanes: Lanes::default(),
         logins: Arc::clone(logins),
         lanes: Lanes::default(),

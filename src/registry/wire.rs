@@ -1,11 +1,13 @@
 //! Requests with a deadline, their repeats and redirects. Knows HTTP, and where an `Authorization` may travel;
 //! what an answer means is not decided here.
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::client::Way;
 use super::fault;
@@ -63,6 +65,7 @@ pub(super) enum Carried {
 }
 
 /// A complete answer.
+#[derive(Clone)]
 pub(super) struct Answer {
     /// Where it came from, after redirects.
     pub place: Place,
@@ -86,16 +89,17 @@ pub(super) enum Authorization {
 }
 
 /// Why there is no answer to judge.
+#[derive(Clone)]
 pub(super) enum Fault {
-    /// No answer in time, however often it was tried.
-    Timeout { at: Box<Place>, timeout: Duration, tries: u32 },
+    /// No answer in what was left of the time when it was first asked for.
+    Timeout { at: Box<Place>, waited: Duration, timeout: Duration, tries: u32 },
     /// The time was over while a name was still being looked up.
     Unresolved { at: Box<Place>, tries: u32 },
     /// The URL of the proxy on the way cannot be used, for this reason: nothing was sent.
     NoProxy { at: Box<Place>, reason: String },
     /// The connection failed, or what came over it is not HTTP; with what was seen of the server, if the
     /// error does not say it.
-    Broken { at: Box<Place>, error: reqwest::Error, shown: Option<Peer>, tries: u32 },
+    Broken { at: Box<Place>, error: Arc<reqwest::Error>, shown: Option<Peer>, tries: u32 },
     /// A redirect that is not followed, and why.
     Redirect { at: Box<Place>, reason: String },
     /// A redirect from HTTPS to HTTP where TLS is to be verified.
@@ -148,14 +152,12 @@ impl Carried {
 }
 
 impl Fault {
-    /// Whether another try may end better, and does not repeat a login that may have arrived.
-    fn may_pass(&self, carried: &Carried) -> bool {
+    /// Whether there is no connection yet, and another try may bring one.
+    fn may_pass(&self) -> bool {
         match self {
-            Self::Timeout { .. } => !carried.logs_in(),
-            // Nothing was sent yet.
             Self::Unresolved { .. } => true,
             Self::Broken { error, .. } => error.is_connect() && error.is_timeout(),
-            Self::NoProxy { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
+            Self::Timeout { .. } | Self::NoProxy { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
     }
 
@@ -180,47 +182,44 @@ impl Fault {
         }
     }
 
-    fn after(mut self, count: u32) -> Self {
+    fn after(mut self, count: u32, time: Duration) -> Self {
         if let Self::Timeout { tries, .. } | Self::Unresolved { tries, .. } | Self::Broken { tries, .. } = &mut self {
             *tries = count;
+        }
+        if let Self::Timeout { waited, .. } = &mut self {
+            *waited = time;
         }
         self
     }
 }
 
 impl Wire {
-    /// Sends `request`, repeats it while the server asks for patience or does not answer and time allows, and follows
-    /// no redirect.
+    /// Sends `request`, repeats it while the server asks for patience or there is no connection and time allows, and
+    /// follows no redirect.
     pub async fn send(&self, request: &Request) -> Result<Box<Answer>, Fault> {
-        let mut tries = 1;
+        let (begin, mut tries) = (Instant::now(), 0);
         loop {
-            let result = self.once(request, self.end_of_try(request, tries)).await;
+            let result = self.once(request, &mut tries).await;
             let left = self.left();
             let wait = match &result {
                 Ok(answer) if answer.may_pass() => pause(answer.retry_after(), tries),
                 // The try itself was a wait.
-                Err(fault) if fault.may_pass(&request.carried) => pause(None, tries).min(left / 8),
+                Err(fault) if fault.may_pass() => pause(None, tries).min(left / 8),
                 _ => left,
             };
             if tries == TRIES || wait >= left {
                 return match result {
                     Ok(answer) => Ok(Box::new(Answer { tries, ..*answer })),
-                    Err(fault) => Err(fault.after(tries)),
+                    Err(fault) => Err(fault.after(tries, begin.elapsed())),
                 };
             }
             sleep(wait).await;
-            tries += 1;
         }
     }
 
     /// What is left of the time.
     pub fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
-    }
-
-    /// A lost packet must leave time for another try, unless there cannot be one.
-    fn end_of_try(&self, request: &Request, tries: u32) -> Instant {
-        if request.carried.logs_in() { self.deadline } else { Instant::now() + self.left() / (TRIES + 1 - tries) }
     }
 
     /// Like [`Wire::send`], and follows redirects; the credential only within the origin it is meant for.
@@ -259,19 +258,41 @@ impl Wire {
         }
     }
 
-    async fn once(&self, request: &Request, end: Instant) -> Result<Box<Answer>, Fault> {
+    async fn once(&self, request: &Request, count: &mut u32) -> Result<Box<Answer>, Fault> {
         let (at, url) = (request.at(), &request.place.url);
-        let tries = 1;
+        let (tries, waited) = (1, Duration::ZERO);
         if let Some(reason) = self.way.fault(url) {
             return Err(Fault::NoProxy { at, reason });
         }
-        let result = timeout_at(end, self.exchange(request)).await;
-        let late = result.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(reqwest::Error::is_timeout));
+        let result = timeout_at(self.deadline, self.soonest(request, count)).await;
+        let late = result.as_ref().map_or(true, is_silence);
         match result {
             _ if late && self.way.waits_for_a_name(url) => Err(Fault::Unresolved { at, tries }),
             Ok(Ok(answer)) => Ok(Box::new(answer)),
-            Ok(Err(error)) => Err(Fault::Broken { at, shown: self.shown(url, &error).await, error, tries }),
-            Err(_) => Err(Fault::Timeout { at, timeout: self.timeout, tries }),
+            Ok(Err(error)) => {
+                let shown = self.shown(url, &error).await;
+                Err(Fault::Broken { at, error: Arc::new(error), shown, tries })
+            }
+            Err(_) => Err(Fault::Timeout { at, waited, timeout: self.timeout, tries }),
+        }
+    }
+
+    /// The first answer. A question may get lost, and an answer be slow: so nothing is cut off, but where half of the
+    /// time brings no answer the question is asked once more beside. A password that may have arrived is not.
+    async fn soonest(&self, request: &Request, tries: &mut u32) -> Result<Answer, reqwest::Error> {
+        *tries += 1;
+        let mut first = pin!(self.exchange(request));
+        if request.carried.logs_in() || *tries == TRIES {
+            return first.await;
+        }
+        if let Ok(result) = timeout(self.left() / 2, &mut first).await {
+            return result;
+        }
+        *tries += 1;
+        let mut second = pin!(self.exchange(request));
+        tokio::select! {
+            result = &mut first => if is_silence(&result) { second.await } else { result },
+            result = &mut second => if is_silence(&result) { first.await } else { result },
         }
     }
 
@@ -317,6 +338,11 @@ impl Wire {
             tries: 1,
         })
     }
+}
+
+/// Whether nobody has answered, not even by hanging up.
+fn is_silence<T>(result: &Result<T, reqwest::Error>) -> bool {
+    result.as_ref().is_err_and(reqwest::Error::is_timeout)
 }
 
 /// The HTTP client would turn `user:password@` of a foreign URL into a credential of its own.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::Response;
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::header::{ACCEPT, AUTHORIZATION, HOST};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::task::JoinHandle;
@@ -21,6 +21,7 @@ pub struct Seen {
     pub path: String,
     pub query: String,
     pub authorization: Option<String>,
+    pub accept: Option<String>,
     pub body: String,
 }
 
@@ -119,6 +120,7 @@ async fn read(request: Request) -> Seen {
         path: request.uri.path().to_owned(),
         query: request.uri.query().unwrap_or_default().to_owned(),
         authorization: header(AUTHORIZATION),
+        accept: header(ACCEPT),
         body: String::from_utf8(to_bytes(body, 65_536).await.unwrap().to_vec()).unwrap(),
     }
 }

@@ -258,6 +258,32 @@ async fn get_follows_head_only_where_head_says_nothing() {
 }
 
 #[tokio::test]
+async fn manifests_of_every_form_are_asked_for() {
+    // A registry that keeps an image in a form that is not named says that there is none.
+    const FORMS: [&str; 6] = [
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        "application/vnd.docker.distribution.manifest.v1+json",
+    ];
+    for (form, head) in FORMS.into_iter().flat_map(|form| [(form, true), (form, false)]) {
+        let double = Double::start(move |seen: &Seen| {
+            let named = seen.accept.iter().any(|accept| accept.split(", ").any(|asked| asked == form));
+            match (seen.path.as_str(), seen.method.as_str()) {
+                (MANIFEST, _) if !seen.is_alice() => ask_basic(),
+                (MANIFEST, _) if !named => reply(404, &[], ""),
+                (MANIFEST, "HEAD") if !head => reply(405, &[], ""),
+                (MANIFEST, _) => reply(200, &[("content-type", form), ("docker-content-digest", "sha256:0")], "{}"),
+                _ => basic_registry(seen),
+            }
+        });
+        assert_eq!(inspect_double(&double.await).await.verdict, Verdict::Proved, "{form}");
+    }
+}
+
+#[tokio::test]
 async fn a_red_hat_account_is_told_its_form() {
     let mut account = registry("registry.redhat.io", "wrong");
     account.tls = TlsPolicy::Verify;

@@ -220,9 +220,9 @@ async fn a_realm_that_turns_to_plain_http_is_told_again() {
             told.lock().unwrap().push(text.contains("over plain HTTP"));
         }
     };
-    let (clients, logins) = (clients(), Arc::default());
-    crate::registry::prove(&clients, &logins, &images(&double.host), PATIENCE, &Redactor::default(), hear).await;
-    let mut told = told.into_inner().unwrap();
-    told.sort_unstable();
-    assert_eq!(told, [false, true]);
+    let (clients, logins, registries) = (clients(), Arc::default(), [registry(&double.host, "wrong")]);
+    for _ in 0..3 {
+        crate::registry::prove(&clients, &logins, &registries, PATIENCE, &Redactor::default(), hear).await;
+    }
+    assert_eq!(told.into_inner().unwrap(), [false, true]);
 }

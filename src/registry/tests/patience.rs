@@ -11,9 +11,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::double::{Double, MANIFEST, Seen, ask_bearer, basic_registry, bearer_registry, manifest, reply};
+use super::double::{Double, MANIFEST, Seen, ask_bearer, basic_registry, bearer_registry, reply};
 use super::{inspect_double, inspect_within, registry};
-use crate::facts::{RateLimit, Verdict};
+use crate::desired::{Registry, TestLogin};
+use crate::facts::{RegistryFact, Verdict};
 
 /// Answers the first `busy` logins at the token server with `answer`.
 fn busy_tokens(busy: u32, answer: fn() -> Response<Body>) -> impl Fn(&Seen) -> Response<Body> + Clone {
@@ -141,6 +142,44 @@ async fn silence_ends_at_the_deadline() {
     assert!((25.0..30.1).contains(&taken), "{taken}");
 }
 
+/// What a login comes to in 10 s at a registry that takes `pause` for each answer.
+async fn in_time(pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static) -> (Double, RegistryFact) {
+    let double = Double::patient(pause, basic_registry).await;
+    let alone = Registry { test_login: TestLogin::LoginOnly, ..registry(&double.host, "right") };
+    let begin = Instant::now();
+    let fact = inspect_within(&alone, Duration::from_secs(10)).await;
+    assert!(begin.elapsed() < Duration::from_millis(10_100), "{:?}", begin.elapsed());
+    (double, fact)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_slow_but_in_time_is_waited_for() {
+    let (double, fact) = in_time(|_| Duration::from_secs(4)).await;
+    assert_eq!((fact.verdict, double.asked().len()), (Verdict::Proved, 2), "{fact:?}");
+    // So slow that it might be lost: it is asked once more, and the first answer counts.
+    let (double, fact) = in_time(|seen| Duration::from_secs(if seen.authorization.is_none() { 9 } else { 0 })).await;
+    assert_eq!((fact.verdict, double.asked().len()), (Verdict::Proved, 3), "{fact:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_swallowed_is_asked_again() {
+    let count = Arc::new(AtomicU32::new(0));
+    let swallow = move |_: &Seen| Duration::from_secs(if count.fetch_add(1, Ordering::SeqCst) == 0 { 3600 } else { 0 });
+    let (double, fact) = in_time(swallow).await;
+    assert_eq!((fact.verdict, double.asked().len()), (Verdict::Proved, 3), "{fact:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cause_says_how_long_the_answer_was_waited_for() {
+    let double = Double::patient(|_| Duration::from_secs(4), basic_registry).await;
+    let fact = inspect_within(&registry(&double.host, "right"), Duration::from_secs(10)).await;
+    let expected = format!("HEAD http://{}{MANIFEST}: no complete answer within 2s, the rest of 10s", double.host);
+    assert_eq!((fact.verdict, fact.cause), (Verdict::Timeout, Some(expected)));
+    let (double, fact) = in_time(|_| Duration::from_secs(3600)).await;
+    let expected = format!("GET http://{}/v2/: no complete answer within 10s (tried 2 times)", double.host);
+    assert_eq!((fact.verdict, fact.cause), (Verdict::Timeout, Some(expected)));
+}
+
 /// Takes the password at `path` and says nothing.
 async fn swallowing(path: &'static str) -> Double {
     Double::patient(
@@ -192,23 +231,4 @@ async fn nobody_waits_long_for_what_is_not_needed() {
     let begin = Instant::now();
     assert_eq!(inspect_double(&double.await).await.verdict, Verdict::Proved);
     assert!(begin.elapsed() <= Duration::from_secs(6), "{:?}", begin.elapsed());
-}
-
-#[tokio::test]
-async fn quotas_are_passed_on() {
-    for (answer, verdict) in [(200, Verdict::Proved), (429, Verdict::RateLimited)] {
-        let double = Double::start(move |seen: &Seen| {
-            if seen.path != MANIFEST || seen.authorization.is_none() {
-                return basic_registry(seen);
-            }
-            let mut shown = if answer == 200 { manifest() } else { reply(answer, &[("retry-after", "99")], "") };
-            shown.headers_mut().insert("ratelimit-limit", "100;w=21600".parse().unwrap());
-            shown.headers_mut().insert("ratelimit-remaining", "7;w=21600".parse().unwrap());
-            shown
-        });
-        let fact = inspect_double(&double.await).await;
-        assert_eq!(fact.verdict, verdict);
-        let expected = RateLimit { limit: Some(100), remaining: Some(7), window: Some(21_600) };
-        assert_eq!(fact.rate_limit, Some(expected));
-    }
 }

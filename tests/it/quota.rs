@@ -1,0 +1,53 @@
+//! Pull quotas, as a run tells them: the warning, and `rate_limit` in the JSON lines.
+
+use serde_json::{Value, json};
+
+use super::support::double::{Double, response};
+use super::support::http::basic;
+use super::support::oregano::Oregano;
+
+/// A registry with an image for alice, who may pull as often as `remaining` says.
+fn limited(remaining: u32) -> Double {
+    let alice = basic("alice", "s3cret").to_ascii_lowercase();
+    let shown = format!(
+        "Content-Type: application/vnd.docker.distribution.manifest.v2+json\r\nDocker-Content-Digest: sha256:{}\r\n\
+         RateLimit-Limit: 100;w=21600\r\nRateLimit-Remaining: {remaining};w=21600",
+        "a".repeat(64)
+    );
+    Double::start(move |_, request| {
+        if !request.to_ascii_lowercase().contains(&alice) {
+            return response("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"", "");
+        }
+        let header =
+            if request.starts_with("HEAD ") { &shown } else { "Docker-Distribution-Api-Version: registry/2.0" };
+        response("200 OK", header, "")
+    })
+}
+
+#[test]
+fn few_pulls_are_told_and_many_are_not() {
+    for (remaining, few) in [(7, true), (70, false)] {
+        let (double, user) = (limited(remaining), Oregano::new());
+        let host = double.host();
+        let entry = format!(
+            "{{'host':'{host}','user':'alice','password':'s3cret','test_image':'team/app:v1','tls_verify':'False'}}"
+        );
+        let text = format!("[nodes]\nnode1\n\n[nodes:vars]\nopenshift_additional_registry_credentials=[{entry}]\n");
+        let hosts = user.write("hosts", text).display().to_string();
+
+        let run = user.run(&["validate", "-i", &hosts]).expect(0);
+        let quota = format!("{remaining} of 100 pulls left in 6 h");
+        let warning = format!("warning: registry `{host}` lets user `alice` pull little more: {quota}\n");
+        assert_eq!(run.stderr.contains(&warning), few, "{}", run.stderr);
+        assert_eq!(run.stderr.contains(&quota), few, "{}", run.stderr);
+
+        let all = user.run(&["validate", "-v", "-i", &hosts]).expect(0);
+        assert!(all.stdout.contains(&format!(" as `alice` ({quota})\n")), "{}", all.stdout);
+
+        let lines = user.run(&["validate", "--output", "json", "-i", &hosts]).expect(0).events();
+        let row = lines.iter().find(|line| line["event"] == "registry").unwrap();
+        let expected = json!({"limit": 100, "remaining": remaining, "window": 21_600});
+        let recap: &Value = &lines.last().unwrap()["registries"][0];
+        assert_eq!([&row["rate_limit"], &recap["rate_limit"]], [&expected, &expected]);
+    }
+}
