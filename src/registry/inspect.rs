@@ -347,7 +347,7 @@ fn out<T>(result: Result<T, Finding>, trial: &mut Trial) -> Result<T, Finding> {
 
 fn concluded(verdict: Option<Verdict>, login: Login, answer: Box<Answer>) -> Result<Finding, Finding> {
     match (verdict, answer.authorization, answer.status.as_u16()) {
-        (Some(_), Authorization::Withheld, 401 | 403) => Err(Finding::AskedElsewhere(Box::new(answer.place))),
+        (Some(_), Authorization::Withheld, 400 | 401 | 403) => Err(Finding::AskedElsewhere(Box::new(answer.place))),
         (Some(verdict), ..) => Ok(Finding::Judged { verdict, login, answer }),
         (None, ..) => Err(Finding::Unexpected(answer)),
     }

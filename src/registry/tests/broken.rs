@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::double::{Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token};
+use super::double::{
+    Double, MANIFEST, Seen, ask_basic, basic_registry, bearer_registry, manifest, reply, token, welcome,
+};
 use super::tls::tls_server;
 use super::ways::{connect_proxy, proxied};
 use super::{inspect, inspect_double, registry};
@@ -42,6 +44,21 @@ async fn a_redirect_to_another_origin_takes_no_credential_along() {
         assert_eq!(fact.verdict, verdict);
         assert!(!fact.cause.unwrap_or_default().contains("sig"));
         assert_eq!((target.asked(), target.logins()), (vec!["HEAD /blob".to_owned()], 0));
+    }
+}
+
+#[tokio::test]
+async fn who_never_saw_the_password_does_not_refuse_it() {
+    for status in [400, 401, 403] {
+        let store = Double::start(move |_: &Seen| reply(status, &[], "")).await;
+        let location = format!("http://{}/blob", store.host);
+        let double = Double::start(move |seen: &Seen| match (seen.path.as_str(), &seen.authorization) {
+            (MANIFEST, Some(_)) => reply(307, &[("location", &location)], ""),
+            (MANIFEST, None) => ask_basic(),
+            _ => welcome(),
+        });
+        assert_eq!(inspect_double(&double.await).await.verdict, Verdict::RegistryError, "{status}");
+        assert_eq!(store.logins(), 0);
     }
 }
 
