@@ -316,7 +316,6 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
         Command::Apply if stopped => "nothing was changed".to_owned(),
         Command::Apply if secret(&[Outcome::Failed]) => "no node was changed".to_owned(),
         Command::Apply if written(recap) == NOTHING && lacking(recap) == 0 => "everything was right already".to_owned(),
-        Command::Apply if written(recap) == NOTHING => format!("nothing was changed{}", behind(recap)),
         Command::Apply => format!("{} written and read back{}", written(recap), behind(recap)),
     })
 }
