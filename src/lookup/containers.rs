@@ -48,31 +48,36 @@ pub fn containers(image: &Image, files: &[File]) -> Answer {
 }
 
 /// The same where registries.conf names helpers: the first of them that has something decides, and the files are one.
-pub fn helped(image: &Image, files: &[File], Helpers { file, names }: &Helpers) -> Answer {
-    let answer = containers(image, files);
+pub fn helped(image: &Image, files: &[File], helpers: &Helpers) -> Answer {
     if !image.is_of_containers() {
-        return answer;
+        return containers(image, files);
     }
-    let mut parts = names.splitn(2, |name| name == FILES);
-    let [before, behind] = [parts.next(), parts.next()].map(|names| {
-        let names = names.unwrap_or_default().iter().filter(|name| *name != FILES);
-        names.map(|name| Candidate {
-            source: Source::File(file.clone()),
-            key: None,
-            kind: Kind::GlobalHelper { helper: name.clone() },
-        })
+    let mut answer = match helpers.names.iter().any(|name| name == FILES) {
+        true => containers(image, files),
+        false => without_files(image, files, &helpers.file),
+    };
+    let found = std::mem::take(&mut answer.credentials);
+    for name in &helpers.names {
+        if name != FILES {
+            let kind = Kind::GlobalHelper { helper: name.clone() };
+            answer.credentials.push(Candidate { source: Source::File(helpers.file.clone()), key: None, kind });
+        } else if !found.is_empty() {
+            answer.credentials.extend(found);
+            break;
+        }
+    }
+    answer
+}
+
+/// What the files have, none of which is looked at since `conf` says so.
+fn without_files(image: &Image, files: &[File], conf: &str) -> Answer {
+    let content = files.iter().filter_map(|file| match &file.state {
+        State::Content(bytes) => Some((bytes, file.source())),
+        State::Absent | State::Unreadable(_) | State::Forbidden(_) => None,
     });
-    if !names.iter().any(|name| name == FILES) {
-        let content = files.iter().filter_map(|file| match &file.state {
-            State::Content(bytes) => Some((bytes, file.source())),
-            State::Absent | State::Unreadable(_) | State::Forbidden(_) => None,
-        });
-        let why = Why::NoFiles(file.clone());
-        let unused = content.flat_map(|(bytes, source)| near::all(bytes, &source, image, &why)).collect();
-        return Answer { credentials: before.collect(), unused, ..Answer::default() };
-    }
-    let behind: Vec<_> = if answer.credentials.is_empty() { behind.collect() } else { Vec::new() };
-    Answer { credentials: before.chain(answer.credentials).chain(behind).collect(), ..answer }
+    let why = Why::NoFiles(conf.to_owned());
+    let unused = content.flat_map(|(bytes, source)| near::all(bytes, &source, image, &why)).collect();
+    Answer { unused, ..Answer::default() }
 }
 
 /// Whether nothing was decided yet.

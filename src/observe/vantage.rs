@@ -182,7 +182,7 @@ impl Round<'_> {
             self.prove(&self.open(point)?, point, &registries, |_| {})?
         };
         let path = |(registry, fact): (Registry, Option<RegistryFact>)| {
-            let trusted = known.get(&registry).is_some_and(|known| Promise::of(Some(known.verdict)) != Promise::Open);
+            let trusted = known.get(&registry).is_some_and(|known| was_trusted(known.verdict));
             let fact = fact.map(|fact| if trusted { compared(&point.name, fact) } else { fact });
             PathFact { node: point.name.clone(), registry, fact }
         };
@@ -288,6 +288,12 @@ fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>)
         }
     }
     best.into_values().map(|(_, registry)| registry.clone()).collect()
+}
+
+/// Whether the registry's certificate was accepted: somebody behind it answered.
+fn was_trusted(verdict: Verdict) -> bool {
+    use Verdict::{NoPermission, NotFound, NotProved, Proved, RateLimited, Refused};
+    matches!(verdict, Proved | NotProved | Refused | NoPermission | NotFound | RateLimited)
 }
 
 /// What a credential promises to say of the way to its registry, least first.
