@@ -8,9 +8,10 @@ use crate::desired::{Desired, NodeTarget, PullSecret};
 use crate::dockerconfig::{self, Reader};
 use crate::engine::Engine;
 use crate::event::{ClusterRow, Event, Outcome, Progress, Stage, node_events};
-use crate::facts::{Facts, Failure, FileState, NodeFact};
+use crate::facts::{Facts, FileState, NodeFact};
+use crate::failure::Failure;
 use crate::node::{NewContent, Session};
-use crate::observe::{Sessions, internal};
+use crate::observe::Sessions;
 use crate::plan::{Action, Gate, NodeStep, NodeWork, Plan, SecretStep, unmergeable_secret};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
@@ -66,7 +67,7 @@ pub fn apply(
                     let host = plan.nodes.get(done - 1).map_or("", |step| step.host.as_str());
                     let failed = NodeStep {
                         host: host.to_owned(),
-                        work: NodeWork::Failed(internal("the node could not be written")),
+                        work: NodeWork::Failed(Failure::internal("the node could not be written")),
                     };
                     node_events(&failed, |_| (Outcome::Skipped, None))
                         .into_iter()

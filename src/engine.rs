@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cluster::{Cluster, Purpose, kubeconfig};
 use crate::desired::Desired;
-use crate::facts::Failure;
+use crate::failure::Failure;
 use crate::node::{Abort, HostKeys, Identities, Limits};
 use crate::options::{Environment, Options};
 use crate::schedule::{self, Cancel};

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::desired::{Desired, NodeTarget, Registry, expiry};
 use crate::dockerconfig::KeyChange;
-use crate::facts::{Elsewhere, Failure, RateLimit, RegistryFact, Verdict};
-use crate::inventory::Problem;
+use crate::facts::{Elsewhere, RateLimit, RegistryFact, Verdict};
+use crate::failure::Failure;
 use crate::plan::{Action, FileStep, ModeChange, NodeStep, NodeWork, Plan, SecretStep};
 
 /// Something that happened.
@@ -22,7 +22,7 @@ pub enum Event {
         message: String,
     },
     /// Something that stops the run or a part of it.
-    Error(Fault),
+    Error(Failure),
     /// A credential was judged.
     Registry(RegistryRow),
     /// A secret was, or would be, written, or was right already.
@@ -61,25 +61,6 @@ pub enum Command {
     Apply,
     /// Prove one credential and put it into a file of this machine.
     Login,
-}
-
-/// An error for people.
-#[derive(Debug, Clone, Serialize)]
-pub struct Fault {
-    /// What is wrong.
-    pub message: String,
-    /// `file:line:column`, if it has a place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
-    /// Causes, outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<String>,
-    /// What to do now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// The message with its line and caret, for text output.
-    #[serde(skip)]
-    pub rendered: Option<String>,
 }
 
 /// A credential and its verdict.
@@ -144,7 +125,7 @@ pub struct ClusterRow {
     pub notes: Vec<String>,
     /// Why it failed.
     #[serde(flatten)]
-    pub failure: Option<FailureText>,
+    pub failure: Option<Failure>,
 }
 
 /// A node that could not be worked on.
@@ -156,7 +137,7 @@ pub struct HostRow {
     pub outcome: HostOutcome,
     /// The reason.
     #[serde(flatten)]
-    pub failure: Option<FailureText>,
+    pub failure: Option<Failure>,
 }
 
 /// How a node was left without work, or that it answered.
@@ -194,18 +175,7 @@ pub struct FileRow {
     pub notes: Vec<String>,
     /// Why it failed.
     #[serde(flatten)]
-    pub failure: Option<FailureText>,
-}
-
-/// A failure as fields of a row.
-#[derive(Debug, Clone, Serialize)]
-pub struct FailureText {
-    /// What is wrong.
-    pub message: String,
-    /// Causes, outermost first.
-    pub causes: Vec<String>,
-    /// What to do now.
-    pub hint: Option<String>,
+    pub failure: Option<Failure>,
 }
 
 /// How many of the things of one stage are done.
@@ -277,36 +247,6 @@ pub struct ClusterSummary {
     pub outcome: Outcome,
 }
 
-impl From<&Failure> for FailureText {
-    fn from(failure: &Failure) -> Self {
-        Self { message: failure.message.clone(), causes: failure.causes.clone(), hint: failure.hint.clone() }
-    }
-}
-
-impl From<&Problem> for Fault {
-    fn from(problem: &Problem) -> Self {
-        Self {
-            message: problem.message.clone(),
-            place: problem.place.as_ref().map(|place| place.span.to_string()),
-            causes: Vec::new(),
-            hint: problem.hint.clone(),
-            rendered: Some(problem.render()),
-        }
-    }
-}
-
-impl From<&Failure> for Fault {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            message: failure.message.clone(),
-            place: None,
-            causes: failure.causes.clone(),
-            hint: failure.hint.clone(),
-            rendered: None,
-        }
-    }
-}
-
 impl RegistryRow {
     /// The row of one registry, asked from the node `from`, or from here.
     pub fn new(registry: &Registry, fact: &RegistryFact, from: Option<&str>) -> Self {
@@ -346,7 +286,7 @@ impl ClusterRow {
             outcome,
             changes: step.changes.clone(),
             notes: step.notes.clone(),
-            failure: failure.map(FailureText::from),
+            failure: failure.cloned(),
         }
     }
 }
@@ -363,7 +303,7 @@ impl FileRow {
             changes: step.changes.clone(),
             mode: step.mode.map(|ModeChange { from, to }| [octal(from), octal(to)]),
             notes: step.notes.clone(),
-            failure: failure.map(FailureText::from),
+            failure: failure.cloned(),
         }
     }
 }
@@ -393,7 +333,7 @@ fn planned_secret(step: &SecretStep) -> Event {
 /// The events of one node: `result` gives the outcome of each file that could be planned.
 pub fn node_events(node: &NodeStep, mut result: impl FnMut(&FileStep) -> (Outcome, Option<Failure>)) -> Vec<Event> {
     let row = |outcome, failure: Option<&Failure>| {
-        Event::Host(HostRow { host: node.host.clone(), outcome, failure: failure.map(FailureText::from) })
+        Event::Host(HostRow { host: node.host.clone(), outcome, failure: failure.cloned() })
     };
     match &node.work {
         NodeWork::Unreachable(failure) => vec![row(HostOutcome::Unreachable, Some(failure))],

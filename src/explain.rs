@@ -11,15 +11,14 @@ use crate::cluster::Purpose;
 use crate::desired::{self, Desired, Image, NodeTarget};
 use crate::dockerconfig::mask;
 use crate::engine::{self, Engine};
-use crate::event::Fault;
-use crate::facts::{Failure, FileFact, FileState};
+use crate::facts::{FileFact, FileState};
+use crate::failure::Failure;
 use crate::inventory;
 use crate::lookup::{
     Account, Asked, CRIO_FILES, Disk, Explanation, GlobalAuthFile, Lookup, Place, PullSecret, Searched, State, Unseen,
     ask, global_auth_file,
 };
 use crate::node::{self, OpenFailure};
-use crate::observe::internal;
 use crate::options::{Pod, Question, Where};
 use crate::report::ExitStatus;
 use crate::schedule::{self, Cancel, Stop};
@@ -39,7 +38,7 @@ type States = HashMap<String, State>;
 ///
 /// # Errors
 /// If the image is none, the inventory cannot be used, or the cluster does not show the secrets.
-pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<Fault>> {
+pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<Failure>> {
     let image = Image::parse(&question.image).map_err(|why| {
         let shown = mask(&question.image);
         let failure = Failure::new(format!("`{shown}` is no image name")).cause(why);
@@ -88,20 +87,19 @@ pub fn status(explanation: &Explanation) -> ExitStatus {
 }
 
 /// A file that somebody named is to be there. Not every node needs to have it.
-fn check(files: &[String]) -> Result<(), Vec<Fault>> {
+fn check(files: &[String]) -> Result<(), Vec<Failure>> {
     let missing = files.iter().filter(|file| matches!(read(Path::new(file)), State::Absent));
-    let faults: Vec<Fault> = missing
-        .map(|file| Fault::from(&Failure::new(format!("`{file}` does not exist")).hint("check `--file`")))
-        .collect();
+    let faults: Vec<Failure> =
+        missing.map(|file| Failure::new(format!("`{file}` does not exist")).hint("check `--file`")).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-fn fault(failure: Failure) -> Vec<Fault> {
-    vec![Fault::from(&failure)]
+fn fault(failure: Failure) -> Vec<Failure> {
+    vec![failure]
 }
 
-fn targets(question: &Question) -> Result<Desired, Vec<Fault>> {
-    let faults = |problems: Vec<inventory::Problem>| problems.iter().map(Fault::from).collect::<Vec<_>>();
+fn targets(question: &Question) -> Result<Desired, Vec<Failure>> {
+    let faults = |problems: Vec<inventory::Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
     let variables = inventory::load(&question.options.sources).map_err(faults)?;
     let nodes = desired::nodes(&variables, &question.options.request).map_err(faults)?;
     Ok(Desired { nodes, ..Desired::default() })
@@ -168,8 +166,9 @@ fn nodes(question: &Question, engine: &Engine, nodes: &[NodeTarget], asked: Aske
         },
         |result| {
             let at = places.len();
-            let (node, seen) = result
-                .unwrap_or_else(|| (&nodes[at], Err(Unseen::Failed(internal("the node could not be looked at")))));
+            let (node, seen) = result.unwrap_or_else(|| {
+                (&nodes[at], Err(Unseen::Failed(Failure::internal("the node could not be looked at"))))
+            });
             places.push(Place { host: Some(node.name.clone()), seen });
         },
     );

@@ -1,7 +1,8 @@
 //! What was observed: plain values, no behaviour. Not being able to look is a fact of its own and never
 //! "no change".
 
-use crate::secret::{Redactor, SecretBytes};
+use crate::failure::Failure;
+use crate::secret::SecretBytes;
 
 /// Everything observed before a plan is made, each list in the order of `Desired`.
 #[derive(Debug, Default)]
@@ -16,50 +17,6 @@ pub struct Facts {
     pub cluster: Option<Result<ClusterFact, Failure>>,
     /// One for each node of `Desired`.
     pub nodes: Vec<NodeFact>,
-}
-
-/// Why something failed, for people. Texts are already free of secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What is wrong: lower case, the thing in backticks.
-    pub message: String,
-    /// Causes, outermost first.
-    pub causes: Vec<String>,
-    /// What to do now.
-    pub hint: Option<String>,
-}
-
-impl Failure {
-    /// A failure with neither causes nor a hint.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), hint: None }
-    }
-
-    /// Adds a cause behind those already there.
-    #[must_use]
-    pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.causes.push(cause.into());
-        self
-    }
-
-    /// Without the secrets that a node or a tool may have echoed. The message and the hint are our own words:
-    /// masking them would tell which of them is a password.
-    #[must_use]
-    pub fn scrubbed(mut self, redactor: &Redactor) -> Self {
-        self.causes.iter_mut().for_each(|cause| *cause = redactor.scrub(cause));
-        self
-    }
-
-    /// Adds what to do now.
-    #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-}
-
-/// What the system says, without its number for it: `Connection refused`, and no `(os error 111)`.
-pub fn said(error: &impl ToString) -> String {
-    error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
 }
 
 /// What the inspection of one test image showed.

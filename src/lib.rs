@@ -14,6 +14,8 @@
 // Pure: no I/O, clock, environment or printing (only `inventory::load` reads files).
 pub mod secret;
 
+pub mod failure;
+
 pub mod inventory;
 
 pub mod dockerconfig;
@@ -56,7 +58,8 @@ pub mod ui;
 
 use desired::{Desired, expiry};
 use engine::Engine;
-use event::{Command, Event, Fault, Started};
+use event::{Command, Event, Started};
+use failure::Failure;
 use inventory::{Inventory, Problem, Severity};
 use observe::Troubles;
 use options::Options;
@@ -75,16 +78,16 @@ pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
 
 /// A login, from its arguments to the exit status; as [`run`], but without an inventory.
 pub fn log_in(request: &login::Request, cancel: &Cancel, journal: Journal) -> ExitStatus {
-    let ended = login::login(request, cancel, &journal).map_err(|failure| vec![Fault::from(&failure)]);
+    let ended = login::login(request, cancel, &journal).map_err(|failure| vec![failure]);
     conclude(ended, cancel, journal)
 }
 
 /// The end of what was asked for, or could not be: its faults, or that a signal cut it off, and the recap.
-pub fn conclude(ended: Result<(), Vec<Fault>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
+pub fn conclude(ended: Result<(), Vec<Failure>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
     // What fails while the inventory is read, after a signal, fails because of it.
     let cut_off = cancel.level() > Stop::No && !cancel.has_begun();
-    if let (Err(faults), false) = (ended, cut_off) {
-        faults.into_iter().for_each(|fault| journal.record(Event::Error(fault)));
+    if let (Err(failures), false) = (ended, cut_off) {
+        failures.into_iter().for_each(|failure| journal.record(Event::Error(failure)));
     }
     if cancel.level() > Stop::No {
         journal.record(Event::Interrupted);
@@ -92,12 +95,12 @@ pub fn conclude(ended: Result<(), Vec<Fault>>, cancel: &Cancel, journal: Journal
     journal.close()
 }
 
-fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Fault>> {
+fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Failure>> {
     let variables = inventory::load(&options.sources).map_err(faults)?;
     let desired = desired::resolve(&variables, &options.request).map_err(faults)?;
     cancel.begin();
     start(options, variables.inventory(), &desired, journal);
-    let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![Fault::from(&failure)])?;
+    let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![failure])?;
     let (mut gate, mut held) = (Gate::Open, Troubles::default());
     let windows = desired.windows(WINDOW);
     for (at, window) in windows.iter().enumerate() {
@@ -144,6 +147,6 @@ fn suspicious(findings: usize) -> Option<String> {
     Some(format!("{what} wrong: `oregano inventory --check` shows it"))
 }
 
-fn faults(problems: Vec<Problem>) -> Vec<Fault> {
-    problems.iter().map(Fault::from).collect()
+fn faults(problems: Vec<Problem>) -> Vec<Failure> {
+    problems.iter().map(Failure::from).collect()
 }

@@ -13,7 +13,8 @@ use cli::{Command, Console, Explain, Global, Login, Refusal, Run, Wanted};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
-use oregano::event::{self, Fault};
+use oregano::event;
+use oregano::failure::Failure;
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::lookup::Account;
 use oregano::options::{Environment, Options, Question};
@@ -63,7 +64,7 @@ fn log_in(global: &Global, arguments: Login) -> ExitStatus {
             let _ = error.print();
             return ExitStatus::Usage;
         }
-        Err(Refusal::Problem(problem)) => Err(vec![Fault::from(&problem)]),
+        Err(Refusal::Problem(problem)) => Err(vec![Failure::from(&problem)]),
     };
     show_events(global.format(), request, &cancel, oregano::log_in)
 }
@@ -71,7 +72,7 @@ fn log_in(global: &Global, arguments: Login) -> ExitStatus {
 /// Does what was asked for while its events are printed, or prints why it cannot be done.
 fn show_events<T>(
     (format, detail): (Format, Detail),
-    asked: Result<T, Vec<Fault>>,
+    asked: Result<T, Vec<Failure>>,
     cancel: &Cancel,
     work: impl FnOnce(&T, &Cancel, Journal) -> ExitStatus,
 ) -> ExitStatus {
@@ -87,11 +88,11 @@ fn show_events<T>(
 }
 
 /// What the command line, the environment and `ansible.cfg` make together.
-fn options(command: event::Command, global: Global, run: Run, cancel: &Cancel) -> Result<Options, Vec<Fault>> {
-    let defaults = defaults().map_err(|problems| problems.iter().map(Fault::from).collect::<Vec<_>>())?;
+fn options(command: event::Command, global: Global, run: Run, cancel: &Cancel) -> Result<Options, Vec<Failure>> {
+    let defaults = defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
     let ask = |prompt: &str| input::secret(prompt, cancel);
     let options = global.options(command, run, &defaults, environment(), local_user(), ask);
-    options.map_err(|problem| vec![Fault::from(&problem)])
+    options.map_err(|problem| vec![Failure::from(&problem)])
 }
 
 fn explain(global: Global, arguments: Explain) -> ExitStatus {
@@ -121,8 +122,8 @@ fn explain(global: Global, arguments: Explain) -> ExitStatus {
 }
 
 /// What `explain` is asked. What is set for nodes is of no interest for this machine.
-fn question(global: Global, arguments: Explain, cancel: &Cancel) -> Result<Question, Vec<Fault>> {
-    let faults = |problems: Vec<Problem>| problems.iter().map(Fault::from).collect::<Vec<_>>();
+fn question(global: Global, arguments: Explain, cancel: &Cancel) -> Result<Question, Vec<Failure>> {
+    let faults = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
     let defaults = if arguments.is_of_nodes(&global) { defaults().map_err(faults)? } else { Defaults::default() };
     let ask = |prompt: &str| input::secret(prompt, cancel);
     let question = arguments.question(global, &defaults, environment(), (account(), local_user()), ask);

@@ -3,7 +3,8 @@
 
 use crate::desired::{Desired, NodeTarget, PullSecret};
 use crate::dockerconfig::{self, Credential, KeyChange, Reader};
-use crate::facts::{ClusterFact, Facts, Failure, FileFact, FileState, NodeFact, SecretFact};
+use crate::facts::{ClusterFact, Facts, FileFact, FileState, NodeFact, SecretFact};
+use crate::failure::Failure;
 
 /// The type a pull secret must have; the type of an existing secret cannot be changed.
 pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";

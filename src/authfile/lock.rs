@@ -11,7 +11,8 @@ use nix::unistd::geteuid;
 
 use super::replace::Owner;
 use super::{folder, replace, target};
-use crate::facts::{Failure, FileState, said};
+use crate::facts::FileState;
+use crate::failure::{Failure, without_errno};
 use crate::secret::SecretBytes;
 
 /// How long to wait before the lock is tried again.
@@ -37,7 +38,7 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
     let place = folder(&target);
     let failed = |what: &str, error| {
         Failure::new(format!("folder `{}` cannot be {what}", place.display()))
-            .cause(said(&error))
+            .cause(without_errno(&error))
             .hint("name another file with `--to FILE`")
     };
     DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(|error| failed("made", error))?;
@@ -47,7 +48,7 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
         match lock.try_lock() {
             Ok(()) => break None,
             // NFS, for one, has no lock for a folder.
-            Err(TryLockError::Error(error)) => break Some(said(&error)),
+            Err(TryLockError::Error(error)) => break Some(without_errno(&error)),
             Err(TryLockError::WouldBlock) if stopped() => return Err(Failure::new("interrupted before the write")),
             Err(TryLockError::WouldBlock) if start.elapsed() > patience && open_to_others(&lock) => {
                 break Some("another process keeps it locked, which other users may do".to_owned());

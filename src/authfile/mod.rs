@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, geteuid};
 
-use crate::facts::{Failure, FileState, said};
+use crate::facts::FileState;
+use crate::failure::{Failure, without_errno};
 use crate::secret::SecretBytes;
 
 pub use lock::{Held, hold};
@@ -71,7 +72,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(closed(target)),
-        Err(error) => return Err(unusable(target, "cannot be looked at").cause(said(&error))),
+        Err(error) => return Err(unusable(target, "cannot be looked at").cause(without_errno(&error))),
     };
     match () {
         () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
@@ -82,7 +83,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
-    read.map_err(|error| unusable(target, "cannot be read").cause(said(&error)))?;
+    read.map_err(|error| unusable(target, "cannot be read").cause(without_errno(&error)))?;
     Ok(Some((SecretBytes::new(content), metadata)))
 }
 

@@ -10,7 +10,8 @@ use nix::unistd::geteuid;
 use tempfile::{Builder, NamedTempFile};
 
 use super::{Held, folder, look, name};
-use crate::facts::{Failure, FileState, said};
+use crate::facts::FileState;
+use crate::failure::{Failure, without_errno};
 use crate::secret::SecretBytes;
 
 /// The bits that a file with passwords may have: those of its owner.
@@ -37,7 +38,7 @@ pub(super) fn replace(held: &Held, observed: &FileState, new: &SecretBytes) -> R
     let target = held.target.as_path();
     let failed = |error: io::Error| {
         Failure::new(format!("cannot write `{}`; it is left as it was", target.display()))
-            .cause(said(&error))
+            .cause(without_errno(&error))
             .hint("see that its folder can be written to, or name another file with `--to FILE`")
     };
     let mut builder = Builder::new();

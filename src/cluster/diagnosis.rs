@@ -1,17 +1,14 @@
 //! Why the API server could not be used, and what to do. Its messages about secrets can quote the secret, so
 //! they are cut before the first brace, scrubbed and kept short.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use kube::client::AuthError;
 use kube::core::Status;
 
-use crate::facts::{Failure, said};
+use crate::failure::{self, Failure, TlsFault, find, shorten, single_line, without_errno};
 use crate::secret::Redactor;
 
-/// The longest message of a server that is shown, in characters.
-const MESSAGE_LIMIT: usize = 300;
 /// What the API server is wanted for, which decides what a hint can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -166,7 +163,7 @@ impl Words {
                 failure.cause(format!("{plugin} ended with {}", out.status)).hint(run)
             }
             AuthError::AuthExecStart(error) => {
-                failure.cause(format!("{plugin} cannot be started: {}", said(error))).hint(run)
+                failure.cause(format!("{plugin} cannot be started: {}", without_errno(error))).hint(run)
             }
             AuthError::AuthExec(_) | AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
                 failure.cause(format!("{plugin} gave no credential that can be used")).hint(run)
@@ -246,14 +243,9 @@ impl Words {
     fn foreign(&self, text: &str) -> String {
         let scrubbed = self.redactor.scrub(text);
         let shown = scrubbed.split('{').next().unwrap_or_default();
-        let line: String = shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let line = self.redactor.scrub(&line.split_whitespace().collect::<Vec<_>>().join(" "));
-        let cut = shown.len() < scrubbed.len() || line.chars().count() > MESSAGE_LIMIT;
-        let mut short: String = line.chars().take(MESSAGE_LIMIT).collect();
-        if cut {
-            short.push('…');
-        }
-        short
+        let line = self.redactor.scrub(&single_line(shown));
+        let cut = if shown.len() < scrubbed.len() { "…" } else { "" };
+        shorten(&format!("{line}{cut}"))
     }
 }
 
@@ -277,50 +269,35 @@ fn is_terminating(status: &Status) -> bool {
     caused || status.message.contains("because it is being terminated")
 }
 
-/// What the text of OpenSSL means, and what to do.
+/// What is wrong with TLS, and what to do.
 fn tls_reason(error: &kube::Error) -> Option<(&'static str, &'static str)> {
     const CA: &str = "check `certificate-authority` of the kubeconfig";
-    const MARKS: [(&str, &str, &str); 12] = [
-        ("certificate in certificate chain", "the certificate's issuer is unknown here", CA),
-        ("self-signed certificate", "the certificate is self-signed", CA),
-        ("self signed certificate", "the certificate is self-signed", CA),
-        ("unable to get", "the certificate's issuer is unknown here", CA),
-        ("unable to verify the first certificate", "the certificate's issuer is unknown here", CA),
-        ("certificate has expired", "the certificate has expired", "renew it; check the clock here"),
-        ("certificate is not yet valid", "the certificate is not yet valid", "check the clock here"),
-        ("hostname mismatch", "the certificate is for another host name", "check `server` in the kubeconfig"),
-        ("IP address mismatch", "the certificate is not for this IP address", "check `server` in the kubeconfig"),
-        ("wrong version number", "the port does not speak TLS", "check `server` in the kubeconfig"),
-        ("packet length too long", "the port does not speak TLS", "check `server` in the kubeconfig"),
-        ("alert", "the server ended the TLS handshake", "check the client certificate in the kubeconfig"),
-    ];
+    const SERVER: &str = "check `server` in the kubeconfig";
     let chain = chain(error);
     let ssl = chain.iter().find(|text| text.contains("SSL routines"))?;
-    MARKS.into_iter().find(|(mark, ..)| ssl.contains(mark)).map(|(_, what, hint)| (what, hint))
+    Some(match failure::tls_fault(&[ssl])? {
+        TlsFault::UnknownIssuer => ("the certificate's issuer is unknown here", CA),
+        TlsFault::SelfSigned => ("the certificate is self-signed", CA),
+        TlsFault::Expired => ("the certificate has expired", "renew it; check the clock here"),
+        TlsFault::NotYetValid => ("the certificate is not yet valid", "check the clock here"),
+        TlsFault::WrongName => ("the certificate is for another host name", SERVER),
+        TlsFault::WrongAddress => ("the certificate is not for this IP address", SERVER),
+        TlsFault::NotTls => ("the port does not speak TLS", SERVER),
+        TlsFault::ClientCertificate => {
+            ("the server ended the TLS handshake", "check the client certificate in the kubeconfig")
+        }
+        TlsFault::Handshake if ssl.contains("alert") => {
+            ("the server ended the TLS handshake", "check the client certificate in the kubeconfig")
+        }
+        TlsFault::Handshake | TlsFault::HungUp => return None,
+    })
 }
 
 fn innermost(error: &kube::Error) -> String {
     let last = chain(error).pop().unwrap_or_default();
-    said(&last).to_lowercase()
+    without_errno(&last).to_lowercase()
 }
 
 fn chain(error: &kube::Error) -> Vec<String> {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(source) = next {
-        texts.push(source.to_string());
-        next = source.source();
-    }
-    texts
-}
-
-fn find<T: StdError + 'static>(error: &kube::Error) -> Option<&T> {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(source) = next {
-        if let Some(found) = source.downcast_ref() {
-            return Some(found);
-        }
-        next = source.source();
-    }
-    None
+    failure::chain(error).map(ToString::to_string).collect()
 }

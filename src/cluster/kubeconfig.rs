@@ -12,7 +12,7 @@ use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigErr
 use openssl::x509::X509;
 
 use super::diagnosis::Purpose;
-use crate::facts::{Failure, said};
+use crate::failure::{Failure, without_errno};
 use crate::secret::PASSWORD_VARIABLE;
 
 /// The token of a pod's service account.
@@ -151,7 +151,7 @@ fn read(paths: &[PathBuf]) -> Result<Kubeconfig, Failure> {
 fn unreadable(path: &Path, error: &KubeconfigError) -> Failure {
     let failure = Named(&[path.to_owned()]).fault("cannot be used");
     match error {
-        KubeconfigError::ReadConfig(error, _) => failure.cause(said(error)),
+        KubeconfigError::ReadConfig(error, _) => failure.cause(without_errno(error)),
         // The parser's own text quotes the file.
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => failure.cause(format!("not a kubeconfig: line {}, column {}", at.line(), at.column())),
@@ -194,7 +194,7 @@ fn authority(cluster: &Cluster, named: &Named<'_>) -> Result<Option<Vec<Vec<u8>>
             STANDARD.decode(data).map_err(|_| named.no_authority("`certificate-authority-data` is not base64"))?
         }
         (_, Some(path)) if !path.is_empty() => {
-            std::fs::read(path).map_err(|error| named.no_authority(&format!("`{path}`: {}", said(&error))))?
+            std::fs::read(path).map_err(|error| named.no_authority(&format!("`{path}`: {}", without_errno(&error))))?
         }
         _ => return Ok(None),
     };

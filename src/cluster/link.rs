@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use super::diagnosis::{Fault, Named, Words, is_missing_namespace, missing_namespace};
 use super::pull_secret;
-use crate::facts::{ClusterFact, Failure, StaleSecret};
+use crate::facts::{ClusterFact, StaleSecret};
+use crate::failure::Failure;
 
 /// The pauses before a request that the server was too busy for is sent again.
 pub(super) const PAUSES: [Duration; 3] =

@@ -22,7 +22,8 @@ use self::diagnosis::Words;
 use self::link::Link;
 pub use self::pull_secret::Outcome;
 pub use self::token::token;
-use crate::facts::{ClusterFact, Failure};
+use crate::facts::ClusterFact;
+use crate::failure::Failure;
 use crate::lookup::PullSecret;
 use crate::secret::{Redactor, SecretBytes};
 

@@ -5,7 +5,7 @@ use kube::Api;
 
 use super::diagnosis::{Doing, Named};
 use super::link::Link;
-use crate::facts::Failure;
+use crate::failure::Failure;
 use crate::lookup::{PullSecret, SecretContent};
 use crate::secret::SecretBytes;
 

@@ -10,7 +10,8 @@ use kube::api::{Api, ObjectMeta, PostParams};
 
 use super::diagnosis::{Doing, Fault, Named};
 use super::link::{Link, PAUSES};
-use crate::facts::{Failure, SecretFact};
+use crate::facts::SecretFact;
+use crate::failure::Failure;
 use crate::plan::{self, SECRET_TYPE};
 use crate::secret::SecretBytes;
 
@@ -152,12 +153,12 @@ impl Link {
 
 /// A failure after which the secret may hold the new content, or the old.
 fn perhaps_written(secret: Named<'_>, failure: Failure) -> Failure {
-    let Failure { message, causes, hint } = failure;
+    let Failure { message, causes, hint, .. } = failure;
     let see = "run `plan` to see what stands there now".to_owned();
     Failure {
-        message: format!("{secret} may or may not have been written"),
         causes: std::iter::once(message).chain(causes).collect(),
         hint: Some(hint.map_or_else(|| see.clone(), |hint| format!("{see}; {hint}"))),
+        ..Failure::new(format!("{secret} may or may not have been written"))
     }
 }
 

@@ -3,7 +3,7 @@
 use kube::Config;
 use kube::config::AuthInfo;
 
-use crate::facts::{Failure, said};
+use crate::failure::{Failure, without_errno};
 use crate::secret::Secret;
 
 /// What to do where there is none.
@@ -42,7 +42,7 @@ fn from_file(path: &str) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path).map(|text| text.trim().to_owned());
     text.map_err(|error| {
         Failure::new(format!("the token file `{path}` of the kubeconfig cannot be read"))
-            .cause(said(&error))
+            .cause(without_errno(&error))
             .hint(ANOTHER)
     })
 }

@@ -4,6 +4,7 @@
 
 use super::finding::Code;
 use super::model::Span;
+use crate::failure::Failure;
 
 /// Something wrong with the inventory or the command line, and what to do now.
 #[derive(Debug, Clone)]
@@ -75,17 +76,35 @@ impl Problem {
 
     /// The message, and under it `file:line:column`, the masked line and a caret.
     pub fn render(&self) -> String {
-        let Some(place) = &self.place else { return self.message.clone() };
+        match self.excerpt() {
+            Some(excerpt) => format!("{}\n{excerpt}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// `file:line:column`, the masked line and a caret; `None` without a place.
+    pub fn excerpt(&self) -> Option<String> {
+        let place = self.place.as_ref()?;
         let (line, _) = place.span.line_column();
         let (masked, offset, width) = place.masked_line(&self.message);
         let gutter = " ".repeat(line.to_string().len());
-        format!(
-            "{}\n{gutter}--> {}\n{gutter} |\n{line} | {masked}\n{gutter} | {}{}",
-            self.message,
+        Some(format!(
+            "{gutter}--> {}\n{gutter} |\n{line} | {masked}\n{gutter} | {}{}",
             place.span,
             " ".repeat(offset),
             "^".repeat(width)
-        )
+        ))
+    }
+}
+
+impl From<&Problem> for Failure {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            place: problem.place.as_ref().map(|place| place.span.to_string()),
+            excerpt: problem.excerpt(),
+            hint: problem.hint.clone(),
+            ..Self::new(&problem.message)
+        }
     }
 }
 

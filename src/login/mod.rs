@@ -18,8 +18,8 @@ use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask};
 use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
-use crate::facts::{Failure, FileFact, FileState};
-use crate::observe::internal;
+use crate::facts::{FileFact, FileState};
+use crate::failure::Failure;
 use crate::options::Environment;
 use crate::plan::{self, Action, FileStep};
 use crate::registry::{self, Clients, News};
@@ -174,7 +174,7 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
 /// Asks the registry; says whether the credential may be saved. No verdict, after a signal, is no.
 fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| internal("there is no runtime").cause(error.to_string()))?;
+    let runtime = runtime.map_err(|error| Failure::internal("there is no runtime").cause(error.to_string()))?;
     let (registries, redactor) = (&desired.registries, desired.redactor());
     let (clients, logins) = (Arc::new(Clients::new(request.environment.home.as_deref())), Arc::default());
     let hear = |news: News<'_>| {

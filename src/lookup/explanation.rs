@@ -7,7 +7,7 @@ use super::{
     Unused, Why, containers, docker, helped, kubelet, near,
 };
 use crate::dockerconfig::{mask, mask_user};
-use crate::facts::Failure;
+use crate::failure::Failure;
 
 /// The answers for one image.
 #[derive(Debug, Default)]

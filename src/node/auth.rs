@@ -12,7 +12,7 @@ use super::identities::{Identities, KeyFile};
 use super::known_hosts::fingerprint;
 use super::protocol::tidy;
 use super::watchdog::Cut;
-use crate::facts::Failure;
+use crate::failure::Failure;
 use crate::secret::Secret;
 
 /// `MaxAuthTries` of sshd: it hangs up at the sixth refusal, keys included.

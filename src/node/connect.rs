@@ -14,7 +14,7 @@ use super::known_hosts::{HostKeys, Trust, fingerprint, kind};
 use super::trouble;
 use super::watchdog::{Cut, Watch};
 use crate::desired::{Connection, HostKeyChecking};
-use crate::facts::{Failure, said};
+use crate::failure::{Failure, without_errno};
 
 /// How long an interruption may go unnoticed while nothing but the system's connect is at work.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -127,7 +127,7 @@ pub(super) fn apart<T: Send + 'static>(
     // Resolvers come with modules of the system that are not written for small stacks.
     let thread = std::thread::Builder::new().name("node-apart".to_owned()).stack_size(512 * 1024);
     let started = thread.spawn(move || drop(send.send(work())));
-    started.map_err(|error| Alone::Failed(format!("no thread to connect with: {}", said(&error))))?;
+    started.map_err(|error| Alone::Failed(format!("no thread to connect with: {}", without_errno(&error))))?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if limits.abort.is_fired() {
@@ -147,7 +147,8 @@ pub(super) fn apart<T: Send + 'static>(
 }
 
 fn connect(address: &str, port: u16, deadline: Instant) -> Result<TcpStream, String> {
-    let addresses = lookup(address, port).map_err(|error| format!("`{address}` does not resolve: {}", said(&error)))?;
+    let addresses =
+        lookup(address, port).map_err(|error| format!("`{address}` does not resolve: {}", without_errno(&error)))?;
     let mut last = format!("`{address}` has no address");
     for (at, target) in addresses.iter().enumerate() {
         // A dead address must leave time for the others.
@@ -175,7 +176,7 @@ fn describe(target: &SocketAddr, error: &io::Error, waited: Duration) -> String 
     match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("{target}: connection refused: nothing listens there"),
         io::ErrorKind::TimedOut => format!("{target}: no answer within {:.1} s", waited.as_secs_f64()),
-        _ => format!("{target}: {}", said(error)),
+        _ => format!("{target}: {}", without_errno(error)),
     }
 }
 

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::facts::said;
+use crate::failure::without_errno;
 use crate::secret::Secret;
 
 /// Where keys come from when the inventory names none; and the memory of all key files read so far. Clones
@@ -70,7 +70,7 @@ impl KeyFile {
     fn read(path: &Path) -> Self {
         match std::fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::Missing,
-            Err(error) => Self::Bad(said(&error)),
+            Err(error) => Self::Bad(without_errno(&error)),
             Ok(bytes) => {
                 let bytes = Zeroizing::new(bytes);
                 match std::str::from_utf8(&bytes) {

@@ -27,7 +27,8 @@ pub use tunnel::{Obstacle, Trouble, Tunnel};
 pub use watchdog::Abort;
 
 use crate::desired::Connection;
-use crate::facts::{Failure, FileFact};
+use crate::facts::FileFact;
+use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 /// How long a node may take, and what interrupts it.

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use zeroize::Zeroizing;
 
 use crate::desired::Escalation;
+use crate::failure::{shorten, single_line};
 
 /// The largest file that is managed, in bytes; the script knows the same number.
 pub(super) const LARGEST: usize = 1024 * 1024;
@@ -338,12 +339,7 @@ fn split_index(line: &str) -> Option<(usize, &str, &str)> {
 
 /// Foreign text on one line without control characters, and not too much of it.
 pub(super) fn tidy(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = words.collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(300) {
-        Some((end, _)) => format!("{} …", &line[..end]),
-        None => line,
-    }
+    shorten(&single_line(text))
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {

@@ -11,7 +11,8 @@ use super::protocol::{self, Decoder, Frame, Item, LARGEST, Nonce, Outcome, Seen,
 use super::trouble::{self, Power};
 use super::{NewContent, OpenFailure, far};
 use crate::desired::Escalation;
-use crate::facts::{Failure, FileFact, FileState};
+use crate::facts::{FileFact, FileState};
+use crate::failure::Failure;
 use crate::secret::{Secret, SecretBytes};
 
 /// A node whose files were shown, and whose script waits to be told what to do with them. Dropping it is as

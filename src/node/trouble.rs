@@ -2,7 +2,7 @@
 
 use super::protocol::{Outcome, tidy};
 use crate::desired::{Connection, Escalation};
-use crate::facts::Failure;
+use crate::failure::Failure;
 
 /// As whom the script acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +182,7 @@ mod tests {
         assert!(hint("`n` does not resolve: Too many open files").unwrap().contains("ulimit"));
         assert_eq!(hint("10.0.0.1:22: no answer within 3.0 s"), None);
         let error = std::io::Error::from_raw_os_error(24);
-        assert_eq!(crate::facts::said(&error), "Too many open files");
+        assert_eq!(crate::failure::without_errno(&error), "Too many open files");
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::vantage::Seen;
 use crate::desired::{Desired, NodeTarget, Vantage};
 use crate::engine::Engine;
-use crate::event::{Event, FailureText, Fault, HostOutcome, HostRow, Progress, RegistryRow, Stage};
-use crate::facts::{ClusterFact, Facts, Failure, NodeFact, RegistryFact};
+use crate::event::{Event, HostOutcome, HostRow, Progress, RegistryRow, Stage};
+use crate::facts::{ClusterFact, Facts, NodeFact, RegistryFact};
+use crate::failure::Failure;
 use crate::node::{self, OpenFailure, Session};
 use crate::registry::{self, Clients, News};
 use crate::report::Journal;
@@ -46,10 +47,10 @@ pub fn observe(
         (seen.join(), cluster.join(), nodes)
     });
     let Seen { registries, asked_from, paths, troubles } = seen.unwrap_or_else(|_| {
-        journal.record(Event::Error(Fault::from(&internal("the registries could not be asked"))));
+        journal.record(Event::Error(Failure::internal("the registries could not be asked")));
         Seen { registries: vec![None; desired.registries.len()], ..Seen::default() }
     });
-    let lost = || desired.pull_secret.as_ref().map(|_| Err(internal("the cluster could not be looked at")));
+    let lost = || desired.pull_secret.as_ref().map(|_| Err(Failure::internal("the cluster could not be looked at")));
     let cluster = cluster.unwrap_or_else(|_| lost());
     let facts = Facts { registries, asked_from, paths, cluster, nodes };
     held.0.extend(troubles);
@@ -77,7 +78,7 @@ impl Troubles {
                 OpenFailure::Unreachable(failure) => (HostOutcome::Unreachable, failure),
                 OpenFailure::Failed(failure) => (HostOutcome::Failed, failure),
             };
-            journal.record(Event::Host(HostRow { host, outcome, failure: Some(FailureText::from(failure)) }));
+            journal.record(Event::Host(HostRow { host, outcome, failure: Some(failure.clone()) }));
         }
     }
 }
@@ -143,17 +144,12 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
             }
         },
         |result| {
-            let (fact, session) =
-                result.unwrap_or_else(|| (NodeFact::Failed(internal("the node could not be looked at")), None));
+            let (fact, session) = result
+                .unwrap_or_else(|| (NodeFact::Failed(Failure::internal("the node could not be looked at")), None));
             facts.push(fact);
             sessions.push(session);
             journal.record(Event::Progress(Progress { stage: Stage::Observe, done: facts.len(), total }));
         },
     );
     (facts, sessions)
-}
-
-/// A fault of this program.
-pub fn internal(message: &str) -> Failure {
-    Failure::new(format!("internal error: {message}")).hint("please report it with the text above")
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indexmap::IndexMap;
 
 use super::hint::{compared, seen_from};
-use super::internal;
 use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
 use crate::engine::Engine;
 use crate::event::{Event, Progress, RegistryRow, Stage};
 use crate::facts::{PathFact, RegistryFact, Verdict};
+use crate::failure::Failure;
 use crate::node::{OpenFailure, Tunnel};
 use crate::registry::{self, Clients, Logins, News};
 use crate::report::Journal;
@@ -118,7 +118,7 @@ impl Round<'_> {
         if let [point] = points {
             return next(point, self.open(point));
         }
-        let lost = || Err(OpenFailure::Failed(internal("the node could not be asked from")));
+        let lost = || Err(OpenFailure::Failed(Failure::internal("the node could not be asked from")));
         let mut left = points.iter();
         schedule::each(
             &self.engine.pool,
@@ -155,7 +155,7 @@ impl Round<'_> {
             |result| {
                 let name = &points[done].name;
                 done += 1;
-                let lost = || Err(OpenFailure::Failed(internal("the node could not be asked from")));
+                let lost = || Err(OpenFailure::Failed(Failure::internal("the node could not be asked from")));
                 match result.unwrap_or_else(lost) {
                     Err(_) if self.is_cancelled() => {}
                     Err(fault) => troubles.push((name.clone(), fault)),

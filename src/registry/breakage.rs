@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::client::NoClient;
 use super::diagnosis::{after, found};
-use super::fault::{self, Breakage, TlsFault};
+use super::fault::{self, Breakage};
 use super::peer::{Certificate, Peer};
 use super::proxy::Via;
 use super::realm::authority;
@@ -17,6 +17,7 @@ use super::wire::{Fault, Place};
 use super::words::{Words, kind};
 use crate::desired::{Registry, TlsPolicy};
 use crate::facts::{Elsewhere, RegistryFact, Verdict};
+use crate::failure::TlsFault;
 
 /// The fact where there was no answer.
 pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> RegistryFact {

@@ -12,9 +12,10 @@ use super::logins::Tried;
 use super::quota::rate_limit;
 use super::settings;
 use super::wire::{Answer, Asked, Authorization, Fault, Place};
-use super::words::{Words, kind, shorten, status, tried};
+use super::words::{Words, kind, status, tried};
 use crate::desired::{Declaration, Registry, TestLogin};
 use crate::facts::{Elsewhere, RateLimit, RegistryFact, Verdict};
+use crate::failure::shorten;
 
 /// How an inspection ended.
 pub(super) enum Finding {

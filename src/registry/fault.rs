@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 
 use super::proxy::Via;
+use crate::failure::{self, TlsFault, openssl_reason, tls_fault};
 
 /// The cause where a tunnel says no more than that its node, or the node's proxy, does not connect; who knows more puts
 /// it here.
@@ -27,25 +28,6 @@ pub(super) enum Breakage {
     NotHttp(String),
     /// No connection through a tunnel, and the node does not say why.
     Tunnel(String),
-}
-
-/// What is wrong with TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TlsFault {
-    SelfSigned,
-    /// The chain ends in a CA that this machine does not trust.
-    UnknownIssuer,
-    Expired,
-    NotYetValid,
-    WrongName,
-    WrongAddress,
-    NotTls,
-    /// The server wants a client certificate: there is none, or not one that it trusts.
-    ClientCertificate,
-    /// The connection ended or was reset before the handshake was done. Not "nobody listens": a server whose TLS is
-    /// set up wrongly, a load balancer without a server behind it and a firewall all end a handshake so.
-    HungUp,
-    Handshake,
 }
 
 /// Reads an error of a request that went `via` something.
@@ -111,53 +93,11 @@ fn tunnel(chain: &[String]) -> bool {
     chain.iter().any(|text| text.starts_with("tunnel error"))
 }
 
-/// `error:0A000410:SSL routines:function:reason:file:line:`: the reason, or the text as it is.
-pub(super) fn openssl_reason(text: &str) -> String {
-    text.split(':').nth(4).filter(|reason| !reason.is_empty()).unwrap_or(text).to_owned()
-}
-
 /// The same of a handshake, with what the verification said: `certificate verify failed (CA signature too weak)`.
 fn handshake_reason(chain: &[String]) -> String {
     let reason = openssl_reason(chain.last().map_or("", String::as_str));
     let verified = chain.iter().find_map(|text| Some(text.strip_suffix(')')?.rsplit_once(": (")?.1));
     verified.map_or(reason.clone(), |result| format!("{reason} ({result})"))
-}
-
-/// What the texts of OpenSSL mean, if one of them is there.
-fn tls_fault(chain: &[String]) -> Option<TlsFault> {
-    use TlsFault::{
-        ClientCertificate, Expired, Handshake, HungUp, NotTls, NotYetValid, SelfSigned, UnknownIssuer, WrongAddress,
-        WrongName,
-    };
-    // The first that fits counts: "self-signed certificate in certificate chain" is about the chain's root.
-    const MARKS: [(&str, TlsFault); 24] = [
-        ("certificate in certificate chain", UnknownIssuer),
-        ("self-signed certificate", SelfSigned),
-        ("self signed certificate", SelfSigned),
-        ("unable to get local issuer certificate", UnknownIssuer),
-        ("unable to get issuer certificate", UnknownIssuer),
-        ("unable to verify the first certificate", UnknownIssuer),
-        ("certificate has expired", Expired),
-        ("certificate is not yet valid", NotYetValid),
-        ("hostname mismatch", WrongName),
-        ("Hostname mismatch", WrongName),
-        ("IP address mismatch", WrongAddress),
-        ("alert certificate required", ClientCertificate),
-        ("alert bad certificate", ClientCertificate),
-        ("alert unknown ca", ClientCertificate),
-        ("alert certificate unknown", ClientCertificate),
-        ("alert certificate expired", ClientCertificate),
-        ("alert certificate revoked", ClientCertificate),
-        ("alert unsupported certificate", ClientCertificate),
-        ("wrong version number", NotTls),
-        ("packet length too long", NotTls),
-        ("http request", NotTls),
-        ("unexpected eof while reading", HungUp),
-        ("unexpected EOF", HungUp),
-        ("SSL routines", Handshake),
-    ];
-    let fits = |mark: &str| chain.iter().any(|text| text.contains(mark));
-    MARKS.into_iter().find(|(mark, _)| fits(mark)).map(|(_, fault)| fault)
 }
 
 /// A connection that was there and was cut off, when nothing but TLS had been spoken over it.
@@ -169,16 +109,11 @@ fn hung_up(chain: &[String]) -> Option<TlsFault> {
 
 /// The causes below the HTTP client's own text.
 fn chain(error: &reqwest::Error) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut next = error.source();
-    while let Some(source) = next {
-        texts.push(match source.downcast_ref::<io::Error>() {
-            Some(io) => plain_io(io),
-            None => source.to_string(),
-        });
-        next = source.source();
-    }
-    texts
+    let text = |error: &(dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
+        Some(io) => plain_io(io),
+        None => error.to_string(),
+    };
+    failure::chain(error).skip(1).map(text).collect()
 }
 
 /// `connection refused`, without the `(os error 111)`.
@@ -197,50 +132,6 @@ fn plain_io(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn openssl_texts() {
-        let verify = "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:\
-                      ssl/statem/statem_clnt.c:2124:";
-        let cases = [
-            (format!("{verify} (self-signed certificate)"), Some(TlsFault::SelfSigned)),
-            (format!("{verify} (self signed certificate)"), Some(TlsFault::SelfSigned)),
-            (format!("{verify} (self-signed certificate in certificate chain)"), Some(TlsFault::UnknownIssuer)),
-            (format!("{verify} (unable to get local issuer certificate)"), Some(TlsFault::UnknownIssuer)),
-            (format!("{verify} (certificate has expired)"), Some(TlsFault::Expired)),
-            (format!("{verify} (hostname mismatch)"), Some(TlsFault::WrongName)),
-            (format!("{verify} (IP address mismatch)"), Some(TlsFault::WrongAddress)),
-            (
-                "error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:a.c:1:".into(),
-                Some(TlsFault::NotTls),
-            ),
-            (
-                "error:0A0000C6:SSL routines:tls_get_more_records:packet length too long:a.c:1:".into(),
-                Some(TlsFault::NotTls),
-            ),
-            (
-                "error:0A000126:SSL routines:ssl3_read_n:unexpected eof while reading:a.c:1:".into(),
-                Some(TlsFault::HungUp),
-            ),
-            (
-                "error:0A000410:SSL routines:ssl3_read_bytes:ssl/tls alert handshake failure:a.c:1:".into(),
-                Some(TlsFault::Handshake),
-            ),
-            (
-                "error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:a.c:1:".into(),
-                Some(TlsFault::ClientCertificate),
-            ),
-            (
-                "error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:a.c:1:".into(),
-                Some(TlsFault::ClientCertificate),
-            ),
-            (format!("{verify} (certificate is not yet valid)"), Some(TlsFault::NotYetValid)),
-            ("connection refused".into(), None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(tls_fault(std::slice::from_ref(&text)), expected, "{text}");
-        }
-    }
 
     #[test]
     fn what_the_verification_said_is_kept() {

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::certificates::{self, Content, HostCertificates};
 use crate::desired::{Authority, Registry, TlsPolicy};
+use crate::failure::openssl_reason;
 
 /// All that a connector depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -99,7 +100,7 @@ fn build(trust: &Trust) -> Result<TlsConnector, TlsSetup> {
     if let Some((certificate, key)) = &trust.host.client {
         builder.identity(identity(certificate, key)?);
     }
-    builder.build().map_err(|error| TlsSetup::System(super::fault::openssl_reason(&error.to_string())))
+    builder.build().map_err(|error| TlsSetup::System(openssl_reason(&error.to_string())))
 }
 
 fn add_authorities(builder: &mut TlsConnectorBuilder, file: &Path, pem: &[u8]) -> Result<(), TlsSetup> {

@@ -14,9 +14,7 @@ use super::reference::{self, Target};
 use super::wire::{Answer, Asked, Place, without_user};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::Elsewhere;
-
-/// The longest cause, in characters.
-const CAUSE_LIMIT: usize = 300;
+use crate::failure::single_line;
 
 /// The words for one inspection.
 pub(super) struct Words<'a> {
@@ -51,7 +49,7 @@ impl<'a> Words<'a> {
     /// Text that a server chose.
     pub fn foreign(&self, text: &str) -> String {
         // A secret may hide behind control characters, or be one line only without them: scrub before and after.
-        (self.scrub)(&one_line(&(self.scrub)(text)))
+        (self.scrub)(&single_line(&(self.scrub)(text)))
     }
 
     /// The server of `url`, if it is not the registry itself that was `asked`.
@@ -145,14 +143,6 @@ pub(super) fn tried(tries: u32) -> String {
     if tries > 1 { format!(" (tried {tries} times)") } else { String::new() }
 }
 
-/// At most [`CAUSE_LIMIT`] characters of a cause.
-pub(super) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(CAUSE_LIMIT) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(CAUSE_LIMIT - 1).chain(['…']).collect(),
-    }
-}
-
 /// Code and message of the distribution specification's error envelope.
 fn envelope(body: &str) -> Option<(String, String)> {
     let envelope: OciEnvelope = serde_json::from_str(body).ok()?;
@@ -170,10 +160,4 @@ fn message(answer: &Answer) -> String {
     }
     let plain = answer.content_type() == "text/plain";
     if plain { answer.body.clone() } else { String::new() }
-}
-
-/// Control characters, line ends among them, become spaces: foreign text must not move a terminal's cursor.
-fn one_line(text: &str) -> String {
-    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::text::{block, plural};
 use super::{Detail, Format, error_line, json, line};
-use crate::event::{Event, FailureText, HostOutcome, HostRow};
+use crate::event::{Event, HostOutcome, HostRow};
 use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Outcome, Place, Route, Unseen, Unused};
 
 /// Prints the answers on stdout, and what could not be looked at on stderr, or all of it as JSON on stdout.
@@ -48,7 +48,7 @@ fn row(place: &Place, unseen: &Unseen) -> HostRow {
         Unseen::Failed(failure) => (HostOutcome::Failed, Some(failure)),
         Unseen::Interrupted => (HostOutcome::Skipped, None),
     };
-    HostRow { host: place.host.clone().unwrap_or_default(), outcome, failure: failure.map(FailureText::from) }
+    HostRow { host: place.host.clone().unwrap_or_default(), outcome, failure: failure.cloned() }
 }
 
 fn as_text(explanation: &Explanation, detail: Detail) {

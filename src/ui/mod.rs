@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-use crate::event::{Event, Fault};
+use crate::event::Event;
+use crate::failure::Failure;
 use crate::inventory::Problem;
 
 pub use explanation::explanation;
@@ -67,7 +68,7 @@ pub fn problems(problems: &[Problem]) {
 }
 
 /// Prints the faults that end a command which has no run, as text or as JSON.
-pub fn faults(faults: &[Fault], format: Format) {
+pub fn faults(faults: &[Failure], format: Format) {
     for fault in faults {
         match format {
             Format::Json => json::print(&Event::Error(fault.clone())),

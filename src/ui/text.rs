@@ -3,10 +3,9 @@
 use indexmap::IndexMap;
 
 use crate::dockerconfig::{ChangeKind, KeyChange};
-use crate::event::{
-    ClusterRow, Command, Counts, Event, FailureText, Fault, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow,
-};
+use crate::event::{ClusterRow, Command, Counts, Event, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow};
 use crate::facts::{Elsewhere, RateLimit, Verdict};
+use crate::failure::Failure;
 use crate::inventory::Problem;
 use crate::report::ExitStatus;
 
@@ -32,7 +31,7 @@ impl Screen {
             Event::Progress(progress) => self.bars.update(*progress),
             Event::Started(started) => self.command = Some(started.command),
             Event::Warning { message } => self.aside(|| warning(message)),
-            Event::Error(fault) => self.aside(|| error_line(&fault_block(fault))),
+            Event::Error(failure) => self.aside(|| error_line(&failure_block(failure))),
             Event::Registry(row) => {
                 if self.first.is_news(row) || self.detail == Detail::Everything {
                     self.aside(|| self.registry(row));
@@ -183,12 +182,12 @@ pub(super) fn warning(message: &str) {
 
 /// An inventory problem with its line and caret.
 pub(super) fn problem(problem: &Problem) {
-    error_line(&fault_block(&Fault::from(problem)));
+    error_line(&failure_block(&Failure::from(problem)));
 }
 
 /// What ends a command.
-pub(super) fn fault(fault: &Fault) {
-    error_line(&fault_block(fault));
+pub(super) fn fault(failure: &Failure) {
+    error_line(&failure_block(failure));
 }
 
 fn host(row: &HostRow) {
@@ -264,13 +263,12 @@ fn quota(RateLimit { limit, remaining, window }: RateLimit) -> String {
     }
 }
 
-fn fault_block(fault: &Fault) -> String {
-    let message = fault.rendered.as_deref().unwrap_or(&fault.message);
-    block("error", message, &fault.causes, fault.hint.as_deref())
-}
-
-fn failure_block(failure: &FailureText) -> String {
-    block("error", &failure.message, &failure.causes, failure.hint.as_deref())
+fn failure_block(failure: &Failure) -> String {
+    let message = match &failure.excerpt {
+        Some(excerpt) => format!("{}\n{excerpt}", failure.message),
+        None => failure.message.clone(),
+    };
+    block("error", &message, &failure.causes, failure.hint.as_deref())
 }
 
 pub(super) fn block(label: &str, message: &str, causes: &[String], hint: Option<&str>) -> String {

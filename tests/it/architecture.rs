@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Pure modules, each of which may use those before it.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "secret",
+    "failure",
     "inventory",
     "dockerconfig",
     "desired",

@@ -21,7 +21,7 @@ use self::shared::{Account, Forwarding, Shared, lock};
 use super::protocol::Nonce;
 use super::{HostKeys, Identities, Limits, OpenFailure};
 use crate::desired::{Connection, Proxy};
-use crate::facts::{Failure, said};
+use crate::failure::{Failure, without_errno};
 use crate::secret::Secret;
 
 /// A way through a node, as long as this is held. Dropping it ends all connections and threads of it.
@@ -47,7 +47,7 @@ impl Tunnel {
     ) -> Result<Self, OpenFailure> {
         let failed = |error: std::io::Error| {
             let failure = Failure::new(format!("could not listen for a tunnel through `{name}`"));
-            OpenFailure::Failed(failure.cause(said(&error)))
+            OpenFailure::Failed(failure.cause(without_errno(&error)))
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;

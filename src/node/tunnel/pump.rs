@@ -14,7 +14,7 @@ use ssh2::BlockDirections;
 
 use super::connection::{Connection, Lost, Wire};
 use super::shared::Shared;
-use crate::facts::said;
+use crate::failure::without_errno;
 use crate::node::connect::Line;
 
 /// How many clients may be about to say who they are. Of more, the one that came first makes room: whoever else is on
@@ -176,7 +176,7 @@ impl Pump {
                 // Nobody more, or another session was quicker.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if passes(&error) => {}
-                Err(error) => return Err(Lost(said(&error))),
+                Err(error) => return Err(Lost(without_errno(&error))),
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use super::pump::{self, Pump};
 use super::route::{Route, Way};
 use super::socks::Target;
 use crate::desired::{Connection as Login, Proxy};
-use crate::facts::{Failure, said};
+use crate::failure::{Failure, without_errno};
 use crate::node::connect::{Label, Line};
 use crate::node::{HostKeys, Identities, Limits, OpenFailure, auth, far};
 use crate::secret::Secret;
@@ -100,7 +100,7 @@ impl Shared {
         shared.sessions.fetch_add(1, Ordering::AcqRel);
         // Without a thread they are hung up on, as when the node is lost.
         if let Err(error) = Self::serve(shared, None, clients) {
-            shared.lost(format!("no thread for another session: {}", said(&error)));
+            shared.lost(format!("no thread for another session: {}", without_errno(&error)));
         }
         Vec::new()
     }
