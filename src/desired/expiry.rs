@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::Registry;
+use super::registry::Registry;
 use crate::secret::Secret;
 
 /// How many days before a credential expires it is warned of, where nobody says otherwise.

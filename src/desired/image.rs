@@ -98,11 +98,6 @@ pub fn split_host(name: &str) -> (&str, &str) {
     }
 }
 
-/// The path of `oreg_url` as a test image: `${component}` becomes `pod`, `${version}` the tag.
-pub fn substitute(path: &str, tag: &str) -> String {
-    path.replace("${component}", "pod").replace("${version}", tag)
-}
-
 /// The image in full, as it is inspected and reported: with the tag `latest` if it has neither tag nor digest.
 ///
 /// # Errors

@@ -1,42 +1,30 @@
 //! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
 
-mod authority;
-mod connection;
-mod credential;
-mod defaults;
-mod entry;
-mod exceptions;
+mod cluster;
 pub mod expiry;
-pub mod from_file;
 mod image;
-mod insecure;
-mod key;
-mod login;
-mod lookup;
-mod policy;
-mod proxy;
-mod registries;
+mod no_proxy;
+mod node;
+mod registry;
+mod registry_host;
 mod request;
 mod resolve;
-mod shared;
 
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use crate::dockerconfig::Credential;
 use crate::inventory::Finding;
-use crate::secret::{Redactor, Secret};
+use crate::secret::Redactor;
 
-pub use authority::Authority;
-pub use exceptions::Exceptions;
+pub use cluster::PullSecret;
 pub use image::{Image, full_name, is_domain, split_host};
-pub use key::host_fault;
+pub use no_proxy::Exceptions;
+pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
+pub use registry::{Authority, Declaration, ImageChoice, Proxy, ProxySettings, Registry, TestLogin, TlsPolicy};
+pub use registry_host::host_fault;
 pub use request::{Limit, Request, Scope};
-pub use resolve::{judge, nodes, resolve};
+pub use resolve::{from_file, judge, nodes, resolve};
 
 /// Everything that a run is asked to bring about, in inventory order.
 #[derive(Debug, Clone, Default)]
@@ -118,249 +106,10 @@ impl Desired {
     }
 }
 
-/// One credential with the image that proves it. Two are equal if the same is proved by the same request,
-/// wherever they were given.
-#[derive(Debug, Clone)]
-pub struct Registry {
-    /// `host` as the inventory writes it; for `oreg_url` its `host[:port]`. The key in files and secrets.
-    pub host: String,
-    /// The user name; holds no colon.
-    pub user: String,
-    /// The password or token; empty where there is only an identity token.
-    pub password: Secret,
-    /// An OAuth2 refresh token, which takes the place of the password at a token server.
-    pub identity_token: Option<Secret>,
-    /// `email` of files and secrets; proves nothing.
-    pub email: Option<String>,
-    /// The test image in full, tag or digest included: `registry.example.com/openshift3/ose-pod:v3.11`.
-    pub image: String,
-    /// Who has chosen the test image.
-    pub image_choice: ImageChoice,
-    /// Whether the image is inspected at all (`test_login`, `oreg_test_login`).
-    pub test_login: TestLogin,
-    /// How far the registry's TLS is trusted.
-    pub tls: TlsPolicy,
-    /// `ca_file`: authorities that are trusted besides those of the machine.
-    pub ca: Option<Arc<Authority>>,
-    /// Which proxy stands in between.
-    pub proxy: Proxy,
-    /// `auth_server`: the one host, with port if it has one, that may get the password as a token server.
-    pub auth_server: Option<String>,
-    /// Where its settings are, for hints.
-    pub declaration: Declaration,
-    /// Where the password was given, for hints: the variable in backticks, and its `file:line:column`.
-    pub origin: String,
-}
-
-impl Registry {
-    /// What files and secrets hold for it.
-    pub fn credential(&self) -> Credential {
-        Credential {
-            key: self.host.clone(),
-            user: self.user.clone(),
-            password: self.password.clone(),
-            identity_token: self.identity_token.clone(),
-            email: self.email.clone(),
-        }
-    }
-
-    /// The request that proves it: all but what no request shows.
-    fn request(&self) -> impl Eq + Hash {
-        let Self { host, user, password, identity_token, image, test_login, tls, ca, proxy, auth_server, .. } = self;
-        ((host, user, password, identity_token, image), (test_login, tls, ca, proxy, auth_server))
-    }
-}
-
-impl PartialEq for Registry {
-    fn eq(&self, other: &Self) -> bool {
-        self.request() == other.request()
-    }
-}
-
-impl Eq for Registry {}
-
-impl Hash for Registry {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.request().hash(state);
-    }
-}
-
-/// Where a registry was declared, which decides by which names its settings go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Declaration {
-    /// `oreg_url`, `oreg_auth_user` and their like: the default registry.
-    Default,
-    /// An entry of `openshift_additional_registry_credentials`.
-    Entry,
-    /// The arguments of `oregano login`.
-    CommandLine,
-}
-
-/// Who has chosen a test image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImageChoice {
-    /// The user, or `oreg_url`.
-    Given,
-    /// Nobody: an entry without `test_image` has that of the deployment type.
-    Default,
-}
-
-/// `test_login` of a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TestLogin {
-    /// Prove the credential by inspecting the test image.
-    Inspect,
-    /// Only log in, as `docker login` does: there is no test image.
-    LoginOnly,
-    /// `test_login: False`: nothing is contacted and nothing proved.
-    Skip,
-}
-
-/// `tls_verify` of a registry, or what `openshift_docker_insecure_registries` says of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TlsPolicy {
-    /// HTTPS with a verified certificate; never HTTP, and never a token realm over HTTP.
-    Verify,
-    /// HTTPS unverified; HTTP where the port does not speak TLS; a token realm over HTTP is allowed.
-    Insecure,
-}
-
-/// Which proxy stands between here and a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub enum Proxy {
-    /// What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment say.
-    #[default]
-    Environment,
-    /// What the inventory says: `proxy` of the registry, or `openshift_http_proxy` and its like.
-    Set(Arc<ProxySettings>),
-}
-
-impl Proxy {
-    /// What the inventory says, if it says anything.
-    pub fn settings(&self) -> Option<&ProxySettings> {
-        match self {
-            Self::Environment => None,
-            Self::Set(settings) => Some(settings),
-        }
-    }
-}
-
-/// Proxies as URLs, which may hold a login. With neither of them the way is direct.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ProxySettings {
-    /// For registries over plain HTTP.
-    pub http: Option<Secret>,
-    /// For registries over HTTPS.
-    pub https: Option<Secret>,
-    /// Hosts, domains and networks without a proxy, with commas in between, as in NO_PROXY.
-    pub no_proxy: String,
-}
-
-// The exceptions name every host of a cluster, and every host hashes them.
-impl Hash for ProxySettings {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.http, &self.https).hash(state);
-    }
-}
-
-/// From where registries are asked (`--from`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Vantage {
-    /// This machine.
-    #[default]
-    Controller,
-    /// The first of the selected nodes that can be reached.
-    FirstNode,
-    /// All credentials from the first node, and each distinct way to a registry from every other one.
-    EveryNode,
-}
-
-/// A node that registries are asked from, through an SSH tunnel.
-#[derive(Debug, Clone)]
-pub struct VantagePoint {
-    /// `inventory_hostname`.
-    pub name: String,
-    /// How to reach it.
-    pub connection: Connection,
-    /// What the variables of the node declare.
-    pub registries: Arc<[Registry]>,
-}
-
-/// A secret of type `kubernetes.io/dockerconfigjson`.
-#[derive(Debug, Clone)]
-pub struct PullSecret {
-    /// The namespace it lives in.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The entries it must have.
-    pub credentials: Arc<[Credential]>,
-}
-
-/// A node and what its files must hold.
-#[derive(Debug, Clone)]
-pub struct NodeTarget {
-    /// `inventory_hostname`.
-    pub name: String,
-    /// How to reach it.
-    pub connection: Connection,
-    /// Absolute paths of the files to manage, without duplicates.
-    pub files: Vec<String>,
-    /// The entries each of the files must have.
-    pub credentials: Arc<[Credential]>,
-}
-
-/// How to reach a node over SSH, and as whom to act there.
-#[derive(Debug, Clone)]
-pub struct Connection {
-    /// `ansible_host`, else the inventory name: a DNS name or an IP address (IPv6 without brackets).
-    pub address: String,
-    /// `ansible_port`, else 22.
-    pub port: u16,
-    /// The login user.
-    pub user: String,
-    /// `ansible_password` or `-k`.
-    pub password: Option<Secret>,
-    /// `ansible_ssh_private_key_file` or `--private-key`, with `~` expanded. With `None` the agent and the
-    /// default identities of OpenSSH are tried.
-    pub private_key_file: Option<PathBuf>,
-    /// Whether the node must show a known host key.
-    pub host_key_checking: HostKeyChecking,
-    /// How the remote script gains root.
-    pub escalation: Escalation,
-}
-
-/// `host_key_checking` of Ansible's configuration, or `ansible_host_key_checking` of a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HostKeyChecking {
-    /// Only a key that known_hosts has is trusted.
-    #[default]
-    Strict,
-    /// A key of a host that known_hosts does not know is trusted, too; one that has changed or is revoked is not.
-    AcceptUnknown,
-}
-
-impl HostKeyChecking {
-    /// What Ansible's boolean setting asks for.
-    pub fn from_setting(checked: bool) -> Self {
-        if checked { Self::Strict } else { Self::AcceptUnknown }
-    }
-}
-
-/// `ansible_become` and its password.
-#[derive(Debug, Clone)]
-pub enum Escalation {
-    /// The script runs as the login user.
-    None,
-    /// `sudo` without a terminal, to root.
-    Sudo {
-        /// Sent only after sudo's own prompt; without one, sudo is told never to ask (`-n`).
-        password: Option<Secret>,
-    },
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::secret::Secret;
 
-use super::{HostKeyChecking, Vantage};
+use super::node::{HostKeyChecking, Vantage};
 
 /// Which part of the work is wanted (`--only`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

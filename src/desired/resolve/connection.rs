@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::desired::node::{Connection, Escalation, HostKeyChecking};
+use crate::desired::request::Request;
 use crate::inventory::{Code, Finding, Problem};
 use crate::secret::Secret;
 
-use super::lookup::{Lookup, Text};
-use super::request::Request;
-use super::{Connection, Escalation, HostKeyChecking};
+use super::variable_reader::{Text, VariableReader};
 
 // Of several spellings the last one that is set wins, as in Ansible's plugin options.
 const ADDRESS: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
@@ -40,17 +40,17 @@ const UNSUPPORTED: [(&str, &[&str]); 15] = [
 ];
 
 /// The connection of the host `name`; `None` if a problem was found.
-pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) -> Option<Connection> {
-    let before = lookup.problems.len();
-    refuse_unsupported(lookup);
-    let address = last_set(lookup, &ADDRESS);
-    let port = last_set(lookup, &PORT).and_then(|port| checked_port(lookup, &port));
-    let user = last_set(lookup, &USER).map_or_else(|| request.user.clone(), |user| user.text);
-    let password = last_credential(lookup, &PASSWORD).map(|text| Secret::new(text.text));
-    let key_file = last_set(lookup, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
-    let checking = host_key_checking(lookup);
-    let escalation = escalation(lookup, request);
-    (lookup.problems.len() == before).then(|| Connection {
+pub(super) fn of_host(reader: &mut VariableReader<'_>, name: &str, request: &Request) -> Option<Connection> {
+    let before = reader.problems.len();
+    refuse_unsupported(reader);
+    let address = last_set(reader, &ADDRESS);
+    let port = last_set(reader, &PORT).and_then(|port| checked_port(reader, &port));
+    let user = last_set(reader, &USER).map_or_else(|| request.user.clone(), |user| user.text);
+    let password = last_credential(reader, &PASSWORD).map(|text| Secret::new(text.text));
+    let key_file = last_set(reader, &KEY_FILE).map(|text| expand(&text.text, request.home.as_deref()));
+    let checking = host_key_checking(reader);
+    let escalation = escalation(reader, request);
+    (reader.problems.len() == before).then(|| Connection {
         address: address.map_or_else(|| name.to_owned(), |text| text.text).trim_matches(['[', ']']).to_owned(),
         port: port.unwrap_or(22),
         user,
@@ -62,37 +62,37 @@ pub(super) fn of_host(lookup: &mut Lookup<'_>, name: &str, request: &Request) ->
 }
 
 /// The last of `names` that is set.
-fn last_set(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
-    let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
-    lookup.text(name)
+fn last_set(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<Text> {
+    let name = names.iter().rev().find(|name| reader.raw(name).is_some())?;
+    reader.text(name)
 }
 
 /// The last of `names` that is set, as true or false.
-fn flag(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<bool> {
-    let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
-    lookup.flag(name)
+fn flag(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<bool> {
+    let name = names.iter().rev().find(|name| reader.raw(name).is_some())?;
+    reader.flag(name)
 }
 
-fn host_key_checking(lookup: &mut Lookup<'_>) -> Option<HostKeyChecking> {
-    let name = HOST_KEY_CHECKING.iter().rev().find(|name| lookup.raw(name).is_some())?;
-    let checking = HostKeyChecking::from_setting(lookup.flag(name)?);
-    if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, lookup.raw(name)) {
+fn host_key_checking(reader: &mut VariableReader<'_>) -> Option<HostKeyChecking> {
+    let name = HOST_KEY_CHECKING.iter().rev().find(|name| reader.raw(name).is_some())?;
+    let checking = HostKeyChecking::from_setting(reader.flag(name)?);
+    if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, reader.raw(name)) {
         let problem = Problem::naming(&node.span, format!("`{name}` trusts any node that known_hosts does not know"));
         let problem = problem.hint("remove it, and add the keys of the nodes with `ssh-keyscan`");
-        lookup.notices.push(Finding::new(Code::HostKeyCheckingOff, problem));
+        reader.notices.push(Finding::new(Code::HostKeyCheckingOff, problem));
     }
     Some(checking)
 }
 
 /// The last of `names` that is set, of a password.
-fn last_credential(lookup: &mut Lookup<'_>, names: &[&str]) -> Option<Text> {
-    let name = names.iter().rev().find(|name| lookup.raw(name).is_some())?;
-    lookup.credential(name)
+fn last_credential(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<Text> {
+    let name = names.iter().rev().find(|name| reader.raw(name).is_some())?;
+    reader.credential(name)
 }
 
-fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
-    let wanted = flag(lookup, &BECOME).unwrap_or(false);
-    let password = last_credential(lookup, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
+fn escalation(reader: &mut VariableReader<'_>, request: &Request) -> Escalation {
+    let wanted = flag(reader, &BECOME).unwrap_or(false);
+    let password = last_credential(reader, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
     if wanted {
         Escalation::Sudo { password: password.or_else(|| request.become_password.clone()) }
     } else {
@@ -100,24 +100,24 @@ fn escalation(lookup: &mut Lookup<'_>, request: &Request) -> Escalation {
     }
 }
 
-fn checked_port(lookup: &mut Lookup<'_>, port: &Text) -> Option<u16> {
+fn checked_port(reader: &mut VariableReader<'_>, port: &Text) -> Option<u16> {
     let number = port.text.parse().ok().filter(|number| *number > 0);
     if number.is_none() {
         let problem = Problem::hiding(&port.span, "the SSH port is no TCP port");
-        lookup.problems.push(problem.hint("write a number from 1 to 65535"));
+        reader.problems.push(problem.hint("write a number from 1 to 65535"));
     }
     number
 }
 
-fn refuse_unsupported(lookup: &mut Lookup<'_>) {
+fn refuse_unsupported(reader: &mut VariableReader<'_>) {
     for (name, harmless) in UNSUPPORTED {
-        let Some(node) = lookup.node(name).filter(|node| !node.is_blank()) else { continue };
+        let Some(node) = reader.node(name).filter(|node| !node.is_blank()) else { continue };
         if harmless.contains(&node.text.to_ascii_lowercase().as_str()) || harmless.contains(&node.text.as_str()) {
             continue;
         }
         let problem = Problem::hiding(&node.span, format!("this value of `{name}` is not supported yet"))
             .code(Code::UnsupportedConnection);
-        lookup.problems.push(problem.hint(match harmless.first() {
+        reader.problems.push(problem.hint(match harmless.first() {
             Some(value) => {
                 format!("only `{value}` is; anything else might reach a wrong machine or act as a wrong user")
             }

@@ -1,4 +1,4 @@
-//! What all hosts of a run share: each question to the world is asked once, and each file and list read or made once,
+//! What all hosts of a run share: each source to the world is asked once, and each file and list read or made once,
 //! however many hosts name it.
 
 use std::cell::{OnceCell, RefCell};
@@ -7,16 +7,17 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::desired::registry::{Authority, ProxySettings};
 use crate::dockerconfig::AuthFile;
 use crate::inventory::{Outside, Variables};
 use crate::secret::Secret;
 
-use super::proxy::{self, Wanted};
-use super::{Authority, ProxySettings, from_file};
+use super::from_file;
+use super::generated_no_proxy::{self, ProxyVariables};
 
 /// What the world is asked for a credential.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Question {
+pub(super) enum ExternalSource {
     /// The content of a file.
     File(String),
     /// What a shell command prints.
@@ -25,20 +26,20 @@ pub(super) enum Question {
     Helper { name: String, server: String },
 }
 
-/// What a question or a file gave; the reason of a failure has no secret in it.
-type Answer<T> = Result<T, String>;
+/// What a source or a file gave; the reason of a failure has no secret in it.
+type LoadResult<T> = Result<T, String>;
 
 /// The memory of a run.
-pub(super) struct Shared<'a> {
+pub(super) struct ResolveCache<'a> {
     variables: &'a Variables,
-    texts: Memo<Question, Answer<Secret>>,
-    auth_files: Memo<String, Answer<Rc<AuthFile>>>,
-    authorities: Memo<String, Answer<Arc<Authority>>>,
-    proxies: Memo<Wanted, Arc<ProxySettings>>,
+    texts: Memo<ExternalSource, LoadResult<Secret>>,
+    auth_files: Memo<String, LoadResult<Rc<AuthFile>>>,
+    authorities: Memo<String, LoadResult<Arc<Authority>>>,
+    proxies: Memo<ProxyVariables, Arc<ProxySettings>>,
     cluster: OnceCell<BTreeSet<String>>,
 }
 
-impl<'a> Shared<'a> {
+impl<'a> ResolveCache<'a> {
     /// Nothing is known yet.
     pub fn new(variables: &'a Variables) -> Self {
         Self {
@@ -51,40 +52,40 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The answer to a question.
-    pub fn ask(&self, question: Question) -> Answer<Secret> {
+    /// The answer to a source.
+    pub fn ask(&self, source: ExternalSource) -> LoadResult<Secret> {
         let outside: &dyn Outside = self.variables.outside();
-        self.texts.get(question, |question| {
-            let answer = match question {
-                Question::File(path) => outside.file(path),
-                Question::Command(command) => outside.pipe(command),
-                Question::Helper { name, server } => outside.helper(name, server),
+        self.texts.get(source, |source| {
+            let answer = match source {
+                ExternalSource::File(path) => outside.file(path),
+                ExternalSource::Command(command) => outside.pipe(command),
+                ExternalSource::Helper { name, server } => outside.helper(name, server),
             };
             answer.map(Secret::new)
         })
     }
 
     /// The entries of a file with credentials.
-    pub fn auth_file(&self, path: &str) -> Answer<Rc<AuthFile>> {
+    pub fn auth_file(&self, path: &str) -> LoadResult<Rc<AuthFile>> {
         self.auth_files.get(path.to_owned(), |path| {
-            let text = self.ask(Question::File(path.clone()))?;
+            let text = self.ask(ExternalSource::File(path.clone()))?;
             from_file::parse(text.expose()).map(Rc::new)
         })
     }
 
     /// The certificates of a file, and nothing else that it may hold.
-    pub fn authority(&self, path: &str) -> Answer<Arc<Authority>> {
+    pub fn authority(&self, path: &str) -> LoadResult<Arc<Authority>> {
         self.authorities.get(path.to_owned(), |path| {
-            let text = self.ask(Question::File(path.clone()))?;
+            let text = self.ask(ExternalSource::File(path.clone()))?;
             let authority = Authority::from_pem(path, text.expose().as_bytes());
             authority.map(Arc::new).map_err(|fault| format!("the file {fault}"))
         })
     }
 
     /// The proxies that hosts with the same settings have.
-    pub fn proxies(&self, wanted: Wanted) -> Arc<ProxySettings> {
+    pub fn proxies(&self, wanted: ProxyVariables) -> Arc<ProxySettings> {
         self.proxies.get(wanted, |wanted| {
-            let cluster = || self.cluster.get_or_init(|| proxy::cluster_names(self.variables));
+            let cluster = || self.cluster.get_or_init(|| generated_no_proxy::cluster_names(self.variables));
             Arc::new(wanted.settings(cluster))
         })
     }

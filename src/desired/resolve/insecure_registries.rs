@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 /// One entry: a host with an optional port, or a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum InsecureRegistry {
     /// `host[:port]`, compared as written, without regard to case.
     Host(String),
     /// A network in CIDR notation. It holds for registries that are written as an IPv4 address: names are not
@@ -18,23 +18,23 @@ pub enum Entry {
 }
 
 /// Reads one entry; `None` if it is neither `host[:port]` nor CIDR.
-pub fn parse(text: &str) -> Option<Entry> {
+pub fn parse(text: &str) -> Option<InsecureRegistry> {
     let text = text.trim();
     match text.split_once('/') {
         Some((address, prefix)) => {
             let address: IpAddr = address.parse().ok()?;
             let prefix: u8 = prefix.parse().ok()?;
             let widest = if address.is_ipv4() { 32 } else { 128 };
-            (prefix <= widest).then_some(Entry::Network { address, prefix })
+            (prefix <= widest).then_some(InsecureRegistry::Network { address, prefix })
         }
         None => {
             let bad = text.is_empty() || text.contains(|c: char| c.is_whitespace() || c == '@');
-            (!bad).then(|| Entry::Host(text.to_ascii_lowercase()))
+            (!bad).then(|| InsecureRegistry::Host(text.to_ascii_lowercase()))
         }
     }
 }
 
-impl Entry {
+impl InsecureRegistry {
     /// Whether the entry holds for the registry `host[:port]`.
     pub fn holds_for(&self, host: &str) -> bool {
         match self {

@@ -1,11 +1,12 @@
 //! One registry as the inventory writes it: an entry of `openshift_additional_registry_credentials`, or the `oreg_*`
 //! variables with `oregano_oreg_auth`, which has the same keys. What the keys mean stands elsewhere.
 
+use crate::desired::registry::Declaration;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Code, Node, Problem, Span, Value, yaml};
 
-use super::lookup::{Lookup, Text};
-use super::{Declaration, key};
+use super::registry_host as key;
+use super::variable_reader::{Text, VariableReader};
 
 /// The list of registries beside the default one.
 pub(super) const ADDITIONAL: &str = "openshift_additional_registry_credentials";
@@ -56,7 +57,7 @@ pub(super) struct Member {
 }
 
 /// The values of one registry, with their templates resolved.
-pub(super) struct Entry {
+pub(super) struct RegistryEntry {
     pub declaration: Declaration,
     /// What its keys are keys of, for messages.
     pub name: String,
@@ -65,33 +66,33 @@ pub(super) struct Entry {
     members: Vec<Member>,
 }
 
-impl Entry {
+impl RegistryEntry {
     /// Where the credential of the default registry stands, if there is one.
-    pub fn default_place(lookup: &Lookup<'_>) -> Option<Span> {
-        let auth = || lookup.raw(OREG_AUTH).filter(|node| !matches!(node.value, Value::Null));
-        let place = lookup.raw(OREG_USER).or_else(|| lookup.raw(OREG_PASSWORD)).or_else(auth);
+    pub fn default_place(reader: &VariableReader<'_>) -> Option<Span> {
+        let auth = || reader.raw(OREG_AUTH).filter(|node| !matches!(node.value, Value::Null));
+        let place = reader.raw(OREG_USER).or_else(|| reader.raw(OREG_PASSWORD)).or_else(auth);
         place.map(|node| node.span.clone())
     }
 
     /// What is given for the default registry at `place`; `None` if a problem was found.
-    pub fn default_registry(lookup: &mut Lookup<'_>, place: &Span) -> Option<Self> {
+    pub fn default_registry(reader: &mut VariableReader<'_>, place: &Span) -> Option<Self> {
         let names = [("user", OREG_USER), ("password", OREG_PASSWORD), ("test_login", OREG_TEST_LOGIN)];
-        let before = lookup.problems.len();
+        let before = reader.problems.len();
         let mut members = Vec::new();
         for (key, variable) in names {
             let name = format!("`{variable}`");
-            if let Some(raw) = lookup.raw(variable).filter(|_| key != "test_login") {
-                lookup.tell_filled(raw, &name);
+            if let Some(raw) = reader.raw(variable).filter(|_| key != "test_login") {
+                reader.tell_filled(raw, &name);
             }
-            members.extend(lookup.node(variable).map(|node| Member { key, name, node }));
+            members.extend(reader.node(variable).map(|node| Member { key, name, node }));
         }
-        if let Some(more) = lookup.node(OREG_AUTH).and_then(|node| mapping(lookup, &node, &format!("`{OREG_AUTH}`"))) {
+        if let Some(more) = reader.node(OREG_AUTH).and_then(|node| mapping(reader, &node, &format!("`{OREG_AUTH}`"))) {
             let (known, unknown) = known(&more, |key| OREG_VARIABLES.iter().all(|(other, _)| *other != key));
-            lookup.problems.extend(unknown.into_iter().map(|key| unknown_of_default(&key)));
+            reader.problems.extend(unknown.into_iter().map(|key| unknown_of_default(&key)));
             let named = known.into_iter().map(|(key, node)| (key, format!("`{key}` of `{OREG_AUTH}`"), node));
             members.extend(named.map(|(key, name, node)| Member { key, name, node }));
         }
-        (lookup.problems.len() == before).then(|| Self {
+        (reader.problems.len() == before).then(|| Self {
             declaration: Declaration::Default,
             name: format!("`{OREG_AUTH}`"),
             span: place.clone(),
@@ -100,15 +101,15 @@ impl Entry {
     }
 
     /// One entry of the list; `None` if it is no mapping.
-    pub fn additional(lookup: &mut Lookup<'_>, node: &Node) -> Option<Self> {
+    pub fn additional(reader: &mut VariableReader<'_>, node: &Node) -> Option<Self> {
         let Value::Map(_) = &node.value else {
             let message = format!("an entry of `{ADDITIONAL}` is {}, not a mapping", node.value.type_name());
-            lookup.problems.push(Problem::hiding(&node.span, message));
+            reader.problems.push(Problem::hiding(&node.span, message));
             return None;
         };
         let name = name(node);
         let (known, unknown) = known(node, |_| true);
-        lookup.problems.extend(unknown.iter().map(|key| unknown_key(key, &name, &KEYS)));
+        reader.problems.extend(unknown.iter().map(|key| unknown_key(key, &name, &KEYS)));
         let member = |(key, node)| Member { key, name: format!("`{key}` of {name}"), node };
         let members = known.into_iter().map(member).collect();
         Some(Self { declaration: Declaration::Entry, name, span: node.span.clone(), members })
@@ -125,15 +126,15 @@ impl Entry {
     }
 
     /// A value as text.
-    pub fn text(&self, lookup: &mut Lookup<'_>, key: &str) -> Option<Text> {
+    pub fn text(&self, reader: &mut VariableReader<'_>, key: &str) -> Option<Text> {
         let member = self.get(key)?;
-        lookup.text_of(&member.node, &member.name)
+        reader.text_of(&member.node, &member.name)
     }
 
     /// A value as true or false.
-    pub fn flag(&self, lookup: &mut Lookup<'_>, key: &str) -> Option<bool> {
+    pub fn flag(&self, reader: &mut VariableReader<'_>, key: &str) -> Option<bool> {
         let member = self.get(key)?;
-        lookup.flag_of(&member.node, &member.name)
+        reader.flag_of(&member.node, &member.name)
     }
 
     /// A problem of the whole entry: what it has none of.
@@ -152,7 +153,7 @@ pub(super) fn name(entry: &Node) -> String {
 }
 
 /// A mapping, also as JSON in a text, which is no Python literal and stays a string to Ansible.
-fn mapping(lookup: &mut Lookup<'_>, node: &Node, what: &str) -> Option<Node> {
+fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Node> {
     let parsed = match &node.value {
         Value::Null => return None,
         Value::Str(text) if text.trim_start().starts_with('{') => yaml::parse_node(node),
@@ -164,7 +165,7 @@ fn mapping(lookup: &mut Lookup<'_>, node: &Node, what: &str) -> Option<Node> {
             .hint("write {'password_file': '/etc/oregano/password'}"),
         Err(problem) => problem,
     };
-    lookup.problems.push(problem);
+    reader.problems.push(problem);
     None
 }
 

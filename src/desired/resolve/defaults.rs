@@ -1,11 +1,13 @@
 //! What holds for all registries of a host, by the rules of openshift-ansible 3.11: deployment type, tag, insecure
 //! registries, proxy.
 
+use crate::desired::registry::{Proxy, TlsPolicy};
 use crate::inventory::Value;
 
-use super::key::about;
-use super::lookup::{Lookup, Text};
-use super::{Proxy, TlsPolicy, insecure, proxy};
+use super::insecure_registries::{self as insecure, InsecureRegistry};
+use super::proxy;
+use super::registry_host::about;
+use super::variable_reader::{Text, VariableReader};
 
 /// What openshift-ansible calls `openshift_deployment_type`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,21 +35,21 @@ impl Deployment {
 }
 
 /// What holds for all registries of a host.
-pub(super) struct Defaults {
+pub(super) struct RegistryDefaults {
     pub deployment: Option<Deployment>,
     pub tag: String,
     pub proxy: Proxy,
-    insecure: Vec<insecure::Entry>,
+    insecure: Vec<InsecureRegistry>,
 }
 
-impl Defaults {
+impl RegistryDefaults {
     /// Reads them, and every problem in them.
-    pub fn of_host(lookup: &mut Lookup<'_>) -> Self {
+    pub fn of_host(reader: &mut VariableReader<'_>) -> Self {
         Self {
-            deployment: deployment(lookup),
-            tag: tag(lookup),
-            proxy: proxy::of_host(lookup),
-            insecure: insecure_registries(lookup),
+            deployment: deployment(reader),
+            tag: tag(reader),
+            proxy: proxy::of_host(reader),
+            insecure: insecure_registries(reader),
         }
     }
 
@@ -59,22 +61,22 @@ impl Defaults {
     }
 }
 
-fn deployment(lookup: &mut Lookup<'_>) -> Option<Deployment> {
-    let text = lookup.text("openshift_deployment_type")?;
+fn deployment(reader: &mut VariableReader<'_>) -> Option<Deployment> {
+    let text = reader.text("openshift_deployment_type")?;
     match text.text.as_str() {
         "origin" => Some(Deployment::Origin),
         "openshift-enterprise" => Some(Deployment::Enterprise),
         _ => {
             let problem = about("`openshift_deployment_type`", &text, "is unknown");
-            lookup.problems.push(problem.hint("it is `origin` or `openshift-enterprise`"));
+            reader.problems.push(problem.hint("it is `origin` or `openshift-enterprise`"));
             None
         }
     }
 }
 
-fn tag(lookup: &mut Lookup<'_>) -> String {
-    let image_tag = lookup.text("openshift_image_tag");
-    let release = lookup.text("openshift_release");
+fn tag(reader: &mut VariableReader<'_>) -> String {
+    let image_tag = reader.text("openshift_image_tag");
+    let release = reader.text("openshift_release");
     match (image_tag, release) {
         (Some(tag), _) => tag.text,
         (None, Some(release)) if release.text.starts_with('v') => release.text,
@@ -83,13 +85,13 @@ fn tag(lookup: &mut Lookup<'_>) -> String {
     }
 }
 
-fn insecure_registries(lookup: &mut Lookup<'_>) -> Vec<insecure::Entry> {
+fn insecure_registries(reader: &mut VariableReader<'_>) -> Vec<InsecureRegistry> {
     const NAME: &str = "openshift_docker_insecure_registries";
-    let Some(node) = lookup.node(NAME) else { return Vec::new() };
+    let Some(node) = reader.node(NAME) else { return Vec::new() };
     let texts: Vec<Text> = match &node.value {
         Value::Null => Vec::new(),
         Value::List(items) => {
-            items.iter().filter_map(|item| lookup.text_of(item, &format!("an entry of `{NAME}`"))).collect()
+            items.iter().filter_map(|item| reader.text_of(item, &format!("an entry of `{NAME}`"))).collect()
         }
         _ => node
             .text
@@ -103,7 +105,7 @@ fn insecure_registries(lookup: &mut Lookup<'_>) -> Vec<insecure::Entry> {
         .filter_map(|text| {
             let entry = insecure::parse(&text.text);
             if entry.is_none() {
-                lookup.problems.push(
+                reader.problems.push(
                     about(&format!("an entry of `{NAME}`"), &text, "is neither host[:port] nor a network")
                         .hint("write `registry.example.com:5000` or `172.30.0.0/16`, without scheme and path"),
                 );

@@ -2,8 +2,8 @@
 
 use crate::inventory::{Code, Finding, HostVars, Node, Problem, Span, Value};
 
-use super::credential;
-use super::shared::Shared;
+use super::cache::ResolveCache;
+use super::credential_text as credential;
 
 /// A scalar that was given, as the text the user wrote.
 #[derive(Debug, Clone)]
@@ -13,10 +13,10 @@ pub(super) struct Text {
 }
 
 /// The variables of one host, with the problems found so far.
-pub(super) struct Lookup<'a> {
+pub(super) struct VariableReader<'a> {
     vars: &'a HostVars<'a>,
     /// What is asked or made once for all hosts.
-    pub shared: &'a Shared<'a>,
+    pub cache: &'a ResolveCache<'a>,
     pub problems: Vec<Problem>,
     /// What every run tells.
     pub warnings: Vec<Finding>,
@@ -24,9 +24,9 @@ pub(super) struct Lookup<'a> {
     pub notices: Vec<Finding>,
 }
 
-impl<'a> Lookup<'a> {
-    pub fn new(vars: &'a HostVars<'a>, shared: &'a Shared<'a>) -> Self {
-        Self { vars, shared, problems: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
+impl<'a> VariableReader<'a> {
+    pub fn new(vars: &'a HostVars<'a>, cache: &'a ResolveCache<'a>) -> Self {
+        Self { vars, cache, problems: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
     }
 
     /// The variable as it was written; `None` if it is not set.
@@ -122,5 +122,14 @@ impl<'a> Lookup<'a> {
                 None
             }
         }
+    }
+    /// A text without control characters.
+    pub fn without_controls(&mut self, text: Text, what: &str) -> Option<Text> {
+        if text.text.contains(char::is_control) {
+            let problem = Problem::hiding(&text.span, format!("{what} has a line end or another control character"));
+            self.problems.push(problem.hint("in YAML, `|` keeps the last line end and `|-` does not"));
+            return None;
+        }
+        Some(text)
     }
 }

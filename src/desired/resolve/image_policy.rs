@@ -4,8 +4,8 @@
 use crate::dockerconfig::HUB;
 use crate::inventory::{Code, Finding, Node, Value, yaml};
 
-use super::lookup::Lookup;
-use super::registries::Declared;
+use super::declared_registry::DeclaredRegistry;
+use super::variable_reader::VariableReader;
 
 const ALLOWED: &str = "openshift_master_image_policy_allowed_registries_for_import";
 const CONFIG: &str = "openshift_master_image_policy_config";
@@ -13,10 +13,10 @@ const BLOCKED: &str = "openshift_docker_blocked_registries";
 const ADDITIONAL: &str = "openshift_docker_additional_registries";
 
 /// Tells of each registry that is forbidden, by which variable.
-pub(super) fn check(lookup: &mut Lookup<'_>, declared: &[Declared]) {
-    let allowed = allowed(lookup);
-    let blocked = names(lookup.peek(BLOCKED));
-    let additional = names(lookup.peek(ADDITIONAL)).unwrap_or_default();
+pub(super) fn check(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistry]) {
+    let allowed = allowed(reader);
+    let blocked = names(reader.peek(BLOCKED));
+    let additional = names(reader.peek(ADDITIONAL)).unwrap_or_default();
     for each in declared {
         let registry = &each.registry;
         let host = host_of(&registry.host);
@@ -32,17 +32,17 @@ pub(super) fn check(lookup: &mut Lookup<'_>, declared: &[Declared]) {
         };
         let message = format!("registry `{}` is forbidden by `{variable}`", registry.host);
         let problem = each.problem(message).hint("allow it there, or remove its credential");
-        lookup.notices.push(Finding::new(Code::RegistryNotAllowed, problem));
+        reader.notices.push(Finding::new(Code::RegistryNotAllowed, problem));
     }
 }
 
 /// The patterns of the image policy, and the variable they stand in. As in openshift-ansible the list beats the
 /// whole configuration.
-fn allowed(lookup: &Lookup<'_>) -> Option<(&'static str, Vec<String>)> {
-    if let Some(list) = names(lookup.peek(ALLOWED)) {
+fn allowed(reader: &VariableReader<'_>) -> Option<(&'static str, Vec<String>)> {
+    if let Some(list) = names(reader.peek(ALLOWED)) {
         return Some((ALLOWED, list));
     }
-    let config = parsed(lookup.peek(CONFIG)?);
+    let config = parsed(reader.peek(CONFIG)?);
     let list = names(config.get("allowedRegistriesForImport").cloned())?;
     Some((CONFIG, list))
 }

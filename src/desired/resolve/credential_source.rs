@@ -3,30 +3,25 @@
 
 use serde::Deserialize;
 
+use crate::desired::registry::Declaration;
 use crate::dockerconfig::{Auth, HUB_KEY, is_hub};
 use crate::inventory::outside::NOT_RUN;
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
-use super::Declaration;
-use super::entry::{Entry, Member};
+use super::cache::ExternalSource;
 use super::from_file;
-use super::key::about;
-use super::lookup::{Lookup, Text};
-use super::shared::Question;
+use super::registry_entry::{Member, RegistryEntry};
+use super::registry_host::about;
+use super::user::{self, TOKEN_USER};
+use super::variable_reader::{Text, VariableReader};
 
 /// Of these keys exactly one is given; an identity token may stand alone, or beside one of the first three.
 const SOURCES: [&str; 5] = ["password", "password_file", "password_command", "credential_helper", "from_file"];
 const IDENTITY_TOKEN: &str = "identity_token";
 
-/// The user of an entry that names none (`docker_creds` tasks of openshift-ansible).
-const DEFAULT_USER: &str = "openshift";
-
-/// The user that a helper names where its secret is an identity token (docker-credential-helpers).
-const TOKEN_USER: &str = "<token>";
-
 /// What proves who somebody is.
-pub(super) struct Login {
+pub(super) struct ResolvedCredential {
     pub user: String,
     /// Empty where there is only an identity token.
     pub password: Secret,
@@ -38,33 +33,33 @@ pub(super) struct Login {
 }
 
 /// What a source gives; the user where the source knows it.
-struct Found {
+struct SourceValue {
     user: Option<String>,
     password: Secret,
     identity_token: Option<Secret>,
     email: Option<String>,
 }
 
-impl From<Secret> for Found {
+impl From<Secret> for SourceValue {
     fn from(password: Secret) -> Self {
         Self { user: None, password, identity_token: None, email: None }
     }
 }
 
 /// Why a source gives nothing.
-struct Refusal {
+struct SourceError {
     reason: String,
     /// The helper that keeps the credential instead.
     helper: Option<String>,
 }
 
-impl From<String> for Refusal {
+impl From<String> for SourceError {
     fn from(reason: String) -> Self {
         Self { reason, helper: None }
     }
 }
 
-impl Found {
+impl SourceValue {
     /// The same, if it can be used. An identity token needs no user.
     fn checked(self) -> Result<Self, &'static str> {
         let has_password = !self.password.expose().is_empty();
@@ -83,14 +78,19 @@ impl Found {
 }
 
 /// The login of an entry; `None` if a problem was found. Without a `host` only what needs none is looked at.
-pub(super) fn of_entry(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str>) -> Option<Login> {
-    let email = optional(lookup, entry, "email");
-    let token = optional(lookup, entry, IDENTITY_TOKEN);
-    let source = only_source(lookup, entry);
-    let found = source.and_then(|source| ask(lookup, entry, source, host));
-    let user = user(lookup, entry, source, found.as_ref());
+pub(super) fn of_entry(
+    reader: &mut VariableReader<'_>,
+    entry: &RegistryEntry,
+    host: Option<&str>,
+) -> Option<ResolvedCredential> {
+    let email = optional(reader, entry, "email");
+    let token = optional(reader, entry, IDENTITY_TOKEN);
+    let source = only_source(reader, entry);
+    let found = source.and_then(|source| ask(reader, entry, source, host));
+    let known = source.zip(found.as_ref()).map(|(source, found)| (source, found.user.as_deref()));
+    let user = user::of_entry(reader, entry, known);
     let (email, token, source, found, user) = (email?, token?, source?, found?, user?);
-    Some(Login {
+    Some(ResolvedCredential {
         user,
         password: found.password,
         identity_token: token.map(Secret::new).or(found.identity_token),
@@ -101,14 +101,14 @@ pub(super) fn of_entry(lookup: &mut Lookup<'_>, entry: &Entry, host: Option<&str
 }
 
 /// A text without control characters, if it is given; the outer `None` is a problem.
-fn optional(lookup: &mut Lookup<'_>, entry: &Entry, key: &str) -> Option<Option<String>> {
+fn optional(reader: &mut VariableReader<'_>, entry: &RegistryEntry, key: &str) -> Option<Option<String>> {
     let Some(member) = entry.get(key) else { return Some(None) };
-    let text = lookup.credential_of(&member.node, &member.name)?;
-    without_controls(lookup, text, &member.name).map(|text| Some(text.text))
+    let text = reader.credential_of(&member.node, &member.name)?;
+    reader.without_controls(text, &member.name).map(|text| Some(text.text))
 }
 
 /// The one source of the secret.
-fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Member> {
+fn only_source<'a>(reader: &mut VariableReader<'_>, entry: &'a RegistryEntry) -> Option<&'a Member> {
     let given: Vec<&Member> = entry.given(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
     let problem = match given.as_slice() {
         [only] => return Some(only),
@@ -137,27 +137,32 @@ fn only_source<'a>(lookup: &mut Lookup<'_>, entry: &'a Entry) -> Option<&'a Memb
                 .hint(format!("give `password`, or one of {}", from_file::listed(SOURCES[1..].iter().copied()))),
         },
     };
-    lookup.problems.push(problem);
+    reader.problems.push(problem);
     None
 }
 
 /// What the source gives.
-fn ask(lookup: &mut Lookup<'_>, entry: &Entry, source: &Member, host: Option<&str>) -> Option<Found> {
+fn ask(
+    reader: &mut VariableReader<'_>,
+    entry: &RegistryEntry,
+    source: &Member,
+    host: Option<&str>,
+) -> Option<SourceValue> {
     let name = &source.name;
     let text = match source.key {
         "password" => {
-            let text = lookup.credential_of(&source.node, name)?;
-            return without_controls(lookup, text, name).map(|text| Secret::new(text.text).into());
+            let text = reader.credential_of(&source.node, name)?;
+            return reader.without_controls(text, name).map(|text| Secret::new(text.text).into());
         }
         IDENTITY_TOKEN => return Some(Secret::new("").into()),
-        _ => lookup.text_of(&source.node, name)?,
+        _ => reader.text_of(&source.node, name)?,
     };
-    let asked = |question| lookup.shared.ask(question).and_then(line).map_err(Refusal::from);
+    let asked = |question| reader.cache.ask(question).and_then(line).map_err(SourceError::from);
     let answer = match source.key {
-        "password_file" => asked(Question::File(text.text.clone())),
-        "password_command" => asked(Question::Command(text.text.clone())),
-        "credential_helper" => helper(lookup, &text, host?).map_err(Refusal::from),
-        _ => auth_file(lookup, &text, host?),
+        "password_file" => asked(ExternalSource::File(text.text.clone())),
+        "password_command" => asked(ExternalSource::Command(text.text.clone())),
+        "credential_helper" => helper(reader, &text, host?).map_err(SourceError::from),
+        _ => auth_file(reader, &text, host?),
     };
     let refusal = match answer {
         Ok(found) => return Some(found),
@@ -167,7 +172,7 @@ fn ask(lookup: &mut Lookup<'_>, entry: &Entry, source: &Member, host: Option<&st
         Some(helper) => format!("ask the helper itself: write `credential_helper: {helper}` instead"),
         None => advice(source, &refusal.reason).to_owned(),
     };
-    lookup.problems.push(unusable(source, &text, &entry.name, &refusal.reason).hint(hint));
+    reader.problems.push(unusable(source, &text, &entry.name, &refusal.reason).hint(hint));
     None
 }
 
@@ -209,7 +214,7 @@ fn advice(source: &Member, reason: &str) -> &'static str {
 }
 
 /// A secret without the one line end that editors and commands leave behind it.
-fn line(text: Secret) -> Result<Found, String> {
+fn line(text: Secret) -> Result<SourceValue, String> {
     let plain = text.expose();
     let plain = plain.strip_suffix('\n').map_or(plain, |line| line.strip_suffix('\r').unwrap_or(line));
     match plain {
@@ -230,7 +235,7 @@ struct Printed {
 }
 
 /// The login that a helper keeps for a host: helpers know no folders of registries.
-fn helper(lookup: &Lookup<'_>, name: &Text, host: &str) -> Result<Found, String> {
+fn helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<SourceValue, String> {
     let name = name.text.clone();
     if name.starts_with(['-', '.']) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err("it is no plain name".to_owned());
@@ -238,22 +243,22 @@ fn helper(lookup: &Lookup<'_>, name: &Text, host: &str) -> Result<Found, String>
     let host = host.split('/').next().unwrap_or_default();
     let server = if is_hub(host) { HUB_KEY } else { host }.to_owned();
     let program = format!("`docker-credential-{name}`");
-    let text = lookup.shared.ask(Question::Helper { name, server })?;
+    let text = reader.cache.ask(ExternalSource::Helper { name, server })?;
     let printed: Printed = serde_json::from_str(text.expose())
         .map_err(|_| format!("what {program} printed is no JSON with `Username` and `Secret`"))?;
     let secret = Secret::new(printed.secret);
     let is_token = printed.username == TOKEN_USER && !secret.expose().is_empty();
     let (password, identity_token) = if is_token { (Secret::new(""), Some(secret)) } else { (secret, None) };
-    let found = Found { user: Some(printed.username), password, identity_token, email: None };
+    let found = SourceValue { user: Some(printed.username), password, identity_token, email: None };
     found.checked().map_err(|fault| format!("what {program} printed {fault}"))
 }
 
 /// The login that a file holds for a host. A helper that it names for the host is asked before its entries
 /// (`findCredentialsInFile` in pkg/docker/config of containers/image), and is not asked here.
-fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Refusal> {
-    let file = lookup.shared.auth_file(&path.text)?;
+fn auth_file(reader: &VariableReader<'_>, path: &Text, host: &str) -> Result<SourceValue, SourceError> {
+    let file = reader.cache.auth_file(&path.text)?;
     let registry = host.split('/').next().unwrap_or_default();
-    let refusal = |reason: String, helper: Option<&String>| Refusal {
+    let refusal = |reason: String, helper: Option<&String>| SourceError {
         reason,
         helper: helper.map(|name| name.escape_debug().to_string()),
     };
@@ -273,7 +278,7 @@ fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Refu
     let login = entry.login();
     // Old clients have padded it (containers/image, `decodeDockerAuth`).
     let password = login.as_ref().map_or("", |login| login.password.expose().trim_end_matches('\0'));
-    let found = Found {
+    let found = SourceValue {
         password: Secret::new(password),
         user: login.map(|login| login.user),
         identity_token: entry.identity_token.clone(),
@@ -281,53 +286,4 @@ fn auth_file(lookup: &Lookup<'_>, path: &Text, host: &str) -> Result<Found, Refu
     };
     let unusable = |fault: &str| format!("its entry {key} {fault}");
     found.checked().map_err(|fault| refusal(unusable(fault), file.creds_store.as_ref()))
-}
-
-/// The user that the entry names, which must be that of the source if it has one; else that, else the default.
-fn user(lookup: &mut Lookup<'_>, entry: &Entry, source: Option<&Member>, found: Option<&Found>) -> Option<String> {
-    let Some(member) = entry.get("user") else {
-        let (source, found) = (source?, found?);
-        return match &found.user {
-            Some(user) => {
-                let user = Text { text: user.clone(), span: source.node.span.clone() };
-                checked_user(lookup, user, &format!("the user that {} gives", source.name))
-            }
-            None if entry.declaration == Declaration::Default => {
-                let message = format!("{} is set, but `oreg_auth_user` is not", source.name);
-                let problem = Problem::hiding(&source.node.span, message);
-                lookup.problems.push(problem.hint("set `oreg_auth_user` too, for the same hosts"));
-                None
-            }
-            None => Some(DEFAULT_USER.to_owned()),
-        };
-    };
-    let text = lookup.credential_of(&member.node, &member.name)?;
-    let span = text.span.clone();
-    let user = checked_user(lookup, text, &member.name)?;
-    let known = found.and_then(|found| found.user.as_ref());
-    if let (true, Some(source)) = (known.is_some_and(|known| *known != user && known != TOKEN_USER), source) {
-        let message = format!("{} is not the one that `{}` has for this registry", member.name, source.key);
-        lookup.problems.push(Problem::hiding(&span, message).hint("leave the user out, or correct one of the two"));
-        return None;
-    }
-    Some(user)
-}
-
-/// A user that fits into HTTP Basic (RFC 7617). One with a colon is often a pasted `user:password`.
-fn checked_user(lookup: &mut Lookup<'_>, user: Text, what: &str) -> Option<String> {
-    if user.text.contains(':') {
-        let problem = Problem::hiding(&user.span, format!("{what} has a colon, which ends the user name in `auth`"));
-        lookup.problems.push(problem.hint("what stands behind the colon may be the password: give it on its own"));
-        return None;
-    }
-    without_controls(lookup, user, what).map(|user| user.text)
-}
-
-fn without_controls(lookup: &mut Lookup<'_>, text: Text, what: &str) -> Option<Text> {
-    if text.text.contains(char::is_control) {
-        let problem = Problem::hiding(&text.span, format!("{what} has a line end or another control character"));
-        lookup.problems.push(problem.hint("in YAML, `|` keeps the last line end and `|-` does not"));
-        return None;
-    }
-    Some(text)
 }

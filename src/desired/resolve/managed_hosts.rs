@@ -1,0 +1,119 @@
+//! Which hosts get files: `oregano_hosts` or the node groups of openshift-ansible, restricted by `--limit`.
+
+use std::collections::HashSet;
+
+use crate::inventory::{Problem, patterns};
+
+use super::Resolver;
+use super::variable_reader::{Text, VariableReader};
+
+/// The groups whose hosts get files, where `oregano_hosts` does not say otherwise.
+const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];
+pub(super) const HOSTS: &str = "oregano_hosts";
+
+impl<'a> Resolver<'a> {
+    /// The hosts that get files, before `--limit`, in inventory order.
+    pub(super) fn targets(&mut self) -> Option<Vec<&'a str>> {
+        let pattern = match self.run_wide(HOSTS)? {
+            Some(text) => text,
+            None => {
+                let known = NODE_GROUPS.iter().filter(|group| self.inventory.groups.contains_key(**group));
+                let pattern = known.copied().collect::<Vec<_>>().join(":");
+                if pattern.is_empty() {
+                    let problem = Problem::new(format!(
+                        "no host is selected: the inventory has none of the groups {}",
+                        NODE_GROUPS.map(|group| format!("`{group}`")).join(", ")
+                    ));
+                    self.problems.push(problem.hint(format!("set `{HOSTS}` to a host pattern, such as `all`")));
+                    return None;
+                }
+                return self.in_order(&pattern, None);
+            }
+        };
+        self.in_order(&pattern.text, Some(&pattern))
+    }
+
+    /// The hosts that a pattern selects, in the order of the inventory rather than of the pattern.
+    fn in_order(&mut self, pattern: &str, place: Option<&Text>) -> Option<Vec<&'a str>> {
+        let mut hosts = self.select(pattern, place)?;
+        hosts.sort_by_cached_key(|host| self.inventory.hosts.get_index_of(*host));
+        Some(hosts)
+    }
+
+    /// The targets that `--limit` leaves.
+    pub(super) fn limited(&mut self, targets: &[&'a str]) -> Option<HashSet<&'a str>> {
+        let Some(limit) = &self.request.limit else { return Some(targets.iter().copied().collect()) };
+        let before = self.problems.len();
+        let Some(within) = self.select(&limit.pattern, None) else {
+            if limit.written != limit.pattern {
+                // A wrong file may hold anything: its lines are not shown.
+                self.problems.truncate(before);
+                let message = format!("`--limit {}` names what is neither host nor group, or no host", limit.written);
+                self.problems.push(Problem::new(message).hint("`oregano inventory --graph` shows hosts and groups"));
+            }
+            return None;
+        };
+        let within: HashSet<&str> = within.into_iter().collect();
+        let selected: HashSet<&str> = targets.iter().copied().filter(|name| within.contains(name)).collect();
+        if selected.is_empty() {
+            let problem =
+                Problem::new(format!("no host is selected: `--limit {}` leaves none of the nodes", limit.written));
+            self.problems.push(problem.hint("`oregano inventory --list` shows hosts and groups"));
+            return None;
+        }
+        Some(selected)
+    }
+
+    fn select(&mut self, pattern: &str, place: Option<&Text>) -> Option<Vec<&'a str>> {
+        match patterns::select(self.inventory, pattern) {
+            Ok(hosts) if hosts.is_empty() => {
+                let message = format!("no host is selected: the pattern `{pattern}` matches none");
+                let problem = match place {
+                    Some(text) => Problem::naming(&text.span, message),
+                    None => Problem::new(message),
+                };
+                self.problems.push(problem.hint("`oregano inventory --list` shows hosts and groups"));
+                None
+            }
+            Ok(hosts) => Some(hosts),
+            Err(problem) => {
+                let place = place.map(|text| Problem::naming(&text.span, "").place).unwrap_or_default();
+                self.problems.push(Problem { place: problem.place.clone().or(place), ..problem });
+                None
+            }
+        }
+    }
+
+    /// A variable that must be the same for every host; the outer `None` is a problem.
+    fn run_wide(&mut self, name: &str) -> Option<Option<Text>> {
+        let mut found: Option<(&str, Option<Text>)> = None;
+        for host in self.inventory.hosts.keys() {
+            let vars = self.variables.of(host);
+            let mut reader = VariableReader::new(&vars, self.cache);
+            let text = reader.node(name).and_then(|node| reader.text_of(&node, &format!("`{name}`")));
+            let failed = !reader.problems.is_empty();
+            self.take(reader);
+            if failed {
+                return None;
+            }
+            match &found {
+                None => found = Some((host, text)),
+                Some((first, other)) if other.as_ref().map(|t| &t.text) != text.as_ref().map(|t| &t.text) => {
+                    let span = text.as_ref().or(other.as_ref()).map(|text| text.span.clone());
+                    let message = format!("`{name}` holds for the whole run, but differs for `{first}` and `{host}`");
+                    let problem = span.map_or_else(|| Problem::new(&message), |span| Problem::naming(&span, &message));
+                    self.problems.push(problem.hint("set it once, in `[all:vars]`"));
+                    return None;
+                }
+                Some(_) => {}
+            }
+        }
+        Some(found.and_then(|(_, text)| text))
+    }
+
+    /// Whose variables the secret takes: the first host of `masters`, else the first selected host.
+    pub(super) fn secret_owner(&self, targets: &[&'a str], selected: &HashSet<&'a str>) -> Option<&'a str> {
+        let master = self.inventory.hosts_of("masters").first().copied();
+        master.or_else(|| targets.iter().copied().find(|name| selected.contains(name)))
+    }
+}

@@ -1,0 +1,267 @@
+//! Inventory and request to [`Desired`], or every problem at once.
+
+mod cache;
+mod connection;
+mod credential_source;
+mod credential_text;
+mod declared_registry;
+mod defaults;
+mod duplicate_registries;
+pub mod from_file;
+mod generated_no_proxy;
+mod image_policy;
+mod insecure_registries;
+mod managed_files;
+mod managed_hosts;
+mod proxy;
+mod registries;
+mod registry_entry;
+mod registry_host;
+mod registry_notices;
+mod test_image;
+mod user;
+mod variable_reader;
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::dockerconfig::Credential;
+use crate::inventory::problem::nearest;
+use crate::inventory::{Code, Finding, Inventory, Problem, Variables};
+
+use super::Desired;
+use super::cluster::PullSecret;
+use super::node::{NodeTarget, Vantage, VantagePoint};
+use super::registry::Registry;
+use super::request::Request;
+use cache::ResolveCache;
+use managed_files::files;
+use managed_hosts::HOSTS;
+use registry_entry::OREG_AUTH;
+use variable_reader::VariableReader;
+
+/// Every variable with this prefix is ours; another name with it is a mistake.
+const PREFIX: &str = "oregano_";
+const OURS: [&str; 2] = [HOSTS, OREG_AUTH];
+
+/// What the run asks for.
+///
+/// # Errors
+/// Every problem that was found, each once, in the order of the inventory.
+pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<Problem>> {
+    match judge(variables, request) {
+        (desired, problems) if problems.is_empty() => Ok(desired),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// What could be understood of what the run asks for, and every problem, each once, in the order of the inventory.
+pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
+    let cache = ResolveCache::new(variables);
+    let mut resolver = Resolver::new(variables, &cache, request);
+    let desired = resolver.run().unwrap_or_default();
+    let desired = Desired { warnings: resolver.warnings.list, notices: resolver.notices.list, ..desired };
+    (desired, in_order(resolver.problems))
+}
+
+/// The selected nodes and the way to each, without credentials: for a command that only looks at them.
+///
+/// # Errors
+/// Every problem that stands in the way to a node.
+pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>, Vec<Problem>> {
+    let cache = ResolveCache::new(variables);
+    let mut resolver = Resolver::new(variables, &cache, request);
+    let nodes = resolver.nodes().unwrap_or_default();
+    if resolver.problems.is_empty() { Ok(nodes) } else { Err(in_order(resolver.problems)) }
+}
+
+/// Each problem once, in the order of the inventory.
+fn in_order(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut seen = HashSet::new();
+    let mut problems: Vec<Problem> = problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
+    problems
+        .sort_by_key(|problem| problem.place.as_ref().map(|place| (place.span.source.name.clone(), place.span.start)));
+    problems
+}
+
+/// Findings, each once, however many hosts have it.
+#[derive(Default)]
+struct Findings {
+    list: Vec<Finding>,
+    seen: HashSet<String>,
+}
+
+impl Findings {
+    fn add(&mut self, more: Vec<Finding>) {
+        self.list.extend(more.into_iter().filter(|finding| self.seen.insert(finding.to_string())));
+    }
+}
+
+/// What the variables of one host declare.
+#[derive(Clone)]
+struct HostRegistries {
+    registries: Arc<[Registry]>,
+    credentials: Arc<[Credential]>,
+}
+
+struct Resolver<'a> {
+    variables: &'a Variables,
+    cache: &'a ResolveCache<'a>,
+    inventory: &'a Inventory,
+    request: &'a Request,
+    problems: Vec<Problem>,
+    warnings: Findings,
+    notices: Findings,
+    // Equal lists are held once, however many hosts have them.
+    registries: HashSet<Arc<[Registry]>>,
+    credentials: HashSet<Arc<[Credential]>>,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(variables: &'a Variables, cache: &'a ResolveCache<'a>, request: &'a Request) -> Self {
+        Self {
+            variables,
+            cache,
+            inventory: variables.inventory(),
+            request,
+            problems: Vec::new(),
+            warnings: Findings::default(),
+            notices: Findings::default(),
+            registries: HashSet::new(),
+            credentials: HashSet::new(),
+        }
+    }
+
+    fn nodes(&mut self) -> Option<Vec<NodeTarget>> {
+        let targets = self.targets()?;
+        let selected = self.limited(&targets)?;
+        let nothing = HostRegistries { registries: [].into(), credentials: [].into() };
+        let mut nodes = Vec::new();
+        for name in targets.into_iter().filter(|name| selected.contains(name)) {
+            let vars = self.variables.of(name);
+            let mut reader = VariableReader::new(&vars, self.cache);
+            nodes.extend(self.node(&mut reader, name, &nothing));
+            self.take(reader);
+        }
+        Some(nodes)
+    }
+
+    fn run(&mut self) -> Option<Desired> {
+        self.refuse_unknown_variables();
+        let targets = self.targets()?;
+        let selected = self.limited(&targets)?;
+        let owner = self.secret_owner(&targets, &selected)?;
+        let scope = self.request.scope;
+        let (mut nodes, mut vantage_points) = (Vec::new(), Vec::new());
+        let mut registries: Vec<Registry> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut secret = None;
+        let outsider = (!targets.contains(&owner)).then_some(owner);
+        for name in outsider.into_iter().chain(targets) {
+            let vars = self.variables.of(name);
+            let mut reader = VariableReader::new(&vars, self.cache);
+            let declared = self.declared(&mut reader);
+            if selected.contains(name) {
+                nodes.extend(self.node(&mut reader, name, &declared));
+                vantage_points.extend(self.vantage_point(&mut reader, name, &declared));
+            }
+            self.take(reader);
+            if name == owner {
+                secret = Some(Arc::clone(&declared.credentials));
+            }
+            registries.extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
+        }
+        if registries.is_empty() && self.problems.is_empty() {
+            let problem = Problem::new("the selected hosts have no registry credentials");
+            self.problems.push(
+                problem.hint(
+                    "set `oreg_auth_user` and `oreg_auth_password`, or `openshift_additional_registry_credentials`",
+                ),
+            );
+        }
+        let pull_secret = secret.filter(|_| scope.has_cluster()).map(|credentials| PullSecret {
+            namespace: "openshift".into(),
+            name: "imagestreamsecret".into(),
+            credentials,
+        });
+        let vantage = self.request.vantage;
+        Some(Desired { registries, pull_secret, nodes, vantage, vantage_points, ..Desired::default() })
+    }
+
+    /// A misspelt variable of ours would silently do nothing.
+    fn refuse_unknown_variables(&mut self) {
+        for (name, node) in self.inventory.written() {
+            if name.starts_with(PREFIX) && !OURS.contains(&name) {
+                let problem =
+                    Problem::hiding(&node.span, format!("unknown variable `{name}`")).code(Code::UnknownVariable);
+                self.problems.push(match nearest(name, OURS) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem.hint(format!("the variables with this prefix are: {}", OURS.join(", "))),
+                });
+            }
+        }
+    }
+
+    fn declared(&mut self, reader: &mut VariableReader<'_>) -> HostRegistries {
+        let registries = registries::of_host(reader);
+        let credentials = credentials(&registries);
+        HostRegistries {
+            credentials: once(&mut self.credentials, credentials),
+            registries: once(&mut self.registries, registries),
+        }
+    }
+
+    fn node(&self, reader: &mut VariableReader<'_>, name: &str, declared: &HostRegistries) -> Option<NodeTarget> {
+        if !self.request.scope.has_nodes() {
+            return None;
+        }
+        let files = files(reader);
+        let connection = connection::of_host(reader, name, self.request)?;
+        Some(NodeTarget { name: name.to_owned(), connection, files, credentials: Arc::clone(&declared.credentials) })
+    }
+
+    fn vantage_point(
+        &self,
+        reader: &mut VariableReader<'_>,
+        name: &str,
+        declared: &HostRegistries,
+    ) -> Option<VantagePoint> {
+        if self.request.vantage == Vantage::Controller {
+            return None;
+        }
+        let connection = connection::of_host(reader, name, self.request)?;
+        Some(VantagePoint { name: name.to_owned(), connection, registries: Arc::clone(&declared.registries) })
+    }
+
+    fn take(&mut self, reader: VariableReader<'_>) {
+        self.problems.extend(reader.problems);
+        self.warnings.add(reader.warnings);
+        self.notices.add(reader.notices);
+    }
+}
+
+/// The list that equals this one, if there is one already.
+fn once<T: Eq + Hash>(known: &mut HashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
+    if let Some(known) = known.get(list.as_slice()) {
+        return Arc::clone(known);
+    }
+    let list: Arc<[T]> = list.into();
+    known.insert(Arc::clone(&list));
+    list
+}
+
+/// What files and secrets hold: an entry for each registry, however many images prove it, and for each token server.
+fn credentials(registries: &[Registry]) -> Vec<Credential> {
+    let mut found: IndexMap<&str, Credential> = IndexMap::new();
+    for registry in registries {
+        found.entry(&registry.host).or_insert_with(|| registry.credential());
+    }
+    for (registry, server) in registries.iter().filter_map(|registry| Some((registry, registry.auth_server.as_ref()?)))
+    {
+        found.entry(server).or_insert_with(|| Credential { key: server.clone(), ..registry.credential() });
+    }
+    found.into_values().collect()
+}

@@ -1,0 +1,84 @@
+//! Which proxy stands before a registry: its own `proxy`, or what openshift-ansible's variables say, with the list of
+//! exceptions that its facts make (`set_proxy_facts` in openshift_facts).
+
+use crate::desired::registry::{Proxy, ProxySettings};
+use crate::inventory::{Node, Problem, Value};
+use crate::secret::Secret;
+
+use super::generated_no_proxy::ProxyVariables;
+use super::variable_reader::{Text, VariableReader};
+
+const HTTP: &str = "openshift_http_proxy";
+const HTTPS: &str = "openshift_https_proxy";
+const NO_PROXY: &str = "openshift_no_proxy";
+const GENERATE: &str = "openshift_generate_no_proxy_hosts";
+/// The first that is set counts.
+const PORTAL_NETS: [&str; 2] = ["openshift_portal_net", "openshift_master_portal_net"];
+const DEFAULT_PORTAL_NET: &str = "172.30.0.0/16";
+
+/// What a proxy is spoken to with.
+const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
+
+/// The proxy of all registries of a host that name none.
+pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Proxy {
+    let mut proxy = |name: &str| {
+        let node = reader.node(name).filter(|node| !node.is_blank())?;
+        let what = format!("`{name}`");
+        let text = reader.text_of(&node, &what)?;
+        url(reader, &text, &what)
+    };
+    let (http, https) = (proxy(HTTP), proxy(HTTPS));
+    let no_proxy = reader.node(NO_PROXY).map(|node| names(&node)).unwrap_or_default();
+    let generate = reader.flag(GENERATE).unwrap_or(true);
+    if http.is_none() && https.is_none() {
+        return Proxy::Environment;
+    }
+    let portal_net = PORTAL_NETS.iter().find_map(|name| reader.peek(name)).filter(|node| !node.is_blank());
+    let portal_net = portal_net.map_or_else(|| DEFAULT_PORTAL_NET.to_owned(), |node| node.text);
+    Proxy::Set(reader.cache.proxies(ProxyVariables { http, https, no_proxy, generate, portal_net }))
+}
+
+/// The proxy that an entry names, or that there is none.
+pub(super) fn of_entry(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Proxy> {
+    if node.is_blank() || node.text.eq_ignore_ascii_case("none") {
+        return Some(Proxy::Set(ProxySettings::default().into()));
+    }
+    let text = reader.text_of(node, what)?;
+    let url = url(reader, &text, what)?;
+    let settings = ProxySettings { http: Some(url.clone()), https: Some(url), no_proxy: String::new() };
+    Some(Proxy::Set(settings.into()))
+}
+
+/// A proxy as a URL with its scheme; `http` where it names none, as in curl. It may hold a login and is never shown.
+fn url(reader: &mut VariableReader<'_>, text: &Text, what: &str) -> Option<Secret> {
+    let written = text.text.trim();
+    let (scheme, rest) = written.split_once("://").unwrap_or(("http", written));
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (_, address) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let port = if address.starts_with('[') { address.rsplit_once("]:") } else { address.rsplit_once(':') };
+    let (host, port) = port.unwrap_or((address, "80"));
+    let fault = match () {
+        () if !SCHEMES.contains(&scheme.as_str()) => "has a scheme that is not that of a proxy",
+        () if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => "has white space",
+        () if rest.contains(['/', '?', '#']) => "has a path, or a login with a `/`, `?` or `#` in it",
+        () if host.is_empty() => "names no host",
+        () if port.parse::<u16>().is_err() => "has a port that is no number",
+        () => return Some(Secret::new(format!("{scheme}://{rest}"))),
+    };
+    let problem = Problem::hiding(&text.span, format!("the proxy URL of {what} {fault}"));
+    reader.problems.push(problem.hint(
+        "write `http://[user:password@]host:port`, or `https`, `socks5` or `socks5h`; in a login `%2F` stands for `/`",
+    ));
+    None
+}
+
+/// The names of a list, or between commas.
+fn names(node: &Node) -> Vec<String> {
+    let texts: Vec<&str> = match &node.value {
+        Value::List(items) => items.iter().map(|item| item.text.as_str()).collect(),
+        Value::Null => Vec::new(),
+        _ => node.text.split(',').collect(),
+    };
+    texts.into_iter().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
