@@ -60,7 +60,7 @@ use desired::{Desired, expiry};
 use engine::Engine;
 use event::{Command, Event, Started};
 use failure::Failure;
-use inventory::{Inventory, Problem, Severity};
+use inventory::{Problem, Severity, Variables};
 use observe::Troubles;
 use options::Options;
 use plan::Gate;
@@ -99,7 +99,7 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     let variables = inventory::load(&options.sources).map_err(faults)?;
     let desired = desired::resolve(&variables, &options.request).map_err(faults)?;
     cancel.begin();
-    start(options, variables.inventory(), &desired, journal);
+    start(options, &variables, &desired, journal);
     let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![failure])?;
     let (mut gate, mut held) = (Gate::Open, Troubles::default());
     let windows = desired.windows(WINDOW);
@@ -124,12 +124,12 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     Ok(())
 }
 
-fn start(options: &Options, inventory: &Inventory, desired: &Desired, journal: &Journal) {
+fn start(options: &Options, variables: &Variables, desired: &Desired, journal: &Journal) {
     let hosts = desired.nodes.iter().map(|node| node.name.clone()).collect();
     journal.record(Event::Started(Started { command: options.command, hosts }));
     let warnings = desired.warnings.iter().filter(|finding| finding.severity == Severity::Warning);
     let warnings = warnings.map(ToString::to_string);
-    let suspicious = suspicious(inventory.findings.len());
+    let suspicious = suspicious(variables.findings().len());
     let expiring = expiry::warnings(&desired.registries, jiff::Timestamp::now(), options.warn_days);
     let warnings = options.warnings.iter().cloned().chain(suspicious).chain(warnings);
     for message in warnings.chain(desired.risks()).chain(expiring) {

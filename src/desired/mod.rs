@@ -1,6 +1,7 @@
 //! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
 
 mod cluster;
+pub mod codes;
 pub mod expiry;
 mod image;
 mod no_proxy;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::inventory::{Code, Finding, HostVars, Node, Problem, Variables};
+use super::codes;
+use crate::inventory::{Finding, HostVars, Node, Problem, Variables};
 
 /// Tells of each host whose address and port another host before it has.
 pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
@@ -30,7 +31,7 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
             None => Problem::naming(&host.span, message),
         };
         let problem = problem.hint("if it is one machine, give it one name in all groups");
-        findings.push(Finding::new(Code::SameMachine, problem));
+        findings.push(Finding::new(codes::SAME_MACHINE, problem));
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::desired;
 use crate::inventory::problem::nearest;
-use crate::inventory::{Code, Finding, Inventory, Problem};
+use crate::inventory::{Finding, Inventory, Problem};
 
 /// The JSON Schema (draft 2020-12) of YAML inventories, as `inventory --schema` prints it.
 pub const SCHEMA: &str = include_str!("inventory.schema.json");
@@ -34,14 +35,15 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         }
         if let Some((_, hint)) = LEFTOVERS.iter().find(|(old, _)| *old == name) {
             let problem = Problem::hiding(&node.span, format!("`{name}` does nothing any more")).hint(*hint);
-            findings.push(Finding::new(Code::Leftover, problem));
+            findings.push(Finding::new(desired::codes::LEFTOVER, problem));
             continue;
         }
         let near = nearest(name, known.iter().map(String::as_str)).filter(|_| name.len() >= SHORTEST);
         if !is_identifier(name) {
             let message = "the name of this variable is no identifier: no template can use it";
             let hint = "write `name=value` in INI and `name: value` in YAML, without anything else before the value";
-            findings.push(Finding::new(Code::UnknownVariable, Problem::hiding(&node.span, message).hint(hint)));
+            findings
+                .push(Finding::new(desired::codes::UNKNOWN_VARIABLE, Problem::hiding(&node.span, message).hint(hint)));
             continue;
         }
         // What starts with `oregano_` is refused by every run, which tells it itself.
@@ -51,7 +53,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
                 None => problem.hint("it has the prefix of the registry variables, and is none of them"),
             };
-            findings.push(Finding::new(Code::UnknownVariable, problem));
+            findings.push(Finding::new(desired::codes::UNKNOWN_VARIABLE, problem));
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::inventory::{Code, Finding, Node, Severity, Source, Trust, Value, Variables};
+use crate::inventory::code;
+use crate::inventory::{Finding, Node, Severity, Source, Trust, Value, Variables};
 
 /// A template is tried with the variables of so many hosts.
 const HOSTS: usize = 20;
@@ -32,9 +33,9 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
             }
             let Err(problem) = vars.resolve(node) else { continue };
             let given = GIVEN.iter().any(|prefix| problem.message.contains(&format!("`{prefix}")));
-            if problem.code == Some(Code::UndefinedVariable) && !given {
+            if problem.code == Some(code::UNDEFINED_VARIABLE) && !given {
                 told.insert(place);
-                findings.push(Finding::new(Code::UndefinedVariable, problem).of(Severity::Note));
+                findings.push(Finding::new(code::UNDEFINED_VARIABLE, problem).of(Severity::Note));
             }
         }
     }

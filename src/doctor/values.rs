@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::inventory::{Code, Finding, Inventory, Node, Problem, Source, Span, Trust, Value, yaml};
+use super::codes;
+use crate::inventory::{Finding, Inventory, Node, Problem, Source, Span, Trust, Value, yaml};
 
 /// The permission bit that lets everybody read a file.
 const OTHERS_READ: u32 = 0o004;
@@ -39,7 +40,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 "the mode is {mode:04o}: `chmod 600 {}`, and encrypt the password with `ansible-vault`",
                 source.name
             );
-            findings.push(Finding::new(Code::PlaintextPassword, Problem::hiding(&password, message).hint(hint)));
+            findings.push(Finding::new(codes::PLAINTEXT_PASSWORD, Problem::hiding(&password, message).hint(hint)));
         }
     }
 }
@@ -59,7 +60,7 @@ fn hash(name: &str, node: &Node) -> Option<Finding> {
     };
     let span = Span::new(&node.span.source, at, at + 1);
     let problem = Problem::naming(&span, format!("the value of {} {message}", super::names::shown(name)));
-    Some(Finding::new(Code::UnquotedHash, problem.hint(hint)))
+    Some(Finding::new(codes::UNQUOTED_HASH, problem.hint(hint)))
 }
 
 /// Where something that looks like a comment starts.

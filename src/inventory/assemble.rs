@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::finding::{Code, Finding};
-use super::model::{Group, Host, Inventory, Node, Source, Span, Value};
+use super::code::{self, Code};
+use super::finding::Finding;
+use super::model::{ALL, Group, Host, Inventory, Node, UNGROUPED, Value};
 use super::problem::Problem;
+use super::source::{Source, Span};
 
-/// The name of the group of everything.
-pub(super) const ALL: &str = "all";
 /// Groups in groups: more are no inventory, and would need more memory than there is.
 const MAX_DEPTH: usize = 200;
-/// The name of the group of the hosts that are in no other group.
-pub(super) const UNGROUPED: &str = "ungrouped";
 
 /// An inventory while its sources are read into it, one after the other.
 pub(super) struct Draft {
@@ -31,6 +29,13 @@ pub(super) struct Draft {
     sources: Vec<Arc<Source>>,
     /// Where something was told: a host range would tell it for each of its hosts.
     told: HashSet<(Code, *const Source, usize)>,
+}
+
+/// What the sources give together.
+pub(super) struct Assembled {
+    pub inventory: Inventory,
+    pub findings: Vec<Finding>,
+    pub problems: Vec<Problem>,
 }
 
 /// A group whose members can be looked up.
@@ -91,7 +96,7 @@ impl Draft {
             let message =
                 format!("group name `{name}` holds more than letters, digits and `_`, or starts with a digit");
             let hint = "Ansible keeps the name and warns; templates cannot say `groups.NAME` with it";
-            self.findings.push(Finding::new(Code::GroupName, Problem::naming(span, message).hint(hint)));
+            self.findings.push(Finding::new(code::GROUP_NAME, Problem::naming(span, message).hint(hint)));
         }
         let group = Group { span: Some(span.clone()), ..Group::default() };
         self.groups.insert(name.to_owned(), DraftGroup { group, ..DraftGroup::default() });
@@ -116,7 +121,7 @@ impl Draft {
         };
         if is_second(first, span) {
             let message = format!("host `{name}` is in group `{group}` already, by {first}");
-            self.tell(Code::DuplicateHost, Problem::naming(span, message).hint("join the two lines into one"));
+            self.tell(code::DUPLICATE_HOST, Problem::naming(span, message).hint("join the two lines into one"));
         }
     }
 
@@ -153,7 +158,7 @@ impl Draft {
             let name = if identifier { format!("`{name}`") } else { "this variable".to_owned() };
             let message = format!("{name} of {kind} `{owner}` was set before, at {}; this later one wins", before.span);
             let problem = Problem::hiding(&span, message).hint("remove one of the two");
-            self.tell(Code::DuplicateVariable, problem);
+            self.tell(code::DUPLICATE_VARIABLE, problem);
         }
     }
 
@@ -165,8 +170,8 @@ impl Draft {
         }
     }
 
-    /// The finished inventory, and everything that was wrong in the order of the sources.
-    pub fn finish(mut self) -> (Inventory, Vec<Problem>) {
+    /// The finished inventory, with its findings and problems in the order of the sources.
+    pub fn finish(mut self) -> Assembled {
         self.adopt_orphans();
         self.refuse_loops();
         self.refuse_control_characters();
@@ -184,7 +189,8 @@ impl Draft {
             (name, Group { hosts: draft.hosts.into_keys().collect(), children, ..draft.group })
         });
         let groups = groups.collect();
-        (Inventory { groups, hosts: self.hosts, findings: self.findings, ..Inventory::default() }, self.problems)
+        let inventory = Inventory { groups, hosts: self.hosts, ..Inventory::default() };
+        Assembled { inventory, findings: self.findings, problems: self.problems }
     }
 
     /// Every group without a parent is a child of `all`.
@@ -216,7 +222,7 @@ impl Draft {
             let message = format!("`{name}` is the name of a group and, at {}, of a host", host.span);
             let hint = "variables set for the host go to the group; rename one of the two";
             let span = group.group.span.as_ref().unwrap_or(&host.span);
-            Some(Finding::new(Code::GroupAndHost, Problem::naming(span, message).hint(hint)))
+            Some(Finding::new(code::GROUP_AND_HOST, Problem::naming(span, message).hint(hint)))
         });
         let namesakes: Vec<Finding> = namesakes.collect();
         self.findings.extend(namesakes);

@@ -1,9 +1,8 @@
 //! What `inventory --graph` shows, as `ansible-inventory --graph` does: groups as a tree, with their hosts.
 
-use super::assemble::ALL;
-use super::flat::{self, Flat, Flattener};
+use super::flatten::{self, Flat, Flattener};
 use super::list::unknown;
-use super::model::{Group, Node, Value};
+use super::model::{ALL, Group, Node, Value};
 use super::problem::Problem;
 use super::repr;
 use super::variables::Variables;
@@ -57,7 +56,7 @@ impl<'a> Tree<'a> {
         }
         if self.detail == Detail::Variables {
             let priority = group.priority.filter(|priority| *priority != 1);
-            let mut vars = self.texts(&flat::of_group(group))?;
+            let mut vars = self.texts(&flatten::of_group(group))?;
             vars.extend(priority.map(|priority| ("ansible_group_priority", priority.to_string())));
             vars.sort();
             self.vars(vars, depth + 1);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::address;
-use super::assemble::{Draft, UNGROUPED};
-use super::model::Source;
+use super::assemble::Draft;
+use super::host_address;
+use super::model::UNGROUPED;
 use super::problem::Problem;
+use super::source::Source;
 use super::text::Text;
 
 /// Adds the hosts of the list that are not known yet, its problems included.
@@ -19,14 +20,14 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
         if item.text.is_empty() {
             continue;
         }
-        if item.text.contains(['[', ']']) && address::parse(item.text).is_none_or(|(host, _)| host.contains('[')) {
+        if item.text.contains(['[', ']']) && host_address::parse(item.text).is_none_or(|(host, _)| host.contains('[')) {
             let message = format!("`{}`: Ansible expands no ranges in a list of hosts", item.text);
             draft
                 .problems
                 .push(Problem::naming(&item.whole(), message).hint("name each host, or write them to a file"));
             continue;
         }
-        let (host, port) = address::parse(item.text).unwrap_or((item.text, None));
+        let (host, port) = host_address::parse(item.text).unwrap_or((item.text, None));
         if !draft.has_host(host) {
             let span = item.whole();
             draft.add_host(host, port.map(|port| (port, &span)), UNGROUPED, &span);

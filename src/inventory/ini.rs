@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::assemble::{Draft, UNGROUPED};
-use super::model::{Source, Span};
+use super::assemble::Draft;
+use super::model::UNGROUPED;
 use super::problem::{Problem, nearest};
+use super::source::{Source, Span};
 use super::text::Text;
-use super::{python, ranges, words};
+use super::{python, ranges, shlex};
 
 /// What the lines of a section are.
 #[derive(Clone, Copy, PartialEq)]
@@ -122,7 +123,7 @@ impl<'a> Reader<'a> {
 
     /// `host[01:10]:22 name=value …`
     fn hosts(&mut self, line: Text<'a>) -> Result<(), Problem> {
-        let words = words::split(&line)?;
+        let words = shlex::split(&line)?;
         let Some((pattern, variables)) = words.split_first() else { return Ok(()) };
         let pattern = pattern.text(self.source);
         if pattern.text.contains('=') {

@@ -2,8 +2,8 @@
 //! on, and that line may hold a password: only the variable's name and, where the problem says that it
 //! is safe, the marked text itself are shown.
 
-use super::finding::Code;
-use super::model::Span;
+use super::code::Code;
+use super::source::Span;
 use crate::failure::Failure;
 
 /// Something wrong with the inventory or the command line, and what to do now.
@@ -204,7 +204,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Source;
+    use super::super::source::Source;
     use super::*;
 
     fn span_of(text: &str, part: &str) -> Span {

@@ -403,7 +403,7 @@ fn as_float(value: &Value) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Source;
+    use super::super::source::Source;
     use super::*;
 
     #[test]

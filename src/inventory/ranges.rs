@@ -1,6 +1,6 @@
 //! Host ranges: `node[01:10:2].example.com` and `db-[a:f]`, several in one name, with an optional port.
 
-use super::address;
+use super::host_address;
 use super::problem::Problem;
 use super::text::Text;
 
@@ -13,7 +13,7 @@ pub(super) fn expand(pattern: &Text) -> Result<(Vec<String>, Option<u32>), Probl
     if pattern.text.trim().is_empty() {
         return Err(problem("a host without a name".to_owned()));
     }
-    let (host, port) = address::parse(pattern.text).unwrap_or((pattern.text, None));
+    let (host, port) = host_address::parse(pattern.text).unwrap_or((pattern.text, None));
     if port.is_none() && pattern.text.ends_with(':') {
         return Err(problem(format!("host `{}` ends in `:` but gives no port", pattern.text)));
     }
@@ -100,7 +100,7 @@ fn letter_at(place: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Source;
+    use super::super::source::Source;
     use super::*;
 
     fn names(pattern: &str) -> Result<Vec<String>, String> {

@@ -29,8 +29,9 @@ mod fault; // carries it through the engine
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::model::{Node, Span, Trust, Value};
+use super::model::{Node, Trust, Value};
 use super::problem::Problem;
+use super::source::Span;
 use super::variables::Variables;
 use bounds::MAX_TEXT;
 use context::{Frame, Owner};

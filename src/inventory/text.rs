@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::model::{Source, Span};
+use super::source::{Source, Span};
 
 /// A text with the place of each of its bytes.
 #[derive(Clone, Copy)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ::toml::de::{DeTable, DeValue};
 
 use super::assemble::Draft;
-use super::model::{Node, Source, Span, Value};
+use super::model::{Node, Value};
 use super::problem::Problem;
+use super::source::{Source, Span};
 use super::yaml::groups;
 
 /// Adds what a TOML inventory says to the draft, its problems included.

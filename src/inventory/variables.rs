@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::finding::Finding;
 use super::model::Inventory;
 use super::outside::{self, Outside};
 use super::templates::{Engine, HostVars};
@@ -10,6 +11,7 @@ use super::templates::{Engine, HostVars};
 #[derive(Clone)]
 pub struct Variables {
     inventory: Arc<Inventory>,
+    findings: Arc<[Finding]>,
     outside: Arc<dyn Outside>,
     engine: Arc<OnceLock<Engine>>,
 }
@@ -17,7 +19,18 @@ pub struct Variables {
 impl Variables {
     /// The variables of `inventory`; `outside` answers what they ask of the world.
     pub fn new(inventory: Inventory, outside: Arc<dyn Outside>) -> Self {
-        Self { inventory: Arc::new(inventory), outside, engine: Arc::default() }
+        Self { inventory: Arc::new(inventory), findings: Arc::default(), outside, engine: Arc::default() }
+    }
+
+    /// The same variables, with what was suspicious when they were read.
+    #[must_use]
+    pub fn with_findings(self, findings: Vec<Finding>) -> Self {
+        Self { findings: findings.into(), ..self }
+    }
+
+    /// What was accepted when the inventory was read, but is suspicious, in the order of the sources.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Hosts, groups, and variables as they were written.

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle, Tag};
 
-use super::finding::{Code, Finding};
-use super::model::{Node, Source, Span, Trust, Value};
+use super::code;
+use super::finding::Finding;
+use super::model::{Node, Trust, Value};
 use super::problem::Problem;
+use super::source::{Source, Span};
 use super::text::Text;
 pub(super) use scalar::Schema;
 
@@ -46,7 +48,7 @@ pub(super) fn parse_telling(text: &Text, findings: &mut Vec<Finding>) -> Result<
     let (anchors, names) = (HashMap::new(), HashSet::new());
     let mut loader = Loader { text, parser, schema, anchors, names, flow: 0, values: 0, findings };
     let root = loader.document()?;
-    if schema == Schema::Json && text.text.contains("__ansible_") { super::marks::revive(root) } else { Ok(root) }
+    if schema == Schema::Json && text.text.contains("__ansible_") { super::json_marks::revive(root) } else { Ok(root) }
 }
 
 /// An event and its bytes in the text.
@@ -365,7 +367,7 @@ fn repeated(members: &[(Node, Node)]) -> Vec<Finding> {
             Problem::hiding(&key.span, format!("this key stands twice in one mapping, first at {first}"))
         };
         let hint = "the later one wins; remove one of the two";
-        findings.push(Finding::new(Code::DuplicateKey, problem.hint(hint)));
+        findings.push(Finding::new(code::DUPLICATE_KEY, problem.hint(hint)));
     }
     findings
 }

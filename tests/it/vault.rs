@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use oregano::inventory::load::outside::World;
 use oregano::inventory::load::passwords::{self, PasswordSource, VaultIdentity};
-use oregano::inventory::model::{Node, Source, Value};
+use oregano::inventory::load::system::World;
+use oregano::inventory::model::{Node, Value};
+use oregano::inventory::source::Source;
 use oregano::inventory::vault::{self, Fault, Password};
 use oregano::inventory::{Outside as _, Variables, list, load};
 use oregano::secret::SecretBytes;

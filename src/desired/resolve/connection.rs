@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::desired::node::{Connection, Escalation, HostKeyChecking};
 use crate::desired::request::Request;
-use crate::inventory::{Code, Finding, Problem};
+use crate::desired::codes;
+use crate::inventory::{Finding, Problem};
 use crate::secret::Secret;
 
 use super::variable_reader::{Text, VariableReader};
@@ -79,7 +80,7 @@ fn host_key_checking(reader: &mut VariableReader<'_>) -> Option<HostKeyChecking>
     if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, reader.raw(name)) {
         let problem = Problem::naming(&node.span, format!("`{name}` trusts any node that known_hosts does not know"));
         let problem = problem.hint("remove it, and add the keys of the nodes with `ssh-keyscan`");
-        reader.notices.push(Finding::new(Code::HostKeyCheckingOff, problem));
+        reader.notices.push(Finding::new(codes::HOST_KEY_CHECKING_OFF, problem));
     }
     Some(checking)
 }
@@ -116,7 +117,7 @@ fn refuse_unsupported(reader: &mut VariableReader<'_>) {
             continue;
         }
         let problem = Problem::hiding(&node.span, format!("this value of `{name}` is not supported yet"))
-            .code(Code::UnsupportedConnection);
+            .code(codes::UNSUPPORTED_CONNECTION);
         reader.problems.push(problem.hint(match harmless.first() {
             Some(value) => {
                 format!("only `{value}` is; anything else might reach a wrong machine or act as a wrong user")

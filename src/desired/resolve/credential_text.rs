@@ -1,7 +1,8 @@
 //! How Ansible would read a credential. It stays the text that the user wrote; where Ansible would make another text
 //! of it, both must be told apart.
 
-use crate::inventory::{Code, Finding, Node, Problem, Severity, Value, repr};
+use crate::desired::codes;
+use crate::inventory::{Finding, Node, Problem, Severity, Value, repr};
 
 const HINT: &str = "put it in quotes (on a host line in both kinds: \"'…'\"), so that everybody reads the same text";
 
@@ -19,7 +20,7 @@ pub(super) fn retyped(node: &Node, what: &str) -> Option<Finding> {
         _ => return None,
     };
     let message = format!("Ansible reads {what} {reading}; here it stays the text that was written");
-    Some(Finding::new(Code::NumericPassword, Problem::hiding(&node.span, message).hint(HINT)))
+    Some(Finding::new(codes::NUMERIC_PASSWORD, Problem::hiding(&node.span, message).hint(HINT)))
 }
 
 /// The variables whose text stands in a longer text.
@@ -37,12 +38,12 @@ pub(super) fn kept_number(node: &Node, what: &str) -> Option<Finding> {
     let kept = matches!(node.value, Value::Int(_) | Value::Float(_) | Value::Bool(_)) && repr::str(node) == node.text;
     let message = format!("Ansible reads {what} as {}, which spells the same", node.value.type_name());
     let problem = Problem::hiding(&node.span, message).hint(HINT);
-    kept.then(|| Finding::new(Code::NumericPassword, problem).of(Severity::Note))
+    kept.then(|| Finding::new(codes::NUMERIC_PASSWORD, problem).of(Severity::Note))
 }
 
 /// A credential with white space at an end, which no registry expects.
 pub(super) fn padded(node: &Node, what: &str) -> Option<Finding> {
     let problem = Problem::hiding(&node.span, format!("{what} starts or ends with white space"))
         .hint("remove the white space inside its quotes");
-    (node.text.trim() != node.text).then(|| Finding::new(Code::PaddedCredential, problem))
+    (node.text.trim() != node.text).then(|| Finding::new(codes::PADDED_CREDENTIAL, problem))
 }

@@ -1,6 +1,7 @@
 //! Two declarations of one registry, or of one token server.
 
-use crate::inventory::{Code, Finding};
+use crate::desired::codes;
+use crate::inventory::Finding;
 
 use super::declared_registry::DeclaredRegistry;
 use super::variable_reader::VariableReader;
@@ -20,12 +21,12 @@ pub(super) fn without_duplicates(
             let name = &other.registry.host;
             let spelt = if name == host { String::new() } else { format!(", as `{name}`,") };
             let message = format!("registry `{host}` has another credential{spelt} at {}", other.span);
-            let problem = next.problem(message).code(Code::DuplicateRegistry);
+            let problem = next.problem(message).code(codes::DUPLICATE_REGISTRY);
             reader.problems.push(problem.hint("remove one of the two"));
         } else if let Some(first) = same().find(|first| first.registry.host == *host) {
             let message = format!("registry `{host}` stands already at {}; the first one counts", first.span);
             let problem = next.problem(message).hint("remove one of the two");
-            reader.warnings.push(Finding::new(Code::DuplicateRegistry, problem));
+            reader.warnings.push(Finding::new(codes::DUPLICATE_REGISTRY, problem));
         } else {
             kept.push(next);
         }
@@ -44,7 +45,7 @@ pub(super) fn refuse_shared_auth_servers(reader: &mut VariableReader<'_>, declar
             let host = &each.registry.host;
             let message =
                 format!("`{server}`, the token server of registry `{host}`, has another credential at {}", other.span);
-            let problem = each.problem(message).code(Code::DuplicateRegistry);
+            let problem = each.problem(message).code(codes::DUPLICATE_REGISTRY);
             reader.problems.push(problem.hint("one token server has one credential: remove one of the two"));
         }
     }

@@ -2,7 +2,8 @@
 //! Only advice comes of it, so that what cannot be read here is passed over.
 
 use crate::dockerconfig::HUB;
-use crate::inventory::{Code, Finding, Node, Value, yaml};
+use crate::desired::codes;
+use crate::inventory::{Finding, Node, Value, yaml};
 
 use super::declared_registry::DeclaredRegistry;
 use super::variable_reader::VariableReader;
@@ -32,7 +33,7 @@ pub(super) fn check(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistr
         };
         let message = format!("registry `{}` is forbidden by `{variable}`", registry.host);
         let problem = each.problem(message).hint("allow it there, or remove its credential");
-        reader.notices.push(Finding::new(Code::RegistryNotAllowed, problem));
+        reader.notices.push(Finding::new(codes::REGISTRY_NOT_ALLOWED, problem));
     }
 }
 

@@ -30,8 +30,9 @@ use indexmap::IndexMap;
 
 use crate::dockerconfig::Credential;
 use crate::inventory::problem::nearest;
-use crate::inventory::{Code, Finding, Inventory, Problem, Variables};
+use crate::inventory::{Finding, Inventory, Problem, Variables};
 
+use super::codes;
 use super::Desired;
 use super::cluster::PullSecret;
 use super::node::{NodeTarget, Vantage, VantagePoint};
@@ -196,7 +197,7 @@ impl<'a> Resolver<'a> {
         for (name, node) in self.inventory.written() {
             if name.starts_with(PREFIX) && !OURS.contains(&name) {
                 let problem =
-                    Problem::hiding(&node.span, format!("unknown variable `{name}`")).code(Code::UnknownVariable);
+                    Problem::hiding(&node.span, format!("unknown variable `{name}`")).code(codes::UNKNOWN_VARIABLE);
                 self.problems.push(match nearest(name, OURS) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
                     None => problem.hint(format!("the variables with this prefix are: {}", OURS.join(", "))),

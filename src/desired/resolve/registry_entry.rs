@@ -2,8 +2,9 @@
 //! variables with `oregano_oreg_auth`, which has the same keys. What the keys mean stands elsewhere.
 
 use crate::desired::registry::Declaration;
+use crate::desired::codes;
 use crate::inventory::problem::nearest;
-use crate::inventory::{Code, Node, Problem, Span, Value, yaml};
+use crate::inventory::{Node, Problem, Span, Value, yaml};
 
 use super::registry_host as key;
 use super::variable_reader::{Text, VariableReader};
@@ -187,10 +188,10 @@ fn known(node: &Node, allowed: impl Fn(&str) -> bool) -> (Vec<(&'static str, Nod
 fn unknown_key(key: &Node, whole: &str, keys: &[&str]) -> Problem {
     if !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Problem::hiding(&key.span, format!("unknown key in {whole}"))
-            .code(Code::UnknownKey)
+            .code(codes::UNKNOWN_KEY)
             .hint("on a host line quotes are taken away: put the whole value in double quotes");
     }
-    let problem = Problem::naming(&key.span, format!("unknown key `{}` in {whole}", key.text)).code(Code::UnknownKey);
+    let problem = Problem::naming(&key.span, format!("unknown key `{}` in {whole}", key.text)).code(codes::UNKNOWN_KEY);
     match nearest(&key.text, keys.iter().copied()) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem.hint(format!("the keys are {}", keys.join(", "))),

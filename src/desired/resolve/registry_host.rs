@@ -1,7 +1,8 @@
 //! Reports texts of the inventory that cannot be the host of a registry or token server.
 
 use crate::dockerconfig::mask;
-use crate::inventory::{Code, Finding, Problem, Severity};
+use crate::desired::codes;
+use crate::inventory::{Finding, Problem, Severity};
 
 use super::variable_reader::{Text, VariableReader};
 use crate::desired::registry_host::{
@@ -28,8 +29,8 @@ pub(super) fn about(what: &str, text: &Text, fault: &str) -> Problem {
         None => Problem::hiding(&text.span, format!("{what} {fault}")),
     };
     match fault {
-        FOLDER | NO_REGISTRY => problem.code(Code::HubHost),
-        _ if fault.ends_with(SCHEME) => problem.code(Code::HostScheme),
+        FOLDER | NO_REGISTRY => problem.code(codes::HUB_HOST),
+        _ if fault.ends_with(SCHEME) => problem.code(codes::HOST_SCHEME),
         _ => problem,
     }
 }
@@ -46,7 +47,7 @@ pub(super) fn host(reader: &mut VariableReader<'_>, host: Text) -> Option<Text> 
     if text != host.text {
         let fault = format!("is taken as `{text}`: readers compare it with image names as it is written");
         let problem = about(WHAT, &host, &fault).hint("write it in lower case");
-        reader.notices.push(Finding::new(Code::HostSpelling, problem).of(Severity::Note));
+        reader.notices.push(Finding::new(codes::HOST_SPELLING, problem).of(Severity::Note));
     }
     let (name, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     // Some hosts are one by their port alone.
@@ -54,7 +55,7 @@ pub(super) fn host(reader: &mut VariableReader<'_>, host: Text) -> Option<Text> 
         let fault =
             format!("has the port `{USUAL_PORT}`, so that only images that are named with it find the credential");
         let hint = format!("write `{bare}{path}`, unless all images are named with the port");
-        reader.warnings.push(Finding::new(Code::HostSpelling, about(WHAT, &host, &fault).hint(hint)));
+        reader.warnings.push(Finding::new(codes::HOST_SPELLING, about(WHAT, &host, &fault).hint(hint)));
     }
     Some(Text { text, ..host })
 }

@@ -4,7 +4,8 @@ use indexmap::IndexSet;
 
 use crate::desired::registry::ImageChoice;
 use crate::desired::{image, registry_host as host};
-use crate::inventory::{Code, Finding, Problem, Span, Value};
+use crate::desired::codes;
+use crate::inventory::{Finding, Problem, Span, Value};
 
 use super::defaults::{Deployment, RegistryDefaults};
 use super::registry_entry::{OLD_TEST_IMAGE, RegistryEntry};
@@ -50,7 +51,7 @@ pub(super) fn oreg_subject(
     if !url.text.starts_with(host) {
         let problem = about("`oreg_url`", &url, "names no registry, so that its password goes to Docker Hub");
         let problem = problem.hint(format!("write `{host}/` in front of it, or the registry that is meant"));
-        reader.warnings.push(Finding::new(Code::HubHost, problem));
+        reader.warnings.push(Finding::new(codes::HUB_HOST, problem));
     }
     let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
         Some(entry) => test_images(reader, entry, host)?,
@@ -73,7 +74,7 @@ pub(super) fn additional_subject(
 ) -> Option<Subject> {
     if let Some(old) = entry.get(OLD_TEST_IMAGE) {
         let problem = Problem::naming(&old.node.span, "`image_name` is the old name of `test_image`");
-        reader.warnings.push(Finding::new(Code::Leftover, problem.hint("rename it to `test_image`")));
+        reader.warnings.push(Finding::new(codes::LEFTOVER, problem.hint("rename it to `test_image`")));
     }
     let (choice, images) = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
         (ImageChoice::Given, test_images(reader, entry, &host.text)?)
@@ -93,7 +94,7 @@ fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &st
         _ => std::slice::from_ref(&member.node),
     };
     if nodes.is_empty() {
-        let problem = Problem::hiding(&member.node.span, format!("{} is empty", member.name)).code(Code::EmptyValue);
+        let problem = Problem::hiding(&member.node.span, format!("{} is empty", member.name)).code(codes::EMPTY_VALUE);
         reader.problems.push(problem.hint("name an image that the credential may pull, or remove the line"));
     }
     let mut images = IndexSet::new();

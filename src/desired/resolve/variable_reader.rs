@@ -1,6 +1,7 @@
 //! Reads the variables of one host in the shape the desired state needs, and collects every problem on the way.
 
-use crate::inventory::{Code, Finding, HostVars, Node, Problem, Span, Value};
+use crate::desired::codes;
+use crate::inventory::{Finding, HostVars, Node, Problem, Span, Value};
 
 use super::cache::ResolveCache;
 use super::credential_text as credential;
@@ -92,7 +93,7 @@ impl<'a> VariableReader<'a> {
     pub fn text_of(&mut self, node: &Node, what: &str) -> Option<Text> {
         let problem = match &node.value {
             _ if node.is_blank() => Problem::hiding(&node.span, format!("{what} is empty"))
-                .code(Code::EmptyValue)
+                .code(codes::EMPTY_VALUE)
                 .hint(if node.text.trim().is_empty() {
                     "give it a value, or remove the line"
                 } else {

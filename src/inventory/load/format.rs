@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::super::assemble::Draft;
-use super::super::model::{Source, Span, Value};
+use super::super::model::Value;
 use super::super::problem::Problem;
+use super::super::source::{Source, Span};
 use super::super::text::Text;
 use super::super::{ini, toml, yaml};
 

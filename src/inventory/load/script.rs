@@ -11,10 +11,10 @@ use std::time::Duration;
 use rayon::prelude::*;
 
 use super::super::assemble::Draft;
-use super::super::dynamic;
-use super::super::model::{Origin, Source};
 use super::super::problem::Problem;
-use super::{process, read};
+use super::super::script_output;
+use super::super::source::{Origin, Source};
+use super::{paths, process};
 
 /// A script that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -41,12 +41,12 @@ pub(super) fn read(path: &Path, draft: &mut Draft) {
         Ok(listed) => listed,
         Err(problem) => return draft.problems.push(problem),
     };
-    let hosts = dynamic::read(&listed, draft);
+    let hosts = script_output::read(&listed, draft);
     let answers: Vec<Result<Arc<Source>, Problem>> =
         hosts.par_iter().map(|host| ask(path, &["--host", host])).collect();
     for (host, answer) in hosts.iter().zip(answers) {
         match answer {
-            Ok(answer) => dynamic::read_host(host, &answer, draft),
+            Ok(answer) => script_output::read_host(host, &answer, draft),
             Err(problem) => draft.problems.push(problem),
         }
     }
@@ -55,7 +55,7 @@ pub(super) fn read(path: &Path, draft: &mut Draft) {
 /// What the script prints.
 fn ask(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     let name = format!("{} {}", path.display(), arguments.join(" "));
-    let origin = read::origin(path);
+    let origin = paths::origin(path);
     let mut script = Command::new(origin.file.as_deref().unwrap_or_default());
     script.args(arguments);
     let output = process::run(script, "", LIMIT)

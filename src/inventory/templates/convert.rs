@@ -11,8 +11,9 @@ use super::engine::Omit;
 use super::fault::{Failure, carried, refused};
 use super::render;
 use super::scan::may_be_template;
-use crate::inventory::model::{Node, Span, Trust, Value as Plain};
+use crate::inventory::model::{Node, Trust, Value as Plain};
 use crate::inventory::problem::Problem;
+use crate::inventory::source::Span;
 
 /// Whether a value is what it is: no template in it, nothing to decrypt.
 pub(super) fn is_settled(node: &Node) -> bool {

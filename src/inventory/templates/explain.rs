@@ -11,8 +11,9 @@ use super::fault::{Failure, carried, refused};
 use super::lookups::FUNCTIONS;
 use super::place;
 use super::plan::Program;
-use crate::inventory::model::{Node, Span};
+use crate::inventory::model::Node;
 use crate::inventory::problem::{Problem, nearest};
+use crate::inventory::source::Span;
 
 /// A template that failed, with all that helps to say why.
 pub(super) struct Explained<'a> {

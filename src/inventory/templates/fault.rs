@@ -2,9 +2,9 @@
 
 use minijinja::{Error, ErrorKind};
 
-use crate::inventory::finding::Code;
-use crate::inventory::model::Span;
+use crate::inventory::code;
 use crate::inventory::problem::Problem;
+use crate::inventory::source::Span;
 
 /// Why a value has no result.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ impl Failure {
     /// The problem, for whoever has no use for the difference.
     pub fn problem(self) -> Problem {
         match self {
-            Self::Undefined(problem) => problem.code(Code::UndefinedVariable),
+            Self::Undefined(problem) => problem.code(code::UNDEFINED_VARIABLE),
             Self::Omitted(problem) | Self::Wrong(problem) | Self::Unplaced(problem) => problem,
         }
     }

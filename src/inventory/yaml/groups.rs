@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::super::assemble::Draft;
-use super::super::model::{Node, Source, Value};
+use super::super::model::{Node, Value};
 use super::super::problem::{Problem, nearest};
 use super::super::ranges;
+use super::super::source::Source;
 use super::super::text::Text;
 
 /// Adds what a YAML inventory says to the draft, its problems included.

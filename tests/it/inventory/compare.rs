@@ -105,7 +105,7 @@ pub fn outcome(case: &Case, folder: &Path, said: &[(&Asked, &Said)]) -> Outcome 
 fn expectations(case: &Case, variables: &Variables, folder: &Path, failures: &mut Vec<String>) {
     let inventory = variables.inventory();
     if case.names_files() {
-        let found = inventory.findings.iter().map(|found| {
+        let found = variables.findings().iter().map(|found| {
             format!(
                 "{} {}",
                 found.code.name(),

@@ -7,8 +7,9 @@ use indexmap::IndexMap;
 
 use super::assemble::Draft;
 use super::finding::Finding;
-use super::model::{Node, Source, Span, Value};
+use super::model::{Node, Value};
 use super::problem::Problem;
+use super::source::{Source, Span};
 use super::text::Text;
 use super::yaml;
 

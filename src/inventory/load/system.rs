@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::outside::Outside;
 use super::super::vault::{self, Fault, Password};
-use super::{helper, pipe, process, read};
+use super::{bounded, credential_helper, process, shell_command};
 use crate::secret::Secret;
 
 /// How long a command or a credential helper may take.
@@ -79,7 +79,7 @@ impl Outside for World {
     fn file(&self, path: &str) -> Result<String, String> {
         let cannot = |error: std::io::Error| format!("the file cannot be read: {error}");
         let path = self.path(path)?;
-        let read = process::unless_stopped(move || read::bytes(&mut File::open(path)?, MAX_FILE));
+        let read = process::unless_stopped(move || bounded::bytes(&mut File::open(path)?, MAX_FILE));
         let bytes = read.ok_or("reading the file was interrupted")?.map_err(cannot)?;
         let bytes = bytes.ok_or_else(|| format!("the file is larger than {} MiB", MAX_FILE >> 20))?;
         let text = Secret::new(String::from_utf8(bytes).map_err(|_| "the file is not UTF-8")?);
@@ -90,11 +90,11 @@ impl Outside for World {
     }
 
     fn pipe(&self, command: &str) -> Result<String, String> {
-        pipe::run(command, &self.folder, PIPE)
+        shell_command::run(command, &self.folder, PIPE)
     }
 
     fn helper(&self, name: &str, server: &str) -> Result<String, String> {
-        helper::get(name, server, &self.folder, PIPE)
+        credential_helper::get(name, server, &self.folder, PIPE)
     }
 }
 

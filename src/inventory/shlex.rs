@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::model::Source;
 use super::problem::Problem;
+use super::source::Source;
 use super::text::{Run, Text};
 
 /// One word, quotes and backslashes removed.

@@ -7,9 +7,8 @@ mod yaml;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use super::assemble::ALL;
-use super::flat::{Flat, Flattener};
-use super::model::Inventory;
+use super::flatten::{Flat, Flattener};
+use super::model::{ALL, Inventory};
 use super::patterns;
 use super::problem::{Problem, nearest};
 
@@ -154,8 +153,9 @@ fn branch<'a>(inventory: &'a Inventory, name: &str, seen: &mut Seen<'a>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Node, Source, Span, Value};
+    use super::super::model::{Node, Value};
     use super::super::outside::Nothing;
+    use super::super::source::{Source, Span};
     use super::super::variables::Variables;
     use super::super::{graph, load};
     use super::*;

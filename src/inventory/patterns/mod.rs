@@ -6,8 +6,8 @@ mod glob;
 use fancy_regex::Regex;
 use indexmap::IndexSet;
 
-use super::address;
-use super::model::Inventory;
+use super::host_address;
+use super::model::{ALL, Inventory};
 use super::problem::{Problem, nearest};
 
 /// The names that Ansible understands as this machine, also where the inventory does not have them.
@@ -25,7 +25,7 @@ pub fn select<'a>(inventory: &'a Inventory, pattern: &str) -> Result<Vec<&'a str
     let mut selected: IndexSet<usize> = IndexSet::new();
     // As in Ansible a pattern that only takes away starts from all hosts.
     if !terms.iter().any(|term| term.role == Role::Add) {
-        selected.extend(members(inventory, super::assemble::ALL));
+        selected.extend(members(inventory, ALL));
     }
     // The order of the terms does not count: first all that add, then `&`, then `!`.
     for wanted in [Role::Add, Role::Intersect, Role::Exclude] {
@@ -77,7 +77,7 @@ enum Matcher {
 pub(super) fn split(pattern: &str) -> Vec<&str> {
     let terms: Vec<&str> = if pattern.contains(',') {
         pattern.split(',').collect()
-    } else if address::parse(pattern).is_some() {
+    } else if host_address::parse(pattern).is_some() {
         vec![pattern]
     } else {
         split_colons(pattern)
@@ -248,7 +248,7 @@ fn unknown(inventory: &Inventory, name: &str) -> Problem {
     if LOCALHOST.contains(&name) {
         return problem.hint("this machine is a node only where the inventory names it");
     }
-    if let Some((host, Some(_))) = address::parse(name)
+    if let Some((host, Some(_))) = host_address::parse(name)
         && inventory.hosts.contains_key(host)
     {
         return problem.hint(format!("write `{host}`, without the port"));

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::super::extra;
+use super::super::assemble::Assembled;
+use super::super::extra_vars;
 use super::super::finding::Finding;
-use super::super::model::{FileVars, Folder, Inventory, Vars};
+use super::super::model::{FileVars, Folder, Vars};
 use super::super::problem::Problem;
 use super::super::text::Text;
-use super::outside::World;
+use super::system::World;
 use super::{directory, read};
 
 /// What a vars file may be called behind the name of its group or host. As in Ansible the first that is there
@@ -30,13 +31,8 @@ struct Read {
 }
 
 /// Adds what the files beside the inventory sources, and those in the folder `working`, say.
-pub(super) fn add(
-    folders: &[PathBuf],
-    working: &Path,
-    world: &World,
-    inventory: &mut Inventory,
-    problems: &mut Vec<Problem>,
-) {
+pub(super) fn add(folders: &[PathBuf], working: &Path, world: &World, assembled: &mut Assembled) {
+    let Assembled { inventory, findings, problems } = assembled;
     for (folder, path) in places(folders, working) {
         if folder == Folder::Working && has_strangers(&path) {
             let message = "everybody may write to the working directory, so its variables may be anybody's";
@@ -48,7 +44,7 @@ pub(super) fn add(
         let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
         for (at, read) in folder_vars(&path.join("group_vars"), &names, world, problems) {
             problems.extend(read.problems);
-            inventory.findings.extend(read.findings);
+            findings.extend(read.findings);
             if let Some((_, group)) = inventory.groups.get_index_mut(at) {
                 group.files.push(FileVars { folder, vars: read.vars });
             }
@@ -56,7 +52,7 @@ pub(super) fn add(
         let names: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
         for (at, read) in folder_vars(&path.join("host_vars"), &names, world, problems) {
             problems.extend(read.problems);
-            inventory.findings.extend(read.findings);
+            findings.extend(read.findings);
             if let Some((_, host)) = inventory.hosts.get_index_mut(at) {
                 host.files.push(FileVars { folder, vars: read.vars });
             }
@@ -178,7 +174,7 @@ fn merged(files: &[PathBuf], world: &World) -> Read {
             continue;
         }
         let vars = read::text(file, "variables file", world)
-            .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()), &mut read.findings));
+            .and_then(|source| extra_vars::mapping(&Text::slice(&source, 0, source.text().len()), &mut read.findings));
         match vars {
             Ok(vars) => read.vars.extend(vars),
             Err(problem) => read.problems.push(problem),

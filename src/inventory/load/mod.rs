@@ -1,33 +1,36 @@
 //! Reads everything that `-i` and `-e` name: which kind of source each is, and in which order they count. This file
 //! and its folder are the only code of the inventory that touches disk, environment and programs.
 
-mod beside;
+mod bounded;
+mod credential_helper;
 mod directory;
 mod format;
-mod helper;
 mod limit;
-pub mod outside;
 pub mod passwords;
-mod pipe;
+mod paths;
 mod process;
 mod read;
 mod script;
+mod shell_command;
+pub mod system;
+mod vars_files;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::assemble::Draft;
+use super::assemble::{Assembled, Draft};
 use super::finding::Finding;
-use super::model::{Inventory, Origin, Source, Vars};
+use super::model::{Inventory, Vars};
 use super::problem::Problem;
+use super::source::{Origin, Source};
 use super::text::Text;
 use super::variables::Variables;
-use super::{extra, host_list};
-use outside::World;
+use super::{extra_vars, host_list};
 use passwords::VaultIdentity;
+use system::World;
 
 pub use limit::limit;
-pub use read::expand_with;
+pub use paths::expand_with;
 
 /// What is read where nobody names an inventory.
 const DEFAULT: &str = "inventory";
@@ -67,10 +70,15 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     for inventory in &sources.inventories {
         folders.extend(add(inventory, &world, &mut draft));
     }
-    let (mut inventory, mut problems) = draft.finish();
-    beside::add(&folders, working, &world, &mut inventory, &mut problems);
-    inventory.extra = extra_vars(&sources.extra, &world, &mut inventory.findings, &mut problems);
-    if problems.is_empty() { Ok(Variables::new(inventory, Arc::new(world))) } else { Err(problems) }
+    let mut assembled = draft.finish();
+    vars_files::add(&folders, working, &world, &mut assembled);
+    let Assembled { mut inventory, mut findings, mut problems } = assembled;
+    inventory.extra = extra_vars(&sources.extra, &world, &mut findings, &mut problems);
+    if problems.is_empty() {
+        Ok(Variables::new(inventory, Arc::new(world)).with_findings(findings))
+    } else {
+        Err(problems)
+    }
 }
 
 /// Ends the scripts and commands that run for an inventory, and lets no other start: for a process that was told to end.
@@ -82,7 +90,7 @@ pub fn stop() {
 pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
     let mut draft = Draft::new();
     format::read(source, &mut draft);
-    let (inventory, problems) = draft.finish();
+    let Assembled { inventory, problems, .. } = draft.finish();
     if problems.is_empty() { Ok(inventory) } else { Err(problems) }
 }
 
@@ -99,14 +107,14 @@ fn add(written: &str, world: &World, draft: &mut Draft) -> Option<PathBuf> {
         host_list::read(&Source::from("-i", written, origin), draft);
         return None;
     }
-    let path = read::expand(written);
+    let path = paths::expand(written);
     if !path.exists() {
         let problem = Problem::new(format!("the inventory `{}` does not exist", path.display()));
         draft.problems.push(problem.hint("a list of hosts needs a comma, as in `-i host,`"));
         return None;
     }
     add_path(&path, &mut Vec::new(), world, draft);
-    Some(beside::folder_of(&path))
+    Some(vars_files::folder_of(&path))
 }
 
 /// Adds a file or script, or all in a folder, whose own folders may nest. `open` holds the folders around it.
@@ -143,9 +151,9 @@ fn extra_vars(arguments: &[String], world: &World, findings: &mut Vec<Finding>, 
     let mut vars = Vars::new();
     for argument in arguments {
         let read = match argument.strip_prefix('@') {
-            Some(path) => read::text(&read::expand(path), "variables file", world)
-                .and_then(|source| extra::mapping(&Text::slice(&source, 0, source.text().len()), findings)),
-            None => extra::argument(&Source::new("-e", argument.as_str()), findings),
+            Some(path) => read::text(&paths::expand(path), "variables file", world)
+                .and_then(|source| extra_vars::mapping(&Text::slice(&source, 0, source.text().len()), findings)),
+            None => extra_vars::argument(&Source::new("-e", argument.as_str()), findings),
         };
         match read {
             Ok(read) => vars.extend(read),

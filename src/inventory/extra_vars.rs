@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::finding::Finding;
-use super::model::{Node, Source, Span, Value, Vars};
+use super::model::{Node, Value, Vars};
 use super::problem::Problem;
+use super::source::{Source, Span};
 use super::text::Text;
 use super::yaml;
 

@@ -1,0 +1,42 @@
+//! The stable names of kinds of findings, and those that reading an inventory by Ansible's rules can report. Other modules
+//! declare the codes of their own rules; `doctor` assembles the table of all of them.
+
+/// A kind of finding or problem. Users see and filter by the name, which is an interface (docs/findings.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code {
+    name: &'static str,
+    meaning: &'static str,
+}
+
+impl Code {
+    /// A code with its stable `name`, and its `meaning` in one line for the documentation.
+    pub const fn new(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning }
+    }
+
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// What it means, in one line.
+    pub fn meaning(self) -> &'static str {
+        self.meaning
+    }
+}
+
+/// A variable is set twice in one file.
+pub const DUPLICATE_VARIABLE: Code =
+    Code::new("duplicate-variable", "a variable is set twice in one place; the later one wins");
+/// A mapping has the same key twice.
+pub const DUPLICATE_KEY: Code = Code::new("duplicate-key", "a key stands twice in one mapping; the later one wins");
+/// A group lists the same host twice.
+pub const DUPLICATE_HOST: Code = Code::new("duplicate-host", "a host is named twice in one group");
+/// A group name that is no identifier.
+pub const GROUP_NAME: Code =
+    Code::new("group-name", "a group whose name is no identifier: Ansible warns, and templates cannot name it");
+/// A group and a host share a name.
+pub const GROUP_AND_HOST: Code = Code::new("group-and-host", "a group and a host have the same name");
+/// A template uses an undefined variable.
+pub const UNDEFINED_VARIABLE: Code =
+    Code::new("undefined-variable", "a template names a variable that the host does not have");

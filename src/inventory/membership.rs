@@ -1,0 +1,143 @@
+//! Which host is in which group: the groups of a host, the hosts of a group, and the rank of a group in the order of
+//! precedence. Reads no variables.
+
+use super::model::{ALL, Inventory, Membership};
+
+impl Membership {
+    fn of(inventory: &Inventory) -> Self {
+        let number = |name: &String| inventory.groups.get_index_of(name);
+        let mut membership = Self { groups: vec![Vec::new(); inventory.hosts.len()], ..Self::default() };
+        let mut parents = vec![Vec::new(); inventory.groups.len()];
+        for (at, group) in inventory.groups.values().enumerate() {
+            let hosts: Vec<usize> = group.hosts.iter().filter_map(|name| inventory.hosts.get_index_of(name)).collect();
+            for host in &hosts {
+                membership.groups[*host].push(at);
+            }
+            let children: Vec<usize> = group.children.iter().filter_map(number).collect();
+            for child in &children {
+                parents[*child].push(at);
+            }
+            membership.hosts.push(hosts);
+            membership.children.push(children);
+        }
+        let order = membership.topological(&parents);
+        membership.lineage = lineages(&order, &parents);
+        membership.rank = membership.ranks(inventory, &order);
+        membership
+    }
+
+    /// Parents before children. A loop, which no loaded inventory has, is left out.
+    fn topological(&self, parents: &[Vec<usize>]) -> Vec<usize> {
+        let mut waiting: Vec<usize> = parents.iter().map(Vec::len).collect();
+        let mut order: Vec<usize> = (0..parents.len()).filter(|group| waiting[*group] == 0).collect();
+        let mut next = 0;
+        while let Some(group) = order.get(next).copied() {
+            next += 1;
+            for child in &self.children[group] {
+                waiting[*child] -= 1;
+                if waiting[*child] == 0 {
+                    order.push(*child);
+                }
+            }
+        }
+        order
+    }
+
+    /// `all` is the weakest; then by depth (the longest way from `all`), priority and name.
+    fn ranks(&self, inventory: &Inventory, order: &[usize]) -> Vec<usize> {
+        let mut depth = vec![0_usize; self.children.len()];
+        for group in order {
+            for child in &self.children[*group] {
+                depth[*child] = depth[*child].max(depth[*group] + 1);
+            }
+        }
+        let mut sorted: Vec<(bool, usize, i64, &str, usize)> = inventory
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(at, (name, group))| (name != ALL, depth[at], group.priority.unwrap_or(1), name.as_str(), at))
+            .collect();
+        sorted.sort_unstable();
+        let mut rank = vec![0; sorted.len()];
+        for (place, (.., at)) in sorted.into_iter().enumerate() {
+            rank[at] = place;
+        }
+        rank
+    }
+
+    /// All groups a host is in, ancestors included, the weakest first.
+    fn chain(&self, host: usize) -> Vec<usize> {
+        let direct = self.groups.get(host).map(Vec::as_slice).unwrap_or_default();
+        let mut chain: Vec<usize> = direct.iter().flat_map(|group| self.lineage[*group].iter().copied()).collect();
+        chain.sort_unstable_by_key(|group| self.rank[*group]);
+        chain.dedup();
+        chain
+    }
+
+    /// The hosts of a group and of all groups below it, in inventory order.
+    fn members(&self, group: usize) -> Vec<usize> {
+        let mut seen = vec![false; self.children.len()];
+        let mut open = vec![group];
+        let mut hosts = Vec::new();
+        while let Some(group) = open.pop() {
+            if !std::mem::replace(&mut seen[group], true) {
+                hosts.extend_from_slice(&self.hosts[group]);
+                open.extend_from_slice(&self.children[group]);
+            }
+        }
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+}
+
+/// For each group: itself and all its ancestors.
+fn lineages(order: &[usize], parents: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut lineage: Vec<Vec<usize>> = (0..parents.len()).map(|group| vec![group]).collect();
+    for group in order {
+        let mut all: Vec<usize> = parents[*group].iter().flat_map(|parent| lineage[*parent].iter().copied()).collect();
+        all.push(*group);
+        all.sort_unstable();
+        all.dedup();
+        lineage[*group] = all;
+    }
+    lineage
+}
+
+impl Inventory {
+    fn membership(&self) -> &Membership {
+        self.membership.get_or_init(|| Membership::of(self))
+    }
+
+    /// The names of the hosts in `group` and the groups below it, in inventory order; none if there is no
+    /// such group.
+    pub fn hosts_of(&self, group: &str) -> Vec<&str> {
+        self.members(group).into_iter().filter_map(|host| self.host_name(host)).collect()
+    }
+
+    /// The names of all groups that `host` is in, `all` included, the weakest first.
+    pub fn groups_of(&self, host: &str) -> Vec<&str> {
+        let name = |group: usize| self.groups.get_index(group).map(|(name, _)| name.as_str());
+        self.chain(host).into_iter().filter_map(name).collect()
+    }
+
+    /// The places of the hosts of a group in [`Inventory::hosts`], ascending.
+    pub(super) fn members(&self, group: &str) -> Vec<usize> {
+        self.groups.get_index_of(group).map(|group| self.membership().members(group)).unwrap_or_default()
+    }
+
+    pub(super) fn host_name(&self, at: usize) -> Option<&str> {
+        self.hosts.get_index(at).map(|(name, _)| name.as_str())
+    }
+
+    /// The numbers of the groups that `host` is directly in: hosts with the same ones have the same group variables.
+    pub(super) fn direct_groups(&self, host: &str) -> &[usize] {
+        let groups = self.hosts.get_index_of(host).and_then(|host| self.membership().groups.get(host));
+        groups.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The places of the groups of a host in [`Inventory::groups`], the weakest first.
+    pub(super) fn chain(&self, host: &str) -> Vec<usize> {
+        self.hosts.get_index_of(host).map(|host| self.membership().chain(host)).unwrap_or_default()
+    }
+}

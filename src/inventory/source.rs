@@ -1,0 +1,105 @@
+//! The texts that an inventory is read from, and places in them. Knows no file format, and reads no file.
+
+use std::sync::{Arc, OnceLock};
+
+/// One text the inventory was read from: a file, or an argument of `-e`.
+#[derive(Debug)]
+pub struct Source {
+    /// The path as the user gave it, or a name such as `-e`.
+    pub name: String,
+    text: zeroize::Zeroizing<String>,
+    /// Where lines begin; found when a place is first asked for.
+    lines: OnceLock<Vec<usize>>,
+    origin: Origin,
+}
+
+/// Where a source comes from; everything is `None` for a text that no inventory source holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The permission bits of the file that was read (`0o644`); `None` for arguments and the output of scripts.
+    pub mode: Option<u32>,
+    /// What Ansible calls `inventory_file`: the absolute path of a file or script, or the list of hosts of `-i`.
+    pub file: Option<String>,
+    /// What Ansible calls `inventory_dir`: the absolute path of the folder it is in.
+    pub folder: Option<String>,
+}
+
+impl Source {
+    /// Keeps the text of one source; it may hold passwords and is wiped on drop.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Self::from(name, text, Origin::default())
+    }
+
+    /// As [`Source::new`], for a text whose origin is known.
+    pub fn from(name: impl Into<String>, text: impl Into<String>, origin: Origin) -> Arc<Self> {
+        let text = zeroize::Zeroizing::new(text.into());
+        Arc::new(Self { name: name.into(), text, lines: OnceLock::new(), origin })
+    }
+
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The permission bits of the file it was read from; `None` if it was none.
+    pub fn mode(&self) -> Option<u32> {
+        self.origin.mode
+    }
+
+    /// The line that holds byte `at`, from 0, and its first byte.
+    fn line(&self, at: usize) -> (usize, usize) {
+        let begins = self.lines.get_or_init(|| {
+            let after = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after).collect()
+        });
+        let line = begins.partition_point(|begin| *begin <= at).saturating_sub(1);
+        (line, begins.get(line).copied().unwrap_or_default())
+    }
+
+    /// The complete text. It may hold passwords: messages show it only through `Problem::render`, which masks them.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A place: a byte range of one source. `start == end` is a point.
+#[derive(Clone)]
+pub struct Span {
+    /// Where the bytes are.
+    pub source: Arc<Source>,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// Bytes `start..end` of `source`.
+    pub fn new(source: &Arc<Source>, start: usize, end: usize) -> Self {
+        Self { source: Arc::clone(source), start, end }
+    }
+
+    /// Line and column, both from 1; the column counts characters.
+    pub fn line_column(&self) -> (usize, usize) {
+        let text = self.source.text();
+        let mut start = self.start.min(text.len());
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let (line, begin) = self.source.line(start);
+        (line + 1, text[begin..start].chars().count() + 1)
+    }
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.source.name)
+    }
+}
+
+impl std::fmt::Debug for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
