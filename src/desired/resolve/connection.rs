@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::desired::codes;
 use crate::desired::node::{Connection, Escalation, HostKeyChecking};
 use crate::desired::request::Request;
-use crate::desired::codes;
 use crate::inventory::{Finding, Problem};
 use crate::secret::Secret;
 

@@ -1,8 +1,8 @@
 //! Which registries the cluster forbids: the image policy of the masters, and the registries that the nodes block.
 //! Only advice comes of it, so that what cannot be read here is passed over.
 
-use crate::dockerconfig::HUB;
 use crate::desired::codes;
+use crate::dockerconfig::HUB;
 use crate::inventory::{Finding, Node, Value, yaml};
 
 use super::declared_registry::DeclaredRegistry;

@@ -32,9 +32,9 @@ use crate::dockerconfig::Credential;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Finding, Inventory, Problem, Variables};
 
-use super::codes;
 use super::Desired;
 use super::cluster::PullSecret;
+use super::codes;
 use super::node::{NodeTarget, Vantage, VantagePoint};
 use super::registry::Registry;
 use super::request::Request;

@@ -1,8 +1,8 @@
 //! One registry as the inventory writes it: an entry of `openshift_additional_registry_credentials`, or the `oreg_*`
 //! variables with `oregano_oreg_auth`, which has the same keys. What the keys mean stands elsewhere.
 
-use crate::desired::registry::Declaration;
 use crate::desired::codes;
+use crate::desired::registry::Declaration;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Node, Problem, Span, Value, yaml};
 

@@ -1,7 +1,7 @@
 //! Reports texts of the inventory that cannot be the host of a registry or token server.
 
-use crate::dockerconfig::mask;
 use crate::desired::codes;
+use crate::dockerconfig::mask;
 use crate::inventory::{Finding, Problem, Severity};
 
 use super::variable_reader::{Text, VariableReader};

@@ -1,7 +1,7 @@
 //! What `inventory --check` reports about a registry whose declaration is valid.
 
-use crate::desired::registry::{TestLogin, TlsPolicy};
 use crate::desired::codes;
+use crate::desired::registry::{TestLogin, TlsPolicy};
 use crate::inventory::Finding;
 
 use super::declared_registry::DeclaredRegistry;

@@ -2,9 +2,9 @@
 
 use indexmap::IndexSet;
 
+use crate::desired::codes;
 use crate::desired::registry::ImageChoice;
 use crate::desired::{image, registry_host as host};
-use crate::desired::codes;
 use crate::inventory::{Finding, Problem, Span, Value};
 
 use super::defaults::{Deployment, RegistryDefaults};
