@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::desired::{Desired, NodeTarget, Registry, expiry};
 use crate::dockerconfig::KeyChange;
-use crate::facts::{Elsewhere, RateLimit, RegistryFact, Verdict};
+use crate::facts::{OtherServer, RateLimit, RegistryFact, Verdict};
 use crate::failure::Failure;
 use crate::plan::{Action, FileStep, ModeChange, NodeStep, NodeWork, Plan, SecretStep};
 
@@ -89,7 +89,7 @@ pub struct RegistryRow {
     pub rate_limit: Option<RateLimit>,
     /// Who failed, if that was not the registry itself: `token_server` or `redirect_target`.
     #[serde(flatten)]
-    pub elsewhere: Option<Elsewhere>,
+    pub other_server: Option<OtherServer>,
 }
 
 /// What became of a secret or a file; of `plan`, what would become of it.
@@ -260,7 +260,7 @@ impl RegistryRow {
             from: from.map(str::to_owned),
             expires: expiry::of(registry).map(|at| at.to_string()),
             rate_limit: fact.rate_limit,
-            elsewhere: fact.elsewhere.clone(),
+            other_server: fact.other_server.clone(),
         }
     }
 }

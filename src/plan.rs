@@ -115,7 +115,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Plan {
         Err(failure) => failed_secret(wanted, failure.clone()),
     });
     let all = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
-    let proved = all.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.lets_go_on()));
+    let proved = all.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
     let cluster = secret.as_ref().is_none_or(|step| !matches!(step.action, Action::Fail(_)));
     Plan {
         gate: if proved && cluster { Gate::Open } else { Gate::Closed },

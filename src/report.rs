@@ -92,7 +92,7 @@ impl Report {
         match () {
             () if self.interrupted => ExitStatus::Interrupted,
             () if self.error => ExitStatus::Error,
-            () if self.recap.registries.iter().any(|row| !row.verdict.lets_go_on()) => ExitStatus::Failed,
+            () if self.recap.registries.iter().any(|row| !row.verdict.permits_run()) => ExitStatus::Failed,
             () if self.recap.cluster.iter().any(|row| row.outcome == Outcome::Failed) => ExitStatus::Failed,
             () if hosts().any(|counts| counts.unreachable > 0) => ExitStatus::Unreachable,
             () if hosts().any(|counts| counts.failed > 0) => ExitStatus::Failed,
@@ -152,7 +152,7 @@ mod tests {
             from: None,
             expires: None,
             rate_limit: None,
-            elsewhere: None,
+            other_server: None,
         })
     }
 

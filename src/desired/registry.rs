@@ -134,6 +134,11 @@ impl Proxy {
             Self::Set(settings) => Some(settings),
         }
     }
+
+    /// Which setting names it.
+    pub fn origin(&self) -> ProxyOrigin {
+        self.settings().map_or(ProxyOrigin::Environment, |settings| settings.origin)
+    }
 }
 
 /// Proxies as URLs, which may hold a login. With neither of them the way is direct.
@@ -145,6 +150,20 @@ pub struct ProxySettings {
     pub https: Option<Secret>,
     /// Hosts, domains and networks without a proxy, with commas in between, as in NO_PROXY.
     pub no_proxy: String,
+    /// Which setting named them, for hints.
+    pub origin: ProxyOrigin,
+}
+
+/// Which setting names a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyOrigin {
+    /// HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment.
+    #[default]
+    Environment,
+    /// The key `proxy` of the registry itself.
+    Registry,
+    /// The variables `openshift_http_proxy`, `openshift_https_proxy` and `openshift_no_proxy`.
+    Variables,
 }
 
 // The exceptions name every host of a cluster, and every host hashes them.

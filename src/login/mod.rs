@@ -193,7 +193,7 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     for (registry, fact) in registries.iter().zip(&facts) {
         journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
     }
-    Ok(facts.first().is_some_and(|fact| fact.verdict.lets_go_on()))
+    Ok(facts.first().is_some_and(|fact| fact.verdict.permits_run()))
 }
 
 /// The file and what it must hold.

@@ -1,9 +1,9 @@
 //! What to do, where the node stands, about what it saw of a registry.
 
 use crate::desired::Registry;
-use crate::facts::{RegistryFact, Verdict};
+use crate::facts::{Evidence, FailedRequest, RegistryFact, ReportedBy, Verdict};
 use crate::node::{Obstacle, Trouble};
-use crate::registry::{self, NOT_ALLOWED_THERE};
+use crate::registry;
 
 /// Where proxies are named, as whoever wrote the inventory knows them.
 const SETTINGS: &str = "`proxy` of the registry, or `openshift_https_proxy`";
@@ -16,15 +16,15 @@ pub(super) fn seen_from(
     fact: &RegistryFact,
     obstacle: Option<&Obstacle>,
 ) -> RegistryFact {
-    let cause = fact.cause.as_deref().unwrap_or_default();
     // What was remembered was seen from elsewhere.
-    if cause.starts_with(registry::NOT_AGAIN) {
+    if fact.evidence == Evidence::Remembered {
         return fact.clone();
     }
-    let host = asked(cause).map_or_else(|| registry::contacted(registry), str::to_owned);
+    let host =
+        fact.failed_request.as_ref().map_or_else(|| registry::contacted(registry), |failed| failed.server.clone());
     let hint = match (fact.verdict, obstacle) {
         (Verdict::Proxy | Verdict::Timeout, Some(obstacle)) => {
-            let cause = with_obstacle(cause, node, &host, obstacle);
+            let cause = with_obstacle(fact, &said(node, &host, obstacle));
             return RegistryFact { cause: Some(cause), hint: Some(mend(node, &host, obstacle)), ..fact.clone() };
         }
         (Verdict::Dns, _) => format!("check the name `{host}`, and the resolver and /etc/hosts of `{node}`"),
@@ -53,15 +53,16 @@ pub(super) fn compared(node: &str, fact: RegistryFact) -> RegistryFact {
     RegistryFact { hint: Some(hint), ..fact }
 }
 
-/// `host[:port]` of the URL that a cause names first: a token server, if that was asked.
-fn asked(cause: &str) -> Option<&str> {
-    cause.split_once("://")?.1.split('/').next()
-}
-
-/// The cause of a registry's fact, with what is known of the way.
-fn with_obstacle(cause: &str, node: &str, host: &str, obstacle: &Obstacle) -> String {
-    let told = said(node, host, obstacle);
-    if cause.contains(NOT_ALLOWED_THERE) { cause.replace(NOT_ALLOWED_THERE, &told) } else { format!("{cause}; {told}") }
+/// The cause of a registry's fact, with the obstacle. It takes the place of what the far end of the tunnel said, which
+/// is only that there is one.
+fn with_obstacle(fact: &RegistryFact, obstacle: &str) -> String {
+    match fact.failed_request.as_deref() {
+        Some(FailedRequest { request, tries, reported_by: ReportedBy::FarEnd, .. }) => {
+            let tries = if *tries > 1 { format!(" (tried {tries} times)") } else { String::new() };
+            format!("{request}: {obstacle}{tries}")
+        }
+        _ => [fact.cause.as_deref().unwrap_or_default(), obstacle].join("; "),
+    }
 }
 
 fn said(node: &str, host: &str, Obstacle { at, trouble }: &Obstacle) -> String {
@@ -119,26 +120,29 @@ fn mend(node: &str, host: &str, Obstacle { at, trouble }: &Obstacle) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Elsewhere;
+    use crate::facts::{OtherServer, ServerAddress};
     use crate::observe::vantage::tests::registry;
 
+    fn failed(request: &str, server: &str, reported_by: ReportedBy) -> Option<Box<FailedRequest>> {
+        let address = ServerAddress { host: server.to_owned(), port: 443 };
+        let (request, server) = (request.to_owned(), server.to_owned());
+        Some(Box::new(FailedRequest { request, server, address, tries: 1, reported_by }))
+    }
+
     #[test]
-    fn whoever_was_asked_is_named() {
+    fn the_server_that_was_contacted_is_named() {
         let registry = registry("Registry.example.com:443", "u", crate::desired::TlsPolicy::Verify);
-        for (cause, named) in [
-            ("GET https://auth.example.com:8443/token: no such name", "`auth.example.com:8443`"),
-            ("no such name", "`registry.example.com`"),
-        ] {
+        let token = failed("GET https://auth.example.com:8443/token", "auth.example.com:8443", ReportedBy::ThisEnd);
+        for (failed_request, named) in [(token, "`auth.example.com:8443`"), (None, "`registry.example.com`")] {
             for verdict in [Verdict::Dns, Verdict::ConnectionRefused, Verdict::Timeout] {
                 let fact = RegistryFact {
-                    verdict,
-                    cause: Some(cause.to_owned()),
-                    hint: None,
-                    rate_limit: None,
-                    elsewhere: Some(Elsewhere::TokenServer("auth.example.com:8443".to_owned())),
+                    cause: Some("no such name".to_owned()),
+                    other_server: Some(OtherServer::TokenServer("auth.example.com:8443".to_owned())),
+                    failed_request: failed_request.clone(),
+                    ..RegistryFact::new(verdict)
                 };
                 let seen = seen_from("node1", &registry, &fact, None);
-                assert_eq!(seen.elsewhere, fact.elsewhere);
+                assert_eq!(seen.other_server, fact.other_server);
                 let hint = seen.hint.unwrap();
                 assert!(hint.contains(named) && hint.contains("`node1`"), "{hint}");
             }
@@ -146,10 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn what_sshd_forbids_is_named_with_whoever_was_asked() {
+    fn a_verdict_that_another_node_observed_is_not_explained_for_this_node() {
         let registry = registry("registry.example.com", "u", crate::desired::TlsPolicy::Verify);
-        let cause = Some(format!("GET https://auth.example.com/token: {NOT_ALLOWED_THERE}"));
-        let fact = RegistryFact { verdict: Verdict::Proxy, cause, hint: None, rate_limit: None, elsewhere: None };
+        let hint = Some("as it was".to_owned());
+        let fact = RegistryFact { evidence: Evidence::Remembered, hint, ..RegistryFact::new(Verdict::Timeout) };
+        assert_eq!(seen_from("node1", &registry, &fact, None), fact);
+    }
+
+    #[test]
+    fn what_sshd_forbids_is_named_with_the_server_that_was_contacted() {
+        let registry = registry("registry.example.com", "u", crate::desired::TlsPolicy::Verify);
+        let fact = RegistryFact {
+            cause: Some("GET https://auth.example.com/token: something there failed or refused".to_owned()),
+            failed_request: failed("GET https://auth.example.com/token", "auth.example.com", ReportedBy::FarEnd),
+            ..RegistryFact::new(Verdict::Proxy)
+        };
         let obstacle = Obstacle { at: "auth.example.com:443".to_owned(), trouble: Trouble::Forbidden };
         let seen = seen_from("node1", &registry, &fact, Some(&obstacle));
         let expected = "GET https://auth.example.com/token: sshd of `node1` forbids forwarding to \
@@ -159,14 +174,21 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_only_one_node_refuses_is_not_to_be_trusted() {
-        let fact = |verdict| RegistryFact {
-            verdict,
-            cause: None,
-            hint: Some("trust it".to_owned()),
-            rate_limit: None,
-            elsewhere: None,
+    fn an_obstacle_follows_a_cause_that_was_observed_at_this_end() {
+        let registry = registry("registry.example.com", "u", crate::desired::TlsPolicy::Verify);
+        let fact = RegistryFact {
+            cause: Some("GET https://registry.example.com/v2/: no response".to_owned()),
+            failed_request: failed("GET https://registry.example.com/v2/", "registry.example.com", ReportedBy::ThisEnd),
+            ..RegistryFact::new(Verdict::Timeout)
         };
+        let obstacle = Obstacle { at: "proxy:3128".to_owned(), trouble: Trouble::Refused };
+        let expected = "GET https://registry.example.com/v2/: no response; proxy `proxy:3128`: connection refused";
+        assert_eq!(seen_from("node1", &registry, &fact, Some(&obstacle)).cause.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_certificate_that_only_one_node_refuses_is_not_to_be_trusted() {
+        let fact = |verdict| RegistryFact { hint: Some("trust it".to_owned()), ..RegistryFact::new(verdict) };
         let hint = compared("node7", fact(Verdict::Tls)).hint.unwrap();
         assert!(hint.contains("`node7`") && !hint.contains("trust it"), "{hint}");
         assert_eq!(compared("node7", fact(Verdict::Dns)), fact(Verdict::Dns));

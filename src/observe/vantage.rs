@@ -210,7 +210,8 @@ impl Round<'_> {
             let hear = |news: News<'_>| match news {
                 News::Warning(message) => self.warn(message),
                 News::Judged(at, fact) => {
-                    let obstacle = tunnel.obstacle(proxy, fact.cause.as_deref().unwrap_or_default());
+                    let failed = fact.failed_request.as_ref();
+                    let obstacle = failed.and_then(|failed| tunnel.obstacle(proxy, &failed.address));
                     let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
                     facts.0[places[at]] = Some(seen_from(&point.name, &group[at], fact, obstacle.as_ref()));
                     facts.1 += 1;

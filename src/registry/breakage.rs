@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::client::NoClient;
 use super::diagnosis::{after, found};
-use super::fault::{self, Breakage};
+use super::fault::{self, Breakage, ProxyFault};
 use super::peer::{Certificate, Peer};
 use super::proxy::Via;
 use super::realm::authority;
@@ -16,7 +16,7 @@ use super::trust::TlsSetup;
 use super::wire::{Fault, Place};
 use super::words::{Words, kind};
 use crate::desired::{Registry, TlsPolicy};
-use crate::facts::{Elsewhere, RegistryFact, Verdict};
+use crate::facts::{OtherServer, RegistryFact, ReportedBy, ServerAddress, Verdict};
 use crate::failure::TlsFault;
 
 /// The fact where there was no answer.
@@ -36,7 +36,7 @@ pub(super) fn faulty(registry: &Registry, words: &Words<'_>, fault: Fault) -> Re
         Fault::Unresolved { at, tries } => {
             let said = "no answer from the resolver in time".to_owned();
             let breakage = match words.via(&at.url) {
-                Via::Proxy { .. } => Breakage::Proxy(said),
+                Via::Proxy { .. } => Breakage::Proxy(ProxyFault::Other(said)),
                 Via::Nothing | Via::Tunnel => Breakage::Dns(said),
             };
             after(broken(registry, words, &at, breakage, None), tries)
@@ -97,6 +97,22 @@ pub(super) fn insecure_hint(registry: &Registry) -> String {
     format!("if the network may be trusted with the password, {}", settings::insecure(registry))
 }
 
+/// Who says that a request failed.
+pub(super) fn reported_by(fault: &Fault, words: &Words<'_>) -> ReportedBy {
+    let far = matches!(
+        fault,
+        Fault::Broken { at, error, .. }
+            if fault::read(error, &words.via(&at.url)) == Breakage::Proxy(ProxyFault::FarEnd)
+    );
+    if far { ReportedBy::FarEnd } else { ReportedBy::ThisEnd }
+}
+
+/// What a URL needs a connection to.
+pub(super) fn address(url: &Url) -> Option<ServerAddress> {
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some(ServerAddress { host, port: url.port_or_known_default()? })
+}
+
 fn silent(words: &Words<'_>, at: &Place, waited: Duration, timeout: Duration) -> RegistryFact {
     let (via, host) = (words.via(&at.url), words.server(&at.url));
     let check = match via {
@@ -119,7 +135,7 @@ fn broken(
 ) -> RegistryFact {
     let (url, via) = (&at.url, words.via(&at.url));
     let (place, host) = (words.place(at), words.server(url));
-    let elsewhere = words.elsewhere(url, at.asked);
+    let elsewhere = words.other_server(url, at.asked);
     let (kind, led) = (kind(elsewhere.as_ref()), led(words, elsewhere.as_ref()));
     let at = format!("{place}{}", through(&via));
     let here = if via == Via::Tunnel { "there" } else { "here" };
@@ -131,7 +147,7 @@ fn broken(
             found(Verdict::Dns, format!("{at}: {reason}"), hint)
         }
         Breakage::Proxy(reason) => {
-            let (cause, hint) = proxy(registry, words, url, &reason);
+            let (cause, hint) = proxy(registry, words, url, reason);
             found(Verdict::Proxy, format!("{place}: {cause}"), hint)
         }
         Breakage::Tls(fault, reason) => {
@@ -165,10 +181,10 @@ fn broken(
 }
 
 /// Whose word it is that the server is there, where its reader has not said so.
-fn led(words: &Words<'_>, elsewhere: Option<&Elsewhere>) -> Option<String> {
+fn led(words: &Words<'_>, elsewhere: Option<&OtherServer>) -> Option<String> {
     let how = match elsewhere? {
-        Elsewhere::TokenServer(_) => "names it as its token server",
-        Elsewhere::RedirectTarget(_) => "redirects there",
+        OtherServer::TokenServer(_) => "names it as its token server",
+        OtherServer::RedirectTarget(_) => "redirects there",
     };
     Some(format!("`{}` {how}: if that is wrong, tell its operator", words.host))
 }
@@ -195,17 +211,24 @@ fn resolver(via: &Via) -> String {
     }
 }
 
-fn proxy(registry: &Registry, words: &Words<'_>, url: &Url, reason: &str) -> (String, String) {
+fn proxy(registry: &Registry, words: &Words<'_>, url: &Url, fault: ProxyFault) -> (String, String) {
     let via = &words.via(url);
     let Via::Proxy { url: shown, .. } = via else {
-        return (reason.to_owned(), "check the proxy settings of the node".to_owned());
+        let reason = match fault {
+            ProxyFault::Other(reason) => reason,
+            ProxyFault::NoConnect | ProxyFault::LoginRequired | ProxyFault::FarEnd => {
+                "sshd or the proxy there failed or refused".to_owned()
+            }
+        };
+        return (reason, "check the proxy settings of the node".to_owned());
     };
     let check = || format!("check {}, or {}", settings::proxy(registry, url), settings::exception(registry, url));
-    // What the HTTP client makes of the proxy's answers to its CONNECT.
-    let (reason, hint) = match reason {
-        "proxy authorization required" => (reason.to_owned(), proxy_login(registry, url, via)),
-        fault::NO_CONNECT => (format!("it does not connect to `{}`", words.server(url)), check()),
-        _ => (reason.to_owned(), check()),
+    let (reason, hint) = match fault {
+        ProxyFault::LoginRequired => ("proxy authorization required".to_owned(), proxy_login(registry, url, via)),
+        ProxyFault::NoConnect | ProxyFault::FarEnd => {
+            (format!("it does not connect to `{}`", words.server(url)), check())
+        }
+        ProxyFault::Other(reason) => (reason, check()),
     };
     (format!("proxy `{shown}`: {reason}"), hint)
 }
@@ -213,7 +236,7 @@ fn proxy(registry: &Registry, words: &Words<'_>, url: &Url, reason: &str) -> (St
 fn tls(
     registry: &Registry,
     words: &Words<'_>,
-    elsewhere: Option<&Elsewhere>,
+    elsewhere: Option<&OtherServer>,
     fault: TlsFault,
     reason: &str,
     shown: Option<&Peer>,
@@ -291,7 +314,7 @@ fn tls(
 
 /// What to do about a port without TLS. Only a registry's own, unless it is known to speak something else, may be meant
 /// to be plain HTTP.
-fn port_hint(registry: &Registry, words: &Words<'_>, elsewhere: Option<&Elsewhere>, shown: Option<&Peer>) -> String {
+fn port_hint(registry: &Registry, words: &Words<'_>, elsewhere: Option<&OtherServer>, shown: Option<&Peer>) -> String {
     const PORT: &str = "is the port right?";
     match (led(words, elsewhere), registry.tls, shown) {
         (Some(led), ..) => format!("{PORT} {led}"),

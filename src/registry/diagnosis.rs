@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::breakage::{faulty, insecure_hint, no_client, proxy_login};
+use super::breakage::{address, faulty, insecure_hint, no_client, proxy_login, reported_by};
 use super::challenge::Challenge;
 use super::client::{NoClient, Way};
 use super::judgement::{Login, denies_images, hides_images, is_good};
@@ -14,7 +14,7 @@ use super::settings;
 use super::wire::{Answer, Asked, Authorization, Fault, Place};
 use super::words::{Words, kind, status, tried};
 use crate::desired::{Declaration, Registry, TestLogin};
-use crate::facts::{Elsewhere, RateLimit, RegistryFact, Verdict};
+use crate::facts::{Evidence, FailedRequest, OtherServer, RateLimit, RegistryFact, ReportedBy, Verdict};
 use crate::failure::shorten;
 
 /// How an inspection ended.
@@ -86,7 +86,7 @@ impl Finding {
     }
 
     /// Who was asked when it ended, if that was not the registry itself.
-    fn elsewhere(&self, words: &Words<'_>) -> Option<Elsewhere> {
+    fn other_server(&self, words: &Words<'_>) -> Option<OtherServer> {
         let (url, asked) = match self {
             Self::Judged { verdict: Verdict::Refused, answer, .. }
             | Self::Unexpected(answer)
@@ -98,10 +98,21 @@ impl Finding {
             Self::AskedElsewhere(place) => (&place.url, place.asked),
             Self::Fault(fault) => (&fault.at().url, fault.at().asked),
             Self::PlainRealm(realm) | Self::OtherRealm(realm) => (realm, Asked::TokenServer),
-            Self::TriedBefore(tried) => return tried.fact.elsewhere.clone(),
+            Self::TriedBefore(tried) => return tried.fact.other_server.clone(),
             _ => return None,
         };
-        words.elsewhere(url, asked)
+        words.other_server(url, asked)
+    }
+
+    /// The request that failed, for those who know more of the way to its server.
+    fn failed_request(&self, words: &Words<'_>) -> Option<Box<FailedRequest>> {
+        let (place, tries, reported_by) = match self {
+            Self::Fault(fault) => (fault.at(), fault.tries(), reported_by(fault, words)),
+            Self::Unexpected(answer) => (&answer.place, answer.tries, ReportedBy::ThisEnd),
+            _ => return None,
+        };
+        let (request, server) = (words.place(place), words.server(&place.url));
+        Some(Box::new(FailedRequest { request, server, address: address(&place.url)?, tries, reported_by }))
     }
 }
 
@@ -113,10 +124,11 @@ pub(super) fn fact(
     scrub: &dyn Fn(&str) -> String,
 ) -> RegistryFact {
     let words = Words::new(registry, way, scrub);
-    let elsewhere = finding.elsewhere(&words);
+    let other_server = finding.other_server(&words);
+    let failed_request = finding.failed_request(&words);
     // Another server's quota is not that of the registry.
-    let rate_limit = finding.rate_limit().filter(|_| elsewhere.is_none());
-    RegistryFact { rate_limit, elsewhere, ..told(registry, &words, finding) }
+    let rate_limit = finding.rate_limit().filter(|_| other_server.is_none());
+    RegistryFact { rate_limit, other_server, failed_request, ..told(registry, &words, finding) }
 }
 
 fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFact {
@@ -193,24 +205,16 @@ fn told(registry: &Registry, words: &Words<'_>, finding: Finding) -> RegistryFac
 
 /// A verdict with its cause, cut to a line, and what to do now.
 pub(super) fn found(verdict: Verdict, cause: impl AsRef<str>, hint: impl Into<String>) -> RegistryFact {
-    RegistryFact {
-        verdict,
-        cause: Some(shorten(cause.as_ref())),
-        hint: Some(hint.into()),
-        rate_limit: None,
-        elsewhere: None,
-    }
+    RegistryFact { cause: Some(shorten(cause.as_ref())), hint: Some(hint.into()), ..RegistryFact::new(verdict) }
 }
-
-/// How the cause of a verdict begins that another inspection came to.
-pub const NOT_AGAIN: &str = "not tried again";
 
 /// What came of the login the last time, for another image or from elsewhere.
 fn before(registry: &Registry, words: &Words<'_>, Tried { image, fact }: Tried) -> RegistryFact {
     let RegistryFact { verdict, cause, hint, .. } = fact;
     let cause = cause.unwrap_or_else(|| "no cause given".to_owned());
     let hint = hint.filter(|_| verdict != Verdict::Refused).unwrap_or_else(|| refused_hint(registry, &words.host));
-    found(verdict, format!("{NOT_AGAIN}, {} for `{image}`: {cause}", verdict.code()), hint)
+    let fact = found(verdict, format!("not tried again, {} for `{image}`: {cause}", verdict.code()), hint);
+    RegistryFact { evidence: Evidence::Remembered, ..fact }
 }
 
 /// What was found with the last of several tries; that they were several must not be cut off.
@@ -240,7 +244,7 @@ fn judged(registry: &Registry, words: &Words<'_>, verdict: Verdict, login: Login
         ),
         (Verdict::NoPermission, _) => found(verdict, words.seen(answer), permission_hint(registry, host, login)),
         (Verdict::NotFound, _) => found(verdict, words.seen(answer), image_hint(registry, host, login)),
-        _ => RegistryFact { verdict, cause: None, hint: None, rate_limit: None, elsewhere: None },
+        _ => RegistryFact::new(verdict),
     }
 }
 
@@ -321,7 +325,7 @@ fn password_hint(registry: &Registry, host: &str) -> String {
 
 fn unexpected(registry: &Registry, words: &Words<'_>, answer: &Answer) -> RegistryFact {
     let (cause, Place { url, asked, .. }) = (words.seen(answer), &answer.place);
-    let kind = kind(words.elsewhere(url, *asked).as_ref());
+    let kind = kind(words.other_server(url, *asked).as_ref());
     let trouble = format!("the {kind} is in trouble: try again later, or tell its operator");
     match answer.status.as_u16() {
         407 => found(Verdict::Proxy, cause, proxy_login(registry, url, &words.via(url))),

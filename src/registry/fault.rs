@@ -7,20 +7,14 @@ use std::io;
 use super::proxy::Via;
 use crate::failure::{self, TlsFault, openssl_reason, tls_fault};
 
-/// The cause where a tunnel says no more than that its node, or the node's proxy, does not connect; who knows more puts
-/// it here.
-pub const NOT_ALLOWED_THERE: &str = "sshd or the proxy there failed or refused";
-
 const RESET: &str = "connection reset";
-/// What the HTTP client says of any answer to CONNECT but 200 and 407.
-pub(super) const NO_CONNECT: &str = "unsuccessful";
 const BROKEN_PIPE: &str = "broken pipe";
 
 /// Why a connection broke, told apart as far as there are different things to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Breakage {
     Dns(String),
-    Proxy(String),
+    Proxy(ProxyFault),
     /// With what OpenSSL says.
     Tls(TlsFault, String),
     Timeout(String),
@@ -30,12 +24,29 @@ pub(super) enum Breakage {
     Tunnel(String),
 }
 
+/// Why there is no connection through a proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ProxyFault {
+    /// It answers CONNECT with neither 200 nor 407.
+    NoConnect,
+    /// It answers 407.
+    LoginRequired,
+    /// The far end of a tunnel refuses: sshd of the node, or the proxy there.
+    FarEnd,
+    /// Anything else, in the words of the HTTP client.
+    Other(String),
+}
+
 /// Reads an error of a request that went `via` something.
 pub(super) fn read(error: &reqwest::Error, via: &Via) -> Breakage {
     let chain = chain(error);
     let reason = chain.last().cloned().unwrap_or_else(|| "no reason given".to_owned());
     if let Some(said) = reason.strip_prefix("SOCKS error: ") {
-        return if *via == Via::Tunnel { refused_there(said) } else { Breakage::Proxy(said.to_owned()) };
+        return if *via == Via::Tunnel {
+            refused_there(said)
+        } else {
+            Breakage::Proxy(ProxyFault::Other(said.to_owned()))
+        };
     }
     let proxied = matches!(via, Via::Proxy { .. });
     let tls = tls_fault(&chain).or_else(|| hung_up(&chain).filter(|_| !proxied));
@@ -44,7 +55,7 @@ pub(super) fn read(error: &reqwest::Error, via: &Via) -> Breakage {
         Some(fault @ TlsFault::ClientCertificate) => Breakage::Tls(fault, handshake_reason(&chain)),
         Some(fault) if error.is_connect() && !tunnel(&chain) => Breakage::Tls(fault, handshake_reason(&chain)),
         _ if error.is_connect() && proxied => {
-            Breakage::Proxy(reason.strip_prefix("tunnel error: ").unwrap_or(&reason).to_owned())
+            Breakage::Proxy(proxy_fault(reason.strip_prefix("tunnel error: ").unwrap_or(&reason)))
         }
         _ if error.is_dns() => Breakage::Dns(reason),
         _ if error.is_timeout() => Breakage::Timeout(reason),
@@ -62,7 +73,16 @@ pub(super) fn speaks_no_tls(error: &reqwest::Error) -> bool {
 
 /// Whether a proxy refuses to connect, as many do to other ports than 443.
 pub(super) fn may_not_connect(error: &reqwest::Error, via: &Via) -> bool {
-    matches!(read(error, via), Breakage::Proxy(reason) if reason == NO_CONNECT)
+    matches!(read(error, via), Breakage::Proxy(ProxyFault::NoConnect))
+}
+
+/// What the HTTP client makes of the proxy's answers to its CONNECT.
+fn proxy_fault(reason: &str) -> ProxyFault {
+    match reason {
+        "unsuccessful" => ProxyFault::NoConnect,
+        "proxy authorization required" => ProxyFault::LoginRequired,
+        other => ProxyFault::Other(other.to_owned()),
+    }
 }
 
 /// Whether names or dates of the server's certificate are what is wrong.
@@ -83,7 +103,7 @@ fn refused_there(said: &str) -> Breakage {
         "network unreachable" => Breakage::Refused("no route to host".to_owned()),
         "host unreachable" => Breakage::Dns("the name does not resolve there".to_owned()),
         "ttl expired" => Breakage::Timeout("connection timed out".to_owned()),
-        "connection not allowed" => Breakage::Proxy(NOT_ALLOWED_THERE.to_owned()),
+        "connection not allowed" => Breakage::Proxy(ProxyFault::FarEnd),
         other => Breakage::Tunnel(other.to_owned()),
     }
 }

@@ -35,7 +35,7 @@ const ANYBODY: Duration = Duration::from_secs(5);
 /// wait for its `turn` does not count. What others know as secret is kept out of the fact.
 pub(super) async fn inspect(shared: &Shared, registry: &Registry, turn: Turn) -> RegistryFact {
     if registry.test_login == TestLogin::Skip {
-        return RegistryFact { verdict: Verdict::Skipped, cause: None, hint: None, rate_limit: None, elsewhere: None };
+        return RegistryFact::new(Verdict::Skipped);
     }
     let host = reference::contacted(registry);
     let mut secrets = Redactor::default();

@@ -31,8 +31,6 @@ mod words;
 mod tests;
 
 pub use client::Clients;
-pub use diagnosis::NOT_AGAIN;
-pub use fault::NOT_ALLOWED_THERE;
 pub use logins::Logins;
 pub use prove::{News, prove};
 pub use reference::contacted;

@@ -172,10 +172,8 @@ impl Shared {
 /// A task ended without a fact, which only a defect of ours can cause; nothing counts as proved by it.
 fn lost() -> RegistryFact {
     RegistryFact {
-        verdict: Verdict::RegistryError,
         cause: Some("the inspection ended without a verdict".to_owned()),
         hint: Some("this is a defect of oregano: please report it".to_owned()),
-        rate_limit: None,
-        elsewhere: None,
+        ..RegistryFact::new(Verdict::RegistryError)
     }
 }

@@ -9,7 +9,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::{ClientBuilder, Url};
 use zeroize::Zeroizing;
 
-use crate::desired::{Exceptions, Proxy, ProxySettings};
+use crate::desired::{Exceptions, Proxy, ProxyOrigin, ProxySettings};
 use crate::secret::Secret;
 
 /// Where the clients of a set take proxies from.
@@ -163,6 +163,7 @@ fn environment(variable: impl Fn(&str) -> Option<String>) -> ProxySettings {
         http: said(HTTP).map(Secret::new),
         https: said(HTTPS).map(Secret::new),
         no_proxy: said(EXCEPTIONS).unwrap_or_default(),
+        origin: ProxyOrigin::Environment,
     }
 }
 
@@ -208,7 +209,7 @@ mod tests {
     fn rules(no_proxy: &str) -> Rules {
         let secret = |text| Some(Secret::new(text));
         let (http, https) = (secret("proxy:3128"), secret("https://eve:p%40ss@proxy:3129"));
-        Rules::read(&ProxySettings { http, https, no_proxy: no_proxy.to_owned() })
+        Rules::read(&ProxySettings { http, https, no_proxy: no_proxy.to_owned(), ..ProxySettings::default() })
     }
 
     #[test]

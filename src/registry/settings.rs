@@ -3,7 +3,7 @@
 
 use reqwest::Url;
 
-use crate::desired::{Declaration, ImageChoice, Proxy, Registry};
+use crate::desired::{Declaration, ImageChoice, ProxyOrigin, Registry};
 
 use super::proxy::{exceptions_variable, proxy_variable};
 use super::realm::authority;
@@ -56,39 +56,28 @@ pub(super) fn auth_server(registry: &Registry) -> Option<&'static str> {
 
 /// Where the proxy of a request to `url` is set.
 pub(super) fn proxy(registry: &Registry, url: &Url) -> &'static str {
-    match (source(registry), url.scheme()) {
-        (Source::Environment, _) => proxy_variable(url),
-        (Source::Own(key), _) => key,
-        (Source::Variables, "https") => "`openshift_https_proxy`",
-        (Source::Variables, _) => "`openshift_http_proxy`",
+    match (registry.proxy.origin(), url.scheme()) {
+        (ProxyOrigin::Environment, _) => proxy_variable(url),
+        (ProxyOrigin::Registry, _) => own_proxy(registry),
+        (ProxyOrigin::Variables, "https") => "`openshift_https_proxy`",
+        (ProxyOrigin::Variables, _) => "`openshift_http_proxy`",
     }
 }
 
 /// What to do where the server of `url` needs no proxy.
 pub(super) fn exception(registry: &Registry, url: &Url) -> String {
     let host = authority(url);
-    match source(registry) {
-        Source::Environment => format!("name `{host}` in {}", exceptions_variable()),
-        Source::Own(key) => format!("set {key} to `none` if `{host}` needs none"),
-        Source::Variables => format!("name `{host}` in `openshift_no_proxy`"),
+    match registry.proxy.origin() {
+        ProxyOrigin::Environment => format!("name `{host}` in {}", exceptions_variable()),
+        ProxyOrigin::Registry => format!("set {} to `none` if `{host}` needs none", own_proxy(registry)),
+        ProxyOrigin::Variables => format!("name `{host}` in `openshift_no_proxy`"),
     }
 }
 
-/// What says which proxy there is.
-enum Source {
-    Environment,
-    /// The key of the registry itself.
-    Own(&'static str),
-    /// The variables of the host.
-    Variables,
-}
-
-fn source(registry: &Registry) -> Source {
-    match (&registry.proxy, registry.declaration) {
-        (Proxy::Environment, _) => Source::Environment,
-        // The variables always make exceptions, such as `.svc`, and a registry's own proxy has none.
-        (Proxy::Set(settings), _) if !settings.no_proxy.is_empty() => Source::Variables,
-        (Proxy::Set(_), Declaration::Default) => Source::Own("`proxy` of `oregano_oreg_auth`"),
-        (Proxy::Set(_), Declaration::Entry | Declaration::CommandLine) => Source::Own("`proxy`"),
+/// The key of a registry's own proxy.
+fn own_proxy(registry: &Registry) -> &'static str {
+    match registry.declaration {
+        Declaration::Default => "`proxy` of `oregano_oreg_auth`",
+        Declaration::Entry | Declaration::CommandLine => "`proxy`",
     }
 }

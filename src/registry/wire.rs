@@ -182,6 +182,14 @@ impl Fault {
         }
     }
 
+    /// How often it was sent.
+    pub fn tries(&self) -> u32 {
+        match self {
+            Self::Timeout { tries, .. } | Self::Unresolved { tries, .. } | Self::Broken { tries, .. } => *tries,
+            Self::NoProxy { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => 1,
+        }
+    }
+
     fn after(mut self, count: u32, time: Duration) -> Self {
         if let Self::Timeout { tries, .. } | Self::Unresolved { tries, .. } | Self::Broken { tries, .. } = &mut self {
             *tries = count;

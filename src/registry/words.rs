@@ -13,7 +13,7 @@ use super::realm;
 use super::reference::{self, Target};
 use super::wire::{Answer, Asked, Place, without_user};
 use crate::desired::{Registry, TestLogin};
-use crate::facts::Elsewhere;
+use crate::facts::OtherServer;
 use crate::failure::single_line;
 
 /// The words for one inspection.
@@ -53,13 +53,13 @@ impl<'a> Words<'a> {
     }
 
     /// The server of `url`, if it is not the registry itself that was `asked`.
-    pub fn elsewhere(&self, url: &Url, asked: Asked) -> Option<Elsewhere> {
+    pub fn other_server(&self, url: &Url, asked: Asked) -> Option<OtherServer> {
         if self.is_registry(url) {
             return None;
         }
         Some(match asked {
-            Asked::TokenServer => Elsewhere::TokenServer(self.server(url)),
-            Asked::Registry => Elsewhere::RedirectTarget(self.server(url)),
+            Asked::TokenServer => OtherServer::TokenServer(self.server(url)),
+            Asked::Registry => OtherServer::RedirectTarget(self.server(url)),
         })
     }
 
@@ -130,11 +130,11 @@ pub(super) fn status(answer: &Answer) -> String {
 }
 
 /// What the server of a place is called.
-pub(super) fn kind(elsewhere: Option<&Elsewhere>) -> &'static str {
+pub(super) fn kind(elsewhere: Option<&OtherServer>) -> &'static str {
     match elsewhere {
         None => "registry",
-        Some(Elsewhere::TokenServer(_)) => "token server",
-        Some(Elsewhere::RedirectTarget(_)) => "server",
+        Some(OtherServer::TokenServer(_)) => "token server",
+        Some(OtherServer::RedirectTarget(_)) => "server",
     }
 }
 

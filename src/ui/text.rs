@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use crate::dockerconfig::{ChangeKind, KeyChange};
 use crate::event::{ClusterRow, Command, Counts, Event, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow};
-use crate::facts::{Elsewhere, RateLimit, Verdict};
+use crate::facts::{OtherServer, RateLimit, Verdict};
 use crate::failure::Failure;
 use crate::inventory::Problem;
 use crate::report::ExitStatus;
@@ -217,11 +217,11 @@ fn registry_message(row: &RegistryRow) -> String {
 }
 
 /// Who was asked when the verdict fell.
-fn asked(RegistryRow { host, elsewhere, .. }: &RegistryRow) -> String {
-    match elsewhere {
+fn asked(RegistryRow { host, other_server, .. }: &RegistryRow) -> String {
+    match other_server {
         None => format!("registry `{host}`"),
-        Some(Elsewhere::TokenServer(server)) => format!("the token server `{server}` of registry `{host}`"),
-        Some(Elsewhere::RedirectTarget(server)) => format!("the server `{server}` behind registry `{host}`"),
+        Some(OtherServer::TokenServer(server)) => format!("the token server `{server}` of registry `{host}`"),
+        Some(OtherServer::RedirectTarget(server)) => format!("the server `{server}` behind registry `{host}`"),
     }
 }
 
@@ -300,7 +300,7 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
         return None;
     }
     // There is always a registry to ask: without a row none could be.
-    let bad = recap.registries.is_empty() || recap.registries.iter().any(|row| !row.verdict.lets_go_on());
+    let bad = recap.registries.is_empty() || recap.registries.iter().any(|row| !row.verdict.permits_run());
     let secret = |outcomes: &[Outcome]| recap.cluster.iter().any(|row| outcomes.contains(&row.outcome));
     let stopped = bad || recap.status == ExitStatus::Error as u8;
     Some(match command {
@@ -400,7 +400,7 @@ mod tests {
             from: None,
             expires: None,
             rate_limit: None,
-            elsewhere: None,
+            other_server: None,
         }
     }
 
@@ -427,8 +427,8 @@ mod tests {
     #[test]
     fn who_failed_is_named() {
         use Verdict::{ConnectionRefused, Dns, NotFound, Proxy, RateLimited, Refused, RegistryError, Timeout, Tls};
-        let token_server = Elsewhere::TokenServer("sso".to_owned());
-        let target = Elsewhere::RedirectTarget("store".to_owned());
+        let token_server = OtherServer::TokenServer("sso".to_owned());
+        let target = OtherServer::RedirectTarget("store".to_owned());
         let cases = [
             (Dns, None, "the name of registry `r` does not resolve on `n`"),
             (Dns, Some(&token_server), "the name of the token server `sso` of registry `r` does not resolve on `n`"),
@@ -467,11 +467,11 @@ mod tests {
             ),
             (NotFound, None, "registry `r` has no image `r/i:1` (asked from `n`)"),
         ];
-        for (verdict, elsewhere, expected) in cases {
+        for (verdict, other_server, expected) in cases {
             let row = RegistryRow {
                 image: "r/i:1".to_owned(),
                 from: Some("n".to_owned()),
-                elsewhere: elsewhere.cloned(),
+                other_server: other_server.cloned(),
                 ..row("r", "u", verdict)
             };
             assert_eq!(registry_message(&row), expected);

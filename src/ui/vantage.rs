@@ -75,7 +75,7 @@ fn difference(host: &str, rows: &[&RegistryRow]) -> Option<String> {
     let mut seen: IndexMap<&str, Verdict> = IndexMap::new();
     for row in rows.iter().filter(|row| asked.contains(&subject(row))) {
         let verdict = seen.entry(row.from.as_deref()?).or_insert(row.verdict);
-        if verdict.lets_go_on() && !row.verdict.lets_go_on() {
+        if verdict.permits_run() && !row.verdict.permits_run() {
             *verdict = row.verdict;
         }
     }
@@ -115,7 +115,7 @@ mod tests {
             from: Some(from.to_owned()),
             expires: None,
             rate_limit: None,
-            elsewhere: None,
+            other_server: None,
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::desired::registry::ProxySettings;
+use crate::desired::registry::{ProxyOrigin, ProxySettings};
 use crate::inventory::Variables;
 use crate::secret::Secret;
 
@@ -40,7 +40,7 @@ impl ProxyVariables {
             exceptions.extend(service.as_deref());
         }
         let no_proxy = exceptions.into_iter().collect::<Vec<_>>().join(",");
-        ProxySettings { http: self.http.clone(), https: self.https.clone(), no_proxy }
+        ProxySettings { http: self.http.clone(), https: self.https.clone(), no_proxy, origin: ProxyOrigin::Variables }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which proxy stands before a registry: its own `proxy`, or what openshift-ansible's variables say, with the list of
 //! exceptions that its facts make (`set_proxy_facts` in openshift_facts).
 
-use crate::desired::registry::{Proxy, ProxySettings};
+use crate::desired::registry::{Proxy, ProxyOrigin, ProxySettings};
 use crate::inventory::{Node, Problem, Value};
 use crate::secret::Secret;
 
@@ -41,11 +41,13 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Proxy {
 /// The proxy that an entry names, or that there is none.
 pub(super) fn of_entry(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Proxy> {
     if node.is_blank() || node.text.eq_ignore_ascii_case("none") {
-        return Some(Proxy::Set(ProxySettings::default().into()));
+        let none = ProxySettings { origin: ProxyOrigin::Registry, ..ProxySettings::default() };
+        return Some(Proxy::Set(none.into()));
     }
     let text = reader.text_of(node, what)?;
     let url = url(reader, &text, what)?;
-    let settings = ProxySettings { http: Some(url.clone()), https: Some(url), no_proxy: String::new() };
+    let (http, https) = (Some(url.clone()), Some(url));
+    let settings = ProxySettings { http, https, no_proxy: String::new(), origin: ProxyOrigin::Registry };
     Some(Proxy::Set(settings.into()))
 }
 

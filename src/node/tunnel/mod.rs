@@ -21,6 +21,7 @@ use self::shared::{Account, Forwarding, Shared, lock};
 use super::protocol::Nonce;
 use super::{HostKeys, Identities, Limits, OpenFailure};
 use crate::desired::{Connection, Proxy};
+use crate::facts::ServerAddress;
 use crate::failure::{Failure, without_errno};
 use crate::secret::Secret;
 
@@ -113,11 +114,10 @@ impl Tunnel {
         self.shared.crowded.load(Ordering::Relaxed)
     }
 
-    /// What stands in the way to the server of a URL that `text` names, with the proxy that `proxy` sets; nothing once
-    /// there was a way.
-    pub fn obstacle(&self, proxy: &Proxy, text: &str) -> Option<Obstacle> {
+    /// What stands in the way to a server with the proxy that `proxy` sets; nothing once there was a way.
+    pub fn obstacle(&self, proxy: &Proxy, server: &ServerAddress) -> Option<Obstacle> {
         let account = lock(&self.shared.accounts).iter().position(|account| account.proxy == *proxy)?;
-        self.shared.obstacles.of(account, text)
+        self.shared.obstacles.of(account, server)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use super::route::{Route, Way};
 use super::shared::lock;
 use super::socks::Reply;
+use crate::facts::ServerAddress;
 
 /// What stands in the way from the node to a server: its sshd, or a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,26 +71,24 @@ impl Trouble {
 
 /// The last trouble on the way of an account to a target.
 #[derive(Default)]
-pub(super) struct Obstacles(Mutex<HashMap<(usize, String), Obstacle>>);
+pub(super) struct Obstacles(Mutex<HashMap<(usize, ServerAddress), Obstacle>>);
 
 impl Obstacles {
     /// Notes it. Without a proxy, the reply says all but one.
     pub(super) fn note(&self, way: &Way, trouble: Trouble) {
         if way.route != Route::Direct || trouble == Trouble::Forbidden {
             let obstacle = Obstacle { at: way.shown(), trouble };
-            lock(&self.0).insert((way.account, way.target.origin()), obstacle);
+            lock(&self.0).insert((way.account, way.target.address()), obstacle);
         }
     }
 
     /// The way is open.
     pub(super) fn forget(&self, way: &Way) {
-        lock(&self.0).remove(&(way.account, way.target.origin()));
+        lock(&self.0).remove(&(way.account, way.target.address()));
     }
 
-    /// The trouble on the way of an account to an origin that `text` names.
-    pub(super) fn of(&self, account: usize, text: &str) -> Option<Obstacle> {
-        let obstacles = lock(&self.0);
-        let mut fitting = obstacles.iter().filter(|((owner, origin), _)| *owner == account && text.contains(origin));
-        fitting.next().map(|(_, obstacle)| obstacle.clone())
+    /// The last trouble on the way of an account to a server.
+    pub(super) fn of(&self, account: usize, server: &ServerAddress) -> Option<Obstacle> {
+        lock(&self.0).get(&(account, server.clone())).cloned()
     }
 }

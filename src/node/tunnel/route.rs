@@ -128,7 +128,12 @@ mod tests {
 
     fn route(http: &str, https: &str, no_proxy: &str, host: &str, port: u16) -> Route {
         let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
-        let settings = ProxySettings { http: secret(http), https: secret(https), no_proxy: no_proxy.to_owned() };
+        let settings = ProxySettings {
+            http: secret(http),
+            https: secret(https),
+            no_proxy: no_proxy.to_owned(),
+            ..ProxySettings::default()
+        };
         Route::of(&Proxy::Set(Arc::new(settings)), &Target::new(host, port).unwrap())
     }
 
@@ -145,15 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_url() {
-        for (host, port, origin) in [
-            ("quay.io", 443, "https://quay.io/"),
-            ("quay.io", 80, "http://quay.io/"),
-            ("quay.io", 5000, "://quay.io:5000/"),
-            ("quay.io", 8443, "://quay.io:8443/"),
-            ("fe80::80", 443, "https://[fe80::80]/"),
-        ] {
-            assert_eq!(Target::new(host, port).unwrap().origin(), origin);
+    fn the_address_of_a_target_is_that_of_a_url() {
+        for (host, port, expected) in
+            [("quay.io", 443, "quay.io"), ("quay.io", 5000, "quay.io"), ("[fe80::80]", 80, "fe80::80")]
+        {
+            let address = Target::new(host, port).unwrap().address();
+            assert_eq!((address.host.as_str(), address.port), (expected, port));
         }
     }
 

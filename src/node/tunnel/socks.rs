@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::facts::ServerAddress;
+
 const VERSION: u8 = 5;
 /// The version of the login's own negotiation (RFC 1929, 2).
 const LOGIN_VERSION: u8 = 1;
@@ -49,14 +51,9 @@ impl Target {
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
-    /// As it begins a URL, where a port that the scheme implies is not written.
-    pub(super) fn origin(&self) -> String {
-        let authority = self.authority();
-        match authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80")) {
-            Some(host) if self.port == 443 => format!("https://{host}/"),
-            Some(host) => format!("http://{host}/"),
-            None => format!("://{authority}/"),
-        }
+    /// As facts name it.
+    pub(super) fn address(&self) -> ServerAddress {
+        ServerAddress { host: self.host.clone(), port: self.port }
     }
 
     /// A target whose host is what it may be.

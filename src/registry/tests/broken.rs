@@ -11,7 +11,7 @@ use super::double::{
 use super::tls::tls_server;
 use super::ways::{connect_proxy, proxied};
 use super::{inspect, inspect_double, registry};
-use crate::desired::{Declaration, Proxy, ProxySettings, Registry, TlsPolicy};
+use crate::desired::{Declaration, Proxy, ProxyOrigin, ProxySettings, Registry, TlsPolicy};
 use crate::facts::Verdict;
 use crate::secret::Secret;
 
@@ -150,7 +150,7 @@ async fn a_proxy_that_fails_is_named() {
     ];
     for (proxy, reason, hint) in cases {
         let url = Secret::new(format!("http://eve:hunter2@{proxy}"));
-        let settings = ProxySettings { https: Some(url), ..ProxySettings::default() };
+        let settings = ProxySettings { https: Some(url), origin: ProxyOrigin::Registry, ..ProxySettings::default() };
         let proxied = Registry { proxy: Proxy::Set(settings.into()), ..registry("registry.invalid", "right") };
         let fact = inspect(&proxied).await;
         assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");

@@ -288,8 +288,7 @@ async fn a_red_hat_account_is_told_its_form() {
     let mut account = registry("registry.redhat.io", "wrong");
     account.tls = TlsPolicy::Verify;
     let hint = |account: &crate::desired::Registry| {
-        let refused =
-            RegistryFact { verdict: Verdict::Refused, cause: None, hint: None, rate_limit: None, elsewhere: None };
+        let refused = RegistryFact::new(Verdict::Refused);
         let finding = Finding::TriedBefore(Box::new(Tried { image: "x".to_owned(), fact: refused }));
         fact(account, None, finding, &str::to_owned).hint.unwrap()
     };

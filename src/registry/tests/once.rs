@@ -10,7 +10,7 @@ use axum::http::Response;
 use super::double::{Double, Seen, ask_basic, ask_bearer, manifest, named, reply, token, welcome};
 use super::{PATIENCE, clients, registry};
 use crate::desired::Registry;
-use crate::facts::{RegistryFact, Verdict};
+use crate::facts::{Evidence, RegistryFact, Verdict};
 use crate::registry::{Logins, News};
 use crate::secret::{Redactor, Secret};
 
@@ -96,7 +96,9 @@ async fn thrice(registries: &[Registry]) -> Vec<RegistryFact> {
 }
 
 fn is_tried(fact: &&RegistryFact) -> bool {
-    !fact.cause.as_deref().unwrap_or_default().starts_with("not tried again, ")
+    let says_so = fact.cause.as_deref().unwrap_or_default().starts_with("not tried again, ");
+    assert_eq!(says_so, fact.evidence == Evidence::Remembered, "{fact:?}");
+    !says_so
 }
 
 #[tokio::test(start_paused = true)]

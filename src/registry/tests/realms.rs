@@ -15,7 +15,7 @@ use super::hints::silent_server;
 use super::ways::proxied;
 use super::{PATIENCE, clients, inspect, inspect_with, inspect_within, registry};
 use crate::desired::{Registry, TestLogin};
-use crate::facts::{Elsewhere, Verdict};
+use crate::facts::{OtherServer, Verdict};
 use crate::registry::{News, prove};
 use crate::secret::{Redactor, Secret};
 
@@ -107,7 +107,11 @@ async fn a_token_server_that_fails_is_told_as_one() {
         let double = challenging(&realm).await;
         let fact = inspect_within(&registry(&double.host, "right"), Duration::from_secs(1)).await;
         let server = realm.split('/').nth(2).unwrap().to_owned();
-        assert_eq!((fact.verdict, fact.elsewhere), (verdict, Some(Elsewhere::TokenServer(server.clone()))), "{realm}");
+        assert_eq!(
+            (fact.verdict, fact.other_server),
+            (verdict, Some(OtherServer::TokenServer(server.clone()))),
+            "{realm}"
+        );
         let (cause, hint) = (fact.cause.unwrap(), fact.hint.unwrap());
         assert!(cause.contains(&format!("://{server}/t: ")) && !hint.contains("a registry"), "{cause} {hint}");
         assert!(hint.starts_with(begin) && hint.ends_with(end), "{realm}: {hint}");
@@ -120,8 +124,8 @@ async fn a_proxy_before_a_token_server_is_told_as_one() {
     let double = challenging("http://sso.invalid/t").await;
     let asked = proxied(&double.host, "http://127.0.0.1:1", &double.host);
     let fact = inspect(&asked).await;
-    let server = Elsewhere::TokenServer("sso.invalid".to_owned());
-    assert_eq!((fact.verdict, fact.elsewhere.as_ref()), (Verdict::Proxy, Some(&server)), "{fact:?}");
+    let server = OtherServer::TokenServer("sso.invalid".to_owned());
+    assert_eq!((fact.verdict, fact.other_server.as_ref()), (Verdict::Proxy, Some(&server)), "{fact:?}");
 }
 
 #[tokio::test]
@@ -133,13 +137,13 @@ async fn only_another_server_is_told_as_one() {
     });
     let own = own.await;
     let moved = Double::start(|_: &Seen| reply(307, &[("location", "http://127.0.0.1:1/v2/")], "")).await;
-    let target = Elsewhere::RedirectTarget("127.0.0.1:1".to_owned());
-    for (double, verdict, elsewhere, hint) in [
+    let target = OtherServer::RedirectTarget("127.0.0.1:1".to_owned());
+    for (double, verdict, other_server, hint) in [
         (&own, Verdict::RegistryError, None, "the registry is in trouble"),
         (&moved, Verdict::ConnectionRefused, Some(target), "does a server run at `127.0.0.1:1`?"),
     ] {
         let fact = inspect(&registry(&double.host, "right")).await;
-        assert_eq!((fact.verdict, &fact.elsewhere), (verdict, &elsewhere), "{fact:?}");
+        assert_eq!((fact.verdict, &fact.other_server), (verdict, &other_server), "{fact:?}");
         assert!(fact.hint.as_deref().unwrap().starts_with(hint), "{fact:?}");
     }
 }
@@ -154,7 +158,7 @@ async fn what_is_not_tried_again_names_the_same_server() {
         prove(&clients(), &Arc::default(), &[one, other], PATIENCE, &Redactor::default(), |_: News<'_>| {}).await;
     assert!(facts[1].cause.as_deref().unwrap().starts_with("not tried again"), "{facts:?}");
     for fact in facts {
-        assert_eq!(fact.elsewhere, Some(Elsewhere::TokenServer(strict.host.clone())), "{fact:?}");
+        assert_eq!(fact.other_server, Some(OtherServer::TokenServer(strict.host.clone())), "{fact:?}");
     }
 }
 

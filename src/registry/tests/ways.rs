@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::double::{Double, basic_registry};
 use super::tls::{tls_server, tls_server_saying};
 use super::{PATIENCE, inspect, inspect_with, registry};
-use crate::desired::{Authority, Proxy, ProxySettings, Registry, TlsPolicy};
-use crate::facts::{RegistryFact, Verdict};
+use crate::desired::{Authority, Proxy, ProxyOrigin, ProxySettings, Registry, TlsPolicy};
+use crate::facts::{RegistryFact, ReportedBy, ServerAddress, Verdict};
 use crate::registry::client::Clients;
 use crate::registry::proxy::Proxies;
 use crate::registry::resolver::Resolver;
@@ -18,7 +18,9 @@ use crate::secret::Secret;
 
 pub fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
     let url = || Some(Secret::new(https));
-    let settings = ProxySettings { http: url(), https: url(), no_proxy: no_proxy.to_owned() };
+    // The variables always make exceptions, and a registry's own proxy has none.
+    let origin = if no_proxy.is_empty() { ProxyOrigin::Registry } else { ProxyOrigin::Variables };
+    let settings = ProxySettings { http: url(), https: url(), no_proxy: no_proxy.to_owned(), origin };
     Registry { proxy: Proxy::Set(Arc::new(settings)), ..registry(host, "right") }
 }
 
@@ -214,6 +216,11 @@ async fn what_the_other_end_of_a_tunnel_says() {
         let fact = inspect_through(&clients, &socks, &registry("registry.invalid", "right")).await;
         assert_eq!(fact.verdict, verdict, "{code}: {fact:?}");
         assert_eq!(fact.cause.unwrap(), format!("GET https://registry.invalid/v2/: {reason}"));
+        let failed = *fact.failed_request.unwrap();
+        let address = ServerAddress { host: "registry.invalid".to_owned(), port: 443 };
+        assert_eq!((failed.server.as_str(), failed.address), ("registry.invalid", address), "{code}");
+        let by = if code == 2 { ReportedBy::FarEnd } else { ReportedBy::ThisEnd };
+        assert_eq!((failed.request.as_str(), failed.reported_by), ("GET https://registry.invalid/v2/", by), "{code}");
         let said = fact.hint.unwrap();
         assert!(said.contains(hint), "{said}");
     }

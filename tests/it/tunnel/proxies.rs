@@ -45,7 +45,7 @@ fn the_nodes_own_proxy() {
     let tunnel = tunnel(&inside);
     let through = |login: &str, no_proxy: &str| {
         let https = Some(Secret::new(format!("http://{login}127.0.0.1:{}", proxy.line)));
-        let settings = ProxySettings { http: None, https, no_proxy: no_proxy.to_owned() };
+        let settings = ProxySettings { http: None, https, no_proxy: no_proxy.to_owned(), ..ProxySettings::default() };
         tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap()
     };
     let good = through("eve:p%40ss@", "");
@@ -59,7 +59,7 @@ fn the_nodes_own_proxy() {
     assert_eq!(connect(&through("eve:wrong@", ""), NAME, port).err(), Some(2));
     assert!(connect(&through("eve:wrong@", ".internal"), NAME, port).is_ok(), "no_proxy was not heeded");
     let nobody = Some(Secret::new(format!("http://127.0.0.1:{}", free_port())));
-    let settings = ProxySettings { http: None, https: nobody, no_proxy: String::new() };
+    let settings = ProxySettings { http: None, https: nobody, ..ProxySettings::default() };
     assert_eq!(connect(&tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap(), NAME, port).err(), Some(2));
     assert_eq!(tunnel.fault(), None);
 }
