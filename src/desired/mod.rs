@@ -22,7 +22,9 @@ pub use cluster::PullSecret;
 pub use image::{Image, full_name, is_domain, split_host};
 pub use no_proxy::Exceptions;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
-pub use registry::{Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy};
+pub use registry::{
+    Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,
+};
 pub use registry_host::host_fault;
 pub use request::{Limit, Request, Scope};
 pub use resolve::{from_file, judge, nodes, resolve};
