@@ -25,6 +25,7 @@ mod schema;
 mod servers;
 mod signals;
 mod skopeo;
+mod snapshots;
 mod sources;
 mod support;
 mod templates;

@@ -32,9 +32,10 @@ pub struct Certificate {
     pub ca: PathBuf,
 }
 
-/// Makes a certificate for `127.0.0.1`, `localhost` and `registry.internal` in `folder`, valid from now for two days.
+/// Makes a certificate for `127.0.0.1`, `localhost`, `registry.internal` and `registry.example.com` in `folder`, valid
+/// from now for two days.
 pub fn make(folder: &Path, signer: Signer) -> Certificate {
-    make_for(folder, signer, "IP:127.0.0.1,DNS:localhost,DNS:registry.internal")
+    make_for(folder, signer, "IP:127.0.0.1,DNS:localhost,DNS:registry.internal,DNS:registry.example.com")
 }
 
 /// The same for other names, in the form of `subjectAltName`.

@@ -28,6 +28,13 @@ pub struct Oregano {
     environment: Vec<(OsString, OsString)>,
 }
 
+/// Whether a run writes its results and its messages to the same file.
+#[derive(Clone, Copy)]
+enum Streams {
+    Apart,
+    Together,
+}
+
 /// A run on a terminal that ended.
 pub struct Session {
     /// The exit status.
@@ -109,7 +116,7 @@ impl Oregano {
 
     /// Starts oregano with this text on its standard input.
     pub fn start_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Running {
-        self.start_with(arguments, Some(input))
+        self.start_with(arguments, Some(input), Streams::Apart)
     }
 
     /// Runs oregano on a terminal of its own, types a line once it asks for one without echo, and returns what the
@@ -161,20 +168,31 @@ impl Oregano {
         command
     }
 
-    /// Starts oregano, for what happens to it on its way.
+    /// Starts oregano; the test can act while it runs.
     pub fn start<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Running {
-        self.start_with(arguments, None)
+        self.start_with(arguments, None, Streams::Apart)
     }
 
-    fn start_with<A: AsRef<OsStr>>(&self, arguments: &[A], input: Option<&str>) -> Running {
+    /// Starts oregano with both output streams in `stdout`, in the order in which a terminal shows them.
+    pub fn start_on_one_stream<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Running {
+        self.start_with(arguments, None, Streams::Together)
+    }
+
+    fn start_with<A: AsRef<OsStr>>(&self, arguments: &[A], input: Option<&str>, streams: Streams) -> Running {
         let outputs = tempfile::tempdir().unwrap();
         let output = |name: &str| File::create(outputs.path().join(name)).unwrap();
+        let (stdout, apart) = (output("stdout"), output("stderr"));
+        let stderr = match streams {
+            Streams::Apart => apart,
+            // Both share one position in the file, so neither overwrites the other.
+            Streams::Together => stdout.try_clone().unwrap(),
+        };
         let mut command = self.user(Command::new(env!("CARGO_BIN_EXE_oregano")));
         command
             .args(arguments)
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(output("stdout"))
-            .stderr(output("stderr"))
+            .stdout(stdout)
+            .stderr(stderr)
             .process_group(0);
         let mut child = command.spawn().unwrap();
         if let Some(input) = input {
