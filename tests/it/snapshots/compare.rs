@@ -116,7 +116,8 @@ fn blocks(text: &str) -> BTreeMap<String, (usize, usize)> {
     let mut found = BTreeMap::new();
     for (at, _) in text.match_indices(MARK) {
         let name = text[at + MARK.len()..].split(" -->").next().unwrap();
-        let fence = at + text[at..].find("```console\n").unwrap_or_else(|| panic!("no block after the mark of `{name}`"));
+        let fence =
+            at + text[at..].find("```console\n").unwrap_or_else(|| panic!("no block after the mark of `{name}`"));
         assert_eq!(text[at..fence].lines().count(), 1, "the block of `{name}` does not follow its mark");
         let start = fence + "```console\n".len();
         let end = start + text[start..].find("```").expect("a block without an end");
