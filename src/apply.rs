@@ -2,19 +2,26 @@
 //! work is an outcome.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, ExpectedSecret, SecretWrite, WriteResult};
 use crate::desired::{Desired, NodeTarget, PullSecret};
 use crate::dockerconfig::{self, Reader};
 use crate::engine::Engine;
 use crate::event::{ClusterRow, Event, Outcome, Progress, Stage, node_events};
-use crate::facts::{Facts, FileState, NodeFact};
+use crate::facts::{Facts, FileState, NodeFact, SecretFact};
 use crate::failure::Failure;
 use crate::node::{NewContent, Session};
 use crate::observe::Sessions;
-use crate::plan::{Action, Gate, NodeStep, NodeWork, Plan, SecretStep, unmergeable_secret};
+use crate::plan::{self, Action, Gate, NodeStep, NodeWork, Plan, SecretStep};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
+use crate::secret::SecretBytes;
+
+/// How often a secret is written at most while something else keeps changing it.
+const WRITE_ATTEMPTS: u32 = 10;
+/// The pause after the first conflict; it grows by as much after each further one.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What became of each file that was to be written, by path.
 type Results = HashMap<String, Result<(), Failure>>;
@@ -30,7 +37,9 @@ pub fn apply(
 ) -> Gate {
     let _guard = engine.cancel.abort_at(Stop::Now, engine.limits.abort.clone(), engine.runtime.handle());
     let gate = match (plan.gate, &plan.secret, desired.pull_secret.as_ref().zip(engine.cluster.as_ref())) {
-        (Gate::Open, Some(step), Some((wanted, cluster))) => write_secret(engine, cluster, step, wanted, journal),
+        (Gate::Open, Some(step), Some((wanted, cluster))) => {
+            write_secret(engine, cluster, step, wanted, facts, journal)
+        }
         (Gate::Closed, Some(step), _) => {
             journal.record(unwritten_secret(step));
             Gate::Closed
@@ -88,37 +97,86 @@ pub fn keep(engine: &Engine, sessions: Sessions) {
 }
 
 /// Writes the pull secret; a failure closes the gate for the nodes.
-fn write_secret(engine: &Engine, cluster: &Cluster, step: &SecretStep, wanted: &PullSecret, journal: &Journal) -> Gate {
+fn write_secret(
+    engine: &Engine,
+    cluster: &Cluster,
+    step: &SecretStep,
+    wanted: &PullSecret,
+    facts: &Facts,
+    journal: &Journal,
+) -> Gate {
     if engine.cancel.level() > Stop::No || step.action == Action::Unchanged {
         journal.record(unwritten_secret(step));
         return Gate::Open;
     }
-    let merge = |content: Option<&[u8]>| {
-        dockerconfig::merge(content, &wanted.credentials, Reader::PullSecret)
-            .map(|merged| merged.content)
-            .map_err(|error| unmergeable_secret(wanted, &error))
-    };
-    let written = engine.runtime.block_on(async {
+    let found = facts.cluster.as_ref().and_then(|fact| fact.as_ref().ok()?.secret.as_ref());
+    let (step, failure) = engine.runtime.block_on(async {
         tokio::select! {
-            written = cluster.write_secret(&wanted.namespace, &wanted.name, merge) => written,
+            written = write_planned(cluster, wanted, step, found) => written,
             () = engine.cancel.reached(Stop::Now) => {
-                Err(Failure::new("interrupted while the secret was being written").hint("run `plan` to see what stands there now"))
+                let failure = Failure::new("interrupted while the secret was being written");
+                (step.clone(), Some(failure.hint("run `plan` to see its current content")))
             }
         }
     });
-    let (row, gate) = match written {
-        Ok(written) => {
-            let outcome = match written {
-                cluster::Outcome::Created => Outcome::Created,
-                cluster::Outcome::Updated => Outcome::Updated,
-                cluster::Outcome::Unchanged => Outcome::Unchanged,
-            };
-            (ClusterRow::new(step, outcome, None), Gate::Open)
-        }
-        Err(failure) => (ClusterRow::new(step, Outcome::Failed, Some(&failure)), Gate::Closed),
+    let (outcome, gate) = match (&failure, &step.action) {
+        (Some(_), _) | (None, Action::Fail(_)) => (Outcome::Failed, Gate::Closed),
+        (None, action) => (Outcome::from(action), Gate::Open),
     };
-    journal.record(Event::Cluster(row));
+    journal.record(Event::Cluster(ClusterRow::new(&step, outcome, failure.as_ref())));
     gate
+}
+
+/// Writes the secret as `step` plans it. When something else has changed the secret since it was observed, its new
+/// state is planned by the same pure function, and that step is carried out. Returns the step that was really carried
+/// out, and why it failed if it did.
+async fn write_planned(
+    cluster: &Cluster,
+    wanted: &PullSecret,
+    step: &SecretStep,
+    found: Option<&SecretFact>,
+) -> (SecretStep, Option<Failure>) {
+    let PullSecret { namespace, name, .. } = wanted;
+    let plan_again = |found: Option<&SecretFact>| {
+        // The notes are about other secrets, which have not changed.
+        SecretStep { notes: step.notes.clone(), ..plan::secret_step(wanted, found) }
+    };
+    let (mut step, mut conflict): (SecretStep, Option<Option<SecretFact>>) = (step.clone(), None);
+    for attempt in 0..WRITE_ATTEMPTS {
+        tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
+        let found = conflict.as_ref().map_or(found, Option::as_ref);
+        let content = match &step.action {
+            Action::Create | Action::Update => new_content(wanted, found),
+            Action::Unchanged => None,
+            Action::Fail(failure) => return (step.clone(), Some(failure.clone())),
+        };
+        let Some(content) = content else { return (step, None) };
+        let write = SecretWrite { expected: ExpectedSecret::of(found), content: &content };
+        match cluster.write_secret(namespace, name, &write).await {
+            Ok(WriteResult::Written) => return (step, None),
+            Ok(WriteResult::Overwritten(found)) => {
+                // Another program may have changed the secret and kept our entries. Only then the write counts.
+                let kept = plan_again(found.as_ref()).action == Action::Unchanged;
+                return (step, (!kept).then(|| cluster::overwritten(namespace, name)));
+            }
+            Ok(WriteResult::Conflict(found)) => {
+                step = plan_again(found.as_ref());
+                conflict = Some(found);
+            }
+            Err(failure) => return (step, Some(failure)),
+        }
+    }
+    let message = format!(
+        "secret `{name}` in namespace `{namespace}` was changed by another client during each of {WRITE_ATTEMPTS} attempts"
+    );
+    let hint =
+        format!("find out what keeps writing it: `oc get secret {name} -n {namespace} -o yaml` lists the managers");
+    (step, Some(Failure::new(message).hint(hint)))
+}
+
+fn new_content(wanted: &PullSecret, found: Option<&SecretFact>) -> Option<SecretBytes> {
+    let old = found.and_then(|secret| secret.content.as_ref()).map(|bytes| bytes.expose());
+    dockerconfig::merge(old, &wanted.credentials, Reader::PullSecret).ok()?.content
 }
 
 /// The row of a secret that is not written in this run.
@@ -158,3 +216,6 @@ fn new_contents(step: &NodeStep, node: &NodeTarget, fact: &NodeFact) -> Vec<(Str
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

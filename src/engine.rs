@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cluster::{Cluster, Purpose, kubeconfig};
+use crate::cluster::{Cluster, ClusterPurpose, access};
 use crate::desired::Desired;
 use crate::failure::Failure;
 use crate::node::{Abort, HostKeys, Identities, Limits};
@@ -46,7 +46,7 @@ impl Engine {
         let redactor = desired.redactor();
         let cluster = match &desired.pull_secret {
             None => None,
-            Some(_) => Some(cluster(options, Purpose::Run, &runtime, &redactor)?),
+            Some(_) => Some(cluster(options, ClusterPurpose::Run, &runtime, &redactor)?),
         };
         let nodes = desired.nodes.len().max(desired.vantage_points.len());
         Ok(Self {
@@ -69,15 +69,15 @@ impl Engine {
 /// If there is no kubeconfig that can be used.
 pub fn cluster(
     options: &Options,
-    purpose: Purpose,
+    purpose: ClusterPurpose,
     runtime: &tokio::runtime::Runtime,
     redactor: &Redactor,
 ) -> Result<Cluster, Failure> {
     let environment = &options.environment;
     let (flag, variable) = (options.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
-    let source = kubeconfig::locate(purpose, flag, variable, environment.home.as_deref())?;
+    let source = access::find(purpose, flag, variable, environment.home.as_deref())?;
     let _inside = runtime.enter();
-    Cluster::connect(kubeconfig::load(&source)?, options.timeout, redactor, purpose)
+    Cluster::connect(access::load(&source)?, options.timeout, redactor, purpose)
 }
 
 /// The files OpenSSH reads by default (`UserKnownHostsFile`, `GlobalKnownHostsFile` of ssh_config(5)).

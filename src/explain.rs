@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::authfile;
-use crate::cluster::Purpose;
+use crate::cluster::ClusterPurpose;
 use crate::desired::{self, Desired, Image, NodeTarget};
 use crate::dockerconfig::mask;
 use crate::engine::{self, Engine};
@@ -106,7 +106,7 @@ fn targets(question: &Question) -> Result<Desired, Vec<Failure>> {
 }
 
 fn secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PullSecret>, Failure> {
-    let cluster = engine::cluster(&question.options, Purpose::Explain, &engine.runtime, &engine.redactor)?;
+    let cluster = engine::cluster(&question.options, ClusterPurpose::Explain, &engine.runtime, &engine.redactor)?;
     engine.runtime.block_on(async {
         tokio::select! {
             found = cluster.pull_secrets(&pod.namespace, &pod.service_account) => found,

@@ -3,11 +3,8 @@
 
 use crate::desired::{Desired, NodeTarget, PullSecret};
 use crate::dockerconfig::{self, Credential, KeyChange, Reader};
-use crate::facts::{ClusterFact, Facts, FileFact, FileState, NodeFact, SecretFact};
+use crate::facts::{ClusterFact, Facts, FileFact, FileState, NodeFact, PULL_SECRET_TYPE, SecretFact};
 use crate::failure::Failure;
-
-/// The type a pull secret must have; the type of an existing secret cannot be changed.
-pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
 
 /// Every step, in the order of the inventory.
 #[derive(Debug)]
@@ -111,7 +108,7 @@ const OWNER_BITS: u32 = 0o700;
 /// Compares what is wanted with what was found.
 pub fn plan(desired: &Desired, facts: &Facts) -> Plan {
     let secret = desired.pull_secret.as_ref().zip(facts.cluster.as_ref()).map(|(wanted, found)| match found {
-        Ok(found) => secret_step(wanted, found),
+        Ok(found) => cluster_step(wanted, found),
         Err(failure) => failed_secret(wanted, failure.clone()),
     });
     let all = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
@@ -134,19 +131,24 @@ fn failed_secret(wanted: &PullSecret, failure: Failure) -> SecretStep {
     }
 }
 
-fn secret_step(wanted: &PullSecret, found: &ClusterFact) -> SecretStep {
+fn cluster_step(wanted: &PullSecret, found: &ClusterFact) -> SecretStep {
     let notes = found.stale.iter().map(|stale| {
         format!(
             "secret `{}` was made by openshift-ansible for `{}` and is stale: image streams may go on using its old password; delete it once `{}` is in place",
             stale.name, stale.host, wanted.name
         )
     });
-    let secret = found.secret.as_ref();
-    let step = match secret.map(|secret| check_type(&wanted.namespace, &wanted.name, secret)) {
-        Some(Err(failure)) => failed_secret(wanted, failure),
-        Some(Ok(())) | None => merged_secret(wanted, secret),
-    };
+    let step = secret_step(wanted, found.secret.as_ref());
     SecretStep { notes: notes.chain(step.notes).collect(), ..step }
+}
+
+/// What happens to the pull secret that was found; `None` where there is none. After a conflict the new state is
+/// planned by this same function.
+pub fn secret_step(wanted: &PullSecret, found: Option<&SecretFact>) -> SecretStep {
+    match found.map(|secret| check_type(&wanted.namespace, &wanted.name, secret)) {
+        Some(Err(failure)) => failed_secret(wanted, failure),
+        Some(Ok(())) | None => merged_secret(wanted, found),
+    }
 }
 
 fn merged_secret(wanted: &PullSecret, found: Option<&SecretFact>) -> SecretStep {
@@ -173,7 +175,7 @@ fn merged_secret(wanted: &PullSecret, found: Option<&SecretFact>) -> SecretStep 
 }
 
 /// The failure of a secret whose content cannot be merged into.
-pub fn unmergeable_secret(wanted: &PullSecret, error: &dockerconfig::ParseError) -> Failure {
+fn unmergeable_secret(wanted: &PullSecret, error: &dockerconfig::ParseError) -> Failure {
     let PullSecret { namespace, name, .. } = wanted;
     Failure::new(format!("cannot merge into secret `{namespace}/{name}`"))
         .cause(format!("`.dockerconfigjson`: {error}"))
@@ -186,12 +188,12 @@ pub fn unmergeable_secret(wanted: &PullSecret, error: &dockerconfig::ParseError)
 ///
 /// # Errors
 /// If the secret that was found has another one.
-pub fn check_type(namespace: &str, name: &str, found: &SecretFact) -> Result<(), Failure> {
-    if found.type_ == SECRET_TYPE {
+fn check_type(namespace: &str, name: &str, found: &SecretFact) -> Result<(), Failure> {
+    if found.type_ == PULL_SECRET_TYPE {
         return Ok(());
     }
     let message = format!(
-        "secret `{namespace}/{name}` has the type `{}`, not `{SECRET_TYPE}`, and the type of a secret cannot be changed",
+        "secret `{namespace}/{name}` has the type `{}`, not `{PULL_SECRET_TYPE}`, and the type of a secret cannot be changed",
         found.type_
     );
     Err(Failure::new(message)
@@ -202,7 +204,7 @@ pub fn check_type(namespace: &str, name: &str, found: &SecretFact) -> Result<(),
 ///
 /// # Errors
 /// If it is.
-pub fn check_mutable(namespace: &str, name: &str, found: &SecretFact) -> Result<(), Failure> {
+fn check_mutable(namespace: &str, name: &str, found: &SecretFact) -> Result<(), Failure> {
     if !found.immutable {
         return Ok(());
     }

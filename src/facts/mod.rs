@@ -44,9 +44,15 @@ pub struct StaleSecret {
     pub host: String,
 }
 
+/// The type that a pull secret must have (`kubernetes.io/dockerconfigjson`; Kubernetes documentation, "Secrets").
+pub const PULL_SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
+
 /// A secret as it was found.
 #[derive(Debug)]
 pub struct SecretFact {
+    /// Its `metadata.resourceVersion`, which the API server changes with every write: a write is refused if the secret
+    /// has another one by then.
+    pub version: String,
     /// Its `type`.
     pub type_: String,
     /// Whether its data can be changed at all.

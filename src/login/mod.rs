@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::authfile::{self, Held};
-use crate::cluster::{self, Purpose, kubeconfig};
+use crate::cluster::{ClusterPurpose, access};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask};
@@ -146,8 +146,8 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
 
 fn token(request: &Request) -> Result<Secret, Failure> {
     let (flag, variable) = (request.kubeconfig.as_deref(), request.environment.kubeconfig.as_deref());
-    let source = kubeconfig::locate(Purpose::Login, flag, variable, request.environment.home.as_deref())?;
-    cluster::token(&kubeconfig::load(&source)?)
+    let source = access::find(ClusterPurpose::Login, flag, variable, request.environment.home.as_deref())?;
+    access::token(&access::load(&source)?)
 }
 
 /// The certificates of a file, and nothing else that it may hold.

@@ -1,17 +1,16 @@
 //! Tests of the cluster edge against an API server in this process.
 
-mod double;
-mod unclear;
+mod ambiguous;
+pub(crate) mod double;
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use self::double::{Answer, Double, Seen, Store, status};
-use super::link::stale_name;
+use super::objects::stale_secret::stale_name;
 use super::*;
-use crate::facts::StaleSecret;
-use crate::plan::SECRET_TYPE;
+use crate::facts::{PULL_SECRET_TYPE, SecretFact, StaleSecret};
 use crate::secret::{Secret, SecretBytes};
 
 const NAME: &str = "imagestreamsecret";
@@ -26,41 +25,54 @@ fn cluster_within(url: &str, timeout: Duration) -> Cluster {
     redactor.learn(&Secret::new("hunter2"));
     let mut config = kube::Config::new(url.parse().unwrap());
     config.headers.push(("user-agent".parse().unwrap(), "oregano/test".parse().unwrap()));
-    Cluster::connect(config, timeout, &redactor, Purpose::Run).unwrap()
+    Cluster::connect(config, timeout, &redactor, ClusterPurpose::Run).unwrap()
 }
 
 fn nothing(_: &Seen, _: &mut Store) -> Answer {
     None
 }
 
-/// Appends `+ours` unless it is there: a merge in small.
-fn append(content: Option<&[u8]>) -> Result<Option<SecretBytes>, Failure> {
-    let old = content.map_or(String::new(), |bytes| String::from_utf8(bytes.to_vec()).unwrap());
-    Ok((!old.contains("+ours")).then(|| SecretBytes::new(format!("{old}+ours").into_bytes())))
+/// The content of a secret with `+ours` appended, which stands for a merge.
+fn append(observed: Option<&SecretFact>) -> SecretBytes {
+    let old = observed.and_then(|secret| secret.content.as_ref()).map_or(&b""[..], |content| content.expose());
+    SecretBytes::new([old, b"+ours"].concat())
 }
 
-async fn write(double: &Double) -> Result<Outcome, Failure> {
-    cluster(&double.url).write_secret("openshift", NAME, append).await
+/// Observes the secret and writes it.
+async fn write(double: &Double) -> Result<WriteResult, Failure> {
+    let cluster = cluster(&double.url);
+    let observed = cluster.observe("openshift", NAME, &[]).await?.secret;
+    write_to(&cluster, observed.as_ref()).await
+}
+
+async fn write_to(cluster: &Cluster, observed: Option<&SecretFact>) -> Result<WriteResult, Failure> {
+    let write = SecretWrite { expected: ExpectedSecret::of(observed), content: &append(observed) };
+    cluster.write_secret("openshift", NAME, &write).await
+}
+
+/// The requests of this method.
+fn count(double: &Double, method: &str) -> usize {
+    double.asked().iter().filter(|request| request.starts_with(method)).count()
 }
 
 #[tokio::test]
 async fn a_secret_is_created_with_its_type() {
     let double = Double::start(nothing).await;
-    assert_eq!(write(&double).await, Ok(Outcome::Created));
+    assert!(matches!(write(&double).await, Ok(WriteResult::Written)));
     assert_eq!(double.content(NAME).unwrap(), "+ours");
     let store = double.store.lock().unwrap();
-    let post = &store.seen[1];
-    assert_eq!((post.method.as_str(), post.query.as_str()), ("POST", "&fieldManager=oregano"));
+    let post = store.seen.iter().find(|seen| seen.method == "POST").unwrap();
+    assert_eq!(post.query, "&fieldManager=oregano");
     assert_eq!(post.body["type"], "kubernetes.io/dockerconfigjson");
     assert_eq!(post.body["metadata"], json!({"name": NAME, "namespace": "openshift"}));
     assert!(store.seen.iter().all(|seen| seen.user_agent == "oregano/test"));
 }
 
 #[tokio::test]
-async fn an_update_keeps_all_that_is_not_ours() {
+async fn an_update_keeps_other_data_labels_and_annotations() {
     let double = Double::start(nothing).await;
     double.store.lock().unwrap().put(NAME, "theirs");
-    assert_eq!(write(&double).await, Ok(Outcome::Updated));
+    assert!(matches!(write(&double).await, Ok(WriteResult::Written)));
     assert_eq!(double.content(NAME).unwrap(), "theirs+ours");
     let secret = double.store.lock().unwrap().secrets[NAME].clone();
     assert_eq!(secret["metadata"]["labels"]["team"], "platform");
@@ -69,68 +81,64 @@ async fn an_update_keeps_all_that_is_not_ours() {
 }
 
 #[tokio::test]
-async fn what_is_as_it_should_be_is_not_written() {
+async fn a_secret_that_changed_since_it_was_observed_is_not_written() {
     let double = Double::start(nothing).await;
-    double.store.lock().unwrap().put(NAME, "theirs+ours");
-    assert_eq!(write(&double).await, Ok(Outcome::Unchanged));
-    assert_eq!(double.asked(), [format!("GET {SECRET}")]);
+    let cluster = cluster(&double.url);
+    double.store.lock().unwrap().put(NAME, "observed");
+    let observed = cluster.observe("openshift", NAME, &[]).await.unwrap().secret;
+    double.store.lock().unwrap().put(NAME, "theirs");
+    let result = write_to(&cluster, observed.as_ref()).await.unwrap();
+    let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
+    assert_eq!(now.content.as_ref().unwrap().expose(), b"theirs");
+    assert_eq!(count(&double, "PUT"), 0);
+    // The new state is the precondition of the next write.
+    assert!(matches!(write_to(&cluster, Some(now)).await, Ok(WriteResult::Written)));
+    assert_eq!(double.content(NAME).unwrap(), "theirs+ours");
 }
 
 #[tokio::test]
-async fn a_conflict_is_merged_anew() {
-    // Somebody changes the secret between our GET and our PUT, twice.
+async fn a_conflict_that_the_server_reports_returns_the_new_state() {
+    // The secret changes between the GET and the PUT of one write.
     let double = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "PUT" && store.version < 3 {
-            let content = format!("theirs{}", store.version);
-            store.put(NAME, &content);
+        if seen.method == "PUT" {
+            store.put(NAME, "theirs");
         }
         None
     });
     let double = double.await;
-    double.store.lock().unwrap().put(NAME, "theirs");
-    assert_eq!(write(&double).await, Ok(Outcome::Updated));
-    assert_eq!(double.content(NAME).unwrap(), "theirs2+ours");
+    double.store.lock().unwrap().put(NAME, "observed");
+    let result = write(&double).await.unwrap();
+    let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
+    assert_eq!(now.content.as_ref().unwrap().expose(), b"theirs");
+    assert_eq!((now.version.as_str(), count(&double, "PUT")), ("2", 1));
 }
 
 #[tokio::test]
-async fn a_secret_that_appears_or_vanishes_meanwhile_is_no_failure() {
-    let appears = Double::start(|seen: &Seen, store: &mut Store| {
+async fn a_secret_that_is_created_or_deleted_during_the_write_is_a_conflict() {
+    let created = Double::start(|seen: &Seen, store: &mut Store| {
         if seen.method == "POST" && store.version == 0 {
             store.put(NAME, "theirs");
         }
         None
     });
-    let appears = appears.await;
-    assert_eq!(write(&appears).await, Ok(Outcome::Updated));
-    assert_eq!(appears.content(NAME).unwrap(), "theirs+ours");
-    let vanishes = Double::start(|seen: &Seen, store: &mut Store| {
+    let created = created.await;
+    let result = write(&created).await.unwrap();
+    let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
+    assert_eq!(now.content.as_ref().unwrap().expose(), b"theirs");
+    let deleted = Double::start(|seen: &Seen, store: &mut Store| {
         if seen.method == "PUT" {
             store.secrets.clear();
         }
         None
     });
-    let vanishes = vanishes.await;
-    vanishes.store.lock().unwrap().put(NAME, "theirs");
-    assert_eq!(write(&vanishes).await, Ok(Outcome::Created));
+    let deleted = deleted.await;
+    deleted.store.lock().unwrap().put(NAME, "theirs");
+    let result = write(&deleted).await.unwrap();
+    assert!(matches!(result, WriteResult::Conflict(None)), "{result:?}");
 }
 
 #[tokio::test]
-async fn an_endless_conflict_ends() {
-    let double = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "PUT" {
-            store.put(NAME, "theirs");
-        }
-        None
-    });
-    let double = double.await;
-    double.store.lock().unwrap().put(NAME, "theirs");
-    let failure = write(&double).await.unwrap_err();
-    assert!(failure.message.contains("changed by somebody else each of 10 times"));
-    assert_eq!(double.asked().iter().filter(|asked| asked.starts_with("PUT")).count(), 10);
-}
-
-#[tokio::test]
-async fn what_does_not_stay_written_is_a_failure() {
+async fn content_that_is_replaced_before_it_is_read_back_is_not_written() {
     let double = Double::start(|seen: &Seen, store: &mut Store| {
         if seen.method == "GET" && store.version > 1 {
             store.put(NAME, "undone");
@@ -139,44 +147,33 @@ async fn what_does_not_stay_written_is_a_failure() {
     });
     let double = double.await;
     double.store.lock().unwrap().put(NAME, "theirs");
-    let failure = write(&double).await.unwrap_err();
+    let result = write(&double).await.unwrap();
+    let WriteResult::Overwritten(Some(now)) = &result else { panic!("{result:?}") };
+    assert_eq!(now.content.as_ref().unwrap().expose(), b"undone");
+    let failure = overwritten("openshift", NAME);
     assert!(failure.message.ends_with("may or may not have been written"), "{failure:?}");
-    assert!(failure.causes[0].contains("does not hold what was just written"), "{failure:?}");
+    assert!(failure.causes[0].contains("does not contain what was just written"), "{failure:?}");
 }
 
 #[tokio::test]
-async fn secrets_that_cannot_be_changed_say_what_to_do() {
-    let double = Double::start(nothing).await;
-    let content = json!({".dockerconfigjson": "e30="});
-    double.store.lock().unwrap().save(NAME, json!({"metadata": {"name": NAME}, "type": "Opaque", "data": content}));
-    let failure = write(&double).await.unwrap_err();
-    assert!(failure.message.contains("has the type `Opaque`") && failure.hint.unwrap().contains("oc delete secret"));
-    {
-        let mut store = double.store.lock().unwrap();
-        store.put(NAME, "theirs");
-        let mut secret = store.secrets[NAME].clone();
-        secret["immutable"] = json!(true);
-        store.save(NAME, secret);
-    }
-    assert!(write(&double).await.unwrap_err().message.ends_with("is immutable"));
-    assert!(!double.asked().iter().any(|asked| asked.starts_with("PUT")));
-}
-
-#[tokio::test]
-async fn refusals_are_told_apart() {
+async fn each_refusal_has_its_own_message_and_hint() {
     let terminating =
         "secrets is forbidden: unable to create new content in namespace x because it is being terminated";
     let quota = "secrets is forbidden: exceeded quota: q, requested: secrets=1, used: secrets=3, limited: secrets=0";
     let anonymous = "secrets is forbidden: User \"system:anonymous\" cannot create resource \"secrets\"";
     let cases = [
-        ((401, "Unauthorized", "Unauthorized"), "did not accept the login", "log in again"),
-        ((403, "Forbidden", terminating), "is being deleted", "wait until it is gone"),
+        ((401, "Unauthorized", "Unauthorized"), "rejected the credentials", "log in again"),
+        ((403, "Forbidden", terminating), "is being deleted", "wait until it is deleted"),
         ((403, "Forbidden", quota), "cannot be created", "raise the quota"),
-        ((403, "Forbidden", anonymous), "cannot be created", "holds no login"),
-        ((403, "Forbidden", "secrets is forbidden"), "cannot be created", "allow the user"),
+        ((403, "Forbidden", anonymous), "cannot be created", "contains no credentials"),
+        ((403, "Forbidden", "secrets is forbidden"), "cannot be created", "grant the user"),
         ((404, "NotFound", "namespaces \"openshift\" not found"), "namespace `openshift` does not exist", "create it"),
         ((422, "Invalid", "data: Too long"), "cannot be created", "oc describe"),
-        ((404, "NotFound", "the server could not find the requested resource"), "no Kubernetes API", "`server`"),
+        (
+            (404, "NotFound", "the server could not find the requested resource"),
+            "not a Kubernetes API server",
+            "`server`",
+        ),
         ((409, "Invalid", "no"), "cannot be created", "try again"),
     ];
     for ((code, reason, message), fault, hint) in cases {
@@ -191,7 +188,7 @@ async fn refusals_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_server_that_quotes_the_secret_is_not_quoted() {
+async fn a_message_that_quotes_the_secret_is_not_shown() {
     let long = "x".repeat(5000);
     let double = Double::start(move |_: &Seen, _: &mut Store| {
         let message =
@@ -204,7 +201,7 @@ async fn a_server_that_quotes_the_secret_is_not_quoted() {
 }
 
 #[tokio::test]
-async fn observation_tells_what_is_there() {
+async fn observation_returns_the_secret_and_stale_secrets() {
     let double = Double::start(nothing).await;
     let empty = cluster(&double.url).observe("openshift", NAME, &[]).await.unwrap();
     assert!(empty.secret.is_none() && empty.stale.is_empty());
@@ -213,7 +210,7 @@ async fn observation_tells_what_is_there() {
     double.store.lock().unwrap().put(&stale, "old");
     let full = cluster(&double.url).observe("openshift", NAME, &["other.example.com", "quay.io"]).await.unwrap();
     let secret = full.secret.unwrap();
-    assert_eq!((secret.type_.as_str(), secret.content.unwrap().expose()), (SECRET_TYPE, &b"theirs"[..]));
+    assert_eq!((secret.type_.as_str(), secret.content.unwrap().expose()), (PULL_SECRET_TYPE, &b"theirs"[..]));
     assert_eq!(full.stale, [StaleSecret { name: stale, host: "quay.io".into() }]);
 }
 
@@ -222,7 +219,7 @@ async fn a_missing_namespace_is_not_a_missing_secret() {
     let double = Double::start(nothing).await;
     let failure = cluster(&double.url).observe("nosuch", NAME, &[]).await.unwrap_err();
     assert_eq!(failure.message, "namespace `nosuch` does not exist");
-    // Who may not look at namespaces still gets the secret's absence.
+    // A user who may not read namespaces still gets the fact that there is no secret.
     let narrow = Double::start(|seen: &Seen, _: &mut Store| {
         seen.path.ends_with("/openshift").then(|| status(403, "Forbidden", "namespaces is forbidden"))
     });
@@ -235,13 +232,13 @@ async fn a_web_page_is_neither_an_absent_secret_nor_a_missing_namespace() {
         let double = Double::start(move |_: &Seen, _: &mut Store| Some((code, json!("<html>router</html>"))));
         let double = double.await;
         let failure = cluster(&double.url).observe("openshift", NAME, &[]).await.unwrap_err();
-        assert_eq!(failure.message, format!("`{}` is no Kubernetes API", double.url), "{failure:?}");
+        assert_eq!(failure.message, format!("`{}` is not a Kubernetes API server", double.url), "{failure:?}");
         assert!(!format!("{failure:?}").contains("html"), "{failure:?}");
     }
 }
 
 #[tokio::test]
-async fn a_busy_server_is_asked_again() {
+async fn a_request_to_a_busy_server_is_retried() {
     let double = Double::start(|_: &Seen, store: &mut Store| {
         (store.seen.len() == 1).then(|| status(429, "TooManyRequests", "later"))
     });
@@ -251,7 +248,7 @@ async fn a_busy_server_is_asked_again() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_not_there() {
+async fn an_api_server_that_cannot_be_reached() {
     let failure = cluster("http://127.0.0.1:1").observe("openshift", NAME, &[]).await.unwrap_err();
     assert_eq!(failure.message, "API server `http://127.0.0.1:1` cannot be reached");
     assert_eq!(failure.causes, ["connection refused"]);
@@ -259,52 +256,52 @@ async fn an_api_server_that_is_not_there() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let waiting = cluster_within(&format!("http://{}", silent.local_addr().unwrap()), Duration::from_millis(200));
     let failure = waiting.observe("openshift", NAME, &[]).await.unwrap_err();
-    assert_eq!(failure.causes, ["no answer within 200ms"]);
+    assert_eq!(failure.causes, ["no response within 200ms"]);
     let plain = Double::start(nothing).await;
     let tls = cluster(&plain.url.replace("http:", "https:"));
     let failure = tls.observe("openshift", NAME, &[]).await.unwrap_err();
     assert_eq!(failure.causes, ["the port does not speak TLS"], "{failure:?}");
 }
 
-/// What a kubeconfig with this login plugin comes to.
-fn plugin(path: &std::path::Path, command: &str, script: &str, timeout: Duration) -> Cluster {
+/// A cluster whose kubeconfig names this credential plugin.
+fn with_plugin(path: &std::path::Path, command: &str, script: &str, timeout: Duration) -> Cluster {
     let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": command, "args": ["-c", script],
         "interactiveMode": "Never"});
     let config = json!({"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
         "clusters": [{"name": "k", "cluster": {"server": "http://127.0.0.1:1"}}],
         "users": [{"name": "u", "user": {"exec": exec}}]});
     std::fs::write(path, config.to_string()).unwrap();
-    let source = kubeconfig::locate(Purpose::Run, Some(path), None, None).unwrap();
-    Cluster::connect(kubeconfig::load(&source).unwrap(), timeout, &Redactor::default(), Purpose::Run).unwrap()
+    let source = access::find(ClusterPurpose::Run, Some(path), None, None).unwrap();
+    Cluster::connect(access::load(&source).unwrap(), timeout, &Redactor::default(), ClusterPurpose::Run).unwrap()
 }
 
 #[test]
-fn a_login_plugin_that_does_not_answer_is_given_up() {
+fn a_credential_plugin_that_does_not_finish_is_abandoned() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let begin = Instant::now();
     let failure = runtime.block_on(async {
-        let patient = plugin(&dir.path().join("patient"), "sh", "exec sleep 9", Duration::from_secs(60));
+        let patient = with_plugin(&dir.path().join("patient"), "sh", "exec sleep 9", Duration::from_secs(60));
         // Ctrl-C drops the future.
         let dropped = tokio::time::timeout(Duration::from_millis(100), patient.observe("openshift", NAME, &[])).await;
         assert!(dropped.is_err());
-        let slow = plugin(&dir.path().join("slow"), "sh", "exec sleep 9", Duration::from_millis(300));
+        let slow = with_plugin(&dir.path().join("slow"), "sh", "exec sleep 9", Duration::from_millis(300));
         slow.observe("openshift", NAME, &["a", "b"]).await.unwrap_err()
     });
     drop(runtime);
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-    assert_eq!(failure.message, "the login plugin `sh` of the kubeconfig did not answer within 300ms");
+    assert_eq!(failure.message, "credential plugin `sh` of the kubeconfig did not finish within 300ms");
     assert!(failure.hint.unwrap().contains("run `sh` by hand"));
 }
 
 #[tokio::test]
-async fn a_login_plugin_is_run_for_the_first_request_only() {
+async fn a_credential_plugin_is_run_for_the_first_request_only() {
     let dir = tempfile::tempdir().unwrap();
     let runs = dir.path().join("runs");
     let token = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
         "status": {"token": "sesame"}});
     let script = format!("echo run >> '{}'; echo '{token}'", runs.display());
-    let cluster = plugin(&dir.path().join("config"), "sh", &script, Duration::from_secs(5));
+    let cluster = with_plugin(&dir.path().join("config"), "sh", &script, Duration::from_secs(5));
     assert!(!runs.exists());
     let mut counts = Vec::new();
     for _ in 0..2 {
@@ -312,21 +309,21 @@ async fn a_login_plugin_is_run_for_the_first_request_only() {
         assert_eq!(failure.causes, ["connection refused"]);
         counts.push(std::fs::read_to_string(&runs).unwrap().len());
     }
-    // The crate runs it more than once for a client, and not again for the next request.
+    // The kube crate runs the plugin more than once when it makes a client, but not again for the next request.
     assert_eq!(counts[0], counts[1]);
 }
 
 #[tokio::test]
-async fn a_login_plugin_that_fails_is_named_and_not_quoted() {
+async fn a_credential_plugin_that_fails_is_named_and_its_output_is_not_shown() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config");
     let cases = [
-        ("sh", "echo sesame; echo sesame >&2; exit 3", "login plugin `sh` ended with exit status: 3"),
-        ("sh", "echo sesame", "login plugin `sh` gave no credential that can be used"),
-        ("/dev/null/none", "", "login plugin `/dev/null/none` cannot be started: Not a directory"),
+        ("sh", "echo sesame; echo sesame >&2; exit 3", "credential plugin `sh` ended with exit status: 3"),
+        ("sh", "echo sesame", "credential plugin `sh` did not return a usable credential"),
+        ("/dev/null/none", "", "credential plugin `/dev/null/none` cannot be started: Not a directory"),
     ];
     for (command, script, cause) in cases {
-        let cluster = plugin(&path, command, script, Duration::from_secs(5));
+        let cluster = with_plugin(&path, command, script, Duration::from_secs(5));
         let failure = cluster.observe("openshift", NAME, &[]).await.unwrap_err();
         assert_eq!(failure.causes, [cause]);
         assert!(!format!("{failure:?}").contains("sesame"));
@@ -334,13 +331,13 @@ async fn a_login_plugin_that_fails_is_named_and_not_quoted() {
 }
 
 #[test]
-fn the_names_of_openshift_ansible() {
+fn stale_secrets_are_named_by_the_md5_of_the_host() {
     // `printf registry.example.com | md5sum`
     assert_eq!(stale_name("registry.example.com").unwrap(), "o-a-35bc994a01106a687ad02f9440f57b80");
 }
 
 #[test]
-fn a_proxy_is_told_without_its_login() {
+fn a_proxy_is_shown_without_its_credentials() {
     let cases = [
         ("proxy:3128", "proxy:3128"),
         ("eve:p@hunter2@proxy:3128", "proxy:3128"),
@@ -348,7 +345,7 @@ fn a_proxy_is_told_without_its_login() {
         ("[::1]", "[::1]"),
         ("eve:hunter2", "…"),
     ];
-    for (authority, told) in cases {
-        assert_eq!(without_login(&authority), told);
+    for (authority, shown) in cases {
+        assert_eq!(without_user_info(&authority), shown);
     }
 }

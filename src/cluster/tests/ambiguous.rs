@@ -1,4 +1,4 @@
-//! Writes of which nobody knows whether they were done.
+//! Writes that may or may not have been carried out.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-const PERHAPS: &str = "secret `imagestreamsecret` in namespace `openshift` may or may not have been written";
+const AMBIGUOUS: &str = "secret `imagestreamsecret` in namespace `openshift` may or may not have been written";
 
-/// How a connection goes on once the server has read a POST.
+/// What the server does with the connection after it has read a POST.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Then {
+enum AfterRequest {
     Close,
     Silence,
 }
@@ -30,61 +30,63 @@ fn not_found(stream: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn a_write_without_an_answer_leaves_it_open() {
-    for then in [Then::Close, Then::Silence] {
+async fn a_write_without_a_response_is_ambiguous() {
+    for then in [AfterRequest::Close, AfterRequest::Silence] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
-            not_found(&mut asked(&listener, "GET"));
-            let stream = asked(&listener, "POST");
-            if then == Then::Silence {
+            not_found(&mut accept(&listener, "GET"));
+            let stream = accept(&listener, "POST");
+            if then == AfterRequest::Silence {
                 std::thread::sleep(Duration::from_secs(1));
             }
             drop(stream);
         });
-        let failure = cluster_within(&url, Duration::from_millis(700)).write_secret("openshift", NAME, append).await;
+        let write = SecretWrite { expected: ExpectedSecret::Absent, content: &append(None) };
+        let failure = cluster_within(&url, Duration::from_millis(700)).write_secret("openshift", NAME, &write).await;
         let failure = failure.unwrap_err();
-        assert_eq!(failure.message, PERHAPS, "{then:?} {failure:?}");
+        assert_eq!(failure.message, AMBIGUOUS, "{then:?} {failure:?}");
         assert!(failure.causes[0].ends_with("cannot be reached"), "{then:?} {failure:?}");
-        assert!(failure.hint.unwrap().starts_with("run `plan` to see what stands there now; "));
+        assert!(failure.hint.unwrap().starts_with("run `plan` to see its current content; "));
         server.join().unwrap();
     }
 }
 
-fn asked(listener: &TcpListener, method: &str) -> TcpStream {
+fn accept(listener: &TcpListener, method: &str) -> TcpStream {
     let mut stream = listener.accept().unwrap().0;
     assert!(request(&mut stream).starts_with(method));
     stream
 }
 
 #[tokio::test]
-async fn a_write_that_was_never_sent_does_not() {
+async fn a_write_that_was_never_sent_is_not_ambiguous() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
-        let mut stream = asked(&listener, "GET");
+        let mut stream = accept(&listener, "GET");
         drop(listener);
         not_found(&mut stream);
     });
-    let failure = cluster(&url).write_secret("openshift", NAME, append).await.unwrap_err();
+    let write = SecretWrite { expected: ExpectedSecret::Absent, content: &append(None) };
+    let failure = cluster(&url).write_secret("openshift", NAME, &write).await.unwrap_err();
     assert!(failure.message.ends_with("cannot be reached"), "{failure:?}");
     assert_eq!(failure.causes, ["connection refused"]);
     server.join().unwrap();
 }
 
 #[tokio::test]
-async fn an_internal_error_leaves_it_open() {
+async fn an_internal_error_is_ambiguous() {
     let double = Double::start(|seen: &Seen, _: &mut Store| {
         (seen.method == "POST").then(|| status(500, "InternalError", "etcdserver: request timed out"))
     });
     let failure = write(&double.await).await.unwrap_err();
-    assert_eq!(failure.message, PERHAPS);
+    assert_eq!(failure.message, AMBIGUOUS);
     assert!(failure.causes[1].contains("500 InternalError"), "{failure:?}");
 }
 
 #[tokio::test]
-async fn what_a_busy_server_did_all_the_same_is_reported() {
-    for (before, outcome) in [(None, Outcome::Created), (Some("theirs"), Outcome::Updated)] {
+async fn a_write_that_a_busy_server_carried_out_counts_as_written() {
+    for before in [None, Some("theirs")] {
         for code in [503, 504] {
             let double = Double::start(move |seen: &Seen, store: &mut Store| {
                 if seen.method == "GET" || seen.body.is_null() {
@@ -98,25 +100,26 @@ async fn what_a_busy_server_did_all_the_same_is_reported() {
             if let Some(content) = before {
                 double.store.lock().unwrap().put(NAME, content);
             }
-            assert_eq!(write(&double).await, Ok(outcome), "{code}");
+            let result = write(&double).await;
+            assert!(matches!(result, Ok(WriteResult::Written)), "{code}: {result:?}");
             assert_eq!(double.content(NAME).unwrap(), format!("{}+ours", before.unwrap_or_default()));
         }
     }
 }
 
 #[tokio::test]
-async fn a_busy_server_is_written_to_again() {
-    for (busy, code, expected) in [(1, 503, None), (9, 503, Some(PERHAPS)), (9, 429, Some("cannot be created"))] {
+async fn a_write_to_a_busy_server_is_retried() {
+    for (busy, code, expected) in [(1, 503, None), (9, 503, Some(AMBIGUOUS)), (9, 429, Some("cannot be created"))] {
         let count = Arc::new(AtomicU32::new(0));
         let posts = Arc::clone(&count);
         let double = Double::start(move |seen: &Seen, _: &mut Store| {
             let refused = seen.method == "POST" && posts.fetch_add(1, Ordering::SeqCst) < busy;
             refused.then(|| status(code, "ServiceUnavailable", "later"))
         });
-        let outcome = write(&double.await).await;
+        let result = write(&double.await).await;
         match expected {
-            None => assert_eq!(outcome, Ok(Outcome::Created)),
-            Some(message) => assert!(outcome.unwrap_err().message.ends_with(message)),
+            None => assert!(matches!(result, Ok(WriteResult::Written)), "{result:?}"),
+            Some(message) => assert!(result.unwrap_err().message.ends_with(message)),
         }
         assert_eq!(count.load(Ordering::SeqCst), 4.min(busy + 1));
     }

@@ -1,0 +1,170 @@
+//! Tests of writing the pull secret when something else changes it at the same time, against an API server in this
+//! process.
+
+use serde_json::json;
+
+use super::*;
+use crate::cluster::ClusterPurpose;
+use crate::cluster::tests::double::{Double, Seen, Store};
+use crate::dockerconfig::{ChangeKind, Credential};
+use crate::secret::{Redactor, Secret};
+
+const NAME: &str = "imagestreamsecret";
+
+fn wanted() -> PullSecret {
+    let credential = Credential {
+        key: "quay.io".to_owned(),
+        user: "acme".to_owned(),
+        password: Secret::new("hunter2"),
+        identity_token: None,
+        email: None,
+    };
+    PullSecret { namespace: "openshift".to_owned(), name: NAME.to_owned(), credentials: [credential].into() }
+}
+
+/// A secret content with one registry that is not ours.
+fn theirs(host: &str) -> String {
+    json!({"auths": {host: {"auth": "dGhlaXJzOng="}}}).to_string()
+}
+
+/// Observes the secret, plans it, and carries the plan out.
+async fn write(double: &Double) -> (SecretStep, Option<Failure>) {
+    let config = kube::Config::new(double.url.parse().unwrap());
+    let timeout = Duration::from_secs(5);
+    let cluster = Cluster::connect(config, timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
+    let found = cluster.observe("openshift", NAME, &[]).await.unwrap().secret;
+    let step = SecretStep { notes: vec!["kept".to_owned()], ..plan::secret_step(&wanted(), found.as_ref()) };
+    write_planned(&cluster, &wanted(), &step, found.as_ref()).await
+}
+
+fn puts(double: &Double) -> usize {
+    double.asked().iter().filter(|request| request.starts_with("PUT")).count()
+}
+
+#[tokio::test]
+async fn after_a_conflict_the_new_state_is_planned_and_that_step_is_reported() {
+    // Another client changes the secret between our GET and our PUT, twice; the second time it adds our registry.
+    let double = Double::start(|seen: &Seen, store: &mut Store| {
+        match (seen.method.as_str(), store.version) {
+            ("PUT", 1) => store.put(NAME, &theirs("other.example.com")),
+            ("PUT", 2) => store.put(NAME, &theirs("quay.io")),
+            _ => {}
+        }
+        None
+    });
+    let double = double.await;
+    double.store.lock().unwrap().put(NAME, &theirs("example.com"));
+    let (step, failure) = write(&double).await;
+    assert_eq!((failure, &step.action, step.notes.as_slice()), (None, &Action::Update, &["kept".to_owned()][..]));
+    assert_eq!(step.changes[0].kind, ChangeKind::Updated, "the registry was there in the end");
+    assert!(double.content(NAME).unwrap().contains("YWNtZTpodW50ZXIy"));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_created_or_deleted_meanwhile_is_updated_or_created() {
+    let created = Double::start(|seen: &Seen, store: &mut Store| {
+        if seen.method == "POST" && store.version == 0 {
+            store.put(NAME, &theirs("example.com"));
+        }
+        None
+    });
+    let created = created.await;
+    let (step, failure) = write(&created).await;
+    assert_eq!((step.action, failure), (Action::Update, None));
+    assert!(created.content(NAME).unwrap().contains("example.com"));
+    let deleted = Double::start(|seen: &Seen, store: &mut Store| {
+        if seen.method == "PUT" {
+            store.secrets.clear();
+        }
+        None
+    });
+    let deleted = deleted.await;
+    deleted.store.lock().unwrap().put(NAME, &theirs("example.com"));
+    let (step, failure) = write(&deleted).await;
+    assert_eq!((step.action, failure), (Action::Create, None));
+}
+
+#[tokio::test]
+async fn a_secret_that_another_client_brings_up_to_date_is_unchanged() {
+    let double = Double::start(|seen: &Seen, store: &mut Store| {
+        if seen.method == "PUT" {
+            let ours = dockerconfig::merge(None, &wanted().credentials, Reader::PullSecret).unwrap().content.unwrap();
+            store.put(NAME, std::str::from_utf8(ours.expose()).unwrap());
+        }
+        None
+    });
+    let double = double.await;
+    double.store.lock().unwrap().put(NAME, &theirs("example.com"));
+    let (step, failure) = write(&double).await;
+    assert_eq!((step.action, step.changes, failure), (Action::Unchanged, vec![], None));
+    assert_eq!(puts(&double), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_up_to_date_is_not_written() {
+    let double = Double::start(|_: &Seen, _: &mut Store| None).await;
+    let ours = dockerconfig::merge(None, &wanted().credentials, Reader::PullSecret).unwrap().content.unwrap();
+    double.store.lock().unwrap().put(NAME, std::str::from_utf8(ours.expose()).unwrap());
+    let (step, failure) = write(&double).await;
+    assert_eq!((step.action, failure), (Action::Unchanged, None));
+    assert_eq!(double.asked(), [format!("GET /api/v1/namespaces/openshift/secrets/{NAME}")]);
+}
+
+#[tokio::test]
+async fn endless_conflicts_end_with_a_failure() {
+    let double = Double::start(|seen: &Seen, store: &mut Store| {
+        if seen.method == "PUT" {
+            store.put(NAME, &theirs("example.com"));
+        }
+        None
+    });
+    let double = double.await;
+    double.store.lock().unwrap().put(NAME, &theirs("example.com"));
+    let failure = write(&double).await.1.unwrap();
+    assert!(failure.message.contains("was changed by another client during each of 10 attempts"), "{failure:?}");
+    assert_eq!(puts(&double), 10);
+}
+
+#[tokio::test]
+async fn a_write_counts_if_what_replaces_it_keeps_our_entries() {
+    for (keeps, expected) in [(true, None), (false, Some("may or may not have been written"))] {
+        let double = Double::start(move |seen: &Seen, store: &mut Store| {
+            if seen.method == "GET" && store.version == 2 {
+                let content = theirs("example.com");
+                let merged = dockerconfig::merge(Some(content.as_bytes()), &wanted().credentials, Reader::PullSecret);
+                let merged = String::from_utf8(merged.unwrap().content.unwrap().expose().to_vec()).unwrap();
+                store.put(NAME, if keeps { &merged } else { &content });
+            }
+            None
+        });
+        let double = double.await;
+        double.store.lock().unwrap().put(NAME, &theirs("other.example.com"));
+        let (step, failure) = write(&double).await;
+        assert_eq!(step.action, Action::Update);
+        assert_eq!(failure.is_some(), expected.is_some(), "{failure:?}");
+        assert!(failure.is_none_or(|failure| failure.message.ends_with(expected.unwrap())));
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_changed_after_a_conflict_fails_with_a_hint() {
+    let wrong_type = json!({"metadata": {"name": NAME}, "type": "Opaque", "data": {".dockerconfigjson": "e30="}});
+    let immutable = json!({"metadata": {"name": NAME}, "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": "e30="}, "immutable": true});
+    for (secret, message, hint) in
+        [(wrong_type, "has the type `Opaque`", "oc delete secret"), (immutable, "is immutable", "oc delete secret")]
+    {
+        let double = Double::start(move |seen: &Seen, store: &mut Store| {
+            if seen.method == "PUT" {
+                store.save(NAME, secret.clone());
+            }
+            None
+        });
+        let double = double.await;
+        double.store.lock().unwrap().put(NAME, &theirs("example.com"));
+        let (step, failure) = write(&double).await;
+        let failure = failure.unwrap();
+        assert!(failure.message.contains(message) && failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
+        assert_eq!((step.action, puts(&double)), (Action::Fail(failure), 1));
+    }
+}

@@ -1,0 +1,317 @@
+//! Why the API server could not be used, and what to do about it. The server's messages about a secret can quote the
+//! secret, so they are cut before the first brace, redacted and shortened. It sends no request.
+
+use std::time::Duration;
+
+use kube::client::AuthError;
+use kube::core::Status;
+
+use crate::failure::{self, Failure, TlsFault, find, shorten, single_line, without_errno};
+use crate::secret::Redactor;
+
+/// What the API server is needed for, which decides what a hint can recommend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterPurpose {
+    /// `plan` and `apply`: the pull secret.
+    Run,
+    /// `explain`: the pull secrets of a pod.
+    Explain,
+    /// `login`: the token of the kubeconfig.
+    Login,
+}
+
+impl ClusterPurpose {
+    /// How to run without an API server.
+    pub(super) fn without_api(self) -> &'static str {
+        match self {
+            Self::Run => "to leave out the cluster, run with `--only nodes`",
+            Self::Explain => "to leave out the cluster, run without `--namespace`",
+            Self::Login => "to log in without a kubeconfig, pipe the token in with `--password-stdin`",
+        }
+    }
+
+    /// The permissions that are needed.
+    fn permissions(self) -> &'static str {
+        match self {
+            Self::Run => "`get`, `create` and `update`",
+            Self::Explain | Self::Login => "`get`",
+        }
+    }
+}
+
+/// The reason that the kube crate sets for a response without a Kubernetes Status, such as a web page.
+const NO_STATUS: &str = "Failed to parse error data";
+
+/// A request that did not succeed.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// There was no response within this time, retries included.
+    Timeout(Duration),
+    /// The error of the client, or the response of the server.
+    Kube(kube::Error),
+}
+
+/// What a request does with a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SecretVerb {
+    Read,
+    Create,
+    Update,
+}
+
+/// Which secret a request is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SecretName<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// What messages about an API server need: how it is accessed, and what must not be shown.
+#[derive(Debug, Clone)]
+pub(super) struct Diagnosis {
+    pub purpose: ClusterPurpose,
+    pub server: String,
+    /// `host:port` of the proxy, if one is used.
+    pub proxy: Option<String>,
+    /// The command of the credential plugin, if the kubeconfig names one.
+    pub plugin: Option<String>,
+    pub redactor: Redactor,
+}
+
+impl std::fmt::Display for SecretName<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "secret `{}` in namespace `{}`", self.name, self.namespace)
+    }
+}
+
+impl ApiError {
+    /// The status that the server responded with, if it responded.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Kube(kube::Error::Api(status)) => Some(status),
+            Self::Kube(_) | Self::Timeout(_) => None,
+        }
+    }
+
+    /// Whether the server was too busy; a retry may succeed.
+    pub fn is_busy(&self) -> bool {
+        self.status().is_some_and(|status| matches!(status.code, 429 | 503 | 504))
+    }
+
+    /// Whether the request may have been carried out: it was sent, and not clearly refused.
+    pub fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::Kube(kube::Error::Api(status)) => status.code >= 500,
+            Self::Kube(error) => {
+                // This text of hyper-util is the only mark of a request that failed before it was sent.
+                let unsent = texts(error).iter().any(|text| text == "client error (Connect)");
+                !unsent && find::<AuthError>(error).is_none()
+            }
+        }
+    }
+
+    /// Whether the server responded with this reason. The status code is not enough, because a router's web page can
+    /// have the same one.
+    pub fn has_reason(&self, reason: &str) -> bool {
+        self.status().is_some_and(|status| status.reason == reason)
+    }
+}
+
+impl Diagnosis {
+    /// The failure of a request.
+    pub fn failure(&self, verb: SecretVerb, secret: SecretName<'_>, error: &ApiError) -> Failure {
+        let without = self.purpose.without_api();
+        match error {
+            ApiError::Timeout(limit) => self
+                .unreachable(format!("no response within {limit:?}"))
+                .hint(format!("check the route and the firewall to it, or raise `--timeout`; {without}")),
+            ApiError::Kube(kube::Error::Api(status)) => self.denied(verb, secret, status),
+            ApiError::Kube(error) => self.client_failure(error),
+        }
+    }
+
+    /// The failure of a client that could not be set up, or got no usable response.
+    pub fn client_failure(&self, error: &kube::Error) -> Failure {
+        let without = self.purpose.without_api();
+        if let Some(auth) = find::<AuthError>(error) {
+            return self.unusable_credentials(auth);
+        }
+        if let kube::Error::SerdeError(_) = error {
+            return self.not_kubernetes("its response is not one of the Kubernetes API".to_owned());
+        }
+        if !matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) {
+            return Failure::new(format!("API server `{}` cannot be used", self.server))
+                .cause(self.foreign(&innermost(error)));
+        }
+        let (reason, hint) = match (tls_reason(error), &self.proxy) {
+            (Some((reason, hint)), _) => (reason.to_owned(), hint),
+            (None, Some(proxy)) => (
+                format!("through proxy `{proxy}`: {}", innermost(error)),
+                "check HTTPS_PROXY, NO_PROXY and `proxy-url` in the kubeconfig",
+            ),
+            (None, None) => (innermost(error), "check that it is running, and `server` in the kubeconfig"),
+        };
+        self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {without}"))
+    }
+
+    /// Why the credentials cannot be used. It does not show the arguments or the output of a plugin, because they may
+    /// contain a secret.
+    fn unusable_credentials(&self, error: &AuthError) -> Failure {
+        let failure = Failure::new("the credentials of the kubeconfig cannot be used");
+        let command = self.plugin.as_deref().unwrap_or("?");
+        let plugin = format!("credential plugin `{command}`");
+        let run = format!("run `{command}` by hand, or log in again");
+        match error {
+            AuthError::AuthExecRun { out, .. } => {
+                failure.cause(format!("{plugin} ended with {}", out.status)).hint(run)
+            }
+            AuthError::AuthExecStart(error) => {
+                failure.cause(format!("{plugin} cannot be started: {}", without_errno(error))).hint(run)
+            }
+            AuthError::AuthExec(_) | AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
+                failure.cause(format!("{plugin} did not return a usable credential")).hint(run)
+            }
+            other => failure.cause(other.to_string()).hint("log in again (`oc login`), or use another kubeconfig"),
+        }
+    }
+
+    /// The credential plugin could not be run.
+    pub fn plugin_not_run(&self, reason: &str) -> Failure {
+        Failure::new("the credentials of the kubeconfig cannot be used").cause(reason)
+    }
+
+    /// The credential plugin is still running, and is not waited for any longer.
+    pub fn plugin_timeout(&self, limit: Duration) -> Failure {
+        let without = self.purpose.without_api();
+        let command = self.plugin.as_deref().unwrap_or("?");
+        Failure::new(format!("credential plugin `{command}` of the kubeconfig did not finish within {limit:?}"))
+            .hint(format!("run `{command}` by hand to see whether it waits for input, or raise `--timeout`; {without}"))
+    }
+
+    fn not_kubernetes(&self, reason: String) -> Failure {
+        let without = self.purpose.without_api();
+        Failure::new(format!("`{}` is not a Kubernetes API server", self.server))
+            .cause(reason)
+            .hint(format!("check `server` in the kubeconfig; {without}"))
+    }
+
+    fn unreachable(&self, reason: String) -> Failure {
+        Failure::new(format!("API server `{}` cannot be reached", self.server)).cause(reason)
+    }
+
+    /// The failure of a request that the server did not carry out.
+    fn denied(&self, verb: SecretVerb, secret: SecretName<'_>, status: &Status) -> Failure {
+        let without = self.purpose.without_api();
+        let SecretName { namespace, .. } = secret;
+        let participle = match verb {
+            SecretVerb::Read => "read",
+            SecretVerb::Create => "created",
+            SecretVerb::Update => "updated",
+        };
+        let denied = Failure::new(format!("{secret} cannot be {participle}"));
+        let (failure, hint) = match status.code {
+            401 => (
+                Failure::new(format!("API server `{}` rejected the credentials", self.server)),
+                "log in again (`oc login`), or check the token and client certificate in the kubeconfig".to_owned(),
+            ),
+            403 if is_terminating(status) => (
+                Failure::new(format!("namespace `{namespace}` is being deleted")),
+                "wait until it is deleted, and create it again".to_owned(),
+            ),
+            // The server sends no field for these two cases, only its message.
+            403 if status.message.contains("exceeded quota") => {
+                (denied, format!("raise the quota of namespace `{namespace}` for secrets"))
+            }
+            403 if status.message.contains("system:anonymous") => {
+                (denied, "the kubeconfig contains no credentials for this server: log in (`oc login`)".to_owned())
+            }
+            403 => {
+                let permissions = self.purpose.permissions();
+                (denied, format!("grant the user {permissions} on secrets in `{namespace}`; {without}"))
+            }
+            404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(self.response(status)),
+            300..=399 | 404 => return self.not_kubernetes(self.response(status)),
+            422 => (denied, "inspect the secret with `oc describe secret`; it may be immutable".to_owned()),
+            _ => (denied, "try again; if the error persists, check the log of the API server".to_owned()),
+        };
+        failure.cause(self.response(status)).hint(hint)
+    }
+
+    /// The response in one line: `https://api:6443: 403 Forbidden: secrets is forbidden: …`.
+    pub fn response(&self, status: &Status) -> String {
+        if status.reason == NO_STATUS {
+            return format!("{}: {} without a Kubernetes status", self.server, status.code);
+        }
+        let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
+        let line = format!("{}: {} {reason}", self.server, status.code).trim_end().to_owned();
+        if message.is_empty() || message == reason { line } else { format!("{line}: {message}") }
+    }
+
+    /// Text that the server chose: without quoted objects, redacted, on one line, and short.
+    fn foreign(&self, text: &str) -> String {
+        let redacted = self.redactor.scrub(text);
+        let shown = redacted.split('{').next().unwrap_or_default();
+        // Joining the lines can put together a secret that was split by a control character.
+        let line = self.redactor.scrub(&single_line(shown));
+        let ellipsis = if shown.len() < redacted.len() { "…" } else { "" };
+        shorten(&format!("{line}{ellipsis}"))
+    }
+}
+
+/// The failure for a namespace that does not exist.
+pub(super) fn missing_namespace(namespace: &str) -> Failure {
+    Failure::new(format!("namespace `{namespace}` does not exist")).hint(format!(
+        "create it (`oc create namespace {namespace}`), or check that the kubeconfig is for this cluster"
+    ))
+}
+
+/// Whether the server reports that the namespace does not exist. The reason is not enough, because the server responds
+/// with `NotFound` for a path that it does not know, too.
+pub(super) fn is_missing_namespace(status: &Status) -> bool {
+    let details = status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
+    status.reason == "NotFound" && (details || status.message.starts_with("namespaces "))
+}
+
+fn is_terminating(status: &Status) -> bool {
+    let listed =
+        status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating");
+    // OpenShift 3.11 sends no list of causes.
+    listed || status.message.contains("because it is being terminated")
+}
+
+/// The reason of a TLS failure, and a hint.
+fn tls_reason(error: &kube::Error) -> Option<(&'static str, &'static str)> {
+    const CA: &str = "check `certificate-authority` in the kubeconfig";
+    const SERVER: &str = "check `server` in the kubeconfig";
+    let texts = texts(error);
+    let ssl = texts.iter().find(|text| text.contains("SSL routines"))?;
+    Some(match failure::tls_fault(&[ssl])? {
+        TlsFault::UnknownIssuer => ("the issuer of its certificate is not trusted", CA),
+        TlsFault::SelfSigned => ("its certificate is self-signed", CA),
+        TlsFault::Expired => {
+            ("its certificate has expired", "renew the certificate, or correct the clock of this machine")
+        }
+        TlsFault::NotYetValid => ("its certificate is not yet valid", "correct the clock of this machine"),
+        TlsFault::WrongName => ("its certificate is for another host name", SERVER),
+        TlsFault::WrongAddress => ("its certificate is not for this IP address", SERVER),
+        TlsFault::NotTls => ("the port does not speak TLS", SERVER),
+        TlsFault::ClientCertificate => {
+            ("the server ended the TLS handshake", "check the client certificate in the kubeconfig")
+        }
+        TlsFault::Handshake if ssl.contains("alert") => {
+            ("the server ended the TLS handshake", "check the client certificate in the kubeconfig")
+        }
+        TlsFault::Handshake | TlsFault::HungUp => return None,
+    })
+}
+
+fn innermost(error: &kube::Error) -> String {
+    let last = texts(error).pop().unwrap_or_default();
+    without_errno(&last).to_lowercase()
+}
+
+/// The texts of the error and of its sources, outermost first.
+fn texts(error: &kube::Error) -> Vec<String> {
+    failure::chain(error).map(ToString::to_string).collect()
+}

@@ -1,0 +1,39 @@
+//! The kinds of Kubernetes objects that are read or written, one file for each kind. They know how an object is stored,
+//! and not what its content means.
+
+mod namespace;
+pub(super) mod secret;
+mod service_account;
+pub(super) mod stale_secret;
+
+use tokio::task::JoinSet;
+
+use super::client::ApiClient;
+use super::error::SecretName;
+use crate::facts::ClusterFact;
+use crate::failure::Failure;
+
+impl ApiClient {
+    /// See [`crate::cluster::Cluster::observe`].
+    pub(in crate::cluster) async fn observe(
+        &self,
+        name: SecretName<'_>,
+        hosts: &[&str],
+    ) -> Result<ClusterFact, Failure> {
+        let mut stale = JoinSet::new();
+        for (index, host) in hosts.iter().enumerate() {
+            let (client, namespace, host) = (self.clone(), name.namespace.to_owned(), (*host).to_owned());
+            stale.spawn(async move { (index, client.stale_secret(&namespace, host).await) });
+        }
+        let found = self.get(name).await?;
+        if found.is_none() {
+            self.check_namespace(name.namespace).await?;
+        }
+        let mut stale = stale.join_all().await;
+        stale.sort_unstable_by_key(|(index, _)| *index);
+        Ok(ClusterFact {
+            secret: found.as_ref().map(secret::fact),
+            stale: stale.into_iter().filter_map(|(_, stale)| stale).collect(),
+        })
+    }
+}

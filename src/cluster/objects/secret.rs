@@ -1,0 +1,235 @@
+//! Pull secrets: observed, created, updated with a precondition, and read back. OpenShift 3.11 has no server-side
+//! apply, so a write reads the object and then sends POST, or PUT of the complete object with its resourceVersion. It
+//! does not know what the content means, and does not merge: after a conflict the caller gets the new state.
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use crate::cluster::client::{ApiClient, BUSY_PAUSES};
+use crate::cluster::error::{ApiError, SecretName, SecretVerb};
+use crate::facts::{PULL_SECRET_TYPE, SecretFact};
+use crate::failure::Failure;
+use crate::secret::SecretBytes;
+
+/// The key of the content (`Secret` of type `kubernetes.io/dockerconfigjson`).
+const CONTENT_KEY: &str = ".dockerconfigjson";
+/// The server records under this name which fields this program has set.
+const FIELD_MANAGER: &str = "oregano";
+
+/// The state that a secret must have when it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpectedSecret<'a> {
+    /// It does not exist.
+    Absent,
+    /// It has this `metadata.resourceVersion`.
+    Version(&'a str),
+}
+
+/// A write of a pull secret.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretWrite<'a> {
+    /// The state that `content` was computed from.
+    pub expected: ExpectedSecret<'a>,
+    /// The new bytes under `.dockerconfigjson`.
+    pub content: &'a SecretBytes,
+}
+
+/// The result of a write that the server did not refuse.
+#[derive(Debug)]
+pub enum WriteResult {
+    /// The content was written, and is read back unchanged.
+    Written,
+    /// The secret was not in the expected state, and this write changed nothing. The new state; `None` if the secret
+    /// does not exist.
+    Conflict(Option<SecretFact>),
+    /// The content was written, but something replaced it before it was read back. The new state; see [`overwritten`].
+    Overwritten(Option<SecretFact>),
+}
+
+/// Whether an earlier request of the same write may have been carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EarlierRequest {
+    None,
+    Unconfirmed,
+}
+
+impl<'a> ExpectedSecret<'a> {
+    /// The state of a secret that was observed.
+    pub fn of(observed: Option<&'a SecretFact>) -> Self {
+        observed.map_or(Self::Absent, |secret| Self::Version(&secret.version))
+    }
+
+    fn is_met_by(self, found: Option<&Secret>) -> bool {
+        match (self, found) {
+            (Self::Absent, None) => true,
+            (Self::Version(version), Some(secret)) => version == version_of(secret),
+            (Self::Absent, Some(_)) | (Self::Version(_), None) => false,
+        }
+    }
+}
+
+/// The failure for [`WriteResult::Overwritten`], if the new state of the secret is not acceptable to the caller.
+pub fn overwritten(namespace: &str, name: &str) -> Failure {
+    let secret = SecretName { namespace, name };
+    let failure = Failure::new(format!("{secret} does not contain what was just written to it"))
+        .hint("something else changes it: look for an operator, a sync job or an admission webhook");
+    possibly_written(secret, failure)
+}
+
+impl ApiClient {
+    /// See [`crate::cluster::Cluster::write_secret`].
+    pub(in crate::cluster) async fn write_secret(
+        &self,
+        secret: SecretName<'_>,
+        write: &SecretWrite<'_>,
+    ) -> Result<WriteResult, Failure> {
+        let mut pauses = BUSY_PAUSES.into_iter();
+        let mut earlier = EarlierRequest::None;
+        loop {
+            let found = self.get_during_write(secret, earlier).await?;
+            if !write.expected.is_met_by(found.as_ref()) {
+                return Ok(changed(found, write, earlier));
+            }
+            let verb = if found.is_some() { SecretVerb::Update } else { SecretVerb::Create };
+            match self.send(secret, found, write).await {
+                Ok(()) => return self.read_back(secret, write).await,
+                Err(error) if is_conflict(verb, &error) => {
+                    let found = self.get_during_write(secret, earlier).await?;
+                    return Ok(changed(found, write, earlier));
+                }
+                Err(error) if error.is_busy() => {
+                    let Some(pause) = pauses.next() else { return Err(self.unwritten(verb, secret, &error)) };
+                    if error.is_ambiguous() {
+                        earlier = EarlierRequest::Unconfirmed;
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                Err(error) => return Err(self.unwritten(verb, secret, &error)),
+            }
+        }
+    }
+
+    /// The secret, if it exists.
+    pub(super) async fn get(&self, secret: SecretName<'_>) -> Result<Option<Secret>, Failure> {
+        let api = self.secrets(secret.namespace);
+        match self.read(|| api.get(secret.name)).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.has_reason("NotFound") => Ok(None),
+            Err(error) => Err(self.diagnosis.failure(SecretVerb::Read, secret, &error)),
+        }
+    }
+
+    async fn get_during_write(
+        &self,
+        secret: SecretName<'_>,
+        earlier: EarlierRequest,
+    ) -> Result<Option<Secret>, Failure> {
+        self.get(secret).await.map_err(|failure| match earlier {
+            EarlierRequest::Unconfirmed => possibly_written(secret, failure),
+            EarlierRequest::None => failure,
+        })
+    }
+
+    /// Creates the secret, or replaces what was found.
+    async fn send(
+        &self,
+        secret: SecretName<'_>,
+        found: Option<Secret>,
+        write: &SecretWrite<'_>,
+    ) -> Result<(), ApiError> {
+        let api = self.secrets(secret.namespace);
+        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match found {
+            None => self.write(api.create(&parameters, &new_secret(secret, write.content))).await?,
+            Some(found) => {
+                // The object carries the resourceVersion that was found, so the server refuses it if it is outdated.
+                self.write(api.replace(secret.name, &parameters, &with_content(found, write.content))).await?
+            }
+        };
+        Ok(())
+    }
+
+    /// Compares the secret with what was written.
+    async fn read_back(&self, secret: SecretName<'_>, write: &SecretWrite<'_>) -> Result<WriteResult, Failure> {
+        let found = self.get(secret).await.map_err(|failure| possibly_written(secret, failure))?;
+        if has_content(found.as_ref(), write.content) {
+            return Ok(WriteResult::Written);
+        }
+        Ok(WriteResult::Overwritten(found.as_ref().map(fact)))
+    }
+
+    /// The failure of a write that was refused, or whose result is not known.
+    fn unwritten(&self, verb: SecretVerb, secret: SecretName<'_>, error: &ApiError) -> Failure {
+        let failure = self.diagnosis.failure(verb, secret, error);
+        if error.is_ambiguous() { possibly_written(secret, failure) } else { failure }
+    }
+
+    pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// The result for a secret that is not in the expected state.
+fn changed(found: Option<Secret>, write: &SecretWrite<'_>, earlier: EarlierRequest) -> WriteResult {
+    // An earlier request that the server did not confirm can be what changed the secret.
+    if earlier == EarlierRequest::Unconfirmed && has_content(found.as_ref(), write.content) {
+        return WriteResult::Written;
+    }
+    WriteResult::Conflict(found.as_ref().map(fact))
+}
+
+/// Whether the server refused the request because the secret has changed: it was created, updated or deleted.
+fn is_conflict(verb: SecretVerb, error: &ApiError) -> bool {
+    let deleted = verb == SecretVerb::Update && error.has_reason("NotFound");
+    deleted || error.has_reason("Conflict") || error.has_reason("AlreadyExists")
+}
+
+/// A failure after which the secret may have the new content or the old one.
+fn possibly_written(secret: SecretName<'_>, failure: Failure) -> Failure {
+    let Failure { message, causes, hint, .. } = failure;
+    let check = "run `plan` to see its current content".to_owned();
+    Failure {
+        causes: std::iter::once(message).chain(causes).collect(),
+        hint: Some(hint.map_or_else(|| check.clone(), |hint| format!("{check}; {hint}"))),
+        ..Failure::new(format!("{secret} may or may not have been written"))
+    }
+}
+
+/// The facts about a secret.
+pub(super) fn fact(secret: &Secret) -> SecretFact {
+    SecretFact {
+        version: version_of(secret).to_owned(),
+        type_: secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned()),
+        immutable: secret.immutable == Some(true),
+        content: content_of(secret).map(|bytes| SecretBytes::new(bytes.to_vec())),
+    }
+}
+
+fn version_of(secret: &Secret) -> &str {
+    secret.metadata.resource_version.as_deref().unwrap_or_default()
+}
+
+fn content_of(secret: &Secret) -> Option<&[u8]> {
+    Some(&secret.data.as_ref()?.get(CONTENT_KEY)?.0)
+}
+
+fn has_content(secret: Option<&Secret>, content: &SecretBytes) -> bool {
+    secret.and_then(content_of) == Some(content.expose())
+}
+
+fn new_secret(secret: SecretName<'_>, content: &SecretBytes) -> Secret {
+    let metadata = ObjectMeta {
+        name: Some(secret.name.to_owned()),
+        namespace: Some(secret.namespace.to_owned()),
+        ..ObjectMeta::default()
+    };
+    let empty = Secret { metadata, type_: Some(PULL_SECRET_TYPE.to_owned()), ..Secret::default() };
+    with_content(empty, content)
+}
+
+fn with_content(mut secret: Secret, content: &SecretBytes) -> Secret {
+    let bytes = ByteString(content.expose().to_vec());
+    secret.data.get_or_insert_default().insert(CONTENT_KEY.to_owned(), bytes);
+    secret
+}

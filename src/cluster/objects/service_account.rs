@@ -1,0 +1,52 @@
+//! Service accounts: only the pull secrets that one gives to its pods, as `explain` needs them.
+
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::Api;
+
+use crate::cluster::client::ApiClient;
+use crate::cluster::error::{SecretName, SecretVerb};
+use crate::failure::Failure;
+use crate::lookup::{PullSecret, SecretContent};
+use crate::secret::SecretBytes;
+
+impl ApiClient {
+    /// See [`crate::cluster::Cluster::pull_secrets`].
+    pub(in crate::cluster) async fn pull_secrets(
+        &self,
+        namespace: &str,
+        service_account: &str,
+    ) -> Result<Vec<PullSecret>, Failure> {
+        let mut secrets = Vec::new();
+        for name in self.pull_secret_names(namespace, service_account).await? {
+            let found = self.get(SecretName { namespace, name: &name }).await?;
+            secrets.push(PullSecret { content: found.map(content), name });
+        }
+        Ok(secrets)
+    }
+
+    /// The names under `imagePullSecrets`.
+    async fn pull_secret_names(&self, namespace: &str, name: &str) -> Result<Vec<String>, Failure> {
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let found = self.read(|| api.get(name)).await.map_err(|error| {
+            let account = format!("service account `{name}` in namespace `{namespace}`");
+            match error.status() {
+                Some(status) if error.has_reason("NotFound") => Failure::new(format!("{account} does not exist"))
+                    .cause(self.diagnosis.response(status))
+                    .hint("check the names, and that the kubeconfig is for this cluster"),
+                Some(status) if error.has_reason("Forbidden") => Failure::new(format!("{account} cannot be read"))
+                    .cause(self.diagnosis.response(status))
+                    .hint(format!("grant the user `get` on serviceaccounts and secrets in `{namespace}`")),
+                _ => self.diagnosis.failure(SecretVerb::Read, SecretName { namespace, name }, &error),
+            }
+        })?;
+        let references = found.image_pull_secrets.unwrap_or_default();
+        Ok(references.into_iter().map(|reference| reference.name).filter(|name| !name.is_empty()).collect())
+    }
+}
+
+fn content(secret: Secret) -> SecretContent {
+    let mut data = secret.data.unwrap_or_default();
+    let mut take = |key: &str| data.remove(key).map(|bytes| SecretBytes::new(bytes.0));
+    let (config, legacy) = (take(".dockerconfigjson"), take(".dockercfg"));
+    SecretContent { type_: secret.type_.unwrap_or_else(|| "Opaque".to_owned()), config, legacy }
+}

@@ -1,0 +1,24 @@
+//! Secrets that openshift-ansible created for single registries, named `o-a-<md5(host)>`. They are only observed.
+
+use openssl::hash::{MessageDigest, hash};
+
+use crate::cluster::client::ApiClient;
+use crate::facts::StaleSecret;
+
+impl ApiClient {
+    /// The secret of openshift-ansible for `host`, if it exists. A user who may not read it gets no failure: the secret
+    /// only leads to a note, and is no reason to require more permissions.
+    pub(super) async fn stale_secret(&self, namespace: &str, host: String) -> Option<StaleSecret> {
+        let name = stale_name(&host)?;
+        let api = self.secrets(namespace);
+        self.read(|| api.get(&name)).await.ok()?;
+        Some(StaleSecret { name, host })
+    }
+}
+
+/// `o-a-<md5(host)>`; `None` where OpenSSL does not permit MD5 (FIPS mode).
+pub(in crate::cluster) fn stale_name(host: &str) -> Option<String> {
+    let digest = hash(MessageDigest::md5(), host.as_bytes()).ok()?;
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("o-a-{hex}"))
+}
