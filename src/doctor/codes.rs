@@ -18,8 +18,6 @@ pub const UNQUOTED_HASH: Code = Code::new(
 /// A password in clear text in a file that everybody can read.
 pub const PLAINTEXT_PASSWORD: Code =
     Code::new("plaintext-password", "a password in clear text in a file that everybody can read");
-/// A value that only a command can tell; `--check` runs none.
-pub const NOT_CHECKED: Code = Code::new("not-checked", "a value that only a command can tell; `--check` runs none");
 
 /// All codes, in the order in which findings at one place are reported.
 pub const ALL: [Code; 29] = [
@@ -49,7 +47,7 @@ pub const ALL: [Code; 29] = [
     desired::INSECURE_REGISTRY,
     desired::TEST_LOGIN_OFF,
     desired::IDENTITY_TOKEN_ALONE,
-    NOT_CHECKED,
+    inventory::NOT_CHECKED,
     desired::HOST_KEY_CHECKING_OFF,
     desired::UNSUPPORTED_CONNECTION,
 ];

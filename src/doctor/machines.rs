@@ -27,8 +27,8 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
             Some(node) if node.text.contains(|c: char| !c.is_alphanumeric() && !".-_:[]%".contains(c)) => {
                 Problem::hiding(&node.span, message)
             }
-            Some(node) => Problem::naming(&node.span, message),
-            None => Problem::naming(&host.span, message),
+            Some(node) => Problem::naming(&node.span, if node.text == *first { first } else { name.as_str() }, message),
+            None => Problem::naming(&host.span, name, message),
         };
         let problem = problem.hint("if it is one machine, give it one name in all groups");
         findings.push(Finding::new(codes::SAME_MACHINE, problem));

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use crate::desired::{self, Request};
 use crate::inventory::code;
-use crate::inventory::outside::NOT_RUN;
 use crate::inventory::{Code, Finding, Problem, Severity, Source, Variables};
 
 pub use names::SCHEMA;
@@ -47,9 +46,9 @@ fn advise(finding: &mut Finding) {
 }
 
 fn error(problem: &Problem, kind: Code) -> Finding {
-    if problem.message.contains(NOT_RUN) {
+    if problem.code == Some(code::NOT_CHECKED) {
         let problem = problem.clone().hint("`oregano validate` runs the command");
-        return Finding::new(codes::NOT_CHECKED, problem).of(Severity::Note);
+        return Finding::new(code::NOT_CHECKED, problem).of(Severity::Note);
     }
     Finding::new(problem.code.unwrap_or(kind), problem.clone()).of(Severity::Error)
 }

@@ -59,7 +59,7 @@ fn hash(name: &str, node: &Node) -> Option<Finding> {
         return None;
     };
     let span = Span::new(&node.span.source, at, at + 1);
-    let problem = Problem::naming(&span, format!("the value of {} {message}", super::names::shown(name)));
+    let problem = Problem::naming(&span, "#", format!("the value of {} {message}", super::names::shown(name)));
     Some(Finding::new(codes::UNQUOTED_HASH, problem.hint(hint)))
 }
 

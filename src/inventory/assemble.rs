@@ -96,7 +96,7 @@ impl Draft {
             let message =
                 format!("group name `{name}` holds more than letters, digits and `_`, or starts with a digit");
             let hint = "Ansible keeps the name and warns; templates cannot say `groups.NAME` with it";
-            self.findings.push(Finding::new(code::GROUP_NAME, Problem::naming(span, message).hint(hint)));
+            self.findings.push(Finding::new(code::GROUP_NAME, Problem::naming(span, name, message).hint(hint)));
         }
         let group = Group { span: Some(span.clone()), ..Group::default() };
         self.groups.insert(name.to_owned(), DraftGroup { group, ..DraftGroup::default() });
@@ -121,7 +121,7 @@ impl Draft {
         };
         if is_second(first, span) {
             let message = format!("host `{name}` is in group `{group}` already, by {first}");
-            self.tell(code::DUPLICATE_HOST, Problem::naming(span, message).hint("join the two lines into one"));
+            self.tell(code::DUPLICATE_HOST, Problem::naming(span, name, message).hint("join the two lines into one"));
         }
     }
 
@@ -222,7 +222,7 @@ impl Draft {
             let message = format!("`{name}` is the name of a group and, at {}, of a host", host.span);
             let hint = "variables set for the host go to the group; rename one of the two";
             let span = group.group.span.as_ref().unwrap_or(&host.span);
-            Some(Finding::new(code::GROUP_AND_HOST, Problem::naming(span, message).hint(hint)))
+            Some(Finding::new(code::GROUP_AND_HOST, Problem::naming(span, name, message).hint(hint)))
         });
         let namesakes: Vec<Finding> = namesakes.collect();
         self.findings.extend(namesakes);
@@ -250,7 +250,8 @@ impl Draft {
         let lost = left.iter().find(|(name, _)| ungrouped.hosts.contains_key(name));
         if let (Some((parent, Some(place))), Some((host, _))) = (adopted, lost) {
             let message = format!("`ungrouped` as a child of `{parent}`: Ansible then drops host `{host}`");
-            self.problems.push(Problem::naming(&place, message).hint("put its hosts into a group of their own"));
+            self.problems
+                .push(Problem::naming(&place, UNGROUPED, message).hint("put its hosts into a group of their own"));
         }
         let left_names: HashSet<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
         ungrouped.hosts.retain(|name, _| left_names.contains(name.as_str()));
@@ -302,7 +303,7 @@ enum Visit {
 
 fn loop_problem(parent: &str, child: &str, span: Option<&Span>) -> Problem {
     let message = format!("group `{child}` as a child of `{parent}` makes a loop");
-    span.map_or_else(|| Problem::new(message.clone()), |span| Problem::naming(span, message.clone()))
+    span.map_or_else(|| Problem::new(message.clone()), |span| Problem::naming(span, child, message.clone()))
 }
 
 /// Whether `second` says again what `first` said in the same text. What is made of one text twice, by an alias or a

@@ -37,6 +37,8 @@ pub const GROUP_NAME: Code =
     Code::new("group-name", "a group whose name is no identifier: Ansible warns, and templates cannot name it");
 /// A group and a host share a name.
 pub const GROUP_AND_HOST: Code = Code::new("group-and-host", "a group and a host have the same name");
+/// A value needs a command, and commands are not run.
+pub const NOT_CHECKED: Code = Code::new("not-checked", "a value that only a command can tell; `--check` runs none");
 /// A template uses an undefined variable.
 pub const UNDEFINED_VARIABLE: Code =
     Code::new("undefined-variable", "a template names a variable that the host does not have");

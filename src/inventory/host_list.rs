@@ -22,9 +22,9 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
         }
         if item.text.contains(['[', ']']) && host_address::parse(item.text).is_none_or(|(host, _)| host.contains('[')) {
             let message = format!("`{}`: Ansible expands no ranges in a list of hosts", item.text);
-            draft
-                .problems
-                .push(Problem::naming(&item.whole(), message).hint("name each host, or write them to a file"));
+            draft.problems.push(
+                Problem::naming(&item.whole(), item.text, message).hint("name each host, or write them to a file"),
+            );
             continue;
         }
         let (host, port) = host_address::parse(item.text).unwrap_or((item.text, None));

@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
             let kind = kind.unwrap_or(group);
             let message = format!("section `[{}:{}]` is of an unknown kind", group.text, kind.text);
             let near = nearest(kind.text, ["hosts", "children", "vars"]);
-            return Err(Problem::naming(&kind.whole(), message).hint(match near {
+            return Err(Problem::naming(&kind.whole(), kind.text, message).hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "the kinds are `children`, `vars` and `hosts`".to_owned(),
             }));
@@ -184,8 +184,10 @@ impl<'a> Reader<'a> {
         let names: Vec<&str> = self.pending.keys().copied().collect();
         for (name, pending) in &self.pending {
             let problem = match pending.kind {
-                Kind::Vars => Problem::naming(&pending.span, format!("`[{name}:vars]` is for an undefined group")),
-                _ => Problem::naming(&pending.span, format!("group `{name}` is not defined")),
+                Kind::Vars => {
+                    Problem::naming(&pending.span, *name, format!("`[{name}:vars]` is for an undefined group"))
+                }
+                _ => Problem::naming(&pending.span, *name, format!("group `{name}` is not defined")),
             };
             let known = self.draft.group_names().filter(|known| !names.contains(known));
             let hint = match nearest(name, known) {

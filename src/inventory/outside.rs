@@ -1,48 +1,97 @@
-//! What a template or an encrypted value may ask of the world outside the inventory: the one seam between the
-//! rules, which are pure, and files, environment, programs and vault passwords.
+//! What templates and encrypted values may use outside the inventory: files, environment variables, commands, credential
+//! helpers and vault passwords. The rules are pure, and reach all of these only through the trait [`Outside`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::vault::Fault;
 
-/// Answers for lookups and encrypted values. An error is a reason in lower case, without the place and without a
-/// secret: whoever asks adds the place.
+/// Provides the values of lookups and decrypts encrypted values. An error has no place: the caller adds it.
 pub trait Outside: Send + Sync {
-    /// The text behind an encrypted value, whose envelope (`$ANSIBLE_VAULT;1.1;AES256` and what follows) is given.
+    /// The plain text of an encrypted value, given its envelope (`$ANSIBLE_VAULT;1.1;AES256` and the lines after it).
     ///
     /// # Errors
-    /// No password fits, or the envelope is damaged.
+    /// No vault password decrypts it, or the envelope is damaged.
     fn decrypt(&self, envelope: &str) -> Result<String, Fault>;
 
-    /// An environment variable; `None` if it is not set, or no text.
+    /// An environment variable; `None` if it is not set or is not UTF-8.
     fn env(&self, name: &str) -> Option<String>;
 
-    /// The whole content of a file, decrypted if it is encrypted: what `lookup('file')` strips is still there. A
-    /// relative path is one below the folder of the inventory, and `~` the home folder.
+    /// The complete content of a file, decrypted if it is encrypted. White space at its ends is kept; `lookup('file')`
+    /// strips it later. A relative path starts in the folder of the inventory, and `~` is the home folder.
     ///
     /// # Errors
-    /// The file cannot be read, or is no text.
-    fn file(&self, path: &str) -> Result<String, String>;
+    /// The file cannot be read, or is not UTF-8.
+    fn file(&self, path: &str) -> Result<String, OutsideError>;
 
-    /// All that a shell command prints, run in the folder of the inventory: the white space at the end that
-    /// `lookup('pipe')` strips is still there.
+    /// The complete output of a shell command that runs in the folder of the inventory. White space at its end is kept;
+    /// `lookup('pipe')` strips it later.
     ///
     /// # Errors
-    /// It cannot be started, does not end in time, ends with a status other than 0, or prints no text.
-    fn pipe(&self, command: &str) -> Result<String, String>;
+    /// The command cannot be started, does not end in time, ends with another status than 0, or its output is not UTF-8.
+    fn pipe(&self, command: &str) -> Result<String, OutsideError>;
 
-    /// What `docker-credential-NAME get` prints for a server: JSON with `Username` and `Secret`
-    /// (docker-credential-helpers). `name` holds no slash.
+    /// The output of `docker-credential-NAME get` for a server: JSON with `Username` and `Secret`
+    /// (docker-credential-helpers). `name` contains no slash.
     ///
     /// # Errors
-    /// It cannot be started, does not end in time, knows no credential for the server, or fails otherwise.
-    fn helper(&self, name: &str, server: &str) -> Result<String, String>;
+    /// The helper cannot be started, does not end in time, has no credential for the server, or fails otherwise.
+    fn helper(&self, name: &str, server: &str) -> Result<String, OutsideError>;
 }
 
-/// Why a command gives nothing where only a look is taken.
-pub const NOT_RUN: &str = "commands are not run here";
+/// Why a lookup has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideError {
+    /// The kind of reason: what decisions are based on.
+    pub kind: OutsideErrorKind,
+    message: String,
+}
 
-/// A world that runs no commands: for looking at an inventory, which may be anybody's.
+/// The kinds of reasons that a caller may have to distinguish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutsideErrorKind {
+    /// Commands are not run, because the inventory is only inspected.
+    NotRun,
+    /// The program cannot be started.
+    NotStarted,
+    /// The program ended with another status than 0; `None` if a signal ended it. A shell reports a command that it does
+    /// not find with status 127.
+    Failed(Option<i32>),
+    /// Any other reason.
+    Other,
+}
+
+impl OutsideError {
+    /// An error with its reason: lower case, without a place and without a secret.
+    pub fn new(kind: OutsideErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// A command was requested where commands are not run.
+    pub fn not_run() -> Self {
+        Self::new(OutsideErrorKind::NotRun, "commands are not run here")
+    }
+}
+
+impl From<String> for OutsideError {
+    fn from(message: String) -> Self {
+        Self::new(OutsideErrorKind::Other, message)
+    }
+}
+
+impl From<&str> for OutsideError {
+    fn from(message: &str) -> Self {
+        Self::new(OutsideErrorKind::Other, message)
+    }
+}
+
+impl fmt::Display for OutsideError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Everything but commands and credential helpers: for inspecting an inventory from an untrusted author.
 pub struct NoCommands(pub Arc<dyn Outside>);
 
 impl Outside for NoCommands {
@@ -54,25 +103,25 @@ impl Outside for NoCommands {
         self.0.env(name)
     }
 
-    fn file(&self, path: &str) -> Result<String, String> {
+    fn file(&self, path: &str) -> Result<String, OutsideError> {
         self.0.file(path)
     }
 
-    fn pipe(&self, _: &str) -> Result<String, String> {
-        Err(NOT_RUN.to_owned())
+    fn pipe(&self, _: &str) -> Result<String, OutsideError> {
+        Err(OutsideError::not_run())
     }
 
-    fn helper(&self, _: &str, _: &str) -> Result<String, String> {
-        Err(NOT_RUN.to_owned())
+    fn helper(&self, _: &str, _: &str) -> Result<String, OutsideError> {
+        Err(OutsideError::not_run())
     }
 }
 
-/// A world in which nothing can be asked: for inventories that hold no secrets, and for tests of the rules.
+/// Nothing is available: for inventories without secrets, and for tests of the rules.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nothing;
 
 impl Nothing {
-    /// The seam, closed.
+    /// As the shared trait object that `Variables` takes.
     pub fn shared() -> Arc<dyn Outside> {
         Arc::new(Self)
     }
@@ -87,15 +136,15 @@ impl Outside for Nothing {
         None
     }
 
-    fn file(&self, _: &str) -> Result<String, String> {
-        Err("files cannot be read here".to_owned())
+    fn file(&self, _: &str) -> Result<String, OutsideError> {
+        Err("files cannot be read here".into())
     }
 
-    fn pipe(&self, _: &str) -> Result<String, String> {
-        Err(NOT_RUN.to_owned())
+    fn pipe(&self, _: &str) -> Result<String, OutsideError> {
+        Err(OutsideError::not_run())
     }
 
-    fn helper(&self, _: &str, _: &str) -> Result<String, String> {
-        Err(NOT_RUN.to_owned())
+    fn helper(&self, _: &str, _: &str) -> Result<String, OutsideError> {
+        Err(OutsideError::not_run())
     }
 }

@@ -19,22 +19,14 @@ pub struct Problem {
     pub code: Option<Code>,
 }
 
-/// A span, and whether its text may be shown.
+/// A span, and what of its text may be shown.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Where.
     pub span: Span,
-    /// What of the marked text a reader may see.
-    pub shown: Shown,
-}
-
-/// Whether the text under the caret may be printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// A name, host, key or image.
-    Text,
-    /// It may be, or be near, a secret.
-    Hidden,
+    /// A name, host, key or image that is no secret. The marked text is shown only where it is part of this text: the
+    /// span of a value that a template made is the complete template, which may hold a password. `None` shows nothing.
+    pub shown: Option<String>,
 }
 
 impl Problem {
@@ -43,21 +35,21 @@ impl Problem {
         Self { message: message.into(), place: None, hint: None, code: None }
     }
 
-    /// A problem of a text that is safe to show, such as a key or a host name.
-    pub fn naming(span: &Span, message: impl Into<String>) -> Self {
-        Self { place: Some(Place { span: span.clone(), shown: Shown::Text }), ..Self::new(message) }
+    /// A problem about `name` at `span`. The name is safe to show, such as a key or a host name.
+    pub fn naming(span: &Span, name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { place: Some(Place { span: span.clone(), shown: Some(name.into()) }), ..Self::new(message) }
     }
 
     /// A problem of a text that may be a secret: its place is shown, not its text.
     pub fn hiding(span: &Span, message: impl Into<String>) -> Self {
-        Self { place: Some(Place { span: span.clone(), shown: Shown::Hidden }), ..Self::new(message) }
+        Self { place: Some(Place { span: span.clone(), shown: None }), ..Self::new(message) }
     }
 
     /// The same problem without the text it marks.
     #[must_use]
     pub fn hidden(mut self) -> Self {
         if let Some(place) = &mut self.place {
-            place.shown = Shown::Hidden;
+            place.shown = None;
         }
         self
     }
@@ -86,7 +78,7 @@ impl Problem {
     pub fn excerpt(&self) -> Option<String> {
         let place = self.place.as_ref()?;
         let (line, _) = place.span.line_column();
-        let (masked, offset, width) = place.masked_line(&self.message);
+        let (masked, offset, width) = place.masked_line();
         let gutter = " ".repeat(line.to_string().len());
         Some(format!(
             "{gutter}--> {}\n{gutter} |\n{line} | {masked}\n{gutter} | {}{}",
@@ -110,9 +102,8 @@ impl From<&Problem> for Failure {
 
 impl Place {
     /// The line with everything but the variable's name and the shown text replaced by `…`; the
-    /// column (in characters, from 0) and the width of the mark. What the message does not say is not shown: the place
-    /// of a value that a template made is the whole template, which may hold a password.
-    fn masked_line(&self, message: &str) -> (String, usize, usize) {
+    /// column (in characters, from 0) and the width of the mark.
+    fn masked_line(&self) -> (String, usize, usize) {
         let text = self.span.source.text();
         let start = floor_boundary(text, self.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -130,10 +121,10 @@ impl Place {
         let offset = shown.chars().count();
         let around = ['\'', '"', '{', '}', ' '];
         let marked = &text[start..end];
-        let told = self.shown == Shown::Text && message.contains(marked.trim_matches(around));
-        let marked = if told { marked } else { "" };
+        let is_shown = self.shown.as_ref().is_some_and(|shown| shown.contains(marked.trim_matches(around)));
+        let marked = if is_shown { marked } else { "" };
         shown.push_str(marked);
-        if !shown.ends_with('…') && (!told || !text[end..line_end].trim().is_empty()) {
+        if !shown.ends_with('…') && (!is_shown || !text[end..line_end].trim().is_empty()) {
             shown.push('…');
         }
         (shown, offset, marked.chars().count().max(1))
@@ -216,7 +207,7 @@ mod tests {
     #[test]
     fn the_line_keeps_its_name_and_the_marked_text_only() {
         let text = "[all:vars]\ncreds=[{'password': 'hunter2', 'tls_verfy': 'x9y8'}]\n";
-        let rendered = Problem::naming(&span_of(text, "'tls_verfy'"), "unknown key `tls_verfy`").render();
+        let rendered = Problem::naming(&span_of(text, "'tls_verfy'"), "tls_verfy", "unknown key `tls_verfy`").render();
         assert_eq!(
             rendered,
             "unknown key `tls_verfy`\n --> hosts.ini:2:32\n  |\n2 | creds=…'tls_verfy'…\n  |        ^^^^^^^^^^^"
@@ -227,13 +218,15 @@ mod tests {
     #[test]
     fn a_text_that_the_message_does_not_say_is_not_shown() {
         let text = "creds={{ [{'host': h, 'password': 'hunter2'}] }}";
-        let rendered = Problem::naming(&span_of(text, &text[6..]), "registry `hub` has another credential").render();
+        let rendered =
+            Problem::naming(&span_of(text, &text[6..]), "hub", "registry `hub` has another credential").render();
         assert!(rendered.ends_with("1 | creds=…\n  |       ^"), "{rendered}");
     }
 
     #[test]
     fn a_template_that_the_message_names_is_shown() {
-        let rendered = Problem::naming(&span_of("a=x{{ pw }}", "{{ pw }}"), "variable `pw` is not defined").render();
+        let rendered =
+            Problem::naming(&span_of("a=x{{ pw }}", "{{ pw }}"), "pw", "variable `pw` is not defined").render();
         assert!(rendered.ends_with("1 | a=…{{ pw }}\n  |    ^^^^^^^^"), "{rendered}");
     }
 
@@ -251,7 +244,7 @@ mod tests {
         {
             let source = Source::new("hosts.yml", text);
             let start = text.find("no").unwrap();
-            let rendered = Problem::naming(&Span::new(&source, start, start + 2), "variable `no`").render();
+            let rendered = Problem::naming(&Span::new(&source, start, start + 2), "no", "variable `no`").render();
             assert!(!rendered.contains("hunter2") && !rendered.contains("aHV"), "{rendered}");
         }
     }

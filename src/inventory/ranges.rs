@@ -9,7 +9,7 @@ const MAX_HOSTS: usize = 1_000_000;
 
 /// The names that a host pattern of an inventory stands for, and its port.
 pub(super) fn expand(pattern: &Text) -> Result<(Vec<String>, Option<u32>), Problem> {
-    let problem = |message: String| Problem::naming(&pattern.whole(), message);
+    let problem = |message: String| Problem::naming(&pattern.whole(), pattern.text, message);
     if pattern.text.trim().is_empty() {
         return Err(problem("a host without a name".to_owned()));
     }

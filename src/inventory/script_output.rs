@@ -82,7 +82,7 @@ fn group<'a>(key: &'a Node, content: &'a Node, hosts: &mut IndexMap<&'a str, &'a
     if known.iter().all(Option::is_none) {
         let message = format!("group `{name}` has neither `hosts` nor `vars` nor `children`");
         let hint = "Ansible takes it for a host of that name; leave the group out, or give it `hosts: []`";
-        return draft.problems.push(Problem::naming(&key.span, message).hint(hint));
+        return draft.problems.push(Problem::naming(&key.span, name, message).hint(hint));
     }
     if let Some(listed) = known[0] {
         add_hosts(name, listed, hosts, draft);
@@ -123,10 +123,14 @@ fn names<'a>(list: &'a Node, section: &str, group: &str, draft: &mut Draft) -> V
 fn host_vars(meta: &Node, hosts: &IndexMap<&str, &Span>, draft: &mut Draft) {
     let profile = meta.get("profile").filter(|profile| profile.text != "inventory_legacy");
     if let Some(profile) = profile {
-        draft.problems.push(Problem::naming(&profile.span, format!("`{}` is no known format", profile.text)));
+        draft.problems.push(Problem::naming(
+            &profile.span,
+            &profile.text,
+            format!("`{}` is no known format", profile.text),
+        ));
     }
     let Some(vars) = meta.get("hostvars") else {
-        let problem = Problem::naming(&meta.span, "`_meta` has no `hostvars`");
+        let problem = Problem::hiding(&meta.span, "`_meta` has no `hostvars`");
         return draft.problems.push(problem.hint("give the variables of all hosts, or leave `_meta` out"));
     };
     let Some(members) = mapping(vars, "`hostvars`", draft) else { return };

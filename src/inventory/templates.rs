@@ -168,14 +168,18 @@ impl Frame {
                         Value::List(_) | Value::Map(_) => {
                             let rendered = convert::settled(&inner)?;
                             let refused = |_| {
-                                Failure::Wrong(Problem::naming(&place, format!("`{name}` cannot be part of a text")))
+                                Failure::Wrong(Problem::naming(
+                                    &place,
+                                    name,
+                                    format!("`{name}` cannot be part of a text"),
+                                ))
                             };
                             filled.push_str(&render::text(&rendered).map_err(refused)?);
                         }
                         _ => filled.push_str(&inner.text),
                     }
                     if filled.len() > MAX_TEXT {
-                        return Err(Failure::Wrong(Problem::naming(&place, "this text becomes too long")));
+                        return Err(Failure::Wrong(Problem::hiding(&place, "this text becomes too long")));
                     }
                 }
             }

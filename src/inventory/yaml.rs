@@ -297,7 +297,7 @@ impl<'a> Loader<'a> {
             (TagName::Core("map"), Event::MappingStart(..)) => Ok(None),
             (TagName::Core("seq"), Event::SequenceStart(..)) => Ok(None),
             (TagName::Vault, Event::Scalar(..)) => Ok(None),
-            (TagName::Vault, _) => Err(Problem::naming(&place, "only a text can be encrypted, no list or mapping")),
+            (TagName::Vault, _) => Err(Problem::hiding(&place, "only a text can be encrypted, no list or mapping")),
             _ => Err(Problem::hiding(&place, "a YAML tag that is not supported")
                 .hint("a value that starts with `!` needs quotes")),
         }
@@ -362,7 +362,11 @@ fn repeated(members: &[(Node, Node)]) -> Vec<Finding> {
         let Some(first) = seen.insert(scalar::identity(key), &key.span) else { continue };
         let is_name = key.text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
         let problem = if is_name {
-            Problem::naming(&key.span, format!("key `{}` stands twice in one mapping, first at {first}", key.text))
+            Problem::naming(
+                &key.span,
+                &key.text,
+                format!("key `{}` stands twice in one mapping, first at {first}", key.text),
+            )
         } else {
             Problem::hiding(&key.span, format!("this key stands twice in one mapping, first at {first}"))
         };

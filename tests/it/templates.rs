@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use oregano::inventory::Value::Vault as Encrypted;
+use oregano::inventory::outside::OutsideError;
 use oregano::inventory::vault::Fault;
 use oregano::inventory::{Node, Outside, Problem, Source, Variables, load};
 use serde::Deserialize;
@@ -257,21 +258,17 @@ impl Outside for World {
         self.env.get(name).cloned()
     }
 
-    fn file(&self, path: &str) -> Result<String, String> {
-        self.files.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+    fn file(&self, path: &str) -> Result<String, OutsideError> {
+        self.files.get(path).cloned().ok_or_else(|| "no such file".into())
     }
 
-    fn pipe(&self, command: &str) -> Result<String, String> {
+    fn pipe(&self, command: &str) -> Result<String, OutsideError> {
         let output = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output().unwrap();
-        if output.status.success() {
-            Ok(String::from_utf8(output.stdout).unwrap())
-        } else {
-            Err("it failed".to_owned())
-        }
+        if output.status.success() { Ok(String::from_utf8(output.stdout).unwrap()) } else { Err("it failed".into()) }
     }
 
-    fn helper(&self, _: &str, _: &str) -> Result<String, String> {
-        Err("no template asks for it".to_owned())
+    fn helper(&self, _: &str, _: &str) -> Result<String, OutsideError> {
+        Err("no template uses it".into())
     }
 }
 

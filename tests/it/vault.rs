@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use oregano::inventory::load::passwords::{self, PasswordSource, VaultIdentity};
-use oregano::inventory::load::system::World;
+use oregano::inventory::load::system::LocalSystem;
 use oregano::inventory::model::{Node, Value};
 use oregano::inventory::source::Source;
 use oregano::inventory::vault::{self, Fault, Password};
@@ -141,8 +141,8 @@ impl Site {
         run(command.args(["encrypt", "--vault-id", identity, "--output", "-"]).arg(plain))
     }
 
-    fn world(&self, identities: &[VaultIdentity]) -> World {
-        World::new(self.folder.path().to_owned(), None, passwords::read(identities).unwrap())
+    fn system(&self, identities: &[VaultIdentity]) -> LocalSystem {
+        LocalSystem::new(self.folder.path().to_owned(), None, passwords::read(identities).unwrap())
     }
 }
 
@@ -158,20 +158,20 @@ fn password_files_and_scripts_open_what_ansible_vault_closed_with_them() {
     assert!(plain.starts_with("$ANSIBLE_VAULT;1.1;AES256\n"), "{plain}");
     assert!(client.starts_with("$ANSIBLE_VAULT;1.2;AES256;dev\n"), "{client}");
 
-    let all = site.world(&[
+    let all = site.system(&[
         identity("prod", site.at("prod")),
         VaultIdentity::file(site.at("default")),
         identity("dev", site.at("pass-client.sh")),
     ]);
-    assert_eq!(all.open(&plain).unwrap().unwrap().expose(), "a: 1\n");
+    assert_eq!(all.decrypt_file(&plain).unwrap().unwrap().expose(), "a: 1\n");
     assert_eq!(all.decrypt(&client).as_deref(), Ok("hunter2 ☃"));
     site.file("sealed", &client, "600");
     assert_eq!(all.file("sealed").as_deref(), Ok("hunter2 ☃"));
 
-    let wrong = site.world(&[identity("dev", site.at("prod"))]);
+    let wrong = site.system(&[identity("dev", site.at("prod"))]);
     let reason = "no vault password fits (it was encrypted for the vault id `dev`)";
     assert_eq!(wrong.decrypt(&client).unwrap_err().to_string(), reason);
-    assert_eq!(wrong.open(&plain).unwrap_err(), Fault::WrongPassword { label: None });
+    assert_eq!(wrong.decrypt_file(&plain).unwrap_err(), Fault::WrongPassword { label: None });
 }
 
 #[test]
@@ -186,12 +186,12 @@ fn a_password_file_may_be_encrypted_with_a_password_before_it() {
     let (outer, inner) = (VaultIdentity::file(site.at("default")), identity("inner", site.at("inner")));
     let [problem] = passwords::read(&[inner.clone(), outer.clone()]).unwrap_err().try_into().unwrap();
     assert!(problem.message.ends_with("inner`: no vault password was given"), "{problem:?}");
-    let found = site.world(&[outer.clone(), inner.clone()]).decrypt(&envelope);
+    let found = site.system(&[outer.clone(), inner.clone()]).decrypt(&envelope);
     assert_eq!(found.unwrap_err().to_string(), "no vault password fits (it was encrypted for the vault id `inner`)");
 
     let sealed = site.encrypt("default", "inner password\r\n");
     site.file("inner", &sealed, "600");
-    assert_eq!(site.world(&[outer, inner]).decrypt(&envelope).as_deref(), Ok("hunter2"));
+    assert_eq!(site.system(&[outer, inner]).decrypt(&envelope).as_deref(), Ok("hunter2"));
     let mut view = site.ansible("ansible-vault");
     view.args(["decrypt", "--vault-id", "default", "--vault-id", "inner@inner", "--output", "-", "envelope"]);
     assert_eq!(run(&mut view), "hunter2");
@@ -208,7 +208,7 @@ fn an_encrypted_value_is_used_as_it_is_and_listed_encrypted() {
     );
     site.file("hosts.yml", &text, "600");
     let inventory = load::parse(&Source::new("hosts.yml", text)).unwrap();
-    let variables = Variables::new(inventory, Arc::new(site.world(&[identity("prod", site.at("prod"))])));
+    let variables = Variables::new(inventory, Arc::new(site.system(&[identity("prod", site.at("prod"))])));
     let resolved = |name: &str| -> Result<Option<Node>, _> { variables.of("h").get(name) };
     let shown = resolved("a").unwrap().unwrap();
     assert!(matches!(&shown.value, Value::Str(text) if text == "{{ inventory_hostname }}"));

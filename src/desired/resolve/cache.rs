@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::desired::registry::{Authority, ProxySettings};
 use crate::dockerconfig::AuthFile;
+use crate::inventory::outside::OutsideError;
 use crate::inventory::{Outside, Variables};
 use crate::secret::Secret;
 
@@ -27,7 +28,7 @@ pub(super) enum ExternalSource {
 }
 
 /// What a source or a file gave; the reason of a failure has no secret in it.
-type LoadResult<T> = Result<T, String>;
+type LoadResult<T> = Result<T, OutsideError>;
 
 /// The memory of a run.
 pub(super) struct ResolveCache<'a> {
@@ -69,7 +70,7 @@ impl<'a> ResolveCache<'a> {
     pub fn auth_file(&self, path: &str) -> LoadResult<Rc<AuthFile>> {
         self.auth_files.get(path.to_owned(), |path| {
             let text = self.ask(ExternalSource::File(path.clone()))?;
-            from_file::parse(text.expose()).map(Rc::new)
+            Ok(Rc::new(from_file::parse(text.expose())?))
         })
     }
 
@@ -78,7 +79,7 @@ impl<'a> ResolveCache<'a> {
         self.authorities.get(path.to_owned(), |path| {
             let text = self.ask(ExternalSource::File(path.clone()))?;
             let authority = Authority::from_pem(path, text.expose().as_bytes());
-            authority.map(Arc::new).map_err(|fault| format!("the file {fault}"))
+            Ok(Arc::new(authority.map_err(|fault| format!("the file {fault}"))?))
         })
     }
 

@@ -78,7 +78,7 @@ fn host_key_checking(reader: &mut VariableReader<'_>) -> Option<HostKeyChecking>
     let name = HOST_KEY_CHECKING.iter().rev().find(|name| reader.raw(name).is_some())?;
     let checking = HostKeyChecking::from_setting(reader.flag(name)?);
     if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, reader.raw(name)) {
-        let problem = Problem::naming(&node.span, format!("`{name}` trusts any node that known_hosts does not know"));
+        let problem = Problem::hiding(&node.span, format!("`{name}` trusts any node that known_hosts does not know"));
         let problem = problem.hint("remove it, and add the keys of the nodes with `ssh-keyscan`");
         reader.notices.push(Finding::new(codes::HOST_KEY_CHECKING_OFF, problem));
     }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use crate::desired::registry::Declaration;
 use crate::dockerconfig::{Auth, HUB_KEY, is_hub};
-use crate::inventory::outside::NOT_RUN;
+use crate::inventory::code::NOT_CHECKED;
+use crate::inventory::outside::{OutsideError, OutsideErrorKind};
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
@@ -49,13 +50,21 @@ impl From<Secret> for SourceValue {
 /// Why a source gives nothing.
 struct SourceError {
     reason: String,
+    /// What the hint depends on.
+    kind: OutsideErrorKind,
     /// The helper that keeps the credential instead.
     helper: Option<String>,
 }
 
 impl From<String> for SourceError {
     fn from(reason: String) -> Self {
-        Self { reason, helper: None }
+        Self { reason, kind: OutsideErrorKind::Other, helper: None }
+    }
+}
+
+impl From<OutsideError> for SourceError {
+    fn from(error: OutsideError) -> Self {
+        Self { reason: error.to_string(), kind: error.kind, helper: None }
     }
 }
 
@@ -157,51 +166,54 @@ fn ask(
         IDENTITY_TOKEN => return Some(Secret::new("").into()),
         _ => reader.text_of(&source.node, name)?,
     };
-    let asked = |question| reader.cache.ask(question).and_then(line).map_err(SourceError::from);
+    let asked = |question| -> Result<SourceValue, SourceError> { Ok(line(reader.cache.ask(question)?)?) };
     let answer = match source.key {
         "password_file" => asked(ExternalSource::File(text.text.clone())),
         "password_command" => asked(ExternalSource::Command(text.text.clone())),
-        "credential_helper" => helper(reader, &text, host?).map_err(SourceError::from),
+        "credential_helper" => helper(reader, &text, host?),
         _ => auth_file(reader, &text, host?),
     };
     let refusal = match answer {
         Ok(found) => return Some(found),
         Err(refusal) => refusal,
     };
-    let hint = match refusal.helper {
+    let hint = match &refusal.helper {
         Some(helper) => format!("ask the helper itself: write `credential_helper: {helper}` instead"),
-        None => advice(source, &refusal.reason).to_owned(),
+        None => advice(source, refusal.kind).to_owned(),
     };
-    reader.problems.push(unusable(source, &text, &entry.name, &refusal.reason).hint(hint));
+    reader.problems.push(unusable(source, &text, &entry.name, &refusal).hint(hint));
     None
 }
 
 /// The problem of a source. A command may be the password itself, in the wrong place, and so may the bare word of
 /// `password_file`: neither is repeated.
-fn unusable(source: &Member, text: &Text, owner: &str, reason: &str) -> Problem {
-    let fault = if reason == NOT_RUN { format!("is not asked: {reason}") } else { format!("cannot be used: {reason}") };
+fn unusable(source: &Member, text: &Text, owner: &str, error: &SourceError) -> Problem {
+    let is_not_run = error.kind == OutsideErrorKind::NotRun;
+    let fault = format!("{}: {}", if is_not_run { "is not asked" } else { "cannot be used" }, error.reason);
     let what = format!("`{}`", source.key);
     let is_path = source.key == "from_file" || source.key == "password_file" && text.text.contains('/');
-    if is_path {
+    let problem = if is_path {
         about(&what, text, &format!("of {owner} {fault}"))
     } else {
         Problem::hiding(&text.span, format!("{what} of {owner} {fault}"))
-    }
+    };
+    if is_not_run { problem.code(NOT_CHECKED) } else { problem }
 }
 
-/// What to do about a source that cannot be used for a `reason`.
-fn advice(source: &Member, reason: &str) -> &'static str {
+/// What to do about a source that cannot be used.
+fn advice(source: &Member, kind: OutsideErrorKind) -> &'static str {
+    use OutsideErrorKind::{Failed, NotStarted};
     match source.key {
         "password_file" => {
             "write the path of a file that holds the password and nothing else; a relative path starts in the working directory"
         }
-        "password_command" if reason.ends_with("exit status: 127") => {
+        "password_command" if kind == Failed(Some(127)) => {
             "command not found: run it by hand, its output is not shown here"
         }
-        "password_command" if reason.contains(" failed: ") => "run it by hand, its output is not shown here",
+        "password_command" if matches!(kind, Failed(_)) => "run it by hand, its output is not shown here",
         "password_command" => "write a shell command that prints the password and nothing else",
-        "credential_helper" if reason.contains(" cannot be run: ") => "install the program in a folder of the PATH",
-        "credential_helper" if reason.contains(" failed: ") => {
+        "credential_helper" if kind == NotStarted => "install the program in a folder of the PATH",
+        "credential_helper" if matches!(kind, Failed(_)) => {
             "run it with `get` by hand, with the host on its standard input: its output is not shown here"
         }
         "credential_helper" => {
@@ -235,10 +247,10 @@ struct Printed {
 }
 
 /// The login that a helper keeps for a host: helpers know no folders of registries.
-fn helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<SourceValue, String> {
+fn helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<SourceValue, SourceError> {
     let name = name.text.clone();
     if name.starts_with(['-', '.']) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
-        return Err("it is no plain name".to_owned());
+        return Err("it is no plain name".to_owned().into());
     }
     let host = host.split('/').next().unwrap_or_default();
     let server = if is_hub(host) { HUB_KEY } else { host }.to_owned();
@@ -250,7 +262,7 @@ fn helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<Source
     let is_token = printed.username == TOKEN_USER && !secret.expose().is_empty();
     let (password, identity_token) = if is_token { (Secret::new(""), Some(secret)) } else { (secret, None) };
     let found = SourceValue { user: Some(printed.username), password, identity_token, email: None };
-    found.checked().map_err(|fault| format!("what {program} printed {fault}"))
+    Ok(found.checked().map_err(|fault| format!("what {program} printed {fault}"))?)
 }
 
 /// The login that a file holds for a host. A helper that it names for the host is asked before its entries
@@ -260,6 +272,7 @@ fn auth_file(reader: &VariableReader<'_>, path: &Text, host: &str) -> Result<Sou
     let registry = host.split('/').next().unwrap_or_default();
     let refusal = |reason: String, helper: Option<&String>| SourceError {
         reason,
+        kind: OutsideErrorKind::Other,
         helper: helper.map(|name| name.escape_debug().to_string()),
     };
     if let Some(helper) = file.cred_helpers.get(registry) {

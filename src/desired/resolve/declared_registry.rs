@@ -18,7 +18,7 @@ impl DeclaredRegistry {
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         let written = self.span.source.text().get(self.span.start..self.span.end).unwrap_or_default();
         if written.to_ascii_lowercase().contains(&self.registry.host.to_ascii_lowercase()) {
-            Problem::naming(&self.span, message)
+            Problem::naming(&self.span, &self.registry.host, message)
         } else {
             Problem::hiding(&self.span, message)
         }

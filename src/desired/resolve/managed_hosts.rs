@@ -69,7 +69,7 @@ impl<'a> Resolver<'a> {
             Ok(hosts) if hosts.is_empty() => {
                 let message = format!("no host is selected: the pattern `{pattern}` matches none");
                 let problem = match place {
-                    Some(text) => Problem::naming(&text.span, message),
+                    Some(text) => Problem::naming(&text.span, pattern, message),
                     None => Problem::new(message),
                 };
                 self.problems.push(problem.hint("`oregano inventory --list` shows hosts and groups"));
@@ -77,7 +77,7 @@ impl<'a> Resolver<'a> {
             }
             Ok(hosts) => Some(hosts),
             Err(problem) => {
-                let place = place.map(|text| Problem::naming(&text.span, "").place).unwrap_or_default();
+                let place = place.map(|text| Problem::naming(&text.span, pattern, "").place).unwrap_or_default();
                 self.problems.push(Problem { place: problem.place.clone().or(place), ..problem });
                 None
             }
@@ -101,7 +101,7 @@ impl<'a> Resolver<'a> {
                 Some((first, other)) if other.as_ref().map(|t| &t.text) != text.as_ref().map(|t| &t.text) => {
                     let span = text.as_ref().or(other.as_ref()).map(|text| text.span.clone());
                     let message = format!("`{name}` holds for the whole run, but differs for `{first}` and `{host}`");
-                    let problem = span.map_or_else(|| Problem::new(&message), |span| Problem::naming(&span, &message));
+                    let problem = span.map_or_else(|| Problem::new(&message), |span| Problem::hiding(&span, &message));
                     self.problems.push(problem.hint("set it once, in `[all:vars]`"));
                     return None;
                 }

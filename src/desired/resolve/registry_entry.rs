@@ -191,7 +191,8 @@ fn unknown_key(key: &Node, whole: &str, keys: &[&str]) -> Problem {
             .code(codes::UNKNOWN_KEY)
             .hint("on a host line quotes are taken away: put the whole value in double quotes");
     }
-    let problem = Problem::naming(&key.span, format!("unknown key `{}` in {whole}", key.text)).code(codes::UNKNOWN_KEY);
+    let problem = Problem::naming(&key.span, &key.text, format!("unknown key `{}` in {whole}", key.text))
+        .code(codes::UNKNOWN_KEY);
     match nearest(&key.text, keys.iter().copied()) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem.hint(format!("the keys are {}", keys.join(", "))),

@@ -25,7 +25,7 @@ pub(super) fn shown(text: &str) -> Option<String> {
 /// A problem that repeats the text, if that may be [`shown`].
 pub(super) fn about(what: &str, text: &Text, fault: &str) -> Problem {
     let problem = match shown(&text.text) {
-        Some(name) => Problem::naming(&text.span, format!("{what} `{name}` {fault}")),
+        Some(name) => Problem::naming(&text.span, &name, format!("{what} `{name}` {fault}")),
         None => Problem::hiding(&text.span, format!("{what} {fault}")),
     };
     match fault {

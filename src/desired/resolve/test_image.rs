@@ -73,7 +73,7 @@ pub(super) fn additional_subject(
     host: Text,
 ) -> Option<Subject> {
     if let Some(old) = entry.get(OLD_TEST_IMAGE) {
-        let problem = Problem::naming(&old.node.span, "`image_name` is the old name of `test_image`");
+        let problem = Problem::hiding(&old.node.span, "`image_name` is the old name of `test_image`");
         reader.warnings.push(Finding::new(codes::LEFTOVER, problem.hint("rename it to `test_image`")));
     }
     let (choice, images) = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
@@ -118,7 +118,7 @@ fn full_name(reader: &mut VariableReader<'_>, path: &Text, host: &str) -> Option
                 (format!("of `{host}` is no image name: {fault}"), "write `name[:tag]` or `name@digest`")
             };
             let problem = if image::is_plain(&path.text) {
-                Problem::naming(&path.span, format!("the test image `{}` {fault}", path.text))
+                Problem::naming(&path.span, &path.text, format!("the test image `{}` {fault}", path.text))
             } else {
                 about("the test image", path, &fault)
             };

@@ -1,31 +1,33 @@
-//! Asks a credential helper, `docker-credential-NAME` on the PATH, for what it keeps of a server. What it prints holds the
-//! secret, also where it fails, and is never shown.
+//! Runs a credential helper, `docker-credential-NAME` on the PATH, to get the credential of a server. Its output contains
+//! the secret, also when it fails, and is never shown.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::super::outside::{OutsideError, OutsideErrorKind};
 use super::process;
 
-/// What a helper prints, with status 1, where it has nothing (docker-credential-helpers, `credentials/error.go`).
+/// What a helper prints, with status 1, if it has no credential (docker-credential-helpers, `credentials/error.go`).
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
-/// What `docker-credential-NAME get` prints for `server`, run in `folder`. One that needs longer than `limit` is killed
-/// with its children.
+/// The output of `docker-credential-NAME get` for `server`, run in `folder`. A helper that takes longer than `limit` is
+/// killed with its children.
 ///
 /// # Errors
-/// The reason, in lower case and without what was printed.
-pub(super) fn get(name: &str, server: &str, folder: &Path, limit: Duration) -> Result<String, String> {
+/// The reason, without any output of the helper.
+pub(super) fn get(name: &str, server: &str, folder: &Path, limit: Duration) -> Result<String, OutsideError> {
     let program = format!("docker-credential-{name}");
     let mut command = Command::new(&program);
     command.arg("get").current_dir(folder);
-    let output = process::run(command, server, limit).map_err(|reason| format!("`{program}` {reason}"))?;
+    let output = process::run(command, server, limit).map_err(|error| error.of(&format!("`{program}`")))?;
     if output.status.success() {
-        String::from_utf8(output.stdout).map_err(|_| format!("what `{program}` printed is not UTF-8"))
+        String::from_utf8(output.stdout).map_err(|_| format!("the output of `{program}` is not UTF-8").into())
     } else if output.stdout.trim_ascii() == NOT_FOUND.as_bytes() {
-        Err(format!("`{program}` has no credential for `{server}`"))
+        Err(format!("`{program}` has no credential for `{server}`").into())
     } else {
-        Err(format!("`{program}` failed: {}", output.status))
+        let message = format!("`{program}` failed: {}", output.status);
+        Err(OutsideError::new(OutsideErrorKind::Failed(output.status.code()), message))
     }
 }
 
@@ -37,9 +39,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_helpers_say() {
+    fn output_and_failures_of_helpers() {
         let folder = tempfile::tempdir().unwrap();
-        // A name with a slash is no concern of the PATH, which belongs to all tests.
+        // A name with a slash is not searched for on the PATH, which all tests of this process share.
         let name = |script: &str| {
             let inner = folder.path().join(format!("docker-credential-{}", script.len()));
             std::fs::create_dir_all(folder.path().join("docker-credential-x")).unwrap();
@@ -47,14 +49,15 @@ mod tests {
             set_permissions(&inner, Permissions::from_mode(0o700)).unwrap();
             format!("x/../docker-credential-{}", script.len())
         };
-        let ask = |script: &str| {
-            let told = get(&name(script), "r.example.com", folder.path(), Duration::from_secs(30));
-            told.map_err(|reason| reason.split_once("` ").unwrap().1.to_owned())
-        };
-        assert_eq!(ask("echo $1; cat").unwrap(), "get\nr.example.com");
-        assert_eq!(ask(&format!("echo '{NOT_FOUND}'; exit 1")).unwrap_err(), "has no credential for `r.example.com`");
-        assert_eq!(ask("echo hunter2; echo hunter2 >&2; exit 2").unwrap_err(), "failed: exit status: 2");
+        let get_from = |script: &str| get(&name(script), "r.example.com", folder.path(), Duration::from_secs(30));
+        let reason = |script: &str| get_from(script).unwrap_err().to_string().split_once("` ").unwrap().1.to_owned();
+        assert_eq!(get_from("echo $1; cat").unwrap(), "get\nr.example.com");
+        assert_eq!(reason(&format!("echo '{NOT_FOUND}'; exit 1")), "has no credential for `r.example.com`");
+        assert_eq!(reason("echo hunter2; echo hunter2 >&2; exit 2"), "failed: exit status: 2");
+        assert_eq!(get_from("exit 3").unwrap_err().kind, OutsideErrorKind::Failed(Some(3)));
         let missing = get("none-of-this-name", "r", folder.path(), Duration::from_secs(30)).unwrap_err();
+        assert_eq!(missing.kind, OutsideErrorKind::NotStarted);
+        let missing = missing.to_string();
         assert!(missing.starts_with("`docker-credential-none-of-this-name` cannot be run: "), "{missing}");
     }
 }

@@ -27,7 +27,7 @@ use super::text::Text;
 use super::variables::Variables;
 use super::{extra_vars, host_list};
 use passwords::VaultIdentity;
-use system::World;
+use system::LocalSystem;
 
 pub use limit::limit;
 pub use paths::expand_with;
@@ -59,23 +59,23 @@ pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
 pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Problem>> {
     let mut draft = Draft::new();
     let passwords = passwords::read(&sources.vault)?;
-    let world = World::new(working.to_owned(), sources.home.clone(), passwords);
+    let system = LocalSystem::new(working.to_owned(), sources.home.clone(), passwords);
     let mut folders = Vec::new();
     if sources.inventories.is_empty() && Path::new(DEFAULT).exists() {
-        folders.extend(add(DEFAULT, &world, &mut draft));
+        folders.extend(add(DEFAULT, &system, &mut draft));
     } else if sources.inventories.is_empty() {
         let problem = Problem::new(format!("no inventory is given, and there is no `{DEFAULT}` here"));
         draft.problems.push(problem.hint("name one with `-i`, `ANSIBLE_INVENTORY` or `inventory` in ansible.cfg"));
     }
     for inventory in &sources.inventories {
-        folders.extend(add(inventory, &world, &mut draft));
+        folders.extend(add(inventory, &system, &mut draft));
     }
     let mut assembled = draft.finish();
-    vars_files::add(&folders, working, &world, &mut assembled);
+    vars_files::add(&folders, working, &system, &mut assembled);
     let Assembled { mut inventory, mut findings, mut problems } = assembled;
-    inventory.extra = extra_vars(&sources.extra, &world, &mut findings, &mut problems);
+    inventory.extra = extra_vars(&sources.extra, &system, &mut findings, &mut problems);
     if problems.is_empty() {
-        Ok(Variables::new(inventory, Arc::new(world)).with_findings(findings))
+        Ok(Variables::new(inventory, Arc::new(system)).with_findings(findings))
     } else {
         Err(problems)
     }
@@ -95,7 +95,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
 }
 
 /// Adds one value of `-i` to the draft, its problems included. Gives the folder that belongs to it, if it has one.
-fn add(written: &str, world: &World, draft: &mut Draft) -> Option<PathBuf> {
+fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf> {
     if written.is_empty() || written == "-" {
         let what =
             if written.is_empty() { "an empty `-i`" } else { "the inventory cannot be read from standard input" };
@@ -113,12 +113,12 @@ fn add(written: &str, world: &World, draft: &mut Draft) -> Option<PathBuf> {
         draft.problems.push(problem.hint("a list of hosts needs a comma, as in `-i host,`"));
         return None;
     }
-    add_path(&path, &mut Vec::new(), world, draft);
+    add_path(&path, &mut Vec::new(), system, draft);
     Some(vars_files::folder_of(&path))
 }
 
 /// Adds a file or script, or all in a folder, whose own folders may nest. `open` holds the folders around it.
-fn add_path(path: &Path, open: &mut Vec<PathBuf>, world: &World, draft: &mut Draft) {
+fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &mut Draft) {
     if path.is_dir() {
         let identity = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let nested = if open.contains(&identity) {
@@ -129,7 +129,7 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, world: &World, draft: &mut Dra
         };
         open.push(identity);
         match nested {
-            Ok(nested) => nested.iter().for_each(|path| add_path(path, open, world, draft)),
+            Ok(nested) => nested.iter().for_each(|path| add_path(path, open, system, draft)),
             Err(problem) => draft.problems.push(problem),
         }
         open.pop();
@@ -139,7 +139,7 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, world: &World, draft: &mut Dra
         // A pipe in a folder would be waited for without end; one that is named is meant.
         draft.problems.push(Problem::new(format!("`{}` is no file that can be read", path.display())));
     } else {
-        match read::text(path, "inventory", world) {
+        match read::text(path, "inventory", system) {
             Ok(source) => format::read(&source, draft),
             Err(problem) => draft.problems.push(problem),
         }
@@ -147,11 +147,16 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, world: &World, draft: &mut Dra
 }
 
 /// The variables of all `-e`, the last of a name wins.
-fn extra_vars(arguments: &[String], world: &World, findings: &mut Vec<Finding>, problems: &mut Vec<Problem>) -> Vars {
+fn extra_vars(
+    arguments: &[String],
+    system: &LocalSystem,
+    findings: &mut Vec<Finding>,
+    problems: &mut Vec<Problem>,
+) -> Vars {
     let mut vars = Vars::new();
     for argument in arguments {
         let read = match argument.strip_prefix('@') {
-            Some(path) => read::text(&paths::expand(path), "variables file", world)
+            Some(path) => read::text(&paths::expand(path), "variables file", system)
                 .and_then(|source| extra_vars::mapping(&Text::slice(&source, 0, source.text().len()), findings)),
             None => extra_vars::argument(&Source::new("-e", argument.as_str()), findings),
         };

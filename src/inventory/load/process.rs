@@ -1,4 +1,4 @@
-//! Runs a program to its end: bounded in time and output, with its children, and without a terminal to ask on.
+//! Runs a program until it ends, with limits on time and output, with its children, and without a terminal for prompts.
 
 use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -11,30 +11,31 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::super::outside::{OutsideError, OutsideErrorKind};
 use crate::secret::PASSWORD_VARIABLE;
 
-/// More output than this is neither an inventory nor a value.
+/// The most output that is read. Inventories and values are much smaller.
 const MAX_OUTPUT: u64 = 512 << 20;
 
-/// How often a wait looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a wait checks whether this process is to end.
+const STOP_CHECK: Duration = Duration::from_millis(100);
 
-/// The process groups of the programs that run now; `None` once they were stopped, and none may start.
+/// The process groups of the programs that are running; `None` after [`stop`], and then no program may start.
 static RUNNING: Mutex<Option<Vec<i32>>> = Mutex::new(Some(Vec::new()));
 
-/// Ends all programs that run, and lets no other start: for a process that was told to end.
+/// Ends all running programs, and prevents that others start: for the end of this process by a signal.
 pub(super) fn stop() {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
     running.into_iter().flatten().for_each(kill);
 }
 
-/// What `work` gives, which may wait for another program for as long as it likes; `None` once this process was told to
-/// end, which then also ends the work.
+/// The result of `work`, which may block on another program without a time limit; `None` after [`stop`]: the work then
+/// ends together with this process.
 pub(super) fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, ended) = channel();
     std::thread::spawn(move || done.send(work()));
     loop {
-        match ended.recv_timeout(LOOK) {
+        match ended.recv_timeout(STOP_CHECK) {
             Ok(value) => return Some(value),
             Err(RecvTimeoutError::Timeout) if RUNNING.lock().unwrap_or_else(PoisonError::into_inner).is_some() => {}
             Err(_) => return None,
@@ -42,25 +43,49 @@ pub(super) fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// What a program left behind.
+/// What a program printed, and how it ended.
 pub(super) struct Output {
-    /// How it ended.
+    /// Exit status or signal.
     pub status: ExitStatus,
-    /// What it printed.
+    /// Standard output.
     pub stdout: Vec<u8>,
-    /// What it printed as errors.
+    /// Standard error.
     pub stderr: Vec<u8>,
 }
 
-/// Runs a program that reads `input`, and waits for its end, but not longer than `limit`: then it and its children are
-/// killed.
+/// Why a program gave no result. The reason is a verb phrase without its subject, such as "cannot be run: …".
+#[derive(Debug, PartialEq)]
+pub(super) struct ProcessError {
+    kind: OutsideErrorKind,
+    reason: String,
+}
+
+impl ProcessError {
+    /// The error of a lookup, about `subject`.
+    pub fn of(self, subject: &str) -> OutsideError {
+        OutsideError::new(self.kind, format!("{subject} {}", self.reason))
+    }
+}
+
+impl std::fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+fn other(reason: impl Into<String>) -> ProcessError {
+    ProcessError { kind: OutsideErrorKind::Other, reason: reason.into() }
+}
+
+/// Runs a program with `input` as its standard input, and waits until it ends. After `limit` it is killed together with
+/// its children.
 ///
 /// # Errors
-/// In lower case: it cannot be started, does not end in time, or prints beyond measure.
-pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<Output, String> {
+/// The program cannot be started, does not end in time, or prints too much.
+pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<Output, ProcessError> {
     let deadline = Instant::now() + limit;
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(groups) = running.as_mut() else { return Err("was interrupted".to_owned()) };
+    let Some(groups) = running.as_mut() else { return Err(other("was interrupted")) };
     let mut child = program
         .env_remove(PASSWORD_VARIABLE)
         .stdin(Stdio::piped())
@@ -68,11 +93,14 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(|error| format!("cannot be run: {error}"))?;
-    let group = i32::try_from(child.id()).map_err(|error| format!("has no process id: {error}"))?;
+        .map_err(|error| ProcessError {
+            kind: OutsideErrorKind::NotStarted,
+            reason: format!("cannot be run: {error}"),
+        })?;
+    let group = i32::try_from(child.id()).map_err(|error| other(format!("has no process id: {error}")))?;
     groups.push(group);
     drop(running);
-    feed(child.stdin.take(), input.to_owned());
+    write_input(child.stdin.take(), input.to_owned());
     let (done, ended) = channel();
     let stdout = collect(child.stdout.take(), done.clone());
     let stderr = collect(child.stderr.take(), done);
@@ -80,36 +108,36 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
     if finished.is_none() {
         kill(group);
     }
-    // It is not waited for yet, so the number is still its own.
+    // The child is not reaped yet, so the system cannot have given its process id to another program.
     if let Some(groups) = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         groups.retain(|other| *other != group);
     }
-    let status = child.wait().map_err(|error| format!("cannot be waited for: {error}"))?;
+    let status = child.wait().map_err(|error| other(format!("cannot be waited for: {error}")))?;
     if finished.is_none() {
-        return Err(format!("did not end within {} s", limit.as_secs()));
+        return Err(other(format!("did not end within {} s", limit.as_secs())));
     }
     let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
     if stdout.len().max(stderr.len()) as u64 > MAX_OUTPUT {
-        return Err(format!("prints more than {} MB", MAX_OUTPUT >> 20));
+        return Err(other(format!("prints more than {} MB", MAX_OUTPUT >> 20)));
     }
     Ok(Output { status, stdout, stderr })
 }
 
-/// Writes to a program that may never read it; the thread ends with the program at the latest.
-fn feed(stdin: Option<ChildStdin>, input: String) {
+/// Writes the input of a program in a thread, because the program may never read it. The thread ends with the program.
+fn write_input(stdin: Option<ChildStdin>, input: String) {
     let Some(mut stdin) = stdin else { return };
     if !input.is_empty() {
-        // Who does not read it all may still answer: the exit status tells.
+        // A program that closes its input early may still succeed; the exit status shows that.
         std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     }
 }
 
-/// Reads a pipe to its end, and says so.
+/// Reads a pipe to its end in a thread, which then sends to `done`.
 fn collect<R: Read + Send + 'static>(pipe: Option<R>, done: std::sync::mpsc::Sender<()>) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(pipe) = pipe {
-            // What was printed before a fault is kept: the exit status tells the fault.
+            // Output before a read error is kept; the exit status shows whether the program failed.
             let _ = pipe.take(MAX_OUTPUT + 1).read_to_end(&mut bytes);
         }
         let _ = done.send(());
@@ -117,7 +145,7 @@ fn collect<R: Read + Send + 'static>(pipe: Option<R>, done: std::sync::mpsc::Sen
     })
 }
 
-/// Whether both pipes came to their end in time.
+/// Waits for the end of both pipes; `None` at the deadline.
 fn await_both(ended: &Receiver<()>, deadline: Instant) -> Option<()> {
     for _ in 0..2 {
         ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
@@ -125,7 +153,8 @@ fn await_both(ended: &Receiver<()>, deadline: Instant) -> Option<()> {
     Some(())
 }
 
-/// Whether the child ended in time. It has closed its output, so this takes no time but for odd programs.
+/// Waits for the end of the child; `None` at the deadline. Its output is already closed, so that nearly all programs end at
+/// once.
 fn await_end(child: &mut Child, deadline: Instant) -> Option<()> {
     let mut pause = Duration::from_micros(200);
     while matches!(child.try_wait(), Ok(None)) {
@@ -146,14 +175,14 @@ fn kill(group: i32) {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, limit: Duration) -> Result<Output, String> {
+    fn shell(script: &str, limit: Duration) -> Result<Output, ProcessError> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script]);
         run(shell, "", limit)
     }
 
     #[test]
-    fn output_and_status_are_told() {
+    fn output_and_status_are_returned() {
         let output = shell("echo out; echo err >&2; exit 3", Duration::from_secs(20)).unwrap();
         assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
         assert_eq!(output.status.code(), Some(3));
@@ -161,14 +190,14 @@ mod tests {
 
     #[test]
     fn no_program_sees_the_password_of_a_login() {
-        // The environment belongs to all tests: what a program would inherit is given to it.
+        // All tests share the environment of this process, so the variables are set for the child only.
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "echo $OREGANO_PASSWORD $OTHER"]).env(PASSWORD_VARIABLE, "hunter2").env("OTHER", "seen");
         assert_eq!(run(shell, "", Duration::from_secs(20)).unwrap().stdout, b"seen\n");
     }
 
     #[test]
-    fn input_is_read_or_not() {
+    fn a_program_may_read_its_input_or_ignore_it() {
         let input = "x".repeat(1 << 20);
         let mut count = Command::new("/bin/sh");
         count.args(["-c", "wc -c"]);
@@ -178,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_killed_with_its_children() {
+    fn a_program_that_does_not_end_is_killed_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
         let script = format!("sleep 600 & echo $! > {}; wait", file.display());
         let started = Instant::now();
-        assert_eq!(shell(&script, Duration::from_secs(1)).err().unwrap(), "did not end within 1 s");
+        assert_eq!(shell(&script, Duration::from_secs(1)).err().unwrap().to_string(), "did not end within 1 s");
         assert!(started.elapsed() < Duration::from_secs(20));
         let pid = std::fs::read_to_string(file).unwrap();
         let gone = || {
@@ -193,12 +222,14 @@ mod tests {
         while !gone() && started.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        assert!(gone(), "the child of the script lives on");
+        assert!(gone(), "the child of the script still runs");
     }
 
     #[test]
-    fn a_missing_program_is_told() {
+    fn a_missing_program_is_an_error() {
         let error = run(Command::new("/no/such"), "", Duration::from_secs(1)).err().unwrap();
+        assert_eq!(error.kind, OutsideErrorKind::NotStarted);
+        let error = error.to_string();
         assert!(error.starts_with("cannot be run: "), "{error}");
     }
 }

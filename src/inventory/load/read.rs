@@ -11,14 +11,14 @@ use super::super::problem::Problem;
 use super::super::source::{Origin, Source};
 use super::bounded;
 use super::paths::origin;
-use super::system::World;
+use super::system::LocalSystem;
 
 /// More than this is a device, or a mistake.
 const MAX_FILE: u64 = 512 << 20;
 
 /// A file as text, decrypted where it is encrypted, with its permissions and, as `inventory_file`, its absolute path.
 /// `what` says what the file is.
-pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>, Problem> {
+pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<Source>, Problem> {
     let name = path.display();
     let cannot = |error: io::Error| Problem::new(format!("cannot read the {what} `{name}`: {error}"));
     let mut file = File::open(path).map_err(cannot)?;
@@ -30,7 +30,7 @@ pub(super) fn text(path: &Path, what: &str, world: &World) -> Result<Arc<Source>
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         Problem::new(format!("`{name}`: line {} is not UTF-8", line + 1)).hint("save the file as UTF-8")
     })?;
-    let (text, mode) = match world.open(&text) {
+    let (text, mode) = match system.decrypt_file(&text) {
         Ok(None) => (text, Some(mode)),
         // Who may read the file cannot read the text.
         Ok(Some(plain)) => (plain.expose().to_owned(), None),

@@ -1,4 +1,4 @@
-//! The world outside the inventory, as it is: vault passwords, environment, files and programs.
+//! The real files, environment, commands and vault passwords that templates and encrypted values may use.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -6,64 +6,65 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::super::outside::Outside;
+use super::super::outside::{Outside, OutsideError};
 use super::super::vault::{self, Fault, Password};
 use super::{bounded, credential_helper, process, shell_command};
 use crate::secret::Secret;
 
 /// How long a command or a credential helper may take.
-const PIPE: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
-/// More than this is no value, and a device has no end. A pipe is read as a file: shells give passwords through them.
+/// The largest file of a lookup or a secret. A pipe is read like a file, because shells pass passwords through pipes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Answers what templates and encrypted values ask. Each encrypted text is decrypted when it is first asked for,
-/// once, whatever the number of hosts and threads; different ones at the same time.
+/// This machine, as lookups and encrypted values see it. Each encrypted text is decrypted on first use, and only once for
+/// all hosts and threads; different texts are decrypted in parallel.
 #[derive(Debug)]
-pub struct World {
+pub struct LocalSystem {
     folder: PathBuf,
     home: Option<PathBuf>,
     passwords: Vec<Password>,
     /// By envelope.
-    opened: Mutex<HashMap<String, Arc<Opened>>>,
+    decrypted: Mutex<HashMap<String, Arc<Decrypted>>>,
 }
 
-/// What an envelope holds, once somebody has asked. Who asks meanwhile waits.
-type Opened = OnceLock<Result<Secret, Fault>>;
+/// The plain text of an envelope after its first use. A thread that needs it while another decrypts it waits.
+type Decrypted = OnceLock<Result<Secret, Fault>>;
 
-impl World {
-    /// The world of an inventory in `folder`: relative files and commands start there. `home` is what `~` stands
-    /// for. The passwords are tried in their order.
+impl LocalSystem {
+    /// For an inventory in `folder`, where relative paths and commands start. `home` is what `~` means. The passwords are
+    /// tried in their order.
     pub fn new(folder: PathBuf, home: Option<PathBuf>, passwords: Vec<Password>) -> Self {
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-        Self { folder, home, passwords, opened: Mutex::default() }
+        Self { folder, home, passwords, decrypted: Mutex::default() }
     }
 
-    /// The text of a file that is encrypted as a whole; `None` if it is not encrypted.
+    /// The plain text of a file that is encrypted as a whole; `None` if it is not encrypted.
     ///
     /// # Errors
-    /// It is encrypted and cannot be decrypted. The words fit after "cannot decrypt `file`: ".
-    pub fn open(&self, text: &str) -> Result<Option<Secret>, Fault> {
+    /// The file is encrypted and cannot be decrypted. The text completes "cannot decrypt `file`: ".
+    pub fn decrypt_file(&self, text: &str) -> Result<Option<Secret>, Fault> {
         if vault::is_encrypted(text) { vault::open(text, &self.passwords).map(Some) } else { Ok(None) }
     }
 
-    fn path(&self, path: &str) -> Result<PathBuf, String> {
+    fn path(&self, path: &str) -> Result<PathBuf, OutsideError> {
         let Some(rest) = path.strip_prefix('~') else { return Ok(self.folder.join(path)) };
         if !rest.is_empty() && !rest.starts_with('/') {
-            return Err("the home folder of another user is not looked up".to_owned());
+            return Err("the home folder of another user is not looked up".into());
         }
         let home = self.home.as_ref().ok_or("the home folder is not known")?;
         Ok(home.join(rest.trim_start_matches('/')))
     }
 }
 
-impl Outside for World {
+impl Outside for LocalSystem {
     fn decrypt(&self, envelope: &str) -> Result<String, Fault> {
+        // The lock is held only to find the cell, so that other threads can decrypt other envelopes meanwhile.
         let cell = {
-            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            match opened.get(envelope) {
+            let mut decrypted = self.decrypted.lock().unwrap_or_else(PoisonError::into_inner);
+            match decrypted.get(envelope) {
                 Some(cell) => Arc::clone(cell),
-                None => Arc::clone(opened.entry(envelope.to_owned()).or_default()),
+                None => Arc::clone(decrypted.entry(envelope.to_owned()).or_default()),
             }
         };
         match cell.get_or_init(|| vault::open(envelope, &self.passwords)) {
@@ -76,25 +77,26 @@ impl Outside for World {
         std::env::var(name).ok()
     }
 
-    fn file(&self, path: &str) -> Result<String, String> {
-        let cannot = |error: std::io::Error| format!("the file cannot be read: {error}");
+    fn file(&self, path: &str) -> Result<String, OutsideError> {
+        let cannot_read = |error: std::io::Error| format!("the file cannot be read: {error}");
         let path = self.path(path)?;
+        // A pipe may block without end, so the read must stop when this process is to end.
         let read = process::unless_stopped(move || bounded::bytes(&mut File::open(path)?, MAX_FILE));
-        let bytes = read.ok_or("reading the file was interrupted")?.map_err(cannot)?;
+        let bytes = read.ok_or("reading the file was interrupted")?.map_err(cannot_read)?;
         let bytes = bytes.ok_or_else(|| format!("the file is larger than {} MiB", MAX_FILE >> 20))?;
         let text = Secret::new(String::from_utf8(bytes).map_err(|_| "the file is not UTF-8")?);
-        match self.open(text.expose()) {
-            Ok(opened) => Ok(opened.unwrap_or(text).expose().to_owned()),
-            Err(fault) => Err(format!("the file cannot be decrypted: {fault}")),
+        match self.decrypt_file(text.expose()) {
+            Ok(decrypted) => Ok(decrypted.unwrap_or(text).expose().to_owned()),
+            Err(fault) => Err(format!("the file cannot be decrypted: {fault}").into()),
         }
     }
 
-    fn pipe(&self, command: &str) -> Result<String, String> {
-        shell_command::run(command, &self.folder, PIPE)
+    fn pipe(&self, command: &str) -> Result<String, OutsideError> {
+        shell_command::run(command, &self.folder, COMMAND_LIMIT)
     }
 
-    fn helper(&self, name: &str, server: &str) -> Result<String, String> {
-        credential_helper::get(name, server, &self.folder, PIPE)
+    fn helper(&self, name: &str, server: &str) -> Result<String, OutsideError> {
+        credential_helper::get(name, server, &self.folder, COMMAND_LIMIT)
     }
 }
 
@@ -112,36 +114,36 @@ mod tests {
 6563343164306333330a353834366537653131393639306538393563303933623433343439623033
 3131";
 
-    fn world(folder: &std::path::Path, password: &str) -> World {
+    fn system(folder: &std::path::Path, password: &str) -> LocalSystem {
         let secret = SecretBytes::new(password.as_bytes().to_vec());
         let password = Password { label: "default".to_owned(), secret };
-        World::new(folder.to_owned(), Some(folder.join("home")), vec![password])
+        LocalSystem::new(folder.to_owned(), Some(folder.join("home")), vec![password])
     }
 
     #[test]
     fn a_text_is_decrypted_once_for_all_threads() {
-        let world = world("".as_ref(), "correct horse");
+        let system = system("".as_ref(), "correct horse");
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| assert_eq!(world.decrypt(ENVELOPE).unwrap(), "hunter2"));
+                scope.spawn(|| assert_eq!(system.decrypt(ENVELOPE).unwrap(), "hunter2"));
             }
         });
-        let opened = world.opened.lock().unwrap();
-        assert_eq!(opened.keys().collect::<Vec<_>>(), [ENVELOPE]);
+        let decrypted = system.decrypted.lock().unwrap();
+        assert_eq!(decrypted.keys().collect::<Vec<_>>(), [ENVELOPE]);
     }
 
     #[test]
-    fn nothing_secret_is_shown() {
-        let world = world("".as_ref(), "correct horse");
-        assert_eq!(world.decrypt(ENVELOPE).unwrap(), "hunter2");
-        let shown = format!("{world:?}");
+    fn debug_output_shows_no_secret() {
+        let system = system("".as_ref(), "correct horse");
+        assert_eq!(system.decrypt(ENVELOPE).unwrap(), "hunter2");
+        let shown = format!("{system:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("correct"), "{shown}");
     }
 
     #[test]
     fn files_are_found_below_the_folder_and_the_home() {
         let folder = tempfile::tempdir().unwrap();
-        let world = world(folder.path(), "correct horse");
+        let system = system(folder.path(), "correct horse");
         let write = |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
         std::fs::create_dir(folder.path().join("home")).unwrap();
         write("a", b" a\n");
@@ -152,7 +154,7 @@ mod tests {
         let absolute = folder.path().join("a");
         let absolute = absolute.to_str().unwrap();
         for (path, text) in [("a", " a\n"), (absolute, " a\n"), ("~/b", "b"), ("home/b", "b"), ("c", "hunter2")] {
-            assert_eq!(world.file(path).as_deref(), Ok(text), "{path}");
+            assert_eq!(system.file(path).as_deref(), Ok(text), "{path}");
         }
         for (path, reason) in [
             ("none", "the file cannot be read: No such file or directory (os error 2)"),
@@ -162,27 +164,27 @@ mod tests {
             ("e", "the file cannot be decrypted: the encrypted text is damaged: a part of it is missing"),
             ("~root/x", "the home folder of another user is not looked up"),
         ] {
-            assert_eq!(world.file(path).unwrap_err(), reason, "{path}");
+            assert_eq!(system.file(path).unwrap_err().to_string(), reason, "{path}");
         }
     }
 
     #[test]
-    fn the_environment_and_commands_are_reached() {
+    fn the_environment_and_commands_can_be_used() {
         let folder = tempfile::tempdir().unwrap();
-        let world = world(folder.path(), "x");
-        assert_eq!(world.env("PATH"), std::env::var("PATH").ok());
-        assert_eq!(["OREGANO_NOT_SET", "a=b", "", "a\0b"].map(|name| world.env(name)), [None, None, None, None]);
+        let system = system(folder.path(), "x");
+        assert_eq!(system.env("PATH"), std::env::var("PATH").ok());
+        assert_eq!(["OREGANO_NOT_SET", "a=b", "", "a\0b"].map(|name| system.env(name)), [None, None, None, None]);
         std::fs::write(folder.path().join("a"), "x").unwrap();
-        assert_eq!(world.pipe("cat a; echo").unwrap(), "x\n");
-        assert!(world.pipe("a\0b").unwrap_err().starts_with("the command cannot be run: "));
+        assert_eq!(system.pipe("cat a; echo").unwrap(), "x\n");
+        assert!(system.pipe("a\0b").unwrap_err().to_string().starts_with("the command cannot be run: "));
     }
 
     #[test]
-    fn a_world_without_home_folder_and_passwords() {
-        let bare = World::new(PathBuf::new(), None, Vec::new());
-        assert_eq!(bare.file("~/b").unwrap_err(), "the home folder is not known");
-        assert_eq!(bare.open(ENVELOPE).unwrap_err(), Fault::NoPassword);
-        assert_eq!(bare.open(" a").unwrap(), None);
+    fn a_system_without_home_folder_and_passwords() {
+        let bare = LocalSystem::new(PathBuf::new(), None, Vec::new());
+        assert_eq!(bare.file("~/b").unwrap_err().to_string(), "the home folder is not known");
+        assert_eq!(bare.decrypt_file(ENVELOPE).unwrap_err(), Fault::NoPassword);
+        assert_eq!(bare.decrypt_file(" a").unwrap(), None);
         assert_eq!(bare.decrypt(ENVELOPE), Nothing.decrypt(ENVELOPE));
         assert_eq!(bare.pipe("echo x").unwrap(), "x\n");
     }

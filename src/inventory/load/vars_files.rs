@@ -13,7 +13,7 @@ use super::super::finding::Finding;
 use super::super::model::{FileVars, Folder, Vars};
 use super::super::problem::Problem;
 use super::super::text::Text;
-use super::system::World;
+use super::system::LocalSystem;
 use super::{directory, read};
 
 /// What a vars file may be called behind the name of its group or host. As in Ansible the first that is there
@@ -31,7 +31,7 @@ struct Read {
 }
 
 /// Adds what the files beside the inventory sources, and those in the folder `working`, say.
-pub(super) fn add(folders: &[PathBuf], working: &Path, world: &World, assembled: &mut Assembled) {
+pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, assembled: &mut Assembled) {
     let Assembled { inventory, findings, problems } = assembled;
     for (folder, path) in places(folders, working) {
         if folder == Folder::Working && has_strangers(&path) {
@@ -42,7 +42,7 @@ pub(super) fn add(folders: &[PathBuf], working: &Path, world: &World, assembled:
             continue;
         }
         let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
-        for (at, read) in folder_vars(&path.join("group_vars"), &names, world, problems) {
+        for (at, read) in folder_vars(&path.join("group_vars"), &names, system, problems) {
             problems.extend(read.problems);
             findings.extend(read.findings);
             if let Some((_, group)) = inventory.groups.get_index_mut(at) {
@@ -50,7 +50,7 @@ pub(super) fn add(folders: &[PathBuf], working: &Path, world: &World, assembled:
             }
         }
         let names: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
-        for (at, read) in folder_vars(&path.join("host_vars"), &names, world, problems) {
+        for (at, read) in folder_vars(&path.join("host_vars"), &names, system, problems) {
             problems.extend(read.problems);
             findings.extend(read.findings);
             if let Some((_, host)) = inventory.hosts.get_index_mut(at) {
@@ -88,7 +88,12 @@ fn places(folders: &[PathBuf], working: &Path) -> Vec<(Folder, PathBuf)> {
 }
 
 /// What one `group_vars` or `host_vars` folder holds, each part with the number of its owner in `owners`.
-fn folder_vars(folder: &Path, owners: &[&str], world: &World, problems: &mut Vec<Problem>) -> Vec<(usize, Read)> {
+fn folder_vars(
+    folder: &Path,
+    owners: &[&str],
+    system: &LocalSystem,
+    problems: &mut Vec<Problem>,
+) -> Vec<(usize, Read)> {
     if !folder.is_dir() {
         if folder.exists() {
             problems
@@ -107,7 +112,7 @@ fn folder_vars(folder: &Path, owners: &[&str], world: &World, problems: &mut Vec
             return Vec::new();
         }
     };
-    found.into_par_iter().map(|(owner, files)| (owner, merged(&files, world))).collect()
+    found.into_par_iter().map(|(owner, files)| (owner, merged(&files, system))).collect()
 }
 
 /// The files of each owner that has some, in the order of the owners.
@@ -165,7 +170,7 @@ fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
 }
 
 /// What several files say together; the last one wins.
-fn merged(files: &[PathBuf], world: &World) -> Read {
+fn merged(files: &[PathBuf], system: &LocalSystem) -> Read {
     let mut read = Read::default();
     for file in files {
         if !file.is_file() {
@@ -173,7 +178,7 @@ fn merged(files: &[PathBuf], world: &World) -> Read {
             read.problems.push(Problem::new(format!("the variables file `{}` is no file", file.display())));
             continue;
         }
-        let vars = read::text(file, "variables file", world)
+        let vars = read::text(file, "variables file", system)
             .and_then(|source| extra_vars::mapping(&Text::slice(&source, 0, source.text().len()), &mut read.findings));
         match vars {
             Ok(vars) => read.vars.extend(vars),

@@ -30,7 +30,7 @@ pub fn select<'a>(inventory: &'a Inventory, pattern: &str) -> Result<Vec<&'a str
     // The order of the terms does not count: first all that add, then `&`, then `!`.
     for wanted in [Role::Add, Role::Intersect, Role::Exclude] {
         for term in terms.iter().filter(|term| term.role == wanted) {
-            let matched = term.hosts(inventory).map_err(|problem| within(problem, term, pattern))?;
+            let matched = term.hosts(inventory, pattern)?;
             if wanted == Role::Add {
                 selected.extend(matched);
             } else {
@@ -112,23 +112,31 @@ impl<'a> Term<'a> {
         Self { role, name }
     }
 
-    /// The places of the hosts it matches, in Ansible's order; one may come twice.
-    fn hosts(&self, inventory: &Inventory) -> Result<Vec<usize>, Problem> {
+    /// The indices of the hosts that it matches, in Ansible's order; one may be listed twice. `pattern` is the pattern that
+    /// the term is part of.
+    fn hosts(&self, inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Problem> {
         if self.role == Role::Add
             && let Some(host) = inventory.hosts.get_index_of(self.name)
         {
             return Ok(vec![host]);
         }
         let (expression, subscript) = subscripted(self.name)?;
-        let hosts = self.matches(inventory, expression)?;
+        let hosts = self.matches(inventory, expression, pattern)?;
         match subscript {
             Some(subscript) => subscript.of(hosts, self.name),
             None => Ok(hosts),
         }
     }
 
-    /// The hosts of the groups whose name fits, then those whose own name fits.
-    fn matches(&self, inventory: &Inventory, expression: &str) -> Result<Vec<usize>, Problem> {
+    /// Where an unknown name is, in case the term is not the complete pattern.
+    fn scope(&self, expression: &str, pattern: &str) -> String {
+        // With a subscript the message names the expression only.
+        let is_part = self.name != pattern && self.name == expression;
+        if is_part { format!(" in the pattern `{pattern}`") } else { String::new() }
+    }
+
+    /// The hosts of the groups whose name matches, then the hosts whose own name matches.
+    fn matches(&self, inventory: &Inventory, expression: &str, pattern: &str) -> Result<Vec<usize>, Problem> {
         let matcher = Matcher::new(expression)?;
         let mut hosts = Vec::new();
         let mut known = false;
@@ -150,7 +158,11 @@ impl<'a> Term<'a> {
         let glob = expression.starts_with('~') || expression.contains(['?', '*', '[']);
         // Taking this machine away is what many do to be sure.
         let harmless = self.role != Role::Add && LOCALHOST.contains(&expression);
-        if known || glob || harmless { Ok(hosts) } else { Err(unknown(inventory, expression)) }
+        if known || glob || harmless {
+            Ok(hosts)
+        } else {
+            Err(unknown(inventory, expression, self.scope(expression, pattern)))
+        }
     }
 }
 
@@ -242,11 +254,11 @@ fn members(inventory: &Inventory, group: &str) -> Vec<usize> {
     hosts.into_iter().collect()
 }
 
-/// A name that is neither a host nor a group, of which Ansible only warns.
-fn unknown(inventory: &Inventory, name: &str) -> Problem {
-    let problem = Problem::new(format!("`{name}` is neither a host nor a group of the inventory"));
+/// A name that is neither a host nor a group, about which Ansible only warns. `scope` follows the name in the message.
+fn unknown(inventory: &Inventory, name: &str, scope: String) -> Problem {
+    let problem = Problem::new(format!("`{name}`{scope} is neither a host nor a group of the inventory"));
     if LOCALHOST.contains(&name) {
-        return problem.hint("this machine is a node only where the inventory names it");
+        return problem.hint("this machine is a node only if the inventory lists it");
     }
     if let Some((host, Some(_))) = host_address::parse(name)
         && inventory.hosts.contains_key(host)
@@ -258,17 +270,6 @@ fn unknown(inventory: &Inventory, name: &str) -> Problem {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem,
     }
-}
-
-/// Names the whole pattern where the term is only a part of it.
-fn within(problem: Problem, term: &Term, pattern: &str) -> Problem {
-    let named = format!("`{}` is neither", term.name);
-    if term.name == pattern || !problem.message.starts_with(&named) {
-        return problem;
-    }
-    let message =
-        problem.message.replacen(&named, &format!("`{}` in the pattern `{pattern}` is neither", term.name), 1);
-    Problem { message, ..problem }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ impl Explained<'_> {
             let message = told.map_or(&refusal.message, |told| &told.message);
             let problem = Problem::hiding(&self.place(error), message.clone());
             let problem = refusal.hint.iter().fold(problem, |problem, hint| problem.hint(hint));
+            let problem = refusal.code.into_iter().fold(problem, Problem::code);
             return if undefined { Failure::Undefined(problem) } else { Failure::Wrong(problem) };
         }
         if undefined {
@@ -102,7 +103,7 @@ impl Explained<'_> {
 
 /// A name that is no variable.
 pub(super) fn not_defined(place: &Span, name: &str, frame: &Frame) -> Problem {
-    let problem = Problem::naming(place, format!("variable `{name}` is not defined"));
+    let problem = Problem::naming(place, name, format!("variable `{name}` is not defined"));
     match nearest(name, frame.known_names()) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem,

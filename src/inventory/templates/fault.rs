@@ -2,7 +2,8 @@
 
 use minijinja::{Error, ErrorKind};
 
-use crate::inventory::code;
+use crate::inventory::code::{self, Code};
+use crate::inventory::outside::{OutsideError, OutsideErrorKind};
 use crate::inventory::problem::Problem;
 use crate::inventory::source::Span;
 
@@ -49,6 +50,8 @@ pub(super) struct Refusal {
     pub message: String,
     pub hint: Option<String>,
     pub undefined: bool,
+    /// The kind of reason, if it has a code.
+    pub code: Option<Code>,
     /// What to say instead if the template itself shows it.
     pub told: Option<Told>,
 }
@@ -94,7 +97,14 @@ pub(super) fn refuse_with(message: impl Into<String>, hint: impl Into<String>) -
 /// A refusal that says more if `literal` is a string in the text of the template.
 pub(super) fn refuse_telling(message: impl Into<String>, literal: &str, told: impl Into<String>) -> Error {
     let told = Told { literal: literal.to_owned(), message: told.into() };
-    error(Refusal { message: message.into(), hint: None, undefined: false, told: Some(told) })
+    error(Refusal { message: message.into(), hint: None, undefined: false, code: None, told: Some(told) })
+}
+
+/// A refusal because a lookup has no value.
+pub(super) fn refuse_lookup(name: &str, reason: &OutsideError) -> Error {
+    let message = format!("the lookup `{name}` failed: {reason}");
+    let code = (reason.kind == OutsideErrorKind::NotRun).then_some(code::NOT_CHECKED);
+    error(Refusal { message, hint: None, undefined: false, code, told: None })
 }
 
 /// Something is not defined, and nobody knows its name.
@@ -108,7 +118,7 @@ pub(super) fn undefined_as(message: impl Into<String>) -> Error {
 }
 
 fn refusal(message: String, hint: Option<String>, undefined: bool) -> Error {
-    error(Refusal { message, hint, undefined, told: None })
+    error(Refusal { message, hint, undefined, code: None, told: None })
 }
 
 fn error(refusal: Refusal) -> Error {

@@ -10,7 +10,7 @@ use super::call::{Call, NAMED, is_list, items, mapping, members};
 use super::context::{Frame, Run};
 use super::convert::valid;
 use super::engine::frame;
-use super::fault::{Failure, carry, refuse, refuse_telling, refuse_with, refused, undefined_as};
+use super::fault::{Failure, carry, refuse, refuse_lookup, refuse_telling, refuse_with, refused, undefined_as};
 use super::filters::regex::{Anchor, Flags, compile, matches};
 use super::render;
 use super::rewrite::short_name;
@@ -108,7 +108,7 @@ fn run(
     call: &mut Call,
 ) -> Result<Vec<Value>, Error> {
     let outside = frame.owner().variables.outside();
-    let failed = |reason| refuse(format!("the lookup `{name}` failed: {reason}"));
+    let failed = |reason| refuse_lookup(name, &reason);
     match name {
         "env" => env(state, frame, terms, call),
         "file" => {

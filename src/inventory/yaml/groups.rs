@@ -39,7 +39,7 @@ fn top_level(root: Node) -> Result<Vec<(Node, Node)>, Problem> {
 fn name<'a>(key: &'a Node, what: &str) -> Result<&'a str, Problem> {
     match &key.value {
         Value::Str(name) if !name.is_empty() => Ok(name),
-        _ => Err(Problem::naming(&key.span, format!("the name of a {what} must be a string")).hint("put it in quotes")),
+        _ => Err(Problem::hiding(&key.span, format!("the name of a {what} must be a string")).hint("put it in quotes")),
     }
 }
 
@@ -55,7 +55,7 @@ pub(in super::super) fn group<'a>(key: &'a Node, content: &Node, draft: &mut Dra
             "hosts" => hosts(name, content, draft),
             other => {
                 let message = format!("group `{name}` has the unknown key `{other}`");
-                let problem = Problem::naming(&section.span, message);
+                let problem = Problem::naming(&section.span, other, message);
                 draft.problems.push(problem.hint(match nearest(other, ["vars", "children", "hosts"]) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "a group has `hosts`, `vars` and `children`; other groups go under `children`".to_owned(),
