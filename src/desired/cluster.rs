@@ -1,4 +1,4 @@
-//! What a cluster must have: types only.
+//! The objects that a cluster must contain. Types only.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use crate::dockerconfig::Credential;
 /// A secret of type `kubernetes.io/dockerconfigjson`.
 #[derive(Debug, Clone)]
 pub struct PullSecret {
-    /// The namespace it lives in.
+    /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The entries it must have.
+    /// The entries that it must contain.
     pub credentials: Arc<[Credential]>,
 }

@@ -1,4 +1,5 @@
-//! When a credential says that it expires. What it says is not checked: only its issuer can, and does.
+//! The expiry date inside a credential, for credentials that contain one. The date is not authenticated: only the issuer
+//! can verify a token, so a date in a forged or damaged token only causes a wrong warning.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -9,19 +10,19 @@ use serde::Deserialize;
 use super::registry::Registry;
 use crate::secret::Secret;
 
-/// How many days before a credential expires it is warned of, where nobody says otherwise.
+/// The default number of days before expiry from which on a warning is shown.
 pub const WARN_DAYS: u16 = 14;
 
-/// No token is longer; more is not decoded.
+/// Tokens are shorter than this, in bytes. Longer texts are not decoded.
 const MAX_TOKEN: usize = 64 << 10;
 
-/// When the credential of a registry expires, by the first of its secrets that does; `None` if none says so.
+/// When the credential of a registry expires: the earliest date of its secrets. `None` if no secret contains a date.
 pub fn of(registry: &Registry) -> Option<Timestamp> {
     let secrets = std::iter::once(&registry.password).chain(&registry.identity_token);
     secrets.filter_map(of_secret).min()
 }
 
-/// One sentence for each credential that has expired at `now`, or will within so many days.
+/// One message for each credential that has expired at `now`, or expires within `days`.
 pub fn warnings(registries: &[Registry], now: Timestamp, days: u16) -> IndexSet<String> {
     let until = now.saturating_add(SignedDuration::from_hours(i64::from(days) * 24)).unwrap_or(Timestamp::MAX);
     let soon = registries.iter().filter_map(|registry| Some((registry, of(registry).filter(|at| *at <= until)?)));
@@ -37,9 +38,7 @@ fn warning(registry: &Registry, at: Timestamp, now: Timestamp) -> String {
         1..48 => format!("expires in {left} hours, at {at}"),
         _ => format!("expires in {} days, at {at}", left / 24),
     };
-    format!(
-        "the credential of user `{user}` for registry `{host}` says that it {when}; it comes from {origin}: renew it"
-    )
+    format!("the credential of user `{user}` for registry `{host}` {when}; it comes from {origin}: renew it")
 }
 
 fn of_secret(secret: &Secret) -> Option<Timestamp> {
@@ -50,7 +49,8 @@ fn of_secret(secret: &Secret) -> Option<Timestamp> {
     web_token(text).or_else(|| ecr(text))
 }
 
-/// The claim `exp` of a JSON Web Token (RFC 7519), in seconds; Keycloak writes 0 for never.
+/// The claim `exp` of a JSON Web Token (RFC 7519, section 4.1.4), in seconds. Keycloak writes 0 for tokens that never
+/// expire.
 fn web_token(text: &str) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Header {
@@ -67,12 +67,13 @@ fn web_token(text: &str) -> Option<Timestamp> {
         return None;
     }
     let part = |part: &str| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok();
+    // Texts with two dots are common, so all three parts must be what a token has.
     part(signature)?;
     serde_json::from_slice::<Header>(&part(header)?).ok()?;
     seconds(serde_json::from_slice::<Claims>(&part(claims)?).ok()?.exp)
 }
 
-/// The password that `aws ecr get-login-password` prints: base64 of JSON.
+/// The expiry date in a password from `aws ecr get-login-password`: base64 of a JSON object.
 fn ecr(text: &str) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Password {
@@ -84,7 +85,10 @@ fn ecr(text: &str) -> Option<Timestamp> {
 }
 
 fn seconds(number: f64) -> Option<Timestamp> {
-    #[allow(clippy::cast_possible_truncation, reason = "what does not fit is out of range")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a number outside of i64 is also outside of the range of timestamps"
+    )]
     let whole = number as i64;
     (whole > 0).then(|| Timestamp::from_second(whole).ok()).flatten()
 }
@@ -98,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_say_when() {
+    fn expiry_dates_are_read_from_tokens() {
         let ecr = |json: &str| STANDARD.encode(json);
         let jwt = |claims: &str| token(r#"{"alg":"RS256","typ":"JWT"}"#, claims);
         for (secret, seconds) in [

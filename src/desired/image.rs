@@ -1,20 +1,21 @@
-//! Image names, as all consumers normalise them (`ParseNormalizedNamed` of github.com/distribution/reference: `nginx` is
-//! `docker.io/library/nginx`), and the test image of a registry.
+//! Image names, normalized as all container tools do it (`ParseNormalizedNamed` of github.com/distribution/reference):
+//! `nginx` is `docker.io/library/nginx`. Pure rules about texts: which image a registry is tested with is in `resolve`.
 
 use crate::dockerconfig::HUB;
 
-/// The longest repository name there is.
+/// The maximum length of the path of a repository (`NameTotalLengthMax` of distribution/reference).
 pub(super) const REPOSITORY_LIMIT: usize = 255;
+/// The maximum length of a tag (`TagRegexp` of distribution/reference).
 const TAG_LIMIT: usize = 128;
-/// The digests that are in use, with the length of their hexadecimal form.
+/// The digest algorithms of the OCI image specification (descriptor.md), with the length of the hexadecimal digest.
 const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
 
-/// An image name, taken apart.
+/// A parsed image name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// The host with its port as they are written; empty where the first component cannot be a host (`a_b.c/app`).
+    /// The host and its port as written. Empty if the first component cannot be a host (`a_b.c/app`).
     pub domain: String,
-    /// The host, and the path of the repository, without tag and digest.
+    /// The host and the path of the repository, without tag and digest.
     pub name: String,
     /// The tag, if there is one.
     pub tag: Option<String>,
@@ -23,19 +24,19 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads a name with or without tag and digest.
+    /// Parses a name with or without tag and digest.
     ///
     /// # Errors
-    /// The rule that it breaks.
+    /// The rule that the name violates.
     pub fn parse(image: &str) -> Result<Self, &'static str> {
         if image.is_empty() {
             return Err("it is empty");
         }
         if image.contains("://") {
-            return Err("an image name has no scheme");
+            return Err("an image name must not have a scheme");
         }
         if is_hex(image, 64) {
-            return Err("64 hexadecimal digits are an image id, not a name");
+            return Err("64 hexadecimal digits are an image ID, not a name");
         }
         let (domain, rest) = split_domain(image);
         let (rest, digest) = match rest.split_once('@') {
@@ -47,18 +48,19 @@ impl Image {
             None => (rest.as_str(), None),
         };
         if path.chars().any(char::is_uppercase) {
-            return Err("the repository must be lower case");
+            return Err("the repository must be in lower case");
         }
         if !path.split('/').all(is_component) {
-            return Err("the repository has a character or an empty part that it must not have");
+            return Err("the repository has an empty part, or a character that is not allowed");
         }
         if !tag.is_none_or(is_tag) {
-            return Err("its tag is not one");
+            return Err("its tag is not valid");
         }
         if !digest.is_none_or(is_digest) {
-            return Err("its digest is not one");
+            return Err("its digest is not valid");
         }
         let name = format!("{domain}/{path}");
+        // A first component such as `a_b.c` has a dot but is not a host name: it then belongs to the path.
         let (domain, path) = match (is_domain(domain), is_component(domain)) {
             (true, _) => (domain.to_owned(), path),
             (false, true) => (String::new(), name.as_str()),
@@ -70,14 +72,14 @@ impl Image {
         Ok(Self { domain, name, tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) })
     }
 
-    /// `host[:port]`, and the path of the repository in it.
+    /// `host[:port]`, and the path of the repository.
     pub fn parts(&self) -> (&str, &str) {
         self.name.split_once('/').unwrap_or((HUB, &self.name))
     }
 
-    /// Whether containers/image takes the name, too: its copy of the grammar is older, knows no IPv6 address, and does not
-    /// tell a host from a namespace by its upper-case letters.
-    pub fn is_of_containers(&self) -> bool {
+    /// Whether containers/image accepts the name, too. Its copy of the grammar is older: it does not support IPv6 addresses,
+    /// and a first component is not a host only because it has uppercase letters.
+    pub fn is_valid_for_containers(&self) -> bool {
         let is_host = self.domain == "localhost" || self.domain.contains(['.', ':']);
         (self.domain.is_empty() || is_host) && !self.domain.starts_with('[')
     }
@@ -88,20 +90,21 @@ impl Image {
     }
 }
 
-/// `name` split into its registry host and the rest: the first segment is a host only if it has a dot or a
-/// port, or is `localhost` (or has an upper-case letter: `splitDockerDomain` of distribution/reference).
+/// Splits `name` into the registry host and the rest. The first segment is a host only if it has a dot, a port or an
+/// uppercase letter, or is `localhost` (`splitDockerDomain` of distribution/reference). Else the host is Docker Hub.
 pub fn split_host(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((first, rest)) if is_host(first) => (first, rest),
+        // `${version}` in a variable of openshift-ansible contains a colon, but is not a port.
         None if is_host(name) && !name.contains("${") => (name, ""),
         _ => (HUB, name),
     }
 }
 
-/// The image in full, as it is inspected and reported: with the tag `latest` if it has neither tag nor digest.
+/// The full name of an image, as it is requested and reported. Without tag and digest it gets the tag `latest`.
 ///
 /// # Errors
-/// The rule that the name breaks.
+/// The rule that the name violates.
 pub fn full_name(host: &str, path: &str) -> Result<String, &'static str> {
     let name = format!("{host}/{path}");
     Image::parse(&name)?;
@@ -109,8 +112,9 @@ pub fn full_name(host: &str, path: &str) -> Result<String, &'static str> {
     if last.contains([':', '@']) { Ok(name) } else { Ok(format!("{name}:latest")) }
 }
 
-/// Whether what is no image name is plainly meant as one, and may be shown: `a:b` alone may be a user and a password.
-pub(super) fn is_plain(text: &str) -> bool {
+/// Whether a text that is not a valid image name is obviously meant as one, so that a message may quote it. Other texts are
+/// not quoted: `a:b` may be a user and a password.
+pub(super) fn may_be_quoted(text: &str) -> bool {
     let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
     let (path, last) = name.rsplit_once('/').unwrap_or(("", name));
     let (last, tag) = last.split_once(':').map_or((last, None), |(last, tag)| (last, Some(tag)));
@@ -125,7 +129,8 @@ pub(super) fn is_plain(text: &str) -> bool {
         && digest.is_none_or(is_hash)
 }
 
-/// The registry and the rest; a first part that cannot be a registry belongs to a name of Docker Hub.
+/// Splits an image name into the registry and the rest (`splitDockerDomain` of distribution/reference). If the first part
+/// cannot be a registry, the image is on Docker Hub, where names without a namespace belong to `library`.
 fn split_domain(image: &str) -> (&str, String) {
     let Some((first, rest)) = image.split_once('/') else { return (HUB, format!("library/{image}")) };
     let hub = first == HUB || first == "index.docker.io";
@@ -137,12 +142,12 @@ fn split_domain(image: &str) -> (&str, String) {
     }
 }
 
-/// Whether the first segment of a name is a registry, whatever its characters.
+/// Whether the first segment of a name is the registry. Its characters are not checked.
 pub(super) fn is_host(segment: &str) -> bool {
     segment == "localhost" || segment.contains(['.', ':']) || segment.chars().any(char::is_uppercase)
 }
 
-/// Whether it is a host with an optional port, as image names have it.
+/// Whether a text is a host with an optional port (`DomainRegexp` of distribution/reference).
 pub fn is_domain(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -159,7 +164,8 @@ fn is_label(text: &str) -> bool {
     !text.is_empty() && known && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// Letters and digits, parted by one period, one or two underscores, or dashes.
+/// Whether a text is a path component: lowercase letters and digits, separated by one period, one or two underscores, or
+/// any number of dashes (`pathComponent` in the grammar of distribution/reference).
 pub(super) fn is_component(text: &str) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -189,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_segment_decides() {
+    fn the_first_segment_is_a_host_or_a_namespace() {
         for (name, host, path) in [
             ("registry.example.com/a/b:1", "registry.example.com", "a/b:1"),
             ("registry:5000/a", "registry:5000", "a"),
@@ -203,20 +209,20 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_tag_means_latest() {
+    fn a_name_without_tag_gets_the_tag_latest() {
         assert_eq!(full_name("r.example.com:5000", "a/b").as_deref(), Ok("r.example.com:5000/a/b:latest"));
         assert_eq!(full_name("r.example.com", "a/b:1").as_deref(), Ok("r.example.com/a/b:1"));
         assert!(full_name("r.example.com", "A/b").is_err());
     }
 
     #[test]
-    fn what_may_be_a_password_is_not_plain() {
-        assert!(["Team/App:v1", "team/app@sha256:123", "A", "/a//b"].into_iter().all(is_plain));
-        assert!(!["me:hunter2", "me:hunter2@r/a", "a@hunter2", "a b", "r/me:hun ter"].into_iter().any(is_plain));
+    fn text_that_may_be_a_password_is_not_quoted() {
+        assert!(["Team/App:v1", "team/app@sha256:123", "A", "/a//b"].into_iter().all(may_be_quoted));
+        assert!(!["me:hunter2", "me:hunter2@r/a", "a@hunter2", "a b", "r/me:hun ter"].into_iter().any(may_be_quoted));
     }
 
     #[test]
-    fn names_are_taken_apart() {
+    fn names_are_parsed() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let longest = format!("quay.io/{}:{}", "a".repeat(255), "t".repeat(128));
         for (text, parts, tag, has_digest) in [
@@ -237,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn invalid_names_are_rejected() {
         let (hex, name, tag) = ("a".repeat(64), "a".repeat(256), "t".repeat(129));
         for text in [
             "",

@@ -1,4 +1,5 @@
-//! What the inventory asks for: registries to prove, the pull secret, and the files of every node.
+//! The desired state of a run: which credentials to verify, and which pull secret and node files must contain them. It does
+//! no I/O. The types are in one file for each subject; `resolve` makes them from inventory variables.
 
 mod cluster;
 pub mod codes;
@@ -20,36 +21,36 @@ use crate::secret::Redactor;
 
 pub use cluster::PullSecret;
 pub use image::{Image, full_name, is_domain, split_host};
-pub use no_proxy::Exceptions;
+pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
 pub use registry::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,
 };
-pub use registry_host::host_fault;
+pub use registry_host::{HostFault, host_fault};
 pub use request::{Limit, Request, Scope};
 pub use resolve::{from_file, judge, nodes, resolve};
 
-/// Everything that a run is asked to bring about, in inventory order.
+/// Everything that a run must verify and write, in inventory order.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
-    /// The images to inspect, one for each distinct credential and image.
+    /// The credentials to verify: one element for each distinct pair of credential and test image.
     pub registries: Vec<Registry>,
     /// The pull secret; `None` with `--only nodes`.
     pub pull_secret: Option<PullSecret>,
-    /// The selected nodes; none with `--only cluster`.
+    /// The selected nodes; empty with `--only cluster`.
     pub nodes: Vec<NodeTarget>,
-    /// From where the registries are asked.
+    /// Where registry requests are sent from.
     pub vantage: Vantage,
-    /// The nodes that registries may be asked from; none if that is done from here.
+    /// The nodes that can send registry requests; empty if this machine sends them.
     pub vantage_points: Vec<VantagePoint>,
-    /// What is accepted but should be looked at; every run tells it.
+    /// Settings that are accepted but are probably mistakes. Every run shows them.
     pub warnings: Vec<Finding>,
-    /// What only `inventory --check` tells, as a run tells it in its own way or not at all.
+    /// Findings that only `inventory --check` shows. A run does not show them, or shows a message of its own instead.
     pub notices: Vec<Finding>,
 }
 
 impl Desired {
-    /// The same in windows of at most `size` nodes; registries and secret belong to the first one.
+    /// Splits the desired state into windows of at most `size` nodes. The first one has the registries and the secret.
     pub fn windows(self, size: usize) -> Vec<Self> {
         let mut nodes = self.nodes.into_iter().peekable();
         let mut windows = vec![Self { nodes: nodes.by_ref().take(size).collect(), ..self }];
@@ -59,33 +60,33 @@ impl Desired {
         windows
     }
 
-    /// What the user has chosen to risk: registries without verified TLS, and nodes whose host key is not checked.
+    /// A warning for each setting that the user chose and that weakens security: registries without verified TLS, and nodes
+    /// whose host key is not checked.
     pub fn risks(&self) -> impl Iterator<Item = String> {
         let insecure = self.registries.iter().filter(|registry| registry.tls == TlsPolicy::Insecure);
-        let hosts: IndexSet<&str> = insecure.map(|registry| registry.host.as_str()).collect();
-        let trusting = |connection: &&Connection| connection.host_key_checking == HostKeyChecking::AcceptUnknown;
-        let unchecked = self.connections().filter(trusting).count();
+        // A registry with several test images is several elements, and is reported once.
+        let registries: IndexSet<String> = insecure.map(Registry::unverified_tls_warning).collect();
+        let accepts_unknown = |connection: &&Connection| connection.host_key_checking == HostKeyChecking::AcceptUnknown;
+        let unchecked = self.connections().filter(accepts_unknown).count();
         let nodes = (unchecked > 0).then(|| {
             format!(
-                "host key checking is off for {unchecked} of {} nodes: whoever stands in between can take the place of \
-                 one that known_hosts does not know, and read the credentials",
+                "host key checking is off for {unchecked} of {} nodes: anyone on the network path can impersonate a node \
+                 that is not in known_hosts, and read the credentials",
                 self.connections().count()
             )
         });
-        let registries = hosts.into_iter().map(|host| {
-            format!("registry `{host}` is used without verified TLS: whoever stands in between can read its password")
-        });
-        registries.chain(nodes)
+        registries.into_iter().chain(nodes)
     }
 
-    /// How each selected node is reached. Nodes that registries are asked from are the same ones.
+    /// The connection of each selected node, once.
     fn connections(&self) -> impl Iterator<Item = &Connection> {
         let nodes = self.nodes.iter().map(|node| &node.connection);
-        let asked = self.vantage_points.iter().filter(|_| self.nodes.is_empty()).map(|point| &point.connection);
-        nodes.chain(asked)
+        // The nodes that send registry requests are the selected nodes. They are listed only there if no files are managed.
+        let senders = self.vantage_points.iter().filter(|_| self.nodes.is_empty()).map(|point| &point.connection);
+        nodes.chain(senders)
     }
 
-    /// A redactor that knows every secret of the run.
+    /// A redactor for every secret of the run.
     pub fn redactor(&self) -> Redactor {
         let mut redactor = Redactor::default();
         for registry in &self.registries {
@@ -93,7 +94,7 @@ impl Desired {
             registry.identity_token.iter().for_each(|token| redactor.learn(token));
         }
         let proxies: HashSet<&ProxySettings> = self.registries.iter().filter_map(|one| one.proxy.settings()).collect();
-        for (user, password) in proxies.into_iter().flat_map(ProxySettings::logins) {
+        for (user, password) in proxies.into_iter().flat_map(ProxySettings::credentials) {
             redactor.learn_credential(&user, &password);
         }
         for connection in self.connections() {
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_window_has_registries_and_secret() {
+    fn only_the_first_window_has_the_registries_and_the_secret() {
         let node = |number: usize| NodeTarget {
             name: format!("node{number}"),
             connection: Connection {

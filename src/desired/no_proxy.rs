@@ -1,47 +1,49 @@
-//! Who is reached without a proxy: the list that curl and Go call NO_PROXY.
+//! `no_proxy` matching: which hosts are reached without a proxy. Pure: reading the environment is done elsewhere.
 
 use std::collections::BTreeMap;
 
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// Hosts, domains and networks; those that name a port only there.
+/// A parsed `no_proxy` list: hosts, domains and networks, some of them only for one port.
 #[derive(Default)]
-pub struct Exceptions {
-    everywhere: Option<Matcher>,
-    ports: BTreeMap<u16, Matcher>,
+pub struct NoProxy {
+    any_port: Option<Matcher>,
+    by_port: BTreeMap<u16, Matcher>,
 }
 
-impl Exceptions {
-    /// Reads a list as curl reads NO_PROXY: a domain covers its subdomains, with a leading dot or without, `*` is
-    /// everybody, networks have a prefix length; loopback is no exception unless it is named. As in Go's
-    /// `golang.org/x/net/http/httpproxy`, an entry may name a port, and `*.example.com` is `.example.com`.
-    pub fn read(list: &str) -> Self {
-        let mut everywhere = Vec::new();
-        let mut ports: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+impl NoProxy {
+    /// Parses a list as curl parses NO_PROXY: entries are separated by commas or white space, a domain includes its
+    /// subdomains (with or without a leading dot), `*` matches every host, and networks have a prefix length. Loopback
+    /// addresses match only if they are listed. As in Go's `golang.org/x/net/http/httpproxy`, an entry may have a port,
+    /// and `*.example.com` means `.example.com`.
+    pub fn parse(list: &str) -> Self {
+        let mut any_port = Vec::new();
+        let mut by_port: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
         for entry in list.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty()) {
             let (host, port) = split_port(entry);
             let host = if host.starts_with("*.") { &host[1..] } else { host };
             match port {
-                Some(port) => ports.entry(port).or_default().push(host),
-                None => everywhere.push(host),
+                Some(port) => by_port.entry(port).or_default().push(host),
+                None => any_port.push(host),
             }
         }
         let matcher = |hosts: &[&str]| Matcher::builder().all("http://proxy").no(hosts.join(",")).build();
         Self {
-            everywhere: (!everywhere.is_empty()).then(|| matcher(&everywhere)),
-            ports: ports.into_iter().map(|(port, hosts)| (port, matcher(&hosts))).collect(),
+            any_port: (!any_port.is_empty()).then(|| matcher(&any_port)),
+            by_port: by_port.into_iter().map(|(port, hosts)| (port, matcher(&hosts))).collect(),
         }
     }
 
-    /// Whether `host:port` is one; an IPv6 address stands in brackets.
-    pub fn covers(&self, authority: &str) -> bool {
+    /// Whether `host:port` is reached without a proxy. An IPv6 address is in brackets.
+    pub fn matches(&self, authority: &str) -> bool {
         let Ok(uri) = format!("https://{authority}/").parse() else { return false };
-        let at_port = split_port(authority).1.and_then(|port| self.ports.get(&port));
-        self.everywhere.iter().chain(at_port).any(|direct| direct.intercept(&uri).is_none())
+        let for_port = split_port(authority).1.and_then(|port| self.by_port.get(&port));
+        // The matchers have one proxy for every URL, so "no proxy for this URL" means that the list matches.
+        self.any_port.iter().chain(for_port).any(|matcher| matcher.intercept(&uri).is_none())
     }
 }
 
-/// `host:port`, `[address]:port` or neither; a bare IPv6 address has colons of its own.
+/// Splits `host:port` or `[address]:port`. Everything is the host if there is no port, as in a bare IPv6 address.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     let (host, port) = match entry.rsplit_once(':') {
         Some((host, port)) if host.starts_with('[') || !host.contains(':') => match port.parse() {
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_reached_directly() {
+    fn hosts_domains_networks_and_ports_match() {
         let cases = [
             ("", "r.example.com:443", false),
             ("example.com", "r.example.com:443", true),
@@ -87,7 +89,7 @@ mod tests {
             ("localhost", "localhost:5000", true),
         ];
         for (list, authority, direct) in cases {
-            assert_eq!(Exceptions::read(list).covers(authority), direct, "{list:?} and {authority}");
+            assert_eq!(NoProxy::parse(list).matches(authority), direct, "{list:?} and {authority}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A node, how to reach it over SSH, and the nodes that registry requests are sent from: types only.
+//! A node, how to connect to it over SSH, and the nodes that send registry requests. Types only: how they are read from
+//! inventory variables is in `resolve`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,74 +9,74 @@ use crate::secret::Secret;
 
 use super::registry::Registry;
 
-/// From where registries are asked (`--from`).
+/// Where registry requests are sent from (`--from`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Vantage {
     /// This machine.
     #[default]
     Controller,
-    /// The first of the selected nodes that can be reached.
+    /// The first of the selected nodes that is reachable.
     FirstNode,
-    /// All credentials from the first node, and each distinct way to a registry from every other one.
+    /// The first node verifies all credentials. Every other node tests each distinct route to a registry.
     EveryNode,
 }
 
-/// A node that registries are asked from, through an SSH tunnel.
+/// A node that sends registry requests, through an SSH tunnel.
 #[derive(Debug, Clone)]
 pub struct VantagePoint {
     /// `inventory_hostname`.
     pub name: String,
-    /// How to reach it.
+    /// How to connect to it.
     pub connection: Connection,
-    /// What the variables of the node declare.
+    /// The registries that the variables of the node declare.
     pub registries: Arc<[Registry]>,
 }
 
-/// A node and what its files must hold.
+/// A node and the required content of its credential files.
 #[derive(Debug, Clone)]
 pub struct NodeTarget {
     /// `inventory_hostname`.
     pub name: String,
-    /// How to reach it.
+    /// How to connect to it.
     pub connection: Connection,
-    /// Absolute paths of the files to manage, without duplicates.
+    /// Absolute paths of the managed files, without duplicates.
     pub files: Vec<String>,
-    /// The entries each of the files must have.
+    /// The entries that each of the files must contain.
     pub credentials: Arc<[Credential]>,
 }
 
-/// How to reach a node over SSH, and as whom to act there.
+/// How to connect to a node over SSH, and how to become root there.
 #[derive(Debug, Clone)]
 pub struct Connection {
     /// `ansible_host`, else the inventory name: a DNS name or an IP address (IPv6 without brackets).
     pub address: String,
     /// `ansible_port`, else 22.
     pub port: u16,
-    /// The login user.
+    /// The SSH user.
     pub user: String,
     /// `ansible_password` or `-k`.
     pub password: Option<Secret>,
-    /// `ansible_ssh_private_key_file` or `--private-key`, with `~` expanded. With `None` the agent and the
-    /// default identities of OpenSSH are tried.
+    /// `ansible_ssh_private_key_file` or `--private-key`, with `~` expanded. If it is `None`, the agent and OpenSSH's
+    /// default identities are used.
     pub private_key_file: Option<PathBuf>,
-    /// Whether the node must show a known host key.
+    /// Whether the host key must be in known_hosts.
     pub host_key_checking: HostKeyChecking,
-    /// How the remote script gains root.
+    /// How the remote script becomes root.
     pub escalation: Escalation,
 }
 
 /// `host_key_checking` of Ansible's configuration, or `ansible_host_key_checking` of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HostKeyChecking {
-    /// Only a key that known_hosts has is trusted.
+    /// Only a key in known_hosts is accepted.
     #[default]
     Strict,
-    /// A key of a host that known_hosts does not know is trusted, too; one that has changed or is revoked is not.
+    /// The key of a host that is not in known_hosts is accepted, too. A changed or revoked key is rejected.
     AcceptUnknown,
 }
 
 impl HostKeyChecking {
-    /// What Ansible's boolean setting asks for.
+    /// Converts Ansible's boolean setting.
     pub fn from_setting(checked: bool) -> Self {
         if checked { Self::Strict } else { Self::AcceptUnknown }
     }
@@ -84,11 +85,11 @@ impl HostKeyChecking {
 /// `ansible_become` and its password.
 #[derive(Debug, Clone)]
 pub enum Escalation {
-    /// The script runs as the login user.
+    /// The script runs as the SSH user.
     None,
-    /// `sudo` without a terminal, to root.
+    /// The script runs as root through `sudo`, without a terminal.
     Sudo {
-        /// Sent only after sudo's own prompt; without one, sudo is told never to ask (`-n`).
+        /// Sent only in response to sudo's own prompt. If it is `None`, sudo runs with `-n` and never prompts.
         password: Option<Secret>,
     },
 }

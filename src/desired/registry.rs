@@ -1,4 +1,4 @@
-//! A registry and its credential as a run has to verify and install them: types only. How they are read from inventory
+//! A registry and its credential, as a run has to verify and install them. Types only: how they are read from inventory
 //! variables is in `resolve`.
 
 use std::hash::{Hash, Hasher};
@@ -9,42 +9,42 @@ use openssl::x509::X509;
 use crate::dockerconfig::Credential;
 use crate::secret::Secret;
 
-/// One credential with the image that proves it. Two are equal if the same is proved by the same request,
-/// wherever they were given.
+/// One credential with the image that proves it. Two values are equal if the same request verifies both of them, even if
+/// they come from different variables.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    /// `host` as the inventory writes it; for `oreg_url` its `host[:port]`. The key in files and secrets.
+    /// The key in credential files and pull secrets: `host` as in the inventory, or the `host[:port]` of `oreg_url`.
     pub host: String,
-    /// The user name; holds no colon.
+    /// The user name. It contains no colon.
     pub user: String,
-    /// The password or token; empty where there is only an identity token.
+    /// The password or token. Empty if there is only an identity token.
     pub password: Secret,
-    /// An OAuth2 refresh token, which takes the place of the password at a token server.
+    /// An OAuth2 refresh token, which is sent to a token server instead of the password.
     pub identity_token: Option<Secret>,
-    /// `email` of files and secrets; proves nothing.
+    /// The `email` of files and secrets. It is not part of the verification.
     pub email: Option<String>,
-    /// The test image in full, tag or digest included: `registry.example.com/openshift3/ose-pod:v3.11`.
+    /// The full name of the test image with its tag or digest: `registry.example.com/openshift3/ose-pod:v3.11`.
     pub image: String,
-    /// Who has chosen the test image.
+    /// Where the name of the test image comes from.
     pub image_choice: ImageChoice,
-    /// Whether the image is inspected at all (`test_login`, `oreg_test_login`).
+    /// How the credential is verified (`test_login`, `oreg_test_login`).
     pub test_login: TestLogin,
-    /// How far the registry's TLS is trusted.
+    /// Whether the registry's certificate must be verified.
     pub tls: TlsPolicy,
-    /// `ca_file`: authorities that are trusted besides those of the machine.
+    /// `ca_file`: certificate authorities that are trusted in addition to those of the machine.
     pub ca: Option<Arc<Authority>>,
-    /// Which proxy stands in between.
+    /// The proxy for requests to this registry.
     pub proxy: Proxy,
-    /// `auth_server`: the one host, with port if it has one, that may get the password as a token server.
+    /// `auth_server`: the only other host (`host[:port]`) that may receive the password, as a token server.
     pub auth_server: Option<String>,
-    /// Where its settings are, for hints.
+    /// Which kind of setting declares the registry. Hints use it to name the setting to change.
     pub declaration: Declaration,
-    /// Where the password was given, for hints: the variable in backticks, and its `file:line:column`.
+    /// Where the password is set, for hints: the variable in backticks and its `file:line:column`.
     pub origin: String,
 }
 
 impl Registry {
-    /// What files and secrets hold for it.
+    /// The entry for this registry in credential files and pull secrets.
     pub fn credential(&self) -> Credential {
         Credential {
             key: self.host.clone(),
@@ -55,7 +55,13 @@ impl Registry {
         }
     }
 
-    /// The request that proves it: all but what no request shows.
+    /// The warning about a registry whose TLS is not verified.
+    pub fn unverified_tls_warning(&self) -> String {
+        let host = &self.host;
+        format!("registry `{host}` is used without verified TLS: anyone on the network path can read the password")
+    }
+
+    /// The fields that determine the verification request. Equality and hash use only these.
     fn request(&self) -> impl Eq + Hash {
         let Self { host, user, password, identity_token, image, test_login, tls, ca, proxy, auth_server, .. } = self;
         ((host, user, password, identity_token, image), (test_login, tls, ca, proxy, auth_server))
@@ -76,10 +82,10 @@ impl Hash for Registry {
     }
 }
 
-/// Where a registry was declared, which decides by which names its settings go.
+/// The kind of setting that declares a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Declaration {
-    /// `oreg_url`, `oreg_auth_user` and their like: the default registry.
+    /// `oreg_url`, `oreg_auth_user` and related variables: the default registry.
     Default,
     /// An entry of `openshift_additional_registry_credentials`.
     Entry,
@@ -87,47 +93,47 @@ pub enum Declaration {
     CommandLine,
 }
 
-/// Who has chosen a test image.
+/// Where the name of a test image comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageChoice {
-    /// The user, or `oreg_url`.
+    /// From `test_image` or `oreg_url`.
     Given,
-    /// Nobody: an entry without `test_image` has that of the deployment type.
+    /// From the deployment type, because the entry has no `test_image`.
     Default,
 }
 
-/// `test_login` of a registry.
+/// How the credential of a registry is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TestLogin {
-    /// Prove the credential by inspecting the test image.
+    /// By requesting the manifest of the test image.
     Inspect,
-    /// Only log in, as `docker login` does: there is no test image.
+    /// By a login only, as `docker login` does it. There is no test image.
     LoginOnly,
-    /// `test_login: False`: nothing is contacted and nothing proved.
+    /// `test_login: False`: no request is sent and the credential is not verified.
     Skip,
 }
 
-/// `tls_verify` of a registry, or what `openshift_docker_insecure_registries` says of it.
+/// Whether TLS must be verified: `tls_verify` of a registry, or `openshift_docker_insecure_registries`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TlsPolicy {
-    /// HTTPS with a verified certificate; never HTTP, and never a token realm over HTTP.
+    /// HTTPS with a verified certificate. Plain HTTP is never used, neither for the registry nor for its token server.
     Verify,
-    /// HTTPS unverified; HTTP where the port does not speak TLS; a token realm over HTTP is allowed.
+    /// HTTPS without verification, and plain HTTP if the port does not speak TLS. The token server may use plain HTTP.
     Insecure,
 }
 
-/// Which proxy stands between here and a registry.
+/// The proxy for requests to a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Proxy {
-    /// What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment say.
+    /// According to HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment.
     #[default]
     Environment,
-    /// What the inventory says: `proxy` of the registry, or `openshift_http_proxy` and its like.
+    /// According to the inventory: `proxy` of the registry, or `openshift_http_proxy` and related variables.
     Set(Arc<ProxySettings>),
 }
 
 impl Proxy {
-    /// What the inventory says, if it says anything.
+    /// The settings of the inventory, if there are any.
     pub fn settings(&self) -> Option<&ProxySettings> {
         match self {
             Self::Environment => None,
@@ -141,14 +147,14 @@ impl Proxy {
     }
 }
 
-/// Proxies as URLs, which may hold a login. With neither of them the way is direct.
+/// Proxies as URLs, which may contain a user and a password. If both are `None`, connections are direct.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProxySettings {
     /// For registries over plain HTTP.
     pub http: Option<Secret>,
     /// For registries over HTTPS.
     pub https: Option<Secret>,
-    /// Hosts, domains and networks without a proxy, with commas in between, as in NO_PROXY.
+    /// Hosts, domains and networks that are reached without a proxy: comma-separated, as in NO_PROXY.
     pub no_proxy: String,
     /// Which setting named them, for hints.
     pub origin: ProxyOrigin,
@@ -166,7 +172,8 @@ pub enum ProxyOrigin {
     Variables,
 }
 
-// The exceptions name every host of a cluster, and every host hashes them.
+// `no_proxy` lists every host of a cluster, and this value is hashed once for each host. Leaving it out keeps resolving
+// linear in the number of hosts; equality still compares it.
 impl Hash for ProxySettings {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.http, &self.https).hash(state);
@@ -174,63 +181,63 @@ impl Hash for ProxySettings {
 }
 
 impl ProxySettings {
-    /// User and password of each URL that has them, as they are written and without percent signs.
-    pub fn logins(&self) -> impl Iterator<Item = (String, Secret)> {
-        let written = self.http.iter().chain(&self.https).filter_map(|url| {
-            let (login, _) = url.expose().split_once("://")?.1.rsplit_once('@')?;
-            login.split_once(':')
+    /// The user and password of each URL that has them: as they are in the URL, and with percent-encoding decoded.
+    pub fn credentials(&self) -> impl Iterator<Item = (String, Secret)> {
+        let encoded = self.http.iter().chain(&self.https).filter_map(|url| {
+            let (user_info, _) = url.expose().split_once("://")?.1.rsplit_once('@')?;
+            user_info.split_once(':')
         });
-        written.flat_map(|(user, password)| {
-            [(user.to_owned(), Secret::new(password)), (decoded(user), Secret::new(decoded(password)))]
+        encoded.flat_map(|(user, password)| {
+            [(user.to_owned(), Secret::new(password)), (percent_decode(user), Secret::new(percent_decode(password)))]
         })
     }
 }
 
-/// A part of a URL; what is no percent sign with two digits stays.
-fn decoded(text: &str) -> String {
+/// Decodes percent-encoding (RFC 3986, section 2.1). A `%` without two hexadecimal digits is kept.
+fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let digits = behind.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+    while let [first, tail @ ..] = rest {
+        let digits = tail.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
         match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
-                rest = &behind[2..];
+                rest = &tail[2..];
             }
             None => {
                 bytes.push(*first);
-                rest = behind;
+                rest = tail;
             }
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What is trusted besides the authorities of the machine.
+/// Certificate authorities from a `ca_file`, which are trusted in addition to those of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
-    /// The file, for messages.
+    /// The path of the file, for messages.
     pub file: String,
-    /// The certificates that it holds, at least one, in PEM.
+    /// The certificates in PEM format (RFC 7468), at least one.
     pub pem: String,
 }
 
 impl Authority {
-    /// The certificates in `text`, which is the content of `file`, and nothing else that it may hold.
+    /// Takes the certificates from `text`, the content of `file`, and drops everything else, such as private keys.
     ///
     /// # Errors
-    /// There is none. The words fit behind the name of the file.
+    /// If there is no certificate. The text is a predicate: it follows the name of the file.
     pub fn from_pem(file: &str, text: &[u8]) -> Result<Self, &'static str> {
         let certificates = X509::stack_from_pem(text).unwrap_or_default();
         let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
         match String::from_utf8(pem) {
             Ok(pem) if !pem.is_empty() => Ok(Self { file: file.to_owned(), pem }),
-            _ => Err("has no certificate in PEM that can be read"),
+            _ => Err("contains no readable PEM certificate"),
         }
     }
 }
 
-// The certificates are long, and every host hashes them.
+// Certificates are long, and this value is hashed once for each host. Equality still compares them.
 impl Hash for Authority {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.file.hash(state);
@@ -242,11 +249,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_login_of_a_url() {
+    fn proxy_credentials_are_returned_encoded_and_decoded() {
         let http = Some(Secret::new("http://u%40x:p%2Fw%zz@proxy:3128"));
         let settings = ProxySettings { http, https: Some(Secret::new("http://proxy")), ..ProxySettings::default() };
-        let logins: Vec<_> = settings.logins().collect();
-        let login = |user: &str, password: &str| (user.to_owned(), Secret::new(password));
-        assert_eq!(logins, [login("u%40x", "p%2Fw%zz"), login("u@x", "p/w%zz")]);
+        let credentials: Vec<_> = settings.credentials().collect();
+        let credential = |user: &str, password: &str| (user.to_owned(), Secret::new(password));
+        assert_eq!(credentials, [credential("u%40x", "p%2Fw%zz"), credential("u@x", "p/w%zz")]);
     }
 }

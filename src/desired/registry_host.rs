@@ -1,103 +1,167 @@
-//! Which texts can be the host of a registry, as a key of `auths` and as the first part of image names.
+//! Which texts can be the host of a registry: as a key of `auths`, and as the first part of image names. Pure rules; the
+//! problems that users see are made in `resolve/registry_host.rs`.
 
+use std::fmt;
 use std::net::Ipv6Addr;
 
 use crate::dockerconfig::registry_key;
 
 use super::image::{REPOSITORY_LIMIT, is_component, is_domain, is_host};
 
-pub(super) const SCHEME: &str = "has a scheme";
-pub(super) const IPV6: &str = "is an IPv6 address, which podman and CRI-O accept in no image name";
-pub(super) const FOLDER: &str = "has neither dot nor port, so that image names take it for a folder of Docker Hub";
-pub(super) const NO_REGISTRY: &str =
-    "names no registry: what stands in front of its first `/` has neither dot nor port";
-pub(super) const CHARACTER: &str = "has a character that no host name has";
-pub(super) const CAPITALS: &str = "has capital letters in its path, which no image name has";
-
-/// The images of origin, as inventories of its earlier releases name those of Docker Hub.
+/// The image names of origin as its earlier releases wrote them, without Docker Hub as their host.
 const ORIGIN: &str = "openshift/origin-";
 
-/// The longest path above an image: what a repository may have, without `/` and a letter.
+/// The longest path of a key: at least `/` and one letter of an image must follow it in a repository name.
 const PATH_LIMIT: usize = REPOSITORY_LIMIT - 2;
 
-/// Whether two keys are for one registry, whatever a reader makes of the spelling: it has one credential.
+/// Why a text cannot be a registry host, or an `oreg_url`. The texts are predicates: they follow the name of the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFault {
+    /// `https://host`.
+    Scheme,
+    /// It contains `@`.
+    AtSign,
+    /// It contains white space or a control character.
+    WhiteSpace,
+    /// It ends with `/`.
+    TrailingSlash,
+    /// Its path contains a colon.
+    Tag,
+    /// The text after the colon of the host is not a port number.
+    TagOrPort,
+    /// An IPv6 address.
+    Ipv6,
+    /// The host name is empty.
+    NoHostName,
+    /// A character that host names must not contain (RFC 1123, section 2.1).
+    Character,
+    /// Two consecutive dots, or a dot at an end.
+    EmptyLabel,
+    /// A label of the host name starts or ends with `-`.
+    HyphenLabel,
+    /// The path has uppercase letters.
+    UppercasePath,
+    /// The path has a component that the grammar of image names does not allow.
+    PathComponent,
+    /// No image name can be this long.
+    PathTooLong,
+    /// A path where only `host[:port]` is allowed.
+    UnexpectedPath,
+    /// Neither a dot nor a port: a namespace of Docker Hub.
+    HubNamespace,
+    /// An `oreg_url` whose first part is a namespace of Docker Hub.
+    NoRegistry,
+    /// An `oreg_url` that ends after the host.
+    NoImage,
+}
+
+impl fmt::Display for HostFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "has a scheme",
+            Self::AtSign => "contains `@`",
+            Self::WhiteSpace => "contains white space",
+            Self::TrailingSlash => "has a trailing slash",
+            Self::Tag => "has a tag",
+            Self::TagOrPort => "has a tag, or a port that is not a number",
+            Self::Ipv6 => "is an IPv6 address, which podman and CRI-O do not accept in image names",
+            Self::NoHostName => "has no host name",
+            Self::Character => "contains a character that host names do not allow",
+            Self::EmptyLabel => "has an empty part in its host name",
+            Self::HyphenLabel => "has a part of its host name that starts or ends with `-`",
+            Self::UppercasePath => "has uppercase letters in its path, which image names do not allow",
+            Self::PathComponent => "has a path with an empty part, or with a character that image names do not allow",
+            Self::PathTooLong => "has a path that is longer than image names allow",
+            Self::UnexpectedPath => "has a path",
+            Self::HubNamespace => "has neither a dot nor a port, so image names treat it as a namespace of Docker Hub",
+            Self::NoRegistry => "names no registry: the part before its first `/` has neither a dot nor a port",
+            Self::NoImage => "names no image",
+        })
+    }
+}
+
+/// Whether two keys are for the same registry for any of the programs that read them. A registry has one credential.
 pub(super) fn same_registry(one: &str, other: &str) -> bool {
-    let registry = |key: &str| registry_key(&in_lower_case(key));
+    let registry = |key: &str| registry_key(&host_in_lower_case(key));
     registry(one) == registry(other)
 }
 
-pub(super) fn in_lower_case(key: &str) -> String {
+/// The key with its host, but not its path, in lower case.
+pub(super) fn host_in_lower_case(key: &str) -> String {
     let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
     format!("{}{path}", host.to_ascii_lowercase())
 }
-/// What keeps `key` from being a key of `auths` that leads every reader to the images of one registry.
-pub fn host_fault(key: &str) -> Option<&'static str> {
+
+/// Why `key` cannot be a key of `auths` that every program finds for the images of exactly one registry; `None` if it
+/// can.
+pub fn host_fault(key: &str) -> Option<HostFault> {
     let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
     key_fault(key)
         .or_else(|| name_fault(host))
         .or_else(|| path.and_then(path_fault))
-        .or_else(|| (!is_registry(host)).then_some(FOLDER))
+        .or_else(|| (!is_registry(host)).then_some(HostFault::HubNamespace))
 }
 
-/// What keeps `key` from being a key of `auths` that every reader understands (containers/image refuses these
-/// when it writes).
-pub(super) fn key_fault(key: &str) -> Option<&'static str> {
+/// Why `key` cannot be a key of `auths` that every program can read (`validateKey` of containers/image,
+/// pkg/docker/config, rejects such keys when it writes); `None` if it can.
+pub(super) fn key_fault(key: &str) -> Option<HostFault> {
     let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
     let port = if host.starts_with('[') { host.rsplit_once("]:") } else { host.rsplit_once(':') };
+    // Rust's parser accepts a leading `+`, which no URL allows.
     let bad_port = |(_, port): (&str, &str)| port.starts_with('+') || port.parse::<u16>().is_err();
     match key {
-        _ if key.contains("://") => Some(SCHEME),
-        _ if key.contains('@') => Some("has an `@`"),
-        _ if key.contains(|c: char| c.is_whitespace() || c.is_control()) => Some("has white space"),
-        _ if key.ends_with('/') => Some("has a trailing slash"),
-        _ if path.is_some_and(|path| path.contains(':')) => Some("has a tag"),
-        _ if host.parse::<Ipv6Addr>().is_ok() => Some(IPV6),
-        _ if port.is_some_and(bad_port) => Some("has a tag, or a port that is no number"),
-        _ if host.starts_with('[') => Some(IPV6),
+        _ if key.contains("://") => Some(HostFault::Scheme),
+        _ if key.contains('@') => Some(HostFault::AtSign),
+        _ if key.contains(|c: char| c.is_whitespace() || c.is_control()) => Some(HostFault::WhiteSpace),
+        _ if key.ends_with('/') => Some(HostFault::TrailingSlash),
+        _ if path.is_some_and(|path| path.contains(':')) => Some(HostFault::Tag),
+        // Before the port: the last part of a bare IPv6 address looks like one.
+        _ if host.parse::<Ipv6Addr>().is_ok() => Some(HostFault::Ipv6),
+        _ if port.is_some_and(bad_port) => Some(HostFault::TagOrPort),
+        _ if host.starts_with('[') => Some(HostFault::Ipv6),
         _ => None,
     }
 }
 
-/// What is wrong with a host whose port is a number.
-fn name_fault(host: &str) -> Option<&'static str> {
+/// Why a `host[:port]` with a valid port is not a host name; `None` if it is one.
+fn name_fault(host: &str) -> Option<HostFault> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     match name {
         _ if is_domain(host) => None,
-        "" => Some("has no host name"),
-        _ if name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-') => Some(CHARACTER),
-        _ if name.split('.').any(str::is_empty) => Some("has an empty part in its host name"),
-        _ => Some("has a part of its host name that starts or ends with `-`"),
+        "" => Some(HostFault::NoHostName),
+        _ if name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-') => Some(HostFault::Character),
+        _ if name.split('.').any(str::is_empty) => Some(HostFault::EmptyLabel),
+        _ => Some(HostFault::HyphenLabel),
     }
 }
 
-/// What keeps image names from having `path` behind their host.
-fn path_fault(path: &str) -> Option<&'static str> {
+/// Why image names cannot have `path` after their host; `None` if they can.
+fn path_fault(path: &str) -> Option<HostFault> {
     match path {
-        _ if path.contains(char::is_uppercase) => Some(CAPITALS),
-        _ if !path.split('/').all(is_component) => {
-            Some("has a character or an empty part in its path that no image name has")
-        }
-        _ if path.len() > PATH_LIMIT => Some("has a path that is longer than those of image names"),
+        _ if path.contains(char::is_uppercase) => Some(HostFault::UppercasePath),
+        _ if !path.split('/').all(is_component) => Some(HostFault::PathComponent),
+        _ if path.len() > PATH_LIMIT => Some(HostFault::PathTooLong),
         _ => None,
     }
 }
 
-/// Whether image names take what stands first in them for a registry; podman and CRI-O do not for its capital letters.
+/// Whether the first part of an image name is a registry. It is compared in lower case: distribution/reference also
+/// accepts a part because of its uppercase letters, but podman and CRI-O do not.
 pub(super) fn is_registry(host: &str) -> bool {
     is_host(&host.to_ascii_lowercase())
 }
 
-/// What keeps `oreg_url` from naming an image of a registry.
-pub(super) fn url_fault(url: &str) -> Option<&'static str> {
+/// Why `oreg_url` does not name an image of a registry; `None` if it does.
+pub(super) fn url_fault(url: &str) -> Option<HostFault> {
     let host = url.split('/').next().unwrap_or_default();
     match url {
-        _ if url.contains("://") => Some(SCHEME),
-        _ if url.contains('@') => Some("has an `@`"),
-        _ if url.contains(char::is_whitespace) => Some("has white space"),
-        _ if url.ends_with('/') || !url.contains('/') => Some("names no image"),
+        _ if url.contains("://") => Some(HostFault::Scheme),
+        _ if url.contains('@') => Some(HostFault::AtSign),
+        _ if url.contains(char::is_whitespace) => Some(HostFault::WhiteSpace),
+        _ if url.ends_with('/') || !url.contains('/') => Some(HostFault::NoImage),
         _ if is_registry(host) => host_fault(host),
         _ if url.starts_with(ORIGIN) => None,
-        _ => Some(NO_REGISTRY),
+        _ => Some(HostFault::NoRegistry),
     }
 }
 
@@ -107,10 +171,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_leaves_room_for_an_image() {
+    fn a_key_with_the_longest_path_can_still_have_an_image() {
         let key = |length: usize| format!("quay.io/{}", "a".repeat(length));
         assert_eq!(host_fault(&key(253)), None);
         assert!(full_name("quay.io", &format!("{}/a", "a".repeat(253))).is_ok());
-        assert_eq!(host_fault(&key(254)), Some("has a path that is longer than those of image names"));
+        assert_eq!(host_fault(&key(254)), Some(HostFault::PathTooLong));
+        assert_eq!(HostFault::PathTooLong.to_string(), "has a path that is longer than image names allow");
     }
 }

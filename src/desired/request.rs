@@ -1,4 +1,4 @@
-//! What the command line asks for, as far as the desired state depends on it.
+//! The command-line options that the desired state depends on. Types only: `cli` makes them.
 
 use std::path::PathBuf;
 
@@ -6,27 +6,27 @@ use crate::secret::Secret;
 
 use super::node::{HostKeyChecking, Vantage};
 
-/// Which part of the work is wanted (`--only`).
+/// Which part of the work to do (`--only`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
     /// The cluster and the nodes.
     #[default]
     Everything,
-    /// The files of the nodes only.
+    /// Only the files of the nodes.
     Nodes,
-    /// The pull secret only.
+    /// Only the pull secret.
     Cluster,
-    /// Neither: only the registries are asked (`validate`).
+    /// Only the registries: credentials are verified and nothing is written (`validate`).
     Registries,
 }
 
 impl Scope {
-    /// Whether the pull secret is part of it.
+    /// Whether the pull secret is included.
     pub fn has_cluster(self) -> bool {
         matches!(self, Self::Everything | Self::Cluster)
     }
 
-    /// Whether the nodes are part of it.
+    /// Whether the nodes are included.
     pub fn has_nodes(self) -> bool {
         matches!(self, Self::Everything | Self::Nodes)
     }
@@ -35,24 +35,24 @@ impl Scope {
 /// `--limit`.
 #[derive(Debug, Clone)]
 pub struct Limit {
-    /// As it was given, `@file` included.
+    /// The value on the command line; it may contain `@file`.
     pub written: String,
-    /// With the lines of its files.
+    /// The value with each `@file` replaced by the lines of the file.
     pub pattern: String,
 }
 
-/// The options that [`resolve`](super::resolve()) needs. Inventory variables win over all of them, as in Ansible.
+/// The options that [`resolve`](super::resolve()) needs. As in Ansible, inventory variables override all of them.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// `--only`, and whether the command has a cluster and nodes at all.
+    /// `--only`, and whether the command works on a cluster and on nodes.
     pub scope: Scope,
-    /// `--limit`: restricts the nodes, and neither the registries nor the secret.
+    /// `--limit`. It restricts the nodes, but neither the registries nor the pull secret.
     pub limit: Option<Limit>,
     /// `--from`.
     pub vantage: Vantage,
     /// `-u`, else the name of the local user.
     pub user: String,
-    /// Where the inventory does not say otherwise.
+    /// The setting for hosts without a variable of their own.
     pub host_key_checking: HostKeyChecking,
     /// `--private-key`.
     pub private_key_file: Option<PathBuf>,
@@ -60,6 +60,6 @@ pub struct Request {
     pub password: Option<Secret>,
     /// `-K`.
     pub become_password: Option<Secret>,
-    /// The home folder that `~` in a key file stands for.
+    /// The home directory, which replaces `~` in the path of a key file.
     pub home: Option<PathBuf>,
 }

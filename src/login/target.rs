@@ -21,7 +21,7 @@ impl Target {
     pub fn parse(text: &str) -> Result<Self, String> {
         // It parts a login from a host, and a digest from a name; neither may be taken for the other.
         if text.contains('@') {
-            return Err("it has an `@`".to_owned());
+            return Err("it contains `@`".to_owned());
         }
         // What else an address may have would be lost.
         let address = Some(format!("{text}/")).filter(|text| !text.contains(['?', '#', '%']));

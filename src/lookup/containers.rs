@@ -11,9 +11,11 @@ use crate::dockerconfig::{Match, mask, matching_keys};
 /// What CRI-O, podman and skopeo use for `image`, with `files` in the order of their search path.
 pub fn containers(image: &Image, files: &[File]) -> Answer {
     let mut answer = Answer::default();
-    if !image.is_of_containers() {
-        let fault =
-            format!("`{}` is no image name for it: a host has a dot or a port, and is no IPv6 address", image.name);
+    if !image.is_valid_for_containers() {
+        let fault = format!(
+            "`{}` is not a valid image name for it: a host has a dot or a port, and is not an IPv6 address",
+            image.name
+        );
         return Answer { fault: Some(fault), ..answer };
     }
     for file in files {
@@ -49,7 +51,7 @@ pub fn containers(image: &Image, files: &[File]) -> Answer {
 
 /// The same where registries.conf names helpers: the first of them that has something decides, and the files are one.
 pub fn helped(image: &Image, files: &[File], helpers: &Helpers) -> Answer {
-    if !image.is_of_containers() {
+    if !image.is_valid_for_containers() {
         return containers(image, files);
     }
     let mut answer = match helpers.names.iter().any(|name| name == FILES) {

@@ -121,7 +121,7 @@ fn by(asked: Asked<'_>, searched: &Searched, disk: &Disk<'_>) -> Vec<Lookup> {
     };
     let own = Pull { image: asked.image.clone(), route: None, blocked: None };
     // What it cannot read as a name it looks up nowhere.
-    let paths = searched.registries.as_ref().filter(|_| asked.image.is_of_containers());
+    let paths = searched.registries.as_ref().filter(|_| asked.image.is_valid_for_containers());
     let Some(paths) = paths else { return vec![from(&own, None, asked, searched, disk)] };
     let is_hidden = |path: &String| matches!((disk.state)(path), State::Forbidden(_));
     if let Some(hidden) = paths.all(disk.list).into_iter().find(is_hidden) {

@@ -9,7 +9,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::{ClientBuilder, Url};
 use zeroize::Zeroizing;
 
-use crate::desired::{Exceptions, Proxy, ProxyOrigin, ProxySettings};
+use crate::desired::{NoProxy, Proxy, ProxyOrigin, ProxySettings};
 use crate::secret::Secret;
 
 /// Where the clients of a set take proxies from.
@@ -50,7 +50,7 @@ pub(super) enum Via {
 pub(super) struct Rules {
     http: Option<Named>,
     https: Option<Named>,
-    exceptions: Exceptions,
+    exceptions: NoProxy,
 }
 
 /// The URL of a proxy, or what is wrong with it, without the URL.
@@ -170,7 +170,7 @@ fn environment(variable: impl Fn(&str) -> Option<String>) -> ProxySettings {
 impl Rules {
     fn read(settings: &ProxySettings) -> Self {
         let named = |text: &Option<Secret>| text.as_ref().map(proxy_url);
-        let exceptions = Exceptions::read(&settings.no_proxy);
+        let exceptions = NoProxy::parse(&settings.no_proxy);
         Self { http: named(&settings.http), https: named(&settings.https), exceptions }
     }
 
@@ -181,7 +181,7 @@ impl Rules {
             _ => self.http.as_ref(),
         };
         let authority = || Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?));
-        let proxy = proxy.filter(|_| !authority().is_some_and(|authority| self.exceptions.covers(&authority)));
+        let proxy = proxy.filter(|_| !authority().is_some_and(|authority| self.exceptions.matches(&authority)));
         proxy.map(|named| named.as_ref().map_err(String::as_str)).transpose()
     }
 }

@@ -130,9 +130,9 @@ fn the_text_is_like_a_compilers_and_the_status_is_that_of_the_errors() {
     let words = ["inventory", "-i", file.to_str().unwrap(), "--check"];
     let run = user.run(&words).expect(0);
     let expected = format!(
-        "warning[numeric-password]: Ansible reads `oreg_auth_password` as a whole number, and spells it in plain \
-         decimal digits; here it stays the text that was written\n --> {}:6:20\n  |\n6 | oreg_auth_password=…\n  |                    ^\n\
-         hint: put it in quotes (on a host line in both kinds: \"'…'\"), so that everybody reads the same text\n\n\
+        "warning[numeric-password]: Ansible reads `oreg_auth_password` as an integer, and writes it in plain \
+         decimal digits; oregano uses the text as written\n --> {}:6:20\n  |\n6 | oreg_auth_password=…\n  |                    ^\n\
+         hint: put it in quotes (on a host line in both kinds: \"'…'\"), so that Ansible and oregano read the same text\n\n\
          0 errors, 1 warning\n",
         file.display()
     );

@@ -52,7 +52,7 @@ fn the_lines_of_a_run_that_changes_everything() {
         vec![
             json!({"version": 1, "event": "started", "command": command, "hosts": ["node1"]}),
             json!({"version": 1, "event": "warning", "message": format!(
-                "registry `{}` is used without verified TLS: whoever stands in between can read its password", site.key())}),
+                "registry `{}` is used without verified TLS: anyone on the network path can read the password", site.key())}),
             row.clone(),
             json!({"version": 1, "event": "cluster", "kind": "Secret", "namespace": "openshift",
                    "name": "imagestreamsecret", "outcome": outcomes[0], "changes": added, "notes": []}),

@@ -86,10 +86,10 @@ fn a_helper_that_fails_shows_nothing_of_what_it_said() {
     for (then, told) in [
         ("echo credentials not found in native keychain; exit 1", "has no credential for"),
         ("echo hunter2; echo hunter2 >&2; exit 2", "failed: exit status: 2"),
-        ("echo hunter2", "is no JSON with `Username` and `Secret`"),
-        ("echo '{\"Username\":\"hunter2\"}'", "is no JSON with `Username` and `Secret`"),
-        ("echo '{\"Username\":\"u\",\"Secret\":\"\"}'", "printed has no credential"),
-        ("echo '{\"Username\":\"u:hunter2\",\"Secret\":\"hunter2\"}'", "has a colon"),
+        ("echo hunter2", "is not JSON with `Username` and `Secret`"),
+        ("echo '{\"Username\":\"hunter2\"}'", "is not JSON with `Username` and `Secret`"),
+        ("echo '{\"Username\":\"u\",\"Secret\":\"\"}'", "has no credential"),
+        ("echo '{\"Username\":\"u:hunter2\",\"Secret\":\"hunter2\"}'", "contains a colon"),
     ] {
         helper(&site, then);
         let run = site.run(&["validate"]).expect(1);
@@ -164,7 +164,7 @@ fn what_expires_is_told_before_it_does() {
     let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, &token)]);
     let mut site = Site::with_password(registry, 1, &token);
     let warning = format!(
-        "warning: the credential of user `{USER}` for registry `{}` says that it expires in 5 days, at {at}; it comes from \
+        "warning: the credential of user `{USER}` for registry `{}` expires in 5 days, at {at}; it comes from \
          `oreg_auth_password` in ",
         site.key()
     );
@@ -182,7 +182,7 @@ fn what_expires_is_told_before_it_does() {
         .replace(&part(json!({"exp": at.as_second()}).to_string()), &part(json!({"exp": 1_700_000_000}).to_string()));
     site.set("oreg_auth_password", &past).set_literal("oreg_test_login", "False");
     let run = site.run(&["validate", "--warn-days", "0"]).expect(0);
-    assert!(run.stderr.contains("says that it expired at 2023-11-14T22:13:20Z; "), "{}", run.stderr);
+    assert!(run.stderr.contains(" expired at 2023-11-14T22:13:20Z; "), "{}", run.stderr);
 }
 
 /// The user of the entry that containers/image takes for a host; `None` if it takes none.

@@ -1,5 +1,5 @@
-//! What all hosts of a run share: each source to the world is asked once, and each file and list read or made once,
-//! however many hosts name it.
+//! What is read or computed once for all hosts of a run: files, outputs of commands and credential helpers, proxy
+//! settings. Thousands of hosts usually name the same ones.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -16,32 +16,32 @@ use crate::secret::Secret;
 use super::from_file;
 use super::generated_no_proxy::{self, ProxyVariables};
 
-/// What the world is asked for a credential.
+/// Where a text comes from that is not part of the inventory.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum ExternalSource {
-    /// The content of a file.
+    /// The content of the file with this path.
     File(String),
-    /// What a shell command prints.
+    /// The output of this shell command.
     Command(String),
-    /// What a credential helper keeps for a server.
+    /// The output of `docker-credential-NAME get` for this server.
     Helper { name: String, server: String },
 }
 
-/// What a source or a file gave; the reason of a failure has no secret in it.
+/// A loaded value, or the reason why it cannot be loaded. The reason contains no secret.
 type LoadResult<T> = Result<T, OutsideError>;
 
-/// The memory of a run.
+/// The values that are already loaded.
 pub(super) struct ResolveCache<'a> {
     variables: &'a Variables,
     texts: Memo<ExternalSource, LoadResult<Secret>>,
     auth_files: Memo<String, LoadResult<Rc<AuthFile>>>,
     authorities: Memo<String, LoadResult<Arc<Authority>>>,
     proxies: Memo<ProxyVariables, Arc<ProxySettings>>,
-    cluster: OnceCell<BTreeSet<String>>,
+    cluster_names: OnceCell<BTreeSet<String>>,
 }
 
 impl<'a> ResolveCache<'a> {
-    /// Nothing is known yet.
+    /// An empty cache.
     pub fn new(variables: &'a Variables) -> Self {
         Self {
             variables,
@@ -49,50 +49,50 @@ impl<'a> ResolveCache<'a> {
             auth_files: Memo::default(),
             authorities: Memo::default(),
             proxies: Memo::default(),
-            cluster: OnceCell::new(),
+            cluster_names: OnceCell::new(),
         }
     }
 
-    /// The answer to a source.
-    pub fn ask(&self, source: ExternalSource) -> LoadResult<Secret> {
+    /// The text of an external source.
+    pub fn text(&self, source: ExternalSource) -> LoadResult<Secret> {
         let outside: &dyn Outside = self.variables.outside();
         self.texts.get(source, |source| {
-            let answer = match source {
+            let text = match source {
                 ExternalSource::File(path) => outside.file(path),
                 ExternalSource::Command(command) => outside.pipe(command),
                 ExternalSource::Helper { name, server } => outside.helper(name, server),
             };
-            answer.map(Secret::new)
+            text.map(Secret::new)
         })
     }
 
-    /// The entries of a file with credentials.
+    /// The entries of a credential file.
     pub fn auth_file(&self, path: &str) -> LoadResult<Rc<AuthFile>> {
         self.auth_files.get(path.to_owned(), |path| {
-            let text = self.ask(ExternalSource::File(path.clone()))?;
+            let text = self.text(ExternalSource::File(path.clone()))?;
             Ok(Rc::new(from_file::parse(text.expose())?))
         })
     }
 
-    /// The certificates of a file, and nothing else that it may hold.
+    /// The certificates of a file.
     pub fn authority(&self, path: &str) -> LoadResult<Arc<Authority>> {
         self.authorities.get(path.to_owned(), |path| {
-            let text = self.ask(ExternalSource::File(path.clone()))?;
+            let text = self.text(ExternalSource::File(path.clone()))?;
             let authority = Authority::from_pem(path, text.expose().as_bytes());
             Ok(Arc::new(authority.map_err(|fault| format!("the file {fault}"))?))
         })
     }
 
-    /// The proxies that hosts with the same settings have.
-    pub fn proxies(&self, wanted: ProxyVariables) -> Arc<ProxySettings> {
-        self.proxies.get(wanted, |wanted| {
-            let cluster = || self.cluster.get_or_init(|| generated_no_proxy::cluster_names(self.variables));
-            Arc::new(wanted.settings(cluster))
+    /// The proxy settings for the given variables.
+    pub fn proxies(&self, variables: ProxyVariables) -> Arc<ProxySettings> {
+        self.proxies.get(variables, |variables| {
+            let cluster_names = || self.cluster_names.get_or_init(|| generated_no_proxy::cluster_names(self.variables));
+            Arc::new(variables.settings(cluster_names))
         })
     }
 }
 
-/// Values that are made when they are first asked for.
+/// Values that are computed on first use.
 struct Memo<K, V>(RefCell<HashMap<K, V>>);
 
 impl<K, V> Default for Memo<K, V> {
@@ -102,10 +102,11 @@ impl<K, V> Default for Memo<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Memo<K, V> {
-    fn get(&self, key: K, make: impl FnOnce(&K) -> V) -> V {
+    fn get(&self, key: K, compute: impl FnOnce(&K) -> V) -> V {
+        // The borrow ends before `compute` runs, because it may use the cache itself.
         let known = self.0.borrow().get(&key).cloned();
         known.unwrap_or_else(|| {
-            let value = make(&key);
+            let value = compute(&key);
             self.0.borrow_mut().insert(key, value.clone());
             value
         })

@@ -1,5 +1,5 @@
-//! How Ansible's connection variables reach a node. A variable that would lead the connection elsewhere and is
-//! not supported is a problem: a wrong machine might be reached.
+//! How to connect to a node, by Ansible's connection variables. A variable that changes the target of a connection and is
+//! not supported is a problem, because ignoring it could connect to the wrong machine.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 use super::variable_reader::{Text, VariableReader};
 
-// Of several spellings the last one that is set wins, as in Ansible's plugin options.
+// If several spellings are set, the last one in the list is used, as in the options of Ansible's connection plugins.
 const ADDRESS: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
 const PORT: [&str; 2] = ["ansible_port", "ansible_ssh_port"];
 const USER: [&str; 2] = ["ansible_user", "ansible_ssh_user"];
@@ -21,7 +21,7 @@ const HOST_KEY_CHECKING: [&str; 2] = ["ansible_host_key_checking", "ansible_ssh_
 const BECOME: [&str; 2] = ["ansible_sudo", "ansible_become"];
 const BECOME_PASSWORD: [&str; 3] = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"];
 
-/// Variables that change where a connection goes or how it is made, with the values that change nothing.
+/// Unsupported variables that change the target of a connection or how it is made, with the values that have no effect.
 const UNSUPPORTED: [(&str, &[&str]); 15] = [
     ("ansible_connection", &["ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"]),
     ("ansible_ssh_common_args", &[]),
@@ -40,10 +40,10 @@ const UNSUPPORTED: [(&str, &[&str]); 15] = [
     ("ansible_su", &["false", "no", "off", "0"]),
 ];
 
-/// The connection of the host `name`; `None` if a problem was found.
+/// The connection to the host `name`; `None` if there is a problem.
 pub(super) fn of_host(reader: &mut VariableReader<'_>, name: &str, request: &Request) -> Option<Connection> {
     let before = reader.problems.len();
-    refuse_unsupported(reader);
+    reject_unsupported(reader);
     let address = last_set(reader, &ADDRESS);
     let port = last_set(reader, &PORT).and_then(|port| checked_port(reader, &port));
     let user = last_set(reader, &USER).map_or_else(|| request.user.clone(), |user| user.text);
@@ -78,39 +78,43 @@ fn host_key_checking(reader: &mut VariableReader<'_>) -> Option<HostKeyChecking>
     let name = HOST_KEY_CHECKING.iter().rev().find(|name| reader.raw(name).is_some())?;
     let checking = HostKeyChecking::from_setting(reader.flag(name)?);
     if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, reader.raw(name)) {
-        let problem = Problem::hiding(&node.span, format!("`{name}` trusts any node that known_hosts does not know"));
-        let problem = problem.hint("remove it, and add the keys of the nodes with `ssh-keyscan`");
+        let problem = Problem::hiding(
+            &node.span,
+            format!("`{name}` accepts the host key of any node that is not in known_hosts"),
+        );
+        let problem = problem.hint("remove it, and add the host keys of the nodes to known_hosts with `ssh-keyscan`");
         reader.notices.push(Finding::new(codes::HOST_KEY_CHECKING_OFF, problem));
     }
     Some(checking)
 }
 
-/// The last of `names` that is set, of a password.
+/// The last of `names` that is set, as a credential.
 fn last_credential(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<Text> {
     let name = names.iter().rev().find(|name| reader.raw(name).is_some())?;
     reader.credential(name)
 }
 
 fn escalation(reader: &mut VariableReader<'_>, request: &Request) -> Escalation {
-    let wanted = flag(reader, &BECOME).unwrap_or(false);
+    let become_root = flag(reader, &BECOME).unwrap_or(false);
     let password = last_credential(reader, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
-    if wanted {
+    if become_root {
         Escalation::Sudo { password: password.or_else(|| request.become_password.clone()) }
     } else {
         Escalation::None
     }
 }
 
+/// A port number from 1 to 65535.
 fn checked_port(reader: &mut VariableReader<'_>, port: &Text) -> Option<u16> {
     let number = port.text.parse().ok().filter(|number| *number > 0);
     if number.is_none() {
-        let problem = Problem::hiding(&port.span, "the SSH port is no TCP port");
+        let problem = Problem::hiding(&port.span, "the SSH port is not a TCP port");
         reader.problems.push(problem.hint("write a number from 1 to 65535"));
     }
     number
 }
 
-fn refuse_unsupported(reader: &mut VariableReader<'_>) {
+fn reject_unsupported(reader: &mut VariableReader<'_>) {
     for (name, harmless) in UNSUPPORTED {
         let Some(node) = reader.node(name).filter(|node| !node.is_blank()) else { continue };
         if harmless.contains(&node.text.to_ascii_lowercase().as_str()) || harmless.contains(&node.text.as_str()) {
@@ -120,13 +124,18 @@ fn refuse_unsupported(reader: &mut VariableReader<'_>) {
             .code(codes::UNSUPPORTED_CONNECTION);
         reader.problems.push(problem.hint(match harmless.first() {
             Some(value) => {
-                format!("only `{value}` is; anything else might reach a wrong machine or act as a wrong user")
+                format!(
+                    "only `{value}` is supported; other values could connect to the wrong machine or as the wrong user"
+                )
             }
-            None => "without it another machine might be reached; remove it for these hosts if it is not needed".into(),
+            None => {
+                "ignoring it could connect to the wrong machine; remove it for these hosts if it is not needed".into()
+            }
         }));
     }
 }
 
+/// Replaces a leading `~/` by the home directory.
 fn expand(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => home.join(rest),

@@ -1,5 +1,5 @@
-//! User and secret of a registry, from the one source that its entry names: text, file, command, credential helper, or an
-//! entry of a credential file.
+//! The credential of a registry from the one source that its entry names: a text, a file, a command, a credential helper,
+//! or an entry of a credential file. Loading a source is done through the cache.
 
 use serde::Deserialize;
 
@@ -13,27 +13,30 @@ use crate::secret::Secret;
 use super::cache::ExternalSource;
 use super::from_file;
 use super::registry_entry::{Member, RegistryEntry};
-use super::registry_host::about;
+use super::registry_host::problem_about;
 use super::user::{self, TOKEN_USER};
 use super::variable_reader::{Text, VariableReader};
 
-/// Of these keys exactly one is given; an identity token may stand alone, or beside one of the first three.
+/// The keys that name a source. An entry has exactly one of them, or only an identity token. The first three may be
+/// combined with an identity token.
 const SOURCES: [&str; 5] = ["password", "password_file", "password_command", "credential_helper", "from_file"];
+const COMBINABLE_SOURCES: usize = 3;
 const IDENTITY_TOKEN: &str = "identity_token";
 
-/// What proves who somebody is.
+/// The credential of a registry, complete and checked.
 pub(super) struct ResolvedCredential {
     pub user: String,
-    /// Empty where there is only an identity token.
+    /// Empty if there is only an identity token.
     pub password: Secret,
     pub identity_token: Option<Secret>,
     pub email: Option<String>,
-    /// Where the secret was given, and how that is named.
+    /// The place of the source.
     pub span: Span,
+    /// The name of the source in messages.
     pub source: String,
 }
 
-/// What a source gives; the user where the source knows it.
+/// The values that a source provides. Only some sources provide a user.
 struct SourceValue {
     user: Option<String>,
     password: Secret,
@@ -47,12 +50,12 @@ impl From<Secret> for SourceValue {
     }
 }
 
-/// Why a source gives nothing.
+/// Why a source provides nothing.
 struct SourceError {
     reason: String,
     /// What the hint depends on.
     kind: OutsideErrorKind,
-    /// The helper that keeps the credential instead.
+    /// The credential helper that has the credential instead.
     helper: Option<String>,
 }
 
@@ -69,7 +72,7 @@ impl From<OutsideError> for SourceError {
 }
 
 impl SourceValue {
-    /// The same, if it can be used. An identity token needs no user.
+    /// The same values, if they can be used as a credential. The error is a predicate: it follows the name of the source.
     fn checked(self) -> Result<Self, &'static str> {
         let has_password = !self.password.expose().is_empty();
         let token = self.identity_token.as_ref().map(Secret::expose);
@@ -80,78 +83,82 @@ impl SourceValue {
                 Err("has a control character in its secret or email")
             }
             Some(user) if user.is_empty() && has_password => Err("has no user"),
+            // An identity token identifies its user.
             Some(user) if user.is_empty() => Ok(Self { user: None, ..self }),
             _ => Ok(self),
         }
     }
 }
 
-/// The login of an entry; `None` if a problem was found. Without a `host` only what needs none is looked at.
+/// The credential of an entry; `None` if there is a problem. If `host` is not known, sources that need it are not loaded.
 pub(super) fn of_entry(
     reader: &mut VariableReader<'_>,
     entry: &RegistryEntry,
     host: Option<&str>,
 ) -> Option<ResolvedCredential> {
-    let email = optional(reader, entry, "email");
-    let token = optional(reader, entry, IDENTITY_TOKEN);
+    let email = optional_text(reader, entry, "email");
+    let token = optional_text(reader, entry, IDENTITY_TOKEN);
     let source = only_source(reader, entry);
-    let found = source.and_then(|source| ask(reader, entry, source, host));
-    let known = source.zip(found.as_ref()).map(|(source, found)| (source, found.user.as_deref()));
-    let user = user::of_entry(reader, entry, known);
-    let (email, token, source, found, user) = (email?, token?, source?, found?, user?);
+    let value = source.and_then(|source| load(reader, entry, source, host));
+    let provided = source.zip(value.as_ref()).map(|(source, value)| (source, value.user.as_deref()));
+    let user = user::of_entry(reader, entry, provided);
+    // Everything above runs even if a part of it fails, so that all problems are reported at once.
+    let (email, token, source, value, user) = (email?, token?, source?, value?, user?);
     Some(ResolvedCredential {
         user,
-        password: found.password,
-        identity_token: token.map(Secret::new).or(found.identity_token),
-        email: email.or(found.email),
+        password: value.password,
+        identity_token: token.map(Secret::new).or(value.identity_token),
+        email: email.or(value.email),
         span: source.node.span.clone(),
         source: source.name.clone(),
     })
 }
 
-/// A text without control characters, if it is given; the outer `None` is a problem.
-fn optional(reader: &mut VariableReader<'_>, entry: &RegistryEntry, key: &str) -> Option<Option<String>> {
+/// The text of an optional key: `Some(None)` if the entry does not have it, `None` if there is a problem.
+fn optional_text(reader: &mut VariableReader<'_>, entry: &RegistryEntry, key: &str) -> Option<Option<String>> {
     let Some(member) = entry.get(key) else { return Some(None) };
     let text = reader.credential_of(&member.node, &member.name)?;
     reader.without_controls(text, &member.name).map(|text| Some(text.text))
 }
 
-/// The one source of the secret.
+/// The only source of an entry; `None` and a problem if it has none or several.
 fn only_source<'a>(reader: &mut VariableReader<'_>, entry: &'a RegistryEntry) -> Option<&'a Member> {
-    let given: Vec<&Member> = entry.given(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
-    let problem = match given.as_slice() {
+    let present: Vec<&Member> = entry.present(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
+    let problem = match present.as_slice() {
         [only] => return Some(only),
-        [first, token] if token.key == IDENTITY_TOKEN && SOURCES[..3].contains(&first.key) => return Some(first),
+        [first, token] if token.key == IDENTITY_TOKEN && SOURCES[..COMBINABLE_SOURCES].contains(&first.key) => {
+            return Some(first);
+        }
         [first, second, ..] => {
             let other = match first.key {
                 "password" if entry.declaration == Declaration::Default => first.name.clone(),
                 key => format!("its `{key}`"),
             };
-            let message = format!("{} is given besides {other}", second.name);
-            Problem::hiding(&second.node.span, message).hint("keep the one that the secret shall come from")
+            let message = format!("{} cannot be combined with {other}", second.name);
+            Problem::hiding(&second.node.span, message).hint("keep the one that the credential comes from")
         }
         [] => match (entry.declaration, entry.get("user")) {
             (Declaration::Default, Some(user)) => {
                 let message = "`oreg_auth_user` is set, but `oreg_auth_password` is not";
                 Problem::hiding(&user.node.span, message).hint(
-                    "set `oreg_auth_password` too, for the same hosts, or `password_file` or its like in `oregano_oreg_auth`",
+                    "set `oreg_auth_password` too, for the same hosts, or a source such as `password_file` in `oregano_oreg_auth`",
                 )
             }
             (Declaration::Default, None) => {
-                Problem::hiding(&entry.span, "`oregano_oreg_auth` is set, but names no password")
-                    .hint("set `oreg_auth_user` and `oreg_auth_password`, or a source such as `from_file` in it")
+                Problem::hiding(&entry.span, "`oregano_oreg_auth` is set, but has no password")
+                    .hint("set `oreg_auth_user` and `oreg_auth_password`, or add a source such as `from_file` to it")
             }
             (Declaration::Entry | Declaration::CommandLine, _) => entry
                 .lacks("`password`")
-                .hint(format!("give `password`, or one of {}", from_file::listed(SOURCES[1..].iter().copied()))),
+                .hint(format!("add `password`, or one of {}", from_file::quoted_list(SOURCES[1..].iter().copied()))),
         },
     };
     reader.problems.push(problem);
     None
 }
 
-/// What the source gives.
-fn ask(
+/// Loads a source; `None` if there is a problem, or if the source needs a host that is not known.
+fn load(
     reader: &mut VariableReader<'_>,
     entry: &RegistryEntry,
     source: &Member,
@@ -166,34 +173,34 @@ fn ask(
         IDENTITY_TOKEN => return Some(Secret::new("").into()),
         _ => reader.text_of(&source.node, name)?,
     };
-    let asked = |question| -> Result<SourceValue, SourceError> { Ok(line(reader.cache.ask(question)?)?) };
-    let answer = match source.key {
-        "password_file" => asked(ExternalSource::File(text.text.clone())),
-        "password_command" => asked(ExternalSource::Command(text.text.clone())),
-        "credential_helper" => helper(reader, &text, host?),
-        _ => auth_file(reader, &text, host?),
+    let external = |source| -> Result<SourceValue, SourceError> { Ok(single_line(reader.cache.text(source)?)?) };
+    let value = match source.key {
+        "password_file" => external(ExternalSource::File(text.text.clone())),
+        "password_command" => external(ExternalSource::Command(text.text.clone())),
+        "credential_helper" => from_helper(reader, &text, host?),
+        _ => from_auth_file(reader, &text, host?),
     };
-    let refusal = match answer {
-        Ok(found) => return Some(found),
-        Err(refusal) => refusal,
+    let error = match value {
+        Ok(value) => return Some(value),
+        Err(error) => error,
     };
-    let hint = match &refusal.helper {
-        Some(helper) => format!("ask the helper itself: write `credential_helper: {helper}` instead"),
-        None => advice(source, refusal.kind).to_owned(),
+    let hint = match &error.helper {
+        Some(helper) => format!("use the helper itself: write `credential_helper: {helper}` instead"),
+        None => advice(source, error.kind).to_owned(),
     };
-    reader.problems.push(unusable(source, &text, &entry.name, &refusal).hint(hint));
+    reader.problems.push(source_problem(source, &text, &entry.name, &error).hint(hint));
     None
 }
 
-/// The problem of a source. A command may be the password itself, in the wrong place, and so may the bare word of
-/// `password_file`: neither is repeated.
-fn unusable(source: &Member, text: &Text, owner: &str, error: &SourceError) -> Problem {
+/// The problem that a source cannot be used. A command is not quoted, because it may be the password in the wrong place;
+/// neither is a `password_file` without a slash.
+fn source_problem(source: &Member, text: &Text, owner: &str, error: &SourceError) -> Problem {
     let is_not_run = error.kind == OutsideErrorKind::NotRun;
-    let fault = format!("{}: {}", if is_not_run { "is not asked" } else { "cannot be used" }, error.reason);
+    let fault = format!("{}: {}", if is_not_run { "is not used" } else { "cannot be used" }, error.reason);
     let what = format!("`{}`", source.key);
     let is_path = source.key == "from_file" || source.key == "password_file" && text.text.contains('/');
     let problem = if is_path {
-        about(&what, text, &format!("of {owner} {fault}"))
+        problem_about(&what, text, &format!("of {owner} {fault}"))
     } else {
         Problem::hiding(&text.span, format!("{what} of {owner} {fault}"))
     };
@@ -203,21 +210,25 @@ fn unusable(source: &Member, text: &Text, owner: &str, error: &SourceError) -> P
 /// What to do about a source that cannot be used.
 fn advice(source: &Member, kind: OutsideErrorKind) -> &'static str {
     use OutsideErrorKind::{Failed, NotStarted};
+    /// The exit status of a shell that does not find a command (POSIX, Shell Command Language, 2.8.2).
+    const COMMAND_NOT_FOUND: i32 = 127;
     match source.key {
         "password_file" => {
-            "write the path of a file that holds the password and nothing else; a relative path starts in the working directory"
+            "write the path of a file that contains only the password; a relative path starts in the working directory"
         }
-        "password_command" if kind == Failed(Some(127)) => {
-            "command not found: run it by hand, its output is not shown here"
+        "password_command" if kind == Failed(Some(COMMAND_NOT_FOUND)) => {
+            "the command was not found: run it by hand to see its error output, which is not shown here"
         }
-        "password_command" if matches!(kind, Failed(_)) => "run it by hand, its output is not shown here",
-        "password_command" => "write a shell command that prints the password and nothing else",
-        "credential_helper" if kind == NotStarted => "install the program in a folder of the PATH",
+        "password_command" if matches!(kind, Failed(_)) => {
+            "run it by hand to see its error output, which is not shown here"
+        }
+        "password_command" => "write a shell command that prints only the password",
+        "credential_helper" if kind == NotStarted => "install the program in a directory of the PATH",
         "credential_helper" if matches!(kind, Failed(_)) => {
-            "run it with `get` by hand, with the host on its standard input: its output is not shown here"
+            "run it with `get` by hand, with the host as its standard input: its output is not shown here"
         }
         "credential_helper" => {
-            "write NAME, where `docker-credential-NAME` is a program on the PATH that knows the registry"
+            "write NAME, where `docker-credential-NAME` is a program in the PATH that has a credential for the registry"
         }
         _ => {
             "write the path of a config.json, auth.json, .dockercfg, or of the manifest of a Secret with one; a relative path starts in the working directory"
@@ -225,78 +236,78 @@ fn advice(source: &Member, kind: OutsideErrorKind) -> &'static str {
     }
 }
 
-/// A secret without the one line end that editors and commands leave behind it.
-fn line(text: Secret) -> Result<SourceValue, String> {
+/// A secret without the one line break that editors and commands add at the end. More than one line is an error.
+fn single_line(text: Secret) -> Result<SourceValue, String> {
     let plain = text.expose();
     let plain = plain.strip_suffix('\n').map_or(plain, |line| line.strip_suffix('\r').unwrap_or(line));
     match plain {
         "" => Err("it is empty".to_owned()),
         _ if plain.contains(char::is_control) => {
-            Err("it has a line end or another control character inside".to_owned())
+            Err("it contains more than one line, or a control character".to_owned())
         }
         _ => Ok(Secret::new(plain).into()),
     }
 }
 
-/// What a helper prints; other members mean nothing.
+/// The output of `docker-credential-NAME get` (docker-credential-helpers). Other members are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Printed {
+struct HelperOutput {
     username: String,
     secret: String,
 }
 
-/// The login that a helper keeps for a host: helpers know no folders of registries.
-fn helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<SourceValue, SourceError> {
+/// The credential that a helper has for a host. Helpers do not support paths, so only the host is used.
+fn from_helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<SourceValue, SourceError> {
     let name = name.text.clone();
+    // The name becomes a part of the name of a program, so it must not contain a path or start like an option.
     if name.starts_with(['-', '.']) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
-        return Err("it is no plain name".to_owned().into());
+        return Err("it is not the name of a helper".to_owned().into());
     }
     let host = host.split('/').next().unwrap_or_default();
     let server = if is_hub(host) { HUB_KEY } else { host }.to_owned();
     let program = format!("`docker-credential-{name}`");
-    let text = reader.cache.ask(ExternalSource::Helper { name, server })?;
-    let printed: Printed = serde_json::from_str(text.expose())
-        .map_err(|_| format!("what {program} printed is no JSON with `Username` and `Secret`"))?;
-    let secret = Secret::new(printed.secret);
-    let is_token = printed.username == TOKEN_USER && !secret.expose().is_empty();
+    let text = reader.cache.text(ExternalSource::Helper { name, server })?;
+    let output: HelperOutput = serde_json::from_str(text.expose())
+        .map_err(|_| format!("the output of {program} is not JSON with `Username` and `Secret`"))?;
+    let secret = Secret::new(output.secret);
+    let is_token = output.username == TOKEN_USER && !secret.expose().is_empty();
     let (password, identity_token) = if is_token { (Secret::new(""), Some(secret)) } else { (secret, None) };
-    let found = SourceValue { user: Some(printed.username), password, identity_token, email: None };
-    Ok(found.checked().map_err(|fault| format!("what {program} printed {fault}"))?)
+    let value = SourceValue { user: Some(output.username), password, identity_token, email: None };
+    Ok(value.checked().map_err(|fault| format!("the output of {program} {fault}"))?)
 }
 
-/// The login that a file holds for a host. A helper that it names for the host is asked before its entries
-/// (`findCredentialsInFile` in pkg/docker/config of containers/image), and is not asked here.
-fn auth_file(reader: &VariableReader<'_>, path: &Text, host: &str) -> Result<SourceValue, SourceError> {
+/// The credential that a file has for a host. In containers/image, a helper that the file names for the host takes
+/// precedence over the entries of the file (`findCredentialsInFile` in pkg/docker/config). The helper is not run here.
+fn from_auth_file(reader: &VariableReader<'_>, path: &Text, host: &str) -> Result<SourceValue, SourceError> {
     let file = reader.cache.auth_file(&path.text)?;
     let registry = host.split('/').next().unwrap_or_default();
-    let refusal = |reason: String, helper: Option<&String>| SourceError {
+    let error = |reason: String, helper: Option<&String>| SourceError {
         reason,
         kind: OutsideErrorKind::Other,
         helper: helper.map(|name| name.escape_debug().to_string()),
     };
     if let Some(helper) = file.cred_helpers.get(registry) {
-        let reason = format!("its `credHelpers` have `{registry}` kept by a helper");
-        return Err(refusal(reason, Some(helper)));
+        let reason = format!("its `credHelpers` name a helper for `{registry}`");
+        return Err(error(reason, Some(helper)));
     }
     let Some(entry) = file.entry_for(host) else {
-        let keys = from_file::others(file.entries.iter().map(|entry| entry.key.as_str()));
+        let keys = from_file::existing_names(file.entries.iter().map(|entry| entry.key.as_str()));
         let reason = format!("it has no entry for `{host}`, {keys}");
-        return Err(refusal(reason, file.creds_store.as_ref()));
+        return Err(error(reason, file.creds_store.as_ref()));
     };
-    let key = from_file::listed(std::iter::once(entry.key.as_str()));
+    let key = from_file::quoted_list(std::iter::once(entry.key.as_str()));
     if let Auth::Unreadable(why) = entry.auth {
         return Err(format!("`auth` of its entry {key} is {why}").into());
     }
     let login = entry.login();
-    // Old clients have padded it (containers/image, `decodeDockerAuth`).
+    // Some clients pad the password with NUL bytes (`decodeDockerAuth` of containers/image removes them, too).
     let password = login.as_ref().map_or("", |login| login.password.expose().trim_end_matches('\0'));
-    let found = SourceValue {
+    let value = SourceValue {
         password: Secret::new(password),
         user: login.map(|login| login.user),
         identity_token: entry.identity_token.clone(),
         email: entry.email.clone(),
     };
-    let unusable = |fault: &str| format!("its entry {key} {fault}");
-    found.checked().map_err(|fault| refusal(unusable(fault), file.creds_store.as_ref()))
+    value.checked().map_err(|fault| error(format!("its entry {key} {fault}"), file.creds_store.as_ref()))
 }

@@ -4,9 +4,9 @@ use crate::desired::registry::Registry;
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
-/// A registry and where it was declared.
+/// A registry and the place of its declaration.
 pub(super) struct DeclaredRegistry {
-    /// With the first of its test images.
+    /// The registry with the first of its test images.
     pub registry: Registry,
     /// The other test images.
     pub more_images: Vec<String>,
@@ -14,7 +14,8 @@ pub(super) struct DeclaredRegistry {
 }
 
 impl DeclaredRegistry {
-    /// A problem at the place of the registry. Without `oreg_url` that is the place of the user, which is not shown.
+    /// A problem at the place of the declaration. The text there is shown only if it is the host: without `oreg_url` the
+    /// place is that of the user name.
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         let written = self.span.source.text().get(self.span.start..self.span.end).unwrap_or_default();
         if written.to_ascii_lowercase().contains(&self.registry.host.to_ascii_lowercase()) {
@@ -24,8 +25,8 @@ impl DeclaredRegistry {
         }
     }
 
-    /// User and secrets.
-    pub fn login(&self) -> (&str, &Secret, Option<&Secret>) {
+    /// The user and the secrets, to compare two declarations.
+    pub fn credential(&self) -> (&str, &Secret, Option<&Secret>) {
         (&self.registry.user, &self.registry.password, self.registry.identity_token.as_ref())
     }
 

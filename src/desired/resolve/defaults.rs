@@ -1,4 +1,4 @@
-//! What holds for all registries of a host, by the rules of openshift-ansible 3.11: deployment type, tag, insecure
+//! Settings that apply to all registries of a host, by the rules of openshift-ansible 3.11: deployment type, tag, insecure
 //! registries, proxy.
 
 use crate::desired::registry::{Proxy, TlsPolicy};
@@ -6,44 +6,26 @@ use crate::inventory::Value;
 
 use super::insecure_registries::{self as insecure, InsecureRegistry};
 use super::proxy;
-use super::registry_host::about;
+use super::registry_host::problem_about;
 use super::variable_reader::{Text, VariableReader};
 
-/// What openshift-ansible calls `openshift_deployment_type`.
+/// `openshift_deployment_type`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deployment {
+pub(super) enum DeploymentType {
     Origin,
     Enterprise,
 }
 
-impl Deployment {
-    /// The default of `oreg_url`.
-    pub fn oreg_url(self) -> &'static str {
-        match self {
-            Self::Origin => "quay.io/openshift/origin-${component}:${version}",
-            Self::Enterprise => "registry.redhat.io/openshift3/ose-${component}:${version}",
-        }
-    }
-
-    /// The default of `test_image`, without its tag.
-    pub fn test_image(self) -> &'static str {
-        match self {
-            Self::Origin => "openshift/origin-pod",
-            Self::Enterprise => "openshift3/ose-pod",
-        }
-    }
-}
-
-/// What holds for all registries of a host.
+/// The settings for all registries of a host.
 pub(super) struct RegistryDefaults {
-    pub deployment: Option<Deployment>,
+    pub deployment: Option<DeploymentType>,
     pub tag: String,
     pub proxy: Proxy,
     insecure: Vec<InsecureRegistry>,
 }
 
 impl RegistryDefaults {
-    /// Reads them, and every problem in them.
+    /// Reads them from the variables of a host.
     pub fn of_host(reader: &mut VariableReader<'_>) -> Self {
         Self {
             deployment: deployment(reader),
@@ -53,27 +35,28 @@ impl RegistryDefaults {
         }
     }
 
-    /// The policy of `host`: its own `tls_verify`, else what the list of insecure registries says.
-    pub fn tls(&self, own: Option<bool>, host: &str) -> TlsPolicy {
+    /// The TLS policy for the registry `host`, unless it has a `tls_verify` of its own.
+    pub fn tls(&self, host: &str) -> TlsPolicy {
         let address = host.split('/').next().unwrap_or_default();
-        let verify = own.unwrap_or_else(|| !self.insecure.iter().any(|entry| entry.holds_for(address)));
-        if verify { TlsPolicy::Verify } else { TlsPolicy::Insecure }
+        let is_insecure = self.insecure.iter().any(|element| element.matches(address));
+        if is_insecure { TlsPolicy::Insecure } else { TlsPolicy::Verify }
     }
 }
 
-fn deployment(reader: &mut VariableReader<'_>) -> Option<Deployment> {
+fn deployment(reader: &mut VariableReader<'_>) -> Option<DeploymentType> {
     let text = reader.text("openshift_deployment_type")?;
     match text.text.as_str() {
-        "origin" => Some(Deployment::Origin),
-        "openshift-enterprise" => Some(Deployment::Enterprise),
+        "origin" => Some(DeploymentType::Origin),
+        "openshift-enterprise" => Some(DeploymentType::Enterprise),
         _ => {
-            let problem = about("`openshift_deployment_type`", &text, "is unknown");
-            reader.problems.push(problem.hint("it is `origin` or `openshift-enterprise`"));
+            let problem = problem_about("`openshift_deployment_type`", &text, "is unknown");
+            reader.problems.push(problem.hint("write `origin` or `openshift-enterprise`"));
             None
         }
     }
 }
 
+/// The tag of test images, `v3.11` by default. `openshift_release` may lack the `v` (`openshift_version` role).
 fn tag(reader: &mut VariableReader<'_>) -> String {
     let image_tag = reader.text("openshift_image_tag");
     let release = reader.text("openshift_release");
@@ -106,8 +89,10 @@ fn insecure_registries(reader: &mut VariableReader<'_>) -> Vec<InsecureRegistry>
             let entry = insecure::parse(&text.text);
             if entry.is_none() {
                 reader.problems.push(
-                    about(&format!("an entry of `{NAME}`"), &text, "is neither host[:port] nor a network")
-                        .hint("write `registry.example.com:5000` or `172.30.0.0/16`, without scheme and path"),
+                    problem_about(&format!("an entry of `{NAME}`"), &text, "is neither `host[:port]` nor a network")
+                        .hint(
+                            "write for example `registry.example.com:5000` or `172.30.0.0/16`, without scheme and path",
+                        ),
                 );
             }
             entry

@@ -1,5 +1,5 @@
-//! `from_file`: the entries of `config.json`, `auth.json`, `.dockercfg`, or of the manifest of a Secret that holds one
-//! of them.
+//! `from_file`: parses `config.json`, `auth.json`, `.dockercfg`, or the manifest of a Secret that contains one of them.
+//! Which entry is used for a registry is decided in `credential_source`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,25 +8,25 @@ use zeroize::Zeroizing;
 use crate::dockerconfig::{self, AuthFile, mask};
 use crate::inventory::{Node, Source, Value, yaml};
 
-/// The members of a Secret that hold a file: those that Kubernetes defines, and the names that files have where
-/// `--from-file` made the Secret.
+/// The keys of a Secret that contain a file: those that Kubernetes defines for its secret types, and the file names that
+/// `kubectl create secret --from-file` uses as keys.
 const MEMBERS: [&str; 4] = [".dockerconfigjson", ".dockercfg", "auth.json", "config.json"];
 
-/// More keys than these are not listed in a message.
-const LISTED: usize = 10;
+/// The maximum number of keys that a message lists.
+const MAX_LISTED: usize = 10;
 
-/// The entries that a text holds; the type of a Secret does not count, as its member says what it is.
+/// Parses the entries of a file. The `type` of a Secret is ignored, because the name of its key shows the format.
 ///
 /// # Errors
-/// Why it holds none, in lower case and without a value.
+/// Why the text cannot be parsed, in lower case and without any value of the text.
 pub fn parse(text: &str) -> Result<AuthFile, String> {
     let read = |text: &str| dockerconfig::read(text.as_bytes()).map_err(|error| error.to_string());
     match yaml::parse_value(&Source::new("", text), 0, text.len()) {
         Ok(manifest) if manifest.get("kind").is_some_and(|kind| kind.text == "Secret") => {
             read(&secret(&manifest)?).map_err(|error| format!("in the Secret, {error}"))
         }
-        // JSON may hold what YAML must not, such as the control character DEL; as a file it would seem empty.
-        Err(_) if is_secret(text) => Err("the Secret cannot be read as YAML".to_owned()),
+        // JSON allows characters that YAML does not, such as DEL. Parsed as a `config.json`, a Secret would seem to be empty.
+        Err(_) if is_secret(text) => Err("the Secret is not valid YAML".to_owned()),
         _ => read(text),
     }
 }
@@ -39,7 +39,7 @@ fn is_secret(text: &str) -> bool {
     serde_json::from_str::<Manifest>(text).is_ok_and(|manifest| manifest.kind == "Secret")
 }
 
-/// The file in a Secret; what is written in clear text wins, as in the API server.
+/// The file in a Secret. As in the API server, `stringData` overrides `data`.
 fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
     let member = |part: &str| MEMBERS.iter().find_map(|name| manifest.get(part)?.get(name));
     if let Some(plain) = member("stringData") {
@@ -50,7 +50,7 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
             Some(Value::Map(members)) => members.iter().map(|(name, _)| name.text.as_str()).collect(),
             _ => Vec::new(),
         });
-        return Err(format!("the Secret has no `.dockerconfigjson` or `.dockercfg`, {}", others(names)));
+        return Err(format!("the Secret has no `.dockerconfigjson` or `.dockercfg`, {}", existing_names(names)));
     };
     let bytes: String = encoded.text.split_ascii_whitespace().collect();
     let bytes = STANDARD.decode(bytes).map_err(|_| "the data of the Secret is not base64".to_owned())?;
@@ -58,22 +58,22 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(text))
 }
 
-/// What there is instead of what was looked for.
-pub(super) fn others<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    match listed(names) {
-        none if none.is_empty() => "and no other".to_owned(),
-        names => format!("but {names}"),
+/// The rest of a message about a missing name: the names that exist instead.
+pub(super) fn existing_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    match quoted_list(names) {
+        none if none.is_empty() => "and has no other".to_owned(),
+        names => format!("but has {names}"),
     }
 }
 
-/// Names, for a message; what is no name may be a secret and is not shown.
-pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+/// Names in backticks, separated by commas. A text that does not look like a name is not shown, because it may be a secret.
+pub(super) fn quoted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:*[]".contains(c));
     let mut names: Vec<String> =
         names.map(|name| if plain(name) { format!("`{}`", mask(name)) } else { "`…`".to_owned() }).collect();
-    if names.len() > LISTED {
-        let more = names.len() - LISTED;
-        names.truncate(LISTED);
+    if names.len() > MAX_LISTED {
+        let more = names.len() - MAX_LISTED;
+        names.truncate(MAX_LISTED);
         names.push(format!("{more} more"));
     }
     names.join(", ")
@@ -84,24 +84,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_is_no_yaml_is_not_taken_for_an_empty_file() {
+    fn a_secret_that_is_not_yaml_is_not_treated_as_an_empty_file() {
         let manifest =
             |text: &str| serde_json::json!({"kind": "Secret", "stringData": {"auth.json": text}}).to_string();
         let keys = |text: &str| parse(text).map(|file| file.entries.len());
         assert_eq!(keys(&manifest(r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#)), Ok(1));
         let fault = keys(&manifest("{\"auths\":{\"quay.io\":{\"auth\":\"YTpi\u{7f}\"}}}")).unwrap_err();
-        assert_eq!(fault, "the Secret cannot be read as YAML");
+        assert_eq!(fault, "the Secret is not valid YAML");
     }
 
     #[test]
-    fn keys_that_are_no_names_are_not_shown() {
-        assert_eq!(listed(["quay.io", "https://u:p w@r"].into_iter()), "`quay.io`, `…`");
+    fn keys_that_do_not_look_like_names_are_not_shown() {
+        assert_eq!(quoted_list(["quay.io", "https://u:p w@r"].into_iter()), "`quay.io`, `…`");
         assert_eq!(
-            listed(["me:hunter3", "quay.io:443", "https://r:5000/x"].into_iter()),
+            quoted_list(["me:hunter3", "quay.io:443", "https://r:5000/x"].into_iter()),
             "`me:[redacted]`, `quay.io:443`, `https://r:5000/x`"
         );
-        assert_eq!(listed(std::iter::repeat_n("r", 12)).matches("`r`").count(), LISTED);
-        assert_eq!(others(["quay.io"].into_iter()), "but `quay.io`");
-        assert_eq!(others(std::iter::empty()), "and no other");
+        assert_eq!(quoted_list(std::iter::repeat_n("r", 12)).matches("`r`").count(), MAX_LISTED);
+        assert_eq!(existing_names(["quay.io"].into_iter()), "but has `quay.io`");
+        assert_eq!(existing_names(std::iter::empty()), "and has no other");
     }
 }

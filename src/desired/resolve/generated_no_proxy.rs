@@ -1,5 +1,5 @@
-//! The proxies of the openshift-ansible variables, with the list of exceptions that its facts make (`set_proxy_facts`
-//! in openshift_facts).
+//! The proxy settings from openshift-ansible's variables, with the generated list of hosts that are reached without a
+//! proxy (`set_proxy_facts` in `roles/openshift_facts/library/openshift_facts.py`).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,18 +8,19 @@ use crate::desired::registry::{ProxyOrigin, ProxySettings};
 use crate::inventory::Variables;
 use crate::secret::Secret;
 
-/// Exceptions of every cluster: the domain of its services.
+/// The domains of a cluster's services, which are always on the list.
 const ALWAYS: [&str; 2] = [".cluster.local", ".svc"];
-/// Where instances of clouds find what they are.
+/// The metadata service of cloud providers.
 const METADATA: &str = "169.254.169.254";
 
-/// The groups whose hosts need no proxy, and the variables with other names of a host.
+/// The groups whose hosts are on the list, and the variables with further names of a host.
 const GROUPS: [&str; 6] = ["masters", "nodes", "etcd", "new_masters", "new_nodes", "new_etcd"];
 const NAMES: [&str; 3] = ["openshift_hostname", "openshift_ip", "openshift_kubelet_name_override"];
-/// Where Ansible reaches a host; an IP address there is likely the fact that `openshift_ip` would replace.
+/// The address that Ansible connects to. openshift-ansible uses the gathered fact `openshift.common.ip`, which is not known
+/// here; an IP address in one of these variables is most likely the same.
 const ADDRESSES: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
 
-/// What the variables of a host say.
+/// The proxy variables of a host.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct ProxyVariables {
     pub http: Option<Secret>,
@@ -30,21 +31,21 @@ pub(super) struct ProxyVariables {
 }
 
 impl ProxyVariables {
-    /// The proxies, with the names that `cluster` gives among the exceptions if they are wanted.
-    pub fn settings<'a>(&self, cluster: impl FnOnce() -> &'a BTreeSet<String>) -> ProxySettings {
-        let mut exceptions: BTreeSet<&str> = self.no_proxy.iter().map(String::as_str).chain(ALWAYS).collect();
+    /// The proxy settings. `cluster_names` gives the names of all hosts of the cluster, and is called only if needed.
+    pub fn settings<'a>(&self, cluster_names: impl FnOnce() -> &'a BTreeSet<String>) -> ProxySettings {
+        let mut no_proxy: BTreeSet<&str> = self.no_proxy.iter().map(String::as_str).chain(ALWAYS).collect();
         let service = first_address(&self.portal_net);
         if self.generate {
-            exceptions.extend(cluster().iter().map(String::as_str));
-            exceptions.insert(METADATA);
-            exceptions.extend(service.as_deref());
+            no_proxy.extend(cluster_names().iter().map(String::as_str));
+            no_proxy.insert(METADATA);
+            no_proxy.extend(service.as_deref());
         }
-        let no_proxy = exceptions.into_iter().collect::<Vec<_>>().join(",");
+        let no_proxy = no_proxy.into_iter().collect::<Vec<_>>().join(",");
         ProxySettings { http: self.http.clone(), https: self.https.clone(), no_proxy, origin: ProxyOrigin::Variables }
     }
 }
 
-/// Every name of every host of the cluster that the inventory knows.
+/// All names of all hosts of the cluster, as far as the inventory has them.
 pub(super) fn cluster_names(variables: &Variables) -> BTreeSet<String> {
     let inventory = variables.inventory();
     let hosts: BTreeSet<&str> = GROUPS
@@ -52,22 +53,23 @@ pub(super) fn cluster_names(variables: &Variables) -> BTreeSet<String> {
         .filter(|group| inventory.groups.contains_key(*group))
         .flat_map(|group| inventory.hosts_of(group))
         .collect();
+    // Evaluating variables of all hosts is slow, so names that the inventory never sets are left out first.
     let mut set: Vec<&str> = NAMES.into_iter().chain(ADDRESSES).collect();
     set.retain(|name| inventory.written().any(|(other, _)| other == *name));
-    let is_wanted = |name: &str, text: &str| match ADDRESSES.contains(&name) {
+    let is_listed = |name: &str, text: &str| match ADDRESSES.contains(&name) {
         true => text.parse::<IpAddr>().is_ok(),
         false => !text.is_empty(),
     };
-    let others = hosts.iter().filter(|_| !set.is_empty()).flat_map(|host| {
+    let further_names = hosts.iter().filter(|_| !set.is_empty()).flat_map(|host| {
         let vars = variables.of(host);
         let values = set.iter().filter_map(|name| Some((name, vars.get(name).ok().flatten()?.text.trim().to_owned())));
-        values.filter(|(name, text)| is_wanted(name, text)).map(|(_, text)| text).collect::<Vec<_>>()
+        values.filter(|(name, text)| is_listed(name, text)).map(|(_, text)| text).collect::<Vec<_>>()
     });
-    let others: BTreeSet<String> = others.collect();
-    hosts.into_iter().map(str::to_owned).chain(others).collect()
+    let further_names: BTreeSet<String> = further_names.collect();
+    hosts.into_iter().map(str::to_owned).chain(further_names).collect()
 }
 
-/// The address of the service `kubernetes`: the first of the network.
+/// The first address of a network: the cluster IP of the service `kubernetes`.
 fn first_address(network: &str) -> Option<String> {
     let (address, bits) = network.trim().split_once('/')?;
     let bits: u32 = bits.parse().ok()?;

@@ -1,5 +1,5 @@
-//! Which registries the cluster forbids: the image policy of the masters, and the registries that the nodes block.
-//! Only advice comes of it, so that what cannot be read here is passed over.
+//! Which registries the cluster forbids: by the image policy of the masters, or because the nodes block them. The result is
+//! only advice, so values that cannot be read are ignored.
 
 use crate::desired::codes;
 use crate::dockerconfig::HUB;
@@ -13,18 +13,18 @@ const CONFIG: &str = "openshift_master_image_policy_config";
 const BLOCKED: &str = "openshift_docker_blocked_registries";
 const ADDITIONAL: &str = "openshift_docker_additional_registries";
 
-/// Tells of each registry that is forbidden, by which variable.
+/// Reports each registry that is forbidden, with the variable that forbids it.
 pub(super) fn check(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistry]) {
     let allowed = allowed(reader);
-    let blocked = names(reader.peek(BLOCKED));
-    let additional = names(reader.peek(ADDITIONAL)).unwrap_or_default();
+    let blocked = names(reader.node_or_none(BLOCKED));
+    let additional = names(reader.node_or_none(ADDITIONAL)).unwrap_or_default();
     for each in declared {
         let registry = &each.registry;
         let host = host_of(&registry.host);
         let not_allowed = allowed.as_ref().filter(|(_, list)| !list.iter().any(|pattern| matches(pattern, host)));
         let is_blocked = blocked.as_ref().is_some_and(|list| {
-            let named = |list: &[String]| list.iter().any(|name| host_of(name).eq_ignore_ascii_case(host));
-            named(list) || list.iter().any(|name| name == "all") && !named(&additional)
+            let contains = |list: &[String]| list.iter().any(|name| host_of(name).eq_ignore_ascii_case(host));
+            contains(list) || list.iter().any(|name| name == "all") && !contains(&additional)
         });
         let variable = match not_allowed {
             Some((variable, _)) => variable,
@@ -37,18 +37,19 @@ pub(super) fn check(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistr
     }
 }
 
-/// The patterns of the image policy, and the variable they stand in. As in openshift-ansible the list beats the
-/// whole configuration.
+/// The patterns of the image policy, and the variable that has them. As in openshift-ansible, the list overrides the
+/// configuration.
 fn allowed(reader: &VariableReader<'_>) -> Option<(&'static str, Vec<String>)> {
-    if let Some(list) = names(reader.peek(ALLOWED)) {
+    if let Some(list) = names(reader.node_or_none(ALLOWED)) {
         return Some((ALLOWED, list));
     }
-    let config = parsed(reader.peek(CONFIG)?);
+    let config = parsed(reader.node_or_none(CONFIG)?);
     let list = names(config.get("allowedRegistriesForImport").cloned())?;
     Some((CONFIG, list))
 }
 
-/// The texts of a list, the `domainName` of its mappings, or the parts between commas; `None` if nothing is given.
+/// The elements of a list (or the `domainName` of each mapping in it), or the parts of a comma-separated text; `None` if
+/// there are none.
 fn names(node: Option<Node>) -> Option<Vec<String>> {
     let node = parsed(node?);
     let names: Vec<String> = match &node.value {
@@ -60,7 +61,7 @@ fn names(node: Option<Node>) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// JSON in a text is what it says.
+/// The value, or the parsed value if it is a text that contains a JSON list or object.
 fn parsed(node: Node) -> Node {
     match &node.value {
         Value::Str(text) if text.trim_start().starts_with(['[', '{']) => yaml::parse_node(&node).unwrap_or(node),
@@ -68,14 +69,14 @@ fn parsed(node: Node) -> Node {
     }
 }
 
-/// The host of a registry or pattern, without port and path: openshift-ansible compares no ports here.
+/// The host of a registry or pattern without port and path: openshift-ansible does not compare ports here.
 fn host_of(registry: &str) -> &str {
     let host = registry.split('/').next().unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     if name.is_empty() { HUB } else { name }
 }
 
-/// `*` in the pattern stands for any text. The parts between the stars are looked for from left to right.
+/// Whether a pattern matches a host. `*` matches any text; the parts between are searched from left to right.
 fn matches(pattern: &str, host: &str) -> bool {
     let (pattern, host) = (host_of(pattern).to_ascii_lowercase(), host.to_ascii_lowercase());
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == host };
@@ -83,7 +84,7 @@ fn matches(pattern: &str, host: &str) -> bool {
     let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
     for part in middle.split('*') {
         match host.split_once(part) {
-            Some((_, behind)) => host = behind,
+            Some((_, rest)) => host = rest,
             None => return false,
         }
     }
@@ -95,8 +96,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_of_hosts() {
-        for (pattern, host, fits) in [
+    fn patterns_match_hosts() {
+        for (pattern, host, expected) in [
             ("docker.io", "docker.io", true),
             ("Docker.IO:443", "docker.io", true),
             ("*.example.com", "r.example.com", true),
@@ -105,7 +106,7 @@ mod tests {
             ("a*b*b", "ab", false),
             ("*", "anything", true),
         ] {
-            assert_eq!(matches(pattern, host), fits, "{pattern} {host}");
+            assert_eq!(matches(pattern, host), expected, "{pattern} {host}");
         }
     }
 }

@@ -1,23 +1,24 @@
-//! `openshift_docker_insecure_registries`: which registries need no verified TLS.
+//! `openshift_docker_insecure_registries`: which registries may be used without verified TLS, over plain HTTP if needed.
+//! What that means for requests is `TlsPolicy::Insecure`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
-/// One entry: a host with an optional port, or a network.
+/// One element of the list: a host with an optional port, or a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InsecureRegistry {
-    /// `host[:port]`, compared as written, without regard to case.
+    /// `host[:port]`, compared without regard to case.
     Host(String),
-    /// A network in CIDR notation. It holds for registries that are written as an IPv4 address: names are not
-    /// resolved to find out, and image names have no IPv6 addresses.
+    /// A network in CIDR notation (RFC 4632). It matches registries that are written as an IPv4 address: names are not
+    /// resolved, and image names have no IPv6 addresses.
     Network {
         /// Any address of the network.
         address: IpAddr,
-        /// How many leading bits count.
+        /// The number of leading bits that are compared.
         prefix: u8,
     },
 }
 
-/// Reads one entry; `None` if it is neither `host[:port]` nor CIDR.
+/// Parses one element; `None` if it is neither `host[:port]` nor a network.
 pub fn parse(text: &str) -> Option<InsecureRegistry> {
     let text = text.trim();
     match text.split_once('/') {
@@ -35,8 +36,8 @@ pub fn parse(text: &str) -> Option<InsecureRegistry> {
 }
 
 impl InsecureRegistry {
-    /// Whether the entry holds for the registry `host[:port]`.
-    pub fn holds_for(&self, host: &str) -> bool {
+    /// Whether the element matches the registry `host[:port]`.
+    pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Host(entry) => *entry == host.to_ascii_lowercase(),
             Self::Network { address: IpAddr::V4(address), prefix } => {
@@ -47,7 +48,7 @@ impl InsecureRegistry {
     }
 }
 
-/// The address in `1.2.3.4:5000` or `1.2.3.4`: no registry is written as an IPv6 address.
+/// The address of `1.2.3.4:5000` or `1.2.3.4`. Registries cannot be written as an IPv6 address.
 fn ip_of(host: &str) -> Option<Ipv4Addr> {
     let socket = host.parse().ok().map(|socket: SocketAddrV4| *socket.ip());
     socket.or_else(|| host.parse().ok())
@@ -62,8 +63,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_and_networks() {
-        for (entry, host, holds) in [
+    fn hosts_and_networks_match() {
+        for (element, host, expected) in [
             ("registry:5000", "registry:5000", true),
             ("Registry:5000", "registry:5000", true),
             ("registry", "registry:5000", false),
@@ -75,12 +76,12 @@ mod tests {
             ("172.30.1.1/32", "172.30.1.2", false),
             ("fd00::/8", "10.1.2.3", false),
         ] {
-            assert_eq!(parse(entry).unwrap().holds_for(host), holds, "{entry} {host}");
+            assert_eq!(parse(element).unwrap().matches(host), expected, "{element} {host}");
         }
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn other_texts_are_rejected() {
         for text in ["", "https://registry", "172.30.0.0/33", "a b", "registry/path"] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -1,4 +1,5 @@
-//! Which hosts get files: `oregano_hosts` or the node groups of openshift-ansible, restricted by `--limit`.
+//! Whose files are managed: the hosts of `oregano_hosts` or of the node groups of openshift-ansible, restricted by
+//! `--limit`; and whose variables the pull secret uses. The patterns themselves are evaluated in `inventory::patterns`.
 
 use std::collections::HashSet;
 
@@ -7,12 +8,14 @@ use crate::inventory::{Problem, patterns};
 use super::Resolver;
 use super::variable_reader::{Text, VariableReader};
 
-/// The groups whose hosts get files, where `oregano_hosts` does not say otherwise.
+/// The groups whose hosts have managed files if `oregano_hosts` is not set.
 const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];
+
+/// The variable with the pattern of hosts.
 pub(super) const HOSTS: &str = "oregano_hosts";
 
 impl<'a> Resolver<'a> {
-    /// The hosts that get files, before `--limit`, in inventory order.
+    /// The hosts with managed files before `--limit`, in inventory order; `None` if there is a problem.
     pub(super) fn targets(&mut self) -> Option<Vec<&'a str>> {
         let pattern = match self.run_wide(HOSTS)? {
             Some(text) => text,
@@ -27,28 +30,29 @@ impl<'a> Resolver<'a> {
                     self.problems.push(problem.hint(format!("set `{HOSTS}` to a host pattern, such as `all`")));
                     return None;
                 }
-                return self.in_order(&pattern, None);
+                return self.in_inventory_order(&pattern, None);
             }
         };
-        self.in_order(&pattern.text, Some(&pattern))
+        self.in_inventory_order(&pattern.text, Some(&pattern))
     }
 
-    /// The hosts that a pattern selects, in the order of the inventory rather than of the pattern.
-    fn in_order(&mut self, pattern: &str, place: Option<&Text>) -> Option<Vec<&'a str>> {
+    /// The hosts that a pattern selects, in the order of the inventory, not of the pattern.
+    fn in_inventory_order(&mut self, pattern: &str, place: Option<&Text>) -> Option<Vec<&'a str>> {
         let mut hosts = self.select(pattern, place)?;
         hosts.sort_by_cached_key(|host| self.inventory.hosts.get_index_of(*host));
         Some(hosts)
     }
 
-    /// The targets that `--limit` leaves.
+    /// Those of `targets` that `--limit` selects; `None` if there is a problem.
     pub(super) fn limited(&mut self, targets: &[&'a str]) -> Option<HashSet<&'a str>> {
         let Some(limit) = &self.request.limit else { return Some(targets.iter().copied().collect()) };
         let before = self.problems.len();
         let Some(within) = self.select(&limit.pattern, None) else {
             if limit.written != limit.pattern {
-                // A wrong file may hold anything: its lines are not shown.
+                // The pattern is the content of a file, and a wrong file may contain secrets: drop problems that quote it.
                 self.problems.truncate(before);
-                let message = format!("`--limit {}` names what is neither host nor group, or no host", limit.written);
+                let message =
+                    format!("`--limit {}` matches no host, or contains an unknown host or group", limit.written);
                 self.problems.push(Problem::new(message).hint("`oregano inventory --graph` shows hosts and groups"));
             }
             return None;
@@ -56,8 +60,7 @@ impl<'a> Resolver<'a> {
         let within: HashSet<&str> = within.into_iter().collect();
         let selected: HashSet<&str> = targets.iter().copied().filter(|name| within.contains(name)).collect();
         if selected.is_empty() {
-            let problem =
-                Problem::new(format!("no host is selected: `--limit {}` leaves none of the nodes", limit.written));
+            let problem = Problem::new(format!("no host is selected: `--limit {}` excludes all nodes", limit.written));
             self.problems.push(problem.hint("`oregano inventory --list` shows hosts and groups"));
             return None;
         }
@@ -84,23 +87,25 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A variable that must be the same for every host; the outer `None` is a problem.
+    /// The value of a variable that must be the same for every host: `Some(None)` if no host has it, `None` if there is a
+    /// problem.
     fn run_wide(&mut self, name: &str) -> Option<Option<Text>> {
-        let mut found: Option<(&str, Option<Text>)> = None;
+        let mut known: Option<(&str, Option<Text>)> = None;
         for host in self.inventory.hosts.keys() {
             let vars = self.variables.of(host);
             let mut reader = VariableReader::new(&vars, self.cache);
             let text = reader.node(name).and_then(|node| reader.text_of(&node, &format!("`{name}`")));
             let failed = !reader.problems.is_empty();
-            self.take(reader);
+            self.collect(reader);
             if failed {
                 return None;
             }
-            match &found {
-                None => found = Some((host, text)),
+            match &known {
+                None => known = Some((host, text)),
                 Some((first, other)) if other.as_ref().map(|t| &t.text) != text.as_ref().map(|t| &t.text) => {
                     let span = text.as_ref().or(other.as_ref()).map(|text| text.span.clone());
-                    let message = format!("`{name}` holds for the whole run, but differs for `{first}` and `{host}`");
+                    let message =
+                        format!("`{name}` must be the same for all hosts, but differs for `{first}` and `{host}`");
                     let problem = span.map_or_else(|| Problem::new(&message), |span| Problem::hiding(&span, &message));
                     self.problems.push(problem.hint("set it once, in `[all:vars]`"));
                     return None;
@@ -108,10 +113,10 @@ impl<'a> Resolver<'a> {
                 Some(_) => {}
             }
         }
-        Some(found.and_then(|(_, text)| text))
+        Some(known.and_then(|(_, text)| text))
     }
 
-    /// Whose variables the secret takes: the first host of `masters`, else the first selected host.
+    /// The host whose variables the pull secret uses: the first host of `masters`, else the first selected host.
     pub(super) fn secret_owner(&self, targets: &[&'a str], selected: &HashSet<&'a str>) -> Option<&'a str> {
         let master = self.inventory.hosts_of("masters").first().copied();
         master.or_else(|| targets.iter().copied().find(|name| selected.contains(name)))

@@ -1,4 +1,6 @@
-//! Inventory and request to [`Desired`], or every problem at once.
+//! Makes the desired state from the variables of an inventory, or reports all problems at once. Everything that reads
+//! inventory variables for the desired state is in this folder, with one file for each rule. It does no I/O of its own:
+//! files, commands and credential helpers are accessed through `inventory::Outside`.
 
 mod cache;
 mod connection;
@@ -39,19 +41,18 @@ use super::node::{NodeTarget, Vantage, VantagePoint};
 use super::registry::Registry;
 use super::request::Request;
 use cache::ResolveCache;
-use managed_files::files;
 use managed_hosts::HOSTS;
 use registry_entry::OREG_AUTH;
 use variable_reader::VariableReader;
 
-/// Every variable with this prefix is ours; another name with it is a mistake.
+/// The prefix of oregano's own variables. Any other variable with this prefix is reported as a mistake.
 const PREFIX: &str = "oregano_";
-const OURS: [&str; 2] = [HOSTS, OREG_AUTH];
+const OWN_VARIABLES: [&str; 2] = [HOSTS, OREG_AUTH];
 
-/// What the run asks for.
+/// The desired state for a request.
 ///
 /// # Errors
-/// Every problem that was found, each once, in the order of the inventory.
+/// All problems, each of them once, in inventory order.
 pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<Problem>> {
     match judge(variables, request) {
         (desired, problems) if problems.is_empty() => Ok(desired),
@@ -59,28 +60,28 @@ pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<
     }
 }
 
-/// What could be understood of what the run asks for, and every problem, each once, in the order of the inventory.
+/// The valid part of the desired state, and all problems: each of them once, in inventory order.
 pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
     let cache = ResolveCache::new(variables);
     let mut resolver = Resolver::new(variables, &cache, request);
-    let desired = resolver.run().unwrap_or_default();
+    let desired = resolver.desired().unwrap_or_default();
     let desired = Desired { warnings: resolver.warnings.list, notices: resolver.notices.list, ..desired };
-    (desired, in_order(resolver.problems))
+    (desired, in_inventory_order(resolver.problems))
 }
 
-/// The selected nodes and the way to each, without credentials: for a command that only looks at them.
+/// The selected nodes and how to connect to them, without credentials: for a command that only reads from nodes.
 ///
 /// # Errors
-/// Every problem that stands in the way to a node.
+/// All problems of the host selection and of the connection variables.
 pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>, Vec<Problem>> {
     let cache = ResolveCache::new(variables);
     let mut resolver = Resolver::new(variables, &cache, request);
     let nodes = resolver.nodes().unwrap_or_default();
-    if resolver.problems.is_empty() { Ok(nodes) } else { Err(in_order(resolver.problems)) }
+    if resolver.problems.is_empty() { Ok(nodes) } else { Err(in_inventory_order(resolver.problems)) }
 }
 
-/// Each problem once, in the order of the inventory.
-fn in_order(problems: Vec<Problem>) -> Vec<Problem> {
+/// Each problem once, in inventory order: many hosts may share the variable that causes it.
+fn in_inventory_order(problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = HashSet::new();
     let mut problems: Vec<Problem> = problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
     problems
@@ -88,7 +89,7 @@ fn in_order(problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// Findings, each once, however many hosts have it.
+/// Findings without repetition, even if many hosts have them.
 #[derive(Default)]
 struct Findings {
     list: Vec<Finding>,
@@ -101,7 +102,7 @@ impl Findings {
     }
 }
 
-/// What the variables of one host declare.
+/// The registries that the variables of one host declare, and the entries that follow from them.
 #[derive(Clone)]
 struct HostRegistries {
     registries: Arc<[Registry]>,
@@ -116,7 +117,7 @@ struct Resolver<'a> {
     problems: Vec<Problem>,
     warnings: Findings,
     notices: Findings,
-    // Equal lists are held once, however many hosts have them.
+    // Hosts usually have the same lists. Sharing them keeps the memory of 10,000 nodes small.
     registries: HashSet<Arc<[Registry]>>,
     credentials: HashSet<Arc<[Credential]>>,
 }
@@ -136,6 +137,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// The selected nodes without credentials.
     fn nodes(&mut self) -> Option<Vec<NodeTarget>> {
         let targets = self.targets()?;
         let selected = self.limited(&targets)?;
@@ -145,13 +147,14 @@ impl<'a> Resolver<'a> {
             let vars = self.variables.of(name);
             let mut reader = VariableReader::new(&vars, self.cache);
             nodes.extend(self.node(&mut reader, name, &nothing));
-            self.take(reader);
+            self.collect(reader);
         }
         Some(nodes)
     }
 
-    fn run(&mut self) -> Option<Desired> {
-        self.refuse_unknown_variables();
+    /// The desired state; `None` if no hosts are selected.
+    fn desired(&mut self) -> Option<Desired> {
+        self.reject_unknown_variables();
         let targets = self.targets()?;
         let selected = self.limited(&targets)?;
         let owner = self.secret_owner(&targets, &selected)?;
@@ -160,8 +163,9 @@ impl<'a> Resolver<'a> {
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
         let mut secret = None;
-        let outsider = (!targets.contains(&owner)).then_some(owner);
-        for name in outsider.into_iter().chain(targets) {
+        // The host whose variables the secret uses may be a master that `oregano_hosts` leaves out.
+        let other_owner = (!targets.contains(&owner)).then_some(owner);
+        for name in other_owner.into_iter().chain(targets) {
             let vars = self.variables.of(name);
             let mut reader = VariableReader::new(&vars, self.cache);
             let declared = self.declared(&mut reader);
@@ -169,7 +173,7 @@ impl<'a> Resolver<'a> {
                 nodes.extend(self.node(&mut reader, name, &declared));
                 vantage_points.extend(self.vantage_point(&mut reader, name, &declared));
             }
-            self.take(reader);
+            self.collect(reader);
             if name == owner {
                 secret = Some(Arc::clone(&declared.credentials));
             }
@@ -192,15 +196,15 @@ impl<'a> Resolver<'a> {
         Some(Desired { registries, pull_secret, nodes, vantage, vantage_points, ..Desired::default() })
     }
 
-    /// A misspelt variable of ours would silently do nothing.
-    fn refuse_unknown_variables(&mut self) {
+    /// Reports variables with oregano's prefix that do not exist: a misspelled variable would silently have no effect.
+    fn reject_unknown_variables(&mut self) {
         for (name, node) in self.inventory.written() {
-            if name.starts_with(PREFIX) && !OURS.contains(&name) {
+            if name.starts_with(PREFIX) && !OWN_VARIABLES.contains(&name) {
                 let problem =
                     Problem::hiding(&node.span, format!("unknown variable `{name}`")).code(codes::UNKNOWN_VARIABLE);
-                self.problems.push(match nearest(name, OURS) {
+                self.problems.push(match nearest(name, OWN_VARIABLES) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                    None => problem.hint(format!("the variables with this prefix are: {}", OURS.join(", "))),
+                    None => problem.hint(format!("the variables with this prefix are: {}", OWN_VARIABLES.join(", "))),
                 });
             }
         }
@@ -210,8 +214,8 @@ impl<'a> Resolver<'a> {
         let registries = registries::of_host(reader);
         let credentials = credentials(&registries);
         HostRegistries {
-            credentials: once(&mut self.credentials, credentials),
-            registries: once(&mut self.registries, registries),
+            credentials: shared_list(&mut self.credentials, credentials),
+            registries: shared_list(&mut self.registries, registries),
         }
     }
 
@@ -219,7 +223,7 @@ impl<'a> Resolver<'a> {
         if !self.request.scope.has_nodes() {
             return None;
         }
-        let files = files(reader);
+        let files = managed_files::of_host(reader);
         let connection = connection::of_host(reader, name, self.request)?;
         Some(NodeTarget { name: name.to_owned(), connection, files, credentials: Arc::clone(&declared.credentials) })
     }
@@ -237,15 +241,16 @@ impl<'a> Resolver<'a> {
         Some(VantagePoint { name: name.to_owned(), connection, registries: Arc::clone(&declared.registries) })
     }
 
-    fn take(&mut self, reader: VariableReader<'_>) {
+    /// Collects what a reader found wrong with the variables of its host.
+    fn collect(&mut self, reader: VariableReader<'_>) {
         self.problems.extend(reader.problems);
         self.warnings.add(reader.warnings);
         self.notices.add(reader.notices);
     }
 }
 
-/// The list that equals this one, if there is one already.
-fn once<T: Eq + Hash>(known: &mut HashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
+/// The equal list that is already known, else this one.
+fn shared_list<T: Eq + Hash>(known: &mut HashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
     if let Some(known) = known.get(list.as_slice()) {
         return Arc::clone(known);
     }
@@ -254,15 +259,17 @@ fn once<T: Eq + Hash>(known: &mut HashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
     list
 }
 
-/// What files and secrets hold: an entry for each registry, however many images prove it, and for each token server.
+/// The entries of files and secrets: one for each registry, even if it has several test images, and one for each token
+/// server.
 fn credentials(registries: &[Registry]) -> Vec<Credential> {
-    let mut found: IndexMap<&str, Credential> = IndexMap::new();
+    let mut entries: IndexMap<&str, Credential> = IndexMap::new();
     for registry in registries {
-        found.entry(&registry.host).or_insert_with(|| registry.credential());
+        entries.entry(&registry.host).or_insert_with(|| registry.credential());
     }
+    // Token servers come after all registries, so that a declared registry is not replaced by an equal token server.
     for (registry, server) in registries.iter().filter_map(|registry| Some((registry, registry.auth_server.as_ref()?)))
     {
-        found.entry(server).or_insert_with(|| Credential { key: server.clone(), ..registry.credential() });
+        entries.entry(server).or_insert_with(|| Credential { key: server.clone(), ..registry.credential() });
     }
-    found.into_values().collect()
+    entries.into_values().collect()
 }

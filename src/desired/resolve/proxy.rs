@@ -1,5 +1,5 @@
-//! Which proxy stands before a registry: its own `proxy`, or what openshift-ansible's variables say, with the list of
-//! exceptions that its facts make (`set_proxy_facts` in openshift_facts).
+//! Reads the proxy of a registry: its own `proxy`, or openshift-ansible's variables. The generated list of hosts without
+//! a proxy is in `generated_no_proxy`.
 
 use crate::desired::registry::{Proxy, ProxyOrigin, ProxySettings};
 use crate::inventory::{Node, Problem, Value};
@@ -12,14 +12,14 @@ const HTTP: &str = "openshift_http_proxy";
 const HTTPS: &str = "openshift_https_proxy";
 const NO_PROXY: &str = "openshift_no_proxy";
 const GENERATE: &str = "openshift_generate_no_proxy_hosts";
-/// The first that is set counts.
+/// The first one that is set is used.
 const PORTAL_NETS: [&str; 2] = ["openshift_portal_net", "openshift_master_portal_net"];
 const DEFAULT_PORTAL_NET: &str = "172.30.0.0/16";
 
-/// What a proxy is spoken to with.
+/// The protocols to a proxy.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
-/// The proxy of all registries of a host that name none.
+/// The proxy for the registries of a host that have no `proxy` of their own.
 pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Proxy {
     let mut proxy = |name: &str| {
         let node = reader.node(name).filter(|node| !node.is_blank())?;
@@ -33,12 +33,12 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Proxy {
     if http.is_none() && https.is_none() {
         return Proxy::Environment;
     }
-    let portal_net = PORTAL_NETS.iter().find_map(|name| reader.peek(name)).filter(|node| !node.is_blank());
+    let portal_net = PORTAL_NETS.iter().find_map(|name| reader.node_or_none(name)).filter(|node| !node.is_blank());
     let portal_net = portal_net.map_or_else(|| DEFAULT_PORTAL_NET.to_owned(), |node| node.text);
     Proxy::Set(reader.cache.proxies(ProxyVariables { http, https, no_proxy, generate, portal_net }))
 }
 
-/// The proxy that an entry names, or that there is none.
+/// The `proxy` of an entry. `none` and an empty value mean a direct connection.
 pub(super) fn of_entry(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Proxy> {
     if node.is_blank() || node.text.eq_ignore_ascii_case("none") {
         let none = ProxySettings { origin: ProxyOrigin::Registry, ..ProxySettings::default() };
@@ -51,7 +51,7 @@ pub(super) fn of_entry(reader: &mut VariableReader<'_>, node: &Node, what: &str)
     Some(Proxy::Set(settings.into()))
 }
 
-/// A proxy as a URL with its scheme; `http` where it names none, as in curl. It may hold a login and is never shown.
+/// A proxy URL with its scheme, which is `http` by default, as in curl. The URL may contain a password and is never shown.
 fn url(reader: &mut VariableReader<'_>, text: &Text, what: &str) -> Option<Secret> {
     let written = text.text.trim();
     let (scheme, rest) = written.split_once("://").unwrap_or(("http", written));
@@ -61,21 +61,21 @@ fn url(reader: &mut VariableReader<'_>, text: &Text, what: &str) -> Option<Secre
     let port = if address.starts_with('[') { address.rsplit_once("]:") } else { address.rsplit_once(':') };
     let (host, port) = port.unwrap_or((address, "80"));
     let fault = match () {
-        () if !SCHEMES.contains(&scheme.as_str()) => "has a scheme that is not that of a proxy",
-        () if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => "has white space",
-        () if rest.contains(['/', '?', '#']) => "has a path, or a login with a `/`, `?` or `#` in it",
-        () if host.is_empty() => "names no host",
-        () if port.parse::<u16>().is_err() => "has a port that is no number",
+        () if !SCHEMES.contains(&scheme.as_str()) => "has a scheme that is not supported for proxies",
+        () if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => "contains white space",
+        () if rest.contains(['/', '?', '#']) => "has a path, or a user or password that contains `/`, `?` or `#`",
+        () if host.is_empty() => "has no host",
+        () if port.parse::<u16>().is_err() => "has a port that is not a number",
         () => return Some(Secret::new(format!("{scheme}://{rest}"))),
     };
     let problem = Problem::hiding(&text.span, format!("the proxy URL of {what} {fault}"));
     reader.problems.push(problem.hint(
-        "write `http://[user:password@]host:port`, or `https`, `socks5` or `socks5h`; in a login `%2F` stands for `/`",
+        "write `http://[user:password@]host:port`, or use `https`, `socks5` or `socks5h`; write `/` in a password as `%2F`",
     ));
     None
 }
 
-/// The names of a list, or between commas.
+/// The elements of a list, or the parts of a comma-separated text.
 fn names(node: &Node) -> Vec<String> {
     let texts: Vec<&str> = match &node.value {
         Value::List(items) => items.iter().map(|item| item.text.as_str()).collect(),

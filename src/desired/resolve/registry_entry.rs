@@ -1,24 +1,24 @@
-//! One registry as the inventory writes it: an entry of `openshift_additional_registry_credentials`, or the `oreg_*`
-//! variables with `oregano_oreg_auth`, which has the same keys. What the keys mean stands elsewhere.
+//! One registry as it is in the inventory: an entry of `openshift_additional_registry_credentials`, or the `oreg_*`
+//! variables with `oregano_oreg_auth`, which has the same keys. It checks only which keys exist, not their values.
 
 use crate::desired::codes;
 use crate::desired::registry::Declaration;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Node, Problem, Span, Value, yaml};
 
-use super::registry_host as key;
+use super::registry_host::quotable;
 use super::variable_reader::{Text, VariableReader};
 
-/// The list of registries beside the default one.
+/// The list of registries in addition to the default one.
 pub(super) const ADDITIONAL: &str = "openshift_additional_registry_credentials";
-/// What the default registry needs beyond openshift-ansible.
+/// Settings of the default registry that openshift-ansible has no variable for.
 pub(super) const OREG_AUTH: &str = "oregano_oreg_auth";
 
 const OREG_USER: &str = "oreg_auth_user";
 const OREG_PASSWORD: &str = "oreg_auth_password";
 const OREG_TEST_LOGIN: &str = "oreg_test_login";
 
-/// Every key an entry of the list may have.
+/// All keys of a registry entry.
 const KEYS: [&str; 15] = [
     "host",
     "user",
@@ -37,10 +37,10 @@ const KEYS: [&str; 15] = [
     "proxy",
 ];
 
-/// The name that `test_image` had before its release.
+/// The name of `test_image` before openshift-ansible released it.
 pub(super) const OLD_TEST_IMAGE: &str = "image_name";
 
-/// Keys that `oregano_oreg_auth` does not have, with the variable that says it.
+/// Keys that `oregano_oreg_auth` does not have, with the variable (or new key) to use instead.
 const OREG_VARIABLES: [(&str, &str); 5] = [
     ("host", "oreg_url"),
     ("user", OREG_USER),
@@ -49,33 +49,33 @@ const OREG_VARIABLES: [(&str, &str); 5] = [
     (OLD_TEST_IMAGE, "test_image"),
 ];
 
-/// One value of an entry.
+/// One key of an entry with its value.
 pub(super) struct Member {
     pub key: &'static str,
-    /// How messages name it, in backticks.
+    /// Its name in messages, in backticks.
     pub name: String,
     pub node: Node,
 }
 
-/// The values of one registry, with their templates resolved.
+/// The values of one registry with their templates evaluated.
 pub(super) struct RegistryEntry {
     pub declaration: Declaration,
-    /// What its keys are keys of, for messages.
+    /// Its name in messages.
     pub name: String,
-    /// Where it stands: the mapping, or the first of its variables.
+    /// The place of the mapping, or of the first of its variables.
     pub span: Span,
     members: Vec<Member>,
 }
 
 impl RegistryEntry {
-    /// Where the credential of the default registry stands, if there is one.
-    pub fn default_place(reader: &VariableReader<'_>) -> Option<Span> {
+    /// The place of the default registry's credential; `None` if it has no credential.
+    pub fn place_of_default_registry(reader: &VariableReader<'_>) -> Option<Span> {
         let auth = || reader.raw(OREG_AUTH).filter(|node| !matches!(node.value, Value::Null));
         let place = reader.raw(OREG_USER).or_else(|| reader.raw(OREG_PASSWORD)).or_else(auth);
         place.map(|node| node.span.clone())
     }
 
-    /// What is given for the default registry at `place`; `None` if a problem was found.
+    /// The values of the default registry; `None` if there is a problem.
     pub fn default_registry(reader: &mut VariableReader<'_>, place: &Span) -> Option<Self> {
         let names = [("user", OREG_USER), ("password", OREG_PASSWORD), ("test_login", OREG_TEST_LOGIN)];
         let before = reader.problems.len();
@@ -83,15 +83,15 @@ impl RegistryEntry {
         for (key, variable) in names {
             let name = format!("`{variable}`");
             if let Some(raw) = reader.raw(variable).filter(|_| key != "test_login") {
-                reader.tell_filled(raw, &name);
+                reader.warn_about_inserted_values(raw, &name);
             }
             members.extend(reader.node(variable).map(|node| Member { key, name, node }));
         }
         if let Some(more) = reader.node(OREG_AUTH).and_then(|node| mapping(reader, &node, &format!("`{OREG_AUTH}`"))) {
             let (known, unknown) = known(&more, |key| OREG_VARIABLES.iter().all(|(other, _)| *other != key));
             reader.problems.extend(unknown.into_iter().map(|key| unknown_of_default(&key)));
-            let named = known.into_iter().map(|(key, node)| (key, format!("`{key}` of `{OREG_AUTH}`"), node));
-            members.extend(named.map(|(key, name, node)| Member { key, name, node }));
+            let members_of_auth = known.into_iter().map(|(key, node)| (key, format!("`{key}` of `{OREG_AUTH}`"), node));
+            members.extend(members_of_auth.map(|(key, name, node)| Member { key, name, node }));
         }
         (reader.problems.len() == before).then(|| Self {
             declaration: Declaration::Default,
@@ -101,7 +101,7 @@ impl RegistryEntry {
         })
     }
 
-    /// One entry of the list; `None` if it is no mapping.
+    /// One entry of the list; `None` if it is not a mapping.
     pub fn additional(reader: &mut VariableReader<'_>, node: &Node) -> Option<Self> {
         let Value::Map(_) = &node.value else {
             let message = format!("an entry of `{ADDITIONAL}` is {}, not a mapping", node.value.type_name());
@@ -121,8 +121,8 @@ impl RegistryEntry {
         self.members.iter().find(|member| member.key == key)
     }
 
-    /// The values of those of `keys` that are given.
-    pub fn given<'a>(&'a self, keys: &'a [&str]) -> impl Iterator<Item = &'a Member> {
+    /// Those of `keys` that the entry has.
+    pub fn present<'a>(&'a self, keys: &'a [&str]) -> impl Iterator<Item = &'a Member> {
         keys.iter().filter_map(|key| self.get(key))
     }
 
@@ -132,28 +132,28 @@ impl RegistryEntry {
         reader.text_of(&member.node, &member.name)
     }
 
-    /// A value as true or false.
+    /// A value as a boolean.
     pub fn flag(&self, reader: &mut VariableReader<'_>, key: &str) -> Option<bool> {
         let member = self.get(key)?;
         reader.flag_of(&member.node, &member.name)
     }
 
-    /// A problem of the whole entry: what it has none of.
+    /// The problem that a required key is missing.
     pub fn lacks(&self, what: &str) -> Problem {
         Problem::hiding(&self.span, format!("{} has no {what}", self.name))
     }
 }
 
-/// How messages name an entry of the list. Many may share a line, so that only the `host` tells them apart.
+/// The name of an entry in messages. Several entries may be on the same line, so only the `host` distinguishes them.
 pub(super) fn name(entry: &Node) -> String {
     let host = entry.get("host").filter(|host| matches!(host.value, Value::Str(_)) && !host.is_blank());
-    match host.and_then(|host| key::shown(&host.text)) {
+    match host.and_then(|host| quotable(&host.text)) {
         Some(host) => format!("the registry entry for `{host}`"),
         None => "a registry entry".to_owned(),
     }
 }
 
-/// A mapping, also as JSON in a text, which is no Python literal and stays a string to Ansible.
+/// A mapping. It may be a text with JSON: Ansible parses only Python literals, so JSON with `true` or `null` stays a text.
 fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Node> {
     let parsed = match &node.value {
         Value::Null => return None,
@@ -170,7 +170,7 @@ fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<N
     None
 }
 
-/// The members with a known key that is allowed, and the keys of the others.
+/// Splits the members of a mapping: those with a known and allowed key, and the keys of the others.
 fn known(node: &Node, allowed: impl Fn(&str) -> bool) -> (Vec<(&'static str, Node)>, Vec<Node>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let Value::Map(members) = &node.value else { return (known, unknown) };
@@ -183,15 +183,15 @@ fn known(node: &Node, allowed: impl Fn(&str) -> bool) -> (Vec<(&'static str, Nod
     (known, unknown)
 }
 
-/// A key nobody knows. What is no identifier may hold a password: a list whose quotes were lost has keys such
-/// as `password:secret`.
-fn unknown_key(key: &Node, whole: &str, keys: &[&str]) -> Problem {
+/// The problem about an unknown key of `owner`. A key that is not an identifier is not shown, because it may contain a
+/// password: if quotes are lost on a host line, keys such as `password:secret` result.
+fn unknown_key(key: &Node, owner: &str, keys: &[&str]) -> Problem {
     if !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return Problem::hiding(&key.span, format!("unknown key in {whole}"))
+        return Problem::hiding(&key.span, format!("unknown key in {owner}"))
             .code(codes::UNKNOWN_KEY)
-            .hint("on a host line quotes are taken away: put the whole value in double quotes");
+            .hint("on a host line, unescaped quotes are removed: put the entire value in double quotes");
     }
-    let problem = Problem::naming(&key.span, &key.text, format!("unknown key `{}` in {whole}", key.text))
+    let problem = Problem::naming(&key.span, &key.text, format!("unknown key `{}` in {owner}", key.text))
         .code(codes::UNKNOWN_KEY);
     match nearest(&key.text, keys.iter().copied()) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -199,12 +199,13 @@ fn unknown_key(key: &Node, whole: &str, keys: &[&str]) -> Problem {
     }
 }
 
+/// The problem about an unknown key of `oregano_oreg_auth`.
 fn unknown_of_default(key: &Node) -> Problem {
-    let elsewhere = OREG_VARIABLES.iter().find(|(other, _)| *other == key.text);
+    let replacement = OREG_VARIABLES.iter().find(|(other, _)| *other == key.text);
     let keys: Vec<&str> = KEYS.into_iter().filter(|key| OREG_VARIABLES.iter().all(|(other, _)| other != key)).collect();
     let problem = unknown_key(key, &format!("`{OREG_AUTH}`"), &keys);
-    match elsewhere {
-        Some((_, instead)) => problem.hint(format!("its name for the default registry is `{instead}`")),
+    match replacement {
+        Some((_, instead)) => problem.hint(format!("for the default registry, use `{instead}`")),
         None => problem,
     }
 }

@@ -1,90 +1,107 @@
-//! Reports texts of the inventory that cannot be the host of a registry or token server.
+//! Reports values of the inventory that cannot be the host of a registry or token server. The rules are in
+//! `desired/registry_host.rs`.
 
 use crate::desired::codes;
+use crate::desired::registry_host::{HostFault, host_fault, host_in_lower_case, is_registry, key_fault};
 use crate::dockerconfig::mask;
-use crate::inventory::{Finding, Problem, Severity};
+use crate::inventory::{Code, Finding, Problem, Severity};
 
 use super::variable_reader::{Text, VariableReader};
-use crate::desired::registry_host::{
-    CAPITALS, CHARACTER, FOLDER, IPV6, NO_REGISTRY, SCHEME, host_fault, in_lower_case, is_registry, key_fault,
-};
 
-/// The port of HTTPS, which no reader of keys takes for none.
-const USUAL_PORT: &str = ":443";
+/// The port of HTTPS. Programs that compare keys with image names do not treat it as the default port.
+const HTTPS_PORT: &str = ":443";
 
-/// A text as messages may repeat it, if that is surely a name: what stands behind an `@`, a colon or an equals
-/// sign, or in white space, may be a password that got into the wrong place.
-pub(super) fn shown(text: &str) -> Option<String> {
+/// A text as messages may quote it, if it is certainly a name. The text after `@`, a colon, an equals sign or white space
+/// may be a password that was written in the wrong place.
+pub(super) fn quotable(text: &str) -> Option<String> {
     let name = text.trim();
-    let (_, behind) = name.split_once(':').unwrap_or_default();
-    let port = behind.split('/').next().unwrap_or_default();
+    let (_, rest) = name.split_once(':').unwrap_or_default();
+    let port = rest.split('/').next().unwrap_or_default();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:${}[]*~".contains(c));
-    (plain && (port.chars().all(|c| c.is_ascii_digit()) || behind == "${version}")).then(|| mask(name))
+    // `:${version}` is the tag in the default of `oreg_url`.
+    (plain && (port.chars().all(|c| c.is_ascii_digit()) || rest == "${version}")).then(|| mask(name))
 }
 
-/// A problem that repeats the text, if that may be [`shown`].
-pub(super) fn about(what: &str, text: &Text, fault: &str) -> Problem {
-    let problem = match shown(&text.text) {
+/// A problem about `what`, whose value is quoted if it is [`quotable`].
+pub(super) fn problem_about(what: &str, text: &Text, fault: &str) -> Problem {
+    match quotable(&text.text) {
         Some(name) => Problem::naming(&text.span, &name, format!("{what} `{name}` {fault}")),
         None => Problem::hiding(&text.span, format!("{what} {fault}")),
-    };
-    match fault {
-        FOLDER | NO_REGISTRY => problem.code(codes::HUB_HOST),
-        _ if fault.ends_with(SCHEME) => problem.code(codes::HOST_SCHEME),
-        _ => problem,
     }
 }
 
-/// A registry host that can be a key, in lower case, as image names have it.
+/// The code of a finding about a fault, if it has one of its own.
+fn code(fault: HostFault) -> Option<Code> {
+    match fault {
+        HostFault::HubNamespace | HostFault::NoRegistry => Some(codes::HUB_HOST),
+        HostFault::Scheme => Some(codes::HOST_SCHEME),
+        _ => None,
+    }
+}
+
+/// A problem about `what`, which has a fault. `syntax` is the hint for faults without advice of their own.
+pub(super) fn host_problem(what: &str, text: &Text, fault: HostFault, syntax: &'static str) -> Problem {
+    let problem = problem_about(what, text, &fault.to_string()).hint(advice(fault, syntax));
+    match code(fault) {
+        Some(code) => problem.code(code),
+        None => problem,
+    }
+}
+
+/// What to do about a fault.
+fn advice(fault: HostFault, syntax: &'static str) -> &'static str {
+    match fault {
+        HostFault::Ipv6 => "give the registry a DNS name, and write that",
+        HostFault::HubNamespace | HostFault::NoRegistry => {
+            "write the registry as in image names, with a dot (`registry.example.com`) or a port (`registry:443`); Docker \
+             Hub is `docker.io`"
+        }
+        HostFault::Character => {
+            "a host name has letters, digits, `-` and `.`; write an internationalized name in its `xn--` form"
+        }
+        HostFault::UppercasePath => "write it in lower case",
+        _ => syntax,
+    }
+}
+
+/// A registry host that can be a key, in lower case, as in image names.
 pub(super) fn host(reader: &mut VariableReader<'_>, host: Text) -> Option<Text> {
     const WHAT: &str = "registry host";
     if let Some(fault) = host_fault(&host.text) {
-        let hint = advice(fault, "write it as `host[:port][/path]`");
-        reader.problems.push(about(WHAT, &host, fault).hint(hint));
+        reader.problems.push(host_problem(WHAT, &host, fault, "write it as `host[:port][/path]`"));
         return None;
     }
-    let text = in_lower_case(&host.text);
+    let text = host_in_lower_case(&host.text);
     if text != host.text {
-        let fault = format!("is taken as `{text}`: readers compare it with image names as it is written");
-        let problem = about(WHAT, &host, &fault).hint("write it in lower case");
+        let fault =
+            format!("is used as `{text}`: image names are in lower case, and keys are compared case-sensitively");
+        let problem = problem_about(WHAT, &host, &fault).hint("write it in lower case");
         reader.notices.push(Finding::new(codes::HOST_SPELLING, problem).of(Severity::Note));
     }
     let (name, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    // Some hosts are one by their port alone.
-    if let Some(bare) = name.strip_suffix(USUAL_PORT).filter(|bare| is_registry(bare)) {
+    // A name without a dot is a registry only because of its port, so the port must stay there.
+    if let Some(bare) = name.strip_suffix(HTTPS_PORT).filter(|bare| is_registry(bare)) {
         let fault =
-            format!("has the port `{USUAL_PORT}`, so that only images that are named with it find the credential");
-        let hint = format!("write `{bare}{path}`, unless all images are named with the port");
-        reader.warnings.push(Finding::new(codes::HOST_SPELLING, about(WHAT, &host, &fault).hint(hint)));
+            format!("has the port `{HTTPS_PORT}`, so the credential is used only for image names with that port");
+        let hint = format!("write `{bare}{path}`, unless all image names have the port");
+        reader.warnings.push(Finding::new(codes::HOST_SPELLING, problem_about(WHAT, &host, &fault).hint(hint)));
     }
     Some(Text { text, ..host })
 }
 
-/// What to do about a fault of a key; what is `usual` is to write it in another way.
-pub(super) fn advice(fault: &str, usual: &'static str) -> &'static str {
-    match fault {
-        IPV6 => "give the registry a DNS name, and write that",
-        FOLDER | NO_REGISTRY => {
-            "write the registry as it stands in image names, with a dot (`registry.example.com`) or a port \
-             (`registry:443`); Docker Hub is `docker.io`"
-        }
-        CHARACTER => "a host has letters, digits, `-` and `.`; write a name in another script in its `xn--` form",
-        CAPITALS => "write it in lower case",
-        _ => usual,
-    }
-}
-/// A token server that can be a key; `owner` names the entry that it stands in.
+/// A token server that can be a key. `owner` is the name of its entry in messages.
 pub(super) fn auth_server(reader: &mut VariableReader<'_>, server: &Text, owner: &str) -> Option<String> {
     let fault = if server.text.contains('/') && !server.text.contains("://") {
-        Some("has a path")
+        Some(HostFault::UnexpectedPath)
     } else {
-        // No image name has the address of a token server.
-        key_fault(&server.text).filter(|fault| *fault != IPV6 || !server.text.starts_with('['))
+        // The address of a token server is not part of image names, so it may be an IPv6 address in brackets.
+        key_fault(&server.text).filter(|fault| *fault != HostFault::Ipv6 || !server.text.starts_with('['))
     };
     if let Some(fault) = fault {
-        let problem = about("`auth_server`", server, &format!("of {owner} {fault}"));
+        let problem = problem_about("`auth_server`", server, &format!("of {owner} {fault}"));
+        let problem = code(fault).map_or(problem.clone(), |code| problem.code(code));
         reader.problems.push(problem.hint("write it as `host[:port]`, such as `sso.redhat.com`"));
         return None;
     }
-    Some(in_lower_case(&server.text))
+    Some(host_in_lower_case(&server.text))
 }

@@ -1,4 +1,4 @@
-//! What `inventory --check` reports about a registry whose declaration is valid.
+//! Notices about registries with a valid declaration that may be a mistake or a risk: `inventory --check` shows them.
 
 use crate::desired::codes;
 use crate::desired::registry::{TestLogin, TlsPolicy};
@@ -7,38 +7,37 @@ use crate::inventory::Finding;
 use super::declared_registry::DeclaredRegistry;
 use super::variable_reader::VariableReader;
 
-/// The registry that has service accounts of its own form.
+/// The registry whose service accounts have names of the form `12345678|name`.
 const REDHAT: &str = "registry.redhat.io";
 
-/// What the user has chosen, and may have forgotten.
-pub(super) fn notice(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistry]) {
+/// Adds the notices for all registries of a host.
+pub(super) fn add(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistry]) {
     for each in declared {
         let registry = &each.registry;
         let host = &registry.host;
-        let mut tell = |code, message: String, hint: &str| {
+        let mut notice = |code, message: String, hint: &str| {
             reader.notices.push(Finding::new(code, each.problem(message).hint(hint)));
         };
         if registry.tls == TlsPolicy::Insecure {
-            let message = format!(
-                "registry `{host}` is used without verified TLS: whoever stands in between can read its password"
-            );
-            tell(codes::INSECURE_REGISTRY, message, "give the registry a certificate that this machine trusts");
+            let message = registry.unverified_tls_warning();
+            notice(codes::INSECURE_REGISTRY, message, "give the registry a certificate that this machine trusts");
         }
         if registry.test_login == TestLogin::Skip {
-            let message = format!("the credential of registry `{host}` is never proved: its test login is off");
-            tell(codes::TEST_LOGIN_OFF, message, "name a `test_image` that it may pull instead");
+            let message = format!("the credential of registry `{host}` is never verified: its test login is disabled");
+            notice(codes::TEST_LOGIN_OFF, message, "set `test_image` to an image that the credential may pull instead");
         }
         if registry.password.expose().is_empty() {
-            let message = format!("registry `{host}` has an identity token alone, which the kubelet ignores");
-            tell(
+            let message = format!("registry `{host}` has only an identity token, which the kubelet ignores");
+            notice(
                 codes::IDENTITY_TOKEN_ALONE,
                 message,
-                "nodes and pods can pull with a password beside it, or instead of it",
+                "set a password, in addition to the token or instead of it, so that nodes and pods can pull",
             );
         }
         if host == REDHAT && !registry.user.contains('|') {
-            let message = format!("the user of `{REDHAT}` is no service account, whose names are like `12345678|name`");
-            tell(codes::REDHAT_USER, message, "make a service account at access.redhat.com/terms-based-registry");
+            let message =
+                format!("the user of `{REDHAT}` is not a service account, which has a name like `12345678|name`");
+            notice(codes::REDHAT_USER, message, "create a service account at access.redhat.com/terms-based-registry");
         }
     }
 }

@@ -1,77 +1,100 @@
-//! The test image of a registry: `test_image`, `oreg_url`, or the default of the deployment type.
+//! The test images of a registry: `test_image`, `oreg_url`, or the default test image of the deployment type. The grammar of
+//! image names is in `desired/image.rs`.
 
 use indexmap::IndexSet;
 
 use crate::desired::codes;
 use crate::desired::registry::ImageChoice;
-use crate::desired::{image, registry_host as host};
+use crate::desired::{image, registry_host as host_rules};
 use crate::inventory::{Finding, Problem, Span, Value};
 
-use super::defaults::{Deployment, RegistryDefaults};
+use super::defaults::{DeploymentType, RegistryDefaults};
 use super::registry_entry::{OLD_TEST_IMAGE, RegistryEntry};
-use super::registry_host::{self as key, about};
+use super::registry_host::{host_problem, problem_about};
 use super::variable_reader::{Text, VariableReader};
 
-/// What an entry is about.
-pub(super) struct Subject {
-    /// The key.
+/// The host of a registry and its test images.
+pub(super) struct TestImages {
+    /// The key of the registry.
     pub host: String,
-    /// Test images in full, at least one.
+    /// The full names of the images, at least one.
     pub images: IndexSet<String>,
     pub choice: ImageChoice,
+    /// The place of the host.
     pub span: Span,
 }
 
-/// Host and test images by `oreg_url`, or by the default registry, which stands where its credential does.
-pub(super) fn oreg_subject(
+impl DeploymentType {
+    /// The default of `oreg_url` (`openshift_facts` of openshift-ansible 3.11).
+    fn oreg_url(self) -> &'static str {
+        match self {
+            Self::Origin => "quay.io/openshift/origin-${component}:${version}",
+            Self::Enterprise => "registry.redhat.io/openshift3/ose-${component}:${version}",
+        }
+    }
+
+    /// The default test image, without its tag: the pod infrastructure image, which every node pulls.
+    fn test_image(self) -> &'static str {
+        match self {
+            Self::Origin => "openshift/origin-pod",
+            Self::Enterprise => "openshift3/ose-pod",
+        }
+    }
+}
+
+/// Host and test images of the default registry: from `oreg_url`, else from the deployment type. Without `oreg_url` the place
+/// of the registry is `credential_place`.
+pub(super) fn of_default_registry(
     reader: &mut VariableReader<'_>,
     defaults: &RegistryDefaults,
     entry: Option<&RegistryEntry>,
-    credential: &Span,
-) -> Option<Subject> {
+    credential_place: &Span,
+) -> Option<TestImages> {
     let url = if reader.raw("oreg_url").is_some() {
         reader.text("oreg_url")?
     } else if let Some(deployment) = defaults.deployment {
-        Text { text: deployment.oreg_url().to_owned(), span: credential.clone() }
+        Text { text: deployment.oreg_url().to_owned(), span: credential_place.clone() }
     } else {
         let problem =
-            "neither `oreg_url` nor `openshift_deployment_type` says which registry `oreg_auth_user` belongs to";
+            "neither `oreg_url` nor `openshift_deployment_type` shows which registry `oreg_auth_user` belongs to";
         reader.problems.push(
-            Problem::hiding(credential, problem)
+            Problem::hiding(credential_place, problem)
                 .hint("set `oreg_url`, or `openshift_deployment_type` to `origin` or `openshift-enterprise`"),
         );
         return None;
     };
-    if let Some(fault) = host::url_fault(&url.text) {
-        let hint = key::advice(fault, "write it as `host[:port]/path/name-${component}:${version}`");
-        reader.problems.push(about("`oreg_url`", &url, fault).hint(hint));
+    if let Some(fault) = host_rules::url_fault(&url.text) {
+        let syntax = "write it as `host[:port]/path/name-${component}:${version}`";
+        reader.problems.push(host_problem("`oreg_url`", &url, fault, syntax));
         return None;
     }
     let (host, path) = image::split_host(&url.text);
     if !url.text.starts_with(host) {
-        let problem = about("`oreg_url`", &url, "names no registry, so that its password goes to Docker Hub");
-        let problem = problem.hint(format!("write `{host}/` in front of it, or the registry that is meant"));
+        let problem = problem_about("`oreg_url`", &url, "names no registry, so the password is sent to Docker Hub");
+        let problem = problem.hint(format!("write `{host}/` before it, or the registry that you mean"));
         reader.warnings.push(Finding::new(codes::HUB_HOST, problem));
     }
     let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
         Some(entry) => test_images(reader, entry, host)?,
-        None => match image::full_name(host, &substitute(path, &defaults.tag)) {
+        None => match image::full_name(host, &fill_in(path, &defaults.tag)) {
             Ok(image) => IndexSet::from([image]),
             Err(fault) => {
-                let problem = about("`oreg_url`", &url, &format!("is no image name: {fault}"));
-                reader.problems.push(problem.hint("it is `host[:port]/path/name-${component}:${version}`"));
+                let problem = problem_about("`oreg_url`", &url, &format!("is not an image name: {fault}"));
+                reader.problems.push(problem.hint("write `host[:port]/path/name-${component}:${version}`"));
                 return None;
             }
         },
     };
-    Some(Subject { host: host.to_owned(), images, choice: ImageChoice::Given, span: url.span.clone() })
+    Some(TestImages { host: host.to_owned(), images, choice: ImageChoice::Given, span: url.span.clone() })
 }
-pub(super) fn additional_subject(
+
+/// Host and test images of an entry of the list: its `test_image`, else the default test image.
+pub(super) fn of_additional_entry(
     reader: &mut VariableReader<'_>,
     defaults: &RegistryDefaults,
     entry: &RegistryEntry,
     host: Text,
-) -> Option<Subject> {
+) -> Option<TestImages> {
     if let Some(old) = entry.get(OLD_TEST_IMAGE) {
         let problem = Problem::hiding(&old.node.span, "`image_name` is the old name of `test_image`");
         reader.warnings.push(Finding::new(codes::LEFTOVER, problem.hint("rename it to `test_image`")));
@@ -79,14 +102,14 @@ pub(super) fn additional_subject(
     let (choice, images) = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
         (ImageChoice::Given, test_images(reader, entry, &host.text)?)
     } else {
-        let name = defaults.deployment.unwrap_or(Deployment::Enterprise).test_image();
+        let name = defaults.deployment.unwrap_or(DeploymentType::Enterprise).test_image();
         let default = Text { text: format!("{name}:{}", defaults.tag), span: entry.span.clone() };
         (ImageChoice::Default, IndexSet::from([full_name(reader, &default, &host.text)?]))
     };
-    Some(Subject { host: host.text, images, choice, span: host.span })
+    Some(TestImages { host: host.text, images, choice, span: host.span })
 }
 
-/// The images of `test_image`, which stand below the registry `host`.
+/// The images of `test_image`, a text or a list. They are names relative to the registry `host`.
 fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &str) -> Option<IndexSet<String>> {
     let member = entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE))?;
     let nodes = match &member.node.value {
@@ -105,29 +128,29 @@ fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &st
     (!images.is_empty()).then_some(images)
 }
 
-/// The image `path` below the registry `host`, in full.
+/// The full name of the image `path` in the registry `host`, which may have a path itself.
 fn full_name(reader: &mut VariableReader<'_>, path: &Text, host: &str) -> Option<String> {
-    let (name_host, folder) = image::split_host(host);
-    let below = if folder.is_empty() { path.text.clone() } else { format!("{folder}/{}", path.text) };
-    image::full_name(name_host, &below)
+    let (name_host, namespace) = image::split_host(host);
+    let relative = if namespace.is_empty() { path.text.clone() } else { format!("{namespace}/{}", path.text) };
+    image::full_name(name_host, &relative)
         .map_err(|fault| {
-            let again = path.text.strip_prefix(name_host).is_some_and(|rest| rest.starts_with('/'));
-            let (fault, hint) = if again {
-                (format!("of `{host}` names the host again"), "leave the host out: write `name[:tag]` or `name@digest`")
+            let repeats_host = path.text.strip_prefix(name_host).is_some_and(|rest| rest.starts_with('/'));
+            let (fault, hint) = if repeats_host {
+                (format!("of `{host}` repeats the host"), "leave the host out: write `name[:tag]` or `name@digest`")
             } else {
-                (format!("of `{host}` is no image name: {fault}"), "write `name[:tag]` or `name@digest`")
+                (format!("of `{host}` is not an image name: {fault}"), "write `name[:tag]` or `name@digest`")
             };
-            let problem = if image::is_plain(&path.text) {
+            let problem = if image::may_be_quoted(&path.text) {
                 Problem::naming(&path.span, &path.text, format!("the test image `{}` {fault}", path.text))
             } else {
-                about("the test image", path, &fault)
+                problem_about("the test image", path, &fault)
             };
             reader.problems.push(problem.hint(hint));
         })
         .ok()
 }
 
-/// The path of `oreg_url` as a test image: `${component}` becomes `pod`, `${version}` the tag.
-fn substitute(path: &str, tag: &str) -> String {
+/// The path of `oreg_url` with its placeholders filled in: `${component}` is `pod`, and `${version}` is the tag.
+fn fill_in(path: &str, tag: &str) -> String {
     path.replace("${component}", "pod").replace("${version}", tag)
 }

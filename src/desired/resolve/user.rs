@@ -1,4 +1,4 @@
-//! The user of a registry entry.
+//! The user of a registry: the one of the entry, else the one of its credential source, else the default user.
 
 use crate::desired::registry::Declaration;
 use crate::inventory::Problem;
@@ -6,24 +6,25 @@ use crate::inventory::Problem;
 use super::registry_entry::{Member, RegistryEntry};
 use super::variable_reader::{Text, VariableReader};
 
-/// The user of an entry that names none (`docker_creds` tasks of openshift-ansible).
+/// The default user: the one that openshift-ansible uses for entries without a user (tasks `docker_creds`).
 const DEFAULT_USER: &str = "openshift";
 
-/// The user that a helper names where its secret is an identity token (docker-credential-helpers).
+/// The user name that means that the secret is an identity token (credential helper protocol, documentation of `docker login`).
 pub(super) const TOKEN_USER: &str = "<token>";
 
-/// The user that the entry names, which must be that of the source if it has one; else that, else the default.
+/// The user of `entry`. `source` is the credential source with the user that it provides, if there is one; it must not
+/// contradict the user of the entry. `None` means that there is a problem.
 pub(super) fn of_entry(
     reader: &mut VariableReader<'_>,
     entry: &RegistryEntry,
     source: Option<(&Member, Option<&str>)>,
 ) -> Option<String> {
     let Some(member) = entry.get("user") else {
-        let (source, known) = source?;
-        return match known {
+        let (source, provided) = source?;
+        return match provided {
             Some(user) => {
                 let user = Text { text: user.to_owned(), span: source.node.span.clone() };
-                checked_user(reader, user, &format!("the user that {} gives", source.name))
+                checked_user(reader, user, &format!("the user from {}", source.name))
             }
             None if entry.declaration == Declaration::Default => {
                 let message = format!("{} is set, but `oreg_auth_user` is not", source.name);
@@ -37,22 +38,24 @@ pub(super) fn of_entry(
     let text = reader.credential_of(&member.node, &member.name)?;
     let span = text.span.clone();
     let user = checked_user(reader, text, &member.name)?;
-    if let Some((source, Some(known))) = source
-        && known != user
-        && known != TOKEN_USER
+    if let Some((source, Some(provided))) = source
+        && provided != user
+        && provided != TOKEN_USER
     {
-        let message = format!("{} is not the one that `{}` has for this registry", member.name, source.key);
-        reader.problems.push(Problem::hiding(&span, message).hint("leave the user out, or correct one of the two"));
+        let message = format!("{} differs from the user that `{}` has for this registry", member.name, source.key);
+        reader.problems.push(Problem::hiding(&span, message).hint("remove the user, or correct one of the two"));
         return None;
     }
     Some(user)
 }
 
-/// A user that fits into HTTP Basic (RFC 7617). One with a colon is often a pasted `user:password`.
+/// A user that HTTP Basic authentication allows (RFC 7617, section 2): no colon and no control character. A colon often
+/// means that `user:password` was pasted.
 fn checked_user(reader: &mut VariableReader<'_>, user: Text, what: &str) -> Option<String> {
     if user.text.contains(':') {
-        let problem = Problem::hiding(&user.span, format!("{what} has a colon, which ends the user name in `auth`"));
-        reader.problems.push(problem.hint("what stands behind the colon may be the password: give it on its own"));
+        let message = format!("{what} contains a colon, which separates user and password in `auth`");
+        let problem = Problem::hiding(&user.span, message);
+        reader.problems.push(problem.hint("if the text after the colon is the password, set it separately"));
         return None;
     }
     reader.without_controls(user, what).map(|user| user.text)

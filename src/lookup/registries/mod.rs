@@ -223,7 +223,7 @@ fn matched(name: &str, prefix: &str) -> Option<usize> {
 
 /// The image under another name, which must be a full one.
 fn moved(image: &Image, name: &str) -> Option<Image> {
-    let moved = Image::parse(name).ok().filter(|moved| moved.name == name && moved.is_of_containers())?;
+    let moved = Image::parse(name).ok().filter(|moved| moved.name == name && moved.is_valid_for_containers())?;
     Some(Image { tag: image.tag.clone(), digest: image.digest.clone(), ..moved })
 }
 

@@ -5,7 +5,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use zeroize::Zeroizing;
 
 use super::socks::Target;
-use crate::desired::{Exceptions, Proxy};
+use crate::desired::{NoProxy, Proxy};
 use crate::secret::Secret;
 
 /// No proxy has more to say in its header.
@@ -61,7 +61,7 @@ impl Route {
     /// port 80 counts as HTTP and all others as HTTPS. The environment of this machine means nothing there.
     pub(super) fn of(proxy: &Proxy, target: &Target) -> Self {
         let Proxy::Set(settings) = proxy else { return Self::Direct };
-        if Exceptions::read(&settings.no_proxy).covers(&target.authority()) {
+        if NoProxy::parse(&settings.no_proxy).matches(&target.authority()) {
             return Self::Direct;
         }
         let (http, https) = (escaped(settings.http.as_ref()), escaped(settings.https.as_ref()));

@@ -303,5 +303,5 @@ fn what_makes_no_sense_together_is_refused() {
         oregano.run(&words).expect(64);
     }
     let run = oregano.run(&["explain", "quay.io/Team/app"]).expect(1);
-    assert!(run.stderr.contains("the repository must be lower case"), "{}", run.stderr);
+    assert!(run.stderr.contains("the repository must be in lower case"), "{}", run.stderr);
 }

@@ -154,7 +154,8 @@ fn difference(question: &Question, of_kubelet: &Kubelet, others: &Others) -> Opt
             return if refused { None } else { told("the image", &why, &repositories) };
         }
     };
-    let names = [image.name.as_str(), if image.is_of_containers() { &image.name } else { "" }, image.name.as_str()];
+    let names =
+        [image.name.as_str(), if image.is_valid_for_containers() { &image.name } else { "" }, image.name.as_str()];
     if names != repositories {
         return told("the image", &names, &repositories);
     }
