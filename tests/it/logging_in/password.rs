@@ -122,7 +122,7 @@ fn a_token_that_has_expired_is_told() {
     let user = Oregano::new();
     let at = "2023-11-14T22:13:20Z";
     let warning = format!(
-        "the credential of user `{ACME}` for registry `{}`  expired at {at}; it comes from standard input: renew it",
+        "the credential of user `{ACME}` for registry `{}` expired at {at}; it comes from standard input: renew it",
         registry.host()
     );
     let run = user.run_with_input(&words(registry.host(), &[]), &token).expect(0);
