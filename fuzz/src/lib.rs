@@ -5,7 +5,7 @@ use std::io::sink;
 
 use oregano::desired::{Image, from_file};
 use oregano::dockerconfig::{self, AuthFile, Credential, Reader};
-use oregano::inventory::outside::Nothing;
+use oregano::inventory::outside::NoAccess;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
 use oregano::lookup::{Asked, Disk, RegistriesConf, Searched, State, ask};
@@ -45,7 +45,7 @@ pub fn patterns(text: &str) {
 pub fn templates(text: &str) {
     let inventory = serde_json::json!({ "all": { "hosts": { "h": { "a": text, "b": [1, "x"], "c": { "d": 1.5 } } } } });
     if let Some(inventory) = read("hosts.json", &inventory.to_string()) {
-        let _ = Variables::new(inventory, Nothing::shared()).of("h").get("a");
+        let _ = Variables::new(inventory, NoAccess::shared()).of("h").get("a");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::vault::Fault;
+use super::vault::VaultError;
 
 /// Provides the values of lookups and decrypts encrypted values. An error has no place: the caller adds it.
 pub trait Outside: Send + Sync {
@@ -12,7 +12,7 @@ pub trait Outside: Send + Sync {
     ///
     /// # Errors
     /// No vault password decrypts it, or the envelope is damaged.
-    fn decrypt(&self, envelope: &str) -> Result<String, Fault>;
+    fn decrypt(&self, envelope: &str) -> Result<String, VaultError>;
 
     /// An environment variable; `None` if it is not set or is not UTF-8.
     fn env(&self, name: &str) -> Option<String>;
@@ -95,7 +95,7 @@ impl fmt::Display for OutsideError {
 pub struct NoCommands(pub Arc<dyn Outside>);
 
 impl Outside for NoCommands {
-    fn decrypt(&self, envelope: &str) -> Result<String, Fault> {
+    fn decrypt(&self, envelope: &str) -> Result<String, VaultError> {
         self.0.decrypt(envelope)
     }
 
@@ -118,18 +118,18 @@ impl Outside for NoCommands {
 
 /// Nothing is available: for inventories without secrets, and for tests of the rules.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nothing;
+pub struct NoAccess;
 
-impl Nothing {
+impl NoAccess {
     /// As the shared trait object that `Variables` takes.
     pub fn shared() -> Arc<dyn Outside> {
         Arc::new(Self)
     }
 }
 
-impl Outside for Nothing {
-    fn decrypt(&self, _: &str) -> Result<String, Fault> {
-        Err(Fault::NoPassword)
+impl Outside for NoAccess {
+    fn decrypt(&self, _: &str) -> Result<String, VaultError> {
+        Err(VaultError::NoPassword)
     }
 
     fn env(&self, _: &str) -> Option<String> {

@@ -1,28 +1,26 @@
-//! The variables of all hosts, and what their templates and encrypted values may reach.
+//! The variables of all hosts, and what their templates and encrypted values may access.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::finding::Finding;
 use super::model::Inventory;
-use super::outside::{self, Outside};
-use super::templates::{Engine, HostVars};
+use super::outside::{NoAccess, NoCommands, Outside};
+use super::templates::{HostVars, Resources, new_resources};
 
 /// An inventory whose variables can be resolved. Cheap to clone.
 #[derive(Clone)]
 pub struct Variables {
-    inventory: Arc<Inventory>,
+    resources: Resources,
     findings: Arc<[Finding]>,
-    outside: Arc<dyn Outside>,
-    engine: Arc<OnceLock<Engine>>,
 }
 
 impl Variables {
-    /// The variables of `inventory`; `outside` answers what they ask of the world.
+    /// The variables of `inventory`. Their templates access files, programs and vault passwords through `outside`.
     pub fn new(inventory: Inventory, outside: Arc<dyn Outside>) -> Self {
-        Self { inventory: Arc::new(inventory), findings: Arc::default(), outside, engine: Arc::default() }
+        Self { resources: new_resources(inventory, outside), findings: Arc::default() }
     }
 
-    /// The same variables, with what was suspicious when they were read.
+    /// The same variables with the findings of the code that read them.
     #[must_use]
     pub fn with_findings(self, findings: Vec<Finding>) -> Self {
         Self { findings: findings.into(), ..self }
@@ -33,40 +31,39 @@ impl Variables {
         &self.findings
     }
 
-    /// Hosts, groups, and variables as they were written.
+    /// Hosts, groups, and variables with their templates.
     pub fn inventory(&self) -> &Inventory {
-        &self.inventory
+        self.resources.inventory()
     }
 
-    /// The world outside.
+    /// The access to files, programs and vault passwords.
     pub fn outside(&self) -> &dyn Outside {
-        &*self.outside
+        &**self.resources.outside()
     }
 
-    /// The same variables in a world in which nothing can be asked: no file is read and no command run.
+    /// The same variables, with no access to anything outside the inventory.
     pub fn offline(&self) -> Self {
-        Self { outside: outside::Nothing::shared(), ..self.clone() }
+        self.with_outside(NoAccess::shared())
     }
 
-    /// The same variables, for which no command is run.
+    /// The same variables, without running commands.
     pub fn without_commands(&self) -> Self {
-        Self { outside: Arc::new(outside::NoCommands(Arc::clone(&self.outside))), ..self.clone() }
+        self.with_outside(Arc::new(NoCommands(Arc::clone(self.resources.outside()))))
     }
 
-    /// The template engine, which is made when the first template asks for it.
-    pub(super) fn engine(&self) -> &Engine {
-        self.engine.get_or_init(Engine::new)
+    fn with_outside(&self, outside: Arc<dyn Outside>) -> Self {
+        Self { resources: self.resources.with_outside(outside), findings: Arc::clone(&self.findings) }
     }
 
-    /// The variables of one host; of an unknown host those of `-e` alone.
+    /// The variables of one host. An unknown host has only those of `-e`.
     pub fn of(&self, host: &str) -> HostVars<'_> {
-        HostVars::new(self, host)
+        HostVars::new(&self.resources, host)
     }
 }
 
 // Values may be passwords.
 impl std::fmt::Debug for Variables {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "variables of {} hosts", self.inventory.hosts.len())
+        write!(f, "variables of {} hosts", self.inventory().hosts.len())
     }
 }

@@ -10,7 +10,7 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
-use oregano::inventory::outside::Nothing;
+use oregano::inventory::outside::NoAccess;
 use oregano::inventory::{Source, Variables, load, select};
 
 use crate::support::ansible;
@@ -75,7 +75,7 @@ fn cases() -> Vec<(String, Case)> {
 fn ten_thousand_hosts_are_no_effort() {
     let mut text = "[all:vars]\na=1\n[top:children]\nnodes\n[nodes]\n".to_owned();
     text.extend((0..10_000).map(|host| format!("node{host}.example.com ansible_host=10.0.0.1 zone='{{{{ a }}}}'\n")));
-    let variables = Variables::new(load::parse(&Source::new("hosts", text)).unwrap(), Nothing::shared());
+    let variables = Variables::new(load::parse(&Source::new("hosts", text)).unwrap(), NoAccess::shared());
     let inventory = variables.inventory();
     assert_eq!(inventory.hosts_of("top").len(), 10_000);
     let resolved = inventory.hosts.keys().filter(|host| variables.of(host).get("zone").unwrap().is_some());

@@ -8,7 +8,7 @@ use oregano::inventory::load::passwords::{self, PasswordSource, VaultIdentity};
 use oregano::inventory::load::system::LocalSystem;
 use oregano::inventory::model::{Node, Value};
 use oregano::inventory::source::Source;
-use oregano::inventory::vault::{self, Fault, Password};
+use oregano::inventory::vault::{self, Password, VaultError};
 use oregano::inventory::{Outside as _, Variables, list, load};
 use oregano::secret::SecretBytes;
 use serde::Deserialize;
@@ -42,8 +42,8 @@ fn password(label: &str, text: &str) -> Password {
     Password { label: label.to_owned(), secret: SecretBytes::new(text.as_bytes().to_vec()) }
 }
 
-fn opened(envelope: &str, password: &Password) -> Result<String, Fault> {
-    vault::open(envelope, std::slice::from_ref(password)).map(|text| text.expose().to_owned())
+fn opened(envelope: &str, password: &Password) -> Result<String, VaultError> {
+    vault::decrypt(envelope, std::slice::from_ref(password)).map(|text| text.expose().to_owned())
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn random_texts_come_back() {
     for ((text, secret), answer) in samples.iter().zip(ansible::answers("vault.py", &questions)) {
         let envelope = answer["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
         assert_eq!(opened(envelope, &password("prod", secret)).as_ref(), Ok(text), "{envelope}");
-        assert!(matches!(opened(envelope, &password("prod", "x")), Err(Fault::WrongPassword { .. })));
+        assert!(matches!(opened(envelope, &password("prod", "x")), Err(VaultError::WrongPassword { .. })));
     }
 }
 
@@ -169,9 +169,9 @@ fn password_files_and_scripts_open_what_ansible_vault_closed_with_them() {
     assert_eq!(all.file("sealed").as_deref(), Ok("hunter2 ☃"));
 
     let wrong = site.system(&[identity("dev", site.at("prod"))]);
-    let reason = "no vault password fits (it was encrypted for the vault id `dev`)";
+    let reason = "none of the vault passwords decrypts it (it was encrypted for the vault ID `dev`)";
     assert_eq!(wrong.decrypt(&client).unwrap_err().to_string(), reason);
-    assert_eq!(wrong.decrypt_file(&plain).unwrap_err(), Fault::WrongPassword { label: None });
+    assert_eq!(wrong.decrypt_file(&plain).unwrap_err(), VaultError::WrongPassword { label: None });
 }
 
 #[test]
@@ -187,7 +187,10 @@ fn a_password_file_may_be_encrypted_with_a_password_before_it() {
     let [problem] = passwords::read(&[inner.clone(), outer.clone()]).unwrap_err().try_into().unwrap();
     assert!(problem.message.ends_with("inner`: no vault password was given"), "{problem:?}");
     let found = site.system(&[outer.clone(), inner.clone()]).decrypt(&envelope);
-    assert_eq!(found.unwrap_err().to_string(), "no vault password fits (it was encrypted for the vault id `inner`)");
+    assert_eq!(
+        found.unwrap_err().to_string(),
+        "none of the vault passwords decrypts it (it was encrypted for the vault ID `inner`)"
+    );
 
     let sealed = site.encrypt("default", "inner password\r\n");
     site.file("inner", &sealed, "600");

@@ -154,7 +154,7 @@ fn branch<'a>(inventory: &'a Inventory, name: &str, seen: &mut Seen<'a>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::super::model::{Node, Value};
-    use super::super::outside::Nothing;
+    use super::super::outside::NoAccess;
     use super::super::source::{Source, Span};
     use super::super::variables::Variables;
     use super::super::{graph, load};
@@ -177,12 +177,13 @@ mod tests {
         assert_eq!(written(Format::Yaml), "v: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3132\n");
         let mut nested = inventory.clone();
         nested.extra = [("l".to_owned(), list)].into_iter().collect();
-        let nested = graph::graph(&Variables::new(nested, Nothing::shared()), "all", graph::Detail::Variables).unwrap();
+        let nested =
+            graph::graph(&Variables::new(nested, NoAccess::shared()), "all", graph::Detail::Variables).unwrap();
         assert!(
             nested.ends_with("{l = [EncryptedString(ciphertext='$ANSIBLE_VAULT;1.1;AES256\\n3132\\n')]}"),
             "{nested}"
         );
-        let closed = Variables::new(inventory, Nothing::shared());
+        let closed = Variables::new(inventory, NoAccess::shared());
         let problem = graph::graph(&closed, "all", graph::Detail::Variables).unwrap_err();
         assert_eq!(problem.message, "variable `v` cannot be decrypted: no vault password was given");
     }

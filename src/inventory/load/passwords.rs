@@ -135,7 +135,7 @@ fn content(path: &Path, earlier: &[Password]) -> Result<Zeroizing<Vec<u8>>, Prob
     let content = bytes.trim_ascii();
     match std::str::from_utf8(content) {
         Ok(text) if vault::is_encrypted(text) => {
-            let plain = vault::open(text, earlier).map_err(|fault| {
+            let plain = vault::decrypt(text, earlier).map_err(|fault| {
                 Problem::new(format!("cannot decrypt the vault password file `{}`: {fault}", path.display()))
                     .hint("give the password that it was encrypted with before it")
             })?;

@@ -35,7 +35,7 @@ pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<
         // Who may read the file cannot read the text.
         Ok(Some(plain)) => (plain.expose().to_owned(), None),
         Err(fault) => {
-            return Err(fault.explain(Problem::new(format!("cannot decrypt the {what} `{name}`: {fault}"))));
+            return Err(fault.add_hint(Problem::new(format!("cannot decrypt the {what} `{name}`: {fault}"))));
         }
     };
     Ok(Source::from(name.to_string(), text, Origin { mode, ..origin(path) }))

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::super::outside::{Outside, OutsideError};
-use super::super::vault::{self, Fault, Password};
+use super::super::vault::{self, Password, VaultError};
 use super::{bounded, credential_helper, process, shell_command};
 use crate::secret::Secret;
 
@@ -29,7 +29,7 @@ pub struct LocalSystem {
 }
 
 /// The plain text of an envelope after its first use. A thread that needs it while another decrypts it waits.
-type Decrypted = OnceLock<Result<Secret, Fault>>;
+type Decrypted = OnceLock<Result<Secret, VaultError>>;
 
 impl LocalSystem {
     /// For an inventory in `folder`, where relative paths and commands start. `home` is what `~` means. The passwords are
@@ -43,8 +43,8 @@ impl LocalSystem {
     ///
     /// # Errors
     /// The file is encrypted and cannot be decrypted. The text completes "cannot decrypt `file`: ".
-    pub fn decrypt_file(&self, text: &str) -> Result<Option<Secret>, Fault> {
-        if vault::is_encrypted(text) { vault::open(text, &self.passwords).map(Some) } else { Ok(None) }
+    pub fn decrypt_file(&self, text: &str) -> Result<Option<Secret>, VaultError> {
+        if vault::is_encrypted(text) { vault::decrypt(text, &self.passwords).map(Some) } else { Ok(None) }
     }
 
     fn path(&self, path: &str) -> Result<PathBuf, OutsideError> {
@@ -58,7 +58,7 @@ impl LocalSystem {
 }
 
 impl Outside for LocalSystem {
-    fn decrypt(&self, envelope: &str) -> Result<String, Fault> {
+    fn decrypt(&self, envelope: &str) -> Result<String, VaultError> {
         // The lock is held only to find the cell, so that other threads can decrypt other envelopes meanwhile.
         let cell = {
             let mut decrypted = self.decrypted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +67,7 @@ impl Outside for LocalSystem {
                 None => Arc::clone(decrypted.entry(envelope.to_owned()).or_default()),
             }
         };
-        match cell.get_or_init(|| vault::open(envelope, &self.passwords)) {
+        match cell.get_or_init(|| vault::decrypt(envelope, &self.passwords)) {
             Ok(secret) => Ok(secret.expose().to_owned()),
             Err(fault) => Err(fault.clone()),
         }
@@ -102,7 +102,7 @@ impl Outside for LocalSystem {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::outside::Nothing;
+    use super::super::super::outside::NoAccess;
     use super::*;
     use crate::secret::SecretBytes;
 
@@ -183,9 +183,9 @@ mod tests {
     fn a_system_without_home_folder_and_passwords() {
         let bare = LocalSystem::new(PathBuf::new(), None, Vec::new());
         assert_eq!(bare.file("~/b").unwrap_err().to_string(), "the home folder is not known");
-        assert_eq!(bare.decrypt_file(ENVELOPE).unwrap_err(), Fault::NoPassword);
+        assert_eq!(bare.decrypt_file(ENVELOPE).unwrap_err(), VaultError::NoPassword);
         assert_eq!(bare.decrypt_file(" a").unwrap(), None);
-        assert_eq!(bare.decrypt(ENVELOPE), Nothing.decrypt(ENVELOPE));
+        assert_eq!(bare.decrypt(ENVELOPE), NoAccess.decrypt(ENVELOPE));
         assert_eq!(bare.pipe("echo x").unwrap(), "x\n");
     }
 }

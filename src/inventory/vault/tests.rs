@@ -1,4 +1,5 @@
-//! Envelopes as `ansible-vault` wrote them, whole and damaged. The rules one by one stand in tests/cases/vault.
+//! Texts that `ansible-vault` encrypted, unchanged and damaged. The rules for single parts of the format are tested by the cases in
+//! tests/cases/vault.
 
 use proptest::prelude::*;
 
@@ -18,12 +19,12 @@ fn password(label: &str, text: &str) -> Password {
     Password { label: label.to_owned(), secret: SecretBytes::new(text.as_bytes().to_vec()) }
 }
 
-fn opened(text: &str, passwords: &[Password]) -> Result<String, Fault> {
-    open(text, passwords).map(|secret| secret.expose().to_owned())
+fn decrypted(text: &str, passwords: &[Password]) -> Result<String, VaultError> {
+    decrypt(text, passwords).map(|secret| secret.expose().to_owned())
 }
 
 #[test]
-fn any_password_may_fit_whatever_its_label() {
+fn every_password_is_tried_whatever_its_label() {
     let (right, wrong) = ("correct horse", "staple");
     for passwords in [
         vec![password("prod", right)],
@@ -31,30 +32,33 @@ fn any_password_may_fit_whatever_its_label() {
         vec![password("prod", wrong), password("default", right)],
         vec![password("default", wrong), password("prod", wrong), password("prod", right)],
     ] {
-        assert_eq!(opened(LABELLED, &passwords).unwrap(), "hunter2", "{passwords:?}");
+        assert_eq!(decrypted(LABELLED, &passwords).unwrap(), "hunter2", "{passwords:?}");
     }
 }
 
 #[test]
-fn a_password_that_does_not_fit_is_a_fault_that_names_the_label() {
-    let fault = opened(LABELLED, &[password("prod", "staple")]).unwrap_err();
-    assert_eq!(fault.to_string(), "no vault password fits (it was encrypted for the vault id `prod`)");
-    assert_eq!(opened(LABELLED, &[]).unwrap_err(), Fault::NoPassword);
+fn the_error_for_a_wrong_password_names_the_label() {
+    let error = decrypted(LABELLED, &[password("prod", "staple")]).unwrap_err();
+    assert_eq!(error.to_string(), "none of the vault passwords decrypts it (it was encrypted for the vault ID `prod`)");
+    assert_eq!(decrypted(LABELLED, &[]).unwrap_err(), VaultError::NoPassword);
     let unlabelled = LABELLED.replace("1.2;AES256;prod", "1.1;AES256");
-    assert_eq!(opened(&unlabelled, &[password("prod", "")]).unwrap_err().to_string(), "no vault password fits");
+    assert_eq!(
+        decrypted(&unlabelled, &[password("prod", "")]).unwrap_err().to_string(),
+        "none of the vault passwords decrypts it"
+    );
 }
 
 #[test]
-fn a_text_that_was_cut_off_is_damaged() {
+fn a_truncated_text_is_damaged() {
     let passwords = [password("prod", "correct horse")];
     for end in 0..LABELLED.len() - 1 {
-        let fault = opened(&LABELLED[..end], &passwords).unwrap_err();
+        let error = decrypted(&LABELLED[..end], &passwords).unwrap_err();
         let expected = match end {
-            0..14 => fault == Fault::NotAVault,
-            14..25 => matches!(fault, Fault::Damaged(Damage::Header) | Fault::Version | Fault::Cipher),
-            _ => matches!(fault, Fault::Damaged(Damage::Digits | Damage::Cut)),
+            0..14 => error == VaultError::NotAVault,
+            14..25 => matches!(error, VaultError::Damaged(Damage::Header) | VaultError::Version | VaultError::Cipher),
+            _ => matches!(error, VaultError::Damaged(Damage::Digits | Damage::Truncated)),
         };
-        assert!(expected, "{end}: {fault:?}");
+        assert!(expected, "{end}: {error:?}");
     }
 }
 
@@ -69,15 +73,15 @@ fn a_changed_digit_is_never_decrypted() {
         }
         let new = if old == "3" { "4" } else { "3" };
         let changed = format!("{}{new}{}", &LABELLED[..at], &LABELLED[at + 1..]);
-        let fault = opened(&changed, &passwords).unwrap_err();
-        assert!(matches!(fault, Fault::WrongPassword { .. } | Fault::Damaged(_)), "{at}: {fault:?}");
+        let error = decrypted(&changed, &passwords).unwrap_err();
+        assert!(matches!(error, VaultError::WrongPassword { .. } | VaultError::Damaged(_)), "{at}: {error:?}");
     }
 }
 
 #[test]
-fn nothing_of_it_is_shown() {
+fn debug_texts_show_no_secret() {
     let envelope = Envelope::parse(LABELLED).unwrap();
-    assert_eq!(format!("{envelope:?}"), "an envelope (it was encrypted for the vault id `prod`)");
+    assert_eq!(format!("{envelope:?}"), "an envelope (it was encrypted for the vault ID `prod`)");
     assert!(!format!("{:?}", password("a", "staple")).contains("staple"));
 }
 
@@ -98,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn padding_is_never_longer_than_the_text(plain in proptest::collection::vec(any::<u8>(), 0..48)) {
-        prop_assert!(unpadded(&plain).is_none_or(|length| length < plain.len()));
+    fn the_padding_is_never_longer_than_the_text(plain in proptest::collection::vec(any::<u8>(), 0..48)) {
+        prop_assert!(unpadded_length(&plain).is_none_or(|length| length < plain.len()));
     }
 }

@@ -1,0 +1,34 @@
+//! The fourth layer of templates: it resolves the variables of a host. It knows what a template sees (the variables of the
+//! host, those that Ansible sets, and other hosts), runs the engine, and explains failures.
+//!
+//! Resolving is recursive: a template uses variables, whose values are templates. The engine asks for a variable through an
+//! [`Object`](minijinja::value::Object), so the recursion goes through `evaluation`, `frame` and `resolve`. `resolve` adds
+//! its methods to [`Frame`]; this is why the files before it can call them without importing it.
+
+mod engine; // the engine and the compiled texts of one inventory
+mod environment; // what the engine provides to templates
+mod evaluation; // one evaluation of one template
+mod explain; // error -> problem with a place
+mod frame; // one host, and the chain of variables being resolved
+mod lazy; // lists and mappings whose members are resolved when they are used
+mod lookups; // `lookup(…)` and other functions that need the host
+mod magic; // variables that Ansible sets, `hostvars` among them
+mod map_filters; // `map`, `select` and other filters that call filters
+mod output; // values that become text
+mod place; // ranges of a text -> places in a file
+mod render; // runs one program
+mod resolve; // variable -> value
+mod resources; // the inventory, the engine, and the access to files and programs
+
+use std::sync::Arc;
+
+use crate::inventory::model::Inventory;
+use crate::inventory::outside::Outside;
+
+pub(super) use frame::{Frame, HostScope};
+pub(in crate::inventory) use resources::Resources;
+
+/// The resources of an inventory, with a new engine.
+pub(in crate::inventory) fn new_resources(inventory: Inventory, outside: Arc<dyn Outside>) -> Resources {
+    Resources::new(inventory, outside, environment::new_engine())
+}

@@ -1,0 +1,42 @@
+//! What the resolution of all variables shares: the inventory, the engine, and the access to files, programs and vault passwords.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use crate::inventory::model::Inventory;
+use crate::inventory::outside::Outside;
+
+/// Shared by all hosts. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::inventory) struct Resources {
+    inventory: Arc<Inventory>,
+    outside: Arc<dyn Outside>,
+    engine: Arc<Engine>,
+}
+
+impl Resources {
+    /// The resources of an inventory, with a new engine.
+    pub(super) fn new(inventory: Inventory, outside: Arc<dyn Outside>, engine: Engine) -> Self {
+        Self { inventory: Arc::new(inventory), outside, engine: Arc::new(engine) }
+    }
+
+    /// Hosts, groups, and variables with their templates.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Files, programs, the environment and vault passwords.
+    pub fn outside(&self) -> &Arc<dyn Outside> {
+        &self.outside
+    }
+
+    /// The same inventory and engine with another access to files and programs.
+    #[must_use]
+    pub fn with_outside(&self, outside: Arc<dyn Outside>) -> Self {
+        Self { outside, ..self.clone() }
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
