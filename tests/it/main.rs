@@ -8,6 +8,7 @@ mod cases;
 mod desired;
 mod doctor;
 mod escalation;
+mod exceptions;
 mod explain;
 mod faults;
 mod inventory;
