@@ -1,4 +1,4 @@
-//! REGISTRY of `oregano login`: the key of the new entry, and the images it is for.
+//! REGISTRY of `oregano login`: the key of the new entry, and the images that it applies to.
 
 use crate::desired::{full_name, host_fault, split_host};
 use crate::dockerconfig::{HUB, HUB_KEY, is_hub, kubelet_key};
@@ -6,24 +6,24 @@ use crate::dockerconfig::{HUB, HUB_KEY, is_hub, kubelet_key};
 /// A registry, or a part of one, to log in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The key in `auths`. For all of Docker Hub that is docker's, which every reader understands.
+    /// The key in `auths`. For Docker Hub it is the one that docker writes, because all programs use it.
     pub key: String,
-    /// The same as image names have it: `host[:port][/path]`.
+    /// The registry as in image names: `host[:port][/path]`.
     pub name: String,
 }
 
 impl Target {
-    /// Reads `host[:port][/path]`. A scheme, and the `/v1/` or `/v2/` of an API, are taken away: image names have
+    /// Parses `host[:port][/path]`. A scheme and the `/v1/` or `/v2/` of an API are removed, because image names have
     /// neither.
     ///
     /// # Errors
-    /// What keeps it from being the start of image names. It does not repeat the text, which may hold a password.
+    /// Why image names cannot start with it. The error does not quote the text, which may contain a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // It parts a login from a host, and a digest from a name; neither may be taken for the other.
+        // It separates a user from a host, and a digest from a name. The two must not be confused.
         if text.contains('@') {
             return Err("it contains `@`".to_owned());
         }
-        // What else an address may have would be lost.
+        // `kubelet_key` drops queries and fragments, and decodes `%`: such texts are checked unchanged, and rejected.
         let address = Some(format!("{text}/")).filter(|text| !text.contains(['?', '#', '%']));
         let bare = address.and_then(|address| kubelet_key(&address)).unwrap_or_else(|| text.to_owned());
         let bare = bare.trim_end_matches('/');
@@ -37,18 +37,18 @@ impl Target {
         Ok(Self { key: if name == HUB { HUB_KEY.to_owned() } else { name.clone() }, name })
     }
 
-    /// The test image in full. `image` is named in full, or below this registry.
+    /// The full name of the test image. `image` is a full name, or a name relative to this registry.
     ///
     /// # Errors
-    /// If it is no image name, or an image that the new entry is not for.
+    /// If it is not an image name, or is not an image of this registry.
     pub fn image(&self, image: &str) -> Result<String, String> {
-        // `app:v1` has a tag, and no port.
+        // `app:v1` has a tag, not a port.
         let host = image.contains('/').then(|| split_host(image).0);
-        let whole = host.is_some_and(|host| image.starts_with(&format!("{host}/")));
-        let name = if whole { image.to_owned() } else { format!("{}/{image}", self.name) };
+        let is_full_name = host.is_some_and(|host| image.starts_with(&format!("{host}/")));
+        let name = if is_full_name { image.to_owned() } else { format!("{}/{image}", self.name) };
         let rest = name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix('/'));
-        let rest = rest.ok_or_else(|| format!("it does not lie below `{}`", self.name))?;
-        full_name(&self.name, rest).map_err(|fault| format!("it is no image name: {fault}"))
+        let rest = rest.ok_or_else(|| format!("it is not an image of `{}`", self.name))?;
+        full_name(&self.name, rest).map_err(|fault| format!("it is not an image name: {fault}"))
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_what_readers_look_for() {
+    fn keys_are_the_ones_that_programs_search_for() {
         let cases = [
             ("quay.io", "quay.io", "quay.io"),
             ("https://Quay.IO/", "quay.io", "quay.io"),
@@ -77,23 +77,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_registry_is_refused_and_not_repeated() {
+    fn invalid_registries_are_rejected_and_not_quoted() {
         let cases = [
             ("", "no host name"),
             ("https://", "no host name"),
             ("quay.io/acme/app:v1", "a tag"),
             ("quay.io:v1", "a tag"),
-            ("quay.io/app@sha256:00", "an `@`"),
-            ("https://me:hunter2@quay.io", "an `@`"),
+            ("quay.io/app@sha256:00", "`@`"),
+            ("https://me:hunter2@quay.io", "`@`"),
             ("quay.io /acme", "white space"),
             ("quay.io/a\tb", "white space"),
             ("ftp://quay.io", "a scheme"),
             ("[::1]:5000", "an IPv6 address"),
-            ("quay.io/Acme", "capital letters in its path"),
+            ("quay.io/Acme", "uppercase letters in its path"),
             ("*.example.com", "a character"),
             ("quay.io?x", "a character"),
             ("quay.io#x", "a character"),
-            ("registry", "neither dot nor port"),
+            ("registry", "neither a dot nor a port"),
         ];
         for (text, fault) in cases {
             let error = Target::parse(text).unwrap_err();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_image_lies_below_the_registry() {
+    fn a_test_image_belongs_to_the_registry() {
         let image = |registry: &str, image: &str| Target::parse(registry).unwrap().image(image);
         assert_eq!(image("quay.io", "acme/app:1").as_deref(), Ok("quay.io/acme/app:1"));
         assert_eq!(image("quay.io/acme", "app:v1").as_deref(), Ok("quay.io/acme/app:v1"));

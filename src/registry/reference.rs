@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_no_image_says_why() {
-        assert_eq!(Target::parse("quay.io/Team/app"), Err("the repository must be lower case"));
+        assert_eq!(Target::parse("quay.io/Team/app"), Err("the repository must be in lower case"));
         assert!(Target::parse("").is_err());
         assert!(Target::parse("quay.io/a b").is_err());
     }
