@@ -13,7 +13,7 @@ use oregano::event;
 use oregano::inventory::load::passwords::{PasswordSource, VaultId, VaultIdentity, parse_vault_id};
 use oregano::inventory::{Problem, Sources, graph, list, load};
 use oregano::lookup::Account;
-use oregano::options::{Environment, Options, Pod, Question, Where};
+use oregano::options::{Environment, Options, Pod, Question, Settings, Where};
 use oregano::secret::Secret;
 use oregano::ui::{Detail, Format};
 
@@ -336,13 +336,12 @@ impl Explain {
         ask: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Question, Problem> {
         let place = if self.is_of_nodes(&global) { Where::Nodes } else { Where::Here(account) };
-        let run = Run { only: None, from: From::Controller, warn_days: 0, reach: self.reach };
         Ok(Question {
             image: self.image,
             files: self.file,
             place,
             pod: self.namespace.map(|namespace| Pod { namespace, service_account: self.service_account }),
-            options: global.options(event::Command::Plan, run, defaults, environment, local_user, ask)?,
+            settings: global.settings(Part::default(), self.reach, defaults, (environment, local_user), ask)?,
         })
     }
 }
@@ -423,47 +422,65 @@ impl Global {
         command: event::Command,
         run: Run,
         defaults: &Defaults,
-        environment: Environment,
-        local_user: String,
+        machine: (Environment, String),
         ask: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Options, Problem> {
-        let sources = self.sources(defaults, environment.home.as_deref(), &ask)?;
-        let Run { only, from, warn_days, reach: run } = run;
+        let Run { only, from, warn_days, reach } = run;
         let scope = match (command, only) {
             (event::Command::Validate, _) => Scope::Registries,
             (_, Some(Only::Nodes)) => Scope::Nodes,
             (_, Some(Only::Cluster)) => Scope::Cluster,
             (_, None) => Scope::Everything,
         };
+        let vantage = match from {
+            From::Controller => Vantage::Controller,
+            From::FirstNode => Vantage::FirstNode,
+            From::EveryNode => Vantage::EveryNode,
+        };
+        let settings = self.settings(Part { scope, vantage }, reach, defaults, machine, ask)?;
+        Ok(Options { command, warn_days, settings })
+    }
+
+    /// How inventory, nodes and cluster are reached. `ask` reads a secret from the terminal after showing a prompt.
+    fn settings(
+        self,
+        part: Part,
+        reach: Reach,
+        defaults: &Defaults,
+        (environment, local_user): (Environment, String),
+        ask: impl Fn(&str) -> Result<String, Problem>,
+    ) -> Result<Settings, Problem> {
+        let sources = self.sources(defaults, environment.home.as_deref(), &ask)?;
         let secret = |wanted: bool, prompt, hint: &str| {
             let ask = || ask(prompt).map(Secret::new).map_err(|problem| problem.hint(hint));
             wanted.then(ask).transpose()
         };
         let request = Request {
-            scope,
-            limit: run.limit.map(limit).transpose()?,
-            vantage: match from {
-                From::Controller => Vantage::Controller,
-                From::FirstNode => Vantage::FirstNode,
-                From::EveryNode => Vantage::EveryNode,
-            },
-            user: run.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
+            scope: part.scope,
+            vantage: part.vantage,
+            limit: reach.limit.map(limit).transpose()?,
+            user: reach.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.host_key_checking.unwrap_or_default(),
-            private_key_file: run.private_key.or_else(|| defaults.private_key_file.clone()),
-            password: secret(run.ask_pass, "SSH password: ", NO_SSH_PASSWORD)?,
-            become_password: secret(run.ask_become_pass, "BECOME password: ", NO_BECOME_PASSWORD)?,
+            private_key_file: reach.private_key.or_else(|| defaults.private_key_file.clone()),
+            password: secret(reach.ask_pass, "SSH password: ", NO_SSH_PASSWORD)?,
+            become_password: secret(reach.ask_become_pass, "BECOME password: ", NO_BECOME_PASSWORD)?,
             home: environment.home.clone(),
         };
-        Ok(Options {
-            command,
+        Ok(Settings {
             sources,
             request,
-            forks: usize::from(run.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
-            timeout: Duration::from_secs(run.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
-            warn_days,
-            kubeconfig: run.kubeconfig,
+            forks: usize::from(reach.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
+            timeout: Duration::from_secs(reach.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
+            kubeconfig: reach.kubeconfig,
             warnings: defaults.warnings.clone(),
             environment,
         })
     }
+}
+
+/// The part of the work that a command has, and from where it contacts the registries.
+#[derive(Default)]
+struct Part {
+    scope: Scope,
+    vantage: Vantage,
 }

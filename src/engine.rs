@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cluster::{Cluster, ClusterPurpose, access};
-use crate::desired::Desired;
+use crate::desired::{Desired, NodeTarget};
+use crate::facts::FileFact;
 use crate::failure::Failure;
-use crate::node::{Abort, HostKeys, Identities, Limits};
-use crate::options::{Environment, Options};
+use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session};
+use crate::options::{Environment, Settings};
 use crate::schedule::{self, Cancel};
 use crate::secret::Redactor;
 
@@ -38,21 +39,22 @@ impl Engine {
     ///
     /// # Errors
     /// If the run has a cluster part and no kubeconfig that can be used, or the system refuses threads.
-    pub fn new(options: &Options, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
-        let environment = &options.environment;
+    pub fn new(settings: &Settings, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
+        let environment = &settings.environment;
         let system = |error: &dyn std::error::Error| Failure::new("cannot start the threads").cause(error.to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| system(&error))?;
         let redactor = desired.redactor();
-        let cluster = match &desired.pull_secret {
-            None => None,
-            Some(_) => Some(cluster(options, ClusterPurpose::Run, &runtime, &redactor)?),
+        let cluster = if desired.objects.is_empty() {
+            None
+        } else {
+            Some(cluster(settings, ClusterPurpose::Run, &runtime, &redactor)?)
         };
         let nodes = desired.nodes.len().max(desired.vantage_points.len());
         Ok(Self {
             runtime,
-            pool: schedule::pool(options.forks.min(nodes.max(1))).map_err(|error| system(&error))?,
-            limits: Limits { timeout: options.timeout, abort: Abort::default() },
+            pool: schedule::pool(settings.forks.min(nodes.max(1))).map_err(|error| system(&error))?,
+            limits: Limits { timeout: settings.timeout, abort: Abort::default() },
             home: environment.home.clone(),
             cancel: cancel.clone(),
             redactor,
@@ -61,6 +63,16 @@ impl Engine {
             cluster,
         })
     }
+
+    /// Connects to a node and observes `files`; see [`node::open`].
+    ///
+    /// # Errors
+    /// [`OpenFailure`], without secrets.
+    pub fn open_node(&self, node: &NodeTarget, files: &[String]) -> Result<(Vec<FileFact>, Session), OpenFailure> {
+        let Self { host_keys, identities, limits, redactor, .. } = self;
+        node::open(&node.name, &node.connection, files, host_keys, identities, limits)
+            .map_err(|failure| failure.scrubbed(redactor))
+    }
 }
 
 /// The way to the API server that the kubeconfig names; it is not contacted.
@@ -68,16 +80,16 @@ impl Engine {
 /// # Errors
 /// If there is no kubeconfig that can be used.
 pub fn cluster(
-    options: &Options,
+    settings: &Settings,
     purpose: ClusterPurpose,
     runtime: &tokio::runtime::Runtime,
     redactor: &Redactor,
 ) -> Result<Cluster, Failure> {
-    let environment = &options.environment;
-    let (flag, variable) = (options.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
+    let environment = &settings.environment;
+    let (flag, variable) = (settings.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
     let source = access::find(purpose, flag, variable, environment.home.as_deref())?;
     let _inside = runtime.enter();
-    Cluster::connect(access::load(&source)?, options.timeout, redactor, purpose)
+    Cluster::connect(access::load(&source)?, settings.timeout, redactor, purpose)
 }
 
 /// The files OpenSSH reads by default (`UserKnownHostsFile`, `GlobalKnownHostsFile` of ssh_config(5)).

@@ -4,11 +4,10 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::desired::{Desired, NodeTarget, Registry, expiry};
-use crate::dockerconfig::KeyChange;
+use crate::desired::{NodeTarget, Registry, expiry};
 use crate::facts::{OtherServer, RateLimit, RegistryFact, Verdict};
 use crate::failure::Failure;
-use crate::plan::{Action, FileStep, ModeChange, NodeStep, NodeWork, Plan, SecretStep};
+use crate::plan::{Action, Change, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]
@@ -16,28 +15,28 @@ use crate::plan::{Action, FileStep, ModeChange, NodeStep, NodeWork, Plan, Secret
 pub enum Event {
     /// The inventory is read; these hosts are selected. Nothing has been contacted yet.
     Started(Started),
-    /// Something to look at that stops nothing.
+    /// Something that deserves attention and stops nothing.
     Warning {
         /// What it is.
         message: String,
     },
     /// Something that stops the run or a part of it.
     Error(Failure),
-    /// A credential was judged.
+    /// A credential has a verdict.
     Registry(RegistryRow),
-    /// A secret was, or would be, written, or was right already.
-    Cluster(ClusterRow),
-    /// A node could not be worked on.
+    /// A node was reached, or no work on it is possible.
     Host(HostRow),
-    /// A file was, or would be, written, or was right already.
-    File(FileRow),
     /// How far the run is. Not part of the JSON output.
     #[serde(skip)]
     Progress(Progress),
-    /// A signal asked the run to stop.
+    /// A signal requested the run to stop.
     Interrupted,
     /// The last event of every run.
     Recap(Recap),
+    /// An object or a file was, or would be, written, or is up to date. Its event name, `object` or `file`, comes from
+    /// the target.
+    #[serde(untagged)]
+    Step(StepRow),
 }
 
 /// The start of a run.
@@ -53,24 +52,24 @@ pub struct Started {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Command {
-    /// Prove the credentials, and nothing else.
+    /// Verify the credentials, and nothing else.
     Validate,
     /// Show what `apply` would do.
     Plan,
     /// Do it.
     Apply,
-    /// Prove one credential and put it into a file of this machine.
+    /// Verify one credential and save it in a file of this machine.
     Login,
 }
 
 /// A credential and its verdict.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RegistryRow {
     /// The key in files and secrets.
     pub host: String,
     /// The user.
     pub user: String,
-    /// The test image in full; where only the login is proved, the registry.
+    /// The test image in full; where only the login is verified, the registry.
     pub image: String,
     /// The verdict.
     pub verdict: Verdict,
@@ -78,49 +77,46 @@ pub struct RegistryRow {
     pub cause: Option<String>,
     /// What to do now.
     pub hint: Option<String>,
-    /// The node it was asked from; `None` if that was this machine.
+    /// The node from which the registry was contacted; `None` for this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// When the credential says that it expires (RFC 3339); nobody has checked that.
+    /// The expiry time that the credential itself contains (RFC 3339). It is not verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// What the registry says of its quota.
+    /// What the registry reports of its quota.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// Who failed, if that was not the registry itself: `token_server` or `redirect_target`.
+    /// The server that failed, if it was not the registry itself: `token_server` or `redirect_target`.
     #[serde(flatten)]
     pub other_server: Option<OtherServer>,
 }
 
-/// What became of a secret or a file; of `plan`, what would become of it.
+/// The result for an object or a file; for `plan`, what the result would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It was not there.
+    /// It did not exist.
     Created,
     /// It differed.
     Updated,
-    /// It was right already.
+    /// It was already up to date.
     Unchanged,
-    /// It could not be brought about.
+    /// It could not be brought to the desired state.
     Failed,
     /// It was not tried.
     Skipped,
 }
 
-/// A secret and what became of it.
+/// An object or a file and its result.
 #[derive(Debug, Clone, Serialize)]
-pub struct ClusterRow {
-    /// The kind of object: `Secret`.
-    pub kind: &'static str,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// What became of it.
+pub struct StepRow {
+    /// The object or file.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Its result.
     pub outcome: Outcome,
-    /// The keys that change.
-    pub changes: Vec<KeyChange>,
+    /// What changes in it.
+    pub changes: Vec<Change>,
     /// What else the reader should know.
     pub notes: Vec<String>,
     /// Why it failed.
@@ -128,89 +124,65 @@ pub struct ClusterRow {
     pub failure: Option<Failure>,
 }
 
-/// A node that could not be worked on.
+/// Whether a node was reached.
 #[derive(Debug, Clone, Serialize)]
 pub struct HostRow {
     /// `inventory_hostname`.
     pub host: String,
-    /// Why there is no work on it.
+    /// The result.
     pub outcome: HostOutcome,
-    /// The reason.
+    /// Why it could not be used.
     #[serde(flatten)]
     pub failure: Option<Failure>,
 }
 
-/// How a node was left without work, or that it answered.
+/// The result for a node as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HostOutcome {
-    /// It answered; its files follow.
+    /// It was observed; its files follow.
     Reached,
     /// It could not be reached.
     Unreachable,
     /// It was reached, but the remote script could not do its work.
     Failed,
-    /// The run was interrupted before.
+    /// The run ended before it was observed.
     Skipped,
 }
 
-/// A file of a node and what became of it.
-#[derive(Debug, Clone, Serialize)]
-pub struct FileRow {
-    /// `inventory_hostname`; `localhost` for a login.
-    pub host: String,
-    /// The path as the inventory, or `--to`, gives it.
-    pub path: String,
-    /// Other managed paths that are the same file.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// The keys that change.
-    pub changes: Vec<KeyChange>,
-    /// The permission bits before and after, such as `["0644", "0600"]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<[String; 2]>,
-    /// What else the reader should know.
-    pub notes: Vec<String>,
-    /// Why it failed.
-    #[serde(flatten)]
-    pub failure: Option<Failure>,
-}
-
-/// How many of the things of one stage are done.
+/// How far one phase of the run is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// Of what.
-    pub stage: Stage,
-    /// So many.
+    /// The phase.
+    pub phase: Phase,
+    /// How many are done.
     pub done: usize,
-    /// Of so many.
+    /// How many there are.
     pub total: usize,
 }
 
-/// The stages that take time.
+/// The phases that take time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Registries are asked.
+pub enum Phase {
+    /// Credentials are verified.
     Registries,
-    /// Nodes other than the first are asked from.
+    /// Registries are contacted from the nodes after the first one.
     Vantage,
-    /// Nodes are looked at.
+    /// Nodes are observed.
     Observe,
     /// Nodes are written.
     Write,
 }
 
 /// The end of a run.
-#[derive(Debug, Clone, Serialize, Default)]
+#[derive(Debug, Clone, Serialize, Default, PartialEq)]
 pub struct Recap {
     /// Counts by inventory name, for all selected hosts, in inventory order.
     pub hosts: IndexMap<String, Counts>,
     /// One row for each image.
     pub registries: Vec<RegistryRow>,
-    /// One row for each secret.
-    pub cluster: Vec<ClusterSummary>,
+    /// One row for each object.
+    pub objects: Vec<ObjectSummary>,
     /// The exit status.
     pub status: u8,
 }
@@ -218,15 +190,15 @@ pub struct Recap {
 /// The columns of Ansible's recap. `ok` counts the connection and each file, `changed` counts files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// The connection, and each file that is right or was brought about.
+    /// The connection, and each file that is up to date or was written.
     pub ok: usize,
     /// Files that were, or would be, written.
     pub changed: usize,
     /// 1 if the node could not be reached.
     pub unreachable: usize,
-    /// Files that failed, or 1 if the whole node did.
+    /// Files that failed, and 1 if the node as a whole did.
     pub failed: usize,
-    /// Files that were not tried.
+    /// Files that were not tried, and 1 if the node was not observed.
     pub skipped: usize,
     /// Always 0.
     pub rescued: usize,
@@ -234,21 +206,18 @@ pub struct Counts {
     pub ignored: usize,
 }
 
-/// A secret in the recap.
-#[derive(Debug, Clone, Serialize)]
-pub struct ClusterSummary {
-    /// The kind of object: `Secret`.
-    pub kind: &'static str,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// What became of it.
+/// An object in the recap.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct ObjectSummary {
+    /// The object.
+    #[serde(flatten)]
+    pub object: ObjectTarget,
+    /// Its result.
     pub outcome: Outcome,
 }
 
 impl RegistryRow {
-    /// The row of one registry, asked from the node `from`, or from here.
+    /// The row of one registry that was contacted from the node `from`, or from here.
     pub fn new(registry: &Registry, fact: &RegistryFact, from: Option<&str>) -> Self {
         Self {
             host: registry.host.clone(),
@@ -265,90 +234,75 @@ impl RegistryRow {
     }
 }
 
-impl From<&Action> for Outcome {
-    fn from(action: &Action) -> Self {
-        match action {
-            Action::Create => Self::Created,
-            Action::Update => Self::Updated,
-            Action::Unchanged => Self::Unchanged,
-            Action::Fail(_) => Self::Failed,
-        }
+impl HostRow {
+    /// The row of a node that was observed, or that was not and did not fail.
+    pub fn new(host: &str, outcome: HostOutcome) -> Self {
+        Self { host: host.to_owned(), outcome, failure: None }
+    }
+
+    /// The row of a node that cannot be used.
+    pub fn failed(host: &str, outcome: HostOutcome, failure: &Failure) -> Self {
+        Self { failure: Some(failure.clone()), ..Self::new(host, outcome) }
     }
 }
 
-impl ClusterRow {
-    /// The row of a step with the outcome it had.
-    pub fn new(step: &SecretStep, outcome: Outcome, failure: Option<&Failure>) -> Self {
-        Self {
-            kind: "Secret",
-            namespace: step.namespace.clone(),
-            name: step.name.clone(),
-            outcome,
-            changes: step.changes.clone(),
-            notes: step.notes.clone(),
-            failure: failure.cloned(),
+impl StepRow {
+    /// The row of a step that was carried out, or that would be.
+    pub fn done(step: &Step) -> Self {
+        match &step.action {
+            Action::Create => Self::new(step, Outcome::Created),
+            Action::Update => Self::new(step, Outcome::Updated),
+            Action::Unchanged => Self::new(step, Outcome::Unchanged),
+            Action::Fail(failure) => Self::failed(step, failure.clone()),
         }
     }
-}
 
-impl FileRow {
-    /// The row of a step with the outcome it had.
-    pub fn new(host: &str, step: &FileStep, outcome: Outcome, failure: Option<&Failure>) -> Self {
-        let octal = |mode: u32| format!("{mode:04o}");
+    /// The row of a step that is not carried out in this run.
+    pub fn not_done(step: &Step) -> Self {
+        match &step.action {
+            Action::Create | Action::Update => Self::new(step, Outcome::Skipped),
+            Action::Unchanged | Action::Fail(_) => Self::done(step),
+        }
+    }
+
+    /// The row of a step that was tried and failed.
+    pub fn failed(step: &Step, failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::new(step, Outcome::Failed) }
+    }
+
+    fn new(step: &Step, outcome: Outcome) -> Self {
         Self {
-            host: host.to_owned(),
-            path: step.path.clone(),
-            aliases: step.aliases.clone(),
+            target: step.target.clone(),
             outcome,
             changes: step.changes.clone(),
-            mode: step.mode.map(|ModeChange { from, to }| [octal(from), octal(to)]),
             notes: step.notes.clone(),
-            failure: failure.cloned(),
+            failure: None,
         }
     }
 }
 
 /// The events of a plan that is not applied: what would happen.
 pub fn preview(plan: &Plan) -> Vec<Event> {
-    let mut events: Vec<Event> = plan.secret.iter().map(planned_secret).collect();
-    events.extend(plan.nodes.iter().flat_map(|node| node_events(node, |step| (Outcome::from(&step.action), None))));
-    events
-}
-
-/// The events of nodes that are not even looked at, because an earlier window closed the gate.
-pub fn unobserved(desired: &Desired) -> Vec<Event> {
-    let row = |node: &NodeTarget| HostRow { host: node.name.clone(), outcome: HostOutcome::Skipped, failure: None };
-    desired.nodes.iter().map(|node| Event::Host(row(node))).collect()
-}
-
-/// The row of a secret as it is planned.
-fn planned_secret(step: &SecretStep) -> Event {
-    let failure = match &step.action {
-        Action::Fail(failure) => Some(failure),
-        _ => None,
+    let stage = |stage: &Stage| match stage {
+        Stage::Objects(steps) => steps.iter().map(|step| Event::Step(StepRow::done(step))).collect::<Vec<_>>(),
+        Stage::Batch(nodes) => nodes.iter().flat_map(|node| node_events(node, StepRow::done)).collect(),
     };
-    Event::Cluster(ClusterRow::new(step, Outcome::from(&step.action), failure))
+    plan.stages.iter().flat_map(stage).collect()
 }
 
-/// The events of one node: `result` gives the outcome of each file that could be planned.
-pub fn node_events(node: &NodeStep, mut result: impl FnMut(&FileStep) -> (Outcome, Option<Failure>)) -> Vec<Event> {
-    let row = |outcome, failure: Option<&Failure>| {
-        Event::Host(HostRow { host: node.host.clone(), outcome, failure: failure.cloned() })
+/// The events of nodes that are not even observed, because an earlier stage closed the gate.
+pub fn not_observed(nodes: &[NodeTarget]) -> impl Iterator<Item = Event> {
+    nodes.iter().map(|node| Event::Host(HostRow::new(&node.name, HostOutcome::Skipped)))
+}
+
+/// The events of one node; `row` gives the row of each of its steps.
+pub fn node_events(node: &NodePlan, row: impl Fn(&Step) -> StepRow) -> Vec<Event> {
+    let host = match &node.work {
+        NodeWork::Unreachable(failure) => HostRow::failed(&node.host, HostOutcome::Unreachable, failure),
+        NodeWork::Failed(failure) => HostRow::failed(&node.host, HostOutcome::Failed, failure),
+        NodeWork::NotObserved => HostRow::new(&node.host, HostOutcome::Skipped),
+        NodeWork::Files(_) => HostRow::new(&node.host, HostOutcome::Reached),
     };
-    match &node.work {
-        NodeWork::Unreachable(failure) => vec![row(HostOutcome::Unreachable, Some(failure))],
-        NodeWork::Failed(failure) => vec![row(HostOutcome::Failed, Some(failure))],
-        NodeWork::NotObserved => vec![row(HostOutcome::Skipped, None)],
-        NodeWork::Files(files) => {
-            let mut events = vec![row(HostOutcome::Reached, None)];
-            events.extend(files.iter().map(|step| {
-                let (outcome, failure) = match &step.action {
-                    Action::Fail(failure) => (Outcome::Failed, Some(failure.clone())),
-                    _ => result(step),
-                };
-                Event::File(FileRow::new(&node.host, step, outcome, failure.as_ref()))
-            }));
-            events
-        }
-    }
+    let steps: &[Step] = if let NodeWork::Files(steps) = &node.work { steps } else { &[] };
+    std::iter::once(Event::Host(host)).chain(steps.iter().map(|step| Event::Step(row(step)))).collect()
 }

@@ -18,7 +18,7 @@ use crate::lookup::{
     Account, Asked, CRIO_FILES, Disk, Explanation, GlobalAuthFile, Lookup, Place, PullSecret, Searched, State, Unseen,
     ask, global_auth_file,
 };
-use crate::node::{self, OpenFailure};
+use crate::node::OpenFailure;
 use crate::options::{Pod, Question, Where};
 use crate::report::ExitStatus;
 use crate::schedule::{self, Cancel, Stop};
@@ -62,8 +62,8 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
         explanation.places.push(here(question, account, asked));
         return Ok(explanation);
     }
-    let engine = Engine::new(&question.options, &desired, cancel).map_err(fault)?;
-    explanation.warnings = question.options.warnings.iter().cloned().chain(desired.risks()).collect();
+    let engine = Engine::new(&question.settings, &desired, cancel).map_err(fault)?;
+    explanation.warnings = question.settings.warnings.iter().cloned().chain(desired.risks()).collect();
     let secrets = question.pod.as_ref().map_or(Ok(Vec::new()), |pod| secrets(question, &engine, pod)).map_err(fault)?;
     let asked = Asked { written: &question.image, image: &image, secrets: &secrets };
     explanation.places = match &question.place {
@@ -100,13 +100,13 @@ fn fault(failure: Failure) -> Vec<Failure> {
 
 fn targets(question: &Question) -> Result<Desired, Vec<Failure>> {
     let faults = |problems: Vec<inventory::Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
-    let variables = inventory::load(&question.options.sources).map_err(faults)?;
-    let nodes = desired::nodes(&variables, &question.options.request).map_err(faults)?;
+    let variables = inventory::load(&question.settings.sources).map_err(faults)?;
+    let nodes = desired::nodes(&variables, &question.settings.request).map_err(faults)?;
     Ok(Desired { nodes, ..Desired::default() })
 }
 
 fn secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PullSecret>, Failure> {
-    let cluster = engine::cluster(&question.options, ClusterPurpose::Explain, &engine.runtime, &engine.redactor)?;
+    let cluster = engine::cluster(&question.settings, ClusterPurpose::Explain, &engine.runtime, &engine.redactor)?;
     engine.runtime.block_on(async {
         tokio::select! {
             found = cluster.pull_secrets(&pod.namespace, &pod.service_account) => found,
@@ -217,13 +217,10 @@ fn open(engine: &Engine, node: &NodeTarget, paths: Vec<String>, states: &mut Sta
     if files.is_empty() {
         return Ok(());
     }
-    let Engine { host_keys, identities, limits, redactor, .. } = engine;
-    let (facts, session) = node::open(&node.name, &node.connection, &files, host_keys, identities, limits).map_err(
-        |failure| match failure {
-            OpenFailure::Unreachable(failure) => Unseen::Unreachable(failure.scrubbed(redactor)),
-            OpenFailure::Failed(failure) => Unseen::Failed(failure.scrubbed(redactor)),
-        },
-    )?;
+    let (facts, session) = engine.open_node(node, &files).map_err(|failure| match failure {
+        OpenFailure::Unreachable(failure) => Unseen::Unreachable(failure),
+        OpenFailure::Failed(failure) => Unseen::Failed(failure),
+    })?;
     // What was read is read; the script on the node ends by itself as well.
     let _ = session.keep();
     facts.into_iter().for_each(|fact| note(fact, states));

@@ -56,37 +56,39 @@ pub mod schedule;
 // The only module that prints.
 pub mod ui;
 
+use apply::Observation;
 use desired::{Desired, expiry};
 use engine::Engine;
 use event::{Command, Event, Started};
+use facts::Facts;
 use failure::Failure;
 use inventory::{Problem, Severity, Variables};
-use observe::Troubles;
+use observe::UnusableNodes;
 use options::Options;
-use plan::Gate;
+use plan::{Gate, Plan};
 use report::{ExitStatus, Journal};
 use schedule::{Cancel, Stop};
 
-/// An idle SSH session costs 84 kB: a larger fleet is observed and written in windows of so many nodes.
+/// The number of nodes that are observed and written at a time: an idle SSH session costs 84 kB of memory.
 const WINDOW: usize = 1000;
 
-/// A whole run, from the inventory to the exit status. Every event goes to `journal`, the recap last.
+/// Runs `validate`, `plan` or `apply`, from the inventory to the exit status. Every event goes to `journal`, the recap last.
 pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
     let ended = pipeline(options, cancel, &journal);
     conclude(ended, cancel, journal)
 }
 
-/// A login, from its arguments to the exit status; as [`run`], but without an inventory.
+/// Runs `login`, from its arguments to the exit status.
 pub fn log_in(request: &login::Request, cancel: &Cancel, journal: Journal) -> ExitStatus {
     let ended = login::login(request, cancel, &journal).map_err(|failure| vec![failure]);
     conclude(ended, cancel, journal)
 }
 
-/// The end of what was asked for, or could not be: its faults, or that a signal cut it off, and the recap.
+/// Ends a command: reports the failures that kept it from starting, or the signal that interrupted it, then the recap.
 pub fn conclude(ended: Result<(), Vec<Failure>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
-    // What fails while the inventory is read, after a signal, fails because of it.
-    let cut_off = cancel.level() > Stop::No && !cancel.has_begun();
-    if let (Err(failures), false) = (ended, cut_off) {
+    // After a signal, reading the inventory fails because its scripts were ended; the signal is what is reported.
+    let interrupted = cancel.level() > Stop::No && !cancel.has_begun();
+    if let (Err(failures), false) = (ended, interrupted) {
         failures.into_iter().for_each(|failure| journal.record(Event::Error(failure)));
     }
     if cancel.level() > Stop::No {
@@ -96,32 +98,46 @@ pub fn conclude(ended: Result<(), Vec<Failure>>, cancel: &Cancel, journal: Journ
 }
 
 fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Failure>> {
-    let variables = inventory::load(&options.sources).map_err(faults)?;
-    let desired = desired::resolve(&variables, &options.request).map_err(faults)?;
+    let variables = inventory::load(&options.settings.sources).map_err(failures)?;
+    let desired = desired::resolve(&variables, &options.settings.request).map_err(failures)?;
     cancel.begin();
     start(options, &variables, &desired, journal);
-    let engine = Engine::new(options, &desired, cancel).map_err(|failure| vec![failure])?;
-    let (mut gate, mut held) = (Gate::Open, Troubles::default());
-    let windows = desired.windows(WINDOW);
-    for (at, window) in windows.iter().enumerate() {
+    let engine = Engine::new(&options.settings, &desired, cancel).map_err(|failure| vec![failure])?;
+    let mut windows = desired.nodes.chunks(WINDOW);
+    let nodes = windows.next().unwrap_or_default();
+    let mut unusable = UnusableNodes::default();
+    let (facts, sessions) = observe::observe(&engine, &desired, nodes, &mut unusable, journal);
+    let plan = plan::plan(&desired, nodes, &facts);
+    let observation = Observation { desired: &desired, nodes, facts, sessions };
+    let mut gate = finish(options.command, &engine, &plan, observation, journal);
+    for nodes in windows {
         if options.command == Command::Apply && gate == Gate::Closed {
-            event::unobserved(window).into_iter().for_each(|event| journal.record(event));
+            event::not_observed(nodes).for_each(|event| journal.record(event));
             continue;
         }
-        let (facts, sessions) = observe::observe(&engine, window, &windows[at + 1..], &mut held, journal);
-        let plan = plan::plan(window, &facts);
-        match options.command {
-            Command::Validate | Command::Login => {}
-            Command::Plan => {
-                event::preview(&plan).into_iter().for_each(|event| journal.record(event));
-                apply::keep(&engine, sessions);
-            }
-            Command::Apply => gate = apply::apply(&engine, &plan, window, &facts, sessions, journal),
-        }
+        let (facts, sessions) = observe::observe_nodes(&engine, nodes, &mut unusable, journal);
+        let plan = plan::batch(gate, nodes, &facts);
+        let facts = Facts { nodes: facts, ..Facts::default() };
+        let observation = Observation { desired: &desired, nodes, facts, sessions };
+        gate = finish(options.command, &engine, &plan, observation, journal);
     }
-    // A resolver that does not answer would hold the end of the run back.
+    unusable.report_rest(journal);
+    // A resolver that does not respond would delay the end of the run.
     engine.runtime.shutdown_background();
     Ok(())
+}
+
+/// Shows the plan of one window or carries it out, as the command says. Returns whether later windows may be written.
+fn finish(command: Command, engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
+    match command {
+        Command::Validate | Command::Login => {}
+        Command::Plan => {
+            event::preview(plan).into_iter().for_each(|event| journal.record(event));
+            apply::keep(engine, observation.sessions);
+        }
+        Command::Apply => return apply::apply(engine, plan, observation, journal),
+    }
+    plan.gate
 }
 
 fn start(options: &Options, variables: &Variables, desired: &Desired, journal: &Journal) {
@@ -131,22 +147,22 @@ fn start(options: &Options, variables: &Variables, desired: &Desired, journal: &
     let warnings = warnings.map(ToString::to_string);
     let suspicious = suspicious(variables.findings().len());
     let expiring = expiry::warnings(&desired.registries, jiff::Timestamp::now(), options.warn_days);
-    let warnings = options.warnings.iter().cloned().chain(suspicious).chain(warnings);
+    let warnings = options.settings.warnings.iter().cloned().chain(suspicious).chain(warnings);
     for message in warnings.chain(desired.risks()).chain(expiring) {
         journal.record(Event::Warning { message });
     }
 }
 
-/// One line for what `inventory --check` says at length.
+/// One line for what `inventory --check` reports in detail.
 fn suspicious(findings: usize) -> Option<String> {
     let what = match findings {
         0 => return None,
-        1 => "one thing in the inventory looks".to_owned(),
-        many => format!("{many} things in the inventory look"),
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
     };
-    Some(format!("{what} wrong: `oregano inventory --check` shows it"))
+    Some(format!("the inventory has {what}: run `oregano inventory --check` for details"))
 }
 
-fn faults(problems: Vec<Problem>) -> Vec<Failure> {
+fn failures(problems: Vec<Problem>) -> Vec<Failure> {
     problems.iter().map(Failure::from).collect()
 }

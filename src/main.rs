@@ -91,7 +91,7 @@ fn show_events<T>(
 fn options(command: event::Command, global: Global, run: Run, cancel: &Cancel) -> Result<Options, Vec<Failure>> {
     let defaults = defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
     let ask = |prompt: &str| input::secret(prompt, cancel);
-    let options = global.options(command, run, &defaults, environment(), local_user(), ask);
+    let options = global.options(command, run, &defaults, (environment(), local_user()), ask);
     options.map_err(|problem| vec![Failure::from(&problem)])
 }
 

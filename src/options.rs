@@ -9,30 +9,37 @@ use crate::event::Command;
 use crate::inventory::Sources;
 use crate::lookup::Account;
 
-/// A run as it was asked for. No `Debug`: `-e` may hold passwords.
+/// A run of `validate`, `plan` or `apply`. No `Debug`: the settings may hold passwords.
 #[derive(Clone)]
 pub struct Options {
     /// What the run is for.
     pub command: Command,
+    /// `--warn-days`: how many days before a credential expires the run reports it.
+    pub warn_days: u16,
+    /// How inventory, nodes and cluster are reached.
+    pub settings: Settings,
+}
+
+/// How a command reads the inventory and reaches nodes and cluster. No `Debug`: `-e` may hold passwords.
+#[derive(Clone)]
+pub struct Settings {
     /// What the inventory is read from.
     pub sources: Sources,
     /// What the desired state depends on.
     pub request: Request,
-    /// `--forks`: how many nodes are worked on at a time.
+    /// `--forks`: the maximum number of nodes that are worked on at the same time.
     pub forks: usize,
     /// `--timeout`: for a registry, an API request, and each of the two phases of a node.
     pub timeout: Duration,
-    /// `--warn-days`: how long before a credential expires the run says so.
-    pub warn_days: u16,
     /// `--kubeconfig`.
     pub kubeconfig: Option<PathBuf>,
-    /// What was noticed while these options were made.
+    /// Warnings about the settings themselves.
     pub warnings: Vec<String>,
     /// What the run takes from the environment.
     pub environment: Environment,
 }
 
-/// What `explain` was asked. No `Debug`, either.
+/// A question for `explain`. No `Debug`: the settings may hold passwords.
 #[derive(Clone)]
 pub struct Question {
     /// The image.
@@ -43,8 +50,8 @@ pub struct Question {
     pub place: Where,
     /// The pod whose pull secrets the kubelet tries first.
     pub pod: Option<Pod>,
-    /// How inventory, nodes and cluster are reached; its `command` is not looked at.
-    pub options: Options,
+    /// How inventory, nodes and cluster are reached.
+    pub settings: Settings,
 }
 
 /// Where files are looked at.
@@ -65,7 +72,7 @@ pub struct Pod {
     pub service_account: String,
 }
 
-/// What a run takes from its environment; read once, at the start.
+/// What a run takes from the environment of the process. Proxy variables are read later, by the HTTP clients.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// `HOME`.

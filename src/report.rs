@@ -1,18 +1,21 @@
-//! The fold of the events: counts for each host, one row for each registry and secret, and the exit status.
+//! What the events of a run add up to: counts for each host, one row for each registry and object, and the exit status.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
-use crate::event::{ClusterRow, ClusterSummary, Command, Counts, Event, HostOutcome, HostRow, Outcome, Recap};
+use indexmap::IndexMap;
+
+use crate::event::{Command, Counts, Event, HostOutcome, ObjectSummary, Outcome, Recap, RegistryRow, StepRow};
+use crate::plan::Target;
 
 /// The documented exit statuses. Precedence: 130, 1, 2 (credential or cluster), 4, 2 (node), 3, 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// Everything is as the inventory says.
+    /// Everything is as the inventory declares it.
     Done = 0,
     /// Inventory, configuration, or an internal error.
     Error = 1,
-    /// A registry, a secret or a node failed.
+    /// A registry, an object or a node failed.
     Failed = 2,
     /// `plan`: changes are pending.
     ChangesPending = 3,
@@ -24,13 +27,25 @@ pub enum ExitStatus {
     Interrupted = 130,
 }
 
-/// What the events so far add up to.
+/// What the events so far add up to. It does not depend on the order in which events of different hosts arrive.
 #[derive(Debug, Default)]
 pub struct Report {
     command: Option<Command>,
-    recap: Recap,
+    hosts: IndexMap<String, Tally>,
+    registries: Vec<RegistryRow>,
+    objects: Vec<ObjectSummary>,
     error: bool,
     interrupted: bool,
+}
+
+/// What is known of one host.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Of files only.
+    files: Counts,
+    /// Whether each outcome of the host was recorded, by its number. Two parts of a run can report the same host: a
+    /// node that cannot be reached for its files is not usable for contacting registries either.
+    outcomes: [bool; 4],
 }
 
 impl Report {
@@ -39,75 +54,84 @@ impl Report {
         match event {
             Event::Started(started) => {
                 self.command = Some(started.command);
-                self.recap.hosts.extend(started.hosts.iter().map(|host| (host.clone(), Counts::default())));
+                self.hosts.extend(started.hosts.iter().map(|host| (host.clone(), Tally::default())));
             }
             Event::Error(_) => self.error = true,
             Event::Interrupted => self.interrupted = true,
-            Event::Registry(row) => self.recap.registries.push(row.clone()),
-            Event::Cluster(row) => self.record_cluster(row),
-            Event::Host(row) => self.record_host(row),
-            Event::File(row) => self.record_file(&row.host, row.outcome),
+            Event::Registry(row) => self.registries.push(row.clone()),
+            Event::Host(row) => self.host(&row.host).outcomes[row.outcome as usize] = true,
+            Event::Step(StepRow { target: Target::Object(object), outcome, .. }) => {
+                self.objects.push(ObjectSummary { object: object.clone(), outcome: *outcome });
+            }
+            Event::Step(StepRow { target: Target::File(file), outcome, .. }) => {
+                self.host(&file.host).files.add(*outcome);
+            }
             Event::Warning { .. } | Event::Progress(_) | Event::Recap(_) => {}
         }
     }
 
-    fn record_cluster(&mut self, row: &ClusterRow) {
-        self.recap.cluster.push(ClusterSummary {
-            kind: row.kind,
-            namespace: row.namespace.clone(),
-            name: row.name.clone(),
-            outcome: row.outcome,
-        });
-    }
-
-    fn record_host(&mut self, row: &HostRow) {
-        let counts = self.recap.hosts.entry(row.host.clone()).or_default();
-        match row.outcome {
-            HostOutcome::Reached => counts.ok += 1,
-            HostOutcome::Unreachable => counts.unreachable += 1,
-            HostOutcome::Failed => counts.failed += 1,
-            HostOutcome::Skipped => counts.skipped += 1,
+    fn host(&mut self, name: &str) -> &mut Tally {
+        // `entry` would copy the name of a host that is known already, as nearly all are.
+        if !self.hosts.contains_key(name) {
+            self.hosts.insert(name.to_owned(), Tally::default());
         }
-    }
-
-    fn record_file(&mut self, host: &str, outcome: Outcome) {
-        let counts = self.recap.hosts.entry(host.to_owned()).or_default();
-        match outcome {
-            Outcome::Created | Outcome::Updated => {
-                counts.ok += 1;
-                counts.changed += 1;
-            }
-            Outcome::Unchanged => counts.ok += 1,
-            Outcome::Failed => counts.failed += 1,
-            Outcome::Skipped => counts.skipped += 1,
-        }
+        &mut self.hosts[name]
     }
 
     /// The exit status of what was recorded.
     pub fn status(&self) -> ExitStatus {
-        let hosts = || self.recap.hosts.values();
-        let written = |outcome| matches!(outcome, Outcome::Created | Outcome::Updated);
-        let changed =
-            hosts().any(|counts| counts.changed > 0) || self.recap.cluster.iter().any(|row| written(row.outcome));
+        let any = |holds: fn(Counts) -> bool| self.hosts.values().any(|tally| holds(tally.counts()));
+        let written = |row: &ObjectSummary| matches!(row.outcome, Outcome::Created | Outcome::Updated);
+        let changed = any(|counts| counts.changed > 0) || self.objects.iter().any(written);
         match () {
             () if self.interrupted => ExitStatus::Interrupted,
             () if self.error => ExitStatus::Error,
-            () if self.recap.registries.iter().any(|row| !row.verdict.permits_run()) => ExitStatus::Failed,
-            () if self.recap.cluster.iter().any(|row| row.outcome == Outcome::Failed) => ExitStatus::Failed,
-            () if hosts().any(|counts| counts.unreachable > 0) => ExitStatus::Unreachable,
-            () if hosts().any(|counts| counts.failed > 0) => ExitStatus::Failed,
+            () if self.registries.iter().any(|row| !row.verdict.permits_run()) => ExitStatus::Failed,
+            () if self.objects.iter().any(|row| row.outcome == Outcome::Failed) => ExitStatus::Failed,
+            () if any(|counts| counts.unreachable > 0) => ExitStatus::Unreachable,
+            () if any(|counts| counts.failed > 0) => ExitStatus::Failed,
             () if self.command == Some(Command::Plan) && changed => ExitStatus::ChangesPending,
             () => ExitStatus::Done,
         }
     }
 
     /// The last event of the run.
-    pub fn recap(&self) -> Recap {
-        Recap { status: self.status() as u8, ..self.recap.clone() }
+    pub fn into_recap(self) -> Recap {
+        let status = self.status() as u8;
+        let hosts = self.hosts.into_iter().map(|(host, tally)| (host, tally.counts())).collect();
+        Recap { hosts, registries: self.registries, objects: self.objects, status }
     }
 }
 
-/// Where the engine writes down what happens: every event goes into the report and on to the reader.
+impl Tally {
+    fn counts(&self) -> Counts {
+        let recorded = |outcome: HostOutcome| usize::from(self.outcomes[outcome as usize]);
+        Counts {
+            ok: self.files.ok + recorded(HostOutcome::Reached),
+            unreachable: recorded(HostOutcome::Unreachable),
+            failed: self.files.failed + recorded(HostOutcome::Failed),
+            skipped: self.files.skipped + recorded(HostOutcome::Skipped),
+            ..self.files
+        }
+    }
+}
+
+impl Counts {
+    /// Counts one file.
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Created | Outcome::Updated => {
+                self.ok += 1;
+                self.changed += 1;
+            }
+            Outcome::Unchanged => self.ok += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Skipped => self.skipped += 1,
+        }
+    }
+}
+
+/// Where the engine records what happens: every event goes into the report and on to the reader.
 #[derive(Debug)]
 pub struct Journal {
     report: Mutex<Report>,
@@ -120,26 +144,29 @@ impl Journal {
         Self { report: Mutex::default(), reader }
     }
 
-    /// Writes one event down.
+    /// Records one event.
     pub fn record(&self, event: Event) {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).record(&event);
-        // A reader that is gone (a closed pipe) must not stop the work.
+        // A reader that has gone away (a closed pipe) must not stop the work.
         let _ = self.reader.send(event);
     }
 
-    /// Ends the run: sends the recap and says how it went.
+    /// Ends the run: sends the recap and returns the exit status.
     pub fn close(self) -> ExitStatus {
         let report = self.report.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.reader.send(Event::Recap(report.recap()));
-        report.status()
+        let status = report.status();
+        let _ = self.reader.send(Event::Recap(report.into_recap()));
+        status
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{RegistryRow, Started};
+    use crate::event::{HostRow, Started};
     use crate::facts::Verdict;
+    use crate::failure::Failure;
+    use crate::plan::{Action, ObjectKind, ObjectTarget, Step};
 
     fn registry(verdict: Verdict) -> Event {
         Event::Registry(RegistryRow {
@@ -157,27 +184,20 @@ mod tests {
     }
 
     fn host(outcome: HostOutcome) -> Event {
-        Event::Host(HostRow { host: "n".into(), outcome, failure: None })
+        Event::Host(HostRow::new("n", outcome))
     }
 
-    fn cluster(outcome: Outcome) -> Event {
-        Event::Cluster(ClusterRow {
-            kind: "Secret",
-            namespace: "ns".into(),
-            name: "s".into(),
-            outcome,
-            changes: Vec::new(),
-            notes: Vec::new(),
-            failure: None,
-        })
+    fn object(action: Action) -> Event {
+        let object = ObjectTarget { kind: ObjectKind::Secret, namespace: "ns".into(), name: "s".into() };
+        Event::Step(StepRow::done(&Step::new(Target::Object(object), action)))
     }
 
     #[test]
-    fn the_graver_status_wins() {
-        // Each event is added to the ones before it, from the least grave to the gravest.
+    fn the_more_severe_status_takes_precedence() {
+        // Each event is added to the ones before it, from the least severe to the most severe.
         let rising = [
             (host(HostOutcome::Reached), ExitStatus::Done),
-            (cluster(Outcome::Updated), ExitStatus::ChangesPending),
+            (object(Action::Update), ExitStatus::ChangesPending),
             (host(HostOutcome::Failed), ExitStatus::Failed),
             (host(HostOutcome::Unreachable), ExitStatus::Unreachable),
             (registry(Verdict::Refused), ExitStatus::Failed),
@@ -192,11 +212,20 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_that_let_the_run_go_on_are_no_failure() {
+    fn verdicts_that_permit_the_run_are_no_failure() {
         let mut report = Report::default();
         for verdict in [Verdict::Proved, Verdict::NotProved, Verdict::Skipped] {
             report.record(&registry(verdict));
         }
         assert_eq!(report.status(), ExitStatus::Done);
+    }
+
+    #[test]
+    fn a_host_that_is_reported_twice_is_counted_once() {
+        let failure = Failure::new("no route to host");
+        let row = || Event::Host(HostRow::failed("n", HostOutcome::Unreachable, &failure));
+        let mut report = Report::default();
+        [row(), row()].iter().for_each(|event| report.record(event));
+        assert_eq!(report.into_recap().hosts["n"], Counts { unreachable: 1, ..Counts::default() });
     }
 }

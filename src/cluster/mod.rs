@@ -20,7 +20,7 @@ use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::{Diagnosis, SecretName};
 pub use self::objects::secret::{ExpectedSecret, SecretWrite, WriteResult, overwritten};
-use crate::facts::ClusterFact;
+use crate::facts::PullSecretFact;
 use crate::failure::Failure;
 use crate::lookup::PullSecret;
 use crate::secret::Redactor;
@@ -72,7 +72,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the server cannot be reached in time, denies the request, or has no such namespace.
-    pub async fn observe(&self, namespace: &str, name: &str, hosts: &[&str]) -> Result<ClusterFact, Failure> {
+    pub async fn observe(&self, namespace: &str, name: &str, hosts: &[&str]) -> Result<PullSecretFact, Failure> {
         self.client().await?.observe(SecretName { namespace, name }, hosts).await
     }
 

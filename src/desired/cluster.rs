@@ -4,6 +4,13 @@ use std::sync::Arc;
 
 use crate::dockerconfig::Credential;
 
+/// An object of the cluster that must exist.
+#[derive(Debug, Clone)]
+pub enum Object {
+    /// A pull secret.
+    PullSecret(PullSecret),
+}
+
 /// A secret of type `kubernetes.io/dockerconfigjson`.
 #[derive(Debug, Clone)]
 pub struct PullSecret {

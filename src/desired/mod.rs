@@ -19,7 +19,7 @@ use indexmap::IndexSet;
 use crate::inventory::Finding;
 use crate::secret::Redactor;
 
-pub use cluster::PullSecret;
+pub use cluster::{Object, PullSecret};
 pub use image::{Image, full_name, is_domain, split_host};
 pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
@@ -35,8 +35,8 @@ pub use resolve::{from_file, judge, nodes, resolve};
 pub struct Desired {
     /// The credentials to verify: one element for each distinct pair of credential and test image.
     pub registries: Vec<Registry>,
-    /// The pull secret; `None` with `--only nodes`.
-    pub pull_secret: Option<PullSecret>,
+    /// The objects of the cluster; empty with `--only nodes`.
+    pub objects: Vec<Object>,
     /// The selected nodes; empty with `--only cluster`.
     pub nodes: Vec<NodeTarget>,
     /// Where registry requests are sent from.
@@ -50,16 +50,6 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// Splits the desired state into windows of at most `size` nodes. The first one has the registries and the secret.
-    pub fn windows(self, size: usize) -> Vec<Self> {
-        let mut nodes = self.nodes.into_iter().peekable();
-        let mut windows = vec![Self { nodes: nodes.by_ref().take(size).collect(), ..self }];
-        while nodes.peek().is_some() {
-            windows.push(Self { nodes: nodes.by_ref().take(size).collect(), ..Self::default() });
-        }
-        windows
-    }
-
     /// A warning for each setting that the user chose and that weakens security: registries without verified TLS, and nodes
     /// whose host key is not checked.
     pub fn risks(&self) -> impl Iterator<Item = String> {
@@ -107,51 +97,5 @@ impl Desired {
             }
         }
         redactor
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    #[test]
-    fn only_the_first_window_has_the_registries_and_the_secret() {
-        let node = |number: usize| NodeTarget {
-            name: format!("node{number}"),
-            connection: Connection {
-                address: "127.0.0.1".into(),
-                port: 22,
-                user: "root".into(),
-                password: None,
-                private_key_file: None,
-                host_key_checking: HostKeyChecking::Strict,
-                escalation: Escalation::None,
-            },
-            files: Vec::new(),
-            credentials: Arc::new([]),
-        };
-        let secret = PullSecret { namespace: "ns".into(), name: "s".into(), credentials: Arc::new([]) };
-        let all = Desired {
-            pull_secret: Some(secret),
-            nodes: (0..5).map(node).collect(),
-            vantage: Vantage::FirstNode,
-            vantage_points: vec![VantagePoint {
-                name: "node0".into(),
-                connection: node(0).connection,
-                registries: Arc::new([]),
-            }],
-            ..Desired::default()
-        };
-        let windows = all.windows(2);
-        let names: Vec<Vec<_>> =
-            windows.iter().map(|window| window.nodes.iter().map(|node| node.name.as_str()).collect()).collect();
-        assert_eq!(names, [vec!["node0", "node1"], vec!["node2", "node3"], vec!["node4"]]);
-        assert_eq!(windows.iter().filter(|window| window.pull_secret.is_some()).count(), 1);
-        assert!(windows[0].pull_secret.is_some());
-        let points: Vec<_> = windows.iter().map(|window| (window.vantage, window.vantage_points.len())).collect();
-        assert_eq!(points, [(Vantage::FirstNode, 1), (Vantage::Controller, 0), (Vantage::Controller, 0)]);
-        assert_eq!(Desired::default().windows(2).len(), 1);
     }
 }

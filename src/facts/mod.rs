@@ -19,19 +19,46 @@ pub struct Facts {
     pub asked_from: Option<String>,
     /// What other nodes saw of the same registries (`--from every-node`), in the order of the nodes.
     pub paths: Vec<PathFact>,
-    /// The pull secret and its stale predecessors; `None` where the run has no cluster part.
-    pub cluster: Option<Result<ClusterFact, Failure>>,
-    /// One for each node of `Desired`.
+    /// One for each object of `Desired`.
+    pub objects: Vec<ObjectFact>,
+    /// One for each node of the window that was observed.
     pub nodes: Vec<NodeFact>,
 }
 
-/// The cluster as it was found.
+/// What was observed at one place.
+#[derive(Debug, Clone)]
+pub enum Observed<T> {
+    /// It exists.
+    Present(T),
+    /// It does not exist.
+    Absent,
+    /// It could not be observed, so nothing is known of it.
+    Unknown(Failure),
+}
+
+impl<T> Observed<T> {
+    /// What exists there, if that is known.
+    pub fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(found) => Some(found),
+            Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// An object of the cluster as it was observed.
 #[derive(Debug)]
-pub struct ClusterFact {
-    /// The pull secret, if it exists.
-    pub secret: Option<SecretFact>,
-    /// Names of existing `o-a-<md5(host)>` secrets of declared hosts, with the host: openshift-ansible made
-    /// them and nobody updates them.
+pub enum ObjectFact {
+    /// A pull secret.
+    PullSecret(PullSecretFact),
+}
+
+/// A pull secret as it was observed.
+#[derive(Debug)]
+pub struct PullSecretFact {
+    /// The secret.
+    pub secret: Observed<SecretFact>,
+    /// Existing `o-a-<md5(host)>` secrets of declared hosts: openshift-ansible created them, and nothing updates them.
     pub stale: Vec<StaleSecret>,
 }
 
@@ -48,7 +75,7 @@ pub struct StaleSecret {
 pub const PULL_SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
 
 /// A secret as it was found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SecretFact {
     /// Its `metadata.resourceVersion`, which the API server changes with every write: a write is refused if the secret
     /// has another one by then.

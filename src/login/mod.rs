@@ -17,11 +17,11 @@ use crate::cluster::{ClusterPurpose, access};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask};
-use crate::event::{Command, Event, FileRow, Outcome, RegistryRow, Started};
+use crate::event::{Command, Event, RegistryRow, Started, StepRow};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
 use crate::options::Environment;
-use crate::plan::{self, Action, FileStep};
+use crate::plan::{self, Action, Planned, Step};
 use crate::registry::{self, Clients, News};
 use crate::report::Journal;
 use crate::schedule::{Cancel, Stop};
@@ -92,30 +92,27 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
     desired.risks().chain(expiring).for_each(|message| journal.record(Event::Warning { message }));
     let file = Entry { path: &request.file, credential: &credential };
-    let (step, _) = file.step(authfile::observe(&request.file));
-    let end = |step: &FileStep, outcome: Outcome, failure: Option<&Failure>| {
-        journal.record(Event::File(FileRow::new(HERE, step, outcome, failure)));
-    };
-    if let Action::Fail(failure) = &step.action {
-        end(&step, Outcome::Failed, Some(failure));
+    let (Planned { step, .. }, _) = file.plan(authfile::observe(&request.file));
+    let end = |row: StepRow| journal.record(Event::Step(row));
+    if let Action::Fail(_) = &step.action {
+        end(StepRow::done(&step));
         return Ok(());
     }
     if !prove(request, &desired, cancel, journal)? {
-        let right = step.action == Action::Unchanged;
-        end(&step, if right { Outcome::Unchanged } else { Outcome::Skipped }, None);
+        end(StepRow::not_done(&step));
         return Ok(());
     }
     let stopped = || cancel.level() > Stop::No;
     match authfile::hold(&request.file, request.timeout, stopped) {
         Ok(held) => {
             let (step, written) = file.write(&held);
-            match &written {
-                Ok(()) => end(&step, Outcome::from(&step.action), None),
-                Err(failure) => end(&step, Outcome::Failed, Some(failure)),
-            }
+            end(match written {
+                Ok(()) => StepRow::done(&step),
+                Err(failure) => StepRow::failed(&step, failure),
+            });
         }
-        Err(_) if stopped() => end(&step, Outcome::Skipped, None),
-        Err(failure) => end(&step, Outcome::Failed, Some(&failure)),
+        Err(_) if stopped() => end(StepRow::not_done(&step)),
+        Err(failure) => end(StepRow::failed(&step, failure)),
     }
     Ok(())
 }
@@ -203,32 +200,22 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// What happens to the file as it was found, and the new bytes if it changes.
-    fn step(&self, state: FileState) -> (FileStep, FileFact) {
+    /// What happens to the file as it was found, and what was found.
+    fn plan(&self, state: FileState) -> (Planned, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
-        let mut step = plan::file_step(&fact, slice::from_ref(self.credential), self.reader(&fact));
-        step.notes.extend(self.overridden(&fact).into_iter().chain(self.of_docker()));
-        (step, fact)
+        let mut planned = plan::file(HERE, &fact, slice::from_ref(self.credential), self.reader(&fact));
+        planned.step.notes.extend(self.overridden(&fact).into_iter().chain(self.of_docker()));
+        (planned, fact)
     }
 
-    /// Looks at the file again under its lock, and replaces it.
-    fn write(&self, held: &Held) -> (FileStep, Result<(), Failure>) {
-        let (mut step, fact) = self.step(held.observe());
+    /// Observes the file again under its lock, and replaces it.
+    fn write(&self, held: &Held) -> (Step, Result<(), Failure>) {
+        let (Planned { mut step, content }, fact) = self.plan(held.observe());
         step.notes.extend(held.unlocked());
-        let written = match &step.action {
-            Action::Fail(failure) => Err(failure.clone()),
-            Action::Unchanged => Ok(()),
-            Action::Create | Action::Update => {
-                let credentials = slice::from_ref(self.credential);
-                let merged = dockerconfig::merge(content(&fact), credentials, self.reader(&fact));
-                let new = merged.ok().and_then(|merged| merged.content);
-                match (new, &fact.state) {
-                    (Some(new), _) => held.replace(&fact.state, &new),
-                    // Only the mode changes.
-                    (None, FileState::Present { content, .. }) => held.replace(&fact.state, content),
-                    (None, _) => Ok(()),
-                }
-            }
+        let written = match (&step.action, content) {
+            (Action::Fail(failure), _) => Err(failure.clone()),
+            (_, Some(new)) => held.replace(&fact.state, &new),
+            (_, None) => Ok(()),
         };
         (step, written)
     }

@@ -29,7 +29,7 @@ pub use watchdog::Abort;
 use crate::desired::Connection;
 use crate::facts::FileFact;
 use crate::failure::Failure;
-use crate::secret::SecretBytes;
+use crate::secret::{Redactor, SecretBytes};
 
 /// How long a node may take, and what interrupts it.
 #[derive(Debug, Clone)]
@@ -46,6 +46,26 @@ pub enum OpenFailure {
     /// Something failed before the script's first line.
     Unreachable(Failure),
     /// sudo refused, or the script did not come to its end.
+    Failed(Failure),
+}
+
+impl OpenFailure {
+    /// The failure without the secrets that a node may have printed.
+    #[must_use]
+    pub fn scrubbed(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Unreachable(failure) => Self::Unreachable(failure.scrubbed(redactor)),
+            Self::Failed(failure) => Self::Failed(failure.scrubbed(redactor)),
+        }
+    }
+}
+
+/// Why a file was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteFailure {
+    /// The file is not what was read any more.
+    Conflict,
+    /// Anything else; the message says if the file may have been written all the same.
     Failed(Failure),
 }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::connect::{Label, Line};
 use super::protocol::{self, Decoder, Frame, Item, LARGEST, Nonce, Outcome, Seen, command, order, tidy};
 use super::trouble::{self, Power};
-use super::{NewContent, OpenFailure, far};
+use super::{NewContent, OpenFailure, WriteFailure, far};
 use crate::desired::Escalation;
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
@@ -165,29 +165,32 @@ impl Session {
 
     /// Replaces `files`, each of them only if it is still what was read, and reads them back. One result for
     /// each, in this order; a lost connection is a failure of every file that was not confirmed until then.
-    pub fn write(mut self, files: Vec<NewContent>) -> Vec<Result<(), Failure>> {
+    pub fn write(mut self, files: Vec<NewContent>) -> Vec<Result<(), WriteFailure>> {
         self.line.watch.until(self.deadline());
-        let mut results: Vec<Option<Result<(), Failure>>> = files.iter().map(|file| self.refuse(file)).collect();
+        let mut results: Vec<Option<Result<(), WriteFailure>>> = files.iter().map(|file| self.refuse(file)).collect();
         let end = self.carry_out(&files, &mut results);
         if matches!(end, End::Done) {
             self.farewell();
         }
         let pairs = files.iter().zip(results);
-        pairs.map(|(file, result)| result.unwrap_or_else(|| Err(end.failure(&file.path)))).collect()
+        pairs
+            .map(|(file, result)| result.unwrap_or_else(|| Err(WriteFailure::Failed(end.failure(&file.path)))))
+            .collect()
     }
 
     /// The failure of a file that is not even tried.
-    fn refuse(&self, file: &NewContent) -> Option<Result<(), Failure>> {
+    fn refuse(&self, file: &NewContent) -> Option<Result<(), WriteFailure>> {
         let path = &file.path;
         if self.index(path).is_none() {
-            return Some(Err(Failure::new(format!("`{path}` was not looked at before"))));
+            let failure = Failure::new(format!("`{path}` was not looked at before"));
+            return Some(Err(WriteFailure::Failed(failure)));
         }
         let too_large = file.new.expose().len() > LARGEST;
-        too_large.then(|| Err(Failure::new(format!("`{path}` would be larger than 1 MiB"))))
+        too_large.then(|| Err(WriteFailure::Failed(Failure::new(format!("`{path}` would be larger than 1 MiB")))))
     }
 
     /// Sends what is not refused yet and notes what becomes of it.
-    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<(), Failure>>]) -> End {
+    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<(), WriteFailure>>]) -> End {
         let mut items = Vec::new();
         let mut which = Vec::new();
         for (at, file) in files.iter().enumerate() {
@@ -219,18 +222,23 @@ impl Session {
     }
 
     /// What became of one item: for a written one, whether it reads back as meant.
-    fn outcome(&mut self, item: &Item, path: &str) -> Result<Result<(), Failure>, Broke> {
+    fn outcome(&mut self, item: &Item, path: &str) -> Result<Result<(), WriteFailure>, Broke> {
         let spoilt = Err(Broke::Spoilt("it spoke of another file"));
         let outcome = match self.next()? {
             Frame::Outcome(index, outcome) if index == item.index => outcome,
             _ => return spoilt,
         };
+        if outcome == Outcome::Changed {
+            return Ok(Err(WriteFailure::Conflict));
+        }
         if let Some(failure) = trouble::unwritten(path, &outcome, self.power) {
-            return Ok(Err(failure));
+            return Ok(Err(WriteFailure::Failed(failure)));
         }
         debug_assert_eq!(outcome, Outcome::Written);
         match self.next()? {
-            Frame::File(index, seen) if index == item.index => Ok(compare(path, item.new, &seen, self.power)),
+            Frame::File(index, seen) if index == item.index => {
+                Ok(compare(path, item.new, &seen, self.power).map_err(WriteFailure::Failed))
+            }
             _ => spoilt,
         }
     }

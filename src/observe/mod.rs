@@ -9,83 +9,107 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::vantage::Seen;
-use crate::desired::{Desired, NodeTarget, Vantage};
+use crate::desired::{Desired, NodeTarget, Object, Vantage};
 use crate::engine::Engine;
-use crate::event::{Event, HostOutcome, HostRow, Progress, RegistryRow, Stage};
-use crate::facts::{ClusterFact, Facts, NodeFact, RegistryFact};
+use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, RegistryRow};
+use crate::facts::{Facts, NodeFact, ObjectFact, Observed, PullSecretFact, RegistryFact};
 use crate::failure::Failure;
-use crate::node::{self, OpenFailure, Session};
+use crate::node::{OpenFailure, Session};
 use crate::registry::{self, Clients, News};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
 
-/// The open channel of each node, in the order of `Desired`; `None` where there is none.
+/// The open session of each node of a window; `None` where there is none.
 pub type Sessions = Vec<Option<Session>>;
 
-/// The nodes that could not be asked from, and of which a later window will tell whether they can be reached at all.
+/// The nodes from which registries could not be contacted, as long as they are pending: a later window shows whether
+/// they can be reached for their files, and a node that cannot be reached is reported once.
 #[derive(Default)]
-pub struct Troubles(Vec<(String, OpenFailure)>);
+pub struct UnusableNodes {
+    pending: Vec<(String, OpenFailure)>,
+}
 
-/// Looks at everything `desired` speaks of; `later` are the windows behind it. Ctrl-C ends it at once: nothing is being
-/// changed yet.
+/// Observes registries, cluster and the first window of nodes, all at the same time. Ctrl-C ends it at once: nothing is
+/// being changed yet.
 pub fn observe(
     engine: &Engine,
     desired: &Desired,
-    later: &[Desired],
-    held: &mut Troubles,
+    window: &[NodeTarget],
+    unusable: &mut UnusableNodes,
     journal: &Journal,
 ) -> (Facts, Sessions) {
-    let (seen, cluster, (nodes, sessions)) = std::thread::scope(|scope| {
+    let (seen, objects, (nodes, sessions)) = std::thread::scope(|scope| {
         let seen = scope.spawn(|| match desired.vantage {
             Vantage::Controller => {
                 Seen { registries: engine.runtime.block_on(registries(engine, desired, journal)), ..Seen::default() }
             }
             Vantage::FirstNode | Vantage::EveryNode => vantage::ask(engine, desired, journal),
         });
-        let cluster = scope.spawn(|| engine.runtime.block_on(cluster(engine, desired)));
-        let nodes = nodes(engine, &desired.nodes, journal);
-        (seen.join(), cluster.join(), nodes)
+        let objects = scope.spawn(|| engine.runtime.block_on(objects(engine, &desired.objects)));
+        let nodes = nodes(engine, window, journal);
+        (seen.join(), objects.join(), nodes)
     });
     let Seen { registries, asked_from, paths, troubles } = seen.unwrap_or_else(|_| {
-        journal.record(Event::Error(Failure::internal("the registries could not be asked")));
+        journal.record(Event::Error(Failure::internal("the registries could not be contacted")));
         Seen { registries: vec![None; desired.registries.len()], ..Seen::default() }
     });
-    let lost = || desired.pull_secret.as_ref().map(|_| Err(Failure::internal("the cluster could not be looked at")));
-    let cluster = cluster.unwrap_or_else(|_| lost());
-    let facts = Facts { registries, asked_from, paths, cluster, nodes };
-    held.0.extend(troubles);
-    held.tell(desired, later, &facts, journal);
+    let objects = objects.unwrap_or_else(|_| {
+        let failure = Failure::internal("the cluster could not be observed");
+        desired.objects.iter().map(|object| unknown(object, failure.clone())).collect()
+    });
+    let facts = Facts { registries, asked_from, paths, objects, nodes };
+    unusable.pending = troubles;
+    if !unusable.pending.is_empty() {
+        let later: HashSet<&str> = desired.nodes.iter().skip(window.len()).map(|node| node.name.as_str()).collect();
+        unusable.report(window, &facts.nodes, |host| later.contains(host), journal);
+    }
     (facts, sessions)
 }
 
-impl Troubles {
-    /// Tells which nodes could not be asked from, but for those of which it is or will be told anyway that they could
+/// Observes a later window of nodes.
+pub fn observe_nodes(
+    engine: &Engine,
+    window: &[NodeTarget],
+    unusable: &mut UnusableNodes,
+    journal: &Journal,
+) -> (Vec<NodeFact>, Sessions) {
+    let (facts, sessions) = nodes(engine, window, journal);
+    let here: HashSet<&str> = window.iter().map(|node| node.name.as_str()).collect();
+    unusable.report(window, &facts, |host| !here.contains(host), journal);
+    (facts, sessions)
+}
+
+impl UnusableNodes {
+    /// Reports each pending node, except those that `stay` pending and those whose row reports anyway that they could
     /// not be reached.
-    fn tell(&mut self, desired: &Desired, later: &[Desired], facts: &Facts, journal: &Journal) {
+    fn report(&mut self, window: &[NodeTarget], facts: &[NodeFact], stay: impl Fn(&str) -> bool, journal: &Journal) {
         let unreachable = |host: &str| {
-            let fact = desired.nodes.iter().zip(&facts.nodes).find(|(node, _)| node.name == host);
+            let fact = window.iter().zip(facts).find(|(node, _)| node.name == host);
             matches!(fact, Some((_, NodeFact::Unreachable(_))))
         };
-        let later: HashSet<&str> =
-            later.iter().flat_map(|window| &window.nodes).map(|node| node.name.as_str()).collect();
-        for (host, fault) in std::mem::take(&mut self.0) {
-            let (outcome, failure) = match &fault {
+        for (host, failure) in std::mem::take(&mut self.pending) {
+            let row = match &failure {
                 OpenFailure::Unreachable(_) if unreachable(&host) => continue,
-                OpenFailure::Unreachable(_) if later.contains(host.as_str()) => {
-                    self.0.push((host, fault));
+                OpenFailure::Unreachable(_) if stay(&host) => {
+                    self.pending.push((host, failure));
                     continue;
                 }
-                OpenFailure::Unreachable(failure) => (HostOutcome::Unreachable, failure),
-                OpenFailure::Failed(failure) => (HostOutcome::Failed, failure),
+                OpenFailure::Unreachable(failure) => HostRow::failed(&host, HostOutcome::Unreachable, failure),
+                OpenFailure::Failed(failure) => HostRow::failed(&host, HostOutcome::Failed, failure),
             };
-            journal.record(Event::Host(HostRow { host, outcome, failure: Some(failure.clone()) }));
+            journal.record(Event::Host(row));
         }
+    }
+
+    /// Reports the nodes that are still pending at the end of the run, because their window was not observed.
+    pub fn report_rest(mut self, journal: &Journal) {
+        self.report(&[], &[], |_| false, journal);
     }
 }
 
 async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Vec<Option<RegistryFact>> {
     let total = desired.registries.len();
-    journal.record(Event::Progress(Progress { stage: Stage::Registries, done: 0, total }));
+    journal.record(Event::Progress(Progress { phase: Phase::Registries, done: 0, total }));
     let facts = Mutex::new(vec![None; total]);
     let done = AtomicUsize::new(0);
     let hear = |news: News<'_>| match news {
@@ -93,7 +117,7 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
         News::Judged(at, fact) => {
             facts.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(fact.clone());
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            journal.record(Event::Progress(Progress { stage: Stage::Registries, done, total }));
+            journal.record(Event::Progress(Progress { phase: Phase::Registries, done, total }));
         }
     };
     let (clients, logins) = (Arc::new(Clients::new(engine.home.as_deref())), Arc::default());
@@ -112,20 +136,48 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
     facts
 }
 
-async fn cluster(engine: &Engine, desired: &Desired) -> Option<Result<ClusterFact, Failure>> {
-    let (wanted, cluster) = desired.pull_secret.as_ref().zip(engine.cluster.as_ref())?;
-    let hosts: Vec<&str> = wanted.credentials.iter().map(|credential| credential.key.as_str()).collect();
-    Some(tokio::select! {
-        fact = cluster.observe(&wanted.namespace, &wanted.name, &hosts) => fact,
-        () = engine.cancel.reached(Stop::Gently) => Err(Failure::new("interrupted before the cluster was looked at")),
-    })
+/// One fact for each object.
+async fn objects(engine: &Engine, objects: &[Object]) -> Vec<ObjectFact> {
+    let mut facts = Vec::with_capacity(objects.len());
+    for object in objects {
+        facts.push(tokio::select! {
+            fact = observe_object(engine, object) => fact,
+            () = engine.cancel.reached(Stop::Gently) => {
+                unknown(object, Failure::new("interrupted before the cluster was observed"))
+            }
+        });
+    }
+    facts
+}
+
+async fn observe_object(engine: &Engine, object: &Object) -> ObjectFact {
+    let Some(cluster) = &engine.cluster else {
+        return unknown(object, Failure::internal("there is no connection to the cluster"));
+    };
+    match object {
+        Object::PullSecret(wanted) => {
+            let hosts: Vec<&str> = wanted.credentials.iter().map(|credential| credential.key.as_str()).collect();
+            match cluster.observe(&wanted.namespace, &wanted.name, &hosts).await {
+                Ok(fact) => ObjectFact::PullSecret(fact),
+                Err(failure) => unknown(object, failure),
+            }
+        }
+    }
+}
+
+/// The fact of an object that could not be observed.
+fn unknown(object: &Object, failure: Failure) -> ObjectFact {
+    match object {
+        Object::PullSecret(_) => {
+            ObjectFact::PullSecret(PullSecretFact { secret: Observed::Unknown(failure), stale: Vec::new() })
+        }
+    }
 }
 
 fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeFact>, Sessions) {
-    let limits = &engine.limits;
-    let _guard = engine.cancel.abort_at(Stop::Gently, limits.abort.clone(), engine.runtime.handle());
+    let _guard = engine.cancel.abort_at(Stop::Gently, engine.limits.abort.clone(), engine.runtime.handle());
     let total = nodes.len();
-    journal.record(Event::Progress(Progress { stage: Stage::Observe, done: 0, total }));
+    journal.record(Event::Progress(Progress { phase: Phase::Observe, done: 0, total }));
     let (mut facts, mut sessions) = (Vec::with_capacity(total), Vec::with_capacity(total));
     schedule::each(
         &engine.pool,
@@ -134,13 +186,11 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
             if engine.cancel.level() > Stop::No {
                 return (NodeFact::NotObserved, None);
             }
-            match node::open(&node.name, &node.connection, &node.files, &engine.host_keys, &engine.identities, limits) {
+            match engine.open_node(node, &node.files) {
                 Ok((files, session)) => (NodeFact::Observed(files), Some(session)),
                 Err(_) if engine.cancel.level() > Stop::No => (NodeFact::NotObserved, None),
-                Err(OpenFailure::Unreachable(failure)) => {
-                    (NodeFact::Unreachable(failure.scrubbed(&engine.redactor)), None)
-                }
-                Err(OpenFailure::Failed(failure)) => (NodeFact::Failed(failure.scrubbed(&engine.redactor)), None),
+                Err(OpenFailure::Unreachable(failure)) => (NodeFact::Unreachable(failure), None),
+                Err(OpenFailure::Failed(failure)) => (NodeFact::Failed(failure), None),
             }
         },
         |result| {
@@ -148,7 +198,7 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
                 .unwrap_or_else(|| (NodeFact::Failed(Failure::internal("the node could not be looked at")), None));
             facts.push(fact);
             sessions.push(session);
-            journal.record(Event::Progress(Progress { stage: Stage::Observe, done: facts.len(), total }));
+            journal.record(Event::Progress(Progress { phase: Phase::Observe, done: facts.len(), total }));
         },
     );
     (facts, sessions)

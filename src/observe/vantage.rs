@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::hint::{compared, seen_from};
 use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
 use crate::engine::Engine;
-use crate::event::{Event, Progress, RegistryRow, Stage};
+use crate::event::{Event, Phase, Progress, RegistryRow};
 use crate::facts::{PathFact, RegistryFact, Verdict};
 use crate::failure::Failure;
 use crate::node::{OpenFailure, Tunnel};
@@ -67,17 +67,15 @@ impl Round<'_> {
 
     fn open(&self, point: &VantagePoint) -> Result<Tunnel, OpenFailure> {
         let Engine { host_keys, identities, limits, redactor, .. } = self.engine;
-        Tunnel::open(&point.name, &point.connection, host_keys, identities, limits).map_err(|fault| match fault {
-            OpenFailure::Unreachable(failure) => OpenFailure::Unreachable(failure.scrubbed(redactor)),
-            OpenFailure::Failed(failure) => OpenFailure::Failed(failure.scrubbed(redactor)),
-        })
+        Tunnel::open(&point.name, &point.connection, host_keys, identities, limits)
+            .map_err(|failure| failure.scrubbed(redactor))
     }
 
     /// All registries, from the first node that will do.
     fn first(&self) -> Seen {
         let total = self.desired.registries.len();
         let mut seen = Seen { registries: vec![None; total], ..Seen::default() };
-        self.progress(Stage::Registries, 0, total);
+        self.progress(Phase::Registries, 0, total);
         let (first, others) = self.desired.vantage_points.split_at(1.min(self.desired.vantage_points.len()));
         // One after another, unreachable nodes would add up to hours.
         let forks = self.engine.pool.current_num_threads();
@@ -96,7 +94,7 @@ impl Round<'_> {
             return;
         }
         let registries = &self.desired.registries;
-        let told = |done| self.progress(Stage::Registries, done, registries.len());
+        let told = |done| self.progress(Phase::Registries, done, registries.len());
         match tunnel.and_then(|tunnel| self.prove(&tunnel, point, registries, told)) {
             Err(_) if self.is_cancelled() => {}
             Err(fault) => seen.troubles.push((point.name.clone(), fault)),
@@ -147,7 +145,7 @@ impl Round<'_> {
         let points: Vec<&VantagePoint> =
             self.desired.vantage_points.iter().filter(|point| !asked.contains(&point.name)).collect();
         let (total, mut done) = (points.len(), 0);
-        self.progress(Stage::Vantage, 0, total);
+        self.progress(Phase::Vantage, 0, total);
         schedule::each(
             &self.engine.pool,
             points.clone(),
@@ -164,7 +162,7 @@ impl Round<'_> {
                         paths.extend(facts);
                     }
                 }
-                self.progress(Stage::Vantage, done, total);
+                self.progress(Phase::Vantage, done, total);
             },
         );
     }
@@ -265,8 +263,8 @@ impl Round<'_> {
         }
     }
 
-    fn progress(&self, stage: Stage, done: usize, total: usize) {
-        self.journal.record(Event::Progress(Progress { stage, done, total }));
+    fn progress(&self, phase: Phase, done: usize, total: usize) {
+        self.journal.record(Event::Progress(Progress { phase, done, total }));
     }
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::event::{Progress, Stage};
+use crate::event::{Phase, Progress};
 
 /// The bars of the stages that are going on.
 pub(super) struct Bars {
     all: MultiProgress,
-    shown: Vec<(Stage, ProgressBar)>,
+    shown: Vec<(Phase, ProgressBar)>,
     visible: bool,
 }
 
@@ -26,14 +26,14 @@ impl Bars {
     }
 
     pub(super) fn update(&mut self, progress: Progress) {
-        let known = self.shown.iter().position(|(stage, _)| *stage == progress.stage);
+        let known = self.shown.iter().position(|(phase, _)| *phase == progress.phase);
         let at = known.unwrap_or_else(|| {
             let bar = self.all.add(bar(progress));
             if self.visible {
                 // The clock goes on while nothing happens, so that a slow node does not look like a hang.
                 bar.enable_steady_tick(Duration::from_millis(500));
             }
-            self.shown.push((progress.stage, bar));
+            self.shown.push((progress.phase, bar));
             self.shown.len() - 1
         });
         self.shown[at].1.set_position(progress.done as u64);
@@ -53,11 +53,11 @@ impl Bars {
 }
 
 fn bar(progress: Progress) -> ProgressBar {
-    let name = match progress.stage {
-        Stage::Registries => "registries",
-        Stage::Vantage => "asking from nodes",
-        Stage::Observe => "looking at nodes",
-        Stage::Write => "writing nodes",
+    let name = match progress.phase {
+        Phase::Registries => "registries",
+        Phase::Vantage => "asking from nodes",
+        Phase::Observe => "looking at nodes",
+        Phase::Write => "writing nodes",
     };
     let style = ProgressStyle::with_template("{prefix:>17} [{bar:30}] {pos}/{len} {elapsed}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());

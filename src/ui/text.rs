@@ -2,11 +2,12 @@
 
 use indexmap::IndexMap;
 
-use crate::dockerconfig::{ChangeKind, KeyChange};
-use crate::event::{ClusterRow, Command, Counts, Event, FileRow, HostOutcome, HostRow, Outcome, Recap, RegistryRow};
+use crate::dockerconfig::ChangeKind;
+use crate::event::{Command, Counts, Event, HostOutcome, HostRow, Outcome, Recap, RegistryRow, StepRow};
 use crate::facts::{OtherServer, RateLimit, Verdict};
 use crate::failure::Failure;
 use crate::inventory::Problem;
+use crate::plan::{Change, ModeChange, ObjectTarget, Target, format_mode};
 use crate::report::ExitStatus;
 
 use super::bars::Bars;
@@ -37,9 +38,8 @@ impl Screen {
                     self.aside(|| self.registry(row));
                 }
             }
-            Event::Cluster(row) => self.aside(|| self.cluster(row)),
             Event::Host(row) => self.aside(|| host(row)),
-            Event::File(row) => self.aside(|| self.file(row)),
+            Event::Step(row) => self.aside(|| self.step(row)),
             Event::Interrupted => self.aside(interrupted),
             Event::Recap(recap) => {
                 self.bars.clear();
@@ -77,37 +77,24 @@ impl Screen {
         }
     }
 
-    fn cluster(&self, row: &ClusterRow) {
-        let object = format!("secret {}/{}", row.namespace, row.name);
-        row.notes.iter().for_each(|note| error_line(&format!("warning: {note}")));
-        match &row.failure {
-            Some(failure) => error_line(&failure_block(failure)),
-            None if self.shows(row.outcome) => {
-                line(&format!("{object}: {}{}", self.outcome(row.outcome), change_list(&row.changes, None)));
-            }
-            None => {}
-        }
-    }
-
-    fn file(&self, row: &FileRow) {
-        let file = match self.command {
-            Some(Command::Login) => row.path.clone(),
-            _ => format!("{}:{}", row.host, row.path),
+    fn step(&self, row: &StepRow) {
+        let (label, host, aliases): (_, _, &[String]) = match &row.target {
+            Target::Object(object) => (object_name(object), None, &[]),
+            Target::File(file) if self.command == Some(Command::Login) => (file.path.clone(), None, &[]),
+            Target::File(file) => (format!("{}:{}", file.host, file.path), Some(file.host.as_str()), &file.aliases),
         };
-        row.notes.iter().for_each(|note| error_line(&format!("warning: {file}: {note}")));
+        row.notes.iter().for_each(|note| warning(&format!("{label}: {note}")));
         match &row.failure {
             Some(failure) => {
-                let host = if self.command == Some(Command::Login) { "" } else { &format!("{}: ", row.host) };
-                let message = format!("{host}{}", failure.message);
+                let message = host.map_or_else(String::new, |host| format!("{host}: ")) + &failure.message;
                 error_line(&block("error", &message, &failure.causes, failure.hint.as_deref()));
             }
             None if self.shows(row.outcome) => {
-                let aliases = match row.aliases.as_slice() {
+                let aliases = match aliases {
                     [] => String::new(),
                     aliases => format!(" (also {})", aliases.join(", ")),
                 };
-                let changes = change_list(&row.changes, row.mode.as_ref());
-                line(&format!("{file}{aliases}: {}{changes}", self.outcome(row.outcome)));
+                line(&format!("{label}{aliases}: {}{}", self.outcome(row.outcome), change_list(&row.changes)));
             }
             None => {}
         }
@@ -150,10 +137,8 @@ impl Screen {
             let expires = row.expires.as_ref().map(|at| format!(", expires {at}")).unwrap_or_default();
             format!("registry {} ({}){from} : {}{expires}", row.image, row.user, row.verdict.code())
         });
-        let cluster = recap
-            .cluster
-            .iter()
-            .map(|row| format!("secret {}/{} : {}", row.namespace, row.name, self.outcome(row.outcome)));
+        let objects =
+            recap.objects.iter().map(|row| format!("{} : {}", object_name(&row.object), self.outcome(row.outcome)));
         let hosts = recap.hosts.iter().map(|(host, counts)| {
             format!(
                 "{host} : ok={} changed={} unreachable={} failed={} skipped={} rescued={} ignored={}",
@@ -166,7 +151,7 @@ impl Screen {
                 counts.ignored
             )
         });
-        registries.chain(cluster).chain(hosts).collect()
+        registries.chain(objects).chain(hosts).collect()
     }
 }
 
@@ -277,20 +262,29 @@ pub(super) fn block(label: &str, message: &str, causes: &[String], hint: Option<
     format!("{label}: {message}{}{}", causes.collect::<String>(), hint.unwrap_or_default())
 }
 
-/// The keys that change, as ` (+added, ~updated)`; never values.
-fn change_list(changes: &[KeyChange], mode: Option<&[String; 2]>) -> String {
-    let keys = changes.iter().map(|change| {
-        let sign = match change.kind {
-            ChangeKind::Added => '+',
-            ChangeKind::Updated => '~',
-        };
-        let same = change.same_as.as_ref().map(|key| format!(" read as {key}"));
-        let dropped: String = change.dropped.iter().map(|token| format!(" without {token}")).collect();
-        format!("{sign}{}{}{dropped}", change.key, same.unwrap_or_default())
-    });
-    let mode = mode.map(|[from, to]| format!("mode {from} -> {to}"));
-    let parts: Vec<String> = keys.chain(mode).collect();
+/// The object in lines of the output: `secret openshift/imagestreamsecret`.
+fn object_name(ObjectTarget { kind, namespace, name }: &ObjectTarget) -> String {
+    format!("{} {namespace}/{name}", kind.noun())
+}
+
+/// What changes, as ` (+added, ~updated, mode 0644 -> 0600)`; never values.
+fn change_list(changes: &[Change]) -> String {
+    let parts: Vec<String> = changes.iter().map(change).collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn change(change: &Change) -> String {
+    let key = match change {
+        Change::Mode(ModeChange { from, to }) => return format!("mode {} -> {}", format_mode(*from), format_mode(*to)),
+        Change::Key(key) => key,
+    };
+    let sign = match key.kind {
+        ChangeKind::Added => '+',
+        ChangeKind::Updated => '~',
+    };
+    let same = key.same_as.as_ref().map(|key| format!(" read as {key}"));
+    let dropped: String = key.dropped.iter().map(|token| format!(" without {token}")).collect();
+    format!("{sign}{}{}{dropped}", key.key, same.unwrap_or_default())
 }
 
 /// The one sentence for somebody on call. It must be true also of what was not seen.
@@ -301,7 +295,7 @@ fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     }
     // There is always a registry to ask: without a row none could be.
     let bad = recap.registries.is_empty() || recap.registries.iter().any(|row| !row.verdict.permits_run());
-    let secret = |outcomes: &[Outcome]| recap.cluster.iter().any(|row| outcomes.contains(&row.outcome));
+    let secret = |outcomes: &[Outcome]| recap.objects.iter().any(|row| outcomes.contains(&row.outcome));
     let stopped = bad || recap.status == ExitStatus::Error as u8;
     Some(match command {
         Command::Validate if recap.registries.is_empty() => "no credential could be proved".to_owned(),
@@ -350,7 +344,7 @@ const NOTHING: &str = "nothing";
 /// How many files and secrets were, or would be, written.
 fn written(recap: &Recap) -> String {
     let files: usize = recap.hosts.values().map(|counts| counts.changed).sum();
-    let secret = recap.cluster.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
+    let secret = recap.objects.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
     match (secret, files) {
         (false, 0) => NOTHING.to_owned(),
         (true, 0) => "the secret".to_owned(),

@@ -111,7 +111,7 @@ fn stale_secrets_of_openshift_ansible_are_named() {
     let name = format!("o-a-{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     kubernetes.create_secret("openshift", &name, r#"{"auths":{}}"#);
     let run = site.run(&["apply"]).expect(0);
-    assert!(run.stderr.contains(&format!("`{name}`")) && run.stderr.contains("stale"), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("`{name}`")) && run.stderr.contains("is not updated"), "{}", run.stderr);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oregano::desired::{
-    self, Desired, Escalation, Limit, NodeTarget, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy, Vantage,
-    VantagePoint,
+    self, Desired, Escalation, Limit, NodeTarget, Object, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy,
+    Vantage, VantagePoint,
 };
 use oregano::dockerconfig::Credential;
 use oregano::inventory::{self, Problem, Sources};
@@ -226,7 +226,7 @@ fn check(name: &str, case: &Case, desired: &Desired) {
         assert_eq!(desired.vantage, case.from.into(), "{name}");
     }
     if let Some(expected) = &case.secret {
-        let secret = desired.pull_secret.as_ref().unwrap();
+        let Object::PullSecret(secret) = &desired.objects[0];
         let found: Vec<String> =
             secret.credentials.iter().map(|entry| format!("{} {}", entry.key, entry.user)).collect();
         assert_eq!(&found, expected, "{name}");

@@ -332,7 +332,7 @@ fn a_file_that_is_no_json_is_named_and_left_untouched() {
     let site = Site::new(2);
     site.nodes[0].write(DOCKER, b"{\"auths\": oops", 0o644);
     let run = site.run(&["apply", "--only", "nodes"]).expect(2);
-    assert!(run.stderr.contains(&format!("node1: cannot merge into `{DOCKER}`")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("node1: `{DOCKER}` cannot be merged")), "{}", run.stderr);
     assert!(run.stdout.contains(&recap("node1", [2, 1, 0, 1, 0])), "{}", run.stdout);
     assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}", run.stdout);
     assert_eq!(site.file(1, DOCKER).as_deref(), Some("{\"auths\": oops"));

@@ -45,6 +45,7 @@ fn the_lines_of_a_run_that_changes_everything() {
     let registry =
         json!({"host": site.key(), "user": USER, "image": image, "verdict": "proved", "cause": null, "hint": null});
     let added = json!([{"key": site.key(), "kind": "added"}]);
+    let added_and_mode = json!([{"key": site.key(), "kind": "added"}, {"kind": "mode", "from": "0644", "to": "0600"}]);
     let mut row = registry.clone();
     row["version"] = 1.into();
     row["event"] = "registry".into();
@@ -54,15 +55,15 @@ fn the_lines_of_a_run_that_changes_everything() {
             json!({"version": 1, "event": "warning", "message": format!(
                 "registry `{}` is used without verified TLS: anyone on the network path can read the password", site.key())}),
             row.clone(),
-            json!({"version": 1, "event": "cluster", "kind": "Secret", "namespace": "openshift",
+            json!({"version": 1, "event": "object", "kind": "Secret", "namespace": "openshift",
                    "name": "imagestreamsecret", "outcome": outcomes[0], "changes": added, "notes": []}),
             json!({"version": 1, "event": "host", "host": "node1", "outcome": "reached"}),
             json!({"version": 1, "event": "file", "host": "node1", "path": KUBELET, "outcome": outcomes[1],
                    "changes": added, "notes": []}),
             json!({"version": 1, "event": "file", "host": "node1", "path": DOCKER, "outcome": outcomes[2],
-                   "changes": added, "mode": ["0644", "0600"], "notes": []}),
+                   "changes": added_and_mode, "notes": []}),
             json!({"version": 1, "event": "recap", "hosts": {"node1": recap}, "registries": [registry],
-                   "cluster": [{"kind": "Secret", "namespace": "openshift", "name": "imagestreamsecret",
+                   "objects": [{"kind": "Secret", "namespace": "openshift", "name": "imagestreamsecret",
                                 "outcome": outcomes[0]}],
                    "status": if command == "plan" { 3 } else { 0 }}),
         ]
@@ -71,7 +72,7 @@ fn the_lines_of_a_run_that_changes_everything() {
     assert_eq!(but_the_realm(lines(&site, &["plan"], 3)), expected(outcomes, counts(3, 2, 0, 0, 0), "plan"));
     assert_eq!(but_the_realm(lines(&site, &["apply"], 0)), expected(outcomes, counts(3, 2, 0, 0, 0), "apply"));
     let again = lines(&site, &["apply"], 0);
-    assert_eq!(again.last().unwrap()["cluster"][0]["outcome"], "unchanged");
+    assert_eq!(again.last().unwrap()["objects"][0]["outcome"], "unchanged");
     assert_eq!(again.last().unwrap()["hosts"]["node1"], counts(3, 0, 0, 0, 0));
 }
 
@@ -81,7 +82,7 @@ fn validate_has_registries_and_no_hosts() {
     let events = lines(&site, &["validate"], 0);
     let recap = events.last().unwrap();
     assert_eq!(recap["hosts"], json!({}));
-    assert_eq!(recap["cluster"], json!([]));
+    assert_eq!(recap["objects"], json!([]));
     assert_eq!(recap["registries"][0]["verdict"], "proved");
     assert_eq!(site.nodes[0].connections(), 0);
 }

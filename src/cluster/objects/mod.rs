@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::client::ApiClient;
 use super::error::SecretName;
-use crate::facts::ClusterFact;
+use crate::facts::{Observed, PullSecretFact};
 use crate::failure::Failure;
 
 impl ApiClient {
@@ -19,7 +19,7 @@ impl ApiClient {
         &self,
         name: SecretName<'_>,
         hosts: &[&str],
-    ) -> Result<ClusterFact, Failure> {
+    ) -> Result<PullSecretFact, Failure> {
         let mut stale = JoinSet::new();
         for (index, host) in hosts.iter().enumerate() {
             let (client, namespace, host) = (self.clone(), name.namespace.to_owned(), (*host).to_owned());
@@ -31,8 +31,8 @@ impl ApiClient {
         }
         let mut stale = stale.join_all().await;
         stale.sort_unstable_by_key(|(index, _)| *index);
-        Ok(ClusterFact {
-            secret: found.as_ref().map(secret::fact),
+        Ok(PullSecretFact {
+            secret: found.as_ref().map_or(Observed::Absent, |found| Observed::Present(secret::fact(found))),
             stale: stale.into_iter().filter_map(|(_, stale)| stale).collect(),
         })
     }

@@ -42,7 +42,7 @@ fn append(observed: Option<&SecretFact>) -> SecretBytes {
 async fn write(double: &Double) -> Result<WriteResult, Failure> {
     let cluster = cluster(&double.url);
     let observed = cluster.observe("openshift", NAME, &[]).await?.secret;
-    write_to(&cluster, observed.as_ref()).await
+    write_to(&cluster, observed.present()).await
 }
 
 async fn write_to(cluster: &Cluster, observed: Option<&SecretFact>) -> Result<WriteResult, Failure> {
@@ -87,7 +87,7 @@ async fn a_secret_that_changed_since_it_was_observed_is_not_written() {
     double.store.lock().unwrap().put(NAME, "observed");
     let observed = cluster.observe("openshift", NAME, &[]).await.unwrap().secret;
     double.store.lock().unwrap().put(NAME, "theirs");
-    let result = write_to(&cluster, observed.as_ref()).await.unwrap();
+    let result = write_to(&cluster, observed.present()).await.unwrap();
     let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
     assert_eq!(now.content.as_ref().unwrap().expose(), b"theirs");
     assert_eq!(count(&double, "PUT"), 0);
@@ -204,13 +204,13 @@ async fn a_message_that_quotes_the_secret_is_not_shown() {
 async fn observation_returns_the_secret_and_stale_secrets() {
     let double = Double::start(nothing).await;
     let empty = cluster(&double.url).observe("openshift", NAME, &[]).await.unwrap();
-    assert!(empty.secret.is_none() && empty.stale.is_empty());
+    assert!(empty.secret.present().is_none() && empty.stale.is_empty());
     let stale = stale_name("quay.io").unwrap();
     double.store.lock().unwrap().put(NAME, "theirs");
     double.store.lock().unwrap().put(&stale, "old");
     let full = cluster(&double.url).observe("openshift", NAME, &["other.example.com", "quay.io"]).await.unwrap();
-    let secret = full.secret.unwrap();
-    assert_eq!((secret.type_.as_str(), secret.content.unwrap().expose()), (PULL_SECRET_TYPE, &b"theirs"[..]));
+    let secret = full.secret.present().unwrap();
+    assert_eq!((secret.type_.as_str(), secret.content.as_ref().unwrap().expose()), (PULL_SECRET_TYPE, &b"theirs"[..]));
     assert_eq!(full.stale, [StaleSecret { name: stale, host: "quay.io".into() }]);
 }
 
@@ -223,7 +223,7 @@ async fn a_missing_namespace_is_not_a_missing_secret() {
     let narrow = Double::start(|seen: &Seen, _: &mut Store| {
         seen.path.ends_with("/openshift").then(|| status(403, "Forbidden", "namespaces is forbidden"))
     });
-    assert!(cluster(&narrow.await.url).observe("openshift", NAME, &["h"]).await.unwrap().secret.is_none());
+    assert!(cluster(&narrow.await.url).observe("openshift", NAME, &["h"]).await.unwrap().secret.present().is_none());
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ use crate::inventory::problem::nearest;
 use crate::inventory::{Finding, Inventory, Problem, Variables};
 
 use super::Desired;
-use super::cluster::PullSecret;
+use super::cluster::{Object, PullSecret};
 use super::codes;
 use super::node::{NodeTarget, Vantage, VantagePoint};
 use super::registry::Registry;
@@ -192,8 +192,9 @@ impl<'a> Resolver<'a> {
             name: "imagestreamsecret".into(),
             credentials,
         });
+        let objects = pull_secret.map(Object::PullSecret).into_iter().collect();
         let vantage = self.request.vantage;
-        Some(Desired { registries, pull_secret, nodes, vantage, vantage_points, ..Desired::default() })
+        Some(Desired { registries, objects, nodes, vantage, vantage_points, ..Desired::default() })
     }
 
     /// Reports variables with oregano's prefix that do not exist: a misspelled variable would silently have no effect.

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::*;
 use crate::cluster::ClusterPurpose;
 use crate::cluster::tests::double::{Double, Seen, Store};
-use crate::dockerconfig::{ChangeKind, Credential};
+use crate::dockerconfig::{self, ChangeKind, Credential, Reader};
+use crate::event::Outcome;
+use crate::plan::Change;
 use crate::secret::{Redactor, Secret};
 
 const NAME: &str = "imagestreamsecret";
@@ -28,13 +30,12 @@ fn theirs(host: &str) -> String {
 }
 
 /// Observes the secret, plans it, and carries the plan out.
-async fn write(double: &Double) -> (SecretStep, Option<Failure>) {
+async fn write(double: &Double) -> StepRow {
     let config = kube::Config::new(double.url.parse().unwrap());
     let timeout = Duration::from_secs(5);
     let cluster = Cluster::connect(config, timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
-    let found = cluster.observe("openshift", NAME, &[]).await.unwrap().secret;
-    let step = SecretStep { notes: vec!["kept".to_owned()], ..plan::secret_step(&wanted(), found.as_ref()) };
-    write_planned(&cluster, &wanted(), &step, found.as_ref()).await
+    let fact = cluster.observe("openshift", NAME, &[]).await.unwrap();
+    super::write(&cluster, &wanted(), &fact).await
 }
 
 fn puts(double: &Double) -> usize {
@@ -54,9 +55,10 @@ async fn after_a_conflict_the_new_state_is_planned_and_that_step_is_reported() {
     });
     let double = double.await;
     double.store.lock().unwrap().put(NAME, &theirs("example.com"));
-    let (step, failure) = write(&double).await;
-    assert_eq!((failure, &step.action, step.notes.as_slice()), (None, &Action::Update, &["kept".to_owned()][..]));
-    assert_eq!(step.changes[0].kind, ChangeKind::Updated, "the registry was there in the end");
+    let row = write(&double).await;
+    assert_eq!((&row.failure, row.outcome), (&None, Outcome::Updated));
+    let Change::Key(change) = &row.changes[0] else { panic!("{row:?}") };
+    assert_eq!(change.kind, ChangeKind::Updated, "the registry was there in the end");
     assert!(double.content(NAME).unwrap().contains("YWNtZTpodW50ZXIy"));
 }
 
@@ -69,8 +71,8 @@ async fn a_secret_that_is_created_or_deleted_meanwhile_is_updated_or_created() {
         None
     });
     let created = created.await;
-    let (step, failure) = write(&created).await;
-    assert_eq!((step.action, failure), (Action::Update, None));
+    let row = write(&created).await;
+    assert_eq!((row.outcome, row.failure), (Outcome::Updated, None));
     assert!(created.content(NAME).unwrap().contains("example.com"));
     let deleted = Double::start(|seen: &Seen, store: &mut Store| {
         if seen.method == "PUT" {
@@ -80,8 +82,8 @@ async fn a_secret_that_is_created_or_deleted_meanwhile_is_updated_or_created() {
     });
     let deleted = deleted.await;
     deleted.store.lock().unwrap().put(NAME, &theirs("example.com"));
-    let (step, failure) = write(&deleted).await;
-    assert_eq!((step.action, failure), (Action::Create, None));
+    let row = write(&deleted).await;
+    assert_eq!((row.outcome, row.failure), (Outcome::Created, None));
 }
 
 #[tokio::test]
@@ -95,8 +97,8 @@ async fn a_secret_that_another_client_brings_up_to_date_is_unchanged() {
     });
     let double = double.await;
     double.store.lock().unwrap().put(NAME, &theirs("example.com"));
-    let (step, failure) = write(&double).await;
-    assert_eq!((step.action, step.changes, failure), (Action::Unchanged, vec![], None));
+    let row = write(&double).await;
+    assert_eq!((row.outcome, row.changes, row.failure), (Outcome::Unchanged, vec![], None));
     assert_eq!(puts(&double), 1);
 }
 
@@ -105,8 +107,8 @@ async fn a_secret_that_is_up_to_date_is_not_written() {
     let double = Double::start(|_: &Seen, _: &mut Store| None).await;
     let ours = dockerconfig::merge(None, &wanted().credentials, Reader::PullSecret).unwrap().content.unwrap();
     double.store.lock().unwrap().put(NAME, std::str::from_utf8(ours.expose()).unwrap());
-    let (step, failure) = write(&double).await;
-    assert_eq!((step.action, failure), (Action::Unchanged, None));
+    let row = write(&double).await;
+    assert_eq!((row.outcome, row.failure), (Outcome::Unchanged, None));
     assert_eq!(double.asked(), [format!("GET /api/v1/namespaces/openshift/secrets/{NAME}")]);
 }
 
@@ -120,7 +122,7 @@ async fn endless_conflicts_end_with_a_failure() {
     });
     let double = double.await;
     double.store.lock().unwrap().put(NAME, &theirs("example.com"));
-    let failure = write(&double).await.1.unwrap();
+    let failure = write(&double).await.failure.unwrap();
     assert!(failure.message.contains("was changed by another client during each of 10 attempts"), "{failure:?}");
     assert_eq!(puts(&double), 10);
 }
@@ -139,8 +141,9 @@ async fn a_write_counts_if_what_replaces_it_keeps_our_entries() {
         });
         let double = double.await;
         double.store.lock().unwrap().put(NAME, &theirs("other.example.com"));
-        let (step, failure) = write(&double).await;
-        assert_eq!(step.action, Action::Update);
+        let row = write(&double).await;
+        let failure = row.failure;
+        assert_eq!(row.outcome, if keeps { Outcome::Updated } else { Outcome::Failed });
         assert_eq!(failure.is_some(), expected.is_some(), "{failure:?}");
         assert!(failure.is_none_or(|failure| failure.message.ends_with(expected.unwrap())));
     }
@@ -162,9 +165,9 @@ async fn a_secret_that_cannot_be_changed_after_a_conflict_fails_with_a_hint() {
         });
         let double = double.await;
         double.store.lock().unwrap().put(NAME, &theirs("example.com"));
-        let (step, failure) = write(&double).await;
-        let failure = failure.unwrap();
+        let row = write(&double).await;
+        let failure = row.failure.unwrap();
         assert!(failure.message.contains(message) && failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
-        assert_eq!((step.action, puts(&double)), (Action::Fail(failure), 1));
+        assert_eq!((row.outcome, puts(&double)), (Outcome::Failed, 1));
     }
 }

@@ -1,0 +1,66 @@
+//! Carries out a plan: one stage after another, with a gate between them. It cannot fail: what did not work is an
+//! outcome. What is reported is what was done: a target that changed since it was observed is observed and planned again.
+
+mod node;
+mod object;
+
+use crate::desired::{Desired, NodeTarget, Object};
+use crate::engine::Engine;
+use crate::event::{Event, StepRow};
+use crate::facts::{Facts, ObjectFact};
+use crate::node::Session;
+use crate::observe::Sessions;
+use crate::plan::{Gate, Plan, Stage, Step};
+use crate::report::Journal;
+use crate::schedule::{self, Stop};
+
+use self::node::NodeJob;
+
+/// What a plan was made of, and the open sessions that carry it out.
+pub struct Observation<'a> {
+    /// The whole desired state.
+    pub desired: &'a Desired,
+    /// The window of its nodes that `facts.nodes` is about.
+    pub nodes: &'a [NodeTarget],
+    /// What was observed.
+    pub facts: Facts,
+    /// One for each node of the window.
+    pub sessions: Sessions,
+}
+
+/// Carries out `plan`, which was made of `observation`. Returns whether later windows may be written.
+pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
+    let _guard = engine.cancel.abort_at(Stop::Now, engine.limits.abort.clone(), engine.runtime.handle());
+    let Observation { desired, nodes, facts, sessions } = observation;
+    let mut sessions = Some(sessions);
+    plan.stages.iter().fold(plan.gate, |gate, stage| match stage {
+        Stage::Objects(steps) => objects(engine, gate, steps, desired, &facts, journal),
+        Stage::Batch(plans) => {
+            let work = plans.iter().zip(nodes).zip(&facts.nodes).zip(sessions.take().unwrap_or_default());
+            let work = work.map(|(((plan, target), fact), session)| NodeJob { plan, target, fact, session }).collect();
+            node::batch(engine, gate, work, journal)
+        }
+    })
+}
+
+/// Ends every session and leaves the nodes as they are.
+pub fn keep(engine: &Engine, sessions: Sessions) {
+    schedule::each(&engine.pool, sessions, |session| session.map(Session::keep), |_| {});
+}
+
+/// The objects, one after another: the first that fails closes the gate for all others and for the nodes.
+fn objects(engine: &Engine, gate: Gate, steps: &[Step], desired: &Desired, facts: &Facts, journal: &Journal) -> Gate {
+    let observed = desired.objects.iter().zip(&facts.objects);
+    steps.iter().zip(observed).fold(gate, |gate, (step, (object, fact))| {
+        let permitted = gate == Gate::Open && engine.cancel.level() == Stop::No;
+        let row = match (&engine.cluster, object, fact) {
+            (Some(cluster), Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) if permitted => {
+                object::write_pull_secret(engine, cluster, wanted, fact)
+            }
+            _ => StepRow::not_done(step),
+        };
+        let failed = row.failure.is_some();
+        journal.record(Event::Step(row));
+        if failed { Gate::Closed } else { gate }
+    })
+}

@@ -1,0 +1,79 @@
+//! The objects of the cluster: each is written with the state that was observed as precondition. After a conflict the new
+//! state is planned by the same pure function, and that step is carried out and reported.
+
+use std::time::Duration;
+
+use crate::cluster::{self, Cluster, ExpectedSecret, SecretWrite, WriteResult};
+use crate::desired::PullSecret;
+use crate::engine::Engine;
+use crate::event::StepRow;
+use crate::facts::{Observed, PullSecretFact, SecretFact};
+use crate::failure::Failure;
+use crate::plan::{self, Action, Planned, Step};
+use crate::schedule::Stop;
+
+/// How often a secret is written at most while another client keeps changing it.
+const WRITE_ATTEMPTS: u32 = 10;
+/// The pause after the first conflict; it grows by as much after each further one.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Writes a pull secret that was observed as `fact`. A second signal interrupts it.
+pub(super) fn write_pull_secret(
+    engine: &Engine,
+    cluster: &Cluster,
+    wanted: &PullSecret,
+    fact: &PullSecretFact,
+) -> StepRow {
+    engine.runtime.block_on(async {
+        tokio::select! {
+            row = write(cluster, wanted, fact) => row,
+            () = engine.cancel.reached(Stop::Now) => {
+                let failure = Failure::new("interrupted while the secret was being written");
+                let step = plan::pull_secret(wanted, fact).step;
+                StepRow::failed(&step, failure.hint("run `plan` to see its current content"))
+            }
+        }
+    })
+}
+
+/// Plans the secret and carries the step out, again after each conflict. Returns the row of the last step.
+async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) -> StepRow {
+    let PullSecret { namespace, name, .. } = wanted;
+    let plan_again = |secret: Option<SecretFact>| {
+        let secret = secret.map_or(Observed::Absent, Observed::Present);
+        PullSecretFact { secret, stale: fact.stale.clone() }
+    };
+    let mut conflict: Option<PullSecretFact> = None;
+    let mut step = plan::pull_secret(wanted, fact).step;
+    for attempt in 0..WRITE_ATTEMPTS {
+        tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
+        let fact = conflict.as_ref().unwrap_or(fact);
+        let planned = plan::pull_secret(wanted, fact);
+        step = planned.step;
+        let Some(content) = planned.content else { return StepRow::done(&step) };
+        let write = SecretWrite { expected: ExpectedSecret::of(fact.secret.present()), content: &content };
+        match cluster.write_secret(namespace, name, &write).await {
+            Ok(WriteResult::Written) => return StepRow::done(&step),
+            Ok(WriteResult::Overwritten(secret)) => return overwritten(wanted, &step, &plan_again(secret)),
+            Ok(WriteResult::Conflict(secret)) => conflict = Some(plan_again(secret)),
+            Err(failure) => return StepRow::failed(&step, failure),
+        }
+    }
+    let message = format!(
+        "secret `{name}` in namespace `{namespace}` was changed by another client during each of {WRITE_ATTEMPTS} attempts"
+    );
+    let hint =
+        format!("find out what keeps writing it: `oc get secret {name} -n {namespace} -o yaml` lists the managers");
+    StepRow::failed(&step, Failure::new(message).hint(hint))
+}
+
+/// Another program changed the secret after it was written. If it kept our entries, the write counts.
+fn overwritten(wanted: &PullSecret, step: &Step, fact: &PullSecretFact) -> StepRow {
+    match plan::pull_secret(wanted, fact) {
+        Planned { step: Step { action: Action::Unchanged, .. }, .. } => StepRow::done(step),
+        _ => StepRow::failed(step, cluster::overwritten(&wanted.namespace, &wanted.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! What would have to change, as stages of steps. A plan is pure and total, and it holds no secret: it can be printed,
+//! serialized and pasted into a ticket. `apply` carries it out. This module does no I/O.
+
+mod file;
+mod node;
+mod pull_secret;
+
+use serde::Serialize;
+
+use crate::desired::{Desired, NodeTarget, Object};
+use crate::dockerconfig::KeyChange;
+use crate::facts::{Facts, NodeFact, ObjectFact};
+use crate::failure::Failure;
+use crate::secret::SecretBytes;
+
+pub use file::file;
+pub use node::{NodePlan, NodeWork};
+pub use pull_secret::pull_secret;
+
+/// Everything that a run, or one window of its nodes, would do.
+#[derive(Debug)]
+pub struct Plan {
+    /// Whether anything may be written.
+    pub gate: Gate,
+    /// In the order in which they are carried out. A stage that fails closes the gate for those after it.
+    pub stages: Vec<Stage>,
+}
+
+/// Steps that may be carried out at the same time.
+#[derive(Debug)]
+pub enum Stage {
+    /// Objects of the cluster, in the order of [`Desired::objects`].
+    Objects(Vec<Step>),
+    /// The nodes of a window, in the order of the inventory.
+    Batch(Vec<NodePlan>),
+}
+
+/// Whether writes are permitted: one credential or object that cannot be used keeps all of them back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Every verdict permits the run, and every object can be written.
+    Open,
+    /// Nothing is written.
+    Closed,
+}
+
+/// What happens to one object or file.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The object or file.
+    pub target: Target,
+    /// What happens.
+    pub action: Action,
+    /// What changes in it, without values.
+    pub changes: Vec<Change>,
+    /// What else the reader should know.
+    pub notes: Vec<String>,
+}
+
+/// What a step is about. Serialized, it names the event of the JSON output that reports the step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Target {
+    /// An object of the Kubernetes API.
+    Object(ObjectTarget),
+    /// A file of a node, or of this machine.
+    File(FileTarget),
+}
+
+/// An object of the Kubernetes API.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct ObjectTarget {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The kinds of objects that are written; serialized as the Kubernetes API spells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum ObjectKind {
+    /// A secret of the core API group.
+    Secret,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileTarget {
+    /// `inventory_hostname`; `localhost` for a login.
+    pub host: String,
+    /// The path as the inventory, or `--to`, gives it.
+    pub path: String,
+    /// Other managed paths that are the same file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+}
+
+/// What happens to an object or a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It does not exist yet.
+    Create,
+    /// It exists and differs.
+    Update,
+    /// It is already up to date.
+    Unchanged,
+    /// It cannot be brought to the desired state.
+    Fail(Failure),
+}
+
+/// One change inside an object or a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Change {
+    /// An entry of `auths` is added or updated.
+    Key(KeyChange),
+    /// Permission bits are removed.
+    Mode(ModeChange),
+}
+
+/// Permission bits that are removed. Serialized as `{"kind": "mode", "from": "0644", "to": "0600"}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename = "mode")]
+pub struct ModeChange {
+    /// Such as `0o644`.
+    #[serde(serialize_with = "octal")]
+    pub from: u32,
+    /// Such as `0o600`.
+    #[serde(serialize_with = "octal")]
+    pub to: u32,
+}
+
+/// A step, and the bytes that carry it out. `apply` computes it again from the facts, because a [`Plan`] holds no secret.
+#[derive(Debug)]
+pub struct Planned {
+    /// What happens.
+    pub step: Step,
+    /// The complete new content; `None` if nothing is to be written.
+    pub content: Option<SecretBytes>,
+}
+
+impl ObjectKind {
+    /// The kind in sentences: `secret`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+        }
+    }
+}
+
+impl Step {
+    /// A step without changes and notes.
+    pub fn new(target: Target, action: Action) -> Self {
+        Self { target, action, changes: Vec::new(), notes: Vec::new() }
+    }
+}
+
+impl Planned {
+    /// A step that writes nothing.
+    fn without_content(step: Step) -> Self {
+        Self { step, content: None }
+    }
+}
+
+/// `0644`.
+pub fn format_mode(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+// The signature is what serde's `serialize_with` calls.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{mode:04o}"))
+}
+
+/// Compares the desired state with the facts: the objects, then `nodes`, which are the first window of
+/// [`Desired::nodes`] and have the facts in `facts.nodes`.
+pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts) -> Plan {
+    let objects: Vec<Step> =
+        desired.objects.iter().zip(&facts.objects).map(|(object, fact)| object_step(object, fact)).collect();
+    let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
+    let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
+    let possible = objects.iter().all(|step| !matches!(step.action, Action::Fail(_)));
+    let gate = if proved && possible { Gate::Open } else { Gate::Closed };
+    let mut plan = batch(gate, nodes, &facts.nodes);
+    if !objects.is_empty() {
+        plan.stages.insert(0, Stage::Objects(objects));
+    }
+    plan
+}
+
+/// The plan of a later window of nodes, behind the gate that the earlier stages left.
+pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact]) -> Plan {
+    let nodes: Vec<NodePlan> = nodes.iter().zip(facts).map(|(node, fact)| node::node(node, fact)).collect();
+    Plan { gate, stages: if nodes.is_empty() { Vec::new() } else { vec![Stage::Batch(nodes)] } }
+}
+
+fn object_step(object: &Object, fact: &ObjectFact) -> Step {
+    match (object, fact) {
+        (Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) => pull_secret(wanted, fact).step,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::desired::{Connection, Escalation, HostKeyChecking, PullSecret};
+    use crate::facts::{Observed, PullSecretFact};
+
+    fn node(number: usize) -> NodeTarget {
+        NodeTarget {
+            name: format!("node{number}"),
+            connection: Connection {
+                address: "127.0.0.1".into(),
+                port: 22,
+                user: "root".into(),
+                password: None,
+                private_key_file: None,
+                host_key_checking: HostKeyChecking::Strict,
+                escalation: Escalation::None,
+            },
+            files: Vec::new(),
+            credentials: Arc::new([]),
+        }
+    }
+
+    fn hosts(plan: &Plan) -> Vec<Vec<&str>> {
+        let mut found = Vec::new();
+        for stage in &plan.stages {
+            found.push(match stage {
+                Stage::Objects(steps) => vec!["objects"; steps.len()],
+                Stage::Batch(nodes) => nodes.iter().map(|node| node.host.as_str()).collect(),
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn only_the_first_window_has_the_objects() {
+        let secret = PullSecret { namespace: "ns".into(), name: "s".into(), credentials: Arc::new([]) };
+        let desired = Desired {
+            objects: vec![Object::PullSecret(secret)],
+            nodes: (0..5).map(node).collect(),
+            ..Desired::default()
+        };
+        let fact = PullSecretFact { secret: Observed::Absent, stale: Vec::new() };
+        let unobserved = || NodeFact::NotObserved;
+        let windows: Vec<&[NodeTarget]> = desired.nodes.chunks(2).collect();
+        let facts = Facts {
+            objects: vec![ObjectFact::PullSecret(fact)],
+            nodes: vec![unobserved(), unobserved()],
+            ..Facts::default()
+        };
+        assert_eq!(hosts(&plan(&desired, windows[0], &facts)), [vec!["objects"], vec!["node0", "node1"]]);
+        assert_eq!(hosts(&batch(Gate::Open, windows[1], &facts.nodes)), [["node2", "node3"]]);
+        assert_eq!(hosts(&batch(Gate::Closed, windows[2], &[unobserved()])), [["node4"]]);
+        // Without nodes (`--only cluster`) there is no batch.
+        assert_eq!(hosts(&plan(&desired, &[], &facts)), [["objects"]]);
+    }
+}

@@ -1,0 +1,43 @@
+//! The plan of one node: a step for each of its files, or the reason why there is none.
+
+use super::{Step, file};
+use crate::desired::NodeTarget;
+use crate::dockerconfig::Reader;
+use crate::facts::NodeFact;
+use crate::failure::Failure;
+
+/// What happens on a node.
+#[derive(Debug)]
+pub struct NodePlan {
+    /// `inventory_hostname`.
+    pub host: String,
+    /// What happens.
+    pub work: NodeWork,
+}
+
+/// The work on a node, or why there is none.
+#[derive(Debug)]
+pub enum NodeWork {
+    /// One step for each distinct file, in the order of the facts.
+    Files(Vec<Step>),
+    /// The node could not be reached.
+    Unreachable(Failure),
+    /// The node was reached, but its files could not be observed.
+    Failed(Failure),
+    /// The run was interrupted before the node was observed.
+    NotObserved,
+}
+
+/// Compares the files of a node with what they must hold.
+pub(super) fn node(node: &NodeTarget, fact: &NodeFact) -> NodePlan {
+    let work = match fact {
+        NodeFact::Observed(files) => {
+            let step = |fact| file(&node.name, fact, &node.credentials, Reader::Node).step;
+            NodeWork::Files(files.iter().map(step).collect())
+        }
+        NodeFact::Unreachable(failure) => NodeWork::Unreachable(failure.clone()),
+        NodeFact::Failed(failure) => NodeWork::Failed(failure.clone()),
+        NodeFact::NotObserved => NodeWork::NotObserved,
+    };
+    NodePlan { host: node.name.clone(), work }
+}
