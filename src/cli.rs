@@ -1,4 +1,5 @@
-//! The command line: clap arguments to [`Options`], validated once. Conflicts are refused before any I/O.
+//! The command line: turns clap arguments into [`Options`], and validates them once. Conflicts are rejected before any
+//! I/O.
 
 mod login;
 
@@ -19,7 +20,7 @@ use oregano::ui::{Detail, Format};
 
 use crate::ansible_cfg::Defaults;
 
-pub use login::{Console, Login, Refusal};
+pub use login::{Console, LoginArguments, Refusal};
 
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
@@ -27,17 +28,17 @@ const MAX_FORKS: u16 = 4096;
 const TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 3600;
 
-/// What to do where nobody can be asked.
-const NO_SSH_PASSWORD: &str = "log in with a key (`--private-key`, an SSH agent), or set `ansible_password`";
+/// The hints if there is no terminal to prompt on.
+const NO_SSH_PASSWORD: &str = "log in with a key (`--private-key` or an SSH agent), or set `ansible_password`";
 const NO_BECOME_PASSWORD: &str = "set `ansible_become_password`";
 
-/// The heading of options that not every command has a use for.
+/// The heading of the options that only commands with an inventory use.
 const INVENTORY: &str = "Options of every command with an inventory";
 
-/// Proves registry credentials and puts them on every node and into every pull secret of a cluster.
+/// Verify registry credentials, and install them on every node and in the pull secret of a cluster
 ///
 /// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret, a node, or the file of
-/// `login` failed; 3 changes are pending (plan); 4 a node could not be reached; 64 usage; 130 interrupted.
+/// `login` failed; 3 changes are pending (plan); 4 a node could not be reached; 64 usage error; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "oregano", version, max_term_width = 100)]
 pub struct Cli {
@@ -47,40 +48,40 @@ pub struct Cli {
     pub global: Global,
 }
 
-/// Options that every command takes, before or behind its name.
+/// Options of every command. They can be given before or after its name.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// An inventory: a file, folder or script as Ansible reads it, or `host1,host2,`; can be repeated
+    /// An inventory: a file, directory or script, as in Ansible, or `host1,host2,`; can be repeated
     #[arg(short, long, global = true, help_heading = INVENTORY, value_name = "SOURCE")]
     pub inventory: Vec<String>,
-    /// Set a variable: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
+    /// Set variables: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
     #[arg(short, long = "extra-vars", global = true, help_heading = INVENTORY, value_name = "VARS")]
     pub extra_vars: Vec<String>,
-    /// A vault password: a file, or an executable that prints it; can be repeated
+    /// A file with a vault password, or an executable that prints one; can be repeated
     #[arg(long, global = true, help_heading = INVENTORY, value_name = "FILE", alias = "vault-pass-file")]
     pub vault_password_file: Vec<String>,
     /// A vault password with a label: LABEL@FILE or LABEL@prompt; can be repeated
     #[arg(long, global = true, help_heading = INVENTORY, value_name = "LABEL@SOURCE")]
     pub vault_id: Vec<String>,
-    /// Ask for the vault password
+    /// Prompt for the vault password
     #[arg(short = 'J', long, global = true, help_heading = INVENTORY, alias = "ask-vault-password")]
     pub ask_vault_pass: bool,
-    /// Show what is right already, too
+    /// Also show what is already up to date
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// How the result is printed
+    /// The output format
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Output,
 }
 
-/// What the command line says.
+/// Parses the command line.
 ///
 /// # Errors
-/// Why it cannot be understood; `--help` and `--version` are among them.
+/// If the arguments are not valid. clap reports `--help` and `--version` as errors, too.
 pub fn parse() -> Result<Cli, clap::Error> {
     let mut cli = Cli::command();
-    // Before this a command has its own options only.
+    // Global options are only added to the subcommands by `build`.
     cli.build();
     let hide = |option: clap::Arg| match option.get_help_heading() {
         Some(INVENTORY) => option.hide(true),
@@ -91,65 +92,67 @@ pub fn parse() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut cli))
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Prove every credential by inspecting its test image; change nothing
-    Validate(Run),
-    /// Show what apply would change (the same as apply --check); exit status 3 if something would
-    Plan(Run),
-    /// Prove every credential, then write the pull secret and the files of every node
+    /// Verify every credential by inspecting its test image; change nothing
+    Validate(RunArguments),
+    /// Show what apply would change (the same as apply --check); exit status 3 if changes are pending
+    Plan(RunArguments),
+    /// Verify every credential, then write the pull secret and the files of every node
     Apply {
         /// Only show what would change
         #[arg(long)]
         check: bool,
         #[command(flatten)]
-        run: Run,
+        run: RunArguments,
     },
-    /// Log in to one registry, as `docker login` does, and save the credential once it is proved
+    /// Log in to one registry, as `docker login` does, and save the credential once it is verified
     ///
     /// The password comes from --password-stdin, --kubeconfig-token, the variable OREGANO_PASSWORD, or the terminal, in
-    /// this order. A wrong one is one failed login, and the file stays as it was.
+    /// this order. A wrong password causes one failed login, and the file is not changed.
     ///
-    /// The file is --to, else REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json: docker,
-    /// podman and skopeo all read that one, and podman's own ${XDG_RUNTIME_DIR}/containers/auth.json goes with a
-    /// reboot. Everything else in it stays as it is. Links are followed, but not those of another user; the file is
-    /// replaced whole, with mode 0600. Root may name the file of a user in a folder of that user, or one that only root
-    /// can write to; the user then owns the password.
-    Login(Box<Login>),
-    /// Show which credential each consumer uses for an image, and why not another one: on this machine, or with
-    /// -i or --limit on nodes
+    /// The file is --to, else REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json. docker,
+    /// podman and skopeo all read ~/.docker/config.json, while the default file of podman,
+    /// ${XDG_RUNTIME_DIR}/containers/auth.json, is lost at a reboot. All other content of the file is kept. Links are
+    /// followed, except those of another user. The file is replaced atomically, with mode 0600. Root may write the file
+    /// of a user, in a directory that belongs to that user or that only root can write to; the file then belongs to the
+    /// user.
+    Login(Box<LoginArguments>),
+    /// Show which credential each consumer uses for an image, and why not another one: on this machine, or on nodes
+    /// with -i or --limit
     ///
-    /// The consumers are the kubelet, CRI-O, podman (with skopeo and buildah) and docker, each by its own rules. Users are
-    /// shown, passwords never. Exit status 0 means that everything was answered, whether there is a credential or not.
-    Explain(Explain),
-    /// Show the inventory as it was read, or what is suspicious in it; nothing is contacted
-    Inventory(Show),
+    /// The consumers are the kubelet, CRI-O, podman (with skopeo and buildah) and docker; each has its own rules. User
+    /// names are shown, passwords never. Exit status 0 means that all files could be read, whether or not there is a
+    /// credential.
+    Explain(ExplainArguments),
+    /// Show the inventory as it was read, or report problems in it; nothing is contacted
+    Inventory(InventoryArguments),
 }
 
-/// What to show of the inventory.
+/// The arguments of `inventory`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["list", "host", "graph", "check", "schema"])))]
-pub struct Show {
-    /// Print groups, hosts and variables as ansible-inventory does, plain-text secrets included
+pub struct InventoryArguments {
+    /// Print groups, hosts and variables as ansible-inventory does, including plain-text secrets
     #[arg(long)]
     list: bool,
-    /// Print the variables of one host as ansible-inventory does, plain-text secrets included
+    /// Print the variables of one host as ansible-inventory does, including plain-text secrets
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
-    /// Print groups and hosts as a tree: all of them, or those of GROUP
+    /// Print groups and hosts as a tree: all groups, or only GROUP
     #[arg(long)]
     graph: bool,
-    /// Report everything that is wrong or suspicious (docs/findings.md); exit status 1 if something is wrong
+    /// Report errors and likely mistakes (docs/findings.md); exit status 1 if there is an error
     #[arg(long)]
     check: bool,
     /// Print the JSON Schema of YAML inventories, for editors
     #[arg(long)]
     schema: bool,
-    /// Where the tree of --graph starts
+    /// The group where the tree of --graph starts
     #[arg(value_name = "GROUP", conflicts_with_all = ["list", "host", "check", "schema"])]
     group: Option<String>,
-    /// Add variables to the tree of --graph, plain-text secrets included
+    /// Add variables to the tree of --graph, including plain-text secrets
     #[arg(long, conflicts_with_all = ["list", "host", "check", "schema"])]
     vars: bool,
     /// Print YAML instead of JSON
@@ -157,8 +160,8 @@ pub struct Show {
     yaml: bool,
 }
 
-/// The one thing that `inventory` is asked for.
-pub enum Wanted {
+/// What `inventory` does.
+pub enum InventoryTask {
     /// `--list`.
     List(list::Format),
     /// `--host NAME`.
@@ -171,184 +174,185 @@ pub enum Wanted {
     Schema,
 }
 
-impl Show {
-    /// Exactly one of the options is given: clap sees to it.
-    pub fn wanted(self) -> Wanted {
+impl InventoryArguments {
+    /// The task of the one option that is given; clap ensures that there is exactly one.
+    pub fn task(self) -> InventoryTask {
         let format = if self.yaml { list::Format::Yaml } else { list::Format::Json };
         match self.host {
-            Some(host) => Wanted::Host(host, format),
-            None if self.list => Wanted::List(format),
+            Some(host) => InventoryTask::Host(host, format),
+            None if self.list => InventoryTask::List(format),
             None if self.graph => {
                 let detail = if self.vars { graph::Detail::Variables } else { graph::Detail::Names };
-                Wanted::Graph(self.group.unwrap_or_else(|| "all".to_owned()), detail)
+                InventoryTask::Graph(self.group.unwrap_or_else(|| "all".to_owned()), detail)
             }
-            None if self.check => Wanted::Check,
-            None => Wanted::Schema,
+            None if self.check => InventoryTask::Check,
+            None => InventoryTask::Schema,
         }
     }
 }
 
-/// What is to be explained.
+/// The arguments of `explain`.
 #[derive(Debug, Args)]
-pub struct Explain {
-    /// The image, as a pod names it
+pub struct ExplainArguments {
+    /// The image, as in the specification of a pod
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// Look at this file instead of those that the consumers look for; can be repeated, in the order of the search
+    /// Read this file instead of the default files of the consumers; can be repeated, in the order of the search
     #[arg(long, value_name = "FILE")]
     pub file: Vec<String>,
-    /// The kubelet tries the pull secrets of a service account in this namespace first
+    /// The namespace of a service account, whose pull secrets the kubelet tries first
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// That service account
+    /// The name of that service account
     #[arg(long, value_name = "NAME", default_value = "default", requires = "namespace")]
     pub service_account: String,
     #[command(flatten)]
-    pub reach: Reach,
+    pub access: Access,
 }
 
-/// Options of the commands that work on registries, cluster and nodes.
+/// The arguments of `validate`, `plan` and `apply`.
 #[derive(Debug, Args)]
-pub struct Run {
-    /// Work on the files of the nodes, or on the cluster, only
+pub struct RunArguments {
+    /// Only work on the files of the nodes, or only on the cluster
     #[arg(long, value_enum)]
     pub only: Option<Only>,
-    /// Ask the registries from here, or through the sshd of nodes, which then resolve the names
+    /// Contact the registries from this machine, or from nodes through SSH, which then also resolve the names
     #[arg(long, value_enum, default_value = "controller")]
-    pub from: From,
-    /// Warn of credentials that say that they expire within so many days
+    pub from: Origin,
+    /// Warn about credentials that expire within this many days, according to their content
     #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
     pub warn_days: u16,
     #[command(flatten)]
-    pub reach: Reach,
+    pub access: Access,
 }
 
-/// Options of the commands that contact something: which nodes, and how they and the cluster are reached.
+/// Options of the commands that contact nodes or the cluster: which nodes, and how they are accessed.
 #[derive(Debug, Args)]
-pub struct Reach {
-    /// Work on these nodes only: names, groups, globs, ~regex, group[0:2], @file, with : or , and ! and &
+pub struct Access {
+    /// Only work on these nodes: names, groups, globs, ~regex, group[0:2], @file, combined with : or , and ! and &
     #[arg(short, long, value_name = "PATTERN")]
     pub limit: Option<String>,
-    /// How many nodes to work on at a time; else `forks` of ansible.cfg, or 64
+    /// How many nodes to work on at a time; default: `forks` in ansible.cfg, or 64
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_FORKS)))]
     pub forks: Option<u16>,
-    /// Seconds for each registry, each API request, and each of looking at and writing a node; else `timeout` of
-    /// ansible.cfg, or 30
+    /// Time limit in seconds for each registry, each API request, and for observing and for writing a node; default:
+    /// `timeout` in ansible.cfg, or 30
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     pub timeout: Option<u64>,
-    /// The kubeconfig; else KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
+    /// The kubeconfig; default: KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Log in to nodes as this user, where the inventory names none; else `remote_user` of ansible.cfg, or yours
+    /// Log in to nodes as this user if the inventory sets none; default: `remote_user` in ansible.cfg, or your user
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Log in with this key file, where the inventory names none; else `private_key_file` of ansible.cfg
+    /// Log in with this key file if the inventory sets none; default: `private_key_file` in ansible.cfg
     #[arg(long, value_name = "FILE", alias = "key-file")]
     pub private_key: Option<PathBuf>,
-    /// Ask for the SSH password
+    /// Prompt for the SSH password
     #[arg(short = 'k', long)]
     pub ask_pass: bool,
-    /// Ask for the sudo password
+    /// Prompt for the sudo password
     #[arg(short = 'K', long)]
     pub ask_become_pass: bool,
 }
 
-/// How the result is printed.
+/// The output format.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Output {
-    /// For people
+    /// Text for people
     Text,
-    /// One JSON object a line (docs/json.md)
+    /// One JSON object per line (docs/json.md)
     Json,
 }
 
-/// A part of the work.
+/// The part of the work that is done.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Only {
-    /// The files of the nodes: no kubeconfig is needed
+    /// The files of the nodes; no kubeconfig is needed
     Nodes,
-    /// The pull secret: no node is looked at; with --from, registries are asked through one all the same
+    /// The pull secret; no node is observed, but with --from registries are contacted from nodes
     Cluster,
 }
 
-/// From where registries are asked.
+/// Where the requests to registries come from.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum From {
+pub enum Origin {
     /// This machine
     Controller,
     /// The first node that can be reached
     FirstNode,
-    /// All credentials from the first node, and each way to a registry from every other one; the nodes that differ are
-    /// named
+    /// All credentials from the first node, and every registry from every other node; nodes with different results are
+    /// shown
     EveryNode,
 }
 
-/// `--limit` with the lines of the files that it names.
+/// `--limit`, with the content of the files that it names.
 fn limit(written: String) -> Result<Limit, Problem> {
     Ok(Limit { pattern: load::limit(&written)?, written })
 }
 
-impl Explain {
-    /// Whether nodes are looked at instead of this machine.
-    pub fn is_of_nodes(&self, global: &Global) -> bool {
-        self.reach.limit.is_some() || !global.inventory.is_empty()
+impl ExplainArguments {
+    /// Whether files of nodes are read instead of files of this machine.
+    pub fn reads_nodes(&self, global: &Global) -> bool {
+        self.access.limit.is_some() || !global.inventory.is_empty()
     }
 
-    /// Options that make no sense together.
+    /// Checks for options that contradict each other.
     ///
     /// # Errors
-    /// Which of them.
+    /// A usage error that names the options.
     pub fn check(&self, global: &Global) -> Result<(), clap::Error> {
-        let refuse = |message: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
-        let Reach { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } =
-            &self.reach;
+        let conflict = |message: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+        let Access { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } =
+            &self.access;
         let login = user.is_some() || private_key.is_some() || *ask_pass || *ask_become_pass;
-        let nodes = self.is_of_nodes(global);
+        let nodes = self.reads_nodes(global);
         if (login || forks.is_some()) && !nodes {
-            return refuse("this machine needs no login and no forks: name nodes with -i or --limit");
+            return conflict("options for nodes have no effect on this machine: select nodes with -i or --limit");
         }
-        if let (Some(option), false) = (global.of_inventory(), nodes) {
-            return refuse(&format!("{option} is of no use on this machine: name nodes with -i or --limit"));
+        if let (Some(option), false) = (global.inventory_option(), nodes) {
+            return conflict(&format!("{option} has no effect on this machine: select nodes with -i or --limit"));
         }
         if nodes && self.file.iter().any(|file| !file.starts_with('/')) {
-            return refuse("on nodes, --file needs an absolute path");
+            return conflict("on nodes, --file requires an absolute path");
         }
         if self.namespace.is_none() && kubeconfig.is_some() {
-            return refuse("--kubeconfig needs --namespace: without it, no cluster is asked");
+            return conflict("--kubeconfig requires --namespace: without it, no cluster is contacted");
         }
-        let empty = |text: &str| text.is_empty() || text.contains('/');
-        if self.namespace.as_deref().is_some_and(empty) || empty(&self.service_account) {
-            return refuse("--namespace and --service-account need a name");
+        let invalid = |text: &str| text.is_empty() || text.contains('/');
+        if self.namespace.as_deref().is_some_and(invalid) || invalid(&self.service_account) {
+            return conflict("--namespace and --service-account require a valid name");
         }
         Ok(())
     }
 
-    /// What is asked, once [`Explain::check`] found nothing.
+    /// The question, after [`ExplainArguments::check`]. `prompt` reads a secret from the terminal after showing its
+    /// argument.
     ///
     /// # Errors
-    /// What `ask` fails with, or a file of `--limit` that cannot be used.
+    /// If `prompt` fails, or a file of `--limit` cannot be used.
     pub fn question(
         self,
         global: Global,
         defaults: &Defaults,
         environment: Environment,
         (account, local_user): (Account, String),
-        ask: impl Fn(&str) -> Result<String, Problem>,
+        prompt: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Question, Problem> {
-        let place = if self.is_of_nodes(&global) { Where::Nodes } else { Where::Here(account) };
+        let place = if self.reads_nodes(&global) { Where::Nodes } else { Where::Here(account) };
         Ok(Question {
             image: self.image,
             files: self.file,
             place,
             pod: self.namespace.map(|namespace| Pod { namespace, service_account: self.service_account }),
-            settings: global.settings(Part::default(), self.reach, defaults, (environment, local_user), ask)?,
+            settings: global.settings(Part::default(), self.access, defaults, (environment, local_user), prompt)?,
         })
     }
 }
 
 impl Global {
-    /// An option that is there and says something of an inventory.
-    fn of_inventory(&self) -> Option<&'static str> {
+    /// The first option that is given and concerns an inventory.
+    fn inventory_option(&self) -> Option<&'static str> {
         let given = [
             ("--inventory", !self.inventory.is_empty()),
             ("--extra-vars", !self.extra_vars.is_empty()),
@@ -359,7 +363,7 @@ impl Global {
         given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
     }
 
-    /// How a run is shown.
+    /// How the output is printed.
     pub fn format(&self) -> (Format, Detail) {
         let format = match self.output {
             Output::Text => Format::Text,
@@ -368,34 +372,34 @@ impl Global {
         (format, if self.verbose > 0 { Detail::Everything } else { Detail::Changes })
     }
 
-    /// What the inventory is read from.
+    /// The sources of the inventory.
     ///
     /// # Errors
-    /// What `ask` fails with.
+    /// If `prompt` fails.
     pub fn sources(
         &self,
         defaults: &Defaults,
         home: Option<&Path>,
-        ask: impl Fn(&str) -> Result<String, Problem>,
+        prompt: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Sources, Problem> {
         let given = [&self.inventory, &defaults.inventories].into_iter().find(|sources| !sources.is_empty());
         let inventories = given.cloned().unwrap_or_default();
-        let vault = self.vault(defaults, home, ask)?;
+        let vault = self.vault(defaults, home, prompt)?;
         Ok(Sources { inventories, extra: self.extra_vars.clone(), vault, home: home.map(Path::to_owned) })
     }
 
-    /// Where the vault passwords are, in the order in which Ansible tries them.
+    /// The vault passwords and where to read them, in the order in which Ansible tries them.
     fn vault(
         &self,
         defaults: &Defaults,
         home: Option<&Path>,
-        ask: impl Fn(&str) -> Result<String, Problem>,
+        prompt: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Vec<VaultIdentity>, Problem> {
-        // The shell has replaced variables already, but leaves a `~` behind an `@` or `=`.
+        // The shell has already expanded variables, but does not expand a `~` after an `@` or `=`.
         let expand = |path: &str| load::expand_with(path, &|_| None, home);
-        let ask = |prompt: &str| {
-            let typed = ask(prompt).map(Secret::new);
-            typed.map_err(|problem| problem.hint("give the vault password with `--vault-password-file FILE`"))
+        let ask = |text: &str| {
+            let typed = prompt(text).map(Secret::new);
+            typed.map_err(|problem| problem.hint("pass the vault password with `--vault-password-file FILE`"))
         };
         let mut identities = Vec::new();
         for id in defaults.vault_ids.iter().chain(&self.vault_id) {
@@ -413,19 +417,19 @@ impl Global {
         Ok(identities)
     }
 
-    /// The options of a run. `ask` reads a secret from the terminal after showing a prompt.
+    /// The options of a run. `prompt` reads a secret from the terminal after showing its argument.
     ///
     /// # Errors
-    /// What `ask` fails with, or a file of `--limit` that cannot be used.
+    /// If `prompt` fails, or a file of `--limit` cannot be used.
     pub fn options(
         self,
         command: event::Command,
-        run: Run,
+        run: RunArguments,
         defaults: &Defaults,
         machine: (Environment, String),
-        ask: impl Fn(&str) -> Result<String, Problem>,
+        prompt: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Options, Problem> {
-        let Run { only, from, warn_days, reach } = run;
+        let RunArguments { only, from, warn_days, access } = run;
         let scope = match (command, only) {
             (event::Command::Validate, _) => Scope::Registries,
             (_, Some(Only::Nodes)) => Scope::Nodes,
@@ -433,45 +437,45 @@ impl Global {
             (_, None) => Scope::Everything,
         };
         let vantage = match from {
-            From::Controller => Vantage::Controller,
-            From::FirstNode => Vantage::FirstNode,
-            From::EveryNode => Vantage::EveryNode,
+            Origin::Controller => Vantage::Controller,
+            Origin::FirstNode => Vantage::FirstNode,
+            Origin::EveryNode => Vantage::EveryNode,
         };
-        let settings = self.settings(Part { scope, vantage }, reach, defaults, machine, ask)?;
+        let settings = self.settings(Part { scope, vantage }, access, defaults, machine, prompt)?;
         Ok(Options { command, warn_days, settings })
     }
 
-    /// How inventory, nodes and cluster are reached. `ask` reads a secret from the terminal after showing a prompt.
+    /// How inventory, nodes and cluster are accessed. `prompt` reads a secret from the terminal after showing its argument.
     fn settings(
         self,
         part: Part,
-        reach: Reach,
+        access: Access,
         defaults: &Defaults,
         (environment, local_user): (Environment, String),
-        ask: impl Fn(&str) -> Result<String, Problem>,
+        prompt: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Settings, Problem> {
-        let sources = self.sources(defaults, environment.home.as_deref(), &ask)?;
-        let secret = |wanted: bool, prompt, hint: &str| {
-            let ask = || ask(prompt).map(Secret::new).map_err(|problem| problem.hint(hint));
-            wanted.then(ask).transpose()
-        };
+        let sources = self.sources(defaults, environment.home.as_deref(), &prompt)?;
+        let secret = |text, hint: &str| prompt(text).map(Secret::new).map_err(|problem| problem.hint(hint));
+        let ssh_password = access.ask_pass.then(|| secret("SSH password: ", NO_SSH_PASSWORD)).transpose()?;
+        let become_password =
+            access.ask_become_pass.then(|| secret("BECOME password: ", NO_BECOME_PASSWORD)).transpose()?;
         let request = Request {
             scope: part.scope,
             vantage: part.vantage,
-            limit: reach.limit.map(limit).transpose()?,
-            user: reach.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
+            limit: access.limit.map(limit).transpose()?,
+            user: access.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.host_key_checking.unwrap_or_default(),
-            private_key_file: reach.private_key.or_else(|| defaults.private_key_file.clone()),
-            password: secret(reach.ask_pass, "SSH password: ", NO_SSH_PASSWORD)?,
-            become_password: secret(reach.ask_become_pass, "BECOME password: ", NO_BECOME_PASSWORD)?,
+            private_key_file: access.private_key.or_else(|| defaults.private_key_file.clone()),
+            password: ssh_password,
+            become_password,
             home: environment.home.clone(),
         };
         Ok(Settings {
             sources,
             request,
-            forks: usize::from(reach.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
-            timeout: Duration::from_secs(reach.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
-            kubeconfig: reach.kubeconfig,
+            forks: usize::from(access.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
+            timeout: Duration::from_secs(access.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
+            kubeconfig: access.kubeconfig,
             warnings: defaults.warnings.clone(),
             environment,
         })

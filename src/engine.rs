@@ -9,7 +9,7 @@ use crate::facts::FileFact;
 use crate::failure::Failure;
 use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session};
 use crate::options::{Environment, Settings};
-use crate::schedule::{self, Cancel};
+use crate::schedule::{self, CallGuard, Cancel, Stop};
 use crate::secret::Redactor;
 
 /// Everything a run needs to do I/O.
@@ -30,7 +30,7 @@ pub struct Engine {
     pub host_keys: Arc<HostKeys>,
     /// Keys to log in with.
     pub identities: Identities,
-    /// The way to the API server; `None` where the run has no cluster part.
+    /// Access to the API server; `None` where the run has no cluster part.
     pub cluster: Option<Cluster>,
 }
 
@@ -73,9 +73,15 @@ impl Engine {
         node::open(&node.name, &node.connection, files, host_keys, identities, limits)
             .map_err(|failure| failure.scrubbed(redactor))
     }
+
+    /// Aborts the connections to nodes once the run is canceled at `level`, unless the guard is dropped before.
+    pub fn abort_nodes_at(&self, level: Stop) -> CallGuard {
+        let abort = self.limits.abort.clone();
+        self.cancel.call_at(level, move || abort.fire(), self.runtime.handle())
+    }
 }
 
-/// The way to the API server that the kubeconfig names; it is not contacted.
+/// Access to the API server of the kubeconfig; it is not contacted yet.
 ///
 /// # Errors
 /// If there is no kubeconfig that can be used.

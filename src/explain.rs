@@ -154,7 +154,7 @@ fn read(path: &Path) -> State {
 }
 
 fn nodes(question: &Question, engine: &Engine, nodes: &[NodeTarget], asked: Asked<'_>) -> Vec<Place> {
-    let _guard = engine.cancel.abort_at(Stop::Gently, engine.limits.abort.clone(), engine.runtime.handle());
+    let _guard = engine.abort_nodes_at(Stop::Gently);
     let mut places = Vec::with_capacity(nodes.len());
     schedule::each(
         &engine.pool,

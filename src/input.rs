@@ -1,4 +1,5 @@
-//! What is typed on the terminal or piped in. A signal ends the waiting, and gives the terminal its echo back.
+//! Input from the terminal or from standard input. A signal ends the wait and restores the settings of the terminal. It
+//! does not decide what is prompted for.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, IsTerminal as _, Read as _, Write as _};
@@ -11,10 +12,10 @@ use tokio::sync::oneshot;
 
 const TERMINAL: &str = "/dev/tty";
 
-/// In bytes; a token has some thousand.
+/// The longest input, in bytes. A token has a few thousand.
 const MAX_INPUT: u64 = 1 << 20;
 
-/// How the terminal was before somebody was asked for a secret.
+/// The settings of the terminal before a prompt for a secret.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Reads a secret from the terminal.
@@ -22,12 +23,12 @@ pub fn secret(prompt: &str, cancel: &Cancel) -> Result<String, Problem> {
     let settings = File::open(TERMINAL).ok().and_then(|terminal| termios::tcgetattr(terminal).ok());
     *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     let prompt = prompt.to_owned();
-    let answer = unless_stopped(cancel, move || rpassword::prompt_password(prompt));
+    let typed = until_signal(cancel, move || rpassword::prompt_password(prompt));
     restore();
-    answer.map_err(|error| unreadable("a password", &error))
+    typed.map_err(|error| unreadable("a password", &error))
 }
 
-/// Reads a line from the terminal, which shows what is typed. `None` where nobody sits at one.
+/// Reads a line from the terminal, which shows what is typed; `None` if standard input is not a terminal.
 pub fn line(prompt: &str, cancel: &Cancel) -> Option<Result<String, Problem>> {
     if !io::stdin().is_terminal() {
         return None;
@@ -40,25 +41,26 @@ pub fn line(prompt: &str, cancel: &Cancel) -> Option<Result<String, Problem>> {
         BufReader::new(terminal.take(MAX_INPUT)).read_line(&mut line)?;
         Ok(line.trim_end_matches(['\r', '\n']).to_owned())
     };
-    Some(unless_stopped(cancel, read).map_err(|error| unreadable("a user name", &error)))
+    Some(until_signal(cancel, read).map_err(|error| unreadable("a user name", &error)))
 }
 
-/// Reads the standard input to its end. No password is as long as the limit.
+/// Reads the standard input to its end, up to a limit that no password reaches.
 pub fn standard(cancel: &Cancel) -> Result<String, Problem> {
     let read = || {
         let mut text = String::new();
         io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text).map(|_| text)
     };
-    unless_stopped(cancel, read)
+    until_signal(cancel, read)
         .map_err(|error| Problem::new(format!("cannot read a password from standard input: {error}")))
 }
 
-/// Makes the terminal what it was before a question that nobody answered.
+/// Restores the settings of the terminal after a prompt that was interrupted.
 pub fn restore() {
-    // Kept to the end: who finds nothing left to restore may end the process.
+    // The lock is held until the settings are restored, because a caller that finds nothing to restore may end the
+    // process.
     let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(settings), Ok(terminal)) = (before.take(), File::open(TERMINAL)) {
-        // A terminal that is gone needs no echo.
+        // This fails if the terminal no longer exists; then there is nothing to restore.
         let _ = termios::tcsetattr(terminal, SetArg::TCSANOW, &settings);
     }
 }
@@ -66,15 +68,15 @@ pub fn restore() {
 fn unreadable(what: &str, error: &io::Error) -> Problem {
     match error.raw_os_error().map(nix::errno::Errno::from_raw) {
         Some(nix::errno::Errno::ENXIO | nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTTY) => {
-            Problem::new(format!("cannot ask for {what}: there is no terminal"))
+            Problem::new(format!("cannot prompt for {what}: there is no terminal"))
         }
         Some(errno) => Problem::new(format!("cannot read {what} from the terminal: {}", errno.desc())),
         None => Problem::new(format!("cannot read {what} from the terminal: {error}")),
     }
 }
 
-/// Waits for what may block for ever, in a thread that is left behind after a signal.
-fn unless_stopped<T: Send + 'static>(
+/// Runs `work`, which may block without a time limit, in a thread that is abandoned after a signal.
+fn until_signal<T: Send + 'static>(
     cancel: &Cancel,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -83,11 +85,11 @@ fn unless_stopped<T: Send + 'static>(
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = result => result.unwrap_or_else(|_| Err(io::Error::other("the reader ended"))),
+            result = result => result.unwrap_or_else(|_| Err(io::Error::other("the reading thread ended early"))),
             () = cancel.reached(Stop::Gently) => Err(ErrorKind::Interrupted.into()),
         }
     });
-    // At a prompt without echo Ctrl-C is a character: its signal is raised by the reader, and may be heard later.
+    // At a prompt without echo, Ctrl-C is a character. The reader raises the signal, and our handler may run later.
     let raised = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted);
     if raised && cancel.level() == Stop::No {
         cancel.signal();

@@ -1,4 +1,4 @@
-//! Parse, run, exit status; nothing else.
+//! The program: parses the command line, runs the command, and exits with its status. It contains no rules of the tool.
 
 mod ansible_cfg;
 mod cli;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use ansible_cfg::{Defaults, Surroundings};
-use cli::{Command, Console, Explain, Global, Login, Refusal, Run, Wanted};
+use cli::{Command, Console, ExplainArguments, Global, InventoryTask, LoginArguments, Refusal, RunArguments};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // --help and --version arrive here, too.
+            // clap reports --help and --version as errors, too.
             let _ = error.print();
             return if error.use_stderr() { exit(ExitStatus::Usage) } else { exit(ExitStatus::Done) };
         }
@@ -40,19 +40,19 @@ fn main() -> ExitCode {
         Command::Apply { check: false, run: options } => run(event::Command::Apply, cli.global, options),
         Command::Explain(options) => explain(cli.global, options),
         Command::Login(arguments) => log_in(&cli.global, *arguments),
-        Command::Inventory(options) => show(&cli.global, options.wanted()),
+        Command::Inventory(options) => show(&cli.global, options.task()),
     })
 }
 
-fn run(command: event::Command, global: Global, arguments: Run) -> ExitStatus {
+fn run(command: event::Command, global: Global, arguments: RunArguments) -> ExitStatus {
     raise_open_files();
     let format = global.format();
-    let cancel = stoppable();
+    let cancel = cancel_on_signal();
     show_events(format, options(command, global, arguments, &cancel), &cancel, oregano::run)
 }
 
-fn log_in(global: &Global, arguments: Login) -> ExitStatus {
-    let cancel = stoppable();
+fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
+    let cancel = cancel_on_signal();
     let console = Console {
         input: &|| input::standard(&cancel),
         line: &|prompt| input::line(prompt, &cancel),
@@ -69,49 +69,54 @@ fn log_in(global: &Global, arguments: Login) -> ExitStatus {
     show_events(global.format(), request, &cancel, oregano::log_in)
 }
 
-/// Does what was asked for while its events are printed, or prints why it cannot be done.
+/// Runs `work` while its events are printed, or prints why the request cannot be used.
 fn show_events<T>(
     (format, detail): (Format, Detail),
-    asked: Result<T, Vec<Failure>>,
+    request: Result<T, Vec<Failure>>,
     cancel: &Cancel,
     work: impl FnOnce(&T, &Cancel, Journal) -> ExitStatus,
 ) -> ExitStatus {
     let (events, printer) = ui::start(format, detail);
     let journal = Journal::new(events);
-    let status = match asked {
-        Ok(asked) => work(&asked, cancel, journal),
-        Err(faults) => oregano::conclude(Err(faults), cancel, journal),
+    let status = match request {
+        Ok(request) => work(&request, cancel, journal),
+        Err(failures) => oregano::conclude(Err(failures), cancel, journal),
     };
-    // The printer ends with the last sender, which the journal took along.
+    // The printer ends when the last sender is dropped, and the journal owned it.
     let _ = printer.join();
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
-/// What the command line, the environment and `ansible.cfg` make together.
-fn options(command: event::Command, global: Global, run: Run, cancel: &Cancel) -> Result<Options, Vec<Failure>> {
+/// The options from the command line, the environment and `ansible.cfg`.
+fn options(
+    command: event::Command,
+    global: Global,
+    run: RunArguments,
+    cancel: &Cancel,
+) -> Result<Options, Vec<Failure>> {
     let defaults = defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
-    let ask = |prompt: &str| input::secret(prompt, cancel);
-    let options = global.options(command, run, &defaults, (environment(), local_user()), ask);
+    let prompt = |text: &str| input::secret(text, cancel);
+    let options = global.options(command, run, &defaults, (environment(), local_user()), prompt);
     options.map_err(|problem| vec![Failure::from(&problem)])
 }
 
-fn explain(global: Global, arguments: Explain) -> ExitStatus {
+fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
     if let Err(conflict) = arguments.check(&global) {
         let _ = conflict.print();
         return ExitStatus::Usage;
     }
     raise_open_files();
     let (format, detail) = global.format();
-    let cancel = stoppable();
-    let found = question(global, arguments, &cancel).and_then(|question| explain::explain(&question, &cancel));
-    let status = match found {
+    let cancel = cancel_on_signal();
+    let result = question(global, arguments, &cancel).and_then(|question| explain::explain(&question, &cancel));
+    let status = match result {
         Ok(explanation) => {
             ui::explanation(&explanation, format, detail);
             explain::status(&explanation)
         }
         Err(_) if cancel.level() > Stop::No => ExitStatus::Interrupted,
-        Err(faults) => {
-            ui::faults(&faults, format);
+        Err(failures) => {
+            ui::failures(&failures, format);
             ExitStatus::Error
         }
     };
@@ -121,16 +126,16 @@ fn explain(global: Global, arguments: Explain) -> ExitStatus {
     complete(status)
 }
 
-/// What `explain` is asked. What is set for nodes is of no interest for this machine.
+/// The question for `explain`. The defaults for nodes are not read if it is about this machine.
 fn question(global: Global, arguments: Explain, cancel: &Cancel) -> Result<Question, Vec<Failure>> {
-    let faults = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
-    let defaults = if arguments.is_of_nodes(&global) { defaults().map_err(faults)? } else { Defaults::default() };
-    let ask = |prompt: &str| input::secret(prompt, cancel);
-    let question = arguments.question(global, &defaults, environment(), (account(), local_user()), ask);
-    question.map_err(|problem| faults(vec![problem]))
+    let failures = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
+    let defaults = if arguments.reads_nodes(&global) { defaults().map_err(failures)? } else { Defaults::default() };
+    let prompt = |text: &str| input::secret(text, cancel);
+    let question = arguments.question(global, &defaults, environment(), (account(), local_user()), prompt);
+    question.map_err(|problem| failures(vec![problem]))
 }
 
-/// What the paths of credential files depend on.
+/// The facts about the local account that decide where credential files are.
 fn account() -> Account {
     let var = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let home = environment().home.map_or_else(|| "/".to_owned(), |home| home.display().to_string());
@@ -146,16 +151,16 @@ fn account() -> Account {
     }
 }
 
-/// What environment and `ansible.cfg` say.
+/// The defaults from the environment and `ansible.cfg`.
 fn defaults() -> Result<Defaults, Vec<Problem>> {
     let home = environment().home;
     let folder = std::env::current_dir()
-        .map_err(|error| vec![Problem::new(format!("the working directory cannot be told: {error}"))])?;
+        .map_err(|error| vec![Problem::new(format!("cannot determine the working directory: {error}"))])?;
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     ansible_cfg::defaults(&Surroundings { env: &env, home: home.as_deref(), folder: &folder })
 }
 
-/// The inventory, for commands that only look at it.
+/// Loads the inventory, for commands that contact nothing.
 fn load(global: &Global, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
     let defaults = defaults()?;
     ui::warnings(&defaults.warnings);
@@ -163,14 +168,14 @@ fn load(global: &Global, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
     inventory::load(&sources.map_err(|problem| vec![problem])?)
 }
 
-fn show(global: &Global, wanted: Wanted) -> ExitStatus {
+fn show(global: &Global, task: InventoryTask) -> ExitStatus {
     let cancel = Cancel::default();
-    let told = cancel.clone();
-    listen(move || {
-        interrupt(&told, inventory::load::stop);
+    let signaled = cancel.clone();
+    on_signal(move || {
+        interrupt(&signaled, inventory::load::stop);
         leave();
     });
-    if let Wanted::Schema = wanted {
+    if let InventoryTask::Schema = task {
         ui::schema(doctor::SCHEMA);
         return complete(ExitStatus::Done);
     }
@@ -178,7 +183,7 @@ fn show(global: &Global, wanted: Wanted) -> ExitStatus {
     if cancel.level() > Stop::No {
         return ExitStatus::Interrupted;
     }
-    if let Wanted::Check = wanted {
+    if let InventoryTask::Check = task {
         return check(global, &read);
     }
     let variables = match read {
@@ -189,16 +194,18 @@ fn show(global: &Global, wanted: Wanted) -> ExitStatus {
         }
     };
     let inventory = variables.inventory();
-    let shown = match wanted {
-        Wanted::List(format) => {
+    let shown = match task {
+        InventoryTask::List(format) => {
             ui::list(inventory, format);
             Ok(())
         }
-        Wanted::Host(name, format) => list::one_host(inventory, &name).map(|host| ui::host(inventory, host, format)),
-        Wanted::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
-        Wanted::Check | Wanted::Schema => Ok(()),
+        InventoryTask::Host(name, format) => {
+            list::one_host(inventory, &name).map(|host| ui::host(inventory, host, format))
+        }
+        InventoryTask::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
+        InventoryTask::Check | InventoryTask::Schema => Ok(()),
     };
-    // The process ends here: giving back what 100,000 hosts hold piece by piece takes a fifth of the whole time.
+    // The process ends here. Freeing the memory of 100,000 hosts piece by piece would take a fifth of the run time.
     std::mem::forget(variables);
     if let Err(problem) = shown {
         ui::problems(&[problem]);
@@ -211,8 +218,8 @@ fn check(global: &Global, read: &Result<Variables, Vec<Problem>>) -> ExitStatus 
     let request = Request { user: local_user(), home: environment().home, ..Request::default() };
     let findings = doctor::examine(read, &request);
     ui::findings(&findings, global.format().0);
-    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-    complete(if refused { ExitStatus::Error } else { ExitStatus::Done })
+    let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
+    complete(if has_errors { ExitStatus::Error } else { ExitStatus::Done })
 }
 
 /// The status of a command that printed its result.
@@ -220,19 +227,20 @@ fn complete(status: ExitStatus) -> ExitStatus {
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
-/// What a signal stops, from now on.
-fn stoppable() -> Cancel {
+/// From now on, signals cancel what is returned.
+fn cancel_on_signal() -> Cancel {
     let cancel = Cancel::default();
-    let told = cancel.clone();
-    listen(move || interrupt(&told, inventory::load::stop));
+    let signaled = cancel.clone();
+    on_signal(move || interrupt(&signaled, inventory::load::stop));
     cancel
 }
 
-/// Asks the run to stop: the first signal gently, the second now. The third does not ask: it is for what cannot be cut
-/// off, such as a file on a dead network mount. While the inventory is read nothing has begun, and its scripts are ended.
+/// Handles a signal. The first one lets running steps finish, the second one aborts them. The third one ends the
+/// process, because some system calls cannot be aborted, such as reading a file on an unavailable network mount. While
+/// the inventory is read, nothing has been contacted, and its scripts are ended.
 fn interrupt(cancel: &Cancel, end_scripts: impl FnOnce()) {
     let before = cancel.level();
-    // Who waits for a script is told of the signal before the script fails because of it.
+    // The code that waits for a script must see the signal before the script fails because of it.
     cancel.signal();
     if !cancel.has_begun() {
         end_scripts();
@@ -242,8 +250,8 @@ fn interrupt(cancel: &Cancel, end_scripts: impl FnOnce()) {
     }
 }
 
-/// Calls `told` at each Ctrl-C, SIGTERM and loss of the terminal that comes after this has returned.
-fn listen(told: impl Fn() + Send + 'static) {
+/// Calls `handle` at each Ctrl-C, SIGTERM and SIGHUP that arrives after this has returned.
+fn on_signal(handle: impl Fn() + Send + 'static) {
     let (ready, listening) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
@@ -258,15 +266,15 @@ fn listen(told: impl Fn() + Send + 'static) {
                     _ = terminate.recv() => {}
                     _ = hangup.recv() => {}
                 }
-                told();
+                handle();
             }
         });
     });
-    // It ends once the thread has dropped its end, whether it can listen or not.
+    // This returns once the thread has dropped its sender, whether or not it could install the handlers.
     let _ = listening.recv();
 }
 
-#[allow(clippy::exit, reason = "the run has not heard two signals, or there is no run")]
+#[allow(clippy::exit, reason = "the run did not stop after two signals, or there is no run")]
 fn leave() -> ! {
     input::restore();
     std::process::exit(i32::from(ExitStatus::Interrupted as u8))
@@ -275,14 +283,14 @@ fn leave() -> ! {
 fn environment() -> Environment {
     let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     Environment {
-        // A systemd unit of root has no HOME; ssh does not ask for it either.
+        // A system service may have no HOME. ssh uses the home directory of the account, too.
         home: var("HOME").map(PathBuf::from).or_else(|| local_account().map(|account| account.dir)),
         kubeconfig: var("KUBECONFIG"),
         ssh_agent: var("SSH_AUTH_SOCK").map(PathBuf::from),
     }
 }
 
-/// The name of the local user, as ssh takes it where nobody says otherwise.
+/// The name of the local user, which is also the default login user of ssh.
 fn local_user() -> String {
     local_account().map_or_else(|| "root".to_owned(), |account| account.name)
 }
@@ -291,10 +299,10 @@ fn local_account() -> Option<User> {
     User::from_uid(geteuid()).ok().flatten()
 }
 
-/// Each fork holds a socket, and so does each node that waits; the usual soft limit is 1024 open files.
+/// Raises the soft limit of open files, which is usually 1024: each node needs a socket from observing until writing.
 fn raise_open_files() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // A refusal leaves the limit as it is; a fleet that is too large for it says so node by node.
+        // If this fails, the limit stays, and each node for which it is too low fails with a hint.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
@@ -308,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_that_a_signal_ends_fails_because_of_it() {
+    fn a_signal_is_recorded_before_inventory_scripts_are_ended() {
         let cancel = Cancel::default();
         let mut seen = Vec::new();
         for _ in 0..2 {
@@ -317,7 +325,7 @@ mod tests {
         assert_eq!(seen, [Stop::Gently, Stop::Now]);
         let cancel = Cancel::default();
         cancel.begin();
-        interrupt(&cancel, || panic!("nothing of the inventory is at work"));
+        interrupt(&cancel, || panic!("the inventory has already been read"));
         assert_eq!(cancel.level(), Stop::Gently);
     }
 }

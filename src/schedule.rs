@@ -1,4 +1,5 @@
-//! How work is spread and stopped: forks, order, cancellation.
+//! Threads, ordered results, and cancellation. It knows no edge: it does not know what work is done, or what is
+//! canceled.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,24 +9,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use tokio::sync::watch;
 
-use crate::node::Abort;
-
-/// How firmly a run was asked to stop.
+/// Whether and how a run must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
-    /// Not at all.
+    /// It continues.
     No,
     /// The first signal: no new step is started.
     Gently,
-    /// The second signal: running steps are cut off.
+    /// The second signal: running steps are aborted.
     Now,
 }
 
-/// Asks a run to stop, from any thread.
+/// Cancels a run, from any thread. Clones cancel the same run.
 #[derive(Debug, Clone)]
 pub struct Cancel {
     level: watch::Sender<Stop>,
-    /// Whether there is something that a signal has to stop gently.
+    /// Whether there is work that a first signal must let finish.
     begun: Arc<AtomicBool>,
 }
 
@@ -36,7 +35,7 @@ impl Default for Cancel {
 }
 
 impl Cancel {
-    /// Says that the inventory is read: until then there is nothing to stop gently.
+    /// Marks that the inventory has been read. Until then nothing was contacted, so a signal ends the program at once.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
     }
@@ -46,44 +45,49 @@ impl Cancel {
         self.begun.load(Ordering::Acquire)
     }
 
-    /// One more signal: the first stops gently, the second now.
+    /// Handles a signal: the first one sets [`Stop::Gently`], the second one [`Stop::Now`].
     pub fn signal(&self) {
         self.level.send_modify(|level| *level = if *level == Stop::No { Stop::Gently } else { Stop::Now });
     }
 
-    /// How firmly the run was asked to stop so far.
+    /// The current level.
     pub fn level(&self) -> Stop {
         *self.level.borrow()
     }
 
-    /// Returns once the run was asked to stop at least as firmly as `level`.
+    /// Waits until the level is at least `level`.
     pub async fn reached(&self, level: Stop) {
         let mut receiver = self.level.subscribe();
-        // The sender lives as long as `self`, so waiting can only end with the level.
+        // The sender lives as long as `self`, so this only ends when the level is reached.
         let _ = receiver.wait_for(|now| *now >= level).await;
     }
 
-    /// Fires `abort` once the run was asked to stop as firmly as `level`; until the guard is dropped.
-    pub fn abort_at(&self, level: Stop, abort: Abort, runtime: &tokio::runtime::Handle) -> AbortGuard {
+    /// Calls `action` once the level is at least `level`, unless the guard is dropped before.
+    pub fn call_at(
+        &self,
+        level: Stop,
+        action: impl FnOnce() + Send + 'static,
+        runtime: &tokio::runtime::Handle,
+    ) -> CallGuard {
         let cancel = self.clone();
-        AbortGuard(runtime.spawn(async move {
+        CallGuard(runtime.spawn(async move {
             cancel.reached(level).await;
-            abort.fire();
+            action();
         }))
     }
 }
 
-/// Ends the watch that [`Cancel::abort_at`] began.
+/// Ends [`Cancel::call_at`] when it is dropped.
 #[derive(Debug)]
-pub struct AbortGuard(tokio::task::JoinHandle<()>);
+pub struct CallGuard(tokio::task::JoinHandle<()>);
 
-impl Drop for AbortGuard {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// The threads that SSH runs on: `forks` of them, apart from rayon's global pool because they mostly wait.
+/// The threads for SSH: `forks` of them. They are not in rayon's global pool, because they mostly wait.
 ///
 /// # Errors
 /// If the system refuses the threads.
@@ -95,8 +99,8 @@ pub fn pool(forks: usize) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildErr
         .build()
 }
 
-/// Does `work` for each item, in parallel; a panic counts as `None`. `done` hears of every result in the order
-/// of the items, as soon as all before it are there.
+/// Does `work` for each item, in parallel; the result is `None` if it panics. `done` is called with every result in the
+/// order of the items, as soon as the results of all items before it are there.
 pub fn each<T: Send, R: Send>(
     pool: &rayon::ThreadPool,
     items: Vec<T>,
@@ -112,7 +116,7 @@ pub fn each<T: Send, R: Send>(
     });
 }
 
-/// Results that wait for those before them.
+/// Results that wait for the results of earlier items.
 struct InOrder<R, F> {
     next: usize,
     early: BTreeMap<usize, Option<R>>,
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn signals_grow_firmer() {
+    fn each_signal_raises_the_level() {
         let cancel = Cancel::default();
         let mut levels = vec![cancel.level()];
         for _ in 0..3 {

@@ -30,7 +30,7 @@ pub struct Observation<'a> {
 
 /// Carries out `plan`, which was made of `observation`. Returns whether later windows may be written.
 pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
-    let _guard = engine.cancel.abort_at(Stop::Now, engine.limits.abort.clone(), engine.runtime.handle());
+    let _guard = engine.abort_nodes_at(Stop::Now);
     let Observation { desired, nodes, facts, sessions } = observation;
     let mut sessions = Some(sessions);
     plan.stages.iter().fold(plan.gate, |gate, stage| match stage {

@@ -1,5 +1,5 @@
-//! The arguments of `oregano login`. A password is never one of them: arguments stand in the process list and in the
-//! shell's history.
+//! The arguments of `oregano login`. A password is never one of them, because arguments appear in the process list and
+//! in the history of the shell.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -17,86 +17,86 @@ use oregano::secret::{PASSWORD_VARIABLE, Secret};
 
 use super::{Cli, Global, MAX_TIMEOUT, TIMEOUT};
 
-/// What to do where nobody can be asked.
+/// The hint if there is no terminal to prompt on.
 const NO_TERMINAL: &str = "pipe the password in with `--password-stdin`, or set OREGANO_PASSWORD";
 
-/// The user of a token, for which any name does: what `oc registry login` writes.
+/// The user name for a token. Any name is accepted; `oc registry login` writes this one.
 const TOKEN_USER: &str = "user";
 
 /// The arguments of `login`.
 #[derive(Debug, Args)]
-pub struct Login {
-    /// The registry, or a part of one: host[:port][/path]
+pub struct LoginArguments {
+    /// The registry, or a repository path in it: host[:port][/path]
     #[arg(value_name = "REGISTRY")]
     registry: String,
-    /// The user; with --kubeconfig-token any will do, else the terminal is asked for it
+    /// The user name; by default it is prompted for; with --kubeconfig-token any name is accepted
     #[arg(short, long, value_name = "USER")]
     username: Option<String>,
-    /// Read the password from standard input; one line end behind it does not count
+    /// Read the password from standard input; one line break at its end is removed
     #[arg(long)]
     password_stdin: bool,
-    /// Take the token of the kubeconfig's current context: the integrated registry of OpenShift wants it
+    /// Use the token of the kubeconfig's current context as the password, for the integrated registry of OpenShift
     #[arg(long, conflicts_with = "password_stdin")]
     kubeconfig_token: bool,
-    /// The kubeconfig; else KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
+    /// The kubeconfig; default: KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE", requires = "kubeconfig_token")]
     kubeconfig: Option<PathBuf>,
-    /// The file that gets the credential: config.json, auth.json, a pull secret, or .dockercfg
+    /// The file to save the credential in: config.json, auth.json, a pull secret, or .dockercfg
     #[arg(long, value_name = "FILE", alias = "authfile")]
     to: Option<PathBuf>,
-    /// The `email` of the entry; without it one that is there stays
+    /// The `email` of the entry; by default an existing one is kept
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
-    /// Prove the credential by inspecting this image, too: in full, or below REGISTRY
+    /// Also verify the credential by inspecting this image: a complete name, or a path below REGISTRY
     #[arg(long, value_name = "IMAGE")]
     test_image: Option<String>,
-    /// `false`: HTTPS without verification, and HTTP where the port does not speak TLS
+    /// `false`: do not verify certificates, and use HTTP if the port does not speak TLS
     #[arg(long, value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
     tls_verify: bool,
-    /// Certificates, in PEM, of authorities to trust besides those of this machine
+    /// Trust these certificate authorities (PEM), in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Seconds for the registry, and for the lock of the file
+    /// Time limit in seconds for the registry, and for the lock of the file
     #[arg(short = 'T', long, value_name = "SECONDS", default_value_t = TIMEOUT,
         value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     timeout: u64,
-    /// Only there to say that there is no such thing.
-    #[arg(short, long, hide = true, num_args = 0..=1, allow_hyphen_values = true, value_parser = forget,
+    /// Only exists to reject it with an explanation.
+    #[arg(short, long, hide = true, num_args = 0..=1, allow_hyphen_values = true, value_parser = discard,
         aliases = ["auth-basic", "creds"])]
-    password: Option<Option<Forgotten>>,
+    password: Option<Option<DiscardedPassword>>,
 }
 
-/// A password that stood among the arguments.
+/// A password among the arguments, which is not stored.
 #[derive(Debug, Clone, Copy)]
-struct Forgotten;
+struct DiscardedPassword;
 
-fn forget(_: &str) -> Result<Forgotten, Infallible> {
-    Ok(Forgotten)
+fn discard(_: &str) -> Result<DiscardedPassword, Infallible> {
+    Ok(DiscardedPassword)
 }
 
-/// Why there is nothing to do.
+/// Why the arguments cannot be used.
 pub enum Refusal {
-    /// The command line cannot be understood.
+    /// The command line is not valid.
     Usage(Box<clap::Error>),
-    /// The password cannot be had, or cannot be one.
+    /// There is no password, or it is not valid.
     Problem(Problem),
 }
 
-/// Who answers what the arguments leave open.
+/// The input for what the arguments leave open.
 pub struct Console<'a> {
-    /// The standard input to its end.
+    /// Reads the standard input to its end.
     pub input: &'a dyn Fn() -> Result<String, Problem>,
-    /// A line of the terminal, after a prompt; `None` where nobody sits at one.
+    /// Reads a line from the terminal, after a prompt; `None` if there is no terminal.
     pub line: &'a dyn Fn(&str) -> Option<Result<String, Problem>>,
-    /// A secret from the terminal, after a prompt.
+    /// Reads a secret from the terminal, after a prompt.
     pub secret: &'a dyn Fn(&str) -> Result<String, Problem>,
 }
 
-impl Login {
-    /// What is asked for. `var` reads a variable of the environment.
+impl LoginArguments {
+    /// The login request. `var` reads a variable of the environment.
     ///
     /// # Errors
-    /// If the arguments cannot be used, or there is no password that can.
+    /// If the arguments or the password cannot be used.
     pub fn request(
         self,
         global: &Global,
@@ -105,12 +105,12 @@ impl Login {
         console: &Console<'_>,
     ) -> Result<Request, Refusal> {
         if let Some(option) = global.of_inventory() {
-            return Err(usage(&format!("{option} is of no use to a login, which reads no inventory")));
+            return Err(usage(&format!("{option} has no effect on a login, which reads no inventory")));
         }
         if self.password.is_some() {
             return Err(usage(
-                "a password is not taken as an argument: it would stand in the process list and in the shell's history\n\
-                 hint: pipe it in with --password-stdin, set OREGANO_PASSWORD, or type it when you are asked",
+                "a password is not accepted as an argument: it would appear in the process list and in the shell's history\n\
+                 hint: pipe it in with --password-stdin, set OREGANO_PASSWORD, or type it at the prompt",
             ));
         }
         let target = Target::parse(&self.registry);
@@ -121,11 +121,11 @@ impl Login {
         check("--username", &user)?;
         if user.contains(':') {
             return Err(usage(
-                "--username has a colon, which ends the user name: what stands behind it may be a password",
+                "--username contains a colon, which ends a user name: the part after it may be a password",
             ));
         }
         self.email.iter().try_for_each(|email| check("--email", email))?;
-        // The shell has replaced variables already, but leaves a `~` behind an `=`.
+        // The shell has already expanded variables, but does not expand a `~` after an `=`.
         let home = environment.home.clone();
         let expand = |path: PathBuf| match path.to_str() {
             Some(text) => load::expand_with(text, &|_| None, home.as_deref()),
@@ -134,9 +134,9 @@ impl Login {
         let path = |name: &str| var(name).filter(|value| !value.is_empty());
         let named = self.to.clone().or_else(|| path("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
         let file = named.or_else(|| docker_file(home.as_deref(), path));
-        let file = file.ok_or_else(|| usage("there is no home folder: name the file with --to FILE"))?;
+        let file = file.ok_or_else(|| usage("there is no home directory: specify the file with --to FILE"))?;
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD_VARIABLE)) {
-            (true, ..) => given(without_line_end((console.input)()), "standard input")?,
+            (true, ..) => given(without_line_break((console.input)()), "standard input")?,
             (_, true, _) => Password::Token,
             (.., Some(text)) if text.is_empty() => return Err(Refusal::Problem(empty())),
             (.., Some(text)) => given(text.into_string().map_err(|_| not_text()), "`OREGANO_PASSWORD`")?,
@@ -160,28 +160,28 @@ impl Login {
         })
     }
 
-    /// The user, who is asked for where standard input is not the password.
+    /// The user name. It is prompted for, unless standard input provides the password.
     fn user(&self, console: &Console<'_>) -> Result<String, Refusal> {
-        let asked = || if self.password_stdin { None } else { (console.line)("Username: ") };
+        let prompted = || if self.password_stdin { None } else { (console.line)("Username: ") };
         match (&self.username, self.kubeconfig_token) {
             (Some(user), _) => Ok(user.clone()),
             (None, true) => Ok(TOKEN_USER.to_owned()),
             (None, false) => {
-                let missing = || usage("--username <USER> is needed: there is no terminal to ask for it on");
-                asked().ok_or_else(missing)?.map_err(Refusal::Problem)
+                let missing = || usage("--username <USER> is required: there is no terminal to prompt on");
+                prompted().ok_or_else(missing)?.map_err(Refusal::Problem)
             }
         }
     }
 }
 
-/// The file that docker takes; none without a home folder.
+/// The default file of docker; `None` without a home directory.
 fn docker_file(home: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let folder = var("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home?.join(".docker")))?;
     Some(folder.join("config.json"))
 }
 
-/// One line end goes, as with docker: it is `echo`'s.
-fn without_line_end(text: Result<String, Problem>) -> Result<String, Problem> {
+/// Removes one line break at the end, as docker does, because `echo` adds one.
+fn without_line_break(text: Result<String, Problem>) -> Result<String, Problem> {
     let mut text = text?;
     if text.ends_with('\n') {
         text.pop();
@@ -196,14 +196,14 @@ fn given(text: Result<String, Problem>, origin: &'static str) -> Result<Password
     let password = Secret::new(text.map_err(Refusal::Problem)?);
     let fault = match password.expose() {
         "" => "is empty",
-        text if text.contains(char::is_control) => "has a line end or another control character",
+        text if text.contains(char::is_control) => "contains a line break or another control character",
         _ => return Ok(Password::Given { password, origin }),
     };
     Err(Refusal::Problem(Problem::new(format!("the password from {origin} {fault}"))))
 }
 
 fn empty() -> Problem {
-    Problem::new(format!("`{PASSWORD_VARIABLE}` is empty")).hint("set it to the password, or unset it to be asked")
+    Problem::new(format!("`{PASSWORD_VARIABLE}` is empty")).hint("set it to the password, or unset it to be prompted")
 }
 
 fn not_text() -> Problem {
@@ -213,7 +213,7 @@ fn not_text() -> Problem {
 fn check(option: &str, text: &str) -> Result<(), Refusal> {
     match text {
         "" => Err(usage(&format!("{option} is empty"))),
-        _ if text.contains(char::is_control) => Err(usage(&format!("{option} has a control character"))),
+        _ if text.contains(char::is_control) => Err(usage(&format!("{option} contains a control character"))),
         _ => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
-//! Logging in: keys first, then the password, as OpenSSH does. A password is sent at most once: a second
-//! time would be a second failed login, and accounts get locked.
+//! SSH login: keys first, then the password, as OpenSSH does. A password is sent at most once, because a second time
+//! would be a second failed login, and accounts get locked.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt};
 
 use super::Limits;
-use super::connect::{Alone, Label, Line, apart, cut_short};
+use super::connect::{DetachedError, NodeLabel, SshConnection, describe_interruption, run_detached};
 use super::identities::{Identities, KeyFile};
 use super::known_hosts::fingerprint;
 use super::protocol::tidy;
-use super::watchdog::Cut;
+use super::watchdog::Interruption;
 use crate::failure::Failure;
 use crate::secret::Secret;
 
-/// `MaxAuthTries` of sshd: it hangs up at the sixth refusal, keys included.
-const TRIES: usize = 6;
+/// `MaxAuthTries` of sshd: it closes the connection at the sixth failed attempt, keys included.
+const MAX_ATTEMPTS: usize = 6;
 
-// Errors of libssh2.h.
+// Error codes of libssh2.h.
 const PASSWORD_EXPIRED: i32 = -15;
 const FILE: i32 = -16;
 const METHOD_NONE: i32 = -17;
@@ -27,183 +27,197 @@ const PUBLICKEY_UNVERIFIED: i32 = -19;
 const AGENT_PROTOCOL: i32 = -42;
 const ALGO_UNSUPPORTED: i32 = -51;
 
-/// How long a login whose socket was shut down may take to come back, if no agent holds it up.
+/// How long a login may take to return after its socket was shut down, if no agent delays it.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Logs in as the user of the connection. libssh2 waits for an agent without end, and a key in hardware waits
-/// for a touch, so a login that may ask one goes on without us when its time is up.
+/// Logs in as the user of the connection. libssh2 waits for an agent without a time limit, and a hardware key waits to
+/// be touched, so a login that may use an agent runs in a thread that can be abandoned.
 pub(super) fn log_in(
-    line: Line,
-    label: &Label,
+    connection: SshConnection,
+    label: &NodeLabel,
     identities: &Identities,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Line, Failure> {
+) -> Result<SshConnection, Failure> {
     if identities.agent.is_none() {
-        return attempt(&line, label, identities).map(|()| line);
+        return authenticate(&connection, label, identities).map(|()| connection);
     }
-    let (name, connection, keys) = (label.0.to_owned(), label.1.clone(), identities.clone());
-    let work = move || attempt(&line, &Label(&name, &connection), &keys).map(|()| line);
+    let (name, settings, keys) = (label.0.to_owned(), label.1.clone(), identities.clone());
+    let work = move || authenticate(&connection, &NodeLabel(&name, &settings), &keys).map(|()| connection);
     let failed = || Failure::new(format!("could not log in to {label} as `{}`", label.1.user));
     let end = deadline.checked_add(GRACE).unwrap_or(deadline);
-    apart(limits, end, work).map_err(|alone| match alone {
-        Alone::Failed(cause) => failed().cause(cause),
-        Alone::Cut(Cut::Abort) => failed().cause(cut_short(Cut::Abort, limits.timeout)),
-        Alone::Cut(Cut::Deadline) => {
-            identities.agent_is_silent();
+    run_detached(limits, end, work).map_err(|error| match error {
+        DetachedError::Failed(cause) => failed().cause(cause),
+        DetachedError::Interrupted(Interruption::Abort) => {
+            failed().cause(describe_interruption(Interruption::Abort, limits.timeout))
+        }
+        DetachedError::Interrupted(Interruption::Deadline) => {
+            identities.mark_agent_unresponsive();
             let waited = limits.timeout.as_secs_f64();
             failed()
-                .cause(format!("the ssh-agent did not answer within {waited} s"))
-                .hint("unlock it, or touch its key; or name a key file with `ansible_ssh_private_key_file`")
+                .cause(format!("the SSH agent did not respond within {waited} s"))
+                .hint("unlock it, or touch its key; or set a key file with `ansible_ssh_private_key_file`")
         }
     })?
 }
 
-fn attempt(line: &Line, label: &Label, identities: &Identities) -> Result<(), Failure> {
-    let mut login = Login { line, label, identities, tried: Vec::new(), left: TRIES, hints: Vec::new() };
+fn authenticate(connection: &SshConnection, label: &NodeLabel, identities: &Identities) -> Result<(), Failure> {
+    let attempts_left = MAX_ATTEMPTS;
+    let mut login =
+        LoginAttempts { connection, label, identities, tried: Vec::new(), attempts_left, hints: Vec::new() };
     match login.run() {
-        Ok(()) => Ok(()),
-        Err(Stop::In) => Ok(()),
-        Err(Stop::Lost(cause)) => Err(login.failure(Some(cause))),
-        Err(Stop::Out) => Err(login.failure(None)),
+        Ok(()) | Err(LoginEnd::LoggedIn) => Ok(()),
+        Err(LoginEnd::ConnectionLost(cause)) => Err(login.failure(Some(cause))),
+        Err(LoginEnd::Exhausted) => Err(login.failure(None)),
     }
 }
 
-struct Login<'a> {
-    line: &'a Line,
-    label: &'a Label<'a>,
+/// The attempts to log in over one connection.
+struct LoginAttempts<'a> {
+    connection: &'a SshConnection,
+    label: &'a NodeLabel<'a>,
     identities: &'a Identities,
-    /// What was tried and how it ended, one line each.
+    /// What was tried and the result, one line each.
     tried: Vec<String>,
-    /// How many more refusals the server takes.
-    left: usize,
+    /// How many more failed attempts the server accepts.
+    attempts_left: usize,
     hints: Vec<String>,
 }
 
 /// Why no further key or password is tried.
-enum Stop {
-    /// Logged in.
-    In,
+enum LoginEnd {
+    /// An attempt was accepted.
+    LoggedIn,
     /// Nothing is left to try.
-    Out,
-    /// The connection is gone.
-    Lost(String),
+    Exhausted,
+    /// The connection is closed, for this reason.
+    ConnectionLost(String),
 }
 
-impl Login<'_> {
-    /// Ends early, with [`Stop::In`], as soon as something is accepted.
-    fn run(&mut self) -> Result<(), Stop> {
+/// Whether a password was sent.
+enum PasswordAttempt {
+    Sent,
+    /// The server offers no method for it.
+    NotOffered,
+}
+
+impl LoginAttempts<'_> {
+    /// Ends early, with [`LoginEnd::LoggedIn`], as soon as an attempt is accepted.
+    fn run(&mut self) -> Result<(), LoginEnd> {
         let Some(password) = &self.label.1.password else {
             self.keys()?;
-            return Err(Stop::Out);
+            return Err(LoginEnd::Exhausted);
         };
-        // Asking costs a round trip; only the choice between two ways to send a password needs it.
+        // Querying the methods costs a round trip. It is only needed to choose between the two methods for a password.
         let methods = self.methods()?;
         if offers(&methods, "publickey") {
-            // The last try belongs to the password.
-            self.left -= 1;
+            // The last attempt is reserved for the password.
+            self.attempts_left -= 1;
             self.keys()?;
-            self.left += 1;
+            self.attempts_left += 1;
         }
-        if self.password(password, &methods)? {
-            return Err(Stop::Out);
+        if let PasswordAttempt::Sent = self.password(password, &methods)? {
+            return Err(LoginEnd::Exhausted);
         }
-        // With `AuthenticationMethods publickey,password` the key had to come first.
+        // With `AuthenticationMethods publickey,password` the server offers the password only after it accepted a key.
         let methods = self.methods()?;
-        if !self.password(password, &methods)? {
-            self.tried.push(format!("password: not sent, the server takes only {}", tidy(&methods)));
+        if let PasswordAttempt::NotOffered = self.password(password, &methods)? {
+            self.tried.push(format!("password: not sent, because the server only accepts {}", tidy(&methods)));
         }
-        Err(Stop::Out)
+        Err(LoginEnd::Exhausted)
     }
 
-    /// Sends the password by the one way that is offered; false if none is.
-    fn password(&mut self, password: &Secret, methods: &str) -> Result<bool, Stop> {
+    /// Sends the password by one of the methods that are offered.
+    fn password(&mut self, password: &Secret, methods: &str) -> Result<PasswordAttempt, LoginEnd> {
         let user = &self.label.1.user;
         if offers(methods, "password") {
-            let answer = self.line.ssh.userauth_password(user, password.expose());
-            self.judge("password".to_owned(), answer)?;
+            let result = self.connection.ssh.userauth_password(user, password.expose());
+            self.record("password".to_owned(), result)?;
         } else if offers(methods, "keyboard-interactive") {
-            let mut once = Once(Some(password));
-            let answer = self.line.ssh.userauth_keyboard_interactive(user, &mut once);
-            self.judge("password (keyboard-interactive)".to_owned(), answer)?;
+            let mut prompter = PasswordOnce(Some(password));
+            let result = self.connection.ssh.userauth_keyboard_interactive(user, &mut prompter);
+            self.record("password (keyboard-interactive)".to_owned(), result)?;
         } else {
-            return Ok(false);
+            return Ok(PasswordAttempt::NotOffered);
         }
-        Ok(true)
+        Ok(PasswordAttempt::Sent)
     }
 
-    fn keys(&mut self) -> Result<(), Stop> {
+    fn keys(&mut self) -> Result<(), LoginEnd> {
         match &self.label.1.private_key_file {
-            Some(path) => self.named_key(path),
-            None => self.any_key(),
+            Some(path) => self.configured_key(path),
+            None => self.default_keys(),
         }
     }
 
-    fn methods(&self) -> Result<String, Stop> {
-        match self.line.ssh.auth_methods(&self.label.1.user) {
-            Ok(_) if self.line.ssh.authenticated() => Err(Stop::In),
+    fn methods(&self) -> Result<String, LoginEnd> {
+        match self.connection.ssh.auth_methods(&self.label.1.user) {
+            Ok(_) if self.connection.ssh.authenticated() => Err(LoginEnd::LoggedIn),
             Ok(methods) => Ok(methods.to_owned()),
-            Err(error) => Err(Stop::Lost(self.line.why("login", &error.message()))),
+            Err(error) => Err(LoginEnd::ConnectionLost(self.connection.describe_error("login", &error.message()))),
         }
     }
 
-    /// The one key that the inventory names. If it cannot be used, nothing else is: that is a mistake to mend.
-    fn named_key(&mut self, path: &Path) -> Result<(), Stop> {
+    /// Tries the one key that the inventory names. If it cannot be used, nothing else is tried, because the inventory
+    /// contains a mistake.
+    fn configured_key(&mut self, path: &Path) -> Result<(), LoginEnd> {
         let key = self.identities.key(path);
         let reason = match &*key {
             KeyFile::Missing => "no such file",
-            KeyFile::Bad(reason) => reason,
-            KeyFile::Plain(_) | KeyFile::Locked(_) => return self.file(path, &key),
+            KeyFile::Unusable(reason) => reason,
+            KeyFile::Plain(_) | KeyFile::Encrypted(_) => return self.file(path, &key),
         };
         self.tried.push(format!("key `{}`: {reason}", path.display()));
         self.hints.push("check `ansible_ssh_private_key_file`, or `--private-key`".to_owned());
-        Err(Stop::Out)
+        Err(LoginEnd::Exhausted)
     }
 
-    /// The agent's keys, then the default identities.
-    fn any_key(&mut self) -> Result<(), Stop> {
+    /// Tries the keys of the agent, then the default key files.
+    fn default_keys(&mut self) -> Result<(), LoginEnd> {
         self.agent(None)?;
         for path in &self.identities.files {
             let key = self.identities.key(path);
-            if !matches!(*key, KeyFile::Missing) && self.left > 0 {
+            if !matches!(*key, KeyFile::Missing) && self.attempts_left > 0 {
                 self.file(path, &key)?;
             }
         }
         if self.tried.is_empty() && self.label.1.password.is_none() {
-            self.tried.push("no key: no agent has one, and there is no default identity file".to_owned());
+            self.tried.push("no key: the SSH agent has none, and no default key file exists".to_owned());
         }
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, key: &KeyFile) -> Result<(), Stop> {
+    fn file(&mut self, path: &Path, key: &KeyFile) -> Result<(), LoginEnd> {
         let name = format!("key `{}`", path.display());
         match key {
             KeyFile::Missing => {}
-            KeyFile::Bad(reason) => self.tried.push(format!("{name}: {reason}")),
+            KeyFile::Unusable(reason) => self.tried.push(format!("{name}: {reason}")),
             KeyFile::Plain(text) => {
-                let answer = self.line.ssh.userauth_pubkey_memory(&self.label.1.user, None, text.expose(), None);
-                self.judge(name, answer)?;
+                let user = &self.label.1.user;
+                let result = self.connection.ssh.userauth_pubkey_memory(user, None, text.expose(), None);
+                self.record(name, result)?;
             }
-            KeyFile::Locked(public) => {
+            KeyFile::Encrypted(public) => {
                 if self.label.1.private_key_file.is_some() {
                     self.agent(public.as_deref())?;
                 }
                 self.tried.push(format!("{name}: it is protected by a passphrase"));
-                self.hints.push(format!("let an agent hold it: `ssh-add {}`", path.display()));
+                self.hints.push(format!("add it to an SSH agent: `ssh-add {}`", path.display()));
             }
         }
         Ok(())
     }
 
-    /// The keys of the agent, or only the one whose public half is given.
-    fn agent(&mut self, only: Option<&[u8]>) -> Result<(), Stop> {
+    /// Tries the keys of the agent, or only the one with the public key `only`.
+    fn agent(&mut self, only: Option<&[u8]>) -> Result<(), LoginEnd> {
         let Some(socket) = &self.identities.agent else { return Ok(()) };
-        if self.identities.is_agent_silent() {
-            self.tried.push(format!("agent {}: it gave another node no answer", socket.display()));
+        if self.identities.is_agent_unresponsive() {
+            self.tried
+                .push(format!("agent {}: skipped, because it did not respond for another node", socket.display()));
             return Ok(());
         }
         let failed = |error: ssh2::Error| format!("agent {}: {}", socket.display(), error.message());
-        let opened = self.line.ssh.agent().and_then(|mut agent| {
+        let opened = self.connection.ssh.agent().and_then(|mut agent| {
             agent.set_identity_path(socket)?;
             agent.connect()?;
             agent.list_identities()?;
@@ -212,66 +226,68 @@ impl Login<'_> {
         });
         let (agent, keys) = match opened {
             Ok(opened) => opened,
-            // The server is not to blame, and a key file may still do.
+            // The agent failed, not the server, so a key file may still be accepted.
             Err(error) => {
                 self.tried.push(failed(error));
                 return Ok(());
             }
         };
         for key in keys.iter().filter(|key| only.is_none_or(|only| only == key.blob())) {
-            if self.left == 0 {
-                self.tried.push(format!("the agent holds {} keys, and sshd takes {TRIES} tries", keys.len()));
-                self.hints.push("name the right key with `ansible_ssh_private_key_file`".to_owned());
+            if self.attempts_left == 0 {
+                let count = keys.len();
+                self.tried.push(format!("the agent has {count} keys, and sshd only permits {MAX_ATTEMPTS} attempts"));
+                self.hints.push("set the right key with `ansible_ssh_private_key_file`".to_owned());
                 break;
             }
             let name = format!("agent key {} {}", tidy(key.comment()), fingerprint(key.blob()));
-            self.judge(name, agent.userauth(&self.label.1.user, key))?;
+            self.record(name, agent.userauth(&self.label.1.user, key))?;
         }
         Ok(())
     }
 
-    /// Ends the login if this was it, or if the server is gone; otherwise notes how it went.
-    fn judge(&mut self, what: String, answer: Result<(), ssh2::Error>) -> Result<(), Stop> {
-        let error = match answer {
-            Ok(()) => return Err(Stop::In),
+    /// Ends the login if the attempt was accepted or the connection is lost; otherwise records why it failed.
+    fn record(&mut self, attempt: String, result: Result<(), ssh2::Error>) -> Result<(), LoginEnd> {
+        let error = match result {
+            Ok(()) => return Err(LoginEnd::LoggedIn),
             Err(error) => error,
         };
         match error.code() {
             ErrorCode::Session(AUTHENTICATION_FAILED | PUBLICKEY_UNVERIFIED) => {
-                self.tried.push(format!("{what}: refused"));
-                self.left = self.left.saturating_sub(1);
+                self.tried.push(format!("{attempt}: refused"));
+                self.attempts_left = self.attempts_left.saturating_sub(1);
                 return Ok(());
             }
-            // The key or password is no good; the connection is.
+            // These errors concern the key or the password. The connection can still be used.
             ErrorCode::Session(PASSWORD_EXPIRED | FILE | METHOD_NONE | AGENT_PROTOCOL | ALGO_UNSUPPORTED)
-                if self.line.watch.cut().is_none() =>
+                if self.connection.watch.interruption().is_none() =>
             {
-                self.tried.push(format!("{what}: {}", error.message()));
+                self.tried.push(format!("{attempt}: {}", error.message()));
                 return Ok(());
             }
             _ => {}
         }
-        Err(Stop::Lost(self.line.why(&what, &format!("the server hung up ({})", error.message()))))
+        let reason = format!("the server closed the connection ({})", error.message());
+        Err(LoginEnd::ConnectionLost(self.connection.describe_error(&attempt, &reason)))
     }
 
     fn failure(&self, lost: Option<String>) -> Failure {
-        let Label(_, connection) = self.label;
-        let mut failure = Failure::new(format!("could not log in to {} as `{}`", self.label, connection.user));
+        let NodeLabel(_, settings) = self.label;
+        let mut failure = Failure::new(format!("could not log in to {} as `{}`", self.label, settings.user));
         for tried in self.tried.iter().chain(&lost) {
             failure = failure.cause(tried.clone());
         }
-        let advice = match (&connection.password, &connection.private_key_file) {
+        let general = match (&settings.password, &settings.private_key_file) {
             (Some(_), _) => "check `ansible_user` and `ansible_password`",
             (None, Some(_)) => "check `ansible_user` and `ansible_ssh_private_key_file`",
             (None, None) => {
-                "check `ansible_user`, and give a key with an agent or `ansible_ssh_private_key_file`, or a \
-                 password with `ansible_password` or `-k`"
+                "check `ansible_user`, and provide a key (SSH agent or `ansible_ssh_private_key_file`) or a password \
+                 (`ansible_password` or `-k`)"
             }
         };
-        match (self.hints.first(), self.line.watch.cut()) {
+        match (self.hints.first(), self.connection.watch.interruption()) {
             (_, Some(_)) => failure,
             (Some(hint), None) => failure.hint(hint.clone()),
-            (None, None) => failure.hint(advice),
+            (None, None) => failure.hint(general),
         }
     }
 }
@@ -280,15 +296,15 @@ fn offers(methods: &str, method: &str) -> bool {
     methods.split(',').any(|one| one == method)
 }
 
-/// Answers the first hidden prompt with the password, and all others with nothing.
-struct Once<'a>(Option<&'a Secret>);
+/// Responds to the first hidden prompt with the password, and to all others with an empty text.
+struct PasswordOnce<'a>(Option<&'a Secret>);
 
-impl KeyboardInteractivePrompt for Once<'_> {
+impl KeyboardInteractivePrompt for PasswordOnce<'_> {
     fn prompt(&mut self, _user: &str, _instructions: &str, prompts: &[Prompt]) -> Vec<String> {
-        let answer = |prompt: &Prompt| match prompt.echo {
+        let response = |prompt: &Prompt| match prompt.echo {
             true => String::new(),
             false => self.0.take().map(|password| password.expose().to_owned()).unwrap_or_default(),
         };
-        prompts.iter().map(answer).collect()
+        prompts.iter().map(response).collect()
     }
 }

@@ -1,4 +1,5 @@
-//! The private keys we may log in with: the agent's, and files, each read once for all nodes.
+//! The private keys for SSH logins: the socket of the agent, and key files, each read once for all nodes. It does not
+//! log in.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,47 +13,48 @@ use zeroize::Zeroizing;
 use crate::failure::without_errno;
 use crate::secret::Secret;
 
-/// Where keys come from when the inventory names none; and the memory of all key files read so far. Clones
-/// share it.
+/// The keys that are tried when the inventory names none, and all key files that were read so far. Clones share them.
 #[derive(Clone)]
 pub struct Identities {
     /// The socket of the agent.
     pub(super) agent: Option<PathBuf>,
-    /// The default identity files, in order. Missing ones are passed over.
+    /// The default key files, in order. Missing ones are skipped.
     pub(super) files: Vec<PathBuf>,
-    /// Whether the agent let a login wait in vain. Each such login leaves a thread and two sockets behind.
-    silent: Arc<AtomicBool>,
+    /// Whether the agent did not respond to a login. Each such login leaves a thread and two sockets open, so the agent
+    /// is not used again.
+    unresponsive: Arc<AtomicBool>,
     read: Arc<Mutex<HashMap<PathBuf, Arc<KeyFile>>>>,
 }
 
 /// A private key file.
 pub(super) enum KeyFile {
-    /// libssh2 can use it as it stands.
+    /// A key that libssh2 can use.
     Plain(Secret),
-    /// It needs a passphrase, which we never ask for; with its public half the agent may have it.
-    Locked(Option<Vec<u8>>),
+    /// A key that is protected by a passphrase, which is never prompted for. The agent may have the key; its public key
+    /// identifies it there.
+    Encrypted(Option<Vec<u8>>),
     /// It does not exist.
     Missing,
     /// It cannot be used, for this reason.
-    Bad(String),
+    Unusable(String),
 }
 
 impl Identities {
-    /// `agent` is the socket of an agent (`SSH_AUTH_SOCK`), `files` are the default identities of OpenSSH.
+    /// `agent` is the socket of an agent (`SSH_AUTH_SOCK`), `files` are the default key files of OpenSSH.
     pub fn new(agent: Option<PathBuf>, files: Vec<PathBuf>) -> Self {
-        Self { agent, files, silent: Arc::default(), read: Arc::default() }
+        Self { agent, files, unresponsive: Arc::default(), read: Arc::default() }
     }
 
-    /// Asks the agent for nothing any more.
-    pub(super) fn agent_is_silent(&self) {
-        self.silent.store(true, Ordering::Relaxed);
+    /// From now on the agent is not used.
+    pub(super) fn mark_agent_unresponsive(&self) {
+        self.unresponsive.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_agent_silent(&self) -> bool {
-        self.silent.load(Ordering::Relaxed)
+    pub(super) fn is_agent_unresponsive(&self) -> bool {
+        self.unresponsive.load(Ordering::Relaxed)
     }
 
-    /// The key in `path`, read when it is first asked for.
+    /// The key in `path`. The file is read when the key is first needed.
     pub(super) fn key(&self, path: &Path) -> Arc<KeyFile> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let key = read.entry(path.to_owned()).or_insert_with(|| Arc::new(KeyFile::read(path)));
@@ -70,12 +72,12 @@ impl KeyFile {
     fn read(path: &Path) -> Self {
         match std::fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::Missing,
-            Err(error) => Self::Bad(without_errno(&error)),
+            Err(error) => Self::Unusable(without_errno(&error)),
             Ok(bytes) => {
                 let bytes = Zeroizing::new(bytes);
                 match std::str::from_utf8(&bytes) {
-                    Ok(text) => Self::parse(text, || public_half(path)),
-                    Err(_) => Self::Bad("it is not a private key".to_owned()),
+                    Ok(text) => Self::parse(text, || public_key(path)),
+                    Err(_) => Self::Unusable("it is not a private key".to_owned()),
                 }
             }
         }
@@ -83,24 +85,24 @@ impl KeyFile {
 
     fn parse(text: &str, public: impl FnOnce() -> Option<Vec<u8>>) -> Self {
         if text.starts_with("PuTTY-User-Key-File") {
-            return Self::Bad("it is a key of PuTTY: `puttygen KEY -O private-openssh` converts it".to_owned());
+            return Self::Unusable("it is a PuTTY key: convert it with `puttygen KEY -O private-openssh`".to_owned());
         }
         if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
-            return Self::Bad("it is a public key, not a private one".to_owned());
+            return Self::Unusable("it is a public key, not a private one".to_owned());
         }
         if !text.contains("PRIVATE KEY-----") {
-            return Self::Bad("it is not a private key".to_owned());
+            return Self::Unusable("it is not a private key".to_owned());
         }
         if text.contains("BEGIN OPENSSH PRIVATE KEY-----") {
             return match openssh(text) {
                 Some(Header { cipher, .. }) if cipher == b"none" => Self::Plain(Secret::new(text)),
-                Some(Header { public, .. }) => Self::Locked(Some(public)),
-                None => Self::Bad("it is damaged".to_owned()),
+                Some(Header { public, .. }) => Self::Encrypted(Some(public)),
+                None => Self::Unusable("it is damaged".to_owned()),
             };
         }
         // RFC 1421 (traditional PEM) and RFC 5958 (PKCS#8).
         if text.contains("Proc-Type: 4,ENCRYPTED") || text.contains("BEGIN ENCRYPTED PRIVATE KEY-----") {
-            return Self::Locked(public());
+            return Self::Encrypted(public());
         }
         Self::Plain(Secret::new(text))
     }
@@ -111,7 +113,7 @@ struct Header {
     public: Vec<u8>,
 }
 
-/// The unencrypted head of OpenSSH's own format (PROTOCOL.key): cipher, KDF, its options, one public key.
+/// The unencrypted header of the OpenSSH format (PROTOCOL.key of OpenSSH): cipher, KDF, its options, one public key.
 fn openssh(text: &str) -> Option<Header> {
     let body: Zeroizing<String> = Zeroizing::new(text.lines().filter(|line| !line.starts_with('-')).collect());
     let bytes = Zeroizing::new(STANDARD.decode(body.trim()).ok()?);
@@ -123,17 +125,17 @@ fn openssh(text: &str) -> Option<Header> {
     Some(Header { cipher, public: string(&mut rest)?.to_vec() })
 }
 
-/// A length of four bytes and as many bytes (RFC 4251, 5).
+/// A string: a length of four bytes, and that many bytes (RFC 4251, section 5).
 fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, behind) = rest.split_at_checked(4)?;
+    let (length, after) = rest.split_at_checked(4)?;
     let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-    let (taken, behind) = behind.split_at_checked(length)?;
-    *rest = behind;
+    let (taken, after) = after.split_at_checked(length)?;
+    *rest = after;
     Some(taken)
 }
 
 /// The key in `PATH.pub`.
-fn public_half(path: &Path) -> Option<Vec<u8>> {
+fn public_key(path: &Path) -> Option<Vec<u8>> {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
     let text = std::fs::read_to_string(name).ok()?;
@@ -167,21 +169,21 @@ mod tests {
     }
 
     #[test]
-    fn a_passphrase_is_noticed_and_the_public_half_found() {
+    fn a_passphrase_is_noticed_and_the_public_key_is_found() {
         for arguments in [&["-N", "secret", "-t", "ed25519"][..], &["-N", "secret", "-t", "ecdsa", "-m", "PEM"]] {
             let (_folder, path) = generate(arguments);
-            let KeyFile::Locked(public) = KeyFile::read(&path) else { panic!("{arguments:?}") };
-            assert_eq!(public, public_half(&path));
+            let KeyFile::Encrypted(public) = KeyFile::read(&path) else { panic!("{arguments:?}") };
+            assert_eq!(public, public_key(&path));
             assert!(public.is_some());
         }
     }
 
     #[test]
-    fn what_is_no_private_key_is_told_apart() {
+    fn each_kind_of_unusable_key_file_has_its_own_message() {
         let (folder, path) = generate(&["-N", "", "-t", "ed25519"]);
         let bad = |path: &Path| match KeyFile::read(path) {
-            KeyFile::Bad(reason) => reason,
-            _ => panic!("taken for a key"),
+            KeyFile::Unusable(reason) => reason,
+            _ => panic!("it was accepted as a key"),
         };
         assert!(bad(&path.with_extension("pub")).contains("public key"));
         assert!(matches!(KeyFile::read(&folder.path().join("none")), KeyFile::Missing));

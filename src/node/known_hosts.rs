@@ -1,5 +1,6 @@
-//! Which host keys are trusted: known_hosts as OpenSSH reads it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
-//! libssh2's own reader ignores `@revoked` and wildcards, and gives a whole file up at its first bad line.
+//! Which host keys are trusted: known_hosts files as OpenSSH reads them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). The
+//! parser of libssh2 ignores `@revoked` and wildcards, and rejects a complete file because of one bad line. It does not
+//! decide what happens with an unknown key.
 
 use std::path::{Path, PathBuf};
 
@@ -9,43 +10,43 @@ use openssl::sha::{Sha1, sha256};
 
 /// The lines of all known_hosts files, read once for all nodes.
 #[derive(Debug, Default)]
-pub struct HostKeys(Vec<Line>);
+pub struct HostKeys(Vec<KnownHostsLine>);
 
-/// The lines that speak of one host.
-pub(super) struct Known<'a> {
-    /// Lines that match the name with its port (for port 22: the bare name).
-    exact: Vec<&'a Line>,
-    /// Lines that match the bare name of a host on another port.
-    bare: Vec<&'a Line>,
+/// The lines about one host.
+pub(super) struct KnownKeys<'a> {
+    /// Lines that match `[name]:port`, or `name` for port 22.
+    exact: Vec<&'a KnownHostsLine>,
+    /// Lines that match `name`, for another port than 22.
+    bare: Vec<&'a KnownHostsLine>,
 }
 
-/// What the known lines say of a key.
+/// What the known_hosts lines about a host say about a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// One of them has this key.
+    /// A line has this key.
     Trusted,
-    /// None has a key of this type; keys of the types named here are known.
+    /// No line has a key of this type; there are keys of the types listed here.
     Unknown(Vec<String>),
-    /// The line here has another key of the same type.
+    /// A line has another key of the same type.
     Changed {
         /// `file:line`.
-        place: String,
+        location: String,
         /// `SHA256:…` of the key in that line.
         fingerprint: String,
     },
-    /// The line here revokes this key.
+    /// A line revokes this key.
     Revoked {
         /// `file:line`.
-        place: String,
+        location: String,
     },
 }
 
 #[derive(Debug)]
-struct Line {
-    place: String,
+struct KnownHostsLine {
+    location: String,
     revoked: bool,
     names: Names,
-    kind: String,
+    key_type: String,
     blob: Vec<u8>,
 }
 
@@ -56,38 +57,40 @@ enum Names {
 }
 
 impl HostKeys {
-    /// Reads the files that exist. A line that cannot be understood is left out, as OpenSSH does.
+    /// Reads the files that exist. A line that cannot be parsed is skipped, as OpenSSH does.
     pub fn load(paths: &[PathBuf]) -> Self {
         let mut keys = Self::default();
         for path in paths {
             if let Ok(bytes) = std::fs::read(path) {
-                keys.read(path, &String::from_utf8_lossy(&bytes));
+                keys.add(path, &String::from_utf8_lossy(&bytes));
             }
         }
         keys
     }
 
-    fn read(&mut self, path: &Path, text: &str) {
+    fn add(&mut self, path: &Path, text: &str) {
         let lines = text.lines().enumerate();
-        self.0.extend(lines.filter_map(|(at, line)| Line::read(line, || format!("{}:{}", path.display(), at + 1))));
+        self.0.extend(
+            lines.filter_map(|(at, line)| KnownHostsLine::parse(line, || format!("{}:{}", path.display(), at + 1))),
+        );
     }
 
-    /// The lines that speak of `address`. OpenSSH looks for `[address]:port` where the port is not 22, and
-    /// where that shows no key it takes a *matching* key under the bare name as well (`check_host_key`).
-    pub(super) fn of(&self, address: &str, port: u16) -> Known<'_> {
+    /// The lines about `address`. If the port is not 22, OpenSSH looks for `[address]:port`; if that has no key, it
+    /// also accepts an *equal* key under the name without the port (`check_host_key` in sshconnect.c).
+    pub(super) fn of(&self, address: &str, port: u16) -> KnownKeys<'_> {
         let bare = address.to_lowercase();
-        let matching = |name: &str| self.0.iter().filter(|line| line.names.hold(name)).collect();
+        let matching = |name: &str| self.0.iter().filter(|line| line.names.contain(name)).collect();
         match port {
-            22 => Known { exact: matching(&bare), bare: Vec::new() },
-            port => Known { exact: matching(&format!("[{bare}]:{port}")), bare: matching(&bare) },
+            22 => KnownKeys { exact: matching(&bare), bare: Vec::new() },
+            port => KnownKeys { exact: matching(&format!("[{bare}]:{port}")), bare: matching(&bare) },
         }
     }
 }
 
-impl Known<'_> {
-    /// Host key algorithms in order of preference: those of known keys first, so that a server with several
-    /// keys shows one that can be compared; keys of the bare name come second, since those of the exact one
-    /// speak of this very server. No certificates: their keys would never compare equal.
+impl KnownKeys<'_> {
+    /// Host key algorithms in order of preference: those of known keys first, so that a server with several keys
+    /// presents one that can be compared. Keys for the exact name and port come before keys for the name only.
+    /// Certificates are left out, because they are never equal to a key.
     pub(super) fn preference(&self) -> String {
         const ALL: [(&str, &str); 6] = [
             ("ssh-ed25519", "ssh-ed25519"),
@@ -97,41 +100,43 @@ impl Known<'_> {
             ("rsa-sha2-512", "ssh-rsa"),
             ("rsa-sha2-256", "ssh-rsa"),
         ];
-        let knows = |lines: &[&Line], kind: &str| lines.iter().any(|line| line.kind == kind && !line.revoked);
+        let knows = |lines: &[&KnownHostsLine], key_type: &str| {
+            lines.iter().any(|line| line.key_type == key_type && !line.revoked)
+        };
         let mut all = ALL;
-        all.sort_by_key(|(_, kind)| match kind {
-            kind if knows(&self.exact, kind) => 0,
-            kind if knows(&self.bare, kind) => 1,
+        all.sort_by_key(|(_, key_type)| match key_type {
+            key_type if knows(&self.exact, key_type) => 0,
+            key_type if knows(&self.bare, key_type) => 1,
             _ => 2,
         });
         all.map(|(algorithm, _)| algorithm).join(",")
     }
 
-    /// What is known of the key `blob` (RFC 4253, 6.6).
+    /// Compares the key `blob` (RFC 4253, section 6.6) with the lines.
     pub(super) fn check(&self, blob: &[u8]) -> Trust {
         let mut all = self.exact.iter().chain(&self.bare);
         if let Some(line) = all.find(|line| line.revoked && line.blob == blob) {
-            return Trust::Revoked { place: line.place.clone() };
+            return Trust::Revoked { location: line.location.clone() };
         }
         if self.exact.iter().any(|line| !line.revoked && line.blob == blob) {
             return Trust::Trusted;
         }
-        let kind = kind(blob);
+        let key_type = key_type(blob);
         let known: Vec<_> = self.exact.iter().filter(|line| !line.revoked).collect();
-        if let Some(line) = known.iter().find(|line| line.kind == kind) {
-            return Trust::Changed { place: line.place.clone(), fingerprint: fingerprint(&line.blob) };
+        if let Some(line) = known.iter().find(|line| line.key_type == key_type) {
+            return Trust::Changed { location: line.location.clone(), fingerprint: fingerprint(&line.blob) };
         }
         if self.bare.iter().any(|line| !line.revoked && line.blob == blob) {
             return Trust::Trusted;
         }
-        let mut kinds: Vec<String> = known.iter().map(|line| line.kind.clone()).collect();
-        kinds.dedup();
-        Trust::Unknown(kinds)
+        let mut key_types: Vec<String> = known.iter().map(|line| line.key_type.clone()).collect();
+        key_types.dedup();
+        Trust::Unknown(key_types)
     }
 }
 
-/// The type that a key names itself as.
-pub(super) fn kind(blob: &[u8]) -> String {
+/// The type of a key, which is its first field.
+pub(super) fn key_type(blob: &[u8]) -> String {
     let (length, rest) = blob.split_at_checked(4).unwrap_or((&[], &[]));
     let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
     String::from_utf8_lossy(rest.get(..length).unwrap_or_default()).into_owned()
@@ -142,31 +147,32 @@ pub(super) fn fingerprint(blob: &[u8]) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(sha256(blob)))
 }
 
-impl Line {
-    /// `None` for comments, blank lines, certificate authorities and lines that are not understood.
-    fn read(line: &str, place: impl FnOnce() -> String) -> Option<Self> {
+impl KnownHostsLine {
+    /// `None` for comments, empty lines, certificate authorities, and lines that cannot be parsed.
+    fn parse(line: &str, location: impl FnOnce() -> String) -> Option<Self> {
         let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
         let mut names = words.next().filter(|word| !word.starts_with('#'))?;
         let mut revoked = false;
         if names.starts_with('@') {
-            // A certificate authority vouches for certificates, and we ask for none.
+            // A certificate authority signs certificates, and no certificate is requested.
             revoked = names == "@revoked";
             if !revoked {
                 return None;
             }
             names = words.next()?;
         }
-        let kind = words.next()?;
+        let key_type = words.next()?;
         let blob = STANDARD.decode(words.next()?).ok()?;
-        if self::kind(&blob) != kind {
+        if self::key_type(&blob) != key_type {
             return None;
         }
-        Some(Self { place: place(), revoked, names: Names::read(names)?, kind: kind.to_owned(), blob })
+        let names = Names::parse(names)?;
+        Some(Self { location: location(), revoked, names, key_type: key_type.to_owned(), blob })
     }
 }
 
 impl Names {
-    fn read(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         let Some(hashed) = text.strip_prefix("|1|") else {
             return Some(Self::Patterns(text.split(',').map(str::to_lowercase).collect()));
         };
@@ -175,7 +181,7 @@ impl Names {
         Some(Self::Hashed { salt: STANDARD.decode(salt).ok()?, hash })
     }
 
-    fn hold(&self, name: &str) -> bool {
+    fn contain(&self, name: &str) -> bool {
         match self {
             Self::Hashed { salt, hash } => hmac_sha1(salt, name.as_bytes()) == *hash,
             Self::Patterns(patterns) => {
@@ -193,7 +199,7 @@ impl Names {
     }
 }
 
-/// `*` and `?`; brackets mean themselves.
+/// Matches `*` and `?`. Brackets have no special meaning, because they are part of `[name]:port`.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut seen) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -208,7 +214,7 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
                 seen += 1;
             }
             _ => {
-                // The last star takes one more.
+                // Go back to the last `*` and let it match one more byte.
                 let Some((back, from)) = star else { return false };
                 star = Some((back, from + 1));
                 at = back + 1;
@@ -219,8 +225,8 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// RFC 2104. By hand because a fleet of thousands with a hashed file of thousands needs it millions of
-/// times, and OpenSSL's key objects cost more than the hash.
+/// HMAC-SHA1 (RFC 2104). It is implemented here because thousands of nodes with thousands of hashed lines need it
+/// millions of times, and creating OpenSSL's key objects costs more than the hash.
 fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
     let mut block = [0; 64];
     if key.len() > block.len() {
@@ -250,7 +256,7 @@ mod tests {
 
     fn keys(text: &str) -> HostKeys {
         let mut keys = HostKeys::default();
-        keys.read(Path::new("k"), text);
+        keys.add(Path::new("k"), text);
         keys
     }
 
@@ -269,7 +275,7 @@ mod tests {
         assert!(trusted("[node1]:2222", "node1", 2222));
         assert!(trusted("[fd00::1]:2222", "fd00::1", 2222));
         assert!(trusted("fd00::1", "fd00::1", 22));
-        assert!(trusted("node1", "node1", 2222), "OpenSSH takes a matching key of the bare name");
+        assert!(trusted("node1", "node1", 2222), "OpenSSH accepts an equal key of the name without the port");
         assert!(!trusted("[node1]:2222", "node1", 22));
         assert!(!trusted("[node1]:2222", "node1", 2223));
         assert!(trusted("*.example.com,!bad.example.com", "a.example.com", 22));
@@ -314,10 +320,10 @@ mod tests {
     #[test]
     fn changed_revoked_and_unknown() {
         let changed = check(&format!("\nnode1 {OTHER}\n"), "node1", 22);
-        assert_eq!(changed, Trust::Changed { place: "k:2".to_owned(), fingerprint: fingerprint(&blob(OTHER)) });
+        assert_eq!(changed, Trust::Changed { location: "k:2".to_owned(), fingerprint: fingerprint(&blob(OTHER)) });
         assert_eq!(check(&format!("node1 {OTHER}\nnode1 {ED}"), "node1", 22), Trust::Trusted);
         let revoked = check(&format!("node1 {ED}\n@revoked * {ED}\n"), "node1", 2222);
-        assert_eq!(revoked, Trust::Revoked { place: "k:2".to_owned() });
+        assert_eq!(revoked, Trust::Revoked { location: "k:2".to_owned() });
         assert_eq!(check(&format!("@cert-authority * {ED}\n"), "node1", 22), Trust::Unknown(vec![]));
         let rsa = "node1 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==";
         assert_eq!(check(rsa, "node1", 22), Trust::Unknown(vec!["ssh-rsa".to_owned()]));
@@ -325,14 +331,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_spoils_only_itself() {
+    fn a_bad_line_does_not_affect_other_lines() {
         let text = format!("garbage\nnode1 ssh-ed25519 %%%\nnode1 ssh-rsa {}\n|1|x|y {ED}\nnode1 {ED}\n", &ED[12..]);
         assert_eq!(check(&text, "node1", 22), Trust::Trusted);
         assert_eq!(keys(&text).0.len(), 1);
     }
 
     #[test]
-    fn known_types_are_asked_for_first() {
+    fn known_key_types_are_preferred() {
         let rsa = keys("node1 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==");
         assert!(rsa.of("node1", 22).preference().starts_with("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,"));
         let both = keys(&format!("node1 {ED}\n[node1]:2222 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ=="));
@@ -343,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_files_are_fine() {
+    fn missing_files_are_skipped() {
         assert!(HostKeys::load(&[PathBuf::from("/nonexistent/known_hosts")]).0.is_empty());
     }
 }

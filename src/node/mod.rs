@@ -1,17 +1,17 @@
-//! The SSH edge: looks at the managed files of one node and replaces them, over one connection, one channel
-//! and one script; and lets others connect through a node. It knows paths and bytes, and nothing of what they mean.
+//! The SSH edge: observes the managed files of one node and replaces them, over one connection, one channel and one
+//! script; and provides a tunnel through a node. It knows paths and bytes, and not what they mean.
 //!
-//! Blocking, for a pool of threads; a [`Session`] that waits between the two halves holds no thread, and
-//! nothing on the node but an idle shell. Nothing is global but the watchdog's thread, which runs while a
-//! deadline is set or a session waits.
+//! Everything blocks, so it runs on a pool of threads. A [`Session`] that waits between observing and writing occupies
+//! no thread, and on the node only an idle shell. The only global state is the thread of the watchdog, which runs while
+//! a deadline is set or a session waits.
 
 mod auth;
 mod connect;
+mod error;
 mod identities;
 mod known_hosts;
 mod protocol;
 mod session;
-mod trouble;
 mod tunnel;
 mod watchdog;
 
@@ -31,21 +31,21 @@ use crate::facts::FileFact;
 use crate::failure::Failure;
 use crate::secret::{Redactor, SecretBytes};
 
-/// How long a node may take, and what interrupts it.
+/// The time limit of a node, and what interrupts its connections.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The time for each phase: to connect and look, and to write.
+    /// The time for each phase: connecting and observing, and writing.
     pub timeout: Duration,
-    /// Ends everything at once.
+    /// Ends all connections at once.
     pub abort: Abort,
 }
 
-/// Why a node could not be looked at.
+/// Why a node could not be observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenFailure {
-    /// Something failed before the script's first line.
+    /// Something failed before the first line of the script.
     Unreachable(Failure),
-    /// sudo refused, or the script did not come to its end.
+    /// sudo refused, or the script did not finish.
     Failed(Failure),
 }
 
@@ -63,25 +63,25 @@ impl OpenFailure {
 /// Why a file was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteFailure {
-    /// The file is not what was read any more.
+    /// The file is no longer what was observed.
     Conflict,
-    /// Anything else; the message says if the file may have been written all the same.
+    /// Any other failure; the message states whether the file may have been written.
     Failed(Failure),
 }
 
-/// New bytes for a file.
+/// New content for a file.
 #[derive(Debug, Clone)]
 pub struct NewContent {
-    /// The path, as [`FileFact::path`] has it.
+    /// The path, as in [`FileFact::path`].
     pub path: String,
-    /// What was read, which must still be there; `None` where nothing was.
+    /// The bytes that were observed, and that the file must still have; `None` if the file did not exist.
     pub old: Option<SecretBytes>,
-    /// What is to be there.
+    /// The bytes that the file gets.
     pub new: SecretBytes,
 }
 
-/// Connects to the node `name` and looks at `files`, which are absolute paths. Nothing on the node is
-/// created, touched or removed. The [`Session`] waits to be told what to do with them.
+/// Connects to the node `name` and observes `files`, which are absolute paths. Nothing on the node is created, touched
+/// or removed. The [`Session`] then waits for [`Session::keep`] or [`Session::write`].
 ///
 /// # Errors
 /// [`OpenFailure`]; the connection is closed then.
@@ -93,16 +93,17 @@ pub fn open(
     identities: &Identities,
     limits: &Limits,
 ) -> Result<(Vec<FileFact>, Session), OpenFailure> {
-    let deadline = Instant::now().checked_add(limits.timeout).unwrap_or_else(far);
-    let label = connect::Label(name, connection);
-    let line = connect::Line::open(&label, keys, limits, deadline).map_err(OpenFailure::Unreachable)?;
-    let line = auth::log_in(line, &label, identities, limits, deadline).map_err(OpenFailure::Unreachable)?;
-    let mut session = Session::start(line, &label, files)?;
+    let deadline = Instant::now().checked_add(limits.timeout).unwrap_or_else(distant_future);
+    let label = connect::NodeLabel(name, connection);
+    let opened = connect::SshConnection::open(&label, keys, limits, deadline);
+    let opened = opened.map_err(OpenFailure::Unreachable)?;
+    let opened = auth::log_in(opened, &label, identities, limits, deadline).map_err(OpenFailure::Unreachable)?;
+    let mut session = Session::start(opened, &label, files)?;
     let facts = session.observe()?;
     Ok((facts, session))
 }
 
-/// A moment that no run lives to see, for timeouts too large to be added to now.
-fn far() -> Instant {
+/// A moment that no run reaches, for timeouts that are too large to be added to the current time.
+fn distant_future() -> Instant {
     Instant::now() + Duration::from_secs(365 * 24 * 3600)
 }

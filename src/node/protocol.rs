@@ -1,6 +1,6 @@
-//! The wire between the remote script and us: its command line, the frames it prints and the payload it
-//! reads. Pure: bytes in, values out. A frame is a line that begins with the nonce of this run, so that
-//! whatever a login shell prints before or between is not mistaken for one.
+//! The protocol of the remote script: its command line, the frames it prints, and the payload it reads. It does no I/O.
+//! A frame is a line that begins with the nonce of this run, so the output of a login shell is never mistaken for a
+//! frame.
 
 use std::sync::LazyLock;
 
@@ -9,15 +9,23 @@ use zeroize::Zeroizing;
 use crate::desired::Escalation;
 use crate::failure::{shorten, single_line};
 
-/// The largest file that is managed, in bytes; the script knows the same number.
+/// The largest file that is managed, in bytes; the script contains the same number.
 pub(super) const LARGEST: usize = 1024 * 1024;
 
-/// What login shells and sudo may print in all before we give up.
-const NOISE: usize = 256 * 1024;
+/// How many bytes login shells and sudo may print in total.
+const NOISE_LIMIT: usize = 256 * 1024;
 
-/// The remote script without its comments and indentation: it travels with every connection.
+/// The script without its comments and indentation, because it is sent over every connection.
 static SCRIPT: LazyLock<String> = LazyLock::new(|| {
-    let code = include_str!("script.sh").lines().map(str::trim_start);
+    let files = [
+        include_str!("script/start.sh"),
+        include_str!("script/observe.sh"),
+        include_str!("script/lock.sh"),
+        include_str!("script/private_directory.sh"),
+        include_str!("script/compare_and_swap.sh"),
+        include_str!("script/main.sh"),
+    ];
+    let code = files.into_iter().flat_map(str::lines).map(str::trim_start);
     code.filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
 });
 
@@ -25,30 +33,30 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
 #[derive(Clone)]
 pub(super) struct Nonce(String);
 
-/// Something that the script, or sudo before it, says.
+/// A message of the script, or of sudo before it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// sudo asks for the password.
+    /// sudo prompts for the password.
     Prompt,
-    /// The script runs.
+    /// The script has started.
     Begin,
     /// The node has no tool of this name, and the script ends.
     Missing(String),
-    /// A file as it stands.
-    File(usize, Seen),
-    /// Every file was shown; the script waits.
+    /// A file and its current state.
+    File(usize, ObservedFile),
+    /// Every file was printed; the script waits for an order.
     Ready,
-    /// What became of a file that was to be written.
-    Outcome(usize, Outcome),
-    /// The end, with nothing left behind.
+    /// The result for a file of the order.
+    Result(usize, WriteOutcome),
+    /// The script has finished and cleaned up.
     Done,
-    /// A frame that makes no sense: the stream was spoilt on its way.
-    Broken,
+    /// A line with the nonce that is not a valid frame.
+    Malformed,
 }
 
-/// What stands at a path. Equal keys are one file.
+/// What is at a path. Paths with equal keys lead to the same file.
 #[derive(PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum ObservedFile {
     /// A regular file.
     Present {
         /// Permission bits.
@@ -60,70 +68,105 @@ pub(super) enum Seen {
         /// Every byte.
         content: Zeroizing<Vec<u8>>,
     },
-    /// Nothing.
+    /// No file.
     Absent {
-        /// As above, of the nearest directory that exists.
+        /// Device and inode of the nearest existing directory, and the path below it.
         key: String,
     },
     /// Something that cannot be managed.
     Unusable {
-        /// A word of the script's for the kind of trouble.
-        kind: String,
-        /// The system's own message, or the path at fault.
+        reason: UnusableReason,
+        /// The message of the system, or the path that is the problem.
         text: String,
     },
 }
 
-/// What became of a write.
+/// Why a file cannot be managed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UnusableReason {
+    Directory,
+    /// Neither a regular file nor a directory.
+    Special,
+    TooLarge,
+    /// The path that it leads to contains a line break, which the protocol cannot express.
+    LineBreak,
+    /// A link into a directory that does not exist.
+    DanglingLink,
+    /// The file itself is a mount point.
+    Mounted,
+    /// A parent directory is not a directory.
+    Blocked,
+    Unreadable,
+}
+
+/// The step of a write that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WriteStage {
+    Resolve,
+    Directory,
+    /// Creating the private directory.
+    Temporary,
+    /// The private directory does not have the right owner or mode.
+    Private,
+    Payload,
+    Write,
+    Owner,
+    Mode,
+    Lock,
+    Compare,
+    Rename,
+}
+
+/// The result of a write.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Renamed into place; the file is shown again next.
+pub(super) enum WriteOutcome {
+    /// The file was replaced; it is printed again next.
     Written,
-    /// The file is not what was read.
+    /// The file is no longer what was read.
     Changed,
-    /// The process with this number holds the lock.
+    /// The process with this ID holds the lock.
     Locked(String),
-    /// A stage failed, with the system's message.
-    Error {
-        /// A word of the script's.
-        stage: String,
-        /// The system's message.
+    /// A step failed.
+    Failed {
+        stage: WriteStage,
+        /// The message of the system.
         text: String,
     },
 }
 
-/// One file of a payload: its number, the bytes that were read (if there were any), and the new ones.
-pub(super) struct Item<'a> {
+/// One file of a payload: its number, the bytes that were read (`None` if there was no file), and the new bytes.
+pub(super) struct PayloadItem<'a> {
     pub(super) index: usize,
     pub(super) old: Option<&'a [u8]>,
     pub(super) new: &'a [u8],
 }
 
-/// Takes frames out of the stream as it arrives.
+/// Parses the frames of a stream while it arrives.
 pub(super) struct Decoder {
     nonce: Nonce,
     buffer: Zeroizing<Vec<u8>>,
-    /// Where the part of the buffer begins that no frame has used yet.
+    /// Where the part of the buffer begins that is not parsed yet.
     used: usize,
-    /// The present file whose content is arriving.
-    arriving: Option<Arriving>,
-    /// What was passed over since the last frame.
+    /// The file whose content is arriving.
+    incoming: Option<IncomingFile>,
+    /// What arrived since the last frame without being part of one.
     noise: String,
-    /// Bytes that may still arrive.
-    room: usize,
+    /// How many more bytes may arrive.
+    allowance: usize,
 }
 
-struct Arriving {
+struct IncomingFile {
     index: usize,
     mode: u32,
     inode: String,
     key: String,
-    /// How much of the content was searched for its end, so that a long one is not searched again and again.
+    /// How much of the content was searched for its end, so that a long content is not searched from the start each
+    /// time.
     searched: usize,
 }
 
 impl Nonce {
-    /// A fresh one; `None` where the system has no randomness to give.
+    /// A new one; `None` if the system has no random numbers.
     pub(super) fn random() -> Option<Self> {
         let mut bytes = [0; 16];
         openssl::rand::rand_bytes(&mut bytes).ok()?;
@@ -141,11 +184,12 @@ impl Nonce {
     }
 }
 
-/// The command that runs the script over `paths`. It holds no secret: other users of the node can read it.
+/// The command that runs the script for `paths`. It contains no secret, because other users of the node can read it.
 pub(super) fn command(nonce: &Nonce, escalation: &Escalation, paths: &[String]) -> String {
     let mut words = match escalation {
         Escalation::None => Vec::new(),
-        // sudo asks and complains on stderr; there, it would be out of step with what the script prints.
+        // sudo prints its prompt and its errors on stderr. They are redirected to stdout, because the order of two
+        // streams is not preserved.
         Escalation::Sudo { password } => {
             let shell = "LC_ALL=C; export LC_ALL; exec sudo \"$@\" 2>&1";
             let mut words: Vec<_> = ["sh", "-c", shell, "oregano"].map(str::to_owned).into();
@@ -162,8 +206,8 @@ pub(super) fn command(nonce: &Nonce, escalation: &Escalation, paths: &[String]) 
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// The order to write `items` and the payload behind it, which ends in a marker.
-pub(super) fn order(nonce: &Nonce, items: &[Item]) -> Zeroizing<Vec<u8>> {
+/// The order to write `items`, followed by the payload, which ends with a marker.
+pub(super) fn order(nonce: &Nonce, items: &[PayloadItem]) -> Zeroizing<Vec<u8>> {
     let total: usize = items.iter().map(|item| item.old.map_or(0, <[u8]>::len) + item.new.len()).sum();
     let mut line = format!("write {total}");
     for item in items {
@@ -172,7 +216,7 @@ pub(super) fn order(nonce: &Nonce, items: &[Item]) -> Zeroizing<Vec<u8>> {
     }
     line.push('\n');
     let marker = format!("{} PAYLOAD {total}", nonce.0);
-    // As large as it gets, so that it is never moved and the copy left in memory.
+    // The buffer is never reallocated, because that would leave a copy of the secrets in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(line.len() + total + marker.len()));
     bytes.extend_from_slice(line.as_bytes());
     for item in items {
@@ -183,7 +227,7 @@ pub(super) fn order(nonce: &Nonce, items: &[Item]) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// The order to leave everything as it is.
+/// The order to change nothing.
 pub(super) const KEEP: &[u8] = b"keep\n";
 
 fn quote(word: &str) -> String {
@@ -191,99 +235,101 @@ fn quote(word: &str) -> String {
 }
 
 impl Decoder {
-    /// For a script that shows `files` files, and shows them again when it wrote them.
+    /// For a script that prints `files` files, and prints them again after writing them.
     pub(super) fn new(nonce: Nonce, files: usize) -> Self {
-        let room = NOISE + 2 * files * (LARGEST + 16 * 1024);
-        Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, arriving: None, noise: String::new(), room }
+        let allowance = NOISE_LIMIT + 2 * files * (LARGEST + 16 * 1024);
+        Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, incoming: None, noise: String::new(), allowance }
     }
 
-    /// Takes in what arrived; false where it is more than any honest node sends.
+    /// Adds bytes that arrived; false if they are more than a correct script prints.
     #[must_use]
     pub(super) fn feed(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > self.room {
+        if bytes.len() > self.allowance {
             return false;
         }
-        self.room -= bytes.len();
+        self.allowance -= bytes.len();
         self.buffer.drain(..self.used);
         self.used = 0;
         self.buffer.extend_from_slice(bytes);
         true
     }
 
-    /// The next frame, if it is here in full.
+    /// The next frame, if it has arrived completely.
     pub(super) fn next(&mut self) -> Option<Frame> {
         loop {
-            if let Some(file) = self.arriving.take() {
+            if let Some(file) = self.incoming.take() {
                 return self.content(file);
             }
             let rest = &self.buffer[self.used..];
             let start = find(rest, self.nonce.0.as_bytes())? + self.nonce.0.len();
             if rest[start..].starts_with(b" PASSWORD ") {
                 self.used += start + b" PASSWORD ".len();
-                return Some(self.heard(Frame::Prompt));
+                return Some(self.complete(Frame::Prompt));
             }
             let line = start + find(&rest[start..], b"\n")?;
             let words = String::from_utf8_lossy(&rest[start..line]).into_owned();
             self.used += line + 1;
-            match read(&words) {
-                Heard::Frame(frame) => return Some(self.heard(frame)),
-                Heard::Arriving(file) => self.arriving = Some(file),
-                // The nonce without a frame behind it: somebody repeats our command line.
-                Heard::Noise => {
-                    let passed = &self.buffer[self.used - line - 1..self.used];
-                    self.noise.push_str(&String::from_utf8_lossy(passed));
+            match parse(&words) {
+                ParsedLine::Frame(frame) => return Some(self.complete(frame)),
+                ParsedLine::Incoming(file) => self.incoming = Some(file),
+                // The nonce without a frame: an error message quotes our command line.
+                ParsedLine::Noise => {
+                    let skipped = &self.buffer[self.used - line - 1..self.used];
+                    self.noise.push_str(&String::from_utf8_lossy(skipped));
                     continue;
                 }
             }
         }
     }
 
-    /// The file whose content begins here, when its end is here as well.
-    fn content(&mut self, mut file: Arriving) -> Option<Frame> {
+    /// The file whose content begins here, if the end of the content has arrived, too.
+    fn content(&mut self, mut file: IncomingFile) -> Option<Frame> {
         let follows = &self.buffer[self.used..];
         let marker = format!("\n{} END ", self.nonce.0);
         let marked = find(&follows[file.searched..], marker.as_bytes()).map(|at| file.searched + at);
         let ended = marked.and_then(|length| {
-            let behind = length + marker.len();
-            Some((length, behind, behind + find(&follows[behind..], b"\n")?))
+            let status = length + marker.len();
+            Some((length, status, status + find(&follows[status..], b"\n")?))
         });
-        let Some((length, behind, end)) = ended else {
+        let Some((length, status, end)) = ended else {
             file.searched = marked.unwrap_or_else(|| follows.len().saturating_sub(marker.len()));
-            self.arriving = Some(file);
+            self.incoming = Some(file);
             return None;
         };
-        let seen = if length > LARGEST {
-            Seen::Unusable { kind: "large".to_owned(), text: String::new() }
-        } else if &follows[behind..end] != b"0" {
-            Seen::Unusable { kind: "unreadable".to_owned(), text: "it cannot be read to its end".to_owned() }
+        let observed = if length > LARGEST {
+            ObservedFile::Unusable { reason: UnusableReason::TooLarge, text: String::new() }
+        } else if &follows[status..end] != b"0" {
+            // The status of `head`, which prints the content.
+            let text = "it cannot be read to its end".to_owned();
+            ObservedFile::Unusable { reason: UnusableReason::Unreadable, text }
         } else {
             let content = Zeroizing::new(follows[..length].to_vec());
-            Seen::Present { mode: file.mode, inode: file.inode, key: file.key, content }
+            ObservedFile::Present { mode: file.mode, inode: file.inode, key: file.key, content }
         };
         self.used += end + 1;
-        Some(Frame::File(file.index, seen))
+        Some(Frame::File(file.index, observed))
     }
 
-    /// What arrived since the last frame and is none itself.
+    /// What arrived since the last frame without being a frame.
     pub(super) fn noise(&self) -> String {
         format!("{}{}", self.noise, String::from_utf8_lossy(&self.buffer[self.used..]))
     }
 
-    fn heard(&mut self, frame: Frame) -> Frame {
+    fn complete(&mut self, frame: Frame) -> Frame {
         self.noise.clear();
         frame
     }
 }
 
-/// What a line behind the nonce means.
-enum Heard {
+/// The meaning of the rest of a line after the nonce.
+enum ParsedLine {
     Frame(Frame),
-    /// A present file; its content follows.
-    Arriving(Arriving),
+    /// A regular file; its content follows.
+    Incoming(IncomingFile),
     Noise,
 }
 
-fn read(line: &str) -> Heard {
+fn parse(line: &str) -> ParsedLine {
     let line = line.strip_prefix(' ').unwrap_or_default();
     let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
     let frame = match kind {
@@ -291,53 +337,84 @@ fn read(line: &str) -> Heard {
         "MISSING" => Some(Frame::Missing(tidy(rest))),
         "READY" => Some(Frame::Ready),
         "DONE" => Some(Frame::Done),
-        "RESULT" => read_outcome(rest),
-        "FILE" => return read_file(rest).unwrap_or(Heard::Frame(Frame::Broken)),
-        _ => return Heard::Noise,
+        "RESULT" => parse_result(rest),
+        "FILE" => return parse_file(rest).unwrap_or(ParsedLine::Frame(Frame::Malformed)),
+        _ => return ParsedLine::Noise,
     };
-    Heard::Frame(frame.unwrap_or(Frame::Broken))
+    ParsedLine::Frame(frame.unwrap_or(Frame::Malformed))
 }
 
-fn read_file(line: &str) -> Option<Heard> {
+fn parse_file(line: &str) -> Option<ParsedLine> {
     let (index, state, rest) = split_index(line)?;
     let (first, second) = rest.split_once(' ').unwrap_or((rest, ""));
-    let seen = match state {
-        "absent" => Seen::Absent { key: rest.to_owned() },
-        "unusable" => Seen::Unusable { kind: first.to_owned(), text: tidy(second) },
+    let observed = match state {
+        "absent" => ObservedFile::Absent { key: rest.to_owned() },
+        "unusable" => ObservedFile::Unusable { reason: unusable_reason(first), text: tidy(second) },
         "present" => {
             let mode = u32::from_str_radix(first, 8).ok()?;
             let (inode, key) = second.split_once(' ')?;
             let (inode, key) = (inode.to_owned(), key.to_owned());
-            return Some(Heard::Arriving(Arriving { index, mode, inode, key, searched: 0 }));
+            return Some(ParsedLine::Incoming(IncomingFile { index, mode, inode, key, searched: 0 }));
         }
         _ => return None,
     };
-    Some(Heard::Frame(Frame::File(index, seen)))
+    Some(ParsedLine::Frame(Frame::File(index, observed)))
 }
 
-fn read_outcome(line: &str) -> Option<Frame> {
+fn parse_result(line: &str) -> Option<Frame> {
     let (index, kind, rest) = split_index(line)?;
     let outcome = match kind {
-        "ok" => Outcome::Written,
-        "changed" => Outcome::Changed,
-        "locked" => Outcome::Locked(tidy(rest)),
+        "ok" => WriteOutcome::Written,
+        "changed" => WriteOutcome::Changed,
+        "locked" => WriteOutcome::Locked(tidy(rest)),
         "error" => {
             let (stage, text) = rest.split_once(' ').unwrap_or((rest, ""));
-            Outcome::Error { stage: stage.to_owned(), text: tidy(text) }
+            WriteOutcome::Failed { stage: write_stage(stage), text: tidy(text) }
         }
         _ => return None,
     };
-    Some(Frame::Outcome(index, outcome))
+    Some(Frame::Result(index, outcome))
 }
 
-/// `3 present rest of it`.
+/// Splits `3 present REST` into its parts.
 fn split_index(line: &str) -> Option<(usize, &str, &str)> {
     let (index, rest) = line.split_once(' ')?;
     let (word, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     Some((index.parse().ok()?, word, rest))
 }
 
-/// Foreign text on one line without control characters, and not too much of it.
+/// The reason for a code of the script. An unknown code can only come from a damaged stream.
+fn unusable_reason(code: &str) -> UnusableReason {
+    match code {
+        "directory" => UnusableReason::Directory,
+        "special" => UnusableReason::Special,
+        "large" => UnusableReason::TooLarge,
+        "newline" => UnusableReason::LineBreak,
+        "dangling" => UnusableReason::DanglingLink,
+        "mounted" => UnusableReason::Mounted,
+        "blocked" => UnusableReason::Blocked,
+        _ => UnusableReason::Unreadable,
+    }
+}
+
+/// The stage for a code of the script.
+fn write_stage(code: &str) -> WriteStage {
+    match code {
+        "directory" => WriteStage::Directory,
+        "temp" => WriteStage::Temporary,
+        "private" => WriteStage::Private,
+        "payload" => WriteStage::Payload,
+        "write" => WriteStage::Write,
+        "owner" => WriteStage::Owner,
+        "mode" => WriteStage::Mode,
+        "lock" => WriteStage::Lock,
+        "compare" => WriteStage::Compare,
+        "rename" => WriteStage::Rename,
+        _ => WriteStage::Resolve,
+    }
+}
+
+/// Foreign text on one short line without control characters.
 pub(super) fn tidy(text: &str) -> String {
     shorten(&single_line(text))
 }
@@ -346,12 +423,12 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-impl std::fmt::Debug for Seen {
+impl std::fmt::Debug for ObservedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Present { mode, key, content, .. } => write!(f, "Present({mode:o} {key} {} bytes)", content.len()),
             Self::Absent { key } => write!(f, "Absent({key})"),
-            Self::Unusable { kind, text } => write!(f, "Unusable({kind} {text})"),
+            Self::Unusable { reason, text } => write!(f, "Unusable({reason:?} {text})"),
         }
     }
 }
@@ -365,10 +442,10 @@ mod tests {
 
     fn frames(text: &str) -> Vec<Frame> {
         let text = text.replace("NONCE", N);
-        let mut whole = Decoder::new(Nonce::fixed(), 1);
-        assert!(whole.feed(text.as_bytes()));
-        let all: Vec<_> = std::iter::from_fn(|| whole.next()).collect();
-        // The same, however the network cuts it.
+        let mut at_once = Decoder::new(Nonce::fixed(), 1);
+        assert!(at_once.feed(text.as_bytes()));
+        let all: Vec<_> = std::iter::from_fn(|| at_once.next()).collect();
+        // The result does not depend on how the network splits the stream.
         let mut bytewise = Decoder::new(Nonce::fixed(), 1);
         let mut one_by_one = Vec::new();
         for byte in text.as_bytes() {
@@ -382,42 +459,42 @@ mod tests {
     fn present(content: &[u8]) -> Frame {
         let content = Zeroizing::new(content.to_vec());
         let (inode, key) = ("7:15:1".to_owned(), "7:12:config.json".to_owned());
-        Frame::File(1, Seen::Present { mode: 0o644, inode, key, content })
+        Frame::File(1, ObservedFile::Present { mode: 0o644, inode, key, content })
     }
 
     #[test]
-    fn a_run_is_read_through_the_noise() {
-        let seen = frames(
+    fn frames_are_found_between_other_output() {
+        let all = frames(
             "motd\nLast login\r\nno newlineNONCE BEGIN 1\nNONCE FILE 1 present 644 7:15:1 7:12:config.json\n\
              {\"a\": 1}\n\nNONCE END 0\nbackground job\nNONCE FILE 2 absent 7:13:x y/config.json\nNONCE READY\n\
              NONCE RESULT 1 ok\nNONCE DONE\n",
         );
-        let absent = Frame::File(2, Seen::Absent { key: "7:13:x y/config.json".to_owned() });
-        let outcome = Frame::Outcome(1, Outcome::Written);
-        assert_eq!(seen, [Frame::Begin, present(b"{\"a\": 1}\n"), absent, Frame::Ready, outcome, Frame::Done]);
+        let absent = Frame::File(2, ObservedFile::Absent { key: "7:13:x y/config.json".to_owned() });
+        let outcome = Frame::Result(1, WriteOutcome::Written);
+        assert_eq!(all, [Frame::Begin, present(b"{\"a\": 1}\n"), absent, Frame::Ready, outcome, Frame::Done]);
     }
 
     #[test]
-    fn content_comes_through_to_the_byte() {
+    fn content_is_received_byte_by_byte() {
         for content in ["", "\n", "no newline", "\0\n\n", "END 0\n"] {
-            let seen = frames(&format!("NONCE FILE 1 present 644 7:15:1 7:12:config.json\n{content}\nNONCE END 0\n"));
-            assert_eq!(seen, [present(content.as_bytes())], "{content:?}");
+            let all = frames(&format!("NONCE FILE 1 present 644 7:15:1 7:12:config.json\n{content}\nNONCE END 0\n"));
+            assert_eq!(all, [present(content.as_bytes())], "{content:?}");
         }
     }
 
     #[test]
-    fn sudo_asks_without_a_newline() {
+    fn the_prompt_of_sudo_has_no_line_break() {
         assert_eq!(frames("lecture\nNONCE PASSWORD "), [Frame::Prompt]);
         assert_eq!(frames("NONCE PASSWORD Sorry, try again.\nNONCE PASSWORD "), [Frame::Prompt, Frame::Prompt]);
     }
 
     #[test]
-    fn our_own_command_line_is_no_frame() {
+    fn our_own_command_line_is_not_a_frame() {
         assert_eq!(frames("not allowed: sh -c oregano NONCE /root/x\nNONCE BEGIN 2\nNONCE BEGIN 1\n").len(), 1);
     }
 
     #[test]
-    fn what_was_passed_over_can_be_told() {
+    fn output_that_is_not_a_frame_is_kept_for_messages() {
         let mut decoder = Decoder::new(Nonce::fixed(), 1);
         assert!(decoder.feed(format!("lecture {N} PASSWORD not allowed: oregano {N} /x\nas root").as_bytes()));
         assert_eq!((decoder.next(), decoder.next()), (Some(Frame::Prompt), None));
@@ -425,38 +502,37 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_told() {
-        let unusable =
-            |kind: &str, text: &str| Frame::File(1, Seen::Unusable { kind: kind.to_owned(), text: text.to_owned() });
-        assert_eq!(frames("NONCE FILE 1 unusable directory -\n"), [unusable("directory", "-")]);
+    fn failures_are_parsed() {
+        let unusable = |reason, text: &str| Frame::File(1, ObservedFile::Unusable { reason, text: text.to_owned() });
+        assert_eq!(frames("NONCE FILE 1 unusable directory -\n"), [unusable(UnusableReason::Directory, "-")]);
         assert_eq!(
             frames("NONCE FILE 1 present 644 7:15:1 k\nabc\nNONCE END 1\n"),
-            [unusable("unreadable", "it cannot be read to its end")]
+            [unusable(UnusableReason::Unreadable, "it cannot be read to its end")]
         );
         assert_eq!(
             frames("NONCE RESULT 3 error rename mv: busy\nNONCE RESULT 1 changed\nNONCE RESULT 2 locked 77\n"),
             [
-                Frame::Outcome(3, Outcome::Error { stage: "rename".to_owned(), text: "mv: busy".to_owned() }),
-                Frame::Outcome(1, Outcome::Changed),
-                Frame::Outcome(2, Outcome::Locked("77".to_owned())),
+                Frame::Result(3, WriteOutcome::Failed { stage: WriteStage::Rename, text: "mv: busy".to_owned() }),
+                Frame::Result(1, WriteOutcome::Changed),
+                Frame::Result(2, WriteOutcome::Locked("77".to_owned())),
             ]
         );
-        assert_eq!(frames("NONCE FILE x present\n"), [Frame::Broken]);
+        assert_eq!(frames("NONCE FILE x present\n"), [Frame::Malformed]);
     }
 
     #[test]
-    fn an_endless_stream_is_cut_off() {
+    fn an_endless_stream_is_rejected() {
         let mut decoder = Decoder::new(Nonce::fixed(), 0);
-        assert!(decoder.feed(&vec![b'x'; NOISE]));
+        assert!(decoder.feed(&vec![b'x'; NOISE_LIMIT]));
         assert!(!decoder.feed(b"x"));
     }
 
     #[test]
-    fn the_order_has_lengths_and_ends_in_the_marker() {
+    fn the_order_contains_lengths_and_ends_with_the_marker() {
         let items = [
-            Item { index: 2, old: Some(b"{}\n"), new: b"{\"auths\":{}}" },
-            Item { index: 1, old: None, new: b"\0" },
-            Item { index: 3, old: Some(b""), new: b"" },
+            PayloadItem { index: 2, old: Some(b"{}\n"), new: b"{\"auths\":{}}" },
+            PayloadItem { index: 1, old: None, new: b"\0" },
+            PayloadItem { index: 3, old: Some(b""), new: b"" },
         ];
         assert_eq!(
             String::from_utf8_lossy(&order(&Nonce::fixed(), &items)),
@@ -465,12 +541,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_quotes_and_holds_no_password() {
+    fn the_command_is_quoted_and_contains_no_password() {
         let paths = ["/root/it's here".to_owned(), "/x $(reboot)".to_owned()];
         let plain = command(&Nonce::fixed(), &Escalation::None, &paths);
         assert!(plain.starts_with("'sh' '-c' '"));
         assert!(plain.ends_with(&format!(" 'oregano' '{N}' '/root/it'\\''s here' '/x $(reboot)'")));
-        assert!(!plain.contains("# "), "comments stay at home");
+        assert!(!plain.contains("# "), "comments are not sent");
         assert!(plain.contains(&format!("\nlargest={LARGEST}\n")));
         let asked = Escalation::Sudo { password: Some(Secret::new("hunter2")) };
         let sudo = command(&Nonce::fixed(), &asked, &paths);
@@ -480,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_is_tamed() {
+    fn foreign_text_is_made_short_and_plain() {
         assert_eq!(tidy("a\x1b[31mb\r\n\tc "), "a [31mb c");
         assert!(tidy(&"x".repeat(999)).len() < 310);
     }

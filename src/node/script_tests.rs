@@ -1,4 +1,4 @@
-//! The script itself, run here as a node would run it, under dash, bash and busybox.
+//! Tests of the script, which run it on this machine as a node does, under dash, bash and busybox.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -8,28 +8,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::protocol::{Decoder, Frame, Item, KEEP, Nonce, Outcome, Seen, command, order};
+use super::protocol::{
+    Decoder, Frame, KEEP, Nonce, ObservedFile, PayloadItem, UnusableReason, WriteOutcome, WriteStage, command, order,
+};
 use crate::desired::Escalation;
 
 mod hostile;
 mod locks;
 
-/// A folder with tools first in PATH, and a folder to manage files in.
+/// A directory of tools that is first in PATH, and a directory with managed files.
 struct Node {
     tools: tempfile::TempDir,
     path: String,
     home: tempfile::TempDir,
 }
 
-/// A script that runs.
-struct Run {
+/// A running script.
+struct ScriptRun {
     child: Child,
     stdin: Option<ChildStdin>,
     decoder: Decoder,
     nonce: Nonce,
 }
 
-/// Runs `test` on a node with each shell. A busybox node has no tool but busybox's.
+/// Runs `test` on a node with each shell. A busybox node only has the tools of busybox.
 fn each(test: impl Fn(&Node)) {
     for shell in ["dash", "bash", "busybox"] {
         let home = tempfile::tempdir().unwrap();
@@ -69,7 +71,7 @@ impl Node {
         path
     }
 
-    /// Puts a shell script in front of the tool of that name.
+    /// Puts a shell script before the tool of that name in PATH.
     fn fake(&self, tool: &str, script: &str) {
         let path = self.tools.path().join(tool);
         let _ = fs::remove_file(&path);
@@ -77,7 +79,7 @@ impl Node {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    fn start(&self, paths: &[&str]) -> Run {
+    fn start(&self, paths: &[&str]) -> ScriptRun {
         let nonce = Nonce::random().unwrap();
         let paths: Vec<_> = paths.iter().map(|path| self.at(path).display().to_string()).collect();
         let mut child = Command::new("/bin/sh")
@@ -89,13 +91,13 @@ impl Node {
             .spawn()
             .unwrap();
         let stdin = child.stdin.take();
-        let mut run = Run { child, stdin, decoder: Decoder::new(nonce.clone(), paths.len()), nonce };
+        let mut run = ScriptRun { child, stdin, decoder: Decoder::new(nonce.clone(), paths.len()), nonce };
         assert_eq!(run.next(), Some(Frame::Begin));
         run
     }
 
-    /// Shows `paths` and stops before the order.
-    fn look(&self, paths: &[&str]) -> (Run, Vec<Seen>) {
+    /// Observes `paths`. The script then waits for the order.
+    fn observe(&self, paths: &[&str]) -> (ScriptRun, Vec<ObservedFile>) {
         let mut run = self.start(paths);
         let mut seen = Vec::new();
         loop {
@@ -108,12 +110,12 @@ impl Node {
     }
 
     /// Replaces the first of `paths`.
-    fn replace(&self, paths: &[&str], old: Option<&str>, new: &str) -> Outcome {
-        let (run, _) = self.look(paths);
+    fn replace(&self, paths: &[&str], old: Option<&str>, new: &str) -> WriteOutcome {
+        let (run, _) = self.observe(paths);
         run.write(&[item(1, old, new)]).remove(0)
     }
 
-    /// Every name below the home, sorted.
+    /// All names in the directory with managed files, sorted.
     fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         list(self.home.path(), "", &mut names);
@@ -132,11 +134,11 @@ fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) {
     }
 }
 
-fn item<'a>(index: usize, old: Option<&'a str>, new: &'a str) -> Item<'a> {
-    Item { index, old: old.map(str::as_bytes), new: new.as_bytes() }
+fn item<'a>(index: usize, old: Option<&'a str>, new: &'a str) -> PayloadItem<'a> {
+    PayloadItem { index, old: old.map(str::as_bytes), new: new.as_bytes() }
 }
 
-impl Run {
+impl ScriptRun {
     fn next(&mut self) -> Option<Frame> {
         let mut bytes = [0; 4096];
         loop {
@@ -155,8 +157,8 @@ impl Run {
         self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    /// Sends the whole order and takes in the outcomes; what was written must read back.
-    fn write(mut self, items: &[Item]) -> Vec<Outcome> {
+    /// Sends the complete order and receives the results. What was written must read back unchanged.
+    fn write(mut self, items: &[PayloadItem]) -> Vec<WriteOutcome> {
         self.send(&order(&self.nonce.clone(), items));
         self.stdin = None;
         let outcomes = self.outcomes(items);
@@ -166,13 +168,13 @@ impl Run {
         outcomes
     }
 
-    fn outcomes(&mut self, items: &[Item]) -> Vec<Outcome> {
+    fn outcomes(&mut self, items: &[PayloadItem]) -> Vec<WriteOutcome> {
         let mut outcomes = Vec::new();
         for item in items {
-            let Some(Frame::Outcome(index, outcome)) = self.next() else { panic!("no outcome") };
+            let Some(Frame::Result(index, outcome)) = self.next() else { panic!("no outcome") };
             assert_eq!(index, item.index);
-            if outcome == Outcome::Written {
-                let Some(Frame::File(_, Seen::Present { mode, content, .. })) = self.next() else { panic!() };
+            if outcome == WriteOutcome::Written {
+                let Some(Frame::File(_, ObservedFile::Present { mode, content, .. })) = self.next() else { panic!() };
                 assert_eq!((mode & 0o077, content.as_slice()), (0, item.new));
             }
             outcomes.push(outcome);
@@ -180,7 +182,7 @@ impl Run {
         outcomes
     }
 
-    /// Ends the stream and waits for the script's end.
+    /// Closes the stream and waits until the script ends.
     fn hang_up(mut self) {
         self.stdin = None;
         while self.next().is_some() {}
@@ -196,14 +198,14 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-fn error(stage: &str, outcome: &Outcome) -> String {
-    let Outcome::Error { stage: at, text } = outcome else { panic!("{outcome:?} is no {stage}") };
-    assert_eq!(at, stage);
+fn error(stage: WriteStage, outcome: &WriteOutcome) -> String {
+    let WriteOutcome::Failed { stage: at, text } = outcome else { panic!("{outcome:?} is not a failure") };
+    assert_eq!(*at, stage);
     text.clone()
 }
 
 #[test]
-fn looking_shows_bytes_and_modes_and_leaves_no_trace() {
+fn observing_shows_bytes_and_modes_and_changes_nothing() {
     each(|node| {
         let content = "{\"auths\": {}}\n\nno end";
         let path = node.make("d/config.json", content, 0o640);
@@ -213,19 +215,23 @@ fn looking_shows_bytes_and_modes_and_leaves_no_trace() {
         symlink("loop", node.at("loop")).unwrap();
         symlink("gone/config.json", node.at("dangling")).unwrap();
         let before = (node.names(), fs::metadata(node.at("d")).unwrap().mtime_nsec());
-        for farewell in [KEEP, b"", b"kee"] {
+        for order in [KEEP, b"", b"kee"] {
             let paths = ["d/config.json", "d/none", "a/b/c", "folder", "loop", "d/big", "d/config.json/x", "dangling"];
-            let (mut run, seen) = node.look(&[&paths[..], &["d/most"]].concat());
-            let Seen::Present { mode, content: read, .. } = &seen[0] else { panic!("{seen:?}") };
+            let (mut run, seen) = node.observe(&[&paths[..], &["d/most"]].concat());
+            let ObservedFile::Present { mode, content: read, .. } = &seen[0] else { panic!("{seen:?}") };
             assert_eq!((*mode, read.as_slice()), (0o640, content.as_bytes()));
-            assert!(matches!(seen[1], Seen::Absent { .. }));
-            assert!(matches!(seen[2], Seen::Absent { .. }));
-            let kinds = ["directory", "unreadable", "large", "unreadable", "dangling"];
-            for (seen, expected) in seen[3..].iter().zip(kinds) {
-                assert!(matches!(seen, Seen::Unusable { kind, .. } if kind == expected), "{seen:?} {expected}");
+            assert!(matches!(seen[1], ObservedFile::Absent { .. }));
+            assert!(matches!(seen[2], ObservedFile::Absent { .. }));
+            use UnusableReason::{DanglingLink, Directory, TooLarge, Unreadable};
+            let reasons = [Directory, Unreadable, TooLarge, Unreadable, DanglingLink];
+            for (seen, expected) in seen[3..].iter().zip(reasons) {
+                assert!(
+                    matches!(seen, ObservedFile::Unusable { reason, .. } if *reason == expected),
+                    "{seen:?} {expected:?}"
+                );
             }
-            assert!(matches!(&seen[8], Seen::Present { content, .. } if content.len() == 1024 * 1024));
-            run.send(farewell);
+            assert!(matches!(&seen[8], ObservedFile::Present { content, .. } if content.len() == 1024 * 1024));
+            run.send(order);
             run.hang_up();
         }
         assert_eq!((node.names(), fs::metadata(node.at("d")).unwrap().mtime_nsec()), before);
@@ -234,20 +240,20 @@ fn looking_shows_bytes_and_modes_and_leaves_no_trace() {
 }
 
 #[test]
-fn paths_that_are_one_file_have_one_key() {
+fn paths_that_lead_to_one_file_have_the_same_key() {
     each(|node| {
         node.make("real/config.json", "{}", 0o600);
         symlink(node.at("real"), node.at("link")).unwrap();
         symlink("real/config.json", node.at("direct")).unwrap();
-        let (_run, seen) = node.look(&[
+        let (_run, seen) = node.observe(&[
             "real/config.json",
             "link/config.json",
             "direct",
             "real/new/config.json",
             "link/new/config.json",
         ]);
-        let key = |seen: &Seen| match seen {
-            Seen::Present { key, .. } | Seen::Absent { key } => key.clone(),
+        let key = |seen: &ObservedFile| match seen {
+            ObservedFile::Present { key, .. } | ObservedFile::Absent { key } => key.clone(),
             other => panic!("{other:?}"),
         };
         assert_eq!(key(&seen[0]), key(&seen[1]));
@@ -258,19 +264,19 @@ fn paths_that_are_one_file_have_one_key() {
 }
 
 #[test]
-fn several_files_are_replaced_and_nothing_is_left_behind() {
+fn several_files_are_replaced_and_no_other_file_is_left() {
     each(|node| {
         let first = node.make("a b/it's/config.json", "{\"old\":1}\n", 0o644);
         let owner = (12, 34);
-        // Only root can tell a wrong owner from a right one.
+        // Only root can set another owner, and check that it is kept.
         let root = std::os::unix::fs::chown(&first, Some(owner.0), Some(owner.1)).is_ok();
-        let (run, _) = node.look(&["a b/it's/config.json", "new/deep/.docker/config.json", "a b/it's/third"]);
+        let (run, _) = node.observe(&["a b/it's/config.json", "new/deep/.docker/config.json", "a b/it's/third"]);
         let items = [
             item(1, Some("{\"old\":1}\n"), "{\"new\":1}"),
             item(2, None, "\u{0}$(reboot) `x` \\n 'q' \"\n\n"),
             item(3, None, ""),
         ];
-        assert_eq!(run.write(&items), [Outcome::Written, Outcome::Written, Outcome::Written]);
+        assert_eq!(run.write(&items), [WriteOutcome::Written, WriteOutcome::Written, WriteOutcome::Written]);
         assert_eq!(text(&first), "{\"new\":1}");
         assert_eq!(mode(&first), 0o600);
         if root {
@@ -286,11 +292,11 @@ fn several_files_are_replaced_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn the_mode_alone_can_change_and_the_owners_bits_stay() {
+fn only_the_mode_can_change_and_the_bits_of_the_owner_stay() {
     each(|node| {
         for (old, new) in [(0o644, 0o600), (0o444, 0o400), (0o4755, 0o700), (0o600, 0o600)] {
             let path = node.make("config.json", "{}", old);
-            assert_eq!(node.replace(&["config.json"], Some("{}"), "{}"), Outcome::Written);
+            assert_eq!(node.replace(&["config.json"], Some("{}"), "{}"), WriteOutcome::Written);
             assert_eq!(mode(&path), new, "{old:o}");
             fs::remove_file(path).unwrap();
         }
@@ -304,8 +310,11 @@ fn links_are_followed_and_stay_links() {
         fs::create_dir(node.at("d")).unwrap();
         symlink("../real/config.json", node.at("d/config.json")).unwrap();
         symlink("../real/new.json", node.at("d/dangling.json")).unwrap();
-        let (run, _) = node.look(&["d/config.json", "d/dangling.json"]);
-        assert_eq!(run.write(&[item(1, Some("1"), "2"), item(2, None, "3")]), [Outcome::Written, Outcome::Written]);
+        let (run, _) = node.observe(&["d/config.json", "d/dangling.json"]);
+        assert_eq!(
+            run.write(&[item(1, Some("1"), "2"), item(2, None, "3")]),
+            [WriteOutcome::Written, WriteOutcome::Written]
+        );
         assert_eq!((text(&target), text(&node.at("real/new.json"))), ("2".to_owned(), "3".to_owned()));
         assert!(node.at("d/config.json").is_symlink() && node.at("d/dangling.json").is_symlink());
         assert_eq!(node.names().len(), 6);
@@ -313,13 +322,13 @@ fn links_are_followed_and_stay_links() {
 }
 
 #[test]
-fn what_changed_since_it_was_read_is_not_overwritten() {
+fn a_file_that_changed_after_it_was_read_is_not_overwritten() {
     each(|node| {
         let path = node.make("config.json", "theirs", 0o600);
         fs::create_dir(node.at("folder")).unwrap();
-        let (run, _) = node.look(&["config.json", "appeared", "vanished", "folder", "fine", "in-the-way"]);
+        let (run, _) = node.observe(&["config.json", "appeared", "vanished", "folder", "fine", "in-the-way"]);
         fs::write(node.at("appeared"), "x").unwrap();
-        // A rename would move the new file into it.
+        // A rename would move the new file into this directory.
         fs::create_dir(node.at("in-the-way")).unwrap();
         let old = "config.jso";
         let items = [
@@ -330,7 +339,7 @@ fn what_changed_since_it_was_read_is_not_overwritten() {
             item(5, None, "ours"),
             item(6, None, "ours"),
         ];
-        use Outcome::{Changed, Written};
+        use WriteOutcome::{Changed, Written};
         assert_eq!(run.write(&items), [Changed, Changed, Changed, Changed, Written, Changed]);
         assert_eq!((text(&path), text(&node.at("appeared"))), ("theirs".to_owned(), "x".to_owned()));
         assert_eq!(node.names(), ["appeared", "config.json", "fine", "folder", "in-the-way"]);
@@ -338,42 +347,42 @@ fn what_changed_since_it_was_read_is_not_overwritten() {
 }
 
 #[test]
-fn the_same_from_another_run_is_as_good_as_our_own() {
+fn a_file_that_another_run_wrote_equally_counts_as_written() {
     each(|node| {
         for old in [Some("old"), None] {
             let path = node.make("config.json", "old", 0o600);
             if old.is_none() {
                 fs::remove_file(&path).unwrap();
             }
-            let runs = [node.look(&["config.json"]).0, node.look(&["config.json"]).0];
+            let runs = [node.observe(&["config.json"]).0, node.observe(&["config.json"]).0];
             for run in runs {
-                assert_eq!(run.write(&[item(1, old, "new")]), [Outcome::Written]);
+                assert_eq!(run.write(&[item(1, old, "new")]), [WriteOutcome::Written]);
             }
-            // Others may read it, so it is not what is meant.
+            // Other users may read this file, so it does not count as written.
             node.make("config.json", "new", 0o640);
-            assert_eq!(node.replace(&["config.json"], old, "new"), Outcome::Changed);
+            assert_eq!(node.replace(&["config.json"], old, "new"), WriteOutcome::Changed);
             assert_eq!((mode(&path), node.names().len()), (0o640, 1));
         }
     });
 }
 
 #[test]
-fn the_order_is_waited_for_whatever_bash_is_told() {
+fn the_script_waits_for_the_order_despite_tmout() {
     each(|node| {
         node.make("config.json", "old", 0o600);
-        let (run, _) = node.look(&["config.json"]);
+        let (run, _) = node.observe(&["config.json"]);
         std::thread::sleep(Duration::from_millis(1500));
-        assert_eq!(run.write(&[item(1, Some("old"), "new")]), [Outcome::Written]);
+        assert_eq!(run.write(&[item(1, Some("old"), "new")]), [WriteOutcome::Written]);
     });
 }
 
 #[test]
-fn a_payload_without_its_end_is_never_used() {
+fn an_incomplete_payload_is_never_used() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
-        let whole = order(&Nonce::fixed(), &[item(1, Some("old"), "new")]).len();
-        for missing in [1, 10, 40, whole - 20] {
-            let (mut run, _) = node.look(&["config.json"]);
+        let length = order(&Nonce::fixed(), &[item(1, Some("old"), "new")]).len();
+        for missing in [1, 10, 40, length - 20] {
+            let (mut run, _) = node.observe(&["config.json"]);
             let bytes = order(&run.nonce, &[item(1, Some("old"), "new")]);
             run.send(&bytes[..bytes.len() - missing]);
             run.hang_up();
@@ -383,13 +392,13 @@ fn a_payload_without_its_end_is_never_used() {
 }
 
 #[test]
-fn a_signal_in_the_middle_of_the_payload_leaves_nothing() {
+fn a_signal_in_the_middle_of_the_payload_leaves_no_file() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
-        let (mut run, _) = node.look(&["config.json"]);
+        let (mut run, _) = node.observe(&["config.json"]);
         let bytes = order(&run.nonce, &[item(1, Some("old"), "new")]);
         run.send(&bytes[..bytes.len() - 5]);
-        wait_for(|| node.names().iter().any(|name| name.ends_with("/payload")));
+        wait_until(|| node.names().iter().any(|name| name.ends_with("/payload")));
         signal("-TERM", run.child.id());
         run.hang_up();
         assert_eq!((text(&path), node.names()), ("old".to_owned(), vec!["config.json".to_owned()]));
@@ -397,23 +406,23 @@ fn a_signal_in_the_middle_of_the_payload_leaves_nothing() {
 }
 
 #[test]
-fn a_failing_rename_tells_why_and_the_others_go_on() {
+fn a_failing_rename_reports_why_and_other_files_are_still_tried() {
     each(|node| {
         let first = node.make("config.json", "old", 0o600);
         node.fake("mv", "echo \"mv: cannot move '$2' to '$3': Device or resource busy\" >&2; exit 1");
         let outcome = node.replace(&["config.json"], Some("old"), "new");
-        assert!(error("rename", &outcome).ends_with("Device or resource busy"));
+        assert!(error(WriteStage::Rename, &outcome).ends_with("Device or resource busy"));
         assert_eq!((text(&first), node.names()), ("old".to_owned(), vec!["config.json".to_owned()]));
         node.make("blocked", "", 0o600);
-        let (run, _) = node.look(&["blocked/config.json", "config.json"]);
+        let (run, _) = node.observe(&["blocked/config.json", "config.json"]);
         let outcomes = run.write(&[item(1, None, "x"), item(2, Some("old"), "new")]);
-        error("resolve", &outcomes[0]);
-        error("rename", &outcomes[1]);
+        error(WriteStage::Resolve, &outcomes[0]);
+        error(WriteStage::Rename, &outcomes[1]);
     });
 }
 
 #[test]
-fn a_missing_tool_is_named_before_anything_is_shown() {
+fn a_missing_tool_is_reported_before_any_file() {
     each(|node| {
         for tool in ["head", "id", "mktemp", "readlink", "stat", "tail", "dd"] {
             node.fake(tool, "exit 0");
@@ -429,14 +438,14 @@ fn a_missing_tool_is_named_before_anything_is_shown() {
 }
 
 #[test]
-fn a_tool_without_fsync_will_do() {
+fn a_dd_without_fsync_is_enough() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
         node.fake("dd", "echo 'dd: invalid conversion' >&2; exit 1");
-        assert_eq!(node.replace(&["config.json"], Some("old"), "new"), Outcome::Written);
+        assert_eq!(node.replace(&["config.json"], Some("old"), "new"), WriteOutcome::Written);
         assert_eq!(text(&path), "new");
         node.fake("cmp", "exit 127");
-        error("compare", &node.replace(&["config.json"], Some("new"), "newer"));
+        error(WriteStage::Compare, &node.replace(&["config.json"], Some("new"), "newer"));
         assert_eq!((text(&path), node.names()), ("new".to_owned(), vec!["config.json".to_owned()]));
     });
 }
@@ -445,10 +454,10 @@ fn signal(name: &str, process: u32) {
     assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
 }
 
-fn wait_for(condition: impl Fn() -> bool) {
+fn wait_until(condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() {
-        assert!(began.elapsed() < Duration::from_secs(10), "it never happened");
+        assert!(began.elapsed() < Duration::from_secs(10), "the condition was never true");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,5 @@
-//! The conversation with the remote script: sudo's prompt, what it shows, and what it is told to write.
+//! The session with the remote script: it responds to the prompt of sudo, receives the files, and sends what is
+//! written. It does not decide what is written.
 
 use std::io::{Read as _, Write as _};
 use std::time::Instant;
@@ -6,74 +7,76 @@ use std::time::Instant;
 use ssh2::{Channel, ExtendedData};
 use zeroize::Zeroizing;
 
-use super::connect::{Label, Line};
-use super::protocol::{self, Decoder, Frame, Item, LARGEST, Nonce, Outcome, Seen, command, order, tidy};
-use super::trouble::{self, Power};
-use super::{NewContent, OpenFailure, WriteFailure, far};
+use super::connect::{NodeLabel, SshConnection};
+use super::error::{self, Privileges};
+use super::protocol::{
+    self, Decoder, Frame, LARGEST, Nonce, ObservedFile, PayloadItem, UnusableReason, WriteOutcome, command, order, tidy,
+};
+use super::{NewContent, OpenFailure, WriteFailure, distant_future};
 use crate::desired::Escalation;
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
 use crate::secret::{Secret, SecretBytes};
 
-/// A node whose files were shown, and whose script waits to be told what to do with them. Dropping it is as
-/// good as [`Session::keep`], only less polite.
+/// A node whose files were observed, and whose script waits for an order. Dropping a session leaves the files
+/// unchanged, like [`Session::keep`], but does not close the connection in order.
 pub struct Session {
-    line: Line,
+    connection: SshConnection,
     channel: Channel,
     decoder: Decoder,
     nonce: Nonce,
     /// The node in messages.
     node: String,
-    power: Power,
-    /// The paths in the order of the script's numbers, which begin at 1.
+    privileges: Privileges,
+    /// The paths. The script numbers them in this order, starting with 1.
     paths: Vec<String>,
 }
 
-/// Why the next frame does not come.
-enum Broke {
-    /// The remote side ended.
+/// Why there is no next frame.
+enum StreamError {
+    /// The script or the shell ended.
     Ended,
-    /// The connection failed, or was cut.
+    /// The connection failed, or was shut down.
     Lost(String),
-    /// It makes no sense.
-    Spoilt(&'static str),
+    /// The output does not follow the protocol.
+    Malformed(&'static str),
 }
 
-/// How the writing ended, and so what is known of a file without an outcome.
-enum End {
-    /// The script came to its end.
+/// How the writing ended, which decides what is known about a file without a result.
+enum WriteEnd {
+    /// The script finished.
     Done,
-    /// The marker at the end of the payload was not sent, so nothing was renamed.
-    Unsent(Broke),
-    /// Nobody knows.
-    Unknown(Broke),
+    /// The marker at the end of the payload was not sent, so no file was replaced.
+    Unsent(StreamError),
+    /// The file may have been replaced.
+    Unknown(StreamError),
 }
 
 impl Session {
-    /// Runs the script up to its first line.
-    pub(super) fn start(line: Line, label: &Label, files: &[String]) -> Result<Self, OpenFailure> {
+    /// Runs the script until its first line arrives.
+    pub(super) fn start(connection: SshConnection, label: &NodeLabel, files: &[String]) -> Result<Self, OpenFailure> {
         let node = label.to_string();
         let failure = |cause: String| {
             OpenFailure::Unreachable(Failure::new(format!("could not start the script on {node}")).cause(cause))
         };
         let Some(nonce) = Nonce::random() else {
-            return Err(failure("the system has no random numbers to give".to_owned()));
+            return Err(failure("the system has no random numbers".to_owned()));
         };
         let escalation = &label.1.escalation;
-        let opened = line.ssh.channel_session().and_then(|mut channel| {
+        let opened = connection.ssh.channel_session().and_then(|mut channel| {
             channel.exec(&command(&nonce, escalation, files))?;
             Ok(channel)
         });
-        let channel = opened.map_err(|error| failure(line.why("exec", &error.message())))?;
+        let channel = opened.map_err(|error| failure(connection.describe_error("exec", &error.message())))?;
         let decoder = Decoder::new(nonce.clone(), files.len());
-        let power = Power::of(label.1);
-        let mut session = Self { line, channel, decoder, nonce, node, power, paths: files.to_vec() };
-        session.greet(escalation)?;
+        let privileges = Privileges::of(label.1);
+        let mut session = Self { connection, channel, decoder, nonce, node, privileges, paths: files.to_vec() };
+        session.await_start(escalation)?;
         Ok(session)
     }
 
-    /// Waits for the first line, and gives sudo its password if it asks, once.
-    fn greet(&mut self, escalation: &Escalation) -> Result<(), OpenFailure> {
+    /// Waits for the first line, and sends sudo the password at its first prompt.
+    fn await_start(&mut self, escalation: &Escalation) -> Result<(), OpenFailure> {
         let mut password = match escalation {
             Escalation::Sudo { password } => password.as_ref(),
             Escalation::None => None,
@@ -82,39 +85,44 @@ impl Session {
             match self.next() {
                 Ok(Frame::Begin) => break,
                 Ok(Frame::Prompt) => match password.take() {
-                    Some(password) => self.answer(password).map_err(|broke| self.unstarted(broke, escalation))?,
-                    None => return Err(OpenFailure::Failed(trouble::wrong_password(&self.node))),
+                    Some(password) => {
+                        self.send_password(password).map_err(|error| self.not_started(error, escalation))?
+                    }
+                    None => return Err(OpenFailure::Failed(error::wrong_sudo_password(&self.node))),
                 },
-                Ok(_) => return Err(self.unstarted(Broke::Spoilt("it began in the middle"), escalation)),
-                Err(broke) => return Err(self.unstarted(broke, escalation)),
+                Ok(_) => {
+                    let error = StreamError::Malformed("its output does not begin with its first line");
+                    return Err(self.not_started(error, escalation));
+                }
+                Err(error) => return Err(self.not_started(error, escalation)),
             }
         }
-        // From here on the script prints to stdout alone, and whatever a shell in the background has to say
-        // on stderr must not fill the window.
+        // From now on the script only prints to stdout. Output of a background shell on stderr must not fill the window
+        // of the channel, because it is not read and the channel would stop.
         let _ = self.channel.handle_extended_data(ExtendedData::Ignore);
         Ok(())
     }
 
-    fn answer(&mut self, password: &Secret) -> Result<(), Broke> {
+    fn send_password(&mut self, password: &Secret) -> Result<(), StreamError> {
         let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
         line.extend_from_slice(password.expose().as_bytes());
         line.push(b'\n');
         self.send(&line)
     }
 
-    fn unstarted(&mut self, broke: Broke, escalation: &Escalation) -> OpenFailure {
+    fn not_started(&mut self, error: StreamError, escalation: &Escalation) -> OpenFailure {
         let mut printed = self.decoder.noise();
         let mut failure = Failure::new(format!("could not start the script on {}", self.node));
-        match broke {
-            Broke::Ended => {
+        match error {
+            StreamError::Ended => {
                 printed = format!("{printed}\n{}", self.errors());
                 failure = failure.cause("the login shell ended before the script's first line");
             }
-            Broke::Lost(cause) => failure = failure.cause(cause),
-            Broke::Spoilt(cause) => failure = failure.cause(cause),
+            StreamError::Lost(cause) => failure = failure.cause(cause),
+            StreamError::Malformed(cause) => failure = failure.cause(cause),
         }
         if matches!(escalation, Escalation::Sudo { .. })
-            && let Some(refusal) = trouble::sudo_refusal(&self.node, &printed)
+            && let Some(refusal) = error::sudo_refusal(&self.node, &printed)
         {
             return OpenFailure::Failed(refusal);
         }
@@ -125,52 +133,55 @@ impl Session {
         OpenFailure::Unreachable(failure)
     }
 
-    /// What a shell that has ended said on stderr.
+    /// What a shell that has ended printed on stderr.
     fn errors(&mut self) -> String {
         let mut bytes = vec![0; 4096];
         let length = self.channel.stderr().read(&mut bytes).unwrap_or(0);
         String::from_utf8_lossy(&bytes[..length]).into_owned()
     }
 
-    /// Takes in every file, and lets the script wait.
+    /// Receives every file. The script waits afterwards.
     pub(super) fn observe(&mut self) -> Result<Vec<FileFact>, OpenFailure> {
-        let mut seen = Vec::new();
-        let looked = loop {
+        let mut observed = Vec::new();
+        let received = loop {
             match self.next() {
-                Ok(Frame::File(index, file)) if index == seen.len() + 1 => seen.push(file),
-                Ok(Frame::Ready) if seen.len() == self.paths.len() => break Ok(()),
-                Ok(Frame::Missing(tool)) => return Err(OpenFailure::Failed(trouble::missing(&self.node, &tool))),
-                Ok(_) => break Err(Broke::Spoilt("what it showed makes no sense")),
-                Err(broke) => break Err(broke),
+                Ok(Frame::File(index, file)) if index == observed.len() + 1 => observed.push(file),
+                Ok(Frame::Ready) if observed.len() == self.paths.len() => break Ok(()),
+                Ok(Frame::Missing(tool)) => return Err(OpenFailure::Failed(error::missing_tool(&self.node, &tool))),
+                Ok(_) => break Err(StreamError::Malformed("the script printed unexpected lines")),
+                Err(error) => break Err(error),
             }
         };
-        looked.map_err(|broke| {
-            let failure = Failure::new(format!("could not look at the files on {}", self.node));
-            OpenFailure::Failed(failure.cause(broke.text()))
+        received.map_err(|error| {
+            let failure = Failure::new(format!("could not read the files on {}", self.node));
+            OpenFailure::Failed(failure.cause(error.text()))
         })?;
-        self.line.watch.rest(&self.line.ssh);
-        Ok(merge(&self.paths, seen, self.power))
+        self.connection.watch.keep_alive(&self.connection.ssh);
+        Ok(merge(&self.paths, observed, self.privileges))
     }
 
     /// Ends the script, which has created, touched and removed nothing.
     ///
     /// # Errors
-    /// None of any consequence: if the word does not come through, the script ends all the same.
+    /// If the connection was lost. The script then ends without changing anything, too.
     pub fn keep(mut self) -> Result<(), Failure> {
-        self.line.watch.until(self.deadline());
+        self.connection.watch.set_deadline(self.deadline());
         let sent = self.send(protocol::KEEP);
-        self.farewell();
-        sent.map_err(|broke| Failure::new(format!("lost {} while it waited", self.node)).cause(broke.text()))
+        self.disconnect();
+        sent.map_err(|error| {
+            Failure::new(format!("lost the connection to {} while the script was waiting", self.node))
+                .cause(error.text())
+        })
     }
 
-    /// Replaces `files`, each of them only if it is still what was read, and reads them back. One result for
-    /// each, in this order; a lost connection is a failure of every file that was not confirmed until then.
+    /// Replaces `files`, each of them only if it still is what was observed, and reads them back. Returns one result
+    /// for each file, in this order. If the connection is lost, every file without a result has failed.
     pub fn write(mut self, files: Vec<NewContent>) -> Vec<Result<(), WriteFailure>> {
-        self.line.watch.until(self.deadline());
-        let mut results: Vec<Option<Result<(), WriteFailure>>> = files.iter().map(|file| self.refuse(file)).collect();
+        self.connection.watch.set_deadline(self.deadline());
+        let mut results: Vec<Option<Result<(), WriteFailure>>> = files.iter().map(|file| self.reject(file)).collect();
         let end = self.carry_out(&files, &mut results);
-        if matches!(end, End::Done) {
-            self.farewell();
+        if matches!(end, WriteEnd::Done) {
+            self.disconnect();
         }
         let pairs = files.iter().zip(results);
         pairs
@@ -178,68 +189,68 @@ impl Session {
             .collect()
     }
 
-    /// The failure of a file that is not even tried.
-    fn refuse(&self, file: &NewContent) -> Option<Result<(), WriteFailure>> {
+    /// The failure of a file that is not sent.
+    fn reject(&self, file: &NewContent) -> Option<Result<(), WriteFailure>> {
         let path = &file.path;
         if self.index(path).is_none() {
-            let failure = Failure::new(format!("`{path}` was not looked at before"));
+            let failure = Failure::new(format!("`{path}` was not observed before"));
             return Some(Err(WriteFailure::Failed(failure)));
         }
         let too_large = file.new.expose().len() > LARGEST;
         too_large.then(|| Err(WriteFailure::Failed(Failure::new(format!("`{path}` would be larger than 1 MiB")))))
     }
 
-    /// Sends what is not refused yet and notes what becomes of it.
-    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<(), WriteFailure>>]) -> End {
+    /// Sends the files that have no result yet, and receives their results.
+    fn carry_out(&mut self, files: &[NewContent], results: &mut [Option<Result<(), WriteFailure>>]) -> WriteEnd {
         let mut items = Vec::new();
         let mut which = Vec::new();
         for (at, file) in files.iter().enumerate() {
             if let (None, Some(index)) = (&results[at], self.index(&file.path)) {
                 let old = file.old.as_ref().map(|old| old.expose());
-                items.push(Item { index, old, new: file.new.expose() });
+                items.push(PayloadItem { index, old, new: file.new.expose() });
                 which.push(at);
             }
         }
         let order = order(&self.nonce, &items);
-        if let Err(broke) = self.send(&order) {
-            return End::Unsent(broke);
+        if let Err(error) = self.send(&order) {
+            return WriteEnd::Unsent(error);
         }
-        // The script reads up to the end of the stream, and looks for the marker there.
-        if let Err(broke) = self.close() {
-            return End::Unknown(broke);
+        // The script reads until the end of the stream, and expects the marker there.
+        if let Err(error) = self.close() {
+            return WriteEnd::Unknown(error);
         }
         for (item, at) in items.iter().zip(which) {
-            match self.outcome(item, &files[at].path) {
+            match self.result(item, &files[at].path) {
                 Ok(result) => results[at] = Some(result),
-                Err(broke) => return End::Unknown(broke),
+                Err(error) => return WriteEnd::Unknown(error),
             }
         }
         match self.next() {
-            Ok(Frame::Done) => End::Done,
-            Ok(_) => End::Unknown(Broke::Spoilt("it said more than it should")),
-            Err(broke) => End::Unknown(broke),
+            Ok(Frame::Done) => WriteEnd::Done,
+            Ok(_) => WriteEnd::Unknown(StreamError::Malformed("the script printed more than expected")),
+            Err(error) => WriteEnd::Unknown(error),
         }
     }
 
-    /// What became of one item: for a written one, whether it reads back as meant.
-    fn outcome(&mut self, item: &Item, path: &str) -> Result<Result<(), WriteFailure>, Broke> {
-        let spoilt = Err(Broke::Spoilt("it spoke of another file"));
+    /// Receives the result for one item. A file that was written is read back.
+    fn result(&mut self, item: &PayloadItem, path: &str) -> Result<Result<(), WriteFailure>, StreamError> {
+        let unexpected = Err(StreamError::Malformed("the script reported another file than expected"));
         let outcome = match self.next()? {
-            Frame::Outcome(index, outcome) if index == item.index => outcome,
-            _ => return spoilt,
+            Frame::Result(index, outcome) if index == item.index => outcome,
+            _ => return unexpected,
         };
-        if outcome == Outcome::Changed {
+        if outcome == WriteOutcome::Changed {
             return Ok(Err(WriteFailure::Conflict));
         }
-        if let Some(failure) = trouble::unwritten(path, &outcome, self.power) {
+        if let Some(failure) = error::unwritten(path, &outcome, self.privileges) {
             return Ok(Err(WriteFailure::Failed(failure)));
         }
-        debug_assert_eq!(outcome, Outcome::Written);
+        debug_assert_eq!(outcome, WriteOutcome::Written);
         match self.next()? {
-            Frame::File(index, seen) if index == item.index => {
-                Ok(compare(path, item.new, &seen, self.power).map_err(WriteFailure::Failed))
+            Frame::File(index, observed) if index == item.index => {
+                Ok(compare(path, item.new, &observed, self.privileges).map_err(WriteFailure::Failed))
             }
-            _ => spoilt,
+            _ => unexpected,
         }
     }
 
@@ -248,43 +259,49 @@ impl Session {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now().checked_add(self.line.timeout).unwrap_or_else(far)
+        Instant::now().checked_add(self.connection.timeout).unwrap_or_else(distant_future)
     }
 
-    fn next(&mut self) -> Result<Frame, Broke> {
+    fn next(&mut self) -> Result<Frame, StreamError> {
         let mut bytes = Zeroizing::new([0; 16 * 1024]);
         loop {
             match self.decoder.next() {
-                Some(Frame::Broken) => return Err(Broke::Spoilt("a line of the script came through spoilt")),
+                Some(Frame::Malformed) => return Err(StreamError::Malformed("a line of the script arrived damaged")),
                 Some(frame) => return Ok(frame),
                 None => {}
             }
             match self.channel.read(&mut *bytes) {
-                // A socket that was shut down reads as an orderly end.
-                Ok(0) if self.line.watch.cut().is_some() => {
-                    return Err(Broke::Lost(self.line.why("waiting for the script", &"")));
+                // Reading from a socket that the watchdog shut down looks like a normal end of the stream.
+                Ok(0) if self.connection.watch.interruption().is_some() => {
+                    return Err(StreamError::Lost(self.connection.describe_error("waiting for the script", &"")));
                 }
-                Ok(0) => return Err(Broke::Ended),
+                Ok(0) => return Err(StreamError::Ended),
                 Ok(length) if self.decoder.feed(&bytes[..length]) => {}
-                Ok(_) => return Err(Broke::Spoilt("it prints without end")),
-                Err(error) => return Err(Broke::Lost(self.line.why("waiting for the script", &error))),
+                Ok(_) => return Err(StreamError::Malformed("it printed more than the script can print")),
+                Err(error) => {
+                    return Err(StreamError::Lost(self.connection.describe_error("waiting for the script", &error)));
+                }
             }
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Result<(), Broke> {
-        // No flush: libssh2's throws away what has arrived and was not read yet.
-        self.channel.write_all(bytes).map_err(|error| Broke::Lost(self.line.why("sending to the script", &error)))
+    fn send(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        // There is no flush, because the flush of libssh2 discards what has arrived and was not read yet.
+        self.channel
+            .write_all(bytes)
+            .map_err(|error| StreamError::Lost(self.connection.describe_error("sending to the script", &error)))
     }
 
-    fn close(&mut self) -> Result<(), Broke> {
-        self.channel.send_eof().map_err(|error| Broke::Lost(self.line.why("sending to the script", &error.message())))
+    fn close(&mut self) -> Result<(), StreamError> {
+        self.channel.send_eof().map_err(|error| {
+            StreamError::Lost(self.connection.describe_error("sending to the script", &error.message()))
+        })
     }
 
-    /// Closes the connection in order; the script has ended or is about to.
-    fn farewell(&mut self) {
+    /// Closes the connection in order. The script has ended, or is about to end.
+    fn disconnect(&mut self) {
         let _ = self.channel.send_eof();
-        let _ = self.line.ssh.disconnect(None, "done", None);
+        let _ = self.connection.ssh.disconnect(None, "done", None);
     }
 }
 
@@ -294,49 +311,52 @@ impl std::fmt::Debug for Session {
     }
 }
 
-impl Broke {
+impl StreamError {
     fn text(&self) -> String {
         match self {
             Self::Ended => "the script ended too early".to_owned(),
             Self::Lost(cause) => cause.clone(),
-            Self::Spoilt(what) => (*what).to_owned(),
+            Self::Malformed(problem) => (*problem).to_owned(),
         }
     }
 }
 
-impl End {
+impl WriteEnd {
     fn failure(&self, path: &str) -> Failure {
         match self {
-            Self::Done => Failure::new(format!("`{path}` was not written")).cause("the script did not speak of it"),
-            Self::Unsent(broke) => Failure::new(format!("`{path}` was not written")).cause(broke.text()),
-            Self::Unknown(broke) => Failure::new(format!("`{path}` may or may not have been written"))
-                .cause(broke.text())
-                .hint("it is the old file or the new one, whole: run again"),
+            Self::Done => {
+                Failure::new(format!("`{path}` was not written")).cause("the script reported no result for it")
+            }
+            Self::Unsent(error) => Failure::new(format!("`{path}` was not written")).cause(error.text()),
+            Self::Unknown(error) => Failure::new(format!("`{path}` may or may not have been written"))
+                .cause(error.text())
+                .hint("the file is complete, and has either the old or the new content: run again"),
         }
     }
 }
 
-/// One fact for each file. Paths with the same key are the same file, and can be written through either. An
-/// inode with one link that has two keys is mounted somewhere; replacing one would part it from the other.
-fn merge(paths: &[String], seen: Vec<Seen>, power: Power) -> Vec<FileFact> {
+/// One fact for each file. Paths with the same key lead to the same file, and it can be written through any of them. An
+/// inode with one link but two keys is mounted at a second path; replacing the file at one path would not change the
+/// other.
+fn merge(paths: &[String], observed: Vec<ObservedFile>, privileges: Privileges) -> Vec<FileFact> {
     let mut facts: Vec<(Option<String>, Option<String>, FileFact)> = Vec::new();
-    for (path, seen) in paths.iter().zip(seen) {
-        let (key, inode, state) = match seen {
-            Seen::Present { mode, inode, key, mut content } => {
+    for (path, observed) in paths.iter().zip(observed) {
+        let (key, inode, state) = match observed {
+            ObservedFile::Present { mode, inode, key, mut content } => {
                 let content = SecretBytes::new(std::mem::take(&mut *content));
                 (Some(key), inode.ends_with(":1").then_some(inode), FileState::Present { content, mode })
             }
-            Seen::Absent { key } => (Some(key), None, FileState::Absent),
-            Seen::Unusable { kind, text } => {
-                let failure = trouble::unusable(path, &kind, &text, power);
-                (None, (kind == "mounted").then_some(text), FileState::Unusable(failure))
+            ObservedFile::Absent { key } => (Some(key), None, FileState::Absent),
+            ObservedFile::Unusable { reason, text } => {
+                let failure = error::unusable(path, reason, &text, privileges);
+                (None, (reason == UnusableReason::Mounted).then_some(text), FileState::Unusable(failure))
             }
         };
         if let Some((.., fact)) = facts.iter_mut().find(|(known, ..)| key.is_some() && *known == key) {
             fact.aliases.push(path.clone());
         } else if let Some((.., fact)) = facts.iter_mut().find(|(_, known, _)| inode.is_some() && *known == inode) {
             fact.aliases.push(path.clone());
-            let failure = trouble::unusable(&fact.path, "mounted", "", power);
+            let failure = error::unusable(&fact.path, UnusableReason::Mounted, "", privileges);
             fact.state = FileState::Unusable(failure.cause(format!("`{path}` is the same file")));
         } else {
             facts.push((key, inode, FileFact { path: path.clone(), aliases: Vec::new(), state }));
@@ -345,19 +365,19 @@ fn merge(paths: &[String], seen: Vec<Seen>, power: Power) -> Vec<FileFact> {
     facts.into_iter().map(|(.., fact)| fact).collect()
 }
 
-/// Whether the file reads back as it was meant.
-fn compare(path: &str, new: &[u8], seen: &Seen, power: Power) -> Result<(), Failure> {
+/// Compares the file that was read back with what was written.
+fn compare(path: &str, new: &[u8], observed: &ObservedFile, privileges: Privileges) -> Result<(), Failure> {
     let wrong = |cause: String| {
-        Err(Failure::new(format!("`{path}` was written, but is not what was meant")).cause(cause).hint("run again"))
+        Err(Failure::new(format!("`{path}` was written, but reads back differently")).cause(cause).hint("run again"))
     };
-    match seen {
-        Seen::Present { content, .. } if content.as_slice() != new => {
+    match observed {
+        ObservedFile::Present { content, .. } if content.as_slice() != new => {
             wrong("it reads back with other bytes".to_owned())
         }
-        Seen::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
-        Seen::Present { .. } => Ok(()),
-        Seen::Absent { .. } => wrong("it is gone".to_owned()),
-        Seen::Unusable { kind, text } => wrong(trouble::unusable(path, kind, text, power).message),
+        ObservedFile::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
+        ObservedFile::Present { .. } => Ok(()),
+        ObservedFile::Absent { .. } => wrong("it no longer exists".to_owned()),
+        ObservedFile::Unusable { reason, text } => wrong(error::unusable(path, *reason, text, privileges).message),
     }
 }
 
@@ -365,64 +385,65 @@ fn compare(path: &str, new: &[u8], seen: &Seen, power: Power) -> Result<(), Fail
 mod tests {
     use super::*;
 
-    fn absent(key: &str) -> Seen {
-        Seen::Absent { key: key.to_owned() }
+    fn absent(key: &str) -> ObservedFile {
+        ObservedFile::Absent { key: key.to_owned() }
     }
 
     #[test]
-    fn a_session_can_wait_in_another_thread() {
+    fn a_session_can_be_sent_to_another_thread() {
         fn assert_send<T: Send>() {}
         assert_send::<Session>();
     }
 
     #[test]
-    fn paths_of_one_file_are_one_fact() {
+    fn paths_that_lead_to_one_file_are_one_fact() {
         let paths = ["/a", "/b", "/c", "/d", "/e"].map(str::to_owned);
-        let unusable = || Seen::Unusable { kind: "directory".to_owned(), text: "-".to_owned() };
-        let facts = merge(&paths, vec![absent("1"), absent("2"), absent("1"), unusable(), unusable()], Power::Root);
-        let told: Vec<_> = facts.iter().map(|fact| (fact.path.as_str(), fact.aliases.len())).collect();
-        assert_eq!(told, [("/a", 1), ("/b", 0), ("/d", 0), ("/e", 0)]);
+        let unusable = || ObservedFile::Unusable { reason: UnusableReason::Directory, text: "-".to_owned() };
+        let facts =
+            merge(&paths, vec![absent("1"), absent("2"), absent("1"), unusable(), unusable()], Privileges::Root);
+        let listed: Vec<_> = facts.iter().map(|fact| (fact.path.as_str(), fact.aliases.len())).collect();
+        assert_eq!(listed, [("/a", 1), ("/b", 0), ("/d", 0), ("/e", 0)]);
         assert_eq!(facts[0].aliases, ["/c"]);
     }
 
     #[test]
     fn a_file_under_two_mounts_is_one_fact_that_cannot_be_written() {
-        let present = |inode: &str, key: &str| Seen::Present {
+        let present = |inode: &str, key: &str| ObservedFile::Present {
             mode: 0o600,
             inode: inode.to_owned(),
             key: key.to_owned(),
             content: Zeroizing::default(),
         };
-        let mounted = Seen::Unusable { kind: "mounted".to_owned(), text: "7:2:1".to_owned() };
+        let mounted = ObservedFile::Unusable { reason: UnusableReason::Mounted, text: "7:2:1".to_owned() };
         let paths = ["/a", "/b", "/c", "/d", "/e", "/f"].map(str::to_owned);
-        let seen = vec![
+        let observed = vec![
             present("7:1:1", "x"),
             present("7:1:1", "y"),
             present("7:2:1", "z"),
             mounted,
-            // Hard links: each name can be given a file of its own.
+            // Hard links: each name can be replaced by a separate file.
             present("7:3:2", "v"),
             present("7:3:2", "w"),
         ];
-        let facts = merge(&paths, seen, Power::Root);
-        let told: Vec<_> = facts
+        let facts = merge(&paths, observed, Privileges::Root);
+        let listed: Vec<_> = facts
             .iter()
             .map(|fact| (fact.path.as_str(), fact.aliases.len(), matches!(fact.state, FileState::Unusable(_))))
             .collect();
-        assert_eq!(told, [("/a", 1, true), ("/c", 1, true), ("/e", 0, false), ("/f", 0, false)]);
+        assert_eq!(listed, [("/a", 1, true), ("/c", 1, true), ("/e", 0, false), ("/f", 0, false)]);
     }
 
     #[test]
-    fn what_reads_back_otherwise_is_a_failure() {
-        let seen = |mode, content: &str| Seen::Present {
+    fn content_that_reads_back_differently_is_a_failure() {
+        let observed = |mode, content: &str| ObservedFile::Present {
             mode,
             inode: String::new(),
             key: String::new(),
             content: Zeroizing::new(content.as_bytes().to_vec()),
         };
-        assert!(compare("/a", b"x", &seen(0o600, "x"), Power::Root).is_ok());
-        for wrong in [seen(0o600, "y"), seen(0o640, "x"), absent("")] {
-            assert!(compare("/a", b"x", &wrong, Power::Root).is_err(), "{wrong:?}");
+        assert!(compare("/a", b"x", &observed(0o600, "x"), Privileges::Root).is_ok());
+        for wrong in [observed(0o600, "y"), observed(0o640, "x"), absent("")] {
+            assert!(compare("/a", b"x", &wrong, Privileges::Root).is_err(), "{wrong:?}");
         }
     }
 }

@@ -1,78 +1,78 @@
-//! Deadlines and interruption. libssh2's own timeout counts every wait anew, so that a trickling server
-//! outlives it; here a thread shuts the socket down, and whatever waits on it returns at once. The same thread
-//! keeps sessions alive while they wait without anybody's thread.
+//! Deadlines and interruption of connections to nodes. The timeout of libssh2 starts again with every wait, so a server
+//! that sends single bytes can exceed it. Here a thread shuts the socket down, and everything that waits on it returns
+//! at once. The same thread keeps idle sessions alive. It does not know what a connection is used for.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a resting session is heard of. sshd's `ClientAliveInterval` is hardly ever below 10 s; then one
-/// packet in that time is enough, and spares it asking.
-const BREATH: Duration = Duration::from_secs(3);
+/// How often an idle session sends a packet. The `ClientAliveInterval` of sshd is rarely below 10 s; a packet within
+/// that time keeps sshd from sending a request that an idle session would not respond to.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Interrupts every connection that was opened with it, at once and for good. Clones are the same one.
+/// Interrupts every connection that was opened with it, also those that are opened later. Clones share their state.
 #[derive(Clone, Default)]
-pub struct Abort(Arc<Shared>);
+pub struct Abort(Arc<Watchdog>);
 
 /// Why a socket was shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum Interruption {
     /// Its deadline passed.
     Deadline,
     /// [`Abort::fire`].
     Abort,
 }
 
-/// A socket under watch, until this is dropped.
+/// The registration of a socket with the watchdog, until it is dropped.
 pub(super) struct Watch {
     abort: Abort,
     id: u64,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct Watchdog {
+    state: Mutex<WatchdogState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct WatchdogState {
     fired: bool,
-    /// Whether the thread runs. It ends when nothing is left to do, so that an idle program has none.
+    /// Whether the thread runs. It ends when there is nothing to do, so an idle program has no such thread.
     running: bool,
     next: u64,
-    watched: BTreeMap<u64, Watched>,
+    watched: BTreeMap<u64, WatchedSocket>,
 }
 
-struct Watched {
+struct WatchedSocket {
     socket: Arc<TcpStream>,
     phase: Phase,
-    cut: Option<Cut>,
+    interruption: Option<Interruption>,
 }
 
-/// What is to be done about a socket, and when.
+/// What the watchdog does with a socket, and when.
 enum Phase {
-    /// Nothing.
-    Open,
-    /// It is shut down at this moment.
-    Until(Instant),
-    /// Nobody uses the session until then; the next sign of life is due at this moment.
-    Rest(ssh2::Session, Instant),
+    /// It does nothing.
+    Unlimited,
+    /// It shuts the socket down at this moment.
+    Deadline(Instant),
+    /// No other thread uses the session; the next keepalive packet is due at this moment.
+    Idle(ssh2::Session, Instant),
 }
 
 impl Abort {
-    /// One that has not been fired.
+    /// A new one that has not been fired.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Shuts every open socket down; what is opened later fails at once.
+    /// Shuts every open socket down; connections that are opened later fail at once.
     pub fn fire(&self) {
         let mut state = self.0.lock();
         state.fired = true;
         for watched in state.watched.values_mut() {
-            watched.cut(Cut::Abort);
+            watched.shut_down(Interruption::Abort);
         }
     }
 
@@ -81,14 +81,14 @@ impl Abort {
         self.0.lock().fired
     }
 
-    /// Puts `socket` under watch, for now without a deadline.
+    /// Registers `socket`, at first without a deadline.
     pub(super) fn watch(&self, socket: Arc<TcpStream>) -> Watch {
         let mut state = self.0.lock();
         let id = state.next;
         state.next += 1;
-        let mut watched = Watched { socket, phase: Phase::Open, cut: None };
+        let mut watched = WatchedSocket { socket, phase: Phase::Unlimited, interruption: None };
         if state.fired {
-            watched.cut(Cut::Abort);
+            watched.shut_down(Interruption::Abort);
         }
         state.watched.insert(id, watched);
         Watch { abort: self.clone(), id }
@@ -102,40 +102,41 @@ impl std::fmt::Debug for Abort {
 }
 
 impl Watch {
-    /// Shuts the socket down at `deadline`, instead of at the one set before.
-    pub(super) fn until(&self, deadline: Instant) {
-        self.set(Phase::Until(deadline));
+    /// Shuts the socket down at `deadline`, which replaces the previous deadline.
+    pub(super) fn set_deadline(&self, deadline: Instant) {
+        self.set(Phase::Deadline(deadline));
     }
 
-    /// Takes the deadline away.
-    pub(super) fn endlessly(&self) {
-        self.set(Phase::Open);
+    /// Removes the deadline.
+    pub(super) fn clear_deadline(&self) {
+        self.set(Phase::Unlimited);
     }
 
-    /// Takes the deadline away, and keeps `session` alive until the next one is set. Nobody else may use it
-    /// meanwhile: its lock would be held while it waits for the node.
-    pub(super) fn rest(&self, session: &ssh2::Session) {
-        self.set(Phase::Rest(session.clone(), Instant::now() + BREATH));
+    /// Removes the deadline, and keeps `session` alive until the next one is set. No other thread may use the session
+    /// in the meantime: it would hold the lock of the session while it waits for the node, and the watchdog would wait
+    /// for that lock.
+    pub(super) fn keep_alive(&self, session: &ssh2::Session) {
+        self.set(Phase::Idle(session.clone(), Instant::now() + KEEPALIVE_INTERVAL));
     }
 
     /// Whether and why the socket was shut down.
-    pub(super) fn cut(&self) -> Option<Cut> {
-        self.abort.0.lock().watched.get(&self.id).and_then(|watched| watched.cut)
+    pub(super) fn interruption(&self) -> Option<Interruption> {
+        self.abort.0.lock().watched.get(&self.id).and_then(|watched| watched.interruption)
     }
 
     fn set(&self, phase: Phase) {
-        let shared = &self.abort.0;
-        let mut state = shared.lock();
+        let watchdog = &self.abort.0;
+        let mut state = watchdog.lock();
         if let Some(watched) = state.watched.get_mut(&self.id) {
             watched.phase = phase;
         }
         if state.running {
-            shared.changed.notify_one();
+            watchdog.changed.notify_one();
         } else {
-            let shared = Arc::clone(shared);
+            let watchdog = Arc::clone(watchdog);
             let thread = std::thread::Builder::new().name("node-watchdog".to_owned()).stack_size(256 * 1024);
-            // Without a thread libssh2's own timeout still bounds every single wait.
-            state.running = thread.spawn(move || shared.run()).is_ok();
+            // Without the thread, the timeout of libssh2 still limits every single wait.
+            state.running = thread.spawn(move || watchdog.run()).is_ok();
         }
     }
 }
@@ -146,22 +147,22 @@ impl Drop for Watch {
     }
 }
 
-impl Watched {
-    /// Does what is due, and says when there is more to do.
-    fn attend(&mut self, now: Instant) -> Option<Instant> {
+impl WatchedSocket {
+    /// Does what is due; returns when there is more to do.
+    fn do_due_work(&mut self, now: Instant) -> Option<Instant> {
         match &mut self.phase {
-            Phase::Open => None,
-            Phase::Until(deadline) if *deadline <= now => {
-                self.cut(Cut::Deadline);
+            Phase::Unlimited => None,
+            Phase::Deadline(deadline) if *deadline <= now => {
+                self.shut_down(Interruption::Deadline);
                 None
             }
-            Phase::Until(deadline) => Some(*deadline),
-            Phase::Rest(session, due) => {
+            Phase::Deadline(deadline) => Some(*deadline),
+            Phase::Idle(session, due) => {
                 if *due <= now {
-                    *due = now + BREATH;
-                    // A global request that wants no reply (RFC 4254, 4). It never waits, and where the node is
-                    // gone, whoever uses the session next is told. Left on, libssh2 would send more of them in
-                    // the middle of a packet that is stuck.
+                    *due = now + KEEPALIVE_INTERVAL;
+                    // A global request without a reply (RFC 4254, section 4) never waits. If the node is gone, the next
+                    // use of the session fails. Keepalives are switched off again, because libssh2 would otherwise send
+                    // more of them in the middle of a packet that is only partly sent.
                     session.set_keepalive(false, 1);
                     let _ = session.keepalive_send();
                     session.set_keepalive(false, 0);
@@ -171,17 +172,17 @@ impl Watched {
         }
     }
 
-    fn cut(&mut self, why: Cut) {
-        if self.cut.is_none() {
-            self.cut = Some(why);
-            // A socket that is not connected any more has nobody waiting on it.
+    fn shut_down(&mut self, reason: Interruption) {
+        if self.interruption.is_none() {
+            self.interruption = Some(reason);
+            // This fails if the socket is no longer connected; then nothing waits on it.
             let _ = self.socket.shutdown(Shutdown::Both);
         }
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl Watchdog {
+    fn lock(&self) -> MutexGuard<'_, WatchdogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -190,8 +191,8 @@ impl Shared {
         loop {
             let now = Instant::now();
             let mut next: Option<Instant> = None;
-            for watched in state.watched.values_mut().filter(|watched| watched.cut.is_none()) {
-                if let Some(due) = watched.attend(now) {
+            for watched in state.watched.values_mut().filter(|watched| watched.interruption.is_none()) {
+                if let Some(due) = watched.do_due_work(now) {
                     next = Some(next.map_or(due, |next| next.min(due)));
                 }
             }
@@ -224,35 +225,35 @@ mod tests {
         let abort = Abort::new();
         let watch = abort.watch(Arc::clone(&ours));
         let began = Instant::now();
-        watch.until(began + Duration::from_millis(100));
+        watch.set_deadline(began + Duration::from_millis(100));
         assert_eq!((&*ours).read(&mut [0]).unwrap(), 0);
         assert!(began.elapsed() >= Duration::from_millis(100));
-        assert_eq!(watch.cut(), Some(Cut::Deadline));
+        assert_eq!(watch.interruption(), Some(Interruption::Deadline));
     }
 
     #[test]
-    fn a_deadline_can_be_put_off_and_taken_away() {
+    fn a_deadline_can_be_replaced_and_removed() {
         let (ours, _theirs) = pair();
         let abort = Abort::new();
         let watch = abort.watch(ours);
-        watch.until(Instant::now() + Duration::from_millis(50));
-        watch.rest(&ssh2::Session::new().unwrap());
+        watch.set_deadline(Instant::now() + Duration::from_millis(50));
+        watch.keep_alive(&ssh2::Session::new().unwrap());
         std::thread::sleep(Duration::from_millis(120));
-        assert_eq!(watch.cut(), None);
-        watch.until(Instant::now() + Duration::from_millis(10));
+        assert_eq!(watch.interruption(), None);
+        watch.set_deadline(Instant::now() + Duration::from_millis(10));
         std::thread::sleep(Duration::from_millis(200));
-        assert_eq!(watch.cut(), Some(Cut::Deadline));
+        assert_eq!(watch.interruption(), Some(Interruption::Deadline));
     }
 
     #[test]
-    fn an_interruption_ends_all_and_holds() {
+    fn an_abort_ends_all_connections_also_later_ones() {
         let (first, _one) = pair();
         let (second, _two) = pair();
         let abort = Abort::new();
         let watch = abort.watch(Arc::clone(&first));
         abort.clone().fire();
         assert_eq!((&*first).read(&mut [0]).unwrap(), 0);
-        assert_eq!(watch.cut(), Some(Cut::Abort));
-        assert_eq!(abort.watch(second).cut(), Some(Cut::Abort));
+        assert_eq!(watch.interruption(), Some(Interruption::Abort));
+        assert_eq!(abort.watch(second).interruption(), Some(Interruption::Abort));
     }
 }

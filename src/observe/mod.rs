@@ -175,7 +175,7 @@ fn unknown(object: &Object, failure: Failure) -> ObjectFact {
 }
 
 fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeFact>, Sessions) {
-    let _guard = engine.cancel.abort_at(Stop::Gently, engine.limits.abort.clone(), engine.runtime.handle());
+    let _guard = engine.abort_nodes_at(Stop::Gently);
     let total = nodes.len();
     journal.record(Event::Progress(Progress { phase: Phase::Observe, done: 0, total }));
     let (mut facts, mut sessions) = (Vec::with_capacity(total), Vec::with_capacity(total));

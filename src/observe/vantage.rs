@@ -49,8 +49,7 @@ type Way<'a> = (String, &'a Proxy, TlsPolicy, Option<&'a Arc<Authority>>, Option
 
 /// Asks from the nodes that `desired` names. Ctrl-C ends it at once.
 pub(super) fn ask(engine: &Engine, desired: &Desired, journal: &Journal) -> Seen {
-    let abort = engine.limits.abort.clone();
-    let _guard = engine.cancel.abort_at(Stop::Gently, abort, engine.runtime.handle());
+    let _guard = engine.abort_nodes_at(Stop::Gently);
     let clients = Clients::new(engine.home.as_deref());
     let round = Round { engine, desired, journal, clients, logins: Arc::default(), warned: Mutex::default() };
     let mut seen = round.first();

@@ -1,12 +1,13 @@
-//! Progress bars on a terminal: one for each stage, gone when it is done.
+//! Progress bars on a terminal: one for each stage, until the stage is done. It prints nothing else.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Phase, Progress};
 
-/// The bars of the stages that are going on.
+/// The bars of the current stages.
 pub(super) struct Bars {
     all: MultiProgress,
     shown: Vec<(Phase, ProgressBar)>,
@@ -14,8 +15,9 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    /// Bars on stderr; hidden ones where that is not a terminal.
-    pub(super) fn new(visible: bool) -> Self {
+    /// Bars on stderr; hidden ones if stderr is not a terminal.
+    pub(super) fn on_stderr() -> Self {
+        let visible = std::io::stderr().is_terminal();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { all: MultiProgress::with_draw_target(target), shown: Vec::new(), visible }
     }
@@ -30,7 +32,7 @@ impl Bars {
         let at = known.unwrap_or_else(|| {
             let bar = self.all.add(bar(progress));
             if self.visible {
-                // The clock goes on while nothing happens, so that a slow node does not look like a hang.
+                // The elapsed time keeps counting while no step finishes, so a slow node does not look like a hang.
                 bar.enable_steady_tick(Duration::from_millis(500));
             }
             self.shown.push((progress.phase, bar));
@@ -42,7 +44,7 @@ impl Bars {
         }
     }
 
-    /// Prints without tearing the bars.
+    /// Calls `print` while the bars are hidden, so that its lines and the bars do not overlap.
     pub(super) fn aside(&self, print: impl FnOnce()) {
         self.all.suspend(print);
     }
@@ -55,8 +57,8 @@ impl Bars {
 fn bar(progress: Progress) -> ProgressBar {
     let name = match progress.phase {
         Phase::Registries => "registries",
-        Phase::Vantage => "asking from nodes",
-        Phase::Observe => "looking at nodes",
+        Phase::Vantage => "testing from nodes",
+        Phase::Observe => "observing nodes",
         Phase::Write => "writing nodes",
     };
     let style = ProgressStyle::with_template("{prefix:>17} [{bar:30}] {pos}/{len} {elapsed}")

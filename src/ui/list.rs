@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::inventory::Inventory;
 use crate::inventory::list::{self, Format};
 
-use super::{LOST, visible};
+use super::{OUTPUT_LOST, visible};
 
 /// A listing is written in pieces of so many bytes.
 const PIECE: usize = 1 << 16;
@@ -38,7 +38,7 @@ pub fn text(text: &str) {
 fn print(write: impl FnOnce(&mut BufWriter<std::io::StdoutLock<'_>>) -> std::io::Result<()>) {
     let mut out = BufWriter::with_capacity(PIECE, stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => LOST.store(true, Ordering::Relaxed),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => OUTPUT_LOST.store(true, Ordering::Relaxed),
         Ok(()) | Err(_) => {}
     }
 }

@@ -1,5 +1,5 @@
-//! The only module that prints. It knows events, and nothing of how they came about. Results go to stdout,
-//! progress and errors to stderr.
+//! The only module that prints. It knows events, and not how they are produced. Results go to stdout, progress and
+//! errors to stderr.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
@@ -11,7 +11,7 @@ mod list;
 mod text;
 mod vantage;
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -24,60 +24,60 @@ pub use explanation::explanation;
 pub use findings::findings;
 pub use list::{graph, host, list, text as schema};
 
-/// How a run is shown.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people: lines, and bars where stderr is a terminal.
+    /// Text for people: lines, and progress bars if stderr is a terminal.
     Text,
-    /// One JSON object a line, on stdout.
+    /// One JSON object per line, on stdout.
     Json,
 }
 
-/// How much of a run is shown as text.
+/// How much the text output shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// What changes and what fails.
     Changes,
-    /// What is right already, too (`-v`).
+    /// Also what is already up to date (`-v`).
     Everything,
 }
 
-/// Starts the printing of events. It ends when every sender is gone; join it before the process ends.
+/// Starts a thread that prints events. It ends when every sender is dropped; join it before the process ends.
 pub fn start(format: Format, detail: Detail) -> (Sender<Event>, JoinHandle<()>) {
     let (sender, events) = mpsc::channel();
     let printer = std::thread::spawn(move || match format {
         Format::Json => events.iter().for_each(|event| json::print(&event)),
         Format::Text => {
-            let mut screen = text::Screen::new(detail, bars::Bars::new(std::io::stderr().is_terminal()));
+            let mut screen = text::Screen::new(detail, bars::Bars::on_stderr());
             events.iter().for_each(|event| screen.show(&event));
         }
     });
     (sender, printer)
 }
 
-/// Prints what was noticed while the options were made, for a command which has no run.
+/// Prints the warnings about the options, for a command without events.
 pub fn warnings(warnings: &[String]) {
     warnings.iter().for_each(|message| text::warning(message));
 }
 
-/// Prints problems that end a command which has no run: `inventory --list`.
+/// Prints problems that end a command without events, such as `inventory --list`.
 pub fn problems(problems: &[Problem]) {
     for problem in problems {
         text::problem(problem);
     }
 }
 
-/// Prints the faults that end a command which has no run, as text or as JSON.
-pub fn faults(faults: &[Failure], format: Format) {
-    for fault in faults {
+/// Prints the failures that end a command without events, as text or as JSON.
+pub fn failures(failures: &[Failure], format: Format) {
+    for failure in failures {
         match format {
-            Format::Json => json::print(&Event::Error(fault.clone())),
-            Format::Text => text::fault(fault),
+            Format::Json => json::print(&Event::Error(failure.clone())),
+            Format::Text => text::fault(failure),
         }
     }
 }
 
-/// Says that a signal ended a command which has no run.
+/// Prints that a signal ended a command without events.
 pub fn interrupted(format: Format) {
     match format {
         Format::Json => json::print(&Event::Interrupted),
@@ -85,44 +85,44 @@ pub fn interrupted(format: Format) {
     }
 }
 
-/// Whether something that belongs on stdout could not be written there, because a disk is full for instance.
-static LOST: AtomicBool = AtomicBool::new(false);
+/// Whether a part of the output could not be written to stdout, for instance because a disk is full.
+static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Whether all of stdout was written; ask it after the last line.
+/// Whether the complete output was written to stdout. Call it after the last line.
 pub fn is_complete() -> bool {
-    let complete = !LOST.load(Ordering::Relaxed);
+    let complete = !OUTPUT_LOST.load(Ordering::Relaxed);
     if !complete {
-        error_line("error: the output could not be written to the end");
+        error_line("error: the output could not be written completely");
     }
     complete
 }
 
-/// One line on stdout. A reader that went away (`| head`) is no fault of the run.
+/// Prints one line on stdout. A reader that closes the pipe early (`| head`) is not a failure of the run.
 fn line(text: &str) {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", visible(text)).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => LOST.store(true, Ordering::Relaxed),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => OUTPUT_LOST.store(true, Ordering::Relaxed),
         Ok(()) | Err(_) => {}
     }
 }
 
-/// One line on stderr.
+/// Prints one line on stderr.
 fn error_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
 }
 
-/// The text without what would steer a terminal: a server or a node may have chosen a part of it.
+/// The text without characters that control a terminal, because a server or a node may have chosen a part of it.
 fn visible(text: &str) -> String {
-    // Among them what makes text run the other way.
-    let steers =
+    // The ranges are the characters that reverse the direction of text.
+    let controls_terminal =
         |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if controls_terminal(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_terminal_is_not_steered() {
+    fn text_cannot_control_the_terminal() {
         assert_eq!(super::visible("a\u{202e}b"), "a\u{fffd}b");
         assert_eq!(super::visible("a\u{1b}[31mb\r\nc\u{9b}"), "a\u{fffd}[31mb\u{fffd}\nc\u{fffd}");
     }

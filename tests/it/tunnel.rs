@@ -186,8 +186,9 @@ fn a_node_that_is_down_is_passed_over_and_told() {
     let down = |at: usize| {
         let address = format!("127.0.0.1:{}", inside.site.nodes[at].port());
         format!(
-            "error: could not reach `node{}` ({address})\n  caused by: {address}: connection refused: nothing listens \
-             there\nhint: is sshd running there, and is `ansible_port` its port?\n",
+            "error: could not reach `node{}` ({address})\n  caused by: {address}: connection refused: nothing listens on \
+             this port\nhint: check that sshd is running on the node, and that \
+             `ansible_port` is its port\n",
             at + 1
         )
     };
@@ -214,7 +215,7 @@ fn silent_nodes_hold_the_next_one_up_for_one_timeout() {
     assert!(start.elapsed() < Duration::from_secs(7), "it took {:?}", start.elapsed());
     let run = run.wait().expect(4);
     assert_has(&run.stdout, &[&inside.row("node2", "proved"), &recap("node1", [0, 0, 1, 0, 0])]);
-    assert_has(&run.stderr, &["error: could not reach `node1`", "SSH handshake: not done within 4 s"]);
+    assert_has(&run.stderr, &["error: could not reach `node1`", "SSH handshake: not finished within 4 s"]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Somebody else owns the directory of a managed file and changes names in it while root writes there. What
-//! they would do in the right moment, a tool in front of the real one does here.
+//! Tests in which another user owns the directory of a managed file, and replaces names in it while root writes there.
+//! A fake tool, found before the real one, does this at the worst moment.
 
 use super::*;
 
-/// A directory as /root is: root's own and closed to others, but not one of the script's.
+/// A directory like /root: it belongs to root and is closed to others, but the script did not create it.
 fn closed(node: &Node) -> PathBuf {
     let victim = node.at("victim");
     fs::create_dir(&victim).unwrap();
@@ -12,14 +12,14 @@ fn closed(node: &Node) -> PathBuf {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_private_directory_is_not_entered() {
+fn a_link_that_replaces_the_private_directory_is_not_entered() {
     each(|node| {
         let path = node.make("d/config.json", "old", 0o600);
         let victim = closed(node);
         let swap = "made=$(/bin/mktemp \"$@\"); /bin/rmdir \"$made\"; /bin/ln -s";
         node.fake("mktemp", &format!("{swap} {} \"$made\"; echo \"$made\"", victim.display()));
         let outcome = node.replace(&["d/config.json"], Some("old"), "new");
-        assert!(error("temp", &outcome).ends_with("is not ours alone"), "{outcome:?}");
+        assert!(error(WriteStage::Private, &outcome).ends_with("is not private"), "{outcome:?}");
         assert_eq!(text(&path), "old");
         assert!(fs::read_dir(&victim).unwrap().next().is_none());
     });
@@ -30,13 +30,13 @@ fn a_directory_that_others_may_enter_is_not_used() {
     each(|node| {
         let path = node.make("d/config.json", "old", 0o600);
         node.fake("mktemp", "made=$(/bin/mktemp \"$@\") && /bin/chmod 755 \"$made\"; echo \"$made\"");
-        error("temp", &node.replace(&["d/config.json"], Some("old"), "new"));
+        error(WriteStage::Private, &node.replace(&["d/config.json"], Some("old"), "new"));
         assert_eq!((text(&path), node.names().len()), ("old".to_owned(), 2));
     });
 }
 
 #[test]
-fn links_put_there_while_it_is_written_lead_nowhere() {
+fn links_that_are_created_during_the_write_are_not_followed() {
     for tool in ["dd", "chmod", "mv"] {
         each(|node| {
             let path = node.make("d/config.json", "old", 0o600);
@@ -51,7 +51,7 @@ fn links_put_there_while_it_is_written_lead_nowhere() {
             node.fake(tool, &swap);
             let outcome = node.replace(&["d/config.json"], Some("old"), "new");
             match &outcome {
-                Outcome::Written => assert_eq!(text(&path), "new"),
+                WriteOutcome::Written => assert_eq!(text(&path), "new"),
                 _ => assert_eq!(text(&path), "old", "{outcome:?}"),
             }
             assert_eq!((text(&theirs), mode(&theirs)), ("theirs".to_owned(), 0o644), "by {tool}");
@@ -61,11 +61,11 @@ fn links_put_there_while_it_is_written_lead_nowhere() {
 }
 
 #[test]
-fn a_group_that_the_directory_hands_down_does_no_harm() {
+fn a_set_group_id_directory_can_be_written() {
     each(|node| {
         let path = node.make("d/config.json", "old", 0o600);
         fs::set_permissions(node.at("d"), fs::Permissions::from_mode(0o2755)).unwrap();
-        assert_eq!(node.replace(&["d/config.json"], Some("old"), "new"), Outcome::Written);
+        assert_eq!(node.replace(&["d/config.json"], Some("old"), "new"), WriteOutcome::Written);
         assert_eq!((text(&path), node.names().len()), ("new".to_owned(), 2));
     });
 }

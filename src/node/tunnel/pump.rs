@@ -15,7 +15,7 @@ use ssh2::BlockDirections;
 use super::connection::{Connection, Lost, Wire};
 use super::shared::Shared;
 use crate::failure::without_errno;
-use crate::node::connect::Line;
+use crate::node::connect::SshConnection;
 
 /// How many clients may be about to say who they are. Of more, the one that came first makes room: whoever else is on
 /// this machine must not keep us out. We ourselves are never so many at once.
@@ -27,7 +27,7 @@ const STALL: Duration = Duration::from_millis(500);
 
 /// A session and its clients.
 pub(super) struct Pump {
-    line: Line,
+    line: SshConnection,
     shared: Arc<Shared>,
     clients: Vec<Connection>,
     opening: Option<(u64, Instant)>,
@@ -50,7 +50,7 @@ enum Woken {
 
 impl Pump {
     /// `clients` come from a session that cannot serve them.
-    pub(super) fn new(line: Line, shared: Arc<Shared>, clients: Vec<Connection>) -> Self {
+    pub(super) fn new(line: SshConnection, shared: Arc<Shared>, clients: Vec<Connection>) -> Self {
         let mut pump = Self { line, shared, clients, opening: None, next: 0, pace: Pace::Free };
         for client in &mut pump.clients {
             client.id = pump.next;
@@ -62,7 +62,7 @@ impl Pump {
     /// Serves until the tunnel is dropped; without a session, by turning everybody away.
     pub(super) fn run(mut self) {
         let Err(Lost(cause)) = self.serve() else { return };
-        self.shared.lost(self.line.why("the tunnel", &cause));
+        self.shared.lost(self.line.describe_error("the tunnel", &cause));
         let Self { line, shared, clients, .. } = self;
         drop((clients, line));
         turn_away(&shared);

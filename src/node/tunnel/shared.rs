@@ -15,8 +15,8 @@ use super::route::{Route, Way};
 use super::socks::Target;
 use crate::desired::{Connection as Login, Proxy};
 use crate::failure::{Failure, without_errno};
-use crate::node::connect::{Label, Line};
-use crate::node::{HostKeys, Identities, Limits, OpenFailure, auth, far};
+use crate::node::connect::{NodeLabel, SshConnection};
+use crate::node::{HostKeys, Identities, Limits, OpenFailure, auth, distant_future};
 use crate::secret::Secret;
 
 /// How many sessions a tunnel may have: one more for each channel that does not open while others wait.
@@ -61,23 +61,27 @@ pub(super) struct Account {
 }
 
 impl Shared {
-    fn label(&self) -> Label<'_> {
-        Label(&self.name, &self.login)
+    fn label(&self) -> NodeLabel<'_> {
+        NodeLabel(&self.name, &self.login)
     }
 
     /// A session that is logged in; the deadline is for that alone.
-    pub(super) fn connect(&self) -> Result<Line, Failure> {
-        let deadline = Instant::now().checked_add(self.limits.timeout).unwrap_or_else(far);
+    pub(super) fn connect(&self) -> Result<SshConnection, Failure> {
+        let deadline = Instant::now().checked_add(self.limits.timeout).unwrap_or_else(distant_future);
         let label = self.label();
-        let line = Line::open(&label, &self.keys, &self.limits, deadline)?;
+        let line = SshConnection::open(&label, &self.keys, &self.limits, deadline)?;
         let line = auth::log_in(line, &label, &self.identities, &self.limits, deadline)?;
-        line.watch.endlessly();
+        line.watch.clear_deadline();
         line.ssh.set_blocking(false);
         Ok(line)
     }
 
     /// Serves `clients`, and whoever comes, with `line`, or with a session of its own.
-    pub(super) fn serve(shared: &Arc<Self>, line: Option<Line>, clients: Vec<Connection>) -> std::io::Result<()> {
+    pub(super) fn serve(
+        shared: &Arc<Self>,
+        line: Option<SshConnection>,
+        clients: Vec<Connection>,
+    ) -> std::io::Result<()> {
         let own = Arc::clone(shared);
         let thread = std::thread::Builder::new().name("node-tunnel".to_owned()).stack_size(512 * 1024);
         let work = move || match line.map_or_else(|| own.connect(), Ok) {

@@ -1,0 +1,251 @@
+//! The failures of a node and their hints: of connecting, of sudo, and of single files. It does no I/O.
+
+use super::protocol::{UnusableReason, WriteOutcome, WriteStage, tidy};
+use crate::desired::{Connection, Escalation};
+use crate::failure::Failure;
+
+/// The privileges that the script runs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Privileges {
+    /// Root, who is never refused because of file permissions.
+    Root,
+    /// Any other user.
+    User,
+}
+
+impl Privileges {
+    pub(super) fn of(connection: &Connection) -> Self {
+        match connection.escalation {
+            Escalation::Sudo { .. } => Self::Root,
+            Escalation::None if connection.user == "root" => Self::Root,
+            Escalation::None => Self::User,
+        }
+    }
+}
+
+/// Why there is no connection to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ConnectError {
+    pub(super) problem: ConnectProblem,
+    /// What was tried and why it failed.
+    pub(super) cause: String,
+}
+
+/// The problems of connecting that have a hint of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectProblem {
+    /// The address is a name that does not resolve.
+    UnresolvedName,
+    /// Nothing listens on the port.
+    Refused,
+    /// The server on the port does not speak SSH.
+    NotSsh,
+    /// Any other problem.
+    Other,
+}
+
+impl ConnectError {
+    pub(super) fn other(cause: impl Into<String>) -> Self {
+        Self { problem: ConnectProblem::Other, cause: cause.into() }
+    }
+}
+
+/// The failure of a node that cannot be connected to.
+pub(super) fn unreachable(label: &dyn std::fmt::Display, error: ConnectError) -> Failure {
+    let hint = match error.problem {
+        // The text of the system for EMFILE. A resolver reports it, too, instead of an error number.
+        _ if error.cause.contains("Too many open files") => {
+            Some("raise the limit with `ulimit -n`, or lower `--forks`")
+        }
+        ConnectProblem::UnresolvedName => Some("check `ansible_host`, and DNS and /etc/hosts of this machine"),
+        ConnectProblem::Refused => Some("check that sshd is running on the node, and that `ansible_port` is its port"),
+        ConnectProblem::NotSsh => Some("check that `ansible_port` is the port of an SSH server"),
+        ConnectProblem::Other => None,
+    };
+    let failure = Failure::new(format!("could not reach {label}")).cause(error.cause);
+    Failure { hint: hint.map(str::to_owned), ..failure }
+}
+
+/// The failure of a node that does not have a tool that the script needs.
+pub(super) fn missing_tool(node: &str, tool: &str) -> Failure {
+    let package = if tool == "cmp" { "diffutils (or busybox)" } else { "coreutils (or busybox)" };
+    Failure::new(format!("{node} has no `{tool}`")).hint(format!("install {package} on the node"))
+}
+
+/// The failure of a file that cannot be managed. `text` is the message of the system, or the path that is the problem.
+pub(super) fn unusable(path: &str, reason: UnusableReason, text: &str, privileges: Privileges) -> Failure {
+    match reason {
+        UnusableReason::Directory => Failure::new(format!("`{path}` is a directory")),
+        UnusableReason::Special => Failure::new(format!("`{path}` is not a regular file")),
+        UnusableReason::TooLarge => Failure::new(format!("`{path}` is larger than 1 MiB")),
+        UnusableReason::LineBreak => Failure::new(format!("`{path}` leads to a path that contains a line break")),
+        UnusableReason::DanglingLink => {
+            Failure::new(format!("`{path}` is a link into a directory that does not exist"))
+                .cause(format!("it leads to `{text}`"))
+                .hint("create that directory, or remove the link")
+        }
+        UnusableReason::Mounted => {
+            Failure::new(format!("`{path}` is a bind mount of a single file, which cannot be replaced"))
+                .hint("mount the directory of the file instead")
+        }
+        UnusableReason::Blocked => {
+            Failure::new(format!("`{path}` cannot exist")).cause(format!("`{text}` is not a directory"))
+        }
+        UnusableReason::Unreadable => {
+            with_hint(Failure::new(format!("`{path}` cannot be read")).cause(text), text, privileges)
+        }
+    }
+}
+
+/// The failure of a file that was not written; `None` if it was written.
+pub(super) fn unwritten(path: &str, outcome: &WriteOutcome, privileges: Privileges) -> Option<Failure> {
+    let failure = match outcome {
+        WriteOutcome::Written => return None,
+        WriteOutcome::Changed => {
+            Failure::new(format!("`{path}` was changed by another program after it was read")).hint("run again")
+        }
+        WriteOutcome::Locked(process) => Failure::new(format!("`{path}` is locked by process {process} of the node"))
+            .hint("another run is writing it: run again when it has finished"),
+        WriteOutcome::Failed { stage, text } => {
+            let task = match stage {
+                WriteStage::Resolve => "resolve its path",
+                WriteStage::Directory => "create its directory",
+                WriteStage::Temporary | WriteStage::Private => "create a private directory next to it",
+                WriteStage::Write => "write the new content next to it",
+                WriteStage::Payload => "store the new content on the node",
+                WriteStage::Owner => "set the owner of the new file",
+                WriteStage::Mode => "set the mode of the new file",
+                WriteStage::Lock => "lock it",
+                WriteStage::Compare => "compare it with what was read",
+                WriteStage::Rename => "rename the new file to it",
+            };
+            let failure = Failure::new(format!("`{path}` could not be written"));
+            let failure = failure.cause(format!("cannot {task}: {text}"));
+            if *stage == WriteStage::Private {
+                failure.hint("check that its file system stores owners and modes, and that NFS does not squash root")
+            } else {
+                with_hint(failure, text, privileges)
+            }
+        }
+    };
+    Some(failure)
+}
+
+/// Adds a hint if one is known for `text`, the message of the system.
+fn with_hint(failure: Failure, text: &str, privileges: Privileges) -> Failure {
+    let denied = match privileges {
+        Privileges::User => "log in as root, or set `ansible_become: true`",
+        Privileges::Root => {
+            "something denies access even to root: an immutable attribute (`lsattr`), SELinux (`ausearch -m avc`), or an \
+             NFS server that squashes root"
+        }
+    };
+    let hints = [
+        ("Permission denied", denied),
+        ("Operation not permitted", denied),
+        ("Read-only file system", "remount it read-write, or set `docker_auth_credentials_path` to a writable path"),
+        ("No space left", "free some space there"),
+        ("Disk quota exceeded", "free some space there"),
+        ("resource busy", "the file is itself a mount point: mount its directory instead"),
+        ("Too many levels", "the link leads back to itself: remove it"),
+        ("not found", "install the missing tool on the node"),
+    ];
+    match hints.iter().find(|(message, _)| text.contains(message)) {
+        Some((_, hint)) => failure.hint(*hint),
+        None => failure,
+    }
+}
+
+/// The failure for a refusal of sudo; `None` if what was printed does not look like one. `node` is the node in
+/// messages.
+pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
+    let has = |words: &str| printed.contains(words);
+    let failure = |cause: &str| Failure::new(format!("sudo refused on {node}")).cause(cause);
+    let quoted = failure(&from_sudo(printed));
+    let password = "set the password with `ansible_become_password` or `-K`, or grant the user NOPASSWD in sudoers";
+    let entry = "add the user to sudoers, or use another `ansible_user`";
+    Some(if has("must have a tty") {
+        quoted.hint("add `Defaults:USER !requiretty` to sudoers")
+    } else if has("a password is required") || has("a terminal is required") || has("no tty present") {
+        failure("it requires a password").hint(password)
+    } else if has("Sorry, try again") || has("incorrect password attempt") || has("no password was provided") {
+        wrong_sudo_password(node)
+    } else if has("not in the sudoers file") || has("may not run sudo") {
+        failure("the user is not in the sudoers file").hint(entry)
+    } else if has("is not allowed to execute") || has("is not allowed to run sudo") {
+        // sudo quotes the complete command here, which contains the script.
+        failure("the user is not allowed to run `sh` as root").hint(entry)
+    } else if has("sudo: not found") || has("sudo: command not found") || has("sudo: No such file") {
+        failure("it is not installed").hint("install sudo, or log in as root without `ansible_become`")
+    } else if printed.lines().any(|line| line.starts_with("sudo:") || line.contains(" sudo: ")) {
+        quoted
+    } else {
+        return None;
+    })
+}
+
+/// The failure when sudo prompts for the password a second time.
+pub(super) fn wrong_sudo_password(node: &str) -> Failure {
+    Failure::new(format!("sudo refused on {node}"))
+        .cause("the password is wrong")
+        .hint("check `ansible_become_password`")
+}
+
+/// The output from the point where sudo names itself.
+fn from_sudo(printed: &str) -> String {
+    let from = printed.find("sudo:").unwrap_or(0);
+    tidy(&printed[from..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_sudo() {
+        for (printed, cause) in [
+            ("sudo: sorry, you must have a tty to run sudo", "tty"),
+            ("sudo: a password is required", "requires a password"),
+            ("bob is not in the sudoers file.", "not in the sudoers"),
+            ("Sorry, user bob is not allowed to execute '/bin/sh -c exec…' as root on n.", "not allowed to run"),
+            ("oregano: 1: exec: sudo: not found", "not installed"),
+            ("sudo: 1 incorrect password attempt", "is wrong"),
+            ("sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set", "setuid"),
+        ] {
+            let failure = sudo_refusal("`n`", printed).unwrap();
+            assert!(failure.causes[0].contains(cause), "{printed}: {failure:?}");
+        }
+        assert_eq!(sudo_refusal("`n`", "This account is currently not available."), None);
+    }
+
+    #[test]
+    fn an_unreachable_node_comes_with_a_hint() {
+        let hint = |problem, cause: &str| unreachable(&"`n`", ConnectError { problem, cause: cause.to_owned() }).hint;
+        let unresolved = ConnectProblem::UnresolvedName;
+        let name = hint(unresolved, "`n` does not resolve: Name or service not known");
+        assert!(name.unwrap().contains("`ansible_host`"));
+        let banner = hint(ConnectProblem::NotSsh, "SSH handshake: Failed getting banner");
+        assert!(banner.unwrap().contains("`ansible_port`"));
+        assert!(hint(unresolved, "`n` does not resolve: Too many open files").unwrap().contains("ulimit"));
+        assert_eq!(hint(ConnectProblem::Other, "10.0.0.1:22: no response within 3.0 s"), None);
+        let error = std::io::Error::from_raw_os_error(24);
+        assert_eq!(crate::failure::without_errno(&error), "Too many open files");
+    }
+
+    #[test]
+    fn the_hint_belongs_to_the_message() {
+        let failed = |stage, text: &str| WriteOutcome::Failed { stage, text: text.to_owned() };
+        let text = "mv: cannot move 'x' to 'y': Device or resource busy";
+        let busy = unwritten("/a", &failed(WriteStage::Rename, text), Privileges::Root).unwrap();
+        assert!(busy.hint.unwrap().contains("mount point"));
+        let unknown = unwritten("/a", &failed(WriteStage::Lock, "what?"), Privileges::Root).unwrap();
+        assert_eq!((unknown.causes, unknown.hint), (vec!["cannot lock it: what?".to_owned()], None));
+        let shared = unwritten("/a", &failed(WriteStage::Private, "/.a.x"), Privileges::Root).unwrap();
+        assert!(shared.hint.unwrap().contains("stores owners and modes"));
+        assert_eq!(unwritten("/a", &WriteOutcome::Written, Privileges::Root), None);
+        let denied = failed(WriteStage::Owner, "chown: 'x': Operation not permitted");
+        for (privileges, hint) in [(Privileges::User, "ansible_become"), (Privileges::Root, "lsattr")] {
+            assert!(unwritten("/a", &denied, privileges).unwrap().hint.unwrap().contains(hint));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+# Observes files: resolves their paths, and prints their mode, identity and content.
+
+# Follows the links of $1. Sets real to the resulting path, and key, which is equal for paths that lead to
+# the same file. If that fails, sets reason.
+resolve() {
+  if [ ! -e "$1" ]; then
+    # The file does not exist, or may not be accessed. Only the message of the system distinguishes the two.
+    error=$(cat "$1" 2>&1 >/dev/null)
+    case $error in
+      *'No such file or directory') ;;
+      *) reason="unreadable ${error%%"$newline"*}"; return 1 ;;
+    esac
+  fi
+  follow "$1"
+  case $real in *"$newline"*) reason="newline -"; return 1 ;; esac
+  descend "$real" || return 1
+  # `..` of a directory that does not exist leads to nothing.
+  case "/$rest/" in
+    */../*) [ -e "$real" ] || { reason="unreadable $real: No such file or directory"; return 1; } ;;
+  esac
+  # A missing directory is only created at the path in the inventory, not where a link leads.
+  case "$linked $rest" in
+    'yes '*/*) reason="dangling $(readlink "$1")"; return 1 ;;
+  esac
+}
+
+# Sets real to the path that $1 leads to, and linked if $1 is a link. `readlink -f` of busybox cannot be used,
+# because it fails for a link to a file that does not exist.
+follow() {
+  real=$1
+  linked=
+  hops=0
+  while [ -L "$real" ] && [ "$hops" -lt 40 ]; do
+    linked=yes
+    hops=$((hops + 1))
+    target=$(readlink "$real")
+    case $target in
+      /*) real=$target ;;
+      *) real=${real%/*}/$target ;;
+    esac
+  done
+}
+
+# Finds the nearest existing directory above $1, and sets real and key of $1 from it.
+descend() {
+  up=$1
+  rest=
+  while :; do
+    rest=${up##*/}${rest:+/$rest}
+    up=${up%/*}
+    [ ! -d "${up:-/}" ] || break
+    if [ -e "$up" ] || [ -L "$up" ]; then
+      reason="blocked $up"
+      return 1
+    fi
+  done
+  up=$(cd -P "${up:-/}" && pwd -P)
+  [ -n "$up" ] || { reason="unreadable the directory of $1 cannot be entered"; return 1; }
+  key=$(stat -L -c %d:%i "$up"):$rest
+  real=${up%/}/$rest
+}
+
+# Succeeds if $real is a mount point (proc(5): fields 4 to 6 are root, mount point and options).
+mounted() {
+  case $(cat /proc/self/mountinfo) in
+    *" $real r"[ow]*) ;;
+    *) return 1 ;;
+  esac
+}
+
+# Prints the file $2 as number $1.
+show() {
+  if ! resolve "$2"; then
+    say "FILE $1 unusable $reason"
+  elif [ ! -e "$real" ] && [ ! -L "$real" ]; then
+    say "FILE $1 absent $key"
+  elif [ -d "$real" ]; then
+    say "FILE $1 unusable directory -"
+  elif [ ! -f "$real" ]; then
+    say "FILE $1 unusable special -"
+  elif ! error=$(head -c 1 "$real" 2>&1 >/dev/null); then
+    say "FILE $1 unusable unreadable ${error%%"$newline"*}"
+  elif [ "$(stat -c %s "$real")" -gt "$largest" ]; then
+    say "FILE $1 unusable large -"
+  elif mounted; then
+    say "FILE $1 unusable mounted $(stat -c %d:%i:%h "$real")"
+  else
+    say "FILE $1 present $(stat -c '%a %d:%i:%h' "$real") $key"
+    head -c "$((largest + 1))" "$real"
+    printf '\n%s END %s\n' "$nonce" "$?"
+  fi
+}
