@@ -127,7 +127,7 @@ fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
 }
 
 /// The question for `explain`. The defaults for nodes are not read if it is about this machine.
-fn question(global: Global, arguments: Explain, cancel: &Cancel) -> Result<Question, Vec<Failure>> {
+fn question(global: Global, arguments: ExplainArguments, cancel: &Cancel) -> Result<Question, Vec<Failure>> {
     let failures = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
     let defaults = if arguments.reads_nodes(&global) { defaults().map_err(failures)? } else { Defaults::default() };
     let prompt = |text: &str| input::secret(text, cancel);

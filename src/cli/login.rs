@@ -104,7 +104,7 @@ impl LoginArguments {
         var: impl Fn(&str) -> Option<OsString>,
         console: &Console<'_>,
     ) -> Result<Request, Refusal> {
-        if let Some(option) = global.of_inventory() {
+        if let Some(option) = global.inventory_option() {
             return Err(usage(&format!("{option} has no effect on a login, which reads no inventory")));
         }
         if self.password.is_some() {
