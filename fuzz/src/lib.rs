@@ -10,7 +10,7 @@ use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
 use oregano::lookup::{Asked, Disk, RegistriesConf, Searched, State, ask};
 use oregano::registry::challenge::{self, Challenge};
-use oregano::registry::reference::Target;
+use oregano::registry::image_location::ImageLocation;
 use oregano::secret::{Secret, SecretBytes};
 
 /// An INI inventory, read and listed.
@@ -162,7 +162,7 @@ pub fn challenge(text: &str) {
 /// # Panics
 /// If the path of its manifest leads elsewhere, or a scope holds more than one.
 pub fn image(text: &str) {
-    let Ok(target) = Target::parse(text) else { return };
+    let Ok(target) = ImageLocation::parse(text) else { return };
     let path = target.manifest_path();
     assert!(path.starts_with("/v2/") && path.contains("/manifests/"), "{path}");
     let foreign = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\');

@@ -22,7 +22,7 @@ use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
 use crate::options::Environment;
 use crate::plan::{self, Action, Planned, Step};
-use crate::registry::{self, Clients, News};
+use crate::registry::{self, Clients, ProgressEvent};
 use crate::report::Journal;
 use crate::schedule::{Cancel, Stop};
 use crate::secret::Secret;
@@ -174,14 +174,14 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     let runtime = runtime.map_err(|error| Failure::internal("there is no runtime").cause(error.to_string()))?;
     let (registries, redactor) = (&desired.registries, desired.redactor());
     let (clients, logins) = (Arc::new(Clients::new(request.environment.home.as_deref())), Arc::default());
-    let hear = |news: News<'_>| {
-        if let News::Warning(message) = news {
+    let on_event = |event: ProgressEvent<'_>| {
+        if let ProgressEvent::Warning(message) = event {
             journal.record(Event::Warning { message: message.to_owned() });
         }
     };
     let facts = runtime.block_on(async {
         tokio::select! {
-            facts = registry::prove(&clients, &logins, registries, request.timeout, &redactor, hear) => facts,
+            facts = registry::prove(&clients, &logins, registries, request.timeout, &redactor, on_event) => facts,
             () = cancel.reached(Stop::Gently) => Vec::new(),
         }
     });

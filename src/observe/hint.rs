@@ -21,7 +21,7 @@ pub(super) fn seen_from(
         return fact.clone();
     }
     let host =
-        fact.failed_request.as_ref().map_or_else(|| registry::contacted(registry), |failed| failed.server.clone());
+        fact.failed_request.as_ref().map_or_else(|| registry::contacted_host(registry), |failed| failed.server.clone());
     let hint = match (fact.verdict, obstacle) {
         (Verdict::Proxy | Verdict::Timeout, Some(obstacle)) => {
             let cause = with_obstacle(fact, &said(node, &host, obstacle));

@@ -15,7 +15,7 @@ use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, RegistryRow};
 use crate::facts::{Facts, NodeFact, ObjectFact, Observed, PullSecretFact, RegistryFact};
 use crate::failure::Failure;
 use crate::node::{OpenFailure, Session};
-use crate::registry::{self, Clients, News};
+use crate::registry::{self, Clients, ProgressEvent};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
 
@@ -112,9 +112,9 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
     journal.record(Event::Progress(Progress { phase: Phase::Registries, done: 0, total }));
     let facts = Mutex::new(vec![None; total]);
     let done = AtomicUsize::new(0);
-    let hear = |news: News<'_>| match news {
-        News::Warning(message) => journal.record(Event::Warning { message: message.to_owned() }),
-        News::Judged(at, fact) => {
+    let on_event = |event: ProgressEvent<'_>| match event {
+        ProgressEvent::Warning(message) => journal.record(Event::Warning { message: message.to_owned() }),
+        ProgressEvent::Verdict(at, fact) => {
             facts.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(fact.clone());
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             journal.record(Event::Progress(Progress { phase: Phase::Registries, done, total }));
@@ -122,7 +122,7 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
     };
     let (clients, logins) = (Arc::new(Clients::new(engine.home.as_deref())), Arc::default());
     let proving =
-        registry::prove(&clients, &logins, &desired.registries, engine.limits.timeout, &engine.redactor, hear);
+        registry::prove(&clients, &logins, &desired.registries, engine.limits.timeout, &engine.redactor, on_event);
     tokio::select! {
         _ = proving => {}
         () = engine.cancel.reached(Stop::Gently) => {}

@@ -14,7 +14,7 @@ use crate::event::{Event, Phase, Progress, RegistryRow};
 use crate::facts::{PathFact, RegistryFact, Verdict};
 use crate::failure::Failure;
 use crate::node::{OpenFailure, Tunnel};
-use crate::registry::{self, Clients, Logins, News};
+use crate::registry::{self, Clients, Logins, ProgressEvent};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
 
@@ -204,9 +204,9 @@ impl Round<'_> {
             let Ok(socks) = tunnel.socks(proxy) else { continue };
             let clients = Arc::new(self.clients.through(&socks));
             let group: Vec<Registry> = places.iter().map(|at| registries[*at].clone()).collect();
-            let hear = |news: News<'_>| match news {
-                News::Warning(message) => self.warn(message),
-                News::Judged(at, fact) => {
+            let on_event = |event: ProgressEvent<'_>| match event {
+                ProgressEvent::Warning(message) => self.warn(message),
+                ProgressEvent::Verdict(at, fact) => {
                     let failed = fact.failed_request.as_ref();
                     let obstacle = failed.and_then(|failed| tunnel.obstacle(proxy, &failed.address));
                     let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,7 +216,7 @@ impl Round<'_> {
                 }
             };
             let Engine { limits, redactor, cancel, runtime, .. } = self.engine;
-            let proving = registry::prove(&clients, &self.logins, &group, limits.timeout, redactor, hear);
+            let proving = registry::prove(&clients, &self.logins, &group, limits.timeout, redactor, on_event);
             runtime.block_on(async {
                 tokio::select! {
                     _ = proving => {}
@@ -274,7 +274,7 @@ fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>)
     for registry in registries.iter().filter(|registry| registry.test_login != TestLogin::Skip) {
         let promise = Promise::of(verdict(registry));
         let way = (
-            registry::contacted(registry),
+            registry::contacted_host(registry),
             &registry.proxy,
             registry.tls,
             registry.ca.as_ref(),

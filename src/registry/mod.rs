@@ -1,36 +1,20 @@
-//! The registry edge: proves credentials by inspecting test images over HTTP, after the OCI distribution
-//! specification and its token flow. One wrong password is one failed login: none is sent again unless it was accepted.
-//! Knows nothing of clusters, nodes or inventories.
+//! The registry edge: proves credentials by inspecting test images over HTTP, as the OCI distribution specification and
+//! its token flow describe. One wrong password is one failed login: a login that was not accepted is never sent again.
+//! It knows nothing of clusters, nodes or inventories.
+//!
+//! One credential passes through these files, in this order: `flow/prove.rs` (which runs the steps) -> `flow/ping.rs`
+//! -> `flow/challenge.rs` -> `flow/token_server.rs` -> `flow/manifest.rs` -> `verdict/finding.rs`. `http` sends their
+//! requests, and the rest of `verdict` words causes and hints.
 
-mod breakage;
-mod certificates;
-pub mod challenge;
-mod client;
-mod diagnosis;
-mod fault;
-mod inspect;
-mod judgement;
-mod knock;
-mod lanes;
-mod logins;
-mod patience;
-mod peer;
-mod prove;
-mod proxy;
-mod quota;
-mod realm;
-pub mod reference;
-mod resolver;
-mod settings;
-mod token;
-mod trust;
-mod wire;
-mod words;
+mod flow;
+mod http;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use client::Clients;
-pub use logins::Logins;
-pub use prove::{News, prove};
-pub use reference::contacted;
+pub use flow::challenge;
+pub use flow::failed_logins::Logins;
+pub use flow::prove::{ProgressEvent, prove};
+pub use http::client::Clients;
+pub use http::image_location::{self, contacted_host};

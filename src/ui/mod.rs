@@ -10,6 +10,7 @@ mod json;
 mod list;
 mod text;
 mod vantage;
+mod verdict;
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

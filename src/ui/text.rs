@@ -4,14 +4,15 @@ use indexmap::IndexMap;
 
 use crate::dockerconfig::ChangeKind;
 use crate::event::{Command, Counts, Event, HostOutcome, HostRow, Outcome, Recap, RegistryRow, StepRow};
-use crate::facts::{OtherServer, RateLimit, Verdict};
+use crate::facts::Verdict;
 use crate::failure::Failure;
 use crate::inventory::Problem;
 use crate::plan::{Change, ModeChange, ObjectTarget, Target, format_mode};
 use crate::report::ExitStatus;
 
 use super::bars::Bars;
-use super::vantage::{self, First};
+use super::vantage::{self, FirstResults};
+use super::verdict::{self, quota};
 use super::{Detail, error_line, line};
 
 /// What has been shown so far decides how the rest is worded.
@@ -19,12 +20,12 @@ pub(super) struct Screen {
     detail: Detail,
     bars: Bars,
     command: Option<Command>,
-    first: First,
+    first: FirstResults,
 }
 
 impl Screen {
     pub(super) fn new(detail: Detail, bars: Bars) -> Self {
-        Self { detail, bars, command: None, first: First::default() }
+        Self { detail, bars, command: None, first: FirstResults::default() }
     }
 
     pub(super) fn show(&mut self, event: &Event) {
@@ -34,7 +35,7 @@ impl Screen {
             Event::Warning { message } => self.aside(|| warning(message)),
             Event::Error(failure) => self.aside(|| error_line(&failure_block(failure))),
             Event::Registry(row) => {
-                if self.first.is_news(row) || self.detail == Detail::Everything {
+                if self.first.is_new(row) || self.detail == Detail::Everything {
                     self.aside(|| self.registry(row));
                 }
             }
@@ -60,9 +61,9 @@ impl Screen {
         let good = matches!(verdict, Verdict::Proved | Verdict::Skipped);
         match verdict {
             Verdict::NotProved => {
-                error_line(&block("warning", &registry_message(row), row.cause.as_slice(), row.hint.as_deref()));
+                error_line(&block("warning", &verdict::message(row), row.cause.as_slice(), row.hint.as_deref()));
             }
-            Verdict::Skipped => error_line(&format!("warning: {}", registry_message(row))),
+            Verdict::Skipped => error_line(&format!("warning: {}", verdict::message(row))),
             _ if good && self.shows_all() => {
                 let what = if image == host { "the login" } else { image };
                 let quota = row.rate_limit.filter(|_| self.detail == Detail::Everything).map(quota);
@@ -70,10 +71,10 @@ impl Screen {
                 line(&format!("registry {host}: proved{from}: {what} as `{user}`{quota}"));
             }
             _ if good => {}
-            _ => error_line(&block("error", &registry_message(row), row.cause.as_slice(), row.hint.as_deref())),
+            _ => error_line(&block("error", &verdict::message(row), row.cause.as_slice(), row.hint.as_deref())),
         }
-        if let Some(few) = row.rate_limit.filter(is_low) {
-            warning(&format!("registry `{host}` lets user `{user}` pull little more: {}", quota(few)));
+        if let Some(few) = row.rate_limit.filter(verdict::is_low) {
+            warning(&format!("registry `{host}` has few pulls left for user `{user}`: {}", quota(few)));
         }
     }
 
@@ -130,8 +131,8 @@ impl Screen {
             // One credential and one file have been told of already.
             return Vec::new();
         }
-        let mut first = First::default();
-        let shown = recap.registries.iter().filter(|row| first.is_news(row) || self.detail == Detail::Everything);
+        let mut first = FirstResults::default();
+        let shown = recap.registries.iter().filter(|row| first.is_new(row) || self.detail == Detail::Everything);
         let registries = shown.map(|row| {
             let from = row.from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
             let expires = row.expires.as_ref().map(|at| format!(", expires {at}")).unwrap_or_default();
@@ -180,71 +181,6 @@ fn host(row: &HostRow) {
         Some(failure) => error_line(&failure_block(failure)),
         None if row.outcome == HostOutcome::Skipped => error_line(&format!("{}: not looked at", row.host)),
         None => {}
-    }
-}
-
-/// One sentence for each verdict; it names who failed, and the node that was asked from.
-fn registry_message(row: &RegistryRow) -> String {
-    let RegistryRow { verdict, from, .. } = row;
-    let asked = asked(row);
-    let node = |before: &str, after: &str| match from {
-        Some(node) => format!("{before}`{node}`{after}"),
-        None => String::new(),
-    };
-    match verdict {
-        Verdict::Dns => format!("the name of {asked} does not resolve{}", node(" on ", "")),
-        Verdict::ConnectionRefused => format!("{asked} does not accept connections{}", node(" from ", "")),
-        Verdict::Timeout => format!("{asked} did not answer{} in time", node(" ", "")),
-        Verdict::Proxy if from.is_none() => format!("the proxy on the way to {asked} failed"),
-        Verdict::Proxy => format!("something on the way{} to {asked} failed or refused", node(" from ", "")),
-        _ => format!("{}{}", answered(row, &asked), node(" (asked from ", ")")),
-    }
-}
-
-/// Who was asked when the verdict fell.
-fn asked(RegistryRow { host, other_server, .. }: &RegistryRow) -> String {
-    match other_server {
-        None => format!("registry `{host}`"),
-        Some(OtherServer::TokenServer(server)) => format!("the token server `{server}` of registry `{host}`"),
-        Some(OtherServer::RedirectTarget(server)) => format!("the server `{server}` behind registry `{host}`"),
-    }
-}
-
-/// One sentence for each verdict of a registry that could be asked, or of who was `asked` in its place.
-fn answered(RegistryRow { host, user, image, verdict, .. }: &RegistryRow, asked: &str) -> String {
-    match verdict {
-        Verdict::Proved => format!("registry `{host}` showed `{image}` to user `{user}`"),
-        Verdict::Refused => format!("{asked} refused the credentials of user `{user}`"),
-        Verdict::NoPermission if image == host => format!("registry `{host}` does not let user `{user}` in"),
-        Verdict::NoPermission => format!("registry `{host}` does not show `{image}` to user `{user}`"),
-        Verdict::NotFound => format!("registry `{host}` has no image `{image}`"),
-        Verdict::NotProved => {
-            format!("registry `{host}` did not need the password of user `{user}`: what it may pull is not proved")
-        }
-        Verdict::Skipped => format!("registry `{host}` was not asked, as its test login is off: nothing is proved"),
-        Verdict::Tls => format!("there is no TLS to {asked} that can be trusted"),
-        Verdict::RateLimited => format!("{asked} has had too many requests"),
-        _ => format!("the credential of user `{user}` could not be judged at {asked}"),
-    }
-}
-
-/// A tenth of a quota is gone in a moment once a whole cluster pulls.
-fn is_low(quota: &RateLimit) -> bool {
-    quota.remaining.zip(quota.limit).is_some_and(|(remaining, limit)| remaining <= limit / 10)
-}
-
-/// `76 of 100 pulls left in 6 h`.
-fn quota(RateLimit { limit, remaining, window }: RateLimit) -> String {
-    let some = |pulls: u64| plural(usize::try_from(pulls).unwrap_or(usize::MAX), "pull");
-    let pulls = match (remaining, limit) {
-        (Some(remaining), Some(limit)) => format!("{remaining} of {} left", some(limit)),
-        (Some(remaining), None) => format!("{} left", some(remaining)),
-        (None, limit) => format!("{} allowed", some(limit.unwrap_or_default())),
-    };
-    match window {
-        Some(seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{pulls} in {} h", seconds / 3600),
-        Some(seconds) => format!("{pulls} in {seconds} s"),
-        None => pulls,
     }
 }
 
@@ -415,76 +351,6 @@ mod tests {
                 ..Recap::default()
             };
             assert_eq!(conclusion(Some(Command::Validate), &recap).as_deref(), Some(expected));
-        }
-    }
-
-    #[test]
-    fn who_failed_is_named() {
-        use Verdict::{ConnectionRefused, Dns, NotFound, Proxy, RateLimited, Refused, RegistryError, Timeout, Tls};
-        let token_server = OtherServer::TokenServer("sso".to_owned());
-        let target = OtherServer::RedirectTarget("store".to_owned());
-        let cases = [
-            (Dns, None, "the name of registry `r` does not resolve on `n`"),
-            (Dns, Some(&token_server), "the name of the token server `sso` of registry `r` does not resolve on `n`"),
-            (
-                ConnectionRefused,
-                Some(&token_server),
-                "the token server `sso` of registry `r` does not accept connections from `n`",
-            ),
-            (Timeout, Some(&token_server), "the token server `sso` of registry `r` did not answer `n` in time"),
-            (Timeout, Some(&target), "the server `store` behind registry `r` did not answer `n` in time"),
-            (
-                Proxy,
-                Some(&token_server),
-                "something on the way from `n` to the token server `sso` of registry `r` failed or refused",
-            ),
-            (
-                Tls,
-                Some(&token_server),
-                "there is no TLS to the token server `sso` of registry `r` that can be trusted (asked from `n`)",
-            ),
-            (
-                RateLimited,
-                Some(&token_server),
-                "the token server `sso` of registry `r` has had too many requests (asked from `n`)",
-            ),
-            (
-                Refused,
-                Some(&token_server),
-                "the token server `sso` of registry `r` refused the credentials of user `u` (asked from `n`)",
-            ),
-            (
-                RegistryError,
-                Some(&token_server),
-                "the credential of user `u` could not be judged at the token server `sso` of registry `r` (asked from \
-                 `n`)",
-            ),
-            (NotFound, None, "registry `r` has no image `r/i:1` (asked from `n`)"),
-        ];
-        for (verdict, other_server, expected) in cases {
-            let row = RegistryRow {
-                image: "r/i:1".to_owned(),
-                from: Some("n".to_owned()),
-                other_server: other_server.cloned(),
-                ..row("r", "u", verdict)
-            };
-            assert_eq!(registry_message(&row), expected);
-        }
-    }
-
-    #[test]
-    fn quotas() {
-        let cases = [
-            ((Some(100), Some(76), Some(21_600)), "76 of 100 pulls left in 6 h", false),
-            ((Some(100), Some(10), Some(90)), "10 of 100 pulls left in 90 s", true),
-            ((Some(100), Some(11), None), "11 of 100 pulls left", false),
-            ((Some(5), Some(0), None), "0 of 5 pulls left", true),
-            ((None, Some(1), None), "1 pull left", false),
-            ((Some(200), None, None), "200 pulls allowed", false),
-        ];
-        for ((limit, remaining, window), text, low) in cases {
-            let found = RateLimit { limit, remaining, window };
-            assert_eq!((quota(found).as_str(), is_low(&found)), (text, low));
         }
     }
 }

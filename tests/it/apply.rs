@@ -165,7 +165,7 @@ fn a_registry_without_a_challenge_proves_nothing_and_says_so() {
     let open = Registry::start(Auth::Anonymous, Transport::Http, &[]);
     let site = Site::with(open, 1);
     let run = site.run(&["apply", "--only", "nodes"]).expect(0);
-    assert!(run.stderr.contains("without asking for a credential"), "{}", run.stderr);
+    assert!(run.stderr.contains("without requiring a credential"), "{}", run.stderr);
     assert!(run.stdout.contains(" : not-proved"), "{}", run.stdout);
 }
 

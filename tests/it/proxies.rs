@@ -8,7 +8,7 @@ fn a_variable_that_holds_no_url_is_named_where_it_would_be_used() {
     let double = Double::start(|_, _| response("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"", ""));
     let (host, broken) = (double.host(), "http://eve:hunter2@proxy:x");
     let check = |name: &str, exceptions: &str| {
-        format!("hint: check {name}: `http://user:password@host:port`, or name `{host}` in {exceptions}\n")
+        format!("hint: check {name}: `http://user:password@host:port`, or add `{host}` to {exceptions}\n")
     };
     type Variables<'a> = &'a [(&'a str, &'a str)];
     let cases: [(Variables<'_>, String); 3] = [

@@ -37,7 +37,7 @@ fn few_pulls_are_told_and_many_are_not() {
 
         let run = user.run(&["validate", "-i", &hosts]).expect(0);
         let quota = format!("{remaining} of 100 pulls left in 6 h");
-        let warning = format!("warning: registry `{host}` lets user `alice` pull little more: {quota}\n");
+        let warning = format!("warning: registry `{host}` has few pulls left for user `alice`: {quota}\n");
         assert_eq!(run.stderr.contains(&warning), few, "{}", run.stderr);
         assert_eq!(run.stderr.contains(&quota), few, "{}", run.stderr);
 

@@ -47,8 +47,8 @@ fn a_token_server_of_another_domain_is_told_before_it_gets_the_password() {
             "the token server was asked without the password first"
         );
         let to = match named {
-            true => format!("over plain HTTP to its token server `{}`: whoever stands", double.host()),
-            false => format!("to the token server `{}` of another domain, over plain HTTP: whoever", double.host()),
+            true => format!("over plain HTTP to its token server `{}`: anyone on the", double.host()),
+            false => format!("to the token server `{}` of another domain, over plain HTTP: anyone", double.host()),
         };
         let warning = format!("registry `{host}` has the password of user `{USER}` sent {to}");
         // It was said before the password was sent; that it is printed may take a moment more.
@@ -88,8 +88,8 @@ fn a_token_server_that_is_not_there_is_not_told_as_the_registry() {
     let hosts = inventory(&user, &host, &format!("'user':'{USER}','password':'s3cret'"));
     let cause = "GET http://127.0.0.1:1/token: connection refused";
     let hint = format!(
-        "does a token server run at `127.0.0.1:1`? check the firewall before it; `{host}` names it as its token \
-         server: if that is wrong, tell its operator"
+        "is a token server running at `127.0.0.1:1`? check the firewall; `{host}` names it as its token \
+         server: if that is wrong, contact its operator"
     );
     let run = user.run(&["validate", "-i", &hosts]).expect(2);
     let message = format!("error: the token server `127.0.0.1:1` of registry `{host}` does not accept connections");

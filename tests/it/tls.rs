@@ -83,7 +83,7 @@ fn every_certificate_with_every_way_to_make_it_known() {
         (
             private,
             &[
-                (Known::Not, "tls", "the certificate's issuer is unknown here"),
+                (Known::Not, "tls", "the issuer of the certificate is unknown on this machine"),
                 (Known::CertsD, "proved", ""),
                 (Known::Variable, "proved", ""),
             ],
@@ -91,13 +91,13 @@ fn every_certificate_with_every_way_to_make_it_known() {
         (
             flawed(Flaw::Expired),
             &[
-                (Known::Not, "tls", "the certificate's issuer is unknown here"),
+                (Known::Not, "tls", "the issuer of the certificate is unknown on this machine"),
                 (Known::CertsD, "tls", "the certificate has expired"),
             ],
         ),
         (flawed(Flaw::NotYetValid), &[(Known::CertsD, "tls", "the certificate is not yet valid")]),
         (flawed(Flaw::WrongName), &[(Known::CertsD, "tls", "the certificate is not for this IP address")]),
-        (Transport::Http, &[(Known::Not, "tls", "the port does not speak TLS")]),
+        (Transport::Http, &[(Known::Not, "tls", "the port uses plain HTTP instead of TLS")]),
     ];
     for (transport, attempts) in cases {
         let registry = start(transport);
@@ -137,7 +137,7 @@ fn a_registry_that_wants_a_client_certificate() {
     let authority = ("ca.crt", registry.ca_file());
     let pair = [authority, ("client.cert", certificate), ("client.key", key)];
     let cases: [(Files<'_>, &str, &str, &str); 6] = [
-        (&[authority], "True", "tls", "the registry wants a client certificate that it trusts"),
+        (&[authority], "True", "tls", "the registry requires a client certificate that it trusts"),
         (&pair, "True", "proved", ""),
         (&pair[..2], "True", "tls", "client.cert`: its key is missing"),
         (&[authority, pair[2]], "True", "tls", "client.key`: its certificate `client.cert` is missing"),
@@ -160,8 +160,8 @@ fn what_in_certs_d_cannot_be_used_is_named() {
     let user = Oregano::new();
     let file = user.write(&format!(".config/containers/certs.d/{}/junk.crt", registry.host()), "not PEM");
     let run = validate(&user, registry.host(), "True");
-    judged(&run, "tls", &format!("`{}`: it holds no certificate in PEM", file.display()), "junk");
-    assert!(run.stderr.contains("mend the file"), "{}", run.stderr);
+    judged(&run, "tls", &format!("`{}`: it contains no certificate in PEM", file.display()), "junk");
+    assert!(run.stderr.contains("fix the file"), "{}", run.stderr);
 }
 
 #[test]

@@ -240,7 +240,7 @@ fn a_silent_registry_times_out_and_ctrl_c_ends_at_once() {
     inside.site.set("oreg_url", &format!("{NAME}:{}/a/b:1", silence.line));
     let run = inside.site.run(&["validate", "--from", "every-node", "-T", "5"]).expect(2);
     assert_has(&run.stdout, &["from node1 : timeout\n"]);
-    assert_has(&run.stderr, &["did not answer `node1` in time", "between `node1` and"]);
+    assert_has(&run.stderr, &["did not respond to `node1` in time", "between `node1` and"]);
     let before = inside.site.nodes[0].connections();
     let run = inside.site.start(&["validate", "--from", "every-node", "-T", "60"]);
     eventually("the node is connected to", || inside.site.nodes[0].connections() > before);

@@ -15,7 +15,7 @@ use crate::secret::{Secret, basic_auth};
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct Received {
     pub method: String,
     pub host: String,
     pub path: String,
@@ -25,7 +25,7 @@ pub struct Seen {
     pub body: String,
 }
 
-impl Seen {
+impl Received {
     /// Whether this is the right password of `alice`.
     pub fn is_alice(&self) -> bool {
         self.authorization.as_deref() == Some(&basic("alice", "right"))
@@ -35,37 +35,40 @@ impl Seen {
 /// A listening registry, stopped when dropped.
 pub struct Double {
     pub host: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     task: JoinHandle<()>,
 }
 
 impl Double {
-    pub async fn start(script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
-        Self::patient(|_| Duration::ZERO, script).await
+    pub async fn start(script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+        Self::slow(|_| Duration::ZERO, script).await
     }
 
     /// One that takes its time for an answer.
-    pub async fn patient(
-        pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static,
-        script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static,
+    pub async fn slow(
+        pause: impl Fn(&Received) -> Duration + Clone + Send + Sync + 'static,
+        script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
     ) -> Self {
         Self::listening("127.0.0.1:0", pause, script).await
     }
 
     /// One on another address.
-    pub async fn on(address: &str, script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+    pub async fn on(
+        address: &str,
+        script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
         Self::listening(address, |_| Duration::ZERO, script).await
     }
 
     async fn listening(
         address: &str,
-        pause: impl Fn(&Seen) -> Duration + Clone + Send + Sync + 'static,
-        script: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static,
+        pause: impl Fn(&Received) -> Duration + Clone + Send + Sync + 'static,
+        script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
     ) -> Self {
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let log = Arc::clone(&seen);
+        let received: Arc<Mutex<Vec<Received>>> = Arc::default();
+        let log = Arc::clone(&received);
         let app = axum::Router::new().fallback(async move |request: Request| {
             let request = read(request).await;
             log.lock().unwrap().push(request.clone());
@@ -76,21 +79,21 @@ impl Double {
             script(&request)
         });
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { host, seen, task }
+        Self { host, received, task }
     }
 
     /// `METHOD path` of each request, in order.
-    pub fn asked(&self) -> Vec<String> {
-        self.all().iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect()
+    pub fn request_lines(&self) -> Vec<String> {
+        self.requests().iter().map(|received| format!("{} {}", received.method, received.path)).collect()
     }
 
-    pub fn all(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
     }
 
     /// How many requests carried user and password, or an identity token.
     pub fn logins(&self) -> usize {
-        let identities = self.all().iter().filter(|seen| seen.body.contains("refresh_token=")).count();
+        let identities = self.requests().iter().filter(|received| received.body.contains("refresh_token=")).count();
         self.carrying("Basic ") + identities
     }
 
@@ -100,8 +103,10 @@ impl Double {
     }
 
     fn carrying(&self, scheme: &str) -> usize {
-        let all = self.all();
-        all.iter().filter(|seen| seen.authorization.as_ref().is_some_and(|value| value.starts_with(scheme))).count()
+        let all = self.requests();
+        all.iter()
+            .filter(|received| received.authorization.as_ref().is_some_and(|value| value.starts_with(scheme)))
+            .count()
     }
 }
 
@@ -111,10 +116,10 @@ impl Drop for Double {
     }
 }
 
-async fn read(request: Request) -> Seen {
+async fn read(request: Request) -> Received {
     let (request, body) = request.into_parts();
     let header = |name| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-    Seen {
+    Received {
         method: request.method.to_string(),
         host: header(HOST).unwrap_or_default(),
         path: request.uri.path().to_owned(),
@@ -147,8 +152,8 @@ pub fn ask_basic() -> Response<Body> {
     reply(401, &[("www-authenticate", r#"Basic realm="double""#)], UNAUTHORIZED)
 }
 
-pub fn ask_bearer(seen: &Seen) -> Response<Body> {
-    let challenge = format!(r#"Bearer realm="http://{}/token",service="double""#, seen.host);
+pub fn ask_bearer(received: &Received) -> Response<Body> {
+    let challenge = format!(r#"Bearer realm="http://{}/token",service="double""#, received.host);
     reply(401, &[("www-authenticate", &challenge)], UNAUTHORIZED)
 }
 
@@ -157,25 +162,25 @@ pub fn token() -> Response<Body> {
 }
 
 /// A token that says to whom it was issued.
-pub fn named(subject: &str, number: u32) -> String {
+pub fn token_for(subject: &str, number: u32) -> String {
     format!("e30.{}.sig{number}", URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{subject}"}}"#)))
 }
 
 /// A token registry that shows its image to the right password.
-pub fn bearer_registry(seen: &Seen) -> Response<Body> {
-    match (seen.path.as_str(), seen.authorization.as_deref()) {
-        ("/token", _) if seen.is_alice() => token(),
+pub fn bearer_registry(received: &Received) -> Response<Body> {
+    match (received.path.as_str(), received.authorization.as_deref()) {
+        ("/token", _) if received.is_alice() => token(),
         ("/token", _) => reply(401, &[], UNAUTHORIZED),
         (MANIFEST, Some("Bearer opensesame")) => manifest(),
-        _ => ask_bearer(seen),
+        _ => ask_bearer(received),
     }
 }
 
 /// A registry with passwords of its own that shows its image to the right one.
-pub fn basic_registry(seen: &Seen) -> Response<Body> {
-    match seen.path.as_str() {
-        MANIFEST if seen.is_alice() => manifest(),
-        "/v2/" if seen.is_alice() => welcome(),
+pub fn basic_registry(received: &Received) -> Response<Body> {
+    match received.path.as_str() {
+        MANIFEST if received.is_alice() => manifest(),
+        "/v2/" if received.is_alice() => welcome(),
         _ => ask_basic(),
     }
 }
@@ -188,3 +193,14 @@ pub fn welcome() -> Response<Body> {
 pub const MANIFEST: &str = "/v2/team/app/manifests/v1";
 pub const JSON: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub const UNAUTHORIZED: &str = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+
+pub type Script = fn(&Received) -> Response<Body>;
+
+/// A registry that answers a login (`token` says with which scheme) for the manifest as `script` says.
+pub fn protected(script: Script) -> impl Fn(&Received) -> Response<Body> + Clone {
+    move |received: &Received| match (received.path.as_str(), &received.authorization) {
+        ("/token", Some(_)) => token(),
+        (MANIFEST, Some(_)) => script(received),
+        _ => ask_bearer(received),
+    }
+}

@@ -1,36 +1,29 @@
-//! Tests of the registry edge against strict in-process doubles: what each row of the flow asks, with which
-//! credential, and how often.
+//! Tests of the registry edge against strict in-process doubles: which requests each step sends, with which credential,
+//! and how often. The folders mirror those of the code.
 
-mod broken;
 mod double;
 mod flow;
-mod hints;
-mod hostile;
-mod kinds;
-mod knocks;
-mod once;
-mod patience;
-mod proving;
-mod quotas;
-mod realms;
-mod tls;
-mod ways;
+mod http;
+mod prelude;
+mod servers;
+mod tls_server;
+mod verdict;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::double::Double;
-pub(super) use self::tls::self_signed;
-use super::client::Clients;
-use super::proxy::Proxies;
-use super::{News, prove};
+pub(super) use self::tls_server::self_signed;
+use super::http::client::Clients;
+use super::http::proxy::ProxySource;
+use super::{ProgressEvent, prove};
 use crate::desired::{Declaration, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::facts::RegistryFact;
 use crate::secret::{Redactor, Secret};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A registry whose image lives at `host`.
+/// A registry at `host` with a test image and the user `alice`.
 pub(super) fn registry(host: &str, password: &str) -> Registry {
     Registry {
         host: host.to_owned(),
@@ -51,7 +44,7 @@ pub(super) fn registry(host: &str, password: &str) -> Registry {
 }
 
 async fn inspect(registry: &Registry) -> RegistryFact {
-    inspect_within(registry, PATIENCE).await
+    inspect_within(registry, TIMEOUT).await
 }
 
 async fn inspect_within(registry: &Registry, timeout: Duration) -> RegistryFact {
@@ -59,19 +52,19 @@ async fn inspect_within(registry: &Registry, timeout: Duration) -> RegistryFact 
 }
 
 fn clients() -> Arc<Clients> {
-    Arc::new(Clients::with_proxies(Proxies::None))
+    Arc::new(Clients::with_proxies(ProxySource::None))
 }
 
-/// With the warnings that were heard.
+/// The fact, and the warnings that came before it.
 async fn inspect_with(clients: &Arc<Clients>, registry: &Registry, timeout: Duration) -> (RegistryFact, Vec<String>) {
     let warnings = Mutex::new(Vec::new());
-    let hear = |news: News<'_>| {
-        if let News::Warning(text) = news {
+    let on_event = |event: ProgressEvent<'_>| {
+        if let ProgressEvent::Warning(text) = event {
             warnings.lock().unwrap().push(text.to_owned());
         }
     };
     let registries = std::slice::from_ref(registry);
-    let mut facts = prove(clients, &Arc::default(), registries, timeout, &Redactor::default(), hear).await;
+    let mut facts = prove(clients, &Arc::default(), registries, timeout, &Redactor::default(), on_event).await;
     (facts.remove(0), warnings.into_inner().unwrap())
 }
 

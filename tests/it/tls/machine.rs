@@ -97,8 +97,8 @@ impl Machine {
 
 #[test]
 fn the_first_folder_that_exists_counts_alone() {
-    const UNKNOWN: &str = "the certificate's issuer is unknown here";
-    const UNTRUSTED: &str = "the registry wants a client certificate that it trusts";
+    const UNKNOWN: &str = "the issuer of the certificate is unknown on this machine";
+    const UNTRUSTED: &str = "the registry requires a client certificate that it trusts";
     const HOST: &str = "HOST:PORT";
     let cases: [(&[Placed], Result<(), &str>); 17] = [
         (&[], Err(UNKNOWN)),

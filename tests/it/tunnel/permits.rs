@@ -45,7 +45,9 @@ fn what_sshd_forbids_is_a_row_of_its_own() {
     assert_has(
         &run.stderr,
         &[
-            &format!("error: something on the way from `node1` to registry `{forbidden}` failed or refused\n"),
+            &format!(
+                "error: the connection from `node1` to registry `{forbidden}` was refused by sshd, or failed at a proxy\n"
+            ),
             &format!(
                 "caused by: GET https://{forbidden}/v2/: sshd of `node1` forbids forwarding to `{forbidden}` \
                  (administratively prohibited)\n"

@@ -1,0 +1,115 @@
+//! The manifest of the test image: requesting it, the token scopes for it, and whether it can be pulled without a login,
+//! in which case it proves nothing about the credential.
+
+use std::future::Future;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, Url};
+use tokio::time::timeout;
+
+use super::challenge::{Bearer, Challenge, ChallengeSource, challenges};
+use super::token_server::TokenServer;
+use crate::facts::Verdict;
+use crate::registry::http::image_location::ImageLocation;
+use crate::registry::http::request::{HttpSession, Request, RequestAuth, Response};
+use crate::registry::verdict::finding::Finding;
+
+/// All manifest formats; registries of old OpenShift releases respond with the last two.
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.docker.distribution.manifest.v1+prettyjws, application/vnd.docker.distribution.manifest.v1+json";
+/// The time limit of each request that finds out whether the image is public.
+const PUBLIC_TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// Requests the manifest with HEAD, because GET counts against pull quotas; with GET only if the response to HEAD does
+/// not show whether the image exists.
+pub async fn request(
+    session: &HttpSession,
+    root: &Url,
+    image: &ImageLocation,
+    auth: RequestAuth,
+) -> Result<Box<Response>, Finding> {
+    let mut url = root.clone();
+    url.set_path(&image.manifest_path());
+    let mut request = Request { auth, accept: Some(ACCEPT), ..Request::new(Method::HEAD, url) };
+    let head = session.follow(request.clone()).await?;
+    let no_digest = head.status.is_success() && head.header("docker-content-digest").is_none();
+    if !no_digest && head.status != StatusCode::METHOD_NOT_ALLOWED {
+        return Ok(head);
+    }
+    request.line.method = Method::GET;
+    let response = session.follow(request).await?;
+    // A login page responds 200 with HTML to every request.
+    let is_manifest = ["json", "jws"].iter().any(|format| response.content_type().contains(format));
+    if response.status.is_success() && !is_manifest {
+        return Err(Finding::NoManifest(response));
+    }
+    Ok(response)
+}
+
+/// The response for the manifest with `auth`, if it shows that the image is public.
+pub async fn if_public(
+    session: &HttpSession,
+    root: &Url,
+    image: &ImageLocation,
+    auth: RequestAuth,
+) -> Option<Box<Response>> {
+    let response = timeout(PUBLIC_TIME_LIMIT, request(session, root, image, auth)).await.ok()?;
+    response.ok().filter(|response| response.status.is_success())
+}
+
+/// The same with an anonymous token, or without a token if the server issues none.
+pub async fn if_public_with_token(
+    session: &HttpSession,
+    root: &Url,
+    image: &ImageLocation,
+    source: ChallengeSource,
+    server: &TokenServer<'_>,
+    scopes: &[String],
+) -> Option<Box<Response>> {
+    match (timeout(PUBLIC_TIME_LIMIT, server.issue_anonymous(scopes)).await.ok()?, source) {
+        (Some(token), _) => if_public(session, root, image, token.auth).await,
+        (None, ChallengeSource::Ping) => if_public(session, root, image, RequestAuth::Anonymous).await,
+        // The challenge was the response to an anonymous request for the manifest, so the image is not public.
+        (None, ChallengeSource::Manifest) => None,
+    }
+}
+
+/// The finding, unless the image turns out to be public. If that cannot be found out, the credential is not to blame.
+pub async fn unless_public(finding: Finding, public: impl Future<Output = Option<Box<Response>>>) -> Finding {
+    match finding {
+        Finding::Judged { verdict: Verdict::Proved, login, response } => match public.await {
+            Some(anonymous) => Finding::Public { login, response, anonymous },
+            None => Finding::Judged { verdict: Verdict::Proved, login, response },
+        },
+        finding => finding,
+    }
+}
+
+/// The scopes to request: pulling the image, and what else the challenge names. None if only the login is proved.
+pub fn scopes(image: Option<&ImageLocation>, bearer: &Bearer) -> Vec<String> {
+    let Some(image) = image else { return Vec::new() };
+    let mut scopes = vec![image.pull_scope()];
+    scopes.extend(bearer.pull_scopes());
+    distinct(scopes)
+}
+
+/// The scopes for a second token, if the registry responds that those of the first are not enough and names others.
+pub fn wider_scopes(response: &Response, root: &Url, requested: &[String]) -> Option<Vec<String>> {
+    if response.status != StatusCode::UNAUTHORIZED || response.line.url.origin() != root.origin() {
+        return None;
+    }
+    let missing = challenges(&response.headers).into_iter().find_map(|challenge| match challenge {
+        Challenge::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope") => {
+            Some(bearer.pull_scopes())
+        }
+        _ => None,
+    })?;
+    let all = distinct(requested.iter().cloned().chain(missing).collect());
+    (all.len() > requested.len()).then_some(all)
+}
+
+fn distinct(scopes: Vec<String>) -> Vec<String> {
+    let scopes: indexmap::IndexSet<String> = scopes.into_iter().collect();
+    scopes.into_iter().collect()
+}

@@ -1,0 +1,325 @@
+//! The token server that a registry names as the realm of its Bearer challenge: whether a password may be sent there,
+//! how a token is requested (distribution specification, `auth/token.md` and `auth/oauth.md`), and for whom it was issued.
+//! A token is read without being verified: its content can only lower what a response proves.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::challenge::Bearer;
+use super::failed_logins::LoginSecret;
+use crate::desired::Registry;
+use crate::facts::Verdict;
+use crate::registry::http::permits::HostPermits;
+use crate::registry::http::plain_http::{self, Scheme};
+use crate::registry::http::request::{HttpSession, Recipient, Request, RequestAuth, RequestLine, Response};
+use crate::registry::http::url::{authority, is_on_server, without_user};
+use crate::registry::verdict::finding::Finding;
+use crate::registry::verdict::hint;
+use crate::registry::verdict::status::LoginEvidence;
+use crate::secret::{Secret, basic_auth};
+
+/// The `client_id` with which identity tokens are exchanged.
+const CLIENT_ID: &str = "oregano";
+
+/// Where the tokens of a registry come from.
+pub struct TokenServer<'a> {
+    pub url: Url,
+    service: Option<&'a str>,
+    registry: &'a Registry,
+    session: &'a HttpSession,
+    permits: &'a HostPermits,
+}
+
+/// A token, and what it shows about the login.
+pub struct Token {
+    pub auth: RequestAuth,
+    pub secret: Secret,
+    pub login: LoginEvidence,
+}
+
+/// The JSON of a token server. Some servers use one name, some the other, some both.
+#[derive(Deserialize)]
+struct TokenJson {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// The one claim of a JSON Web Token that is read.
+#[derive(Deserialize)]
+struct Claims {
+    sub: Option<Value>,
+}
+
+/// The URL of the token server, if a password may be sent there.
+pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Url, Finding> {
+    let url = Url::parse(realm).map_err(|_| Finding::InvalidRealm(realm.to_owned()))?;
+    match plain_http::check(&url, registry.tls) {
+        Scheme::Allowed => {}
+        Scheme::PlainHttp => return Err(Finding::PlainHttpRealm(url)),
+        Scheme::Unsupported => return Err(Finding::InvalidRealm(realm.to_owned())),
+    }
+    match &registry.auth_server {
+        Some(named) if !is_on_server(&url, named, url.scheme()) => Err(Finding::UndeclaredRealm(url)),
+        _ => Ok(without_user(url)),
+    }
+}
+
+/// What the user should know before the password of the registry at `root` is sent to `realm`. `auth_server` makes a
+/// foreign domain known, but not plain HTTP. `scrub` removes secrets from text that the registry chose.
+pub fn password_warning(
+    realm: &Url,
+    root: &Url,
+    registry: &Registry,
+    scrub: &dyn Fn(&str) -> String,
+) -> Option<String> {
+    let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
+    let (host, user) = (scrub(&authority(realm)), &registry.user);
+    let intended = hint::auth_server(registry)
+        .map(|setting| format!(" (if this is intended, name the server in {setting})"))
+        .unwrap_or_default();
+    let expected = registry.auth_server.is_some() || domain(realm) == domain(root);
+    let how = match (expected, realm.scheme() == "http") {
+        (true, false) => return None,
+        (true, true) => {
+            format!("over plain HTTP to its token server `{host}`: anyone on the network path can read it")
+        }
+        (false, true) => format!(
+            "to the token server `{host}` of another domain, over plain HTTP: anyone on the network path can read \
+             it{intended}"
+        ),
+        (false, false) => format!("to the token server `{host}` of another domain{intended}"),
+    };
+    Some(format!("registry `{}` has the {secret} of user `{user}` sent {how}", authority(root)))
+}
+
+/// The registrable domain (public suffix list); for an IP address, or a name without a domain, the host itself.
+fn domain(url: &Url) -> &str {
+    let host = url.host_str().unwrap_or_default();
+    url.domain().and_then(|name| psl::domain_str(name.trim_end_matches('.'))).unwrap_or(host)
+}
+
+impl<'a> TokenServer<'a> {
+    /// The server that the challenge names, if the password may be sent there.
+    pub fn of(
+        bearer: &'a Bearer,
+        registry: &'a Registry,
+        session: &'a HttpSession,
+        permits: &'a HostPermits,
+    ) -> Result<Self, Finding> {
+        let url = checked_realm(&bearer.realm, registry)?;
+        Ok(Self { url, service: bearer.service.as_deref(), registry, session, permits })
+    }
+
+    /// Requests a token with the credential: the only request that carries it to a token server.
+    pub async fn issue(&self, secret: LoginSecret, scopes: &[String]) -> Result<Token, Finding> {
+        let _permit = self.permits.acquire(&authority(&self.url)).await;
+        let response = match (secret, &self.registry.identity_token) {
+            (LoginSecret::IdentityToken, Some(identity)) => self.exchange(identity, scopes).await?,
+            _ => self.log_in(scopes).await?,
+        };
+        match response.status.as_u16() {
+            200..=299 => read_token(response),
+            // A token server only checks the credential, so each of these means that it is refused. GHCR responds 403 to
+            // a wrong password, ECR public and OAuth2 servers respond 400.
+            400 | 401 | 403 => {
+                Err(Finding::Judged { verdict: Verdict::Refused, login: LoginEvidence::CredentialSent, response })
+            }
+            300..=399 => Err(Finding::RealmRedirects(response)),
+            _ => Err(Finding::UnexpectedStatus(response)),
+        }
+    }
+
+    /// Requests an anonymous token; `None` if the server issues none.
+    pub async fn issue_anonymous(&self, scopes: &[String]) -> Option<Token> {
+        let _permit = self.permits.acquire(&authority(&self.url)).await;
+        let request = request(Method::GET, self.query(scopes, None), RequestAuth::Anonymous);
+        read_token(self.session.send(&request).await.ok()?).ok()
+    }
+
+    async fn log_in(&self, scopes: &[String]) -> Result<Box<Response>, Finding> {
+        let url = self.query(scopes, Some(&self.registry.user));
+        let auth = password_auth(self.registry)?;
+        Ok(self.session.send(&request(Method::GET, url, auth)).await?)
+    }
+
+    /// Exchanges an identity token for a token.
+    async fn exchange(&self, identity: &Secret, scopes: &[String]) -> Result<Box<Response>, Finding> {
+        let mut form = vec![("grant_type", Secret::new("refresh_token")), ("client_id", Secret::new(CLIENT_ID))];
+        form.extend(self.service.map(|service| ("service", Secret::new(service))));
+        form.extend((!scopes.is_empty()).then(|| ("scope", Secret::new(scopes.join(" ")))));
+        form.push(("refresh_token", identity.clone()));
+        let request = request(Method::POST, self.url.clone(), RequestAuth::IdentityToken(form));
+        let response = self.session.send(&request).await?;
+        match response.status.as_u16() {
+            404 | 405 => Err(Finding::NoIdentityTokens(response)),
+            _ => Ok(response),
+        }
+    }
+
+    fn query(&self, scopes: &[String], account: Option<&str>) -> Url {
+        let mut url = self.url.clone();
+        let mut query = url.query_pairs_mut();
+        query.extend_pairs(self.service.map(|service| ("service", service)));
+        query.extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
+        query.extend_pairs(account.map(|account| ("account", account)));
+        drop(query);
+        url
+    }
+}
+
+fn request(method: Method, url: Url, auth: RequestAuth) -> Request {
+    Request { line: RequestLine { method, url, recipient: Recipient::TokenServer }, auth, accept: None }
+}
+
+/// User and password for a request.
+pub fn password_auth(registry: &Registry) -> Result<RequestAuth, Finding> {
+    authorization("Basic", &basic_auth(&registry.user, &registry.password)).map(RequestAuth::Password)
+}
+
+fn read_token(response: Box<Response>) -> Result<Token, Finding> {
+    let token = serde_json::from_str(&response.body).ok().and_then(|TokenJson { token, access_token }| {
+        [token, access_token].into_iter().flatten().find(|text| !text.is_empty()).map(Secret::new)
+    });
+    let Some(secret) = token.filter(|_| response.status.is_success()) else { return Err(Finding::NoToken(response)) };
+    let auth = RequestAuth::Token(authorization("Bearer", &secret)?);
+    Ok(Token { auth, login: evidence(secret.expose()), secret })
+}
+
+/// For whom a token was issued, if it is a JSON Web Token with a subject. Harbor and quay.io issue anonymous tokens, too.
+fn evidence(token: &str) -> LoginEvidence {
+    match subject(token).as_deref() {
+        Some("" | "(anonymous)") => LoginEvidence::Anonymous,
+        Some(_) => LoginEvidence::Accepted,
+        None => LoginEvidence::TokenIssued,
+    }
+}
+
+fn subject(token: &str) -> Option<String> {
+    let mut parts = token.split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return None;
+    };
+    let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    claims.sub?.as_str().map(|subject| subject.trim().to_owned())
+}
+
+/// The value of an `Authorization` header, marked so that the HTTP client does not log it.
+fn authorization(scheme: &str, credential: &Secret) -> Result<HeaderValue, Finding> {
+    let text = Zeroizing::new(format!("{scheme} {}", credential.expose()));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| Finding::NotAHeader)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Declaration;
+    use crate::registry::tests::registry;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_warning_names_a_realm_of_another_domain_or_over_plain_http() {
+        let cases = [
+            ("https://registry.example.com:5000/v2/", "https://sso.example.com/t", None),
+            ("https://registry-1.docker.io/v2/", "https://auth.docker.io/token", None),
+            ("https://quay.io/v2/", "https://quay.io/v2/auth", None),
+            ("https://127.0.0.1:5000/v2/", "https://127.0.0.1:5001/t", None),
+            ("https://registry/v2/", "https://registry:5001/t", None),
+            ("https://[::1]:5000/v2/", "https://[::1]/t", None),
+            ("https://registry.redhat.io/v2/", "https://sso.redhat.com/t", Some("sso.redhat.com")),
+            ("https://a.example.co.uk/v2/", "https://b.other.co.uk/t", Some("b.other.co.uk")),
+            ("https://one.github.io/v2/", "https://two.github.io/t", Some("two.github.io")),
+            ("https://registry/v2/", "https://sso/t", Some("sso")),
+            ("https://127.0.0.1/v2/", "https://127.0.0.2:1/t", Some("127.0.0.2:1")),
+            ("https://example.com/v2/", "https://example.com.evil.net/t", Some("example.com.evil.net")),
+            ("http://registry.example.com/v2/", "http://sso.example.com/t", Some("plain HTTP")),
+            ("http://registry.example.com/v2/", "http://sso.other.com/t", Some("another domain, over plain HTTP")),
+        ];
+        let mut registry = registry("registry.example.com", "right");
+        for (root, realm, expected) in cases {
+            registry.auth_server = None;
+            let warning = password_warning(&url(realm), &url(root), &registry, &str::to_owned);
+            assert_eq!(warning.is_some(), expected.is_some(), "{root} {realm}: {warning:?}");
+            assert!(warning.unwrap_or_default().contains(expected.unwrap_or_default()), "{root} {realm}");
+            for (declaration, setting) in [
+                (Declaration::Entry, Some("name the server in `auth_server`")),
+                (Declaration::Default, Some("name the server in `auth_server` of `oregano_oreg_auth`")),
+                (Declaration::CommandLine, None),
+            ] {
+                let declared = Registry { declaration, ..registry.clone() };
+                let warning = password_warning(&url(realm), &url(root), &declared, &str::to_owned).unwrap_or_default();
+                // Naming the server changes nothing about plain HTTP.
+                let advised = setting.filter(|_| warning.contains(" of another domain"));
+                assert!(warning.contains(advised.unwrap_or_default()), "{warning}");
+                assert_eq!(warning.contains("auth_server"), advised.is_some(), "{warning}");
+            }
+            registry.auth_server = Some(authority(&url(realm)));
+            let warning = password_warning(&url(realm), &url(root), &registry, &str::to_owned);
+            assert_eq!(warning.is_some(), realm.starts_with("http:"), "{root} {realm}: {warning:?}");
+            let warning = warning.unwrap_or_default();
+            let names_server = warning.contains(" sent over plain HTTP to its token server `");
+            assert!(warning.is_empty() || names_server, "{warning}");
+            assert!(!warning.contains("another domain") && !warning.contains("auth_server"), "{warning}");
+        }
+    }
+
+    #[test]
+    fn only_the_declared_server_gets_the_password() {
+        let cases = [
+            ("sso.example.com", "https://sso.example.com/t", true),
+            ("SSO.example.com:443", "https://sso.example.com/t", true),
+            ("sso.example.com:8443", "https://sso.example.com:8443/t", true),
+            ("sso.example.com", "https://sso.example.com:8443/t", false),
+            ("sso.example.com", "https://other.example.com/t", false),
+            ("sso.example.com", "https://sso.example.com@evil.net/t", false),
+            ("not a host", "https://sso.example.com/t", false),
+            ("", "https://sso.example.com/t", false),
+        ];
+        for (named, realm, allowed) in cases {
+            let mut registry = registry("registry.example.com", "right");
+            registry.auth_server = Some(named.to_owned());
+            let checked = checked_realm(realm, &registry);
+            assert_eq!(checked.is_ok(), allowed, "{named} {realm}");
+            assert!(allowed || matches!(checked, Err(Finding::UndeclaredRealm(_))));
+        }
+    }
+
+    #[test]
+    fn a_token_shows_for_whom_it_was_issued() {
+        use LoginEvidence::{Accepted, Anonymous, TokenIssued};
+        let jwt = |payload: &str| format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload));
+        let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+        let cases = [
+            (jwt(r#"{"sub":"alice","access":[]}"#), Accepted),
+            (jwt(r#"{"sub":"acme+robot"}"#), Accepted),
+            (jwt(r#"{"sub":""}"#), Anonymous),
+            (jwt(r#"{"sub":" "}"#), Anonymous),
+            (jwt(r#"{"sub":"(anonymous)"}"#), Anonymous),
+            (jwt(r#"{"sub":null}"#), TokenIssued),
+            (jwt(r#"{"sub":7}"#), TokenIssued),
+            (jwt(r#"{"access":[]}"#), TokenIssued),
+            (jwt("[]"), TokenIssued),
+            (jwt(&deep), TokenIssued),
+            (jwt(r#"{"sub":"alice""#), TokenIssued),
+            (jwt(r#"{"sub":"","sub":"alice"}"#), TokenIssued),
+            ("e30.eyJzdWIiOiIifQ==.sig".to_owned(), Anonymous),
+            ("e30.eyJzdWIiOiIifQ".to_owned(), TokenIssued),
+            ("a.b.c.d".to_owned(), TokenIssued),
+            ("..".to_owned(), TokenIssued),
+            ("opensesame".to_owned(), TokenIssued),
+        ];
+        for (token, login) in cases {
+            assert_eq!(evidence(&token), login, "{}", &token[..token.len().min(80)]);
+        }
+    }
+}

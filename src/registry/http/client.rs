@@ -1,0 +1,198 @@
+//! HTTP clients: one for each combination of trusted certificates and proxies. All attempts of a run share them, and
+//! tunnels share the TLS connectors and the names that were looked up already.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use native_tls::TlsConnector;
+use reqwest::{Client, Url, redirect};
+
+use super::certificates::TlsSetupError;
+use super::proxy::{Hop, ProxySelector, ProxySource};
+use super::resolver::Resolver;
+use super::trust::{Connectors, Trust};
+use crate::desired::{Proxy, Registry, TlsPolicy};
+use crate::secret::Secret;
+
+/// Sent with every request, so that the log of a registry shows which program sent it.
+const USER_AGENT: &str = concat!("oregano/", env!("CARGO_PKG_VERSION"));
+
+/// The time limit for name resolution, connection and TLS together. It is shorter than the timeout of a request because
+/// a connection over which nothing was sent yet may be tried again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Servers close idle connections, some after 5 s; a request on such a connection would fail although nothing is wrong.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The clients of one run; each is built when it is first needed.
+pub struct Clients {
+    connectors: Arc<Connectors>,
+    resolver: Resolver,
+    proxies: ProxySource,
+    built: Mutex<HashMap<(Trust, Proxy), RegistryClient>>,
+}
+
+/// A client for one registry, with what is known of its connections.
+#[derive(Clone)]
+pub struct RegistryClient {
+    pub client: Client,
+    /// User and password of each proxy that has a login.
+    pub proxy_logins: Arc<[(String, Secret)]>,
+    /// The folder of certs.d that is used for the registry.
+    pub certificates: Option<PathBuf>,
+    proxies: ProxySelector,
+    resolver: Resolver,
+}
+
+/// Why there is no client for a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientError {
+    Tls(TlsSetupError),
+    /// The address of a tunnel, which this program chose itself, is not a URL.
+    Tunnel,
+}
+
+impl Clients {
+    /// No clients yet. `home` contains the user's own `.config/containers/certs.d`.
+    pub fn new(home: Option<&Path>) -> Self {
+        Self::over(Arc::new(Connectors::new(home)), Resolver::system(), ProxySource::Environment)
+    }
+
+    /// Clients whose connections all go through a SOCKS5 proxy that resolves names (`socks5h://…`). The proxy of a
+    /// registry is ignored, because the far end of the tunnel applies it. TLS connectors and names are shared.
+    #[must_use]
+    pub fn through(&self, socks: &Secret) -> Self {
+        Self::over(Arc::clone(&self.connectors), self.resolver.clone(), ProxySource::Tunnel(socks.clone()))
+    }
+
+    #[cfg(test)]
+    pub(in crate::registry) fn with_proxies(proxies: ProxySource) -> Self {
+        Self::over(Arc::new(Connectors::new(None)), Resolver::system(), proxies)
+    }
+
+    pub(in crate::registry) fn over(connectors: Arc<Connectors>, resolver: Resolver, proxies: ProxySource) -> Self {
+        Self { connectors, resolver, proxies, built: Mutex::default() }
+    }
+
+    /// The client for a registry; `contacted` is the host that serves its name.
+    pub(in crate::registry) fn client_for(
+        &self,
+        registry: &Registry,
+        contacted: &str,
+    ) -> Result<RegistryClient, ClientError> {
+        let (trust, certificates) = self.connectors.trust(registry, contacted).map_err(ClientError::Tls)?;
+        let proxy = match &self.proxies {
+            ProxySource::Tunnel(_) => Proxy::default(),
+            _ => registry.proxy.clone(),
+        };
+        let policy = registry.tls;
+        let key = (trust, proxy);
+        if let Some(client) = self.built.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(RegistryClient { certificates, ..client.clone() });
+        }
+        let proxies = ProxySelector::new(&self.proxies, &key.1);
+        let connector = self.connectors.get(&key.0).map_err(ClientError::Tls)?;
+        let resolver = self.resolver.clone();
+        let client = build(policy, connector, &proxies, resolver.clone())?;
+        let proxy_logins = proxies.logins().into();
+        let client = RegistryClient { client, proxy_logins, certificates: None, proxies, resolver };
+        // Another task may have built the same client meanwhile. Its client is kept, because it may have open
+        // connections already.
+        let client = self.built.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(client).clone();
+        Ok(RegistryClient { certificates, ..client })
+    }
+}
+
+impl RegistryClient {
+    /// What is between this machine and the server of `url`.
+    pub fn hop(&self, url: &Url) -> Hop {
+        self.proxies.hop(url)
+    }
+
+    /// What is wrong with the URL of the proxy for `url`: a request there must not be sent.
+    pub fn proxy_url_error(&self, url: &Url) -> Option<String> {
+        self.proxies.url_error(url)
+    }
+
+    /// The addresses of the server of `url`; none if a proxy or a tunnel is in between.
+    pub async fn addresses(&self, url: &Url) -> Vec<SocketAddr> {
+        match (self.hop(url), url.port_or_known_default(), url.host_str()) {
+            (Hop::Direct, Some(port), Some(host)) => {
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                match bare.parse::<IpAddr>() {
+                    Ok(address) => vec![SocketAddr::new(address, port)],
+                    Err(_) => self.resolver.addresses(host, port).await,
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a request to `url` waits for name resolution: of the server, or of the proxy in between.
+    pub fn waits_for_name(&self, url: &Url) -> bool {
+        match self.hop(url) {
+            Hop::Direct => url.host_str().is_some_and(|host| self.resolver.waits_for(host)),
+            Hop::Proxy { host, .. } => self.resolver.waits_for(&host),
+            Hop::Tunnel => false,
+        }
+    }
+}
+
+fn build(
+    policy: TlsPolicy,
+    connector: TlsConnector,
+    proxies: &ProxySelector,
+    resolver: Resolver,
+) -> Result<Client, ClientError> {
+    // The library must neither follow redirects nor repeat requests: each request may carry a password.
+    let builder =
+        Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).retry(reqwest::retry::never());
+    let builder = builder.pool_idle_timeout(IDLE_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+    let builder = builder.https_only(policy == TlsPolicy::Verify).tls_backend_preconfigured(connector);
+    let builder = proxies.configure(builder.dns_resolver(resolver)).map_err(|_| ClientError::Tunnel)?;
+    builder.build().map_err(|error| ClientError::Tls(TlsSetupError::System(super::connection_error::innermost(&error))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Authority, ProxySettings};
+    use crate::registry::tests::registry;
+
+    #[test]
+    fn registries_with_equal_settings_share_a_client() {
+        let home = tempfile::tempdir().unwrap();
+        let (certificate, _) = crate::registry::tests::self_signed("DNS:r", 2);
+        let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
+        for host in ["c", "d"] {
+            let folder = home.path().join(".config/containers/certs.d").join(host);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("ca.crt"), &pem).unwrap();
+        }
+        let clients =
+            Clients::over(Arc::new(Connectors::new(Some(home.path()))), Resolver::system(), ProxySource::None);
+        let secure = |host: &str| Registry { tls: TlsPolicy::Verify, ..registry(host, host) };
+        let settings = ProxySettings { https: Some(Secret::new("proxy:3128")), ..ProxySettings::default() };
+        let proxied = |host| Registry { proxy: Proxy::Set(Arc::new(settings.clone())), ..secure(host) };
+        let authority = Authority { file: "ca.pem".to_owned(), pem: pem.clone() };
+        let private = |host| Registry { ca: Some(Arc::new(authority.clone())), ..secure(host) };
+        let pairs = [
+            [secure("a"), secure("b")],
+            [registry("a", "x"), registry("c", "y")],
+            [proxied("a"), proxied("b")],
+            [private("a"), private("b")],
+            [secure("c"), secure("d")],
+        ];
+        for (before, pair) in pairs.iter().enumerate() {
+            for registry in pair {
+                clients.client_for(registry, &registry.host).ok().unwrap();
+                assert_eq!(clients.built.lock().unwrap().len(), before + 1, "{pair:?}");
+            }
+        }
+        // The proxied client has the connector of the first pair.
+        assert_eq!(clients.connectors.count(), pairs.len() - 1);
+    }
+}

@@ -1,0 +1,173 @@
+//! Why a connection failed: name resolution, TCP, proxy, TLS, or bytes that are not HTTP. This file reads the texts of
+//! the HTTP client, OpenSSL and the system, because these libraries offer no other distinction. The HTTP client's own
+//! text is never shown: it contains the URL with its query.
+
+use std::error::Error;
+use std::io;
+
+use super::proxy::Hop;
+use crate::failure::{self, TlsFault, openssl_reason, tls_fault};
+
+const RESET: &str = "connection reset";
+const BROKEN_PIPE: &str = "broken pipe";
+
+/// Why a connection failed, distinguished as far as the user can do different things about it. The texts are those of
+/// the library that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionError {
+    Dns(String),
+    Proxy(ProxyError),
+    /// With OpenSSL's text.
+    Tls(TlsFault, String),
+    Timeout(String),
+    Refused(String),
+    NotHttp(String),
+    /// No connection through a tunnel, and the node does not report why.
+    Tunnel(String),
+}
+
+/// Why there is no connection through a proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxyError {
+    /// The response to CONNECT is neither 200 nor 407.
+    ConnectRefused,
+    /// The response to CONNECT is 407.
+    LoginRequired,
+    /// The far end of a tunnel refused: sshd of the node, or the proxy there.
+    FarEnd,
+    /// Any other error, with the text of the HTTP client.
+    Other(String),
+}
+
+/// The meaning of an error of a request that went through `hop`.
+pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
+    let chain = chain(error);
+    let reason = chain.last().cloned().unwrap_or_else(|| "no reason given".to_owned());
+    if let Some(text) = reason.strip_prefix("SOCKS error: ") {
+        return match hop {
+            Hop::Tunnel => refused_by_tunnel(text),
+            Hop::Direct | Hop::Proxy { .. } => ConnectionError::Proxy(ProxyError::Other(text.to_owned())),
+        };
+    }
+    let proxied = matches!(hop, Hop::Proxy { .. });
+    let tls = tls_fault(&chain).or_else(|| closed_in_handshake(&chain).filter(|_| !proxied));
+    match tls {
+        // With TLS 1.3 the server rejects a client certificate only after the handshake.
+        Some(fault @ TlsFault::ClientCertificate) => ConnectionError::Tls(fault, handshake_reason(&chain)),
+        Some(fault) if error.is_connect() && !proxy_failed(&chain) => {
+            ConnectionError::Tls(fault, handshake_reason(&chain))
+        }
+        _ if error.is_connect() && proxied => {
+            ConnectionError::Proxy(proxy_error(reason.strip_prefix("tunnel error: ").unwrap_or(&reason)))
+        }
+        _ if error.is_dns() => ConnectionError::Dns(reason),
+        _ if error.is_timeout() => ConnectionError::Timeout(reason),
+        _ if error.is_connect() => ConnectionError::Refused(reason),
+        _ => ConnectionError::NotHttp(reason),
+    }
+}
+
+/// Whether a connection failed because the port responds, but not in TLS. A port that closes the connection without a
+/// response does not count: docker-registry (Go's net/http), hyper and Python's http.server all respond to a
+/// ClientHello with a 400 in plain HTTP before they close.
+pub fn speaks_no_tls(error: &reqwest::Error) -> bool {
+    matches!(classify(error, &Hop::Direct), ConnectionError::Tls(TlsFault::NotTls, _))
+}
+
+/// Whether a proxy refuses CONNECT, as many do for ports other than 443.
+pub fn proxy_refuses_connect(error: &reqwest::Error, hop: &Hop) -> bool {
+    matches!(classify(error, hop), ConnectionError::Proxy(ProxyError::ConnectRefused))
+}
+
+/// Whether the far end of a tunnel reported the error.
+pub fn is_from_far_end(error: &reqwest::Error, hop: &Hop) -> bool {
+    *hop == Hop::Tunnel && matches!(classify(error, hop), ConnectionError::Proxy(ProxyError::FarEnd))
+}
+
+/// Whether the names or dates of the server's certificate are the problem.
+pub fn is_certificate_name_or_date(error: &reqwest::Error, hop: &Hop) -> bool {
+    use TlsFault::{Expired, NotYetValid, WrongAddress, WrongName};
+    matches!(classify(error, hop), ConnectionError::Tls(Expired | NotYetValid | WrongAddress | WrongName, _))
+}
+
+/// The innermost cause of an error.
+pub fn innermost(error: &reqwest::Error) -> String {
+    chain(error).pop().unwrap_or_else(|| error.to_string())
+}
+
+/// The HTTP client's text for a failed CONNECT.
+fn proxy_error(text: &str) -> ProxyError {
+    match text {
+        "unsuccessful" => ProxyError::ConnectRefused,
+        "proxy authorization required" => ProxyError::LoginRequired,
+        other => ProxyError::Other(other.to_owned()),
+    }
+}
+
+/// The reply of a tunnel's SOCKS5 listener (RFC 1928, section 6), as the HTTP client words it. The tunnel chooses the
+/// reply by what happened at the node (`node/tunnel/socks.rs`).
+fn refused_by_tunnel(text: &str) -> ConnectionError {
+    match text {
+        "connection refused" => ConnectionError::Refused(text.to_owned()),
+        "network unreachable" => ConnectionError::Refused("no route to host".to_owned()),
+        "host unreachable" => ConnectionError::Dns("the name does not resolve there".to_owned()),
+        "ttl expired" => ConnectionError::Timeout("connection timed out".to_owned()),
+        "connection not allowed" => ConnectionError::Proxy(ProxyError::FarEnd),
+        other => ConnectionError::Tunnel(other.to_owned()),
+    }
+}
+
+/// Whether the connection to a proxy failed: that says nothing about TLS of the server it would connect to.
+fn proxy_failed(chain: &[String]) -> bool {
+    chain.iter().any(|text| text.starts_with("tunnel error"))
+}
+
+/// OpenSSL's reason, with the result of the verification: `certificate verify failed (CA signature too weak)`.
+fn handshake_reason(chain: &[String]) -> String {
+    let reason = openssl_reason(chain.last().map_or("", String::as_str));
+    let verified = chain.iter().find_map(|text| Some(text.strip_suffix(')')?.rsplit_once(": (")?.1));
+    verified.map_or(reason.clone(), |result| format!("{reason} ({result})"))
+}
+
+/// A connection that was established and then closed before anything but TLS was sent over it.
+fn closed_in_handshake(chain: &[String]) -> Option<TlsFault> {
+    let connected = !chain.iter().any(|text| text == "tcp connect error");
+    let cut = chain.last().is_some_and(|reason| reason == RESET || reason == BROKEN_PIPE);
+    (connected && cut).then_some(TlsFault::HungUp)
+}
+
+/// The causes below the HTTP client's own text.
+fn chain(error: &reqwest::Error) -> Vec<String> {
+    let text = |error: &(dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
+        Some(io) => system_error(io),
+        None => error.to_string(),
+    };
+    failure::chain(error).skip(1).map(text).collect()
+}
+
+/// `connection refused`, without the `(os error 111)`.
+fn system_error(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => RESET.to_owned(),
+        io::ErrorKind::BrokenPipe => BROKEN_PIPE.to_owned(),
+        io::ErrorKind::HostUnreachable => "no route to host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        io::ErrorKind::TimedOut => "connection timed out".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_contains_the_result_of_the_verification() {
+        let failed = "error:0A000086:SSL routines:f:certificate verify failed:a.c:2124:";
+        let chain = [format!("{failed} (CA signature digest algorithm too weak)"), failed.to_owned()];
+        let expected = "certificate verify failed (CA signature digest algorithm too weak)";
+        assert_eq!(handshake_reason(&chain), expected);
+        assert_eq!(handshake_reason(&chain[1..]), "certificate verify failed");
+    }
+}

@@ -1,0 +1,205 @@
+//! Requests, responses and why there is no response: types, and one exchange without repetition. `retry.rs` repeats it
+//! and `redirect.rs` follows redirects. What a response means for a credential is not decided here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use tokio::time::Instant;
+
+use super::client::RegistryClient;
+use super::peer::Peer;
+use crate::desired::TlsPolicy;
+use crate::secret::Secret;
+
+/// How many bytes of a body are read; tokens and error messages are shorter.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// What one attempt sends its requests with.
+pub struct HttpSession {
+    pub client: RegistryClient,
+    pub tls: TlsPolicy,
+    /// The time that the attempt had at its start, for messages.
+    pub timeout: Duration,
+    /// When the attempt must end.
+    pub deadline: Instant,
+}
+
+/// The method and URL of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLine {
+    pub method: Method,
+    pub url: Url,
+    pub recipient: Recipient,
+}
+
+/// The server that a request was first sent to, also after redirects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient {
+    Registry,
+    TokenServer,
+}
+
+/// A request that can be sent again.
+#[derive(Clone)]
+pub struct Request {
+    pub line: RequestLine,
+    pub auth: RequestAuth,
+    pub accept: Option<&'static str>,
+}
+
+/// The credential that a request carries.
+#[derive(Clone)]
+pub enum RequestAuth {
+    Anonymous,
+    /// A token from a token server, in an `Authorization` header.
+    Token(HeaderValue),
+    /// User and password, in an `Authorization` header: a server may count each such request as a login.
+    Password(HeaderValue),
+    /// An identity token, in a form: a server may count each such request as a login.
+    IdentityToken(Vec<(&'static str, Secret)>),
+}
+
+/// A complete response.
+#[derive(Clone)]
+pub struct Response {
+    /// The request that it belongs to, after redirects.
+    pub line: RequestLine,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// The first [`BODY_LIMIT`] bytes.
+    pub body: String,
+    pub credential: CredentialDelivery,
+    /// How often the request was sent.
+    pub tries: u32,
+}
+
+/// Whether the request that got a response carried a credential or token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialDelivery {
+    /// The request was anonymous from the start.
+    NoneToSend,
+    Sent,
+    /// A redirect led to another origin, so the credential was left out.
+    Withheld,
+}
+
+/// Why there is no response to judge.
+#[derive(Clone)]
+pub enum RequestError {
+    /// No response in the time that remained when the request was first sent.
+    Timeout { line: Box<RequestLine>, waited: Duration, timeout: Duration, tries: u32 },
+    /// The time was over while a name was still being resolved.
+    Unresolved { line: Box<RequestLine>, tries: u32 },
+    /// The URL of the proxy is not usable, for this reason: nothing was sent.
+    BadProxyUrl { line: Box<RequestLine>, reason: String },
+    /// The connection failed, or the response is not HTTP; with what is known of the server, if the error does not
+    /// contain it.
+    Connection { line: Box<RequestLine>, error: Arc<reqwest::Error>, peer: Option<Peer>, tries: u32 },
+    /// A redirect that is not followed, and why.
+    Redirect { line: Box<RequestLine>, reason: String },
+    /// A redirect from HTTPS to plain HTTP where TLS must be verified.
+    Downgrade { line: Box<RequestLine>, to: Box<Url> },
+}
+
+impl Response {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The media type, without parameters.
+    pub fn content_type(&self) -> &str {
+        let value = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim()
+    }
+}
+
+impl Request {
+    /// An anonymous request to a registry.
+    pub fn new(method: Method, url: Url) -> Self {
+        let line = RequestLine { method, url, recipient: Recipient::Registry };
+        Self { line, auth: RequestAuth::Anonymous, accept: None }
+    }
+}
+
+impl RequestAuth {
+    /// Whether a server may count the request as a login: it is not sent again once it may have arrived.
+    pub fn is_login(&self) -> bool {
+        matches!(self, Self::Password(_) | Self::IdentityToken(_))
+    }
+}
+
+impl RequestError {
+    /// Whether the connection failed before anything could be sent over it.
+    pub fn sent_nothing(&self) -> bool {
+        match self {
+            Self::Unresolved { .. } | Self::BadProxyUrl { .. } => true,
+            Self::Connection { error, .. } => error.is_connect(),
+            Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
+        }
+    }
+
+    /// The request that failed.
+    pub fn line(&self) -> &RequestLine {
+        match self {
+            Self::Timeout { line, .. }
+            | Self::Unresolved { line, .. }
+            | Self::BadProxyUrl { line, .. }
+            | Self::Connection { line, .. }
+            | Self::Redirect { line, .. }
+            | Self::Downgrade { line, .. } => line,
+        }
+    }
+
+    /// How often the request was sent.
+    pub fn tries(&self) -> u32 {
+        match self {
+            Self::Timeout { tries, .. } | Self::Unresolved { tries, .. } | Self::Connection { tries, .. } => *tries,
+            Self::BadProxyUrl { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => 1,
+        }
+    }
+}
+
+impl HttpSession {
+    /// The time that remains.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Sends a request once and reads the response.
+    pub async fn exchange(&self, request: &Request) -> Result<Response, reqwest::Error> {
+        let mut builder = self.client.client.request(request.line.method.clone(), request.line.url.clone());
+        if let Some(accept) = request.accept {
+            builder = builder.header(ACCEPT, accept);
+        }
+        let credential = match &request.auth {
+            RequestAuth::Anonymous => CredentialDelivery::NoneToSend,
+            _ => CredentialDelivery::Sent,
+        };
+        builder = match &request.auth {
+            RequestAuth::Anonymous => builder,
+            RequestAuth::Token(value) | RequestAuth::Password(value) => builder.header(AUTHORIZATION, value.clone()),
+            RequestAuth::IdentityToken(members) => {
+                let members: Vec<_> = members.iter().map(|(name, value)| (*name, value.expose())).collect();
+                builder.form(&members)
+            }
+        };
+        let mut response = builder.send().await?;
+        let mut body = Vec::new();
+        while body.len() < BODY_LIMIT
+            && let Some(chunk) = response.chunk().await?
+        {
+            body.extend_from_slice(&chunk[..chunk.len().min(BODY_LIMIT - body.len())]);
+        }
+        Ok(Response {
+            line: request.line.clone(),
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            credential,
+            tries: 1,
+        })
+    }
+}

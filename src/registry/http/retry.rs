@@ -1,0 +1,200 @@
+//! When a request is sent again: back-off after 429, 5xx and failed connections, `Retry-After`, and hedged requests. A
+//! request that may have delivered a password is never repeated, because a server may count it as a failed login.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::connection_error;
+use super::peer::{self, Peer};
+use super::request::{HttpSession, Request, RequestError, Response};
+use crate::desired::TlsPolicy;
+
+/// How often a request is sent at most.
+const MAX_TRIES: u32 = 3;
+/// The pause before the second try if the server names none; it doubles for the next.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl HttpSession {
+    /// Sends `request`, and sends it again after a pause while the server asks for that, or there is no connection, and
+    /// time allows. It follows no redirect.
+    pub async fn send(&self, request: &Request) -> Result<Box<Response>, RequestError> {
+        let (begin, mut tries) = (Instant::now(), 0);
+        loop {
+            let result = self.try_once(request, &mut tries).await;
+            let left = self.time_left();
+            let wait = match &result {
+                Ok(response) if response.is_temporary() => pause(response.retry_after(), tries),
+                // The failed connection took its time already, so the pause after it is short.
+                Err(error) if error.is_temporary() => pause(None, tries).min(left / 8),
+                _ => left,
+            };
+            if tries == MAX_TRIES || wait >= left {
+                return match result {
+                    Ok(response) => Ok(Box::new(Response { tries, ..*response })),
+                    Err(error) => Err(error.after(tries, begin.elapsed())),
+                };
+            }
+            sleep(wait).await;
+        }
+    }
+
+    async fn try_once(&self, request: &Request, count: &mut u32) -> Result<Box<Response>, RequestError> {
+        let (line, url) = (Box::new(request.line.clone()), &request.line.url);
+        let (tries, waited) = (1, Duration::ZERO);
+        if let Some(reason) = self.client.proxy_url_error(url) {
+            return Err(RequestError::BadProxyUrl { line, reason });
+        }
+        let result = timeout_at(self.deadline, self.hedged(request, count)).await;
+        let late = result.as_ref().map_or(true, is_timeout);
+        match result {
+            _ if late && self.client.waits_for_name(url) => Err(RequestError::Unresolved { line, tries }),
+            Ok(Ok(response)) => Ok(Box::new(response)),
+            Ok(Err(error)) => {
+                let peer = self.inspect_peer(url, &error).await;
+                Err(RequestError::Connection { line, error: Arc::new(error), peer, tries })
+            }
+            Err(_) => Err(RequestError::Timeout { line, waited, timeout: self.timeout, tries }),
+        }
+    }
+
+    /// Sends a request, and the same request a second time (a hedged request) if half of the time brought no response:
+    /// a packet may be lost, or the response be slow. The first response counts. A login is never hedged.
+    async fn hedged(&self, request: &Request, tries: &mut u32) -> Result<Response, reqwest::Error> {
+        *tries += 1;
+        let mut first = pin!(self.exchange(request));
+        if request.auth.is_login() || *tries == MAX_TRIES {
+            return first.await;
+        }
+        if let Ok(result) = timeout(self.time_left() / 2, &mut first).await {
+            return result;
+        }
+        *tries += 1;
+        let mut second = pin!(self.exchange(request));
+        tokio::select! {
+            result = &mut first => if is_timeout(&result) { second.await } else { result },
+            result = &mut second => if is_timeout(&result) { first.await } else { result },
+        }
+    }
+
+    /// The names and dates of a certificate that was rejected because of them, or what a port speaks instead of TLS.
+    async fn inspect_peer(&self, url: &Url, error: &reqwest::Error) -> Option<Peer> {
+        let no_tls = self.tls == TlsPolicy::Verify && connection_error::speaks_no_tls(error);
+        if !no_tls && !connection_error::is_certificate_name_or_date(error, &self.client.hop(url)) {
+            return None;
+        }
+        peer::inspect(&self.client, url, self.time_left()).await
+    }
+}
+
+impl Response {
+    /// How long the server wants clients to wait, if it says so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers, SystemTime::now())
+    }
+
+    /// Whether the same request may get another response later.
+    fn is_temporary(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
+    }
+}
+
+impl RequestError {
+    /// Whether there is no connection yet, and another try may establish one.
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unresolved { .. } => true,
+            Self::Connection { error, .. } => error.is_connect() && error.is_timeout(),
+            Self::Timeout { .. } | Self::BadProxyUrl { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
+        }
+    }
+
+    fn after(mut self, count: u32, time: Duration) -> Self {
+        if let Self::Timeout { tries, .. } | Self::Unresolved { tries, .. } | Self::Connection { tries, .. } = &mut self
+        {
+            *tries = count;
+        }
+        if let Self::Timeout { waited, .. } = &mut self {
+            *waited = time;
+        }
+        self
+    }
+}
+
+/// Whether the server sent nothing in time; a closed connection is not a timeout.
+fn is_timeout<T>(result: &Result<T, reqwest::Error>) -> bool {
+    result.as_ref().is_err_and(reqwest::Error::is_timeout)
+}
+
+/// How long a server wants clients to wait: seconds, or the time until a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The pause after `tries` tries, where the server requested a pause of `requested`: never less than that. It has a
+/// random part, because clients that were rejected together would otherwise return together.
+fn pause(requested: Option<Duration>, tries: u32) -> Duration {
+    match requested {
+        Some(wait) => wait.saturating_add(wait.min(PAUSE).mul_f64(random_fraction())),
+        None => (PAUSE * (1 << (tries.clamp(1, 10) - 1))).mul_f64(0.5 + random_fraction()),
+    }
+}
+
+/// A random number from 0 up to 1.
+fn random_fraction() -> f64 {
+    let mut byte = [0];
+    // Without random numbers there is no jitter, which is no reason to fail.
+    let _ = openssl::rand::rand_bytes(&mut byte);
+    f64::from(byte[0]) / 256.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_retry_after() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let cases = [
+            ("0", Some(0)),
+            (" 120 ", Some(120)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sunday, 06-Nov-94 08:49:47 GMT", Some(10)),
+            ("Sun Nov  6 08:49:38 1994", Some(1)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("", None),
+        ];
+        for (value, seconds) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn pauses_grow_and_differ() {
+        for _ in 0..100 {
+            let (first, second) = (pause(None, 1), pause(None, 2));
+            assert!((250..750).contains(&first.as_millis()), "{first:?}");
+            assert!((500..1500).contains(&second.as_millis()), "{second:?}");
+            let requested = pause(Some(Duration::from_secs(10)), 1);
+            assert!((10_000..10_500).contains(&requested.as_millis()), "{requested:?}");
+        }
+        assert_eq!(pause(Some(Duration::ZERO), 1), Duration::ZERO);
+        assert!(pause(Some(Duration::MAX), 1) == Duration::MAX && pause(None, u32::MAX) < Duration::from_secs(400));
+        let all: std::collections::HashSet<Duration> = (0..100).map(|_| pause(None, 1)).collect();
+        assert!(all.len() > 10, "no jitter");
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of `http/`, one file for each file there.
+
+mod client;
+mod plain_http;
+pub mod proxy;
+mod redirect;
+mod request;
+mod retry;

@@ -1,0 +1,164 @@
+//! Servers that are not registries: raw bytes, silence, closed connections, proxies.
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use tokio::io::AsyncReadExt as _;
+
+use crate::registry::tests::prelude::*;
+
+/// A server for one raw answer to each connection, whatever is asked.
+pub fn raw_server(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer);
+            let _ = stream.write_all(answer);
+        }
+    });
+    host
+}
+
+/// How a port ends a connection that it has read from, without a word.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    Eof,
+    Reset,
+}
+
+/// Takes connections and ends each; counts them.
+pub fn closing_server(end: End) -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            counter.fetch_add(1, Ordering::SeqCst);
+            // What stays unread when a socket is closed makes a reset of it.
+            let _ = match end {
+                End::Eof => stream.read(&mut [0; 65536]),
+                End::Reset => stream.read(&mut [0; 1]),
+            };
+        }
+    });
+    (host, count)
+}
+
+/// A server that takes connections and says nothing.
+pub fn silent_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
+    host
+}
+
+/// Bytes from each side to the other until one ends.
+pub fn relay(one: TcpStream, other: TcpStream) {
+    let (mut one_in, mut other_out) = (one.try_clone().unwrap(), other.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut one_in, &mut other_out);
+        let _ = other_out.shutdown(std::net::Shutdown::Write);
+    });
+    let (mut other_in, mut one_out) = (other, one);
+    let _ = std::io::copy(&mut other_in, &mut one_out);
+    let _ = one_out.shutdown(std::net::Shutdown::Write);
+}
+
+/// An HTTP proxy that lets `eve:p@ss` in, and connects to `target` whatever is asked for.
+pub fn connect_proxy(target: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, target) = (client.unwrap(), target.clone());
+            std::thread::spawn(move || {
+                let mut head = String::new();
+                let mut reader = BufReader::new(client.try_clone().unwrap());
+                while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+                let welcome = head.to_ascii_lowercase().contains("proxy-authorization: basic zxzlonbac3m=");
+                match (welcome, head.strip_prefix("CONNECT ")) {
+                    (true, Some(_)) => {
+                        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                        relay(client, TcpStream::connect(target).unwrap());
+                    }
+                    (true, None) => {
+                        let mut server = TcpStream::connect(target).unwrap();
+                        server.write_all(head.as_bytes()).unwrap();
+                        relay(client, server);
+                    }
+                    (false, _) => {
+                        let said = head.lines().find(|line| line.to_ascii_lowercase().starts_with("proxy-auth"));
+                        let body = said.unwrap_or("who are you?");
+                        let length = body.len();
+                        let head = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-type: text/plain\r\n";
+                        let _ = write!(client, "{head}content-length: {length}\r\n\r\n{body}");
+                    }
+                }
+            });
+        }
+    });
+    host
+}
+
+/// A SOCKS5 listener with a login, as a tunnel has one: it answers with `reply`, and on success connects to `target`.
+pub fn socks_listener(reply: u8, target: String) -> Secret {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, target) = (client.unwrap(), target.clone());
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let take = |client: &mut TcpStream, length: u8| -> std::io::Result<Vec<u8>> {
+                    let mut bytes = vec![0; length.into()];
+                    client.read_exact(&mut bytes).map(|()| bytes)
+                };
+                let methods = take(&mut client, 2)?[1];
+                take(&mut client, methods)?;
+                client.write_all(&[5, 2])?;
+                let user = take(&mut client, 2)?[1];
+                take(&mut client, user)?;
+                let password = take(&mut client, 1)?[0];
+                take(&mut client, password)?;
+                client.write_all(&[1, 0])?;
+                let request = take(&mut client, 5)?;
+                assert_eq!(request[3], 3, "the name was not left to the other end");
+                take(&mut client, request[4] + 2)?;
+                client.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0])?;
+                if reply == 0 {
+                    relay(client, TcpStream::connect(target)?);
+                }
+                Ok(())
+            });
+        }
+    });
+    Secret::new(format!("socks5h://tunnel:secret-of-ours@{host}"))
+}
+
+/// A port that takes connections and loses what is sent over the first `lost` of them; the others go to `host`.
+pub async fn lossy_server(lost: u32, host: String) -> (String, Arc<AtomicU32>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&count);
+    tokio::spawn(async move {
+        loop {
+            let (mut here, _) = listener.accept().await.unwrap();
+            let number = counter.fetch_add(1, Ordering::SeqCst);
+            let host = host.clone();
+            tokio::spawn(async move {
+                if number < lost {
+                    while here.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {}
+                } else {
+                    let mut there = tokio::net::TcpStream::connect(host).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+                }
+            });
+        }
+    });
+    (address, count)
+}

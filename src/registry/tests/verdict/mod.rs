@@ -1,0 +1,7 @@
+//! Tests of `verdict/`, one file for each file there.
+
+mod cause;
+pub mod hint;
+mod no_response;
+mod quota;
+mod status;

@@ -1,0 +1,8 @@
+//! From a finding to a fact: the verdict, its cause, and a hint that says what to do. It sends nothing.
+
+pub mod cause;
+pub mod finding;
+pub mod hint;
+mod no_response;
+mod quota;
+pub mod status;
