@@ -1,7 +1,9 @@
 //! Whole outputs, as text and as JSON lines, of runs against real servers: files in `tests/snapshots/`. The transcripts
-//! in README.md and docs/ are these files. `OREGANO_UPDATE_SNAPSHOTS=1 tests/run --test it snapshots` rewrites all.
+//! in README.md and docs/ are these files, and docs/run.svg shows one of them.
+//! `OREGANO_UPDATE_SNAPSHOTS=1 tests/run --test it snapshots` rewrites all.
 
 mod compare;
+mod picture;
 mod scene;
 
 use base64::Engine as _;

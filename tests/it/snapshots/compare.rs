@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::picture;
+
 /// The form in which a run was recorded, which is the extension of its file.
 #[derive(Clone, Copy)]
 pub enum Form {
@@ -32,6 +34,9 @@ pub fn check(name: &str, form: Form, actual: &str) {
         fs::write(&file, actual).unwrap();
         if matches!(form, Form::Text) {
             update_documents(name, actual);
+            if name == picture::SNAPSHOT {
+                picture::update();
+            }
         }
         return;
     }
@@ -45,11 +50,11 @@ pub fn check(name: &str, form: Form, actual: &str) {
 }
 
 /// Whether this run of the tests rewrites the snapshots.
-fn updates() -> bool {
+pub fn updates() -> bool {
     std::env::var_os("OREGANO_UPDATE_SNAPSHOTS").is_some_and(|value| value == "1")
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
