@@ -4,11 +4,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::support::certificate::Signer;
-use super::support::kubernetes::{Kubernetes, User};
-use super::support::process::program;
-use super::support::registry::{Auth, Registry, Transport};
-use super::support::site::{DOCKER, KUBELET, PASSWORD, Site, USER, auth, recap};
+use crate::support::certificate::Signer;
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::process::program;
+use crate::support::registry::{Auth, Registry, Transport};
+use crate::support::site::{DOCKER, KUBELET, PASSWORD, Site, USER, auth, recap};
 
 /// The `auths` of a file of a node.
 fn auths(site: &Site, node: usize, path: &str) -> Value {
@@ -179,7 +179,7 @@ fn a_password_comes_through_templates_from_an_encrypted_file() {
     std::fs::create_dir_all(&folder).unwrap();
     let mut ansible_vault = Command::new(program("ansible-vault"));
     ansible_vault.args(["encrypt", "--vault-password-file"]).arg(&vault_password).arg("--output");
-    super::support::process::run(
+    crate::support::process::run(
         ansible_vault.arg(folder.join("vault.yml")).arg(plain).env("HOME", site.oregano.home()),
     );
     let refused = site.run(&["apply", "--only", "nodes"]).expect(1);

@@ -1,5 +1,7 @@
 //! Runs tests/cases/desired: an inventory in, the desired state or its problems out.
 
+mod secret_sources;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -97,7 +99,7 @@ impl std::convert::From<Only> for Scope {
 
 #[test]
 fn desired_states() {
-    for (name, case) in super::cases::read::<Case>("desired") {
+    for (name, case) in crate::cases::read::<Case>("desired") {
         let name = format!("{name} ({})", case.rule);
         let folder = tempfile::tempdir().unwrap();
         let (file, text) = match (&case.ini, &case.yaml) {

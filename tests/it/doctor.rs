@@ -1,6 +1,8 @@
 //! Runs tests/cases/doctor: an inventory in, the findings of `inventory --check` out. Every code has a case in
 //! which it fires, and a near miss in which it does not.
 
+mod schema;
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -9,7 +11,7 @@ use oregano::doctor;
 use oregano::inventory::{self, Code, Finding, Sources, code};
 use serde::Deserialize;
 
-use super::support::oregano::Oregano;
+use crate::support::oregano::Oregano;
 
 /// Codes of the readers of inventories, which tests/cases/inventory shows.
 const ELSEWHERE: [Code; 4] = [code::DUPLICATE_VARIABLE, code::DUPLICATE_HOST, code::GROUP_NAME, code::GROUP_AND_HOST];
@@ -73,7 +75,7 @@ fn described(finding: &Finding, file: &str) -> String {
 #[test]
 fn findings() {
     let (mut fired, mut missed, mut failures) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-    for (name, case) in super::cases::read::<Case>("doctor") {
+    for (name, case) in crate::cases::read::<Case>("doctor") {
         let name = format!("{name} ({})", case.rule);
         let (findings, file) = examine(&name, &case);
         let found: Vec<String> = findings.iter().map(|finding| described(finding, &file)).collect();

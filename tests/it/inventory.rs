@@ -3,10 +3,13 @@
 
 mod case;
 mod compare;
+mod list;
 mod printed;
 pub mod random;
 mod robust;
+mod templates;
 mod values;
+mod vault;
 
 use std::path::{Path, PathBuf};
 

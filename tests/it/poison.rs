@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
-use super::support::double::{Double, response};
-use super::support::oregano::{Finished, Oregano};
-use super::support::site::USER;
+use crate::support::double::{Double, response};
+use crate::support::oregano::{Finished, Oregano};
+use crate::support::site::USER;
 
 const REGISTRY: &str = "Canary-R3g1stry'<&>\"x";
 const REGISTRY_WRONG: &str = "Canary-Wr0ng-Reg<x>";

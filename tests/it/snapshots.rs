@@ -9,9 +9,9 @@ mod scene;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::support::double::{self, Double};
-use super::support::kubernetes::User;
-use super::support::site::DOCKER;
+use crate::support::double::{self, Double};
+use crate::support::kubernetes::User;
+use crate::support::site::DOCKER;
 use compare::Form;
 use scene::{PASSWORD, REGISTRY, Reach, SECOND, Scene, USER};
 

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::support::oregano::Oregano;
-use super::support::process::program;
+use crate::support::oregano::Oregano;
+use crate::support::process::program;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::support::certificate::{Flaw, Signer};
-use super::support::oregano::{Finished, Oregano};
-use super::support::process;
-use super::support::registry::{Auth, Registry, Transport};
+use crate::support::certificate::{Flaw, Signer};
+use crate::support::oregano::{Finished, Oregano};
+use crate::support::process;
+use crate::support::registry::{Auth, Registry, Transport};
 
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cret";

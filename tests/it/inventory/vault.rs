@@ -14,9 +14,8 @@ use oregano::secret::SecretBytes;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::cases;
-use super::support::ansible;
-use super::support::process::{self, program, run};
+use crate::support::ansible;
+use crate::support::process::{self, program, run};
 
 /// A case of tests/cases/vault.
 #[derive(Deserialize)]
@@ -48,7 +47,7 @@ fn opened(envelope: &str, password: &Password) -> Result<String, VaultError> {
 
 #[test]
 fn envelopes_hold_what_ansible_finds_in_them() {
-    let cases = cases::read::<Case>("vault");
+    let cases = crate::cases::read::<Case>("vault");
     let questions: Vec<Json> =
         cases.iter().map(|(_, case)| json!({"decrypt": case.envelope, "password": case.password})).collect();
     let mut failures = Vec::new();

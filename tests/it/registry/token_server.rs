@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::support::double::{Double, response};
-use super::support::oregano::Oregano;
-use super::support::process::eventually;
-use super::support::registry::{Auth, Registry, Transport};
+use crate::support::double::{Double, response};
+use crate::support::oregano::Oregano;
+use crate::support::process::eventually;
+use crate::support::registry::{Auth, Registry, Transport};
 
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cr:et'<&>";

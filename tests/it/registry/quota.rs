@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::support::double::{Double, response};
-use super::support::http::basic;
-use super::support::oregano::Oregano;
+use crate::support::double::{Double, response};
+use crate::support::http::basic;
+use crate::support::oregano::Oregano;
 
 /// A registry with an image for alice, who may pull as often as `remaining` says.
 fn limited(remaining: u32) -> Double {

@@ -4,10 +4,10 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use super::support::certificate::{Flaw, Signer};
-use super::support::oregano::Oregano;
-use super::support::process::{eventually, program};
-use super::support::registry::{Auth, Registry, Transport};
+use crate::support::certificate::{Flaw, Signer};
+use crate::support::oregano::Oregano;
+use crate::support::process::{eventually, program};
+use crate::support::registry::{Auth, Registry, Transport};
 
 /// The token server lets it pull `alice/…`.
 const USER: &str = "alice";

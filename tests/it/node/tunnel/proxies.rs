@@ -6,10 +6,10 @@ use std::sync::Arc;
 use oregano::desired::{Proxy, ProxySettings};
 use oregano::secret::Secret;
 
-use super::super::support::network::Guest;
-use super::super::support::process::free_port;
-use super::super::support::sshd::Options;
 use super::{ECHO, Inside, NAME, assert_has, connect, rows, tunnel};
+use crate::support::network::Guest;
+use crate::support::process::free_port;
+use crate::support::sshd::Options;
 
 /// An HTTP proxy that alone knows where the registry is, and wants a login.
 const PROXY: &str = "

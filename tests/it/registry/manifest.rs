@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::support::http::{self, basic};
-use super::support::oregano::Oregano;
-use super::support::registry::{Auth, Registry, Transport};
+use crate::support::http::{self, basic};
+use crate::support::oregano::Oregano;
+use crate::support::registry::{Auth, Registry, Transport};
 
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cret";

@@ -8,8 +8,8 @@ use std::net::TcpStream;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use oregano::desired::Proxy;
 
-use super::super::support::process::eventually;
 use super::{ECHO, Inside, NAME, assert_has, connect, tunnel};
+use crate::support::process::eventually;
 
 /// So many say nothing: more than a tunnel listens to at once, and than its port has in store.
 fn sit(address: &str) -> Vec<TcpStream> {

@@ -1,8 +1,8 @@
 //! What an sshd permits: a node that connects to some places alone is asked from there, and says which it forbids.
 
-use super::super::support::site::{PASSWORD, USER, recap};
-use super::super::support::sshd::{Options, Sshd};
 use super::{Inside, NAME, assert_has, rows};
+use crate::support::site::{PASSWORD, USER, recap};
+use crate::support::sshd::{Options, Sshd};
 
 impl Inside {
     /// Lets the inventory name the registry once more, as `localhost`, with more keys.

@@ -15,13 +15,13 @@ use oregano::desired::{Connection, Escalation, HostKeyChecking, Proxy};
 use oregano::node::{Abort, HostKeys, Identities, Limits, OpenFailure, Tunnel};
 use oregano::secret::Secret;
 
-use super::support::certificate::Signer;
-use super::support::network::Network;
-use super::support::oregano::Finished;
-use super::support::process::eventually;
-use super::support::registry::{Auth, Registry, Transport};
-use super::support::site::{PASSWORD, Site, USER, recap};
-use super::support::sshd::{Listen, Options, ROOT, Sshd};
+use crate::support::certificate::Signer;
+use crate::support::network::Network;
+use crate::support::oregano::Finished;
+use crate::support::process::eventually;
+use crate::support::registry::{Auth, Registry, Transport};
+use crate::support::site::{PASSWORD, Site, USER, recap};
+use crate::support::sshd::{Listen, Options, ROOT, Sshd};
 
 /// What only nodes can resolve; the registry's certificate holds it.
 const NAME: &str = "registry.internal";

@@ -1,7 +1,7 @@
 //! The proxies that the environment names.
 
-use super::support::double::{Double, response};
-use super::support::oregano::Oregano;
+use crate::support::double::{Double, response};
+use crate::support::oregano::Oregano;
 
 #[test]
 fn a_variable_that_holds_no_url_is_named_where_it_would_be_used() {

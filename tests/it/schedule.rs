@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::support::oregano::Oregano;
-use super::support::process::{eventually, is_gone};
-use super::support::site::{DOCKER, Site};
+use crate::support::oregano::Oregano;
+use crate::support::process::{eventually, is_gone};
+use crate::support::site::{DOCKER, Site};
 
 #[test]
 fn ctrl_c_while_a_registry_is_silent_ends_at_once_with_130() {

@@ -13,9 +13,9 @@ use oregano::inventory::Sources;
 use oregano::inventory::load::load_from;
 use serde_json::json;
 
-use super::support::process::{eventually, is_gone, program};
-use super::support::registry::{Auth, Registry, Transport};
-use super::support::site::{DOCKER, PASSWORD, Site, USER, auth};
+use crate::support::process::{eventually, is_gone, program};
+use crate::support::registry::{Auth, Registry, Transport};
+use crate::support::site::{DOCKER, PASSWORD, Site, USER, auth};
 
 /// A site whose inventory has neither user nor password, and a folder of programs on its PATH.
 fn bare(nodes: usize) -> Site {

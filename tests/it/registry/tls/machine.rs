@@ -7,11 +7,11 @@ use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
 
-use super::super::support::certificate::{self, Signer};
-use super::super::support::oregano::Finished;
-use super::super::support::process::{Process, command, last_descendant, program, root_prefix};
-use super::super::support::registry::{Registry, Transport};
 use super::{PASSWORD, USER, inventory, judged, start};
+use crate::support::certificate::{self, Signer};
+use crate::support::oregano::Finished;
+use crate::support::process::{Process, command, last_descendant, program, root_prefix};
+use crate::support::registry::{Registry, Transport};
 
 /// Puts `containers` and `docker` of the folder `$1` over those of `/etc`, for whoever joins its mount namespace.
 const MOUNT: &str = r#"mount --bind "$1/containers" /etc/containers && mount --bind "$1/docker" /etc/docker &&

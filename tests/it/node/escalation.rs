@@ -1,8 +1,8 @@
 //! sudo on real nodes: with and without a password, and every way it refuses.
 
-use super::support::site::{DOCKER, Site, auth, recap};
-use super::support::sshd::{ASKED, PLAIN, REQUIRETTY, SUDOER, Shell};
-use super::support::sshd::{Options, Sshd};
+use crate::support::site::{DOCKER, Site, auth, recap};
+use crate::support::sshd::{ASKED, PLAIN, REQUIRETTY, SUDOER, Shell};
+use crate::support::sshd::{Options, Sshd};
 
 /// A site whose node is logged in to as `user`, who becomes root.
 fn site(user: &str) -> Site {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::support::kubernetes::{Kubernetes, User};
-use super::support::site::{DOCKER, KUBELET, Site, USER};
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::site::{DOCKER, KUBELET, Site, USER};
 
 /// The lines of a run, after checking what holds for all of them.
 fn lines(site: &Site, words: &[&str], status: i32) -> Vec<Value> {

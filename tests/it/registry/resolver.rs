@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::support::oregano::Oregano;
-use super::support::process::as_root;
+use crate::support::oregano::Oregano;
+use crate::support::process::as_root;
 
 #[test]
 fn a_silent_resolver_is_named_and_not_waited_for() {

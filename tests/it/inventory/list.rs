@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::ansible::{self, Line};
-use super::support::oregano::Oregano;
+use crate::support::ansible::{self, Line};
+use crate::support::oregano::Oregano;
 
 fn cases(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder)
@@ -101,7 +101,7 @@ fn yaml_has_the_values_of_ansible() {
                 \x20   if isinstance(x, dict): return sorted((repr(k), plain(v)) for k, v in x.items())\n\
                 \x20   return [plain(v) for v in x] if isinstance(x, list) else repr(x)\n\
                 print(plain(yaml.safe_load(open(sys.argv[1]))))";
-            super::support::process::run(Command::new(ansible::python()).args(["-c", script]).arg(file.path()))
+            crate::support::process::run(Command::new(ansible::python()).args(["-c", script]).arg(file.path()))
         };
         let words = ["--list", "--yaml"];
         assert_eq!(read(ours(&inventory, &words)), read(ansible(&inventory, &words)), "{}", inventory.display());

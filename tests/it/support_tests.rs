@@ -7,13 +7,13 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
-use super::support::certificate::Signer;
-use super::support::http::{self, basic};
-use super::support::kubernetes::{Kubernetes, User};
-use super::support::oregano::Oregano;
-use super::support::process::{eventually, program};
-use super::support::registry::{Auth, Registry, Transport};
-use super::support::sshd::{ASKED, Listen, Options, PLAIN, REQUIRETTY, ROOT, SUDOER, Shell, Sshd};
+use crate::support::certificate::Signer;
+use crate::support::http::{self, basic};
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::oregano::Oregano;
+use crate::support::process::{eventually, program};
+use crate::support::registry::{Auth, Registry, Transport};
+use crate::support::sshd::{ASKED, Listen, Options, PLAIN, REQUIRETTY, ROOT, SUDOER, Shell, Sshd};
 
 // ── nodes ────────────────────────────────────────────────────────────────────────────────────────
 

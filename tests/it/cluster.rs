@@ -1,0 +1,63 @@
+//! API servers and secrets that cannot be used: each message says what is wrong, and no node is written.
+
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::process::eventually;
+use crate::support::site::{DOCKER, Site, recap};
+
+#[test]
+fn an_api_server_that_is_gone_keeps_the_nodes_unwritten() {
+    let kubernetes = Kubernetes::private();
+    let mut site = Site::new(1);
+    site.cluster(&kubernetes, User::Admin);
+    kubernetes.stop();
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stdout.contains("secret openshift/imagestreamsecret : failed"), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 0, 2])), "{}", run.stdout);
+    assert_eq!(site.file(1, DOCKER), None);
+}
+
+#[test]
+fn an_api_server_that_goes_away_in_the_middle_keeps_the_nodes_unwritten() {
+    let kubernetes = Kubernetes::private();
+    // Looking at a silent node lasts until its port is closed; the API server has been looked at by then.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut site = Site::new(2);
+    site.cluster(&kubernetes, User::Admin);
+    site.host(2, &format!("ansible_port={}", silent.local_addr().unwrap().port()));
+    let run = site.start(&["apply", "--timeout", "120", "-v"]);
+    eventually("the registry is asked", || run.stdout().contains("proved"));
+    // The last that is asked, since there is no secret.
+    eventually("the API server is looked at", || kubernetes.has_answered("GET", "/api/v1/namespaces/openshift"));
+    kubernetes.stop();
+    drop(silent);
+    let run = run.wait().expect(2);
+    assert!(run.stdout.contains("secret openshift/imagestreamsecret : failed"), "{}", run.stdout);
+    assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 0, 2])), "{}", run.stdout);
+    assert_eq!(site.file(1, DOCKER), None);
+}
+
+#[test]
+fn somebody_without_rights_is_told_what_is_missing() {
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let mut site = Site::new(1);
+    site.cluster(kubernetes, User::Reader);
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("secrets") && run.stderr.contains("hint:"), "{}", run.stderr);
+    assert_eq!(site.file(1, DOCKER), None);
+}
+
+#[test]
+fn a_secret_of_another_type_is_not_touched() {
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let mut site = Site::new(1);
+    site.cluster(kubernetes, User::Writer);
+    let opaque = serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "imagestreamsecret"}, "type": "Opaque",
+        "data": {".dockerconfigjson": "e30="},
+    });
+    kubernetes.create("/api/v1/namespaces/openshift/secrets", &opaque);
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("`Opaque`") && run.stderr.contains("oc delete secret"), "{}", run.stderr);
+    assert_eq!(site.file(1, DOCKER), None);
+    assert_eq!(kubernetes.secret("openshift", "imagestreamsecret").unwrap()["type"], "Opaque");
+}

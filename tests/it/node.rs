@@ -1,0 +1,6 @@
+//! Nodes over real SSH: logging in, sudo, faults, and tunnels for registry requests.
+
+mod auth;
+mod escalation;
+mod faults;
+mod tunnel;

@@ -1,0 +1,10 @@
+//! Registries: verdicts, TLS, proxies, token servers, and skopeo as the oracle.
+
+mod manifest;
+mod proxy;
+mod quota;
+mod resolver;
+mod skopeo;
+mod tls;
+mod token_server;
+mod verdict;
