@@ -29,7 +29,7 @@ use oregano::schedule::Cancel;
 use oregano::ui::{self, Detail, Format};
 use serde_json::{Value, json};
 
-/// What stands on `node2` already: another registry's credential, readable by everybody on the node.
+/// What `node2` has already: another registry's credential, readable by every user of the node.
 const FOREIGN: &str =
     r#"{"auths": {"registry.example.com": {"auth": "c29tZWJvZHk6ZWxzZQ=="}}, "detachKeys": "ctrl-x"}"#;
 
@@ -67,7 +67,7 @@ fn tour() -> Result<(), Box<dyn Error>> {
     check(Seen::now(&lab) == before, "files and secret are the very same")?;
     println!("As checked: no file was replaced, and the API was asked for no change.");
 
-    say("3. The third run: somebody mistyped the password in the inventory.");
+    say("3. The third run: the password in the inventory has a typing error.");
     lab.write_inventory("not-the-password");
     let (status, _) = apply(&lab)?;
     check(status == ExitStatus::Failed, "the third run ends with 2")?;
@@ -125,7 +125,7 @@ fn again_without(proxies: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if again.status()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A run as the command line makes it, but with a home of its own: neither your keys nor your agent nor your
+/// A run as the command line starts it, but with a separate home: neither your keys nor your agent nor your
 /// kubeconfig is looked at. Returns its status and its last event.
 fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
     let options = Options {

@@ -1,4 +1,4 @@
-//! The main job on real servers: prove, write the secret, write the nodes; then nothing to do; then a rotation.
+//! `oregano apply` on real servers: verify, write the secret, write the nodes; then no changes; then a rotation.
 
 use std::process::Command;
 
@@ -23,7 +23,7 @@ fn the_whole_job_on_real_servers() {
     other.push("mongodb/mongodb", "latest", "openshift", "token12345");
     let mut site = Site::new(2);
     site.cluster(kubernetes, User::Writer);
-    // As in the documentation: no user, an image of its own, and no TLS to trust.
+    // As in the documentation: no user, a different image, and no verified TLS.
     site.set_literal(
         "openshift_additional_registry_credentials",
         &format!(

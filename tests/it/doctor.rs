@@ -34,7 +34,7 @@ struct Case {
     /// Texts of the inventory that no finding may show.
     #[serde(default = "canary")]
     secrets: Vec<String>,
-    /// `line:column code severity message`, in order; `FILE` stands for the file.
+    /// `line:column code severity message`, in order; `FILE` is a placeholder for the file.
     findings: Vec<String>,
 }
 

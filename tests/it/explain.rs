@@ -1,4 +1,4 @@
-//! `oregano explain`: the lookup rules held against the consumers' own code, and the command on real servers.
+//! `oregano explain`: the lookup rules compared with the consumers' own code, and the command on real servers.
 
 mod command;
 mod mirrors;

@@ -1,4 +1,4 @@
-//! How inventories are read: the cases of `tests/cases/inventory`, and random ones, each asked of oregano and of the
+//! How inventories are read: the cases of `tests/cases/inventory`, and random ones. Each is read by oregano and by the
 //! real Ansible.
 
 mod case;
@@ -21,7 +21,7 @@ use case::Case;
 use compare::Asked;
 
 #[test]
-#[allow(clippy::print_stdout, reason = "whoever asks with --nocapture sees where oregano differs on purpose")]
+#[allow(clippy::print_stdout, reason = "`--nocapture` shows where oregano differs on purpose")]
 fn every_case_holds_and_is_what_ansible_says() {
     let cases = cases();
     let folders: Vec<_> = cases.iter().map(|(_, case)| case.write()).collect();
@@ -48,8 +48,8 @@ fn every_case_holds_and_is_what_ansible_says() {
             }
             Some(reason) => differing.push(format!("{file}: {}: {reason}", case.name)),
             None => {
-                let told = outcome.differences.into_iter();
-                failures.extend(told.map(|difference| format!("{file}: {}: Ansible: {difference}", case.name)));
+                let report = outcome.differences.into_iter();
+                failures.extend(report.map(|difference| format!("{file}: {}: Ansible: {difference}", case.name)));
             }
         }
     }

@@ -100,7 +100,7 @@ fn a_wrong_password_is_one_failed_login_and_the_file_stays_to_the_byte() {
 }
 
 #[test]
-fn without_a_test_image_the_login_alone_is_proved() {
+fn without_a_test_image_only_the_login_is_proved() {
     for kind in [Auth::Basic, Auth::Token(Transport::Http)] {
         let (registry, user) = (registry(kind), Oregano::new());
         let key = format!("{}/acme", registry.host());

@@ -65,7 +65,7 @@ pub fn traces(text: &str, secrets: &[(&str, &str)]) -> Vec<String> {
     all.filter(|form| text.contains(form.as_str())).collect()
 }
 
-/// What runs printed, and what all processes showed meanwhile.
+/// What runs printed, and the arguments and environments of all processes meanwhile.
 struct Seen {
     printed: String,
     arguments: String,
@@ -137,7 +137,7 @@ fn both(run: &Finished) -> String {
     format!("{}\n{}\n", run.stdout, run.stderr)
 }
 
-/// A credential file of somebody else, with a password in a place where none belongs.
+/// A credential file of another user, with a password in an unexpected place.
 fn foreign_file() -> String {
     let foreign = STANDARD.encode(format!("them:{FOREIGN}"));
     format!("{{\"auths\":{{\"f.example.com\":{{\"auth\":\"{foreign}\"}}}},\"password\":\"{FOREIGN}\"}}")
@@ -178,18 +178,18 @@ fn echo() -> Double {
             })
             .collect();
         let form = body.replace('+', " ").replace("%27", "'").replace("%3C", "<").replace("%3E", ">");
-        let heard = format!("{} {body} {}", decoded.join(" "), form.replace("%26", "&").replace("%22", "\""));
-        let quoted = heard.replace('\\', "\\\\").replace('"', "\\\"");
-        let message = serde_json::json!({"errors": [{"code": "UNAUTHORIZED", "message": heard}], "details": heard});
+        let echoed = format!("{} {body} {}", decoded.join(" "), form.replace("%26", "&").replace("%22", "\""));
+        let quoted = echoed.replace('\\', "\\\\").replace('"', "\\\"");
+        let message = serde_json::json!({"errors": [{"code": "UNAUTHORIZED", "message": echoed}], "details": echoed});
         if head.to_ascii_lowercase().contains("proxy-authorization:") {
             let header = format!("Proxy-Authenticate: Basic realm=\"{quoted}\"");
-            return response(&format!("407 {heard}"), &header, &message.to_string());
+            return response(&format!("407 {echoed}"), &header, &message.to_string());
         }
         if head.contains(" /token") {
-            return response(&format!("401 {heard}"), "Content-Type: application/json", &message.to_string());
+            return response(&format!("401 {echoed}"), "Content-Type: application/json", &message.to_string());
         }
         let realm = format!("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",error=\"{quoted}\"");
-        response(&format!("401 {heard}"), &realm, &message.to_string())
+        response(&format!("401 {echoed}"), &realm, &message.to_string())
     })
 }
 

@@ -1,5 +1,5 @@
-//! That each server does what the support says of it: a test of the product is worth no more than
-//! the server it talks to.
+//! Each server of the support does what its documentation says: a test of the product is only as good as the server that
+//! it uses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -140,7 +140,7 @@ fn a_node_can_break() {
         assert_eq!(cut.join().unwrap().status.code(), Some(255));
         assert!(node.sh("kill -0 $(cat /root/id)").status.success(), "the script ended with its connection");
         node.kill_everything();
-        // A killed process is there until somebody has taken note of its end.
+        // A killed process exists until its parent has read its exit status.
         eventually("the script ends with its node", || !node.sh("kill -0 $(cat /root/id)").status.success());
     });
     assert_eq!(stdout(&ssh(&node, ROOT, "127.0.0.1", "echo again")), "again");
@@ -152,7 +152,7 @@ fn a_node_can_break() {
 // ── registries ───────────────────────────────────────────────────────────────────────────────────
 
 const USERS: &[(&str, &str)] = &[("builder", "s3cr:et'\"#$x"), ("12345|robot", "other")];
-/// Without it the registry looks for a form of the manifest that nobody pushed.
+/// Without it the registry looks for a manifest type that was not pushed.
 const ACCEPT: (&str, &str) = ("Accept", "application/vnd.docker.distribution.manifest.v2+json");
 const CA: Transport = Transport::Tls(Signer::Authority);
 const SELF: Transport = Transport::Tls(Signer::Itself);

@@ -1,4 +1,4 @@
-//! The JSON lines, as docs/json.md promises them: other programs rely on every name here.
+//! The JSON lines that docs/json.md describes: other programs rely on every name here.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn but_the_realm(mut lines: Vec<Value>) -> Vec<Value> {
     let at = lines.iter().position(is_it).expect("no warning of the realm");
     assert!(lines.iter().position(|line| line["event"] == "registry") > Some(at));
     lines.remove(at);
-    assert!(!lines.iter().any(is_it), "it is told once");
+    assert!(!lines.iter().any(is_it), "it is reported once");
     lines
 }
 

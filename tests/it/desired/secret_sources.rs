@@ -1,5 +1,5 @@
-//! Where secrets come from: helpers, commands and files of the world, asked once, never for a mere look, and never shown;
-//! and what a run says of a secret that expires.
+//! Sources of secrets: helpers, commands and files. Each is used once, never for `--list`, and its secret is never shown;
+//! and what a run reports about a secret that expires.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -83,7 +83,7 @@ fn every_source_gives_the_secret_that_nodes_get() {
 fn a_helper_that_fails_shows_nothing_of_what_it_said() {
     let mut site = bare(1);
     site.set_literal("oregano_oreg_auth", "{'credential_helper': 'lab'}");
-    for (then, told) in [
+    for (then, report) in [
         ("echo credentials not found in native keychain; exit 1", "has no credential for"),
         ("echo hunter2; echo hunter2 >&2; exit 2", "failed: exit status: 2"),
         ("echo hunter2", "is not JSON with `Username` and `Secret`"),
@@ -94,7 +94,7 @@ fn a_helper_that_fails_shows_nothing_of_what_it_said() {
         helper(&site, then);
         let run = site.run(&["validate"]).expect(1);
         let said = format!("{}{}", run.stdout, run.stderr);
-        assert!(said.contains(told) && !said.contains("hunter2"), "{then}: {said}");
+        assert!(said.contains(report) && !said.contains("hunter2"), "{then}: {said}");
     }
     helper(&site, "echo '{\"Username\":\"<token>\",\"Secret\":\"refresh\"}'");
     site.set_literal("oreg_test_login", "False");
@@ -174,9 +174,9 @@ fn what_expires_is_told_before_it_does() {
     assert!(!run.stderr.contains(&token) && !run.stdout.contains(&token));
     let run = site.run(&["validate", "--warn-days", "4", "--output", "json"]).expect(0);
     let events = run.events();
-    let told =
+    let report =
         events.iter().filter(|event| event["event"] == "warning").any(|event| event.to_string().contains("expire"));
-    assert!(!told, "{}", run.stdout);
+    assert!(!report, "{}", run.stdout);
     assert_eq!(events.last().unwrap()["registries"][0]["expires"], at.to_string());
     let past = token
         .replace(&part(json!({"exp": at.as_second()}).to_string()), &part(json!({"exp": 1_700_000_000}).to_string()));
@@ -185,10 +185,10 @@ fn what_expires_is_told_before_it_does() {
     assert!(run.stderr.contains(" expired at 2023-11-14T22:13:20Z; "), "{}", run.stderr);
 }
 
-/// The user of the entry that containers/image takes for a host; `None` if it takes none.
+/// The user of the entry that containers/image uses for a host; `None` if it uses none.
 fn skopeo(file: &std::path::Path, host: &str) -> Option<String> {
     let output = Command::new(program("skopeo"))
-        // The machine's own is nobody's business here, and may be broken.
+        // The file of the machine is not part of this test, and may be broken.
         .args(["--registries-conf", "/dev/null", "login", "--get-login", "--authfile", file.to_str().unwrap(), host])
         .env_remove("REGISTRY_AUTH_FILE")
         .env("HOME", file.parent().unwrap())

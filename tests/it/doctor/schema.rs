@@ -1,5 +1,5 @@
-//! `inventory --schema`: it describes every variable that is read, and a real validator takes the inventories that
-//! users copy and refuses what they mistype.
+//! `inventory --schema`: it describes every variable that is read, and a real validator accepts the inventories that
+//! users copy and rejects typing errors.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn faults(yaml: &str) -> String {
     if output.status.success() { String::new() } else { format!("faults: {said}") }
 }
 
-/// The variables that stand as texts in the sources of what reads them.
+/// The variables that occur as texts in the source files that read them.
 fn variables_read() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut open = vec![root().join("src/desired")];

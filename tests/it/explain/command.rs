@@ -110,11 +110,11 @@ fn a_node_that_cannot_be_reached_is_told_and_the_others_are_answered() {
 }
 
 #[test]
-fn a_spoilt_file_and_a_key_with_a_password_show_none() {
+fn a_broken_file_and_a_key_with_a_password_show_none() {
     let oregano = Oregano::new();
     let node = Sshd::start();
-    let spoilt = format!(r#"{{"auths":{{"quay.io":{{"username":{{"{}":1}}}}}}}}"#, PASSWORD.replace('"', "\\\""));
-    node.write("/var/lib/kubelet/config.json", spoilt.as_bytes(), 0o600);
+    let broken = format!(r#"{{"auths":{{"quay.io":{{"username":{{"{}":1}}}}}}}}"#, PASSWORD.replace('"', "\\\""));
+    node.write("/var/lib/kubelet/config.json", broken.as_bytes(), 0o600);
     node.write(DOCKER, config(&[("https://me:hunter2hunter2@quay.io:443", "root")]).as_bytes(), 0o600);
     let inventory = fleet(&oregano, &[&node]);
     for output in ["text", "json"] {
@@ -163,10 +163,10 @@ fn this_machine_is_looked_at_as_its_environment_says() {
     for (consumer, variable, file) in
         [("podman", "REGISTRY_AUTH_FILE", "/nowhere/auth.json"), ("docker", "DOCKER_CONFIG", "/nowhere/config.json")]
     {
-        let (_, told) = run.stdout.split_once(&format!("  {consumer}: none\n")).unwrap();
+        let (_, report) = run.stdout.split_once(&format!("  {consumer}: none\n")).unwrap();
         let shadowed = format!("`quay.io` of {docker} (root) is not used: `{variable}` leads to another file");
         let note = format!("note: `{variable}` leads to `{file}` alone, which does not exist");
-        assert!(told.contains(&shadowed) && told.contains(&note), "{consumer}: {}", run.stdout);
+        assert!(report.contains(&shadowed) && report.contains(&note), "{consumer}: {}", run.stdout);
     }
     let found = podman(&oregano);
     assert_eq!(found["looked_at"], json!([{"file": "/nowhere/auth.json", "outcome": "missing"}]));
@@ -211,10 +211,10 @@ fn what_root_alone_may_read_is_not_known_to_others() {
     };
     let used = "quay.io/team/app:v1 on this machine\n  kubelet, cri-o, podman, docker: quay.io of FILE (root)\n";
     assert_eq!(explain(0o644), used);
-    let told = explain(0o600);
+    let report = explain(0o600);
     let unknown = "  kubelet, cri-o: not known, since this user may not look at `FILE` (run as root)\n";
-    assert!(told.contains(unknown) && told.contains("  podman: fails: `FILE` cannot be read"), "{told}");
-    assert!(!told.contains("(root)\n") && told.contains("docker: none: docker warns"), "{told}");
+    assert!(report.contains(unknown) && report.contains("  podman: fails: `FILE` cannot be read"), "{report}");
+    assert!(!report.contains("(root)\n") && report.contains("docker: none: docker warns"), "{report}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `oregano explain` where registries.conf leads elsewhere: on nodes, and with skopeo as the oracle for which entry is
-//! used at a mirror.
+//! `oregano explain` where registries.conf names mirrors: on nodes, and with skopeo as the oracle for which entry is used
+//! for a mirror.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -102,7 +102,7 @@ impl Side {
         Self { user, registry, conf }
     }
 
-    /// Writes the entries, and returns what is told of podman, and whether skopeo can inspect the image.
+    /// Writes the entries. Returns what is reported for podman, and whether skopeo can inspect the image.
     fn ask(&mut self, image: &str, entries: &[(&str, &str)]) -> (Vec<Value>, bool) {
         let entry = |(name, password)| json!({"auth": STANDARD.encode(format!("{name}:{password}"))});
         let entries = entries.iter().map(|(key, password)| ((*key).to_owned(), entry(("reader", password))));
@@ -154,9 +154,9 @@ fn skopeo_asks_the_helpers_that_are_told_before_the_files() {
         fs::set_permissions(file, Permissions::from_mode(0o755)).unwrap();
         let host = side.registry.host().to_owned();
         let (found, by_skopeo) = side.ask(&format!("{host}/copies/app:v1"), &[(&host, password)]);
-        let told: Vec<_> =
+        let report: Vec<_> =
             found[0]["credentials"].as_array().unwrap().iter().map(|used| used["kind"].as_str().unwrap()).collect();
-        assert_eq!((told.as_slice(), by_skopeo), (kinds, inspected), "{helpers}");
+        assert_eq!((report.as_slice(), by_skopeo), (kinds, inspected), "{helpers}");
         let unused: Vec<_> =
             found[0]["unused"].as_array().unwrap().iter().map(|unused| unused["why"].as_str().unwrap()).collect();
         assert_eq!(unused, if helpers == "'test'" { vec!["no-files"] } else { Vec::new() });
@@ -169,11 +169,11 @@ fn the_users_own_registries_conf_takes_the_place_of_the_systems() {
     let podman = |user: &Oregano, image: &str| -> Vec<String> {
         let run = user.run(&["explain", image, "--output", "json"]).expect(0);
         let found = run.events().into_iter().filter(|event| event["consumer"] == "podman");
-        let told = |event: Value| match event["fault"].as_str() {
+        let report = |event: Value| match event["fault"].as_str() {
             Some(fault) => fault.replace(&user.home().display().to_string(), "~"),
             None => event["repository"].as_str().unwrap().to_owned(),
         };
-        found.map(told).collect()
+        found.map(report).collect()
     };
     user.write(".config/containers/registries.conf", "unqualified-search-registries = ['a.example.com']\n");
     assert_eq!(podman(&user, "app"), ["a.example.com/app"]);
@@ -181,11 +181,11 @@ fn the_users_own_registries_conf_takes_the_place_of_the_systems() {
     user.write(".config/containers/registries.conf.d/2.bak", "unqualified-search-registries = ['c.example.com']\n");
     assert_eq!(podman(&user, "app"), ["b.example.com/app"]);
     user.write(".config/containers/registries.conf.d/3.conf", "[[");
-    let told = &podman(&user, "quay.io/app")[0];
-    assert!(told.starts_with("`~/.config/containers/registries.conf.d/3.conf` cannot be used: "), "{told}");
+    let report = &podman(&user, "quay.io/app")[0];
+    assert!(report.starts_with("`~/.config/containers/registries.conf.d/3.conf` cannot be used: "), "{report}");
     user.env("CONTAINERS_REGISTRIES_CONF", "/nowhere/registries.conf");
     assert_eq!(podman(&user, "quay.io/app"), ["`/nowhere/registries.conf` does not exist"]);
-    // Whoever names the files asks for nothing else.
+    // With `--file` nothing else is looked up.
     let file = user.write("config.json", "{}").display().to_string();
     let run = user.run(&["explain", "app", "--file", &file]).expect(0);
     assert_eq!(run.stdout, "app (docker.io/library/app) on this machine\n  kubelet, cri-o, podman, docker: none\n");

@@ -92,7 +92,7 @@ pub struct Pulls {
 /// How many files containers/image can be given: it has four default paths, the last of them for the older format.
 pub const FILES: usize = 3;
 
-/// Asks all of them. The files of each question lie in a folder of its own.
+/// Runs all of them. The files of each question are in a separate folder.
 pub fn ask(questions: &[Question]) -> Vec<(Kubelet, Others)> {
     let folder = tempfile::tempdir().unwrap();
     let (mut to_kubelet, mut to_others) = (Vec::new(), Vec::new());
@@ -174,12 +174,12 @@ fn others_request(root: &Path, question: &Question) -> Value {
     });
     // docker has one file only: the first.
     if let Some(content) = question.files.first() {
-        write(&folder("docker-alone").join("config.json"), content);
+        write(&folder("docker-only").join("config.json"), content);
     }
     json!({
         "image": question.image,
         "legacy": legacy.unwrap_or_default(),
-        "docker": folder("docker-alone"),
+        "docker": folder("docker-only"),
         "environment": {
             "XDG_RUNTIME_DIR": folder("run"),
             "XDG_CONFIG_HOME": folder("config"),

@@ -1,4 +1,4 @@
-//! Random images, keys and files, most of them near one another.
+//! Random images, keys and files, most of which are similar.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -90,7 +90,7 @@ const PATHS: [&str; 22] = [
     "/team#b",
 ];
 
-/// Stands for the host of the image.
+/// A placeholder for the host of the image.
 const OWN: &str = "OWN";
 
 /// How an entry is written.
@@ -131,7 +131,7 @@ pub struct Random {
     secrets: Vec<(Content, &'static str)>,
 }
 
-/// Whether entries stand under `auths`.
+/// Whether the entries are members of `auths`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     Config,
@@ -155,25 +155,25 @@ impl Generator {
     }
 }
 
-/// The question that a tree stands for now.
+/// The question that a tree currently describes.
 pub fn question(tree: &Tree) -> Question {
     write(&tree.current())
 }
 
-/// The simplest question near a failing one that still fails: what is told of it.
+/// The report of the simplest question near a failing one that still fails.
 pub fn smallest(tree: &mut Tree, first: String, fails: impl Fn(&Question) -> Option<String>) -> String {
-    let mut told = first;
+    let mut report = first;
     for _ in 0..150 {
         if !tree.simplify() {
             break;
         }
         match fails(&question(tree)) {
-            Some(more) => told = more,
+            Some(more) => report = more,
             None if !tree.complicate() => break,
             None => {}
         }
     }
-    told
+    report
 }
 
 fn strategy() -> impl Strategy<Value = Random> {
@@ -241,7 +241,7 @@ fn written() -> impl Strategy<Value = Written> {
     prop_oneof![5 => Just(Auth), 2 => select(odd)]
 }
 
-/// Every entry has a user of its own.
+/// Every entry has a different user.
 fn write(random: &Random) -> Question {
     let mut number = 0;
     let host = match random.image.split_once('/') {

@@ -1,4 +1,4 @@
-//! From where an image is pulled, as `lookup` reads registries.conf, held against containers/image itself: data cases, and
+//! From where an image is pulled according to registries.conf: `lookup` compared with containers/image, for data cases and
 //! random files. The seed is fixed as for the other random tests.
 
 use oregano::desired::Image;
@@ -40,7 +40,7 @@ fn ours(asked: &Registries) -> Ours {
     Ok((conf.pulls(&asked.image, &image)?, helpers))
 }
 
-fn told(pull: &Pull) -> String {
+fn describe(pull: &Pull) -> String {
     let route = match pull.route {
         None => "",
         Some(Route::Mirror) => "mirror ",
@@ -74,7 +74,7 @@ fn cases_are_pulled_from_where_the_consumers_pull_them() {
         assert_eq!(difference(&case.asked, &found, &theirs), None, "{name}");
         match (found, &case.refused) {
             (Ok((pulls, helpers)), None) => {
-                assert_eq!(pulls.iter().map(told).collect::<Vec<_>>(), case.pulls, "{name}");
+                assert_eq!(pulls.iter().map(describe).collect::<Vec<_>>(), case.pulls, "{name}");
                 assert!(case.helpers.is_none() || case.helpers == Some(helpers), "{name}");
             }
             (found, refused) => assert_eq!(found.err().as_ref(), refused.as_ref(), "{name}"),

@@ -1,5 +1,5 @@
-//! What `lookup` says, held against the consumers' own code: data cases, and random files and images. The seed is
-//! fixed; `OREGANO_RANDOM_CASES` asks for more than are run by default, `OREGANO_RANDOM_SEED` for others.
+//! The results of `lookup`, compared with the consumers' own code: data cases, and random files and images. The seed is
+//! fixed; `OREGANO_RANDOM_CASES` sets how many random cases are run, `OREGANO_RANDOM_SEED` selects other ones.
 
 use oregano::desired::Image;
 use oregano::dockerconfig::{Format, kubelet_key};
@@ -22,7 +22,7 @@ struct Case {
     rule: String,
     #[serde(flatten)]
     question: Question,
-    /// What our own answers are, as [`told`] writes them.
+    /// Our own results, in the form of [`describe`].
     #[serde(default)]
     kubelet: Vec<String>,
     #[serde(default)]
@@ -39,14 +39,14 @@ fn cases_are_answered_as_the_consumers_answer_them() {
     let questions: Vec<Question> = cases.iter().map(|(_, case)| case.question.clone()).collect();
     for ((name, case), (of_kubelet, others)) in cases.iter().zip(oracle::ask(&questions)) {
         let name = format!("{name} ({})", case.rule);
-        if let Some(told) = difference(&case.question, &of_kubelet, &others) {
-            panic!("{name}: {told}");
+        if let Some(report) = difference(&case.question, &of_kubelet, &others) {
+            panic!("{name}: {report}");
         }
         match (Answers::of(&case.question), &case.refused) {
             (Ok(ours), None) => {
-                assert_eq!(told(&ours.kubelet), case.kubelet, "{name}: kubelet");
-                assert_eq!(told(&ours.containers), case.containers, "{name}: containers/image");
-                assert_eq!(told(&ours.docker), case.docker, "{name}: docker");
+                assert_eq!(describe(&ours.kubelet), case.kubelet, "{name}: kubelet");
+                assert_eq!(describe(&ours.containers), case.containers, "{name}: containers/image");
+                assert_eq!(describe(&ours.docker), case.docker, "{name}: docker");
             }
             (ours, refused) => assert_eq!(ours.err(), refused.as_deref(), "{name}"),
         }
@@ -64,8 +64,8 @@ fn random_files_and_images_are_answered_as_the_consumers_answer_them() {
         let mut trees = generator.take(count);
         let questions: Vec<Question> = trees.iter().map(random::question).collect();
         for (at, (of_kubelet, others)) in oracle::ask(&questions).iter().enumerate() {
-            if let Some(told) = difference(&questions[at], of_kubelet, others) {
-                panic!("{}", random::smallest(&mut trees[at], told, fails));
+            if let Some(report) = difference(&questions[at], of_kubelet, others) {
+                panic!("{}", random::smallest(&mut trees[at], report, fails));
             }
             let logins = [&others.containers, &others.docker].map(|found| usize::from(!found.user.is_empty()));
             let of_kubelet = usize::from(of_kubelet.credentials.as_ref().is_some_and(|list| !list.is_empty()));
@@ -118,7 +118,7 @@ impl Answers {
 }
 
 /// An answer in lines: what is used, `-` and what is not, `!` and why the lookup fails.
-fn told(answer: &Answer) -> Vec<String> {
+fn describe(answer: &Answer) -> Vec<String> {
     let used =
         answer.credentials.iter().map(|found| format!("{} of {}{}", key(found), found.source.name(), kind(found)));
     let unused = answer.unused.iter().map(|unused| {
@@ -143,7 +143,7 @@ fn kind(found: &Candidate) -> String {
 
 /// How our answers differ from theirs.
 fn difference(question: &Question, of_kubelet: &Kubelet, others: &Others) -> Option<String> {
-    let told = |what: &str, ours: &dyn std::fmt::Debug, theirs: &dyn std::fmt::Debug| {
+    let report = |what: &str, ours: &dyn std::fmt::Debug, theirs: &dyn std::fmt::Debug| {
         Some(format!("{what}: ours {ours:?}\ntheirs {theirs:?}\n{question:#?}"))
     };
     let repositories = [&of_kubelet.repository, &others.containers.repository, &others.docker.repository];
@@ -151,22 +151,22 @@ fn difference(question: &Question, of_kubelet: &Kubelet, others: &Others) -> Opt
         (Ok(image), Ok(ours)) => (image, ours),
         (Err(why), _) | (_, Err(why)) => {
             let refused = repositories.iter().all(|name| name.is_empty());
-            return if refused { None } else { told("the image", &why, &repositories) };
+            return if refused { None } else { report("the image", &why, &repositories) };
         }
     };
     let names =
         [image.name.as_str(), if image.is_valid_for_containers() { &image.name } else { "" }, image.name.as_str()];
     if names != repositories {
-        return told("the image", &names, &repositories);
+        return report("the image", &names, &repositories);
     }
     if !same_as_kubelet(&ours.kubelet, of_kubelet) {
-        return told("the kubelet", &ours.kubelet, of_kubelet);
+        return report("the kubelet", &ours.kubelet, of_kubelet);
     }
     if !same(question, |answers| answers.containers, &others.containers) {
-        return told("containers/image", &ours.containers, &others.containers);
+        return report("containers/image", &ours.containers, &others.containers);
     }
     if !same(question, |answers| answers.docker, &others.docker) {
-        return told("docker", &ours.docker, &others.docker);
+        return report("docker", &ours.docker, &others.docker);
     }
     None
 }

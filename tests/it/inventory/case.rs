@@ -51,9 +51,9 @@ pub struct Case {
     /// What `--limit` leaves of `all`, by pattern.
     #[serde(default)]
     pub limit: IndexMap<String, Value>,
-    /// `line:column message`, or the message alone; then perhaps ` (hint: …)`.
+    /// `line:column message`, or only the message; then perhaps ` (hint: …)`.
     pub problems: Option<Vec<String>>,
-    /// What is told as suspicious: `code place message`. Only cases that name files say it.
+    /// The warnings: `code place message`. Only cases that name files list them.
     #[serde(default)]
     pub findings: Vec<String>,
     /// Why Ansible says something else. It must.
@@ -73,7 +73,7 @@ enum File {
 }
 
 impl Case {
-    /// Writes the files into a folder of their own.
+    /// Writes the files into a separate folder.
     pub fn write(&self) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in self.shorthands() {

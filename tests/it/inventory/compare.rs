@@ -1,4 +1,4 @@
-//! Holds a case against what oregano reads, and what oregano reads against what Ansible said.
+//! Compares a case with what oregano reads, and what oregano reads with what Ansible reads.
 
 use std::path::Path;
 
@@ -196,8 +196,8 @@ fn difference(asked: &Asked, said: &Said, ours: Result<Value, Problem>) -> Optio
         What::List | What::Host(_) | What::Graph => said.stdout.clone().into(),
         What::Select(_) | What::Limit(_) => listed(&said.stdout).into(),
     };
-    let told = || format!("{:?}\n  oregano {ours}\n  Ansible {theirs}\n{}", asked.argv, said.stderr);
-    (ours != theirs).then(told)
+    let report = || format!("{:?}\n  oregano {ours}\n  Ansible {theirs}\n{}", asked.argv, said.stderr);
+    (ours != theirs).then(report)
 }
 
 /// The hosts of `--list-hosts`, below a line with their number.

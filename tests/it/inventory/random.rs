@@ -1,5 +1,5 @@
-//! Random inventories and patterns: what oregano reads is what Ansible reads. The seed is fixed; `OREGANO_RANDOM_CASES`
-//! asks for more than are run by default, `OREGANO_RANDOM_SEED` for others.
+//! Random inventories and patterns: oregano reads what Ansible reads. The seed is fixed; `OREGANO_RANDOM_CASES` sets how
+//! many random cases are run, `OREGANO_RANDOM_SEED` selects other ones.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -68,21 +68,21 @@ pub fn runner() -> TestRunner {
 /// The simplest inventory near a failing one that still fails.
 fn smallest(tree: &mut impl ValueTree<Value = Random>) -> String {
     let fails = |case: &Random| differences(std::slice::from_ref(case)).remove(0);
-    let mut told = String::new();
+    let mut report = String::new();
     if let Outcome::Different(difference) = fails(&tree.current()) {
-        told = difference;
+        report = difference;
     }
     for _ in 0..200 {
         if !tree.simplify() {
             break;
         }
         match fails(&tree.current()) {
-            Outcome::Different(difference) => told = difference,
+            Outcome::Different(difference) => report = difference,
             _ if !tree.complicate() => break,
             _ => {}
         }
     }
-    told
+    report
 }
 
 fn differences(cases: &[Random]) -> Vec<Outcome> {
@@ -111,20 +111,20 @@ fn differences(cases: &[Random]) -> Vec<Outcome> {
 
 fn difference(case: &Random, folder: &Path, said: &[Said]) -> Outcome {
     let (listed, selected) = (&said[0], &said[1]);
-    let told =
+    let report =
         |what: String| Outcome::Different(format!("{what}\n--- {} with `{}`\n{}", case.name, case.pattern, case.text));
     let path = folder.join(case.name).display().to_string();
     let refused = listed.stderr.contains("Unable to parse");
     let variables = match load::load(&Sources { inventories: vec![path], ..Sources::default() }) {
-        Ok(_) if refused => return told(format!("Ansible does not read it:\n{}", listed.stderr)),
+        Ok(_) if refused => return report(format!("Ansible does not read it:\n{}", listed.stderr)),
         Ok(variables) => variables,
         Err(_) if refused => return Outcome::Refused,
-        Err(problems) => return told(format!("Ansible reads it: {:?}", printed::problems(&problems, folder))),
+        Err(problems) => return report(format!("Ansible reads it: {:?}", printed::problems(&problems, folder))),
     };
     let inventory = variables.inventory();
     let (ours, theirs) = (printed::list(inventory), &listed.stdout);
     if ours != *theirs {
-        return told(format!("oregano {ours}\nAnsible {theirs}"));
+        return report(format!("oregano {ours}\nAnsible {theirs}"));
     }
     let settled = order_is_settled(inventory);
     if !settled && case.pattern.contains('[') {
@@ -141,12 +141,12 @@ fn difference(case: &Random, folder: &Path, said: &[Said]) -> Outcome {
             if same {
                 Outcome::Same
             } else {
-                told(format!("oregano {ours:?}\nAnsible {theirs:?}\n{}", selected.stderr))
+                report(format!("oregano {ours:?}\nAnsible {theirs:?}\n{}", selected.stderr))
             }
         }
         // Of an unknown name Ansible only warns.
         Err(_) if selected.stderr.contains("WARNING") || selected.status != 0 => Outcome::Same,
-        Err(problem) => told(format!("Ansible selects {theirs:?}, oregano says: {}", problem.message)),
+        Err(problem) => report(format!("Ansible selects {theirs:?}, oregano says: {}", problem.message)),
     }
 }
 
@@ -323,7 +323,7 @@ const SCALARS: [&str; 36] = [
 const YAML_HOSTS: [&str; 10] =
     ["h1", "h2", "h3", "'n[1:3]'", "'n[01:03:2].x'", "h4:22", "'[::1]:22'", "w1", "localhost", "10.0.0.1"];
 
-/// A YAML inventory: a few groups at the top, each with children of its own.
+/// A YAML inventory: a few groups at the top, each with different children.
 fn yaml() -> impl Strategy<Value = Random> {
     let groups = prop::collection::btree_map(0..GROUPS.len(), yaml_group(2), 1..4);
     (groups, pattern()).prop_map(|(groups, pattern)| {

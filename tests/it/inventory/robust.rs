@@ -1,4 +1,4 @@
-//! No input makes a reader panic: arbitrary texts, and the inventories of the cases with parts cut out, doubled and
+//! No input causes a panic in a reader: arbitrary texts, and the inventories of the cases with parts removed, doubled and
 //! exchanged.
 
 use std::sync::LazyLock;
@@ -150,7 +150,7 @@ fn bytes() -> impl Strategy<Value = String> {
     prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A text of the cases, with another piece of them in the place of one of its own.
+/// A text of the cases in which one piece is replaced by a piece of another case.
 fn mutated() -> impl Strategy<Value = String> {
     let piece = || (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>());
     (piece(), piece()).prop_map(|((text, from, to), (other, start, end))| {

@@ -1,5 +1,5 @@
-//! Runs the cases of tests/cases/templates: a template, and what it gives. Each is held against its recording and
-//! against what the real Ansible says now.
+//! Runs the cases of tests/cases/templates: a template and its result. Each is compared with its recording and with the
+//! current result of the real Ansible.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};

@@ -15,13 +15,13 @@ fn python_literals_are_read_as_python_reads_them() {
     compare(&texts, &ansible::values(&texts), of_ini, |text, ours, theirs| {
         // Refused here, with a position: names of characters, halves of surrogate pairs, odd keys, complex numbers.
         let odd = ["a surrogate", "\"other\""].iter().any(|odd| theirs.to_string().contains(odd));
-        let told = ["cannot be a dict key", "not UTF-8"].iter().any(|told| ours.to_string().contains(told));
-        let unsupported = refused(ours) && (odd || told || text.contains(['N', 'j', 'J']));
-        // A complex number that stands alone is text in both, which Ansible writes anew.
+        let report = ["cannot be a dict key", "not UTF-8"].iter().any(|report| ours.to_string().contains(report));
+        let unsupported = refused(ours) && (odd || report || text.contains(['N', 'j', 'J']));
+        // A complex number that is the complete value is text in both; Ansible formats it again.
         let complex = text.contains(['j', 'J']) && ours == &json!(["str", text]);
         // Text here, such as a template; to Python a set or list as a key, which it refuses.
         let template = refused(theirs) && ours == &json!(["str", text]);
-        // The order of a set is nobody's.
+        // A set has no order.
         let set = text.contains('{') && sorted(ours) == sorted(theirs);
         unsupported || complex || template || set
     });
@@ -74,7 +74,7 @@ fn compare(
             differing.push(format!("{text:?}\n  oregano {ours}\n  Ansible {theirs}"));
         }
     }
-    differing.sort_by_key(|told| (told.len(), told.clone()));
+    differing.sort_by_key(|report| (report.len(), report.clone()));
     differing.dedup();
     let shown = differing.iter().take(25).cloned().collect::<Vec<_>>().join("\n");
     assert!(differing.is_empty(), "{} of {} texts are read differently:\n{shown}", differing.len(), texts.len());

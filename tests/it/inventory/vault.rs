@@ -1,4 +1,4 @@
-//! Encrypted values and vault passwords, held against the real `ansible-vault` and `ansible-inventory`.
+//! Encrypted values and vault passwords, compared with the real `ansible-vault` and `ansible-inventory`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,7 +27,7 @@ struct Case {
     password: String,
     /// What is in it.
     text: Option<String>,
-    /// Or why nobody knows.
+    /// Or why it is not known.
     fault: Option<String>,
     /// What Ansible finds in it where that is not the same.
     ansible: Option<String>,

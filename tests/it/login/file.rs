@@ -93,7 +93,7 @@ fn skopeo_reads_what_was_written() {
 
 #[test]
 fn docker_hub_has_the_key_that_every_reader_knows() {
-    // Nobody asks Docker Hub here: the proxy is not there, so that the login ends before a request.
+    // No request reaches Docker Hub: the proxy does not exist, so the login ends before a request is sent.
     let mut user = Oregano::new();
     user.env("HTTPS_PROXY", "http://127.0.0.1:9");
     let file = user.write("auth.json", r#"{"auths":{"docker.io":{"auth":"b2xkOm9sZA=="}}}"#);

@@ -1,4 +1,4 @@
-//! Where the password of a login comes from, and what is none.
+//! Where the password of a login comes from, and which texts are not accepted as one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -129,8 +129,8 @@ fn a_token_that_has_expired_is_told() {
     assert!(run.stderr.contains(&format!("warning: {warning}\n")), "{}", run.stderr);
     let run = user.run_with_input(&words(registry.host(), &["--output", "json"]), &token).expect(0);
     let events = run.events();
-    let told = events.iter().filter(|event| event["event"] == "warning").any(|event| event["message"] == warning);
-    assert!(told, "{}", run.stdout);
+    let report = events.iter().filter(|event| event["event"] == "warning").any(|event| event["message"] == warning);
+    assert!(report, "{}", run.stdout);
     let row = events.iter().find(|event| event["event"] == "registry").unwrap();
     assert_eq!((&row["verdict"], &row["expires"]), (&json!("proved"), &json!(at)), "{}", run.stdout);
     assert!(!format!("{}{}", run.stdout, run.stderr).contains(&token));
@@ -160,9 +160,9 @@ fn a_key_with_a_path_is_told_to_be_more_for_docker() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     let key = format!("{}/acme", registry.host());
     let words = ["login", &key, "-u", ACME, "--password-stdin", "--tls-verify=false", "--to", "auth.json"];
-    let told = format!("docker knows no paths: it takes the entry for all of `{}`", registry.host());
+    let report = format!("docker knows no paths: it takes the entry for all of `{}`", registry.host());
     let run = user.run_with_input(&words, PASSWORD).expect(0);
-    assert!(format!("{}{}", run.stdout, run.stderr).contains(&told), "{}{}", run.stdout, run.stderr);
+    assert!(format!("{}{}", run.stdout, run.stderr).contains(&report), "{}{}", run.stdout, run.stderr);
     let run = log_in(&user, &registry, &["--to", "b.json"]).expect(0);
     assert!(!run.stdout.contains("docker knows"), "{}", run.stdout);
 }

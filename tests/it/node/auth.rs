@@ -1,4 +1,4 @@
-//! How a node is logged in to: key file, agent, default identity, password; and what is said where it fails.
+//! Login to a node: key file, agent, default identity, password; and the messages when it fails.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

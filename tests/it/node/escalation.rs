@@ -1,4 +1,4 @@
-//! sudo on real nodes: with and without a password, and every way it refuses.
+//! sudo on real nodes: with and without a password, and every reason for which it refuses.
 
 use crate::support::site::{DOCKER, Site, auth, recap};
 use crate::support::sshd::{ASKED, PLAIN, REQUIRETTY, SUDOER, Shell};

@@ -127,13 +127,15 @@ fn a_bind_mount_of_one_file_is_told_before_anything_is_written() {
 fn a_node_that_drops_the_idle_waits_for_slow_ones_all_the_same() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut site = Site::new(1);
-    // It drops who has not answered for six seconds, and asks every two.
-    let config = "ClientAliveInterval 2\nClientAliveCountMax 2\n";
+    // sshd sends a keepalive request every second, and drops a client that leaves two of them without a response.
+    let config = "ClientAliveInterval 1\nClientAliveCountMax 2\nLogLevel DEBUG1\n";
     site.add_node(Sshd::start_with(&Options { config, ..Options::default() }));
     site.host(1, &format!("ansible_port={}", silent.local_addr().unwrap().port()));
     let run = site.start(&["apply", "--only", "nodes", "--timeout", "120"]);
-    eventually("the node is looked at", || site.nodes[1].sessions() == 1);
-    std::thread::sleep(Duration::from_secs(9));
+    eventually("the node is observed", || site.nodes[1].sessions() == 1);
+    eventually("the client has responded to keepalive requests", || {
+        site.nodes[1].log().matches(" for keepalive").count() > 3
+    });
     drop(silent);
     let run = run.wait().expect(4);
     assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}\n{}", run.stdout, run.stderr);
@@ -157,7 +159,8 @@ fn a_killed_connection_leaves_the_old_file_or_the_new_one() {
     let node = &site.nodes[0];
     // More than the node's pipes hold: the script has all of it only once it has read to the end.
     let old = format!("{{\"auths\":{{}},\"filler\":\"{}\"}}", "x".repeat(500_000));
-    // What it does when it is cut off: it looks, makes room, and knows all; it compares, renames, and tidies up.
+    // What the script does when the connection ends: it reads, creates its folder, has received everything; it compares,
+    // renames, and cleans up.
     for (tool, knows_all) in
         [("head", false), ("mktemp", false), ("tail", true), ("cmp", true), ("mv", true), ("rm", true)]
     {
@@ -168,9 +171,10 @@ fn a_killed_connection_leaves_the_old_file_or_the_new_one() {
         eventually("the script is in the middle", || node.holds(tool));
         node.kill_connections();
         let run = run.wait().expect(2);
-        // Not that nothing was changed: nobody knows yet.
-        let told = "nothing written and read back; 1 of 1 node may not have the credentials: keep the old ones valid\n";
-        assert!(run.stderr.ends_with(told), "{tool}: {}", run.stderr);
+        // The run must not claim that nothing was changed, because it is not known yet.
+        let report =
+            "nothing written and read back; 1 of 1 node may not have the credentials: keep the old ones valid\n";
+        assert!(run.stderr.ends_with(report), "{tool}: {}", run.stderr);
         node.release(tool);
         // What the node had received is worked off or thrown away; then there is one whole file, and no other.
         eventually("the script ends", || !node.sh("pgrep -f '[o]regano'").status.success());
@@ -184,7 +188,7 @@ fn a_killed_connection_leaves_the_old_file_or_the_new_one() {
         } else {
             assert!(now == old, "{tool}: {} bytes", now.len());
         }
-        // It tells of each file, hears that nobody is there, and begins no other.
+        // The script reports each file. It notices that the connection has ended and starts no other file.
         assert!(site.file(1, DOCKER).unwrap() == old, "{tool}");
     }
 }

@@ -1,5 +1,5 @@
-//! `--from first-node` and `--from every-node`: registries that only nodes can reach, through real sshd, and the
-//! node that sees something else.
+//! `--from first-node` and `--from every-node`: registries that only nodes can reach, through real sshd, and nodes whose
+//! result differs.
 
 mod crowd;
 mod permits;
@@ -16,7 +16,7 @@ use oregano::node::{Abort, HostKeys, Identities, Limits, OpenFailure, Tunnel};
 use oregano::secret::Secret;
 
 use crate::support::certificate::Signer;
-use crate::support::network::Network;
+use crate::support::network::{Network, SocketState};
 use crate::support::oregano::Finished;
 use crate::support::process::eventually;
 use crate::support::registry::{Auth, Registry, Transport};
@@ -26,7 +26,7 @@ use crate::support::sshd::{Listen, Options, ROOT, Sshd};
 /// What only nodes can resolve; the registry's certificate holds it.
 const NAME: &str = "registry.internal";
 
-/// A registry in a network of its own, and who wants to use it.
+/// A registry in a separate network, and a user of it.
 struct Inside {
     site: Site,
     network: Network,
@@ -192,8 +192,8 @@ fn a_node_that_is_down_is_passed_over_and_told() {
             at + 1
         )
     };
-    let told = none.stderr.split_once("error: ").map(|(_, told)| format!("error: {told}"));
-    assert_eq!(told, Some(down(0) + &down(1) + "no credential could be proved\n"), "{}", none.stderr);
+    let report = none.stderr.split_once("error: ").map(|(_, report)| format!("error: {report}"));
+    assert_eq!(report, Some(down(0) + &down(1) + "no credential could be proved\n"), "{}", none.stderr);
     assert_eq!(none.stdout, format!("{}\n{}\n", recap("node1", [0, 0, 1, 0, 0]), recap("node2", [0, 0, 1, 0, 0])));
     let none = inside.site.run(&["validate", "--from", "first-node"]).expect(4);
     assert_has(&none.stderr, &["no credential could be proved"]);
@@ -244,7 +244,8 @@ fn a_silent_registry_times_out_and_ctrl_c_ends_at_once() {
     let before = inside.site.nodes[0].connections();
     let run = inside.site.start(&["validate", "--from", "every-node", "-T", "60"]);
     eventually("the node is connected to", || inside.site.nodes[0].connections() > before);
-    std::thread::sleep(Duration::from_millis(500));
+    let port = silence.line.parse().unwrap();
+    eventually("the registry is connected to", || inside.network.connections(port, SocketState::Established) > 0);
     let start = Instant::now();
     run.signal("INT");
     run.wait().expect(130);
@@ -328,16 +329,16 @@ fn connect(socks: &Secret, host: &str, port: u16) -> Result<TcpStream, u8> {
     if answer[5] == 0 { Ok(stream) } else { Err(answer[5]) }
 }
 
-/// A server in the network that sends back what it hears, in all its length, once it has heard everything.
+/// A server in the network that sends back everything that it received, once it has received all of it.
 const ECHO: &str = "
 import socket, threading
 server = socket.create_server(('127.0.0.1', 0))
 print(server.getsockname()[1], flush=True)
 def serve(client):
-    heard = bytearray()
+    received = bytearray()
     while part := client.recv(65536):
-        heard += part
-    client.sendall(heard)
+        received += part
+    client.sendall(received)
     client.close()
 while True:
     threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
@@ -377,12 +378,12 @@ fn much_flows_both_ways_and_ends_are_passed_on() {
             writer.write_all(&payload).unwrap();
             writer.shutdown(std::net::Shutdown::Write).unwrap();
         });
-        let mut heard = Vec::new();
-        // A reader that lags behind holds nobody else up.
+        let mut received = Vec::new();
+        // A slow reader does not delay the others.
         std::thread::sleep(Duration::from_millis(300 * seed as u64));
-        stream.read_to_end(&mut heard).unwrap();
+        stream.read_to_end(&mut received).unwrap();
         writing.join().unwrap();
-        assert!(heard == sent, "{} bytes of {}", heard.len(), sent.len());
+        assert!(received == sent, "{} bytes of {}", received.len(), sent.len());
     };
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..4).map(|seed| scope.spawn(move || one(seed))).collect();
@@ -408,7 +409,7 @@ fn many_come_at_once() {
 #[test]
 fn a_way_that_hangs_holds_no_other_up() {
     let inside = Inside::new(1);
-    // What is sent there is lost without a word.
+    // Packets to these addresses are dropped without a response.
     inside.network.sh("ip route add 10.99.0.0/16 dev lo");
     let tunnel = tunnel(&inside);
     let socks = tunnel.socks(&Proxy::Environment).unwrap();
@@ -417,7 +418,7 @@ fn a_way_that_hangs_holds_no_other_up() {
             let socks = &socks;
             scope.spawn(move || connect(socks, &format!("10.99.0.{last}"), 443).is_err());
         }
-        std::thread::sleep(Duration::from_millis(200));
+        eventually("three connections hang", || inside.network.connections(443, SocketState::SynSent) == 3);
         let start = Instant::now();
         assert!(connect(&socks, NAME, inside.site.registry.port()).is_ok());
         assert!(start.elapsed() < Duration::from_secs(10), "it took {:?}", start.elapsed());

@@ -10,7 +10,7 @@ use crate::support::site::USER;
 
 const SECRETS: [(&str, &str); 3] = [(USER, REGISTRY), (USER, REGISTRY_WRONG), ("them", FOREIGN)];
 
-/// Of its own, since it stands in an environment while other tests look into all of them.
+/// A different password, because it is in an environment while other tests search the environments of all processes.
 const LOGIN: &str = "Canary-L0gin'<&>\"x";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every place that an inventory takes a secret from, and servers that send back what they get.
+//! Every source from which an inventory gets a secret, and servers that send back what they receive.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

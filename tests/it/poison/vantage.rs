@@ -1,4 +1,4 @@
-//! What is asked from nodes, and what is read on them: tunnels with a proxy that wants a login, and `explain`.
+//! Requests from nodes, and files that are read on them: tunnels with a proxy that requires a login, and `explain`.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn no_secret_of_a_tunnel_shows_anywhere() {
     let secrets = [(USER, REGISTRY), (PROXY_USER, PROXY)];
     let seen = watched(|| {
         let mut outputs = String::new();
-        // A proxy that refuses and sends back what it got, and one that is not there: a command tells of that.
+        // One proxy refuses and sends back what it received, and another one does not exist: the command reports both.
         for port in [echo.port(), free_port()] {
             let url = format!("http://{PROXY_USER}:{PROXY}@127.0.0.1:{port}");
             site.set("openshift_http_proxy", &url).set("openshift_https_proxy", &url);

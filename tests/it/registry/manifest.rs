@@ -1,4 +1,5 @@
-//! Which manifests are asked for: images of each form that a real registry keeps, and that it shows to who names the form.
+//! Manifest types: images of each type that a real registry stores. It returns a manifest only if the request names its
+//! type.
 
 use serde_json::{Value, json};
 

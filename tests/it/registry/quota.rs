@@ -1,4 +1,4 @@
-//! Pull quotas, as a run tells them: the warning, and `rate_limit` in the JSON lines.
+//! How a run reports pull quotas: the warning, and `rate_limit` in the JSON lines.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! A resolver that does not answer: a mount and a network namespace of its own, where the one name server is a hole.
+//! A resolver that does not respond: separate mount and network namespaces in which the only name server drops every
+//! packet.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ fn a_silent_resolver_is_named_and_not_waited_for() {
     let hosts = user.write("hosts", text);
     let settings = user.write("resolv.conf", "nameserver 192.0.2.53\n");
     let names = user.write("nsswitch.conf", "hosts: files dns\n");
-    // What is sent to an address behind `lo` that is not one of its own is dropped without a word.
+    // Packets to an address that is routed to `lo` but does not belong to it are dropped without a response.
     let script = "set -e
         ip link set lo up
         ip route add 192.0.2.0/24 dev lo

@@ -1,5 +1,5 @@
-//! skopeo as the oracle: what it can inspect with a credential is what we call proved, on the same servers, side by
-//! side; and a wrong password of ours is one failed login there.
+//! skopeo as the oracle: on the same servers, a credential is `proved` if skopeo can inspect the image with it; and a
+//! wrong password is one failed login.
 
 use std::fs;
 use std::process::{Command, Stdio};

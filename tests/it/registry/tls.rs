@@ -1,5 +1,5 @@
-//! Whom a registry's TLS is trusted by: every kind of certificate, with each way of making it known, on real
-//! registries; and that where TLS fails no password was sent.
+//! Trust in a registry's TLS: every kind of certificate, with each setting that makes it trusted, on real registries; and
+//! no password is sent if TLS fails.
 
 mod machine;
 

@@ -1,5 +1,5 @@
-//! The token server that a registry names: what the user is told before a password goes there, and an identity token
-//! in its place.
+//! Token servers that a registry names: the warning before a password is sent there, and identity tokens instead of
+//! passwords.
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -22,7 +22,7 @@ fn inventory(user: &Oregano, host: &str, more: &str) -> String {
 
 #[test]
 fn a_token_server_of_another_domain_is_told_before_it_gets_the_password() {
-    // Whoever names the server knows its domain, and not that anybody may read along.
+    // A user who sets `auth_server` accepts the other domain, but not necessarily plain HTTP.
     for named in [false, true] {
         let (asked, was_asked) = channel();
         let (go, may_go) = channel::<()>();
@@ -93,8 +93,8 @@ fn a_token_server_that_is_not_there_is_not_told_as_the_registry() {
     );
     let run = user.run(&["validate", "-i", &hosts]).expect(2);
     let message = format!("error: the token server `127.0.0.1:1` of registry `{host}` does not accept connections");
-    let told = format!("{message}\n  caused by: {cause}\nhint: {hint}\n");
-    assert!(run.stderr.contains(&told), "{}", run.stderr);
+    let report = format!("{message}\n  caused by: {cause}\nhint: {hint}\n");
+    assert!(run.stderr.contains(&report), "{}", run.stderr);
     assert!(run.stdout.contains(" : connection-refused\n"), "{}", run.stdout);
 
     let run = user.run(&["validate", "-i", &hosts, "--output", "json"]).expect(2);

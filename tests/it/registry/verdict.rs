@@ -125,7 +125,7 @@ fn a_certificate_of_an_unknown_authority_is_refused_unless_tls_verify_is_off() {
     site.unset("openshift_docker_insecure_registries");
     let run = site.run(&["validate"]).expect(2);
     assert!(run.stdout.contains(" : tls"), "{}\n{}", run.stdout, run.stderr);
-    // Challenge, login, image, and the image once more as anybody: all of them with `tls_verify` off.
+    // Challenge, login, image, and the image once more without credentials: all of them with `tls_verify` off.
     eventually("the last request is logged", || site.registry.requests().len() >= 4);
     assert_eq!(site.registry.requests().len(), 4, "{:?}", site.registry.requests());
 }

@@ -1,5 +1,5 @@
-//! The real Ansible, as an oracle: `tests/oracles/commands.py` with the Python of Ansible's own venv. It is started
-//! once, when it is first asked, and ends by itself (with all it started) when the tests end and its input closes.
+//! The real Ansible as an oracle: `tests/oracles/commands.py` with the Python of Ansible's own venv. It is started once,
+//! at its first use, and ends (with everything that it started) when the tests end and its input closes.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -29,7 +29,7 @@ pub struct Said {
     pub stderr: String,
 }
 
-/// Runs command lines, in any order; the answers stand in the order of the lines.
+/// Runs command lines in any order; the results are in the order of the lines.
 pub fn run(lines: &[Line]) -> Vec<Said> {
     let requests = lines.iter().map(|line| json!({"argv": line.argv, "cwd": line.cwd, "env": {}}));
     let text = |answer: &Value, name: &str| answer[name].as_str().unwrap().to_owned();
@@ -116,7 +116,7 @@ fn ask(requests: Vec<Value>) -> Vec<Value> {
         scope.spawn(move || {
             for (id, mut request) in requests.into_iter().enumerate() {
                 request["id"] = id.into();
-                // An oracle that has ended is told by its missing answer.
+                // If the oracle has ended, its result is missing.
                 let _ = writeln!(input, "{request}");
             }
         });

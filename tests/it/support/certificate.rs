@@ -1,5 +1,4 @@
-//! TLS certificates for servers on loopback, made with the `openssl` command as an administrator
-//! would make them.
+//! TLS certificates for servers on loopback, created with the `openssl` command as an administrator would create them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

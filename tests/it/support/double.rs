@@ -1,5 +1,5 @@
-//! A server over plain HTTP whose every answer the test writes itself, for what no real server does. One request a
-//! connection.
+//! A plain HTTP server whose responses the test writes itself, for behavior that no real server shows. One request for
+//! each connection.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -65,20 +65,20 @@ pub fn response(status: &str, header: &str, body: &str) -> String {
 
 fn serve(mut stream: TcpStream, answer: impl Fn(&str) -> String) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let (mut heard, mut part) = (Vec::new(), [0; 8192]);
-    while !is_whole(&heard) {
+    let (mut received, mut part) = (Vec::new(), [0; 8192]);
+    while !is_complete(&received) {
         match stream.read(&mut part)? {
             0 => return Ok(()),
-            // Who tries TLS first is told at once, as Go's servers do.
-            _ if heard.is_empty() && part[0] == TLS => return stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n"),
-            length => heard.extend_from_slice(&part[..length]),
+            // A client that tries TLS first gets an immediate response, as from Go's servers.
+            _ if received.is_empty() && part[0] == TLS => return stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n"),
+            length => received.extend_from_slice(&part[..length]),
         }
     }
-    stream.write_all(answer(&String::from_utf8_lossy(&heard)).as_bytes())
+    stream.write_all(answer(&String::from_utf8_lossy(&received)).as_bytes())
 }
 
-fn is_whole(heard: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(heard).to_ascii_lowercase();
+fn is_complete(received: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(received).to_ascii_lowercase();
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
     body.len() >= length.unwrap_or(0)

@@ -1,5 +1,5 @@
-//! The smallest HTTP client that can prepare a server and ask it what happened: one request a
-//! connection, TLS without verification. The product's own client is under test, so it is not used.
+//! A small HTTP client that prepares servers and reads their state: one request for each connection, TLS without
+//! verification. The product's own client is under test, so it is not used here.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

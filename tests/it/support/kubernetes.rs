@@ -1,5 +1,5 @@
-//! A Kubernetes API: etcd and kube-apiserver, with users that have exactly the rights they are named
-//! for. Nothing else of a cluster runs: no controller, no node.
+//! A Kubernetes API: etcd and kube-apiserver, and users with exactly the rights that their names say. Nothing else of a
+//! cluster runs: no controller, no node.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,8 +51,7 @@ impl Kubernetes {
         &SHARED
     }
 
-    /// The shared server with an empty namespace `openshift` that is this test's alone until the
-    /// guard is dropped.
+    /// The shared server with an empty namespace `openshift`, which no other test uses until the guard is dropped.
     pub fn shared_openshift() -> (&'static Self, MutexGuard<'static, ()>) {
         static OPENSHIFT: Mutex<()> = Mutex::new(());
         // A test that failed while it had the namespace says nothing about the next one.
@@ -175,7 +174,7 @@ impl Kubernetes {
         http::request(method, &format!("{}{path}", self.url), &headers, body.as_bytes())
     }
 
-    /// Whether anybody has got an answer to such a request, by the server's log.
+    /// Whether the server has responded to such a request, according to its log.
     pub fn has_answered(&self, method: &str, path: &str) -> bool {
         let request = format!("verb=\"{method}\" URI=\"{path}");
         self.apiserver.log().split(&request).skip(1).any(|rest| rest.starts_with(['"', '?']))

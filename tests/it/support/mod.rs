@@ -1,6 +1,6 @@
-//! Starts and stops the real servers that the tests talk to, one file each. A handle stops what it
-//! started when it is dropped; a server that is not installed or does not come up fails the test
-//! with the reason and the server's log, it is never skipped.
+//! Starts and stops the real servers that the tests use, one file for each. A handle stops its server when it is dropped.
+//! A server that is not installed or does not start fails the test with the reason and the server's log; the test is never
+//! skipped.
 
 #![allow(dead_code, reason = "the support offers whole servers; not every test file needs all of one")]
 

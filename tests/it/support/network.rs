@@ -1,6 +1,6 @@
-//! Networks that this machine's own cannot reach: a network namespace each, with nothing but a loopback of its
-//! own. What runs inside sees only what else does. A door lets a test in all the same: it listens on this
-//! machine's loopback, and starts a program inside for each connection, with the connection as its input and output.
+//! Networks that this machine cannot reach: each is a network namespace that has only a loopback interface. Processes
+//! inside reach only one another. A door forwards connections of a test: it listens on this machine's loopback, and starts
+//! a program inside for each connection, with the connection as its input and output.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
@@ -16,10 +16,18 @@ use tempfile::TempDir;
 
 use super::process::{Process, command, last_descendant, root_prefix, run};
 
-/// A network of its own, until this is dropped.
+/// A separate network, until this is dropped.
 pub struct Network {
     process: Process,
     folder: TempDir,
+}
+
+/// A state of a TCP socket, with its number in /proc/net/tcp (include/net/tcp_states.h of Linux).
+#[derive(Clone, Copy)]
+pub enum SocketState {
+    Established = 1,
+    /// No response to the connection request yet.
+    SynSent = 2,
 }
 
 /// Lets connections in.
@@ -36,7 +44,7 @@ pub struct Guest {
 }
 
 impl Network {
-    /// One with its loopback up, and nobody in it.
+    /// A network without any process, whose loopback interface is up.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = command(Path::new("env"));
@@ -48,7 +56,7 @@ impl Network {
         Self { process, folder }
     }
 
-    /// What stands before a command that runs inside, as root.
+    /// The words before a command that runs inside, as root.
     pub fn prefix(&self) -> Vec<String> {
         let id = last_descendant(self.process.id()).to_string();
         let words = ["nsenter", "--target", &id, "--net", "--"];
@@ -65,6 +73,12 @@ impl Network {
     /// Runs a shell script inside, as root.
     pub fn sh(&self, script: &str) -> String {
         run(self.command(Path::new("sh")).args(["-c", script]))
+    }
+
+    /// How many sockets inside are connected, or are being connected, to this port.
+    pub fn connections(&self, port: u16, state: SocketState) -> usize {
+        let remote = format!(":{port:04X} {:02X} ", state as u8);
+        self.sh("cat /proc/net/tcp").lines().filter(|line| line.contains(&remote)).count()
     }
 
     /// Starts a Python program inside and waits for its first line.

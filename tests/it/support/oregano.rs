@@ -1,6 +1,5 @@
-//! Runs the built binary the way a user does, but hermetically: its home, its temporary folder and
-//! its environment are the test's own, so that no key, agent, kubeconfig or proxy of the machine is
-//! found.
+//! Runs the built binary as a user does, but isolated: its home, its temporary folder and its environment belong to the
+//! test, so that no key, agent, kubeconfig or proxy of the machine is found.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -22,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What ends at once may take so long on a busy machine. A test of it waits for nothing that ends by itself before.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-/// A user with a home of its own, who runs oregano.
+/// A user with a separate home who runs oregano.
 pub struct Oregano {
     folder: TempDir,
     environment: Vec<(OsString, OsString)>,
@@ -41,7 +40,7 @@ pub struct Session {
     pub status: Option<i32>,
     /// What the terminal showed.
     pub shown: String,
-    /// What `stty -a` said of the terminal afterwards.
+    /// The output of `stty -a` on the terminal afterwards.
     pub settings: String,
 }
 
@@ -119,15 +118,15 @@ impl Oregano {
         self.start_with(arguments, Some(input), Streams::Apart)
     }
 
-    /// Runs oregano on a terminal of its own, types a line once it asks for one without echo, and returns what the
-    /// terminal showed. It must end with 0.
+    /// Runs oregano on a new terminal, types a line once it prompts for one without echo, and returns what the terminal
+    /// showed. It must end with 0.
     pub fn type_at_prompt(&self, arguments: &[&str], line: &str) -> String {
         let session = self.sit_at(arguments, "", &format!("{line}\n"));
         assert_eq!(session.status, Some(0), "{}", session.shown);
         session.shown
     }
 
-    /// Runs oregano on a terminal of its own: types what is `open` at once, and what is `hidden` when there is no echo.
+    /// Runs oregano on a new terminal: types `open` immediately, and `hidden` once there is no echo.
     pub fn sit_at(&self, arguments: &[&str], open: &str, hidden: &str) -> Session {
         let outputs = tempfile::tempdir().unwrap();
         let [shown, terminal, after] = ["shown", "terminal", "after"].map(|name| outputs.path().join(name));
@@ -222,7 +221,7 @@ impl Running {
     }
 
     /// Whether it has not ended yet.
-    pub fn goes_on(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 

@@ -1,5 +1,5 @@
-//! Processes of the tests: found, started with a log file, waited for, and killed by id when their
-//! handle goes. Knows no server.
+//! Processes of the tests: they are found, started with a log file, awaited, and killed by id when their handle is
+//! dropped. Contains nothing about particular servers.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -113,7 +113,7 @@ pub fn as_root(program: &str) -> Command {
     command
 }
 
-/// What stands before a command that must run as root.
+/// The words before a command that must run as root.
 pub fn root_prefix() -> &'static [&'static str] {
     static PREFIX: LazyLock<Option<&[&str]>> = LazyLock::new(|| {
         if fs::metadata("/proc/self").unwrap().uid() == 0 {
@@ -167,7 +167,7 @@ pub fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("no `{name}` on this machine: tests/servers/install brings it, tests/run calls that"))
 }
 
-/// Starts a server that cannot be given port 0, on a free one; again where somebody else was quicker.
+/// Starts a server that does not accept port 0 on a free port; again if another process took that port first.
 pub fn on_free_port<T>(start: impl Fn(u16) -> Result<T, NotReady>) -> T {
     for _ in 0..10 {
         match start(free_port()) {
@@ -199,7 +199,7 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Whether a process has ended: it may be there until somebody has taken note of that.
+/// Whether a process has ended. It remains as a zombie until its parent has read its exit status.
 pub fn is_gone(id: u32) -> bool {
     fs::read_to_string(format!("/proc/{id}/stat")).map_or(true, |state| state.contains(") Z "))
 }

@@ -1,5 +1,5 @@
-//! Registries: Debian's `docker-registry` with the ways to log in that real ones have, and the
-//! distribution project's token server. Failed logins are counted in the servers' own logs.
+//! Registries: Debian's `docker-registry` with every authentication scheme that real ones have, and the distribution
+//! project's token server. Failed logins are counted in the servers' own logs.
 
 use std::fs;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use super::process::{Process, command, on_free_port, program, run};
 /// How a registry asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// Not at all.
+    /// It does not.
     Anonymous,
     /// With a Basic challenge.
     Basic,
@@ -30,7 +30,7 @@ pub enum Auth {
 pub enum Transport {
     Http,
     Tls(Signer),
-    /// TLS with a certificate that nobody must accept.
+    /// TLS with a certificate that no client may accept.
     Flawed(Flaw),
     /// TLS for those only who show a certificate of the same authority ([`Registry::client_certificate`]).
     Mutual,
@@ -69,9 +69,9 @@ impl Registry {
         Self::start_with(auth, transport, users, |server| (command(server), None))
     }
 
-    /// The same in a network of its own, with a door for [`Registry::push`]. It has no token server.
+    /// The same in a separate network, with a door for [`Registry::push`]. It has no token server.
     pub fn start_inside(network: &Network, auth: Auth, transport: Transport, users: &[(&str, &str)]) -> Self {
-        assert!(!matches!(auth, Auth::Token(_)), "a token server in a network of its own");
+        assert!(!matches!(auth, Auth::Token(_)), "a token server in a separate network");
         Self::start_with(auth, transport, users, |server| (network.command(server), Some(network)))
     }
 

@@ -1,5 +1,5 @@
-//! A small installation: a registry with a token server, nodes, a user with an inventory. A test changes what it
-//! is about and leaves the rest.
+//! A small installation: a registry with a token server, nodes, and a user with an inventory. A test changes only the
+//! parts that it is about.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub const KUBELET: &str = "/var/lib/origin/.docker/config.json";
 /// The file of root.
 pub const DOCKER: &str = "/root/.docker/config.json";
 
-/// Registry, nodes, and somebody who runs oregano.
+/// Registry, nodes, and a user who runs oregano.
 pub struct Site {
     pub oregano: Oregano,
     pub registry: Registry,
@@ -102,7 +102,7 @@ impl Site {
         self
     }
 
-    /// The inventory as it stands now.
+    /// The current inventory.
     pub fn inventory(&self) -> String {
         let mut text = String::from("[all:vars]\n");
         for (name, value) in &self.variables {

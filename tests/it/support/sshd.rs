@@ -1,5 +1,5 @@
-//! Nodes: a real OpenSSH `sshd` each, as root in mount and process namespaces of its own, so that
-//! every node has its own /root, /var/lib/origin, accounts and sudo rules, and none of the machine's.
+//! Nodes: each is a real OpenSSH `sshd` that runs as root in separate mount and process namespaces. So every node has
+//! its own /root, /var/lib/origin, accounts and sudo rules, and none of those of the machine.
 
 use std::fs;
 use std::io::Write as _;
@@ -32,10 +32,9 @@ pub struct Options {
     pub listen: Listen,
     /// The password of every account; a random one where the test does not care.
     pub password: Option<String>,
-    /// More lines for sshd_config, each with its end.
+    /// More lines for sshd_config, each with its line end. They come first, because sshd uses the first value of a keyword.
     pub config: &'static str,
-    /// What stands before its commands, so that it lives in a network of its own. It is reached on 127.0.0.1 all
-    /// the same.
+    /// The words before its commands that put it into a separate network. It is reached on 127.0.0.1 nevertheless.
     pub network: Vec<String>,
 }
 
@@ -64,7 +63,7 @@ pub struct Sshd {
     process: Process,
     /// The first process of the namespaces, by its id outside.
     init: Mutex<Option<u32>>,
-    /// Lets connections in to a node with a network of its own.
+    /// Forwards connections to a node in a separate network.
     door: Mutex<Option<Door>>,
     port: u16,
     host_key: String,
@@ -197,12 +196,12 @@ impl Sshd {
         self.sh(&format!("[ -e /run/hold-{tool}/used ]")).status.success()
     }
 
-    /// Lets what waits in the tool go on.
+    /// Lets the waiting tool continue.
     pub fn release(&self, tool: &str) {
         succeeded(self.sh(&format!(": >/run/hold-{tool}/go")));
     }
 
-    /// Cuts every connection as a lost network does: what they started goes on without them.
+    /// Cuts every connection, as a network failure does: the commands that they started continue to run.
     pub fn kill_connections(&self) {
         // A connection may end by itself between the two.
         self.sh("for id in $(pgrep -x sshd); do [ $id = 1 ] || kill -s KILL $id; done");
@@ -297,11 +296,11 @@ fn write_node(node: &Path, options: &Options, port: u16, password: &str) -> Stri
     put(
         "sshd_config",
         format!(
-            "Port {port}\nListenAddress {}\nHostKey /run/node/host_key\nAuthorizedKeysFile /run/node/authorized_keys\n\
+            "{}Port {port}\nListenAddress {}\nHostKey /run/node/host_key\nAuthorizedKeysFile /run/node/authorized_keys\n\
              PidFile none\nUsePAM no\nStrictModes no\nUseDNS no\nPermitRootLogin yes\nPasswordAuthentication yes\n\
-             KbdInteractiveAuthentication no\nMaxStartups 20000\nPerSourceMaxStartups none\nLogLevel VERBOSE\n{}{}",
-            address(options),
+             KbdInteractiveAuthentication no\nMaxStartups 20000\nPerSourceMaxStartups none\nLogLevel VERBOSE\n{}",
             options.config,
+            address(options),
             if busybox { "SetEnv PATH=/run/node/bin\n" } else { "" },
         ),
     );

@@ -1,4 +1,4 @@
-//! Strangers at the listener of a tunnel: other users of this machine, who do not know its login.
+//! Connections to the listener of a tunnel by other users of this machine, who do not know its login.
 
 use std::collections::HashSet;
 use std::fs;

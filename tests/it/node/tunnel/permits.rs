@@ -1,4 +1,5 @@
-//! What an sshd permits: a node that connects to some places alone is asked from there, and says which it forbids.
+//! Which connections an sshd permits: a node that permits only some destinations is used for those, and the run reports
+//! which ones are forbidden.
 
 use super::{Inside, NAME, assert_has, rows};
 use crate::support::site::{PASSWORD, USER, recap};

@@ -1,4 +1,4 @@
-//! The proxies that nodes use: what goes through them, and what is told of one that is of no use.
+//! Proxies that nodes use: which requests go through them, and what is reported about a proxy that does not work.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::support::network::Guest;
 use crate::support::process::free_port;
 use crate::support::sshd::Options;
 
-/// An HTTP proxy that alone knows where the registry is, and wants a login.
+/// An HTTP proxy that requires a login. Only the proxy can resolve the name of the registry.
 const PROXY: &str = "
 import socket, sys, threading
 server = socket.create_server(('127.0.0.1', 0))
@@ -53,13 +53,13 @@ fn the_nodes_own_proxy() {
     let mut stream = connect(&good, "only-the-proxy.internal", port).unwrap();
     stream.write_all(b"hello").unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut heard = Vec::new();
-    stream.read_to_end(&mut heard).unwrap();
-    assert_eq!(heard, b"hello");
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).unwrap();
+    assert_eq!(received, b"hello");
     assert_eq!(connect(&through("eve:wrong@", ""), NAME, port).err(), Some(2));
     assert!(connect(&through("eve:wrong@", ".internal"), NAME, port).is_ok(), "no_proxy was not heeded");
-    let nobody = Some(Secret::new(format!("http://127.0.0.1:{}", free_port())));
-    let settings = ProxySettings { http: None, https: nobody, ..ProxySettings::default() };
+    let closed = Some(Secret::new(format!("http://127.0.0.1:{}", free_port())));
+    let settings = ProxySettings { http: None, https: closed, ..ProxySettings::default() };
     assert_eq!(connect(&tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap(), NAME, port).err(), Some(2));
     assert_eq!(tunnel.fault(), None);
 }
@@ -80,7 +80,7 @@ fn the_proxy_of_the_inventory() {
     assert!(!wrong.stderr.contains("hunter2"), "{}", wrong.stderr);
 }
 
-/// A server that answers whatever it hears with its own argument.
+/// A server that responds to every request with its own argument.
 const ANSWER: &str = "
 import socket
 server = socket.create_server(('127.0.0.1', 0))
@@ -104,7 +104,7 @@ fn a_proxy_that_is_of_no_use_is_named_with_its_fault() {
     let (busy, mail) = (answering(&inside, r"HTTP/1.1 503 Busy\r\n\r\n"), answering(&inside, r"220 mail\r\n\r\n"));
     let silence = inside.network.silence();
     let closed = free_port().to_string();
-    // What is sent there is lost without a word, or not sent at all.
+    // Packets to this address are dropped without a response, or are not sent.
     inside.network.sh("ip route add 10.99.0.0/16 dev lo; ip route add prohibit 10.98.0.0/16");
     let login = "eve:hunter2@";
     for (scheme, login, host, port, cause, hint) in [

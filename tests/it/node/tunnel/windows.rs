@@ -1,4 +1,4 @@
-//! More nodes than are looked at together.
+//! More nodes than are observed at the same time.
 
 use std::fmt::Write as _;
 

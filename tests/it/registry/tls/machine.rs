@@ -1,5 +1,5 @@
-//! The machine's own certs.d: which of `/etc/containers` and `/etc/docker` counts, on a machine where both are the
-//! test's. skopeo, which reads the same folders, is asked on the same machine, and must come to the same end.
+//! certs.d of the machine: which of `/etc/containers` and `/etc/docker` counts, on a machine where both belong to the
+//! test. skopeo reads the same folders on the same machine, and must have the same result.
 
 use std::fs;
 use std::path::Path;
@@ -13,24 +13,24 @@ use crate::support::oregano::Finished;
 use crate::support::process::{Process, command, last_descendant, program, root_prefix};
 use crate::support::registry::{Registry, Transport};
 
-/// Puts `containers` and `docker` of the folder `$1` over those of `/etc`, for whoever joins its mount namespace.
+/// Puts `containers` and `docker` of the folder `$1` over those of `/etc`, for every process in its mount namespace.
 const MOUNT: &str = r#"mount --bind "$1/containers" /etc/containers && mount --bind "$1/docker" /etc/docker &&
     echo ready && exec sleep infinity"#;
 
-/// Where certs.d lies below the folder of a machine.
+/// Where certs.d is below the folder of a machine.
 const OWN: &str = "home/.config/containers/certs.d";
 const CONTAINERS: &str = "containers/certs.d";
 const DOCKER: &str = "docker/certs.d";
 
 /// What the registry wants: its authority, and a client certificate.
 const RIGHT: &[&str] = &["ca.crt", "client.cert", "client.key"];
-/// The same of somebody else.
+/// The same of another authority.
 const WRONG: &[&str] = &["wrong.crt", "wrong.cert", "wrong.key"];
 
 /// A folder of certs.d: where it lies, its name, and the files in it. `HOST` and `PORT` are the registry's.
 type Placed = (&'static str, &'static str, &'static [&'static str]);
 
-/// A machine with `/etc/containers`, `/etc/docker` and a home of its own: a mount namespace, until this is dropped.
+/// A machine with separate `/etc/containers`, `/etc/docker` and home: a mount namespace, until this is dropped.
 struct Machine {
     process: Process,
     folder: TempDir,
@@ -96,7 +96,7 @@ impl Machine {
 }
 
 #[test]
-fn the_first_folder_that_exists_counts_alone() {
+fn only_the_first_folder_that_exists_counts() {
     const UNKNOWN: &str = "the issuer of the certificate is unknown on this machine";
     const UNTRUSTED: &str = "the registry requires a client certificate that it trusts";
     const HOST: &str = "HOST:PORT";

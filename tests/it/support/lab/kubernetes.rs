@@ -83,7 +83,7 @@ impl Kubernetes {
         self.shared.state.lock().unwrap().namespaces.insert(name.to_owned());
     }
 
-    /// Creates or replaces a secret with one key, as somebody else would.
+    /// Creates or replaces a secret with one key, as another client would.
     pub fn put_secret(&self, namespace: &str, name: &str, kind: &str, key: &str, content: &[u8]) {
         let mut state = self.shared.state.lock().unwrap();
         let mut object = json!({"metadata": {"name": name}, "type": kind, "data": {}});
@@ -131,7 +131,7 @@ impl Shared {
         answer.unwrap_or_else(|refusal| refusal)
     }
 
-    /// Who shows a wrong token is nobody; who shows none is `system:anonymous` and may see the version.
+    /// A wrong token is not authenticated; a request without a token is `system:anonymous` and may read the version.
     fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), (u16, Value)> {
         match headers.get(AUTHORIZATION) {
             Some(value) if value.as_bytes() == format!("Bearer {}", self.token).as_bytes() => Ok(()),

@@ -97,7 +97,7 @@ impl Lab {
         self.nodes.iter().map(|node| docker_folder(node).join("config.json")).collect()
     }
 
-    /// Writes one of [`Lab::auth_files`], as somebody else left it there, with a mode such as 0o644.
+    /// Writes one of [`Lab::auth_files`], as another program left it there, with a mode such as 0o644.
     pub fn write_auth_file(&self, node: usize, content: &str, mode: u32) {
         let file = &self.auth_files()[node];
         fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! A node: an SSH server in this process. What it is told to run really runs, with `/bin/sh -c` in a
-//! folder of its own; it has no accounts, no sudo and no terminal.
+//! A node: an SSH server in this process. Commands really run, with `/bin/sh -c` in a separate folder for each node;
+//! there are no accounts, no sudo and no terminal.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 
-/// How long a program may go on once nobody listens to it; sshd would let it run for ever.
+/// How long a program may run after its connection has ended; sshd would let it run without a limit.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The data type of standard error (RFC 4254, 5.2).
@@ -41,7 +41,7 @@ pub struct Node {
     power: Option<watch::Sender<()>>,
 }
 
-/// What all connections of a node know and count.
+/// What all connections of a node share.
 struct Shared {
     folder: PathBuf,
     user: String,
@@ -148,7 +148,7 @@ fn config(key: PrivateKey) -> Config {
     Config {
         keys: vec![key],
         methods: MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password][..]),
-        // As sshd's MaxAuthTries. Nobody guesses passwords here, so nobody needs to be slowed down.
+        // As sshd's MaxAuthTries. No one guesses passwords here, so there is no delay.
         max_auth_attempts: 6,
         auth_rejection_time: Duration::ZERO,
         inactivity_timeout: None,
@@ -280,7 +280,7 @@ impl Handler for Visitor {
     }
 }
 
-/// A command that runs, in a process group of its own; killed when dropped.
+/// A running command in a separate process group; killed when dropped.
 struct Program {
     child: Child,
     /// Taken by those who serve them.
