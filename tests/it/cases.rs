@@ -95,7 +95,7 @@ fn merges() {
     }
 }
 
-fn describe(change: &KeyChange) -> String {
+pub fn describe(change: &KeyChange) -> String {
     let sign = match change.kind {
         ChangeKind::Added => '+',
         ChangeKind::Updated => '~',

@@ -1,0 +1,173 @@
+//! Runs tests/cases/plan: a desired state and facts in, the gate and the steps out. Only `plan/adapter.rs` knows the
+//! types of the crate.
+
+mod adapter;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A rule of the planner.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What the case shows.
+    pub rule: String,
+    pub desired: Desired,
+    #[serde(default)]
+    pub facts: Facts,
+    pub gate: Gate,
+    /// Every step, in the order of the stages.
+    pub steps: Vec<Step>,
+    /// Parts of the complete new content, by target. A step that is not named here writes nothing.
+    #[serde(default)]
+    pub writes: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Desired {
+    /// `namespace/name`.
+    pub pull_secret: Option<String>,
+    /// The nodes, in the order of the inventory.
+    #[serde(default)]
+    pub nodes: Vec<String>,
+    /// The entries of the secret and of each file: key and `user:password`.
+    pub credentials: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// The verdicts of the credentials; `unknown` where there is none.
+    #[serde(default)]
+    pub verdicts: Vec<String>,
+    /// The verdicts that other nodes reported with `--from every-node`.
+    #[serde(default)]
+    pub verdicts_of_nodes: Vec<String>,
+    pub pull_secret: Option<Found<Secret>>,
+    /// Secrets of openshift-ansible: name and registry.
+    #[serde(default)]
+    pub stale: BTreeMap<String, String>,
+    /// One for each node, in the same order.
+    #[serde(default)]
+    pub nodes: Vec<Node>,
+}
+
+/// What was observed at one place.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found<T> {
+    Absent,
+    Present(T),
+    /// It could not be observed, or it cannot be managed; the message says why.
+    Unknown(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    #[serde(default = "pull_secret_type")]
+    pub r#type: String,
+    #[serde(default)]
+    pub immutable: bool,
+    pub content: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Node {
+    Files(Vec<File>),
+    Unreachable(String),
+    Failed(String),
+    NotObserved,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub path: String,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    pub found: Found<FileContent>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileContent {
+    pub content: String,
+    /// Octal, as `ls` and `chmod` have it.
+    pub mode: String,
+}
+
+#[derive(Deserialize, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    Open,
+    Closed,
+}
+
+#[derive(Deserialize, Debug, PartialEq, Eq, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Objects,
+    Batch,
+}
+
+#[derive(Deserialize, Debug, PartialEq, Eq, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Create,
+    Update,
+    Unchanged,
+    Fail,
+    /// A node without steps, because it could not be reached.
+    Unreachable,
+    /// A node without steps, because it was not observed.
+    NotObserved,
+}
+
+/// One step, or a node that has none.
+#[derive(Deserialize, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub stage: Stage,
+    /// `secret namespace/name`, `node:/path`, or the node.
+    pub target: String,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    pub action: Action,
+    /// `+key`, `~key` and what follows, `mode 0644 -> 0600`.
+    #[serde(default)]
+    pub changes: Vec<String>,
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// The message and the causes of a failure, one for each line; the hint is not compared.
+    #[serde(default)]
+    pub failure: Vec<String>,
+}
+
+fn pull_secret_type() -> String {
+    "kubernetes.io/dockerconfigjson".to_owned()
+}
+
+#[test]
+fn plans() {
+    for (name, case) in super::cases::read::<Case>("plan") {
+        let name = format!("{name} ({})", case.rule);
+        let (desired, facts) = (adapter::desired(&case), adapter::facts(&case));
+        let planned = adapter::plan(&desired, &facts);
+        assert_eq!(planned.gate, case.gate, "{name}");
+        assert_eq!(planned.steps, case.steps, "{name}");
+        // A note of the plan must not show what the files contain.
+        for password in case.desired.credentials.values().filter_map(|login| login.split_once(':')) {
+            assert!(!planned.debug.contains(password.1), "{name}: the plan shows a password");
+        }
+        let targets: Vec<&String> = planned.writes.keys().collect();
+        assert_eq!(targets, case.writes.keys().collect::<Vec<_>>(), "{name}");
+        for (target, parts) in &case.writes {
+            let content = &planned.writes[target];
+            assert!(parts.iter().all(|part| content.contains(part)), "{name}: {target}: {parts:?} in {content}");
+        }
+    }
+}

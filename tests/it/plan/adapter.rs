@@ -1,0 +1,247 @@
+//! Turns a case into the types of the crate, and a plan of the crate into the form of a case. Decides nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use oregano::desired::{
+    Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, NodeTarget, Object, Proxy, PullSecret,
+    Registry, TestLogin, TlsPolicy,
+};
+use oregano::dockerconfig::{Credential, Reader};
+use oregano::facts::{
+    Facts, FileFact, FileState, NodeFact, ObjectFact, Observed, PathFact, PullSecretFact, RegistryFact, SecretFact,
+    StaleSecret, Verdict,
+};
+use oregano::failure::Failure;
+use oregano::plan::{self, Change, NodePlan, NodeWork, Target};
+use oregano::secret::{Secret, SecretBytes};
+
+use super::{Action, Case, File, Found, Gate, Node, Stage, Step};
+use crate::cases::describe;
+
+/// A plan in the form of a case.
+pub struct Planned {
+    pub gate: Gate,
+    pub steps: Vec<Step>,
+    /// The complete new content, by target.
+    pub writes: BTreeMap<String, String>,
+    /// The plan as `Debug` prints it.
+    pub debug: String,
+}
+
+pub fn desired(case: &Case) -> Desired {
+    let credential = |(key, login): (&String, &String)| {
+        let (user, password) = login.split_once(':').expect("`user:password`");
+        Credential {
+            key: key.clone(),
+            user: user.to_owned(),
+            password: Secret::new(password),
+            identity_token: None,
+            email: None,
+        }
+    };
+    let credentials: Arc<[Credential]> = case.desired.credentials.iter().map(credential).collect();
+    let object = |name: &String| {
+        let (namespace, name) = name.split_once('/').expect("`namespace/name`");
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Object::PullSecret(PullSecret { namespace, name, credentials: Arc::clone(&credentials) })
+    };
+    let node = |name: &String| NodeTarget {
+        name: name.clone(),
+        connection: Connection {
+            address: name.clone(),
+            port: 22,
+            user: "root".to_owned(),
+            password: None,
+            private_key_file: None,
+            host_key_checking: HostKeyChecking::Strict,
+            escalation: Escalation::None,
+        },
+        files: Vec::new(),
+        credentials: Arc::clone(&credentials),
+    };
+    Desired {
+        objects: case.desired.pull_secret.iter().map(object).collect(),
+        nodes: case.desired.nodes.iter().map(node).collect(),
+        ..Desired::default()
+    }
+}
+
+pub fn facts(case: &Case) -> Facts {
+    let stale = case.facts.stale.iter().map(|(name, host)| StaleSecret { name: name.clone(), host: host.clone() });
+    let secret = case.facts.pull_secret.as_ref().map(|found| {
+        let secret = observed(found, |secret| SecretFact {
+            type_: secret.r#type.clone(),
+            immutable: secret.immutable,
+            content: secret.content.as_deref().map(bytes),
+            version: "1".to_owned(),
+        });
+        ObjectFact::PullSecret(PullSecretFact { secret, stale: stale.collect() })
+    });
+    let node = |node: &Node| match node {
+        Node::Files(files) => NodeFact::Observed(files.iter().map(file).collect()),
+        Node::Unreachable(message) => NodeFact::Unreachable(Failure::new(message)),
+        Node::Failed(message) => NodeFact::Failed(Failure::new(message)),
+        Node::NotObserved => NodeFact::NotObserved,
+    };
+    let path = |code: &String| PathFact { node: "node9".to_owned(), registry: registry(), fact: verdict(code) };
+    Facts {
+        registries: case.facts.verdicts.iter().map(|code| verdict(code)).collect(),
+        paths: case.facts.verdicts_of_nodes.iter().map(path).collect(),
+        objects: secret.into_iter().collect(),
+        nodes: case.facts.nodes.iter().map(node).collect(),
+        ..Facts::default()
+    }
+}
+
+pub fn plan(desired: &Desired, facts: &Facts) -> Planned {
+    let plan = plan::plan(desired, &desired.nodes, facts);
+    let steps = plan.stages.iter().flat_map(|stage| match stage {
+        plan::Stage::Objects(steps) => steps.iter().map(|one| step(Stage::Objects, one)).collect::<Vec<_>>(),
+        plan::Stage::Batch(nodes) => nodes.iter().flat_map(node_steps).collect(),
+    });
+    Planned {
+        gate: match plan.gate {
+            plan::Gate::Open => Gate::Open,
+            plan::Gate::Closed => Gate::Closed,
+        },
+        steps: steps.collect(),
+        writes: writes(desired, facts),
+        debug: format!("{plan:?}"),
+    }
+}
+
+/// The content of each step that writes something.
+fn writes(desired: &Desired, facts: &Facts) -> BTreeMap<String, String> {
+    let objects = desired.objects.iter().zip(&facts.objects).map(|(object, fact)| match (object, fact) {
+        (Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) => plan::pull_secret(wanted, fact),
+    });
+    let nodes = desired.nodes.iter().zip(&facts.nodes).flat_map(|(node, fact)| match fact {
+        NodeFact::Observed(files) => {
+            files.iter().map(|fact| plan::file(&node.name, fact, &node.credentials, Reader::Node)).collect()
+        }
+        _ => Vec::new(),
+    });
+    let content = |planned: plan::Planned| {
+        let text = String::from_utf8(planned.content?.expose().to_vec()).unwrap();
+        Some((target(&planned.step.target), text))
+    };
+    objects.chain(nodes).filter_map(content).collect()
+}
+
+fn node_steps(node: &NodePlan) -> Vec<Step> {
+    let without = |action, failure: Vec<String>| {
+        let (stage, target) = (Stage::Batch, node.host.clone());
+        vec![Step { stage, target, aliases: vec![], action, changes: vec![], notes: vec![], failure }]
+    };
+    match &node.work {
+        NodeWork::Files(steps) => steps.iter().map(|one| step(Stage::Batch, one)).collect(),
+        NodeWork::Unreachable(failure) => without(Action::Unreachable, lines(failure)),
+        NodeWork::Failed(failure) => without(Action::Fail, lines(failure)),
+        NodeWork::NotObserved => without(Action::NotObserved, vec![]),
+    }
+}
+
+fn step(stage: Stage, step: &plan::Step) -> Step {
+    let (action, failure) = match &step.action {
+        plan::Action::Create => (Action::Create, vec![]),
+        plan::Action::Update => (Action::Update, vec![]),
+        plan::Action::Unchanged => (Action::Unchanged, vec![]),
+        plan::Action::Fail(failure) => (Action::Fail, lines(failure)),
+    };
+    let change = |change: &Change| match change {
+        Change::Key(key) => describe(key),
+        Change::Mode(mode) => format!("mode {:04o} -> {:04o}", mode.from, mode.to),
+    };
+    Step {
+        stage,
+        target: target(&step.target),
+        aliases: match &step.target {
+            Target::File(file) => file.aliases.clone(),
+            Target::Object(_) => vec![],
+        },
+        action,
+        changes: step.changes.iter().map(change).collect(),
+        notes: step.notes.clone(),
+        failure,
+    }
+}
+
+fn target(target: &Target) -> String {
+    match target {
+        Target::Object(object) => format!("{} {}/{}", object.kind.noun(), object.namespace, object.name),
+        Target::File(file) => format!("{}:{}", file.host, file.path),
+    }
+}
+
+fn lines(failure: &Failure) -> Vec<String> {
+    std::iter::once(&failure.message).chain(&failure.causes).cloned().collect()
+}
+
+fn observed<A, B>(found: &Found<A>, present: impl Fn(&A) -> B) -> Observed<B> {
+    match found {
+        Found::Absent => Observed::Absent,
+        Found::Present(content) => Observed::Present(present(content)),
+        Found::Unknown(message) => Observed::Unknown(Failure::new(message)),
+    }
+}
+
+fn file(file: &File) -> FileFact {
+    let state = match &file.found {
+        Found::Absent => FileState::Absent,
+        Found::Present(found) => FileState::Present {
+            content: bytes(&found.content),
+            mode: u32::from_str_radix(&found.mode, 8).expect("an octal mode"),
+        },
+        Found::Unknown(message) => FileState::Unusable(Failure::new(message)),
+    };
+    FileFact { path: file.path.clone(), aliases: file.aliases.clone(), state }
+}
+
+fn bytes(text: &str) -> SecretBytes {
+    SecretBytes::new(text.as_bytes().to_vec())
+}
+
+/// The fact with the verdict of this code; `unknown` is a credential without a verdict.
+fn verdict(code: &str) -> Option<RegistryFact> {
+    const ALL: [Verdict; 13] = [
+        Verdict::Proved,
+        Verdict::Refused,
+        Verdict::NoPermission,
+        Verdict::NotFound,
+        Verdict::NotProved,
+        Verdict::Skipped,
+        Verdict::Tls,
+        Verdict::Dns,
+        Verdict::ConnectionRefused,
+        Verdict::Timeout,
+        Verdict::Proxy,
+        Verdict::RateLimited,
+        Verdict::RegistryError,
+    ];
+    if code == "unknown" {
+        return None;
+    }
+    let verdict = ALL.into_iter().find(|verdict| verdict.code() == code).unwrap_or_else(|| panic!("no verdict {code}"));
+    Some(RegistryFact::new(verdict))
+}
+
+/// A registry that another node contacted; the planner looks at its verdict only.
+fn registry() -> Registry {
+    Registry {
+        host: "registry.example.com".to_owned(),
+        user: "robot".to_owned(),
+        password: Secret::new("none"),
+        identity_token: None,
+        email: None,
+        image: "registry.example.com/team/app:1".to_owned(),
+        image_choice: ImageChoice::Given,
+        test_login: TestLogin::Inspect,
+        tls: TlsPolicy::Verify,
+        ca: None,
+        proxy: Proxy::Environment,
+        auth_server: None,
+        declaration: Declaration::Default,
+        origin: String::new(),
+    }
+}
