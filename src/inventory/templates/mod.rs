@@ -1,5 +1,5 @@
-//! Resolves the variables of a host, as Ansible does: each variable when it is used, and through the variables that it uses.
-//! What is not supported is a problem with its place, never a wrong value.
+//! Resolves the variables of a host, as Ansible does: each variable when it is used, and through the variables that it
+//! uses. What is not supported is a problem with its place, never a wrong value.
 //!
 //! The code has four layers, and each imports only the layers before it:
 //!

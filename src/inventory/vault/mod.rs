@@ -1,9 +1,9 @@
 //! Decrypts text that `ansible-vault` encrypted. It reads no files and does not know where the passwords come from.
 //!
-//! An encrypted text is called an envelope. Its first line is the header `$ANSIBLE_VAULT;1.2;AES256;label`; version 1.1 has no
-//! label. The other lines are hexadecimal digits. They encode a text of three lines, which are again hexadecimal digits:
-//! salt, HMAC and ciphertext. As in Ansible the parts of the header may have white space around them, and line breaks and
-//! empty lines have no effect. White space in any other place is an error.
+//! An encrypted text is called an envelope. Its first line is the header `$ANSIBLE_VAULT;1.2;AES256;label`; version 1.1
+//! has no label. The other lines are hexadecimal digits. They encode a text of three lines, which are again hexadecimal
+//! digits: salt, HMAC and ciphertext. As in Ansible the parts of the header may have white space around them, and line
+//! breaks and empty lines have no effect. White space in any other place is an error.
 //!
 //! Source: "Format of files encrypted with Ansible Vault" in the documentation of Ansible.
 
@@ -27,7 +27,8 @@ const KEY_BYTES: usize = 32;
 /// Bytes of a block of AES, and of the initial counter.
 const BLOCK_BYTES: usize = 16;
 
-/// The parts of an encrypted text. To decrypt it takes a few milliseconds, because the derivation of the keys is slow by design.
+/// The parts of an encrypted text. To decrypt it takes a few milliseconds, because the derivation of the keys is slow
+/// by design.
 pub struct Envelope {
     label: Option<String>,
     salt: Vec<u8>,
@@ -62,8 +63,8 @@ pub enum VaultError {
     /// No password was given.
     #[error("no vault password was given")]
     NoPassword,
-    /// The HMAC does not match for any of the passwords: none of them is the right one, or the ciphertext was changed. The HMAC
-    /// does not show which.
+    /// The HMAC does not match for any of the passwords: none of them is the right one, or the ciphertext was changed.
+    /// The HMAC does not show which.
     #[error("none of the vault passwords decrypts it{}", label_note(.label.as_deref()))]
     WrongPassword {
         /// The label in the envelope.
@@ -114,8 +115,9 @@ pub fn is_encrypted(text: &str) -> bool {
     text.starts_with(HEADER_START)
 }
 
-/// Decrypts a text with the first of the passwords that is right. The passwords with the label of the envelope are tried first. As
-/// in Ansible (`DEFAULT_VAULT_ID_MATCH` is off by default) all others are tried after them, in their order.
+/// Decrypts a text with the first of the passwords that is right. The passwords with the label of the envelope are
+/// tried first. As in Ansible (`DEFAULT_VAULT_ID_MATCH` is off by default) all others are tried after them, in their
+/// order.
 ///
 /// # Errors
 /// The envelope is damaged, or none of the passwords decrypts it.
@@ -163,8 +165,8 @@ impl Envelope {
         self.label.as_deref()
     }
 
-    /// The decrypted text. It is decrypted only if the HMAC matches, which proves that the password is right and the ciphertext was not
-    /// changed.
+    /// The decrypted text. It is decrypted only if the HMAC matches, which proves that the password is right and the
+    /// ciphertext was not changed.
     ///
     /// # Errors
     /// The password is wrong, or the text is damaged.
@@ -236,7 +238,8 @@ fn decode_hex(text: impl Iterator<Item = u8>) -> Result<Vec<u8>, VaultError> {
     if high.is_some() { Err(wrong) } else { Ok(bytes) }
 }
 
-/// The length without the PKCS #7 padding (RFC 5652, section 6.3), which is n bytes of the value n; `None` if the padding is not valid.
+/// The length without the PKCS #7 padding (RFC 5652, section 6.3), which is n bytes of the value n; `None` if the
+/// padding is not valid.
 fn unpadded_length(plain: &[u8]) -> Option<usize> {
     let count = usize::from(*plain.last()?);
     let length = plain.len().checked_sub(count)?;

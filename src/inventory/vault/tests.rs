@@ -1,5 +1,5 @@
-//! Texts that `ansible-vault` encrypted, unchanged and damaged. The rules for single parts of the format are tested by the cases in
-//! tests/cases/vault.
+//! Texts that `ansible-vault` encrypted, unchanged and damaged. The rules for single parts of the format are tested by
+//! the cases in tests/cases/vault.
 
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
-//! The first layer of templates: it reads the text of a template once and decides how it is evaluated for every host: as
-//! plain text, by inserting variables, or by the template engine (minijinja). It does to a text what Ansible does before
-//! Jinja sees it, and it rewrites what the engine does not accept or does differently. It evaluates nothing and knows
-//! no values.
+//! The first layer of templates: it reads the text of a template once and decides how it is evaluated for every host:
+//! as plain text, by inserting variables, or by the template engine (minijinja). It does to a text what Ansible does
+//! before Jinja sees it, and it rewrites what the engine does not accept or does differently. It evaluates nothing and
+//! knows no values.
 
 mod invalid; // why a text is not a valid template
 mod rewrite; // Jinja source -> source that the engine accepts

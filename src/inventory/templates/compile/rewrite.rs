@@ -1,5 +1,5 @@
-//! Rewrites the tokens of one `{{ … }}` or `{% … %}` to source that the template engine accepts and evaluates as Ansible
-//! and Jinja do. It does not check the grammar; the engine does that.
+//! Rewrites the tokens of one `{{ … }}` or `{% … %}` to source that the template engine accepts and evaluates as
+//! Ansible and Jinja do. It does not check the grammar; the engine does that.
 
 use std::ops::Range;
 
@@ -24,10 +24,10 @@ pub(super) fn is_variable(text: &str, token: &Token) -> bool {
 
 /// Rewrites the content of one pair of delimiters:
 /// * string literals get the escapes of the engine;
-/// * `a.b[c]` becomes `__member(a, "b", c)`: in Ansible every member of an undefined value is undefined too, while any
-///   other use of an undefined value is an error;
-/// * operands of `~` and `+`, and values that `set` assigns, go through the filter `__bounded`, because a loop could double
-///   them in each round;
+/// * `a.b[c]` becomes `__member(a, "b", c)`: in Ansible every member of an undefined value is undefined too, while
+///   any other use of an undefined value is an error;
+/// * operands of `~` and `+`, and values that `set` assigns, go through the filter `__bounded`, because a loop could
+///   double them in each round;
 /// * filters and tests lose the prefix `ansible.builtin.`, and must exist.
 pub(super) struct Rewriter<'a> {
     text: &'a str,

@@ -155,8 +155,8 @@ fn tokens_until(text: &str, start: usize, close: &str) -> Result<(Vec<Token>, us
     }
 }
 
-/// How backslashes in string literals are read. Ansible doubles the backslashes of string literals in `{{ … }}` before Jinja
-/// sees them, so that `'\1'` needs no second backslash. In `{% … %}` it does not.
+/// How backslashes in string literals are read. Ansible doubles the backslashes of string literals in `{{ … }}` before
+/// Jinja sees them, so that `'\1'` needs no second backslash. In `{% … %}` it does not.
 #[derive(Clone, Copy, PartialEq)]
 enum Escapes {
     /// A backslash is a backslash.

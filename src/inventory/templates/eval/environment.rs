@@ -1,5 +1,5 @@
-//! What the engine provides to templates: the filters, tests and functions of `stdlib`, those of this layer, and the settings
-//! that make the engine behave like Ansible's Jinja.
+//! What the engine provides to templates: the filters, tests and functions of `stdlib`, those of this layer, and the
+//! settings that make the engine behave like Ansible's Jinja.
 
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value};

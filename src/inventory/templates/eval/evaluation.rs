@@ -1,5 +1,5 @@
-//! One evaluation of one template: the root object in which the engine looks up variables. It also records what functions and
-//! the explanation of a failure need to know: what was undefined, and what the template produced.
+//! One evaluation of one template: the root object in which the engine looks up variables. It also records what
+//! functions and the explanation of a failure need to know: what was undefined, and what the template produced.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,5 +1,5 @@
-//! Explains why a template failed, and where: from the error of the engine and from what the evaluation recorded. The messages
-//! of the engine may contain values, so none of them is shown; only its names of types and operators are.
+//! Explains why a template failed, and where: from the error of the engine and from what the evaluation recorded. The
+//! messages of the engine may contain values, so none of them is shown; only its names of types and operators are.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,7 +38,8 @@ impl FailedTemplate<'_> {
             // Some errors of the engine have another kind, and only its detail shows that a value was undefined.
             || error.detail().is_some_and(|detail| detail.contains("undefined"))
             || function_error.is_some_and(|error| error.undefined);
-        // A function that found an undefined value does not know its name. If a name was recorded, that is the better reason.
+        // A function that found an undefined value does not know its name. If a name was recorded, that is the better
+        // reason.
         if let Some(reason) = function_error.filter(|reason| !reason.undefined || self.missing().is_none()) {
             let detailed = reason.detailed.as_ref().filter(|detailed| self.has_literal(&detailed.literal));
             let message = detailed.map_or(&reason.message, |detailed| &detailed.message);
@@ -89,8 +90,8 @@ impl FailedTemplate<'_> {
         }
     }
 
-    /// The place of this name in the template. A name that is not in its text was computed from values, so it may be a secret
-    /// and must not be shown.
+    /// The place of this name in the template. A name that is not in its text was computed from values, so it may be a
+    /// secret and must not be shown.
     fn place_of_name(&self, name: &str) -> Option<Span> {
         let is_name_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
         let is_complete = |at: &usize| {
@@ -165,7 +166,8 @@ fn is_type(word: &str) -> bool {
         .contains(&word)
 }
 
-/// The message for a filter, test, function or method that the engine does not know. Its name is in the detail of the engine.
+/// The message for a filter, test, function or method that the engine does not know. Its name is in the detail of the
+/// engine.
 fn unknown(detail: &str, what: &str) -> (String, Option<String>) {
     let name: Option<&str> = detail.split_whitespace().find(|word| {
         let word = word.trim_matches('`');

@@ -1,5 +1,6 @@
-//! Where a template is resolved: for which host, and as part of which other variables. The variables that are being resolved
-//! form a chain of frames, which detects a variable that uses itself and limits how much work one value can cause.
+//! Where a template is resolved: for which host, and as part of which other variables. The variables that are being
+//! resolved form a chain of frames, which detects a variable that uses itself and limits how much work one value can
+//! cause.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +14,8 @@ use crate::inventory::templates::value::errors::ResolveError;
 
 /// Variables within variables. A longer chain could overflow the stack of a thread.
 const MAX_DEPTH: usize = 40;
-/// Variables that one value may use; each use counts. The limit stops `a: "{{ b }}{{ b }}"`, `b: "{{ c }}{{ c }}"` …, which
-/// doubles the work with each step.
+/// Variables that one value may use; each use counts. The limit stops `a: "{{ b }}{{ b }}"`, `b: "{{ c }}{{ c }}"` …,
+/// which doubles the work with each step.
 const MAX_USES: usize = 50_000;
 
 /// A variable that is being resolved for a host. The first frame of a chain has an empty name.

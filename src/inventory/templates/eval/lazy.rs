@@ -1,5 +1,5 @@
-//! Lists and mappings whose members are resolved when a template uses them, as in Ansible: a member that no template uses may
-//! contain an error. Also the functions that must treat such values in a special way.
+//! Lists and mappings whose members are resolved when a template uses them, as in Ansible: a member that no template
+//! uses may contain an error. Also the functions that must treat such values in a special way.
 
 use std::sync::Arc;
 
@@ -79,8 +79,8 @@ pub(super) fn value_to_node(value: &Value, span: &Span) -> Result<Node, ResolveE
     to_node(value, span, resolve_lazy)
 }
 
-/// Resolves a lazy list or mapping as a variable: its members keep their own places and texts, which they would lose as values
-/// of the engine.
+/// Resolves a lazy list or mapping as a variable: its members keep their own places and texts, which they would lose as
+/// values of the engine.
 fn resolve_lazy(value: &Value) -> Option<Result<Node, ResolveError>> {
     let lazy = value.downcast_object_ref::<LazyCollection>()?;
     Some(lazy.frame.resolve(&lazy.node))

@@ -1,6 +1,6 @@
-//! `lookup` and `query`, and the lookups that need the variables of the host, the inventory, files, programs or the environment.
-//! Everything outside of the inventory is reached through [`Outside`](crate::inventory::Outside). Lookups that need nothing but
-//! their arguments are in `stdlib::functions`.
+//! `lookup` and `query`, and the lookups that need the variables of the host, the inventory, files, programs or the
+//! environment. Everything outside of the inventory is reached through [`Outside`](crate::inventory::Outside). Lookups
+//! that need nothing but their arguments are in `stdlib::functions`.
 
 use std::sync::Arc;
 

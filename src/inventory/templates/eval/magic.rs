@@ -17,8 +17,8 @@ use crate::inventory::templates::value::errors::{ResolveError, from_variable, lo
 const MAGIC: [&str; 6] =
     ["inventory_hostname", "inventory_hostname_short", "group_names", "groups", "hostvars", "vars"];
 
-/// Variables that Ansible sets when it runs a playbook, unless the inventory sets them. For Ansible they are defined, so
-/// `default` must not replace them.
+/// Variables that Ansible sets when it runs a playbook, unless the inventory sets them. For Ansible they are defined,
+/// so `default` must not replace them.
 const PLAYBOOK_RUN: [&str; 18] = [
     "ansible_check_mode",
     "ansible_config_file",

@@ -1,5 +1,5 @@
-//! Filters that apply another filter or test to each item of a list (`map`, `select` …), and the tests `filter` and `test`. They
-//! need the running engine and the names of all filters and tests, so they are not in `stdlib::filters`.
+//! Filters that apply another filter or test to each item of a list (`map`, `select` …), and the tests `filter` and
+//! `test`. They need the running engine and the names of all filters and tests, so they are not in `stdlib::filters`.
 
 use minijinja::value::Kwargs;
 use minijinja::{Error, State, Value};

@@ -1,5 +1,5 @@
-//! Values on their way into the text that a template produces. It records the first value, because a template that produces
-//! exactly one value has that value as its result, with its type.
+//! Values on their way into the text that a template produces. It records the first value, because a template that
+//! produces exactly one value has that value as its result, with its type.
 
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ pub(super) fn output_text(value: &Value) -> Result<String, Error> {
     }
 }
 
-/// The filter `__as_written`, which the compiler adds: a number or boolean as the user wrote it, if it is still the value of the
-/// variable `name`. A loop or `set` may have given the name another value.
+/// The filter `__as_written`, which the compiler adds: a number or boolean as the user wrote it, if it is still the
+/// value of the variable `name`. A loop or `set` may have given the name another value.
 pub(super) fn as_written(state: &State<'_, '_>, value: Value, name: &str) -> Result<Value, Error> {
     let is_number = matches!(value.kind(), ValueKind::Number | ValueKind::Bool);
     let Some(evaluation) = Evaluation::of(state).filter(|_| is_number) else { return Ok(value) };

@@ -26,8 +26,8 @@ pub(super) fn render(frame: &Arc<Frame>, node: &Node, text: &str, program: &Prog
     let failed = FailedTemplate { frame, node, text, program, evaluation: &evaluation };
     rendered.map_err(|error| failed.resolve_error(&error))?;
     let output = output.into_text();
-    // As in Ansible a template that produces one value has that value as its result (also `{% if %}{{ x }}{% endif %}`), and
-    // one that produces nothing is null.
+    // As in Ansible a template that produces one value has that value as its result (also `{% if %}{{ x }}{% endif
+    // %}`), and one that produces nothing is null.
     let result = evaluation.with_records(|records| match (records.outputs, records.first_output.take()) {
         (1, Some(value)) if program.single || output_text(&value).is_ok_and(|text| text == output) => value,
         (_, _) if output.is_empty() => Value::from(()),

@@ -1,5 +1,5 @@
-//! Resolves variables: replaces templates and encrypted values with their values. All methods are methods of [`Frame`], so that
-//! the objects that the engine asks for variables can call them.
+//! Resolves variables: replaces templates and encrypted values with their values. All methods are methods of [`Frame`],
+//! so that the objects that the engine asks for variables can call them.
 
 use std::sync::Arc;
 
@@ -185,7 +185,8 @@ fn unless_omitted(result: Result<Node, ResolveError>) -> Result<Option<Node>, Re
     }
 }
 
-/// Adds line breaks to a text until it ends with as many as its template had: Jinja removes the last one, and Ansible puts it back.
+/// Adds line breaks to a text until it ends with as many as its template had: Jinja removes the last one, and Ansible
+/// puts it back.
 fn restore_line_breaks(value: TextValue, wanted: usize) -> TextValue {
     let missing = |text: &str| wanted.saturating_sub(text.len() - text.trim_end_matches('\n').len());
     match value {

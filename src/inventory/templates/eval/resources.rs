@@ -1,4 +1,5 @@
-//! What the resolution of all variables shares: the inventory, the engine, and the access to files, programs and vault passwords.
+//! What the resolution of all variables shares: the inventory, the engine, and the access to files, programs and vault
+//! passwords.
 
 use std::sync::Arc;
 

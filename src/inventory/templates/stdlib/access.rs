@@ -1,5 +1,5 @@
-//! Reads values of the engine as Python's and Jinja's functions read their arguments: items of lists, members of mappings,
-//! attributes by path, texts, and whether values can be compared.
+//! Reads values of the engine as Python's and Jinja's functions read their arguments: items of lists, members of
+//! mappings, attributes by path, texts, and whether values can be compared.
 
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};

@@ -1,4 +1,5 @@
-//! The arguments of one call of a filter, test or function. As in Python each argument can be given by position or by name.
+//! The arguments of one call of a filter, test or function. As in Python each argument can be given by position or by
+//! name.
 
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, Value};

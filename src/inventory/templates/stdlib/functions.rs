@@ -1,5 +1,5 @@
-//! The names of the functions and lookups of templates, and those of them that need nothing but their arguments. The others are
-//! in `eval::lookups`.
+//! The names of the functions and lookups of templates, and those of them that need nothing but their arguments. The
+//! others are in `eval::lookups`.
 
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Error, Value};

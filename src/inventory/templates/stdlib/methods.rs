@@ -1,4 +1,5 @@
-//! Python's methods of texts, lists and mappings. Most come from `minijinja_contrib`; the ones it does not have are here.
+//! Python's methods of texts, lists and mappings. Most come from `minijinja_contrib`; the ones it does not have are
+//! here.
 
 use minijinja::value::{Kwargs, Tuple};
 use minijinja::{Error, ErrorKind, State, Value};

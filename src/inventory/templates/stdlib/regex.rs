@@ -57,8 +57,8 @@ pub(in crate::inventory::templates) fn matches(regex: &Regex, text: &str) -> Res
     regex.is_match(text).map_err(|_| error(TOO_SLOW))
 }
 
-/// Translates a pattern of Python to the syntax of `fancy_regex`, with `dollar` for `$`. Python's `\Z` is the very end of the
-/// text, `\<` and `\>` are plain characters, and so are `[`, `&` and `~` inside a character class.
+/// Translates a pattern of Python to the syntax of `fancy_regex`, with `dollar` for `$`. Python's `\Z` is the very end
+/// of the text, `\<` and `\>` are plain characters, and so are `[`, `&` and `~` inside a character class.
 fn translate(pattern: &str, dollar: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern.chars().peekable();
@@ -100,6 +100,7 @@ fn translate(pattern: &str, dollar: &str) -> String {
 pub(super) fn find_all<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t>>, Error> {
     let mut found = Vec::new();
     let mut at = 0;
+    // The end of the text counts, because an empty match is possible there.
     while at <= text.len() {
         let Some(captures) = regex.captures_from_pos(text, at).map_err(|_| error(TOO_SLOW))? else { break };
         let Some(whole) = captures.get(0) else { break };
@@ -113,8 +114,8 @@ pub(super) fn find_all<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<
     Ok(found)
 }
 
-/// Translates Python's replacement text to the syntax of `fancy_regex`: groups become `\g<name>`, and escape sequences become the
-/// characters that they stand for.
+/// Translates Python's replacement text to the syntax of `fancy_regex`: groups become `\g<name>`, and escape sequences
+/// become the characters that they stand for.
 pub(super) fn translate_replacement(text: &str, regex: &Regex) -> Result<String, Error> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();

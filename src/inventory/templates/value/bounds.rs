@@ -1,5 +1,5 @@
-//! How large a value may become. A few steps of a template can double a text or a list many times, and a list can contain
-//! itself so often that nothing could ever process it. The limits are far above what an inventory needs.
+//! How large a value may become. A few steps of a template can double a text or a list many times, and a list can
+//! contain itself so often that nothing could ever process it. The limits are far above what an inventory needs.
 
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
@@ -28,7 +28,8 @@ pub(in crate::inventory::templates) fn check_size(value: &Value, is_lazy: fn(&Va
     Remaining { texts: MAX_TEXTS, members: MAX_MEMBERS, is_lazy }.subtract(value, 0)
 }
 
-/// Returns an error if a text of so many bytes must not be created. `None` stands for a number that is too large to compute.
+/// Returns an error if a text of so many bytes must not be created. `None` stands for a number that is too large to
+/// compute.
 pub(in crate::inventory::templates) fn check_text(bytes: Option<usize>) -> Result<(), Error> {
     if bytes.is_some_and(|bytes| bytes <= MAX_TEXT) { Ok(()) } else { Err(too_large()) }
 }

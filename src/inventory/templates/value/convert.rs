@@ -38,7 +38,8 @@ pub(in crate::inventory::templates) fn from_final(node: &Node) -> Value {
     }
 }
 
-/// A scalar as a value of the engine. All keys of mappings are scalars: as in Ansible a template in a key is plain text.
+/// A scalar as a value of the engine. All keys of mappings are scalars: as in Ansible a template in a key is plain
+/// text.
 pub(in crate::inventory::templates) fn from_scalar(node: &Node) -> Value {
     match &node.value {
         Plain::Null => Value::from(()),
@@ -143,8 +144,8 @@ impl Converter<'_> {
     }
 }
 
-/// The value, or the error that it stands for. A lookup in the engine cannot return an error; it returns an invalid value
-/// instead, and only its iterators report the error in it.
+/// The value, or the error that it stands for. A lookup in the engine cannot return an error; it returns an invalid
+/// value instead, and only its iterators report the error in it.
 pub(in crate::inventory::templates) fn checked(value: Value) -> Result<Value, minijinja::Error> {
     if value.kind() != ValueKind::Invalid {
         return Ok(value);

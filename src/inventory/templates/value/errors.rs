@@ -1,6 +1,6 @@
-//! Why a value cannot be resolved. There are two kinds of errors: a [`ResolveError`] belongs to a variable and usually has a
-//! place; a [`FunctionError`] comes from a filter, test or function, which does not know the place. Both travel through the
-//! engine as the source of its own error type. The `eval` layer makes problems of them.
+//! Why a value cannot be resolved. There are two kinds of errors: a [`ResolveError`] belongs to a variable and usually
+//! has a place; a [`FunctionError`] comes from a filter, test or function, which does not know the place. Both travel
+//! through the engine as the source of its own error type. The `eval` layer makes problems of them.
 
 use minijinja::{Error, ErrorKind, Value};
 
@@ -61,8 +61,8 @@ pub(in crate::inventory::templates) struct FunctionError {
     pub detailed: Option<DetailedMessage>,
 }
 
-/// A message that contains an argument. It may be shown only if the argument is a string literal in the text of the template:
-/// otherwise the argument is the value of a variable, which may be a password.
+/// A message that contains an argument. It may be shown only if the argument is a string literal in the text of the
+/// template: otherwise the argument is the value of a variable, which may be a password.
 #[derive(Debug, Clone)]
 pub(in crate::inventory::templates) struct DetailedMessage {
     /// The argument.
@@ -106,8 +106,8 @@ pub(in crate::inventory::templates) fn lookup_error(lookup: &str, reason: &Outsi
     wrap(FunctionError::of_lookup(lookup, reason))
 }
 
-/// The same. If the argument `literal` is in the text of the template, the message is `detailed` instead, which may contain the
-/// argument but no other values.
+/// The same. If the argument `literal` is in the text of the template, the message is `detailed` instead, which may
+/// contain the argument but no other values.
 pub(in crate::inventory::templates) fn lookup_error_with_detail(
     lookup: &str,
     reason: &OutsideError,
@@ -118,8 +118,8 @@ pub(in crate::inventory::templates) fn lookup_error_with_detail(
     wrap(FunctionError { detailed, ..FunctionError::of_lookup(lookup, reason) })
 }
 
-/// The error of a filter, test or function. If the argument `literal` is in the text of the template, the message is `detailed`
-/// instead, which may contain the argument but no other values.
+/// The error of a filter, test or function. If the argument `literal` is in the text of the template, the message is
+/// `detailed` instead, which may contain the argument but no other values.
 pub(in crate::inventory::templates) fn error_with_detail(
     message: impl Into<String>,
     literal: &str,
@@ -168,8 +168,9 @@ fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'sta
     std::iter::successors(std::error::Error::source(error), |source| source.source())
 }
 
-/// The result of resolving a variable, as a lookup returns it to the engine. A lookup cannot return an error: an undefined
-/// variable becomes an undefined value, and any other error becomes an invalid value, which fails when it is used.
+/// The result of resolving a variable, as a lookup returns it to the engine. A lookup cannot return an error: an
+/// undefined variable becomes an undefined value, and any other error becomes an invalid value, which fails when it is
+/// used.
 pub(in crate::inventory::templates) fn lookup_result(result: Result<Option<Value>, ResolveError>) -> Option<Value> {
     match result {
         Ok(value) => value,

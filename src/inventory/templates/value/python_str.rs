@@ -1,4 +1,5 @@
-//! Values of the engine as Python's `str` writes them. How one text or number is written is decided in `inventory::repr`.
+//! Values of the engine as Python's `str` writes them. How one text or number is written is decided in
+//! `inventory::repr`.
 
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};

@@ -1,6 +1,6 @@
-//! Jinja's tests (`x is …`), those of Jinja and of Ansible. Tests that look at files or at results of tasks are rejected by name
-//! with a reason. The tests `filter` and `test` are in `eval::map_filters`, because they need the names of all filters and
-//! tests.
+//! Jinja's tests (`x is …`), those of Jinja and of Ansible. Tests that look at files or at results of tasks are
+//! rejected by name with a reason. The tests `filter` and `test` are in `eval::map_filters`, because they need the
+//! names of all filters and tests.
 
 mod versions;
 
@@ -121,8 +121,8 @@ fn is_nan(call: &mut Call) -> Result<Value, Error> {
     Ok(f64::try_from(call.value()?).is_ok_and(f64::is_nan).into())
 }
 
-/// Python's `is`. For `true`, `false` and `none` it means the same value of the same type; other values have an identity in
-/// Python that they do not have here.
+/// Python's `is`. For `true`, `false` and `none` it means the same value of the same type; other values have an
+/// identity in Python that they do not have here.
 fn same_as(call: &mut Call) -> Result<Value, Error> {
     let (a, b) = (call.value()?, call.require(1, "other")?);
     match a.kind() {

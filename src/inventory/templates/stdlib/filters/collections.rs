@@ -2,7 +2,7 @@
 
 use crate::inventory::templates::stdlib::access::{attribute, is_list, items, mapping, members};
 use crate::inventory::templates::stdlib::call::{Call, Definition, NAME_ONLY};
-use crate::inventory::templates::value::bounds::TOO_LARGE;
+use crate::inventory::templates::value::bounds::{MAX_NESTING, TOO_DEEP, TOO_LARGE};
 use crate::inventory::templates::value::convert::checked;
 use crate::inventory::templates::value::errors::{error, undefined_error_with};
 use minijinja::value::{Tuple, ValueKind};
@@ -15,7 +15,7 @@ pub(super) const FILTERS: &[Definition] = &[
     ("extract", extract),
     ("first", |call| Ok(call.list()?.into_iter().next().unwrap_or(Value::UNDEFINED))),
     ("flatten", flatten),
-    ("items", pairs),
+    ("items", items_of_mapping),
     ("items2dict", items2dict),
     ("last", |call| Ok(call.list()?.pop().unwrap_or(Value::UNDEFINED))),
     ("length count", length),
@@ -31,57 +31,73 @@ fn attr(call: &mut Call) -> Result<Value, Error> {
     if value.kind() == ValueKind::Map { Ok(Value::UNDEFINED) } else { checked(value.get_item(&name)?) }
 }
 
-/// What becomes of two lists under one key.
+/// How `combine` merges two lists with the same key.
 #[derive(Clone, Copy)]
 enum ListMerge {
+    /// The second list.
     Replace,
+    /// The first list.
     Keep,
+    /// The first list, then the second.
     Append,
+    /// The second list, then the first.
     Prepend,
-    AppendPresent,
-    PrependPresent,
+    /// As `Append`, without those items of the first list that the second has.
+    AppendWithoutRepeated,
+    /// As `Prepend`, without those items of the first list that the second has.
+    PrependWithoutRepeated,
 }
 
-/// Whether mappings under one key are combined, too.
+/// Which mappings `combine` merges.
 #[derive(Clone, Copy, PartialEq)]
-enum Reach {
-    Top,
-    All,
+enum MergeDepth {
+    /// Only the arguments.
+    Arguments,
+    /// Also mappings with the same key inside of them.
+    Recursive,
 }
 
+/// Ansible's `combine`. Its arguments can be mappings and lists of mappings.
 fn combine(call: &mut Call) -> Result<Value, Error> {
     let mut terms = Vec::new();
     let first = call.value()?;
     for term in std::iter::once(first).chain(call.rest(1)) {
         if is_list(&term) { terms.extend(items(&term)?) } else { terms.push(term) }
     }
-    let reach = if call.is(NAME_ONLY, "recursive") { Reach::All } else { Reach::Top };
+    let merge_depth = if call.is(NAME_ONLY, "recursive") { MergeDepth::Recursive } else { MergeDepth::Arguments };
     let lists = match call.get_text(NAME_ONLY, "list_merge")?.as_deref() {
         None | Some("replace") => ListMerge::Replace,
         Some("keep") => ListMerge::Keep,
         Some("append") => ListMerge::Append,
         Some("prepend") => ListMerge::Prepend,
-        Some("append_rp") => ListMerge::AppendPresent,
-        Some("prepend_rp") => ListMerge::PrependPresent,
-        Some(_) => return Err(error("there is no such `list_merge`")),
+        Some("append_rp") => ListMerge::AppendWithoutRepeated,
+        Some("prepend_rp") => ListMerge::PrependWithoutRepeated,
+        Some(_) => return Err(error("this `list_merge` does not exist")),
     };
+    // With a single argument Ansible returns it unchanged, whatever its type is.
     if terms.len() == 1 {
         return Ok(terms.remove(0));
     }
     let mut result: Option<Value> = None;
     for term in terms {
         result = Some(match result {
-            Some(weaker) => merged(&weaker, &term, reach, lists, 0)?,
+            Some(weaker) => merge(&weaker, &term, merge_depth, lists, 0)?,
             None => term,
         });
     }
     Ok(result.unwrap_or_else(|| mapping([])))
 }
 
-/// The members of both, in the order of the weaker one.
-fn merged(weaker: &Value, stronger: &Value, reach: Reach, lists: ListMerge, depth: usize) -> Result<Value, Error> {
-    if depth > 100 {
-        return Err(error("the value is nested too deeply"));
+/// The members of both mappings. Those of the weaker one come first, and the stronger one wins.
+fn merge(
+    weaker: &Value,
+    stronger: &Value,
+    merge_depth: MergeDepth,
+    lists: ListMerge,
+    depth: usize,
+) -> Result<Value, Error> {
+    if depth > MAX_NESTING {
+        return Err(error(TOO_DEEP));
     }
     let mut result = members(weaker)?;
     for (key, new) in members(stronger)? {
@@ -89,10 +105,10 @@ fn merged(weaker: &Value, stronger: &Value, reach: Reach, lists: ListMerge, dept
             result.push((key, new));
             continue;
         };
-        if old.kind() == ValueKind::Map && new.kind() == ValueKind::Map && reach == Reach::All {
-            *old = merged(old, &new, reach, lists, depth + 1)?;
+        if old.kind() == ValueKind::Map && new.kind() == ValueKind::Map && merge_depth == MergeDepth::Recursive {
+            *old = merge(old, &new, merge_depth, lists, depth + 1)?;
         } else if is_list(old) && is_list(&new) {
-            *old = merged_lists(items(old)?, items(&new)?, lists);
+            *old = merge_lists(items(old)?, items(&new)?, lists);
         } else {
             *old = new;
         }
@@ -100,22 +116,23 @@ fn merged(weaker: &Value, stronger: &Value, reach: Reach, lists: ListMerge, dept
     Ok(mapping(result))
 }
 
-fn merged_lists(weaker: Vec<Value>, stronger: Vec<Value>, lists: ListMerge) -> Value {
-    let absent = || weaker.iter().filter(|item| !stronger.contains(item)).cloned().collect::<Vec<_>>();
+fn merge_lists(weaker: Vec<Value>, stronger: Vec<Value>, lists: ListMerge) -> Value {
+    let not_repeated = || weaker.iter().filter(|item| !stronger.contains(item)).cloned().collect::<Vec<_>>();
     match lists {
         ListMerge::Replace => stronger,
         ListMerge::Keep => weaker,
         ListMerge::Append => [weaker, stronger].concat(),
         ListMerge::Prepend => [stronger, weaker].concat(),
-        ListMerge::AppendPresent => [absent(), stronger].concat(),
-        ListMerge::PrependPresent => {
-            let absent = absent();
-            [stronger, absent].concat()
+        ListMerge::AppendWithoutRepeated => [not_repeated(), stronger].concat(),
+        ListMerge::PrependWithoutRepeated => {
+            let not_repeated = not_repeated();
+            [stronger, not_repeated].concat()
         }
     }
     .into()
 }
 
+/// The number of items, or of characters (not bytes, as in Python).
 fn length(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     match value.as_str() {
@@ -124,6 +141,7 @@ fn length(call: &mut Call) -> Result<Value, Error> {
     }
 }
 
+/// Jinja's `reverse`, which also reverses texts.
 fn reverse(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     if let Some(text) = value.as_str() {
@@ -132,7 +150,7 @@ fn reverse(call: &mut Call) -> Result<Value, Error> {
     Ok(items(&value)?.into_iter().rev().collect())
 }
 
-fn pairs(call: &mut Call) -> Result<Value, Error> {
+fn items_of_mapping(call: &mut Call) -> Result<Value, Error> {
     Ok(members(&call.value()?)?.into_iter().map(|(key, value)| pair(key, value)).collect())
 }
 
@@ -163,6 +181,7 @@ fn items2dict(call: &mut Call) -> Result<Value, Error> {
     Ok(mapping(result))
 }
 
+/// Ansible's `extract`: `key | extract(container, morekeys)` is `container[key][morekeys]`.
 fn extract(call: &mut Call) -> Result<Value, Error> {
     let mut keys = vec![call.value()?];
     let mut value = call.require(1, "container")?;
@@ -180,23 +199,33 @@ fn extract(call: &mut Call) -> Result<Value, Error> {
     Ok(value)
 }
 
+/// Ansible's `flatten`. By default it removes null items.
 fn flatten(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let levels = call.get_integer(1, "levels")?;
-    let keep_nulls = call.get(2, "skip_nulls").is_some_and(|skip| !skip.is_true());
+    let keeps_nulls = call.get(2, "skip_nulls").is_some_and(|skip| !skip.is_true());
+    let nulls = if keeps_nulls { Nulls::Keep } else { Nulls::Skip };
     let mut flat = Vec::new();
-    flattened(list, levels.unwrap_or(100), keep_nulls, &mut flat)?;
+    flatten_into(&mut flat, list, levels.unwrap_or(100), nulls)?;
     Ok(flat.into())
 }
 
-fn flattened(list: Vec<Value>, levels: i64, keep_nulls: bool, flat: &mut Vec<Value>) -> Result<(), Error> {
+/// Whether `flatten` keeps null items.
+#[derive(Clone, Copy, PartialEq)]
+enum Nulls {
+    Keep,
+    Skip,
+}
+
+fn flatten_into(flat: &mut Vec<Value>, list: Vec<Value>, levels: i64, nulls: Nulls) -> Result<(), Error> {
     for item in list {
-        let null = item.is_none() || matches!(item.as_str(), Some("None" | "null"));
-        if null && !keep_nulls {
+        // Ansible also treats these two texts as null here.
+        let is_null = item.is_none() || matches!(item.as_str(), Some("None" | "null"));
+        if is_null && nulls == Nulls::Skip {
             continue;
         }
         if is_list(&item) && levels >= 1 {
-            flattened(items(&item)?, levels - 1, keep_nulls, flat)?;
+            flatten_into(flat, items(&item)?, levels - 1, nulls)?;
         } else {
             flat.push(item);
         }
@@ -204,6 +233,7 @@ fn flattened(list: Vec<Value>, levels: i64, keep_nulls: bool, flat: &mut Vec<Val
     Ok(())
 }
 
+/// Python's `zip`: it ends with the shortest list.
 fn zip(call: &mut Call) -> Result<Value, Error> {
     let first = call.list()?;
     let lists: Vec<Vec<Value>> =
@@ -221,26 +251,30 @@ fn sum(call: &mut Call) -> Result<Value, Error> {
         Some(by) => attribute(item, by),
         None => Ok(item.clone()),
     }));
-    let (mut whole, mut fraction, mut is_float) = (0_i128, 0_f64, false);
+    // Integers are added exactly, as in Python, and floats on their own.
+    let (mut integers, mut floats, mut is_float) = (0_i128, 0_f64, false);
     for number in numbers {
         let number = number?;
         match number.kind() {
-            ValueKind::Undefined => return Err(undefined_error_with("an item has no such attribute")),
-            ValueKind::Bool => whole += i128::from(number.is_true()),
+            ValueKind::Undefined => return Err(undefined_error_with("an item does not have this attribute")),
+            ValueKind::Bool => integers += i128::from(number.is_true()),
             ValueKind::Number if number.is_integer() => {
-                let sum = i128::try_from(number).ok().and_then(|number| whole.checked_add(number));
-                whole = sum.ok_or_else(|| error(TOO_LARGE))?;
+                let sum = i128::try_from(number).ok().and_then(|number| integers.checked_add(number));
+                integers = sum.ok_or_else(|| error(TOO_LARGE))?;
             }
             ValueKind::Number => {
                 is_float = true;
-                fraction += f64::try_from(number)?;
+                floats += f64::try_from(number)?;
             }
-            _ => return Err(error("only numbers have a sum")),
+            _ => return Err(error("the items must be numbers")),
         }
     }
     if is_float {
-        #[expect(clippy::cast_precision_loss, reason = "as Python adds a float and an int")]
-        return Ok((whole as f64 + fraction).into());
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "Python rounds in the same way when it adds a float and an int"
+        )]
+        return Ok((integers as f64 + floats).into());
     }
-    Ok(i64::try_from(whole).map_or_else(|_| Value::from(whole), Value::from))
+    Ok(i64::try_from(integers).map_or_else(|_| Value::from(integers), Value::from))
 }

@@ -11,8 +11,8 @@ use minijinja::{Error, Value};
 pub(super) const FILTERS: &[Definition] =
     &[("b64decode", b64decode), ("b64encode", b64encode), ("urldecode", urldecode), ("urlencode", urlencode)];
 
-/// The texts of an inventory are UTF-8, and so is what they stand for.
-fn only_utf8(call: &mut Call) -> Result<(), Error> {
+/// Returns an error if the argument `encoding` is not UTF-8, the only supported encoding.
+fn require_utf8(call: &mut Call) -> Result<(), Error> {
     match call.get_text(1, "encoding")?.map(|name| name.to_lowercase().replace('_', "-")).as_deref() {
         None | Some("utf-8" | "utf8") => Ok(()),
         Some(_) => Err(error("this encoding is not supported")),
@@ -21,19 +21,19 @@ fn only_utf8(call: &mut Call) -> Result<(), Error> {
 
 fn b64encode(call: &mut Call) -> Result<Value, Error> {
     let text = scalar_text(&call.value()?)?;
-    only_utf8(call)?;
+    require_utf8(call)?;
     let engine = if call.is(2, "urlsafe") { URL_SAFE } else { STANDARD };
     Ok(engine.encode(text).into())
 }
 
-/// Python skips what is no base64 character.
+/// As in Python, characters that are not part of the base64 alphabet are skipped.
 fn b64decode(call: &mut Call) -> Result<Value, Error> {
     let text = scalar_text(&call.value()?)?;
-    only_utf8(call)?;
+    require_utf8(call)?;
     let (engine, extra) = if call.is(2, "urlsafe") { (URL_SAFE, ['-', '_']) } else { (STANDARD, ['+', '/']) };
     let text: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '=' || extra.contains(c)).collect();
-    let bytes = engine.decode(text).map_err(|_| error("this is no base64"))?;
-    Ok(String::from_utf8(bytes).map_err(|_| error("what is encoded here is no text"))?.into())
+    let bytes = engine.decode(text).map_err(|_| error("this is not valid base64"))?;
+    Ok(String::from_utf8(bytes).map_err(|_| error("the decoded bytes are not UTF-8"))?.into())
 }
 
 fn urldecode(call: &mut Call) -> Result<Value, Error> {
@@ -41,6 +41,7 @@ fn urldecode(call: &mut Call) -> Result<Value, Error> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
+        // A `%` without two hexadecimal digits after it stays unchanged, as in Python.
         let code = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let code = code.filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
         match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
@@ -68,16 +69,16 @@ fn urlencode(call: &mut Call) -> Result<Value, Error> {
                 _ => Err(error("the value must be a text, a mapping, or a list of pairs")),
             })
             .collect::<Result<_, _>>()?,
-        _ => return Ok(quoted(&scalar_text(&value)?, "/").into()),
+        _ => return Ok(percent_encode(&scalar_text(&value)?, "/").into()),
     };
     let pair = |(key, value): &(Value, Value)| {
-        let quoted = |value: &Value| scalar_text(value).map(|text| quoted(&text, "").replace("%20", "+"));
-        Ok(format!("{}={}", quoted(key)?, quoted(value)?))
+        let encode = |value: &Value| scalar_text(value).map(|text| percent_encode(&text, "").replace("%20", "+"));
+        Ok(format!("{}={}", encode(key)?, encode(value)?))
     };
     Ok(pairs.iter().map(pair).collect::<Result<Vec<String>, Error>>()?.join("&").into())
 }
 
-fn quoted(text: &str, safe: &str) -> String {
+fn percent_encode(text: &str, safe: &str) -> String {
     let byte = |byte: u8| {
         let c = char::from(byte);
         if c.is_ascii_alphanumeric() || "_.-~".contains(c) || safe.contains(c) {

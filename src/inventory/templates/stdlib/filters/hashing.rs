@@ -1,4 +1,4 @@
-//! Filters that make digests.
+//! Filters that compute hashes.
 
 use crate::inventory::templates::stdlib::access::scalar_text;
 use crate::inventory::templates::stdlib::call::{Call, Definition};
@@ -7,9 +7,9 @@ use minijinja::{Error, Value};
 use openssl::hash::{MessageDigest, hash};
 
 pub(super) const FILTERS: &[Definition] =
-    &[("hash", by_name), ("md5", |call| digest(call, "md5")), ("sha1 checksum", |call| digest(call, "sha1"))];
+    &[("hash", hash_by_name), ("md5", |call| digest(call, "md5")), ("sha1 checksum", |call| digest(call, "sha1"))];
 
-fn by_name(call: &mut Call) -> Result<Value, Error> {
+fn hash_by_name(call: &mut Call) -> Result<Value, Error> {
     let name = call.get_text(1, "hashtype")?.unwrap_or_else(|| "sha1".to_owned());
     digest(call, &name.to_lowercase())
 }
@@ -29,6 +29,6 @@ fn digest(call: &mut Call, name: &str) -> Result<Value, Error> {
         "sha3_512" => MessageDigest::sha3_512(),
         _ => return Err(error("this hash is not supported")),
     };
-    let bytes = hash(algorithm, text.as_bytes()).map_err(|_| error("this hash cannot be made here"))?;
+    let bytes = hash(algorithm, text.as_bytes()).map_err(|_| error("OpenSSL does not provide this hash here"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }

@@ -1,5 +1,5 @@
-//! The filters: all filters of Ansible and Jinja that inventories use, one file for each theme. Filters that need what a
-//! template of an inventory must not use (random numbers, the clock, other files), and filters that have no use in an
+//! The filters: all filters of Ansible and Jinja that inventories use, one file for each theme. Filters that need what
+//! a template of an inventory must not use (random numbers, the clock, other files), and filters that have no use in an
 //! inventory, are rejected by name with a reason. The filters that call other filters (`map`, `select` …) are in
 //! `eval::mapped`, because they need the running engine.
 

@@ -1,4 +1,4 @@
-//! Filters of paths, as Python's `posixpath` sees them. No file is looked at.
+//! Filters of paths, with the rules of Python's `posixpath`. They do not access files.
 
 use crate::inventory::templates::stdlib::access::{scalar_text, texts};
 use crate::inventory::templates::stdlib::call::{Call, Definition};
@@ -8,12 +8,12 @@ use minijinja::{Error, Value};
 pub(super) const FILTERS: &[Definition] = &[
     ("basename", |call| Ok(split(&scalar_text(&call.value()?)?).1.into())),
     ("dirname", |call| Ok(split(&scalar_text(&call.value()?)?).0.into())),
-    ("normpath", |call| Ok(normal(&scalar_text(&call.value()?)?).into())),
+    ("normpath", |call| Ok(normalize(&scalar_text(&call.value()?)?).into())),
     ("path_join", path_join),
     ("splitext", splitext),
 ];
 
-/// The folder and the last part.
+/// The directory and the last component.
 fn split(path: &str) -> (String, String) {
     let at = path.rfind('/').map_or(0, |at| at + 1);
     let (head, tail) = path.split_at(at);
@@ -38,10 +38,11 @@ fn path_join(call: &mut Call) -> Result<Value, Error> {
     Ok(path.into())
 }
 
-/// The path without empty, `.` and `..` parts.
-fn normal(path: &str) -> String {
+/// The path without empty components, `.` and `..`.
+fn normalize(path: &str) -> String {
     let root = match path.len() - path.trim_start_matches('/').len() {
         0 => "",
+        // POSIX gives exactly two leading slashes a meaning of their own, so Python keeps them.
         2 => "//",
         _ => "/",
     };
@@ -62,6 +63,7 @@ fn normal(path: &str) -> String {
 fn splitext(call: &mut Call) -> Result<Value, Error> {
     let path = scalar_text(&call.value()?)?;
     let name = path.rfind('/').map_or(0, |at| at + 1);
+    // Dots at the start of the name do not start an extension (`.profile`).
     let leading = path[name..].len() - path[name..].trim_start_matches('.').len();
     let dot = path[name + leading..].rfind('.').map_or(path.len(), |at| name + leading + at);
     Ok(Value::from(Tuple::from([Value::from(&path[..dot]), Value::from(&path[dot..])])))

@@ -23,6 +23,7 @@ fn flags(call: &mut Call, ignorecase: usize, multiline: usize) -> Flags {
     Flags { ignorecase: call.is(ignorecase, "ignorecase"), multiline: call.is(multiline, "multiline") }
 }
 
+/// Ansible's `regex_replace`, with `count` as a limit (0 is none) and `mandatory_count` as a check.
 fn regex_replace(call: &mut Call) -> Result<Value, Error> {
     let text = scalar_text(&call.value()?)?;
     let pattern = call.get_text(1, "pattern")?.unwrap_or_default();
@@ -56,6 +57,7 @@ fn regex_replace(call: &mut Call) -> Result<Value, Error> {
     Ok(out.into())
 }
 
+/// Ansible's `regex_search`: the match, or a list of groups. No match is null, as in Ansible.
 fn regex_search(call: &mut Call) -> Result<Value, Error> {
     let text = scalar_text(&call.value()?)?;
     let pattern = call.require_text(1, "regex")?;
@@ -87,6 +89,7 @@ fn regex_search(call: &mut Call) -> Result<Value, Error> {
     Ok(found.into())
 }
 
+/// Ansible's `regex_findall`. As in Python the results are the matches, the only group, or tuples of all groups.
 fn regex_findall(call: &mut Call) -> Result<Value, Error> {
     let text = scalar_text(&call.value()?)?;
     let pattern = call.require_text(1, "regex")?;

@@ -29,6 +29,7 @@ pub(super) const FILTERS: &[Definition] = &[
     ("upper", |call| Ok(call.text()?.to_uppercase().into())),
 ];
 
+/// Jinja's `join`: the texts of the items, or of an attribute of each item.
 fn join(call: &mut Call) -> Result<Value, Error> {
     let list = call.list()?;
     let between = call.get_text(1, "d")?.unwrap_or_default();
@@ -56,13 +57,13 @@ fn split(call: &mut Call) -> Result<Value, Error> {
         (Some(separator), Some(limit)) => text.splitn(limit + 1, separator).collect(),
         (Some(separator), None) => text.split(separator).collect(),
         (None, None) => text.split_whitespace().collect(),
-        (None, Some(limit)) => words(&text, limit),
+        (None, Some(limit)) => split_words(&text, limit),
     };
     Ok(parts.into_iter().map(Value::from).collect())
 }
 
-/// At most so many words, then the rest.
-fn words(text: &str, limit: usize) -> Vec<&str> {
+/// Splits off at most `limit` words; the last part is the rest.
+fn split_words(text: &str, limit: usize) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -77,7 +78,7 @@ fn words(text: &str, limit: usize) -> Vec<&str> {
     parts
 }
 
-/// As Python's `shlex.quote`.
+/// Ansible's `quote`: Python's `shlex.quote`.
 fn quote(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let text = if value.is_none() { String::new() } else { python_str::text(&value)? };
@@ -85,6 +86,7 @@ fn quote(call: &mut Call) -> Result<Value, Error> {
     Ok(if !text.is_empty() && text.chars().all(safe) {
         text.into()
     } else {
+        // A single quote ends the quotes, is quoted with double quotes, and starts them again.
         format!("'{}'", text.replace('\'', "'\"'\"'")).into()
     })
 }
@@ -93,6 +95,7 @@ fn replace(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let (old, new) = (call.require_text(1, "old")?, call.require_text(2, "new")?);
     let count = call.get_integer(3, "count")?.and_then(|count| usize::try_from(count).ok());
+    // The size is computed before the text is created.
     let count = text.matches(&old).count().min(count.unwrap_or(usize::MAX));
     let kept = text.len() - count * old.len();
     check_text(count.checked_mul(new.len()).and_then(|added| added.checked_add(kept)))?;
@@ -108,58 +111,61 @@ fn trim(call: &mut Call) -> Result<Value, Error> {
 }
 
 fn capitalize(call: &mut Call) -> Result<Value, Error> {
-    Ok(capitalized(&call.text()?).into())
+    Ok(capitalize_text(&call.text()?).into())
 }
 
-fn capitalized(text: &str) -> String {
+fn capitalize_text(text: &str) -> String {
     let mut chars = text.chars();
     chars
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase())
 }
 
-/// Words begin after white space, `-` and opening brackets.
+/// Jinja's `title`. Words start after white space, `-` and opening brackets; Python's `str.title` uses other rules.
 fn title(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let begins = |c: char| c.is_whitespace() || "-({[<".contains(c);
-    Ok(text.split_inclusive(begins).map(capitalized).collect::<String>().into())
+    Ok(text.split_inclusive(begins).map(capitalize_text).collect::<String>().into())
 }
 
+/// Jinja's `indent`. By default it does not indent the first line and empty lines.
 fn indent(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let space = match call.get(1, "width") {
         Some(width) if width.as_str().is_some() => width.as_str().unwrap_or_default().to_owned(),
-        Some(width) => {
-            " ".repeat(width.as_usize().filter(|width| *width < 10_000).ok_or_else(|| error("the width does not fit"))?)
-        }
+        Some(width) => " ".repeat(
+            width.as_usize().filter(|width| *width < 10_000).ok_or_else(|| error("the width is out of range"))?,
+        ),
         None => " ".repeat(4),
     };
     let (first, blank) = (call.is(2, "first"), call.is(3, "blank"));
     let line = |(at, line): (usize, &str)| {
-        let bare = (at == 0 && !first) || (line.is_empty() && !blank && at > 0);
-        if bare { line.to_owned() } else { format!("{space}{line}") }
+        let unchanged = (at == 0 && !first) || (line.is_empty() && !blank && at > 0);
+        if unchanged { line.to_owned() } else { format!("{space}{line}") }
     };
     Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n").into())
 }
 
+/// Jinja's `truncate`. A text that is longer only by `leeway` stays unchanged.
 fn truncate(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let length = usize::try_from(call.get_integer(1, "length")?.unwrap_or(255)).unwrap_or_default();
-    let inside_words = call.is(2, "killwords");
+    let cuts_words = call.is(2, "killwords");
     let end = call.get_text(3, "end")?.unwrap_or_else(|| "...".to_owned());
     let leeway = usize::try_from(call.get_integer(4, "leeway")?.unwrap_or(5)).unwrap_or_default();
     if text.chars().count() <= length + leeway {
         return Ok(text.into());
     }
     let Some(kept) = length.checked_sub(end.chars().count()) else {
-        return Err(error("the length is shorter than what marks the end"));
+        return Err(error("the length is shorter than the text that marks the end"));
     };
     let start: String = text.chars().take(kept).collect();
     let start =
-        if inside_words { start.as_str() } else { start.rsplit_once(' ').map_or(start.as_str(), |(start, _)| start) };
+        if cuts_words { start.as_str() } else { start.rsplit_once(' ').map_or(start.as_str(), |(start, _)| start) };
     Ok(format!("{start}{end}").into())
 }
 
+/// Ansible's `comment`. The options of each style can be overridden by name.
 fn comment(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
     let style = call.get_text(1, "style")?.unwrap_or_else(|| "plain".to_owned());
@@ -169,18 +175,22 @@ fn comment(call: &mut Call) -> Result<Value, Error> {
         "c" => ("", "// ", ""),
         "cblock" => ("/*", " * ", " */"),
         "xml" => ("<!--", " - ", "-->"),
-        _ => return Err(error("there is no such style of comments")),
+        _ => return Err(error("this style of comments does not exist")),
     };
-    let mut own =
+    let mut option =
         |name: &str, other: &str| call.get_text(NAME_ONLY, name).map(|own| own.unwrap_or_else(|| other.to_owned()));
-    let newline = own("newline", "\n")?;
-    let decoration = own("decoration", decoration)?;
+    let newline = option("newline", "\n")?;
+    let decoration = option("decoration", decoration)?;
+    // Empty lines get the decoration without the space at its end.
     let bare = decoration.trim_end();
-    let (opening, closing) = (own("beginning", opening)?, own("end", closing)?);
-    let (prefix, postfix) = (own("prefix", bare)?, own("postfix", bare)?);
+    let (opening, closing) = (option("beginning", opening)?, option("end", closing)?);
+    let (prefix, postfix) = (option("prefix", bare)?, option("postfix", bare)?);
     let mut count = |name: &str| {
         let count = call.get_integer(NAME_ONLY, name)?.unwrap_or(1);
-        usize::try_from(count).ok().filter(|count| *count < 1000).ok_or_else(|| error(format!("`{name}` does not fit")))
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count < 1000)
+            .ok_or_else(|| error(format!("`{name}` is out of range")))
     };
     let (prefixes, postfixes) = (count("prefix_count")?, count("postfix_count")?);
     let mut out = String::new();
@@ -200,10 +210,11 @@ fn comment(call: &mut Call) -> Result<Value, Error> {
     Ok(out.into())
 }
 
-/// Python's `%` with the arguments of the filter.
+/// Python's `%` operator with the arguments of the filter.
 fn printf(call: &mut Call) -> Result<Value, Error> {
     let text = call.text()?;
-    if text.contains(|c: char| c.is_ascii_digit()) && too_wide(&text) {
+    // `%1000000000d` would create a huge text.
+    if is_too_wide(&text) {
         return Err(error(TOO_LARGE));
     }
     let mut arguments = call.rest(1);
@@ -211,7 +222,7 @@ fn printf(call: &mut Call) -> Result<Value, Error> {
     if !named.is_empty() {
         arguments = vec![named.into_iter().collect::<Kwargs>().into()];
     }
-    // `%s` writes what Python's `str` gives.
+    // The engine writes collections differently from Python's `str`.
     for argument in &mut arguments {
         if matches!(argument.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) && !argument.is_kwargs() {
             *argument = python_str::text(argument)?.into();
@@ -219,14 +230,15 @@ fn printf(call: &mut Call) -> Result<Value, Error> {
     }
     format(FormatStyle::Printf, &text, &arguments)
         .map(Value::from)
-        .map_err(|_| error("the text and the values do not fit"))
+        .map_err(|_| error("the values do not match the text"))
 }
 
-/// Whether the text asks for a field of more than five digits.
-fn too_wide(text: &str) -> bool {
+/// Whether the text contains a width of more than five digits.
+fn is_too_wide(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 5)
 }
 
+/// Jinja's `escape`, for HTML.
 fn escape(call: &mut Call) -> Result<Value, Error> {
     let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('\'', "&#39;"), ('"', "&#34;")];
     let text = call.text()?;

@@ -1,4 +1,4 @@
-//! Filters of any value: what stands in for it, what it counts as, what it is.
+//! Filters of values of any type: defaults, conditions, booleans and types.
 
 use crate::inventory::templates::stdlib::call::{Call, Definition};
 use crate::inventory::templates::value::errors::{error_with_detail, undefined_error_with};
@@ -14,26 +14,29 @@ pub(super) const FILTERS: &[Definition] = &[
     ("type_debug", type_debug),
 ];
 
-const MISSING: &str = "a mandatory variable is not defined";
+const MISSING: &str = "a mandatory variable is undefined";
 
+/// Jinja's `default`: another value for an undefined one, or with `boolean` for one that is false.
 fn default(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let other = call.get(1, "default_value").unwrap_or_else(|| Value::from(""));
-    let falsy_too = call.is(2, "boolean");
-    Ok(if value.is_undefined() || (falsy_too && !value.is_true()) { other } else { value })
+    let also_false = call.is(2, "boolean");
+    Ok(if value.is_undefined() || (also_false && !value.is_true()) { other } else { value })
 }
 
+/// Ansible's `mandatory`: an error if the value is undefined.
 fn mandatory(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let message = call.get_text(1, "msg")?;
     match (value.is_undefined(), message) {
         (false, _) => Ok(value),
-        // The message may be made of values.
+        // The message is an argument, which may contain values.
         (true, Some(message)) => Err(error_with_detail(MISSING, &message, message.as_str())),
         (true, None) => Err(undefined_error_with(MISSING)),
     }
 }
 
+/// Ansible's `ternary`. Without a value for null, null is false. An undefined value stays undefined.
 fn ternary(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let (yes, no) = (call.require(1, "true_val")?, call.require(2, "false_val")?);
@@ -46,15 +49,16 @@ fn ternary(call: &mut Call) -> Result<Value, Error> {
     })
 }
 
-/// Ansible's reading of a boolean: what it does not know is false.
+/// Ansible's `bool`. A value that it does not know is false, without an error.
 fn bool(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let word = python_str::text(&value)?.to_lowercase();
-    let textual = matches!(value.kind(), ValueKind::String | ValueKind::Bool) || value.is_integer();
-    let one = value.kind() == ValueKind::Number && value == Value::from(1);
-    Ok((one || (textual && ["yes", "on", "true", "1"].contains(&word.as_str()))).into())
+    let is_readable = matches!(value.kind(), ValueKind::String | ValueKind::Bool) || value.is_integer();
+    let is_one = value.kind() == ValueKind::Number && value == Value::from(1);
+    Ok((is_one || (is_readable && ["yes", "on", "true", "1"].contains(&word.as_str()))).into())
 }
 
+/// Ansible's `type_debug`: the name of the type in Python.
 fn type_debug(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let name = match value.kind() {
