@@ -22,7 +22,7 @@ pub(super) fn argument(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Res
 
 /// The variables of a YAML or JSON text; tells of keys that stand twice in one mapping.
 pub(super) fn mapping(text: &Text, findings: &mut Vec<Finding>) -> Result<Vars, Problem> {
-    let root = yaml::parse_telling(text, findings)?;
+    let root = yaml::parse_with_findings(text, findings)?;
     match root.value {
         Value::Map(members) => Ok(members.into_iter().map(|(name, value)| (name.text, value)).collect()),
         Value::Null => Ok(Vars::new()),

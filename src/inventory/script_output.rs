@@ -63,7 +63,7 @@ fn json(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Node, Probl
         return Err(Problem::hiding(&Span::new(source, at, at), what)
             .hint("an inventory script prints a JSON mapping of groups"));
     }
-    yaml::parse_telling(&Text::slice(source, 0, text.len()), findings)
+    yaml::parse_with_findings(&Text::slice(source, 0, text.len()), findings)
 }
 
 fn group<'a>(key: &'a Node, content: &'a Node, hosts: &mut IndexMap<&'a str, &'a Span>, draft: &mut Draft) {

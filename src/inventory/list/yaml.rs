@@ -116,7 +116,7 @@ fn scalar(node: &Node) -> String {
 fn text(string: &str) -> String {
     let starts_well = string.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/'));
     let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' ');
-    if starts_well && !string.ends_with(' ') && string.chars().all(harmless) && yaml::stays_text(string) {
+    if starts_well && !string.ends_with(' ') && string.chars().all(harmless) && yaml::is_plain_text(string) {
         return string.to_owned();
     }
     quoted(string)

@@ -1,5 +1,5 @@
-//! Python literals as `ast.literal_eval` reads them, each value with its place and source text. What is
-//! no literal is not an error here: Ansible keeps it as text.
+//! Python literals as `ast.literal_eval` reads them, each value with its place and its source text. Ansible reads the
+//! values of INI inventories with it. A text that is not a literal is not an error: Ansible keeps it as text.
 
 mod number;
 mod string;
@@ -8,59 +8,68 @@ use super::model::{Node, Trust, Value};
 use super::problem::Problem;
 use super::text::Text;
 
-/// Python's tokenizer gives up at more open brackets.
+/// Python's tokenizer does not accept more open brackets.
 const MAX_DEPTH: usize = 200;
 
-/// A value of an INI file: the literal it is, else the text as it stands.
+/// A value of an INI file: a literal, or else the unchanged text.
+///
+/// # Errors
+/// It is a literal that is not supported, or that Python rejects only after it has read it.
 pub(super) fn value(text: &Text) -> Result<Node, Problem> {
     Ok(literal(text)?.unwrap_or_else(|| Node::string(text.text, text.whole())))
 }
 
-/// The literal that `text` is, or `None` if it is none.
+/// The value of the literal; `None` if `text` is not a literal.
+///
+/// # Errors
+/// As for [`value`].
 pub(super) fn literal(text: &Text) -> Result<Option<Node>, Problem> {
+    // Python does not accept source code with null bytes.
     if text.text.contains('\0') {
         return Ok(None);
     }
-    let mut parser = Parser { text: *text, at: 0, depth: 0, refused: None };
-    match (parser.document(), parser.refused) {
+    let mut parser = Parser { text: *text, at: 0, depth: 0, rejected: None };
+    match (parser.document(), parser.rejected) {
         (Err(NotLiteral), _) => Ok(None),
-        // To Python this is a set in a set, to people a template.
+        // For Python `{{ x }}` is a set in a set, which it rejects. The user meant a template.
         (Ok(_), Some(_)) if text.text.trim_start().starts_with("{{") => Ok(None),
         (Ok(_), Some(problem)) => Err(problem),
         (Ok(node), None) => Ok(Some(node)),
     }
 }
 
-/// The text is none of Python's literals.
+/// The text is not a Python literal.
 struct NotLiteral;
 
 type Parsed<T> = Result<T, NotLiteral>;
 
-/// What an expression may be used for.
+/// Where an expression may be used.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    /// A number without a sign: a sign may stand before it.
+enum ExpressionKind {
+    /// A number without a sign: also after a sign.
     Number,
+    /// A value that can be a dict key or in a set.
     Hashable,
+    /// A list, dict or set, or a tuple that contains one.
     Unhashable,
 }
 
-struct Item {
+/// An expression that was read.
+struct Expression {
     node: Node,
-    kind: Kind,
+    kind: ExpressionKind,
 }
 
 struct Parser<'a> {
     text: Text<'a>,
     at: usize,
     depth: usize,
-    /// The first part that Python refuses or that cannot be represented. It matters only if the whole is
-    /// a literal.
-    refused: Option<Problem>,
+    /// The first part that Python rejects or that is not supported. It matters only if the complete text is a literal.
+    rejected: Option<Problem>,
 }
 
 impl Parser<'_> {
-    /// One expression, or several with commas between them, then perhaps a comment.
+    /// One expression, or several with commas (a tuple), and then perhaps a comment.
     fn document(&mut self) -> Parsed<Node> {
         self.skip_blank();
         let start = self.at;
@@ -90,7 +99,7 @@ impl Parser<'_> {
         }
     }
 
-    fn expression(&mut self) -> Parsed<Item> {
+    fn expression(&mut self) -> Parsed<Expression> {
         self.skip_blank();
         let rest = self.rest();
         match rest.chars().next().ok_or(NotLiteral)? {
@@ -101,8 +110,9 @@ impl Parser<'_> {
             '0'..='9' => self.number(),
             '.' if rest.starts_with("...") => {
                 self.at += 3;
+                // Ansible keeps Python's `Ellipsis` as its text.
                 let node = Node::string("...", self.text.span(self.at - 3, self.at));
-                Ok(Item { node, kind: Kind::Hashable })
+                Ok(Expression { node, kind: ExpressionKind::Hashable })
             }
             '.' => self.number(),
             _ if string::starts(rest) => self.string(),
@@ -110,7 +120,7 @@ impl Parser<'_> {
         }
     }
 
-    fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Item>) -> Parsed<Item> {
+    fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Expression>) -> Parsed<Expression> {
         if self.depth == MAX_DEPTH {
             return Err(NotLiteral);
         }
@@ -121,15 +131,15 @@ impl Parser<'_> {
         item
     }
 
-    fn list(&mut self) -> Parsed<Item> {
+    fn list(&mut self) -> Parsed<Expression> {
         let start = self.at - 1;
         let items = self.elements(Vec::new(), ']')?;
         let nodes = items.into_iter().map(|item| item.node).collect();
-        Ok(Item { node: self.node(Value::List(nodes), start, self.at), kind: Kind::Unhashable })
+        Ok(Expression { node: self.node(Value::List(nodes), start, self.at), kind: ExpressionKind::Unhashable })
     }
 
-    /// Elements up to `close`, after those already read; each may be followed by a comma.
-    fn elements(&mut self, mut items: Vec<Item>, close: char) -> Parsed<Vec<Item>> {
+    /// The elements up to `close`, after those that were read already. Each may have a comma after it.
+    fn elements(&mut self, mut items: Vec<Expression>, close: char) -> Parsed<Vec<Expression>> {
         loop {
             self.skip_blank();
             if self.eat(close) {
@@ -140,14 +150,14 @@ impl Parser<'_> {
         }
     }
 
-    /// After an element: a comma is eaten, `close` may follow and is left.
+    /// Skips a comma after an element. Without a comma, `close` must follow; it is not skipped.
     fn comma_or(&mut self, close: char) -> Parsed<()> {
         self.skip_blank();
         if self.eat(',') || self.peek() == Some(close) { Ok(()) } else { Err(NotLiteral) }
     }
 
     /// A tuple, or one value in parentheses.
-    fn parenthesis(&mut self) -> Parsed<Item> {
+    fn parenthesis(&mut self) -> Parsed<Expression> {
         let start = self.at - 1;
         self.skip_blank();
         let mut items = Vec::new();
@@ -161,14 +171,17 @@ impl Parser<'_> {
             items.push(first);
         }
         let items = self.elements(items, ')')?;
-        let kind =
-            if items.iter().any(|item| item.kind == Kind::Unhashable) { Kind::Unhashable } else { Kind::Hashable };
+        let kind = if items.iter().any(|item| item.kind == ExpressionKind::Unhashable) {
+            ExpressionKind::Unhashable
+        } else {
+            ExpressionKind::Hashable
+        };
         let nodes = items.into_iter().map(|item| item.node).collect();
-        Ok(Item { node: self.node(Value::List(nodes), start, self.at), kind })
+        Ok(Expression { node: self.node(Value::List(nodes), start, self.at), kind })
     }
 
     /// A dict or a set.
-    fn braces(&mut self) -> Parsed<Item> {
+    fn braces(&mut self) -> Parsed<Expression> {
         let start = self.at - 1;
         self.skip_blank();
         let value = if self.eat('}') {
@@ -176,11 +189,11 @@ impl Parser<'_> {
         } else {
             let from = self.at;
             let first = self.expression()?;
-            self.hashable(&first, from);
+            self.require_hashable(&first, from);
             self.skip_blank();
             if self.peek() == Some(':') { self.dict(first.node)? } else { self.set(first)? }
         };
-        Ok(Item { node: self.node(value, start, self.at), kind: Kind::Unhashable })
+        Ok(Expression { node: self.node(value, start, self.at), kind: ExpressionKind::Unhashable })
     }
 
     fn dict(&mut self, mut key: Node) -> Parsed<Value> {
@@ -190,9 +203,9 @@ impl Parser<'_> {
             if !self.eat(':') {
                 return Err(NotLiteral);
             }
-            self.refuse_key(&key);
+            self.reject_key(&key);
             let value = self.expression()?.node;
-            put(&mut members, key, value);
+            set_key(&mut members, key, value);
             self.comma_or('}')?;
             self.skip_blank();
             if self.eat('}') {
@@ -200,13 +213,13 @@ impl Parser<'_> {
             }
             let from = self.at;
             let item = self.expression()?;
-            self.hashable(&item, from);
+            self.require_hashable(&item, from);
             key = item.node;
         }
     }
 
-    /// Keys that Python allows and neither JSON nor Ansible can write.
-    fn refuse_key(&mut self, key: &Node) {
+    /// Rejects keys that Python allows, but that neither JSON nor Ansible can write.
+    fn reject_key(&mut self, key: &Node) {
         let ellipsis = key.text == "..." && key.span.end - key.span.start == key.text.len();
         let message = match &key.value {
             Value::List(_) => "a tuple cannot be a dict key",
@@ -214,10 +227,10 @@ impl Parser<'_> {
             Value::Str(_) if ellipsis => "`...` cannot be a dict key",
             _ => return,
         };
-        self.refused.get_or_insert_with(|| Problem::hiding(&key.span, message).hint("write a string"));
+        self.rejected.get_or_insert_with(|| Problem::hiding(&key.span, message).hint("use a string"));
     }
 
-    fn set(&mut self, first: Item) -> Parsed<Value> {
+    fn set(&mut self, first: Expression) -> Parsed<Value> {
         let mut nodes = vec![first.node];
         self.comma_or('}')?;
         loop {
@@ -227,52 +240,53 @@ impl Parser<'_> {
             }
             let from = self.at;
             let item = self.expression()?;
-            self.hashable(&item, from);
-            if !nodes.iter().any(|node| same(node, &item.node)) {
+            self.require_hashable(&item, from);
+            if !nodes.iter().any(|node| is_same_key(node, &item.node)) {
                 nodes.push(item.node);
             }
             self.comma_or('}')?;
         }
     }
 
-    fn hashable(&mut self, item: &Item, from: usize) {
-        if item.kind == Kind::Unhashable {
-            let message = "a list, dict or set cannot be a dict key or stand in a set";
-            self.refused.get_or_insert_with(|| Problem::hiding(&self.text.span(from, self.at), message));
+    fn require_hashable(&mut self, item: &Expression, from: usize) {
+        if item.kind == ExpressionKind::Unhashable {
+            let message = "a list, dict or set cannot be a dict key or in a set";
+            self.rejected.get_or_insert_with(|| Problem::hiding(&self.text.span(from, self.at), message));
         }
     }
 
-    /// A sign before a number, which may stand in parentheses but has no sign of its own.
-    fn signed(&mut self) -> Parsed<Item> {
+    /// A sign before a number. The number may be in parentheses, but must not have a sign itself.
+    fn signed(&mut self) -> Parsed<Expression> {
         let start = self.at;
         let negative = self.peek() == Some('-');
         self.at += 1;
         let operand = self.expression()?;
-        if operand.kind != Kind::Number {
+        if operand.kind != ExpressionKind::Number {
             return Err(NotLiteral);
         }
         let value = match operand.node.value {
             Value::Int(number) if negative => Value::Int(-number),
             Value::Float(number) if negative => Value::Float(-number),
+            // A number that is too large for 128 bits is text.
             Value::Str(digits) if negative => Value::Str(format!("-{digits}")),
             other => other,
         };
-        Ok(Item { node: self.scalar(value, start), kind: Kind::Hashable })
+        Ok(Expression { node: self.scalar(value, start), kind: ExpressionKind::Hashable })
     }
 
-    fn number(&mut self) -> Parsed<Item> {
+    fn number(&mut self) -> Parsed<Expression> {
         let start = self.at;
         let (value, length) = number::read(self.rest()).ok_or(NotLiteral)?;
         self.at += length;
         if self.depth > 0 {
-            self.refuse_imaginary();
+            self.reject_imaginary();
         }
-        Ok(Item { node: self.scalar(value, start), kind: Kind::Number })
+        Ok(Expression { node: self.scalar(value, start), kind: ExpressionKind::Number })
     }
 
-    /// Steps over the rest of a complex number: inside a list or dict it would make the whole a text. As a whole value
-    /// it is text to Ansible too.
-    fn refuse_imaginary(&mut self) {
+    /// Skips the rest of a complex number and rejects it. Inside a list or dict it would otherwise turn the complete
+    /// value into text without notice. A complex number that is the complete value is text for Ansible too.
+    fn reject_imaginary(&mut self) {
         let (blank, unit) = ([' ', '\t'], ['j', 'J']);
         let here = self.rest();
         let length = if here.starts_with(unit) {
@@ -288,11 +302,11 @@ impl Parser<'_> {
         let place = self.text.span(self.at, self.at + length);
         self.at += length;
         let problem = Problem::hiding(&place, "complex numbers are not supported").hint("put it in quotes");
-        self.refused.get_or_insert(problem);
+        self.rejected.get_or_insert(problem);
     }
 
-    /// `True`, `False`, `None`, and `set()`, the empty set.
-    fn name(&mut self) -> Parsed<Item> {
+    /// `True`, `False`, `None`, and the empty set, `set()`.
+    fn name(&mut self) -> Parsed<Expression> {
         let start = self.at;
         let rest = self.rest();
         let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -308,39 +322,39 @@ impl Parser<'_> {
             _ => return Err(NotLiteral),
         };
         self.at += length;
-        Ok(Item { node: self.scalar(value, start), kind: Kind::Hashable })
+        Ok(Expression { node: self.scalar(value, start), kind: ExpressionKind::Hashable })
     }
 
-    fn empty_set(&mut self, start: usize) -> Parsed<Item> {
+    fn empty_set(&mut self, start: usize) -> Parsed<Expression> {
         for bracket in ['(', ')'] {
             self.skip_blank();
             if !self.eat(bracket) {
                 return Err(NotLiteral);
             }
         }
-        Ok(Item { node: self.node(Value::List(Vec::new()), start, self.at), kind: Kind::Unhashable })
+        Ok(Expression { node: self.node(Value::List(Vec::new()), start, self.at), kind: ExpressionKind::Unhashable })
     }
 
-    /// One or more string literals side by side, which are one string.
-    fn string(&mut self) -> Parsed<Item> {
+    /// One or more adjacent string literals, which Python concatenates.
+    fn string(&mut self) -> Parsed<Expression> {
         let start = self.at;
-        let (mut joined, mut end) = (string::Piece::default(), self.at);
+        let (mut joined, mut end) = (string::StringValue::default(), self.at);
         while string::starts(self.rest()) {
             let literal = self.text.part(self.at, self.text.text.len());
-            let (piece, length) = string::read(&literal, &mut self.refused)?;
-            joined = joined.followed_by(piece).ok_or(NotLiteral)?;
+            let (value, length) = string::read(&literal, &mut self.rejected)?;
+            joined = joined.followed_by(value).ok_or(NotLiteral)?;
             self.at += length;
             end = self.at;
             self.skip_blank();
         }
         let span = self.text.span(start, end);
-        // As in Ansible the text of a bytes literal is no template.
-        let trust = if matches!(joined, string::Piece::Bytes(_)) { Trust::Literal } else { Trust::Template };
+        // As in Ansible the text of a bytes literal is never a template.
+        let trust = if matches!(joined, string::StringValue::Bytes(_)) { Trust::Literal } else { Trust::Template };
         let text = joined.into_text().unwrap_or_else(|| {
-            self.refused.get_or_insert(Problem::hiding(&span, "the bytes of this literal are not UTF-8"));
+            self.rejected.get_or_insert(Problem::hiding(&span, "the bytes of this literal are not UTF-8"));
             String::new()
         });
-        Ok(Item { node: Node { trust, ..Node::string(text, span) }, kind: Kind::Hashable })
+        Ok(Expression { node: Node { trust, ..Node::string(text, span) }, kind: ExpressionKind::Hashable })
     }
 
     fn scalar(&self, value: Value, start: usize) -> Node {
@@ -373,20 +387,20 @@ impl Parser<'_> {
     }
 }
 
-/// Sets `key`, at its first place if it is there already, as a Python dict does.
-fn put(members: &mut Vec<(Node, Node)>, key: Node, value: Node) {
-    match members.iter_mut().find(|(name, _)| same(name, &key)) {
+/// Sets a key. As in a Python dict a key that exists already keeps its position.
+fn set_key(members: &mut Vec<(Node, Node)>, key: Node, value: Node) {
+    match members.iter_mut().find(|(name, _)| is_same_key(name, &key)) {
         Some(member) => member.1 = value,
         None => members.push((key, value)),
     }
 }
 
-/// Python's equality of two keys: `1`, `1.0` and `True` are one.
-fn same(a: &Node, b: &Node) -> bool {
+/// Whether two keys are equal in Python, where `1`, `1.0` and `True` are equal.
+fn is_same_key(a: &Node, b: &Node) -> bool {
     match (&a.value, &b.value) {
         (Value::Null, Value::Null) => true,
         (Value::Str(a), Value::Str(b)) => a == b,
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_key(a, b)),
         (a, b) => as_float(a).is_some_and(|a| Some(a) == as_float(b)),
     }
 }
@@ -407,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_knows_its_place_and_its_text() {
+    fn every_part_has_its_place_and_its_text() {
         let line = r"[{'host': 'a', 'port': 0x10}, ('x' 'y', 3.10)]  # c";
         let source = Source::new("hosts", line);
         let node = value(&Text::slice(&source, 0, line.len())).unwrap();
@@ -421,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_makes_it_panic() {
+    fn no_text_causes_a_panic() {
         for text in ["", "'", "\\", "'\\", "b'\\x4", "{", "[(", "0x", "1e", "-", "'\\N{", "ä'", "r", "''' "] {
             let source = Source::new("hosts", text);
             assert_eq!(value(&Text::slice(&source, 0, text.len())).unwrap().text, text);

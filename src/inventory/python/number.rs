@@ -2,7 +2,7 @@
 
 use super::Value;
 
-/// The number `text` starts with and its length. A number beyond 128 bits stays text.
+/// The number at the start of `text`, and its length. An integer that is too large for 128 bits stays text.
 pub(super) fn read(text: &str) -> Option<(Value, usize)> {
     let bytes = text.as_bytes();
     if bytes.first() == Some(&b'0')
@@ -10,28 +10,29 @@ pub(super) fn read(text: &str) -> Option<(Value, usize)> {
     {
         return prefixed(text, radix);
     }
-    let whole = digits(bytes, 0)?;
-    let mut at = whole;
-    let mut float = false;
+    let integer_end = digits_end(bytes, 0)?;
+    let mut at = integer_end;
+    let mut is_float = false;
     if bytes.get(at) == Some(&b'.') {
-        float = true;
-        let fraction = digits(bytes, at + 1)?;
-        if whole == 0 && fraction == at + 1 {
+        is_float = true;
+        let fraction_end = digits_end(bytes, at + 1)?;
+        // A dot without any digits is not a number.
+        if integer_end == 0 && fraction_end == at + 1 {
             return None;
         }
-        at = fraction;
+        at = fraction_end;
     }
     if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        float = true;
+        is_float = true;
         let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let end = digits(bytes, at + 1 + sign)?;
+        let end = digits_end(bytes, at + 1 + sign)?;
         if end == at + 1 + sign {
             return None;
         }
         at = end;
     }
     let plain = text[..at].replace('_', "");
-    let value = if float { Value::Float(plain.parse().ok()?) } else { whole_number(&plain, &text[..at])? };
+    let value = if is_float { Value::Float(plain.parse().ok()?) } else { parse_integer(&plain, &text[..at])? };
     Some((value, at))
 }
 
@@ -44,7 +45,7 @@ fn radix(letter: &u8) -> Option<u32> {
     }
 }
 
-/// `0x1f`, `0o17`, `0b11`, with underscores between digits and after the prefix.
+/// `0x1f`, `0o17` or `0b11`, with single underscores between digits and after the prefix.
 fn prefixed(text: &str, radix: u32) -> Option<(Value, usize)> {
     let mut at = 2;
     loop {
@@ -63,17 +64,17 @@ fn prefixed(text: &str, radix: u32) -> Option<(Value, usize)> {
     Some((value, at))
 }
 
-/// A decimal number has no leading zero, unless it is zero.
-fn whole_number(plain: &str, text: &str) -> Option<Value> {
+/// A decimal integer. Python does not allow leading zeros, except for zero itself.
+fn parse_integer(plain: &str, text: &str) -> Option<Value> {
     if plain.starts_with('0') && plain.bytes().any(|digit| digit != b'0') {
         return None;
     }
     Some(plain.parse().map_or_else(|_| Value::Str(text.to_owned()), Value::Int))
 }
 
-/// The end of the digits that start at `from`, single underscores between them; `None` if an
-/// underscore stands at an end.
-fn digits(bytes: &[u8], from: usize) -> Option<usize> {
+/// The end of the digits that start at `from`, with single underscores between them; `None` if an underscore is before
+/// the first or after the last digit.
+fn digits_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(byte) = bytes.get(at) {
         match byte {

@@ -4,78 +4,81 @@ use super::super::problem::Problem;
 use super::super::text::Text;
 use super::{NotLiteral, Parsed};
 
-/// What one or several literals side by side spell so far.
+/// The value of one or several adjacent literals.
 #[derive(Default)]
-pub(super) enum Piece {
+pub(super) enum StringValue {
+    /// No literal was read yet.
     #[default]
-    Nothing,
+    Empty,
     Text(String),
     Bytes(Vec<u8>),
 }
 
-impl Piece {
-    /// Both as one; text and bytes do not mix.
+impl StringValue {
+    /// Both values concatenated; `None` for text and bytes, which Python does not concatenate.
     pub fn followed_by(self, next: Self) -> Option<Self> {
         match (self, next) {
-            (Self::Nothing, next) => Some(next),
+            (Self::Empty, next) => Some(next),
             (Self::Text(a), Self::Text(b)) => Some(Self::Text(a + &b)),
             (Self::Bytes(a), Self::Bytes(b)) => Some(Self::Bytes([a, b].concat())),
             _ => None,
         }
     }
 
-    /// Bytes become text, as Ansible makes them.
+    /// The value as text. As in Ansible bytes become text; `None` if they are not UTF-8.
     pub fn into_text(self) -> Option<String> {
         match self {
-            Self::Nothing => Some(String::new()),
+            Self::Empty => Some(String::new()),
             Self::Text(text) => Some(text),
             Self::Bytes(bytes) => String::from_utf8(bytes).ok(),
         }
     }
 }
 
-/// The letters before the quote.
+/// The letters before the quote, and what they mean.
 #[derive(Clone, Copy)]
 struct Prefix {
     length: usize,
-    raw: Raw,
-    bytes: Kind,
+    backslashes: Backslashes,
+    literal: LiteralKind,
 }
 
-/// Whether backslashes are escapes.
+/// What backslashes mean.
 #[derive(Clone, Copy, PartialEq)]
-enum Raw {
-    Escapes,
-    Raw,
+enum Backslashes {
+    /// They start escape sequences.
+    Escape,
+    /// They are plain characters.
+    Plain,
 }
 
-/// What the literal makes.
+/// The type of the literal's value.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum LiteralKind {
     Text,
     Bytes,
 }
 
 fn prefix(text: &str) -> Option<Prefix> {
     let length = text.find(['\'', '"']).filter(|length| *length <= 2)?;
-    let (raw, bytes) = match text[..length].to_ascii_lowercase().as_str() {
-        "" | "u" => (Raw::Escapes, Kind::Text),
-        "r" => (Raw::Raw, Kind::Text),
-        "b" => (Raw::Escapes, Kind::Bytes),
-        "br" | "rb" => (Raw::Raw, Kind::Bytes),
+    let (backslashes, literal) = match text[..length].to_ascii_lowercase().as_str() {
+        "" | "u" => (Backslashes::Escape, LiteralKind::Text),
+        "r" => (Backslashes::Plain, LiteralKind::Text),
+        "b" => (Backslashes::Escape, LiteralKind::Bytes),
+        "br" | "rb" => (Backslashes::Plain, LiteralKind::Bytes),
         _ => return None,
     };
-    Some(Prefix { length, raw, bytes })
+    Some(Prefix { length, backslashes, literal })
 }
 
-/// Whether a string literal stands at the start of `text`.
+/// Whether `text` starts with a string literal.
 pub(super) fn starts(text: &str) -> bool {
     prefix(text).is_some()
 }
 
-/// The literal at the start of `text`, and its length in the source. What cannot be represented goes into
-/// `refused`.
-pub(super) fn read(text: &Text, refused: &mut Option<Problem>) -> Parsed<(Piece, usize)> {
+/// The value of the literal at the start of `text`, and the length of the literal. A part that is not supported is put
+/// into `rejected`, because it is a problem only if the complete text is a literal.
+pub(super) fn read(text: &Text, rejected: &mut Option<Problem>) -> Parsed<(StringValue, usize)> {
     let prefix = prefix(text.text).ok_or(NotLiteral)?;
     let rest = &text.text[prefix.length..];
     let quote = &rest[..1];
@@ -84,21 +87,21 @@ pub(super) fn read(text: &Text, refused: &mut Option<Problem>) -> Parsed<(Piece,
     let start = prefix.length + quote.len();
     let length = body_length(&text.text[start..], quote).ok_or(NotLiteral)?;
     let body = text.part(start, start + length);
-    if prefix.bytes == Kind::Bytes && !body.text.is_ascii() {
+    if prefix.literal == LiteralKind::Bytes && !body.text.is_ascii() {
         return Err(NotLiteral);
     }
-    let bytes = match prefix.raw {
-        Raw::Raw => body.text.as_bytes().to_vec(),
-        Raw::Escapes => unescape(&body, prefix.bytes, refused)?,
+    let bytes = match prefix.backslashes {
+        Backslashes::Plain => body.text.as_bytes().to_vec(),
+        Backslashes::Escape => unescape(&body, prefix.literal, rejected)?,
     };
-    let piece = match prefix.bytes {
-        Kind::Bytes => Piece::Bytes(bytes),
-        Kind::Text => Piece::Text(String::from_utf8(bytes).map_err(|_| NotLiteral)?),
+    let value = match prefix.literal {
+        LiteralKind::Bytes => StringValue::Bytes(bytes),
+        LiteralKind::Text => StringValue::Text(String::from_utf8(bytes).map_err(|_| NotLiteral)?),
     };
-    Ok((piece, start + length + quote.len()))
+    Ok((value, start + length + quote.len()))
 }
 
-/// The length up to the closing quote. A backslash guards the next character, also in raw strings.
+/// The length up to the closing quote. The character after a backslash never closes the literal, even in raw strings.
 fn body_length(text: &str, quote: &str) -> Option<usize> {
     let mut characters = text.char_indices();
     while let Some((at, c)) = characters.next() {
@@ -114,7 +117,7 @@ fn body_length(text: &str, quote: &str) -> Option<usize> {
     None
 }
 
-fn unescape(body: &Text, kind: Kind, refused: &mut Option<Problem>) -> Parsed<Vec<u8>> {
+fn unescape(body: &Text, kind: LiteralKind, rejected: &mut Option<Problem>) -> Parsed<Vec<u8>> {
     let text = body.text;
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -123,16 +126,16 @@ fn unescape(body: &Text, kind: Kind, refused: &mut Option<Problem>) -> Parsed<Ve
         at += found;
         let (code, length) = match escape(&text[at + 1..], kind) {
             Ok(escape) => escape,
-            Err(Fault::NotLiteral) => return Err(NotLiteral),
-            Err(Fault::Unsupported(message)) => {
+            Err(EscapeError::NotLiteral) => return Err(NotLiteral),
+            Err(EscapeError::Unsupported(message)) => {
                 let problem = Problem::hiding(&body.span(at, at + 2), message);
-                refused.get_or_insert(problem.hint("write the character itself"));
+                rejected.get_or_insert(problem.hint("use the character itself"));
                 (Escape::Nothing, 0)
             }
         };
         match (code, kind) {
-            (Escape::Byte(byte), Kind::Bytes) => out.push(byte),
-            (Escape::Byte(byte), Kind::Text) => push(&mut out, char::from(byte)),
+            (Escape::Byte(byte), LiteralKind::Bytes) => out.push(byte),
+            (Escape::Byte(byte), LiteralKind::Text) => push(&mut out, char::from(byte)),
             (Escape::Character(c), _) => push(&mut out, c),
             (Escape::Nothing, _) => {}
             (Escape::Backslash, _) => out.push(b'\\'),
@@ -147,26 +150,26 @@ fn push(out: &mut Vec<u8>, c: char) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// What a backslash and the characters after it stand for.
+/// The meaning of an escape sequence.
 enum Escape {
     Byte(u8),
     Character(char),
-    /// A backslash at the end of a line.
+    /// Nothing: a backslash at the end of a line, or a sequence that is not supported.
     Nothing,
-    /// No escape of Python's: the backslash stays.
+    /// Not an escape sequence of Python: the backslash stays.
     Backslash,
 }
 
-/// Why an escape was not read.
-enum Fault {
-    /// Python refuses the literal, so it is text.
+/// Why an escape sequence cannot be read.
+enum EscapeError {
+    /// Python rejects the literal, so the value is text.
     NotLiteral,
-    /// A literal of Python's that is not supported here.
+    /// Python accepts the literal, but we do not support it.
     Unsupported(&'static str),
 }
 
-/// The escape whose backslash stands before `rest`, and its length without the backslash.
-fn escape(rest: &str, kind: Kind) -> Result<(Escape, usize), Fault> {
+/// The escape sequence whose backslash is before `rest`, and its length without the backslash.
+fn escape(rest: &str, kind: LiteralKind) -> Result<(Escape, usize), EscapeError> {
     let Some(letter) = rest.chars().next() else { return Ok((Escape::Backslash, 0)) };
     let simple = |byte| Ok((Escape::Byte(byte), 1));
     match letter {
@@ -184,33 +187,37 @@ fn escape(rest: &str, kind: Kind) -> Result<(Escape, usize), Fault> {
             let code = hexadecimal(&rest[1..], 2)?;
             Ok((Escape::Byte(u8::try_from(code).unwrap_or_default()), 3))
         }
-        'u' if kind == Kind::Text => Ok((Escape::Character(character(&rest[1..], 4)?), 5)),
-        'U' if kind == Kind::Text => Ok((Escape::Character(character(&rest[1..], 8)?), 9)),
-        'N' if kind == Kind::Text => Err(Fault::Unsupported("`\\N{…}` is not supported")),
+        'u' if kind == LiteralKind::Text => Ok((Escape::Character(character(&rest[1..], 4)?), 5)),
+        'U' if kind == LiteralKind::Text => Ok((Escape::Character(character(&rest[1..], 8)?), 9)),
+        'N' if kind == LiteralKind::Text => Err(EscapeError::Unsupported("`\\N{…}` is not supported")),
         _ => Ok((Escape::Backslash, 0)),
     }
 }
 
-fn octal(rest: &str, kind: Kind) -> (Escape, usize) {
+fn octal(rest: &str, kind: LiteralKind) -> (Escape, usize) {
     let length = rest.bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
     let code = u32::from_str_radix(&rest[..length], 8).unwrap_or_default();
     let escape = match kind {
-        Kind::Bytes => Escape::Byte((code & 0xff) as u8),
-        Kind::Text => char::from_u32(code).map_or(Escape::Backslash, Escape::Character),
+        LiteralKind::Bytes => Escape::Byte((code & 0xff) as u8),
+        LiteralKind::Text => char::from_u32(code).map_or(Escape::Backslash, Escape::Character),
     };
     (escape, length)
 }
 
-fn character(rest: &str, digits: usize) -> Result<char, Fault> {
+fn character(rest: &str, digits: usize) -> Result<char, EscapeError> {
     let code = hexadecimal(rest, digits)?;
-    let fault = if code > 0x0010_ffff { Fault::NotLiteral } else { Fault::Unsupported("a surrogate is no character") };
-    char::from_u32(code).ok_or(fault)
+    let failed = if code > 0x0010_ffff {
+        EscapeError::NotLiteral
+    } else {
+        EscapeError::Unsupported("surrogates are not supported")
+    };
+    char::from_u32(code).ok_or(failed)
 }
 
-fn hexadecimal(rest: &str, digits: usize) -> Result<u32, Fault> {
-    let text = rest.get(..digits).ok_or(Fault::NotLiteral)?;
+fn hexadecimal(rest: &str, digits: usize) -> Result<u32, EscapeError> {
+    let text = rest.get(..digits).ok_or(EscapeError::NotLiteral)?;
     if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Fault::NotLiteral);
+        return Err(EscapeError::NotLiteral);
     }
-    u32::from_str_radix(text, 16).map_err(|_| Fault::NotLiteral)
+    u32::from_str_radix(text, 16).map_err(|_| EscapeError::NotLiteral)
 }

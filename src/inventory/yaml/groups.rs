@@ -1,4 +1,5 @@
-//! The shape of a YAML inventory: groups with `hosts`, `vars` and `children`.
+//! The structure of a YAML inventory: groups with `hosts`, `vars` and `children`. It adds them to the draft of the
+//! inventory.
 
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use super::super::ranges;
 use super::super::source::Source;
 use super::super::text::Text;
 
-/// Adds what a YAML inventory says to the draft, its problems included.
+/// Adds the groups, hosts, variables and problems of a YAML inventory to the draft.
 pub(in super::super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     let text = Text::slice(source, 0, source.text().len());
-    match super::parse_telling(&text, &mut draft.findings).and_then(top_level) {
+    match super::parse_with_findings(&text, &mut draft.findings).and_then(top_level) {
         Ok(groups) => {
             for (name, content) in &groups {
                 group(name, content, draft);
@@ -35,7 +36,7 @@ fn top_level(root: Node) -> Result<Vec<(Node, Node)>, Problem> {
     }
 }
 
-/// A key that must be a string, such as the name of a group.
+/// The text of a key that must be a string, such as the name of a group.
 fn name<'a>(key: &'a Node, what: &str) -> Result<&'a str, Problem> {
     match &key.value {
         Value::Str(name) if !name.is_empty() => Ok(name),
@@ -43,7 +44,7 @@ fn name<'a>(key: &'a Node, what: &str) -> Result<&'a str, Problem> {
     }
 }
 
-/// Declares one group; its name, if it has a usable one.
+/// Adds one group, and returns its name if that is valid.
 pub(in super::super) fn group<'a>(key: &'a Node, content: &Node, draft: &mut Draft) -> Option<&'a str> {
     let name = name(key, "group").map_err(|problem| draft.problems.push(problem)).ok()?;
     draft.add_group(name, &key.span);
@@ -73,7 +74,7 @@ fn variables(group: &str, content: &Node, draft: &mut Draft) {
 }
 
 fn children(parent: &str, content: &Node, draft: &mut Draft) {
-    if let Some(child) = lone_name(content) {
+    if let Some(child) = single_name(content) {
         draft.add_group(child, &content.span);
         draft.add_child(parent, child, &content.span);
         return;
@@ -86,7 +87,7 @@ fn children(parent: &str, content: &Node, draft: &mut Draft) {
 }
 
 fn hosts(group: &str, content: &Node, draft: &mut Draft) {
-    if lone_name(content).is_some() {
+    if single_name(content).is_some() {
         host(group, content, &[], draft);
         return;
     }
@@ -111,15 +112,15 @@ fn host(group: &str, key: &Node, variables: &[(Node, Node)], draft: &mut Draft) 
     }
 }
 
-/// Ansible takes a lone string for a mapping with that key and nothing under it.
-fn lone_name(content: &Node) -> Option<&str> {
+/// Ansible reads a string as a mapping with that key and no value.
+fn single_name(content: &Node) -> Option<&str> {
     match &content.value {
         Value::Str(name) if !name.is_empty() => Some(name),
         _ => None,
     }
 }
 
-/// The members of a mapping; null has none, and anything else is a problem.
+/// The members of a mapping; `None` for null, and for any other value, which is a problem.
 fn members<'a>(content: &'a Node, what: &str, draft: &mut Draft) -> Option<&'a [(Node, Node)]> {
     match &content.value {
         Value::Map(members) => Some(members),

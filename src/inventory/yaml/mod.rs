@@ -1,5 +1,7 @@
-//! YAML as PyYAML and Ansible read it (YAML 1.1 types, merge keys, `!unsafe`, `!vault`), each value with its
-//! place and source text. Opens no file, decrypts nothing.
+//! YAML as PyYAML and Ansible read it (YAML 1.1 types, merge keys, `!unsafe`, `!vault`), each value with its place and
+//! its source text. It opens no files and decrypts nothing.
+//!
+//! The parser follows YAML 1.2, so where PyYAML differs, this module changes the result or rejects the text.
 
 pub(super) mod groups;
 mod scalar;
@@ -17,31 +19,37 @@ use super::source::{Source, Span};
 use super::text::Text;
 pub(super) use scalar::Schema;
 
-/// Aliases may multiply a small text to this many values and no more.
+/// Values in one document. A small text can contain aliases of aliases that expand to billions of values.
 const MAX_VALUES: usize = 2_000_000;
 
-/// The single document in bytes `start..end` of a source; null if there is none.
+/// The only document in bytes `start..end` of a source; null if there is none.
+///
+/// # Errors
+/// It is not valid YAML, or has something that is not supported.
 pub fn parse_value(source: &Arc<Source>, start: usize, end: usize) -> Result<Node, Problem> {
     parse(&Text::slice(source, start, end))
 }
 
-/// The value that stands as YAML or JSON inside a string value, such as a list in quotes.
+/// The value of the YAML or JSON inside a string value, such as a list in quotes.
+///
+/// # Errors
+/// As for [`parse_value`].
 pub fn parse_node(node: &Node) -> Result<Node, Problem> {
     parse(&Text::at(&node.span, &node.text))
 }
 
-/// Whether a plain scalar with this text is text, and no number, `yes` or null.
-pub(super) fn stays_text(text: &str) -> bool {
+/// Whether YAML reads a plain scalar as text, not as a number, a boolean or null.
+pub(super) fn is_plain_text(text: &str) -> bool {
     matches!(scalar::resolve(text, Schema::Yaml), Value::Str(_))
 }
 
-/// The single document of a text; null if there is none.
+/// The only document of a text; null if there is none.
 pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
-    parse_telling(text, &mut Vec::new())
+    parse_with_findings(text, &mut Vec::new())
 }
 
-/// As [`parse`], and tells of keys that stand twice in one mapping.
-pub(super) fn parse_telling(text: &Text, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
+/// As [`parse`], and reports keys that occur twice in one mapping.
+pub(super) fn parse_with_findings(text: &Text, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
     let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let parser = Parser::new_from_str_with_options(text.text, options);
     let schema = Schema::of(text.text);
@@ -59,19 +67,20 @@ struct Step<'a> {
     tag: Option<(usize, usize)>,
 }
 
-/// Reads what stands in a sequence or mapping.
-type Inner<'a> = fn(&mut Loader<'a>, &Step, Trust) -> Result<Node, Problem>;
+/// Reads the content of a sequence or mapping.
+type ReadContent<'a> = fn(&mut Loader<'a>, &Step, Trust) -> Result<Node, Problem>;
 
 struct Loader<'a> {
     text: &'a Text<'a>,
     parser: Parser<'a, StrInput<'a>>,
     schema: Schema,
-    /// Finished anchors with the number of values in each.
+    /// The value of each complete anchor, and the number of values in it.
     anchors: HashMap<usize, (Node, usize)>,
-    /// The names of all anchors.
+    /// The names of all anchors so far.
     names: HashSet<String>,
-    /// How many brackets are open.
+    /// The number of open brackets.
     flow: usize,
+    /// The number of values so far, including those of aliases.
     values: usize,
     findings: &'a mut Vec<Finding>,
 }
@@ -84,7 +93,7 @@ impl<'a> Loader<'a> {
             match step.event {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_some() => {
-                    let message = "a second document starts here; only one is read";
+                    let message = "a second document starts here; only one is supported";
                     return Err(Problem::hiding(&self.text.span(step.start, step.end), message));
                 }
                 Event::DocumentStart(..) => {
@@ -107,7 +116,7 @@ impl<'a> Loader<'a> {
             let range = span.byte_range().unwrap_or_default();
             let (start, end) = (range.start, range.end.max(range.start));
             if let Event::Anchor(_, name) = &event {
-                self.anchor(name, start, end)?;
+                self.check_anchor(name, start, end)?;
                 continue;
             }
             let tag = span.tag_span().and_then(|tag| tag.byte_range()).map(|tag| (tag.start, tag.end));
@@ -115,24 +124,24 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// The name of an anchor, which PyYAML holds to be one word and to be set once.
-    fn anchor(&mut self, name: &str, start: usize, end: usize) -> Result<(), Problem> {
+    /// Checks the name of an anchor by the rules of PyYAML, which are stricter than those of YAML 1.2.
+    fn check_anchor(&mut self, name: &str, start: usize, end: usize) -> Result<(), Problem> {
         let problem = |message| Err(Problem::hiding(&self.text.span(start, end), message));
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
-            return problem("the name of an anchor is made of letters, digits, `-` and `_`");
+            return problem("the name of an anchor can contain only letters, digits, `-` and `_`");
         }
         if !self.names.insert(name.to_owned()) {
-            return problem("an anchor of this name was set before");
+            return problem("an anchor with this name exists already");
         }
         Ok(())
     }
 
-    /// A node that is no key, where `<<` and `=` mean nothing to PyYAML.
+    /// A node that is not a key. PyYAML accepts plain `<<` and `=` only as keys.
     fn value(&mut self, step: Step<'a>, trust: Trust) -> Result<Node, Problem> {
         if let Event::Scalar(text, ScalarStyle::Plain, _, None) = &step.event
             && ["<<", "="].contains(&text.as_ref())
         {
-            let message = format!("`{text}` cannot be a value as it stands");
+            let message = format!("`{text}` cannot be a value without quotes");
             return Err(Problem::hiding(&self.text.span(step.start, step.end), message).hint("put it in quotes"));
         }
         self.node(step, trust)
@@ -166,20 +175,26 @@ impl<'a> Loader<'a> {
     fn alias(&mut self, id: usize, step: &Step) -> Result<Node, Problem> {
         let place = self.text.span(step.start, step.end);
         let Some((node, values)) = self.anchors.get(&id) else {
-            return Err(Problem::hiding(&place, "an alias inside the value it stands for"));
+            return Err(Problem::hiding(&place, "this alias refers to the value that contains it"));
         };
         self.values += values;
         if self.values > MAX_VALUES {
-            return Err(Problem::hiding(&place, "the aliases of this text multiply it beyond measure"));
+            return Err(Problem::hiding(&place, "YAML aliases expand to too much data"));
         }
         Ok(node.clone())
     }
 
-    fn nested(&mut self, style: StructureStyle, step: &Step, trust: Trust, read: Inner<'a>) -> Result<Node, Problem> {
-        let inside = usize::from(style == StructureStyle::Flow);
-        self.flow += inside;
+    fn nested(
+        &mut self,
+        style: StructureStyle,
+        step: &Step,
+        trust: Trust,
+        read: ReadContent<'a>,
+    ) -> Result<Node, Problem> {
+        let opened = usize::from(style == StructureStyle::Flow);
+        self.flow += opened;
         let node = read(self, step, trust);
-        self.flow -= inside;
+        self.flow -= opened;
         node
     }
 
@@ -196,16 +211,17 @@ impl<'a> Loader<'a> {
     }
 
     fn mapping(&mut self, start: &Step, trust: Trust) -> Result<Node, Problem> {
+        // As in PyYAML merged members come first, so that the own ones override them.
         let (mut merged, mut own) = (Vec::new(), Vec::new());
         loop {
             let step = self.next()?;
             if matches!(step.event, Event::MappingEnd) {
                 let span = self.text.span(start.start, step.end.max(start.end));
-                self.findings.extend(repeated(&own));
+                self.findings.extend(duplicate_keys(&own));
                 merged.append(&mut own);
                 return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
             }
-            self.refuse_missing_key(&step)?;
+            self.reject_missing_key(&step)?;
             let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(step, trust)?;
             let next = self.next()?;
@@ -223,59 +239,60 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// `: x`, which YAML 1.2 reads as a key that is null, and PyYAML does not read.
-    fn refuse_missing_key(&self, step: &Step) -> Result<(), Problem> {
+    /// Rejects `: x`, which is a null key in YAML 1.2 and an error in PyYAML.
+    fn reject_missing_key(&self, step: &Step) -> Result<(), Problem> {
         let before = self.text.text.get(..step.start).unwrap_or_default();
         let after = self.text.text.get(step.start..).unwrap_or_default();
         let missing = step.start == step.end
             && matches!(step.event, Event::Scalar(_, ScalarStyle::Plain, 0, None))
             && after.trim_start().starts_with(':')
             && !before.trim_end().ends_with('?');
-        let problem = || Problem::hiding(&self.text.span(step.start, step.end), "a `:` without a key before it");
+        let problem = || Problem::hiding(&self.text.span(step.start, step.end), "there is no key before this `:`");
         if missing { Err(problem().hint("a value with `: ` in it needs quotes")) } else { Ok(()) }
     }
 
-    /// `<<`: the members of a mapping, or of several, the first of which wins.
+    /// `<<`: adds the members of one mapping, or of several; the first mapping wins.
     fn merge(&self, value: Node, merged: &mut Vec<(Node, Node)>) -> Result<(), Problem> {
-        let wrong = |span: &Span| Problem::hiding(span, "`<<` needs a mapping or a list of mappings");
+        let invalid = |span: &Span| Problem::hiding(span, "`<<` needs a mapping or a list of mappings");
         match value.value {
             Value::Map(members) => merged.extend(members),
             Value::List(items) => {
+                // Later members win, so the first mapping is added last.
                 for item in items.into_iter().rev() {
                     match item.value {
                         Value::Map(members) => merged.extend(members),
-                        _ => return Err(wrong(&item.span)),
+                        _ => return Err(invalid(&item.span)),
                     }
                 }
             }
-            _ => return Err(wrong(&value.span)),
+            _ => return Err(invalid(&value.span)),
         }
         Ok(())
     }
 
     fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, step: &Step) -> Result<Node, Problem> {
         let place = self.text.span(step.start, step.end);
-        // The parser spells a value that is not there as `~`.
+        // The parser returns `~` for a missing value.
         let text = if style == ScalarStyle::Plain && step.start == step.end { "" } else { text };
-        // A last line without a line break has none in PyYAML, and one in YAML 1.2.
+        // If the text does not end with a line break, the last line of a block has none in PyYAML, but one in YAML 1.2.
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-        let cut = is_block && step.end >= self.text.text.len() && !self.text.text.ends_with('\n');
-        let text = if cut { text.strip_suffix('\n').unwrap_or(text) } else { text };
+        let lacks_line_break = is_block && step.end >= self.text.text.len() && !self.text.text.ends_with('\n');
+        let text = if lacks_line_break { text.strip_suffix('\n').unwrap_or(text) } else { text };
         if self.flow > 0 && style == ScalarStyle::Plain && text.starts_with(['?', ':']) {
             // PyYAML reads `[?x]` as `[{x: null}]`.
-            let problem = Problem::hiding(&place, "inside brackets a value cannot start with `?` or `:`");
+            let problem = Problem::hiding(&place, "a value inside brackets cannot start with `?` or `:`");
             return Err(problem.hint("put it in quotes"));
         }
         let value = match tag.map(tag_name) {
-            // To PyYAML `!` alone says that what is not there is a string.
-            Some(TagName::Nothing) if style == ScalarStyle::Plain && text.is_empty() => Value::Str(String::new()),
+            // For PyYAML a single `!` before a missing value is the empty string.
+            Some(TagName::NonSpecific) if style == ScalarStyle::Plain && text.is_empty() => Value::Str(String::new()),
             None if style == ScalarStyle::Plain => scalar::resolve(text, self.schema),
             None | Some(TagName::Str) => Value::Str(text.to_owned()),
-            // And that quotes do not count.
-            Some(TagName::Nothing | TagName::Unsafe) => scalar::resolve(text, self.schema),
+            // With these tags PyYAML and Ansible also convert quoted numbers and booleans.
+            Some(TagName::NonSpecific | TagName::Unsafe) => scalar::resolve(text, self.schema),
             Some(TagName::Core(name)) => scalar::construct(text, name)
-                .ok_or_else(|| Problem::hiding(&place, format!("this is no value of the type `!!{name}`")))?,
-            // As in Ansible the text itself decides, quotes or not.
+                .ok_or_else(|| Problem::hiding(&place, format!("this is not a value of the type `!!{name}`")))?,
+            // As in Ansible the text decides, with or without quotes.
             Some(TagName::Vault) => match scalar::resolve(text, self.schema) {
                 Value::Str(_) => Value::Vault,
                 _ => return Err(Problem::hiding(&place, "an encrypted value must be a string")),
@@ -285,29 +302,29 @@ impl<'a> Loader<'a> {
         Ok(Node::new(value, text, place))
     }
 
-    /// What the tag says about templates; refuses tags that are not understood.
+    /// Whether the tag forbids templates; `None` if it has no effect on them. Rejects tags that are not supported.
     fn tag_trust(&self, step: &Step) -> Result<Option<Trust>, Problem> {
         let Some(tag) = step.event.tag() else { return Ok(None) };
         let (start, end) = step.tag.unwrap_or((step.start, step.end));
         let place = self.text.span(start, end);
         match (tag_name(tag), &step.event) {
-            (TagName::Nothing, _) => Ok(None),
+            (TagName::NonSpecific, _) => Ok(None),
             (TagName::Unsafe, _) => Ok(Some(Trust::Literal)),
             (TagName::Str | TagName::Core(_), Event::Scalar(..)) => Ok(None),
             (TagName::Core("map"), Event::MappingStart(..)) => Ok(None),
             (TagName::Core("seq"), Event::SequenceStart(..)) => Ok(None),
             (TagName::Vault, Event::Scalar(..)) => Ok(None),
-            (TagName::Vault, _) => Err(Problem::hiding(&place, "only a text can be encrypted, no list or mapping")),
-            _ => Err(Problem::hiding(&place, "a YAML tag that is not supported")
+            (TagName::Vault, _) => Err(Problem::hiding(&place, "only a text can be encrypted, not a list or mapping")),
+            _ => Err(Problem::hiding(&place, "this YAML tag is not supported")
                 .hint("a value that starts with `!` needs quotes")),
         }
     }
 
     fn unexpected(&self, step: &Step) -> Problem {
-        Problem::hiding(&self.text.span(step.start, step.end), "a value was expected here")
+        Problem::hiding(&self.text.span(step.start, step.end), "a value is expected here")
     }
 
-    /// The parser's own words, unless they quote the text.
+    /// The message of the parser, unless it quotes the text, which may be a password.
     fn scan_problem(&self, error: &ScanError) -> Problem {
         let at = error.marker().byte_offset().unwrap_or_default().min(self.text.text.len());
         let message = match error.kind() {
@@ -325,15 +342,20 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// The tags that are understood.
+/// The tags that are supported.
 #[derive(Clone, Copy, PartialEq)]
 enum TagName {
-    /// `!`, which to PyYAML is no tag at all.
-    Nothing,
+    /// `!`, which PyYAML ignores.
+    NonSpecific,
+    /// `!!str`.
     Str,
+    /// Another type of YAML, such as `!!int`.
     Core(&'static str),
+    /// `!unsafe`.
     Unsafe,
+    /// `!vault`.
     Vault,
+    /// Any other tag.
     Other,
 }
 
@@ -347,15 +369,16 @@ fn tag_name(tag: &Tag) -> TagName {
         None => {}
     }
     match format!("{}{}", tag.handle(), tag.suffix()).as_str() {
-        "!" => TagName::Nothing,
+        "!" => TagName::NonSpecific,
         "!unsafe" => TagName::Unsafe,
         "!vault" | "!vault-encrypted" => TagName::Vault,
         _ => TagName::Other,
     }
 }
 
-/// Keys that stand twice in one mapping; what `<<` brings is meant to be set again.
-fn repeated(members: &[(Node, Node)]) -> Vec<Finding> {
+/// Findings for keys that occur twice in one mapping. Members that `<<` adds are not counted, because they are meant to
+/// be overridden.
+fn duplicate_keys(members: &[(Node, Node)]) -> Vec<Finding> {
     let mut seen: HashMap<scalar::Identity, &Span> = HashMap::with_capacity(members.len());
     let mut findings = Vec::new();
     for (key, _) in members {
@@ -365,27 +388,27 @@ fn repeated(members: &[(Node, Node)]) -> Vec<Finding> {
             Problem::naming(
                 &key.span,
                 &key.text,
-                format!("key `{}` stands twice in one mapping, first at {first}", key.text),
+                format!("key `{}` occurs twice in one mapping, first at {first}", key.text),
             )
         } else {
-            Problem::hiding(&key.span, format!("this key stands twice in one mapping, first at {first}"))
+            Problem::hiding(&key.span, format!("this key occurs twice in one mapping, first at {first}"))
         };
-        let hint = "the later one wins; remove one of the two";
+        let hint = "the last one wins; remove one of them";
         findings.push(Finding::new(code::DUPLICATE_KEY, problem.hint(hint)));
     }
     findings
 }
 
-/// Members with equal keys become one: the first place, the last value.
+/// Merges members with equal keys: the member keeps its first position and gets the last value.
 fn last_wins(members: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
-    let mut places: HashMap<scalar::Identity, usize> = HashMap::with_capacity(members.len());
+    let mut positions: HashMap<scalar::Identity, usize> = HashMap::with_capacity(members.len());
     let mut unique: Vec<(Node, Node)> = Vec::with_capacity(members.len());
     for (key, value) in members {
         let identity = scalar::identity(&key);
-        match places.get(&identity).and_then(|at| unique.get_mut(*at)) {
+        match positions.get(&identity).and_then(|at| unique.get_mut(*at)) {
             Some(member) => member.1 = value,
             None => {
-                places.insert(identity, unique.len());
+                positions.insert(identity, unique.len());
                 unique.push((key, value));
             }
         }
@@ -398,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_in_a_string_keeps_its_places() {
+    fn a_list_in_a_string_has_places() {
         let text = r#"creds: '[{"host": "a", "tls_verfy": false}]'"#;
         let source = Source::new("hosts.yml", text);
         let root = parse_value(&source, 0, text.len()).unwrap();
@@ -411,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_knows_its_bytes() {
+    fn every_value_has_its_place() {
         let text = "a:\n  - 'x y'\n  - {k: 3.10}\n";
         let source = Source::new("hosts.yml", text);
         let root = parse_value(&source, 0, text.len()).unwrap();

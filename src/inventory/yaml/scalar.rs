@@ -1,18 +1,20 @@
-//! The types of plain scalars, by PyYAML's YAML 1.1 rules.
+//! The types of plain scalars. PyYAML follows YAML 1.1, in which `yes` is a boolean and `1:30` is a number (base 60).
+//!
+//! Source: `yaml/resolver.py` and `yaml/constructor.py` of PyYAML.
 
 use super::super::model::{Node, Value};
 
-/// By whose rules numbers are recognised.
+/// Whose rules for numbers apply.
 #[derive(Clone, Copy, PartialEq)]
 pub(in super::super) enum Schema {
-    /// PyYAML's: a float needs a dot, `017` is octal, `1:30` is ninety.
+    /// Those of PyYAML: a float needs a dot, `017` is octal, and `1:30` is 90.
     Yaml,
-    /// Ansible tries JSON first: `1e3` is a float there.
+    /// Those of JSON, which Ansible tries first: `1e3` is a float.
     Json,
 }
 
 impl Schema {
-    /// JSON if the whole text is JSON.
+    /// JSON if the complete text is JSON.
     pub fn of(text: &str) -> Self {
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
             Ok(_) => Self::Json,
@@ -21,7 +23,7 @@ impl Schema {
     }
 }
 
-/// The value of an untagged plain scalar. Dates stay text.
+/// The value of a plain scalar without a tag. Dates stay text.
 pub(super) fn resolve(text: &str, schema: Schema) -> Value {
     let first = text.bytes().next();
     if first.is_none_or(|byte| matches!(byte, b'~' | b'n' | b'N')) && is_null(text) {
@@ -48,25 +50,25 @@ pub(super) fn construct(text: &str, name: &str) -> Option<Value> {
     }
 }
 
-/// What makes a key the same key, by Python's equality.
+/// Two keys are the same if they have the same identity. The rules are those of Python's equality.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) enum Identity {
     Null,
-    /// `1`, `0x1`, `yes` and `1.0` are one.
-    Whole(i128),
+    /// An integer: `1`, `0x1`, `yes` and `1.0` are equal.
+    Integer(i128),
     /// The bits of a number with a fraction.
-    Broken(u64),
+    Fraction(u64),
     Text(String),
 }
 
-/// The identity of a key that is no list or mapping.
+/// The identity of a key that is not a list or mapping.
 pub(super) fn identity(key: &Node) -> Identity {
     match &key.value {
-        Value::Bool(value) => Identity::Whole((*value).into()),
-        Value::Int(number) => Identity::Whole(*number),
-        // Keys beyond 2^53 do not occur in inventories.
-        Value::Float(number) if number.fract() == 0.0 => Identity::Whole(*number as i128),
-        Value::Float(number) => Identity::Broken(number.to_bits()),
+        Value::Bool(value) => Identity::Integer((*value).into()),
+        Value::Int(number) => Identity::Integer(*number),
+        // The cast is exact up to 2^53; larger keys do not occur in inventories.
+        Value::Float(number) if number.fract() == 0.0 => Identity::Integer(*number as i128),
+        Value::Float(number) => Identity::Fraction(number.to_bits()),
         Value::Str(text) => Identity::Text(text.clone()),
         _ => Identity::Null,
     }
@@ -91,7 +93,7 @@ fn split_sign(text: &str) -> (bool, &str) {
     }
 }
 
-/// A whole number; one beyond 128 bits stays text.
+/// An integer. One that is too large for 128 bits stays text.
 fn integer(text: &str) -> Option<Value> {
     let (negative, rest) = split_sign(text);
     let digits = |text: &str, radix: u32| -> Option<i128> {
@@ -105,35 +107,36 @@ fn integer(text: &str) -> Option<Value> {
     } else if let Some(octal) = rest.strip_prefix('0') {
         if octal.chars().all(|c| c == '_') { Some(0) } else { digits(octal, 8) }
     } else if rest.starts_with(|c: char| c.is_ascii_digit()) {
-        if rest.contains(':') { whole_sexagesimal(rest) } else { digits(rest, 10) }
+        if rest.contains(':') { sexagesimal_integer(rest) } else { digits(rest, 10) }
     } else {
         None
     };
     number.map(|number| Value::Int(if negative { -number } else { number }))
 }
 
-/// `1:30` is ninety: base 60, as for hours, minutes and seconds.
-fn whole_sexagesimal(text: &str) -> Option<i128> {
+/// `1:30` is 90: base 60, as for hours, minutes and seconds.
+fn sexagesimal_integer(text: &str) -> Option<i128> {
     let (first, rest) = text.split_once(':')?;
     let head = first.chars().all(|c| c == '_' || c.is_ascii_digit()).then(|| first.replace('_', ""))?;
-    rest.split(':').try_fold(head.parse::<i128>().ok()?, |sum, part| sum.checked_mul(60)?.checked_add(sixtieth(part)?))
+    rest.split(':')
+        .try_fold(head.parse::<i128>().ok()?, |sum, part| sum.checked_mul(60)?.checked_add(base_60_digit(part)?))
 }
 
 /// `[0-5]?[0-9]`
-fn sixtieth(part: &str) -> Option<i128> {
+fn base_60_digit(part: &str) -> Option<i128> {
     match part.as_bytes() {
         [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'] => part.parse().ok(),
         _ => None,
     }
 }
 
-/// A number with a dot. An exponent needs a sign.
+/// A number with a dot. In YAML 1.1 an exponent needs a sign.
 fn float(text: &str) -> Option<Value> {
     let (negative, rest) = split_sign(text);
     let number = match rest {
         ".inf" | ".Inf" | ".INF" => f64::INFINITY,
         ".nan" | ".NaN" | ".NAN" if rest.len() == text.len() => f64::NAN,
-        _ if rest.contains(':') => broken_sexagesimal(rest)?,
+        _ if rest.contains(':') => sexagesimal_float(rest)?,
         _ => {
             let (mantissa, exponent) = match rest.find(['e', 'E']) {
                 Some(at) => (&rest[..at], &rest[at + 1..]),
@@ -142,11 +145,12 @@ fn float(text: &str) -> Option<Value> {
             let (whole, fraction) = mantissa.split_once('.')?;
             let digits = |text: &str| text.chars().all(|c| c == '_' || c.is_ascii_digit());
             let starts = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
-            // `.5` may have no sign, and an underscore never comes first.
-            let shape = if whole.is_empty() { starts(fraction) && rest.len() == text.len() } else { starts(whole) };
+            // A number that starts with the dot (`.5`) must not have a sign, and an underscore must not be first.
+            let has_valid_start =
+                if whole.is_empty() { starts(fraction) && rest.len() == text.len() } else { starts(whole) };
             let power = exponent.strip_prefix(['+', '-'])?;
-            let exponent_fits = !power.is_empty() && power.bytes().all(|byte| byte.is_ascii_digit());
-            if !(shape && digits(whole) && digits(fraction) && exponent_fits) {
+            let has_valid_exponent = !power.is_empty() && power.bytes().all(|byte| byte.is_ascii_digit());
+            if !(has_valid_start && digits(whole) && digits(fraction) && has_valid_exponent) {
                 return None;
             }
             rest.replace('_', "").parse().ok()?
@@ -155,19 +159,15 @@ fn float(text: &str) -> Option<Value> {
     Some(Value::Float(if negative { -number } else { number }))
 }
 
-/// `1:30.5` is ninety and a half.
-fn broken_sexagesimal(text: &str) -> Option<f64> {
+/// `1:30.5` is 90.5.
+fn sexagesimal_float(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once('.')?;
-    let number = if whole.starts_with('0') { leading_zero(whole)? } else { whole_sexagesimal(whole)? };
+    // Unlike a sexagesimal integer, a sexagesimal float may start with a zero.
+    let number = sexagesimal_integer(whole)?;
     let digits = fraction.chars().all(|c| c == '_' || c.is_ascii_digit());
     let tail: f64 = digits.then(|| format!("0.{}", fraction.replace('_', "")).parse().ok()).flatten()?;
-    // Hours and minutes are far below 2^53.
+    // The cast is exact: hours and minutes are far below 2^53.
     Some(number as f64 + tail)
-}
-
-/// Unlike a whole number, a broken one may start with a zero.
-fn leading_zero(text: &str) -> Option<i128> {
-    whole_sexagesimal(text)
 }
 
 #[cfg(test)]
