@@ -44,10 +44,10 @@ fn yaml_is_read_as_pyyaml_reads_it() {
 /// What is a problem here and none to PyYAML.
 const STRICTER: [&str; 9] = [
     "simple key expected ':'",
-    "this is no value of the type",
-    "the name of an anchor is made of",
+    "this is not a value of the type",
+    "the name of an anchor can contain only",
     "is only valid inside a block",
-    "inside brackets a value cannot start with",
+    "a value inside brackets cannot start with",
     "plain scalar cannot start with '-' followed by ,[]{}",
     "comments must be separated from other tokens by whitespace",
     "invalid indentation in multiline quoted scalar",
