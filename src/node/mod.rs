@@ -11,6 +11,7 @@ mod error;
 mod identities;
 mod known_hosts;
 mod protocol;
+mod same_file;
 mod session;
 mod tunnel;
 mod watchdog;

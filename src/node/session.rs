@@ -10,13 +10,14 @@ use zeroize::Zeroizing;
 use super::connect::{NodeLabel, SshConnection};
 use super::error::{self, Privileges};
 use super::protocol::{
-    self, Decoder, Frame, LARGEST, Nonce, ObservedFile, PayloadItem, UnusableReason, WriteOutcome, command, order, tidy,
+    self, Decoder, Frame, LARGEST, Nonce, ObservedFile, PayloadItem, WriteOutcome, command, order, tidy,
 };
+use super::same_file;
 use super::{NewContent, OpenFailure, WriteFailure, distant_future};
 use crate::desired::Escalation;
-use crate::facts::{FileFact, FileState};
+use crate::facts::FileFact;
 use crate::failure::Failure;
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::Secret;
 
 /// A node whose files were observed, and whose script waits for an order. Dropping a session leaves the files
 /// unchanged, like [`Session::keep`], but does not close the connection in order.
@@ -157,7 +158,7 @@ impl Session {
             OpenFailure::Failed(failure.cause(error.text()))
         })?;
         self.connection.watch.keep_alive(&self.connection.ssh);
-        Ok(merge(&self.paths, observed, self.privileges))
+        Ok(same_file::facts(&self.paths, observed, self.privileges))
     }
 
     /// Ends the script, which has created, touched and removed nothing.
@@ -335,36 +336,6 @@ impl WriteEnd {
     }
 }
 
-/// One fact for each file. Paths with the same key lead to the same file, and it can be written through any of them. An
-/// inode with one link but two keys is mounted at a second path; replacing the file at one path would not change the
-/// other.
-fn merge(paths: &[String], observed: Vec<ObservedFile>, privileges: Privileges) -> Vec<FileFact> {
-    let mut facts: Vec<(Option<String>, Option<String>, FileFact)> = Vec::new();
-    for (path, observed) in paths.iter().zip(observed) {
-        let (key, inode, state) = match observed {
-            ObservedFile::Present { mode, inode, key, mut content } => {
-                let content = SecretBytes::new(std::mem::take(&mut *content));
-                (Some(key), inode.ends_with(":1").then_some(inode), FileState::Present { content, mode })
-            }
-            ObservedFile::Absent { key } => (Some(key), None, FileState::Absent),
-            ObservedFile::Unusable { reason, text } => {
-                let failure = error::unusable(path, reason, &text, privileges);
-                (None, (reason == UnusableReason::Mounted).then_some(text), FileState::Unusable(failure))
-            }
-        };
-        if let Some((.., fact)) = facts.iter_mut().find(|(known, ..)| key.is_some() && *known == key) {
-            fact.aliases.push(path.clone());
-        } else if let Some((.., fact)) = facts.iter_mut().find(|(_, known, _)| inode.is_some() && *known == inode) {
-            fact.aliases.push(path.clone());
-            let failure = error::unusable(&fact.path, UnusableReason::Mounted, "", privileges);
-            fact.state = FileState::Unusable(failure.cause(format!("`{path}` is the same file")));
-        } else {
-            facts.push((key, inode, FileFact { path: path.clone(), aliases: Vec::new(), state }));
-        }
-    }
-    facts.into_iter().map(|(.., fact)| fact).collect()
-}
-
 /// Compares the file that was read back with what was written.
 fn compare(path: &str, new: &[u8], observed: &ObservedFile, privileges: Privileges) -> Result<(), Failure> {
     let wrong = |cause: String| {
@@ -393,44 +364,6 @@ mod tests {
     fn a_session_can_be_sent_to_another_thread() {
         fn assert_send<T: Send>() {}
         assert_send::<Session>();
-    }
-
-    #[test]
-    fn paths_that_lead_to_one_file_are_one_fact() {
-        let paths = ["/a", "/b", "/c", "/d", "/e"].map(str::to_owned);
-        let unusable = || ObservedFile::Unusable { reason: UnusableReason::Directory, text: "-".to_owned() };
-        let facts =
-            merge(&paths, vec![absent("1"), absent("2"), absent("1"), unusable(), unusable()], Privileges::Root);
-        let listed: Vec<_> = facts.iter().map(|fact| (fact.path.as_str(), fact.aliases.len())).collect();
-        assert_eq!(listed, [("/a", 1), ("/b", 0), ("/d", 0), ("/e", 0)]);
-        assert_eq!(facts[0].aliases, ["/c"]);
-    }
-
-    #[test]
-    fn a_file_under_two_mounts_is_one_fact_that_cannot_be_written() {
-        let present = |inode: &str, key: &str| ObservedFile::Present {
-            mode: 0o600,
-            inode: inode.to_owned(),
-            key: key.to_owned(),
-            content: Zeroizing::default(),
-        };
-        let mounted = ObservedFile::Unusable { reason: UnusableReason::Mounted, text: "7:2:1".to_owned() };
-        let paths = ["/a", "/b", "/c", "/d", "/e", "/f"].map(str::to_owned);
-        let observed = vec![
-            present("7:1:1", "x"),
-            present("7:1:1", "y"),
-            present("7:2:1", "z"),
-            mounted,
-            // Hard links: each name can be replaced by a separate file.
-            present("7:3:2", "v"),
-            present("7:3:2", "w"),
-        ];
-        let facts = merge(&paths, observed, Privileges::Root);
-        let listed: Vec<_> = facts
-            .iter()
-            .map(|fact| (fact.path.as_str(), fact.aliases.len(), matches!(fact.state, FileState::Unusable(_))))
-            .collect();
-        assert_eq!(listed, [("/a", 1, true), ("/c", 1, true), ("/e", 0, false), ("/f", 0, false)]);
     }
 
     #[test]
