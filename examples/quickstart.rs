@@ -1,10 +1,10 @@
-//! The whole job on loopback: `cargo run --example quickstart`.
+//! A complete installation on loopback: `cargo run --example quickstart`.
 //!
 //! Starts a lab in this process (two registries, three nodes behind SSH, the API of a cluster), runs the real
-//! pipeline on it three times, and checks that the lab ends up as the text says. Nothing but `target/quickstart`
-//! is written, nothing outside of this machine is contacted, and root is not needed.
+//! pipeline on it three times, and checks that the state of the lab is what the text says. Only `target/quickstart` is
+//! written, nothing outside this machine is contacted, and root is not needed.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this text is what the example is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the purpose of the example is this text")]
 
 #[path = "../tests/it/support/lab/mod.rs"]
 mod lab;
@@ -23,7 +23,7 @@ use oregano::desired::Request;
 use oregano::event::{self, Event, Outcome, Recap};
 use oregano::facts::Verdict;
 use oregano::inventory::Sources;
-use oregano::options::{Environment, Options};
+use oregano::options::{Environment, Options, Settings};
 use oregano::report::{ExitStatus, Journal};
 use oregano::schedule::Cancel;
 use oregano::ui::{self, Detail, Format};
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         proxies => again_without(&proxies),
     };
     end.unwrap_or_else(|fault| {
-        eprintln!("\nquickstart: this is not as it should be: {fault}");
+        eprintln!("\nquickstart: a check failed: {fault}");
         ExitCode::FAILURE
     })
 }
@@ -49,23 +49,23 @@ fn tour() -> Result<(), Box<dyn Error>> {
     lab.write_auth_file(1, FOREIGN, 0o644);
     introduce(&lab);
 
-    say("1. The first run: the registries prove both credentials, then the secret and the nodes get them.");
+    say("1. The first run: both credentials are verified at the registries, then written to the secret and the nodes.");
     let (status, recap) = apply(&lab)?;
     check(status == ExitStatus::Done, "the first run ends with 0")?;
     check(recap.registries.iter().map(|row| row.verdict).eq([Verdict::Proved; 2]), "both credentials are proved")?;
-    check(recap.cluster.iter().map(|row| row.outcome).eq([Outcome::Created]), "the pull secret is created")?;
+    check(recap.objects.iter().map(|row| row.outcome).eq([Outcome::Created]), "the pull secret is created")?;
     check(recap.hosts.values().map(|host| host.changed).eq([1; 3]), "one file is written on each node")?;
     check_content(&lab)?;
-    println!("As checked: node2's entry for another registry is still there, and only its owner can read the file.");
+    println!("Verified: node2's entry for another registry is still there, and only its owner can read the file.");
 
-    say("2. The second run: all is right already, so nothing is touched.");
+    say("2. The second run: everything is up to date, so nothing is written.");
     let before = Seen::now(&lab);
     let (status, recap) = apply(&lab)?;
     check(status == ExitStatus::Done, "the second run ends with 0")?;
     check(recap.hosts.values().map(|host| (host.ok, host.changed)).eq([(2, 0); 3]), "no file is changed")?;
-    check(recap.cluster.iter().map(|row| row.outcome).eq([Outcome::Unchanged]), "the pull secret is unchanged")?;
-    check(Seen::now(&lab) == before, "files and secret are the very same")?;
-    println!("As checked: no file was replaced, and the API was asked for no change.");
+    check(recap.objects.iter().map(|row| row.outcome).eq([Outcome::Unchanged]), "the pull secret is unchanged")?;
+    check(Seen::now(&lab) == before, "files and secret are the same as before")?;
+    println!("Verified: no file was replaced, and the API received no request for a change.");
 
     say("3. The third run: the password in the inventory has a typing error.");
     lab.write_inventory("not-the-password");
@@ -73,8 +73,8 @@ fn tour() -> Result<(), Box<dyn Error>> {
     check(status == ExitStatus::Failed, "the third run ends with 2")?;
     check(Seen::now(&lab) == before, "nothing is written")?;
     let failed = (lab.registry.failed_logins(), lab.team_registry.failed_logins());
-    check(failed == (1, 0), "the registries see exactly one failed login")?;
-    println!("As checked: not a byte was written, and one login failed: too few to lock an account.");
+    check(failed == (1, 0), "the registries count exactly one failed login")?;
+    println!("Verified: nothing was written, and only one login failed, which locks no account.");
     lab.write_inventory(lab::REGISTRY.password);
     conclude(lab);
     Ok(())
@@ -88,16 +88,16 @@ fn introduce(lab: &Lab) {
     println!("A lab runs on loopback until this program ends: the registries {} and", lab.registry.host());
     println!("{}, a Kubernetes API, and three nodes that are reached over SSH.", lab.team_registry.host());
     println!("Its inventory, with made-up passwords, is {}", lab.inventory().display());
-    println!("\nWhat runs now, three times, is what `oregano apply -i <that inventory>` does.");
+    println!("\nThe example now does three times what `oregano apply -i <that inventory>` does.");
 }
 
 fn conclude(lab: Lab) {
     let (inventory, files) = (lab.inventory(), lab.auth_files());
     drop(lab);
-    say("All of it went as it should. The lab is stopped; its files stay until the next quickstart:");
-    println!("  {}   (the right password is back in it)", inventory.display());
+    say("All checks passed. The lab is stopped; its files remain until the next quickstart:");
+    println!("  {}   (it has the right password again)", inventory.display());
     files.iter().for_each(|file| println!("  {}", file.display()));
-    println!("\nNow with an inventory of yours, which changes nothing: oregano plan -i <inventory>");
+    println!("\nNext, with your own inventory: `oregano plan -i <inventory>` changes nothing.");
 }
 
 /// `target/quickstart`, empty.
@@ -126,19 +126,19 @@ fn again_without(proxies: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// A run as the command line starts it, but with a separate home: neither your keys nor your agent nor your
-/// kubeconfig is looked at. Returns its status and its last event.
+/// kubeconfig is used. Returns its status and its last event.
 fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
-    let options = Options {
-        command: event::Command::Apply,
+    let settings = Settings {
         sources: Sources { inventories: vec![lab.inventory().display().to_string()], ..Sources::default() },
-        request: Request { user: "nobody".to_owned(), home: Some(lab.home()), ..Request::default() },
+        request: Request { user: "operator".to_owned(), home: Some(lab.home()), ..Request::default() },
         forks: 64,
         timeout: Duration::from_secs(30),
-        warn_days: oregano::desired::expiry::WARN_DAYS,
         kubeconfig: Some(lab.kubeconfig()),
         warnings: Vec::new(),
         environment: Environment { home: Some(lab.home()), ..Environment::default() },
     };
+    let warn_days = oregano::desired::expiry::WARN_DAYS;
+    let options = Options { command: event::Command::Apply, warn_days, settings };
     let (journal, events) = mpsc::channel::<Event>();
     let (screen, printer) = ui::start(Format::Text, Detail::Changes);
     let reader =
@@ -149,15 +149,15 @@ fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
     println!("-> exit status {}\n", status as u8);
     match last {
         Ok(Some(Event::Recap(recap))) => Ok((status, recap)),
-        _ => Err("it does not hold that a run ends with its recap".to_owned()),
+        _ => Err("the run did not end with its recap".to_owned()),
     }
 }
 
 fn check(holds: bool, claim: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(format!("it does not hold that {claim}")) }
+    if holds { Ok(()) } else { Err(format!("not true: {claim}")) }
 }
 
-/// Both credentials are everywhere, and what stood on `node2` before still does.
+/// Both credentials are everywhere, and the old content of the file on `node2` is kept.
 fn check_content(lab: &Lab) -> Result<(), String> {
     let Seen { files, secret, .. } = Seen::now(lab);
     let wanted = [(lab.registry.host(), lab::REGISTRY), (lab.team_registry.host(), lab::TEAM_REGISTRY)];
@@ -169,7 +169,7 @@ fn check_content(lab: &Lab) -> Result<(), String> {
     }
     let (mut new, old) = (parse(documents[1]), parse(&Some(FOREIGN.into())));
     new["auths"] = json!({"registry.example.com": new["auths"]["registry.example.com"]});
-    check(new == old, "all that stood on node2 before is kept")?;
+    check(new == old, "the old content of the file on node2 is kept")?;
     check(files.iter().all(|(_, mode, _)| mode & 0o777 == 0o600), "only the owner can read the files")
 }
 
@@ -177,8 +177,8 @@ fn parse(bytes: &Option<Vec<u8>>) -> Value {
     bytes.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
 }
 
-/// What a run may change: of each file its content, mode and inode; of the API the secret and the requests
-/// that ask for a change.
+/// Everything that a run may change: content, mode and inode of each file, the secret, and the number of requests for a
+/// change.
 #[derive(PartialEq)]
 struct Seen {
     files: Vec<(Option<Vec<u8>>, u32, u64)>,
@@ -194,7 +194,7 @@ impl Seen {
         };
         Self {
             files: lab.auth_files().iter().map(file).collect(),
-            secret: lab.kubernetes.secret("openshift", "imagestreamsecret"),
+            secret: lab.kubernetes.secret("imagestreamsecret"),
             writes: lab.kubernetes.writes(),
         }
     }

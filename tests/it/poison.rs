@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
-use crate::support::double::{Double, response};
 use crate::support::oregano::{Finished, Oregano};
+use crate::support::raw_http::{RawServer, response};
 use crate::support::site::USER;
 
 const REGISTRY: &str = "Canary-R3g1stry'<&>\"x";
@@ -167,8 +167,8 @@ fn left_nothing(user: &Oregano) {
 
 /// A registry, a token server and a proxy in one, which refuse whatever they get and send it back, as it came and
 /// decoded: in the reason, in headers and in the body.
-fn echo() -> Double {
-    Double::start(|port, request| {
+fn echo() -> RawServer {
+    RawServer::start(|port, request| {
         let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
         let credentials = head.lines().filter_map(|line| line.split_once("uthorization: ")).map(|(_, value)| value);
         let decoded: Vec<String> = credentials

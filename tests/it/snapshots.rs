@@ -9,7 +9,8 @@ mod scene;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::double::{self, Double};
+use crate::support::double::Double;
+use crate::support::double::registry::reply;
 use crate::support::kubernetes::User;
 use crate::support::site::DOCKER;
 use compare::Form;
@@ -271,11 +272,10 @@ fn untrusted_certificate() {
 fn rate_limited() {
     snapshot("rate-limited", 2, &["validate", "-i", "hosts.ini"], || {
         let mut scene = machines();
-        let double = Double::start(|_, _| {
-            double::response("429 Too Many Requests", "Retry-After: 3600", r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#)
-        });
-        scene.edit(&scene.second.host().to_owned(), &double.host());
-        scene.show(&double.host(), SECOND);
+        let double =
+            Double::start(|_| reply(429, &[("retry-after", "3600")], r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#));
+        scene.edit(&scene.second.host().to_owned(), &double.host);
+        scene.show(&double.host, SECOND);
         scene.keep(double);
         scene
     });

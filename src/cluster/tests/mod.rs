@@ -1,6 +1,7 @@
 //! Tests of the cluster edge against an API server in this process.
 
 mod ambiguous;
+#[path = "../../../tests/doubles/kubernetes.rs"]
 pub(crate) mod double;
 
 use std::time::{Duration, Instant};

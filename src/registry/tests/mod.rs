@@ -1,6 +1,7 @@
 //! Tests of the registry edge against strict in-process doubles: which requests each step sends, with which credential,
 //! and how often. The folders mirror those of the code.
 
+#[path = "../../../tests/doubles/registry.rs"]
 mod double;
 mod flow;
 mod http;

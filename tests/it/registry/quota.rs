@@ -2,33 +2,29 @@
 
 use serde_json::{Value, json};
 
-use crate::support::double::{Double, response};
-use crate::support::http::basic;
+use crate::support::double::Double;
+use crate::support::double::registry::{JSON, ask_basic, basic, reply, welcome};
 use crate::support::oregano::Oregano;
 
 /// A registry with an image for alice, who may pull as often as `remaining` says.
 fn limited(remaining: u32) -> Double {
-    let alice = basic("alice", "s3cret").to_ascii_lowercase();
-    let shown = format!(
-        "Content-Type: application/vnd.docker.distribution.manifest.v2+json\r\nDocker-Content-Digest: sha256:{}\r\n\
-         RateLimit-Limit: 100;w=21600\r\nRateLimit-Remaining: {remaining};w=21600",
-        "a".repeat(64)
-    );
-    Double::start(move |_, request| {
-        if !request.to_ascii_lowercase().contains(&alice) {
-            return response("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"", "");
+    let alice = basic("alice", "s3cret");
+    let (digest, remaining) = (format!("sha256:{}", "a".repeat(64)), format!("{remaining};w=21600"));
+    Double::start(move |request| match request.method.as_str() {
+        _ if request.authorization.as_ref() != Some(&alice) => ask_basic(),
+        "HEAD" => {
+            let quota = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", remaining.as_str())];
+            reply(200, &[&[("content-type", JSON), ("docker-content-digest", &digest)], &quota[..]].concat(), "")
         }
-        let header =
-            if request.starts_with("HEAD ") { &shown } else { "Docker-Distribution-Api-Version: registry/2.0" };
-        response("200 OK", header, "")
+        _ => welcome(),
     })
 }
 
 #[test]
-fn few_pulls_are_told_and_many_are_not() {
+fn few_pulls_are_reported_and_many_are_not() {
     for (remaining, few) in [(7, true), (70, false)] {
         let (double, user) = (limited(remaining), Oregano::new());
-        let host = double.host();
+        let host = double.host.clone();
         let entry = format!(
             "{{'host':'{host}','user':'alice','password':'s3cret','test_image':'team/app:v1','tls_verify':'False'}}"
         );

@@ -1,11 +1,12 @@
 //! Token servers that a registry names: the warning before a password is sent there, and identity tokens instead of
 //! passwords.
 
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::double::{Double, response};
+use crate::support::double::Double;
+use crate::support::double::registry::reply;
 use crate::support::oregano::Oregano;
 use crate::support::process::eventually;
 use crate::support::registry::{Auth, Registry, Transport};
@@ -21,24 +22,26 @@ fn inventory(user: &Oregano, host: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_token_server_of_another_domain_is_told_before_it_gets_the_password() {
+fn a_token_server_of_another_domain_is_reported_before_it_gets_the_password() {
     // A user who sets `auth_server` accepts the other domain, but not necessarily plain HTTP.
     for named in [false, true] {
         let (asked, was_asked) = channel();
         let (go, may_go) = channel::<()>();
-        let may_go = Mutex::new(may_go);
-        let double = Double::start(move |port, request| {
-            if !request.starts_with("GET /token") {
-                let realm = format!("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"s\"");
-                return response("401 Unauthorized", &realm, "");
+        let may_go = Arc::new(Mutex::new(may_go));
+        let double = Double::start(move |request| {
+            if request.path != "/token" {
+                let port = request.host.rsplit_once(':').unwrap().1;
+                let realm = format!("Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"s\"");
+                return reply(401, &[("www-authenticate", &realm)], "");
             }
-            asked.send(request.to_ascii_lowercase().contains("authorization: basic ")).unwrap();
-            // Until the test has looked, or has failed and is gone.
+            let is_login = |value: &String| value.starts_with("Basic ");
+            asked.send(request.authorization.as_ref().is_some_and(is_login)).unwrap();
+            // It waits until the test has read the output, or has failed and has dropped the sender.
             let _ = may_go.lock().unwrap().recv();
-            response("401 Unauthorized", "Content-Type: application/json", "{}")
+            reply(401, &[("content-type", "application/json")], "{}")
         });
         let user = Oregano::new();
-        let server = if named { format!(",'auth_server':'{}'", double.host()) } else { String::new() };
+        let server = if named { format!(",'auth_server':'{}'", double.host) } else { String::new() };
         let host = format!("localhost:{}", double.port());
         let hosts = inventory(&user, &host, &format!("'user':'{USER}','password':'s3cret'{server}"));
         let run = user.start(&["validate", "-i", &hosts]);
@@ -47,8 +50,8 @@ fn a_token_server_of_another_domain_is_told_before_it_gets_the_password() {
             "the token server was asked without the password first"
         );
         let to = match named {
-            true => format!("over plain HTTP to its token server `{}`: anyone on the", double.host()),
-            false => format!("to the token server `{}` of another domain, over plain HTTP: anyone", double.host()),
+            true => format!("over plain HTTP to its token server `{}`: anyone on the", double.host),
+            false => format!("to the token server `{}` of another domain, over plain HTTP: anyone", double.host),
         };
         let warning = format!("registry `{host}` has the password of user `{USER}` sent {to}");
         // It was said before the password was sent; that it is printed may take a moment more.
@@ -79,12 +82,12 @@ fn an_identity_token_of_a_real_token_server_proves_the_image() {
 }
 
 #[test]
-fn a_token_server_that_is_not_there_is_not_told_as_the_registry() {
-    let double = Double::start(|_, _| {
-        let realm = "WWW-Authenticate: Bearer realm=\"http://127.0.0.1:1/token\",service=\"s\"";
-        response("401 Unauthorized", realm, "")
+fn a_token_server_that_does_not_exist_is_not_reported_as_the_registry() {
+    let double = Double::start(|_| {
+        let realm = "Bearer realm=\"http://127.0.0.1:1/token\",service=\"s\"";
+        reply(401, &[("www-authenticate", realm)], "")
     });
-    let (user, host) = (Oregano::new(), double.host());
+    let (user, host) = (Oregano::new(), double.host.clone());
     let hosts = inventory(&user, &host, &format!("'user':'{USER}','password':'s3cret'"));
     let cause = "GET http://127.0.0.1:1/token: connection refused";
     let hint = format!(

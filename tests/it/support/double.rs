@@ -1,85 +1,39 @@
-//! A plain HTTP server whose responses the test writes itself, for behavior that no real server shows. One request for
-//! each connection.
+//! The registry of tests/doubles for tests that are not async: its runtime ends with it.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::ops::Deref;
 
-/// The first byte of a TLS handshake.
-const TLS: u8 = 0x16;
+use axum::body::Body;
+use axum::http::Response;
+use tokio::runtime::{Builder, Runtime};
 
-/// Listens on a port of 127.0.0.1 until it is dropped.
+#[path = "../../doubles/registry.rs"]
+pub mod registry;
+
+use registry::Received;
+
+/// A listening registry, stopped when dropped.
 pub struct Double {
-    port: u16,
-    open: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    double: registry::Double,
+    /// Dropped last, because the registry runs on it.
+    _runtime: Runtime,
 }
 
 impl Double {
-    /// `answer` gets the server's port and the text of a request, and returns the whole response.
-    pub fn start(answer: impl Fn(u16, &str) -> String + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (open, answer) = (Arc::new(AtomicBool::new(true)), Arc::new(answer));
-        let is_open = Arc::clone(&open);
-        let thread = std::thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if !is_open.load(Ordering::Acquire) {
-                    break;
-                }
-                let answer = Arc::clone(&answer);
-                // A client that goes away in the middle is none of the test's business.
-                std::thread::spawn(move || serve(stream, |request| answer(port, request)));
-            }
-        });
-        Self { port, open, thread: Some(thread) }
+    pub fn start(script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Self { double: runtime.block_on(registry::Double::start(script)), _runtime: runtime }
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// `127.0.0.1:PORT`.
-    pub fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> &str {
+        self.host.rsplit_once(':').unwrap().1
     }
 }
 
-impl Drop for Double {
-    fn drop(&mut self) {
-        self.open.store(false, Ordering::Release);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
+impl Deref for Double {
+    type Target = registry::Double;
+
+    fn deref(&self) -> &registry::Double {
+        &self.double
     }
-}
-
-/// An HTTP response with this header beside its length.
-pub fn response(status: &str, header: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\n{header}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
-
-fn serve(mut stream: TcpStream, answer: impl Fn(&str) -> String) -> io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let (mut received, mut part) = (Vec::new(), [0; 8192]);
-    while !is_complete(&received) {
-        match stream.read(&mut part)? {
-            0 => return Ok(()),
-            // A client that tries TLS first gets an immediate response, as from Go's servers.
-            _ if received.is_empty() && part[0] == TLS => return stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n"),
-            length => received.extend_from_slice(&part[..length]),
-        }
-    }
-    stream.write_all(answer(&String::from_utf8_lossy(&received)).as_bytes())
-}
-
-fn is_complete(received: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(received).to_ascii_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-    body.len() >= length.unwrap_or(0)
 }

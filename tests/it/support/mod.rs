@@ -12,6 +12,7 @@ pub mod kubernetes;
 pub mod network;
 pub mod oregano;
 pub mod process;
+pub mod raw_http;
 pub mod registry;
 pub mod site;
 pub mod sshd;

@@ -1,13 +1,17 @@
 //! A lab on loopback: registries, nodes and a Kubernetes API in this process, and the files that an operator
-//! would have for them. The doubles answer as the real servers do and count what they were asked; they know
-//! nothing of the product.
+//! would have for them. The doubles respond as the real servers do and count the requests; they use nothing of the
+//! product.
 
-#![allow(dead_code, reason = "a lab is offered as a whole; the example and each test use a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a lab that cannot start has nothing else to do")]
+#![allow(dead_code, reason = "the lab is a complete installation; its user needs a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a lab that cannot start can only panic")]
 
 pub mod kubernetes;
+#[path = "../../../doubles/kubernetes.rs"]
+mod kubernetes_double;
 pub mod node;
 pub mod registry;
+#[path = "../../../doubles/registry.rs"]
+mod registry_double;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -70,7 +74,6 @@ impl Lab {
         };
         lab.registry.add_image("openshift/origin-pod", "v3.11");
         lab.team_registry.add_image("team/app", "v1");
-        lab.kubernetes.add_namespace("openshift");
         lab.write_known_hosts();
         fs::write(lab.kubeconfig(), lab.kubernetes.kubeconfig()).unwrap();
         lab.write_inventory(REGISTRY.password);

@@ -1,4 +1,7 @@
-//! An API server in this process that stores secrets as the real one does, and misbehaves where a test says so.
+//! An API server in this process that stores secrets as the real one does, and fails where a test says so. The unit tests
+//! and the quickstart include this file; it uses nothing of the crate.
+
+#![allow(dead_code, reason = "each of them uses a part")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,6 +23,7 @@ pub struct Seen {
     pub path: String,
     pub query: String,
     pub user_agent: String,
+    pub authorization: Option<String>,
     pub body: Value,
 }
 
@@ -31,7 +35,7 @@ pub struct Store {
     pub seen: Vec<Seen>,
 }
 
-/// An answer in place of the usual one.
+/// A response in place of the usual one.
 pub type Answer = Option<(u16, Value)>;
 
 /// A listening API server, stopped when dropped.
@@ -42,7 +46,7 @@ pub struct Double {
 }
 
 impl Double {
-    /// `disturb` is asked first, with the store as it is; what it does not answer, the store does.
+    /// `disturb` gets each request first, with the current store; if it returns no response, the store responds.
     pub async fn start(disturb: impl Fn(&Seen, &mut Store) -> Answer + Clone + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -83,7 +87,7 @@ impl Drop for Double {
 }
 
 impl Store {
-    /// Puts a pull secret there, as if somebody else had written it.
+    /// Stores a pull secret, as if another client had written it.
     pub fn put(&mut self, name: &str, content: &str) {
         let data = json!({".dockerconfigjson": STANDARD.encode(content), "other": "eA=="});
         let labels = json!({"team": "platform"});
@@ -138,14 +142,14 @@ pub fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
 
 async fn read(request: Request) -> Seen {
     let (parts, body) = request.into_parts();
-    let agent = parts.headers.get("user-agent").and_then(|value| value.to_str().ok());
-    let user_agent = agent.unwrap_or_default().to_owned();
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let bytes = to_bytes(body, 2 << 20).await.unwrap();
     Seen {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        user_agent,
+        user_agent: header("user-agent").unwrap_or_default(),
+        authorization: header("authorization"),
         body: serde_json::from_slice(&bytes).unwrap_or_default(),
     }
 }
