@@ -1,4 +1,4 @@
-//! What the README says about speed: a fleet of nodes brought to new credentials, and looked at again, side by
+//! What docs/performance.md says about nodes: a fleet of nodes brought to new credentials, and looked at again, side by
 //! side with Ansible's `copy` module (which only copies: no merge, no proof, no read-back) over the same sshd.
 //!
 //! ```console

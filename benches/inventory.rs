@@ -1,4 +1,4 @@
-//! What the README says about large inventories: `oregano inventory --list` side by side with `ansible-inventory
+//! What docs/performance.md says about inventories: `oregano inventory --list` side by side with `ansible-inventory
 //! --list`, in turn, in one run. Both print the same; that is held before anything is measured.
 //!
 //! ```console

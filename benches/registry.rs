@@ -1,4 +1,4 @@
-//! What the README says about proving credentials: many registries far away, the CPU of a credential side by side
+//! What docs/performance.md says about credentials: many registries far away, the CPU of a credential side by side
 //! with `skopeo inspect`, and the time to the first request.
 //!
 //! ```console
