@@ -45,7 +45,7 @@ impl Double {
         Self::slow(|_| Duration::ZERO, script).await
     }
 
-    /// One that takes its time for an answer.
+    /// A registry that responds slowly.
     pub async fn slow(
         pause: impl Fn(&Received) -> Duration + Clone + Send + Sync + 'static,
         script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
@@ -186,7 +186,7 @@ pub fn basic_registry(received: &Received) -> Response<Body> {
     }
 }
 
-/// What `/v2/` says to who may come in.
+/// The response of `/v2/` to a request that is logged in.
 pub fn welcome() -> Response<Body> {
     reply(200, &[("content-type", "application/json")], "{}")
 }
@@ -197,7 +197,7 @@ pub const UNAUTHORIZED: &str = r#"{"errors":[{"code":"UNAUTHORIZED","message":"a
 
 pub type Script = fn(&Received) -> Response<Body>;
 
-/// A registry that answers a login (`token` says with which scheme) for the manifest as `script` says.
+/// A registry with a token server whose manifest responds to a login as `script` says.
 pub fn protected(script: Script) -> impl Fn(&Received) -> Response<Body> + Clone {
     move |received: &Received| match (received.path.as_str(), &received.authorization) {
         ("/token", Some(_)) => token(),

@@ -17,7 +17,7 @@ fn auths(site: &Site, node: usize, path: &str) -> Value {
 }
 
 #[test]
-fn the_whole_job_on_real_servers() {
+fn a_complete_run_on_real_servers() {
     let (kubernetes, _guard) = Kubernetes::shared_openshift();
     let other = Registry::start(Auth::Basic, Transport::Tls(Signer::Authority), &[("openshift", "token12345")]);
     other.push("mongodb/mongodb", "latest", "openshift", "token12345");

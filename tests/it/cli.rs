@@ -25,7 +25,7 @@ fn an_undefined_variable_is_named_with_its_place_and_nothing_is_contacted() {
 }
 
 #[test]
-fn a_command_line_nobody_understands_ends_with_64() {
+fn an_invalid_command_line_ends_with_64() {
     let oregano = Oregano::new();
     for words in [&["aply"][..], &["apply", "--forks", "0"], &["apply", "--only", "masters"], &[]] {
         oregano.run(words).expect(64);

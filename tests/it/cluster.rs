@@ -5,7 +5,7 @@ use crate::support::process::eventually;
 use crate::support::site::{DOCKER, Site, recap};
 
 #[test]
-fn an_api_server_that_is_gone_keeps_the_nodes_unwritten() {
+fn no_node_is_written_if_the_api_server_does_not_run() {
     let kubernetes = Kubernetes::private();
     let mut site = Site::new(1);
     site.cluster(&kubernetes, User::Admin);
@@ -17,7 +17,7 @@ fn an_api_server_that_is_gone_keeps_the_nodes_unwritten() {
 }
 
 #[test]
-fn an_api_server_that_goes_away_in_the_middle_keeps_the_nodes_unwritten() {
+fn no_node_is_written_if_the_api_server_stops_during_the_run() {
     let kubernetes = Kubernetes::private();
     // Looking at a silent node lasts until its port is closed; the API server has been looked at by then.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -26,7 +26,7 @@ fn an_api_server_that_goes_away_in_the_middle_keeps_the_nodes_unwritten() {
     site.host(2, &format!("ansible_port={}", silent.local_addr().unwrap().port()));
     let run = site.start(&["apply", "--timeout", "120", "-v"]);
     eventually("the registry is asked", || run.stdout().contains("proved"));
-    // The last that is asked, since there is no secret.
+    // The last request, because there is no secret.
     eventually("the API server is looked at", || kubernetes.has_answered("GET", "/api/v1/namespaces/openshift"));
     kubernetes.stop();
     drop(silent);
@@ -37,7 +37,7 @@ fn an_api_server_that_goes_away_in_the_middle_keeps_the_nodes_unwritten() {
 }
 
 #[test]
-fn somebody_without_rights_is_told_what_is_missing() {
+fn a_user_without_rights_sees_what_is_missing() {
     let (kubernetes, _guard) = Kubernetes::shared_openshift();
     let mut site = Site::new(1);
     site.cluster(kubernetes, User::Reader);

@@ -36,13 +36,13 @@ struct Case {
     /// `--only`.
     #[serde(default)]
     only: Only,
-    /// `user password key image policy login`, and behind it what else there is, one text for each registry.
+    /// `user password key image policy login`, and after it everything else, one text for each registry.
     registries: Option<Vec<String>>,
     /// Files by node.
     files: Option<BTreeMap<String, Vec<String>>>,
     /// `name user@address:port [key file] [sudo]`, one text for each node.
     connections: Option<Vec<String>>,
-    /// `name: registry registry`, one text for each node that registries are asked from.
+    /// `name: registry registry`, one text for each node from which registries are contacted.
     vantage: Option<Vec<String>>,
     /// Keys, users and emails of the entries of each node.
     credentials: Option<BTreeMap<String, Vec<String>>>,

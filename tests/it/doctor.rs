@@ -122,7 +122,7 @@ fn every_code_is_documented() {
 }
 
 #[test]
-fn the_text_is_like_a_compilers_and_the_status_is_that_of_the_errors() {
+fn the_text_is_like_that_of_a_compiler_and_errors_set_the_status() {
     let user = Oregano::new();
     let file = user.write(
         "hosts",

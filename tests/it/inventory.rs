@@ -22,7 +22,7 @@ use compare::Asked;
 
 #[test]
 #[allow(clippy::print_stdout, reason = "`--nocapture` shows where oregano differs on purpose")]
-fn every_case_holds_and_is_what_ansible_says() {
+fn every_case_has_the_same_result_as_ansible() {
     let cases = cases();
     let folders: Vec<_> = cases.iter().map(|(_, case)| case.write()).collect();
     let asked: Vec<Asked> = cases
@@ -75,7 +75,7 @@ fn cases() -> Vec<(String, Case)> {
 }
 
 #[test]
-fn ten_thousand_hosts_are_no_effort() {
+fn ten_thousand_hosts_are_read_quickly() {
     let mut text = "[all:vars]\na=1\n[top:children]\nnodes\n[nodes]\n".to_owned();
     text.extend((0..10_000).map(|host| format!("node{host}.example.com ansible_host=10.0.0.1 zone='{{{{ a }}}}'\n")));
     let variables = Variables::new(load::parse(&Source::new("hosts", text)).unwrap(), NoAccess::shared());

@@ -162,7 +162,7 @@ fn ctrl_c_while_the_registry_is_silent_ends_at_once() {
 }
 
 #[test]
-fn a_registry_that_never_asks_proves_nothing_but_is_saved() {
+fn a_login_to_a_registry_without_a_challenge_is_not_proved_but_saved() {
     let registry = Registry::start(Auth::Anonymous, Transport::Http, &[]);
     registry.push("acme/app", "v1", "", "");
     let user = Oregano::new();

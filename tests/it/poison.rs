@@ -24,7 +24,7 @@ const FOREIGN: &str = "Canary-F0reign";
 const PROXY_USER: &str = "eve";
 const PROXY: &str = "Canary-Pr0xy";
 
-/// Every way a secret may show itself.
+/// Every form in which a secret may occur.
 fn forms(user: &str, secret: &str) -> Vec<String> {
     let pair = format!("{user}:{secret}");
     let json = serde_json::to_string(secret).unwrap();
@@ -111,11 +111,11 @@ fn processes(stop: &AtomicBool) -> [String; 2] {
 }
 
 impl Seen {
-    /// The runs must have said each of `texts`, or they did not do their work; and none of `secrets`.
+    /// The output must have each of `texts`, or the runs did not do their work; and none of `secrets`.
     #[track_caller]
     fn says_but_not(&self, texts: &[&str], secrets: &[(&str, &str)]) {
         for text in texts {
-            assert!(self.printed.contains(text), "no run said `{text}`:\n{}", self.printed);
+            assert!(self.printed.contains(text), "no run printed `{text}`:\n{}", self.printed);
         }
         assert_eq!(traces(&self.printed, secrets), Vec::<String>::new(), "printed:\n{}", self.printed);
         // The login of a tunnel's own proxy is made up in each run.
@@ -194,7 +194,7 @@ fn echo() -> RawServer {
 }
 
 #[test]
-fn the_search_finds_what_is_planted() {
+fn the_search_finds_planted_secrets() {
     let secrets = [(USER, REGISTRY)];
     for planted in [
         format!("password={REGISTRY}"),

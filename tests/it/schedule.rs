@@ -72,7 +72,7 @@ fn ctrl_c_while_an_inventory_script_hangs_ends_both() {
 }
 
 #[test]
-fn ctrl_c_at_a_prompt_gives_the_terminal_its_echo_back() {
+fn ctrl_c_at_a_prompt_restores_the_echo_of_the_terminal() {
     let user = Oregano::new();
     let json = ["--output", "json"];
     for (words, events) in [

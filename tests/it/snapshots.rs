@@ -1,4 +1,4 @@
-//! Whole outputs, as text and as JSON lines, of runs against real servers: files in `tests/snapshots/`. The transcripts
+//! Complete outputs, as text and as JSON lines, of runs against real servers: files in `tests/snapshots/`. The transcripts
 //! in README.md and docs/ are these files, and docs/run.svg shows one of them.
 //! `OREGANO_UPDATE_SNAPSHOTS=1 tests/run --test it snapshots` rewrites all.
 

@@ -106,7 +106,7 @@ fn a_node_accepts_its_password_and_no_other() {
 }
 
 #[test]
-fn a_node_answers_on_many_addresses() {
+fn a_node_listens_on_many_addresses() {
     let node = Sshd::start_with(&Options { listen: Listen::AllLoopback, ..Options::default() });
     for address in ["127.0.0.1", "127.0.0.99", "127.1.2.3"] {
         assert_eq!(stdout(&ssh(&node, ROOT, address, "echo here")), "here");
@@ -114,7 +114,7 @@ fn a_node_answers_on_many_addresses() {
 }
 
 #[test]
-fn a_busybox_node_has_nothing_else() {
+fn a_busybox_node_has_no_other_tools() {
     let node = Sshd::start_with(&Options { shell: Shell::Busybox, ..Options::default() });
     let here = |user, script| ssh(&node, user, "127.0.0.1", script);
     assert_eq!(stdout(&here(ROOT, "echo $PATH")), "/run/node/bin");
@@ -125,7 +125,7 @@ fn a_busybox_node_has_nothing_else() {
 }
 
 #[test]
-fn a_node_can_break() {
+fn nodes_can_fail() {
     let node = Sshd::start();
     node.write("/root/.docker/config.json", b"{}", 0o600);
     node.set_readonly("/root/.docker");
@@ -157,7 +157,7 @@ const ACCEPT: (&str, &str) = ("Accept", "application/vnd.docker.distribution.man
 const CA: Transport = Transport::Tls(Signer::Authority);
 const SELF: Transport = Transport::Tls(Signer::Itself);
 
-/// Asks for an image the way skopeo does; `trust` holds a certificate to accept.
+/// Inspects an image with skopeo; `trust` is a folder with a certificate to accept.
 fn skopeo(registry: &Registry, image: &str, user: &str, password: &str, verify: bool) -> Output {
     let trust = tempfile::tempdir().unwrap();
     if verify {
@@ -256,7 +256,7 @@ fn a_registry_speaks_tls_that_needs_its_authority() {
 }
 
 #[test]
-fn an_anonymous_registry_asks_nothing() {
+fn an_anonymous_registry_requires_no_credentials() {
     let registry = Registry::start(Auth::Anonymous, Transport::Http, &[]);
     registry.push("openshift3/ose-pod", "v3.11", "", "");
     let url = format!("http://{}/v2/openshift3/ose-pod/manifests/v3.11", registry.host());
@@ -338,7 +338,7 @@ fn a_private_cluster_can_be_killed() {
 // ── the binary ───────────────────────────────────────────────────────────────────────────────────
 
 #[test]
-fn the_binary_runs_at_home() {
+fn the_binary_runs_in_the_home_of_its_user() {
     let oregano = Oregano::new();
     let finished = oregano.run(&["--version"]).expect(0);
     assert_eq!(finished.stdout, concat!("oregano ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -115,7 +115,7 @@ fn a_refused_credential_has_cause_and_hint_and_all_hosts_are_skipped() {
 }
 
 #[test]
-fn an_unreachable_node_is_a_line_of_its_own() {
+fn an_unreachable_node_has_a_separate_line() {
     let site = Site::new(2);
     site.nodes[0].stop();
     let events = lines(&site, &["apply", "--only", "nodes"], 4);

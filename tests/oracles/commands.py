@@ -1,16 +1,16 @@
-"""Answers what the real Ansible says, one JSON request a line on standard input, one JSON answer a line on
-standard output, until standard input ends. Runs with the Python of Ansible's own venv.
+"""Runs the real Ansible: one JSON request on each line of standard input, one JSON result on each line of standard
+output, until standard input ends. It needs the Python of Ansible's own venv.
 
     {"id": 1, "argv": ["ansible-inventory", "-i", "hosts", "--list"], "cwd": "/tmp/x", "env": {}}
-        -> {"id": 1, "status": 0, "stdout": "...", "stderr": "..."}     the real command line, in a child of its own
+        -> {"id": 1, "status": 0, "stdout": "...", "stderr": "..."}     the real command line, in a separate child process
     {"id": 2, "values": ["0x10", "[1, 'a']"]}     values of an INI inventory (`ast.literal_eval`, then Ansible's types)
     {"id": 3, "yaml": ["a: yes"]}                 documents, read by Ansible's own loader (PyYAML)
         -> {"id": 2, "typed": [["int", "16"], ...]}
 
-Ansible is imported once and each command is a fork of this process: tens of milliseconds instead of a second. What
-Ansible settles while it is imported (settings of the environment, an `ansible.cfg`) needs a process of its own.
+Ansible is imported once and each command is a fork of this process, which takes tens of milliseconds instead of a
+second. Settings that Ansible reads during its import (environment variables, an `ansible.cfg`) need a separate process.
 
-Nothing is left behind: HOME and all temporary files are in one folder, which goes when this process ends.
+No files remain: HOME and all temporary files are in one folder, which is removed when this process ends.
 """
 
 import atexit
@@ -64,7 +64,7 @@ for name in list(os.environ):
 os.environ.update(ours)
 os.chdir(folder)
 
-# This file has the name of the package.
+# The name of this file is also the name of a package.
 sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
 
 import ansible.cli.adhoc  # noqa: E402
@@ -92,7 +92,7 @@ def warm():
         inventory_loader.get(name)
     vars_loader.get("host_group_vars")
     cache_loader.get("memory")
-    # The table of moved plugins, much YAML that each command reads anew.
+    # The table of moved plugins is a large YAML file that each command would read again.
     read = _collection_finder._meta_yml_to_dict = functools.cache(_collection_finder._meta_yml_to_dict)
     read(pkgutil.get_data("ansible.config", "ansible_builtin_runtime.yml"), ("ansible.builtin", "runtime.yml"))
 
@@ -121,7 +121,7 @@ def run(request, out, err):
             program = os.path.join(os.path.dirname(sys.executable), argv[0])
             os.execve(sys.executable, [sys.executable, program, *argv[1:]], variables)
         os.environ.update(request.get("env", {}))
-        # Python's own streams are bound to what they were; a fresh pair writes to the files.
+        # Python's streams still use the old file descriptors; a new pair writes to the files.
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
         sys.argv = list(argv)
@@ -228,7 +228,7 @@ def end(pid):
 
 
 def serve():
-    # A child that ends wakes the wait for input.
+    # The end of a child interrupts the wait for input.
     waking, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)

@@ -1,4 +1,4 @@
-"""Asks Ansible itself what templates give.
+"""Evaluates templates with Ansible.
 
 Reads a JSON list of cases on standard input: `inventory` (the text of a YAML inventory), `host`, `template` (any
 value), and perhaps `env` and `files` (content by name). Writes a JSON list: for each case `{"value": …}`, or
@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 
-# No configuration of the machine.
+# The configuration of the machine is not used.
 CONFIG = tempfile.NamedTemporaryFile(suffix=".cfg")
 os.environ["ANSIBLE_CONFIG"] = CONFIG.name
 

@@ -1,4 +1,4 @@
-"""Answers what Ansible's own vault says. Reads one JSON list of questions from standard input, and writes one JSON
+"""Runs Ansible's own vault. Reads one JSON list of questions from standard input, and writes one JSON
 list of answers. Runs with the Python of Ansible's own venv.
 
     {"decrypt": "$ANSIBLE_VAULT;...", "password": "p"}         -> {"text": "..."} or {"error": "..."}

@@ -38,7 +38,7 @@ fn asked(site: &Site) -> String {
 }
 
 #[test]
-fn every_source_gives_the_secret_that_nodes_get() {
+fn the_secret_of_every_source_is_written_to_the_nodes() {
     let mut site = bare(2);
     let answer = json!({"ServerURL": site.key(), "Username": USER, "Secret": PASSWORD});
     site.oregano.write("answer", answer.to_string());
@@ -80,7 +80,7 @@ fn every_source_gives_the_secret_that_nodes_get() {
 }
 
 #[test]
-fn a_helper_that_fails_shows_nothing_of_what_it_said() {
+fn the_output_of_a_failing_helper_is_not_shown() {
     let mut site = bare(1);
     site.set_literal("oregano_oreg_auth", "{'credential_helper': 'lab'}");
     for (then, report) in [
@@ -103,7 +103,7 @@ fn a_helper_that_fails_shows_nothing_of_what_it_said() {
 }
 
 #[test]
-fn a_look_at_the_inventory_runs_nothing() {
+fn listing_the_inventory_runs_no_commands() {
     let mut site = bare(1);
     helper(&site, "echo '{\"Username\":\"u\",\"Secret\":\"p\"}'");
     site.set_literal("oregano_oreg_auth", "{'credential_helper': 'lab'}").set_literal(
@@ -138,7 +138,7 @@ fn a_password_comes_through_a_pipe_and_ctrl_c_ends_the_wait_for_it() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     site.set("oreg_auth_user", USER).set("oreg_auth_password", "{{ lookup('file', 'pipe') }}");
     let run = site.start(&["validate"]);
-    // Without a reader it cannot be opened so; who has it open and writes nothing is waited for.
+    // Without a reader it cannot be opened in this mode; the run waits for a writer that has it open and writes nothing.
     let mut silent = fs::OpenOptions::new();
     silent.write(true).custom_flags(nix::libc::O_NONBLOCK);
     let writer = std::cell::OnceCell::new();
@@ -155,7 +155,7 @@ fn a_password_comes_through_a_pipe_and_ctrl_c_ends_the_wait_for_it() {
 }
 
 #[test]
-fn what_expires_is_told_before_it_does() {
+fn a_credential_that_expires_soon_is_reported() {
     let at = Timestamp::now() + SignedDuration::from_hours(24 * 5 + 1);
     let at = Timestamp::from_second(at.as_second()).unwrap();
     let part = |text: String| URL_SAFE_NO_PAD.encode(text);
@@ -219,7 +219,7 @@ fn from_file(folder: &std::path::Path, host: &str) -> Option<String> {
 }
 
 #[test]
-fn the_entry_is_the_one_that_skopeo_takes() {
+fn the_entry_is_the_one_that_skopeo_uses() {
     let folder = tempfile::tempdir().unwrap();
     let hosts = [
         "quay.io",

@@ -84,7 +84,7 @@ fn the_inventories_to_copy_are_valid() {
 }
 
 #[test]
-fn mistakes_are_faults() {
+fn typing_errors_are_rejected() {
     let vars = |vars: Value| json!({"nodes": {"hosts": {"node1": null}, "vars": vars}}).to_string();
     assert_eq!(faults(&vars(json!({"oreg_auth_password": "{{ token }}", "oreg_test_login": "no"}))), "");
     assert_eq!(faults(&vars(json!({"oregano_oreg_auth": {"password_file": "f", "ca_file": "c", "proxy": null}}))), "");

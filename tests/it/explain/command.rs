@@ -46,7 +46,7 @@ fn shows_no_password(run: Finished) -> Finished {
 }
 
 #[test]
-fn nodes_with_equal_answers_are_shown_together() {
+fn nodes_with_equal_results_are_shown_together() {
     let oregano = Oregano::new();
     let nodes = [Sshd::start(), Sshd::start(), Sshd::start()];
     for node in &nodes[..2] {
@@ -91,7 +91,7 @@ quay.io/team/app:v1 on node3
 }
 
 #[test]
-fn a_node_that_cannot_be_reached_is_told_and_the_others_are_answered() {
+fn a_node_that_cannot_be_reached_is_reported_and_the_others_are_explained() {
     let oregano = Oregano::new();
     let node = Sshd::start();
     node.write(KUBELET, config(&[("quay.io", "acme+old")]).as_bytes(), 0o600);
@@ -110,7 +110,7 @@ fn a_node_that_cannot_be_reached_is_told_and_the_others_are_answered() {
 }
 
 #[test]
-fn a_broken_file_and_a_key_with_a_password_show_none() {
+fn no_password_of_a_broken_file_or_of_a_key_is_shown() {
     let oregano = Oregano::new();
     let node = Sshd::start();
     let broken = format!(r#"{{"auths":{{"quay.io":{{"username":{{"{}":1}}}}}}}}"#, PASSWORD.replace('"', "\\\""));
@@ -129,7 +129,7 @@ fn a_broken_file_and_a_key_with_a_password_show_none() {
 }
 
 #[test]
-fn this_machine_is_looked_at_as_its_environment_says() {
+fn this_machine_is_observed_as_its_environment_says() {
     let mut oregano = Oregano::new();
     oregano.write(".docker/config.json", config(&[("quay.io", "root")]));
     let home = oregano.home().display().to_string();
@@ -173,7 +173,7 @@ fn this_machine_is_looked_at_as_its_environment_says() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_told_with_what_to_do() {
+fn files_that_cannot_be_read_are_reported_with_a_hint() {
     let oregano = Oregano::new();
     oregano.write("bad.json", "{");
     for (words, expected) in [
@@ -191,7 +191,7 @@ fn what_cannot_be_looked_at_is_told_with_what_to_do() {
 }
 
 #[test]
-fn what_root_alone_may_read_is_not_known_to_others() {
+fn files_that_only_root_may_read_are_unknown_to_other_users() {
     let folder = tempfile::tempdir().unwrap();
     let open = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
     std::fs::set_permissions(folder.path(), open(0o755)).unwrap();
@@ -218,7 +218,7 @@ fn what_root_alone_may_read_is_not_known_to_others() {
 }
 
 #[test]
-fn ctrl_c_while_a_node_is_silent_is_told() {
+fn ctrl_c_while_a_node_is_silent_is_reported() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let oregano = Oregano::new();
     let port = silent.local_addr().unwrap().port();
@@ -286,7 +286,7 @@ quay.io/team/app:v1 on this machine
 }
 
 #[test]
-fn what_makes_no_sense_together_is_refused() {
+fn conflicting_options_are_rejected() {
     let oregano = Oregano::new();
     for words in [
         ["-u", "root", "", ""],

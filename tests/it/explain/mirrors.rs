@@ -36,7 +36,7 @@ short-name-mode = ""
 "#;
 
 #[test]
-fn the_entry_of_a_mirror_is_told_beside_that_of_the_registry() {
+fn the_entry_of_a_mirror_is_reported_with_that_of_the_registry() {
     let oregano = Oregano::new();
     let node = Sshd::start();
     let entries = [("mirror.example.com:5000", "acme+mirror"), ("mirror.example.com", "acme+old"), ("quay.io", "acme")];
@@ -122,7 +122,7 @@ impl Side {
 }
 
 #[test]
-fn skopeo_uses_the_entry_that_is_told_for_another_location() {
+fn skopeo_uses_the_reported_entry_for_another_location() {
     let mut side =
         Side::start("[[registry]]\nprefix = 'registry.example.com/team'\nlocation = 'HOST/copies'\ninsecure = true\n");
     let host = side.registry.host().to_owned();
@@ -139,7 +139,7 @@ fn skopeo_uses_the_entry_that_is_told_for_another_location() {
 }
 
 #[test]
-fn skopeo_asks_the_helpers_that_are_told_before_the_files() {
+fn skopeo_uses_the_reported_helpers_before_the_files() {
     const FOUND: &str = "#!/bin/sh\necho '{\"Username\":\"reader\",\"Secret\":\"s3cret\"}'\n";
     const NOT_FOUND: &str = "#!/bin/sh\necho 'credentials not found in native keychain'\nexit 1\n";
     let insecure = "[[registry]]\nlocation = 'HOST'\ninsecure = true\n";
@@ -164,7 +164,7 @@ fn skopeo_asks_the_helpers_that_are_told_before_the_files() {
 }
 
 #[test]
-fn the_users_own_registries_conf_takes_the_place_of_the_systems() {
+fn the_registries_conf_of_the_user_replaces_that_of_the_system() {
     let mut user = Oregano::new();
     let podman = |user: &Oregano, image: &str| -> Vec<String> {
         let run = user.run(&["explain", image, "--output", "json"]).expect(0);

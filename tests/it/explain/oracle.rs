@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::process::program;
 
-/// What is asked: an image, the files of a machine, and the secrets of a pod.
+/// A question: an image, the files of a machine, and the secrets of a pod.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
@@ -21,7 +21,7 @@ pub struct Question {
     /// Contents of `config.json`, in the order of the search path.
     #[serde(default)]
     pub files: Vec<String>,
-    /// Contents of `.dockercfg`, behind them.
+    /// Contents of `.dockercfg`, after them.
     #[serde(default)]
     pub legacy: Vec<String>,
 }
@@ -68,7 +68,7 @@ pub struct Found {
     pub error: String,
 }
 
-/// What is asked of registries.conf: from where an image is pulled.
+/// A question about registries.conf: from where an image is pulled.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Registries {
     pub image: String,
@@ -106,7 +106,7 @@ pub fn ask(questions: &[Question]) -> Vec<(Kubelet, Others)> {
     kubelet.zip(others).collect()
 }
 
-/// Asks from where each of them is pulled.
+/// Finds out from where each of them is pulled.
 pub fn ask_registries(asked: &[Registries]) -> Vec<Pulls> {
     #[derive(Deserialize)]
     struct Answer {

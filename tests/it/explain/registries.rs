@@ -24,7 +24,7 @@ struct Case {
     refused: Option<String>,
 }
 
-/// Our answer: the pulls, and the helpers.
+/// Our result: the pulls, and the helpers.
 type Ours = Result<(Vec<Pull>, Vec<String>), String>;
 
 fn ours(asked: &Registries) -> Ours {
@@ -51,7 +51,7 @@ fn describe(pull: &Pull) -> String {
     format!("{}{route}{}", if pull.blocked.is_some() { "blocked " } else { "" }, pull.image.name)
 }
 
-/// How our answer differs from theirs.
+/// How our result differs from theirs.
 fn difference(asked: &Registries, ours: &Ours, theirs: &Pulls) -> Option<String> {
     let same = match ours {
         Err(_) => !theirs.error.is_empty(),
@@ -83,7 +83,7 @@ fn cases_are_pulled_from_where_the_consumers_pull_them() {
 }
 
 #[test]
-fn random_files_lead_where_they_lead_the_consumers() {
+fn random_files_have_the_same_mirrors_as_the_consumers() {
     let (mut runner, strategy) = (runner(), strategy());
     let mut left = wanted(1000);
     let (mut led, mut all) = (0, 0);
@@ -203,7 +203,7 @@ fn aliases() -> impl Strategy<Value = String> {
     prop_oneof![5 => Just(String::new()), 1 => some]
 }
 
-/// An image on a line, and a file behind it.
+/// An image on a line, and a file after it.
 pub fn texts() -> impl Strategy<Value = String> {
     (select(IMAGES.as_slice()), file()).prop_map(|(image, file)| format!("{image}\n{file}"))
 }

@@ -34,7 +34,7 @@ struct Case {
 }
 
 #[test]
-fn cases_are_answered_as_the_consumers_answer_them() {
+fn cases_have_the_same_result_as_the_consumers() {
     let cases = cases::read::<Case>("explain");
     let questions: Vec<Question> = cases.iter().map(|(_, case)| case.question.clone()).collect();
     for ((name, case), (of_kubelet, others)) in cases.iter().zip(oracle::ask(&questions)) {
@@ -54,7 +54,7 @@ fn cases_are_answered_as_the_consumers_answer_them() {
 }
 
 #[test]
-fn random_files_and_images_are_answered_as_the_consumers_answer_them() {
+fn random_files_and_images_have_the_same_result_as_the_consumers() {
     let mut left = wanted(600);
     let mut generator = random::Generator::new();
     let (mut found, mut all) = ([0; 3], 0);
@@ -86,7 +86,7 @@ fn fails(question: &Question) -> Option<String> {
     difference(question, &of_kubelet, &others)
 }
 
-/// Our answers to a question.
+/// Our results for a question.
 struct Answers {
     kubelet: Answer,
     containers: Answer,
@@ -117,7 +117,7 @@ impl Answers {
     }
 }
 
-/// An answer in lines: what is used, `-` and what is not, `!` and why the lookup fails.
+/// A result in lines: what is used, `-` and what is not, `!` and why the lookup fails.
 fn describe(answer: &Answer) -> Vec<String> {
     let used =
         answer.credentials.iter().map(|found| format!("{} of {}{}", key(found), found.source.name(), kind(found)));
@@ -141,7 +141,7 @@ fn kind(found: &Candidate) -> String {
     }
 }
 
-/// How our answers differ from theirs.
+/// How our results differ from theirs.
 fn difference(question: &Question, of_kubelet: &Kubelet, others: &Others) -> Option<String> {
     let report = |what: &str, ours: &dyn std::fmt::Debug, theirs: &dyn std::fmt::Debug| {
         Some(format!("{what}: ours {ours:?}\ntheirs {theirs:?}\n{question:#?}"))

@@ -18,7 +18,7 @@ pub struct Asked<'a> {
     folder: &'a Path,
 }
 
-/// What is asked.
+/// A question.
 #[derive(Clone, Copy, PartialEq)]
 enum What<'a> {
     List,
@@ -35,7 +35,7 @@ impl Asked<'_> {
     }
 }
 
-/// All that is asked of Ansible for a case.
+/// All questions to Ansible for a case.
 pub fn questions<'a>(case: &'a Case, at: usize, folder: &'a Path) -> Vec<Asked<'a>> {
     let mut what = vec![What::List];
     what.extend(case.tree.is_some().then_some(What::Tree));
@@ -77,7 +77,7 @@ pub struct Outcome {
     pub differences: Vec<String>,
 }
 
-/// Holds a case against both; `said` is what Ansible said to its [`questions`].
+/// Compares a case with both; `said` is the output of Ansible for its [`questions`].
 pub fn outcome(case: &Case, folder: &Path, said: &[(&Asked, &Said)]) -> Outcome {
     let mut outcome = Outcome::default();
     match (case.load(folder), &case.problems) {
@@ -153,7 +153,7 @@ fn expectations(case: &Case, variables: &Variables, folder: &Path, failures: &mu
     }
 }
 
-/// What oregano answers to a question: texts where every byte counts.
+/// The output of oregano for a question: texts in which every byte counts.
 fn answer(what: What, variables: &Variables, folder: &Path) -> Result<Value, Problem> {
     let inventory = variables.inventory();
     match what {
@@ -184,7 +184,7 @@ fn hosts_or_problem(found: Result<Vec<String>, Problem>, folder: &Path) -> Value
     }
 }
 
-/// How Ansible's answer differs from `ours`.
+/// How Ansible's output differs from `ours`.
 fn difference(asked: &Asked, said: &Said, ours: Result<Value, Problem>) -> Option<String> {
     let ours = match ours {
         Ok(ours) => ours,

@@ -45,7 +45,7 @@ fn same(name: &str, ours: &str, theirs: &str) {
 }
 
 #[test]
-fn json_and_trees_are_those_of_ansible() {
+fn json_and_trees_are_the_same_as_in_ansible() {
     for inventory in inventories("listing") {
         for words in [&["--list"][..], &["--graph", "--vars"]] {
             let name = format!("{} {words:?}", inventory.display());
@@ -55,7 +55,7 @@ fn json_and_trees_are_those_of_ansible() {
 }
 
 #[test]
-fn a_host_and_a_group_are_those_of_ansible() {
+fn host_and_graph_are_the_same_as_in_ansible() {
     let folder = cases("listing");
     for (file, words) in [
         ("values.yml", &["--host", "h1"][..]),
@@ -89,9 +89,9 @@ fn an_example_with_group_vars_is_read_as_ansible_reads_it() {
     assert_eq!(checked.trim(), "nothing suspicious was found");
 }
 
-/// PyYAML is asked to read both.
+/// PyYAML reads both.
 #[test]
-fn yaml_has_the_values_of_ansible() {
+fn yaml_has_the_same_values_as_in_ansible() {
     for inventory in inventories("listing") {
         let read = |text: String| {
             let file = tempfile::NamedTempFile::new().unwrap();

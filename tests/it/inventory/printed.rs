@@ -76,7 +76,7 @@ fn python_float(value: f64) -> String {
     format!("{value:?}")
 }
 
-/// The oracle's answer with its floats as [`typed`] writes them.
+/// The oracle's result with its floats as [`typed`] writes them.
 pub fn same_floats(answer: &serde_json::Value) -> serde_json::Value {
     match answer.as_array().map(Vec::as_slice) {
         Some([kind, serde_json::Value::String(text)]) if kind == "float" => {

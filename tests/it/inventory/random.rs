@@ -20,7 +20,7 @@ struct Random {
     pattern: String,
 }
 
-/// How the answers compare.
+/// How the results compare.
 #[derive(Clone)]
 enum Outcome {
     /// Both read it, and say the same.

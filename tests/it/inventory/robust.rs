@@ -64,7 +64,7 @@ fn no_auth_file_makes_the_merge_panic_or_lose_an_entry() {
 
 #[test]
 fn no_secret_makes_its_reader_panic() {
-    // Whole lines and their parts; the base64 is that of a file with an entry, and of one that is cut off.
+    // Complete lines and their parts; the base64 is that of a file with an entry, and of one that is cut off.
     let word = "(kind: Secret\n|data:\n|stringData:\n|data: |  (\\.dockerconfigjson|\\.dockercfg|auth\\.json|x): |eyJhdXRocyI6eyJxdWF5LmlvIjp7ImF1dGgiOiJZVHBpIn19fQ==\n|eyJhdXRo\n|'\\{\"auths\":\\{\\}\\}'\n|\\{|\\}|\\[|\\]|\\|\n|\n| |---\n|1)";
     let words = prop::collection::vec(word, 0..10).prop_map(|words| words.concat());
     let manifest = words.prop_map(|words| format!("kind: Secret\n{words}"));
@@ -122,7 +122,7 @@ fn no_challenge_makes_the_registry_panic() {
 }
 
 #[test]
-fn no_image_leads_elsewhere() {
+fn no_image_leads_to_another_registry() {
     let words = "docker.io localhost registry.example.com :5000 :443 / // . .. : @ sha256: a0 B - _ %2e ? #";
     run(&prop_oneof![1 => any::<String>(), 6 => texts_of(words)], |text| targets::image(&text));
     targets::image(&"a/".repeat(100_000));

@@ -46,7 +46,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
 }
 
 #[test]
-fn templates_give_what_ansible_says() {
+fn templates_have_the_same_result_as_in_ansible() {
     let cases: Vec<(String, Case)> = cases::read("templates");
     let answers = ansible(&cases);
     let mut failures = Vec::new();
@@ -125,7 +125,7 @@ fn resolved(vars: &Value, template: &str) -> Result<Value, String> {
 }
 
 #[test]
-fn what_was_encrypted_is_a_text_in_expressions() {
+fn encrypted_values_are_texts_in_expressions() {
     let text =
         "all: {hosts: {h: {pw: x, l: ['{{ pw }}'], a: '{{ pw }}!', b: '{{ pw | upper }}x', c: '{{ l[0] | length }}'}}}";
     let mut inventory = load::parse(&Source::new("hosts.yml", text)).unwrap();
@@ -227,7 +227,7 @@ fn deep_and_wide_chains_of_variables_end_as_problems() {
 }
 
 #[test]
-fn ten_thousand_hosts_with_templates_are_no_effort() {
+fn ten_thousand_hosts_with_templates_are_read_quickly() {
     let mut text = "[all:vars]\na=1\nurl=reg-{{ zone }}.{{ a }}\npw={{ secret | default('x') }}\n[nodes]\n".to_owned();
     text.extend((0..10_000).map(|host| format!("node{host}.example.com zone='{{{{ a }}}}' copy='{{{{ url }}}}'\n")));
     let inventory = load::parse(&Source::new("hosts", text)).unwrap();
@@ -243,7 +243,7 @@ fn ten_thousand_hosts_with_templates_are_no_effort() {
     assert!(took < std::time::Duration::from_secs(20), "{took:?}");
 }
 
-/// What a case may ask of the world.
+/// The files and variables that a case may use.
 struct World {
     env: BTreeMap<String, String>,
     files: BTreeMap<String, String>,
@@ -272,7 +272,7 @@ impl Outside for World {
     }
 }
 
-/// The answers of Ansible, all from one process.
+/// The results of Ansible, all from one process.
 fn ansible(cases: &[(String, Case)]) -> Vec<Value> {
     let asked: Vec<Value> = cases
         .iter()

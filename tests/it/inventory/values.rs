@@ -262,7 +262,7 @@ fn document() -> impl Strategy<Value = String> {
     prop_oneof![4 => nested, 1 => damaged]
 }
 
-/// A value behind its key or dash: on the same line if it is one line, else below.
+/// A value after its key or dash: on the same line if it is one line, else below.
 fn below(head: &str, value: &str) -> String {
     if value.trim_end_matches('\n').contains('\n') || value.ends_with('\n') {
         let lines = value.lines().map(|line| format!("  {line}\n")).collect::<String>();

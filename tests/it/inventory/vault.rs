@@ -46,7 +46,7 @@ fn opened(envelope: &str, password: &Password) -> Result<String, VaultError> {
 }
 
 #[test]
-fn envelopes_hold_what_ansible_finds_in_them() {
+fn envelopes_contain_what_ansible_decrypts() {
     let cases = crate::cases::read::<Case>("vault");
     let questions: Vec<Json> =
         cases.iter().map(|(_, case)| json!({"decrypt": case.envelope, "password": case.password})).collect();
@@ -150,7 +150,7 @@ fn identity(label: &str, path: PathBuf) -> VaultIdentity {
 }
 
 #[test]
-fn password_files_and_scripts_open_what_ansible_vault_closed_with_them() {
+fn password_files_and_scripts_decrypt_what_ansible_vault_encrypted_with_them() {
     let site = Site::new();
     let plain = site.encrypt("default", "a: 1\n");
     let client = site.encrypt("dev@pass-client.sh", "hunter2 ☃");

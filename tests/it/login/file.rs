@@ -23,7 +23,7 @@ fn fed(command: &mut Command) -> (Option<i32>, String) {
 }
 
 #[test]
-fn everything_else_in_the_file_survives_and_links_stay_links() {
+fn everything_else_in_the_file_is_kept_and_links_stay_links() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     let host = registry.host();
     let old = format!(
@@ -148,7 +148,7 @@ fn the_file_is_the_one_that_the_environment_names() {
 }
 
 #[test]
-fn a_file_that_cannot_be_merged_into_is_told_before_the_registry_is_asked() {
+fn a_file_that_cannot_be_merged_is_reported_before_the_registry_is_contacted() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     user.write("half.json", "{\"auths\": {");
     user.write("twice.json", r#"{"auths":{"a":{}},"auths":{}}"#);
@@ -186,7 +186,7 @@ fn a_folder_that_cannot_be_written_to_is_named() {
 }
 
 #[test]
-fn a_file_that_root_replaces_stays_its_owners() {
+fn a_file_that_root_replaces_keeps_its_owner() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     let file = user.write("theirs.json", "{}");
     assert!(as_root("chown").arg("1234:5678").arg(&file).status().unwrap().success());

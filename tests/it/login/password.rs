@@ -41,7 +41,7 @@ fn the_token_of_the_kubeconfig_is_a_password() {
 }
 
 #[test]
-fn what_cannot_be_a_credential_is_refused_before_anything_is_asked() {
+fn an_invalid_credential_is_rejected_before_any_request() {
     let registry = registry(Auth::Basic);
     let host = registry.host().to_owned();
     let user = Oregano::new();
@@ -114,7 +114,7 @@ fn the_password_comes_from_the_environment_or_the_terminal() {
 }
 
 #[test]
-fn a_token_that_has_expired_is_told() {
+fn a_token_that_has_expired_is_reported() {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let token = format!("{}.{}.c2ln", part(json!({"alg": "n"})), part(json!({"exp": 1_700_000_000})));
     let registry = Registry::start(Auth::Basic, Transport::Http, &[(ACME, &token)]);
@@ -137,7 +137,7 @@ fn a_token_that_has_expired_is_told() {
 }
 
 #[test]
-fn where_nobody_can_be_asked_another_way_is_named() {
+fn another_option_is_named_where_there_is_no_prompt() {
     let user = Oregano::new();
     for (words, hint) in [
         (&["login", "127.0.0.1:1", "-u", "a"][..], "hint: pipe the password in with `--password-stdin`"),
@@ -156,7 +156,7 @@ fn where_nobody_can_be_asked_another_way_is_named() {
 }
 
 #[test]
-fn a_key_with_a_path_is_told_to_be_more_for_docker() {
+fn a_key_with_a_path_warns_that_docker_uses_it_for_the_registry() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     let key = format!("{}/acme", registry.host());
     let words = ["login", &key, "-u", ACME, "--password-stdin", "--tls-verify=false", "--to", "auth.json"];

@@ -17,7 +17,7 @@ fn keyless() -> Site {
 }
 
 #[test]
-fn a_key_of_the_agent() {
+fn login_with_a_key_of_the_agent() {
     let mut site = keyless();
     let socket = site.oregano.home().join("agent");
     let mut agent = command(&program("ssh-agent"));
@@ -32,7 +32,7 @@ fn a_key_of_the_agent() {
 }
 
 #[test]
-fn an_agent_that_does_not_answer_is_not_waited_for_for_ever() {
+fn an_agent_that_does_not_respond_ends_in_a_timeout() {
     let mut site = keyless();
     let socket = site.oregano.home().join("agent");
     let _silent = UnixListener::bind(&socket).unwrap();

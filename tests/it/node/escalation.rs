@@ -4,7 +4,7 @@ use crate::support::site::{DOCKER, Site, auth, recap};
 use crate::support::sshd::{ASKED, PLAIN, REQUIRETTY, SUDOER, Shell};
 use crate::support::sshd::{Options, Sshd};
 
-/// A site whose node is logged in to as `user`, who becomes root.
+/// A site whose node is reached as `user`, with `become` to root.
 fn site(user: &str) -> Site {
     let mut site = Site::new(1);
     site.set("ansible_user", user).set_literal("ansible_become", "True");
@@ -38,7 +38,7 @@ fn a_password_that_sudo_does_not_ask_for_is_not_sent() {
 }
 
 #[test]
-fn sudo_that_wants_a_password_fails_that_node_with_a_hint() {
+fn sudo_that_requires_a_password_fails_that_node_with_a_hint() {
     let site = site(ASKED);
     let run = site.run(&["apply", "--only", "nodes"]).expect(2);
     assert!(run.stderr.contains("ansible_become_password"), "{}", run.stderr);
@@ -58,14 +58,14 @@ fn a_wrong_sudo_password_is_sent_once() {
 }
 
 #[test]
-fn sudo_that_wants_a_terminal_fails_that_node_with_a_hint() {
+fn sudo_that_requires_a_terminal_fails_that_node_with_a_hint() {
     let site = site(REQUIRETTY);
     let run = site.run(&["apply", "--only", "nodes"]).expect(2);
     assert!(run.stderr.contains("requiretty"), "{}", run.stderr);
 }
 
 #[test]
-fn a_user_who_may_not_sudo_and_one_who_does_not() {
+fn a_user_without_sudo_rights_and_one_without_become() {
     let mut site = site(PLAIN);
     let run = site.run(&["apply", "--only", "nodes"]).expect(2);
     assert!(run.stderr.contains("sudo"), "{}", run.stderr);

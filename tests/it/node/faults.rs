@@ -7,7 +7,7 @@ use crate::support::site::{DOCKER, KUBELET, Site, auth, recap};
 use crate::support::sshd::{Options, Sshd};
 
 #[test]
-fn an_unknown_host_key_is_unreachable_with_the_command_that_helps() {
+fn an_unknown_host_key_is_unreachable_with_a_command_as_the_hint() {
     let site = Site::new(1);
     std::fs::remove_file(site.oregano.home().join(".ssh/known_hosts")).unwrap();
     let run = site.run(&["apply", "--only", "nodes"]).expect(4);
@@ -17,7 +17,7 @@ fn an_unknown_host_key_is_unreachable_with_the_command_that_helps() {
 }
 
 #[test]
-fn a_host_key_is_not_asked_for_where_ansible_would_not() {
+fn no_host_key_is_required_where_ansible_requires_none() {
     let site = Site::new(1);
     let known = site.oregano.home().join(".ssh/known_hosts");
     std::fs::remove_file(&known).unwrap();
@@ -34,7 +34,7 @@ fn a_host_key_is_not_asked_for_where_ansible_would_not() {
 }
 
 #[test]
-fn a_changed_host_key_is_told_from_an_unknown_one() {
+fn a_changed_host_key_is_distinguished_from_an_unknown_one() {
     let site = Site::new(2);
     let wrong = site.nodes[1].known_hosts_line("127.0.0.1");
     let wrong = wrong.replace(&site.nodes[1].port().to_string(), &site.nodes[0].port().to_string());
@@ -45,7 +45,7 @@ fn a_changed_host_key_is_told_from_an_unknown_one() {
 }
 
 #[test]
-fn a_node_that_is_down_does_not_keep_the_others() {
+fn a_node_that_is_down_does_not_stop_the_others() {
     let site = Site::new(3);
     site.nodes[1].stop();
     let run = site.run(&["apply", "--only", "nodes"]).expect(4);
@@ -62,7 +62,7 @@ fn a_wrong_ssh_password_is_one_failed_login() {
     site.unset("ansible_ssh_private_key_file").set("ansible_password", "wrong");
     let run = site.run(&["apply", "--only", "nodes"]).expect(4);
     assert!(run.stderr.contains("could not log in"), "{}", run.stderr);
-    // sshd answers before it writes this down.
+    // sshd responds before it writes this to its log.
     let failed = || site.nodes[0].log().matches("Failed password").count();
     eventually("the failed login is logged", || failed() > 0);
     let password = site.nodes[0].password().to_owned();
@@ -72,7 +72,7 @@ fn a_wrong_ssh_password_is_one_failed_login() {
 }
 
 #[test]
-fn an_agent_that_does_not_answer_holds_nobody_up() {
+fn an_agent_that_does_not_respond_does_not_delay_other_nodes() {
     let mut site = Site::new(2);
     let socket = site.oregano.home().join("agent");
     // Connections wait in its queue for ever.
@@ -103,7 +103,7 @@ fn a_read_only_directory_fails_that_file_only() {
 }
 
 #[test]
-fn a_bind_mount_of_one_file_is_told_before_anything_is_written() {
+fn a_bind_mount_of_one_file_is_reported_before_anything_is_written() {
     let site = Site::new(1);
     let node = &site.nodes[0];
     node.write(DOCKER, b"{}", 0o600);
@@ -124,7 +124,7 @@ fn a_bind_mount_of_one_file_is_told_before_anything_is_written() {
 }
 
 #[test]
-fn a_node_that_drops_the_idle_waits_for_slow_ones_all_the_same() {
+fn a_node_that_drops_idle_connections_keeps_the_session_while_others_are_slow() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut site = Site::new(1);
     // sshd sends a keepalive request every second, and drops a client that leaves two of them without a response.
@@ -142,7 +142,7 @@ fn a_node_that_drops_the_idle_waits_for_slow_ones_all_the_same() {
 }
 
 #[test]
-fn a_file_that_is_no_json_is_named_and_left_untouched() {
+fn a_file_that_is_not_json_is_named_and_stays_unchanged() {
     let site = Site::new(2);
     site.nodes[0].write(DOCKER, b"{\"auths\": oops", 0o644);
     let run = site.run(&["apply", "--only", "nodes"]).expect(2);
@@ -176,7 +176,7 @@ fn a_killed_connection_leaves_the_old_file_or_the_new_one() {
             "nothing written and read back; 1 of 1 node may not have the credentials: keep the old ones valid\n";
         assert!(run.stderr.ends_with(report), "{tool}: {}", run.stderr);
         node.release(tool);
-        // What the node had received is worked off or thrown away; then there is one whole file, and no other.
+        // The node finishes or discards what it had received; then there is one complete file, and no other.
         eventually("the script ends", || !node.sh("pgrep -f '[o]regano'").status.success());
         let left = node.sh("ls -A /root/.docker /var/lib/origin/.docker | grep -v config.json$").stdout;
         assert_eq!(String::from_utf8(left).unwrap(), "/root/.docker:\n\n/var/lib/origin/.docker:\n", "{tool}");

@@ -111,12 +111,12 @@ fn a_wrong_password_is_one_failed_login_from_however_many_nodes() {
 }
 
 #[test]
-fn every_node_and_the_ones_that_differ() {
+fn nodes_with_different_results_are_listed() {
     let mut inside = Inside::new(2);
     let port = inside.site.registry.port();
     inside.add_node(Options::default(), "127.0.0.1 another.internal");
     let apart = Network::new();
-    // Neither has the registry: the one refuses, and the other knows no way to where it is said to be.
+    // Neither can reach the registry: one gets connection refused, and the other has no route to the address.
     for hosts in ["127.0.0.1 registry.internal", "10.99.0.1 registry.internal"] {
         let node = Sshd::start_with(&Options { network: apart.prefix(), ..Options::default() });
         know(&node, hosts);
@@ -161,7 +161,7 @@ fn every_node_and_the_ones_that_differ() {
 }
 
 #[test]
-fn all_nodes_alike_are_one_line() {
+fn equal_results_of_all_nodes_are_one_line() {
     let inside = Inside::new(3);
     let run = inside.site.run(&["validate", "--from", "every-node"]).expect(0);
     assert_eq!(rows(&run), inside.row("node1", "proved"));
@@ -169,7 +169,7 @@ fn all_nodes_alike_are_one_line() {
 }
 
 #[test]
-fn a_node_that_is_down_is_passed_over_and_told() {
+fn a_node_that_is_down_is_skipped_and_reported() {
     let mut inside = Inside::new(2);
     inside.site.nodes[0].stop();
     let run = inside.site.run(&["validate", "--from", "first-node"]).expect(4);
@@ -204,7 +204,7 @@ fn a_node_that_is_down_is_passed_over_and_told() {
 }
 
 #[test]
-fn silent_nodes_hold_the_next_one_up_for_one_timeout() {
+fn silent_nodes_delay_the_next_one_by_one_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = format!("ansible_port={}", silent.local_addr().unwrap().port());
     let mut inside = Inside::new(3);
@@ -219,7 +219,7 @@ fn silent_nodes_hold_the_next_one_up_for_one_timeout() {
 }
 
 #[test]
-fn an_sshd_that_forbids_forwarding_is_the_nodes_fault() {
+fn an_sshd_that_forbids_forwarding_is_a_failure_of_the_node() {
     let mut inside = Inside::new(0);
     inside.add_node(Options { config: "AllowTcpForwarding no\n", ..Options::default() }, "127.0.0.1 registry.internal");
     let alone = inside.site.run(&["validate", "--from", "first-node"]).expect(2);
@@ -252,7 +252,7 @@ fn a_silent_registry_times_out_and_ctrl_c_ends_at_once() {
     assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
 }
 
-/// A site whose nodes are addresses of one sshd, and a run that asks from all of them at once with these words, too.
+/// A site whose nodes are addresses of one sshd, and a run with these arguments that sends requests from all of them at once.
 fn validate_from(nodes: usize, words: &[&str], change: impl Fn(&mut Site)) -> Finished {
     let registry = Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]);
     let mut site = Site::with(registry, 0);
@@ -270,13 +270,13 @@ fn validate_from(nodes: usize, words: &[&str], change: impl Fn(&mut Site)) -> Fi
 }
 
 #[test]
-fn a_hundred_nodes() {
+fn from_one_hundred_nodes() {
     let run = validate_from(100, &[], |_| {}).expect(0);
     assert_has(&run.stderr, &["1 of 1 credentials proved; all 100 nodes see the same\n"]);
 }
 
 #[test]
-fn nodes_wait_for_a_silent_registry_at_the_same_time() {
+fn all_nodes_wait_for_a_silent_registry_in_parallel() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let image = format!("127.0.0.1:{}/a/b:1", silent.local_addr().unwrap().port());
     let start = Instant::now();
@@ -345,7 +345,7 @@ while True:
 ";
 
 #[test]
-fn nobody_else_may_use_a_tunnel() {
+fn no_other_process_may_use_a_tunnel() {
     let inside = Inside::new(1);
     let port = inside.site.registry.port();
     let tunnel = tunnel(&inside);
@@ -363,7 +363,7 @@ fn nobody_else_may_use_a_tunnel() {
 }
 
 #[test]
-fn much_flows_both_ways_and_ends_are_passed_on() {
+fn large_data_flows_in_both_directions_and_ends_are_forwarded() {
     let inside = Inside::new(1);
     let echo = inside.network.python(ECHO);
     let port = echo.line.parse().unwrap();
@@ -393,7 +393,7 @@ fn much_flows_both_ways_and_ends_are_passed_on() {
 }
 
 #[test]
-fn many_come_at_once() {
+fn many_connections_at_once() {
     let inside = Inside::new(1);
     let port = inside.site.registry.port();
     let tunnel = tunnel(&inside);
@@ -407,7 +407,7 @@ fn many_come_at_once() {
 }
 
 #[test]
-fn a_way_that_hangs_holds_no_other_up() {
+fn a_hanging_connection_does_not_delay_others() {
     let inside = Inside::new(1);
     // Packets to these addresses are dropped without a response.
     inside.network.sh("ip route add 10.99.0.0/16 dev lo");
@@ -429,7 +429,7 @@ fn a_way_that_hangs_holds_no_other_up() {
 }
 
 #[test]
-fn a_tunnel_whose_node_is_gone_says_so() {
+fn a_tunnel_whose_node_is_gone_reports_it() {
     let inside = Inside::new(1);
     let tunnel = tunnel(&inside);
     let socks = tunnel.socks(&Proxy::Environment).unwrap();

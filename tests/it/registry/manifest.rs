@@ -32,7 +32,7 @@ impl Manifests {
         let bytes = manifest.to_string();
         let answer = self.ask("PUT", tag, ("Content-Type", form), bytes.as_bytes());
         assert_eq!(answer.status, 201, "{form}: {}", String::from_utf8_lossy(&answer.body));
-        // Not this machine's: a registry that is asked for one image takes that of the usual machine from a list.
+        // Not the platform of this machine: for a list, a registry returns the image of the default platform.
         let platform = json!({"architecture": "s390x", "os": "linux"});
         let digest = &answer.headers["docker-content-digest"];
         json!({"mediaType": form, "digest": digest, "size": bytes.len(), "platform": platform})
@@ -44,7 +44,7 @@ impl Manifests {
 }
 
 #[test]
-fn images_of_every_form_are_proved() {
+fn images_of_every_manifest_type_are_proved() {
     let registry = Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]);
     registry.push("team/app", "docker", USER, PASSWORD);
     let url = format!("http://{}/v2/team/app/manifests", registry.host());

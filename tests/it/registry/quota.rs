@@ -6,7 +6,7 @@ use crate::support::double::Double;
 use crate::support::double::registry::{JSON, ask_basic, basic, reply, welcome};
 use crate::support::oregano::Oregano;
 
-/// A registry with an image for alice, who may pull as often as `remaining` says.
+/// A registry with an image for alice, who has `remaining` pulls left.
 fn limited(remaining: u32) -> Double {
     let alice = basic("alice", "s3cret");
     let (digest, remaining) = (format!("sha256:{}", "a".repeat(64)), format!("{remaining};w=21600"));

@@ -90,7 +90,7 @@ impl Side {
 }
 
 #[test]
-fn what_skopeo_can_inspect_is_proved_and_nothing_else() {
+fn a_credential_is_proved_exactly_if_skopeo_can_inspect_the_image() {
     let tls = Transport::Tls(Signer::Authority);
     let servers = [
         (Auth::Basic, Transport::Http),

@@ -67,7 +67,7 @@ fn judged(run: &Finished, verdict: &str, reason: &str, about: &str) {
 }
 
 #[test]
-fn every_certificate_with_every_way_to_make_it_known() {
+fn every_certificate_with_every_setting_that_trusts_it() {
     let own = Transport::Tls(Signer::Itself);
     let private = Transport::Tls(Signer::Authority);
     let flawed = Transport::Flawed;
@@ -131,7 +131,7 @@ fn a_certificate_for_another_name() {
 }
 
 #[test]
-fn a_registry_that_wants_a_client_certificate() {
+fn a_registry_that_requires_a_client_certificate() {
     let registry = start(Transport::Mutual);
     let (certificate, key) = registry.client_certificate();
     let authority = ("ca.crt", registry.ca_file());
@@ -155,7 +155,7 @@ fn a_registry_that_wants_a_client_certificate() {
 }
 
 #[test]
-fn what_in_certs_d_cannot_be_used_is_named() {
+fn files_in_certs_d_that_cannot_be_used_are_named() {
     let registry = start(Transport::Tls(Signer::Authority));
     let user = Oregano::new();
     let file = user.write(&format!(".config/containers/certs.d/{}/junk.crt", registry.host()), "not PEM");
@@ -165,7 +165,7 @@ fn what_in_certs_d_cannot_be_used_is_named() {
 }
 
 #[test]
-fn what_in_certs_d_never_ends_holds_nothing_up() {
+fn endless_files_in_certs_d_do_not_delay_the_run() {
     let registry = start(Transport::Tls(Signer::Authority));
     let user = Oregano::new();
     let folder = format!(".config/containers/certs.d/{}", registry.host());

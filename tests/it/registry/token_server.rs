@@ -54,7 +54,7 @@ fn a_token_server_of_another_domain_is_reported_before_it_gets_the_password() {
             false => format!("to the token server `{}` of another domain, over plain HTTP: anyone", double.host),
         };
         let warning = format!("registry `{host}` has the password of user `{USER}` sent {to}");
-        // It was said before the password was sent; that it is printed may take a moment more.
+        // The warning was reported before the password was sent; printing may take a moment longer.
         eventually("the warning is printed", || run.stderr().contains(&warning));
         go.send(()).unwrap();
         drop(go);

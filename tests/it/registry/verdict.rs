@@ -54,7 +54,7 @@ fn a_plan_with_a_failed_check_still_shows_everything() {
 }
 
 #[test]
-fn what_may_be_a_password_in_the_wrong_place_is_not_repeated() {
+fn a_possible_password_in_the_wrong_place_is_not_shown() {
     let mut site = Site::new(1);
     site.set("oreg_auth_user", "acme:hunter2").set("oreg_url", "https://acme:hunter2@127.0.0.1/x");
     site.host(1, "ansible_connection=hunter2 docker_auth_credentials_path=hunter2");
@@ -85,7 +85,7 @@ fn every_credential_is_tried_also_after_a_refusal() {
 }
 
 #[test]
-fn no_permission_is_told_from_a_wrong_password() {
+fn no_permission_is_distinguished_from_a_wrong_password() {
     let mut site = Site::new(1);
     let key = site.key().to_owned();
     site.set("oreg_url", &format!("{key}/somebody-else/image:1"));
@@ -95,7 +95,7 @@ fn no_permission_is_told_from_a_wrong_password() {
 }
 
 #[test]
-fn a_secure_registry_never_hears_a_password_over_http() {
+fn no_password_is_sent_to_a_secure_registry_over_http() {
     let mut site = Site::new(1);
     site.unset("openshift_docker_insecure_registries");
     let run = site.run(&["validate"]).expect(2);
@@ -131,7 +131,7 @@ fn a_certificate_of_an_unknown_authority_is_refused_unless_tls_verify_is_off() {
 }
 
 #[test]
-fn nobody_at_home_and_no_such_name() {
+fn connection_refused_and_an_unknown_name() {
     let mut site = Site::new(1);
     let port = free_port();
     site.set("oreg_url", &format!("127.0.0.1:{port}/a/b:1"));
@@ -143,7 +143,7 @@ fn nobody_at_home_and_no_such_name() {
 }
 
 #[test]
-fn a_registry_that_does_not_answer_is_a_timeout() {
+fn a_registry_that_does_not_respond_is_a_timeout() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut site = Site::new(1);
     site.set("oreg_url", &format!("{}/a/b:1", silent.local_addr().unwrap()));

@@ -20,7 +20,7 @@ pub struct Line<'a> {
     pub cwd: &'a Path,
 }
 
-/// What a command line said.
+/// The output of a command line.
 #[derive(Debug, Clone)]
 pub struct Said {
     /// Its exit status; negative for a signal.
@@ -46,7 +46,7 @@ pub fn values(texts: &[String]) -> Vec<Value> {
     typed("values", texts)
 }
 
-/// What Ansible makes of YAML documents, typed in the same way.
+/// The values that Ansible reads from YAML documents, with their types.
 pub fn documents(texts: &[String]) -> Vec<Value> {
     typed("yaml", texts)
 }
@@ -63,7 +63,7 @@ pub fn python() -> PathBuf {
     program("ansible").canonicalize().unwrap().with_file_name("python3")
 }
 
-/// What a script of tests/oracles, which gets two minutes, answers to all questions at once.
+/// The results of a script of tests/oracles for all questions at once. It may take two minutes.
 pub fn answers(script: &str, questions: &[Value]) -> Vec<Value> {
     let home = tempfile::tempdir().unwrap();
     let mut command = command(&program("timeout"));
@@ -105,7 +105,7 @@ impl Oracle {
     }
 }
 
-/// The answers to all requests, in their order.
+/// The results of all requests, in their order.
 fn ask(requests: Vec<Value>) -> Vec<Value> {
     static ORACLE: LazyLock<Mutex<Oracle>> = LazyLock::new(|| Mutex::new(Oracle::start()));
     let mut oracle = ORACLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

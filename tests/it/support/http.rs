@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode};
 
-/// An answer; header names are in lower case.
+/// A response; header names are in lower case.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -40,7 +40,7 @@ pub fn request_as(
     exchange_with(identity, method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
 }
 
-/// As [`request`], for a server that may not answer.
+/// As [`request`], for a server that may not respond.
 pub fn try_request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Response> {
     exchange_with(None, method, url, headers, body)
 }
@@ -55,7 +55,7 @@ fn exchange_with(
     let (scheme, rest) = url.split_once("://").expect("a URL with a scheme");
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
-    // HTTP/1.0, so that the answer is neither chunked nor followed by a wait for the next request.
+    // HTTP/1.0, so that the response is neither chunked nor followed by a wait for the next request.
     let mut text = format!(
         "{method} {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\nContent-Length: {}\r\n",
         body.len()

@@ -15,7 +15,7 @@ use super::certificate::{self, Certificate, Signer};
 use super::http::{self, Response};
 use super::process::{NotReady, Process, command, eventually, free_port, on_free_port, program, shared_folder};
 
-/// Who asks the API.
+/// A user of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     /// May do everything.
@@ -162,12 +162,12 @@ impl Kubernetes {
         assert_eq!(answer.status, 201, "{path}: {}", String::from_utf8_lossy(&answer.body));
     }
 
-    /// Asks the API as the admin.
+    /// Sends a request to the API as the admin.
     pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Response {
         self.api_as(User::Admin, method, path, body)
     }
 
-    /// Asks the API as some user.
+    /// Sends a request to the API as this user.
     pub fn api_as(&self, user: User, method: &str, path: &str, body: Option<&Value>) -> Response {
         let headers = [("Authorization", &*format!("Bearer {}", user.token())), ("Content-Type", "application/json")];
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -217,7 +217,7 @@ fn remove_leftovers() {
     }
 }
 
-/// Who is who to the API server: token, user, id, groups.
+/// The users of the API server: token, user, id, groups.
 fn tokens() -> String {
     let admin = format!("{},admin,1,system:masters\n", User::Admin.token());
     [User::Writer, User::Reader]
@@ -275,7 +275,7 @@ fn start_apiserver(
         .args(["--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.0.0.0/24"])
         // A line of its log for each request.
         .arg("--v=3")
-        // Without the controllers no namespace has the service account that this would ask for.
+        // Without the controllers no namespace has the service account that this plugin requires.
         .args(["--disable-admission-plugins", "ServiceAccount"])
         .args(["--service-account-issuer", "https://kubernetes.default.svc"])
         .arg("--service-account-key-file")
@@ -293,7 +293,7 @@ fn start_apiserver(
     let process = Process::start(command, &folder.join("kube-apiserver.log"));
     let ready = format!("{url}/readyz");
     process.wait_until(|| {
-        // Until its parts are ready the answer lists them.
+        // Until all parts are ready, the response lists them.
         process.listens_on(port) && http::try_request("GET", &ready, &[], b"").is_ok_and(|answer| answer.body == b"ok")
     })?;
     Ok((process, url))

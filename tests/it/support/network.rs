@@ -37,7 +37,7 @@ pub struct Door {
     porter: Option<JoinHandle<()>>,
 }
 
-/// A program inside that said a first line.
+/// A program inside that has printed its first line.
 pub struct Guest {
     child: Child,
     pub line: String,

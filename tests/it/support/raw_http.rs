@@ -19,7 +19,7 @@ pub struct RawServer {
 }
 
 impl RawServer {
-    /// `answer` gets the server's port and the text of a request, and returns the whole response.
+    /// `answer` gets the server's port and the text of a request, and returns the complete response.
     pub fn start(answer: impl Fn(u16, &str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -58,7 +58,7 @@ impl Drop for RawServer {
     }
 }
 
-/// An HTTP response with this header beside its length.
+/// An HTTP response with this header and its length.
 pub fn response(status: &str, header: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{header}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }

@@ -13,7 +13,7 @@ use super::http::{self, Response, basic};
 use super::network::{Door, Network};
 use super::process::{Process, command, on_free_port, program, run};
 
-/// How a registry asks for credentials.
+/// How a registry requires credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// It does not.
@@ -32,7 +32,7 @@ pub enum Transport {
     Tls(Signer),
     /// TLS with a certificate that no client may accept.
     Flawed(Flaw),
-    /// TLS for those only who show a certificate of the same authority ([`Registry::client_certificate`]).
+    /// TLS only for clients with a certificate of the same authority ([`Registry::client_certificate`]).
     Mutual,
 }
 
@@ -173,7 +173,7 @@ impl Registry {
         log.lines().filter(|line| line.contains("error authenticating user")).count()
     }
 
-    /// The requests so far but those of [`Registry::push`]. A line is written after its answer was
+    /// The requests so far except those of [`Registry::push`]. A line is written after its response was
     /// sent, so the last one may follow a moment later.
     pub fn requests(&self) -> Vec<Request> {
         self.process.log().lines().filter(|line| !line.contains(http::USER_AGENT)).filter_map(parse_access).collect()
@@ -206,7 +206,7 @@ impl Registry {
         }
     }
 
-    /// The member of this `name` in the token server's answer.
+    /// The member of this `name` in the token server's response.
     fn token(&self, query: &str, name: &str, user: &str, password: &str) -> String {
         let realm = &self.tokens.as_ref().expect("no token server").url;
         let url = format!("{realm}?service=registry&{query}");

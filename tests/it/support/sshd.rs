@@ -48,7 +48,7 @@ pub enum Shell {
     Busybox,
 }
 
-/// Where a node answers.
+/// Where a node listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Listen {
     /// On 127.0.0.1.
@@ -137,7 +137,7 @@ impl Sshd {
         format!("[{host}]:{} {}", self.port, self.host_key)
     }
 
-    /// Runs a POSIX shell script inside the node, as root, beside sshd.
+    /// Runs a POSIX shell script inside the node as root, independent of sshd.
     pub fn sh(&self, script: &str) -> Output {
         self.sh_with(script, &[], b"")
     }

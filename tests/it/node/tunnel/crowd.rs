@@ -19,7 +19,7 @@ fn sit(address: &str) -> Vec<TcpStream> {
 }
 
 #[test]
-fn whoever_only_sits_there_keeps_nobody_out() {
+fn idle_connections_do_not_block_others() {
     let inside = Inside::new(1);
     let echo = inside.network.python(ECHO);
     let tunnel = tunnel(&inside);
@@ -35,7 +35,7 @@ fn whoever_only_sits_there_keeps_nobody_out() {
 }
 
 #[test]
-fn a_crowd_is_told() {
+fn many_foreign_connections_are_reported() {
     let mut inside = Inside::new(1);
     let silence = inside.network.silence();
     inside.site.set("oreg_url", &format!("{NAME}:{}/a/b:1", silence.line));

@@ -36,7 +36,7 @@ fn permit(node: &Sshd, places: &str) {
 }
 
 #[test]
-fn what_sshd_forbids_is_a_row_of_its_own() {
+fn connections_that_sshd_forbids_have_a_separate_row() {
     let mut inside = Inside::new(0);
     inside.twice(PASSWORD, "");
     let (allowed, forbidden) = (inside.host(), inside.second());
@@ -87,7 +87,7 @@ fn the_node_that_forbids_a_registry_is_named() {
 }
 
 #[test]
-fn a_password_that_sshd_kept_back_is_tried_once_from_elsewhere() {
+fn a_password_that_was_not_sent_because_of_sshd_is_tried_once_from_another_node() {
     let mut inside = Inside::new(0);
     inside.twice("wrong", "");
     let allowed = inside.host();
@@ -101,7 +101,7 @@ fn a_password_that_sshd_kept_back_is_tried_once_from_elsewhere() {
 }
 
 #[test]
-fn a_certificate_that_no_other_node_could_see_is_compared_with_none() {
+fn a_certificate_from_this_machine_is_not_compared_with_other_nodes() {
     let mut inside = Inside::new(0);
     inside.twice(PASSWORD, "");
     let allowed = inside.host();
@@ -130,7 +130,7 @@ fn a_proxy_that_sshd_forbids() {
 }
 
 #[test]
-fn an_sshd_that_permits_nothing_is_one_fault_of_the_node() {
+fn an_sshd_that_permits_nothing_is_one_failure_of_the_node() {
     let mut inside = Inside::new(0);
     inside.twice(PASSWORD, ", 'proxy': 'http://proxy.internal:3128'");
     inside.add_node_that_permits("none");

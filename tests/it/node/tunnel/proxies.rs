@@ -97,7 +97,7 @@ fn answering(inside: &Inside, answer: &str) -> Guest {
 }
 
 #[test]
-fn a_proxy_that_is_of_no_use_is_named_with_its_fault() {
+fn a_proxy_that_does_not_work_is_named_with_the_reason() {
     let mut inside = Inside::new(0);
     inside.add_node(Options::default(), "127.0.0.1 proxy.internal");
     let proxy = inside.network.python(PROXY);

@@ -7,7 +7,7 @@ use crate::support::registry::{Auth, Registry, Transport};
 use crate::support::site::{PASSWORD, Site, USER};
 
 #[test]
-fn a_node_that_is_down_is_told_once_in_whatever_window() {
+fn a_node_that_is_down_is_reported_once_in_every_window() {
     let registry = Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]);
     let site = Site::with(registry, 1);
     let mut inventory = site.inventory();

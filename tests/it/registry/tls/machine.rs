@@ -27,7 +27,7 @@ const RIGHT: &[&str] = &["ca.crt", "client.cert", "client.key"];
 /// The same of another authority.
 const WRONG: &[&str] = &["wrong.crt", "wrong.cert", "wrong.key"];
 
-/// A folder of certs.d: where it lies, its name, and the files in it. `HOST` and `PORT` are the registry's.
+/// A folder of certs.d: its parent, its name, and the files in it. `HOST` and `PORT` are the registry's.
 type Placed = (&'static str, &'static str, &'static [&'static str]);
 
 /// A machine with separate `/etc/containers`, `/etc/docker` and home: a mount namespace, until this is dropped.

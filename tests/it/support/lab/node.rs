@@ -283,7 +283,7 @@ impl Handler for Visitor {
 /// A running command in a separate process group; killed when dropped.
 struct Program {
     child: Child,
-    /// Taken by those who serve them.
+    /// Each is taken by the task that serves it.
     pipes: Option<(pipe::Sender, pipe::Receiver, pipe::Receiver)>,
     shared: Arc<Shared>,
 }
