@@ -9,6 +9,8 @@ use crate::facts::{OtherServer, RateLimit, RegistryFact, Verdict};
 use crate::failure::Failure;
 use crate::plan::{Action, Change, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
 
+pub use crate::options::Command;
+
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -46,20 +48,6 @@ pub struct Started {
     pub command: Command,
     /// The selected hosts in inventory order.
     pub hosts: Vec<String>,
-}
-
-/// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Command {
-    /// Verify the credentials, and nothing else.
-    Validate,
-    /// Show what `apply` would do.
-    Plan,
-    /// Do it.
-    Apply,
-    /// Verify one credential and save it in a file of this machine.
-    Login,
 }
 
 /// A credential and its verdict.

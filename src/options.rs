@@ -4,10 +4,25 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::desired::Request;
-use crate::event::Command;
 use crate::inventory::Sources;
 use crate::lookup::Account;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    /// Verify the credentials, and nothing else.
+    Validate,
+    /// Show what `apply` would do.
+    Plan,
+    /// Do it.
+    Apply,
+    /// Verify one credential and save it in a file of this machine.
+    Login,
+}
 
 /// A run of `validate`, `plan` or `apply`. No `Debug`: the settings may hold passwords.
 #[derive(Clone)]

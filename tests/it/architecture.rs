@@ -47,7 +47,7 @@ const IMPORTS: [(&str, &[&str]); 24] = [
     ("doctor", &["secret", "failure", "inventory", "dockerconfig", "desired", "facts"]),
     ("plan", &["secret", "failure", "dockerconfig", "desired", "facts"]),
     ("options", &["secret", "inventory", "desired", "lookup"]),
-    ("event", &["failure", "dockerconfig", "desired", "facts", "plan"]),
+    ("event", &["failure", "dockerconfig", "desired", "facts", "plan", "options"]),
     ("report", &["failure", "facts", "plan", "event"]),
     (
         "ui",
