@@ -1,148 +1,14 @@
-//! The protocol of the remote script: its command line, the frames it prints, and the payload it reads. It does no I/O.
-//! A frame is a line that begins with the nonce of this run, so the output of a login shell is never mistaken for a
-//! frame.
-
-use std::sync::LazyLock;
+//! Parses what the script prints: a stream of bytes becomes frames. It does no I/O.
 
 use zeroize::Zeroizing;
 
-use crate::desired::Escalation;
-use crate::failure::{shorten, single_line};
-
-/// The largest file that is managed, in bytes; the script contains the same number.
-pub(super) const LARGEST: usize = 1024 * 1024;
+use super::{Frame, LARGEST, Nonce, ObservedFile, UnusableReason, WriteOutcome, WriteStage, tidy};
 
 /// How many bytes login shells and sudo may print in total.
 const NOISE_LIMIT: usize = 256 * 1024;
 
-/// The script without its comments and indentation, because it is sent over every connection.
-static SCRIPT: LazyLock<String> = LazyLock::new(|| {
-    let files = [
-        include_str!("script/start.sh"),
-        include_str!("script/observe.sh"),
-        include_str!("script/lock.sh"),
-        include_str!("script/private_directory.sh"),
-        include_str!("script/compare_and_swap.sh"),
-        include_str!("script/main.sh"),
-    ];
-    let code = files.into_iter().flat_map(str::lines).map(str::trim_start);
-    code.filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
-});
-
-/// 128 random bits in hexadecimal, new for each connection.
-#[derive(Clone)]
-pub(super) struct Nonce(String);
-
-/// A message of the script, or of sudo before it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame {
-    /// sudo prompts for the password.
-    Prompt,
-    /// The script has started.
-    Begin,
-    /// The node has no tool of this name, and the script ends.
-    Missing(String),
-    /// A file and its current state.
-    File(usize, ObservedFile),
-    /// Every file was printed; the script waits for an order.
-    Ready,
-    /// The result for a file of the order.
-    Result(usize, WriteOutcome),
-    /// The script has finished and cleaned up.
-    Done,
-    /// A line with the nonce that is not a valid frame.
-    Malformed,
-}
-
-/// What is at a path. Paths with equal keys lead to the same file.
-#[derive(PartialEq, Eq)]
-pub(super) enum ObservedFile {
-    /// A regular file.
-    Present {
-        /// Permission bits.
-        mode: u32,
-        /// Device, inode and number of links.
-        inode: String,
-        /// Device and inode of its directory, and its name.
-        key: String,
-        /// Every byte.
-        content: Zeroizing<Vec<u8>>,
-    },
-    /// No file.
-    Absent {
-        /// Device and inode of the nearest existing directory, and the path below it.
-        key: String,
-    },
-    /// Something that cannot be managed.
-    Unusable {
-        reason: UnusableReason,
-        /// The message of the system, or the path that is the problem.
-        text: String,
-    },
-}
-
-/// Why a file cannot be managed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UnusableReason {
-    Directory,
-    /// Neither a regular file nor a directory.
-    Special,
-    TooLarge,
-    /// The path that it leads to contains a line break, which the protocol cannot express.
-    LineBreak,
-    /// A link into a directory that does not exist.
-    DanglingLink,
-    /// The file itself is a mount point.
-    Mounted,
-    /// A parent directory is not a directory.
-    Blocked,
-    Unreadable,
-}
-
-/// The step of a write that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WriteStage {
-    Resolve,
-    Directory,
-    /// Creating the private directory.
-    Temporary,
-    /// The private directory does not have the right owner or mode.
-    Private,
-    Payload,
-    Write,
-    Owner,
-    Mode,
-    Lock,
-    Compare,
-    Rename,
-}
-
-/// The result of a write.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum WriteOutcome {
-    /// The file was replaced; it is printed again next.
-    Written,
-    /// The file is no longer what was read.
-    Changed,
-    /// The process with this ID holds the lock.
-    Locked(String),
-    /// A step failed.
-    Failed {
-        stage: WriteStage,
-        /// The message of the system.
-        text: String,
-    },
-}
-
-/// One file of a payload: its number, the bytes that were read (`None` if there was no file), and the new bytes.
-pub(super) struct PayloadItem<'a> {
-    pub(super) index: usize,
-    pub(super) old: Option<&'a [u8]>,
-    pub(super) new: &'a [u8],
-}
-
 /// Parses the frames of a stream while it arrives.
-pub(super) struct Decoder {
+pub(in crate::node) struct Decoder {
     nonce: Nonce,
     buffer: Zeroizing<Vec<u8>>,
     /// Where the part of the buffer begins that is not parsed yet.
@@ -164,86 +30,16 @@ struct IncomingFile {
     /// time.
     searched: usize,
 }
-
-impl Nonce {
-    /// A new one; `None` if the system has no random numbers.
-    pub(super) fn random() -> Option<Self> {
-        let mut bytes = [0; 16];
-        openssl::rand::rand_bytes(&mut bytes).ok()?;
-        Some(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
-    }
-
-    /// 32 hexadecimal digits.
-    pub(super) fn text(&self) -> &str {
-        &self.0
-    }
-
-    #[cfg(test)]
-    pub(super) fn fixed() -> Self {
-        Self("0123456789abcdef0123456789abcdef".to_owned())
-    }
-}
-
-/// The command that runs the script for `paths`. It contains no secret, because other users of the node can read it.
-pub(super) fn command(nonce: &Nonce, escalation: &Escalation, paths: &[String]) -> String {
-    let mut words = match escalation {
-        Escalation::None => Vec::new(),
-        // sudo prints its prompt and its errors on stderr. They are redirected to stdout, because the order of two
-        // streams is not preserved.
-        Escalation::Sudo { password } => {
-            let shell = "LC_ALL=C; export LC_ALL; exec sudo \"$@\" 2>&1";
-            let mut words: Vec<_> = ["sh", "-c", shell, "oregano"].map(str::to_owned).into();
-            match password {
-                Some(_) => words.extend(["-S".to_owned(), "-p".to_owned(), format!("{} PASSWORD ", nonce.0)]),
-                None => words.push("-n".to_owned()),
-            }
-            words.push("--".to_owned());
-            words
-        }
-    };
-    words.extend(["sh".to_owned(), "-c".to_owned(), SCRIPT.clone(), "oregano".to_owned(), nonce.0.clone()]);
-    words.extend(paths.iter().cloned());
-    words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// The order to write `items`, followed by the payload, which ends with a marker.
-pub(super) fn order(nonce: &Nonce, items: &[PayloadItem]) -> Zeroizing<Vec<u8>> {
-    let total: usize = items.iter().map(|item| item.old.map_or(0, <[u8]>::len) + item.new.len()).sum();
-    let mut line = format!("write {total}");
-    for item in items {
-        let old = item.old.map_or_else(|| "-".to_owned(), |old| old.len().to_string());
-        line.push_str(&format!(" {} {old} {}", item.index, item.new.len()));
-    }
-    line.push('\n');
-    let marker = format!("{} PAYLOAD {total}", nonce.0);
-    // The buffer is never reallocated, because that would leave a copy of the secrets in memory.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(line.len() + total + marker.len()));
-    bytes.extend_from_slice(line.as_bytes());
-    for item in items {
-        bytes.extend_from_slice(item.old.unwrap_or_default());
-        bytes.extend_from_slice(item.new);
-    }
-    bytes.extend_from_slice(marker.as_bytes());
-    bytes
-}
-
-/// The order to change nothing.
-pub(super) const KEEP: &[u8] = b"keep\n";
-
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 impl Decoder {
     /// For a script that prints `files` files, and prints them again after writing them.
-    pub(super) fn new(nonce: Nonce, files: usize) -> Self {
+    pub(in crate::node) fn new(nonce: Nonce, files: usize) -> Self {
         let allowance = NOISE_LIMIT + 2 * files * (LARGEST + 16 * 1024);
         Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, incoming: None, noise: String::new(), allowance }
     }
 
     /// Adds bytes that arrived; false if they are more than a correct script prints.
     #[must_use]
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> bool {
+    pub(in crate::node) fn feed(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > self.allowance {
             return false;
         }
@@ -255,7 +51,7 @@ impl Decoder {
     }
 
     /// The next frame, if it has arrived completely.
-    pub(super) fn next(&mut self) -> Option<Frame> {
+    pub(in crate::node) fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(file) = self.incoming.take() {
                 return self.content(file);
@@ -311,7 +107,7 @@ impl Decoder {
     }
 
     /// What arrived since the last frame without being a frame.
-    pub(super) fn noise(&self) -> String {
+    pub(in crate::node) fn noise(&self) -> String {
         format!("{}{}", self.noise, String::from_utf8_lossy(&self.buffer[self.used..]))
     }
 
@@ -413,30 +209,12 @@ fn write_stage(code: &str) -> WriteStage {
         _ => WriteStage::Resolve,
     }
 }
-
-/// Foreign text on one short line without control characters.
-pub(super) fn tidy(text: &str) -> String {
-    shorten(&single_line(text))
-}
-
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
-
-impl std::fmt::Debug for ObservedFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Present { mode, key, content, .. } => write!(f, "Present({mode:o} {key} {} bytes)", content.len()),
-            Self::Absent { key } => write!(f, "Absent({key})"),
-            Self::Unusable { reason, text } => write!(f, "Unusable({reason:?} {text})"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
 
     const N: &str = "0123456789abcdef0123456789abcdef";
 
@@ -525,39 +303,5 @@ mod tests {
         let mut decoder = Decoder::new(Nonce::fixed(), 0);
         assert!(decoder.feed(&vec![b'x'; NOISE_LIMIT]));
         assert!(!decoder.feed(b"x"));
-    }
-
-    #[test]
-    fn the_order_contains_lengths_and_ends_with_the_marker() {
-        let items = [
-            PayloadItem { index: 2, old: Some(b"{}\n"), new: b"{\"auths\":{}}" },
-            PayloadItem { index: 1, old: None, new: b"\0" },
-            PayloadItem { index: 3, old: Some(b""), new: b"" },
-        ];
-        assert_eq!(
-            String::from_utf8_lossy(&order(&Nonce::fixed(), &items)),
-            format!("write 16 2 3 12 1 - 1 3 0 0\n{{}}\n{{\"auths\":{{}}}}\0{N} PAYLOAD 16")
-        );
-    }
-
-    #[test]
-    fn the_command_is_quoted_and_contains_no_password() {
-        let paths = ["/root/it's here".to_owned(), "/x $(reboot)".to_owned()];
-        let plain = command(&Nonce::fixed(), &Escalation::None, &paths);
-        assert!(plain.starts_with("'sh' '-c' '"));
-        assert!(plain.ends_with(&format!(" 'oregano' '{N}' '/root/it'\\''s here' '/x $(reboot)'")));
-        assert!(!plain.contains("# "), "comments are not sent");
-        assert!(plain.contains(&format!("\nlargest={LARGEST}\n")));
-        let asked = Escalation::Sudo { password: Some(Secret::new("hunter2")) };
-        let sudo = command(&Nonce::fixed(), &asked, &paths);
-        assert!(sudo.contains(&format!("'oregano' '-S' '-p' '{N} PASSWORD ' '--' 'sh' '-c' ")));
-        assert!(!sudo.contains("hunter2"));
-        assert!(command(&Nonce::fixed(), &Escalation::Sudo { password: None }, &paths).contains(" '-n' '--' "));
-    }
-
-    #[test]
-    fn foreign_text_is_made_short_and_plain() {
-        assert_eq!(tidy("a\x1b[31mb\r\n\tc "), "a [31mb c");
-        assert!(tidy(&"x".repeat(999)).len() < 310);
     }
 }
