@@ -72,7 +72,7 @@ pub struct Global {
     pub verbose: u8,
     /// The output format
     #[arg(long, global = true, value_enum, default_value = "text")]
-    pub output: Output,
+    pub output: OutputFormat,
 }
 
 /// Parses the command line.
@@ -218,7 +218,7 @@ pub struct RunArguments {
     pub only: Option<Only>,
     /// Contact the registries from this machine, or from nodes through SSH, which then also resolve the names
     #[arg(long, value_enum, default_value = "controller")]
-    pub from: Origin,
+    pub from: VantageOption,
     /// Warn about credentials that expire within this many days, according to their content
     #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
     pub warn_days: u16,
@@ -258,7 +258,7 @@ pub struct Access {
 
 /// The output format.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Output {
+pub enum OutputFormat {
     /// Text for people
     Text,
     /// One JSON object per line (docs/json.md)
@@ -276,7 +276,7 @@ pub enum Only {
 
 /// Where the requests to registries come from.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Origin {
+pub enum VantageOption {
     /// This machine
     Controller,
     /// The first node that can be reached
@@ -345,7 +345,7 @@ impl ExplainArguments {
             files: self.file,
             place,
             pod: self.namespace.map(|namespace| Pod { namespace, service_account: self.service_account }),
-            settings: global.settings(Part::default(), self.access, defaults, (environment, local_user), prompt)?,
+            settings: global.settings(RunPart::default(), self.access, defaults, (environment, local_user), prompt)?,
         })
     }
 }
@@ -366,8 +366,8 @@ impl Global {
     /// How the output is printed.
     pub fn format(&self) -> (Format, Detail) {
         let format = match self.output {
-            Output::Text => Format::Text,
-            Output::Json => Format::Json,
+            OutputFormat::Text => Format::Text,
+            OutputFormat::Json => Format::Json,
         };
         (format, if self.verbose > 0 { Detail::Everything } else { Detail::Changes })
     }
@@ -437,18 +437,18 @@ impl Global {
             (_, None) => Scope::Everything,
         };
         let vantage = match from {
-            Origin::Controller => Vantage::Controller,
-            Origin::FirstNode => Vantage::FirstNode,
-            Origin::EveryNode => Vantage::EveryNode,
+            VantageOption::Controller => Vantage::Controller,
+            VantageOption::FirstNode => Vantage::FirstNode,
+            VantageOption::EveryNode => Vantage::EveryNode,
         };
-        let settings = self.settings(Part { scope, vantage }, access, defaults, machine, prompt)?;
+        let settings = self.settings(RunPart { scope, vantage }, access, defaults, machine, prompt)?;
         Ok(Options { command, warn_days, settings })
     }
 
     /// How inventory, nodes and cluster are accessed. `prompt` reads a secret from the terminal after showing its argument.
     fn settings(
         self,
-        part: Part,
+        part: RunPart,
         access: Access,
         defaults: &Defaults,
         (environment, local_user): (Environment, String),
@@ -484,7 +484,7 @@ impl Global {
 
 /// The part of the work that a command has, and from where it contacts the registries.
 #[derive(Default)]
-struct Part {
+struct RunPart {
     scope: Scope,
     vantage: Vantage,
 }

@@ -11,7 +11,7 @@ use ssh2::MethodType;
 
 use super::Limits;
 use super::error::{self, ConnectError, ConnectProblem};
-use super::known_hosts::{HostKeys, Trust, fingerprint, key_type};
+use super::known_hosts::{HostKeyTrust, HostKeys, fingerprint, key_type};
 use super::watchdog::{Interruption, Watch};
 use crate::desired::{Connection, HostKeyChecking};
 use crate::failure::{Failure, without_errno};
@@ -206,13 +206,13 @@ fn connect_error(target: &SocketAddr, error: &io::Error, waited: Duration) -> Co
 }
 
 /// Turns what known_hosts says about the host key into a failure, unless the key is trusted.
-fn check_trust(label: &NodeLabel, blob: &[u8], trust: Trust) -> Result<(), Failure> {
+fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<(), Failure> {
     let presented = format!("it presented {} {}", key_type(blob), fingerprint(blob));
     let Connection { address, port, .. } = label.1;
     let failure = match trust {
-        Trust::Trusted => return Ok(()),
-        Trust::Unknown(_) if label.1.host_key_checking == HostKeyChecking::AcceptUnknown => return Ok(()),
-        Trust::Unknown(others) => {
+        HostKeyTrust::Trusted => return Ok(()),
+        HostKeyTrust::Unknown(_) if label.1.host_key_checking == HostKeyChecking::AcceptUnknown => return Ok(()),
+        HostKeyTrust::Unknown(others) => {
             let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
             let mut failure = Failure::new(format!("the host key of {label} is not known")).cause(presented);
             if !others.is_empty() {
@@ -224,7 +224,7 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: Trust) -> Result<(), Failu
                 key_file_suffix(&key_type(blob))
             ))
         }
-        Trust::Changed { location, fingerprint } => {
+        HostKeyTrust::Changed { location, fingerprint } => {
             let name = if *port == 22 { address.clone() } else { format!("[{address}]:{port}") };
             Failure::new(format!("the host key of {label} has changed: this may be an attack"))
                 .cause(presented)
@@ -234,7 +234,7 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: Trust) -> Result<(), Failu
                      `ssh-keygen -R '{name}'`"
                 ))
         }
-        Trust::Revoked { location } => Failure::new(format!("the host key of {label} is revoked"))
+        HostKeyTrust::Revoked { location } => Failure::new(format!("the host key of {label} is revoked"))
             .cause(presented)
             .cause(format!("{location} revokes it")),
     };

@@ -1,5 +1,6 @@
 //! The failures of a node and their hints: of connecting, of sudo, and of single files. It does no I/O.
 
+use super::WriteFailure;
 use super::protocol::{UnusableReason, WriteOutcome, WriteStage, tidy};
 use crate::desired::{Connection, Escalation};
 use crate::failure::Failure;
@@ -97,13 +98,11 @@ pub(super) fn unusable(path: &str, reason: UnusableReason, text: &str, privilege
     }
 }
 
-/// The failure of a file that was not written; `None` if it was written.
-pub(super) fn unwritten(path: &str, outcome: &WriteOutcome, privileges: Privileges) -> Option<Failure> {
+/// Whether a file was written, and the failure if it was not.
+pub(super) fn check_written(path: &str, outcome: &WriteOutcome, privileges: Privileges) -> Result<(), WriteFailure> {
     let failure = match outcome {
-        WriteOutcome::Written => return None,
-        WriteOutcome::Changed => {
-            Failure::new(format!("`{path}` was changed by another program after it was read")).hint("run again")
-        }
+        WriteOutcome::Written => return Ok(()),
+        WriteOutcome::Changed => return Err(WriteFailure::Conflict),
         WriteOutcome::Locked(process) => Failure::new(format!("`{path}` is locked by process {process} of the node"))
             .hint("another run is writing it: run again when it has finished"),
         WriteOutcome::Failed { stage, text } => {
@@ -128,7 +127,7 @@ pub(super) fn unwritten(path: &str, outcome: &WriteOutcome, privileges: Privileg
             }
         }
     };
-    Some(failure)
+    Err(WriteFailure::Failed(failure))
 }
 
 /// Adds a hint if one is known for `text`, the message of the system.
@@ -236,16 +235,22 @@ mod tests {
     fn the_hint_belongs_to_the_message() {
         let failed = |stage, text: &str| WriteOutcome::Failed { stage, text: text.to_owned() };
         let text = "mv: cannot move 'x' to 'y': Device or resource busy";
-        let busy = unwritten("/a", &failed(WriteStage::Rename, text), Privileges::Root).unwrap();
+        let unwritten = |outcome: &WriteOutcome, privileges| match check_written("/a", outcome, privileges) {
+            Err(WriteFailure::Failed(failure)) => failure,
+            other => panic!("{other:?}"),
+        };
+        let busy = unwritten(&failed(WriteStage::Rename, text), Privileges::Root);
         assert!(busy.hint.unwrap().contains("mount point"));
-        let unknown = unwritten("/a", &failed(WriteStage::Lock, "what?"), Privileges::Root).unwrap();
+        let unknown = unwritten(&failed(WriteStage::Lock, "what?"), Privileges::Root);
         assert_eq!((unknown.causes, unknown.hint), (vec!["cannot lock it: what?".to_owned()], None));
-        let shared = unwritten("/a", &failed(WriteStage::Private, "/.a.x"), Privileges::Root).unwrap();
+        let shared = unwritten(&failed(WriteStage::Private, "/.a.x"), Privileges::Root);
         assert!(shared.hint.unwrap().contains("stores owners and modes"));
-        assert_eq!(unwritten("/a", &WriteOutcome::Written, Privileges::Root), None);
+        assert_eq!(check_written("/a", &WriteOutcome::Written, Privileges::Root), Ok(()));
+        let changed = check_written("/a", &WriteOutcome::Changed, Privileges::Root);
+        assert_eq!(changed, Err(WriteFailure::Conflict));
         let denied = failed(WriteStage::Owner, "chown: 'x': Operation not permitted");
         for (privileges, hint) in [(Privileges::User, "ansible_become"), (Privileges::Root, "lsattr")] {
-            assert!(unwritten("/a", &denied, privileges).unwrap().hint.unwrap().contains(hint));
+            assert!(unwritten(&denied, privileges).hint.unwrap().contains(hint));
         }
     }
 }

@@ -95,8 +95,8 @@ impl KeyFile {
         }
         if text.contains("BEGIN OPENSSH PRIVATE KEY-----") {
             return match openssh(text) {
-                Some(Header { cipher, .. }) if cipher == b"none" => Self::Plain(Secret::new(text)),
-                Some(Header { public, .. }) => Self::Encrypted(Some(public)),
+                Some(OpenSshHeader { cipher, .. }) if cipher == b"none" => Self::Plain(Secret::new(text)),
+                Some(OpenSshHeader { public, .. }) => Self::Encrypted(Some(public)),
                 None => Self::Unusable("it is damaged".to_owned()),
             };
         }
@@ -108,13 +108,13 @@ impl KeyFile {
     }
 }
 
-struct Header {
+struct OpenSshHeader {
     cipher: Vec<u8>,
     public: Vec<u8>,
 }
 
 /// The unencrypted header of the OpenSSH format (PROTOCOL.key of OpenSSH): cipher, KDF, its options, one public key.
-fn openssh(text: &str) -> Option<Header> {
+fn openssh(text: &str) -> Option<OpenSshHeader> {
     let body: Zeroizing<String> = Zeroizing::new(text.lines().filter(|line| !line.starts_with('-')).collect());
     let bytes = Zeroizing::new(STANDARD.decode(body.trim()).ok()?);
     let mut rest = bytes.strip_prefix(b"openssh-key-v1\0")?;
@@ -122,7 +122,7 @@ fn openssh(text: &str) -> Option<Header> {
     string(&mut rest)?;
     string(&mut rest)?;
     rest = rest.get(4..)?;
-    Some(Header { cipher, public: string(&mut rest)?.to_vec() })
+    Some(OpenSshHeader { cipher, public: string(&mut rest)?.to_vec() })
 }
 
 /// A string: a length of four bytes, and that many bytes (RFC 4251, section 5).

@@ -22,7 +22,7 @@ pub(super) struct KnownKeys<'a> {
 
 /// What the known_hosts lines about a host say about a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(super) enum HostKeyTrust {
     /// A line has this key.
     Trusted,
     /// No line has a key of this type; there are keys of the types listed here.
@@ -45,13 +45,13 @@ pub(super) enum Trust {
 struct KnownHostsLine {
     location: String,
     revoked: bool,
-    names: Names,
+    names: HostNames,
     key_type: String,
     blob: Vec<u8>,
 }
 
 #[derive(Debug)]
-enum Names {
+enum HostNames {
     Patterns(Vec<String>),
     Hashed { salt: Vec<u8>, hash: [u8; 20] },
 }
@@ -113,25 +113,25 @@ impl KnownKeys<'_> {
     }
 
     /// Compares the key `blob` (RFC 4253, section 6.6) with the lines.
-    pub(super) fn check(&self, blob: &[u8]) -> Trust {
+    pub(super) fn check(&self, blob: &[u8]) -> HostKeyTrust {
         let mut all = self.exact.iter().chain(&self.bare);
         if let Some(line) = all.find(|line| line.revoked && line.blob == blob) {
-            return Trust::Revoked { location: line.location.clone() };
+            return HostKeyTrust::Revoked { location: line.location.clone() };
         }
         if self.exact.iter().any(|line| !line.revoked && line.blob == blob) {
-            return Trust::Trusted;
+            return HostKeyTrust::Trusted;
         }
         let key_type = key_type(blob);
         let known: Vec<_> = self.exact.iter().filter(|line| !line.revoked).collect();
         if let Some(line) = known.iter().find(|line| line.key_type == key_type) {
-            return Trust::Changed { location: line.location.clone(), fingerprint: fingerprint(&line.blob) };
+            return HostKeyTrust::Changed { location: line.location.clone(), fingerprint: fingerprint(&line.blob) };
         }
         if self.bare.iter().any(|line| !line.revoked && line.blob == blob) {
-            return Trust::Trusted;
+            return HostKeyTrust::Trusted;
         }
         let mut key_types: Vec<String> = known.iter().map(|line| line.key_type.clone()).collect();
         key_types.dedup();
-        Trust::Unknown(key_types)
+        HostKeyTrust::Unknown(key_types)
     }
 }
 
@@ -166,12 +166,12 @@ impl KnownHostsLine {
         if self::key_type(&blob) != key_type {
             return None;
         }
-        let names = Names::parse(names)?;
+        let names = HostNames::parse(names)?;
         Some(Self { location: location(), revoked, names, key_type: key_type.to_owned(), blob })
     }
 }
 
-impl Names {
+impl HostNames {
     fn parse(text: &str) -> Option<Self> {
         let Some(hashed) = text.strip_prefix("|1|") else {
             return Some(Self::Patterns(text.split(',').map(str::to_lowercase).collect()));
@@ -260,14 +260,14 @@ mod tests {
         keys
     }
 
-    fn check(text: &str, address: &str, port: u16) -> Trust {
+    fn check(text: &str, address: &str, port: u16) -> HostKeyTrust {
         keys(text).of(address, port).check(&blob(ED))
     }
 
     #[test]
     fn names_and_ports() {
         let trusted = |names: &str, address: &str, port| {
-            check(&format!("{names} {ED} comment # x\n"), address, port) == Trust::Trusted
+            check(&format!("{names} {ED} comment # x\n"), address, port) == HostKeyTrust::Trusted
         };
         assert!(trusted("node1", "node1", 22));
         assert!(trusted("Node1", "nODE1", 22));
@@ -312,28 +312,31 @@ mod tests {
             let hash = STANDARD.encode(hmac_sha1(&salt, name.as_bytes()));
             format!("|1|{}|{hash} {ED}\n", STANDARD.encode(salt))
         };
-        assert_eq!(check(&line("node1"), "node1", 22), Trust::Trusted);
-        assert_eq!(check(&line("[node1]:23"), "node1", 23), Trust::Trusted);
-        assert_eq!(check(&line("node2"), "node1", 22), Trust::Unknown(vec![]));
+        assert_eq!(check(&line("node1"), "node1", 22), HostKeyTrust::Trusted);
+        assert_eq!(check(&line("[node1]:23"), "node1", 23), HostKeyTrust::Trusted);
+        assert_eq!(check(&line("node2"), "node1", 22), HostKeyTrust::Unknown(vec![]));
     }
 
     #[test]
     fn changed_revoked_and_unknown() {
         let changed = check(&format!("\nnode1 {OTHER}\n"), "node1", 22);
-        assert_eq!(changed, Trust::Changed { location: "k:2".to_owned(), fingerprint: fingerprint(&blob(OTHER)) });
-        assert_eq!(check(&format!("node1 {OTHER}\nnode1 {ED}"), "node1", 22), Trust::Trusted);
+        assert_eq!(
+            changed,
+            HostKeyTrust::Changed { location: "k:2".to_owned(), fingerprint: fingerprint(&blob(OTHER)) }
+        );
+        assert_eq!(check(&format!("node1 {OTHER}\nnode1 {ED}"), "node1", 22), HostKeyTrust::Trusted);
         let revoked = check(&format!("node1 {ED}\n@revoked * {ED}\n"), "node1", 2222);
-        assert_eq!(revoked, Trust::Revoked { location: "k:2".to_owned() });
-        assert_eq!(check(&format!("@cert-authority * {ED}\n"), "node1", 22), Trust::Unknown(vec![]));
+        assert_eq!(revoked, HostKeyTrust::Revoked { location: "k:2".to_owned() });
+        assert_eq!(check(&format!("@cert-authority * {ED}\n"), "node1", 22), HostKeyTrust::Unknown(vec![]));
         let rsa = "node1 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==";
-        assert_eq!(check(rsa, "node1", 22), Trust::Unknown(vec!["ssh-rsa".to_owned()]));
-        assert_eq!(check(&format!("node1 {OTHER}\n"), "node1", 2222), Trust::Unknown(vec![]));
+        assert_eq!(check(rsa, "node1", 22), HostKeyTrust::Unknown(vec!["ssh-rsa".to_owned()]));
+        assert_eq!(check(&format!("node1 {OTHER}\n"), "node1", 2222), HostKeyTrust::Unknown(vec![]));
     }
 
     #[test]
     fn a_bad_line_does_not_affect_other_lines() {
         let text = format!("garbage\nnode1 ssh-ed25519 %%%\nnode1 ssh-rsa {}\n|1|x|y {ED}\nnode1 {ED}\n", &ED[12..]);
-        assert_eq!(check(&text, "node1", 22), Trust::Trusted);
+        assert_eq!(check(&text, "node1", 22), HostKeyTrust::Trusted);
         assert_eq!(keys(&text).0.len(), 1);
     }
 

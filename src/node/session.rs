@@ -9,9 +9,7 @@ use zeroize::Zeroizing;
 
 use super::connect::{NodeLabel, SshConnection};
 use super::error::{self, Privileges};
-use super::protocol::{
-    self, Decoder, Frame, LARGEST, Nonce, ObservedFile, PayloadItem, WriteOutcome, command, order, tidy,
-};
+use super::protocol::{self, Decoder, Frame, LARGEST, Nonce, ObservedFile, PayloadItem, command, order, tidy};
 use super::same_file;
 use super::{NewContent, OpenFailure, WriteFailure, distant_future};
 use crate::desired::Escalation;
@@ -240,13 +238,10 @@ impl Session {
             Frame::Result(index, outcome) if index == item.index => outcome,
             _ => return unexpected,
         };
-        if outcome == WriteOutcome::Changed {
-            return Ok(Err(WriteFailure::Conflict));
+        if let Err(failure) = error::check_written(path, &outcome, self.privileges) {
+            return Ok(Err(failure));
         }
-        if let Some(failure) = error::unwritten(path, &outcome, self.privileges) {
-            return Ok(Err(WriteFailure::Failed(failure)));
-        }
-        debug_assert_eq!(outcome, WriteOutcome::Written);
+        // The script prints a file again after it has written it.
         match self.next()? {
             Frame::File(index, observed) if index == item.index => {
                 Ok(compare(path, item.new, &observed, self.privileges).map_err(WriteFailure::Failed))

@@ -47,12 +47,12 @@ struct WatchdogState {
 
 struct WatchedSocket {
     socket: Arc<TcpStream>,
-    phase: Phase,
+    phase: SocketPhase,
     interruption: Option<Interruption>,
 }
 
 /// What the watchdog does with a socket, and when.
-enum Phase {
+enum SocketPhase {
     /// It does nothing.
     Unlimited,
     /// It shuts the socket down at this moment.
@@ -86,7 +86,7 @@ impl Abort {
         let mut state = self.0.lock();
         let id = state.next;
         state.next += 1;
-        let mut watched = WatchedSocket { socket, phase: Phase::Unlimited, interruption: None };
+        let mut watched = WatchedSocket { socket, phase: SocketPhase::Unlimited, interruption: None };
         if state.fired {
             watched.shut_down(Interruption::Abort);
         }
@@ -104,19 +104,19 @@ impl std::fmt::Debug for Abort {
 impl Watch {
     /// Shuts the socket down at `deadline`, which replaces the previous deadline.
     pub(super) fn set_deadline(&self, deadline: Instant) {
-        self.set(Phase::Deadline(deadline));
+        self.set(SocketPhase::Deadline(deadline));
     }
 
     /// Removes the deadline.
     pub(super) fn clear_deadline(&self) {
-        self.set(Phase::Unlimited);
+        self.set(SocketPhase::Unlimited);
     }
 
     /// Removes the deadline, and keeps `session` alive until the next one is set. No other thread may use the session
     /// in the meantime: it would hold the lock of the session while it waits for the node, and the watchdog would wait
     /// for that lock.
     pub(super) fn keep_alive(&self, session: &ssh2::Session) {
-        self.set(Phase::Idle(session.clone(), Instant::now() + KEEPALIVE_INTERVAL));
+        self.set(SocketPhase::Idle(session.clone(), Instant::now() + KEEPALIVE_INTERVAL));
     }
 
     /// Whether and why the socket was shut down.
@@ -124,7 +124,7 @@ impl Watch {
         self.abort.0.lock().watched.get(&self.id).and_then(|watched| watched.interruption)
     }
 
-    fn set(&self, phase: Phase) {
+    fn set(&self, phase: SocketPhase) {
         let watchdog = &self.abort.0;
         let mut state = watchdog.lock();
         if let Some(watched) = state.watched.get_mut(&self.id) {
@@ -151,13 +151,13 @@ impl WatchedSocket {
     /// Does what is due; returns when there is more to do.
     fn do_due_work(&mut self, now: Instant) -> Option<Instant> {
         match &mut self.phase {
-            Phase::Unlimited => None,
-            Phase::Deadline(deadline) if *deadline <= now => {
+            SocketPhase::Unlimited => None,
+            SocketPhase::Deadline(deadline) if *deadline <= now => {
                 self.shut_down(Interruption::Deadline);
                 None
             }
-            Phase::Deadline(deadline) => Some(*deadline),
-            Phase::Idle(session, due) => {
+            SocketPhase::Deadline(deadline) => Some(*deadline),
+            SocketPhase::Idle(session, due) => {
                 if *due <= now {
                     *due = now + KEEPALIVE_INTERVAL;
                     // A global request without a reply (RFC 4254, section 4) never waits. If the node is gone, the next
