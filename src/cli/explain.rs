@@ -1,0 +1,89 @@
+//! The arguments of `oregano explain`. It rejects options that have no effect.
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _};
+use oregano::inventory::Problem;
+use oregano::lookup::Account;
+use oregano::options::{Environment, Pod, Question, Where};
+
+use super::run::{Access, RunPart};
+use super::{Cli, Global};
+use crate::ansible_cfg::Defaults;
+
+/// The arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The image, as in the specification of a pod
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Read this file instead of the default files of the consumers; can be repeated, in the order of the search
+    #[arg(long, value_name = "FILE")]
+    pub file: Vec<String>,
+    /// The namespace of a service account, whose pull secrets the kubelet tries first
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The name of that service account
+    #[arg(long, value_name = "NAME", default_value = "default", requires = "namespace")]
+    pub service_account: String,
+    #[command(flatten)]
+    pub access: Access,
+}
+
+impl ExplainArguments {
+    /// Whether files of nodes are read instead of files of this machine.
+    pub fn reads_nodes(&self, global: &Global) -> bool {
+        self.access.limit.is_some() || !global.inventory.is_empty()
+    }
+
+    /// Checks for options that contradict each other.
+    ///
+    /// # Errors
+    /// A usage error that names the options.
+    pub fn check(&self, global: &Global) -> Result<(), clap::Error> {
+        let conflict = |message: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+        let Access { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } =
+            &self.access;
+        let login = user.is_some() || private_key.is_some() || *ask_pass || *ask_become_pass;
+        let nodes = self.reads_nodes(global);
+        if (login || forks.is_some()) && !nodes {
+            return conflict("options for nodes have no effect on this machine: select nodes with -i or --limit");
+        }
+        if let (Some(option), false) = (global.inventory_option(), nodes) {
+            return conflict(&format!("{option} has no effect on this machine: select nodes with -i or --limit"));
+        }
+        if nodes && self.file.iter().any(|file| !file.starts_with('/')) {
+            return conflict("on nodes, --file requires an absolute path");
+        }
+        if self.namespace.is_none() && kubeconfig.is_some() {
+            return conflict("--kubeconfig requires --namespace: without it, no cluster is contacted");
+        }
+        let invalid = |text: &str| text.is_empty() || text.contains('/');
+        if self.namespace.as_deref().is_some_and(invalid) || invalid(&self.service_account) {
+            return conflict("--namespace and --service-account require a valid name");
+        }
+        Ok(())
+    }
+
+    /// The question, after [`ExplainArguments::check`]. `prompt` reads a secret from the terminal after showing its
+    /// argument.
+    ///
+    /// # Errors
+    /// If `prompt` fails, or a file of `--limit` cannot be used.
+    pub fn question(
+        self,
+        global: Global,
+        defaults: &Defaults,
+        environment: Environment,
+        (account, local_user): (Account, String),
+        prompt: impl Fn(&str) -> Result<String, Problem>,
+    ) -> Result<Question, Problem> {
+        let place = if self.reads_nodes(&global) { Where::Nodes } else { Where::Here(account) };
+        Ok(Question {
+            image: self.image,
+            files: self.file,
+            place,
+            pod: self.namespace.map(|namespace| Pod { namespace, service_account: self.service_account }),
+            settings: global.settings(RunPart::default(), self.access, defaults, (environment, local_user), prompt)?,
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! The command line: turns clap arguments into values for the engine, and validates them once. Conflicts are rejected
+//! before any I/O. The arguments of each command are in a file of their own.
+
+mod explain;
+mod inventory;
+mod login;
+mod run;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use oregano::ui::{Detail, Format};
+
+pub use self::explain::ExplainArguments;
+pub use self::inventory::{InventoryArguments, InventoryTask};
+pub use self::login::{Console, LoginArguments, Refusal};
+pub use self::run::RunArguments;
+
+/// The default time limit, in seconds.
+const TIMEOUT: u64 = 30;
+const MAX_TIMEOUT: u64 = 3600;
+
+/// The heading of the options that only commands with an inventory use.
+const INVENTORY: &str = "Options of every command with an inventory";
+
+/// Verify registry credentials, and install them on every node and in the pull secret of a cluster
+///
+/// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret, a node, or the file of
+/// `login` failed; 3 changes are pending (plan); 4 a node could not be reached; 64 usage error; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "oregano", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command. They can be given before or after its name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// An inventory: a file, directory or script, as in Ansible, or `host1,host2,`; can be repeated
+    #[arg(short, long, global = true, help_heading = INVENTORY, value_name = "SOURCE")]
+    pub inventory: Vec<String>,
+    /// Set variables: k=v, JSON, or @FILE (YAML or JSON), which keeps a password off the command line
+    #[arg(short, long = "extra-vars", global = true, help_heading = INVENTORY, value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// A file with a vault password, or an executable that prints one; can be repeated
+    #[arg(long, global = true, help_heading = INVENTORY, value_name = "FILE", alias = "vault-pass-file")]
+    pub vault_password_file: Vec<String>,
+    /// A vault password with a label: LABEL@FILE or LABEL@prompt; can be repeated
+    #[arg(long, global = true, help_heading = INVENTORY, value_name = "LABEL@SOURCE")]
+    pub vault_id: Vec<String>,
+    /// Prompt for the vault password
+    #[arg(short = 'J', long, global = true, help_heading = INVENTORY, alias = "ask-vault-password")]
+    pub ask_vault_pass: bool,
+    /// Also show what is already up to date
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// The output format
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub output: OutputFormat,
+}
+
+/// Parses the command line.
+///
+/// # Errors
+/// If the arguments are not valid. clap reports `--help` and `--version` as errors, too.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let mut cli = Cli::command();
+    // Global options are only added to the subcommands by `build`.
+    cli.build();
+    let hide = |option: clap::Arg| match option.get_help_heading() {
+        Some(INVENTORY) => option.hide(true),
+        _ => option,
+    };
+    let mut cli = cli.mut_subcommand("login", |login| login.mut_args(hide));
+    let mut matches = cli.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut cli))
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Verify every credential by inspecting its test image; change nothing
+    Validate(RunArguments),
+    /// Show what apply would change (the same as apply --check); exit status 3 if changes are pending
+    Plan(RunArguments),
+    /// Verify every credential, then write the pull secret and the files of every node
+    Apply {
+        /// Only show what would change
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        run: RunArguments,
+    },
+    /// Log in to one registry, as `docker login` does, and save the credential once it is verified
+    ///
+    /// The password comes from --password-stdin, --kubeconfig-token, the variable OREGANO_PASSWORD, or the terminal, in
+    /// this order. A wrong password causes one failed login, and the file is not changed.
+    ///
+    /// The file is --to, else REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json. docker,
+    /// podman and skopeo all read ~/.docker/config.json, while the default file of podman,
+    /// ${XDG_RUNTIME_DIR}/containers/auth.json, is lost at a reboot. All other content of the file is kept. Links are
+    /// followed, except those of another user. The file is replaced atomically, with mode 0600. Root may write the file
+    /// of a user, in a directory that belongs to that user or that only root can write to; the file then belongs to the
+    /// user.
+    Login(Box<LoginArguments>),
+    /// Show which credential each consumer uses for an image, and why not another one: on this machine, or on nodes
+    /// with -i or --limit
+    ///
+    /// The consumers are the kubelet, CRI-O, podman (with skopeo and buildah) and docker; each has its own rules. User
+    /// names are shown, passwords never. Exit status 0 means that all files could be read, whether or not there is a
+    /// credential.
+    Explain(ExplainArguments),
+    /// Show the inventory as it was read, or report problems in it; nothing is contacted
+    Inventory(InventoryArguments),
+}
+
+/// The output format.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OutputFormat {
+    /// Text for people
+    Text,
+    /// One JSON object per line (docs/json.md)
+    Json,
+}
+
+impl Global {
+    /// The first option that is given and concerns an inventory.
+    fn inventory_option(&self) -> Option<&'static str> {
+        let given = [
+            ("--inventory", !self.inventory.is_empty()),
+            ("--extra-vars", !self.extra_vars.is_empty()),
+            ("--vault-password-file", !self.vault_password_file.is_empty()),
+            ("--vault-id", !self.vault_id.is_empty()),
+            ("--ask-vault-pass", self.ask_vault_pass),
+        ];
+        given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
+    }
+
+    /// How the output is printed.
+    pub fn format(&self) -> (Format, Detail) {
+        let format = match self.output {
+            OutputFormat::Text => Format::Text,
+            OutputFormat::Json => Format::Json,
+        };
+        (format, if self.verbose > 0 { Detail::Everything } else { Detail::Changes })
+    }
+}
