@@ -84,7 +84,7 @@ fn an_agent_that_does_not_respond_does_not_delay_other_nodes() {
     let start = Instant::now();
     let run = site.run(&["apply", "--only", "nodes", "--timeout", "10"]).expect(4);
     assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
-    assert!(run.stderr.contains("the ssh-agent did not answer"), "{}", run.stderr);
+    assert!(run.stderr.contains("the SSH agent did not respond"), "{}", run.stderr);
     assert!(run.stdout.contains(&recap("node1", [0, 0, 1, 0, 0])), "{}", run.stdout);
     assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}", run.stdout);
     let run = site.start(&["apply", "--only", "nodes", "--timeout", "120"]);
