@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use ansible_cfg::{Defaults, Surroundings};
-use cli::{Command, Console, ExplainArguments, Global, InventoryTask, LoginArguments, Refusal, RunArguments};
+use cli::{
+    Command, Console, ExplainArguments, Global, Interface, InventoryTask, LoginArguments, Refusal, RunArguments,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
@@ -41,6 +43,10 @@ fn main() -> ExitCode {
         Command::Explain(options) => explain(cli.global, options),
         Command::Login(arguments) => log_in(&cli.global, *arguments),
         Command::Inventory(options) => show(&cli.global, options.task()),
+        Command::Schema { interface: Interface::Events } => {
+            ui::schema(event::SCHEMA);
+            complete(ExitStatus::Done)
+        }
     })
 }
 

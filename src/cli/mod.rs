@@ -114,6 +114,19 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Show the inventory as it was read, or report problems in it; nothing is contacted
     Inventory(InventoryArguments),
+    /// Print the JSON Schema of an interface, for programs that read it
+    Schema {
+        /// The interface
+        #[arg(value_enum)]
+        interface: Interface,
+    },
+}
+
+/// An interface with a JSON Schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Interface {
+    /// The lines of --output json (docs/json.md)
+    Events,
 }
 
 /// The output format.

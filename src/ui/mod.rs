@@ -4,13 +4,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
 mod bars;
+mod conclusion;
 mod explanation;
 mod findings;
 mod json;
 mod list;
+mod quota;
 mod text;
 mod vantage;
-mod verdict;
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,7 +74,7 @@ pub fn failures(failures: &[Failure], format: Format) {
     for failure in failures {
         match format {
             Format::Json => json::print(&Event::Error(failure.clone())),
-            Format::Text => text::fault(failure),
+            Format::Text => text::failure(failure),
         }
     }
 }

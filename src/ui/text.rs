@@ -1,21 +1,18 @@
 //! The run as text: one line for each change, a block for each error, and Ansible's recap.
 
-use indexmap::IndexMap;
-
 use crate::dockerconfig::ChangeKind;
-use crate::event::{Command, Counts, Event, HostOutcome, HostRow, Outcome, Recap, RegistryRow, StepRow};
+use crate::event::{Command, Event, HostOutcome, HostRow, Outcome, Recap, RegistryRow, StepRow};
 use crate::facts::Verdict;
 use crate::failure::Failure;
 use crate::inventory::Problem;
 use crate::plan::{Change, ModeChange, ObjectTarget, Target, format_mode};
-use crate::report::ExitStatus;
 
 use super::bars::Bars;
+use super::quota::{self, quota};
 use super::vantage::{self, FirstResults};
-use super::verdict::{self, quota};
-use super::{Detail, error_line, line};
+use super::{Detail, conclusion, error_line, line};
 
-/// What has been shown so far decides how the rest is worded.
+/// Prints events. The wording depends on the command, and on what has been shown before.
 pub(super) struct Screen {
     detail: Detail,
     bars: Bars,
@@ -33,7 +30,7 @@ impl Screen {
             Event::Progress(progress) => self.bars.update(*progress),
             Event::Started(started) => self.command = Some(started.command),
             Event::Warning { message } => self.aside(|| warning(message)),
-            Event::Error(failure) => self.aside(|| error_line(&failure_block(failure))),
+            Event::Error(failure) => self.aside(|| error_line(&failure_block("error", failure))),
             Event::Registry(row) => {
                 if self.first.is_new(row) || self.detail == Detail::Everything {
                     self.aside(|| self.registry(row));
@@ -46,7 +43,10 @@ impl Screen {
                 self.bars.clear();
                 self.recap_lines(recap).iter().for_each(|text| line(text));
                 let differences = vantage::differences(recap);
-                differences.into_iter().chain(conclusion(self.command, recap)).for_each(|text| error_line(&text));
+                differences
+                    .into_iter()
+                    .chain(conclusion::conclusion(self.command, recap))
+                    .for_each(|text| error_line(&text));
             }
         }
     }
@@ -58,22 +58,20 @@ impl Screen {
     fn registry(&self, row: &RegistryRow) {
         let RegistryRow { host, user, image, verdict, from, .. } = row;
         let from = from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
-        let good = matches!(verdict, Verdict::Proved | Verdict::Skipped);
         match verdict {
-            Verdict::NotProved => {
-                error_line(&block("warning", &verdict::message(row), row.cause.as_slice(), row.hint.as_deref()));
-            }
-            Verdict::Skipped => error_line(&format!("warning: {}", verdict::message(row))),
-            _ if good && self.shows_all() => {
+            Verdict::Proved if self.shows_all() => {
                 let what = if image == host { "the login" } else { image };
                 let quota = row.rate_limit.filter(|_| self.detail == Detail::Everything).map(quota);
                 let quota = quota.map(|quota| format!(" ({quota})")).unwrap_or_default();
                 line(&format!("registry {host}: proved{from}: {what} as `{user}`{quota}"));
             }
-            _ if good => {}
-            _ => error_line(&block("error", &verdict::message(row), row.cause.as_slice(), row.hint.as_deref())),
+            Verdict::Proved => {}
+            verdict => {
+                let label = if verdict.permits_run() { "warning" } else { "error" };
+                row.failure.iter().for_each(|failure| error_line(&failure_block(label, failure)));
+            }
         }
-        if let Some(few) = row.rate_limit.filter(verdict::is_low) {
+        if let Some(few) = row.rate_limit.filter(quota::is_low) {
             warning(&format!("registry `{host}` has few pulls left for user `{user}`: {}", quota(few)));
         }
     }
@@ -101,7 +99,8 @@ impl Screen {
         }
     }
 
-    /// With bars in view the lines of a real run would only be noise; a plan is there to be read.
+    /// Whether a step gets a line of its own. While progress bars are visible, the lines of `apply` would hide the
+    /// errors between them; a plan, in contrast, is there to be read.
     fn shows(&self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Unchanged | Outcome::Skipped => self.detail == Detail::Everything,
@@ -128,7 +127,7 @@ impl Screen {
 
     fn recap_lines(&self, recap: &Recap) -> Vec<String> {
         if self.command == Some(Command::Login) {
-            // One credential and one file have been told of already.
+            // Its only credential and its only file have been reported above.
             return Vec::new();
         }
         let mut first = FirstResults::default();
@@ -156,40 +155,40 @@ impl Screen {
     }
 }
 
-/// A signal ended it.
+/// The line of a run that a signal ended.
 pub(super) fn interrupted() {
-    error_line("interrupted: what is not listed here was not done");
+    error_line("interrupted: only the changes that are listed here were made");
 }
 
-/// Something to look at that stops nothing.
+/// Something that deserves attention and stops nothing.
 pub(super) fn warning(message: &str) {
     error_line(&format!("warning: {message}"));
 }
 
 /// An inventory problem with its line and caret.
 pub(super) fn problem(problem: &Problem) {
-    error_line(&failure_block(&Failure::from(problem)));
+    error_line(&failure_block("error", &Failure::from(problem)));
 }
 
-/// What ends a command.
-pub(super) fn fault(failure: &Failure) {
-    error_line(&failure_block(failure));
+/// The failure that ends a command.
+pub(super) fn failure(failure: &Failure) {
+    error_line(&failure_block("error", failure));
 }
 
 fn host(row: &HostRow) {
     match &row.failure {
-        Some(failure) => error_line(&failure_block(failure)),
-        None if row.outcome == HostOutcome::Skipped => error_line(&format!("{}: not looked at", row.host)),
+        Some(failure) => error_line(&failure_block("error", failure)),
+        None if row.outcome == HostOutcome::Skipped => error_line(&format!("{}: not checked", row.host)),
         None => {}
     }
 }
 
-fn failure_block(failure: &Failure) -> String {
+fn failure_block(label: &str, failure: &Failure) -> String {
     let message = match &failure.excerpt {
         Some(excerpt) => format!("{}\n{excerpt}", failure.message),
         None => failure.message.clone(),
     };
-    block("error", &message, &failure.causes, failure.hint.as_deref())
+    block(label, &message, &failure.causes, failure.hint.as_deref())
 }
 
 pub(super) fn block(label: &str, message: &str, causes: &[String], hint: Option<&str>) -> String {
@@ -223,134 +222,6 @@ fn change(change: &Change) -> String {
     format!("{sign}{}{}{dropped}", key.key, same.unwrap_or_default())
 }
 
-/// The one sentence for somebody on call. It must be true also of what was not seen.
-fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
-    let command = command?;
-    if recap.status == ExitStatus::Interrupted as u8 {
-        return None;
-    }
-    // There is always a registry to ask: without a row none could be.
-    let bad = recap.registries.is_empty() || recap.registries.iter().any(|row| !row.verdict.permits_run());
-    let secret = |outcomes: &[Outcome]| recap.objects.iter().any(|row| outcomes.contains(&row.outcome));
-    let stopped = bad || recap.status == ExitStatus::Error as u8;
-    Some(match command {
-        Command::Validate if recap.registries.is_empty() => "no credential could be proved".to_owned(),
-        Command::Validate => format!("{}{}", proved(recap), vantage::from(recap)),
-        Command::Login => log_in(recap),
-        Command::Plan if stopped || secret(&[Outcome::Failed]) => {
-            "`apply` would change nothing until the errors above are mended".to_owned()
-        }
-        Command::Plan => format!("`apply` would write {}{}", written(recap), unseen(recap)),
-        Command::Apply if stopped => "nothing was changed".to_owned(),
-        Command::Apply if secret(&[Outcome::Failed]) => "no node was changed".to_owned(),
-        Command::Apply if written(recap) == NOTHING && lacking(recap) == 0 => "everything was right already".to_owned(),
-        Command::Apply => format!("{} written and read back{}", written(recap), behind(recap)),
-    })
-}
-
-/// How many credentials are proved: each by one image at least. Where some have several, how many of those.
-fn proved(recap: &Recap) -> String {
-    let mut credentials: IndexMap<(&str, &str), bool> = IndexMap::new();
-    let (mut images, mut shown) = (0, 0);
-    for row in vantage::credentials(recap) {
-        let good = row.verdict == Verdict::Proved;
-        *credentials.entry((&row.host, &row.user)).or_default() |= good;
-        images += 1;
-        shown += usize::from(good);
-    }
-    let (good, all) = (credentials.values().filter(|good| **good).count(), credentials.len());
-    let of_images = if images > all { format!(" by {shown} of {images} images") } else { String::new() };
-    format!("{good} of {all} credentials proved{of_images}")
-}
-
-/// How a login ended. Without a row of the registry it was not asked.
-fn log_in(recap: &Recap) -> String {
-    let counts: Counts = recap.hosts.values().copied().next().unwrap_or_default();
-    match (recap.registries.first(), counts) {
-        (Some(row), Counts { changed: 1, .. }) => format!("the login of `{}` to `{}` is saved", row.user, row.host),
-        (Some(_), Counts { ok: 1, .. }) if recap.status == ExitStatus::Done as u8 => {
-            "the file was right already".to_owned()
-        }
-        _ => "nothing was changed".to_owned(),
-    }
-}
-
-const NOTHING: &str = "nothing";
-
-/// How many files and secrets were, or would be, written.
-fn written(recap: &Recap) -> String {
-    let files: usize = recap.hosts.values().map(|counts| counts.changed).sum();
-    let secret = recap.objects.iter().any(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated));
-    match (secret, files) {
-        (false, 0) => NOTHING.to_owned(),
-        (true, 0) => "the secret".to_owned(),
-        (true, files) => format!("the secret and {}", plural(files, "file")),
-        (false, files) => plural(files, "file"),
-    }
-}
-
-fn unseen(recap: &Recap) -> String {
-    match lacking(recap) {
-        0 => String::new(),
-        nodes => format!("; {nodes} of {} could not be looked at in full", plural(recap.hosts.len(), "node")),
-    }
-}
-
-fn behind(recap: &Recap) -> String {
-    match lacking(recap) {
-        0 => String::new(),
-        nodes => {
-            let all = plural(recap.hosts.len(), "node");
-            format!("; {nodes} of {all} may not have the credentials: keep the old ones valid")
-        }
-    }
-}
-
-/// Nodes of which something was not seen, or not written.
-fn lacking(recap: &Recap) -> usize {
-    recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count()
-}
-
 pub(super) fn plural(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(host: &str, user: &str, verdict: Verdict) -> RegistryRow {
-        RegistryRow {
-            host: host.to_owned(),
-            user: user.to_owned(),
-            image: String::new(),
-            verdict,
-            cause: None,
-            hint: None,
-            from: None,
-            expires: None,
-            rate_limit: None,
-            other_server: None,
-        }
-    }
-
-    #[test]
-    fn credentials_are_counted_and_their_images_told_apart() {
-        use Verdict::{NotFound, Proved, Refused};
-        type Rows = &'static [(&'static str, &'static str, Verdict)];
-        let cases: [(Rows, &str); 5] = [
-            (&[("a", "u", Proved)], "1 of 1 credentials proved"),
-            (&[("a", "u", Refused), ("a", "u", Refused)], "0 of 1 credentials proved by 0 of 2 images"),
-            (&[("a", "u", Proved), ("a", "u", NotFound)], "1 of 1 credentials proved by 1 of 2 images"),
-            (&[("a", "u", Proved), ("b", "u", Refused)], "1 of 2 credentials proved"),
-            (&[("a", "u", Proved), ("a", "v", Refused)], "1 of 2 credentials proved"),
-        ];
-        for (rows, expected) in cases {
-            let recap = Recap {
-                registries: rows.iter().map(|(host, user, verdict)| row(host, user, *verdict)).collect(),
-                ..Recap::default()
-            };
-            assert_eq!(conclusion(Some(Command::Validate), &recap).as_deref(), Some(expected));
-        }
-    }
 }

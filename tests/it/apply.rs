@@ -131,7 +131,7 @@ fn only_nodes_needs_no_kubeconfig_and_only_cluster_no_node() {
     site.cluster(kubernetes, User::Writer);
     let run = site.run(&["apply", "--only", "cluster"]).expect(0);
     assert!(run.stdout.contains("secret openshift/imagestreamsecret : created"), "{}", run.stdout);
-    assert!(run.stderr.contains("the secret written and read back"), "{}", run.stderr);
+    assert!(run.stderr.contains("1 secret written and read back"), "{}", run.stderr);
     assert_eq!(site.nodes[0].connections(), connections);
 }
 

@@ -76,7 +76,7 @@ fn a_login_is_proved_and_saved_as_docker_saves_it() {
 
         let before = fs::metadata(&file).unwrap();
         let again = log_in(&user, &registry, &[]).expect(0);
-        assert!(again.stderr.ends_with("the file was right already\n"), "{}", again.stderr);
+        assert!(again.stderr.ends_with("no changes: the file is already up to date\n"), "{}", again.stderr);
         let after = fs::metadata(&file).unwrap();
         assert_eq!((before.ino(), before.mtime_nsec()), (after.ino(), after.mtime_nsec()), "it was written again");
         assert_eq!(registry.failed_logins(), 0);

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::oregano::Oregano;
+use crate::support::schema;
 use crate::support::site::{DOCKER, KUBELET, Site, USER};
 
 /// The lines of a run, after checking what holds for all of them.
@@ -42,8 +44,7 @@ fn the_lines_of_a_run_that_changes_everything() {
     site.cluster(kubernetes, User::Writer);
     site.nodes[0].write(DOCKER, b"{}", 0o644);
     let image = format!("{}/openshift3/ose-pod:v3.11", site.key());
-    let registry =
-        json!({"host": site.key(), "user": USER, "image": image, "verdict": "proved", "cause": null, "hint": null});
+    let registry = json!({"host": site.key(), "user": USER, "image": image, "verdict": "proved"});
     let added = json!([{"key": site.key(), "kind": "added"}]);
     let added_and_mode = json!([{"key": site.key(), "kind": "added"}, {"kind": "mode", "from": "0644", "to": "0600"}]);
     let mut row = registry.clone();
@@ -107,7 +108,7 @@ fn a_refused_credential_has_cause_and_hint_and_all_hosts_are_skipped() {
     let recap = events.last().unwrap();
     let row = &recap["registries"][0];
     assert_eq!(row["verdict"], "refused");
-    assert!(row["cause"].as_str().unwrap().contains("401") && row["hint"].is_string(), "{row}");
+    assert!(row["causes"][0].as_str().unwrap().contains("401") && row["hint"].is_string(), "{row}");
     assert_eq!(recap["hosts"]["node1"], counts(1, 0, 0, 0, 2));
     let outcomes: Vec<&Value> =
         events.iter().filter(|event| event["event"] == "file").map(|file| &file["outcome"]).collect();
@@ -125,4 +126,29 @@ fn an_unreachable_node_has_a_separate_line() {
     let hosts = events.last().unwrap()["hosts"].as_object().unwrap().clone();
     assert_eq!(hosts.keys().collect::<Vec<_>>(), ["node1", "node2"]);
     assert_eq!(hosts["node1"], counts(0, 0, 1, 0, 0));
+}
+
+#[test]
+fn the_schema_of_events_describes_what_it_should_and_nothing_else() {
+    let text = Oregano::new().run(&["schema", "events"]).expect(0).stdout;
+    assert_eq!(text.trim_end(), oregano::event::SCHEMA.trim_end());
+    for valid in [
+        json!({"version": 1, "event": "interrupted"}),
+        json!({"version": 1, "event": "error", "message": "m", "place": "hosts:1:2", "causes": ["c"], "hint": "h"}),
+        json!({"version": 1, "event": "host", "host": "n", "outcome": "unreachable", "message": "m"}),
+    ] {
+        assert_eq!(schema::errors(&valid.to_string()), Vec::<String>::new(), "{valid}");
+    }
+    for invalid in [
+        json!({"version": 2, "event": "interrupted"}),
+        json!({"version": 1, "event": "interrupted", "unknown": 1}),
+        json!({"version": 1, "event": "cluster", "kind": "Secret"}),
+        json!({"version": 1, "event": "host", "host": "n", "outcome": "unreachable", "hint": "without a message"}),
+        json!({"version": 1, "event": "registry", "host": "r", "user": "u", "image": "r", "verdict": "refused"}),
+        json!({"version": 1, "event": "file", "host": "n", "path": "/f", "outcome": "failed", "changes": [], "notes": []}),
+        json!({"version": 1, "event": "object", "kind": "Secret", "namespace": "n", "name": "s", "outcome": "updated",
+               "changes": [{"key": "k", "kind": "added", "value": "hunter2"}], "notes": []}),
+    ] {
+        assert_ne!(schema::errors(&invalid.to_string()), Vec::<String>::new(), "{invalid}");
+    }
 }

@@ -104,5 +104,5 @@ fn a_token_server_that_does_not_exist_is_not_reported_as_the_registry() {
     let events = run.events();
     let row = events.iter().find(|event| event["event"] == "registry").unwrap();
     assert_eq!((&row["verdict"], &row["token_server"]), (&"connection-refused".into(), &"127.0.0.1:1".into()));
-    assert_eq!((&row["cause"], &row["hint"]), (&cause.into(), &hint.as_str().into()));
+    assert_eq!((&row["causes"][0], &row["hint"]), (&cause.into(), &hint.as_str().into()));
 }

@@ -14,5 +14,6 @@ pub mod oregano;
 pub mod process;
 pub mod raw_http;
 pub mod registry;
+pub mod schema;
 pub mod site;
 pub mod sshd;

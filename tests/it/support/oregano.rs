@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{eventually, kill};
+use super::schema;
 
 /// No run of a test takes longer, on whatever machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -256,7 +257,9 @@ impl Running {
             }
         };
         let status = ExitStatus::code(&status).unwrap_or_else(|| self.fail(&format!("ended with {status}")));
-        Finished { status, stdout: self.stdout(), stderr: self.stderr() }
+        let finished = Finished { status, stdout: self.stdout(), stderr: self.stderr() };
+        schema::check(&finished.stdout);
+        finished
     }
 
     fn fail(&self, what: &str) -> ! {

@@ -1,11 +1,64 @@
-//! The sentences about registries: one for each verdict, and the pull quota.
+//! The row of a credential: its verdict, and the sentence that text output and JSON share.
 
-use super::text::plural;
-use crate::event::RegistryRow;
-use crate::facts::{OtherServer, RateLimit, Verdict};
+use serde::Serialize;
+
+use crate::desired::{Registry, expiry};
+use crate::facts::{OtherServer, RateLimit, RegistryFact, Verdict};
+use crate::failure::Failure;
+
+/// A credential and its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegistryRow {
+    /// The key in files and secrets.
+    pub host: String,
+    /// The user.
+    pub user: String,
+    /// The test image in full; where only the login is verified, the registry.
+    pub image: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why the credential is not proved; `None` if it is.
+    #[serde(flatten)]
+    pub failure: Option<Failure>,
+    /// The node from which the registry was contacted; `None` for this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The expiry time that the credential itself contains (RFC 3339). It is not verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// What the registry reports of its quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// The server that failed, if it was not the registry itself: `token_server` or `redirect_target`.
+    #[serde(flatten)]
+    pub other_server: Option<OtherServer>,
+}
+
+impl RegistryRow {
+    /// The row of one registry that was contacted from the node `from`, or from here.
+    pub fn new(registry: &Registry, fact: &RegistryFact, from: Option<&str>) -> Self {
+        let mut row = Self {
+            host: registry.host.clone(),
+            user: registry.user.clone(),
+            image: registry.image.clone(),
+            verdict: fact.verdict,
+            failure: None,
+            from: from.map(str::to_owned),
+            expires: expiry::of(registry).map(|at| at.to_string()),
+            rate_limit: fact.rate_limit,
+            other_server: fact.other_server.clone(),
+        };
+        row.failure = (fact.verdict != Verdict::Proved).then(|| Failure {
+            causes: fact.cause.iter().cloned().collect(),
+            hint: fact.hint.clone(),
+            ..Failure::new(message(&row))
+        });
+        row
+    }
+}
 
 /// One sentence for each verdict. It names the server that failed, and the node from which it was contacted.
-pub(super) fn message(row: &RegistryRow) -> String {
+fn message(row: &RegistryRow) -> String {
     let RegistryRow { verdict, from, .. } = row;
     let server = server(row);
     let node = |before: &str, after: &str| match from {
@@ -53,26 +106,6 @@ fn result(RegistryRow { host, user, image, verdict, .. }: &RegistryRow, server: 
     }
 }
 
-/// Whether less than a tenth of a quota remains: a cluster uses that up quickly when all nodes pull.
-pub(super) fn is_low(quota: &RateLimit) -> bool {
-    quota.remaining.zip(quota.limit).is_some_and(|(remaining, limit)| remaining <= limit / 10)
-}
-
-/// `76 of 100 pulls left in 6 h`.
-pub(super) fn quota(RateLimit { limit, remaining, window }: RateLimit) -> String {
-    let count = |pulls: u64| plural(usize::try_from(pulls).unwrap_or(usize::MAX), "pull");
-    let pulls = match (remaining, limit) {
-        (Some(remaining), Some(limit)) => format!("{remaining} of {} left", count(limit)),
-        (Some(remaining), None) => format!("{} left", count(remaining)),
-        (None, limit) => format!("{} allowed", count(limit.unwrap_or_default())),
-    };
-    match window {
-        Some(seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{pulls} in {} h", seconds / 3600),
-        Some(seconds) => format!("{pulls} in {seconds} s"),
-        None => pulls,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,8 +116,7 @@ mod tests {
             user: user.to_owned(),
             image: String::new(),
             verdict,
-            cause: None,
-            hint: None,
+            failure: None,
             from: None,
             expires: None,
             rate_limit: None,
@@ -143,22 +175,6 @@ mod tests {
                 ..row("r", "u", verdict)
             };
             assert_eq!(message(&row), expected);
-        }
-    }
-
-    #[test]
-    fn quotas() {
-        let cases = [
-            ((Some(100), Some(76), Some(21_600)), "76 of 100 pulls left in 6 h", false),
-            ((Some(100), Some(10), Some(90)), "10 of 100 pulls left in 90 s", true),
-            ((Some(100), Some(11), None), "11 of 100 pulls left", false),
-            ((Some(5), Some(0), None), "0 of 5 pulls left", true),
-            ((None, Some(1), None), "1 pull left", false),
-            ((Some(200), None, None), "200 pulls allowed", false),
-        ];
-        for ((limit, remaining, window), text, low) in cases {
-            let found = RateLimit { limit, remaining, window };
-            assert_eq!((quota(found).as_str(), is_low(&found)), (text, low));
         }
     }
 }

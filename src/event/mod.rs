@@ -1,15 +1,20 @@
 //! What happened, as facts: no display policy. Each event is also one line of `--output json`, so the field
 //! names are an interface (docs/json.md).
 
+mod registry;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::desired::{NodeTarget, Registry, expiry};
-use crate::facts::{OtherServer, RateLimit, RegistryFact, Verdict};
+use crate::desired::NodeTarget;
 use crate::failure::Failure;
 use crate::plan::{Action, Change, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
 
 pub use crate::options::Command;
+pub use registry::RegistryRow;
+
+/// The JSON Schema (draft 2020-12) of a line of the JSON output.
+pub const SCHEMA: &str = include_str!("events.schema.json");
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]
@@ -48,35 +53,6 @@ pub struct Started {
     pub command: Command,
     /// The selected hosts in inventory order.
     pub hosts: Vec<String>,
-}
-
-/// A credential and its verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RegistryRow {
-    /// The key in files and secrets.
-    pub host: String,
-    /// The user.
-    pub user: String,
-    /// The test image in full; where only the login is verified, the registry.
-    pub image: String,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What was seen.
-    pub cause: Option<String>,
-    /// What to do now.
-    pub hint: Option<String>,
-    /// The node from which the registry was contacted; `None` for this machine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// The expiry time that the credential itself contains (RFC 3339). It is not verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
-    /// What the registry reports of its quota.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<RateLimit>,
-    /// The server that failed, if it was not the registry itself: `token_server` or `redirect_target`.
-    #[serde(flatten)]
-    pub other_server: Option<OtherServer>,
 }
 
 /// The result for an object or a file; for `plan`, what the result would be.
@@ -202,24 +178,6 @@ pub struct ObjectSummary {
     pub object: ObjectTarget,
     /// Its result.
     pub outcome: Outcome,
-}
-
-impl RegistryRow {
-    /// The row of one registry that was contacted from the node `from`, or from here.
-    pub fn new(registry: &Registry, fact: &RegistryFact, from: Option<&str>) -> Self {
-        Self {
-            host: registry.host.clone(),
-            user: registry.user.clone(),
-            image: registry.image.clone(),
-            verdict: fact.verdict,
-            cause: fact.cause.clone(),
-            hint: fact.hint.clone(),
-            from: from.map(str::to_owned),
-            expires: expiry::of(registry).map(|at| at.to_string()),
-            rate_limit: fact.rate_limit,
-            other_server: fact.other_server.clone(),
-        }
-    }
 }
 
 impl HostRow {
