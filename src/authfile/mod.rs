@@ -1,5 +1,5 @@
-//! The auth-file edge: files with credentials on this machine. Finds the file behind links, reads it, and replaces it
-//! whole, so that a crash at any point leaves the old file or the new one. Knows nothing of what stands in it.
+//! The auth-file edge: files with credentials on this machine. It follows links, reads the file, and replaces it
+//! atomically, so that a crash at any point leaves the old file or the new one. It does not interpret the content.
 
 mod lock;
 mod replace;
@@ -21,18 +21,18 @@ use crate::secret::SecretBytes;
 
 pub use lock::{Held, hold};
 
-/// A secret holds 1 MiB at most; what is larger than this in bytes is no auth file.
+/// In bytes. A secret of Kubernetes has at most 1 MiB, so a larger file is not an auth file.
 const LARGEST: u64 = 16 << 20;
 
-/// As many as the kernel follows (`ELOOP` in path_resolution(7)).
+/// As many links as the kernel follows (`ELOOP` in path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// The file behind `path`, as it is now, for whoever only reads it.
+/// The current state of the file that `path` leads to, for a caller that only reads it.
 pub fn read(path: &Path) -> FileState {
     state(target(path).and_then(|target| look(&target)))
 }
 
-/// The file behind `path`, as it is now, for whoever replaces it: that of another user is none.
+/// The current state of the file that `path` leads to, for a caller that replaces it: a file of another user is unusable.
 pub fn observe(path: &Path) -> FileState {
     state(target(path).and_then(|target| own(&target)))
 }
@@ -45,13 +45,13 @@ fn state(found: Result<Option<(SecretBytes, Metadata)>, Failure>) -> FileState {
     }
 }
 
-/// Where `path` leads: its own links are followed, also to a file that is not there. The kernel's `protected_symlinks`
-/// does not see that: whoever can plant a link must not choose where a password goes.
+/// Follows the links of `path`, also to a file that does not exist. The kernel's `protected_symlinks` does not apply here,
+/// so links of other users are refused: a user who can create a link must not choose where a password is written.
 fn target(path: &Path) -> Result<PathBuf, Failure> {
     let mut at = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&at) {
-            // An absolute one takes the place of the whole.
+            // `join` with an absolute path returns that path.
             Ok(next) => {
                 let owner = fs::symlink_metadata(&at).map(|link| link.uid());
                 if owner.is_ok_and(|owner| owner != 0 && owner != geteuid().as_raw()) {
@@ -59,20 +59,20 @@ fn target(path: &Path) -> Result<PathBuf, Failure> {
                 }
                 at = folder(&at).join(next);
             }
-            // It is no link, or not there.
+            // It is not a link, or it does not exist.
             Err(_) => return Ok(at),
         }
     }
     Err(unusable(path, "leads through too many links"))
 }
 
-/// Content and metadata; `None` where nothing is.
+/// Content and metadata; `None` if the file does not exist.
 fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let metadata = match fs::symlink_metadata(target) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(closed(target)),
-        Err(error) => return Err(unusable(target, "cannot be looked at").cause(without_errno(&error))),
+        Err(error) => return Err(unusable(target, "cannot be examined").cause(without_errno(&error))),
     };
     match () {
         () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
@@ -87,7 +87,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     Ok(Some((SecretBytes::new(content), metadata)))
 }
 
-/// As `look`, unless a password of this user must not stand in it.
+/// As `look`, but an error if a password of this user must not be written to the file.
 fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let found = look(target)?;
     match &found {
@@ -98,8 +98,8 @@ fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     }
 }
 
-/// Whether a password of `user` may stand in this file. Root may write for another user, who then owns the password, but
-/// only where nobody else can have put the file: in a folder of that user, or of root alone.
+/// Whether a password of `user` may be written to this file. Root may write for another user, who then owns the password,
+/// but only where no third user can have created the file: in a folder of that user, or in one that only root can write.
 fn may_hold(file: &Metadata, folder: &io::Result<Metadata>, user: Uid) -> bool {
     let safe = |folder: &Metadata| {
         let closed = |bits: u32| folder.mode() & bits == 0;
@@ -108,14 +108,14 @@ fn may_hold(file: &Metadata, folder: &io::Result<Metadata>, user: Uid) -> bool {
     file.uid() == user.as_raw() || (user.is_root() && folder.as_ref().is_ok_and(safe))
 }
 
-/// The folder that a file lies in.
+/// The folder of a file.
 fn folder(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The folder on the way to a file that this user may not enter.
+/// The failure if this user may not enter a folder of the path.
 fn closed(target: &Path) -> Failure {
-    // What lies in it cannot even be looked at.
+    // Nothing below a folder can be examined without permission to enter it.
     let closed = target.ancestors().skip(1).find(|above| fs::symlink_metadata(above).is_ok());
     let closed = closed.unwrap_or_else(|| folder(target)).display();
     Failure::new(format!("`{}` can be neither read nor written: this user may not enter `{closed}`", target.display()))

@@ -1,15 +1,15 @@
-//! The replacement of a file as a whole: a temporary file beside it, and one rename.
+//! The atomic replacement of a file: a temporary file in the same folder, and one rename. Takes no lock.
 
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use tempfile::{Builder, NamedTempFile};
 
-use super::{Held, folder, look, name};
+use super::{folder, look, name};
 use crate::facts::FileState;
 use crate::failure::{Failure, without_errno};
 use crate::secret::SecretBytes;
@@ -17,7 +17,7 @@ use crate::secret::SecretBytes;
 /// The bits that a file with passwords may have: those of its owner.
 const OWNER_BITS: u32 = 0o700;
 
-/// How the names of temporary files begin.
+/// The prefix of the names of temporary files.
 pub(super) fn prefix(target: &Path) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(name(target));
@@ -28,18 +28,28 @@ pub(super) fn prefix(target: &Path) -> OsString {
 /// User and group of a file.
 pub(super) type Owner = (u32, u32);
 
-/// Who owns `target`, if it is there.
+/// The owner of `target`, if it exists.
 pub(super) fn owner(target: &Path) -> Option<Owner> {
     fs::symlink_metadata(target).ok().map(|metadata| (metadata.uid(), metadata.gid()))
 }
 
-/// Replaces the file that is `held`, if it still is what was `observed`, and its owner's.
-pub(super) fn replace(held: &Held, observed: &FileState, new: &SecretBytes) -> Result<(), Failure> {
-    let target = held.target.as_path();
+/// The file that is replaced.
+#[derive(Debug)]
+pub(super) struct Destination {
+    pub(super) target: PathBuf,
+    /// The folder of `target`.
+    pub(super) folder: File,
+    /// The owner of the file when it was locked, if it existed.
+    pub(super) owner: Option<Owner>,
+}
+
+/// Replaces a file, if its content is still what was `observed` and its owner is still the same.
+pub(super) fn replace(destination: &Destination, observed: &FileState, new: &SecretBytes) -> Result<(), Failure> {
+    let target = destination.target.as_path();
     let failed = |error: io::Error| {
-        Failure::new(format!("cannot write `{}`; it is left as it was", target.display()))
+        Failure::new(format!("cannot write `{}`; it stays unchanged", target.display()))
             .cause(without_errno(&error))
-            .hint("see that its folder can be written to, or name another file with `--to FILE`")
+            .hint("make its folder writable, or name another file with `--to FILE`")
     };
     let mut builder = Builder::new();
     let name = prefix(target);
@@ -52,26 +62,26 @@ pub(super) fn replace(held: &Held, observed: &FileState, new: &SecretBytes) -> R
     };
     temporary.as_file().set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
-    // As late as can be: whoever takes no lock may have written while the disk was slow.
+    // As late as possible: a program that takes no lock may have written during the fsync.
     let now = look(target)?;
     let now_owner = now.as_ref().map(|(_, metadata)| (metadata.uid(), metadata.gid()));
-    if now.as_ref().map(|(now, _)| now) != content || now_owner != held.owner {
+    if now.as_ref().map(|(now, _)| now) != content || now_owner != destination.owner {
         return Err(changed(target));
     }
-    // Until here it was nobody else's.
-    if let Some((user, group)) = held.owner.filter(|_| geteuid().is_root()) {
+    // Only now, because the new owner could write to the temporary file.
+    if let Some((user, group)) = destination.owner.filter(|_| geteuid().is_root()) {
         fchown(temporary.as_file(), Some(user), Some(group)).map_err(failed)?;
     }
     rename(temporary, target, observed).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => changed(target),
         _ => failed(error),
     })?;
-    // The rename itself must survive a crash, too. It is done, whatever the file system says of this.
-    let _ = held.folder.sync_all();
+    // The rename itself must survive a crash. It has succeeded already, so an error of this call is not reported.
+    let _ = destination.folder.sync_all();
     Ok(())
 }
 
-/// Where nothing was, nothing is replaced.
+/// If no file was observed, a file that exists now is not replaced.
 fn rename(temporary: NamedTempFile, target: &Path, observed: &FileState) -> io::Result<()> {
     let renamed = match observed {
         FileState::Present { .. } => temporary.persist(target),
@@ -81,6 +91,6 @@ fn rename(temporary: NamedTempFile, target: &Path, observed: &FileState) -> io::
 }
 
 fn changed(target: &Path) -> Failure {
-    Failure::new(format!("`{}` was changed by another program in the meantime; it is left as it is", target.display()))
+    Failure::new(format!("`{}` was changed by another program in the meantime; it stays unchanged", target.display()))
         .hint("run again")
 }

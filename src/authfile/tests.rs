@@ -1,4 +1,4 @@
-//! What is found behind a path, and what a replacement leaves.
+//! What is observed at a path, and the state after a replacement.
 
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -79,7 +79,7 @@ fn what_is_no_file_is_named() {
         (&pipe, "is not a regular file"),
         (&circle, "too many links"),
         (&large, "is too large"),
-        (&large.join("below"), "cannot be looked at"),
+        (&large.join("below"), "cannot be examined"),
     ] {
         match observe(path) {
             FileState::Unusable(failure) => {
@@ -151,7 +151,7 @@ fn what_a_killed_run_left_goes_and_nothing_else() {
 }
 
 /// The first user that is not root, on any machine.
-const NOBODY: u32 = 65534;
+const UNPRIVILEGED: u32 = 65534;
 
 #[test]
 fn a_lock_that_others_may_keep_is_not_waited_for_beyond_measure() {
@@ -191,8 +191,9 @@ fn root_writes_for_another_user_only_where_nobody_else_put_the_file() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("config.json");
     write(&file, "{}", 0o600);
-    let of_nobody = |path: &Path| std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    of_nobody(&file);
+    let of_unprivileged =
+        |path: &Path| std::os::unix::fs::lchown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
+    of_unprivileged(&file);
     let refused = |path: &Path, fault: &str| match observe(path) {
         FileState::Unusable(failure) => assert!(failure.message.contains(fault), "{failure:?}"),
         other => panic!("{other:?}"),
@@ -204,30 +205,30 @@ fn root_writes_for_another_user_only_where_nobody_else_put_the_file() {
     }
     set_mode(0o755);
     assert!(matches!(observe(&file), FileState::Present { .. }));
-    std::os::unix::fs::chown(home.path(), Some(NOBODY + 1), None).unwrap();
+    std::os::unix::fs::chown(home.path(), Some(UNPRIVILEGED + 1), None).unwrap();
     refused(&file, "belongs to another user");
-    of_nobody(home.path());
+    of_unprivileged(home.path());
     set_mode(0o1777);
     refused(&file, "belongs to another user");
     set_mode(0o755);
     let first = held(&file);
     first.replace(&first.observe(), &bytes("one")).unwrap();
     let metadata = fs::metadata(&file).unwrap();
-    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (NOBODY, NOBODY, 0o600));
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (UNPRIVILEGED, UNPRIVILEGED, 0o600));
     // A file of root does not become another user's because that user puts an own one there.
     fs::remove_file(&file).unwrap();
     write(&file, "one", 0o600);
     drop(first);
     let swapped = held(&file);
     let observed = swapped.observe();
-    of_nobody(&file);
+    of_unprivileged(&file);
     let failure = swapped.replace(&observed, &bytes("two")).unwrap_err();
     assert!(failure.message.contains("changed by another program"), "{failure:?}");
     assert_eq!((fs::read(&file).unwrap(), names(home.path())), (b"one".to_vec(), vec!["config.json".to_owned()]));
     let link = home.path().join("link");
     symlink("config.json", &link).unwrap();
     assert!(matches!(observe(&link), FileState::Present { .. }));
-    of_nobody(&link);
+    of_unprivileged(&link);
     refused(&link, "is a link of another user");
     assert!(hold(&link, Duration::from_secs(5), NEVER).is_err());
 }

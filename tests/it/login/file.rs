@@ -159,7 +159,7 @@ fn a_file_that_cannot_be_merged_is_reported_before_the_registry_is_contacted() {
         ("twice.json", "has a member twice"),
         ("folder.json", "is a directory"),
         ("large.json", "is too large"),
-        ("half.json/below.json", "cannot be looked at"),
+        ("half.json/below.json", "cannot be examined"),
     ] {
         let run = log_in(&user, &registry, &["--to", file]).expect(2);
         assert!(run.stderr.contains(fault) && run.stderr.contains("hint: "), "{file}: {}", run.stderr);
