@@ -19,13 +19,13 @@ use crate::support::ansible::answers;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    /// What the case is about, where the template does not say it.
+    /// What the case is about, if the template does not show it.
     #[serde(default)]
     name: String,
-    /// Variables of the host `h`, if there is no inventory.
+    /// The variables of the host `h`, if there is no inventory.
     #[serde(default)]
     vars: serde_json::Map<String, Value>,
-    /// A YAML inventory; `{{ … }}` is resolved for its host `h`.
+    /// A YAML inventory. The template is resolved for its host `h`.
     inventory: Option<String>,
     #[serde(default)]
     env: BTreeMap<String, String>,
@@ -34,13 +34,13 @@ struct Case {
     template: Value,
     #[serde(default, deserialize_with = "present")]
     expect: Option<Value>,
-    /// The message of the problem. Ansible fails as well.
+    /// The message of the problem. Ansible must fail too.
     problem: Option<String>,
-    /// Why Ansible says something else.
+    /// Why the result of Ansible differs.
     differs: Option<String>,
 }
 
-/// A recording of `null` is one.
+/// An expectation of `null` is an expectation, too.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -101,7 +101,7 @@ impl Case {
     }
 
     fn found(&self) -> Result<Value, String> {
-        let said = |problem: Problem| {
+        let message = |problem: Problem| {
             assert!(!problem.render().contains("hunter2"), "{}: a problem shows a value", self.template);
             match &problem.hint {
                 Some(hint) => format!("{} (hint: {hint})", problem.message),
@@ -112,10 +112,10 @@ impl Case {
             load::parse(&Source::new("hosts.yml", text))
                 .unwrap_or_else(|problems| panic!("{}: {problems:?}", self.template))
         };
-        let world = World { env: self.env.clone(), files: self.files.clone() };
-        let variables = Variables::new(parse(self.inventory()), Arc::new(world));
+        let outside = CaseFiles { env: self.env.clone(), files: self.files.clone() };
+        let variables = Variables::new(parse(self.inventory()), Arc::new(outside));
         let template = parse(format!("{:#}", json!({"all": {"vars": {"it": self.template}}})));
-        let node = variables.of("h").resolve(&template.groups["all"].vars["it"]).map_err(said)?;
+        let node = variables.of("h").resolve(&template.groups["all"].vars["it"]).map_err(message)?;
         Ok(serde_json::to_value(node).unwrap())
     }
 }
@@ -131,7 +131,7 @@ fn encrypted_values_are_texts_in_expressions() {
     let mut inventory = load::parse(&Source::new("hosts.yml", text)).unwrap();
     let pw = inventory.hosts["h"].vars["pw"].clone();
     inventory.extra.insert("pw".to_owned(), Node { value: Encrypted, text: "$ANSIBLE_VAULT;…".to_owned(), ..pw });
-    let variables = Variables::new(inventory, Arc::new(World { env: BTreeMap::new(), files: BTreeMap::new() }));
+    let variables = Variables::new(inventory, Arc::new(CaseFiles { env: BTreeMap::new(), files: BTreeMap::new() }));
     let found = |name: &str| serde_json::to_value(variables.of("h").get(name).unwrap()).unwrap();
     assert_eq!(found("pw"), "hunter2{{ 1 }}");
     assert_eq!(found("a"), "hunter2{{ 1 }}!");
@@ -141,7 +141,7 @@ fn encrypted_values_are_texts_in_expressions() {
 }
 
 #[test]
-fn hostile_templates_end_as_problems() {
+fn hostile_templates_become_problems() {
     let many = |text: &str| text.repeat(10_000);
     let twice = |then: &str| {
         format!(
@@ -203,7 +203,7 @@ fn hostile_templates_end_as_problems() {
 }
 
 #[test]
-fn deep_and_wide_chains_of_variables_end_as_problems() {
+fn deep_and_wide_chains_of_variables_become_problems() {
     let chain = |length: usize, link: &dyn Fn(usize) -> String| {
         let vars = (0..length).map(|at| (format!("v{at}"), Value::from(link(at + 1))));
         Value::from_iter(vars.chain([(format!("v{length}"), "end".into())]))
@@ -243,13 +243,13 @@ fn ten_thousand_hosts_with_templates_are_read_quickly() {
     assert!(took < std::time::Duration::from_secs(20), "{took:?}");
 }
 
-/// The files and variables that a case may use.
-struct World {
+/// The environment variables and files of a case.
+struct CaseFiles {
     env: BTreeMap<String, String>,
     files: BTreeMap<String, String>,
 }
 
-impl Outside for World {
+impl Outside for CaseFiles {
     fn decrypt(&self, _: &str) -> Result<String, VaultError> {
         Ok("hunter2{{ 1 }}".to_owned())
     }
@@ -274,7 +274,7 @@ impl Outside for World {
 
 /// The results of Ansible, all from one process.
 fn ansible(cases: &[(String, Case)]) -> Vec<Value> {
-    let asked: Vec<Value> = cases
+    let requests: Vec<Value> = cases
         .iter()
         .map(|(_, case)| {
             json!({
@@ -286,5 +286,5 @@ fn ansible(cases: &[(String, Case)]) -> Vec<Value> {
             })
         })
         .collect();
-    answers("templates.py", &asked)
+    answers("templates.py", &requests)
 }

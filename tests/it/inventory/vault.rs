@@ -23,17 +23,17 @@ use crate::support::process::{self, program, run};
 struct Case {
     rule: String,
     envelope: String,
-    #[serde(default = "usual_password")]
+    #[serde(default = "default_password")]
     password: String,
-    /// What is in it.
+    /// The decrypted text.
     text: Option<String>,
     /// Or why it is not known.
     fault: Option<String>,
-    /// What Ansible finds in it where that is not the same.
+    /// The text that Ansible finds, if that differs.
     ansible: Option<String>,
 }
 
-fn usual_password() -> String {
+fn default_password() -> String {
     "correct horse".to_owned()
 }
 
@@ -41,22 +41,22 @@ fn password(label: &str, text: &str) -> Password {
     Password { label: label.to_owned(), secret: SecretBytes::new(text.as_bytes().to_vec()) }
 }
 
-fn opened(envelope: &str, password: &Password) -> Result<String, VaultError> {
+fn decrypted(envelope: &str, password: &Password) -> Result<String, VaultError> {
     vault::decrypt(envelope, std::slice::from_ref(password)).map(|text| text.expose().to_owned())
 }
 
 #[test]
 fn envelopes_contain_what_ansible_decrypts() {
     let cases = crate::cases::read::<Case>("vault");
-    let questions: Vec<Json> =
+    let requests: Vec<Json> =
         cases.iter().map(|(_, case)| json!({"decrypt": case.envelope, "password": case.password})).collect();
     let mut failures = Vec::new();
-    for ((name, case), answer) in cases.iter().zip(ansible::answers("vault.py", &questions)) {
-        let found = opened(&case.envelope, &password("default", &case.password));
+    for ((name, case), answer) in cases.iter().zip(ansible::answers("vault.py", &requests)) {
+        let found = decrypted(&case.envelope, &password("default", &case.password));
         let expected = match (&case.text, &case.fault) {
             (Some(text), None) => Ok(text.clone()),
             (None, Some(fault)) => Err(fault.clone()),
-            _ => panic!("{name}: a case has a text or a fault"),
+            _ => panic!("{name}: a case needs a text or a fault"),
         };
         let found = found.map_err(|fault| fault.to_string());
         if found != expected {
@@ -71,7 +71,7 @@ fn envelopes_contain_what_ansible_decrypts() {
 }
 
 #[test]
-fn random_texts_come_back() {
+fn random_texts_are_decrypted_unchanged() {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = |below: u64| {
         state ^= state << 13;
@@ -86,19 +86,19 @@ fn random_texts_come_back() {
     };
     let samples: Vec<(String, String)> = (0..40).map(|_| (text(80), format!("p{}", text(20)))).collect();
     let labels = [Json::Null, json!("default"), json!("prod"), json!("a b-c_d")];
-    let questions: Vec<Json> = samples
+    let requests: Vec<Json> = samples
         .iter()
         .zip(labels.iter().cycle())
         .map(|((text, secret), label)| json!({"encrypt": text, "password": secret, "label": label}))
         .collect();
-    for ((text, secret), answer) in samples.iter().zip(ansible::answers("vault.py", &questions)) {
+    for ((text, secret), answer) in samples.iter().zip(ansible::answers("vault.py", &requests)) {
         let envelope = answer["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
-        assert_eq!(opened(envelope, &password("prod", secret)).as_ref(), Ok(text), "{envelope}");
-        assert!(matches!(opened(envelope, &password("prod", "x")), Err(VaultError::WrongPassword { .. })));
+        assert_eq!(decrypted(envelope, &password("prod", secret)).as_ref(), Ok(text), "{envelope}");
+        assert!(matches!(decrypted(envelope, &password("prod", "x")), Err(VaultError::WrongPassword { .. })));
     }
 }
 
-/// A folder with passwords in it, and `ansible-vault`.
+/// A directory with password files, in which `ansible-vault` runs.
 struct Site {
     folder: tempfile::TempDir,
 }
@@ -116,7 +116,8 @@ impl Site {
         self.folder.path().join(name)
     }
 
-    /// Written by another process: a file that a fork of this one holds open for writing cannot be run.
+    /// Creates a file with another process. If this process created it, a fork of a parallel test could still have it
+    /// open for writing, and a file that is open for writing cannot be executed.
     fn file(&self, name: &str, text: &str, mode: &str) -> PathBuf {
         let path = self.at(name);
         let mut shell = process::command("/bin/sh".as_ref());
@@ -125,7 +126,7 @@ impl Site {
         path
     }
 
-    /// A program of Ansible, which gets two minutes.
+    /// A program of Ansible with a limit of two minutes.
     fn ansible(&self, name: &str) -> Command {
         let mut command = process::command(&program("timeout"));
         command.arg("120").arg(program(name)).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -133,7 +134,7 @@ impl Site {
         command
     }
 
-    /// The envelope of `text`, made with one of the passwords.
+    /// `text`, encrypted with one of the passwords.
     fn encrypt(&self, identity: &str, text: &str) -> String {
         let plain = self.file("plain", text, "600");
         let mut command = self.ansible("ansible-vault");
@@ -200,7 +201,7 @@ fn a_password_file_may_be_encrypted_with_a_password_before_it() {
 }
 
 #[test]
-fn an_encrypted_value_is_used_as_it_is_and_listed_encrypted() {
+fn an_encrypted_value_is_never_a_template_and_is_listed_encrypted() {
     let site = Site::new();
     let envelope = site.encrypt("prod", "{{ inventory_hostname }}");
     let indented = envelope.replace('\n', "\n            ");
@@ -220,8 +221,8 @@ fn an_encrypted_value_is_used_as_it_is_and_listed_encrypted() {
 
     let mut debug = site.ansible("ansible");
     debug.args(["-i", "hosts.yml", "h", "-m", "debug", "-a", "msg='{{ a }} {{ b }}'", "--vault-id", "prod@prod"]);
-    let said = run(&mut debug);
-    assert!(said.contains(r#""msg": "{{ inventory_hostname }} <{{ inventory_hostname }}>""#), "{said}");
+    let output = run(&mut debug);
+    assert!(output.contains(r#""msg": "{{ inventory_hostname }} <{{ inventory_hostname }}>""#), "{output}");
 
     for vault in [&[][..], &["--vault-id", "prod@prod"]] {
         let listed = run(site.ansible("ansible-inventory").args(["-i", "hosts.yml", "--list"]).args(vault));
