@@ -121,6 +121,7 @@ impl Parser<'_> {
     }
 
     fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Expression>) -> Parsed<Expression> {
+        // For Python, and so for Ansible, a deeper text is not a literal.
         if self.depth == MAX_DEPTH {
             return Err(NotLiteral);
         }
@@ -164,6 +165,7 @@ impl Parser<'_> {
         if self.peek() != Some(')') {
             let first = self.expression()?;
             self.skip_blank();
+            // Without a comma the parentheses contain one value, not a tuple.
             if self.eat(')') {
                 return Ok(first);
             }
@@ -189,6 +191,7 @@ impl Parser<'_> {
         } else {
             let from = self.at;
             let first = self.expression()?;
+            // Python reports this only when it builds the value, so reading continues.
             self.require_hashable(&first, from);
             self.skip_blank();
             if self.peek() == Some(':') { self.dict(first.node)? } else { self.set(first)? }
@@ -220,6 +223,7 @@ impl Parser<'_> {
 
     /// Rejects keys that Python allows, but that neither JSON nor Ansible can write.
     fn reject_key(&mut self, key: &Node) {
+        // The ellipsis differs from the string `'...'` only in its length in the source.
         let ellipsis = key.text == "..." && key.span.end - key.span.start == key.text.len();
         let message = match &key.value {
             Value::List(_) => "a tuple cannot be a dict key",
@@ -241,6 +245,7 @@ impl Parser<'_> {
             let from = self.at;
             let item = self.expression()?;
             self.require_hashable(&item, from);
+            // A set keeps the first of equal items.
             if !nodes.iter().any(|node| is_same_key(node, &item.node)) {
                 nodes.push(item.node);
             }
@@ -261,6 +266,7 @@ impl Parser<'_> {
         let negative = self.peek() == Some('-');
         self.at += 1;
         let operand = self.expression()?;
+        // `ast.literal_eval` accepts a sign only before a number.
         if operand.kind != ExpressionKind::Number {
             return Err(NotLiteral);
         }
@@ -278,6 +284,7 @@ impl Parser<'_> {
         let start = self.at;
         let (value, length) = number::read(self.rest()).ok_or(NotLiteral)?;
         self.at += length;
+        // A complex number outside of brackets is text for Ansible too.
         if self.depth > 0 {
             self.reject_imaginary();
         }
@@ -347,6 +354,7 @@ impl Parser<'_> {
             end = self.at;
             self.skip_blank();
         }
+        // The span ends with the last literal, not with the white space after it.
         let span = self.text.span(start, end);
         // As in Ansible the text of a bytes literal is never a template.
         let trust = if matches!(joined, string::StringValue::Bytes(_)) { Trust::Literal } else { Trust::Template };

@@ -24,6 +24,7 @@ pub(super) fn read(text: &str) -> Option<(Value, usize)> {
     }
     if matches!(bytes.get(at), Some(b'e' | b'E')) {
         is_float = true;
+        // An exponent needs digits: `1e` is not a number.
         let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
         let end = digits_end(bytes, at + 1 + sign)?;
         if end == at + 1 + sign {
@@ -52,6 +53,7 @@ fn prefixed(text: &str, radix: u32) -> Option<(Value, usize)> {
         let from = at + usize::from(text.as_bytes().get(at) == Some(&b'_'));
         let run = text[from..].find(|c: char| !c.is_digit(radix)).unwrap_or(text.len() - from);
         if run == 0 {
+            // There must be digits after the prefix and after each underscore.
             if from > at || at == 2 {
                 return None;
             }

@@ -83,10 +83,12 @@ pub(super) fn read(text: &Text, rejected: &mut Option<Problem>) -> Parsed<(Strin
     let rest = &text.text[prefix.length..];
     let quote = &rest[..1];
     let triple = quote.repeat(3);
+    // Three quotes start a literal that can contain line breaks.
     let quote = if rest.starts_with(&triple) { triple.as_str() } else { quote };
     let start = prefix.length + quote.len();
     let length = body_length(&text.text[start..], quote).ok_or(NotLiteral)?;
     let body = text.part(start, start + length);
+    // Python accepts only ASCII characters in bytes literals.
     if prefix.literal == LiteralKind::Bytes && !body.text.is_ascii() {
         return Err(NotLiteral);
     }
@@ -198,6 +200,7 @@ fn octal(rest: &str, kind: LiteralKind) -> (Escape, usize) {
     let length = rest.bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
     let code = u32::from_str_radix(&rest[..length], 8).unwrap_or_default();
     let escape = match kind {
+        // `\777` is more than a byte; Python uses its lowest eight bits.
         LiteralKind::Bytes => Escape::Byte((code & 0xff) as u8),
         LiteralKind::Text => char::from_u32(code).map_or(Escape::Backslash, Escape::Character),
     };
@@ -206,6 +209,7 @@ fn octal(rest: &str, kind: LiteralKind) -> (Escape, usize) {
 
 fn character(rest: &str, digits: usize) -> Result<char, EscapeError> {
     let code = hexadecimal(rest, digits)?;
+    // Beyond the last code point Python rejects the literal; a surrogate is valid in Python, but not in Rust.
     let failed = if code > 0x0010_ffff {
         EscapeError::NotLiteral
     } else {

@@ -129,6 +129,7 @@ pub fn decrypt(envelope: &str, passwords: &[Password]) -> Result<Secret, VaultEr
     let has_label = |password: &&Password| Some(password.label.as_str()) == envelope.label();
     let first = passwords.iter().filter(has_label);
     let others = passwords.iter().filter(|password| !has_label(password));
+    // Only a wrong password is a reason to try the next one; a damaged text stays damaged.
     for password in first.chain(others) {
         match envelope.decrypt(&password.secret) {
             Err(VaultError::WrongPassword { .. }) => {}
@@ -154,6 +155,7 @@ impl Envelope {
         let mut part = || parts.next().unwrap_or(Err(VaultError::Damaged(Damage::Truncated)));
         let (salt, hmac, ciphertext) = (part()?, part()?, part()?);
         let hmac = hmac.try_into().map_err(|_| VaultError::Damaged(Damage::Truncated))?;
+        // The padding makes the length a multiple of the block, and at least one block.
         if ciphertext.is_empty() || ciphertext.len() % BLOCK_BYTES != 0 {
             return Err(VaultError::Damaged(Damage::Truncated));
         }
@@ -171,6 +173,7 @@ impl Envelope {
     /// # Errors
     /// The password is wrong, or the text is damaged.
     pub fn decrypt(&self, password: &SecretBytes) -> Result<Secret, VaultError> {
+        // One derivation yields both keys and the initial counter of AES-CTR.
         let mut keys = Zeroizing::new([0; KEY_BYTES + KEY_BYTES + BLOCK_BYTES]);
         pbkdf2_hmac(password.expose(), &self.salt, ROUNDS, MessageDigest::sha256(), &mut *keys)?;
         let (cipher_key, rest) = keys.split_at(KEY_BYTES);
@@ -182,6 +185,7 @@ impl Envelope {
             return Err(self.wrong_password());
         }
         let mut crypter = Crypter::new(Cipher::aes_256_ctr(), Mode::Decrypt, cipher_key, Some(counter))?;
+        // OpenSSL requires space for one block more than the input.
         let mut plain = Zeroizing::new(vec![0; self.ciphertext.len() + BLOCK_BYTES]);
         let written = crypter.update(&self.ciphertext, &mut plain)?;
         let length = unpadded_length(&plain[..written]).ok_or(VaultError::Damaged(Damage::Padding))?;
@@ -214,12 +218,14 @@ fn parse_header(line: &str) -> Result<Option<String>, VaultError> {
     let (Some(version), Some(cipher), true) = (parts.next(), parts.next(), line.is_ascii()) else {
         return Err(VaultError::Damaged(Damage::Header));
     };
+    // Ansible ignores the version. A new version would mean a new format, so an unknown one is rejected here.
     if !matches!(version, "1.1" | "1.2") {
         return Err(VaultError::Version);
     }
     if cipher != "AES256" {
         return Err(VaultError::Cipher);
     }
+    // Ansible ignores further parts, and treats an empty label as no label.
     Ok(parts.next().filter(|label| !label.is_empty()).map(str::to_owned))
 }
 

@@ -74,6 +74,7 @@ fn variables(group: &str, content: &Node, draft: &mut Draft) {
 }
 
 fn children(parent: &str, content: &Node, draft: &mut Draft) {
+    // `children: web` is the short form for a single child.
     if let Some(child) = single_name(content) {
         draft.add_group(child, &content.span);
         draft.add_child(parent, child, &content.span);

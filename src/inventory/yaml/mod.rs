@@ -52,6 +52,7 @@ pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
 pub(super) fn parse_with_findings(text: &Text, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
     let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let parser = Parser::new_from_str_with_options(text.text, options);
+    // Ansible tries JSON before YAML, and the two read some numbers differently.
     let schema = Schema::of(text.text);
     let (anchors, names) = (HashMap::new(), HashSet::new());
     let mut loader = Loader { text, parser, schema, anchors, names, flow: 0, values: 0, findings };
@@ -166,6 +167,7 @@ impl<'a> Loader<'a> {
             }
             node.trust = Trust::Literal;
         }
+        // The parser numbers anchors from 1; 0 is no anchor.
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), self.values + 1 - before));
         }
@@ -177,6 +179,7 @@ impl<'a> Loader<'a> {
         let Some((node, values)) = self.anchors.get(&id) else {
             return Err(Problem::hiding(&place, "this alias refers to the value that contains it"));
         };
+        // An alias counts as much as the value that it repeats.
         self.values += values;
         if self.values > MAX_VALUES {
             return Err(Problem::hiding(&place, "YAML aliases expand to too much data"));
@@ -222,6 +225,7 @@ impl<'a> Loader<'a> {
                 return Ok(Node::new(Value::Map(last_wins(merged)), "", span));
             }
             self.reject_missing_key(&step)?;
+            // A quoted `<<` is a plain key.
             let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(step, trust)?;
             let next = self.next()?;

@@ -25,6 +25,7 @@ impl Schema {
 
 /// The value of a plain scalar without a tag. Dates stay text.
 pub(super) fn resolve(text: &str, schema: Schema) -> Value {
+    // Most scalars are words. Their first byte rules out null and numbers without further checks.
     let first = text.bytes().next();
     if first.is_none_or(|byte| matches!(byte, b'~' | b'n' | b'N')) && is_null(text) {
         return Value::Null;
@@ -105,6 +106,7 @@ fn integer(text: &str) -> Option<Value> {
     } else if let Some(rest) = rest.strip_prefix("0x") {
         digits(rest, 16)
     } else if let Some(octal) = rest.strip_prefix('0') {
+        // `0` and `0_` are zero, although they have no octal digits.
         if octal.chars().all(|c| c == '_') { Some(0) } else { digits(octal, 8) }
     } else if rest.starts_with(|c: char| c.is_ascii_digit()) {
         if rest.contains(':') { sexagesimal_integer(rest) } else { digits(rest, 10) }
@@ -135,6 +137,7 @@ fn float(text: &str) -> Option<Value> {
     let (negative, rest) = split_sign(text);
     let number = match rest {
         ".inf" | ".Inf" | ".INF" => f64::INFINITY,
+        // `-.nan` is text.
         ".nan" | ".NaN" | ".NAN" if rest.len() == text.len() => f64::NAN,
         _ if rest.contains(':') => sexagesimal_float(rest)?,
         _ => {

@@ -52,12 +52,21 @@ pub(super) enum Piece {
 pub(super) struct Program {
     /// The rewritten template.
     pub source: String,
-    /// Whether it is one `{{ … }}` and nothing else. Then the value keeps its type.
-    pub single: bool,
+    /// Whether the template is more than one `{{ … }}`.
+    pub shape: Shape,
     /// Where the parts of `source` come from.
     parts: Vec<ProgramPart>,
     /// Names that may be undefined because the template handles that itself (`default`, `is defined`).
     pub guarded: Vec<String>,
+}
+
+/// What a template consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One `{{ … }}` and nothing else: the result is its value, with its type.
+    SingleOutput,
+    /// Anything else: the result is usually text.
+    Mixed,
 }
 
 #[derive(Debug)]
@@ -69,6 +78,7 @@ struct ProgramPart {
 impl Program {
     /// The part of the original text from which bytes `range` of `source` were made.
     pub fn original(&self, range: Range<usize>) -> Option<Range<usize>> {
+        // The parts are in order, so the last one that starts before the range contains it.
         let part = self.parts.iter().rev().find(|part| part.rewritten.start <= range.start)?;
         Some(part.original.clone())
     }
@@ -77,6 +87,7 @@ impl Program {
 /// Reads a text. The filters and tests in it must be in the `vocabulary`.
 pub(super) fn compile(text: &str, vocabulary: &Vocabulary) -> CompiledText {
     let line_breaks = text.len() - text.trim_end_matches('\n').len();
+    // Such a header changes the delimiters of Jinja for this text.
     let form = if text.starts_with("#jinja2:") {
         let hint = Some("remove the first line".to_owned());
         let message = "a `#jinja2:` header is not supported";
@@ -94,6 +105,7 @@ fn compile_template(text: &str, vocabulary: &Vocabulary) -> Result<Form, Invalid
     let unified = text.replace("\r\n", "\n").replace('\r', "\n");
     let text = unified.strip_suffix('\n').unwrap_or(&unified);
     let segments = segments(text)?;
+    // Most templates of inventories are of this form.
     if let Some(pieces) = pieces(text, &segments) {
         return Ok(Form::Pieces(pieces));
     }
@@ -105,9 +117,12 @@ fn compile_template(text: &str, vocabulary: &Vocabulary) -> Result<Form, Invalid
     if segments.iter().filter(is_elif).count() > MAX_DEPTH {
         return Err(InvalidTemplate::new(0..text.len(), "this template has too many parts"));
     }
-    let single = matches!(segments.as_slice(), [Segment { kind: SegmentKind::Output(_), .. }]);
+    let shape = match segments.as_slice() {
+        [Segment { kind: SegmentKind::Output(_), .. }] => Shape::SingleOutput,
+        _ => Shape::Mixed,
+    };
     let mut program =
-        Program { source: String::with_capacity(text.len()), single, parts: Vec::new(), guarded: Vec::new() };
+        Program { source: String::with_capacity(text.len()), shape, parts: Vec::new(), guarded: Vec::new() };
     for segment in &segments {
         let start = program.source.len();
         match &segment.kind {
@@ -115,7 +130,7 @@ fn compile_template(text: &str, vocabulary: &Vocabulary) -> Result<Form, Invalid
                 let mut rewriter = Rewriter::new(text, tokens, vocabulary)?;
                 let rewritten = match rewriter.plain_name() {
                     // A number that becomes part of a text keeps the spelling that the user gave it (`1.10`, `0o644`).
-                    Some(name) if !single => format!(" {name}|__as_written('{name}') "),
+                    Some(name) if shape == Shape::Mixed => format!(" {name}|__as_written('{name}') "),
                     _ => rewriter.rewrite()?,
                 };
                 program.guarded.append(&mut rewriter.guarded);
@@ -165,6 +180,7 @@ fn push_delimited(source: &mut String, text: &str, segment: &Segment, content: &
     source.extend(sign(original[2..].chars().next()));
     source.push_str(content);
     let body = &original[..original.len() - 2];
+    // In `{{-}}` the only sign belongs to the opening delimiter.
     if body.len() > 2 {
         source.extend(sign(body.chars().next_back()));
     }

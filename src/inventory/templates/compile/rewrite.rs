@@ -63,6 +63,7 @@ impl<'a> Rewriter<'a> {
                         closing[opening] = at;
                     }
                 }
+                // The engine returns from its recursion at a comma.
                 Lexeme::Symbol(',') => operators[level] = 0,
                 Lexeme::Symbol(_) => operators[level] += 1,
                 Lexeme::Name if KEYWORDS[OPERATORS].contains(&&text[token.start..token.end]) => operators[level] += 1,
@@ -72,6 +73,7 @@ impl<'a> Rewriter<'a> {
                 return Err(InvalidTemplate::new(token.start..token.end, "this expression has too many parts"));
             }
         }
+        // The white space before the first token is not copied: the rewritten content gets spaces around it.
         let done = tokens.first().map_or(0, |token| token.start);
         Ok(Self { text, tokens, vocabulary, closing, guarded: Vec::new(), done, out: String::new() })
     }
@@ -117,6 +119,7 @@ impl<'a> Rewriter<'a> {
             if self.is_symbol(at, '=') {
                 return Some(at);
             }
+            // Skips brackets: the `=` of a keyword argument is not the assignment.
             at = self.closing[at].max(at) + 1;
         }
         None
@@ -232,6 +235,7 @@ impl<'a> Rewriter<'a> {
                 let is_number = self.tokens[start + 1].lexeme == Lexeme::Number;
                 self.out.push_str(&if is_number { key.to_owned() } else { string_literal(key) });
             } else {
+                // The brackets are not copied: the key becomes an argument of `__member`.
                 self.done = self.tokens[start + 1].start;
                 self.rewrite_range(start + 1, end - 1)?;
             }
@@ -261,7 +265,10 @@ impl<'a> Rewriter<'a> {
     fn is_guard(&self, at: usize) -> bool {
         let word = |at: usize| if at < self.tokens.len() { self.source_of(at) } else { "" };
         match word(at) {
+            // `ansible` is the start of `ansible.builtin.default`. A wrong guess only changes which name a message
+            // shows.
             "|" => matches!(word(at + 1), "default" | "d" | "mandatory") || word(at + 1) == "ansible",
+            // The second word after `is not` is at + 2.
             "is" => matches!(word(at + 1), "defined" | "undefined") || word(at + 2) == "defined",
             _ => false,
         }

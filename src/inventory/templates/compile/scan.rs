@@ -97,6 +97,7 @@ fn raw_end(text: &str, start: usize) -> Option<usize> {
         Some(text.len() - inner.len())
     };
     let mut at = tag(start, "raw")?;
+    // Jinja reads nothing inside of the block, so only its end tag is searched for.
     loop {
         at += text[at..].find("{%")?;
         if let Some(end) = tag(at, "endraw") {
@@ -120,6 +121,7 @@ fn tokens_until(text: &str, start: usize, close: &str) -> Result<(Vec<Token>, us
         let Some(first) = rest.chars().next() else {
             return Err(InvalidTemplate::new(start..text.len(), "this template is not closed"));
         };
+        // Inside of brackets `}}` is the end of two mappings, not of the template.
         if depth == 0 {
             let sign = usize::from(rest.starts_with(['-', '+']));
             if rest[sign..].starts_with(close) {
@@ -134,6 +136,7 @@ fn tokens_until(text: &str, start: usize, close: &str) -> Result<(Vec<Token>, us
             let (value, length) = string(rest, escapes).map_err(|message| InvalidTemplate::new(at..at + 1, message))?;
             (Lexeme::Text(value), length)
         } else if first.is_ascii_digit() {
+            // Otherwise `a.0.1` would be read as `a`, a dot and the float `0.1`.
             let after_dot = tokens.last().is_some_and(|token| token.lexeme == Lexeme::Symbol('.') && token.end == at);
             (Lexeme::Number, if after_dot { index_length(rest) } else { number_length(rest) })
         } else if first.is_alphabetic() || first == '_' {
@@ -173,6 +176,7 @@ fn string(text: &str, escapes: Escapes) -> Result<(String, usize), &'static str>
         match text.as_bytes().get(end) {
             None => return Err("this string is not closed"),
             Some(byte) if *byte == quote => break,
+            // In both kinds of literals a quote after a backslash does not close the literal.
             Some(b'\\') => end += 2,
             Some(_) => end += 1,
         }
@@ -205,6 +209,7 @@ fn unescape(text: &str) -> Result<String, &'static str> {
             't' => value.push('\t'),
             'v' => value.push('\x0b'),
             same @ ('\\' | '\'' | '"') => value.push(same),
+            // An octal escape sequence has one to three digits.
             digit @ '0'..='7' => {
                 let mut code = digit.to_digit(8).unwrap_or_default();
                 for _ in 0..2 {
@@ -240,6 +245,7 @@ fn number_length(text: &str) -> usize {
     if text[end..].starts_with('.') && text[end + 1..].starts_with(|c: char| c.is_ascii_digit()) {
         end += 1 + word(&text[end + 1..]);
     }
+    // `0x1e` ends with a digit, not with the start of an exponent.
     let exponent = text[..end].ends_with(['e', 'E']) && !text.starts_with("0x");
     if exponent && text[end..].starts_with(['+', '-']) {
         end += 1 + word(&text[end + 1..]);

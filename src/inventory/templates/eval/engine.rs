@@ -29,6 +29,7 @@ impl Engine {
         if let Some(compiled) = self.compiled.read().unwrap_or_else(PoisonError::into_inner).get(text) {
             return Arc::clone(compiled);
         }
+        // No lock is held while the text is compiled. If two threads compile the same text, the first result is kept.
         let new = Arc::new(compile(text, &self.vocabulary));
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(compiled.entry(text.to_owned()).or_insert(new))
@@ -51,6 +52,7 @@ fn groups(inventory: &Inventory) -> Value {
         while let Some(group) = groups.get(next).and_then(|name| inventory.groups.get(*name)) {
             next += 1;
             names.extend(group.hosts.iter().filter(|host| added_hosts.insert(host.as_str())));
+            // A group can be reached on several paths.
             for child in &group.children {
                 if !groups.contains(&child.as_str()) {
                     groups.push(child);

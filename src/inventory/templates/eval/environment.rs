@@ -74,6 +74,7 @@ where
     let accepts_undefined = filters::ACCEPT_UNDEFINED.contains(&name);
     let filter = move |state: &mut State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
         let call = Call::new(&arguments, &named)?;
+        // Each step is checked, so that no filter has to process a huge value.
         call.arguments().try_for_each(check_size)?;
         // The result for an undefined value is undefined, so that `default` can follow: `x | upper | default('y')`.
         match call.undefined().filter(|_| !accepts_undefined) {
@@ -100,6 +101,7 @@ where
     let accepts_undefined = conditions::ACCEPT_UNDEFINED.contains(&name);
     let test = move |state: &State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<bool, Error> {
         let call = Call::new(&arguments, &named)?;
+        // Unlike the result of a filter, the result of a test cannot be undefined.
         if !accepts_undefined && call.undefined().is_some() {
             return Err(undefined_error());
         }
@@ -113,6 +115,7 @@ fn add_functions(environment: &mut Environment<'static>) {
     environment.add_function("range", minijinja::functions::range);
     environment.add_function("dict", dict);
     environment.add_function("namespace", minijinja::functions::namespace);
+    // Ansible's `undef()` returns an undefined value. Its hint would only change the message.
     environment.add_function("undef", |_: Rest<Value>, _: Kwargs| Value::UNDEFINED);
     environment.add_function("now", |_: Rest<Value>, _: Kwargs| -> Result<Value, Error> {
         Err(error("templates of an inventory cannot read the clock"))
@@ -128,6 +131,7 @@ fn member(state: &State<'_, '_>, value: Value, keys: Rest<Value>) -> Result<Valu
         if value.is_undefined() {
             return Ok(value);
         }
+        // As in Ansible `a[b]` is undefined if `b` is, so that `default` can follow.
         if key.is_undefined() {
             return Ok(key.clone());
         }

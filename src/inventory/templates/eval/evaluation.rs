@@ -8,6 +8,7 @@ use minijinja::{Error, State, Value};
 
 use super::frame::Frame;
 use crate::inventory::problem::Problem;
+use crate::inventory::templates::compile::Shape;
 use crate::inventory::templates::value::errors::{ResolveError, lookup_result, undefined_error_with};
 
 /// The name under which functions find the evaluation. No template can contain it, because it starts with a null byte.
@@ -16,8 +17,8 @@ const EVALUATION: &str = "\0evaluation";
 /// One evaluation of a template.
 pub(super) struct Evaluation {
     pub frame: Arc<Frame>,
-    /// Whether the template is a single `{{ … }}`, whose value is the result.
-    pub single: bool,
+    /// What the template consists of.
+    pub shape: Shape,
     records: Mutex<Records>,
 }
 
@@ -46,8 +47,8 @@ pub(super) enum Missing {
 }
 
 impl Evaluation {
-    pub fn new(frame: Arc<Frame>, single: bool) -> Arc<Self> {
-        Arc::new(Self { frame, single, records: Mutex::default() })
+    pub fn new(frame: Arc<Frame>, shape: Shape) -> Arc<Self> {
+        Arc::new(Self { frame, shape, records: Mutex::default() })
     }
 
     /// The evaluation that a filter or function is part of.

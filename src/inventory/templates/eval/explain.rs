@@ -43,6 +43,8 @@ impl FailedTemplate<'_> {
         if let Some(reason) = function_error.filter(|reason| !reason.undefined || self.missing().is_none()) {
             let detailed = reason.detailed.as_ref().filter(|detailed| self.has_literal(&detailed.literal));
             let message = detailed.map_or(&reason.message, |detailed| &detailed.message);
+            // The place may be in a line with a password, so the text there is hidden, also if the message shows a
+            // literal.
             let problem = Problem::hiding(&self.place(error), message.clone());
             let problem = reason.hint.iter().fold(problem, |problem, hint| problem.hint(hint));
             let problem = reason.code.into_iter().fold(problem, Problem::code);
@@ -68,6 +70,7 @@ impl FailedTemplate<'_> {
         let is_guarded = |missing: &Missing| matches!(missing, Missing::Variable(name, _) if guarded.contains(name));
         self.evaluation.with_records(|records| {
             let missing: Vec<&Missing> = records.missing.iter().filter(is_real).collect();
+            // The engine stops at the first failure, so the last name that it looked up is the best guess.
             let unguarded = missing.iter().rev().find(|missing| !is_guarded(missing));
             unguarded.or(missing.last()).map(|missing| (*missing).clone())
         })
@@ -148,6 +151,7 @@ fn describe_operation(detail: &str) -> (String, Option<String>) {
     let operands =
         detail.strip_prefix("tried to use ").and_then(|rest| rest.split_once(" operator on unsupported types "));
     match operands {
+        // Python formats a text with `%`; the engine has only the remainder.
         Some(("%", types)) if types.starts_with("string") => (
             "`%` with a text on its left is not supported".to_owned(),
             Some("use `'…' | format(…)`, or concatenate the parts with `~`".to_owned()),
@@ -173,6 +177,7 @@ fn unknown(detail: &str, what: &str) -> (String, Option<String>) {
         let word = word.trim_matches('`');
         !word.is_empty() && !["filter", "test", "function", "method", "object", "has", "no"].contains(&word)
     });
+    // Anything else than a name could be a value, so it is not shown.
     let name = name
         .map(|name| name.trim_matches('`'))
         .filter(|name| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')));

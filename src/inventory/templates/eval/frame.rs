@@ -83,6 +83,7 @@ impl Frame {
     /// The frame in which the variable `name` is resolved.
     pub(super) fn enter(self: &Arc<Self>, name: &str, raw: &Node) -> Result<Arc<Self>, ResolveError> {
         let invalid = |message: String| ResolveError::Invalid(Problem::hiding(&raw.span, message));
+        // The same variable of another host (`hostvars[…].x` in `x`) is not a cycle.
         if self.chain().any(|frame| frame.name == name && frame.scope.position == self.scope.position) {
             return Err(invalid(format!("variable `{name}` uses itself: {} → `{name}`", self.path())));
         }
@@ -109,6 +110,7 @@ impl Frame {
             scope: Arc::new(HostScope::new(&self.scope.resources, host)),
             name: String::new(),
             parent: Some(Arc::clone(self)),
+            // The host itself is not a variable, so the depth stays the same.
             depth: self.depth,
             uses: Arc::clone(&self.uses),
         })

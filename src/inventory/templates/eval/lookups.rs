@@ -46,6 +46,7 @@ fn lookup(state: &State<'_, '_>, mut call: Call, result: LookupResult) -> Result
     let result = if call.is(NAME_ONLY, "wantlist") { LookupResult::List } else { result };
     let ignores_errors = matches!(call.get_text(NAME_ONLY, "errors")?.as_deref(), Some("ignore" | "warn"));
     let terms = call.rest(1);
+    // As for a filter, the result for an undefined argument is undefined.
     if let Some(undefined) = terms.iter().find(|term| term.is_undefined()) {
         return Ok(undefined.clone());
     }
@@ -63,6 +64,7 @@ fn lookup(state: &State<'_, '_>, mut call: Call, result: LookupResult) -> Result
     if result == LookupResult::List {
         return Ok(found.into());
     }
+    // This is what Ansible does without `wantlist`.
     Ok(match found.as_slice() {
         [one] => one.clone(),
         [_, ..] if found.iter().all(|value| value.as_str().is_some()) => {
@@ -167,6 +169,7 @@ fn variables(state: &State<'_, '_>, frame: &Arc<Frame>, terms: &[Value], call: &
                         Ok(Value::UNDEFINED)
                     }
                 },
+                // The message names the variable that is undefined, which `default` around the lookup can handle.
                 Err(ResolveError::Undefined(problem)) => Err(undefined_error_with(problem.message)),
                 Err(failed) => Err(from_variable(failed)),
             }

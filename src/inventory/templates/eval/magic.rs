@@ -59,6 +59,7 @@ pub(super) fn magic_value(frame: &Arc<Frame>, name: &str) -> Option<Value> {
     match name {
         "inventory_hostname" => Some(Value::from(scope.host()?.name.as_str())),
         "inventory_hostname_short" => Some(Value::from(short_hostname(&scope.host()?.name))),
+        // Ansible sorts the groups of a host and leaves out `all`.
         "group_names" => {
             let mut names = scope.inventory().groups_of(&scope.host()?.name);
             names.retain(|name| *name != "all");

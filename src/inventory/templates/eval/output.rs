@@ -9,6 +9,7 @@ use minijinja::{Error, Output, State, Value};
 use super::evaluation::Evaluation;
 use super::lazy::check_size;
 use crate::inventory::model::Value as Plain;
+use crate::inventory::templates::compile::Shape;
 use crate::inventory::templates::value::bounds::{MAX_TEXT, check_text};
 use crate::inventory::templates::value::convert::{checked, from_final};
 use crate::inventory::templates::value::errors::error;
@@ -45,6 +46,7 @@ pub(super) fn output_text(value: &Value) -> Result<String, Error> {
 /// value of the variable `name`. A loop or `set` may have given the name another value.
 pub(super) fn as_written(state: &State<'_, '_>, value: Value, name: &str) -> Result<Value, Error> {
     let is_number = matches!(value.kind(), ValueKind::Number | ValueKind::Bool);
+    // Texts have only one spelling.
     let Some(evaluation) = Evaluation::of(state).filter(|_| is_number) else { return Ok(value) };
     match evaluation.frame.variable(name) {
         Ok(Some(node)) if matches!(node.value, Plain::Int(_) | Plain::Float(_) | Plain::Bool(_)) => {
@@ -59,7 +61,7 @@ pub(super) fn as_written(state: &State<'_, '_>, value: Value, name: &str) -> Res
 pub(super) fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let Some(evaluation) = Evaluation::of(state) else { return Err(error("this template has no context")) };
     // Ansible writes nothing for `none` in a text. `omit` has a meaning only as the result of a template.
-    if value.is_none() || (is_omit(value) && !evaluation.single) {
+    if value.is_none() || (is_omit(value) && evaluation.shape == Shape::Mixed) {
         return Ok(());
     }
     let value = &checked(value.clone())?;
@@ -72,7 +74,7 @@ pub(super) fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, va
     });
     check_size(value)?;
     // The result of a single `{{ … }}` is the recorded value. Its text is not needed, and may not exist.
-    if value.is_undefined() || (evaluation.single && is_first) {
+    if value.is_undefined() || (evaluation.shape == Shape::SingleOutput && is_first) {
         return Ok(());
     }
     let text = output_text(value)?;
@@ -99,6 +101,7 @@ impl LimitedOutput {
 
 impl std::io::Write for LimitedOutput {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        // Plain text of the template reaches this writer directly, not through `write_value`.
         if self.0.len().saturating_add(text.len()) > MAX_TEXT {
             return Err(std::io::ErrorKind::FileTooLarge.into());
         }

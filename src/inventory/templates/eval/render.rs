@@ -10,12 +10,12 @@ use super::frame::Frame;
 use super::output::{LimitedOutput, number_as_written, output_text};
 use crate::inventory::model::Node;
 use crate::inventory::problem::Problem;
-use crate::inventory::templates::compile::Program;
+use crate::inventory::templates::compile::{Program, Shape};
 use crate::inventory::templates::value::errors::ResolveError;
 
 /// The value of a program, compiled from the `text` of `node`: the one value that it produces, or its text.
 pub(super) fn render(frame: &Arc<Frame>, node: &Node, text: &str, program: &Program) -> Result<Value, ResolveError> {
-    let evaluation = Evaluation::new(Arc::clone(frame), program.single);
+    let evaluation = Evaluation::new(Arc::clone(frame), program.shape);
     let mut output = LimitedOutput::new();
     let context = Value::from_dyn_object(Arc::clone(&evaluation));
     let rendered = frame
@@ -29,7 +29,11 @@ pub(super) fn render(frame: &Arc<Frame>, node: &Node, text: &str, program: &Prog
     // As in Ansible a template that produces one value has that value as its result (also `{% if %}{{ x }}{% endif
     // %}`), and one that produces nothing is null.
     let result = evaluation.with_records(|records| match (records.outputs, records.first_output.take()) {
-        (1, Some(value)) if program.single || output_text(&value).is_ok_and(|text| text == output) => value,
+        (1, Some(value))
+            if program.shape == Shape::SingleOutput || output_text(&value).is_ok_and(|text| text == output) =>
+        {
+            value
+        }
         (_, _) if output.is_empty() => Value::from(()),
         _ => Value::from(output),
     });

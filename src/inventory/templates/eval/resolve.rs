@@ -75,6 +75,7 @@ impl Frame {
                 };
             }
             Value::Vault => return self.decrypt(node),
+            // A variable is requested with everything in it, so all members are resolved.
             Value::List(items) => {
                 let items = items.iter().map(|item| unless_omitted(self.resolve(item)));
                 Value::List(items.filter_map(Result::transpose).collect::<Result<_, _>>()?)
@@ -126,6 +127,7 @@ impl Frame {
                 ));
             }
             Form::Pieces(pieces) => match pieces.as_slice() {
+                // A single name keeps the type, the text and the place of the variable.
                 [Piece::Name(name, at)] => {
                     TextValue::Node(self.defined_variable(name, &place(node, text, at.clone()))?)
                 }

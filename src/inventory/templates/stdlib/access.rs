@@ -52,6 +52,7 @@ pub(in crate::inventory::templates) fn attribute(item: &Value, path: &Value) -> 
         if value.is_undefined() {
             break;
         }
+        // A number in the path is an index of a list, but a key of a mapping.
         let index = part.parse::<usize>().ok().filter(|_| value.kind() != ValueKind::Map);
         let key = index.map_or_else(|| Value::from(part), Value::from);
         value = checked(value.get_item(&key)?)?;

@@ -51,6 +51,7 @@ impl Remaining {
             return Err(error(TOO_DEEP));
         }
         self.members = self.members.checked_sub(1).ok_or_else(too_large)?;
+        // A text counts each time that it occurs, even if all occurrences share their memory.
         if let Some(text) = value.as_str() {
             check_text(Some(text.len()))?;
             self.texts = self.texts.checked_sub(text.len()).ok_or_else(too_large)?;

@@ -44,6 +44,7 @@ pub(in crate::inventory::templates) fn from_scalar(node: &Node) -> Value {
     match &node.value {
         Plain::Null => Value::from(()),
         Plain::Bool(value) => Value::from(*value),
+        // The engine is faster with 64 bits.
         Plain::Int(value) => i64::try_from(*value).map_or_else(|_| Value::from(*value), Value::from),
         Plain::Float(value) => Value::from(*value),
         Plain::Str(text) => Value::from(text.as_str()),
@@ -75,6 +76,7 @@ impl Converter<'_> {
         if depth > MAX_NESTING {
             return Err(self.invalid("the value of this template is nested too deeply"));
         }
+        // The size is checked again: the value may be lazy, or come from a function of the engine.
         self.members_left = self.members_left.checked_sub(1).ok_or_else(|| self.invalid(TOO_LARGE))?;
         if let Some(resolved) = (self.resolve_lazy)(value) {
             return resolved;
@@ -105,6 +107,7 @@ impl Converter<'_> {
         let text = match &plain {
             Plain::List(_) | Plain::Map(_) => String::new(),
             Plain::Null => "null".to_owned(),
+            // The user did not write this scalar, so its text is the one of Python.
             _ => python_str::text(value).map_err(failed)?,
         };
         Ok(Node { trust: Trust::Literal, ..Node::new(plain, text, self.span.clone()) })

@@ -97,6 +97,7 @@ fn check_order(a: &Value, b: &Value) -> Result<(), Error> {
 fn is_in(value: &Value, container: &Value) -> Result<bool, Error> {
     match (container.as_str(), value.as_str()) {
         (Some(text), Some(part)) => Ok(text.contains(part)),
+        // Python rejects `1 in 'abc'` too.
         (Some(_), None) => Err(error("only a text can be part of a text")),
         _ => Ok(items(container)?.contains(value)),
     }
@@ -146,6 +147,7 @@ fn is_superset(call: &mut Call) -> Result<Value, Error> {
 fn is_truthy(call: &mut Call) -> Result<bool, Error> {
     let value = call.value()?;
     if call.is(1, "convert_bool") {
+        // These are the words of Ansible's `boolean` function.
         let word = python_str::text(&value)?.trim().to_lowercase();
         match word.as_str() {
             "y" | "yes" | "on" | "1" | "1.0" | "true" | "t" => return Ok(true),

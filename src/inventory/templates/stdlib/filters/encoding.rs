@@ -37,6 +37,7 @@ fn b64decode(call: &mut Call) -> Result<Value, Error> {
 }
 
 fn urldecode(call: &mut Call) -> Result<Value, Error> {
+    // A form encodes a space as `+`.
     let text = scalar_text(&call.value()?)?.replace('+', " ");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -61,6 +62,7 @@ fn urldecode(call: &mut Call) -> Result<Value, Error> {
 fn urlencode(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let pairs: Vec<(Value, Value)> = match value.kind() {
+        // As in Jinja a mapping or a list of pairs becomes the query of a URL.
         ValueKind::Map => members(&value)?,
         ValueKind::Seq | ValueKind::Iterable => items(&value)?
             .iter()

@@ -29,6 +29,7 @@ fn digest(call: &mut Call, name: &str) -> Result<Value, Error> {
         "sha3_512" => MessageDigest::sha3_512(),
         _ => return Err(error("this hash is not supported")),
     };
+    // In FIPS mode OpenSSL does not provide MD5.
     let bytes = hash(algorithm, text.as_bytes()).map_err(|_| error("OpenSSL does not provide this hash here"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }

@@ -77,6 +77,7 @@ fn to_json(call: &mut Call) -> Result<Value, Error> {
 
 fn to_nice_json(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
+    // `to_nice_json` of Ansible replaces `separators` with its own.
     call.get(NAME_ONLY, "separators");
     to_text(&value, &Style::of(call, Some(4), KeyOrder::Sorted)?)
 }
