@@ -29,7 +29,7 @@ impl Code {
 pub const DUPLICATE_VARIABLE: Code =
     Code::new("duplicate-variable", "a variable is set twice in one place; the later one wins");
 /// A mapping has the same key twice.
-pub const DUPLICATE_KEY: Code = Code::new("duplicate-key", "a key stands twice in one mapping; the later one wins");
+pub const DUPLICATE_KEY: Code = Code::new("duplicate-key", "a key occurs twice in one mapping; the last one wins");
 /// A group lists the same host twice.
 pub const DUPLICATE_HOST: Code = Code::new("duplicate-host", "a host is named twice in one group");
 /// A group name that is no identifier.
