@@ -38,7 +38,7 @@ pub struct Entry {
     pub key: String,
     /// What its `auth` holds.
     pub auth: Auth,
-    /// `username` and `password`, which the kubelet takes where there is no `auth`, and nobody else does.
+    /// `username` and `password`. Only the kubelet uses them if there is no `auth`.
     pub username: Option<String>,
     /// See `username`.
     pub password: Option<Secret>,

@@ -15,6 +15,13 @@ const KNOWN_CYCLES: &[&str] = &["lookup/", "node/tunnel/", "ui/"];
 /// How the paths of files begin whose language is not plain yet.
 const TO_BE_REWRITTEN: &[&str] = &["docs/", "src/"];
 
+/// Names of types that several types still have.
+const AMBIGUOUS: &[&str] = &["Login", "Outcome", "Answer", "Kind", "Way", "Place", "Entry", "Source"];
+
+pub fn is_ambiguous(name: &str) -> bool {
+    AMBIGUOUS.contains(&name)
+}
+
 pub fn is_unwanted_import(user: &str, used: &str) -> bool {
     UNWANTED_IMPORTS.contains(&(user, used))
 }
@@ -46,5 +53,8 @@ fn every_exception_is_still_needed() {
             .filter(|file| file.to_str().unwrap().starts_with(start))
             .flat_map(|file| language::faults(file));
         assert!(faults.count() > 0, "no file in {start} has a word to replace");
+    }
+    for name in AMBIGUOUS {
+        assert!(language::types(name).len() > 1, "only one type has the name `{name}`");
     }
 }

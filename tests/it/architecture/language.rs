@@ -75,6 +75,30 @@ pub fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Names that fit many things. Each may name only one type of the crate, so that a reader knows which one is meant.
+const NAMES: [&str; 12] =
+    ["Login", "Outcome", "Fault", "Named", "Answer", "Kind", "Way", "Shared", "Run", "Place", "Entry", "Source"];
+
+#[test]
+fn a_general_name_names_one_type() {
+    let found: Vec<(&str, Vec<String>)> =
+        NAMES.iter().map(|name| (*name, types(name))).filter(|(_, files)| files.len() > 1).collect();
+    let unknown: Vec<_> = found.iter().filter(|(name, _)| !exceptions::is_ambiguous(name)).collect();
+    assert!(unknown.is_empty(), "several types have the same name: {unknown:#?}");
+}
+
+/// The files that declare a type of this name.
+pub fn types(name: &str) -> Vec<String> {
+    let declares = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("pub ").or_else(|| line.split_once(") ").map(|(_, rest)| rest)).unwrap_or(line);
+        let declared = ["struct ", "enum ", "type "].iter().find_map(|keyword| line.strip_prefix(keyword));
+        declared.is_some_and(|rest| rest.split(|c: char| !c.is_alphanumeric()).next() == Some(name))
+    };
+    let product = super::sources().into_iter().filter(|source| !source.is_test());
+    product.filter(|source| source.product.lines().any(declares)).map(|source| source.path).collect()
+}
+
 #[test]
 fn words_are_complete_ones() {
     assert_eq!(
