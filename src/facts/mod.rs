@@ -15,9 +15,9 @@ pub use registry::{
 pub struct Facts {
     /// One for each registry of `Desired`; `None` where the run was interrupted before a verdict.
     pub registries: Vec<Option<RegistryFact>>,
-    /// The node that `registries` were asked from; `None` if that was this machine.
-    pub asked_from: Option<String>,
-    /// What other nodes saw of the same registries (`--from every-node`), in the order of the nodes.
+    /// The node from which `registries` were contacted; `None` for this machine.
+    pub contacted_from: Option<String>,
+    /// What other nodes observed of the same registries (`--from every-node`), in the order of the nodes.
     pub paths: Vec<PathFact>,
     /// One for each object of `Desired`.
     pub objects: Vec<ObjectFact>,

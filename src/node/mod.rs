@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub use identities::Identities;
 pub use known_hosts::HostKeys;
 pub use session::Session;
-pub use tunnel::{Obstacle, Trouble, Tunnel};
+pub use tunnel::{Obstacle, ObstacleReason, Tunnel};
 pub use watchdog::Abort;
 
 use crate::desired::Connection;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use self::vantage::Seen;
+use self::vantage::RegistryObservations;
 use crate::desired::{Desired, NodeTarget, Object, Vantage};
 use crate::engine::Engine;
 use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, RegistryRow};
@@ -38,27 +38,29 @@ pub fn observe(
     unusable: &mut UnusableNodes,
     journal: &Journal,
 ) -> (Facts, Sessions) {
-    let (seen, objects, (nodes, sessions)) = std::thread::scope(|scope| {
-        let seen = scope.spawn(|| match desired.vantage {
+    let (observed, objects, (nodes, sessions)) = std::thread::scope(|scope| {
+        let observed = scope.spawn(|| match desired.vantage {
             Vantage::Controller => {
-                Seen { registries: engine.runtime.block_on(registries(engine, desired, journal)), ..Seen::default() }
+                let registries = engine.runtime.block_on(registries(engine, desired, journal));
+                RegistryObservations { registries, ..RegistryObservations::default() }
             }
-            Vantage::FirstNode | Vantage::EveryNode => vantage::ask(engine, desired, journal),
+            Vantage::FirstNode | Vantage::EveryNode => vantage::observe(engine, desired, journal),
         });
         let objects = scope.spawn(|| engine.runtime.block_on(objects(engine, &desired.objects)));
         let nodes = nodes(engine, window, journal);
-        (seen.join(), objects.join(), nodes)
+        (observed.join(), objects.join(), nodes)
     });
-    let Seen { registries, asked_from, paths, troubles } = seen.unwrap_or_else(|_| {
+    let observed = observed.unwrap_or_else(|_| {
         journal.record(Event::Error(Failure::internal("the registries could not be contacted")));
-        Seen { registries: vec![None; desired.registries.len()], ..Seen::default() }
+        RegistryObservations { registries: vec![None; desired.registries.len()], ..RegistryObservations::default() }
     });
+    let RegistryObservations { registries, contacted_from, paths, unusable: unusable_nodes } = observed;
     let objects = objects.unwrap_or_else(|_| {
         let failure = Failure::internal("the cluster could not be observed");
         desired.objects.iter().map(|object| unknown(object, failure.clone())).collect()
     });
-    let facts = Facts { registries, asked_from, paths, objects, nodes };
-    unusable.pending = troubles;
+    let facts = Facts { registries, contacted_from, paths, objects, nodes };
+    unusable.pending = unusable_nodes;
     if !unusable.pending.is_empty() {
         let later: HashSet<&str> = desired.nodes.iter().skip(window.len()).map(|node| node.name.as_str()).collect();
         unusable.report(window, &facts.nodes, |host| later.contains(host), journal);

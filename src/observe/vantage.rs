@@ -1,13 +1,12 @@
-//! Asks the registries from where nodes stand: all credentials from the first node that can be reached, and each
-//! way to a registry from every other one. A node that cannot be asked from is a fact of its own, and says nothing
-//! of a registry.
+//! Contacts the registries from nodes: all credentials from the first node that can be reached, and each registry once
+//! from every other node. A node that is unusable for this is a fact by itself, and says nothing about a registry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 
-use super::hint::{compared, seen_from};
+use super::hint::{compare, explain_for_node};
 use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
 use crate::engine::Engine;
 use crate::event::{Event, Phase, Progress, RegistryRow};
@@ -18,48 +17,48 @@ use crate::registry::{self, Clients, Logins, ProgressEvent};
 use crate::report::Journal;
 use crate::schedule::{self, Stop};
 
-/// What nodes saw.
+/// What was observed of registries.
 #[derive(Default)]
-pub(super) struct Seen {
-    /// One for each registry of `Desired`; all `None` if no node could be asked from.
+pub(super) struct RegistryObservations {
+    /// One for each registry of `Desired`; all `None` if no node was usable.
     pub(super) registries: Vec<Option<RegistryFact>>,
-    /// The node that saw them.
-    pub(super) asked_from: Option<String>,
-    /// What the others saw.
+    /// The node from which they were contacted; `None` for this machine.
+    pub(super) contacted_from: Option<String>,
+    /// What the other nodes observed.
     pub(super) paths: Vec<PathFact>,
-    /// The nodes that could not be asked from, and why.
-    pub(super) troubles: Vec<(String, OpenFailure)>,
+    /// The nodes from which registries could not be contacted, and why.
+    pub(super) unusable: Vec<(String, OpenFailure)>,
 }
 
-/// What is asked of the nodes.
-struct Round<'a> {
+/// What the observations from all nodes of a run share.
+struct NodeObserver<'a> {
     engine: &'a Engine,
     desired: &'a Desired,
     journal: &'a Journal,
-    /// Whose TLS connectors all tunnels share.
+    /// All tunnels share the TLS connectors of these clients.
     clients: Clients,
-    /// A login that was not accepted anywhere is tried nowhere else.
+    /// A login that was not accepted from one node is not sent from another.
     logins: Arc<Logins>,
-    /// Each warning is told once, from however many nodes it is heard.
+    /// The warnings that were shown: each is shown once, even if many nodes cause it.
     warned: Mutex<HashSet<String>>,
 }
 
-/// What makes two ways to a registry distinct: the host that is contacted, the proxy, and what TLS must show.
-type Way<'a> = (String, &'a Proxy, TlsPolicy, Option<&'a Arc<Authority>>, Option<&'a String>);
+/// Two registries with equal keys are contacted in the same way: the host, the proxy, and what TLS must verify.
+type ConnectionKey<'a> = (String, &'a Proxy, TlsPolicy, Option<&'a Arc<Authority>>, Option<&'a String>);
 
-/// Asks from the nodes that `desired` names. Ctrl-C ends it at once.
-pub(super) fn ask(engine: &Engine, desired: &Desired, journal: &Journal) -> Seen {
+/// Contacts the registries from the nodes that `desired` names. Ctrl-C ends it at once.
+pub(super) fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> RegistryObservations {
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let clients = Clients::new(engine.home.as_deref());
-    let round = Round { engine, desired, journal, clients, logins: Arc::default(), warned: Mutex::default() };
-    let mut seen = round.first();
-    if desired.vantage == Vantage::EveryNode && seen.asked_from.is_some() {
-        round.others(&mut seen);
+    let observer = NodeObserver { engine, desired, journal, clients, logins: Arc::default(), warned: Mutex::default() };
+    let mut observations = observer.from_first_node();
+    if desired.vantage == Vantage::EveryNode && observations.contacted_from.is_some() {
+        observer.from_other_nodes(&mut observations);
     }
-    seen
+    observations
 }
 
-impl Round<'_> {
+impl NodeObserver<'_> {
     fn is_cancelled(&self) -> bool {
         self.engine.cancel.level() > Stop::No
     }
@@ -70,52 +69,59 @@ impl Round<'_> {
             .map_err(|failure| failure.scrubbed(redactor))
     }
 
-    /// All registries, from the first node that will do.
-    fn first(&self) -> Seen {
+    /// All registries, from the first node that is usable.
+    fn from_first_node(&self) -> RegistryObservations {
         let total = self.desired.registries.len();
-        let mut seen = Seen { registries: vec![None; total], ..Seen::default() };
+        let mut observations =
+            RegistryObservations { registries: vec![None; total], ..RegistryObservations::default() };
         self.progress(Phase::Registries, 0, total);
         let (first, others) = self.desired.vantage_points.split_at(1.min(self.desired.vantage_points.len()));
-        // One after another, unreachable nodes would add up to hours.
+        // After the first node, several are opened at the same time: the timeouts of unreachable nodes could otherwise
+        // add up to hours.
         let forks = self.engine.pool.current_num_threads();
         for some in [first].into_iter().chain(others.chunks(forks)) {
-            self.open_each(some, |point, tunnel| self.ask_first(point, tunnel, &mut seen));
-            if seen.asked_from.is_some() || self.is_cancelled() {
+            self.open_each(some, |point, tunnel| self.try_first(point, tunnel, &mut observations));
+            if observations.contacted_from.is_some() || self.is_cancelled() {
                 break;
             }
         }
-        seen
+        observations
     }
 
-    /// All registries through `tunnel`, unless they were asked already.
-    fn ask_first(&self, point: &VantagePoint, tunnel: Result<Tunnel, OpenFailure>, seen: &mut Seen) {
-        if seen.asked_from.is_some() || self.is_cancelled() {
+    /// All registries through `tunnel`, unless an earlier node was usable.
+    fn try_first(
+        &self,
+        point: &VantagePoint,
+        tunnel: Result<Tunnel, OpenFailure>,
+        observations: &mut RegistryObservations,
+    ) {
+        if observations.contacted_from.is_some() || self.is_cancelled() {
             return;
         }
         let registries = &self.desired.registries;
-        let told = |done| self.progress(Phase::Registries, done, registries.len());
-        match tunnel.and_then(|tunnel| self.prove(&tunnel, point, registries, told)) {
+        let on_done = |done| self.progress(Phase::Registries, done, registries.len());
+        match tunnel.and_then(|tunnel| self.prove(&tunnel, point, registries, on_done)) {
             Err(_) if self.is_cancelled() => {}
-            Err(fault) => seen.troubles.push((point.name.clone(), fault)),
+            Err(failure) => observations.unusable.push((point.name.clone(), failure)),
             Ok(facts) => {
                 let pairs = registries.iter().zip(&facts);
-                pairs.for_each(|(registry, fact)| self.tell(registry, fact.as_ref(), &point.name));
-                (seen.registries, seen.asked_from) = (facts, Some(point.name.clone()));
+                pairs.for_each(|(registry, fact)| self.report(registry, fact.as_ref(), &point.name));
+                (observations.registries, observations.contacted_from) = (facts, Some(point.name.clone()));
             }
         }
     }
 
-    /// Opens a tunnel to each; `next` has them in their order, each as soon as those before it are done with.
+    /// Opens a tunnel through each node; `next` gets them in the order of `points`, each as soon as possible.
     fn open_each(
         &self,
         points: &[VantagePoint],
         mut next: impl FnMut(&VantagePoint, Result<Tunnel, OpenFailure>) + Send,
     ) {
-        // The pool may be busy with the nodes themselves.
+        // The pool may be busy with the files of the nodes, so a single tunnel is opened in this thread.
         if let [point] = points {
             return next(point, self.open(point));
         }
-        let lost = || Err(OpenFailure::Failed(Failure::internal("the node could not be asked from")));
+        let lost = || Err(OpenFailure::Failed(Failure::internal("registries could not be contacted from the node")));
         let mut left = points.iter();
         schedule::each(
             &self.engine.pool,
@@ -129,9 +135,9 @@ impl Round<'_> {
         );
     }
 
-    /// Each way to a registry, from every node that was not asked from yet.
-    fn others(&self, seen: &mut Seen) {
-        let Seen { registries, asked_from, paths, troubles } = seen;
+    /// Each registry once, from every node that was not used yet.
+    fn from_other_nodes(&self, observations: &mut RegistryObservations) {
+        let RegistryObservations { registries, contacted_from, paths, unusable } = observations;
         let known: HashMap<&Registry, &RegistryFact> = self
             .desired
             .registries
@@ -139,10 +145,10 @@ impl Round<'_> {
             .zip(registries.iter())
             .filter_map(|(registry, fact)| Some((registry, fact.as_ref()?)))
             .collect();
-        let asked: HashSet<String> =
-            asked_from.iter().cloned().chain(troubles.iter().map(|(node, _)| node.clone())).collect();
+        let used: HashSet<String> =
+            contacted_from.iter().cloned().chain(unusable.iter().map(|(node, _)| node.clone())).collect();
         let points: Vec<&VantagePoint> =
-            self.desired.vantage_points.iter().filter(|point| !asked.contains(&point.name)).collect();
+            self.desired.vantage_points.iter().filter(|point| !used.contains(&point.name)).collect();
         let (total, mut done) = (points.len(), 0);
         self.progress(Phase::Vantage, 0, total);
         schedule::each(
@@ -152,12 +158,13 @@ impl Round<'_> {
             |result| {
                 let name = &points[done].name;
                 done += 1;
-                let lost = || Err(OpenFailure::Failed(Failure::internal("the node could not be asked from")));
+                let lost =
+                    || Err(OpenFailure::Failed(Failure::internal("registries could not be contacted from the node")));
                 match result.unwrap_or_else(lost) {
                     Err(_) if self.is_cancelled() => {}
-                    Err(fault) => troubles.push((name.clone(), fault)),
+                    Err(failure) => unusable.push((name.clone(), failure)),
                     Ok(facts) => {
-                        facts.iter().for_each(|path| self.tell(&path.registry, path.fact.as_ref(), name));
+                        facts.iter().for_each(|path| self.report(&path.registry, path.fact.as_ref(), name));
                         paths.extend(facts);
                     }
                 }
@@ -166,53 +173,54 @@ impl Round<'_> {
         );
     }
 
-    /// What one node sees of its registries.
+    /// What one node observes of its registries.
     fn paths(
         &self,
         point: &VantagePoint,
         known: &HashMap<&Registry, &RegistryFact>,
     ) -> Result<Vec<PathFact>, OpenFailure> {
-        let registries = ways(&point.registries, |registry| known.get(registry).map(|fact| fact.verdict));
+        let registries =
+            one_for_each_connection(&point.registries, |registry| known.get(registry).map(|fact| fact.verdict));
         let facts = if self.is_cancelled() {
             vec![None; registries.len()]
         } else {
             self.prove(&self.open(point)?, point, &registries, |_| {})?
         };
         let path = |(registry, fact): (Registry, Option<RegistryFact>)| {
-            let trusted = known.get(&registry).is_some_and(|known| was_trusted(known.verdict));
-            let fact = fact.map(|fact| if trusted { compared(&point.name, fact) } else { fact });
+            let trusted = known.get(&registry).is_some_and(|known| certificate_was_accepted(known.verdict));
+            let fact = fact.map(|fact| if trusted { compare(&point.name, fact) } else { fact });
             PathFact { node: point.name.clone(), registry, fact }
         };
         Ok(registries.into_iter().zip(facts).map(path).collect())
     }
 
-    /// Proves `registries` through a tunnel; `told` hears how many are done. Those with other proxies come after
-    /// one another, so that a login that is refused is not tried by both.
+    /// Proves `registries` through a tunnel; `on_done` gets the number of verdicts so far. Groups with different proxies
+    /// are proved one after another, so that two of them do not send the same wrong login.
     fn prove(
         &self,
         tunnel: &Tunnel,
         point: &VantagePoint,
         registries: &[Registry],
-        told: impl Fn(usize),
+        on_done: impl Fn(usize),
     ) -> Result<Vec<Option<RegistryFact>>, OpenFailure> {
-        let mut alike: IndexMap<&Proxy, Vec<usize>> = IndexMap::new();
+        let mut groups: IndexMap<&Proxy, Vec<usize>> = IndexMap::new();
         for (at, registry) in registries.iter().enumerate() {
-            alike.entry(&registry.proxy).or_default().push(at);
+            groups.entry(&registry.proxy).or_default().push(at);
         }
         let facts = Mutex::new((vec![None; registries.len()], 0));
-        for (proxy, places) in alike {
+        for (proxy, indices) in groups {
             let Ok(socks) = tunnel.socks(proxy) else { continue };
             let clients = Arc::new(self.clients.through(&socks));
-            let group: Vec<Registry> = places.iter().map(|at| registries[*at].clone()).collect();
+            let group: Vec<Registry> = indices.iter().map(|at| registries[*at].clone()).collect();
             let on_event = |event: ProgressEvent<'_>| match event {
                 ProgressEvent::Warning(message) => self.warn(message),
                 ProgressEvent::Verdict(at, fact) => {
                     let failed = fact.failed_request.as_ref();
                     let obstacle = failed.and_then(|failed| tunnel.obstacle(proxy, &failed.address));
                     let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
-                    facts.0[places[at]] = Some(seen_from(&point.name, &group[at], fact, obstacle.as_ref()));
+                    facts.0[indices[at]] = Some(explain_for_node(&point.name, &group[at], fact, obstacle.as_ref()));
                     facts.1 += 1;
-                    told(facts.1);
+                    on_done(facts.1);
                 }
             };
             let Engine { limits, redactor, cancel, runtime, .. } = self.engine;
@@ -226,26 +234,27 @@ impl Round<'_> {
             if self.is_cancelled() {
                 break;
             }
-            // Nothing that was seen through it counts then; when cancelled, it is cut off itself.
-            if let Some(fault) = tunnel.fault() {
-                return Err(fault);
+            // If the node failed, nothing that was observed through it counts. Cancelling also makes it fail, so this
+            // comes after that check.
+            if let Some(failure) = tunnel.failure() {
+                return Err(failure);
             }
         }
-        self.conclude(tunnel, point)?;
+        self.check_at_end(tunnel, point)?;
         Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// What shows of a tunnel only at its end.
-    fn conclude(&self, tunnel: &Tunnel, point: &VantagePoint) -> Result<(), OpenFailure> {
+    /// Checks what is known of a tunnel only at its end.
+    fn check_at_end(&self, tunnel: &Tunnel, point: &VantagePoint) -> Result<(), OpenFailure> {
         if tunnel.is_crowded() {
             self.warn(&format!(
-                "somebody else on this machine crowds the tunnel through `{}`: what failed from there may be their \
-                 doing, try again",
+                "another program on this machine makes many connections to the tunnel through `{}`, which may have \
+                 caused the failures from there: try again",
                 point.name
             ));
         }
         match tunnel.forbids_all() {
-            Some(fault) if !self.is_cancelled() => Err(fault),
+            Some(failure) if !self.is_cancelled() => Err(failure),
             _ => Ok(()),
         }
     }
@@ -256,7 +265,7 @@ impl Round<'_> {
         }
     }
 
-    fn tell(&self, registry: &Registry, fact: Option<&RegistryFact>, node: &str) {
+    fn report(&self, registry: &Registry, fact: Option<&RegistryFact>, node: &str) {
         if let Some(fact) = fact {
             self.journal.record(Event::Registry(RegistryRow::new(registry, fact, Some(node))));
         }
@@ -267,52 +276,53 @@ impl Round<'_> {
     }
 }
 
-/// One registry for each distinct way to one, with the credential that promises most; `verdict` says what is known of
-/// it. Where that was not accepted, the way is asked without it: the memory of the run keeps it back.
-fn ways(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>) -> Vec<Registry> {
-    let mut best: IndexMap<Way<'_>, (Promise, &Registry)> = IndexMap::new();
+/// One registry for each distinct connection, with the credential that is most likely to be accepted; `verdict` is what
+/// the first node found out. If none was accepted, the connection is still tested, but without sending the credential:
+/// the memory of the run prevents that.
+fn one_for_each_connection(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>) -> Vec<Registry> {
+    let mut best: IndexMap<ConnectionKey<'_>, (Usefulness, &Registry)> = IndexMap::new();
     for registry in registries.iter().filter(|registry| registry.test_login != TestLogin::Skip) {
-        let promise = Promise::of(verdict(registry));
-        let way = (
+        let usefulness = Usefulness::of(verdict(registry));
+        let key = (
             registry::contacted_host(registry),
             &registry.proxy,
             registry.tls,
             registry.ca.as_ref(),
             registry.auth_server.as_ref(),
         );
-        let known = best.entry(way).or_insert((promise, registry));
-        if promise > known.0 {
-            *known = (promise, registry);
+        let known = best.entry(key).or_insert((usefulness, registry));
+        if usefulness > known.0 {
+            *known = (usefulness, registry);
         }
     }
     best.into_values().map(|(_, registry)| registry.clone()).collect()
 }
 
-/// Whether the registry's certificate was accepted: somebody behind it answered.
-fn was_trusted(verdict: Verdict) -> bool {
+/// Whether the certificate of the registry was accepted: these verdicts come from a response.
+fn certificate_was_accepted(verdict: Verdict) -> bool {
     use Verdict::{NoPermission, NotFound, NotProved, Proved, RateLimited, Refused};
     matches!(verdict, Proved | NotProved | Refused | NoPermission | NotFound | RateLimited)
 }
 
-/// What a credential promises to say of the way to its registry, least first.
+/// How much a credential can show about the connection to its registry, least first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Promise {
-    /// It is not sent again: only a way without any answer would show.
+enum Usefulness {
+    /// It is not sent again, so only a failed connection would show.
     Refused,
-    /// Nobody knows yet.
-    Open,
-    /// The registry took it, or takes anybody.
-    Answered,
+    /// There is no verdict yet.
+    Unknown,
+    /// The registry accepted it, or did not require it.
+    Responded,
     Proved,
 }
 
-impl Promise {
+impl Usefulness {
     fn of(verdict: Option<Verdict>) -> Self {
         match verdict {
             Some(Verdict::Proved) => Self::Proved,
-            Some(Verdict::NotProved | Verdict::NotFound | Verdict::NoPermission) => Self::Answered,
+            Some(Verdict::NotProved | Verdict::NotFound | Verdict::NoPermission) => Self::Responded,
             Some(Verdict::Refused) => Self::Refused,
-            _ => Self::Open,
+            _ => Self::Unknown,
         }
     }
 }
@@ -343,14 +353,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_registry_for_each_way_with_the_credential_that_promises_most() {
+    fn one_registry_for_each_connection_with_the_most_useful_credential() {
         use TlsPolicy::{Insecure, Verify};
         let mut skipped = registry("e.example.com", "u", Verify);
         skipped.test_login = TestLogin::Skip;
         let registries = [
             registry("a.example.com", "missing", Verify),
             registry("a.example.com", "good", Verify),
-            registry("a.example.com", "better-late", Verify),
+            registry("a.example.com", "also-good", Verify),
             registry("a.example.com", "other", Insecure),
             registry("b.example.com", "wrong", Verify),
             registry("c.example.com", "wrong", Verify),
@@ -363,10 +373,10 @@ pub(super) mod tests {
             "unknown" => Some(Verdict::Timeout),
             _ => Some(Verdict::Proved),
         };
-        let chosen = ways(&registries, verdict);
-        let told: Vec<_> = chosen.iter().map(|registry| (registry.host.as_str(), registry.user.as_str())).collect();
+        let chosen = one_for_each_connection(&registries, verdict);
+        let names: Vec<_> = chosen.iter().map(|registry| (registry.host.as_str(), registry.user.as_str())).collect();
         assert_eq!(
-            told,
+            names,
             [
                 ("a.example.com", "good"),
                 ("a.example.com", "other"),

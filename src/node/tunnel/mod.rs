@@ -1,23 +1,24 @@
-//! A tunnel through a node: a SOCKS5 listener on this machine whose connections begin at the node, which also
-//! resolves their names (`direct-tcpip` of RFC 4254, 7.2). Nothing is installed there, and nothing runs there
-//! but, where a connection fails, one command that says why.
+//! A tunnel through a node: a SOCKS5 listener on this machine whose connections start at the node, which also resolves
+//! their names (`direct-tcpip` of RFC 4254, section 7.2). Nothing is installed on the node. Only after a failed connection
+//! one command runs there, which finds out why it failed.
 
-mod connection;
+mod channel;
+mod client;
+mod event_loop;
+mod failure_reason;
 mod obstacle;
-mod pump;
-mod reason;
 mod route;
-mod shared;
 mod socks;
+mod state;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::obstacle::Obstacles;
-pub use self::obstacle::{Obstacle, Trouble};
-use self::shared::{Account, Forwarding, Shared, lock};
+pub use self::obstacle::{Obstacle, ObstacleReason};
+use self::state::{Account, ForwardPermission, TunnelState};
 use super::protocol::Nonce;
 use super::{HostKeys, Identities, Limits, OpenFailure};
 use crate::desired::{Connection, Proxy};
@@ -25,11 +26,11 @@ use crate::facts::ServerAddress;
 use crate::failure::{Failure, without_errno};
 use crate::secret::Secret;
 
-/// A way through a node, as long as this is held. Dropping it ends all connections and threads of it.
+/// An open tunnel. Dropping it ends all its connections and threads.
 pub struct Tunnel {
-    shared: Arc<Shared>,
+    state: Arc<TunnelState>,
     address: SocketAddr,
-    /// Its other end hears when this one is dropped.
+    /// The threads end when this is dropped, which closes the other end.
     end: Option<UnixStream>,
 }
 
@@ -37,8 +38,8 @@ impl Tunnel {
     /// Logs in to the node `name`, and listens on a free port of this machine's loopback.
     ///
     /// # Errors
-    /// [`OpenFailure::Unreachable`] if the node cannot be logged in to, [`OpenFailure::Failed`] if this machine
-    /// has no port, thread or randomness to give.
+    /// [`OpenFailure::Unreachable`] if the login to the node fails, [`OpenFailure::Failed`] if this machine has no free
+    /// port, no thread or no random numbers.
     pub fn open(
         name: &str,
         connection: &Connection,
@@ -53,42 +54,42 @@ impl Tunnel {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (end, hung_up) = UnixStream::pair().map_err(failed)?;
-        let shared = Arc::new(Shared {
+        let (end, other_end) = UnixStream::pair().map_err(failed)?;
+        let state = Arc::new(TunnelState {
             listener,
-            end: hung_up,
+            end: other_end,
             accounts: Mutex::default(),
-            fault: Mutex::default(),
-            forwarding: Mutex::new(Forwarding::Unknown),
+            failure: Mutex::default(),
+            permission: Mutex::new(ForwardPermission::Unknown),
             obstacles: Obstacles::default(),
             threads: Mutex::default(),
             sessions: AtomicUsize::new(1),
             stalled: AtomicUsize::new(0),
             crowded: AtomicBool::new(false),
             name: name.to_owned(),
-            login: connection.clone(),
+            connection: connection.clone(),
             keys: Arc::clone(keys),
             identities: identities.clone(),
             limits: limits.clone(),
         });
-        let line = shared.connect().map_err(OpenFailure::Unreachable)?;
-        Shared::serve(&shared, Some(line), Vec::new()).map_err(failed)?;
-        Ok(Self { shared, address, end: Some(end) })
+        let ssh = state.connect().map_err(OpenFailure::Unreachable)?;
+        event_loop::start(&state, Some(ssh), Vec::new()).map_err(failed)?;
+        Ok(Self { state, address, end: Some(end) })
     }
 
-    /// The tunnel as a proxy, `socks5h://user:password@127.0.0.1:PORT`; the login is random and holds for this
-    /// tunnel only. What is connected to with it goes through the proxy that `proxy` sets for the node;
-    /// [`Proxy::Environment`] means none, since the environment is this machine's.
+    /// The tunnel as a proxy, `socks5h://user:password@127.0.0.1:PORT`; the login is random and valid for this tunnel
+    /// only. Connections with it go through the proxy that `proxy` sets for the node. [`Proxy::Environment`] means no
+    /// proxy, because the environment is that of this machine.
     ///
     /// # Errors
-    /// If the system has no random numbers to give.
+    /// If the system provides no random numbers.
     pub fn socks(&self, proxy: &Proxy) -> Result<Secret, Failure> {
-        let mut accounts = lock(&self.shared.accounts);
+        let mut accounts = lock(&self.state.accounts);
         let account = match accounts.iter().position(|account| account.proxy == *proxy) {
             Some(known) => &accounts[known],
             None => {
                 let pair = Nonce::random().zip(Nonce::random());
-                let (user, password) = pair.ok_or_else(|| Failure::new("the system has no random numbers to give"))?;
+                let (user, password) = pair.ok_or_else(|| Failure::new("the system provides no random numbers"))?;
                 let (user, password) = (Secret::new(user.text()), Secret::new(password.text()));
                 accounts.push(Account { user, password, proxy: proxy.clone() });
                 &accounts[accounts.len() - 1]
@@ -98,26 +99,26 @@ impl Tunnel {
         Ok(Secret::new(format!("socks5h://{user}:{password}@{}", self.address)))
     }
 
-    /// What is wrong with the node itself, if something is: then nothing that was seen through it says anything
-    /// of a registry.
-    pub fn fault(&self) -> Option<OpenFailure> {
-        lock(&self.shared.fault).clone()
+    /// What is wrong with the node itself, if anything: then nothing that was observed through the tunnel says anything
+    /// about a registry.
+    pub fn failure(&self) -> Option<OpenFailure> {
+        lock(&self.state.failure).clone()
     }
 
-    /// The same of a node whose sshd forbade all connections that were asked for. It counts once nothing else will be.
+    /// The failure of a node whose sshd forbade every connection. It is final only after the last connection.
     pub fn forbids_all(&self) -> Option<OpenFailure> {
-        self.shared.forbids_all()
+        self.state.forbids_all()
     }
 
-    /// Whether so many strangers came to its listener that one of those who come to it may have been turned away.
+    /// Whether so many other programs connected to the listener that a client of this program may have been dropped.
     pub fn is_crowded(&self) -> bool {
-        self.shared.crowded.load(Ordering::Relaxed)
+        self.state.crowded.load(Ordering::Relaxed)
     }
 
-    /// What stands in the way to a server with the proxy that `proxy` sets; nothing once there was a way.
+    /// What prevents a connection to a server with the proxy that `proxy` sets; `None` if there was a connection since.
     pub fn obstacle(&self, proxy: &Proxy, server: &ServerAddress) -> Option<Obstacle> {
-        let account = lock(&self.shared.accounts).iter().position(|account| account.proxy == *proxy)?;
-        self.shared.obstacles.of(account, server)
+        let account = lock(&self.state.accounts).iter().position(|account| account.proxy == *proxy)?;
+        self.state.obstacles.get(account, server)
     }
 }
 
@@ -125,8 +126,8 @@ impl Drop for Tunnel {
     fn drop(&mut self) {
         self.end = None;
         loop {
-            // A thread may have begun another one before it heard.
-            let Some(thread) = lock(&self.shared.threads).pop() else { return };
+            // A thread may have started another one before it ended, so the list is read again each time.
+            let Some(thread) = lock(&self.state.threads).pop() else { return };
             let _ = thread.join();
         }
     }
@@ -134,6 +135,11 @@ impl Drop for Tunnel {
 
 impl std::fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tunnel").field("node", &self.shared.name).finish_non_exhaustive()
+        f.debug_struct("Tunnel").field("node", &self.state.name).finish_non_exhaustive()
     }
+}
+
+/// Locks a mutex, also after a thread that held it has panicked: every value is valid at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,54 +1,53 @@
-//! What a tunnel knows of the ways from its node: for each target the last trouble on the way to it, so that more
-//! can be told than a SOCKS reply has room for.
+//! Why connections from the node to a server fail: the last obstacle for each server, because a SOCKS reply can express
+//! less than the tunnel knows.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::route::{Route, Way};
-use super::shared::lock;
+use super::lock;
+use super::route::{ForwardRequest, Route};
 use super::socks::Reply;
 use crate::facts::ServerAddress;
 
-/// What stands in the way from the node to a server: its sshd, or a proxy.
+/// What prevents a connection from the node to a server: sshd of the node, or a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
-    /// `host:port` of what the node would connect to, which is the proxy if there is one; with `scheme://` before it
-    /// where that is the trouble; never a login.
+    /// `host:port` to which the node would connect: the proxy if there is one. With `scheme://` before it for
+    /// [`ObstacleReason::UnsupportedScheme`]. It never contains a login.
     pub at: String,
     /// What is wrong.
-    pub trouble: Trouble,
+    pub reason: ObstacleReason,
 }
 
-/// What is wrong with a way, told apart as far as there are different things to do about it. All but the first is said
-/// of a proxy.
+/// What is wrong, distinguished as far as the user can do different things about it. All but the first are about a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// sshd does not let this user connect there, but elsewhere it does.
+pub enum ObstacleReason {
+    /// sshd does not permit this user to connect there, but to other servers.
     Forbidden,
-    /// Its scheme is not `http`.
-    Unsupported,
+    /// The scheme of the proxy is not `http`.
+    UnsupportedScheme,
     /// The node does not resolve its name.
     Unresolved,
-    /// Nobody listens at its port.
+    /// Nothing listens on its port.
     Refused,
-    /// The node knows no way to it.
+    /// The node has no route to it.
     NoRoute,
-    /// No connection from the node, in time or for a reason that nobody knows.
+    /// The node cannot connect to it, because of a timeout or for an unknown reason.
     NoConnection,
-    /// It has not answered so far.
-    Silent,
-    /// It hung up, or answered in something else than HTTP.
+    /// It has not responded so far.
+    NoResponse,
+    /// It closed the connection, or its response is not HTTP.
     NotHttp,
-    /// 407, and it was shown no login.
-    WantsLogin,
-    /// 407, although it was shown a login.
-    RefusesLogin,
+    /// 407, and no login was sent.
+    LoginRequired,
+    /// 407, although a login was sent.
+    LoginRejected,
     /// Another status than a success.
     Status(u16),
 }
 
-impl Trouble {
-    /// Why the node did not connect to it, by the reply for a target.
+impl ObstacleReason {
+    /// Why the node did not connect to a proxy, by the reply for a server.
     pub(super) fn of(reply: Reply) -> Self {
         match reply {
             Reply::NoName => Self::Unresolved,
@@ -58,37 +57,37 @@ impl Trouble {
         }
     }
 
-    /// What its answer means.
-    pub(super) fn said(status: Option<u16>, way: &Way) -> Self {
-        match (status, &way.route) {
+    /// The meaning of a proxy's response to CONNECT.
+    pub(super) fn of_status(status: Option<u16>, request: &ForwardRequest) -> Self {
+        match (status, &request.route) {
             (None, _) => Self::NotHttp,
-            (Some(407), Route::Proxy(_, None)) => Self::WantsLogin,
-            (Some(407), _) => Self::RefusesLogin,
+            (Some(407), Route::Proxy(_, None)) => Self::LoginRequired,
+            (Some(407), _) => Self::LoginRejected,
             (Some(status), _) => Self::Status(status),
         }
     }
 }
 
-/// The last trouble on the way of an account to a target.
+/// The last obstacle for each account and server.
 #[derive(Default)]
 pub(super) struct Obstacles(Mutex<HashMap<(usize, ServerAddress), Obstacle>>);
 
 impl Obstacles {
-    /// Notes it. Without a proxy, the reply says all but one.
-    pub(super) fn note(&self, way: &Way, trouble: Trouble) {
-        if way.route != Route::Direct || trouble == Trouble::Forbidden {
-            let obstacle = Obstacle { at: way.shown(), trouble };
-            lock(&self.0).insert((way.account, way.target.address()), obstacle);
+    /// Notes an obstacle. Without a proxy, the SOCKS reply expresses every reason but [`ObstacleReason::Forbidden`].
+    pub(super) fn note(&self, request: &ForwardRequest, reason: ObstacleReason) {
+        if request.route != Route::Direct || reason == ObstacleReason::Forbidden {
+            let obstacle = Obstacle { at: request.shown_address(), reason };
+            lock(&self.0).insert((request.account, request.target.address()), obstacle);
         }
     }
 
-    /// The way is open.
-    pub(super) fn forget(&self, way: &Way) {
-        lock(&self.0).remove(&(way.account, way.target.address()));
+    /// Removes the obstacle, because there is a connection.
+    pub(super) fn remove(&self, request: &ForwardRequest) {
+        lock(&self.0).remove(&(request.account, request.target.address()));
     }
 
-    /// The last trouble on the way of an account to a server.
-    pub(super) fn of(&self, account: usize, server: &ServerAddress) -> Option<Obstacle> {
+    /// The last obstacle for an account and a server.
+    pub(super) fn get(&self, account: usize, server: &ServerAddress) -> Option<Obstacle> {
         lock(&self.0).get(&(account, server.clone())).cloned()
     }
 }

@@ -1,5 +1,5 @@
-//! The way from the node to a registry: direct, or through an HTTP proxy that the node would use, with the
-//! CONNECT of RFC 9110 (9.3.6).
+//! How the node connects to a registry: directly, or through the HTTP proxy that the node would use, with CONNECT
+//! (RFC 9110, section 9.3.6).
 
 use hyper_util::client::proxy::matcher::Matcher;
 use zeroize::Zeroizing;
@@ -8,63 +8,63 @@ use super::socks::Target;
 use crate::desired::{NoProxy, Proxy};
 use crate::secret::Secret;
 
-/// No proxy has more to say in its header.
-const LONGEST_ANSWER: usize = 16 * 1024;
+/// The largest header of a proxy's response that is read, in bytes.
+const HEADER_LIMIT: usize = 16 * 1024;
 
-/// Where a channel is opened to, and what is asked there.
+/// The server to which a channel is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     Direct,
     /// The proxy, and the value of `Proxy-Authorization`.
     Proxy(Target, Option<Secret>),
-    /// The proxy is none that can be asked: it wants TLS, or is no HTTP proxy. With `scheme://host:port`.
-    Impossible(String),
+    /// The proxy is not supported, because its scheme is not `http`. With `scheme://host:port`.
+    Unsupported(String),
 }
 
-/// Where an account wants to go, and the way there.
-pub(super) struct Way {
+/// A connection that an account requests, and its route.
+pub(super) struct ForwardRequest {
     pub(super) account: usize,
     pub(super) target: Target,
     pub(super) route: Route,
 }
 
-/// What a proxy has answered so far.
+/// The response of a proxy to CONNECT.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Unfinished,
-    /// The way is open; the header takes up so many bytes.
-    Open(usize),
-    /// With its status, if it is HTTP at all.
+pub(super) enum ConnectResponse {
+    Incomplete,
+    /// The proxy has connected; the header has this length in bytes.
+    Accepted(usize),
+    /// With the status; `None` if the response is not HTTP.
     Refused(Option<u16>),
 }
 
-impl Way {
-    /// What the node connects to.
-    pub(super) fn first(&self) -> &Target {
+impl ForwardRequest {
+    /// What the node itself connects to: the proxy if there is one.
+    pub(super) fn first_hop(&self) -> &Target {
         match &self.route {
             Route::Proxy(proxy, _) => proxy,
-            Route::Direct | Route::Impossible(_) => &self.target,
+            Route::Direct | Route::Unsupported(_) => &self.target,
         }
     }
 
-    /// The same as it may be shown.
-    pub(super) fn shown(&self) -> String {
+    /// The same for messages, without login.
+    pub(super) fn shown_address(&self) -> String {
         match &self.route {
-            Route::Direct | Route::Proxy(..) => self.first().authority(),
-            Route::Impossible(proxy) => proxy.clone(),
+            Route::Direct | Route::Proxy(..) => self.first_hop().authority(),
+            Route::Unsupported(proxy) => proxy.clone(),
         }
     }
 }
 
 impl Route {
-    /// The way that the node takes to `target`. A client that wants a tunnel does not say what it will speak, so
-    /// port 80 counts as HTTP and all others as HTTPS. The environment of this machine means nothing there.
+    /// The route from the node to `target`. A SOCKS request does not name the protocol, so port 80 counts as HTTP and
+    /// all others as HTTPS. The environment of this machine does not apply to the node.
     pub(super) fn of(proxy: &Proxy, target: &Target) -> Self {
         let Proxy::Set(settings) = proxy else { return Self::Direct };
         if NoProxy::parse(&settings.no_proxy).matches(&target.authority()) {
             return Self::Direct;
         }
-        let (http, https) = (escaped(settings.http.as_ref()), escaped(settings.https.as_ref()));
+        let (http, https) = (encoded(settings.http.as_ref()), encoded(settings.https.as_ref()));
         let rules = Matcher::builder().http(http).https(https).build();
         let scheme = if target.port == 80 { "http" } else { "https" };
         let Ok(url) = format!("{scheme}://{}/", target.authority()).parse() else { return Self::Direct };
@@ -74,47 +74,47 @@ impl Route {
         let Some(proxy) = host.and_then(|host| Target::new(host, uri.port_u16().unwrap_or(80))) else {
             let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
             let (_, address) = authority.rsplit_once('@').unwrap_or(("", &authority));
-            return Self::Impossible(format!("{}://{address}", uri.scheme_str().unwrap_or_default()));
+            return Self::Unsupported(format!("{}://{address}", uri.scheme_str().unwrap_or_default()));
         };
         let login = intercept.basic_auth().and_then(|login| login.to_str().ok()).map(Secret::new);
         Self::Proxy(proxy, login)
     }
 }
 
-/// A proxy's URL whose login is escaped: the matcher passes over one that is no URI by the letter.
-fn escaped(url: Option<&Secret>) -> String {
+/// The URL of a proxy with its login percent-encoded, because the matcher skips URLs that are not strictly valid.
+fn encoded(url: Option<&Secret>) -> String {
     let url = url.map(Secret::expose).unwrap_or_default();
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let Some((login, address)) = rest.rsplit_once('@') else { return url.to_owned() };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let escape = |text: &str| -> Zeroizing<String> {
+    let encode = |text: &str| -> Zeroizing<String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
         let byte = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
         Zeroizing::new(text.bytes().map(byte).collect())
     };
-    format!("{scheme}://{}:{}@{address}", *escape(user), *escape(password))
+    format!("{scheme}://{}:{}@{address}", *encode(user), *encode(password))
 }
 
-/// What a proxy is asked for a way to `target`.
-pub(super) fn question(target: &Target, login: Option<&Secret>) -> Zeroizing<Vec<u8>> {
+/// The CONNECT request for `target`.
+pub(super) fn connect_request(target: &Target, login: Option<&Secret>) -> Zeroizing<Vec<u8>> {
     let authority = target.authority();
     let login = login.map(|login| Zeroizing::new(format!("Proxy-Authorization: {}\r\n", login.expose())));
     let login = login.as_ref().map_or("", |login| login.as_str());
     Zeroizing::new(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{login}\r\n").into_bytes())
 }
 
-/// Reads the answer to [`question`].
-pub(super) fn answer(bytes: &[u8]) -> Answer {
+/// Reads the response to [`connect_request`].
+pub(super) fn connect_response(bytes: &[u8]) -> ConnectResponse {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return if bytes.len() < LONGEST_ANSWER { Answer::Unfinished } else { Answer::Refused(None) };
+        return if bytes.len() < HEADER_LIMIT { ConnectResponse::Incomplete } else { ConnectResponse::Refused(None) };
     };
     match status(bytes) {
-        Some(200..=299) => Answer::Open(end + 4),
-        status => Answer::Refused(status),
+        Some(200..=299) => ConnectResponse::Accepted(end + 4),
+        status => ConnectResponse::Refused(status),
     }
 }
 
-/// The status of an answer that is HTTP/1.
+/// The status of an HTTP/1 response.
 fn status(bytes: &[u8]) -> Option<u16> {
     let text = bytes.strip_prefix(b"HTTP/1.")?.get(1..5)?.strip_prefix(b" ")?;
     std::str::from_utf8(text).ok()?.parse().ok()
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_is_not_escaped() {
+    fn a_login_that_is_not_percent_encoded() {
         use base64::Engine as _;
         for (written, meant) in
             [("eve:p%40ss", "eve:p@ss"), ("eve:ü^<:@x", "eve:ü^<:@x"), ("eve:100%", "eve:100%"), ("eve", "eve:")]
@@ -188,27 +188,27 @@ mod tests {
             ("https://eve:p%40ss@proxy", "https://proxy"),
             ("socks5://eve:p%40ss@proxy:1080", "socks5://proxy:1080"),
         ] {
-            assert_eq!(route("", proxy, "", "quay.io", 443), Route::Impossible(shown.to_owned()));
+            assert_eq!(route("", proxy, "", "quay.io", 443), Route::Unsupported(shown.to_owned()));
         }
         assert_eq!(Route::of(&Proxy::Environment, &Target::new("quay.io", 443).unwrap()), Route::Direct);
     }
 
     #[test]
-    fn what_is_asked_and_answered() {
+    fn connect_request_and_response() {
         let target = Target::new("::1", 443).unwrap();
-        let text = String::from_utf8(question(&target, Some(&Secret::new("Basic eA=="))).to_vec()).unwrap();
+        let text = String::from_utf8(connect_request(&target, Some(&Secret::new("Basic eA=="))).to_vec()).unwrap();
         assert_eq!(text, "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic eA==\r\n\r\n");
-        assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello"), Answer::Open(27));
-        assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), Answer::Unfinished);
+        assert_eq!(connect_response(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello"), ConnectResponse::Accepted(27));
+        assert_eq!(connect_response(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), ConnectResponse::Incomplete);
         for (refused, status) in [
             (&b"HTTP/1.1 407 Who?\r\n\r\n"[..], Some(407)),
             (b"HTTP/1.0 503\r\n\r\n", Some(503)),
             (b"HTTP/1.1 +20 OK\r\n\r\n", Some(20)),
             (b"HTTP/1.1 2\r\n\r\n", None),
             (b"SSH-2.0-x\r\n\r\n", None),
-            (&[b'x'; LONGEST_ANSWER], None),
+            (&[b'x'; HEADER_LIMIT], None),
         ] {
-            assert_eq!(answer(refused), Answer::Refused(status));
+            assert_eq!(connect_response(refused), ConnectResponse::Refused(status));
         }
     }
 }

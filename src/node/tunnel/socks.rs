@@ -1,23 +1,23 @@
-//! The server's side of SOCKS5 (RFC 1928) with a login (RFC 1929), as far as a tunnel needs it: CONNECT, and
-//! nobody without the login. Bytes in, what to do next out; it touches no socket.
+//! The server side of SOCKS5 (RFC 1928) with a login (RFC 1929), as far as a tunnel needs it: only CONNECT, and only with
+//! the login. It takes bytes and returns what to do next; it uses no socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::facts::ServerAddress;
 
 const VERSION: u8 = 5;
-/// The version of the login's own negotiation (RFC 1929, 2).
+/// The version of the login negotiation (RFC 1929, section 2).
 const LOGIN_VERSION: u8 = 1;
 const LOGIN_METHOD: u8 = 2;
 const CONNECT: u8 = 1;
 
-/// How a request is answered (RFC 1928, 6). The registry edge reads a cause from each.
+/// The reply to a request (RFC 1928, section 6). `registry/http/connection_error.rs` maps each to a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
     Granted = 0,
-    /// The node could not connect, and nobody knows why.
+    /// The node could not connect, for an unknown reason.
     Failed = 1,
-    /// The node's sshd forbids it, or its HTTP proxy failed or refused.
+    /// sshd of the node forbids it, or the HTTP proxy of the node failed or refused.
     NotAllowed = 2,
     /// The node has no route.
     NoRoute = 3,
@@ -30,33 +30,33 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// The answer; the address in it means nothing to a client that only connects.
+    /// The bytes of the reply; its address has no meaning for CONNECT.
     pub(super) fn bytes(self) -> [u8; 10] {
         [VERSION, self as u8, 0, 1, 0, 0, 0, 0, 0, 0]
     }
 }
 
-/// Where a client wants to go.
+/// The server to which a client wants to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// A name of letters, digits, `.`, `-` and `_`, or an IP address without brackets: safe in a command.
+    /// A name of letters, digits, `.`, `-` and `_`, or an IP address without brackets: safe in a shell command.
     pub(super) host: String,
     pub(super) port: u16,
 }
 
 impl Target {
-    /// As it stands in a URL.
+    /// `host:port` as in a URL.
     pub(super) fn authority(&self) -> String {
         let Self { host, port } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
-    /// As facts name it.
+    /// The same for facts.
     pub(super) fn address(&self) -> ServerAddress {
         ServerAddress { host: self.host.clone(), port: self.port }
     }
 
-    /// A target whose host is what it may be.
+    /// `None` if the host contains other characters than a name or an address.
     pub(super) fn new(host: &str, port: u16) -> Option<Self> {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -65,7 +65,7 @@ impl Target {
     }
 }
 
-/// A negotiation under way.
+/// A negotiation that has not ended.
 #[derive(Debug, Default)]
 pub(super) struct Negotiation(Phase);
 
@@ -74,7 +74,7 @@ enum Phase {
     #[default]
     Methods,
     Login,
-    /// Who logged in, by the number of the account.
+    /// With the number of the account that logged in.
     Request(usize),
 }
 
@@ -83,17 +83,17 @@ enum Phase {
 pub(super) enum Next {
     /// Wait for more bytes.
     Read,
-    /// Send this, and go on.
-    Say(&'static [u8]),
-    /// The account of this number wants to go there.
+    /// Send this, and continue.
+    Send(&'static [u8]),
+    /// The account with this number requests a connection.
     Connect(usize, Target),
-    /// Send this, and hang up.
+    /// Send this, and close the connection.
     Refuse(Vec<u8>),
 }
 
 impl Negotiation {
-    /// Takes one message off the front of `input`, if it is there as a whole. `account` knows whose a user name and
-    /// password are.
+    /// Removes one message from the front of `input` if it is complete. `account` finds the account with a user name and
+    /// password.
     pub(super) fn next(&mut self, input: &mut Vec<u8>, account: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Next {
         let (next, taken) = match self.0 {
             Phase::Methods => self.methods(input),
@@ -116,7 +116,7 @@ impl Negotiation {
             return Some((Next::Refuse(vec![VERSION, 0xff]), end));
         }
         self.0 = Phase::Login;
-        Some((Next::Say(&[VERSION, LOGIN_METHOD]), end))
+        Some((Next::Send(&[VERSION, LOGIN_METHOD]), end))
     }
 
     fn login(&mut self, input: &[u8], account: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Option<(Next, usize)> {
@@ -129,7 +129,7 @@ impl Negotiation {
         match account(&input[2..middle], password) {
             Some(account) => {
                 self.0 = Phase::Request(account);
-                Some((Next::Say(&[LOGIN_VERSION, 0]), end))
+                Some((Next::Send(&[LOGIN_VERSION, 0]), end))
             }
             None => Some((Next::Refuse(vec![LOGIN_VERSION, 1]), end)),
         }
@@ -138,18 +138,18 @@ impl Negotiation {
 
 fn request(input: &[u8], account: usize) -> Option<(Next, usize)> {
     let refuse = |reply: Reply, end| Some((Next::Refuse(reply.bytes().to_vec()), end));
-    let [version, command, _, kind, first, ..] = *input else { return None };
+    let [version, command, _, address_type, first, ..] = *input else { return None };
     if version != VERSION {
         return Some((Next::Refuse(Vec::new()), 1));
     }
-    let (begin, end) = match kind {
+    let (begin, end) = match address_type {
         1 => (4, 8),
         3 => (5, 5 + usize::from(first)),
         4 => (4, 20),
         _ => return refuse(Reply::NoSuchAddress, input.len()),
     };
     let (address, port) = (input.get(begin..end)?, input.get(end..end + 2)?);
-    let host = match kind {
+    let host = match address_type {
         1 => <[u8; 4]>::try_from(address).map(|octets| Ipv4Addr::from(octets).to_string()).ok(),
         4 => <[u8; 16]>::try_from(address).map(|octets| Ipv6Addr::from(octets).to_string()).ok(),
         _ => std::str::from_utf8(address).map(str::to_owned).ok(),
@@ -176,18 +176,18 @@ mod tests {
     fn logged_in() -> Negotiation {
         let mut negotiation = Negotiation::default();
         let mut input = [HELLO, LOGIN].concat();
-        assert_eq!(negotiation.next(&mut input, account), Next::Say(&[5, 2]));
-        assert_eq!(negotiation.next(&mut input, account), Next::Say(&[1, 0]));
+        assert_eq!(negotiation.next(&mut input, account), Next::Send(&[5, 2]));
+        assert_eq!(negotiation.next(&mut input, account), Next::Send(&[1, 0]));
         assert!(input.is_empty());
         negotiation
     }
 
-    fn asked(request: &[u8]) -> Next {
+    fn reply_to(request: &[u8]) -> Next {
         logged_in().next(&mut request.to_vec(), account)
     }
 
     #[test]
-    fn every_kind_of_address() {
+    fn every_address_type() {
         let target = |host: &str, port| Next::Connect(7, Target { host: host.to_owned(), port });
         for (request, expected) in [
             (&b"\x05\x01\x00\x03\x0bregistry.eu\x01\xbb"[..], target("registry.eu", 443)),
@@ -195,22 +195,22 @@ mod tests {
             (b"\x05\x01\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x50", target("::1", 80)),
             (b"\x05\x01\x00\x03\x05[::1]\x00\x50", target("::1", 80)),
         ] {
-            assert_eq!(asked(request), expected);
+            assert_eq!(reply_to(request), expected);
         }
     }
 
     #[test]
-    fn a_message_may_come_byte_by_byte() {
+    fn a_message_may_arrive_byte_by_byte() {
         let all = [HELLO, LOGIN, b"\x05\x01\x00\x03\x01r\x00\x50", b"GET"].concat();
-        let (mut negotiation, mut input, mut said) = (Negotiation::default(), Vec::new(), Vec::new());
+        let (mut negotiation, mut input, mut sent) = (Negotiation::default(), Vec::new(), Vec::new());
         for (at, byte) in all.iter().enumerate() {
             input.push(*byte);
             match negotiation.next(&mut input, account) {
                 Next::Read => {}
-                Next::Say(bytes) => said.extend_from_slice(bytes),
+                Next::Send(bytes) => sent.extend_from_slice(bytes),
                 Next::Connect(7, target) => {
                     assert_eq!((target.authority().as_str(), at), ("r:80", all.len() - 4));
-                    assert_eq!(said, [5, 2, 1, 0]);
+                    assert_eq!(sent, [5, 2, 1, 0]);
                     return;
                 }
                 other => panic!("{other:?}"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_comes_in_without_the_login() {
+    fn no_client_connects_without_the_login() {
         let mut negotiation = Negotiation::default();
         assert_eq!(negotiation.next(&mut b"\x05\x01\x00".to_vec(), account), Next::Refuse(vec![5, 0xff]));
         for wrong in [&b"\x01\x04user\x06Secret"[..], b"\x01\x00\x00", b"\x01\x04user\x05secre"] {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_done_for_anybody() {
+    fn unsupported_requests() {
         let refused = |reply: Reply| Next::Refuse(reply.bytes().to_vec());
         for (request, reply) in [
             (&b"\x05\x02\x00\x01\x0a\x00\x00\x05\x13\x88"[..], Reply::NoSuchCommand),
@@ -246,7 +246,7 @@ mod tests {
             (b"\x05\x01\x00\x03\x00\x00\x50", Reply::NoSuchAddress),
             (b"\x05\x01\x00\x03\x02\xff\xfe\x00\x50", Reply::NoSuchAddress),
         ] {
-            assert_eq!(asked(request), refused(reply), "{request:?}");
+            assert_eq!(reply_to(request), refused(reply), "{request:?}");
         }
     }
 }

@@ -129,11 +129,11 @@ pub fn read(folder: &Path) -> Result<HostCertificates, TlsSetupError> {
 fn content(file: PathBuf) -> Result<Option<Content>, TlsSetupError> {
     let unusable = |error: std::io::Error| TlsSetupError::file(&file, error.to_string());
     // This is checked before the file is opened: opening a named pipe would block until something writes to it.
-    let kind = match fs::metadata(&file) {
+    let file_type = match fs::metadata(&file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         metadata => metadata.map_err(unusable)?.file_type(),
     };
-    if !kind.is_file() {
+    if !file_type.is_file() {
         return Err(TlsSetupError::file(&file, "it is not a regular file"));
     }
     let mut bytes = Zeroizing::new(Vec::new());

@@ -389,7 +389,7 @@ fn large_data_flows_in_both_directions_and_ends_are_forwarded() {
         let all: Vec<_> = (0..4).map(|seed| scope.spawn(move || one(seed))).collect();
         all.into_iter().for_each(|one| one.join().unwrap());
     });
-    assert_eq!(tunnel.fault(), None);
+    assert_eq!(tunnel.failure(), None);
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn many_connections_at_once() {
         let all: Vec<_> = (0..100).map(|_| scope.spawn(move || connect(socks, NAME, port).is_ok())).collect();
         assert_eq!(all.into_iter().filter_map(|one| one.join().ok()).filter(|good| *good).count(), 100);
     });
-    assert_eq!(tunnel.fault(), None);
+    assert_eq!(tunnel.failure(), None);
 }
 
 #[test]
@@ -436,5 +436,5 @@ fn a_tunnel_whose_node_is_gone_reports_it() {
     assert!(connect(&socks, NAME, inside.site.registry.port()).is_ok());
     inside.site.nodes[0].kill_connections();
     assert_eq!(connect(&socks, NAME, inside.site.registry.port()).err(), Some(255));
-    assert!(matches!(tunnel.fault(), Some(OpenFailure::Unreachable(failure)) if failure.message.contains("`node1`")));
+    assert!(matches!(tunnel.failure(), Some(OpenFailure::Unreachable(failure)) if failure.message.contains("`node1`")));
 }

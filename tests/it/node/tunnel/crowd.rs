@@ -30,7 +30,7 @@ fn idle_connections_do_not_block_others() {
     let sitting = sit(socks.expose().split('@').nth(1).unwrap());
     assert!(connect(&socks, NAME, inside.site.registry.port()).is_ok());
     assert!(tunnel.is_crowded());
-    assert_eq!(tunnel.fault(), None);
+    assert_eq!(tunnel.failure(), None);
     drop((own, sitting));
 }
 
@@ -46,7 +46,10 @@ fn many_foreign_connections_are_reported() {
     assert!(!matches!(turned_away, Ok(1..)), "{turned_away:?}");
     run.signal("INT");
     let run = run.wait().expect(130);
-    assert_has(&run.stderr, &["warning: somebody else on this machine crowds the tunnel through `node1`: "]);
+    assert_has(
+        &run.stderr,
+        &["warning: another program on this machine makes many connections to the tunnel through `node1`, "],
+    );
 }
 
 /// The ports that a process listens on; the columns are those of proc_net_tcp(5).

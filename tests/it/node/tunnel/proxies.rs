@@ -61,7 +61,7 @@ fn the_nodes_own_proxy() {
     let closed = Some(Secret::new(format!("http://127.0.0.1:{}", free_port())));
     let settings = ProxySettings { http: None, https: closed, ..ProxySettings::default() };
     assert_eq!(connect(&tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap(), NAME, port).err(), Some(2));
-    assert_eq!(tunnel.fault(), None);
+    assert_eq!(tunnel.failure(), None);
 }
 
 #[test]
@@ -108,17 +108,24 @@ fn a_proxy_that_does_not_work_is_named_with_the_reason() {
     inside.network.sh("ip route add 10.99.0.0/16 dev lo; ip route add prohibit 10.98.0.0/16");
     let login = "eve:hunter2@";
     for (scheme, login, host, port, cause, hint) in [
-        ("http", "", "proxy.internal", &proxy.line, "407: it wants a login", "give the login in `proxy` of the"),
-        ("http", login, "proxy.internal", &proxy.line, "407: it does not take the login", "check user and password"),
+        ("http", "", "proxy.internal", &proxy.line, "407: it requires a login", "add the login to `proxy` of the"),
+        ("http", login, "proxy.internal", &proxy.line, "407: it rejected the login", "check user and password"),
         ("http", login, "proxy.internal", &busy.line, "503: it does not connect", "may `node1` use it for `registry"),
-        ("http", login, "proxy.internal", &mail.line, "it hung up, or what it answers is not HTTP", "an HTTP proxy?"),
+        (
+            "http",
+            login,
+            "proxy.internal",
+            &mail.line,
+            "it closed the connection, or its response is not HTTP",
+            "an HTTP proxy?",
+        ),
         ("http", login, "proxy.internal", &closed, "connection refused", "the firewall of `node1`"),
         ("http", login, "nobody.internal", &closed, "its name does not resolve there", "/etc/hosts of `node1`"),
-        ("http", login, "proxy.internal", &silence.line, "it did not answer", "raise `--timeout`"),
+        ("http", login, "proxy.internal", &silence.line, "it did not respond", "raise `--timeout`"),
         ("http", login, "10.99.0.1", &closed, "no connection to it", "firewall between `node1` and `10.99.0.1:"),
         ("http", login, "10.98.0.1", &closed, "no route to host", "firewall between `node1` and `10.98.0.1:"),
-        ("https", login, "proxy.internal", &closed, "only an HTTP proxy", "name an `http://` proxy"),
-        ("socks5", login, "proxy.internal", &closed, "only an HTTP proxy", "name an `http://` proxy"),
+        ("https", login, "proxy.internal", &closed, "a node can only use an HTTP proxy", "set an `http://` proxy"),
+        ("socks5", login, "proxy.internal", &closed, "a node can only use an HTTP proxy", "set an `http://` proxy"),
     ] {
         inside.site.set("openshift_https_proxy", &format!("{scheme}://{login}{host}:{port}"));
         let run = inside.site.run(&["validate", "--from", "first-node", "-T", "6"]).expect(2);
