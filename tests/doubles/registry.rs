@@ -149,11 +149,11 @@ pub fn manifest() -> Response<Body> {
     reply(200, &[("content-type", JSON), ("docker-content-digest", &digest)], "{}")
 }
 
-pub fn ask_basic() -> Response<Body> {
+pub fn challenge_basic() -> Response<Body> {
     reply(401, &[("www-authenticate", r#"Basic realm="double""#)], UNAUTHORIZED)
 }
 
-pub fn ask_bearer(received: &Received) -> Response<Body> {
+pub fn challenge_bearer(received: &Received) -> Response<Body> {
     let challenge = format!(r#"Bearer realm="http://{}/token",service="double""#, received.host);
     reply(401, &[("www-authenticate", &challenge)], UNAUTHORIZED)
 }
@@ -162,7 +162,7 @@ pub fn token() -> Response<Body> {
     reply(200, &[("content-type", "application/json")], r#"{"token":"opensesame"}"#)
 }
 
-/// A token that says to whom it was issued.
+/// A token that names its user.
 pub fn token_for(subject: &str, number: u32) -> String {
     format!("e30.{}.sig{number}", URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{subject}"}}"#)))
 }
@@ -173,7 +173,7 @@ pub fn bearer_registry(received: &Received) -> Response<Body> {
         ("/token", _) if received.is_alice() => token(),
         ("/token", _) => reply(401, &[], UNAUTHORIZED),
         (MANIFEST, Some("Bearer opensesame")) => manifest(),
-        _ => ask_bearer(received),
+        _ => challenge_bearer(received),
     }
 }
 
@@ -181,13 +181,13 @@ pub fn bearer_registry(received: &Received) -> Response<Body> {
 pub fn basic_registry(received: &Received) -> Response<Body> {
     match received.path.as_str() {
         MANIFEST if received.is_alice() => manifest(),
-        "/v2/" if received.is_alice() => welcome(),
-        _ => ask_basic(),
+        "/v2/" if received.is_alice() => accepted(),
+        _ => challenge_basic(),
     }
 }
 
 /// The response of `/v2/` to a request that is logged in.
-pub fn welcome() -> Response<Body> {
+pub fn accepted() -> Response<Body> {
     reply(200, &[("content-type", "application/json")], "{}")
 }
 
@@ -202,6 +202,6 @@ pub fn protected(script: Script) -> impl Fn(&Received) -> Response<Body> + Clone
     move |received: &Received| match (received.path.as_str(), &received.authorization) {
         ("/token", Some(_)) => token(),
         (MANIFEST, Some(_)) => script(received),
-        _ => ask_bearer(received),
+        _ => challenge_bearer(received),
     }
 }

@@ -1,4 +1,4 @@
-//! Servers that are not registries: raw bytes, silence, closed connections, proxies.
+//! Servers that are not registries: raw bytes, no response, closed connections, proxies.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,8 +7,8 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::registry::tests::prelude::*;
 
-/// A server for one raw answer to each connection, whatever is asked.
-pub fn raw_server(answer: &'static [u8]) -> String {
+/// A server that sends the same bytes to each connection, whatever the request is.
+pub fn raw_server(response: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -16,13 +16,13 @@ pub fn raw_server(answer: &'static [u8]) -> String {
             let mut stream = stream.unwrap();
             let mut buffer = [0; 4096];
             let _ = stream.read(&mut buffer);
-            let _ = stream.write_all(answer);
+            let _ = stream.write_all(response);
         }
     });
     host
 }
 
-/// How a port ends a connection that it has read from, without a word.
+/// How a port closes a connection without a response.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
     Eof,
@@ -39,7 +39,7 @@ pub fn closing_server(end: End) -> (String, Arc<AtomicU32>) {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             counter.fetch_add(1, Ordering::SeqCst);
-            // What stays unread when a socket is closed makes a reset of it.
+            // Closing a socket with unread bytes resets the connection.
             let _ = match end {
                 End::Eof => stream.read(&mut [0; 65536]),
                 End::Reset => stream.read(&mut [0; 1]),
@@ -49,7 +49,7 @@ pub fn closing_server(end: End) -> (String, Arc<AtomicU32>) {
     (host, count)
 }
 
-/// A server that takes connections and says nothing.
+/// A server that accepts connections and never responds.
 pub fn silent_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -69,7 +69,7 @@ pub fn relay(one: TcpStream, other: TcpStream) {
     let _ = one_out.shutdown(std::net::Shutdown::Write);
 }
 
-/// An HTTP proxy that lets `eve:p@ss` in, and connects to `target` whatever is asked for.
+/// An HTTP proxy with the login `eve:p@ss`, which connects to `target` whatever the request names.
 pub fn connect_proxy(target: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -80,8 +80,8 @@ pub fn connect_proxy(target: String) -> String {
                 let mut head = String::new();
                 let mut reader = BufReader::new(client.try_clone().unwrap());
                 while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
-                let welcome = head.to_ascii_lowercase().contains("proxy-authorization: basic zxzlonbac3m=");
-                match (welcome, head.strip_prefix("CONNECT ")) {
+                let accepted = head.to_ascii_lowercase().contains("proxy-authorization: basic zxzlonbac3m=");
+                match (accepted, head.strip_prefix("CONNECT ")) {
                     (true, Some(_)) => {
                         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
                         relay(client, TcpStream::connect(target).unwrap());
@@ -92,8 +92,8 @@ pub fn connect_proxy(target: String) -> String {
                         relay(client, server);
                     }
                     (false, _) => {
-                        let said = head.lines().find(|line| line.to_ascii_lowercase().starts_with("proxy-auth"));
-                        let body = said.unwrap_or("who are you?");
+                        let shown = head.lines().find(|line| line.to_ascii_lowercase().starts_with("proxy-auth"));
+                        let body = shown.unwrap_or("who are you?");
                         let length = body.len();
                         let head = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-type: text/plain\r\n";
                         let _ = write!(client, "{head}content-length: {length}\r\n\r\n{body}");
@@ -105,7 +105,7 @@ pub fn connect_proxy(target: String) -> String {
     host
 }
 
-/// A SOCKS5 listener with a login, as a tunnel has one: it answers with `reply`, and on success connects to `target`.
+/// A SOCKS5 listener with a login, like that of a tunnel. It sends `reply`, and connects to `target` if that is success.
 pub fn socks_listener(reply: u8, target: String) -> Secret {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -113,21 +113,21 @@ pub fn socks_listener(reply: u8, target: String) -> Secret {
         for client in listener.incoming() {
             let (mut client, target) = (client.unwrap(), target.clone());
             std::thread::spawn(move || -> std::io::Result<()> {
-                let take = |client: &mut TcpStream, length: u8| -> std::io::Result<Vec<u8>> {
+                let receive = |client: &mut TcpStream, length: u8| -> std::io::Result<Vec<u8>> {
                     let mut bytes = vec![0; length.into()];
                     client.read_exact(&mut bytes).map(|()| bytes)
                 };
-                let methods = take(&mut client, 2)?[1];
-                take(&mut client, methods)?;
+                let methods = receive(&mut client, 2)?[1];
+                receive(&mut client, methods)?;
                 client.write_all(&[5, 2])?;
-                let user = take(&mut client, 2)?[1];
-                take(&mut client, user)?;
-                let password = take(&mut client, 1)?[0];
-                take(&mut client, password)?;
+                let user = receive(&mut client, 2)?[1];
+                receive(&mut client, user)?;
+                let password = receive(&mut client, 1)?[0];
+                receive(&mut client, password)?;
                 client.write_all(&[1, 0])?;
-                let request = take(&mut client, 5)?;
+                let request = receive(&mut client, 5)?;
                 assert_eq!(request[3], 3, "the name was not left to the other end");
-                take(&mut client, request[4] + 2)?;
+                receive(&mut client, request[4] + 2)?;
                 client.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0])?;
                 if reply == 0 {
                     relay(client, TcpStream::connect(target)?);

@@ -12,7 +12,7 @@ use openssl::x509::{X509, X509NameBuilder};
 
 use crate::registry::tests::prelude::*;
 
-/// A registry that asks for a login, with a self-signed certificate for `IP:address` or `DNS:name` that ends `days` from
+/// A registry that requires a login, with a self-signed certificate for `IP:address` or `DNS:name` that expires `days` from
 /// now; returns the certificate in PEM, too.
 pub fn tls_server(subject: &str, days: i32) -> (String, String) {
     tls_server_with_head(subject, days, "401 Unauthorized\r\nwww-authenticate: Basic".to_owned())
@@ -39,7 +39,7 @@ pub fn tls_server_with_head(subject: &str, days: i32, head: String) -> (String, 
     (host, pem)
 }
 
-/// A certificate for `IP:address` or `DNS:name` that ends `days` from now.
+/// A certificate for `IP:address` or `DNS:name` that expires `days` from now.
 pub fn self_signed(subject: &str, days: i32) -> (X509, PKey<Private>) {
     let key = PKey::ec_gen("prime256v1").unwrap();
     let mut name = X509NameBuilder::new().unwrap();

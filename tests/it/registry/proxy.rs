@@ -1,12 +1,12 @@
 //! The proxies that the environment names.
 
 use crate::support::double::Double;
-use crate::support::double::registry::ask_basic;
+use crate::support::double::registry::challenge_basic;
 use crate::support::oregano::Oregano;
 
 #[test]
 fn a_variable_that_holds_no_url_is_named_where_it_would_be_used() {
-    let double = Double::start(|_| ask_basic());
+    let double = Double::start(|_| challenge_basic());
     let (host, broken) = (double.host.clone(), "http://eve:hunter2@proxy:x");
     let check = |name: &str, exceptions: &str| {
         format!("hint: check {name}: `http://user:password@host:port`, or add `{host}` to {exceptions}\n")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::double::Double;
-use crate::support::double::registry::{JSON, ask_basic, basic, reply, welcome};
+use crate::support::double::registry::{JSON, challenge_basic, basic, reply, accepted};
 use crate::support::oregano::Oregano;
 
 /// A registry with an image for alice, who has `remaining` pulls left.
@@ -11,12 +11,12 @@ fn limited(remaining: u32) -> Double {
     let alice = basic("alice", "s3cret");
     let (digest, remaining) = (format!("sha256:{}", "a".repeat(64)), format!("{remaining};w=21600"));
     Double::start(move |request| match request.method.as_str() {
-        _ if request.authorization.as_ref() != Some(&alice) => ask_basic(),
+        _ if request.authorization.as_ref() != Some(&alice) => challenge_basic(),
         "HEAD" => {
             let quota = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", remaining.as_str())];
             reply(200, &[&[("content-type", JSON), ("docker-content-digest", &digest)], &quota[..]].concat(), "")
         }
-        _ => welcome(),
+        _ => accepted(),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use crate::registry::tests::prelude::*;
 
-type Answer = fn(&Received) -> Response<Body>;
+type Script = fn(&Received) -> Response<Body>;
 
-/// What servers answer to a wrong password; then the verdict, and how often one inspection sends it.
-const SERVERS: [(&str, Answer, Verdict, usize); 26] = [
+/// How servers respond to a wrong password, the verdict, and how often one attempt sends the password.
+const SERVERS: [(&str, Script, Verdict, usize); 26] = [
     ("Basic: 401", |received| basic(received, 401), Verdict::Refused, 1),
     ("Basic: 403", |received| basic(received, 403), Verdict::Refused, 1),
     ("Basic: 400", |received| basic(received, 400), Verdict::Refused, 1),
@@ -40,21 +40,21 @@ const SERVERS: [(&str, Answer, Verdict, usize); 26] = [
         1,
     ),
     ("token server: 503", |received| bearer(received, reply(503, &[], ""), 401), Verdict::RegistryError, 3),
-    ("a token for nobody: 200", |received| bearer(received, nobody(), 200), Verdict::Refused, 1),
-    ("a token for nobody: 404", |received| bearer(received, nobody(), 404), Verdict::Refused, 1),
-    ("a token for nobody: 401", |received| bearer(received, nobody(), 401), Verdict::Refused, 1),
-    ("a token that says nothing: 200 for anybody", |received| bearer(received, token(), 200), Verdict::NotProved, 1),
-    ("a token that says nothing: 401", |received| bearer(received, token(), 401), Verdict::NoPermission, 1),
-    ("a token that says nothing: 404", |received| bearer(received, token(), 404), Verdict::NotFound, 1),
-    ("a token that says nothing: insufficient_scope", insufficient_scope, Verdict::NoPermission, 1),
+    ("an anonymous token: 200", |received| bearer(received, anonymous_token(), 200), Verdict::Refused, 1),
+    ("an anonymous token: 404", |received| bearer(received, anonymous_token(), 404), Verdict::Refused, 1),
+    ("an anonymous token: 401", |received| bearer(received, anonymous_token(), 401), Verdict::Refused, 1),
+    ("an opaque token: 200 also without a login", |received| bearer(received, token(), 200), Verdict::NotProved, 1),
+    ("an opaque token: 401", |received| bearer(received, token(), 401), Verdict::NoPermission, 1),
+    ("an opaque token: 404", |received| bearer(received, token(), 404), Verdict::NotFound, 1),
+    ("an opaque token: insufficient_scope", insufficient_scope, Verdict::NoPermission, 1),
 ];
 
 fn basic(received: &Received, status: u16) -> Response<Body> {
-    if received.authorization.is_some() { reply(status, &[("retry-after", "0")], "") } else { ask_basic() }
+    if received.authorization.is_some() { reply(status, &[("retry-after", "0")], "") } else { challenge_basic() }
 }
 
 fn basic_for_image(received: &Received, status: u16) -> Response<Body> {
-    if received.path == "/v2/" { welcome() } else { basic(received, status) }
+    if received.path == "/v2/" { accepted() } else { basic(received, status) }
 }
 
 fn bearer(received: &Received, to_password: Response<Body>, to_token: u16) -> Response<Body> {
@@ -63,11 +63,11 @@ fn bearer(received: &Received, to_password: Response<Body>, to_token: u16) -> Re
         ("/token", Some(_)) => to_password,
         (_, Some(_)) if to_token == 200 => manifest(),
         (_, Some(_)) => reply(to_token, &[], ""),
-        _ => ask_bearer(received),
+        _ => challenge_bearer(received),
     }
 }
 
-fn nobody() -> Response<Body> {
+fn anonymous_token() -> Response<Body> {
     reply(200, &[], &format!(r#"{{"token":"{}"}}"#, token_for("", 0)))
 }
 
@@ -108,8 +108,8 @@ fn is_observed(fact: &&RegistryFact) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_password_that_was_not_accepted_is_not_sent_again() {
-    for (name, answer, verdict, logins) in SERVERS {
-        let double = Double::start(answer).await;
+    for (name, script, verdict, logins) in SERVERS {
+        let double = Double::start(script).await;
         let facts = prove_three_times(&images(&double.host)).await;
         assert!(facts.iter().all(|fact| fact.verdict == verdict), "{name}: {facts:?}");
         assert_eq!((double.logins(), facts.iter().filter(is_observed).count()), (logins, 1), "{name}: {facts:?}");
@@ -155,7 +155,7 @@ async fn a_later_failure_is_observed_without_the_password() {
 async fn a_refused_identity_token_is_not_sent_again() {
     let refused = Double::start(|received: &Received| match received.method.as_str() {
         "POST" => reply(400, &[], ""),
-        _ => ask_bearer(received),
+        _ => challenge_bearer(received),
     });
     let refused = refused.await;
     let registries: Vec<Registry> = images(&refused.host)
@@ -176,11 +176,11 @@ async fn registries_that_share_a_token_server_share_its_failed_login() {
         });
         let sso = sso.await;
         let challenge = format!(r#"Bearer realm="http://{}/token""#, sso.host);
-        let ask = move |received: &Received| match received.authorization {
+        let script = move |received: &Received| match received.authorization {
             Some(_) => manifest(),
             None => reply(401, &[("www-authenticate", &challenge)], ""),
         };
-        let (one, two) = (Double::start(ask.clone()).await, Double::start(ask).await);
+        let (one, two) = (Double::start(script.clone()).await, Double::start(script).await);
         let facts = prove(&Arc::default(), &[&one.host, &two.host].map(|host| registry(host, password))).await;
         assert!(facts.iter().all(|fact| fact.verdict == verdict), "{facts:?}");
         assert_eq!(sso.logins(), logins, "{password}");
@@ -221,15 +221,15 @@ async fn a_realm_that_changes_to_plain_http_gets_another_warning() {
         reply(401, &[("www-authenticate", &format!(r#"Bearer realm="{scheme}://127.0.0.2:1/token""#))], "")
     });
     let double = double.await;
-    let told = Mutex::new(Vec::new());
+    let warnings = Mutex::new(Vec::new());
     let on_event = |event: ProgressEvent<'_>| {
         if let ProgressEvent::Warning(text) = event {
-            told.lock().unwrap().push(text.contains("over plain HTTP"));
+            warnings.lock().unwrap().push(text.contains("over plain HTTP"));
         }
     };
     let (clients, logins, registries) = (clients(), Arc::default(), [registry(&double.host, "wrong")]);
     for _ in 0..3 {
         registry_prove(&clients, &logins, &registries, TIMEOUT, &Redactor::default(), on_event).await;
     }
-    assert_eq!(told.into_inner().unwrap(), [false, true]);
+    assert_eq!(warnings.into_inner().unwrap(), [false, true]);
 }

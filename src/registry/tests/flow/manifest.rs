@@ -22,14 +22,14 @@ async fn get_follows_head_only_if_head_is_not_enough() {
             .requests()
             .into_iter()
             .filter(|received| received.path == MANIFEST && received.authorization.is_some());
-        let asked: Vec<String> = ours.map(|received| received.method).collect();
-        assert_eq!(asked, methods);
+        let used: Vec<String> = ours.map(|received| received.method).collect();
+        assert_eq!(used, methods);
     }
 }
 
 #[tokio::test]
 async fn all_manifest_formats_are_accepted() {
-    // A registry that keeps an image in a form that is not named says that there is none.
+    // A registry with an image in a format that is not listed responds that there is no image.
     const FORMS: [&str; 6] = [
         "application/vnd.oci.image.manifest.v1+json",
         "application/vnd.oci.image.index.v1+json",
@@ -40,9 +40,9 @@ async fn all_manifest_formats_are_accepted() {
     ];
     for (form, head) in FORMS.into_iter().flat_map(|form| [(form, true), (form, false)]) {
         let double = Double::start(move |received: &Received| {
-            let named = received.accept.iter().any(|accept| accept.split(", ").any(|asked| asked == form));
+            let named = received.accept.iter().any(|accept| accept.split(", ").any(|listed| listed == form));
             match (received.path.as_str(), received.method.as_str()) {
-                (MANIFEST, _) if !received.is_alice() => ask_basic(),
+                (MANIFEST, _) if !received.is_alice() => challenge_basic(),
                 (MANIFEST, _) if !named => reply(404, &[], ""),
                 (MANIFEST, "HEAD") if !head => reply(405, &[], ""),
                 (MANIFEST, _) => reply(200, &[("content-type", form), ("docker-content-digest", "sha256:0")], "{}"),

@@ -60,7 +60,7 @@ async fn other_connection_settings_have_their_own_ping() {
     let facts = prove(&[here, verified, direct]).await;
     let verdicts: Vec<Verdict> = facts.iter().map(|fact| fact.verdict).collect();
     assert_eq!(verdicts, [Verdict::Proved, Verdict::Tls, Verdict::Refused]);
-    assert_eq!(pings(&double), 2, "the one that speaks no TLS heard no third");
+    assert_eq!(pings(&double), 2, "the registry with verified TLS gets no ping over plain HTTP");
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,12 +69,12 @@ async fn the_time_of_the_ping_counts_for_all_credentials() {
         let pause =
             move |received: &Received| Duration::from_secs(if received.authorization.is_some() { login } else { 4 });
         let double = Double::slow(pause, |received: &Received| match received.authorization {
-            Some(_) => welcome(),
+            Some(_) => accepted(),
             None => basic_registry(received),
         });
         let double = double.await;
-        let alone = |registry| Registry { test_login: TestLogin::LoginOnly, ..registry };
-        let registries: Vec<Registry> = users(&double.host, 10).into_iter().map(alone).collect();
+        let login_only = |registry| Registry { test_login: TestLogin::LoginOnly, ..registry };
+        let registries: Vec<Registry> = users(&double.host, 10).into_iter().map(login_only).collect();
         let begin = Instant::now();
         for fact in prove(&registries).await {
             assert_eq!(fact.verdict, verdict);

@@ -44,10 +44,10 @@ async fn a_refusal_holds_for_all_images_of_the_login() {
 #[tokio::test]
 async fn an_attempt_that_panics_is_reported_too() {
     let registries = [registry("127.0.0.1:1", "right")];
-    let told = Mutex::new(Vec::new());
+    let reported = Mutex::new(Vec::new());
     let on_event = |event: ProgressEvent<'_>| {
         if let ProgressEvent::Verdict(index, fact) = event {
-            told.lock().unwrap().push((index, fact.verdict));
+            reported.lock().unwrap().push((index, fact.verdict));
         }
     };
     // No clock reaches this deadline: the inspection panics.
@@ -55,7 +55,7 @@ async fn an_attempt_that_panics_is_reported_too() {
     let facts =
         registry_prove(&clients, &Arc::default(), &registries, Duration::MAX, &Redactor::default(), on_event).await;
     assert_eq!(verdicts(&facts), [Verdict::RegistryError]);
-    assert_eq!(told.into_inner().unwrap(), [(0, Verdict::RegistryError)]);
+    assert_eq!(reported.into_inner().unwrap(), [(0, Verdict::RegistryError)]);
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn other_users_and_hosts_are_separate_logins() {
 
 #[tokio::test]
 async fn a_missing_permission_does_not_stop_other_images() {
-    // The token says that the password is right, so that an image that it may not pull holds nobody else back.
+    // The token shows that the password is right, so an image that the user may not pull does not stop the others.
     let double =
         Double::start(|received: &Received| match (received.path.as_str(), received.authorization.as_deref()) {
             ("/token", _) if received.is_alice() => {
@@ -127,9 +127,9 @@ async fn a_dropped_proof_sends_no_further_requests() {
         (0..20).map(|index| image(registry(&double.host, "right"), &format!("a/b:{index}"))).collect();
     let _ = tokio::time::timeout(Duration::from_millis(100), prove(&registries)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let asked = double.request_lines().len();
+    let count = double.request_lines().len();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(double.request_lines().len(), asked);
+    assert_eq!(double.request_lines().len(), count);
 }
 
 /// Images of one login, none of which the doubles have.
@@ -153,7 +153,7 @@ async fn proofs_that_run_at_the_same_time_share_a_refusal() {
         assert_eq!(double.logins(), 1, "one wrong password is one failed login");
         let tokens = double.tokens();
         proof().await;
-        assert_eq!((double.logins(), double.tokens()), (1, tokens), "what is refused already is only knocked for");
+        assert_eq!((double.logins(), double.tokens()), (1, tokens), "a refused login only sends a ping");
     }
 }
 
@@ -172,7 +172,7 @@ async fn a_timeout_is_waited_for_once() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_slot_does_not_count_against_the_timeout() {
-    // Of a token that says nothing it is not known whether the password was right, before it shows an image.
+    // An opaque token does not show whether the password is right until it shows an image.
     let pause = |received: &Received| if received.is_alice() { TIMEOUT.mul_f64(0.6) } else { Duration::ZERO };
     let double = Double::slow(pause, |received: &Received| match received.authorization.as_deref() {
         Some("Bearer opensesame") => manifest(),
@@ -200,7 +200,7 @@ async fn an_accepted_login_does_not_wait_for_other_images() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_image_is_the_one_that_is_tried() {
-    // The first question is the first image's, and answered last.
+    // The first request is that of the first image, and its response comes last.
     let count = Arc::new(AtomicU32::new(0));
     let pause = move |_: &Received| Duration::from_secs(if count.fetch_add(1, Ordering::SeqCst) == 0 { 1 } else { 0 });
     let double = Double::slow(pause, basic_registry).await;
@@ -217,18 +217,23 @@ async fn the_first_image_is_the_one_that_is_tried() {
 async fn equal_requests_are_sent_once() {
     let double = Double::start(basic_registry).await;
     let team = || Registry { host: format!("{}/team", double.host), ..registry(&double.host, "right") };
-    let alone =
+    let login_only =
         |registry: Registry| Registry { test_login: TestLogin::LoginOnly, image: registry.host.clone(), ..registry };
     let verified = Registry { tls: TlsPolicy::Verify, ..team() };
-    let registries =
-        [registry(&double.host, "right"), team(), alone(registry(&double.host, "right")), alone(team()), verified];
+    let registries = [
+        registry(&double.host, "right"),
+        team(),
+        login_only(registry(&double.host, "right")),
+        login_only(team()),
+        verified,
+    ];
     let (facts, mut done) = prove(&registries).await;
     let proved = Verdict::Proved;
     assert_eq!(verdicts(&facts), [proved, proved, proved, proved, Verdict::Tls]);
     done.sort_unstable();
     assert_eq!(done, [0, 1, 2, 3, 4]);
-    let asked = |what: &str| double.request_lines().iter().filter(|asked| asked.starts_with(what)).count();
-    assert_eq!((asked("GET"), asked("HEAD")), (3, 2), "{:?}", double.request_lines());
+    let count = |method: &str| double.request_lines().iter().filter(|line| line.starts_with(method)).count();
+    assert_eq!((count("GET"), count("HEAD")), (3, 2), "{:?}", double.request_lines());
 }
 
 /// A registry that takes its time, and remembers how many it served at once.
@@ -263,9 +268,9 @@ async fn many_registries_take_no_longer_than_one() {
     let begin = tokio::time::Instant::now();
     let (facts, _) = prove(&registries).await;
     assert_eq!(verdicts(&facts), [Verdict::Proved; 200]);
-    // Five answers one after another; the clock moves only while all of them are waited for.
-    let taken = begin.elapsed();
-    assert!(taken < Duration::from_millis(1500), "{taken:?}");
+    // There are five responses one after another. The clock advances only while all tasks wait.
+    let elapsed = begin.elapsed();
+    assert!(elapsed < Duration::from_millis(1500), "{elapsed:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +295,7 @@ async fn the_images_of_an_accepted_login_are_proved_at_the_same_time() {
     let begin = tokio::time::Instant::now();
     let (facts, done) = prove(&registries).await;
     assert_eq!(verdicts(&facts), [Verdict::Proved; 17]);
-    assert_eq!(done[0], 0, "one of them shows that the login is good");
+    assert_eq!(done[0], 0, "the first shows that the login is accepted");
     assert!(begin.elapsed() < Duration::from_millis(1200), "{:?}", begin.elapsed());
     assert_eq!(load.lock().unwrap().1, 16);
 }

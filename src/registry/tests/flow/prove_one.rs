@@ -2,11 +2,11 @@
 
 use crate::registry::tests::prelude::*;
 
-/// A registry whose token server answers as `script` says.
+/// A registry whose token server responds with `script`.
 fn with_token_server(script: Script) -> impl Fn(&Received) -> Response<Body> + Clone {
     move |received: &Received| match received.path.as_str() {
         "/token" => script(received),
-        _ => ask_bearer(received),
+        _ => challenge_bearer(received),
     }
 }
 
@@ -26,9 +26,13 @@ async fn bearer_is_proved_with_one_login() {
     let fact = inspect_double(&double).await;
     assert_eq!((fact.verdict, fact.cause, fact.hint), (Verdict::Proved, None, None));
     let head = format!("HEAD {MANIFEST}");
-    let mut asked = double.request_lines();
-    asked[2..4].sort_unstable();
-    assert_eq!(asked, ["GET /v2/", "GET /token", "GET /token", &head, &head], "the last three of them as anybody");
+    let mut requests = double.request_lines();
+    requests[2..4].sort_unstable();
+    assert_eq!(
+        requests,
+        ["GET /v2/", "GET /token", "GET /token", &head, &head],
+        "the last three include two anonymous ones"
+    );
     assert_eq!(double.requests()[1].query, "service=double&scope=repository%3Ateam%2Fapp%3Apull&account=alice");
     assert_eq!((double.logins(), double.tokens()), (1, 1));
 }
@@ -39,7 +43,7 @@ async fn basic_is_proved_by_login_and_image() {
     assert_eq!(inspect_double(&double).await.verdict, Verdict::Proved);
     let head = format!("HEAD {MANIFEST}");
     assert_eq!(double.request_lines(), ["GET /v2/", "GET /v2/", &head, &head]);
-    assert!(double.requests()[3].authorization.is_none(), "the last question is anybody's");
+    assert!(double.requests()[3].authorization.is_none(), "the last request is anonymous");
     assert_eq!(double.logins(), 2);
 }
 
@@ -113,13 +117,13 @@ async fn statuses_of_the_manifest_with_a_token() {
         assert_eq!(fact.verdict, verdict, "{cause}");
         assert_eq!(fact.cause.unwrap(), format!("HEAD http://{}{MANIFEST}: {cause}", double.host));
         assert!(fact.hint.is_some());
-        assert_eq!((double.logins(), double.tokens()), (1, 1), "{cause}: asked again");
+        assert_eq!((double.logins(), double.tokens()), (1, 1), "{cause}: requested again");
     }
 }
 
 #[tokio::test]
 async fn statuses_of_the_registry_with_a_password() {
-    // What `/v2/` and the manifest answer, and how many requests carried the password.
+    // The statuses of `/v2/` and of the manifest, and how many requests carried the password.
     let cases = [
         ((401, 200), Verdict::Refused, 1),
         ((403, 200), Verdict::Refused, 1),
@@ -140,7 +144,7 @@ async fn statuses_of_the_registry_with_a_password() {
             Double::start(move |received: &Received| match (&received.authorization, received.path.as_str()) {
                 (Some(_), "/v2/") => reply(base, &[("www-authenticate", "Basic")], ""),
                 (Some(_), _) => reply(image, &[("www-authenticate", "Basic")], ""),
-                (None, _) => ask_basic(),
+                (None, _) => challenge_basic(),
             });
         let double = double.await;
         assert_eq!(inspect_double(&double).await.verdict, verdict, "{base} {image}");
@@ -180,9 +184,13 @@ async fn an_open_registry_may_require_a_login_for_the_image() {
     let double = double.await;
     assert_eq!(inspect_double(&double).await.verdict, Verdict::Proved);
     let head = format!("HEAD {MANIFEST}");
-    let mut asked = double.request_lines();
-    asked[3..].sort_unstable();
-    assert_eq!(asked, ["GET /v2/", &head, "GET /token", "GET /token", &head], "nobody gets a token of anybody");
+    let mut requests = double.request_lines();
+    requests[3..].sort_unstable();
+    assert_eq!(
+        requests,
+        ["GET /v2/", &head, "GET /token", "GET /token", &head],
+        "one token is requested with the login and one without"
+    );
 }
 
 #[tokio::test]

@@ -32,12 +32,12 @@ async fn a_warning_about_another_domain_comes_before_the_password() {
     let mut other = registry(&one.host, "right");
     other.user = "bob".into();
     let registries = [registry(&one.host, "right"), other, registry(&two.host, "right")];
-    let (heard, logins) = (Mutex::new(Vec::new()), Arc::default());
+    let (warnings, logins) = (Mutex::new(Vec::new()), Arc::default());
     let on_event = |event: ProgressEvent<'_>| {
         if let ProgressEvent::Warning(text) = event {
-            // Time enough for whoever would not wait.
+            // An attempt that did not wait for the callback would send the password meanwhile.
             std::thread::sleep(std::time::Duration::from_millis(100));
-            heard.lock().unwrap().push((text.to_owned(), tokens.logins()));
+            warnings.lock().unwrap().push((text.to_owned(), tokens.logins()));
         }
     };
     let clients = clients();
@@ -45,10 +45,10 @@ async fn a_warning_about_another_domain_comes_before_the_password() {
         let facts = registry_prove(&clients, &logins, &registries, TIMEOUT, &Redactor::default(), on_event).await;
         assert_eq!(facts[0].verdict, Verdict::Proved, "{facts:?}");
     }
-    let heard = heard.into_inner().unwrap();
-    assert_eq!(heard.len(), 2, "once for each registry: {heard:?}");
-    assert_eq!(heard[0].1, 0, "the password was sent before");
-    for (text, _) in &heard {
+    let warnings = warnings.into_inner().unwrap();
+    assert_eq!(warnings.len(), 2, "once for each registry: {warnings:?}");
+    assert_eq!(warnings[0].1, 0, "the password was sent before");
+    for (text, _) in &warnings {
         assert!(text.contains(&realm) && text.contains("another domain, over plain HTTP"), "{text}");
         assert!(text.contains("`auth_server`") && !text.contains("right"), "{text}");
     }
@@ -62,12 +62,12 @@ async fn a_declared_realm_gets_a_warning_only_for_plain_http() {
     expected.auth_server = Some(realm.clone());
     let (fact, warnings) = inspect_with(&clients(), &expected, TIMEOUT).await;
     assert_eq!(fact.verdict, Verdict::Proved, "{fact:?}");
-    let told = format!(
+    let warning = format!(
         "registry `{}` has the password of user `alice` sent over plain HTTP to its token server `{realm}`: anyone on \
          the network path can read it",
         double.host
     );
-    assert_eq!(warnings, [told]);
+    assert_eq!(warnings, [warning]);
 }
 
 #[tokio::test]
@@ -106,8 +106,8 @@ async fn a_token_server_that_fails_is_named() {
 #[tokio::test]
 async fn a_proxy_failure_names_the_token_server() {
     let double = registry_with_realm("http://sso.invalid/t").await;
-    let asked = proxied(&double.host, "http://127.0.0.1:1", &double.host);
-    let fact = inspect(&asked).await;
+    let registry = proxied(&double.host, "http://127.0.0.1:1", &double.host);
+    let fact = inspect(&registry).await;
     let server = OtherServer::TokenServer("sso.invalid".to_owned());
     assert_eq!((fact.verdict, fact.other_server.as_ref()), (Verdict::Proxy, Some(&server)), "{fact:?}");
 }
@@ -117,7 +117,7 @@ async fn only_another_server_than_the_registry_is_named() {
     // The registry's own port, and what it redirects to.
     let own = Double::start(|received: &Received| match received.path.as_str() {
         "/token" => reply(503, &[("retry-after", "3600")], ""),
-        _ => ask_bearer(received),
+        _ => challenge_bearer(received),
     });
     let own = own.await;
     let moved = Double::start(|_: &Received| reply(307, &[("location", "http://127.0.0.1:1/v2/")], "")).await;
@@ -180,7 +180,7 @@ async fn a_proof_that_is_dropped_during_a_warning_sends_nothing() {
     let double = registry_with_realm_host(&realm).await;
     let on_event = |event: ProgressEvent<'_>| {
         if let ProgressEvent::Warning(_) = event {
-            panic!("nobody listens");
+            panic!("the callback fails");
         }
     };
     let registries = [registry(&double.host, "right")];
@@ -208,7 +208,7 @@ fn scopes(double: &Double) -> Vec<Vec<String>> {
 async fn registry_with_scopes(base: &'static str, image: &'static str) -> Double {
     let count = Arc::new(std::sync::atomic::AtomicU32::new(0));
     Double::start(move |received: &Received| {
-        let ask = |rest: &str| {
+        let challenge = |rest: &str| {
             let challenge = format!(r#"Bearer realm="http://{}/token",service="s",{rest}"#, received.host);
             reply(401, &[("www-authenticate", &challenge)], "")
         };
@@ -219,8 +219,8 @@ async fn registry_with_scopes(base: &'static str, image: &'static str) -> Double
             }
             ("/token", None) => reply(401, &[], ""),
             (MANIFEST, Some(token)) if token.ends_with(&token_for("alice", 1)) => manifest(),
-            (MANIFEST, Some(_)) => ask(&format!(r#"error="insufficient_scope",scope="{image}""#)),
-            _ => ask(&format!(r#"scope="{base}""#)),
+            (MANIFEST, Some(_)) => challenge(&format!(r#"error="insufficient_scope",scope="{image}""#)),
+            _ => challenge(&format!(r#"scope="{base}""#)),
         }
     })
     .await
@@ -253,7 +253,7 @@ async fn wider_scopes_are_requested_once_and_only_for_pulling() {
     }
 }
 
-/// A token registry that takes identity tokens as `script` says.
+/// A token registry that responds to identity tokens with `script`.
 async fn with_identity_tokens(script: fn(&Received) -> Response<Body>) -> Double {
     Double::start(move |received: &Received| match (received.method.as_str(), received.path.as_str()) {
         ("POST", "/token") => script(received),

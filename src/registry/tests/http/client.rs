@@ -14,22 +14,22 @@ async fn a_resolver_that_does_not_respond() {
         });
         Clients::over(Arc::new(Connectors::new(None)), resolver, ProxySource::None)
     };
-    let patience = Duration::from_millis(300);
-    let ask = async |registry: &Registry| inspect_with(&Arc::new(silent()), registry, patience).await.0;
-    let fact = ask(&registry("registry.invalid", "right")).await;
+    let timeout = Duration::from_millis(300);
+    let inspect_silent = async |registry: &Registry| inspect_with(&Arc::new(silent()), registry, timeout).await.0;
+    let fact = inspect_silent(&registry("registry.invalid", "right")).await;
     assert_eq!(fact.verdict, Verdict::Dns);
     let cause = "GET https://registry.invalid/v2/: the resolver did not respond in time (tried 2 times)";
     assert_eq!(fact.cause.unwrap(), cause);
     assert!(fact.hint.unwrap().starts_with("check the name `registry.invalid`, and the resolver of this machine"));
 
-    let fact = ask(&proxied("registry.invalid", "http://eve:hunter2@proxy.invalid:3128", "")).await;
+    let fact = inspect_silent(&proxied("registry.invalid", "http://eve:hunter2@proxy.invalid:3128", "")).await;
     assert_eq!(fact.verdict, Verdict::Proxy);
     let cause = fact.cause.unwrap();
-    assert!(cause.contains("proxy `http://proxy.invalid:3128`: no answer from the resolver"), "{cause}");
+    assert!(cause.contains("proxy `http://proxy.invalid:3128`: the resolver did not respond"), "{cause}");
 
     // What has an address already is as silent as ever.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let fact = ask(&registry(&listener.local_addr().unwrap().to_string(), "right")).await;
+    let fact = inspect_silent(&registry(&listener.local_addr().unwrap().to_string(), "right")).await;
     assert_eq!(fact.verdict, Verdict::Timeout);
 }
 
@@ -63,8 +63,8 @@ async fn errors_that_the_far_end_of_a_tunnel_reports() {
         assert_eq!((failed.server.as_str(), failed.address), ("registry.invalid", address), "{code}");
         let by = if code == 2 { ReportedBy::FarEnd } else { ReportedBy::ThisEnd };
         assert_eq!((failed.request.as_str(), failed.reported_by), ("GET https://registry.invalid/v2/", by), "{code}");
-        let said = fact.hint.unwrap();
-        assert!(said.contains(hint), "{said}");
+        let text = fact.hint.unwrap();
+        assert!(text.contains(hint), "{text}");
     }
     let gone = Secret::new("socks5h://tunnel:secret-of-ours@127.0.0.1:1");
     let fact = inspect_through(&clients, &gone, &registry("registry.invalid", "right")).await;
@@ -112,12 +112,12 @@ async fn a_ca_file_is_trusted_in_addition_to_the_machine() {
     let (host, pem) = tls_server("IP:127.0.0.1", 2);
     let (_, other) = tls_server("IP:127.0.0.1", 2);
     let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    // Refused: TLS was good, and the password was not.
+    // Refused means that TLS was accepted, and the password was not.
     let cases: [(Option<&str>, Verdict, &str); 5] = [
         (Some(&pem), Verdict::Refused, "401"),
         (Some(&other), Verdict::Tls, "the certificate is self-signed"),
         (None, Verdict::Tls, "the certificate is self-signed"),
-        (Some("no certificate at all"), Verdict::Tls, "`ca.pem`: it contains no certificate in PEM"),
+        (Some("not a certificate"), Verdict::Tls, "`ca.pem`: it contains no certificate in PEM"),
         (Some(junk), Verdict::Tls, "`ca.pem`: "),
     ];
     for (pem, verdict, reason) in cases {

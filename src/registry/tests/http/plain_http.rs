@@ -32,7 +32,7 @@ async fn a_port_that_closes_the_connection_never_gets_plain_http() {
 
 #[tokio::test]
 async fn a_registry_behind_a_proxy_without_connect_gets_plain_http() {
-    // What it says of `/v2/`, and what comes of it where TLS need not be.
+    // The headers of `/v2/`, and the verdict if TLS is not required.
     let api: &[(&str, &str)] =
         &[("docker-distribution-api-version", "registry/2.0"), ("www-authenticate", "Basic realm=x")];
     for (headers, insecure) in [(api, Verdict::Proved), (&api[1..], Verdict::Proxy)] {
@@ -44,9 +44,9 @@ async fn a_registry_behind_a_proxy_without_connect_gets_plain_http() {
         });
         let proxy = proxy.await;
         for (tls, verdict) in [(TlsPolicy::Insecure, insecure), (TlsPolicy::Verify, Verdict::Proxy)] {
-            let asked = proxied("registry.invalid:5000", &format!("http://{}", proxy.host), "");
+            let wanted = proxied("registry.invalid:5000", &format!("http://{}", proxy.host), "");
             let before = proxy.logins();
-            let fact = inspect(&Registry { tls, ..asked }).await;
+            let fact = inspect(&Registry { tls, ..wanted }).await;
             assert_eq!(fact.verdict, verdict, "{tls:?} {fact:?}");
             assert_eq!(proxy.logins() > before, verdict == Verdict::Proved, "{tls:?}");
         }

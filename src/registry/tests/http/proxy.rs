@@ -41,18 +41,22 @@ async fn a_proxy_that_fails_is_named() {
 async fn an_invalid_proxy_url_affects_only_requests_that_would_use_it() {
     for (no_proxy, verdict) in [("127.0.0.1", Verdict::Proved), ("127.0.0.2", Verdict::Proxy)] {
         let double = Double::start(basic_registry).await;
-        let asked = proxied(&double.host, "http://eve:hunter2@proxy.invalid:x", no_proxy);
-        let fact = inspect(&asked).await;
+        let wanted = proxied(&double.host, "http://eve:hunter2@proxy.invalid:x", no_proxy);
+        let fact = inspect(&wanted).await;
         assert_eq!(fact.verdict, verdict, "{no_proxy}: {fact:?}");
-        assert_eq!(double.request_lines().is_empty(), verdict == Verdict::Proxy, "{no_proxy}: asked without the proxy");
+        assert_eq!(
+            double.request_lines().is_empty(),
+            verdict == Verdict::Proxy,
+            "{no_proxy}: contacted without the proxy"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_proxy_that_does_not_respond_is_named() {
     let proxy = silent_server();
-    let asked = proxied("registry.invalid", &format!("http://eve:hunter2@{proxy}"), "");
-    let fact = inspect_within(&asked, Duration::from_millis(300)).await;
+    let wanted = proxied("registry.invalid", &format!("http://eve:hunter2@{proxy}"), "");
+    let fact = inspect_within(&wanted, Duration::from_millis(300)).await;
     assert_eq!(fact.verdict, Verdict::Timeout, "{fact:?}");
     assert!(texts(&fact).0.contains(&format!(" through proxy `http://{proxy}`: no complete response")), "{fact:?}");
     assert!(texts(&fact).1.starts_with("check the proxy, and whether it reaches `registry.invalid`"), "{fact:?}");
@@ -73,8 +77,8 @@ async fn the_setting_that_names_a_proxy_is_named() {
         ("eve:hunter2@", ".svc", Declaration::Entry, "the proxy rejected its login: check user and password in"),
     ];
     for (user, no_proxy, declaration, expected) in cases {
-        let asked = proxied("registry.invalid", &format!("http://{user}{wants_login}"), no_proxy);
-        let fact = inspect(&Registry { declaration, tls: TlsPolicy::Verify, ..asked }).await;
+        let wanted = proxied("registry.invalid", &format!("http://{user}{wants_login}"), no_proxy);
+        let fact = inspect(&Registry { declaration, tls: TlsPolicy::Verify, ..wanted }).await;
         assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
         assert!(texts(&fact).1.starts_with(expected), "{fact:?}");
     }
@@ -108,7 +112,7 @@ async fn a_proxy_of_the_inventory_is_used_with_its_login() {
     assert!(fact.hint.unwrap().contains("set `proxy` to `none` if `registry.invalid:5000` needs none"));
 
     let fact = through("eve:hunter2", "registry.invalid:5000").await;
-    assert_eq!(fact.verdict, Verdict::Dns, "asked directly: {fact:?}");
+    assert_eq!(fact.verdict, Verdict::Dns, "contacted directly: {fact:?}");
 }
 
 #[tokio::test]
@@ -117,7 +121,7 @@ async fn a_login_that_a_proxy_repeats_is_redacted() {
         reply(407, &[("content-type", "text/plain")], &format!("{received:?} eve:hunter2 ZXZlOmh1bnRlcjI="))
     });
     let double = double.await;
-    // The proxy is the double itself; TLS to it is plain HTTP, so the registry is asked in absolute form.
+    // The proxy is the double itself; TLS to it is plain HTTP, so the request has the absolute form.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     let target = double.host.clone();

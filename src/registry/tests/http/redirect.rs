@@ -7,7 +7,7 @@ use crate::registry::tests::verdict::hint::login;
 #[tokio::test]
 async fn a_redirect_to_another_origin_is_followed_without_credential() {
     let store = Double::start(|_: &Received| manifest()).await;
-    let strict = Double::start(|_: &Received| ask_basic()).await;
+    let strict = Double::start(|_: &Received| challenge_basic()).await;
     for (target, verdict) in [(&store, Verdict::Proved), (&strict, Verdict::RegistryError)] {
         let location = format!("http://{}/blob?sig=abc", target.host);
         let double =
@@ -30,8 +30,8 @@ async fn a_server_that_did_not_receive_the_password_does_not_refuse_it() {
         let double =
             Double::start(move |received: &Received| match (received.path.as_str(), &received.authorization) {
                 (MANIFEST, Some(_)) => reply(307, &[("location", &location)], ""),
-                (MANIFEST, None) => ask_basic(),
-                _ => welcome(),
+                (MANIFEST, None) => challenge_basic(),
+                _ => accepted(),
             });
         assert_eq!(inspect_double(&double.await).await.verdict, Verdict::RegistryError, "{status}");
         assert_eq!(store.logins(), 0);
@@ -71,7 +71,7 @@ async fn a_login_is_not_proved_by_a_redirect_target() {
     for (target, verdict) in [("/login", Verdict::RegistryError), ("/v2", Verdict::NotProved)] {
         let double = Double::start(move |received: &Received| match received.path.as_str() {
             "/v2/" => reply(302, &[("location", target)], ""),
-            _ => welcome(),
+            _ => accepted(),
         });
         let fact = inspect(&login(&double.await.host, "right")).await;
         assert_eq!(fact.verdict, verdict, "{target}: {fact:?}");
@@ -99,22 +99,26 @@ async fn a_login_does_not_follow_a_redirect() {
         let location = location.clone();
         let double = Double::start(move |received: &Received| match received.path.as_str() {
             "/token" => reply(status, &[("location", &location)], ""),
-            _ => ask_bearer(received),
+            _ => challenge_bearer(received),
         });
         let double = double.await;
-        for asked in [registry(&double.host, "right"), identity_registry(&double, "right")] {
-            assert_eq!(inspect(&asked).await.verdict, Verdict::RegistryError, "{status}");
+        for login in [registry(&double.host, "right"), identity_registry(&double, "right")] {
+            assert_eq!(inspect(&login).await.verdict, Verdict::RegistryError, "{status}");
         }
     }
     let location = format!("http://{}/v2/", other.host);
     let double = Double::start(move |received: &Received| match &received.authorization {
         Some(_) => reply(307, &[("location", &location)], ""),
-        None => ask_basic(),
+        None => challenge_basic(),
     });
     let double = double.await;
     for test_login in [TestLogin::Inspect, TestLogin::LoginOnly] {
-        let asked = Registry { test_login, ..registry(&double.host, "right") };
-        assert_eq!(inspect(&asked).await.verdict, Verdict::RegistryError, "somebody else's welcome proves nothing");
+        let wanted = Registry { test_login, ..registry(&double.host, "right") };
+        assert_eq!(
+            inspect(&wanted).await.verdict,
+            Verdict::RegistryError,
+            "the success of another server proves nothing"
+        );
     }
     assert_eq!(other.logins() + other.tokens(), 0);
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::registry::tests::prelude::*;
 
-/// How the bytes of an answer come.
+/// How fast the bytes of a response arrive.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
     AtOnce,
@@ -14,10 +14,10 @@ enum Pace {
     Drop,
 }
 
-/// What it is, how the answer begins, what follows again and again, and the verdict.
+/// The name of the case, the beginning of the response, what is repeated after it, and the verdict.
 type Case = (&'static str, &'static [u8], &'static [u8], Pace, Verdict);
 
-/// Answers every connection with `head`, and after it with `rest` again and again.
+/// Sends `head` to every connection, and then `rest` repeatedly.
 async fn raw_server(head: &'static [u8], rest: &'static [u8], pace: Pace) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -27,7 +27,7 @@ async fn raw_server(head: &'static [u8], rest: &'static [u8], pace: Pace) -> Str
             tokio::spawn(async move {
                 let mut first = [0; 4096];
                 let read = stream.read(&mut first).await.unwrap_or_default();
-                // To TLS, as Go's servers do.
+                // The response of Go's servers to TLS.
                 if first[..read].first() == Some(&0x16) {
                     let _ = stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").await;
                     return;
@@ -80,8 +80,8 @@ async fn no_response_takes_longer_than_the_timeout() {
             Pace::AtOnce,
             Verdict::RegistryError,
         ),
-        ("interim answers without end", b"", b"HTTP/1.1 100 Continue\r\n\r\n", Pace::AtOnce, Verdict::RegistryError),
-        ("no HTTP at all", b"\x00\xff220 mail ready", b"\r\n", Pace::AtOnce, Verdict::RegistryError),
+        ("interim responses without end", b"", b"HTTP/1.1 100 Continue\r\n\r\n", Pace::AtOnce, Verdict::RegistryError),
+        ("not HTTP", b"\x00\xff220 mail ready", b"\r\n", Pace::AtOnce, Verdict::RegistryError),
     ];
     for (what, head, rest, pace, verdict) in cases {
         let host = raw_server(head, rest, pace).await;
@@ -95,10 +95,10 @@ async fn no_response_takes_longer_than_the_timeout() {
     }
 }
 
-/// Whole answers that make no sense, to every request.
+/// Complete but meaningless responses to every request.
 #[tokio::test]
 async fn no_response_makes_an_attempt_panic() {
-    let answers: [&[u8]; 9] = [
+    let responses: [&[u8]; 9] = [
         b"HTTP/1.1 401 U\r\nwww-authenticate: Bearer realm=\"\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 401 U\r\nwww-authenticate: \xff\xfe,,==,\"\"\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 401 U\r\nwww-authenticate: Bearer realm=\"http://[::1\"\r\ncontent-length: 0\r\n\r\n",
@@ -109,7 +109,7 @@ async fn no_response_makes_an_attempt_panic() {
         b"HTTP/1.1 101 S\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
         b"HTTP/1.1 429 T\r\nretry-after: 99999999999999999999\r\ncontent-length: 0\r\n\r\n",
     ];
-    for answer in answers {
+    for response in responses {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let task = tokio::spawn(async move {
@@ -118,11 +118,11 @@ async fn no_response_makes_an_attempt_panic() {
                 let mut first = [0; 4096];
                 let read = stream.read(&mut first).await.unwrap_or_default();
                 let tls = first[..read].first() == Some(&0x16);
-                let _ = stream.write_all(if tls { b"HTTP/1.0 400 Bad\r\n\r\n" } else { answer }).await;
+                let _ = stream.write_all(if tls { b"HTTP/1.0 400 Bad\r\n\r\n" } else { response }).await;
             }
         });
         let fact = inspect_within(&registry(&host, "right"), Duration::from_secs(5)).await;
-        let text = String::from_utf8_lossy(answer);
+        let text = String::from_utf8_lossy(response);
         let expected = if text.contains("429") { Verdict::RateLimited } else { Verdict::RegistryError };
         assert_eq!(fact.verdict, expected, "{text}: {fact:?}");
         task.abort();

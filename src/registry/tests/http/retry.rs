@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use crate::registry::tests::prelude::*;
 
-/// Answers the first `busy` logins at the token server with `answer`.
-fn busy_token_server(busy: u32, answer: fn() -> Response<Body>) -> impl Fn(&Received) -> Response<Body> + Clone {
+/// A token server that sends `response` to the first `busy` logins.
+fn busy_token_server(busy: u32, response: fn() -> Response<Body>) -> impl Fn(&Received) -> Response<Body> + Clone {
     let count = Arc::new(AtomicU32::new(0));
     move |received: &Received| match (received.path.as_str(), &received.authorization) {
-        ("/token", Some(_)) if count.fetch_add(1, Ordering::SeqCst) < busy => answer(),
+        ("/token", Some(_)) if count.fetch_add(1, Ordering::SeqCst) < busy => response(),
         _ => bearer_registry(received),
     }
 }
@@ -25,8 +25,8 @@ async fn a_request_is_sent_three_times_at_most() {
         (9, limited, Verdict::RateLimited, 3),
         (9, broken, Verdict::RegistryError, 3),
     ];
-    for (busy, answer, verdict, logins) in cases {
-        let double = Double::start(busy_token_server(busy, answer)).await;
+    for (busy, response, verdict, logins) in cases {
+        let double = Double::start(busy_token_server(busy, response)).await;
         let fact = inspect_double(&double).await;
         assert_eq!(fact.verdict, verdict);
         assert_eq!(double.logins(), logins);
@@ -38,7 +38,7 @@ async fn a_request_is_sent_three_times_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_respected() {
-    // The clock of dates does not stand still: what it says counts when it is said.
+    // The clock of dates is not paused, so the header is made when it is sent.
     let forms: [fn() -> String; 2] =
         [|| "2".to_owned(), || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3))];
     for form in forms {
@@ -80,7 +80,7 @@ async fn a_refusal_is_never_retried() {
     for status in [401, 403] {
         let double = Double::start(move |received: &Received| match received.path.as_str() {
             "/token" => reply(status, &[("retry-after", "0")], ""),
-            _ => ask_bearer(received),
+            _ => challenge_bearer(received),
         });
         let double = double.await;
         assert_eq!(inspect_double(&double).await.verdict, Verdict::Refused);
@@ -105,18 +105,18 @@ async fn a_server_without_response_ends_at_the_deadline() {
     let fact = inspect_within(&registry(&host, "right"), Duration::from_secs(30)).await;
     assert_eq!(fact.verdict, Verdict::Timeout);
     assert_eq!(fact.cause.unwrap(), format!("GET https://{host}/v2/: no complete response within 30s (tried 3 times)"));
-    let taken = begin.elapsed().as_secs_f64();
-    assert!((25.0..30.1).contains(&taken), "{taken}");
+    let elapsed = begin.elapsed().as_secs_f64();
+    assert!((25.0..30.1).contains(&elapsed), "{elapsed}");
 }
 
-/// What a login comes to in 10 s at a registry that takes `pause` for each answer.
+/// The result of a login within 10 s at a registry that waits for `pause` before each response.
 async fn login_within_10_s(
     pause: impl Fn(&Received) -> Duration + Clone + Send + Sync + 'static,
 ) -> (Double, RegistryFact) {
     let double = Double::slow(pause, basic_registry).await;
-    let alone = Registry { test_login: TestLogin::LoginOnly, ..registry(&double.host, "right") };
+    let login_only = Registry { test_login: TestLogin::LoginOnly, ..registry(&double.host, "right") };
     let begin = Instant::now();
-    let fact = inspect_within(&alone, Duration::from_secs(10)).await;
+    let fact = inspect_within(&login_only, Duration::from_secs(10)).await;
     assert!(begin.elapsed() < Duration::from_millis(10_100), "{:?}", begin.elapsed());
     (double, fact)
 }
@@ -125,7 +125,7 @@ async fn login_within_10_s(
 async fn a_slow_response_within_the_timeout_counts() {
     let (double, fact) = login_within_10_s(|_| Duration::from_secs(4)).await;
     assert_eq!((fact.verdict, double.request_lines().len()), (Verdict::Proved, 2), "{fact:?}");
-    // So slow that it might be lost: it is asked once more, and the first answer counts.
+    // The response is so slow that the request is hedged, and the first response counts.
     let (double, fact) =
         login_within_10_s(|received| Duration::from_secs(if received.authorization.is_none() { 9 } else { 0 })).await;
     assert_eq!((fact.verdict, double.request_lines().len()), (Verdict::Proved, 3), "{fact:?}");
@@ -151,7 +151,7 @@ async fn the_cause_names_the_time_that_was_waited() {
     assert_eq!((fact.verdict, fact.cause), (Verdict::Timeout, Some(expected)));
 }
 
-/// Takes the password at `path` and says nothing.
+/// A registry that never responds to the password at `path`.
 async fn silent_after_password(path: &'static str) -> Double {
     Double::slow(
         move |received: &Received| {
@@ -195,7 +195,7 @@ async fn a_password_that_was_never_sent_is_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn the_check_for_a_public_image_has_a_short_time_limit() {
-    // Whoever has no password waits for ever.
+    // Anonymous requests get no response.
     let double = Double::slow(
         |received: &Received| match (received.path.as_str(), &received.authorization) {
             ("/token", None) | (MANIFEST, None) => Duration::from_secs(3600),

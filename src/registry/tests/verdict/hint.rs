@@ -40,12 +40,12 @@ async fn a_login_is_not_proved_by_a_web_page() {
         ((&[], "true"), Verdict::NotProved),
     ];
     for ((headers, body), open) in cases {
-        // Open to anybody, and behind a password.
+        // Without a login, and with a password.
         let double = Double::start(move |_: &Received| reply(200, headers, body)).await;
         assert_eq!(inspect(&login(&double.host, "right")).await.verdict, open, "{headers:?} {body:?}");
         let guarded = Double::start(move |received: &Received| match received.is_alice() {
             true => reply(200, headers, body),
-            false => ask_basic(),
+            false => challenge_basic(),
         });
         let expected = if open == Verdict::NotProved { Verdict::Proved } else { open };
         let fact = inspect(&login(&guarded.await.host, "right")).await;
@@ -55,7 +55,7 @@ async fn a_login_is_not_proved_by_a_web_page() {
 
 #[tokio::test]
 async fn a_refused_login_names_where_it_was_given() {
-    let double = Double::start(|_: &Received| ask_basic()).await;
+    let double = Double::start(|_: &Received| challenge_basic()).await;
     let fact = inspect(&login(&double.host, "wrong")).await;
     assert!(texts(&fact).1.starts_with("check user and password, nothing was saved: "), "{fact:?}");
 }
@@ -63,15 +63,15 @@ async fn a_refused_login_names_where_it_was_given() {
 #[tokio::test]
 async fn a_default_image_is_called_default() {
     let double = Double::start(|received: &Received| match received.path.as_str() {
-        "/v2/" if received.is_alice() => welcome(),
+        "/v2/" if received.is_alice() => accepted(),
         _ if received.is_alice() => reply(404, &[], ""),
-        _ => ask_basic(),
+        _ => challenge_basic(),
     });
     let double = double.await;
-    for (image_choice, told) in [(ImageChoice::Given, false), (ImageChoice::Default, true)] {
+    for (image_choice, named) in [(ImageChoice::Given, false), (ImageChoice::Default, true)] {
         let fact = inspect(&Registry { image_choice, ..registry(&double.host, "right") }).await;
         assert_eq!(fact.verdict, Verdict::NotFound);
-        assert_eq!(texts(&fact).1.contains("not set: the default image was used"), told, "{fact:?}");
+        assert_eq!(texts(&fact).1.contains("not set: the default image was used"), named, "{fact:?}");
     }
 }
 

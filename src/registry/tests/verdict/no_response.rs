@@ -38,7 +38,7 @@ async fn a_port_without_tls_is_probably_the_wrong_port() {
         assert_eq!((fact.verdict, fact.hint.as_deref()), (verdict, Some(hint)), "{fact:?}");
         assert!(fact.cause.as_deref().unwrap().ends_with(cause), "{fact:?}");
     }
-    // What is behind a proxy cannot be looked at.
+    // A server that is reached through a proxy cannot be inspected.
     let proxy = format!("http://eve:p%40ss@{}", connect_proxy(ssh));
     let fact = inspect(&Registry { tls: TlsPolicy::Verify, ..proxied("registry.invalid", &proxy, "") }).await;
     assert!(
@@ -61,7 +61,7 @@ async fn an_untrusted_certificate_is_explained() {
         let hint = inspect(&secure).await.hint.unwrap();
         assert!(hint.starts_with("name the certificate of the CA in `ca_file`"), "{hint}");
         assert!(hint.ends_with(&format!("add `{host}` to `openshift_docker_insecure_registries`")), "{hint}");
-        // The same certificate is good enough where TLS is not verified.
+        // The same certificate is accepted if TLS is not verified.
         let trusting = inspect(&registry(&host, "right")).await;
         assert_eq!(trusting.verdict, Verdict::Refused, "{trusting:?}");
     }

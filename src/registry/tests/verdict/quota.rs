@@ -15,12 +15,12 @@ fn with_quota(quota: RateLimit, mut shown: Response<Body>) -> Response<Body> {
 
 #[tokio::test]
 async fn a_quota_is_reported() {
-    for (answer, verdict) in [(200, Verdict::Proved), (429, Verdict::RateLimited)] {
+    for (status, verdict) in [(200, Verdict::Proved), (429, Verdict::RateLimited)] {
         let double = Double::start(move |received: &Received| {
             if received.path != MANIFEST || received.authorization.is_none() {
                 return basic_registry(received);
             }
-            let shown = if answer == 200 { manifest() } else { reply(answer, &[("retry-after", "99")], "") };
+            let shown = if status == 200 { manifest() } else { reply(status, &[("retry-after", "99")], "") };
             with_quota(quota(100, 7), shown)
         });
         let fact = inspect_double(&double.await).await;
@@ -32,8 +32,8 @@ async fn a_quota_is_reported() {
 async fn a_public_image_has_the_quota_of_the_user() {
     let tokens =
         Double::start(|received: &Received| match (received.path.as_str(), received.authorization.as_deref()) {
-            ("/token", None) => reply(200, &[], r#"{"token":"anybody"}"#),
-            (MANIFEST, Some("Bearer anybody")) => with_quota(quota(100, 2), manifest()),
+            ("/token", None) => reply(200, &[], r#"{"token":"anonymous"}"#),
+            (MANIFEST, Some("Bearer anonymous")) => with_quota(quota(100, 2), manifest()),
             (MANIFEST, Some(_)) => with_quota(quota(200, 190), bearer_registry(received)),
             _ => bearer_registry(received),
         });
@@ -53,20 +53,20 @@ async fn a_public_image_has_the_quota_of_the_user() {
 async fn the_quota_of_anonymous_requests_is_not_reported() {
     let open = Double::start(|received: &Received| match received.path.as_str() {
         MANIFEST => with_quota(quota(100, 2), manifest()),
-        _ => welcome(),
+        _ => accepted(),
     });
     let busy = Double::start(|_: &Received| with_quota(quota(100, 0), reply(429, &[("retry-after", "99")], "")));
-    let taken_for_nobody =
+    let anonymous_token =
         Double::start(|received: &Received| match (received.path.as_str(), &received.authorization) {
             ("/token", Some(_)) => reply(200, &[], &format!(r#"{{"token":"{}"}}"#, token_for("", 0))),
             ("/token", None) => token(),
             (MANIFEST, Some(_)) => with_quota(quota(100, 2), manifest()),
-            _ => ask_bearer(received),
+            _ => challenge_bearer(received),
         });
     for (double, verdict) in [
         (open.await, Verdict::NotProved),
         (busy.await, Verdict::RateLimited),
-        (taken_for_nobody.await, Verdict::Refused),
+        (anonymous_token.await, Verdict::Refused),
     ] {
         let fact = inspect_double(&double).await;
         assert_eq!((fact.verdict, fact.rate_limit), (verdict, None));

@@ -9,7 +9,7 @@ use crate::registry::verdict::hint::missing_image;
 struct Behavior {
     name: &'static str,
     login: TokenStyle,
-    /// To a wrong password; 200 is a token for nobody.
+    /// For a wrong password; 200 is an anonymous token.
     wrong: u16,
     forbidden: u16,
     no_repository: u16,
@@ -20,11 +20,11 @@ struct Behavior {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TokenStyle {
     Basic,
-    /// Tokens that say to whom they were issued; anybody gets one.
+    /// Tokens that name their user; there are anonymous ones.
     Named,
-    /// Tokens that say nothing; anybody gets one.
+    /// Opaque tokens; there are anonymous ones.
     Opaque,
-    /// Tokens that say nothing; only a right password gets one.
+    /// Opaque tokens, only for right passwords.
     Guarded,
 }
 
@@ -169,7 +169,7 @@ const BEHAVIORS: [Behavior; 16] = [
         expected: [Refused, Refused, Proved, NotFound, NotFound, NotFound, NotProved],
     },
     Behavior {
-        name: "one that answers 400 to a token",
+        name: "one that responds 400 to a token",
         login: TokenStyle::Guarded,
         wrong: 401,
         forbidden: 400,
@@ -189,30 +189,30 @@ const IMAGES: [(&str, &str); 7] = [
     ("right", "team/open:v1"),
 ];
 
-/// Caller shows a token or password: nobody but `alice` has one that is worth something.
+/// Whose token or password a request carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caller {
     Alice,
     Anonymous,
-    /// Somebody with a wrong password.
+    /// A user with a wrong password.
     Wrong,
     /// No token, no password.
     Stranger,
 }
 
 impl Behavior {
-    fn answer(self, received: &Received) -> Response<Body> {
+    fn respond(self, received: &Received) -> Response<Body> {
         let who = self.caller(received);
         match received.path.as_str() {
             "/token" => self.token(who),
             "/v2/" => match who {
-                Caller::Alice => welcome(),
+                Caller::Alice => accepted(),
                 Caller::Wrong => reply(self.wrong, &[], ""),
-                Caller::Anonymous | Caller::Stranger => self.ask(received),
+                Caller::Anonymous | Caller::Stranger => self.challenge(received),
             },
             "/v2/team/open/manifests/v1" if who == Caller::Anonymous || who == Caller::Alice => manifest(),
             "/v2/team/open/manifests/v1" if self.login == TokenStyle::Basic && who == Caller::Stranger => manifest(),
-            _ if who == Caller::Stranger => self.ask(received),
+            _ if who == Caller::Stranger => self.challenge(received),
             _ if who == Caller::Wrong => reply(self.wrong, &[], ""),
             _ if who == Caller::Anonymous => reply(self.forbidden, &[], ""),
             "/v2/team/app/manifests/v1" => manifest(),
@@ -222,8 +222,8 @@ impl Behavior {
         }
     }
 
-    fn ask(self, received: &Received) -> Response<Body> {
-        if self.login == TokenStyle::Basic { ask_basic() } else { ask_bearer(received) }
+    fn challenge(self, received: &Received) -> Response<Body> {
+        if self.login == TokenStyle::Basic { challenge_basic() } else { challenge_bearer(received) }
     }
 
     fn caller(self, received: &Received) -> Caller {
@@ -259,10 +259,10 @@ async fn every_row_gets_its_verdict() {
     let clients = clients();
     for behavior in BEHAVIORS {
         for ((password, image), expected) in IMAGES.into_iter().zip(behavior.expected) {
-            let double = Double::start(move |received: &Received| behavior.answer(received)).await;
-            let mut asked = registry(&double.host, password);
-            asked.image = format!("{}/{image}", double.host);
-            let (fact, _) = inspect_with(&clients, &asked, TIMEOUT).await;
+            let double = Double::start(move |received: &Received| behavior.respond(received)).await;
+            let mut wanted = registry(&double.host, password);
+            wanted.image = format!("{}/{image}", double.host);
+            let (fact, _) = inspect_with(&clients, &wanted, TIMEOUT).await;
             let what = format!("{}: {password} password, {image}: {fact:?}", behavior.name);
             assert_eq!(fact.verdict, expected, "{what}");
             assert_eq!((fact.cause.is_some(), fact.hint.is_some()), (expected != Proved, expected != Proved), "{what}");
@@ -278,11 +278,11 @@ async fn every_row_gets_its_verdict_for_a_login_without_image() {
     let clients = clients();
     for behavior in BEHAVIORS {
         for password in ["wrong", "right"] {
-            let double = Double::start(move |received: &Received| behavior.answer(received)).await;
-            let mut asked = registry(&double.host, password);
-            asked.test_login = TestLogin::LoginOnly;
-            asked.image = format!("{}/team", double.host);
-            let (fact, _) = inspect_with(&clients, &asked, TIMEOUT).await;
+            let double = Double::start(move |received: &Received| behavior.respond(received)).await;
+            let mut wanted = registry(&double.host, password);
+            wanted.test_login = TestLogin::LoginOnly;
+            wanted.image = format!("{}/team", double.host);
+            let (fact, _) = inspect_with(&clients, &wanted, TIMEOUT).await;
             let expected = if password == "right" { Proved } else { Refused };
             assert_eq!(fact.verdict, expected, "{} {password}: {fact:?}", behavior.name);
             assert_eq!(double.logins(), 1, "{} {password}", behavior.name);
@@ -295,10 +295,10 @@ async fn every_row_gets_its_verdict_for_a_login_without_image() {
 
 #[tokio::test]
 async fn a_login_that_is_not_required_proves_nothing() {
-    let double = Double::start(|_: &Received| welcome()).await;
-    let mut asked = registry(&double.host, "right");
-    (asked.test_login, asked.image) = (TestLogin::LoginOnly, double.host.clone());
-    let fact = inspect(&asked).await;
+    let double = Double::start(|_: &Received| accepted()).await;
+    let mut wanted = registry(&double.host, "right");
+    (wanted.test_login, wanted.image) = (TestLogin::LoginOnly, double.host.clone());
+    let fact = inspect(&wanted).await;
     assert_eq!(fact.verdict, NotProved);
     assert!(fact.hint.unwrap().starts_with("set `test_image` to a private image"));
     assert_eq!((double.request_lines(), double.logins()), (vec!["GET /v2/".to_owned()], 0));
@@ -307,10 +307,10 @@ async fn a_login_that_is_not_required_proves_nothing() {
 #[tokio::test]
 async fn a_token_that_is_not_accepted_has_two_possible_reasons() {
     let opaque = behavior("a Harbor whose tokens cannot be read");
-    let double = Double::start(move |received: &Received| opaque.answer(received)).await;
-    let mut asked = registry(&double.host, "wrong");
-    (asked.test_login, asked.image) = (TestLogin::LoginOnly, double.host.clone());
-    let fact = inspect(&asked).await;
+    let double = Double::start(move |received: &Received| opaque.respond(received)).await;
+    let mut wanted = registry(&double.host, "wrong");
+    (wanted.test_login, wanted.image) = (TestLogin::LoginOnly, double.host.clone());
+    let fact = inspect(&wanted).await;
     assert_eq!(fact.verdict, Refused);
     assert!(
         fact.cause.as_deref().unwrap().ends_with(": `alice` received a token, which the registry does not accept"),
@@ -382,10 +382,10 @@ async fn causes_and_hints_of_each_case() {
         (named, "right", "team/none:v1", "404 Not Found", "the login is correct: set `test_image` to an image"),
     ];
     for (behavior, password, image, cause, hint) in cases {
-        let double = Double::start(move |received: &Received| behavior.answer(received)).await;
-        let mut asked = registry(&double.host, password);
-        asked.image = format!("{}/{image}", double.host);
-        let fact = inspect(&asked).await;
+        let double = Double::start(move |received: &Received| behavior.respond(received)).await;
+        let mut wanted = registry(&double.host, password);
+        wanted.image = format!("{}/{image}", double.host);
+        let fact = inspect(&wanted).await;
         assert!(fact.cause.as_deref().unwrap().contains(cause), "{image}: {fact:?}");
         assert!(fact.hint.as_deref().unwrap().contains(hint), "{image}: {fact:?}");
         let accepted = fact.cause.as_deref().unwrap().ends_with("was accepted");
@@ -401,11 +401,11 @@ async fn the_check_for_a_public_image_never_changes_another_verdict() {
         || reply(302, &[("location", "/elsewhere")], ""),
         || reply(200, &[], r#"{"token":"a\nb"}"#),
     ];
-    for answer in broken {
+    for response in broken {
         let double =
             Double::start(move |received: &Received| match (received.path.as_str(), &received.authorization) {
-                ("/token", None) => answer(),
-                _ => BEHAVIORS[1].answer(received),
+                ("/token", None) => response(),
+                _ => BEHAVIORS[1].respond(received),
             });
         let double = double.await;
         let fact = inspect(&registry(&double.host, "right")).await;
