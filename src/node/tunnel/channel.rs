@@ -29,23 +29,23 @@ pub(super) type Progressed = bool;
 
 /// What was read from a channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Received {
+pub(super) enum ReadResult {
     Nothing,
     Bytes,
     Eof,
 }
 
 /// Appends what can be read now.
-pub(super) fn receive(channel: &mut Channel, into: &mut Vec<u8>) -> Result<Received, SessionLost> {
+pub(super) fn receive(channel: &mut Channel, into: &mut Vec<u8>) -> Result<ReadResult, SessionLost> {
     let mut bytes = [0; 8 * 1024];
     match channel.read(&mut bytes) {
-        Ok(0) if channel.eof() => Ok(Received::Eof),
-        Ok(0) => Ok(Received::Nothing),
+        Ok(0) if channel.eof() => Ok(ReadResult::Eof),
+        Ok(0) => Ok(ReadResult::Nothing),
         Ok(length) => {
             into.extend_from_slice(&bytes[..length]);
-            Ok(Received::Bytes)
+            Ok(ReadResult::Bytes)
         }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Nothing),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(ReadResult::Nothing),
         Err(error) => Err(lost(&error)),
     }
 }

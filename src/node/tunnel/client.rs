@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use ssh2::{BlockDirections, Channel};
 use zeroize::Zeroizing;
 
-use super::channel::{AGAIN, CHANNEL_FAILURE, Progressed, Received, SessionLost, SshSession, lost, receive};
+use super::channel::{AGAIN, CHANNEL_FAILURE, Progressed, ReadResult, SessionLost, SshSession, lost, receive};
 use super::failure_reason::{Inquiry, InquiryStep};
 use super::obstacle::ObstacleReason;
-use super::route::{self, ConnectResponse, ForwardRequest, Route};
+use super::route::{self, ConnectResponse, ForwardRequest, NodeRoute};
 use super::socks::{Negotiation, Next, Reply};
 
 /// How many bytes are buffered in each direction while the other side accepts none.
@@ -235,7 +235,7 @@ impl Client {
             }
             Next::Connect(account, target) => {
                 let request = session.state.request(account, target);
-                if let Route::Unsupported(_) = request.route {
+                if let NodeRoute::Unsupported(_) = request.route {
                     session.state.obstacles.note(&request, ObstacleReason::UnsupportedScheme);
                     return self.refuse(Reply::NotAllowed);
                 }
@@ -278,19 +278,19 @@ impl Client {
             _ if connect_failed && !self.is_gone() => {
                 (ClientState::Inquiring(request, Inquiry::Waiting, now + INQUIRY_TIMEOUT), true)
             }
-            Route::Direct => self.refuse(Reply::Failed),
-            Route::Proxy(..) | Route::Unsupported(_) => self.refuse(Reply::NotAllowed),
+            NodeRoute::Direct => self.refuse(Reply::Failed),
+            NodeRoute::Proxy(..) | NodeRoute::Unsupported(_) => self.refuse(Reply::NotAllowed),
         })
     }
 
     fn use_channel(&mut self, request: ForwardRequest, channel: Channel, session: &SshSession) -> ClientState {
         match &request.route {
-            Route::Proxy(_, login) => {
+            NodeRoute::Proxy(_, login) => {
                 self.to_node = route::connect_request(&request.target, login.as_ref());
                 session.state.obstacles.note(&request, ObstacleReason::NoResponse);
                 ClientState::ProxyConnect(request, channel, Vec::new())
             }
-            Route::Direct | Route::Unsupported(_) => {
+            NodeRoute::Direct | NodeRoute::Unsupported(_) => {
                 session.state.obstacles.remove(&request);
                 self.grant(channel, PacketState::Complete)
             }
@@ -313,7 +313,7 @@ impl Client {
         let mut packet = PacketState::Complete;
         let mut progressed = self.send(&mut channel, &mut packet, session)?;
         let received = receive(&mut channel, &mut response)?;
-        progressed |= received == Received::Bytes;
+        progressed |= received == ReadResult::Bytes;
         Ok(match route::connect_response(&response) {
             _ if self.is_gone() => (ClientState::Closing(channel, packet), true),
             ConnectResponse::Accepted(length) => {
@@ -322,7 +322,7 @@ impl Client {
                 self.reply(&response[length..]);
                 (state, true)
             }
-            ConnectResponse::Incomplete if received != Received::Eof => {
+            ConnectResponse::Incomplete if received != ReadResult::Eof => {
                 (ClientState::ProxyConnect(request, channel, response), progressed)
             }
             ConnectResponse::Incomplete => self.proxy_refused((channel, packet), &request, None, session),
@@ -357,9 +357,9 @@ impl Client {
             InquiryStep::Pending(inquiry, progressed) => (ClientState::Inquiring(request, inquiry, until), progressed),
             InquiryStep::Finished(channel, reply) => {
                 let reply = match request.route {
-                    Route::Direct => reply,
+                    NodeRoute::Direct => reply,
                     // The reason is about the proxy, and the reply would be about the server: the obstacle explains it.
-                    Route::Proxy(..) | Route::Unsupported(_) => {
+                    NodeRoute::Proxy(..) | NodeRoute::Unsupported(_) => {
                         session.state.obstacles.note(&request, ObstacleReason::of(reply));
                         Reply::NotAllowed
                     }
@@ -390,9 +390,9 @@ impl Client {
         }
         while forwarding.node_eof == EofState::Open && self.to_client.len() < BUFFER_LIMIT {
             match receive(&mut forwarding.channel, &mut self.to_client)? {
-                Received::Nothing => break,
-                Received::Bytes => progressed = true,
-                Received::Eof => {
+                ReadResult::Nothing => break,
+                ReadResult::Bytes => progressed = true,
+                ReadResult::Eof => {
                     forwarding.node_eof = EofState::Received;
                     progressed = true;
                 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use ssh2::Channel;
 
-use super::channel::{AGAIN, CHANNEL_FAILURE, Progressed, Received, SessionLost, SshSession, receive};
-use super::socks::{Reply, Target};
+use super::channel::{AGAIN, CHANNEL_FAILURE, Progressed, ReadResult, SessionLost, SshSession, receive};
+use super::socks::{Reply, SocksTarget};
 
 /// How many bytes of the command's output are read.
 const OUTPUT_LIMIT: usize = 4096;
@@ -47,7 +47,7 @@ impl Inquiry {
     /// Does what can be done now, for the client `id`; from `end` on the inquiry is abandoned.
     pub(super) fn step(
         self,
-        target: &Target,
+        target: &SocksTarget,
         (now, end): (Instant, Instant),
         id: u64,
         session: &mut SshSession,
@@ -79,12 +79,12 @@ impl Inquiry {
             Self::Reading(mut channel, mut output) => {
                 let received = receive(&mut channel, &mut output)?;
                 let text = String::from_utf8_lossy(&output);
-                if received == Received::Eof || output.len() > OUTPUT_LIMIT {
+                if received == ReadResult::Eof || output.len() > OUTPUT_LIMIT {
                     InquiryStep::Finished(Some(channel), interpret(&text).unwrap_or(Reply::Failed))
                 } else if now >= end {
                     InquiryStep::Finished(Some(channel), interpret_unfinished(&text))
                 } else {
-                    InquiryStep::Pending(Self::Reading(channel, output), received == Received::Bytes)
+                    InquiryStep::Pending(Self::Reading(channel, output), received == ReadResult::Bytes)
                 }
             }
         })
@@ -92,7 +92,7 @@ impl Inquiry {
 }
 
 /// The command. It needs `getent` and `bash`, and reports less if one of them is missing.
-fn command(target: &Target) -> String {
+fn command(target: &SocksTarget) -> String {
     // The host is a plain name or an address, so it contains nothing that a shell would interpret.
     format!("LC_ALL=C exec sh -c '{SCRIPT}' oregano '{}' '{}'", target.host, target.port)
 }
@@ -137,7 +137,7 @@ mod tests {
             ("127.0.0.1", closed, Reply::Refused),
             ("no-such-name.invalid", 443, Reply::NoName),
         ] {
-            let command = command(&Target::new(host, port).unwrap());
+            let command = command(&SocksTarget::new(host, port).unwrap());
             let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
             assert_eq!(interpret(&text), Some(reply), "{host}:{port}: {text}");

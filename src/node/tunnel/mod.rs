@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::obstacle::Obstacles;
 pub use self::obstacle::{Obstacle, ObstacleReason};
-use self::state::{Account, ForwardPermission, TunnelState};
+use self::state::{ForwardPermission, TunnelAccount, TunnelState};
 use super::protocol::Nonce;
 use super::{HostKeys, Identities, Limits, OpenFailure};
 use crate::desired::{Connection, Proxy};
@@ -91,7 +91,7 @@ impl Tunnel {
                 let pair = Nonce::random().zip(Nonce::random());
                 let (user, password) = pair.ok_or_else(|| Failure::new("the system provides no random numbers"))?;
                 let (user, password) = (Secret::new(user.text()), Secret::new(password.text()));
-                accounts.push(Account { user, password, proxy: proxy.clone() });
+                accounts.push(TunnelAccount { user, password, proxy: proxy.clone() });
                 &accounts[accounts.len() - 1]
             }
         };

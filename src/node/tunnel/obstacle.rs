@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::lock;
-use super::route::{ForwardRequest, Route};
+use super::route::{ForwardRequest, NodeRoute};
 use super::socks::Reply;
 use crate::facts::ServerAddress;
 
@@ -61,7 +61,7 @@ impl ObstacleReason {
     pub(super) fn of_status(status: Option<u16>, request: &ForwardRequest) -> Self {
         match (status, &request.route) {
             (None, _) => Self::NotHttp,
-            (Some(407), Route::Proxy(_, None)) => Self::LoginRequired,
+            (Some(407), NodeRoute::Proxy(_, None)) => Self::LoginRequired,
             (Some(407), _) => Self::LoginRejected,
             (Some(status), _) => Self::Status(status),
         }
@@ -75,7 +75,7 @@ pub(super) struct Obstacles(Mutex<HashMap<(usize, ServerAddress), Obstacle>>);
 impl Obstacles {
     /// Notes an obstacle. Without a proxy, the SOCKS reply expresses every reason but [`ObstacleReason::Forbidden`].
     pub(super) fn note(&self, request: &ForwardRequest, reason: ObstacleReason) {
-        if request.route != Route::Direct || reason == ObstacleReason::Forbidden {
+        if request.route != NodeRoute::Direct || reason == ObstacleReason::Forbidden {
             let obstacle = Obstacle { at: request.shown_address(), reason };
             lock(&self.0).insert((request.account, request.target.address()), obstacle);
         }

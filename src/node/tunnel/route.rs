@@ -4,7 +4,7 @@
 use hyper_util::client::proxy::matcher::Matcher;
 use zeroize::Zeroizing;
 
-use super::socks::Target;
+use super::socks::SocksTarget;
 use crate::desired::{NoProxy, Proxy};
 use crate::secret::Secret;
 
@@ -13,10 +13,10 @@ const HEADER_LIMIT: usize = 16 * 1024;
 
 /// The server to which a channel is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum NodeRoute {
     Direct,
     /// The proxy, and the value of `Proxy-Authorization`.
-    Proxy(Target, Option<Secret>),
+    Proxy(SocksTarget, Option<Secret>),
     /// The proxy is not supported, because its scheme is not `http`. With `scheme://host:port`.
     Unsupported(String),
 }
@@ -24,8 +24,8 @@ pub(super) enum Route {
 /// A connection that an account requests, and its route.
 pub(super) struct ForwardRequest {
     pub(super) account: usize,
-    pub(super) target: Target,
-    pub(super) route: Route,
+    pub(super) target: SocksTarget,
+    pub(super) route: NodeRoute,
 }
 
 /// The response of a proxy to CONNECT.
@@ -40,26 +40,26 @@ pub(super) enum ConnectResponse {
 
 impl ForwardRequest {
     /// What the node itself connects to: the proxy if there is one.
-    pub(super) fn first_hop(&self) -> &Target {
+    pub(super) fn first_hop(&self) -> &SocksTarget {
         match &self.route {
-            Route::Proxy(proxy, _) => proxy,
-            Route::Direct | Route::Unsupported(_) => &self.target,
+            NodeRoute::Proxy(proxy, _) => proxy,
+            NodeRoute::Direct | NodeRoute::Unsupported(_) => &self.target,
         }
     }
 
     /// The same for messages, without login.
     pub(super) fn shown_address(&self) -> String {
         match &self.route {
-            Route::Direct | Route::Proxy(..) => self.first_hop().authority(),
-            Route::Unsupported(proxy) => proxy.clone(),
+            NodeRoute::Direct | NodeRoute::Proxy(..) => self.first_hop().authority(),
+            NodeRoute::Unsupported(proxy) => proxy.clone(),
         }
     }
 }
 
-impl Route {
+impl NodeRoute {
     /// The route from the node to `target`. A SOCKS request does not name the protocol, so port 80 counts as HTTP and
     /// all others as HTTPS. The environment of this machine does not apply to the node.
-    pub(super) fn of(proxy: &Proxy, target: &Target) -> Self {
+    pub(super) fn of(proxy: &Proxy, target: &SocksTarget) -> Self {
         let Proxy::Set(settings) = proxy else { return Self::Direct };
         if NoProxy::parse(&settings.no_proxy).matches(&target.authority()) {
             return Self::Direct;
@@ -71,7 +71,7 @@ impl Route {
         let Some(intercept) = rules.intercept(&url) else { return Self::Direct };
         let uri = intercept.uri();
         let host = uri.host().filter(|_| uri.scheme_str() == Some("http"));
-        let Some(proxy) = host.and_then(|host| Target::new(host, uri.port_u16().unwrap_or(80))) else {
+        let Some(proxy) = host.and_then(|host| SocksTarget::new(host, uri.port_u16().unwrap_or(80))) else {
             let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
             let (_, address) = authority.rsplit_once('@').unwrap_or(("", &authority));
             return Self::Unsupported(format!("{}://{address}", uri.scheme_str().unwrap_or_default()));
@@ -96,7 +96,7 @@ fn encoded(url: Option<&Secret>) -> String {
 }
 
 /// The CONNECT request for `target`.
-pub(super) fn connect_request(target: &Target, login: Option<&Secret>) -> Zeroizing<Vec<u8>> {
+pub(super) fn connect_request(target: &SocksTarget, login: Option<&Secret>) -> Zeroizing<Vec<u8>> {
     let authority = target.authority();
     let login = login.map(|login| Zeroizing::new(format!("Proxy-Authorization: {}\r\n", login.expose())));
     let login = login.as_ref().map_or("", |login| login.as_str());
@@ -126,7 +126,7 @@ mod tests {
     use crate::desired::ProxySettings;
     use std::sync::Arc;
 
-    fn route(http: &str, https: &str, no_proxy: &str, host: &str, port: u16) -> Route {
+    fn route(http: &str, https: &str, no_proxy: &str, host: &str, port: u16) -> NodeRoute {
         let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
         let settings = ProxySettings {
             http: secret(http),
@@ -134,7 +134,7 @@ mod tests {
             no_proxy: no_proxy.to_owned(),
             ..ProxySettings::default()
         };
-        Route::of(&Proxy::Set(Arc::new(settings)), &Target::new(host, port).unwrap())
+        NodeRoute::of(&Proxy::Set(Arc::new(settings)), &SocksTarget::new(host, port).unwrap())
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
             [("eve:p%40ss", "eve:p@ss"), ("eve:ü^<:@x", "eve:ü^<:@x"), ("eve:100%", "eve:100%"), ("eve", "eve:")]
         {
             let login = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(meant));
-            let expected = Route::Proxy(Target::new("secure", 3129).unwrap(), Some(Secret::new(login)));
+            let expected = NodeRoute::Proxy(SocksTarget::new("secure", 3129).unwrap(), Some(Secret::new(login)));
             assert_eq!(route("", &format!("http://{written}@secure:3129"), "", "quay.io", 443), expected, "{written}");
         }
     }
@@ -154,7 +154,7 @@ mod tests {
         for (host, port, expected) in
             [("quay.io", 443, "quay.io"), ("quay.io", 5000, "quay.io"), ("[fe80::80]", 80, "fe80::80")]
         {
-            let address = Target::new(host, port).unwrap().address();
+            let address = SocksTarget::new(host, port).unwrap().address();
             assert_eq!((address.host.as_str(), address.port), (expected, port));
         }
     }
@@ -163,7 +163,7 @@ mod tests {
     fn the_proxy_that_a_node_uses() {
         let (plain, secure) = ("http://plain:3128", "http://eve:p%40ss@secure:3129");
         let proxy = |host: &str, port, login: Option<&str>| {
-            Route::Proxy(Target::new(host, port).unwrap(), login.map(Secret::new))
+            NodeRoute::Proxy(SocksTarget::new(host, port).unwrap(), login.map(Secret::new))
         };
         // base64 of `eve:p@ss`.
         let login = Some("Basic ZXZlOnBAc3M=");
@@ -172,30 +172,30 @@ mod tests {
             ("quay.io", 443, proxy("secure", 3129, login)),
             ("quay.io", 5000, proxy("secure", 3129, login)),
             ("quay.io", 80, proxy("plain", 3128, None)),
-            ("registry.example.com", 443, Route::Direct),
-            ("10.1.2.3", 5000, Route::Direct),
+            ("registry.example.com", 443, NodeRoute::Direct),
+            ("10.1.2.3", 5000, NodeRoute::Direct),
             ("11.1.2.3", 5000, proxy("secure", 3129, login)),
-            ("registry", 5000, Route::Direct),
-            ("r.example.org", 5000, Route::Direct),
+            ("registry", 5000, NodeRoute::Direct),
+            ("r.example.org", 5000, NodeRoute::Direct),
             ("r.example.org", 443, proxy("secure", 3129, login)),
             ("::1", 443, proxy("secure", 3129, login)),
         ] {
             assert_eq!(route(plain, secure, none, host, port), expected, "{host}:{port}");
         }
-        assert_eq!(route(plain, "", "", "quay.io", 443), Route::Direct);
+        assert_eq!(route(plain, "", "", "quay.io", 443), NodeRoute::Direct);
         for (proxy, shown) in [
             ("https://proxy:3128", "https://proxy:3128"),
             ("https://eve:p%40ss@proxy", "https://proxy"),
             ("socks5://eve:p%40ss@proxy:1080", "socks5://proxy:1080"),
         ] {
-            assert_eq!(route("", proxy, "", "quay.io", 443), Route::Unsupported(shown.to_owned()));
+            assert_eq!(route("", proxy, "", "quay.io", 443), NodeRoute::Unsupported(shown.to_owned()));
         }
-        assert_eq!(Route::of(&Proxy::Environment, &Target::new("quay.io", 443).unwrap()), Route::Direct);
+        assert_eq!(NodeRoute::of(&Proxy::Environment, &SocksTarget::new("quay.io", 443).unwrap()), NodeRoute::Direct);
     }
 
     #[test]
     fn connect_request_and_response() {
-        let target = Target::new("::1", 443).unwrap();
+        let target = SocksTarget::new("::1", 443).unwrap();
         let text = String::from_utf8(connect_request(&target, Some(&Secret::new("Basic eA=="))).to_vec()).unwrap();
         assert_eq!(text, "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic eA==\r\n\r\n");
         assert_eq!(connect_response(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello"), ConnectResponse::Accepted(27));

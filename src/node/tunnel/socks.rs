@@ -38,13 +38,13 @@ impl Reply {
 
 /// The server to which a client wants to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct SocksTarget {
     /// A name of letters, digits, `.`, `-` and `_`, or an IP address without brackets: safe in a shell command.
     pub(super) host: String,
     pub(super) port: u16,
 }
 
-impl Target {
+impl SocksTarget {
     /// `host:port` as in a URL.
     pub(super) fn authority(&self) -> String {
         let Self { host, port } = self;
@@ -67,10 +67,10 @@ impl Target {
 
 /// A negotiation that has not ended.
 #[derive(Debug, Default)]
-pub(super) struct Negotiation(Phase);
+pub(super) struct Negotiation(NegotiationPhase);
 
 #[derive(Debug, Default)]
-enum Phase {
+enum NegotiationPhase {
     #[default]
     Methods,
     Login,
@@ -86,7 +86,7 @@ pub(super) enum Next {
     /// Send this, and continue.
     Send(&'static [u8]),
     /// The account with this number requests a connection.
-    Connect(usize, Target),
+    Connect(usize, SocksTarget),
     /// Send this, and close the connection.
     Refuse(Vec<u8>),
 }
@@ -96,9 +96,9 @@ impl Negotiation {
     /// password.
     pub(super) fn next(&mut self, input: &mut Vec<u8>, account: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Next {
         let (next, taken) = match self.0 {
-            Phase::Methods => self.methods(input),
-            Phase::Login => self.login(input, account),
-            Phase::Request(account) => request(input, account),
+            NegotiationPhase::Methods => self.methods(input),
+            NegotiationPhase::Login => self.login(input, account),
+            NegotiationPhase::Request(account) => request(input, account),
         }
         .unwrap_or((Next::Read, 0));
         input.drain(..taken);
@@ -115,7 +115,7 @@ impl Negotiation {
         if !offered.contains(&LOGIN_METHOD) {
             return Some((Next::Refuse(vec![VERSION, 0xff]), end));
         }
-        self.0 = Phase::Login;
+        self.0 = NegotiationPhase::Login;
         Some((Next::Send(&[VERSION, LOGIN_METHOD]), end))
     }
 
@@ -128,7 +128,7 @@ impl Negotiation {
         let password = input.get(middle + 1..end)?;
         match account(&input[2..middle], password) {
             Some(account) => {
-                self.0 = Phase::Request(account);
+                self.0 = NegotiationPhase::Request(account);
                 Some((Next::Send(&[LOGIN_VERSION, 0]), end))
             }
             None => Some((Next::Refuse(vec![LOGIN_VERSION, 1]), end)),
@@ -154,7 +154,7 @@ fn request(input: &[u8], account: usize) -> Option<(Next, usize)> {
         4 => <[u8; 16]>::try_from(address).map(|octets| Ipv6Addr::from(octets).to_string()).ok(),
         _ => std::str::from_utf8(address).map(str::to_owned).ok(),
     };
-    let target = host.and_then(|host| Target::new(&host, u16::from_be_bytes([port[0], port[1]])));
+    let target = host.and_then(|host| SocksTarget::new(&host, u16::from_be_bytes([port[0], port[1]])));
     match target {
         _ if command != CONNECT => refuse(Reply::NoSuchCommand, end + 2),
         Some(target) => Some((Next::Connect(account, target), end + 2)),
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_address_type() {
-        let target = |host: &str, port| Next::Connect(7, Target { host: host.to_owned(), port });
+        let target = |host: &str, port| Next::Connect(7, SocksTarget { host: host.to_owned(), port });
         for (request, expected) in [
             (&b"\x05\x01\x00\x03\x0bregistry.eu\x01\xbb"[..], target("registry.eu", 443)),
             (b"\x05\x01\x00\x01\x0a\x00\x00\x05\x13\x88", target("10.0.0.5", 5000)),

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use super::lock;
 use super::obstacle::{ObstacleReason, Obstacles};
-use super::route::{ForwardRequest, Route};
-use super::socks::Target;
+use super::route::{ForwardRequest, NodeRoute};
+use super::socks::SocksTarget;
 use crate::desired::{Connection, Proxy};
 use crate::failure::Failure;
 use crate::node::connect::{NodeLabel, SshConnection};
@@ -23,7 +23,7 @@ pub(super) struct TunnelState {
     pub(super) listener: TcpListener,
     /// Closed when the tunnel is dropped.
     pub(super) end: UnixStream,
-    pub(super) accounts: Mutex<Vec<Account>>,
+    pub(super) accounts: Mutex<Vec<TunnelAccount>>,
     pub(super) failure: Mutex<Option<OpenFailure>>,
     pub(super) permission: Mutex<ForwardPermission>,
     pub(super) obstacles: Obstacles,
@@ -47,11 +47,11 @@ pub(super) enum ForwardPermission {
     /// At least one connection, even if the server there did not respond.
     Permitted,
     /// Nothing so far; this was the first server that was forbidden.
-    Forbidden(Target),
+    Forbidden(SocksTarget),
 }
 
 /// A login for the tunnel. There is one for each set of proxies, because the login selects the proxies.
-pub(super) struct Account {
+pub(super) struct TunnelAccount {
     pub(super) user: Secret,
     pub(super) password: Secret,
     pub(super) proxy: Proxy,
@@ -99,9 +99,9 @@ impl TunnelState {
     }
 
     /// The request of an account to connect to `target`, with its route.
-    pub(super) fn request(&self, account: usize, target: Target) -> ForwardRequest {
+    pub(super) fn request(&self, account: usize, target: SocksTarget) -> ForwardRequest {
         let accounts = lock(&self.accounts);
-        let route = accounts.get(account).map_or(Route::Direct, |account| Route::of(&account.proxy, &target));
+        let route = accounts.get(account).map_or(NodeRoute::Direct, |account| NodeRoute::of(&account.proxy, &target));
         ForwardRequest { account, target, route }
     }
 

@@ -11,8 +11,8 @@ use super::challenge::{Bearer, Challenge, ChallengeSource, challenges};
 use super::token_server::TokenServer;
 use crate::facts::Verdict;
 use crate::registry::http::image_location::ImageLocation;
-use crate::registry::http::request::{HttpSession, Request, RequestAuth, Response};
-use crate::registry::verdict::finding::Finding;
+use crate::registry::http::request::{HttpRequest, HttpResponse, HttpSession, RequestAuth};
+use crate::registry::verdict::finding::ProofFinding;
 
 /// All manifest formats; registries of old OpenShift releases respond with the last two.
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
@@ -28,10 +28,10 @@ pub async fn request(
     root: &Url,
     image: &ImageLocation,
     auth: RequestAuth,
-) -> Result<Box<Response>, Finding> {
+) -> Result<Box<HttpResponse>, ProofFinding> {
     let mut url = root.clone();
     url.set_path(&image.manifest_path());
-    let mut request = Request { auth, accept: Some(ACCEPT), ..Request::new(Method::HEAD, url) };
+    let mut request = HttpRequest { auth, accept: Some(ACCEPT), ..HttpRequest::new(Method::HEAD, url) };
     let head = session.follow(request.clone()).await?;
     let no_digest = head.status.is_success() && head.header("docker-content-digest").is_none();
     if !no_digest && head.status != StatusCode::METHOD_NOT_ALLOWED {
@@ -42,7 +42,7 @@ pub async fn request(
     // A login page responds 200 with HTML to every request.
     let is_manifest = ["json", "jws"].iter().any(|format| response.content_type().contains(format));
     if response.status.is_success() && !is_manifest {
-        return Err(Finding::NoManifest(response));
+        return Err(ProofFinding::NoManifest(response));
     }
     Ok(response)
 }
@@ -53,7 +53,7 @@ pub async fn if_public(
     root: &Url,
     image: &ImageLocation,
     auth: RequestAuth,
-) -> Option<Box<Response>> {
+) -> Option<Box<HttpResponse>> {
     let response = timeout(PUBLIC_TIME_LIMIT, request(session, root, image, auth)).await.ok()?;
     response.ok().filter(|response| response.status.is_success())
 }
@@ -66,7 +66,7 @@ pub async fn if_public_with_token(
     source: ChallengeSource,
     server: &TokenServer<'_>,
     scopes: &[String],
-) -> Option<Box<Response>> {
+) -> Option<Box<HttpResponse>> {
     match (timeout(PUBLIC_TIME_LIMIT, server.issue_anonymous(scopes)).await.ok()?, source) {
         (Some(token), _) => if_public(session, root, image, token.auth).await,
         (None, ChallengeSource::Ping) => if_public(session, root, image, RequestAuth::Anonymous).await,
@@ -76,11 +76,14 @@ pub async fn if_public_with_token(
 }
 
 /// The finding, unless the image turns out to be public. If that cannot be found out, the credential is not to blame.
-pub async fn unless_public(finding: Finding, public: impl Future<Output = Option<Box<Response>>>) -> Finding {
+pub async fn unless_public(
+    finding: ProofFinding,
+    public: impl Future<Output = Option<Box<HttpResponse>>>,
+) -> ProofFinding {
     match finding {
-        Finding::Judged { verdict: Verdict::Proved, login, response } => match public.await {
-            Some(anonymous) => Finding::Public { login, response, anonymous },
-            None => Finding::Judged { verdict: Verdict::Proved, login, response },
+        ProofFinding::Judged { verdict: Verdict::Proved, login, response } => match public.await {
+            Some(anonymous) => ProofFinding::Public { login, response, anonymous },
+            None => ProofFinding::Judged { verdict: Verdict::Proved, login, response },
         },
         finding => finding,
     }
@@ -95,7 +98,7 @@ pub fn scopes(image: Option<&ImageLocation>, bearer: &Bearer) -> Vec<String> {
 }
 
 /// The scopes for a second token, if the registry responds that those of the first are not enough and names others.
-pub fn wider_scopes(response: &Response, root: &Url, requested: &[String]) -> Option<Vec<String>> {
+pub fn wider_scopes(response: &HttpResponse, root: &Url, requested: &[String]) -> Option<Vec<String>> {
     if response.status != StatusCode::UNAUTHORIZED || response.line.url.origin() != root.origin() {
         return None;
     }

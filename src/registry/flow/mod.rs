@@ -1,4 +1,4 @@
-//! The steps that prove one credential. A step sends requests through `http` and reports a `Finding`; it does not word
+//! The steps that prove one credential. A step sends requests through `http` and reports a `ProofFinding`; it does not word
 //! messages.
 
 pub mod challenge;

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::desired::{Authority, Proxy, Registry, TlsPolicy};
-use crate::registry::http::request::{HttpSession, Request, RequestError, Response};
+use crate::registry::http::request::{HttpRequest, HttpResponse, HttpSession, RequestError};
 use crate::registry::http::{connection_error, plain_http};
 
 /// The response to a ping.
@@ -21,7 +21,7 @@ use crate::registry::http::{connection_error, plain_http};
 pub struct Ping {
     /// The URL of `/v2/`, with the scheme that the port uses.
     pub root: Url,
-    pub response: Box<Response>,
+    pub response: Box<HttpResponse>,
     /// How long the ping took. Each attempt has that much less time left, as if it had sent the ping itself.
     pub took: Duration,
 }
@@ -64,8 +64,8 @@ pub async fn ping(session: &HttpSession, root: Url) -> PingResult {
     Ok(Ping { root, response, took: begin.elapsed() })
 }
 
-async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<Response>), RequestError> {
-    let request = Request::new(Method::GET, root.clone());
+async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<HttpResponse>), RequestError> {
+    let request = HttpRequest::new(Method::GET, root.clone());
     let pinged = request.line.clone();
     let insecure = session.tls == TlsPolicy::Insecure;
     match session.follow(request).await {
@@ -74,7 +74,7 @@ async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<Response>), 
             if insecure && *line == pinged && connection_error::speaks_no_tls(&error) =>
         {
             let root = plain_http::same_port(root);
-            let response = session.follow(Request::new(Method::GET, root.clone())).await?;
+            let response = session.follow(HttpRequest::new(Method::GET, root.clone())).await?;
             Ok((root, response))
         }
         // Some proxies allow CONNECT only to some ports. Plain HTTP is used then, but only if the response shows that it
@@ -85,7 +85,7 @@ async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<Response>), 
                 && connection_error::proxy_refuses_connect(&error, &session.client.hop(&pinged.url)) =>
         {
             let root = plain_http::same_port(root);
-            match session.follow(Request::new(Method::GET, root.clone())).await {
+            match session.follow(HttpRequest::new(Method::GET, root.clone())).await {
                 Ok(response) if names_protocol(&response) => Ok((root, response)),
                 _ => Err(RequestError::Connection { line, error, peer, tries }),
             }
@@ -96,7 +96,7 @@ async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<Response>), 
 
 /// Whether a response to `/v2/` comes from a registry. Some proxies drop the header that names the protocol; then the
 /// body must be JSON or empty, since a login page is neither.
-pub fn is_from_registry(response: &Response) -> bool {
+pub fn is_from_registry(response: &HttpResponse) -> bool {
     let same_path = response.line.url.path().trim_end_matches('/').ends_with("/v2");
     let body = response.body.trim();
     let json_or_empty = body.is_empty() || serde_json::from_str::<IgnoredAny>(body).is_ok();
@@ -104,6 +104,6 @@ pub fn is_from_registry(response: &Response) -> bool {
 }
 
 /// Whether the header of the older distribution specification is there, which registries still send.
-fn names_protocol(response: &Response) -> bool {
+fn names_protocol(response: &HttpResponse) -> bool {
     response.header("docker-distribution-api-version").is_some_and(|versions| versions.contains("registry/2."))
 }

@@ -19,14 +19,14 @@ use super::challenge::{Bearer, Challenge, ChallengeSource, challenges, choose};
 use super::failed_logins::{Attempt, AttemptQueue, LoginKey, LoginSecret, Logins, Slot};
 use super::manifest;
 use super::ping::{Ping, Pings, is_from_registry, ping};
-use super::token_server::{self, Token, TokenServer, password_auth};
+use super::token_server::{self, IssuedToken, TokenServer, password_auth};
 use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
 use crate::registry::http::client::Clients;
 use crate::registry::http::image_location::{ImageLocation, contacted_host};
 use crate::registry::http::permits::HostPermits;
-use crate::registry::http::request::{CredentialDelivery, HttpSession, Request, RequestAuth, Response};
-use crate::registry::verdict::finding::{self, Finding};
+use crate::registry::http::request::{CredentialDelivery, HttpRequest, HttpResponse, HttpSession, RequestAuth};
+use crate::registry::verdict::finding::{self, ProofFinding};
 use crate::registry::verdict::status::{self, LoginEvidence};
 use crate::secret::Redactor;
 
@@ -220,14 +220,14 @@ async fn prove_one(context: &ProveContext, registry: &Registry, slot: Slot) -> R
     fact
 }
 
-fn prepare(context: &ProveContext, registry: &Registry) -> Result<(Option<ImageLocation>, HttpSession), Finding> {
+fn prepare(context: &ProveContext, registry: &Registry) -> Result<(Option<ImageLocation>, HttpSession), ProofFinding> {
     let image = match registry.test_login {
         TestLogin::LoginOnly => None,
         TestLogin::Inspect | TestLogin::Skip => {
-            Some(ImageLocation::parse(&registry.image).map_err(|rule| Finding::InvalidImage(rule.to_owned()))?)
+            Some(ImageLocation::parse(&registry.image).map_err(|rule| ProofFinding::InvalidImage(rule.to_owned()))?)
         }
     };
-    let client = context.clients.client_for(registry, &contacted_host(registry)).map_err(Finding::NoClient)?;
+    let client = context.clients.client_for(registry, &contacted_host(registry)).map_err(ProofFinding::NoClient)?;
     let timeout = context.timeout;
     Ok((image, HttpSession { client, tls: registry.tls, timeout, deadline: Instant::now() + timeout }))
 }
@@ -249,7 +249,7 @@ struct CredentialProof<'a> {
 // A finding ends the proof, wherever it is made: `Err` ends it early, `Ok` at the end of the steps.
 impl<'a> CredentialProof<'a> {
     /// Runs the steps. The ping carries no password; if the registry requires one, the proof waits for its slot.
-    async fn run(mut self, slot: Slot, attempt: &mut Attempt) -> Result<Finding, Finding> {
+    async fn run(mut self, slot: Slot, attempt: &mut Attempt) -> Result<ProofFinding, ProofFinding> {
         let Ping { root, response, took } = self.ping().await?;
         let permit = self.permit(self.context.timeout.saturating_sub(took)).await;
         let (challenge, source) = self.find_challenge(&root, response).await?;
@@ -264,7 +264,7 @@ impl<'a> CredentialProof<'a> {
             let _permit = self.permit(left).await;
             match self.respond_to_challenge(&root, &challenge, source, attempt).await {
                 // The server does not support identity tokens, so the password is tried: that is another login.
-                Err(Finding::NoIdentityTokens(_)) if !self.registry.password.expose().is_empty() => {
+                Err(ProofFinding::NoIdentityTokens(_)) if !self.registry.password.expose().is_empty() => {
                     self.sends = LoginSecret::Password;
                 }
                 result => return result,
@@ -280,9 +280,9 @@ impl<'a> CredentialProof<'a> {
     }
 
     /// The response to a ping. A proof that waits for the ping of another one holds no permit.
-    async fn ping(&mut self) -> Result<Ping, Finding> {
+    async fn ping(&mut self) -> Result<Ping, ProofFinding> {
         let https = format!("https://{}/v2/", self.host);
-        let root = Url::parse(&https).map_err(|error| Finding::InvalidImage(error.to_string()))?;
+        let root = Url::parse(&https).map_err(|error| ProofFinding::InvalidImage(error.to_string()))?;
         let (context, registry) = (self.context, self.registry);
         let first = async {
             let _permit = self.permit(context.timeout).await;
@@ -295,8 +295,8 @@ impl<'a> CredentialProof<'a> {
     async fn find_challenge(
         &self,
         root: &Url,
-        response: Box<Response>,
-    ) -> Result<(Box<Response>, ChallengeSource), Finding> {
+        response: Box<HttpResponse>,
+    ) -> Result<(Box<HttpResponse>, ChallengeSource), ProofFinding> {
         match (response.status, &self.image) {
             (StatusCode::UNAUTHORIZED, _) => Ok((response, ChallengeSource::Ping)),
             (status, Some(image)) if status.is_success() => {
@@ -312,7 +312,7 @@ impl<'a> CredentialProof<'a> {
     }
 
     /// The login that the challenge requires, as the server that gets it counts logins.
-    fn login_for(&self, root: &Url, challenge: &Response) -> Option<LoginKey> {
+    fn login_for(&self, root: &Url, challenge: &HttpResponse) -> Option<LoginKey> {
         match choose(&challenges(&challenge.headers))? {
             Challenge::Bearer(bearer) => {
                 let realm = token_server::checked_realm(&bearer.realm, self.registry).ok()?;
@@ -326,19 +326,19 @@ impl<'a> CredentialProof<'a> {
     async fn respond_to_challenge(
         &self,
         root: &Url,
-        challenge: &Response,
+        challenge: &HttpResponse,
         source: ChallengeSource,
         attempt: &mut Attempt,
-    ) -> Result<Finding, Finding> {
+    ) -> Result<ProofFinding, ProofFinding> {
         if challenge.line.url.origin() != root.origin() {
-            return Err(Finding::LoginAtOtherServer(Box::new(challenge.line.clone())));
+            return Err(ProofFinding::LoginAtOtherServer(Box::new(challenge.line.clone())));
         }
         let challenges = challenges(&challenge.headers);
         match choose(&challenges) {
             Some(Challenge::Bearer(bearer)) => self.with_token(root, bearer, source, attempt).await,
             Some(Challenge::Basic) => self.with_password(root, source, attempt).await,
             Some(Challenge::Other(_)) | None => {
-                Err(Finding::UnsupportedChallenge(Box::new(challenge.line.clone()), challenges))
+                Err(ProofFinding::UnsupportedChallenge(Box::new(challenge.line.clone()), challenges))
             }
         }
     }
@@ -350,18 +350,18 @@ impl<'a> CredentialProof<'a> {
         root: &Url,
         source: ChallengeSource,
         attempt: &mut Attempt,
-    ) -> Result<Finding, Finding> {
+    ) -> Result<ProofFinding, ProofFinding> {
         if self.registry.password.expose().is_empty() && self.registry.identity_token.is_some() {
-            return Err(Finding::OnlyIdentityToken);
+            return Err(ProofFinding::OnlyIdentityToken);
         }
         let mut login = LoginEvidence::CredentialSent;
         if source == ChallengeSource::Ping {
             let auth = password_auth(self.registry)?;
             let response = sent(self.log_in(root, auth).await, attempt)?;
             login = match (self.judge_login(login, response), &self.image) {
-                (Ok(Finding::Judged { verdict: Verdict::Proved, .. }), Some(_)) => LoginEvidence::Accepted,
+                (Ok(ProofFinding::Judged { verdict: Verdict::Proved, .. }), Some(_)) => LoginEvidence::Accepted,
                 // The registry has no `/v2/` path, for any user: this says nothing about the password.
-                (Err(Finding::UnexpectedStatus(response)), Some(_))
+                (Err(ProofFinding::UnexpectedStatus(response)), Some(_))
                     if matches!(response.status.as_u16(), 404 | 405) =>
                 {
                     login
@@ -370,7 +370,7 @@ impl<'a> CredentialProof<'a> {
             };
         }
         self.note_accepted(login, attempt);
-        let Some(image) = &self.image else { return Err(Finding::InvalidImage("there is no image".to_owned())) };
+        let Some(image) = &self.image else { return Err(ProofFinding::InvalidImage("there is no image".to_owned())) };
         let auth = password_auth(self.registry)?;
         let response = sent(manifest::request(&self.session, root, image, auth).await, attempt)?;
         let finding = self.judge_manifest(login, response)?;
@@ -390,14 +390,14 @@ impl<'a> CredentialProof<'a> {
         bearer: &Bearer,
         source: ChallengeSource,
         attempt: &mut Attempt,
-    ) -> Result<Finding, Finding> {
+    ) -> Result<ProofFinding, ProofFinding> {
         let server = TokenServer::of(bearer, self.registry, &self.session, &self.context.token_permits)?;
         let warning = token_server::password_warning(&server.url, root, self.registry, &|text| self.scrub(text));
         if let Some(text) = warning {
             self.context.warn(root, &server.url, text).await;
         }
         let scopes = manifest::scopes(self.image.as_ref(), bearer);
-        let Token { auth, login, .. } = sent(self.issue(&server, &scopes).await, attempt)?;
+        let IssuedToken { auth, login, .. } = sent(self.issue(&server, &scopes).await, attempt)?;
         self.note_accepted(login, attempt);
         let Some(image) = &self.image else { return self.judge_login(login, self.log_in(root, auth).await?) };
         // Whether the image is public is found out while the registry looks for the image: the token server is idle then.
@@ -436,38 +436,38 @@ impl<'a> CredentialProof<'a> {
         self.context.redactor.scrub(&self.secrets.lock().unwrap_or_else(PoisonError::into_inner).scrub(text))
     }
 
-    async fn issue(&self, server: &TokenServer<'_>, scopes: &[String]) -> Result<Token, Finding> {
+    async fn issue(&self, server: &TokenServer<'_>, scopes: &[String]) -> Result<IssuedToken, ProofFinding> {
         let token = server.issue(self.sends, scopes).await?;
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).learn(&token.secret);
         Ok(token)
     }
 
     /// Sends a credential or token to `/v2/`, whose response shows whether the login is accepted.
-    async fn log_in(&self, root: &Url, auth: RequestAuth) -> Result<Box<Response>, Finding> {
-        let response = self.session.follow(Request { auth, ..Request::new(Method::GET, root.clone()) }).await?;
+    async fn log_in(&self, root: &Url, auth: RequestAuth) -> Result<Box<HttpResponse>, ProofFinding> {
+        let response = self.session.follow(HttpRequest { auth, ..HttpRequest::new(Method::GET, root.clone()) }).await?;
         match response.credential {
-            CredentialDelivery::Withheld => Err(Finding::LoginAtOtherServer(Box::new(response.line))),
+            CredentialDelivery::Withheld => Err(ProofFinding::LoginAtOtherServer(Box::new(response.line))),
             CredentialDelivery::Sent | CredentialDelivery::NoneToSend => Ok(response),
         }
     }
 
     /// Judges a response to `/v2/`. If only the login is proved, a success must come from a registry: a login page
     /// responds 200 to every request.
-    fn judge_login(&self, login: LoginEvidence, response: Box<Response>) -> Result<Finding, Finding> {
+    fn judge_login(&self, login: LoginEvidence, response: Box<HttpResponse>) -> Result<ProofFinding, ProofFinding> {
         if self.image.is_none() && response.status.is_success() && !is_from_registry(&response) {
-            return Err(Finding::NotARegistry(response));
+            return Err(ProofFinding::NotARegistry(response));
         }
-        Finding::judge(status::verdict_of_login(&self.host, login, response.status.as_u16()), login, response)
+        ProofFinding::judge(status::verdict_of_login(&self.host, login, response.status.as_u16()), login, response)
     }
 
-    fn judge_manifest(&self, login: LoginEvidence, response: Box<Response>) -> Result<Finding, Finding> {
-        Finding::judge(status::verdict_of_manifest(&self.host, login, response.status.as_u16()), login, response)
+    fn judge_manifest(&self, login: LoginEvidence, response: Box<HttpResponse>) -> Result<ProofFinding, ProofFinding> {
+        ProofFinding::judge(status::verdict_of_manifest(&self.host, login, response.status.as_u16()), login, response)
     }
 }
 
 /// Notes that the password was sent, unless `result` shows that there was no connection to send it over.
-fn sent<T>(result: Result<T, Finding>, attempt: &mut Attempt) -> Result<T, Finding> {
-    if !matches!(&result, Err(Finding::NoResponse(error)) if error.sent_nothing()) {
+fn sent<T>(result: Result<T, ProofFinding>, attempt: &mut Attempt) -> Result<T, ProofFinding> {
+    if !matches!(&result, Err(ProofFinding::NoResponse(error)) if error.sent_nothing()) {
         attempt.mark_sent();
     }
     result

@@ -16,9 +16,9 @@ use crate::desired::Registry;
 use crate::facts::Verdict;
 use crate::registry::http::permits::HostPermits;
 use crate::registry::http::plain_http::{self, Scheme};
-use crate::registry::http::request::{HttpSession, Recipient, Request, RequestAuth, RequestLine, Response};
+use crate::registry::http::request::{HttpRequest, HttpResponse, HttpSession, Recipient, RequestAuth, RequestLine};
 use crate::registry::http::url::{authority, is_on_server, without_user};
-use crate::registry::verdict::finding::Finding;
+use crate::registry::verdict::finding::ProofFinding;
 use crate::registry::verdict::hint;
 use crate::registry::verdict::status::LoginEvidence;
 use crate::secret::{Secret, basic_auth};
@@ -36,7 +36,7 @@ pub struct TokenServer<'a> {
 }
 
 /// A token, and what it shows about the login.
-pub struct Token {
+pub struct IssuedToken {
     pub auth: RequestAuth,
     pub secret: Secret,
     pub login: LoginEvidence,
@@ -51,20 +51,20 @@ struct TokenJson {
 
 /// The one claim of a JSON Web Token that is read.
 #[derive(Deserialize)]
-struct Claims {
+struct TokenClaims {
     sub: Option<Value>,
 }
 
 /// The URL of the token server, if a password may be sent there.
-pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Url, Finding> {
-    let url = Url::parse(realm).map_err(|_| Finding::InvalidRealm(realm.to_owned()))?;
+pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Url, ProofFinding> {
+    let url = Url::parse(realm).map_err(|_| ProofFinding::InvalidRealm(realm.to_owned()))?;
     match plain_http::check(&url, registry.tls) {
         Scheme::Allowed => {}
-        Scheme::PlainHttp => return Err(Finding::PlainHttpRealm(url)),
-        Scheme::Unsupported => return Err(Finding::InvalidRealm(realm.to_owned())),
+        Scheme::PlainHttp => return Err(ProofFinding::PlainHttpRealm(url)),
+        Scheme::Unsupported => return Err(ProofFinding::InvalidRealm(realm.to_owned())),
     }
     match &registry.auth_server {
-        Some(named) if !is_on_server(&url, named, url.scheme()) => Err(Finding::UndeclaredRealm(url)),
+        Some(named) if !is_on_server(&url, named, url.scheme()) => Err(ProofFinding::UndeclaredRealm(url)),
         _ => Ok(without_user(url)),
     }
 }
@@ -110,13 +110,13 @@ impl<'a> TokenServer<'a> {
         registry: &'a Registry,
         session: &'a HttpSession,
         permits: &'a HostPermits,
-    ) -> Result<Self, Finding> {
+    ) -> Result<Self, ProofFinding> {
         let url = checked_realm(&bearer.realm, registry)?;
         Ok(Self { url, service: bearer.service.as_deref(), registry, session, permits })
     }
 
     /// Requests a token with the credential: the only request that carries it to a token server.
-    pub async fn issue(&self, secret: LoginSecret, scopes: &[String]) -> Result<Token, Finding> {
+    pub async fn issue(&self, secret: LoginSecret, scopes: &[String]) -> Result<IssuedToken, ProofFinding> {
         let _permit = self.permits.acquire(&authority(&self.url)).await;
         let response = match (secret, &self.registry.identity_token) {
             (LoginSecret::IdentityToken, Some(identity)) => self.exchange(identity, scopes).await?,
@@ -127,28 +127,28 @@ impl<'a> TokenServer<'a> {
             // A token server only checks the credential, so each of these means that it is refused. GHCR responds 403 to
             // a wrong password, ECR public and OAuth2 servers respond 400.
             400 | 401 | 403 => {
-                Err(Finding::Judged { verdict: Verdict::Refused, login: LoginEvidence::CredentialSent, response })
+                Err(ProofFinding::Judged { verdict: Verdict::Refused, login: LoginEvidence::CredentialSent, response })
             }
-            300..=399 => Err(Finding::RealmRedirects(response)),
-            _ => Err(Finding::UnexpectedStatus(response)),
+            300..=399 => Err(ProofFinding::RealmRedirects(response)),
+            _ => Err(ProofFinding::UnexpectedStatus(response)),
         }
     }
 
     /// Requests an anonymous token; `None` if the server issues none.
-    pub async fn issue_anonymous(&self, scopes: &[String]) -> Option<Token> {
+    pub async fn issue_anonymous(&self, scopes: &[String]) -> Option<IssuedToken> {
         let _permit = self.permits.acquire(&authority(&self.url)).await;
         let request = request(Method::GET, self.query(scopes, None), RequestAuth::Anonymous);
         read_token(self.session.send(&request).await.ok()?).ok()
     }
 
-    async fn log_in(&self, scopes: &[String]) -> Result<Box<Response>, Finding> {
+    async fn log_in(&self, scopes: &[String]) -> Result<Box<HttpResponse>, ProofFinding> {
         let url = self.query(scopes, Some(&self.registry.user));
         let auth = password_auth(self.registry)?;
         Ok(self.session.send(&request(Method::GET, url, auth)).await?)
     }
 
     /// Exchanges an identity token for a token.
-    async fn exchange(&self, identity: &Secret, scopes: &[String]) -> Result<Box<Response>, Finding> {
+    async fn exchange(&self, identity: &Secret, scopes: &[String]) -> Result<Box<HttpResponse>, ProofFinding> {
         let mut form = vec![("grant_type", Secret::new("refresh_token")), ("client_id", Secret::new(CLIENT_ID))];
         form.extend(self.service.map(|service| ("service", Secret::new(service))));
         form.extend((!scopes.is_empty()).then(|| ("scope", Secret::new(scopes.join(" ")))));
@@ -156,7 +156,7 @@ impl<'a> TokenServer<'a> {
         let request = request(Method::POST, self.url.clone(), RequestAuth::IdentityToken(form));
         let response = self.session.send(&request).await?;
         match response.status.as_u16() {
-            404 | 405 => Err(Finding::NoIdentityTokens(response)),
+            404 | 405 => Err(ProofFinding::NoIdentityTokens(response)),
             _ => Ok(response),
         }
     }
@@ -172,22 +172,24 @@ impl<'a> TokenServer<'a> {
     }
 }
 
-fn request(method: Method, url: Url, auth: RequestAuth) -> Request {
-    Request { line: RequestLine { method, url, recipient: Recipient::TokenServer }, auth, accept: None }
+fn request(method: Method, url: Url, auth: RequestAuth) -> HttpRequest {
+    HttpRequest { line: RequestLine { method, url, recipient: Recipient::TokenServer }, auth, accept: None }
 }
 
 /// User and password for a request.
-pub fn password_auth(registry: &Registry) -> Result<RequestAuth, Finding> {
+pub fn password_auth(registry: &Registry) -> Result<RequestAuth, ProofFinding> {
     authorization("Basic", &basic_auth(&registry.user, &registry.password)).map(RequestAuth::Password)
 }
 
-fn read_token(response: Box<Response>) -> Result<Token, Finding> {
+fn read_token(response: Box<HttpResponse>) -> Result<IssuedToken, ProofFinding> {
     let token = serde_json::from_str(&response.body).ok().and_then(|TokenJson { token, access_token }| {
         [token, access_token].into_iter().flatten().find(|text| !text.is_empty()).map(Secret::new)
     });
-    let Some(secret) = token.filter(|_| response.status.is_success()) else { return Err(Finding::NoToken(response)) };
+    let Some(secret) = token.filter(|_| response.status.is_success()) else {
+        return Err(ProofFinding::NoToken(response));
+    };
     let auth = RequestAuth::Token(authorization("Bearer", &secret)?);
-    Ok(Token { auth, login: evidence(secret.expose()), secret })
+    Ok(IssuedToken { auth, login: evidence(secret.expose()), secret })
 }
 
 /// For whom a token was issued, if it is a JSON Web Token with a subject. Harbor and quay.io issue anonymous tokens, too.
@@ -205,14 +207,14 @@ fn subject(token: &str) -> Option<String> {
         return None;
     };
     let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let claims: TokenClaims = serde_json::from_slice(&payload).ok()?;
     claims.sub?.as_str().map(|subject| subject.trim().to_owned())
 }
 
 /// The value of an `Authorization` header, marked so that the HTTP client does not log it.
-fn authorization(scheme: &str, credential: &Secret) -> Result<HeaderValue, Finding> {
+fn authorization(scheme: &str, credential: &Secret) -> Result<HeaderValue, ProofFinding> {
     let text = Zeroizing::new(format!("{scheme} {}", credential.expose()));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| Finding::NotAHeader)?;
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ProofFinding::NotAHeader)?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -290,7 +292,7 @@ mod tests {
             registry.auth_server = Some(named.to_owned());
             let checked = checked_realm(realm, &registry);
             assert_eq!(checked.is_ok(), allowed, "{named} {realm}");
-            assert!(allowed || matches!(checked, Err(Finding::UndeclaredRealm(_))));
+            assert!(allowed || matches!(checked, Err(ProofFinding::UndeclaredRealm(_))));
         }
     }
 

@@ -12,8 +12,8 @@ use reqwest::{Client, Url, redirect};
 
 use super::certificates::TlsSetupError;
 use super::proxy::{Hop, ProxySelector, ProxySource};
-use super::resolver::Resolver;
-use super::trust::{Connectors, Trust};
+use super::resolver::NameResolver;
+use super::trust::{Connectors, TlsTrust};
 use crate::desired::{Proxy, Registry, TlsPolicy};
 use crate::secret::Secret;
 
@@ -30,9 +30,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The clients of one run; each is built when it is first needed.
 pub struct Clients {
     connectors: Arc<Connectors>,
-    resolver: Resolver,
+    resolver: NameResolver,
     proxies: ProxySource,
-    built: Mutex<HashMap<(Trust, Proxy), RegistryClient>>,
+    built: Mutex<HashMap<(TlsTrust, Proxy), RegistryClient>>,
 }
 
 /// A client for one registry, with what is known of its connections.
@@ -44,7 +44,7 @@ pub struct RegistryClient {
     /// The folder of certs.d that is used for the registry.
     pub certificates: Option<PathBuf>,
     proxies: ProxySelector,
-    resolver: Resolver,
+    resolver: NameResolver,
 }
 
 /// Why there is no client for a registry.
@@ -58,7 +58,7 @@ pub enum ClientError {
 impl Clients {
     /// No clients yet. `home` contains the user's own `.config/containers/certs.d`.
     pub fn new(home: Option<&Path>) -> Self {
-        Self::over(Arc::new(Connectors::new(home)), Resolver::system(), ProxySource::Environment)
+        Self::over(Arc::new(Connectors::new(home)), NameResolver::system(), ProxySource::Environment)
     }
 
     /// Clients whose connections all go through a SOCKS5 proxy that resolves names (`socks5h://…`). The proxy of a
@@ -70,10 +70,10 @@ impl Clients {
 
     #[cfg(test)]
     pub(in crate::registry) fn with_proxies(proxies: ProxySource) -> Self {
-        Self::over(Arc::new(Connectors::new(None)), Resolver::system(), proxies)
+        Self::over(Arc::new(Connectors::new(None)), NameResolver::system(), proxies)
     }
 
-    pub(in crate::registry) fn over(connectors: Arc<Connectors>, resolver: Resolver, proxies: ProxySource) -> Self {
+    pub(in crate::registry) fn over(connectors: Arc<Connectors>, resolver: NameResolver, proxies: ProxySource) -> Self {
         Self { connectors, resolver, proxies, built: Mutex::default() }
     }
 
@@ -145,7 +145,7 @@ fn build(
     policy: TlsPolicy,
     connector: TlsConnector,
     proxies: &ProxySelector,
-    resolver: Resolver,
+    resolver: NameResolver,
 ) -> Result<Client, ClientError> {
     // The library must neither follow redirects nor repeat requests: each request may carry a password.
     let builder =
@@ -173,7 +173,7 @@ mod tests {
             std::fs::write(folder.join("ca.crt"), &pem).unwrap();
         }
         let clients =
-            Clients::over(Arc::new(Connectors::new(Some(home.path()))), Resolver::system(), ProxySource::None);
+            Clients::over(Arc::new(Connectors::new(Some(home.path()))), NameResolver::system(), ProxySource::None);
         let secure = |host: &str| Registry { tls: TlsPolicy::Verify, ..registry(host, host) };
         let settings = ProxySettings { https: Some(Secret::new("proxy:3128")), ..ProxySettings::default() };
         let proxied = |host| Registry { proxy: Proxy::Set(Arc::new(settings.clone())), ..secure(host) };

@@ -4,7 +4,7 @@ use reqwest::Url;
 use reqwest::header::LOCATION;
 
 use super::plain_http::{self, Scheme};
-use super::request::{CredentialDelivery, HttpSession, Request, RequestAuth, RequestError, Response};
+use super::request::{CredentialDelivery, HttpRequest, HttpResponse, HttpSession, RequestAuth, RequestError};
 use super::url::without_user;
 
 /// How many redirects of one request are followed.
@@ -12,7 +12,7 @@ const MAX_REDIRECTS: u32 = 5;
 
 impl HttpSession {
     /// Like [`HttpSession::send`], and follows redirects. A redirect to another origin is followed without credential.
-    pub async fn follow(&self, request: Request) -> Result<Box<Response>, RequestError> {
+    pub async fn follow(&self, request: HttpRequest) -> Result<Box<HttpResponse>, RequestError> {
         let origin = request.line.url.origin();
         let mut next = request;
         let mut withheld = false;
@@ -35,7 +35,7 @@ impl HttpSession {
     }
 
     /// The target of a redirect, if it may be followed.
-    fn redirect_target(&self, response: &Response) -> Result<Url, RequestError> {
+    fn redirect_target(&self, response: &HttpResponse) -> Result<Url, RequestError> {
         let line = || Box::new(response.line.clone());
         let refuse = |reason: &str| RequestError::Redirect { line: line(), reason: reason.to_owned() };
         let location = response.header(LOCATION.as_str()).ok_or_else(|| refuse("a redirect without `Location`"))?;
@@ -48,7 +48,7 @@ impl HttpSession {
     }
 }
 
-fn is_redirect(response: &Response) -> bool {
+fn is_redirect(response: &HttpResponse) -> bool {
     matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
@@ -80,7 +80,7 @@ mod tests {
         let url = Url::parse("https://registry.example.com/v2/").unwrap();
         let line = RequestLine { method: Method::GET, url, recipient: Recipient::Registry };
         let (status, credential) = (StatusCode::TEMPORARY_REDIRECT, CredentialDelivery::NoneToSend);
-        let response = Response { line, status, headers, body: String::new(), credential, tries: 1 };
+        let response = HttpResponse { line, status, headers, body: String::new(), credential, tries: 1 };
         session.redirect_target(&response).map(String::from)
     }
 

@@ -43,7 +43,7 @@ pub enum Recipient {
 
 /// A request that can be sent again.
 #[derive(Clone)]
-pub struct Request {
+pub struct HttpRequest {
     pub line: RequestLine,
     pub auth: RequestAuth,
     pub accept: Option<&'static str>,
@@ -63,7 +63,7 @@ pub enum RequestAuth {
 
 /// A complete response.
 #[derive(Clone)]
-pub struct Response {
+pub struct HttpResponse {
     /// The request that it belongs to, after redirects.
     pub line: RequestLine,
     pub status: StatusCode,
@@ -103,7 +103,7 @@ pub enum RequestError {
     Downgrade { line: Box<RequestLine>, to: Box<Url> },
 }
 
-impl Response {
+impl HttpResponse {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -116,7 +116,7 @@ impl Response {
     }
 }
 
-impl Request {
+impl HttpRequest {
     /// An anonymous request to a registry.
     pub fn new(method: Method, url: Url) -> Self {
         let line = RequestLine { method, url, recipient: Recipient::Registry };
@@ -169,7 +169,7 @@ impl HttpSession {
     }
 
     /// Sends a request once and reads the response.
-    pub async fn exchange(&self, request: &Request) -> Result<Response, reqwest::Error> {
+    pub async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, reqwest::Error> {
         let mut builder = self.client.client.request(request.line.method.clone(), request.line.url.clone());
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);
@@ -193,7 +193,7 @@ impl HttpSession {
         {
             body.extend_from_slice(&chunk[..chunk.len().min(BODY_LIMIT - body.len())]);
         }
-        Ok(Response {
+        Ok(HttpResponse {
             line: request.line.clone(),
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),

@@ -9,18 +9,18 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::watch;
 
 /// How a name is looked up; it may block for any time.
-type Lookup = fn(&str) -> io::Result<Vec<SocketAddr>>;
+type LookupFn = fn(&str) -> io::Result<Vec<SocketAddr>>;
 /// The addresses of a name, or why there are none.
-type LookupResult = Result<Vec<SocketAddr>, Unresolved>;
+type ResolvedAddresses = Result<Vec<SocketAddr>, Unresolved>;
 
 /// The lookups of a run. Equal lookups are shared. Addresses are kept for the run; an error is only reported to those
 /// who waited for it, so that the next lookup tries again.
 #[derive(Clone)]
-pub struct Resolver(Arc<Lookups>);
+pub struct NameResolver(Arc<Lookups>);
 
 struct Lookups {
-    lookup: Lookup,
-    names: Mutex<HashMap<String, watch::Receiver<Option<LookupResult>>>>,
+    lookup: LookupFn,
+    names: Mutex<HashMap<String, watch::Receiver<Option<ResolvedAddresses>>>>,
 }
 
 /// Why a name has no address.
@@ -28,13 +28,13 @@ struct Lookups {
 #[error("{0}")]
 struct Unresolved(String);
 
-impl Resolver {
+impl NameResolver {
     /// `getaddrinfo`, which uses DNS, /etc/hosts and everything else that nsswitch.conf names.
     pub fn system() -> Self {
         Self::with(|name| Ok((name, 0).to_socket_addrs()?.collect()))
     }
 
-    pub fn with(lookup: Lookup) -> Self {
+    pub fn with(lookup: LookupFn) -> Self {
         Self(Arc::new(Lookups { lookup, names: Mutex::default() }))
     }
 
@@ -53,7 +53,7 @@ impl Resolver {
     }
 
     /// Starts the lookup of a name, unless it was started before.
-    fn look_up(&self, name: &str) -> watch::Receiver<Option<LookupResult>> {
+    fn look_up(&self, name: &str) -> watch::Receiver<Option<ResolvedAddresses>> {
         let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = names.get(name)
             && !matches!(*known.borrow(), Some(Err(_)))
@@ -74,7 +74,7 @@ impl Resolver {
     }
 }
 
-impl Resolve for Resolver {
+impl Resolve for NameResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let mut lookup = self.look_up(name.as_str());
         Box::pin(async move {
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    async fn resolve(resolver: &Resolver, name: &str) -> Result<Vec<SocketAddr>, String> {
+    async fn resolve(resolver: &NameResolver, name: &str) -> Result<Vec<SocketAddr>, String> {
         let found = resolver.resolve(name.parse().unwrap()).await;
         found.map(Iterator::collect).map_err(|error| error.to_string())
     }
@@ -123,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn equal_lookups_are_shared_and_addresses_are_kept() {
         static LOOKUPS: AtomicU32 = AtomicU32::new(0);
-        let resolver = Resolver::with(|_| {
+        let resolver = NameResolver::with(|_| {
             std::thread::sleep(Duration::from_millis(50));
             LOOKUPS.fetch_add(1, Ordering::SeqCst);
             Ok(vec![([127, 0, 0, 9], 0).into()])
@@ -137,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_is_not_kept() {
         static LOOKUPS: AtomicU32 = AtomicU32::new(0);
-        let resolver = Resolver::with(|_| match LOOKUPS.fetch_add(1, Ordering::SeqCst) {
+        let resolver = NameResolver::with(|_| match LOOKUPS.fetch_add(1, Ordering::SeqCst) {
             0 => Err(io::Error::other("failed to lookup address information: Name or service not known")),
             _ => Ok(vec![([127, 0, 0, 9], 0).into()]),
         });
@@ -147,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unfinished_lookup_is_known() {
-        let resolver = Resolver::with(|name| {
+        let resolver = NameResolver::with(|name| {
             if name == "silent" {
                 std::thread::sleep(Duration::from_secs(3600));
             }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection_error;
 use super::peer::{self, Peer};
-use super::request::{HttpSession, Request, RequestError, Response};
+use super::request::{HttpRequest, HttpResponse, HttpSession, RequestError};
 use crate::desired::TlsPolicy;
 
 /// How often a request is sent at most.
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl HttpSession {
     /// Sends `request`, and sends it again after a pause while the server asks for that, or there is no connection, and
     /// time allows. It follows no redirect.
-    pub async fn send(&self, request: &Request) -> Result<Box<Response>, RequestError> {
+    pub async fn send(&self, request: &HttpRequest) -> Result<Box<HttpResponse>, RequestError> {
         let (begin, mut tries) = (Instant::now(), 0);
         loop {
             let result = self.try_once(request, &mut tries).await;
@@ -35,7 +35,7 @@ impl HttpSession {
             };
             if tries == MAX_TRIES || wait >= left {
                 return match result {
-                    Ok(response) => Ok(Box::new(Response { tries, ..*response })),
+                    Ok(response) => Ok(Box::new(HttpResponse { tries, ..*response })),
                     Err(error) => Err(error.after(tries, begin.elapsed())),
                 };
             }
@@ -43,7 +43,7 @@ impl HttpSession {
         }
     }
 
-    async fn try_once(&self, request: &Request, count: &mut u32) -> Result<Box<Response>, RequestError> {
+    async fn try_once(&self, request: &HttpRequest, count: &mut u32) -> Result<Box<HttpResponse>, RequestError> {
         let (line, url) = (Box::new(request.line.clone()), &request.line.url);
         let (tries, waited) = (1, Duration::ZERO);
         if let Some(reason) = self.client.proxy_url_error(url) {
@@ -64,7 +64,7 @@ impl HttpSession {
 
     /// Sends a request, and the same request a second time (a hedged request) if half of the time brought no response:
     /// a packet may be lost, or the response be slow. The first response counts. A login is never hedged.
-    async fn hedged(&self, request: &Request, tries: &mut u32) -> Result<Response, reqwest::Error> {
+    async fn hedged(&self, request: &HttpRequest, tries: &mut u32) -> Result<HttpResponse, reqwest::Error> {
         *tries += 1;
         let mut first = pin!(self.exchange(request));
         if request.auth.is_login() || *tries == MAX_TRIES {
@@ -91,7 +91,7 @@ impl HttpSession {
     }
 }
 
-impl Response {
+impl HttpResponse {
     /// How long the server wants clients to wait, if it says so.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers, SystemTime::now())

@@ -18,7 +18,7 @@ use crate::failure::openssl_reason;
 
 /// Everything that a connector depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Trust {
+pub struct TlsTrust {
     policy: TlsPolicy,
     /// `ca_file`; `None` if TLS is not verified.
     authority: Option<Arc<Authority>>,
@@ -30,7 +30,7 @@ pub struct Trust {
 pub struct Connectors {
     /// The folders of certs.d, in the order in which they are searched.
     roots: Vec<PathBuf>,
-    built: Mutex<HashMap<Trust, Built>>,
+    built: Mutex<HashMap<TlsTrust, Built>>,
 }
 
 /// Built by the first who needs it, while the others wait.
@@ -44,7 +44,7 @@ impl Connectors {
 
     /// The trust for a registry, and the folder of certs.d that contributes to it; `contacted` is the host that serves
     /// the name of the registry.
-    pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<(Trust, Option<PathBuf>), TlsSetupError> {
+    pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<(TlsTrust, Option<PathBuf>), TlsSetupError> {
         let written = registry.image.split('/').next().unwrap_or(contacted);
         let folder = certificates::folder(&self.roots, &[written, contacted])?;
         let mut host = folder.as_deref().map(certificates::read).transpose()?.unwrap_or_default();
@@ -52,11 +52,11 @@ impl Connectors {
         if !verify {
             host.authorities.clear();
         }
-        Ok((Trust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), host }, folder))
+        Ok((TlsTrust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), host }, folder))
     }
 
     /// The connector for a trust.
-    pub fn get(&self, trust: &Trust) -> Result<TlsConnector, TlsSetupError> {
+    pub fn get(&self, trust: &TlsTrust) -> Result<TlsConnector, TlsSetupError> {
         let built =
             Arc::clone(self.built.lock().unwrap_or_else(PoisonError::into_inner).entry(trust.clone()).or_default());
         built.get_or_init(|| build(trust)).clone()
@@ -70,7 +70,7 @@ impl Connectors {
     }
 }
 
-fn build(trust: &Trust) -> Result<TlsConnector, TlsSetupError> {
+fn build(trust: &TlsTrust) -> Result<TlsConnector, TlsSetupError> {
     let mut builder = TlsConnector::builder();
     // The HTTP client would set the same: it speaks only HTTP/1.1 here.
     builder.request_alpns(&["http/1.1"]);

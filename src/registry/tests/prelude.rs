@@ -18,7 +18,7 @@ pub use crate::desired::{
 pub use crate::facts::{Evidence, OtherServer, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict};
 pub use crate::registry::http::client::Clients;
 pub use crate::registry::http::proxy::ProxySource;
-pub use crate::registry::http::resolver::Resolver;
+pub use crate::registry::http::resolver::NameResolver;
 pub use crate::registry::http::trust::Connectors;
 pub use crate::registry::{Logins, ProgressEvent, prove as registry_prove};
 pub use crate::secret::{Redactor, Secret};

@@ -13,7 +13,7 @@ use crate::registry::http::certificates;
 use crate::registry::http::client::RegistryClient;
 use crate::registry::http::image_location::{ImageLocation, contacted_host};
 use crate::registry::http::proxy::Hop;
-use crate::registry::http::request::{Recipient, RequestLine, Response};
+use crate::registry::http::request::{HttpResponse, Recipient, RequestLine};
 use crate::registry::http::url::{authority, is_on_server, without_user};
 
 /// What the texts of one fact depend on.
@@ -89,7 +89,7 @@ impl<'a> MessageContext<'a> {
     }
 
     /// `GET https://quay.io/v2/auth: 401 UNAUTHORIZED: invalid username or password`.
-    pub fn response(&self, response: &Response) -> String {
+    pub fn response(&self, response: &HttpResponse) -> String {
         let text = match error_envelope(&response.body) {
             Some((code, message)) => {
                 format!("{} {}{}", response.status.as_u16(), self.foreign(&code), self.after_colon(&message))
@@ -136,7 +136,7 @@ pub fn after_tries(fact: RegistryFact, tries: u32) -> RegistryFact {
 }
 
 /// `401 Unauthorized`.
-pub fn status(response: &Response) -> String {
+pub fn status(response: &HttpResponse) -> String {
     let reason = response.status.canonical_reason().unwrap_or_default();
     format!("{} {reason}", response.status.as_u16()).trim_end().to_owned()
 }
@@ -159,7 +159,7 @@ fn error_envelope(body: &str) -> Option<(String, String)> {
 }
 
 /// The message of a response in JSON of another form, or in plain text; empty for a web page.
-fn error_message(response: &Response) -> String {
+fn error_message(response: &HttpResponse) -> String {
     const MEMBERS: [&str; 7] = ["error_description", "message", "details", "detail", "error", "description", "title"];
     if let Ok(Value::Object(members)) = serde_json::from_str(&response.body) {
         let text = MEMBERS.iter().find_map(|name| members.get(*name)?.as_str());

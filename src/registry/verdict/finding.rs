@@ -11,27 +11,27 @@ use crate::facts::{Evidence, FailedRequest, OtherServer, RateLimit, RegistryFact
 use crate::registry::flow::challenge::Challenge;
 use crate::registry::flow::failed_logins::EarlierAttempt;
 use crate::registry::http::client::{ClientError, RegistryClient};
-use crate::registry::http::request::{CredentialDelivery, Recipient, RequestError, RequestLine, Response};
+use crate::registry::http::request::{CredentialDelivery, HttpResponse, Recipient, RequestError, RequestLine};
 use crate::registry::http::url::address;
 
 /// How a proof ended.
-pub enum Finding {
+pub enum ProofFinding {
     /// The response for the manifest, of the token server or of `/v2/` determines the verdict.
-    Judged { verdict: Verdict, login: LoginEvidence, response: Box<Response> },
+    Judged { verdict: Verdict, login: LoginEvidence, response: Box<HttpResponse> },
     /// The credential was accepted, but the image can be pulled without one, as the `anonymous` response shows.
-    Public { login: LoginEvidence, response: Box<Response>, anonymous: Box<Response> },
+    Public { login: LoginEvidence, response: Box<HttpResponse>, anonymous: Box<HttpResponse> },
     /// A status that is not part of the protocol.
-    UnexpectedStatus(Box<Response>),
+    UnexpectedStatus(Box<HttpResponse>),
     /// A success of `/v2/` that does not come from a registry.
-    NotARegistry(Box<Response>),
+    NotARegistry(Box<HttpResponse>),
     /// A success that contains no manifest.
-    NoManifest(Box<Response>),
+    NoManifest(Box<HttpResponse>),
     /// The token server redirects: the password is not sent to the target.
-    RealmRedirects(Box<Response>),
+    RealmRedirects(Box<HttpResponse>),
     /// A success of the token server that contains no token.
-    NoToken(Box<Response>),
+    NoToken(Box<HttpResponse>),
     /// The token server does not support identity tokens, and there is no password.
-    NoIdentityTokens(Box<Response>),
+    NoIdentityTokens(Box<HttpResponse>),
     /// The registry requires a password, and there is only an identity token.
     OnlyIdentityToken,
     /// A redirect led to another origin, which requires a login.
@@ -56,24 +56,24 @@ pub enum Finding {
     NotTriedAgain(Box<EarlierAttempt>),
 }
 
-impl From<Box<EarlierAttempt>> for Finding {
+impl From<Box<EarlierAttempt>> for ProofFinding {
     fn from(earlier: Box<EarlierAttempt>) -> Self {
         Self::NotTriedAgain(earlier)
     }
 }
 
-impl From<RequestError> for Finding {
+impl From<RequestError> for ProofFinding {
     fn from(error: RequestError) -> Self {
         Self::NoResponse(error)
     }
 }
 
-impl Finding {
+impl ProofFinding {
     /// The finding for a response with the `verdict` of its status; `None` means that the status is unexpected.
     ///
     /// # Errors
     /// The findings that must not be taken for a verdict.
-    pub fn judge(verdict: Option<Verdict>, login: LoginEvidence, response: Box<Response>) -> Result<Self, Self> {
+    pub fn judge(verdict: Option<Verdict>, login: LoginEvidence, response: Box<HttpResponse>) -> Result<Self, Self> {
         match (verdict, response.credential, response.status.as_u16()) {
             // This server never received the credential, so it cannot have refused it.
             (Some(_), CredentialDelivery::Withheld, 400 | 401 | 403) => {
@@ -132,7 +132,7 @@ impl Finding {
 pub fn fact(
     registry: &Registry,
     client: Option<&RegistryClient>,
-    finding: Finding,
+    finding: ProofFinding,
     scrub: &dyn Fn(&str) -> String,
 ) -> RegistryFact {
     let context = MessageContext::new(registry, client, scrub);
@@ -144,57 +144,57 @@ pub fn fact(
 }
 
 /// Verdict, cause and hint.
-fn explain(registry: &Registry, context: &MessageContext<'_>, finding: Finding) -> RegistryFact {
+fn explain(registry: &Registry, context: &MessageContext<'_>, finding: ProofFinding) -> RegistryFact {
     let error = |cause: String, hint: &str| new_fact(Verdict::RegistryError, cause, hint);
-    let request = |response: &Response| context.request(&response.line);
+    let request = |response: &HttpResponse| context.request(&response.line);
     match finding {
-        Finding::Judged { verdict, login, response } => judged(registry, context, verdict, login, &response),
-        Finding::Public { login, anonymous, .. } => public(registry, context, login, &anonymous),
-        Finding::UnexpectedStatus(response) => {
+        ProofFinding::Judged { verdict, login, response } => judged(registry, context, verdict, login, &response),
+        ProofFinding::Public { login, anonymous, .. } => public(registry, context, login, &anonymous),
+        ProofFinding::UnexpectedStatus(response) => {
             after_tries(unexpected_status(registry, context, &response), response.tries)
         }
-        Finding::NotARegistry(response) => error(
+        ProofFinding::NotARegistry(response) => error(
             format!("{}: {}, but the response is not from a registry", request(&response), status(&response)),
             "is this a registry? a web server, proxy or login page may have responded instead",
         ),
-        Finding::NoManifest(response) => error(
+        ProofFinding::NoManifest(response) => error(
             format!("{}: the response is not a manifest", request(&response)),
             "is this a registry? a proxy or login page may have responded instead",
         ),
-        Finding::RealmRedirects(response) => error(
+        ProofFinding::RealmRedirects(response) => error(
             format!("{}: {}: the password is not sent to the target", request(&response), status(&response)),
             "the registry must name the final address of its token server as realm",
         ),
-        Finding::NoToken(response) => error(
+        ProofFinding::NoToken(response) => error(
             format!("{}: {} without a token", request(&response), status(&response)),
             "is the realm of the registry a token server? contact its operator",
         ),
-        Finding::NoIdentityTokens(response) => error(
+        ProofFinding::NoIdentityTokens(response) => error(
             format!("{}: {}: it does not support identity tokens", request(&response), status(&response)),
             "set the password of the user",
         ),
-        Finding::OnlyIdentityToken => error(
+        ProofFinding::OnlyIdentityToken => error(
             format!("`{}` requires a password, and there is only an identity token", context.host),
             "set the password of the user",
         ),
-        Finding::LoginAtOtherServer(line) => error(
+        ProofFinding::LoginAtOtherServer(line) => error(
             format!("{}: it is the target of a redirect, to which no credential is sent", context.request(&line)),
             "declare the host that requires the credential instead",
         ),
-        Finding::UnsupportedChallenge(line, challenges) => error(
+        ProofFinding::UnsupportedChallenge(line, challenges) => error(
             format!("{}: {}", context.request(&line), context.schemes(&challenges)),
             "only Basic and Bearer logins are supported",
         ),
-        Finding::InvalidRealm(realm) => error(
+        ProofFinding::InvalidRealm(realm) => error(
             format!("the realm `{}` is not an HTTP URL", context.foreign(&realm)),
             "the token settings of the registry are wrong: contact its operator",
         ),
-        Finding::PlainHttpRealm(realm) => new_fact(
+        ProofFinding::PlainHttpRealm(realm) => new_fact(
             Verdict::Tls,
             format!("the realm `{}` is not HTTPS: the password was not sent", context.url(&realm)),
             hint::insecure(registry),
         ),
-        Finding::UndeclaredRealm(realm) => error(
+        ProofFinding::UndeclaredRealm(realm) => error(
             format!(
                 "the realm is `{}`, but `auth_server` is `{}`: nothing was sent there",
                 context.url(&realm),
@@ -202,14 +202,14 @@ fn explain(registry: &Registry, context: &MessageContext<'_>, finding: Finding) 
             ),
             &hint::token_server(registry),
         ),
-        Finding::NotAHeader => error(
+        ProofFinding::NotAHeader => error(
             "user, password or token contain characters that an HTTP header cannot contain".to_owned(),
             &hint::password_origin(registry, &context.host),
         ),
-        Finding::InvalidImage(rule) => error(format!("`{}`: {rule}", registry.image), &hint::image_name(registry)),
-        Finding::NoClient(reason) => no_response::no_client(reason),
-        Finding::NoResponse(reason) => no_response::fact(registry, context, reason),
-        Finding::NotTriedAgain(earlier) => not_tried_again(registry, context, *earlier),
+        ProofFinding::InvalidImage(rule) => error(format!("`{}`: {rule}", registry.image), &hint::image_name(registry)),
+        ProofFinding::NoClient(reason) => no_response::no_client(reason),
+        ProofFinding::NoResponse(reason) => no_response::fact(registry, context, reason),
+        ProofFinding::NotTriedAgain(earlier) => not_tried_again(registry, context, *earlier),
     }
 }
 
@@ -228,7 +228,7 @@ fn judged(
     context: &MessageContext<'_>,
     verdict: Verdict,
     login: LoginEvidence,
-    response: &Response,
+    response: &HttpResponse,
 ) -> RegistryFact {
     let (host, user) = (&context.host, &registry.user);
     match (verdict, login) {
@@ -266,7 +266,7 @@ fn public(
     registry: &Registry,
     context: &MessageContext<'_>,
     login: LoginEvidence,
-    anonymous: &Response,
+    anonymous: &HttpResponse,
 ) -> RegistryFact {
     let request = context.request(&anonymous.line);
     let login = match login {
@@ -278,7 +278,7 @@ fn public(
     new_fact(Verdict::NotProved, cause, hint::private_image(registry))
 }
 
-fn unexpected_status(registry: &Registry, context: &MessageContext<'_>, response: &Response) -> RegistryFact {
+fn unexpected_status(registry: &Registry, context: &MessageContext<'_>, response: &HttpResponse) -> RegistryFact {
     let (cause, RequestLine { url, recipient, .. }) = (context.response(response), &response.line);
     let role = role(context.other_server(url, *recipient).as_ref());
     match response.status.as_u16() {

@@ -8,7 +8,7 @@ use crate::registry::tests::prelude::*;
 #[tokio::test]
 async fn a_resolver_that_does_not_respond() {
     let silent = || {
-        let resolver = Resolver::with(|_| {
+        let resolver = NameResolver::with(|_| {
             std::thread::sleep(Duration::from_secs(3600));
             Ok(Vec::new())
         });

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::registry::flow::failed_logins::EarlierAttempt;
 use crate::registry::tests::prelude::*;
-use crate::registry::verdict::finding::{Finding, fact};
+use crate::registry::verdict::finding::{ProofFinding, fact};
 
 pub fn secure(host: &str, ca: Option<&str>) -> Registry {
     let ca = ca.map(|pem| Arc::new(Authority { file: "ca.pem".to_owned(), pem: pem.to_owned() }));
@@ -85,7 +85,7 @@ async fn the_folder_that_is_used_is_named() {
             fs::create_dir_all(&folder).unwrap();
         }
         let connectors = Arc::new(Connectors::new(Some(home.path())));
-        let clients = Arc::new(Clients::over(connectors, Resolver::system(), ProxySource::None));
+        let clients = Arc::new(Clients::over(connectors, NameResolver::system(), ProxySource::None));
         let (fact, _) = inspect_with(&clients, &secure(&host, None), TIMEOUT).await;
         let named = if made { folder.display().to_string() } else { format!("/etc/containers/certs.d/{host}") };
         assert!(texts(&fact).1.contains(&format!(" put it into {named}/ca.crt; ")), "{fact:?}");
@@ -124,7 +124,7 @@ async fn the_form_of_a_red_hat_account_is_explained() {
     account.tls = TlsPolicy::Verify;
     let hint = |account: &crate::desired::Registry| {
         let refused = RegistryFact::new(Verdict::Refused);
-        let finding = Finding::NotTriedAgain(Box::new(EarlierAttempt { image: "x".to_owned(), fact: refused }));
+        let finding = ProofFinding::NotTriedAgain(Box::new(EarlierAttempt { image: "x".to_owned(), fact: refused }));
         fact(account, None, finding, &str::to_owned).hint.unwrap()
     };
     assert!(hint(&account).contains("`1234567|name`"));
