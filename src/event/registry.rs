@@ -69,6 +69,7 @@ fn message(row: &RegistryRow) -> String {
         Verdict::Dns => format!("the name of {server} does not resolve{}", node(" on ", "")),
         Verdict::ConnectionRefused => format!("{server} does not accept connections{}", node(" from ", "")),
         Verdict::Timeout => format!("{server} did not respond{} in time", node(" to ", "")),
+        // From a node, the verdict also covers sshd.
         Verdict::Proxy if from.is_none() => format!("the proxy for {server} failed"),
         Verdict::Proxy => {
             format!("the connection{} to {server} was refused by sshd, or failed at a proxy", node(" from ", ""))

@@ -28,6 +28,7 @@ pub(super) fn explain_for_node(
             let hint = obstacle_hint(node, &host, obstacle);
             return RegistryFact { cause: Some(cause), hint: Some(hint), ..fact.clone() };
         }
+        // The name was resolved by the node, and not by this machine.
         (Verdict::Dns, _) => format!("check the name `{host}`, and the resolver and /etc/hosts of `{node}`"),
         (Verdict::ConnectionRefused, _) => {
             format!("is a server running at `{host}`? check host and port, and the routes and firewall of `{node}`")

@@ -209,6 +209,8 @@ impl NodeObserver<'_> {
         }
         let facts = Mutex::new((vec![None; registries.len()], 0));
         for (proxy, indices) in groups {
+            // Without random numbers there is no login for the tunnel. These registries get no fact, which stops the
+            // run.
             let Ok(socks) = tunnel.socks(proxy) else { continue };
             let clients = Arc::new(self.clients.through(&socks));
             let group: Vec<Registry> = indices.iter().map(|at| registries[*at].clone()).collect();
@@ -223,6 +225,7 @@ impl NodeObserver<'_> {
                     on_done(facts.1);
                 }
             };
+            // Dropping the future ends all requests at once.
             let Engine { limits, redactor, cancel, runtime, .. } = self.engine;
             let proving = registry::prove(&clients, &self.logins, &group, limits.timeout, redactor, on_event);
             runtime.block_on(async {

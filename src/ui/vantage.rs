@@ -29,6 +29,7 @@ impl FirstResults {
             self.verdicts.insert(subject(row), row.verdict);
             return true;
         }
+        // A success from another node is not shown, even if the first node failed: the summary names the difference.
         row.verdict != Verdict::Proved && self.verdicts.get(&subject(row)) != Some(&row.verdict)
     }
 }

@@ -155,6 +155,7 @@ impl Client {
             ClientState::Waiting(request) if session.opening.is_some() => (ClientState::Waiting(request), false),
             ClientState::Waiting(request) => {
                 session.opening = Some((self.id, now));
+                // If the channel does not open in time, this explains the timeout of the client.
                 session.state.obstacles.note(&request, ObstacleReason::NoConnection);
                 (ClientState::Opening(request), true)
             }
@@ -179,6 +180,7 @@ impl Client {
         let mut bytes = [0; 8 * 1024];
         while self.reads_from_client() {
             match self.socket.read(&mut bytes) {
+                // The client may have closed only its sending direction, so its socket stays open.
                 Ok(0) => self.side = ClientSide::Finished,
                 Ok(length) => self.to_node.extend_from_slice(&bytes[..length]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -234,6 +236,7 @@ impl Client {
                 (ClientState::Replying, true)
             }
             Next::Connect(account, target) => {
+                // The proxy of the account decides the route, because the client cannot name one.
                 let request = session.state.request(account, target);
                 if let NodeRoute::Unsupported(_) = request.route {
                     session.state.obstacles.note(&request, ObstacleReason::UnsupportedScheme);
@@ -257,6 +260,7 @@ impl Client {
             Err(error) => error,
             Ok(channel) => {
                 session.opening = None;
+                // sshd opened the channel, so it permits forwarding.
                 session.state.note_permitted();
                 return Ok((self.use_channel(request, channel, session), true));
             }
@@ -272,6 +276,7 @@ impl Client {
         }
         let connect_failed = error.message().contains("connect failed");
         if connect_failed {
+            // sshd tried to connect, so it permits forwarding even though the server did not accept.
             session.state.note_permitted();
         }
         Ok(match request.route {
@@ -287,6 +292,7 @@ impl Client {
         match &request.route {
             NodeRoute::Proxy(_, login) => {
                 self.to_node = route::connect_request(&request.target, login.as_ref());
+                // This is removed when the proxy responds; until then it explains a timeout.
                 session.state.obstacles.note(&request, ObstacleReason::NoResponse);
                 ClientState::ProxyConnect(request, channel, Vec::new())
             }
@@ -315,9 +321,11 @@ impl Client {
         let received = receive(&mut channel, &mut response)?;
         progressed |= received == ReadResult::Bytes;
         Ok(match route::connect_response(&response) {
+            // No client waits for the response, so its meaning does not matter.
             _ if self.is_gone() => (ClientState::Closing(channel, packet), true),
             ConnectResponse::Accepted(length) => {
                 session.state.obstacles.remove(&request);
+                // Bytes after the header of the proxy already come from the server.
                 let state = self.grant(channel, packet);
                 self.reply(&response[length..]);
                 (state, true)
@@ -379,6 +387,7 @@ impl Client {
         let mut progressed = self.send(&mut forwarding.channel, &mut forwarding.packet, session)?;
         let sent_all = self.side == ClientSide::Finished && self.to_node.is_empty();
         if sent_all && forwarding.client_eof != EofState::Forwarded {
+            // Both directions end separately: the server may still respond after the client has sent everything.
             match forwarding.channel.send_eof() {
                 Ok(()) => {
                     forwarding.client_eof = EofState::Forwarded;
@@ -429,6 +438,7 @@ impl Client {
                     progressed = true;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // libssh2 does not report how much it sent, only that it waits to send the rest.
                     let outbound =
                         matches!(session.ssh.block_directions(), BlockDirections::Outbound | BlockDirections::Both);
                     *packet = if outbound { PacketState::Partial } else { PacketState::Complete };

@@ -64,6 +64,7 @@ pub(super) fn start(
     clients: Vec<Client>,
 ) -> std::io::Result<()> {
     let own = Arc::clone(state);
+    // A small stack is enough, and a large fleet has many tunnels.
     let thread = std::thread::Builder::new().name("node-tunnel".to_owned()).stack_size(512 * 1024);
     let work = move || match connection.map_or_else(|| own.connect(), Ok) {
         Ok(connection) => EventLoop::new(connection, own, clients).run(),
@@ -96,6 +97,7 @@ impl EventLoop {
         let (opening, channels) = (None, ChannelState::Free);
         let mut event_loop = Self { connection, state, clients, opening, next_id: 0, channels };
         for client in &mut event_loop.clients {
+            // Numbers are unique only within one session.
             client.id = event_loop.next_id;
             event_loop.next_id += 1;
         }
@@ -107,6 +109,7 @@ impl EventLoop {
         let Err(SessionLost(cause)) = self.serve() else { return };
         self.state.note_lost(self.connection.describe_error("the tunnel", &cause));
         let Self { connection, state, clients, .. } = self;
+        // The clients are disconnected now, so that they do not wait for their own timeouts.
         drop((clients, connection));
         reject_all(&state);
     }
@@ -148,6 +151,7 @@ impl EventLoop {
             _ => {}
         }
         if stalled && self.clients.iter().any(Client::is_waiting) {
+            // Only clients without a channel can move, because a channel belongs to its session.
             let (waiting, others) = std::mem::take(&mut self.clients).into_iter().partition(Client::is_waiting);
             self.clients = others;
             self.clients.extend(start_another(&self.state, waiting));
@@ -155,6 +159,7 @@ impl EventLoop {
     }
 
     fn wait(&mut self) -> Result<Wake, SessionLost> {
+        // A stalled session leaves new clients to the others, unless all are stalled.
         let accepts = self.channels == ChannelState::Free || self.state.all_stalled();
         let mut descriptors = vec![
             PollFd::new(self.state.end.as_fd(), PollFlags::POLLIN),
@@ -232,6 +237,7 @@ impl EventLoop {
         if socket.set_nonblocking(true).is_err() {
             return;
         }
+        // A TLS handshake consists of small packets, which must not wait for more bytes.
         let _ = socket.set_nodelay(true);
         let mut negotiating = (0..self.clients.len()).filter(|at| self.clients[*at].is_negotiating());
         let oldest = negotiating.next();

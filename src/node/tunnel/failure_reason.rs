@@ -56,6 +56,7 @@ impl Inquiry {
             Self::Waiting if now >= end => InquiryStep::Finished(None, Reply::Failed),
             Self::Waiting if session.opening.is_some() => InquiryStep::Pending(Self::Waiting, false),
             Self::Waiting => {
+                // The inquiry needs a channel, too, and libssh2 opens one at a time.
                 session.opening = Some((id, now));
                 InquiryStep::Pending(Self::Opening, true)
             }

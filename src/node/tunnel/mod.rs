@@ -54,6 +54,7 @@ impl Tunnel {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        // A socket pair wakes the threads out of `poll` when the tunnel is dropped.
         let (end, other_end) = UnixStream::pair().map_err(failed)?;
         let state = Arc::new(TunnelState {
             listener,
@@ -85,6 +86,7 @@ impl Tunnel {
     /// If the system provides no random numbers.
     pub fn socks(&self, proxy: &Proxy) -> Result<Secret, Failure> {
         let mut accounts = lock(&self.state.accounts);
+        // One account for each set of proxies: the login of a client selects its proxies.
         let account = match accounts.iter().position(|account| account.proxy == *proxy) {
             Some(known) => &accounts[known],
             None => {

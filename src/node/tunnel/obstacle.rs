@@ -53,6 +53,7 @@ impl ObstacleReason {
             Reply::NoName => Self::Unresolved,
             Reply::Refused => Self::Refused,
             Reply::NoRoute => Self::NoRoute,
+            // The other replies do not occur for a failed connection, or have no known reason.
             _ => Self::NoConnection,
         }
     }

@@ -67,12 +67,14 @@ impl NodeRoute {
         let (http, https) = (encoded(settings.http.as_ref()), encoded(settings.https.as_ref()));
         let rules = Matcher::builder().http(http).https(https).build();
         let scheme = if target.port == 80 { "http" } else { "https" };
+        // The matcher selects the proxy by the scheme of a URL.
         let Ok(url) = format!("{scheme}://{}/", target.authority()).parse() else { return Self::Direct };
         let Some(intercept) = rules.intercept(&url) else { return Self::Direct };
         let uri = intercept.uri();
         let host = uri.host().filter(|_| uri.scheme_str() == Some("http"));
         let Some(proxy) = host.and_then(|host| SocksTarget::new(host, uri.port_u16().unwrap_or(80))) else {
             let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+            // The login must not be part of the text that is shown.
             let (_, address) = authority.rsplit_once('@').unwrap_or(("", &authority));
             return Self::Unsupported(format!("{}://{address}", uri.scheme_str().unwrap_or_default()));
         };
@@ -88,6 +90,7 @@ fn encoded(url: Option<&Secret>) -> String {
     let Some((login, address)) = rest.rsplit_once('@') else { return url.to_owned() };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let encode = |text: &str| -> Zeroizing<String> {
+        // `%` is kept, because the login may be encoded already.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
         let byte = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
         Zeroizing::new(text.bytes().map(byte).collect())
@@ -108,6 +111,7 @@ pub(super) fn connect_response(bytes: &[u8]) -> ConnectResponse {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if bytes.len() < HEADER_LIMIT { ConnectResponse::Incomplete } else { ConnectResponse::Refused(None) };
     };
+    // Every success means that the proxy has connected (RFC 9110, section 9.3.6).
     match status(bytes) {
         Some(200..=299) => ConnectResponse::Accepted(end + 4),
         status => ConnectResponse::Refused(status),

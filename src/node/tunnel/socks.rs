@@ -108,10 +108,12 @@ impl Negotiation {
     fn methods(&mut self, input: &[u8]) -> Option<(Next, usize)> {
         let version = *input.first()?;
         if version != VERSION {
+            // This is another protocol, so there is no reply that the client would understand.
             return Some((Next::Refuse(Vec::new()), 1));
         }
         let end = 2 + usize::from(*input.get(1)?);
         let offered = input.get(2..end)?;
+        // Every program on this machine can connect to the listener, so there is no access without the login.
         if !offered.contains(&LOGIN_METHOD) {
             return Some((Next::Refuse(vec![VERSION, 0xff]), end));
         }
@@ -156,6 +158,7 @@ fn request(input: &[u8], account: usize) -> Option<(Next, usize)> {
     };
     let target = host.and_then(|host| SocksTarget::new(&host, u16::from_be_bytes([port[0], port[1]])));
     match target {
+        // The length of the address must be known before the request can be refused.
         _ if command != CONNECT => refuse(Reply::NoSuchCommand, end + 2),
         Some(target) => Some((Next::Connect(account, target), end + 2)),
         None => refuse(Reply::NoSuchAddress, end + 2),

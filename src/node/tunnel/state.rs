@@ -68,7 +68,9 @@ impl TunnelState {
         let label = self.label();
         let ssh = SshConnection::open(&label, &self.keys, &self.limits, deadline)?;
         let ssh = auth::log_in(ssh, &label, &self.identities, &self.limits, deadline)?;
+        // The session stays open as long as the tunnel, which has no time limit of its own.
         ssh.watch.clear_deadline();
+        // One thread serves all clients of the session, so no call may block from here on.
         ssh.ssh.set_blocking(false);
         Ok(ssh)
     }
@@ -123,6 +125,7 @@ impl TunnelState {
     pub(super) fn forbids_all(&self) -> Option<OpenFailure> {
         let permission = lock(&self.permission);
         let ForwardPermission::Forbidden(target) = &*permission else { return None };
+        // `AllowTcpForwarding` can depend on the user (`Match User`), so the hint names it.
         let user = &self.connection.user;
         let failure =
             Failure::new(format!("sshd of {} forbids TCP forwarding to `{}`", self.label(), target.authority()));

@@ -95,6 +95,7 @@ impl Logins {
         attempt: &mut Attempt,
     ) -> Result<(), Box<EarlierAttempt>> {
         let other = Attempt::of(self.state(login).lock_owned().await)?;
+        // Both states stay locked until the attempt ends: of the registry, and of the server that counts the login.
         attempt.states.extend(other.states);
         Ok(())
     }
@@ -122,6 +123,7 @@ impl AttemptQueue {
     /// The slot after all that were taken before.
     pub fn slot(&mut self) -> Slot {
         let (ended, last) = oneshot::channel();
+        // Each slot waits only for the one before it, so the attempts form a chain.
         let previous = self.last.replace(last);
         Slot { state: Arc::clone(&self.state), previous, _ended: ended }
     }
@@ -179,9 +181,11 @@ impl Attempt {
 
     /// Ends the attempt with the fact that it observed for `image`.
     pub fn finish(mut self, image: &str, fact: &RegistryFact) {
+        // An opaque token shows only with the image that the password is right.
         if fact.verdict == Verdict::Proved {
             self.mark_accepted();
         }
+        // If nothing was sent, the state stays untested, and another attempt may send the password.
         for mut state in self.states.into_iter().filter(|_| self.sent) {
             *state = LoginState::NotAccepted(EarlierAttempt { image: image.to_owned(), fact: fact.clone() });
         }

@@ -40,6 +40,7 @@ pub async fn request(
     request.line.method = Method::GET;
     let response = session.follow(request).await?;
     // A login page responds 200 with HTML to every request.
+    // The media types of all manifest formats contain one of these words.
     let is_manifest = ["json", "jws"].iter().any(|format| response.content_type().contains(format));
     if response.status.is_success() && !is_manifest {
         return Err(ProofFinding::NoManifest(response));
@@ -102,6 +103,7 @@ pub fn wider_scopes(response: &HttpResponse, root: &Url, requested: &[String]) -
     if response.status != StatusCode::UNAUTHORIZED || response.line.url.origin() != root.origin() {
         return None;
     }
+    // A 401 without `insufficient_scope` is about the login, and a second token would not help.
     let missing = challenges(&response.headers).into_iter().find_map(|challenge| match challenge {
         Challenge::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope") => {
             Some(bearer.pull_scopes())

@@ -47,12 +47,14 @@ impl Pings {
     /// The result of `ping`. Of all pings with the same key only the first is sent; the others wait for it.
     pub async fn once(&self, root: &Url, registry: &Registry, ping: impl Future<Output = PingResult>) -> PingResult {
         let Registry { tls, ca, proxy, image, .. } = registry;
+        // The part before the first slash is the name that users put into certs.d.
         let written_host = image.split('/').next().unwrap_or_default().to_owned();
         let key = PingKey { root: root.clone(), written_host, tls: *tls, ca: ca.clone(), proxy: proxy.clone() };
         let cell = {
             let mut pings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(pings.entry(key).or_default())
         };
+        // The lock is released before this waits, so that pings of other registries are not delayed.
         cell.get_or_init(|| ping).await.clone()
     }
 }

@@ -92,6 +92,7 @@ pub async fn prove(
     });
     let mut groups: IndexMap<_, (&Registry, Vec<usize>)> = IndexMap::new();
     for (index, registry) in registries.iter().enumerate() {
+        // Registries with equal keys would send exactly the same requests.
         groups.entry(proof_key(registry)).or_insert((registry, Vec::new())).1.push(index);
     }
     let mut queues: HashMap<LoginKey, AttemptQueue> = HashMap::new();
@@ -195,6 +196,7 @@ async fn prove_one(context: &ProveContext, registry: &Registry, slot: Slot) -> R
     }
     let host = contacted_host(registry);
     let mut secrets = Redactor::default();
+    // A server may repeat the credential in an error message.
     secrets.learn_credential(&registry.user, &registry.password);
     registry.identity_token.iter().for_each(|token| secrets.learn(token));
     let prepared = prepare(context, registry);

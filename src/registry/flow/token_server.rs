@@ -166,6 +166,7 @@ impl<'a> TokenServer<'a> {
         let mut query = url.query_pairs_mut();
         query.extend_pairs(self.service.map(|service| ("service", service)));
         query.extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
+        // `account` is optional in the specification, and an anonymous request leaves it out.
         query.extend_pairs(account.map(|account| ("account", account)));
         drop(query);
         url
@@ -183,6 +184,7 @@ pub fn password_auth(registry: &Registry) -> Result<RequestAuth, ProofFinding> {
 
 fn read_token(response: Box<HttpResponse>) -> Result<IssuedToken, ProofFinding> {
     let token = serde_json::from_str(&response.body).ok().and_then(|TokenJson { token, access_token }| {
+        // One of the two may be empty.
         [token, access_token].into_iter().flatten().find(|text| !text.is_empty()).map(Secret::new)
     });
     let Some(secret) = token.filter(|_| response.status.is_success()) else {
@@ -206,6 +208,7 @@ fn subject(token: &str) -> Option<String> {
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
     };
+    // Some servers add padding, which the RFC of JSON Web Tokens forbids.
     let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
     let claims: TokenClaims = serde_json::from_slice(&payload).ok()?;
     claims.sub?.as_str().map(|subject| subject.trim().to_owned())
@@ -215,6 +218,7 @@ fn subject(token: &str) -> Option<String> {
 fn authorization(scheme: &str, credential: &Secret) -> Result<HeaderValue, ProofFinding> {
     let text = Zeroizing::new(format!("{scheme} {}", credential.expose()));
     let mut value = HeaderValue::from_str(&text).map_err(|_| ProofFinding::NotAHeader)?;
+    // The debug output of the HTTP client then shows `Sensitive` instead of the value.
     value.set_sensitive(true);
     Ok(value)
 }

@@ -103,6 +103,7 @@ pub fn read(folder: &Path) -> Result<HostCertificates, TlsSetupError> {
         // A name that is not UTF-8 has none of the suffixes.
         names.extend(entry.map_err(unusable)?.file_name().into_string());
     }
+    // The order of a directory is arbitrary, and of several pairs the first by name is used.
     names.sort_unstable();
     let file = |name: &str| folder.join(name);
     let mut found = HostCertificates::default();

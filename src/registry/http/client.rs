@@ -85,6 +85,7 @@ impl Clients {
     ) -> Result<RegistryClient, ClientError> {
         let (trust, certificates) = self.connectors.trust(registry, contacted).map_err(ClientError::Tls)?;
         let proxy = match &self.proxies {
+            // Clients with different proxies can then share one connection pool through the tunnel.
             ProxySource::Tunnel(_) => Proxy::default(),
             _ => registry.proxy.clone(),
         };
@@ -151,6 +152,7 @@ fn build(
     let builder =
         Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).retry(reqwest::retry::never());
     let builder = builder.pool_idle_timeout(IDLE_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+    // This is a second guard: no error elsewhere can make a secure registry use plain HTTP.
     let builder = builder.https_only(policy == TlsPolicy::Verify).tls_backend_preconfigured(connector);
     let builder = proxies.configure(builder.dns_resolver(resolver)).map_err(|_| ClientError::Tunnel)?;
     builder.build().map_err(|error| ClientError::Tls(TlsSetupError::System(super::connection_error::innermost(&error))))

@@ -49,6 +49,7 @@ pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
             Hop::Direct | Hop::Proxy { .. } => ConnectionError::Proxy(ProxyError::Other(text.to_owned())),
         };
     }
+    // A proxy may have closed the connection, which says nothing about TLS of the server.
     let proxied = matches!(hop, Hop::Proxy { .. });
     let tls = tls_fault(&chain).or_else(|| closed_in_handshake(&chain).filter(|_| !proxied));
     match tls {
@@ -60,6 +61,7 @@ pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
         _ if error.is_connect() && proxied => {
             ConnectionError::Proxy(proxy_error(reason.strip_prefix("tunnel error: ").unwrap_or(&reason)))
         }
+        // The order matters: a failed name lookup and a timeout are connection errors, too.
         _ if error.is_dns() => ConnectionError::Dns(reason),
         _ if error.is_timeout() => ConnectionError::Timeout(reason),
         _ if error.is_connect() => ConnectionError::Refused(reason),

@@ -57,6 +57,7 @@ fn host_of(registry: &str) -> String {
     if is_hub(&lower) {
         return "registry-1.docker.io".to_owned();
     }
+    // With and without the default port it is the same server, so it must count as one account.
     lower.strip_suffix(":443").unwrap_or(&lower).to_owned()
 }
 

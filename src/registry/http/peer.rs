@@ -142,6 +142,7 @@ fn read(certificate: &X509Ref) -> Option<Certificate> {
         names.extend(name.dnsname().map(str::to_owned).or_else(|| address(name.ipaddress()?)));
     }
     if names.is_empty() {
+        // Old certificates have only a common name, which TLS libraries ignore, but a reader should see it.
         let common = certificate.subject_name().entries_by_nid(Nid::COMMONNAME).next();
         names.extend(common.and_then(|entry| entry.data().to_string().ok()));
     }

@@ -102,6 +102,7 @@ impl ProxySelector {
     pub fn logins(&self) -> Vec<(String, Secret)> {
         let Self::Rules(rules) = self else { return Vec::new() };
         let urls = rules.http.iter().chain(&rules.https).flatten();
+        // The HTTP client decodes a login with this matcher, so the same text is redacted.
         let matchers = urls.map(|url| Matcher::builder().all(url.as_str()).build());
         matchers.filter_map(|matcher| login(&matcher.intercept(&"http://registry.invalid/".parse().ok()?)?)).collect()
     }

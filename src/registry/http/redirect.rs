@@ -16,6 +16,7 @@ impl HttpSession {
         let origin = request.line.url.origin();
         let mut next = request;
         let mut withheld = false;
+        // The first request is not a redirect.
         for _ in 0..=MAX_REDIRECTS {
             let mut response = self.send(&next).await?;
             if withheld {
@@ -26,6 +27,8 @@ impl HttpSession {
             }
             next.line.url = self.redirect_target(&response)?;
             if next.line.url.origin() != origin && !matches!(next.auth, RequestAuth::Anonymous) {
+                // The credential stays out even if a later redirect returns to the origin: other servers chose that
+                // URL.
                 next.auth = RequestAuth::Anonymous;
                 withheld = true;
             }

@@ -136,6 +136,8 @@ impl RequestError {
     pub fn sent_nothing(&self) -> bool {
         match self {
             Self::Unresolved { .. } | Self::BadProxyUrl { .. } => true,
+            // The library reports errors of name resolution, TCP and TLS so, and nothing of the request was sent
+            // before.
             Self::Connection { error, .. } => error.is_connect(),
             Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
@@ -188,6 +190,7 @@ impl HttpSession {
         };
         let mut response = builder.send().await?;
         let mut body = Vec::new();
+        // A server could send a body without end.
         while body.len() < BODY_LIMIT
             && let Some(chunk) = response.chunk().await?
         {

@@ -56,6 +56,7 @@ impl NameResolver {
     fn look_up(&self, name: &str) -> watch::Receiver<Option<ResolvedAddresses>> {
         let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = names.get(name)
+            // A failed lookup is repeated, because name servers fail temporarily.
             && !matches!(*known.borrow(), Some(Err(_)))
         {
             return known.clone();

@@ -31,6 +31,7 @@ impl HttpSession {
                 Ok(response) if response.is_temporary() => pause(response.retry_after(), tries),
                 // The failed connection took its time already, so the pause after it is short.
                 Err(error) if error.is_temporary() => pause(None, tries).min(left / 8),
+                // Everything else is final: the wait is as long as the rest of the time, which ends the loop.
                 _ => left,
             };
             if tries == MAX_TRIES || wait >= left {
@@ -50,6 +51,7 @@ impl HttpSession {
             return Err(RequestError::BadProxyUrl { line, reason });
         }
         let result = timeout_at(self.deadline, self.hedged(request, count)).await;
+        // The error of the library does not show whether the name or the server took so long.
         let late = result.as_ref().map_or(true, is_timeout);
         match result {
             _ if late && self.client.waits_for_name(url) => Err(RequestError::Unresolved { line, tries }),

@@ -50,6 +50,7 @@ impl Connectors {
         let mut host = folder.as_deref().map(certificates::read).transpose()?.unwrap_or_default();
         let verify = registry.tls == TlsPolicy::Verify;
         if !verify {
+            // Without verification they have no effect, and equal connectors can be shared.
             host.authorities.clear();
         }
         Ok((TlsTrust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), host }, folder))
@@ -75,6 +76,7 @@ fn build(trust: &TlsTrust) -> Result<TlsConnector, TlsSetupError> {
     // The HTTP client would set the same: it speaks only HTTP/1.1 here.
     builder.request_alpns(&["http/1.1"]);
     if trust.policy == TlsPolicy::Insecure {
+        // The user chose this with `tls_verify: False`, and a warning names the risk.
         builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
     }
     if let Some(authority) = &trust.authority {
@@ -103,6 +105,7 @@ fn identity(certificate: &Content, key: &Content) -> Result<Identity, TlsSetupEr
     let chain = certificates_of(&certificate.bytes).map_err(|error| TlsSetupError::file(&certificate.file, error))?;
     // Without a callback OpenSSL would prompt for the passphrase on the terminal.
     let secret = PKey::private_key_from_pem_callback(&key.bytes, |_| Err(ErrorStack::get())).map_err(|error| {
+        // OpenSSL's error does not show that only the passphrase is missing.
         let encrypted = key.bytes.windows(9).any(|word| word == b"ENCRYPTED");
         let text = if encrypted { "the key is encrypted".to_owned() } else { reason(&error) };
         TlsSetupError::file(&key.file, text)

@@ -84,6 +84,7 @@ impl<'a> MessageContext<'a> {
         let mut shown = without_user(url.clone());
         shown.set_query(None);
         shown.set_fragment(None);
+        // The paths that this program chose contain no secret, and scrubbing could damage them.
         let ours = url.path() == "/v2/" || url.path() == self.manifest;
         if ours { shown.into() } else { self.foreign(shown.as_str()) }
     }
@@ -153,6 +154,7 @@ pub fn role(other: Option<&OtherServer>) -> &'static str {
 /// Code and message of the distribution specification's error envelope.
 fn error_envelope(body: &str) -> Option<(String, String)> {
     let envelope: OciEnvelope = serde_json::from_str(body).ok()?;
+    // Registries send one error; more would not fit on one line.
     let first = envelope.errors.into_iter().next()?;
     let code = serde_json::to_value(first.code).ok()?;
     Some((code.as_str()?.to_owned(), first.message))

@@ -87,6 +87,7 @@ impl ProofFinding {
     /// The quota in the response that determined the verdict. The quota of anonymous requests is not that of the user.
     fn rate_limit(&self) -> Option<RateLimit> {
         let response = match self {
+            // The token was anonymous, so the quota is that of this address.
             Self::Judged { login: LoginEvidence::Anonymous, .. } => None,
             Self::Judged { response, .. }
             | Self::Public { response, .. }

@@ -120,6 +120,7 @@ pub fn permission(registry: &Registry, host: &str, login: LoginEvidence) -> Stri
         false => "some registries do not distinguish the two".to_owned(),
     };
     let both = format!("is not permitted to pull `{image}`, or it does not exist ({who})");
+    // The hint does not claim which of the two it is.
     let action = format!("grant the permission, or set {} to another image", test_image(registry));
     if login == LoginEvidence::TokenIssued && !is_accepted(host, login) {
         let doubt = token_despite_wrong_password(registry, host);
@@ -182,6 +183,7 @@ pub fn refused(registry: &Registry, host: &str) -> String {
 pub fn password_origin(registry: &Registry, host: &str) -> String {
     let secret = if registry.identity_token.is_some() { "identity token" } else { "password" };
     let origin = format!("the {secret} of `{}` comes from {}", registry.user, registry.origin);
+    // A service account without its number is a frequent mistake.
     let red_hat = matches!(host, "registry.redhat.io" | "registry.connect.redhat.com");
     if red_hat && !registry.user.contains('|') {
         format!("{origin}; the name of a Red Hat registry service account has the form `1234567|name`")

@@ -97,6 +97,7 @@ fn timed_out(context: &MessageContext<'_>, line: &RequestLine, waited: Duration,
         Hop::Proxy { .. } => format!("check the proxy, and whether it reaches `{host}`"),
         Hop::Tunnel => format!("check the route, firewall and proxy between the node and `{host}`"),
     };
+    // Tenths of a second are precise enough for a reader.
     let waited = Duration::from_secs_f64((waited.as_secs_f64() * 10.0).round() / 10.0);
     // Earlier requests of the same attempt may have used a part of the timeout.
     let time = if waited < timeout { format!("{waited:?}, the rest of {timeout:?}") } else { format!("{timeout:?}") };
@@ -119,6 +120,7 @@ fn connection_failed(
     match error {
         ConnectionError::Dns(reason) => {
             let name = url.host_str().unwrap_or_default();
+            // A name that another server chose may contain a secret.
             let name = if other.is_some() { context.foreign(name) } else { name.to_owned() };
             let hint = format!("check the name `{name}`, and {}{}", resolver(&hop), suffix(";", &reference));
             new_fact(Verdict::Dns, format!("{request_through}: {reason}"), hint)

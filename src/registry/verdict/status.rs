@@ -25,6 +25,7 @@ pub fn verdict_of_manifest(host: &str, login: LoginEvidence, status: u16) -> Opt
         (_, LoginEvidence::Anonymous) => Verdict::Refused,
         (200..=299, LoginEvidence::NotRequired) => Verdict::NotProved,
         (200..=299, _) => Verdict::Proved,
+        // This holds for every kind of login, and without a login.
         (404, _) => Verdict::NotFound,
         (_, LoginEvidence::NotRequired) => return None,
         // ECR responds 400 to a password of another region. ECR public responds 400 where other registries respond 403.
