@@ -68,7 +68,7 @@ impl TunnelState {
         let label = self.label();
         let ssh = SshConnection::open(&label, &self.keys, &self.limits, deadline)?;
         let ssh = auth::log_in(ssh, &label, &self.identities, &self.limits, deadline)?;
-        // The session stays open as long as the tunnel, which has no time limit of its own.
+        // The session stays open as long as the tunnel, which has no time limit.
         ssh.watch.clear_deadline();
         // One thread serves all clients of the session, so no call may block from here on.
         ssh.ssh.set_blocking(false);

@@ -154,7 +154,7 @@ pub fn role(other: Option<&OtherServer>) -> &'static str {
 /// Code and message of the distribution specification's error envelope.
 fn error_envelope(body: &str) -> Option<(String, String)> {
     let envelope: OciEnvelope = serde_json::from_str(body).ok()?;
-    // Registries send one error; more would not fit on one line.
+    // Registries send one error; more would make the line too long.
     let first = envelope.errors.into_iter().next()?;
     let code = serde_json::to_value(first.code).ok()?;
     Some((code.as_str()?.to_owned(), first.message))
