@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::double::Double;
-use crate::support::double::registry::{JSON, challenge_basic, basic, reply, accepted};
+use crate::support::double::registry::{JSON, accepted, basic, challenge_basic, reply};
 use crate::support::oregano::Oregano;
 
 /// A registry with an image for alice, who has `remaining` pulls left.
