@@ -1,5 +1,5 @@
-//! Defaults for options as Ansible takes them: environment variables, then the `ansible.cfg` that Ansible would
-//! find. Reads that one file, and nothing else.
+//! Reads defaults for options from the same places as Ansible: environment variables, then the `ansible.cfg` that Ansible
+//! would use. Reads no other file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use oregano::desired::HostKeyChecking;
 use oregano::inventory::Problem;
 use oregano::inventory::load::expand_with;
 
-/// A setting that would change which hosts and variables there are, or where a connection goes.
+/// A setting that would change the hosts, the variables, or the target of a connection.
 struct Unsupported {
     section: &'static str,
     key: &'static str,
     variable: &'static str,
-    /// The values that change nothing, in lower case.
+    /// The values without such an effect, in lower case.
     harmless: &'static [&'static str],
-    /// What to do instead.
+    /// What the user should do instead.
     hint: &'static str,
 }
 
@@ -30,7 +30,7 @@ const fn unsupported(
 }
 
 const OFF: &[&str] = &["false", "no", "off", "0", "f", "n"];
-const NO_HINT: &str = "remove it for this run: another inventory would be read than Ansible reads";
+const NO_HINT: &str = "remove it for this run: with it, Ansible would read another inventory than oregano";
 const UNSUPPORTED: [Unsupported; 18] = [
     unsupported("defaults", "hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR", &["replace"], NO_HINT),
     unsupported("defaults", "inventory_ignore_extensions", "ANSIBLE_INVENTORY_IGNORE", &[], NO_HINT),
@@ -57,15 +57,15 @@ const UNSUPPORTED: [Unsupported; 18] = [
     unsupported("ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", &[], "remove it"),
     unsupported("ssh_connection", "ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", &[], "remove it"),
 ];
-/// Arguments of `ssh_args` that lead a connection elsewhere; others, such as `ControlPersist`, are of no use here.
-const DETOURS: [&str; 6] = ["proxy", "-J", "-W", "-p", "port=", "hostname="];
+/// Arguments of `ssh_args` that redirect a connection. Others, such as `ControlPersist`, have no effect here.
+const REDIRECTS: [&str; 6] = ["proxy", "-J", "-W", "-p", "port=", "hostname="];
 
-/// What environment and `ansible.cfg` say; `None` or empty where they are silent.
+/// The settings from the environment and `ansible.cfg`; `None` or empty if they are not set.
 #[derive(Debug, Default, PartialEq)]
 pub struct Defaults {
     /// `ANSIBLE_INVENTORY`, `inventory`.
     pub inventories: Vec<String>,
-    /// `ANSIBLE_VAULT_IDENTITY_LIST`, `vault_identity_list`: `label@source`, or a source.
+    /// `ANSIBLE_VAULT_IDENTITY_LIST`, `vault_identity_list`: `label@source`, or only a source.
     pub vault_ids: Vec<String>,
     /// `ANSIBLE_VAULT_PASSWORD_FILE`, `vault_password_file`.
     pub vault_password_file: Option<String>,
@@ -81,12 +81,12 @@ pub struct Defaults {
     pub private_key_file: Option<PathBuf>,
     /// `ANSIBLE_HOST_KEY_CHECKING`, `host_key_checking`.
     pub host_key_checking: Option<HostKeyChecking>,
-    /// What was left out, and why.
+    /// What was ignored, and why.
     pub warnings: Vec<String>,
 }
 
-/// Where the program runs.
-pub struct Surroundings<'a> {
+/// The environment in which the program runs.
+pub struct UserEnvironment<'a> {
     /// An environment variable; `None` if it is not set or empty.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The home folder of the user.
@@ -95,68 +95,77 @@ pub struct Surroundings<'a> {
     pub folder: &'a Path,
 }
 
-/// A value that was given, and where.
-struct Given {
+/// A setting, and where it comes from.
+struct Setting {
     text: String,
-    /// What relative paths are relative to.
+    /// The folder that relative paths are relative to.
     base: PathBuf,
     /// For messages: `` `forks` in `ansible.cfg` ``.
     origin: String,
 }
 
-/// The `ansible.cfg` of a run.
-struct File {
+/// A parsed `ansible.cfg`.
+struct ConfigFile {
     path: PathBuf,
     settings: Ini,
 }
 
-/// What Ansible would take for its options, or everything that is wrong with it.
-pub fn defaults(around: &Surroundings<'_>) -> Result<Defaults, Vec<Problem>> {
+/// The defaults that Ansible would use.
+///
+/// # Errors
+/// All settings that are invalid or not supported.
+pub fn defaults(environment: &UserEnvironment<'_>) -> Result<Defaults, Vec<Problem>> {
     let mut defaults = Defaults::default();
-    let file = match find(around, &mut defaults.warnings) {
+    // Errors in the file end here, because all settings below may depend on it.
+    let file = match find(environment, &mut defaults.warnings) {
         Some(path) => Some(read(path).map_err(|problem| vec![problem])?),
         None => None,
     };
-    let mut reader = Reader { around, file, problems: Vec::new() };
-    defaults.inventories = reader.get("ANSIBLE_INVENTORY", "inventory").map_or_else(Vec::new, |given| {
-        given.text.split(',').map(|path| reader.path(&given, path.trim()).display().to_string()).collect()
+    let mut reader = SettingsReader { environment, file, problems: Vec::new() };
+    defaults.inventories = reader.get("ANSIBLE_INVENTORY", "inventory").map_or_else(Vec::new, |setting| {
+        setting.text.split(',').map(|path| reader.path(&setting, path.trim()).display().to_string()).collect()
     });
-    if let Some(given) = reader.get("ANSIBLE_VAULT_IDENTITY_LIST", "vault_identity_list") {
-        defaults.vault_ids = given.text.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
+    if let Some(setting) = reader.get("ANSIBLE_VAULT_IDENTITY_LIST", "vault_identity_list") {
+        defaults.vault_ids =
+            setting.text.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
     }
     let file = reader.get("ANSIBLE_VAULT_PASSWORD_FILE", "vault_password_file");
-    defaults.vault_password_file = file.map(|given| reader.path(&given, &given.text).display().to_string());
+    defaults.vault_password_file = file.map(|setting| reader.path(&setting, &setting.text).display().to_string());
     defaults.ask_vault_pass = reader.flag("ANSIBLE_ASK_VAULT_PASS", "ask_vault_pass");
     defaults.forks = reader.number("ANSIBLE_FORKS", "forks");
     defaults.timeout = reader.number("ANSIBLE_TIMEOUT", "timeout");
-    defaults.user = reader.get("ANSIBLE_REMOTE_USER", "remote_user").map(|given| given.text);
+    defaults.user = reader.get("ANSIBLE_REMOTE_USER", "remote_user").map(|setting| setting.text);
     let key = reader.get("ANSIBLE_PRIVATE_KEY_FILE", "private_key_file");
-    defaults.private_key_file = key.map(|given| reader.path(&given, &given.text));
+    defaults.private_key_file = key.map(|setting| reader.path(&setting, &setting.text));
     let checking = reader.flag("ANSIBLE_HOST_KEY_CHECKING", "host_key_checking");
     defaults.host_key_checking = checking.map(HostKeyChecking::from_setting);
     reader.refuse_unsupported();
     if reader.problems.is_empty() { Ok(defaults) } else { Err(reader.problems) }
 }
 
-/// The file Ansible would read: `ANSIBLE_CONFIG`, then the working directory unless everybody may write there,
-/// then `~/.ansible.cfg`, then `/etc/ansible/ansible.cfg`.
-fn find(around: &Surroundings<'_>, warnings: &mut Vec<String>) -> Option<PathBuf> {
+/// The file that Ansible would read: `ANSIBLE_CONFIG`, then the working directory unless all users can write to it, then
+/// `~/.ansible.cfg`, then `/etc/ansible/ansible.cfg`.
+fn find(environment: &UserEnvironment<'_>, warnings: &mut Vec<String>) -> Option<PathBuf> {
     let mut candidates = Vec::new();
-    if let Some(named) = (around.env)("ANSIBLE_CONFIG") {
-        let path = around.folder.join(expand_with(&named, around.env, around.home));
+    if let Some(named) = (environment.env)("ANSIBLE_CONFIG") {
+        let path = environment.folder.join(expand_with(&named, environment.env, environment.home));
         candidates.push(if path.is_dir() { path.join("ansible.cfg") } else { path });
     }
-    let own = around.folder.join("ansible.cfg");
-    let skipped = is_world_writable(around.folder);
+    let own = environment.folder.join("ansible.cfg");
+    let skipped = is_world_writable(environment.folder);
+    // Another user could have put an `ansible.cfg` into a folder to which all users can write.
     if !skipped {
         candidates.push(own.clone());
     }
-    candidates.extend(around.home.map(|home| home.join(".ansible.cfg")));
+    candidates.extend(environment.home.map(|home| home.join(".ansible.cfg")));
     candidates.push("/etc/ansible/ansible.cfg".into());
     let found = candidates.into_iter().find(|path| std::fs::File::open(path).is_ok());
     if skipped && own.exists() && found.as_ref() != Some(&own) {
-        let folder = around.folder.display();
-        warnings.push(format!("`{}` is not read, as Ansible does: everybody may write to `{folder}`", own.display()));
+        let folder = environment.folder.display();
+        warnings.push(format!(
+            "`{}` is ignored, as Ansible does, because all users can write to `{folder}`",
+            own.display()
+        ));
     }
     found
 }
@@ -166,79 +175,83 @@ fn is_world_writable(folder: &Path) -> bool {
     std::fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o002 != 0)
 }
 
-fn read(path: PathBuf) -> Result<File, Problem> {
+fn read(path: PathBuf) -> Result<ConfigFile, Problem> {
     let problem = |fault: String| Problem::new(format!("cannot read `{}`: {fault}", path.display()));
     let text = std::fs::read_to_string(&path).map_err(|error| problem(error.to_string()))?;
     let mut shape = IniDefault::default();
     shape.multiline = true;
-    // Only a `;` behind white space starts a comment; see `Reader::get`.
+    // Only a `;` after white space starts a comment; `SettingsReader::get_in` removes it.
     shape.enable_inline_comments = false;
     let mut settings = Ini::new_from_defaults(shape);
-    // The parser's own words may quote a line.
-    let sections = settings.read(text).map_err(|_| problem("it is no INI file".to_owned()))?;
+    // The message of the parser may quote a line, which may contain a secret.
+    let sections = settings.read(text).map_err(|_| problem("it is not an INI file".to_owned()))?;
     if sections.get("default").is_some_and(|loose| !loose.is_empty()) {
-        return Err(problem("it has settings before its first section".to_owned()).hint("begin it with `[defaults]`"));
+        return Err(problem("it has settings before its first section".to_owned()).hint("start it with `[defaults]`"));
     }
-    Ok(File { path, settings })
+    Ok(ConfigFile { path, settings })
 }
 
-struct Reader<'a> {
-    around: &'a Surroundings<'a>,
-    file: Option<File>,
+struct SettingsReader<'a> {
+    environment: &'a UserEnvironment<'a>,
+    file: Option<ConfigFile>,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
-    /// The environment variable, else the key of `[defaults]`.
-    fn get(&self, variable: &str, key: &str) -> Option<Given> {
+impl SettingsReader<'_> {
+    /// The environment variable or, if it is not set, the key in `[defaults]`.
+    fn get(&self, variable: &str, key: &str) -> Option<Setting> {
         self.get_in("defaults", variable, key)
     }
 
-    fn get_in(&self, section: &str, variable: &str, key: &str) -> Option<Given> {
-        if let Some(text) = (self.around.env)(variable) {
-            let base = self.around.folder.to_owned();
-            return Some(Given { text, base, origin: format!("the environment variable `{variable}`") });
+    fn get_in(&self, section: &str, variable: &str, key: &str) -> Option<Setting> {
+        if let Some(text) = (self.environment.env)(variable) {
+            let base = self.environment.folder.to_owned();
+            return Some(Setting { text, base, origin: format!("the environment variable `{variable}`") });
         }
         let file = self.file.as_ref()?;
         let text = file.settings.get(section, key)?;
+        // The parser keeps inline comments, because it would also remove those that Ansible does not accept.
         let end = text.match_indices(';').map(|(at, _)| at).find(|at| text[..*at].ends_with([' ', '\t']));
         let text = text[..end.unwrap_or(text.len())].trim().to_owned();
         let base = file.path.parent().map(Path::to_owned).unwrap_or_default();
-        (!text.is_empty()).then(|| Given { text, base, origin: format!("`{key}` in `{}`", file.path.display()) })
+        (!text.is_empty()).then(|| Setting { text, base, origin: format!("`{key}` in `{}`", file.path.display()) })
     }
 
-    /// A setting that is passed over in silence might send a credential to a wrong host.
+    /// Refuses unsupported settings: if they were ignored, a credential might be sent to a wrong host.
     fn refuse_unsupported(&mut self) {
-        for setting in &UNSUPPORTED {
-            let Some(given) = self.get_in(setting.section, setting.variable, setting.key) else { continue };
-            if !setting.harmless.contains(&given.text.to_ascii_lowercase().as_str()) {
-                let problem = Problem::new(format!("{} is not supported", given.origin));
-                self.problems.push(problem.hint(setting.hint));
+        for unsupported in &UNSUPPORTED {
+            let Some(setting) = self.get_in(unsupported.section, unsupported.variable, unsupported.key) else {
+                continue;
+            };
+            if !unsupported.harmless.contains(&setting.text.to_ascii_lowercase().as_str()) {
+                let problem = Problem::new(format!("{} is not supported", setting.origin));
+                self.problems.push(problem.hint(unsupported.hint));
             }
         }
-        let given = self.get_in("ssh_connection", "ANSIBLE_SSH_ARGS", "ssh_args");
-        let detour = |given: &Given| {
-            let text = given.text.to_ascii_lowercase();
-            DETOURS.iter().any(|word| text.contains(&word.to_ascii_lowercase()))
+        let ssh_args = self.get_in("ssh_connection", "ANSIBLE_SSH_ARGS", "ssh_args");
+        let redirects = |setting: &Setting| {
+            let text = setting.text.to_ascii_lowercase();
+            REDIRECTS.iter().any(|word| text.contains(&word.to_ascii_lowercase()))
         };
-        if let Some(given) = given.filter(detour) {
-            let problem = Problem::new(format!("{} leads connections elsewhere, which is not supported", given.origin));
-            self.problems.push(problem.hint("without it another machine might be reached"));
+        if let Some(setting) = ssh_args.filter(redirects) {
+            let problem = Problem::new(format!("{} redirects connections, which is not supported", setting.origin));
+            self.problems
+                .push(problem.hint("remove it: oregano does not use it, and might connect to a wrong machine"));
         }
     }
 
-    fn path(&self, given: &Given, text: &str) -> PathBuf {
-        let text = text.replace("{{CWD}}", &self.around.folder.display().to_string());
-        given.base.join(expand_with(&text, self.around.env, self.around.home))
+    fn path(&self, setting: &Setting, text: &str) -> PathBuf {
+        let text = text.replace("{{CWD}}", &self.environment.folder.display().to_string());
+        setting.base.join(expand_with(&text, self.environment.env, self.environment.home))
     }
 
     fn flag(&mut self, variable: &str, key: &str) -> Option<bool> {
-        let given = self.get(variable, key)?;
-        match given.text.to_ascii_lowercase().as_str() {
+        let setting = self.get(variable, key)?;
+        match setting.text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" | "t" | "y" => Some(true),
             "false" | "no" | "off" | "0" | "f" | "n" => Some(false),
             _ => {
-                let problem = Problem::new(format!("{} is neither true nor false", given.origin));
+                let problem = Problem::new(format!("{} is neither true nor false", setting.origin));
                 self.problems.push(problem.hint("write True or False"));
                 None
             }
@@ -246,11 +259,11 @@ impl Reader<'_> {
     }
 
     fn number<T: TryFrom<u64>>(&mut self, variable: &str, key: &str) -> Option<T> {
-        let given = self.get(variable, key)?;
-        let number = given.text.parse().ok().filter(|number| *number > 0).and_then(|number| T::try_from(number).ok());
+        let setting = self.get(variable, key)?;
+        let number = setting.text.parse().ok().filter(|number| *number > 0).and_then(|number| T::try_from(number).ok());
         if number.is_none() {
-            let problem = Problem::new(format!("{} is no whole number that can be used here", given.origin));
-            self.problems.push(problem.hint("write a whole number above 0"));
+            let problem = Problem::new(format!("{} is not a valid number", setting.origin));
+            self.problems.push(problem.hint("write an integer greater than 0"));
         }
         number
     }
@@ -262,19 +275,19 @@ mod tests {
 
     use super::*;
 
-    /// A home, a working directory beside it, and an environment.
-    struct World {
+    /// A home folder, a working directory, and environment variables.
+    struct TestFolders {
         folder: tempfile::TempDir,
         env: HashMap<&'static str, String>,
     }
 
-    impl World {
+    impl TestFolders {
         fn new() -> Self {
-            let world = Self { folder: tempfile::tempdir().unwrap(), env: HashMap::new() };
+            let folders = Self { folder: tempfile::tempdir().unwrap(), env: HashMap::new() };
             for name in ["home", "work"] {
-                std::fs::create_dir(world.path(name)).unwrap();
+                std::fs::create_dir(folders.path(name)).unwrap();
             }
-            world
+            folders
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -294,60 +307,61 @@ mod tests {
         fn defaults(&self) -> Result<Defaults, Vec<String>> {
             let (home, work) = (self.path("home"), self.path("work"));
             let env = |name: &str| self.env.get(name).cloned();
-            defaults(&Surroundings { env: &env, home: Some(&home), folder: &work })
+            defaults(&UserEnvironment { env: &env, home: Some(&home), folder: &work })
                 .map_err(|problems| problems.into_iter().map(|problem| problem.message).collect())
         }
     }
 
     #[test]
     fn the_file_in_the_working_directory_wins_over_the_one_at_home() {
-        let world = World::new()
+        let folders = TestFolders::new()
             .file("home/.ansible.cfg", "[defaults]\nforks=1\nremote_user=home\n")
-            .file("work/ansible.cfg", "[defaults]\nforks = 7 ; more is too much\n");
-        let found = world.defaults().unwrap();
+            .file("work/ansible.cfg", "[defaults]\nforks = 7 ; enough\n");
+        let found = folders.defaults().unwrap();
         assert_eq!((found.forks, found.user), (Some(7), None));
     }
 
     #[test]
     fn ansible_config_names_a_file_or_a_folder() {
-        let world = World::new().file("home/ansible.cfg", "[defaults]\ntimeout=5\n").env("ANSIBLE_CONFIG", "~");
-        assert_eq!(world.defaults().unwrap().timeout, Some(5));
-        let world = World::new().file("work/other", "[defaults]\ntimeout=6\n").env("ANSIBLE_CONFIG", "other");
-        assert_eq!(world.defaults().unwrap().timeout, Some(6));
+        let folders = TestFolders::new().file("home/ansible.cfg", "[defaults]\ntimeout=5\n").env("ANSIBLE_CONFIG", "~");
+        assert_eq!(folders.defaults().unwrap().timeout, Some(5));
+        let folders = TestFolders::new().file("work/other", "[defaults]\ntimeout=6\n").env("ANSIBLE_CONFIG", "other");
+        assert_eq!(folders.defaults().unwrap().timeout, Some(6));
     }
 
     #[test]
-    fn a_folder_that_everybody_may_write_to_is_not_trusted() {
+    fn a_folder_that_all_users_can_write_to_is_not_trusted() {
         use std::os::unix::fs::PermissionsExt;
-        let world = World::new().file("work/ansible.cfg", "[defaults]\nforks=7\n");
-        std::fs::set_permissions(world.path("work"), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let found = world.defaults().unwrap();
+        let folders = TestFolders::new().file("work/ansible.cfg", "[defaults]\nforks=7\n");
+        std::fs::set_permissions(folders.path("work"), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let found = folders.defaults().unwrap();
         assert_eq!(found.forks, None);
-        assert!(found.warnings[0].contains("is not read"), "{:?}", found.warnings);
+        assert!(found.warnings[0].contains("is ignored"), "{:?}", found.warnings);
     }
 
     #[test]
     fn paths_are_relative_to_the_file_and_the_environment_wins() {
-        let world = World::new()
+        let folders = TestFolders::new()
             .file(
                 "home/.ansible.cfg",
                 "[defaults]\ninventory = hosts, ~/more,/abs\nprivate_key_file=$KEYS/id\nvault_password_file=pw\n",
             )
             .env("KEYS", "/keys");
-        let found = world.defaults().unwrap();
-        let home = |name: &str| world.path("home").join(name).display().to_string();
+        let found = folders.defaults().unwrap();
+        let home = |name: &str| folders.path("home").join(name).display().to_string();
         assert_eq!(found.inventories, [home("hosts"), home("more"), "/abs".to_owned()]);
         assert_eq!(found.private_key_file, Some("/keys/id".into()));
         assert_eq!(found.vault_password_file, Some(home("pw")));
-        let found = world.env("ANSIBLE_INVENTORY", "here").defaults().unwrap();
+        let found = folders.env("ANSIBLE_INVENTORY", "here").defaults().unwrap();
         assert_eq!(found.inventories, [found.inventories[0].clone()]);
         assert!(found.inventories[0].ends_with("work/here"), "{:?}", found.inventories);
     }
 
     #[test]
     fn host_key_checking_and_users() {
-        let world = World::new().file("work/ansible.cfg", "[defaults]\nhost_key_checking=False\nremote_user=cloud\n");
-        let found = world.defaults().unwrap();
+        let folders =
+            TestFolders::new().file("work/ansible.cfg", "[defaults]\nhost_key_checking=False\nremote_user=cloud\n");
+        let found = folders.defaults().unwrap();
         assert_eq!(found.host_key_checking, Some(HostKeyChecking::AcceptUnknown));
         assert_eq!(found.user.as_deref(), Some("cloud"));
     }
@@ -361,27 +375,27 @@ mod tests {
             "[defaults]\nremote_port=2222",
             "[ssh_connection]\nssh_args=-o ProxyCommand=nc",
         ] {
-            let problems = World::new().file("work/ansible.cfg", text).defaults().unwrap_err();
+            let problems = TestFolders::new().file("work/ansible.cfg", text).defaults().unwrap_err();
             assert!(problems.len() == 1 && problems[0].contains("not supported"), "{text}: {problems:?}");
         }
         let harmless = "[defaults]\nhash_behaviour=replace\npipelining=True\ngathering=smart\n[ssh_connection]\n\
             ssh_args = -o ControlMaster=auto -o ControlPersist=600s\n[privilege_escalation]\nbecome=False\n";
-        World::new().file("work/ansible.cfg", harmless).defaults().unwrap();
+        TestFolders::new().file("work/ansible.cfg", harmless).defaults().unwrap();
     }
 
     #[test]
-    fn wrong_values_are_all_told_and_name_their_place() {
-        let world = World::new()
+    fn all_invalid_values_are_reported_with_their_place() {
+        let folders = TestFolders::new()
             .file("work/ansible.cfg", "[defaults]\nforks=many\nhost_key_checking=perhaps\n")
             .env("ANSIBLE_TIMEOUT", "0");
-        let problems = world.defaults().unwrap_err();
+        let problems = folders.defaults().unwrap_err();
         assert_eq!(problems.len(), 3, "{problems:?}");
-        assert!(problems[0].starts_with("`forks` in `") && problems[0].contains("no whole number"), "{problems:?}");
+        assert!(problems[0].starts_with("`forks` in `") && problems[0].contains("not a valid number"), "{problems:?}");
         assert!(problems[1].starts_with("the environment variable `ANSIBLE_TIMEOUT`"), "{problems:?}");
         assert!(problems[2].ends_with("is neither true nor false"), "{problems:?}");
-        let loose = World::new().file("work/ansible.cfg", "forks = 5\n");
+        let loose = TestFolders::new().file("work/ansible.cfg", "forks = 5\n");
         assert!(loose.defaults().unwrap_err()[0].ends_with("settings before its first section"));
-        let broken = World::new().file("work/ansible.cfg", "[defaults\n");
-        assert!(broken.defaults().unwrap_err()[0].ends_with("it is no INI file"));
+        let broken = TestFolders::new().file("work/ansible.cfg", "[defaults\n");
+        assert!(broken.defaults().unwrap_err()[0].ends_with("it is not an INI file"));
     }
 }

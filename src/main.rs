@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use ansible_cfg::{Defaults, Surroundings};
+use ansible_cfg::{Defaults, UserEnvironment};
 use cli::{
     Command, Console, ExplainArguments, Global, Interface, InventoryTask, LoginArguments, Refusal, RunArguments,
 };
@@ -163,7 +163,7 @@ fn defaults() -> Result<Defaults, Vec<Problem>> {
     let folder = std::env::current_dir()
         .map_err(|error| vec![Problem::new(format!("cannot determine the working directory: {error}"))])?;
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    ansible_cfg::defaults(&Surroundings { env: &env, home: home.as_deref(), folder: &folder })
+    ansible_cfg::defaults(&UserEnvironment { env: &env, home: home.as_deref(), folder: &folder })
 }
 
 /// Loads the inventory, for commands that contact nothing.

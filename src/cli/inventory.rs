@@ -104,7 +104,7 @@ impl Global {
         let mut identities = Vec::new();
         for id in defaults.vault_ids.iter().chain(&self.vault_id) {
             let (label, source) = match parse_vault_id(id) {
-                VaultId::Prompt { label, prompt } => (label, PasswordSource::Given(ask(&prompt)?)),
+                VaultId::Prompt { label, prompt } => (label, PasswordSource::Typed(ask(&prompt)?)),
                 VaultId::File { label, path } => (label, PasswordSource::File(expand(&path.display().to_string()))),
             };
             identities.push(VaultIdentity { label, source });

@@ -3,21 +3,21 @@
 use crate::desired::codes as desired;
 use crate::inventory::{Code, code as inventory};
 
-/// The inventory cannot be read as Ansible reads it.
-pub const INVENTORY: Code = Code::new("inventory", "the inventory cannot be read as Ansible reads it");
-/// The variables do not say what to bring about.
-pub const DESIRED: Code = Code::new("desired", "the variables do not say what to bring about");
-/// Two inventory names have one address: the machine is worked on twice.
+/// The inventory cannot be read by Ansible's rules.
+pub const INVENTORY: Code = Code::new("inventory", "the inventory cannot be read by Ansible's rules");
+/// The variables do not define a complete configuration.
+pub const DESIRED: Code = Code::new("desired", "the variables do not define a complete configuration");
+/// Two inventory names have the same address: the machine is configured twice.
 pub const SAME_MACHINE: Code =
-    Code::new("same-machine", "two inventory names have one address: the machine is worked on twice");
+    Code::new("same-machine", "two inventory names have the same address: the machine is configured twice");
 /// A `#` without quotes: on a host line it ends the value, under `:vars` it is part of it.
 pub const UNQUOTED_HASH: Code = Code::new(
     "unquoted-hash",
     "a `#` without quotes: on a host line it ends the value, under `:vars` it is part of it",
 );
-/// A password in clear text in a file that everybody can read.
+/// An unencrypted password in a file that all users can read.
 pub const PLAINTEXT_PASSWORD: Code =
-    Code::new("plaintext-password", "a password in clear text in a file that everybody can read");
+    Code::new("plaintext-password", "an unencrypted password in a file that all users can read");
 
 /// All codes, in the order in which findings at one place are reported.
 pub const ALL: [Code; 29] = [
@@ -52,7 +52,23 @@ pub const ALL: [Code; 29] = [
     desired::UNSUPPORTED_CONNECTION,
 ];
 
-/// The position of a code in [`ALL`].
+/// The position of a code in [`ALL`]: the order of findings at the same place.
 pub(super) fn rank(code: Code) -> usize {
     ALL.iter().position(|other| *other == code).unwrap_or(ALL.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_name_and_position() {
+        let names: HashSet<&str> = ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), ALL.len());
+        for (position, code) in ALL.into_iter().enumerate() {
+            assert_eq!(rank(code), position, "{}", code.name());
+        }
+    }
 }

@@ -1,5 +1,4 @@
-//! The names of variables: what is known, nearly known, or known from the past. What is known is what the JSON
-//! Schema lists.
+//! Reports unknown and obsolete names of variables. The known names are those that the JSON Schema describes.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,55 +11,58 @@ pub const SCHEMA: &str = include_str!("inventory.schema.json");
 
 /// Variables that openshift-ansible 3.11 no longer reads, with what to do.
 const LEFTOVERS: [(&str, &str); 5] = [
-    ("oreg_host", "it is taken from `oreg_url`"),
-    ("oreg_auth_credentials_replace", "credentials are always updated; openshift-ansible 3.11 refuses to run with it"),
+    ("oreg_host", "the registry host is read from `oreg_url`"),
     (
-        "oreg_auth_credentials_path",
-        "its name is `docker_auth_credentials_path` now, and it holds for all files at once",
+        "oreg_auth_credentials_replace",
+        "credentials are always updated; openshift-ansible 3.11 refuses to run with this variable",
     ),
-    ("oreg_url_master", "one `oreg_url` holds for all; openshift-ansible 3.11 refuses to run with it"),
-    ("oreg_url_node", "one `oreg_url` holds for all; openshift-ansible 3.11 refuses to run with it"),
+    ("oreg_auth_credentials_path", "it is now called `docker_auth_credentials_path`, and applies to all files"),
+    (
+        "oreg_url_master",
+        "one `oreg_url` applies to all hosts; openshift-ansible 3.11 refuses to run with this variable",
+    ),
+    ("oreg_url_node", "one `oreg_url` applies to all hosts; openshift-ansible 3.11 refuses to run with this variable"),
 ];
 
-/// Shorter names have too many neighbours.
+/// The shortest name for which similar names are suggested. Shorter names have too many similar ones.
 const SHORTEST: usize = 8;
 
-/// Tells of leftovers, and of names that are nearly known.
+/// Reports obsolete names, and names that are similar to known ones.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let known = known();
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for (name, node) in inventory.written() {
-        if known.contains(name) || !told.insert((name, node.span.start)) {
+        if known.contains(name) || !reported.insert((name, node.span.start)) {
             continue;
         }
         if let Some((_, hint)) = LEFTOVERS.iter().find(|(old, _)| *old == name) {
-            let problem = Problem::hiding(&node.span, format!("`{name}` does nothing any more")).hint(*hint);
+            let problem = Problem::hiding(&node.span, format!("`{name}` no longer has an effect")).hint(*hint);
             findings.push(Finding::new(desired::codes::LEFTOVER, problem));
             continue;
         }
         let near = nearest(name, known.iter().map(String::as_str)).filter(|_| name.len() >= SHORTEST);
         if !is_identifier(name) {
-            let message = "the name of this variable is no identifier: no template can use it";
+            let message = "the name of this variable is not an identifier, so no template can use it";
             let hint = "write `name=value` in INI and `name: value` in YAML, without anything else before the value";
             findings
                 .push(Finding::new(desired::codes::UNKNOWN_VARIABLE, Problem::hiding(&node.span, message).hint(hint)));
             continue;
         }
-        // What starts with `oregano_` is refused by every run, which tells it itself.
+        // `desired` already reports unknown names that start with `oregano_`, because every run refuses them.
         if near.is_some() && !name.starts_with("oregano_") || name.starts_with("oreg_") {
-            let problem = Problem::hiding(&node.span, format!("nobody reads a variable `{name}`"));
+            let problem = Problem::hiding(&node.span, format!("variable `{name}` is not used"));
             let problem = match near {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None => problem.hint("it has the prefix of the registry variables, and is none of them"),
+                None => problem.hint("it has the prefix of the registry variables, but is not one of them"),
             };
             findings.push(Finding::new(desired::codes::UNKNOWN_VARIABLE, problem));
         }
     }
 }
 
-/// A variable in a message. A name that is no identifier may hold a value: `password: secret=x` in INI is a
-/// variable with the name `password: secret`.
-pub(super) fn shown(name: &str) -> String {
+/// The name of a variable for a message. A name that is not an identifier may contain a value: `password: secret=x` in INI is
+/// a variable with the name `password: secret`.
+pub(super) fn display_name(name: &str) -> String {
     if is_identifier(name) { format!("`{name}`") } else { "this variable".to_owned() }
 }
 

@@ -1,4 +1,4 @@
-//! Templates of variables that no run of ours reads: they may be undefined there, which others will find out.
+//! Reports undefined variables in templates that no run of oregano resolves, but Ansible may. Uses no file and no command.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,21 +6,22 @@ use std::sync::Arc;
 use crate::inventory::code;
 use crate::inventory::{Finding, Node, Severity, Source, Trust, Value, Variables};
 
-/// A template is tried with the variables of so many hosts.
+/// A template is resolved for this number of hosts, because it may be in the variables of thousands.
 const HOSTS: usize = 20;
 
-/// Facts are gathered by Ansible when it runs, and the rest is set by plays: no inventory has them.
-const GIVEN: [&str; 4] = ["ansible_", "hostvars", "groups", "omit"];
+/// The prefixes of variables that only a play has: facts, and what Ansible sets when it runs. No inventory defines them.
+const SET_BY_PLAYS: [&str; 4] = ["ansible_", "hostvars", "groups", "omit"];
 
-/// Tells, as a note, of templates that name an undefined variable. Nothing outside the inventory is asked.
+/// Reports, as a note, each template that uses an undefined variable.
 pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
     let inventory = variables.inventory();
     if !inventory.written().any(|(_, node)| has_template(node)) {
         return;
     }
+    // Files and commands are not used, because these templates may not be meant for this machine.
     let offline = variables.offline();
     let mut tried: HashMap<(*const Source, usize), usize> = HashMap::new();
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for host in inventory.hosts.keys() {
         let vars = offline.of(host);
         let names: HashSet<&str> = vars.names().collect();
@@ -28,14 +29,15 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
             let place = (Arc::as_ptr(&node.span.source), node.span.start);
             let times = tried.entry(place).or_default();
             *times += 1;
-            if *times > HOSTS || told.contains(&place) {
+            if *times > HOSTS || reported.contains(&place) {
                 continue;
             }
             let Err(problem) = vars.resolve(node) else { continue };
-            let given = GIVEN.iter().any(|prefix| problem.message.contains(&format!("`{prefix}")));
-            if problem.code == Some(code::UNDEFINED_VARIABLE) && !given {
-                told.insert(place);
-                findings.push(Finding::new(code::UNDEFINED_VARIABLE, problem).of(Severity::Note));
+            let name = problem.undefined_name.as_deref().unwrap_or_default();
+            let set_by_plays = SET_BY_PLAYS.iter().any(|prefix| name.starts_with(prefix));
+            if problem.code == Some(code::UNDEFINED_VARIABLE) && !set_by_plays {
+                reported.insert(place);
+                findings.push(Finding::new(code::UNDEFINED_VARIABLE, problem).with_severity(Severity::Note));
             }
         }
     }

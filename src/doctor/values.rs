@@ -1,4 +1,4 @@
-//! The values of variables: `#` without quotes, and passwords that others on this machine can read.
+//! Reports values with an unquoted `#`, and passwords that other users of this machine can read. Shows no value.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::codes;
 use crate::inventory::{Finding, Inventory, Node, Problem, Source, Span, Trust, Value, yaml};
 
-/// The permission bit that lets everybody read a file.
+/// The permission bit that allows all users to read a file.
 const OTHERS_READ: u32 = 0o004;
 
-/// Variables that hold entries with a password.
+/// Variables that contain registry entries with passwords.
 const ENTRIES: [&str; 2] = ["oregano_oreg_auth", "openshift_additional_registry_credentials"];
 
-/// Variables that hold a password.
+/// Variables that contain a password.
 const PASSWORDS: [&str; 8] = [
     "oreg_auth_password",
     "ansible_password",
@@ -24,20 +24,21 @@ const PASSWORDS: [&str; 8] = [
     "ansible_su_pass",
 ];
 
-/// Tells of both.
+/// Reports both. Of each file, only the first unencrypted password is reported.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    // One finding for each file is enough, because `chmod` protects all passwords in it.
     let mut open_files: HashSet<*const Source> = HashSet::new();
     for (name, node) in inventory.written() {
-        findings.extend(hash(name, node));
+        findings.extend(unquoted_hash(name, node));
         let source = &node.span.source;
         let mode = source.mode().filter(|mode| mode & OTHERS_READ != 0);
         if let Some(mode) = mode.filter(|_| PASSWORDS.contains(&name) || ENTRIES.contains(&name))
             && let Some(password) = plain_password(name, node)
             && open_files.insert(Arc::as_ptr(source))
         {
-            let message = format!("a password of `{name}` stands in clear text in a file that everybody can read");
+            let message = format!("the password in `{name}` is not encrypted, and all users can read the file");
             let hint = format!(
-                "the mode is {mode:04o}: `chmod 600 {}`, and encrypt the password with `ansible-vault`",
+                "the mode of the file is {mode:04o}: run `chmod 600 {}`, and encrypt the password with `ansible-vault`",
                 source.name
             );
             findings.push(Finding::new(codes::PLAINTEXT_PASSWORD, Problem::hiding(&password, message).hint(hint)));
@@ -45,30 +46,37 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A `#` that ended a value on a host line, or one under `:vars` that looks like a comment and is none.
-fn hash(name: &str, node: &Node) -> Option<Finding> {
+/// A `#` that ends a value on a host line, or a `#` in a `:vars` section that looks like the start of a comment but is part of
+/// the value.
+fn unquoted_hash(name: &str, node: &Node) -> Option<Finding> {
     let text = node.span.source.text();
     let written = text.get(node.span.start..node.span.end)?;
+    // On a host line, the value ends directly before the `#`.
     let (at, message, hint) = if text.get(node.span.end..)?.starts_with('#') {
         let hint = "if the `#` is part of the value, put the value in quotes";
         (node.span.end, "ends at this `#`, which starts a comment", hint)
     } else if written == node.text && matches!(node.value, Value::Str(_)) {
-        let hint = "put the comment on a line of its own, or the value in quotes";
-        (node.span.start + comment(written)?, "holds this `#` and what follows: here it starts no comment", hint)
+        let hint = "put the comment on a separate line, or the value in quotes";
+        (
+            node.span.start + comment_start(written)?,
+            "includes this `#` and the text after it: here a `#` does not start a comment",
+            hint,
+        )
     } else {
         return None;
     };
     let span = Span::new(&node.span.source, at, at + 1);
-    let problem = Problem::naming(&span, "#", format!("the value of {} {message}", super::names::shown(name)));
+    let problem = Problem::naming(&span, "#", format!("the value of {} {message}", super::names::display_name(name)));
     Some(Finding::new(codes::UNQUOTED_HASH, problem.hint(hint)))
 }
 
-/// Where something that looks like a comment starts.
-fn comment(written: &str) -> Option<usize> {
+/// The start of something that looks like a comment.
+fn comment_start(written: &str) -> Option<usize> {
     written.match_indices('#').map(|(at, _)| at).find(|at| written[..*at].ends_with(char::is_whitespace))
 }
 
-/// The place of the first password in a value that is neither encrypted nor a template. Entries may be JSON in a text.
+/// The place of the first password in a value that is neither encrypted nor a template. Registry entries may be JSON in a
+/// string.
 fn plain_password(name: &str, node: &Node) -> Option<Span> {
     match &node.value {
         Value::Str(_) if ENTRIES.contains(&name) => first_password(&yaml::parse_node(node).unwrap_or(node.clone())),

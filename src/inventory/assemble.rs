@@ -1,5 +1,5 @@
-//! Puts together what the sources say: groups, hosts, who is in what, and the rules that hold once all
-//! is read (`all`, `ungrouped`, loops). Knows no file format.
+//! Assembles the groups and hosts of all sources into one inventory, and applies the rules for the complete inventory
+//! (`all`, `ungrouped`, no loops). Knows no file format.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,38 +12,38 @@ use super::model::{ALL, Group, Host, Inventory, Node, UNGROUPED, Value};
 use super::problem::Problem;
 use super::source::{Source, Span};
 
-/// Groups in groups: more are no inventory, and would need more memory than there is.
+/// The deepest nesting of groups. Far deeper ones would need too much memory, because each group keeps all its ancestors.
 const MAX_DEPTH: usize = 200;
 
-/// An inventory while its sources are read into it, one after the other.
+/// An inventory to which the readers add one source after the other.
 pub(super) struct Draft {
     groups: IndexMap<String, DraftGroup>,
     hosts: IndexMap<String, Host>,
-    /// What was wrong so far.
+    /// The problems found so far.
     pub problems: Vec<Problem>,
-    /// What is suspicious so far.
+    /// The findings so far.
     pub findings: Vec<Finding>,
-    /// The number of each source, in the order in which they are read.
+    /// The position of each source in the order in which they are read.
     order: HashMap<*const Source, usize>,
-    /// Keeps the sources, so that their addresses stay theirs.
+    /// Keeps the sources alive, because their addresses identify them.
     sources: Vec<Arc<Source>>,
-    /// Where something was told: a host range would tell it for each of its hosts.
-    told: HashSet<(Code, *const Source, usize)>,
+    /// What is already reported: a host range would repeat a finding for each of its hosts.
+    reported: HashSet<(Code, *const Source, usize)>,
 }
 
-/// What the sources give together.
+/// The result of reading all sources.
 pub(super) struct Assembled {
     pub inventory: Inventory,
     pub findings: Vec<Finding>,
     pub problems: Vec<Problem>,
 }
 
-/// A group whose members can be looked up.
+/// A group whose members can be found by name.
 #[derive(Default)]
 struct DraftGroup {
-    /// The hosts, each with the place that put it here first.
+    /// The hosts, each with the place that adds it first.
     hosts: IndexMap<String, Span>,
-    /// The children, each with the place that made it one.
+    /// The child groups, each with the place that adds it.
     children: IndexMap<String, Option<Span>>,
     group: Group,
 }
@@ -61,22 +61,23 @@ impl Draft {
             findings: Vec::new(),
             order: HashMap::new(),
             sources: Vec::new(),
-            told: HashSet::new(),
+            reported: HashSet::new(),
         }
     }
 
-    /// Says that `source` is read next: problems and findings stand in this order.
-    pub fn begin(&mut self, source: &Arc<Source>) {
+    /// Announces the next source. Problems and findings are sorted in this order.
+    pub fn begin_source(&mut self, source: &Arc<Source>) {
+        // Two sources may have the same name, so the address identifies a source.
         self.order.entry(Arc::as_ptr(source)).or_insert(self.sources.len());
         self.sources.push(Arc::clone(source));
     }
 
-    /// Whether a group of this name was declared.
+    /// Whether a group with this name is declared.
     pub fn has_group(&self, name: &str) -> bool {
         self.groups.contains_key(name)
     }
 
-    /// Whether a host of this name was declared.
+    /// Whether a host with this name is declared.
     pub fn has_host(&self, name: &str) -> bool {
         self.hosts.contains_key(name)
     }
@@ -86,24 +87,26 @@ impl Draft {
         self.groups.keys().map(String::as_str)
     }
 
-    /// Declares a group, which `span` names, if it is not there yet.
+    /// Declares a group that is named at `span`, unless it is already declared.
     pub fn add_group(&mut self, name: &str, span: &Span) {
+        // `all` and `ungrouped` exist before a source names them, so they may still have no span.
         if let Some(group) = self.groups.get_mut(name) {
             group.group.span.get_or_insert_with(|| span.clone());
             return;
         }
         if !is_identifier(name) {
-            let message =
-                format!("group name `{name}` holds more than letters, digits and `_`, or starts with a digit");
-            let hint = "Ansible keeps the name and warns; templates cannot say `groups.NAME` with it";
+            let message = format!(
+                "group name `{name}` contains other characters than letters, digits and `_`, or starts with a digit"
+            );
+            let hint = "Ansible keeps the name and warns; templates cannot use it as `groups.NAME`";
             self.findings.push(Finding::new(code::GROUP_NAME, Problem::naming(span, name, message).hint(hint)));
         }
         let group = Group { span: Some(span.clone()), ..Group::default() };
         self.groups.insert(name.to_owned(), DraftGroup { group, ..DraftGroup::default() });
     }
 
-    /// Declares a host at `span`, if it is not there yet, and puts it into a group. As in Ansible the
-    /// port counts only where a host is named first.
+    /// Declares a host at `span`, unless it is already declared, and adds it to a group. As in Ansible, only the port at the
+    /// first place that names the host has an effect.
     pub fn add_host(&mut self, name: &str, port: Option<(u32, &Span)>, group: &str, span: &Span) {
         if !self.hosts.contains_key(name) {
             let mut vars = super::model::Vars::new();
@@ -119,28 +122,32 @@ impl Draft {
             members.hosts.insert(name.to_owned(), span.clone());
             return;
         };
-        if is_second(first, span) {
-            let message = format!("host `{name}` is in group `{group}` already, by {first}");
-            self.tell(code::DUPLICATE_HOST, Problem::naming(span, name, message).hint("join the two lines into one"));
+        if is_repetition(first, span) {
+            let message = format!("host `{name}` is already listed in group `{group}`, at {first}");
+            self.report_once(
+                code::DUPLICATE_HOST,
+                Problem::naming(span, name, message).hint("merge the two lines into one"),
+            );
         }
     }
 
-    /// Makes `child` a child of `parent`, as `span` asks.
+    /// Makes `child` a child of `parent`, as written at `span`.
     pub fn add_child(&mut self, parent: &str, child: &str, span: &Span) {
         if let Some(group) = self.groups.get_mut(parent) {
             group.children.entry(child.to_owned()).or_insert_with(|| Some(span.clone()));
         }
     }
 
-    /// Sets a variable of a group or host. As in Ansible a name that is both means the group.
+    /// Sets a variable of a group or host. As in Ansible, a name that both have means the group.
     pub fn set_variable(&mut self, owner: &str, name: &str, value: Node) {
         let (vars, kind) = match (self.groups.get_mut(owner), self.hosts.get_mut(owner)) {
+            // As in Ansible, the priority is a property of the group and not one of its variables.
             (Some(group), _) if name == "ansible_group_priority" => {
                 match priority(&value) {
                     Some(number) => group.group.priority = Some(number),
-                    None => self
-                        .problems
-                        .push(Problem::hiding(&value.span, "`ansible_group_priority` must be a whole number")),
+                    None => {
+                        self.problems.push(Problem::hiding(&value.span, "`ansible_group_priority` must be an integer"))
+                    }
                 }
                 return;
             }
@@ -151,21 +158,23 @@ impl Draft {
         let span = value.span.clone();
         let text = value.text.clone();
         let before = vars.insert(name.to_owned(), value);
+        // Repeating the same value is harmless, so it is not reported. Lists and mappings have no text and are not compared.
         let same = |before: &Node| !text.is_empty() && before.text == text;
-        if let Some(before) = before.filter(|before| is_second(&before.span, &span) && !same(before)) {
-            // What is no identifier may be a password with a `=` in it.
+        if let Some(before) = before.filter(|before| is_repetition(&before.span, &span) && !same(before)) {
+            // A name that is not an identifier may be part of a password that contains `=`.
             let identifier = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             let name = if identifier { format!("`{name}`") } else { "this variable".to_owned() };
-            let message = format!("{name} of {kind} `{owner}` was set before, at {}; this later one wins", before.span);
+            let message =
+                format!("{name} of {kind} `{owner}` is already set at {}; this later value wins", before.span);
             let problem = Problem::hiding(&span, message).hint("remove one of the two");
-            self.tell(code::DUPLICATE_VARIABLE, problem);
+            self.report_once(code::DUPLICATE_VARIABLE, problem);
         }
     }
 
-    /// A finding, once for its place.
-    fn tell(&mut self, code: Code, problem: Problem) {
+    /// Adds a finding, but only once for each place.
+    fn report_once(&mut self, code: Code, problem: Problem) {
         let place = problem.place.as_ref().map(|place| (code, Arc::as_ptr(&place.span.source), place.span.start));
-        if place.is_none_or(|place| self.told.insert(place)) {
+        if place.is_none_or(|place| self.reported.insert(place)) {
             self.findings.push(Finding::new(code, problem));
         }
     }
@@ -175,8 +184,8 @@ impl Draft {
         self.adopt_orphans();
         self.refuse_loops();
         self.refuse_control_characters();
-        self.tell_namesakes();
-        self.sort_out_ungrouped();
+        self.report_shared_names();
+        self.fill_ungrouped();
         let order = self.order;
         let place = |problem: &Problem| {
             let span = &problem.place.as_ref()?.span;
@@ -193,7 +202,7 @@ impl Draft {
         Assembled { inventory, findings: self.findings, problems: self.problems }
     }
 
-    /// Every group without a parent is a child of `all`.
+    /// Makes every group without a parent a child of `all`.
     fn adopt_orphans(&mut self) {
         let children: HashSet<String> = self.groups.values().flat_map(|group| group.children.keys().cloned()).collect();
         let orphans: Vec<String> =
@@ -203,24 +212,24 @@ impl Draft {
         }
     }
 
-    /// A line end in a name would be a line of its own in every listing.
+    /// Refuses control characters in names: a line end would look like another entry in every listing.
     fn refuse_control_characters(&mut self) {
         let hosts = self.hosts.iter().map(|(name, host)| (name, Some(&host.span), "host"));
         let groups = self.groups.iter().map(|(name, group)| (name, group.group.span.as_ref(), "group"));
         let wrong = hosts.chain(groups).filter(|(name, ..)| name.contains(char::is_control));
         let problems = wrong.filter_map(|(_, span, kind)| {
-            Some(Problem::hiding(span?, format!("the name of a {kind} holds a control character")))
+            Some(Problem::hiding(span?, format!("the name of a {kind} contains a control character")))
         });
         let problems: Vec<Problem> = problems.collect();
         self.problems.extend(problems);
     }
 
-    /// A name that is a group's and a host's: Ansible takes it for the group.
-    fn tell_namesakes(&mut self) {
+    /// Reports names that a group and a host share: in Ansible, such a name means the group.
+    fn report_shared_names(&mut self) {
         let namesakes = self.groups.iter().filter_map(|(name, group)| {
             let host = self.hosts.get(name)?;
-            let message = format!("`{name}` is the name of a group and, at {}, of a host", host.span);
-            let hint = "variables set for the host go to the group; rename one of the two";
+            let message = format!("`{name}` is the name of a group and of the host at {}", host.span);
+            let hint = "variables that are set for the host apply to the group; rename one of the two";
             let span = group.group.span.as_ref().unwrap_or(&host.span);
             Some(Finding::new(code::GROUP_AND_HOST, Problem::naming(span, name, message).hint(hint)))
         });
@@ -228,15 +237,15 @@ impl Draft {
         self.findings.extend(namesakes);
     }
 
-    /// `ungrouped` holds exactly the hosts that are in no group but `all`.
-    fn sort_out_ungrouped(&mut self) {
+    /// Sets the hosts of `ungrouped`: exactly those that are in no other group than `all`.
+    fn fill_ungrouped(&mut self) {
         let grouped: HashSet<&str> = self
             .groups
             .iter()
             .filter(|(name, _)| *name != ALL && *name != UNGROUPED)
             .flat_map(|(_, group)| group.hosts.keys().map(String::as_str))
             .collect();
-        let left: Vec<(String, Span)> = self
+        let remaining: Vec<(String, Span)> = self
             .hosts
             .iter()
             .filter(|(name, _)| !grouped.contains(name.as_str()))
@@ -247,20 +256,21 @@ impl Draft {
             Some((name.clone(), place.clone()))
         });
         let Some(ungrouped) = self.groups.get_mut(UNGROUPED) else { return };
-        let lost = left.iter().find(|(name, _)| ungrouped.hosts.contains_key(name));
-        if let (Some((parent, Some(place))), Some((host, _))) = (adopted, lost) {
-            let message = format!("`ungrouped` as a child of `{parent}`: Ansible then drops host `{host}`");
-            self.problems
-                .push(Problem::naming(&place, UNGROUPED, message).hint("put its hosts into a group of their own"));
+        // Ansible removes the hosts from `ungrouped` if it has another parent than `all`.
+        let dropped = remaining.iter().find(|(name, _)| ungrouped.hosts.contains_key(name));
+        if let (Some((parent, Some(place))), Some((host, _))) = (adopted, dropped) {
+            let message = format!("`ungrouped` is a child of `{parent}`: Ansible then drops host `{host}`");
+            self.problems.push(Problem::naming(&place, UNGROUPED, message).hint("put its hosts into a separate group"));
         }
-        let left_names: HashSet<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
-        ungrouped.hosts.retain(|name, _| left_names.contains(name.as_str()));
-        for (name, span) in left {
+        let remaining_names: HashSet<&str> = remaining.iter().map(|(name, _)| name.as_str()).collect();
+        ungrouped.hosts.retain(|name, _| remaining_names.contains(name.as_str()));
+        for (name, span) in remaining {
             ungrouped.hosts.entry(name).or_insert(span);
         }
     }
 
-    /// Reports each edge that closes a loop.
+    /// Refuses loops, with a problem for each child that closes one. A depth-first search without recursion, because groups
+    /// may be nested deeply.
     fn refuse_loops(&mut self) {
         let mut state: HashMap<&str, Visit> = HashMap::new();
         let mut problems = Vec::new();
@@ -277,6 +287,7 @@ impl Draft {
                     path.pop();
                     continue;
                 };
+                // `next` is the index of the child that is visited next.
                 *next += 1;
                 match state.get(child.as_str()) {
                     Some(Visit::Done) => {}
@@ -285,7 +296,9 @@ impl Draft {
                         state.insert(child, Visit::Open);
                         path.push((child, 0));
                         if path.len() == MAX_DEPTH {
-                            problems.push(Problem::new(format!("group `{child}` is below {MAX_DEPTH} others")));
+                            problems.push(Problem::new(format!(
+                                "group `{child}` is nested too deeply: it is below {MAX_DEPTH} others"
+                            )));
                         }
                     }
                 }
@@ -295,30 +308,32 @@ impl Draft {
     }
 }
 
-/// How far the search for loops has come with a group.
+/// The state of a group in the search for loops.
 enum Visit {
+    /// The group is on the current path.
     Open,
+    /// All its descendants are searched.
     Done,
 }
 
 fn loop_problem(parent: &str, child: &str, span: Option<&Span>) -> Problem {
-    let message = format!("group `{child}` as a child of `{parent}` makes a loop");
+    let message = format!("group `{child}` is a child of `{parent}`, which makes a loop");
     span.map_or_else(|| Problem::new(message.clone()), |span| Problem::naming(span, child, message.clone()))
 }
 
-/// Whether `second` says again what `first` said in the same text. What is made of one text twice, by an alias or a
-/// range, is no repetition.
-fn is_second(first: &Span, second: &Span) -> bool {
+/// Whether `second` repeats `first` in the same source. Two values that come from the same text, such as a YAML alias or a
+/// host range, are not a repetition.
+fn is_repetition(first: &Span, second: &Span) -> bool {
     Arc::ptr_eq(&first.source, &second.source) && first.start != second.start
 }
 
-/// Whether templates can use a group name behind a dot, which is Ansible's rule for its warning.
+/// Whether templates can use a group name after a dot: Ansible's rule for its warning.
 fn is_identifier(name: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     name.chars().all(word) && !name.starts_with(char::is_numeric)
 }
 
-/// As Python's `int()` reads a priority.
+/// A priority as Python's `int()` converts it.
 fn priority(value: &Node) -> Option<i64> {
     match &value.value {
         Value::Int(number) => i64::try_from(*number).ok(),

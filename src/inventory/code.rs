@@ -26,19 +26,21 @@ impl Code {
 }
 
 /// A variable is set twice in one file.
-pub const DUPLICATE_VARIABLE: Code =
-    Code::new("duplicate-variable", "a variable is set twice in one place; the later one wins");
+pub const DUPLICATE_VARIABLE: Code = Code::new(
+    "duplicate-variable",
+    "a variable is set twice in one file for the same host or group; the later value wins",
+);
 /// A mapping has the same key twice.
-pub const DUPLICATE_KEY: Code = Code::new("duplicate-key", "a key occurs twice in one mapping; the last one wins");
+pub const DUPLICATE_KEY: Code = Code::new("duplicate-key", "a mapping has the same key twice; the later value wins");
 /// A group lists the same host twice.
-pub const DUPLICATE_HOST: Code = Code::new("duplicate-host", "a host is named twice in one group");
+pub const DUPLICATE_HOST: Code = Code::new("duplicate-host", "a host is listed twice in one group");
 /// A group name that is no identifier.
 pub const GROUP_NAME: Code =
-    Code::new("group-name", "a group whose name is no identifier: Ansible warns, and templates cannot name it");
+    Code::new("group-name", "a group name that is not an identifier: Ansible warns, and templates cannot use it");
 /// A group and a host share a name.
 pub const GROUP_AND_HOST: Code = Code::new("group-and-host", "a group and a host have the same name");
 /// A value needs a command, and commands are not run.
-pub const NOT_CHECKED: Code = Code::new("not-checked", "a value that only a command can tell; `--check` runs none");
+pub const NOT_CHECKED: Code = Code::new("not-checked", "a value from a command, which `--check` does not run");
 /// A template uses an undefined variable.
 pub const UNDEFINED_VARIABLE: Code =
-    Code::new("undefined-variable", "a template names a variable that the host does not have");
+    Code::new("undefined-variable", "a template uses a variable that the host does not have");

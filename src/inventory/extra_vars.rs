@@ -1,4 +1,4 @@
-//! The values of `-e`: `name=value …`, or YAML or JSON text. An `@file` is read by `load`.
+//! Parses the values of `-e`: `name=value …`, or YAML or JSON text. `load` reads an `@file`.
 
 use std::sync::Arc;
 
@@ -9,9 +9,10 @@ use super::source::{Source, Span};
 use super::text::Text;
 use super::yaml;
 
-/// The variables of one argument, which may hold passwords: no problem shows its text.
+/// The variables of one argument. It may contain passwords, so no problem shows its text.
 pub(super) fn argument(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Vars, Problem> {
     let text = Text::slice(source, 0, source.text().len());
+    // Ansible decides by the first character, too.
     match text.text.chars().next() {
         None => Ok(Vars::new()),
         Some('{' | '[') => mapping(&text, findings).map_err(Problem::hidden),
@@ -20,7 +21,7 @@ pub(super) fn argument(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Res
     }
 }
 
-/// The variables of a YAML or JSON text; tells of keys that stand twice in one mapping.
+/// The variables of a YAML or JSON text. Reports duplicate keys as findings.
 pub(super) fn mapping(text: &Text, findings: &mut Vec<Finding>) -> Result<Vars, Problem> {
     let root = yaml::parse_with_findings(text, findings)?;
     match root.value {
@@ -33,7 +34,7 @@ pub(super) fn mapping(text: &Text, findings: &mut Vec<Finding>) -> Result<Vars, 
     }
 }
 
-/// `name=value name='two words'`: every value is a string.
+/// Parses `name=value name='two words'`: every value is a string.
 fn assignments(text: &Text) -> Result<Vars, Problem> {
     let mut vars = Vars::new();
     for (start, end) in words(text)? {
@@ -41,8 +42,8 @@ fn assignments(text: &Text) -> Result<Vars, Problem> {
         let word = unescape(&text.text[start..end], &place)?;
         let (name, value) = split(&word)
             .filter(|(name, _)| !name.trim().is_empty())
-            .ok_or_else(|| Problem::hiding(&place, "`-e` takes `name=value`, JSON or YAML text, or `@file`"))?;
-        // The name holds no escapes but in the strangest cases; the place of the value may then be off.
+            .ok_or_else(|| Problem::hiding(&place, "`-e` accepts `name=value`, JSON or YAML text, or `@file`"))?;
+        // A name hardly ever contains escapes. If it does, the place of the value may be wrong by a few bytes.
         let value_start = text.text[start..end].find('=').map_or(start, |at| start + at + 1);
         vars.insert(name.trim().to_owned(), Node::string(unquote(value.trim()), text.span(value_start, end)));
     }
@@ -55,19 +56,20 @@ fn split(word: &str) -> Option<(&str, &str)> {
     Some((&word[..at], &word[at + 1..]))
 }
 
-/// Without the quotes around the whole.
+/// The value without quotes around it.
 fn unquote(value: &str) -> &str {
     let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
     quoted.filter(|inner| !inner.ends_with('\\')).unwrap_or(value)
 }
 
-/// The words of an argument as Ansible's `split_args` finds them: white space separates, but not inside
-/// quotes or template braces, which both stay.
+/// The words of an argument by the rules of Ansible's `split_args`: white space separates, except inside quotes and
+/// template braces. Both stay part of the word.
 fn words(text: &Text) -> Result<Vec<(usize, usize)>, Problem> {
     let bytes = text.text.as_bytes();
     let (mut words, mut start, mut quote, mut depth) = (Vec::new(), None, None, 0_usize);
     for (at, byte) in bytes.iter().copied().enumerate() {
         let next = bytes.get(at + 1).copied();
+        // A quote after a backslash is part of the text.
         let escaped = at > 0 && bytes[at - 1] == b'\\';
         match byte {
             b' ' | b'\n' if quote.is_none() && depth == 0 => {
@@ -111,7 +113,7 @@ fn unescape(word: &str, place: &Span) -> Result<String, Problem> {
             Some(b'N') if rest[2..].starts_with('{') => {
                 return Err(Problem::hiding(place, "`\\N{…}` is not supported").hint("write the character itself"));
             }
-            Some(letter) => simple(*letter).map(|c| (c, 2)),
+            Some(letter) => unescape_letter(*letter).map(|c| (c, 2)),
             None => None,
         };
         let (c, length) = decoded.unwrap_or(('\\', 1));
@@ -122,7 +124,7 @@ fn unescape(word: &str, place: &Span) -> Result<String, Problem> {
     Ok(out)
 }
 
-fn simple(letter: u8) -> Option<char> {
+fn unescape_letter(letter: u8) -> Option<char> {
     Some(match letter {
         b'\\' | b'\'' | b'"' => char::from(letter),
         b'a' => '\x07',

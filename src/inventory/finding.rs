@@ -1,34 +1,35 @@
-//! What is wrong or suspicious, each with a stable code. Finds nothing itself: readers, `desired` and the doctor do.
+//! What is wrong or suspicious in an inventory, with a stable code and a severity. Types only: the readers of inventories,
+//! `desired` and `doctor` report findings.
 
 use std::fmt;
 
 use super::code::Code;
 use super::problem::Problem;
 
-/// Something that is worth a look.
+/// Something that the user should look at.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// What kind of thing it is.
+    /// The kind of finding.
     pub code: Code,
     /// How much it matters.
     pub severity: Severity,
-    /// What it is, where, and what to do.
+    /// The message, the place and the hint.
     pub problem: Problem,
 }
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// A run refuses it.
+    /// Every run refuses it.
     Error,
-    /// A run takes it, but it is likely not what was meant, or is dangerous.
+    /// A run accepts it, but it is probably not what the user wants, or it is dangerous.
     Warning,
-    /// It changes nothing for us, but may for others who read the inventory.
+    /// It does not affect oregano, but may affect other readers of the inventory.
     Note,
 }
 
 impl Severity {
-    /// The word for it, in text and JSON.
+    /// Its name in text and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -44,14 +45,14 @@ impl Finding {
         Self { code, severity: Severity::Warning, problem }
     }
 
-    /// The same, of another severity.
+    /// The same finding with another severity.
     #[must_use]
-    pub fn of(self, severity: Severity) -> Self {
+    pub fn with_severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 }
 
-/// One line: the place, then what it is.
+/// One line: the place, then the message.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem.place {

@@ -1,5 +1,5 @@
-//! The variables of a host as Ansible shows them: flattened by precedence, sorted by name, without those that
-//! Ansible sets itself. Writes nothing.
+//! The variables of a host as Ansible lists them: merged by precedence, sorted by name, and without those that Ansible sets
+//! itself. Prints nothing.
 
 use std::collections::HashMap;
 
@@ -43,10 +43,11 @@ const INTERNAL: [&str; 33] = [
     "role_uuid",
 ];
 
-/// Variables by name, sorted; each name once.
+/// Variables, sorted by name; each name once.
 pub(super) type Flat<'a> = Vec<(&'a str, &'a Node)>;
 
-/// Flattens host after host. What the groups of a host give is put together once for all hosts of the same groups.
+/// Merges the variables of one host after the other. The variables from groups are merged once for all hosts in the same
+/// groups, because an inventory may have thousands of such hosts.
 pub(super) struct Flattener<'a> {
     inventory: &'a Inventory,
     groups: HashMap<&'a [usize], Flat<'a>>,
@@ -57,33 +58,34 @@ impl<'a> Flattener<'a> {
         Self { inventory, groups: HashMap::new() }
     }
 
-    /// All variables of the host, those of `-e` included.
+    /// All variables of the host, including those of `-e`.
     pub fn host(&mut self, host: &str) -> Flat<'a> {
         let scope = Scope::new(self.inventory, host);
         let (own, groups) = scope.layers();
-        let own = merged(own);
-        let inherited = self.groups.entry(self.inventory.direct_groups(host)).or_insert_with(|| merged(groups));
-        united(&own, inherited)
+        let own = merge_layers(own);
+        // Hosts that are directly in the same groups inherit the same variables.
+        let inherited = self.groups.entry(self.inventory.direct_groups(host)).or_insert_with(|| merge_layers(groups));
+        merge_sorted(&own, inherited)
     }
 }
 
 /// The variables of the group itself.
 pub(super) fn of_group(group: &Group) -> Flat<'_> {
-    merged(&precedence::own_layers(group))
+    merge_layers(&precedence::own_layers(group))
 }
 
-/// The strongest layer comes first and wins.
-fn merged<'a>(layers: &[&'a Vars]) -> Flat<'a> {
+/// The variables of several layers; the first layer is the strongest and wins.
+fn merge_layers<'a>(layers: &[&'a Vars]) -> Flat<'a> {
     let all = layers.iter().flat_map(|layer| layer.iter().map(|(name, node)| (name.as_str(), node)));
     let mut flat: Flat<'a> = all.filter(|(name, _)| INTERNAL.binary_search(name).is_err()).collect();
-    // Stable, so that of one name the strongest stays first.
+    // The sort is stable, so that for each name the strongest value stays first.
     flat.sort_by_key(|(name, _)| *name);
     flat.dedup_by_key(|(name, _)| *name);
     flat
 }
 
-/// Two sorted lists as one; `strong` wins.
-fn united<'a>(strong: &[(&'a str, &'a Node)], weak: &[(&'a str, &'a Node)]) -> Flat<'a> {
+/// Merges two sorted lists; `strong` wins.
+fn merge_sorted<'a>(strong: &[(&'a str, &'a Node)], weak: &[(&'a str, &'a Node)]) -> Flat<'a> {
     let mut flat = Vec::with_capacity(strong.len() + weak.len());
     let mut weak = weak.iter().peekable();
     for entry in strong {
@@ -103,6 +105,6 @@ mod tests {
 
     #[test]
     fn the_internal_names_are_sorted() {
-        assert!(INTERNAL.is_sorted(), "they are searched by halves");
+        assert!(INTERNAL.is_sorted(), "they are found by binary search");
     }
 }

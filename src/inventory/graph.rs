@@ -1,4 +1,4 @@
-//! What `inventory --graph` shows, as `ansible-inventory --graph` does: groups as a tree, with their hosts.
+//! The tree of groups and hosts of `inventory --graph`, in the format of `ansible-inventory --graph`. Prints nothing.
 
 use super::flatten::{self, Flat, Flattener};
 use super::list::unknown;
@@ -7,26 +7,26 @@ use super::problem::Problem;
 use super::repr;
 use super::variables::Variables;
 
-/// What stands in the tree.
+/// What the tree shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// Groups and hosts.
     Names,
-    /// Their variables too, secrets included.
+    /// Groups and hosts with their variables, including secrets.
     Variables,
 }
 
-/// The tree of `group`, one line for each group and host, without a line end behind the last.
+/// The tree of `group`: one line for each group and host, without a line end after the last.
 ///
 /// # Errors
-/// The inventory has no such group, or a variable that is to be shown cannot be decrypted.
+/// The inventory has no such group, or a variable cannot be decrypted.
 pub fn graph(variables: &Variables, group: &str, detail: Detail) -> Result<String, Problem> {
     let inventory = variables.inventory();
-    let Some((name, found)) = inventory.groups.get_key_value(group) else {
+    let Some((name, root)) = inventory.groups.get_key_value(group) else {
         return Err(unknown("group", group, inventory.groups.keys()));
     };
     let mut tree = Tree { variables, detail, flattener: Flattener::new(inventory), lines: Vec::new() };
-    tree.group(name, found, 0)?;
+    tree.add_group(name, root, 0)?;
     Ok(tree.lines.join("\n"))
 }
 
@@ -38,28 +38,30 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn group(&mut self, name: &str, group: &'a Group, depth: usize) -> Result<(), Problem> {
+    fn add_group(&mut self, name: &str, group: &'a Group, depth: usize) -> Result<(), Problem> {
         let inventory = self.variables.inventory();
-        self.line(&format!("@{name}:"), depth);
+        self.add_line(&format!("@{name}:"), depth);
         for child in &group.children {
-            if let Some(below) = inventory.groups.get(child) {
-                self.group(child, below, depth + 1)?;
+            if let Some(group) = inventory.groups.get(child) {
+                self.add_group(child, group, depth + 1)?;
             }
         }
+        // Ansible shows the hosts of `all` only in its child groups.
         for host in group.hosts.iter().filter(|_| name != ALL) {
-            self.line(host, depth + 1);
+            self.add_line(host, depth + 1);
             if self.detail == Detail::Variables {
                 let vars = self.flattener.host(host);
                 let vars = self.texts(&vars)?;
-                self.vars(vars, depth + 2);
+                self.add_vars(vars, depth + 2);
             }
         }
         if self.detail == Detail::Variables {
+            // Ansible shows a priority only if it is not the default.
             let priority = group.priority.filter(|priority| *priority != 1);
             let mut vars = self.texts(&flatten::of_group(group))?;
             vars.extend(priority.map(|priority| ("ansible_group_priority", priority.to_string())));
             vars.sort();
-            self.vars(vars, depth + 1);
+            self.add_vars(vars, depth + 1);
         }
         Ok(())
     }
@@ -74,13 +76,13 @@ impl<'a> Tree<'a> {
         vars.iter().map(|(name, node)| Ok((*name, text(name, node)?))).collect()
     }
 
-    fn vars(&mut self, vars: Vec<(&str, String)>, depth: usize) {
+    fn add_vars(&mut self, vars: Vec<(&str, String)>, depth: usize) {
         for (name, value) in vars {
-            self.line(&format!("{{{name} = {value}}}"), depth);
+            self.add_line(&format!("{{{name} = {value}}}"), depth);
         }
     }
 
-    fn line(&mut self, text: &str, depth: usize) {
+    fn add_line(&mut self, text: &str, depth: usize) {
         let branch = if depth > 0 { "--" } else { "" };
         self.lines.push(format!("{}{branch}{text}", "  |".repeat(depth)));
     }

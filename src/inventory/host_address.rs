@@ -1,9 +1,9 @@
-//! Host identifiers as Ansible recognises them: a name or an address, perhaps with ranges, perhaps
-//! with a port. Expands nothing.
+//! Recognizes host identifiers as Ansible does: a name or an address, optionally with ranges and a port. Does not expand
+//! ranges.
 
 use std::net::Ipv6Addr;
 
-/// Splits `text` into host and port. `None` if it is no host identifier; Ansible then takes it as it is.
+/// Splits `text` into host and port. `None` if it is not a host identifier: Ansible then uses the text unchanged.
 pub(super) fn parse(text: &str) -> Option<(&str, Option<u32>)> {
     let (mut host, mut port) = (text, None);
     for split in [bracketed_port, plain_port] {
@@ -14,14 +14,14 @@ pub(super) fn parse(text: &str) -> Option<(&str, Option<u32>)> {
     (is_ipv6(host) || is_hostname(host)).then_some((host, port))
 }
 
-/// `[host]:22`
+/// Splits `[host]:22`.
 fn bracketed_port(text: &str) -> Option<(&str, &str)> {
     let (before, digits) = text.rsplit_once("]:")?;
     let host = before.strip_prefix('[').filter(|host| !host.is_empty())?;
     is_digits(digits).then_some((host, digits))
 }
 
-/// `host:22`, where no other colon stands outside brackets.
+/// Splits `host:22`, if there is no other colon outside brackets.
 fn plain_port(text: &str) -> Option<(&str, &str)> {
     let (host, digits) = text.rsplit_once(':')?;
     let mut depth = 0;
@@ -42,11 +42,11 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn is_ipv6(text: &str) -> bool {
-    // Four digits fill a component: a range shares it with nothing.
+    // A range must be a complete component of the address, and four digits are the longest component.
     without_ranges(text, is_hexadecimal_range, "0000").is_some_and(|plain| plain.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Labels of word characters and inner dashes, with dots between them.
+/// Whether the text consists of labels with dots between them. A label has word characters, and dashes inside.
 fn is_hostname(text: &str) -> bool {
     without_ranges(text, is_label_range, "0").is_some_and(|plain| plain.split('.').all(is_label))
 }
@@ -56,7 +56,7 @@ fn is_label(label: &str) -> bool {
     label.starts_with(word) && !label.ends_with(['-', '_']) && label.chars().all(|c| word(c) || c == '-')
 }
 
-/// `text` with each range replaced; `None` if a bracket holds something else.
+/// `text` with each range replaced; `None` if brackets contain something else.
 fn without_ranges(text: &str, is_range: fn(&str) -> bool, replacement: &str) -> Option<String> {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_host() {
+    fn other_texts_are_not_hosts() {
         for text in ["a:b", "web[1-3]", "-a", "a-", "a b", "web:", "*"] {
             assert_eq!(parse(text), None, "{text}");
         }

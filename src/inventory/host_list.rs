@@ -1,4 +1,4 @@
-//! A list of hosts as the value of `-i`: `host1,host2:2222,` with at least one comma. Looks at no file.
+//! Reads a list of hosts as the value of `-i`: `host1,host2:2222,` with at least one comma. Reads no file.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use super::problem::Problem;
 use super::source::Source;
 use super::text::Text;
 
-/// Adds the hosts of the list that are not known yet, its problems included.
+/// Adds the new hosts of the list, and its problems, to the draft.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
-    draft.begin(source);
+    draft.begin_source(source);
     let whole = Text::slice(source, 0, source.text().len());
     let mut start = 0;
     for written in source.text().split(',') {
@@ -20,10 +20,11 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
         if item.text.is_empty() {
             continue;
         }
+        // An IPv6 address with a port also has brackets.
         if item.text.contains(['[', ']']) && host_address::parse(item.text).is_none_or(|(host, _)| host.contains('[')) {
-            let message = format!("`{}`: Ansible expands no ranges in a list of hosts", item.text);
+            let message = format!("`{}`: Ansible does not expand ranges in a list of hosts", item.text);
             draft.problems.push(
-                Problem::naming(&item.whole(), item.text, message).hint("name each host, or write them to a file"),
+                Problem::naming(&item.whole(), item.text, message).hint("list each host, or put the hosts into a file"),
             );
             continue;
         }

@@ -1,4 +1,4 @@
-//! Ansible's INI inventories: sections, host lines, `:children`, `:vars`. Reads a text, not a file.
+//! Parses Ansible's INI inventories: sections, host lines, `:children`, `:vars`. Reads no file.
 
 use std::sync::Arc;
 
@@ -11,36 +11,36 @@ use super::source::{Source, Span};
 use super::text::Text;
 use super::{python, ranges, shlex};
 
-/// What the lines of a section are.
+/// What the lines of a section contain.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum SectionKind {
     Hosts,
     Children,
     Vars,
-    /// The header was wrong; the lines under it are not looked at.
+    /// The header is invalid, so the lines below it are ignored.
     Unknown,
 }
 
-/// A group that was mentioned before it was declared.
+/// A group that is mentioned before it is declared.
 struct Pending<'a> {
-    kind: Kind,
+    kind: SectionKind,
     span: Span,
-    /// The groups that have it as a child, each with the line that says so.
+    /// The groups that list it as a child, each with the place.
     parents: Vec<(&'a str, Span)>,
 }
 
-/// The reader between two lines.
-struct Reader<'a> {
+/// The state between two lines.
+struct IniReader<'a> {
     source: &'a Arc<Source>,
     draft: &'a mut Draft,
     group: &'a str,
-    kind: Kind,
+    kind: SectionKind,
     pending: IndexMap<&'a str, Pending<'a>>,
 }
 
-/// Adds what an INI inventory says to the draft, its problems included.
+/// Adds an INI inventory, and its problems, to the draft.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
-    let mut reader = Reader { source, draft, group: UNGROUPED, kind: Kind::Hosts, pending: IndexMap::new() };
+    let mut reader = IniReader { source, draft, group: UNGROUPED, kind: SectionKind::Hosts, pending: IndexMap::new() };
     for (start, end) in lines(source.text()) {
         let line = Text::slice(source, start, end).trim();
         if let Err(problem) = reader.line(line) {
@@ -50,7 +50,7 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     reader.finish();
 }
 
-/// The lines of a text as Python's `str.splitlines` sees them.
+/// The lines of a text by the rules of Python's `str.splitlines`.
 fn lines(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let is_break =
         |c: char| matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}');
@@ -64,7 +64,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-impl<'a> Reader<'a> {
+impl<'a> IniReader<'a> {
     fn line(&mut self, line: Text<'a>) -> Result<(), Problem> {
         if line.text.is_empty() || line.text.starts_with([';', '#']) {
             return Ok(());
@@ -72,46 +72,48 @@ impl<'a> Reader<'a> {
         if let Some((group, kind)) = section(line) {
             return self.header(group, kind);
         }
-        if line.text.starts_with('[') && (line.text.ends_with(']') || words_of_header(line.text)) {
-            self.kind = Kind::Unknown;
-            return Err(Problem::hiding(&line.whole(), "this is no section").hint(
+        if line.text.starts_with('[') && (line.text.ends_with(']') || looks_like_header(line.text)) {
+            self.kind = SectionKind::Unknown;
+            return Err(Problem::hiding(&line.whole(), "this is not a valid section header").hint(
                 "write `[group]`, `[group:children]` or `[group:vars]`, without spaces; only a `#` comment may follow",
             ));
         }
         match self.kind {
-            Kind::Hosts => self.hosts(line),
-            Kind::Children => self.child(line),
-            Kind::Vars => self.variable(line),
-            Kind::Unknown => Ok(()),
+            SectionKind::Hosts => self.hosts(line),
+            SectionKind::Children => self.child(line),
+            SectionKind::Vars => self.variable(line),
+            SectionKind::Unknown => Ok(()),
         }
     }
 
-    /// `[group]`, `[group:children]`, `[group:vars]`.
+    /// Starts a section: `[group]`, `[group:children]` or `[group:vars]`.
     fn header(&mut self, group: Text<'a>, kind: Option<Text<'a>>) -> Result<(), Problem> {
         self.group = group.text;
         self.kind = match kind.map(|kind| kind.text) {
-            None | Some("hosts") => Kind::Hosts,
-            Some("children") => Kind::Children,
-            Some("vars") => Kind::Vars,
-            Some(_) => Kind::Unknown,
+            None | Some("hosts") => SectionKind::Hosts,
+            Some("children") => SectionKind::Children,
+            Some("vars") => SectionKind::Vars,
+            Some(_) => SectionKind::Unknown,
         };
-        if self.kind == Kind::Unknown {
+        if self.kind == SectionKind::Unknown {
             let kind = kind.unwrap_or(group);
-            let message = format!("section `[{}:{}]` is of an unknown kind", group.text, kind.text);
+            let message = format!("section `[{}:{}]` has an unknown type", group.text, kind.text);
             let near = nearest(kind.text, ["hosts", "children", "vars"]);
             return Err(Problem::naming(&kind.whole(), kind.text, message).hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "the kinds are `children`, `vars` and `hosts`".to_owned(),
+                None => "the types are `children`, `vars` and `hosts`".to_owned(),
             }));
         }
         if !self.draft.has_group(group.text) {
-            if self.kind == Kind::Vars {
-                let pending = Pending { kind: Kind::Vars, span: group.whole(), parents: Vec::new() };
+            // A `:vars` section does not declare its group, so another section must follow.
+            if self.kind == SectionKind::Vars {
+                let pending = Pending { kind: SectionKind::Vars, span: group.whole(), parents: Vec::new() };
                 self.pending.entry(group.text).or_insert(pending);
             }
             self.draft.add_group(group.text, &group.whole());
         }
-        if self.kind != Kind::Vars
+        // Now the group is declared, so it becomes a child of the groups that listed it before.
+        if self.kind != SectionKind::Vars
             && let Some(pending) = self.pending.shift_remove(group.text)
         {
             for (parent, span) in pending.parents {
@@ -121,15 +123,15 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// `host[01:10]:22 name=value …`
+    /// Adds the hosts of a line `host[01:10]:22 name=value …`.
     fn hosts(&mut self, line: Text<'a>) -> Result<(), Problem> {
         let words = shlex::split(&line)?;
         let Some((pattern, variables)) = words.split_first() else { return Ok(()) };
         let pattern = pattern.text(self.source);
         if pattern.text.contains('=') {
-            // Ansible makes a host of it, whose name would be printed.
-            let hint = format!("variables of a group go under `[{}:vars]`", self.group);
-            return Err(Problem::hiding(&pattern.whole(), "a variable where a host was expected").hint(hint));
+            // Ansible would declare a host with this name, and print it, although it may contain a password.
+            let hint = format!("put variables of a group into a section `[{}:vars]`", self.group);
+            return Err(Problem::hiding(&pattern.whole(), "this is a variable, but a host is expected here").hint(hint));
         }
         let (names, port) = ranges::expand(&pattern)?;
         let mut values = Vec::new();
@@ -138,10 +140,11 @@ impl<'a> Reader<'a> {
             match assignment(&word) {
                 Some((name, value)) => match python::value(&value) {
                     Ok(value) => values.push((name.to_owned(), value)),
+                    // The other variables of the line may have problems too, so reading continues.
                     Err(problem) => self.draft.problems.push(problem),
                 },
                 None => self.draft.problems.push(
-                    Problem::hiding(&word.whole(), "after the host only `name=value` may stand")
+                    Problem::hiding(&word.whole(), "only `name=value` may follow the host")
                         .hint("a value with spaces needs quotes"),
                 ),
             }
@@ -159,11 +162,11 @@ impl<'a> Reader<'a> {
     fn child(&mut self, line: Text<'a>) -> Result<(), Problem> {
         let child = group_name(line)
             .filter(|child| !child.text.contains('='))
-            .ok_or_else(|| Problem::hiding(&line.whole(), "a `:children` section holds one group name a line"))?;
+            .ok_or_else(|| Problem::hiding(&line.whole(), "a `:children` section has one group name on each line"))?;
         if self.draft.has_group(child.text) {
             self.draft.add_child(self.group, child.text, &child.whole());
         } else {
-            let pending = Pending { kind: Kind::Children, span: child.whole(), parents: Vec::new() };
+            let pending = Pending { kind: SectionKind::Children, span: child.whole(), parents: Vec::new() };
             self.pending.entry(child.text).or_insert(pending).parents.push((self.group, child.whole()));
         }
         Ok(())
@@ -171,7 +174,7 @@ impl<'a> Reader<'a> {
 
     fn variable(&mut self, line: Text<'a>) -> Result<(), Problem> {
         let (name, value) = assignment(&line).ok_or_else(|| {
-            let problem = Problem::hiding(&line.whole(), "a `:vars` section holds one `name=value` a line");
+            let problem = Problem::hiding(&line.whole(), "a `:vars` section has one `name=value` on each line");
             if line.text.contains(": ") { problem.hint("write `=` instead of `: `") } else { problem }
         })?;
         let value = python::value(&value.trim())?;
@@ -179,14 +182,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What was mentioned and never declared.
+    /// Reports groups that are mentioned but never declared.
     fn finish(self) {
         let names: Vec<&str> = self.pending.keys().copied().collect();
         for (name, pending) in &self.pending {
             let problem = match pending.kind {
-                Kind::Vars => {
-                    Problem::naming(&pending.span, *name, format!("`[{name}:vars]` is for an undefined group"))
-                }
+                SectionKind::Vars => Problem::naming(
+                    &pending.span,
+                    *name,
+                    format!("`[{name}:vars]` belongs to a group that is not defined"),
+                ),
                 _ => Problem::naming(&pending.span, *name, format!("group `{name}` is not defined")),
             };
             let known = self.draft.group_names().filter(|known| !names.contains(known));
@@ -199,13 +204,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The name and the value around the first `=`; `None` without one or without a name.
+/// The name before the first `=` and the value after it; `None` without a `=` or without a name.
 fn assignment<'a>(text: &Text<'a>) -> Option<(&'a str, Text<'a>)> {
     let (name, _) = text.text.split_once('=')?;
     (!name.trim().is_empty()).then(|| (name, text.part(name.len() + 1, text.text.len())))
 }
 
-/// Group and kind of a section header, behind which only a `#` comment may stand.
+/// The group and type of a section header. Only a `#` comment may follow it.
 fn section(line: Text<'_>) -> Option<(Text<'_>, Option<Text<'_>>)> {
     let inner = line.text.strip_prefix('[')?;
     let close = inner.find(']')?;
@@ -225,22 +230,22 @@ fn section(line: Text<'_>) -> Option<(Text<'_>, Option<Text<'_>>)> {
     Some((line.part(1, name + 1), kind))
 }
 
-/// Whether a line that starts with `[` is meant as a section: what follows the bracket is apart from it.
-fn words_of_header(line: &str) -> bool {
+/// Whether a line that starts with `[` is probably meant as a section header, and not as a host range.
+fn looks_like_header(line: &str) -> bool {
     line.split_once(']').is_none_or(|(inner, after)| {
         !inner.contains(':') && after.starts_with(super::text::is_space) || inner.contains(super::text::is_space)
     })
 }
 
-/// A line of a `:children` section: a name, then perhaps a comment.
+/// The group name in a line of a `:children` section, which a comment may follow.
 fn group_name(line: Text<'_>) -> Option<Text<'_>> {
     let stop = |c: char| matches!(c, ':' | ']') || super::text::is_space(c);
-    let run = line.text.find(stop).unwrap_or(line.text.len());
-    let fits = |end: usize| {
+    let name_end = line.text.find(stop).unwrap_or(line.text.len());
+    let is_end = |end: usize| {
         let after = line.text[end..].trim_start_matches(super::text::is_space);
         end > 0 && (after.is_empty() || after.starts_with('#'))
     };
-    // As in Ansible a `#` directly behind the name belongs to it, if the line allows that.
-    let end = if fits(run) { run } else { line.text[..run].rfind('#').filter(|end| fits(*end))? };
+    // As in Ansible, a `#` directly after the name is part of it, unless only a comment makes the line valid.
+    let end = if is_end(name_end) { name_end } else { line.text[..name_end].rfind('#').filter(|end| is_end(*end))? };
     Some(line.part(0, end))
 }

@@ -1,23 +1,24 @@
-//! What Ansible's own JSON says of a string beyond its text: `__ansible_unsafe` and `__ansible_vault`, as
-//! `ansible-inventory --list` prints them. Parses no text.
+//! The marks `__ansible_unsafe` and `__ansible_vault`, with which `ansible-inventory --list` prints strings that are no
+//! templates or are encrypted. Parses no text.
 
 use super::model::{Node, Trust, Value};
 use super::problem::Problem;
 
-/// The mappings in a JSON value that stand for a string become that string.
-pub(super) fn revive(node: Node) -> Result<Node, Problem> {
+/// Replaces each mapping that represents a marked string with that string.
+pub(super) fn restore_strings(node: Node) -> Result<Node, Problem> {
     let value = match node.value {
         Value::Map(members) => {
+            // A mapping with a mark represents a string; its other members have no meaning.
             let marked = ["__ansible_type", "__ansible_unsafe", "__ansible_vault"]
                 .into_iter()
                 .find_map(|mark| members.iter().find(|(key, _)| key.text == mark).map(|(_, value)| (mark, value)));
             if let Some((mark, value)) = marked {
                 return string(mark, value);
             }
-            let revived = members.into_iter().map(|(key, value)| Ok((key, revive(value)?)));
-            Value::Map(revived.collect::<Result<_, Problem>>()?)
+            let restored = members.into_iter().map(|(key, value)| Ok((key, restore_strings(value)?)));
+            Value::Map(restored.collect::<Result<_, Problem>>()?)
         }
-        Value::List(items) => Value::List(items.into_iter().map(revive).collect::<Result<_, _>>()?),
+        Value::List(items) => Value::List(items.into_iter().map(restore_strings).collect::<Result<_, _>>()?),
         other => other,
     };
     Ok(Node { value, ..node })

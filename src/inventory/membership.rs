@@ -5,7 +5,6 @@ use super::model::{ALL, Inventory, Membership};
 
 impl Membership {
     fn of(inventory: &Inventory) -> Self {
-        let number = |name: &String| inventory.groups.get_index_of(name);
         let mut membership = Self { groups: vec![Vec::new(); inventory.hosts.len()], ..Self::default() };
         let mut parents = vec![Vec::new(); inventory.groups.len()];
         for (at, group) in inventory.groups.values().enumerate() {
@@ -13,7 +12,8 @@ impl Membership {
             for host in &hosts {
                 membership.groups[*host].push(at);
             }
-            let children: Vec<usize> = group.children.iter().filter_map(number).collect();
+            let children: Vec<usize> =
+                group.children.iter().filter_map(|name| inventory.groups.get_index_of(name)).collect();
             for child in &children {
                 parents[*child].push(at);
             }
@@ -26,16 +26,16 @@ impl Membership {
         membership
     }
 
-    /// Parents before children. A loop, which no loaded inventory has, is left out.
+    /// All groups, parents before children. Groups of a loop are left out; `load` refuses such inventories.
     fn topological(&self, parents: &[Vec<usize>]) -> Vec<usize> {
-        let mut waiting: Vec<usize> = parents.iter().map(Vec::len).collect();
-        let mut order: Vec<usize> = (0..parents.len()).filter(|group| waiting[*group] == 0).collect();
+        let mut open_parents: Vec<usize> = parents.iter().map(Vec::len).collect();
+        let mut order: Vec<usize> = (0..parents.len()).filter(|group| open_parents[*group] == 0).collect();
         let mut next = 0;
         while let Some(group) = order.get(next).copied() {
             next += 1;
             for child in &self.children[group] {
-                waiting[*child] -= 1;
-                if waiting[*child] == 0 {
+                open_parents[*child] -= 1;
+                if open_parents[*child] == 0 {
                     order.push(*child);
                 }
             }
@@ -43,8 +43,9 @@ impl Membership {
         order
     }
 
-    /// `all` is the weakest; then by depth (the longest way from `all`), priority and name.
+    /// The rank of each group: `all` is the weakest; then by depth (the longest path from `all`), priority and name.
     fn ranks(&self, inventory: &Inventory, order: &[usize]) -> Vec<usize> {
+        // `order` has parents before children, so the depth of a parent is final when its children are visited.
         let mut depth = vec![0_usize; self.children.len()];
         for group in order {
             for child in &self.children[*group] {
@@ -65,22 +66,24 @@ impl Membership {
         rank
     }
 
-    /// All groups a host is in, ancestors included, the weakest first.
+    /// All groups of a host, including ancestors, the weakest first.
     fn chain(&self, host: usize) -> Vec<usize> {
         let direct = self.groups.get(host).map(Vec::as_slice).unwrap_or_default();
         let mut chain: Vec<usize> = direct.iter().flat_map(|group| self.lineage[*group].iter().copied()).collect();
         chain.sort_unstable_by_key(|group| self.rank[*group]);
+        // Two groups of the host may share ancestors.
         chain.dedup();
         chain
     }
 
-    /// The hosts of a group and of all groups below it, in inventory order.
+    /// The hosts of a group and of all its descendants, in inventory order.
     fn members(&self, group: usize) -> Vec<usize> {
-        let mut seen = vec![false; self.children.len()];
+        // A group may have several parents, but its hosts are added only once.
+        let mut visited = vec![false; self.children.len()];
         let mut open = vec![group];
         let mut hosts = Vec::new();
         while let Some(group) = open.pop() {
-            if !std::mem::replace(&mut seen[group], true) {
+            if !std::mem::replace(&mut visited[group], true) {
                 hosts.extend_from_slice(&self.hosts[group]);
                 open.extend_from_slice(&self.children[group]);
             }
@@ -109,19 +112,18 @@ impl Inventory {
         self.membership.get_or_init(|| Membership::of(self))
     }
 
-    /// The names of the hosts in `group` and the groups below it, in inventory order; none if there is no
-    /// such group.
+    /// The names of the hosts in `group` and its descendants, in inventory order; empty if the group does not exist.
     pub fn hosts_of(&self, group: &str) -> Vec<&str> {
         self.members(group).into_iter().filter_map(|host| self.host_name(host)).collect()
     }
 
-    /// The names of all groups that `host` is in, `all` included, the weakest first.
+    /// The names of all groups of `host`, including `all`, the weakest first.
     pub fn groups_of(&self, host: &str) -> Vec<&str> {
         let name = |group: usize| self.groups.get_index(group).map(|(name, _)| name.as_str());
         self.chain(host).into_iter().filter_map(name).collect()
     }
 
-    /// The places of the hosts of a group in [`Inventory::hosts`], ascending.
+    /// The indices of the hosts of a group in [`Inventory::hosts`], ascending.
     pub(super) fn members(&self, group: &str) -> Vec<usize> {
         self.groups.get_index_of(group).map(|group| self.membership().members(group)).unwrap_or_default()
     }
@@ -130,14 +132,40 @@ impl Inventory {
         self.hosts.get_index(at).map(|(name, _)| name.as_str())
     }
 
-    /// The numbers of the groups that `host` is directly in: hosts with the same ones have the same group variables.
+    /// The indices of the groups that `host` is directly in. Hosts with the same ones share their group variables.
     pub(super) fn direct_groups(&self, host: &str) -> &[usize] {
         let groups = self.hosts.get_index_of(host).and_then(|host| self.membership().groups.get(host));
         groups.map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The places of the groups of a host in [`Inventory::groups`], the weakest first.
+    /// The indices of the groups of a host in [`Inventory::groups`], the weakest first.
     pub(super) fn chain(&self, host: &str) -> Vec<usize> {
         self.hosts.get_index_of(host).map(|host| self.membership().chain(host)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load;
+    use super::super::source::Source;
+
+    #[test]
+    fn groups_are_ordered_from_the_weakest_and_hosts_include_those_of_descendants() {
+        let text = "a\n[west]\nb\n[east]\nb\nc\n[region:children]\nwest\neast\n[top:children]\nregion\n";
+        let inventory = load::parse(&Source::new("hosts", text)).unwrap();
+        assert_eq!(inventory.groups_of("b"), ["all", "top", "region", "east", "west"]);
+        assert_eq!(inventory.groups_of("a"), ["all", "ungrouped"]);
+        assert_eq!(inventory.hosts_of("top"), ["b", "c"]);
+        assert_eq!(inventory.hosts_of("none"), Vec::<&str>::new());
+        let direct: Vec<&str> =
+            inventory.direct_groups("b").iter().map(|at| inventory.groups.keys().nth(*at).unwrap().as_str()).collect();
+        assert_eq!(direct, ["west", "east"]);
+    }
+
+    #[test]
+    fn a_group_is_below_its_deepest_parent() {
+        let text = "[deep]\nh\n[middle:children]\ndeep\n[top:children]\nmiddle\ndeep\n";
+        let inventory = load::parse(&Source::new("hosts", text)).unwrap();
+        assert_eq!(inventory.groups_of("h"), ["all", "top", "middle", "deep"]);
     }
 }

@@ -1,5 +1,4 @@
-//! What an inventory is: sources, places in them, values, hosts and groups. Types only; the rules that
-//! fill them stand in the sibling files.
+//! The data of an inventory: values, hosts and groups. Types only; the rules are in the files beside this one.
 
 use std::sync::OnceLock;
 
@@ -12,53 +11,52 @@ pub(super) const ALL: &str = "all";
 /// The group of the hosts that are in no other group than [`ALL`].
 pub(super) const UNGROUPED: &str = "ungrouped";
 
-/// A value with its place and with the text the user wrote.
+/// A value with its place and with the text that the user wrote.
 #[derive(Clone)]
 pub struct Node {
     /// The value as Ansible types it.
     pub value: Value,
-    /// For scalars: the text that stands for the value when it is used as a credential. It is the
-    /// string of a string literal, and the source text of any other literal (`3.10` stays `3.10`).
-    /// Empty for lists and mappings.
+    /// For scalars: the text to use if the value is a credential. It is the string of a string literal, and the source
+    /// text of any other literal (`3.10` stays `3.10`). Empty for lists and mappings.
     pub text: String,
-    /// Where it stands.
+    /// Where the value is written.
     pub span: Span,
-    /// Whether `{{ … }}` in its text means anything.
+    /// Whether `{{ … }}` in its text is a template.
     pub trust: Trust,
 }
 
-/// Whether a text may hold template expressions.
+/// Whether a text may contain template expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// `{{ … }}` is an expression: every text that is not marked otherwise.
+    /// `{{ … }}` is an expression: any text without a mark.
     Template,
-    /// `{{ … }}` is text: YAML's `!unsafe`.
+    /// `{{ … }}` is plain text: the mark `!unsafe` in YAML.
     Literal,
 }
 
 /// The types an Ansible variable can have.
 #[derive(Clone)]
 pub enum Value {
-    /// `None`, `null`, `~`, or nothing at all.
+    /// `None`, `null`, `~`, or no value.
     Null,
     /// `True`, `yes` …
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i128),
     /// A number with a fraction or exponent.
     Float(f64),
     /// Text.
     Str(String),
-    /// An encrypted string (`!vault`): its envelope is the text of the node.
+    /// An encrypted string (`!vault`). The text of the node is its envelope.
     Vault,
     /// A list, a tuple, or a YAML sequence.
     List(Vec<Node>),
-    /// A dict or YAML mapping, in source order, duplicate keys already resolved (the last one wins).
+    /// A dict or YAML mapping, in source order. Duplicate keys are already resolved: the last one wins.
     Map(Vec<(Node, Node)>),
 }
 
 impl Node {
-    /// A string value standing at `span`.
+    /// A string value at `span`.
     pub fn string(text: impl Into<String>, span: Span) -> Self {
         let text = text.into();
         Self::new(Value::Str(text.clone()), text, span)
@@ -77,7 +75,7 @@ impl Node {
         }
     }
 
-    /// Whether nothing was given: null, or text that is empty or white space.
+    /// Whether there is no value: null, or text that is empty or only white space.
     pub fn is_blank(&self) -> bool {
         match &self.value {
             Value::Null => true,
@@ -87,7 +85,7 @@ impl Node {
     }
 }
 
-// Values may be passwords: only the type and the place are shown.
+// Values may be passwords, so debug output shows only the type and the place.
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at {}", self.value.type_name(), self.span)
@@ -101,7 +99,7 @@ impl std::fmt::Debug for Value {
 }
 
 impl Value {
-    /// The kind of value, in words that fit an error message.
+    /// The type of the value, as error messages name it.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -116,7 +114,7 @@ impl Value {
 }
 
 impl serde::Serialize for Node {
-    /// As Ansible prints it: typed, in source order. This shows secrets: for `inventory --list` only.
+    /// As Ansible prints it: typed, in source order. This shows secrets; only `inventory --list` may use it.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.value {
             Value::Null => serializer.serialize_none(),
@@ -136,65 +134,64 @@ impl serde::Serialize for Node {
 /// Variables by name, in the order they were set.
 pub type Vars = IndexMap<String, Node>;
 
-/// A folder that may hold `group_vars` and `host_vars`. Of two the greater one wins.
+/// A folder that may contain `group_vars` and `host_vars`. The greater one of two wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Folder {
-    /// That of an inventory source, by its number in the order of `-i`.
+    /// The folder of an inventory source, by the position of the source in the order of `-i`.
     Source(usize),
-    /// The working directory, which to Ansible is the folder of the playbook.
+    /// The working directory, which Ansible treats as the folder of the playbook.
     Working,
 }
 
-/// The variables of a host or group in the `host_vars` or `group_vars` of one folder.
+/// The variables of one host or group from the `host_vars` or `group_vars` of one folder.
 #[derive(Debug, Clone)]
 pub struct FileVars {
     /// The folder.
     pub folder: Folder,
-    /// What all its files for the host or group set; the last file wins.
+    /// The variables from all files for the host or group; the last file wins.
     pub vars: Vars,
 }
 
-/// A host by its inventory name, with the variables of the host itself (its groups' come on top in
-/// `vars_of`). Where it comes from (`inventory_file`) is the origin of the source of its span.
+/// A host with its own variables; `precedence` adds those of its groups. `inventory_file` is the origin of the source of
+/// its span.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// `inventory_hostname`.
     pub name: String,
-    /// Host variables: inline ones and `hosts:` entries.
+    /// The variables that inventory sources set for the host.
     pub vars: Vars,
-    /// Variables of `host_vars`, the weakest folder first.
+    /// The variables from `host_vars`, the weakest folder first.
     pub files: Vec<FileVars>,
-    /// Where the host was first named.
+    /// Where the host is named first.
     pub span: Span,
 }
 
-/// A group: its own hosts, children and variables.
+/// A group with its own hosts, children and variables.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
-    /// Names of the hosts directly in it, in source order.
+    /// The names of the hosts directly in it, in source order.
     pub hosts: Vec<String>,
-    /// Names of its child groups, in source order.
+    /// The names of its child groups, in source order.
     pub children: Vec<String>,
-    /// Group variables.
+    /// The variables that inventory sources set for the group.
     pub vars: Vars,
-    /// Variables of `group_vars`, the weakest folder first.
+    /// The variables from `group_vars`, the weakest folder first.
     pub files: Vec<FileVars>,
-    /// `ansible_group_priority`, where an inventory source set it; Ansible's default is 1. In `group_vars` it is a
-    /// variable like any other.
+    /// `ansible_group_priority`, if an inventory source sets it; Ansible's default is 1. In `group_vars` it has no special
+    /// meaning.
     pub priority: Option<i64>,
-    /// Where the group was first named; `None` for `all` and `ungrouped` if no source names them.
+    /// Where the group is named first; `None` for `all` and `ungrouped` if no source names them.
     pub span: Option<Span>,
 }
 
-/// Everything that was read, before any variable is resolved for a host. Has always the groups `all`
-/// and `ungrouped`.
+/// Everything that was read, before templates are resolved. Always has the groups `all` and `ungrouped`.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// Hosts in the order of the inventory.
     pub hosts: IndexMap<String, Host>,
     /// Groups in the order of the inventory.
     pub groups: IndexMap<String, Group>,
-    /// Variables of `-e`, which win over all others.
+    /// The variables of `-e`, which win over all others.
     pub extra: Vars,
     /// Built from `hosts` and `groups` by `membership` at first use; both must not change after that.
     pub(super) membership: OnceLock<Membership>,

@@ -4,7 +4,7 @@
 use super::model::{ALL, Folder, Group, Inventory, Node, Vars};
 
 impl Inventory {
-    /// All variables as they were written, those of groups first, then those of hosts and of `-e`.
+    /// All variables as they are written: those of groups first, then those of hosts and of `-e`.
     pub fn written(&self) -> impl Iterator<Item = (&str, &Node)> {
         let groups = self.groups.values().map(|group| (&group.vars, &group.files));
         let hosts = self.hosts.values().map(|host| (&host.vars, &host.files));
@@ -15,7 +15,7 @@ impl Inventory {
     }
 }
 
-/// All variables of `host`, templates unresolved. To read a few of them, [`Scope`] copies nothing.
+/// All variables of `host`, with unresolved templates. [`Scope`] reads single variables without copies.
 pub fn vars_of(inventory: &Inventory, host: &str) -> Vars {
     let mut vars = Vars::new();
     for layer in Scope::new(inventory, host).layers.iter().rev() {
@@ -24,28 +24,30 @@ pub fn vars_of(inventory: &Inventory, host: &str) -> Vars {
     vars
 }
 
-/// What a group itself sets, as `ansible-inventory --graph --vars` shows it, the strongest first. The `group_vars` of
-/// the working directory are not among it.
+/// The variables of the group itself, as `ansible-inventory --graph --vars` shows them, the strongest first. They do not
+/// include the `group_vars` of the working directory.
 pub(super) fn own_layers(group: &Group) -> Vec<&Vars> {
-    let beside = group.files.iter().filter(|files| files.folder != Folder::Working);
-    beside.rev().map(|files| &files.vars).chain([&group.vars]).collect()
+    let from_files = group.files.iter().filter(|files| files.folder != Folder::Working);
+    from_files.rev().map(|files| &files.vars).chain([&group.vars]).collect()
 }
 
-/// Where some of the variables of a host stand.
+/// One set of variables that apply to a host.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Layer {
     /// `-e`.
     Extra,
-    /// The host of this number itself, or the file of this number of its `host_vars`.
+    /// The variables of the host with this index.
     Host(usize),
+    /// The variables from `host_vars`: index of the host, and index in [`Host::files`](super::model::Host::files).
     HostFile(usize, usize),
-    /// The group of this number itself, or the file of this number of its `group_vars`.
+    /// The variables of the group with this index.
     Group(usize),
+    /// The variables from `group_vars`: index of the group, and index in [`Group::files`].
     GroupFile(usize, usize),
 }
 
 impl Layer {
-    /// The variables that stand there.
+    /// The variables of this layer.
     pub fn vars(self, inventory: &Inventory) -> Option<&Vars> {
         let host = |at: usize| inventory.hosts.get_index(at).map(|(_, host)| host);
         let group = |at: usize| inventory.groups.get_index(at).map(|(_, group)| group);
@@ -59,14 +61,14 @@ impl Layer {
     }
 }
 
-/// Where the variables of `host` stand, the strongest first; of an unknown host there are those of `-e` alone.
+/// The layers of variables of `host`, the strongest first. An unknown host has only those of `-e`.
 pub(super) fn layers(inventory: &Inventory, host: &str) -> Vec<Layer> {
     let mut layers = own(inventory, host);
     layers.extend(inherited(inventory, host));
     layers
 }
 
-/// Those of `-e` and of the host itself.
+/// The layers of `-e` and of the host itself.
 fn own(inventory: &Inventory, host: &str) -> Vec<Layer> {
     let mut layers = vec![Layer::Extra];
     if let Some((at, _, host)) = inventory.hosts.get_full(host) {
@@ -76,8 +78,8 @@ fn own(inventory: &Inventory, host: &str) -> Vec<Layer> {
     layers
 }
 
-/// Those of its groups. Ansible's order, from the weakest: `all`, the other groups, the files of `all`, then the files
-/// of the other groups, where a later folder beats a deeper group.
+/// The layers of its groups. Ansible's order, from the weakest: `all`, the other groups, the files of `all`, then the files
+/// of the other groups, where a later folder wins over a deeper group.
 fn inherited(inventory: &Inventory, host: &str) -> impl Iterator<Item = Layer> {
     let files_of = |at: usize| inventory.groups.get_index(at).map_or(&[][..], |(_, group)| &group.files);
     let mut chain = inventory.chain(host);
@@ -90,40 +92,40 @@ fn inherited(inventory: &Inventory, host: &str) -> impl Iterator<Item = Layer> {
         })
         .collect();
     files.sort_by_key(|(folder, _)| std::cmp::Reverse(*folder));
-    let of_all: Vec<Layer> =
+    let files_of_all: Vec<Layer> =
         all.iter().flat_map(|at| (0..files_of(*at).len()).rev().map(|file| Layer::GroupFile(*at, file))).collect();
-    // The weakest of the chain is `all`.
-    files.into_iter().map(|(_, layer)| layer).chain(of_all).chain(chain.into_iter().map(Layer::Group))
+    // `all` is the weakest group of the chain, so it comes last here.
+    files.into_iter().map(|(_, layer)| layer).chain(files_of_all).chain(chain.into_iter().map(Layer::Group))
 }
 
-/// The variables of one host, looked up where they stand.
+/// The variables of one host, without copies.
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
     /// The strongest first.
     layers: Vec<&'a Vars>,
-    /// How many of them are those of `-e` and of the host itself.
+    /// How many of the layers belong to `-e` and to the host itself.
     own: usize,
 }
 
 impl<'a> Scope<'a> {
-    /// The variables of `host`; of an unknown host those of `-e` alone.
+    /// The variables of `host`. An unknown host has only those of `-e`.
     pub fn new(inventory: &'a Inventory, host: &str) -> Self {
         let own = own(inventory, host);
         let layers = own.iter().copied().chain(inherited(inventory, host)).filter_map(|layer| layer.vars(inventory));
         Self { layers: layers.collect(), own: own.len() }
     }
 
-    /// The variables of `-e` and of the host, then those of its groups; the strongest first in both.
+    /// The layers of `-e` and of the host, and the layers of its groups; in both the strongest is first.
     pub(super) fn layers(&self) -> (&[&'a Vars], &[&'a Vars]) {
         self.layers.split_at(self.own)
     }
 
-    /// The variable as it was written, by precedence.
+    /// The variable as it is written; the strongest layer wins.
     pub fn raw(&self, name: &str) -> Option<&'a Node> {
         self.layers.iter().find_map(|layer| layer.get(name))
     }
 
-    /// The names of all variables of the host; a name may come twice.
+    /// The names of all variables of the host, with repetitions.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.layers.iter().flat_map(|layer| layer.keys().map(String::as_str))
     }

@@ -1,22 +1,23 @@
-//! What is wrong with what the user wrote, with its place. A problem is rendered with the line it stands
-//! on, and that line may hold a password: only the variable's name and, where the problem says that it
-//! is safe, the marked text itself are shown.
+//! What is wrong with something that the user wrote, and its place. A problem is rendered with its line, which may contain a
+//! password: only the variable's name and a text that the problem declares to be safe are shown. Detects no problems.
 
 use super::code::Code;
 use super::source::Span;
 use crate::failure::Failure;
 
-/// Something wrong with the inventory or the command line, and what to do now.
+/// A mistake in the inventory or on the command line, and what to do now.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// What is wrong: lower case, the thing in backticks, no secret.
+    /// What is wrong: lower case, the object in backticks, no secret.
     pub message: String,
-    /// Where, if it has a place.
+    /// Where the mistake is, if it has a place.
     pub place: Option<Place>,
     /// What to do now.
     pub hint: Option<String>,
-    /// What kind of thing it is, where that is finer than who found it.
+    /// The kind of problem, if it is more specific than "the inventory" or "the variables".
     pub code: Option<Code>,
+    /// The name of the variable, member or environment variable that is undefined, if that is the problem.
+    pub undefined_name: Option<String>,
 }
 
 /// A span, and what of its text may be shown.
@@ -32,7 +33,7 @@ pub struct Place {
 impl Problem {
     /// A problem without a place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, hint: None, code: None }
+        Self { message: message.into(), place: None, hint: None, code: None, undefined_name: None }
     }
 
     /// A problem about `name` at `span`. The name is safe to show, such as a key or a host name.
@@ -40,12 +41,12 @@ impl Problem {
         Self { place: Some(Place { span: span.clone(), shown: Some(name.into()) }), ..Self::new(message) }
     }
 
-    /// A problem of a text that may be a secret: its place is shown, not its text.
+    /// A problem at `span`, whose text may be a secret: only its place is shown.
     pub fn hiding(span: &Span, message: impl Into<String>) -> Self {
         Self { place: Some(Place { span: span.clone(), shown: None }), ..Self::new(message) }
     }
 
-    /// The same problem without the text it marks.
+    /// The same problem, without showing the marked text.
     #[must_use]
     pub fn hidden(mut self) -> Self {
         if let Some(place) = &mut self.place {
@@ -54,19 +55,25 @@ impl Problem {
         self
     }
 
-    /// Adds what to do now.
+    /// Adds what the user should do now.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Says what kind of thing it is.
+    /// Sets the kind of problem.
     #[must_use]
     pub fn code(self, code: Code) -> Self {
         Self { code: Some(code), ..self }
     }
 
-    /// The message, and under it `file:line:column`, the masked line and a caret.
+    /// Records the name of the variable, member or environment variable that is undefined.
+    #[must_use]
+    pub fn undefined(self, name: impl Into<String>) -> Self {
+        Self { undefined_name: Some(name.into()), ..self }
+    }
+
+    /// The message, and below it `file:line:column`, the masked line and a caret.
     pub fn render(&self) -> String {
         match self.excerpt() {
             Some(excerpt) => format!("{}\n{excerpt}", self.message),
@@ -101,8 +108,8 @@ impl From<&Problem> for Failure {
 }
 
 impl Place {
-    /// The line with everything but the variable's name and the shown text replaced by `…`; the
-    /// column (in characters, from 0) and the width of the mark.
+    /// The line, with everything but the variable's name and the shown text replaced by `…`; the column of the mark in
+    /// characters, counted from 0; and the width of the mark.
     fn masked_line(&self) -> (String, usize, usize) {
         let text = self.span.source.text();
         let start = floor_boundary(text, self.span.start);
@@ -110,8 +117,11 @@ impl Place {
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = floor_boundary(text, self.span.end.clamp(start, line_end));
         let before = &text[line_start..start];
-        let yaml = [".yml", ".yaml", ".json"].iter().any(|extension| self.span.source.name.ends_with(extension));
-        let name = if in_block(&text[..line_end]) { "" } else { leading_name(&text[line_start..line_end], yaml) };
+        let is_yaml = [".yml", ".yaml", ".json"].iter().any(|extension| self.span.source.name.ends_with(extension));
+        let syntax = if is_yaml { Syntax::Yaml } else { Syntax::Ini };
+        // A line of a block scalar may look like `name: value`, but all of it is the value.
+        let name = if in_block(&text[..line_end]) { "" } else { leading_name(&text[line_start..line_end], syntax) };
+        // Text between the name and the marked text may be part of a secret.
         let mut shown = if before.len() <= name.len() {
             before.to_owned()
         } else {
@@ -131,20 +141,29 @@ impl Place {
     }
 }
 
-/// Whether the last line of `text` belongs to a YAML block (`key: |`), every line of which is value.
+/// How a line may set a variable.
+#[derive(Clone, Copy, PartialEq)]
+enum Syntax {
+    /// `name: value`
+    Yaml,
+    /// `name=value` or `name: value`
+    Ini,
+}
+
+/// Whether the last line of `text` belongs to a YAML block scalar (`key: |`), where a line is part of the value.
 fn in_block(text: &str) -> bool {
     let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let mut lines = text.rsplit('\n');
     let own = lines.next().map_or(0, depth);
-    let above = lines.find(|line| !line.trim().is_empty() && depth(line) < own);
-    above.is_some_and(|line| {
+    let parent = lines.find(|line| !line.trim().is_empty() && depth(line) < own);
+    parent.is_some_and(|line| {
         let end = line.split(" #").next().unwrap_or_default().trim_end();
         end.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-')).ends_with(['|', '>'])
     })
 }
 
-/// The variable name a line starts with, with its `=` or `:`. What does not look like one may be a part of a secret.
-fn leading_name(line: &str, yaml: bool) -> &str {
+/// The variable name at the start of a line, with its `=` or `:`. Anything else may be part of a secret.
+fn leading_name(line: &str, syntax: Syntax) -> &str {
     let indent = line.len() - line.trim_start_matches([' ', '\t', '-']).len();
     let name = line[indent..]
         .find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
@@ -152,9 +171,9 @@ fn leading_name(line: &str, yaml: bool) -> &str {
     let after = line[name..].trim_start();
     let gap = line[name..].len() - after.len();
     match after.chars().next() {
-        Some('=') if !yaml => &line[..name + gap + 1],
+        Some('=') if syntax == Syntax::Ini => &line[..name + gap + 1],
         Some(':') if after.len() == 1 || after[1..].starts_with([' ', '\t']) => &line[..name + gap + 1],
-        // A line that is not `name = value` shows nothing of itself: it may be a bare secret.
+        // A line without `name = value` may be a bare secret, so none of it is shown.
         _ => "",
     }
 }
@@ -167,7 +186,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     at
 }
 
-/// The candidate nearest to `word`, for "did you mean": at most two edits away.
+/// The candidate that is nearest to `word`, for the hint "did you mean": at most two edits away.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
@@ -182,6 +201,7 @@ fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {
+        // One row is enough: `diagonal` keeps the value of the previous row that is overwritten next.
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, to) in b.iter().enumerate() {
@@ -216,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_the_message_does_not_say_is_not_shown() {
+    fn a_text_that_is_not_the_name_is_not_shown() {
         let text = "creds={{ [{'host': h, 'password': 'hunter2'}] }}";
         let rendered =
             Problem::naming(&span_of(text, &text[6..]), "hub", "registry `hub` has another credential").render();
@@ -224,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_the_message_names_is_shown() {
+    fn a_template_that_is_only_the_name_is_shown() {
         let rendered =
             Problem::naming(&span_of("a=x{{ pw }}", "{{ pw }}"), "pw", "variable `pw` is not defined").render();
         assert!(rendered.ends_with("1 | a=…{{ pw }}\n  |    ^^^^^^^^"), "{rendered}");
@@ -256,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn suggestions_are_near() {
+    fn suggestions_are_at_most_two_edits_away() {
         assert_eq!(nearest("tls_verfy", ["host", "tls_verify"]), Some("tls_verify"));
         assert_eq!(nearest("zzz", ["host", "tls_verify"]), None);
     }

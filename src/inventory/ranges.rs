@@ -1,13 +1,14 @@
-//! Host ranges: `node[01:10:2].example.com` and `db-[a:f]`, several in one name, with an optional port.
+//! Expands host ranges: `node[01:10:2].example.com` and `db-[a:f]`, also several in one name, with an optional port. Does
+//! not know which hosts exist.
 
 use super::host_address;
 use super::problem::Problem;
 use super::text::Text;
 
-/// More hosts in one pattern are a typing mistake.
+/// The most hosts in one pattern. More are a typing error.
 const MAX_HOSTS: usize = 1_000_000;
 
-/// The names that a host pattern of an inventory stands for, and its port.
+/// The host names of a pattern in an inventory, and its port.
 pub(super) fn expand(pattern: &Text) -> Result<(Vec<String>, Option<u32>), Problem> {
     let problem = |message: String| Problem::naming(&pattern.whole(), pattern.text, message);
     if pattern.text.trim().is_empty() {
@@ -15,77 +16,81 @@ pub(super) fn expand(pattern: &Text) -> Result<(Vec<String>, Option<u32>), Probl
     }
     let (host, port) = host_address::parse(pattern.text).unwrap_or((pattern.text, None));
     if port.is_none() && pattern.text.ends_with(':') {
-        return Err(problem(format!("host `{}` ends in `:` but gives no port", pattern.text)));
+        return Err(problem(format!("host `{}` ends in `:` but has no port", pattern.text)));
     }
     let mut names = vec![host.to_owned()];
+    // Ranges are expanded from left to right, so the last range changes fastest.
     while names.first().is_some_and(|name| name.contains('[')) {
         let mut expanded = Vec::new();
         for name in &names {
-            first_range(name, &mut expanded).map_err(|fault| problem(format!("host `{}`: {fault}", pattern.text)))?;
+            expand_first_range(name, &mut expanded)
+                .map_err(|fault| problem(format!("host `{}`: {fault}", pattern.text)))?;
         }
         names = expanded;
     }
     if names.iter().any(|name| name.trim() == "---") {
-        return Err(problem("host `---`: is this a YAML inventory? name it `.yml` or `.yaml`".to_owned()));
+        return Err(problem("host `---`: is this a YAML inventory? rename it to `.yml` or `.yaml`".to_owned()));
     }
-    // As in Ansible port 0 is none.
+    // As in Ansible, port 0 means no port.
     Ok((names, port.filter(|port| *port > 0)))
 }
 
-/// Appends `name` with its first range replaced by each of its members.
-fn first_range(name: &str, names: &mut Vec<String>) -> Result<(), String> {
-    const SHAPE: &str = "a host range must be `[begin:end]` or `[begin:end:step]`";
+/// Appends `name` once for each member of its first range, which the member replaces.
+fn expand_first_range(name: &str, names: &mut Vec<String>) -> Result<(), String> {
+    const SHAPE: &str = "a host range must be `[start:end]` or `[start:end:step]`";
     let (head, rest) = name.split_once('[').ok_or(SHAPE)?;
     let (range, tail) = rest.split_once(']').ok_or(SHAPE)?;
     if head.contains([']', '|']) || rest.contains('|') {
         return Err(SHAPE.to_owned());
     }
     let bounds: Vec<&str> = range.split(':').collect();
-    let (begin, end, step) = match bounds.as_slice() {
-        [begin, end] => (*begin, *end, "1"),
-        [begin, end, step] => (*begin, *end, *step),
+    let (start, end, step) = match bounds.as_slice() {
+        [start, end] => (*start, *end, "1"),
+        [start, end, step] => (*start, *end, *step),
         _ => return Err(SHAPE.to_owned()),
     };
-    let begin = if begin.is_empty() { "0" } else { begin };
+    let start = if start.is_empty() { "0" } else { start };
     if end.is_empty() {
         return Err("a host range must have an end".to_owned());
     }
-    let step = step.parse::<usize>().ok().filter(|step| *step > 0).ok_or("the step must be a whole number above 0")?;
-    let room = MAX_HOSTS.saturating_sub(names.len());
-    let members = match (letter(begin), letter(end)) {
+    let step =
+        step.parse::<usize>().ok().filter(|step| *step > 0).ok_or("the step must be an integer greater than 0")?;
+    let most = MAX_HOSTS.saturating_sub(names.len());
+    let members = match (letter(start), letter(end)) {
         (Some(first), Some(last)) => (first..=last).step_by(step).map(letter_at).collect(),
-        _ => numbers(begin, end, step, room)?,
+        _ => numbers(start, end, step, most)?,
     };
-    if members.len() > room {
-        return Err(format!("more than {MAX_HOSTS} hosts"));
+    if members.len() > most {
+        return Err(format!("the range expands to more than {MAX_HOSTS} hosts"));
     }
     if members.is_empty() {
-        return Err("the host range is empty: its begin is beyond its end".to_owned());
+        return Err("the host range is empty: its start is greater than its end".to_owned());
     }
     names.extend(members.into_iter().map(|member| format!("{head}{member}{tail}")));
     Ok(())
 }
 
-/// The members of a range of numbers. A leading zero in `begin` asks for as many digits in all of them.
-fn numbers(begin: &str, end: &str, step: usize, room: usize) -> Result<Vec<String>, String> {
+/// The members of a range of numbers. If `start` has a leading zero, all members have as many digits as `start`.
+fn numbers(start: &str, end: &str, step: usize, most: usize) -> Result<Vec<String>, String> {
     let number = |text: &str| {
         text.parse::<usize>()
             .ok()
             .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
-            .ok_or_else(|| "the bounds of a host range must be two whole numbers or two letters".to_owned())
+            .ok_or_else(|| "the bounds of a host range must be two integers or two letters".to_owned())
     };
-    let (first, last) = (number(begin)?, number(end)?);
-    let width = if begin.starts_with('0') && begin.len() > 1 { begin.len() } else { 0 };
+    let (first, last) = (number(start)?, number(end)?);
+    let width = if start.starts_with('0') && start.len() > 1 { start.len() } else { 0 };
     if width > 0 && width != end.len() {
-        return Err("begin and end of a host range with leading zeros must have the same length".to_owned());
+        return Err("the start and end of a host range with leading zeros must have the same length".to_owned());
     }
-    if last.saturating_sub(first) / step >= room {
-        return Err(format!("more than {MAX_HOSTS} hosts"));
+    // The size is checked before the names are created, because a range may have billions of members.
+    if last.saturating_sub(first) / step >= most {
+        return Err(format!("the range expands to more than {MAX_HOSTS} hosts"));
     }
     Ok((first..=last).step_by(step).map(|number| format!("{number:0width$}")).collect())
 }
 
-/// The place of a letter in `a…zA…Z`.
+/// The position of a letter in `a…zA…Z`.
 fn letter(text: &str) -> Option<u8> {
     match text.as_bytes() {
         [byte @ b'a'..=b'z'] => Some(byte - b'a'),
@@ -94,8 +99,8 @@ fn letter(text: &str) -> Option<u8> {
     }
 }
 
-fn letter_at(place: u8) -> String {
-    char::from(if place < 26 { b'a' + place } else { b'A' + place - 26 }).to_string()
+fn letter_at(position: u8) -> String {
+    char::from(if position < 26 { b'a' + position } else { b'A' + position - 26 }).to_string()
 }
 
 #[cfg(test)]
@@ -118,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn bad_ranges_say_why() {
+    fn invalid_ranges_are_refused_with_a_reason() {
         for (pattern, fault) in [
-            ("n[1-3]", "must be `[begin:end]`"),
+            ("n[1-3]", "must be `[start:end]`"),
             ("n[1:]", "must have an end"),
             ("n[01:100]", "same length"),
             ("n[3:1]", "empty"),
-            ("n[1:3:0]", "above 0"),
+            ("n[1:3:0]", "greater than 0"),
             ("n[1:99999999999]", "more than"),
             ("n[1:9999][1:9999]", "more than"),
             ("n[a:Z][a:Z][a:Z][a:Z][a:Z][a:Z][a:Z]", "more than"),

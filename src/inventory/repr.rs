@@ -1,8 +1,8 @@
-//! Values as Python's `str()` and `repr()` spell them, and numbers as its writers of JSON and YAML do.
+//! Values in the notation of Python's `str()` and `repr()`, and numbers in that of its JSON and YAML libraries.
 
 use super::model::{Node, Value};
 
-/// `str(value)`: text as it is, anything else as `repr(value)`. An encrypted value is its envelope.
+/// `str(value)`: text without quotes, anything else as `repr(value)`. An encrypted value is shown as its envelope.
 pub fn str(node: &Node) -> String {
     match &node.value {
         Value::Str(text) => text.clone(),
@@ -11,7 +11,7 @@ pub fn str(node: &Node) -> String {
     }
 }
 
-/// `repr(value)`: as it stands in Python's source.
+/// `repr(value)`: the notation of Python source code.
 fn repr(node: &Node) -> String {
     match &node.value {
         Value::Null => "None".to_owned(),
@@ -29,7 +29,7 @@ fn repr(node: &Node) -> String {
     }
 }
 
-/// The shortest digits that mean the number, with an exponent below 1e-4 and from 1e16 on.
+/// The shortest decimal notation of the number; with an exponent below 1e-4 and from 1e16 on.
 pub(super) fn float(number: f64) -> String {
     if !number.is_finite() {
         return number.to_string().to_lowercase();
@@ -45,7 +45,7 @@ pub(super) fn float(number: f64) -> String {
     }
 }
 
-/// The same as Python's `json` spells it.
+/// The same in the notation of Python's `json`.
 pub(super) fn json_float(number: f64) -> String {
     match number {
         _ if number.is_nan() => "NaN".to_owned(),
@@ -54,41 +54,42 @@ pub(super) fn json_float(number: f64) -> String {
     }
 }
 
-/// The same as PyYAML spells it: YAML 1.1 wants a dot in a number with an exponent.
+/// The same in the notation of PyYAML: in YAML 1.1 a number with an exponent needs a dot.
 pub(super) fn yaml_float(number: f64) -> String {
-    let spelt = float(number);
-    match spelt.split_once('e') {
-        _ if !number.is_finite() => spelt.replace("nan", ".nan").replace("inf", ".inf"),
+    let text = float(number);
+    match text.split_once('e') {
+        _ if !number.is_finite() => text.replace("nan", ".nan").replace("inf", ".inf"),
         Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
-        _ => spelt,
+        _ => text,
     }
 }
 
-/// In single quotes, unless double ones spare a backslash.
+/// In single quotes, or in double quotes if that avoids a backslash.
 pub(super) fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut spelt = String::from(quote);
+    let mut quoted = String::from(quote);
     for c in text.chars() {
         match c {
-            '\\' => spelt.push_str("\\\\"),
-            '\n' => spelt.push_str("\\n"),
-            '\r' => spelt.push_str("\\r"),
-            '\t' => spelt.push_str("\\t"),
-            _ if c == quote => spelt.extend(['\\', c]),
-            _ if is_printable(c) => spelt.push(c),
-            _ => spelt.push_str(&match u32::from(c) {
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            _ if c == quote => quoted.extend(['\\', c]),
+            _ if is_printable(c) => quoted.push(c),
+            _ => quoted.push_str(&match u32::from(c) {
                 code @ ..0x100 => format!("\\x{code:02x}"),
                 code @ ..0x10000 => format!("\\u{code:04x}"),
                 code => format!("\\U{code:08x}"),
             }),
         }
     }
-    spelt.push(quote);
-    spelt
+    quoted.push(quote);
+    quoted
 }
 
-/// Python's `str.isprintable`. Rust's debug form escapes the same characters behind a letter.
+/// Python's `str.isprintable`.
 fn is_printable(c: char) -> bool {
+    // Rust's debug notation escapes the same characters, but also combining ones unless they follow a letter.
     let escaped = String::from_iter(['a', c]).escape_debug().count() > 2;
     c == ' ' || !escaped && !c.is_whitespace() && !c.is_control() || matches!(c, '"' | '\'')
 }
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_as_python_spells_them() {
+    fn floats_are_in_pythons_notation() {
         for (number, expected) in [
             (1.0, "1.0"),
             (1e15, "1000000000000000.0"),
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_as_python_chooses_them() {
+    fn quotes_are_those_that_python_chooses() {
         for (text, expected) in [
             ("a", "'a'"),
             ("it's", "\"it's\""),

@@ -1,4 +1,4 @@
-//! The JSON that inventory scripts print: groups with `hosts`, `vars` and `children`, and `_meta`. Runs nothing.
+//! Reads the JSON output of inventory scripts: groups with `hosts`, `vars` and `children`, and `_meta`. Runs no script.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::source::{Source, Span};
 use super::text::Text;
 use super::yaml;
 
-/// The group that is none.
+/// The member that is not a group.
 const META: &str = "_meta";
 
-/// Adds what `--list` printed to the draft, its problems included. Gives the hosts whose variables are not in it:
-/// the script must be asked for each.
+/// Adds the output of `--list`, and its problems, to the draft. Returns the hosts whose variables are missing in it: the
+/// script must be run with `--host` for each of them.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) -> Vec<String> {
-    draft.begin(source);
+    draft.begin_source(source);
     let root = match json(source, &mut draft.findings) {
         Ok(root) => root,
         Err(problem) => {
@@ -41,9 +41,9 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) -> Vec<String> {
     }
 }
 
-/// Adds what `--host` printed for a host to the draft, its problems included.
+/// Adds the output of `--host` for one host, and its problems, to the draft.
 pub(super) fn read_host(host: &str, source: &Arc<Source>, draft: &mut Draft) {
-    draft.begin(source);
+    draft.begin_source(source);
     if source.text().trim().is_empty() {
         return;
     }
@@ -53,7 +53,7 @@ pub(super) fn read_host(host: &str, source: &Arc<Source>, draft: &mut Draft) {
     }
 }
 
-/// The value that the text holds as JSON; Ansible reads nothing else from a script.
+/// Parses the text as JSON: Ansible accepts no other format from a script.
 fn json(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
     let text = source.text();
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
@@ -61,8 +61,9 @@ fn json(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Node, Probl
         let at = (line + error.column().saturating_sub(1)).min(text.len());
         let what = if text.trim().is_empty() { "the inventory script prints nothing" } else { "this is not JSON" };
         return Err(Problem::hiding(&Span::new(source, at, at), what)
-            .hint("an inventory script prints a JSON mapping of groups"));
+            .hint("an inventory script must print a JSON mapping of groups"));
     }
+    // JSON is a subset of YAML, and the YAML reader keeps the place of each value.
     yaml::parse_with_findings(&Text::slice(source, 0, text.len()), findings)
 }
 
@@ -72,16 +73,17 @@ fn group<'a>(key: &'a Node, content: &'a Node, hosts: &mut IndexMap<&'a str, &'a
         return draft.problems.push(Problem::hiding(&key.span, "a group without a name"));
     }
     draft.add_group(name, &key.span);
-    // Scripts of old print the hosts alone.
+    // Old scripts print only the list of hosts of a group.
     if let Value::List(_) = content.value {
         return add_hosts(name, content, hosts, draft);
     }
     let Some(sections) = mapping(content, &format!("group `{name}`"), draft) else { return };
     let section = |wanted: &str| sections.iter().find(|(section, _)| section.text == wanted).map(|(_, value)| value);
+    // As in Ansible, other members of a group are ignored.
     let known = [section("hosts"), section("vars"), section("children")];
     if known.iter().all(Option::is_none) {
         let message = format!("group `{name}` has neither `hosts` nor `vars` nor `children`");
-        let hint = "Ansible takes it for a host of that name; leave the group out, or give it `hosts: []`";
+        let hint = "Ansible treats it as a host with that name; remove the group, or add `hosts: []`";
         return draft.problems.push(Problem::naming(&key.span, name, message).hint(hint));
     }
     if let Some(listed) = known[0] {
@@ -103,7 +105,7 @@ fn add_hosts<'a>(group: &str, listed: &'a Node, hosts: &mut IndexMap<&'a str, &'
     }
 }
 
-/// The strings of a list; anything else is a problem.
+/// The names in a list; other values are problems.
 fn names<'a>(list: &'a Node, section: &str, group: &str, draft: &mut Draft) -> Vec<&'a Node> {
     let Value::List(items) = &list.value else {
         let message = format!("`{section}` of group `{group}` must be a list, not {}", list.value.type_name());
@@ -113,25 +115,25 @@ fn names<'a>(list: &'a Node, section: &str, group: &str, draft: &mut Draft) -> V
     let (names, others): (Vec<&Node>, Vec<&Node>) =
         items.iter().partition(|item| matches!(&item.value, Value::Str(name) if !name.is_empty()));
     draft.problems.extend(others.into_iter().map(|item| {
-        let message = format!("`{section}` of group `{group}` holds something that is no name");
+        let message = format!("`{section}` of group `{group}` contains a value that is not a name");
         Problem::hiding(&item.span, message)
     }));
     names
 }
 
-/// `_meta`: the variables of the hosts that some group holds; others are left out, as in Ansible.
+/// Reads `_meta`: the variables of hosts. As in Ansible, hosts that are in no group are ignored.
 fn host_vars(meta: &Node, hosts: &IndexMap<&str, &Span>, draft: &mut Draft) {
     let profile = meta.get("profile").filter(|profile| profile.text != "inventory_legacy");
     if let Some(profile) = profile {
         draft.problems.push(Problem::naming(
             &profile.span,
             &profile.text,
-            format!("`{}` is no known format", profile.text),
+            format!("`{}` is an unknown format", profile.text),
         ));
     }
     let Some(vars) = meta.get("hostvars") else {
         let problem = Problem::hiding(&meta.span, "`_meta` has no `hostvars`");
-        return draft.problems.push(problem.hint("give the variables of all hosts, or leave `_meta` out"));
+        return draft.problems.push(problem.hint("add the variables of all hosts, or remove `_meta`"));
     };
     let Some(members) = mapping(vars, "`hostvars`", draft) else { return };
     let by_host: HashMap<&str, &Node> = members.iter().map(|(host, vars)| (host.text.as_str(), vars)).collect();

@@ -1,37 +1,37 @@
-//! Splits a host line into words as Python's `shlex.split(line, comments=True)` does, and remembers
-//! where each byte of a word came from. Knows nothing of what the words mean.
+//! Splits a host line into words as Python's `shlex.split(line, comments=True)` does, and keeps the place of each byte of a
+//! word. Does not interpret the words.
 
 use std::sync::Arc;
 
 use super::problem::Problem;
 use super::source::Source;
-use super::text::{Run, Text};
+use super::text::{MappedRange, Text};
 
-/// One word, quotes and backslashes removed.
+/// One word, without its quotes and backslashes.
 pub(super) struct Word {
     text: String,
-    /// Where its parts came from, and its end.
-    runs: Vec<Run>,
+    /// The source ranges of its parts, and its end.
+    ranges: Vec<MappedRange>,
 }
 
 impl Word {
-    /// The word with the way back to its source.
+    /// The word as a text that knows its place in the source.
     pub fn text<'a>(&'a self, source: &'a Arc<Source>) -> Text<'a> {
-        Text::mapped(source, &self.text, &self.runs)
+        Text::mapped(source, &self.text, &self.ranges)
     }
 }
 
-/// Where the splitter stands.
+/// The state between two characters.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Between,
     Word,
     Quoted(char),
-    /// After a backslash; `Some` holds the quote it stands in.
+    /// After a backslash, which may be inside quotes of this kind.
     Escaped(Option<char>),
 }
 
-/// The words of `line`. A `#` outside quotes ends the line, even inside a word.
+/// The words of `line`. A `#` outside quotes starts a comment, even inside a word.
 pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
@@ -60,6 +60,7 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
                 State::Escaped(None)
             }
             (State::Between | State::Word, _) => {
+                // Plain characters are appended together, because host lines can be very long.
                 next = end_of(line.text, at, |c| matches!(c, ' ' | '\t' | '\r' | '\n' | '#' | '\'' | '"' | '\\'));
                 push(&mut word, &line.text[at..next], place);
                 State::Word
@@ -72,6 +73,7 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
                 state
             }
             (State::Escaped(within), _) => {
+                // Inside quotes, a backslash escapes only the quote and itself; before other characters it is kept.
                 if within.is_some_and(|quote| c != quote && c != '\\') {
                     push(&mut word, "\\", place.saturating_sub(1));
                 }
@@ -91,26 +93,26 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
 }
 
 fn begin(word: &mut Option<Word>) -> &mut Word {
-    word.get_or_insert_with(|| Word { text: String::new(), runs: Vec::new() })
+    word.get_or_insert_with(|| Word { text: String::new(), ranges: Vec::new() })
 }
 
-/// Where the run of plain characters that begins at `start` ends.
+/// The end of the plain characters that start at `start`.
 fn end_of(text: &str, start: usize, is_special: impl Fn(char) -> bool) -> usize {
     text[start..].find(is_special).map_or(text.len(), |length| start + length)
 }
 
-/// Appends a part of the source that stands at `place`.
+/// Appends a part of the source that is at byte `place`.
 fn push(word: &mut Option<Word>, part: &str, place: usize) {
     let word = begin(word);
-    if word.runs.last().is_none_or(|run| run.source + (word.text.len() - run.text) != place) {
-        word.runs.push(Run { text: word.text.len(), source: place });
+    if word.ranges.last().is_none_or(|last| last.source + (word.text.len() - last.text) != place) {
+        word.ranges.push(MappedRange { text: word.text.len(), source: place });
     }
     word.text.push_str(part);
 }
 
 fn finish(words: &mut Vec<Word>, word: &mut Option<Word>, end: usize) {
     if let Some(mut word) = word.take() {
-        word.runs.push(Run { text: word.text.len(), source: end });
+        word.ranges.push(MappedRange { text: word.text.len(), source: end });
         words.push(word);
     }
 }
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_is_a_problem() {
+    fn an_unclosed_quote_is_a_problem() {
         assert_eq!(words("a b='c").unwrap_err(), "no closing quotation");
     }
 

@@ -5,18 +5,18 @@ use std::sync::{Arc, OnceLock};
 /// One text the inventory was read from: a file, or an argument of `-e`.
 #[derive(Debug)]
 pub struct Source {
-    /// The path as the user gave it, or a name such as `-e`.
+    /// The path as the user wrote it, or a name such as `-e`.
     pub name: String,
     text: zeroize::Zeroizing<String>,
-    /// Where lines begin; found when a place is first asked for.
+    /// The first byte of each line, computed when a line number is first needed.
     lines: OnceLock<Vec<usize>>,
     origin: Origin,
 }
 
-/// Where a source comes from; everything is `None` for a text that no inventory source holds.
+/// Where a source comes from; everything is `None` for a text that is not from an inventory source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The permission bits of the file that was read (`0o644`); `None` for arguments and the output of scripts.
+    /// The permission bits of the file (`0o644`); `None` for arguments and the output of scripts.
     pub mode: Option<u32>,
     /// What Ansible calls `inventory_file`: the absolute path of a file or script, or the list of hosts of `-i`.
     pub file: Option<String>,
@@ -25,12 +25,12 @@ pub struct Origin {
 }
 
 impl Source {
-    /// Keeps the text of one source; it may hold passwords and is wiped on drop.
+    /// A source with this text, which may hold passwords and is overwritten with zeros on drop.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         Self::from(name, text, Origin::default())
     }
 
-    /// As [`Source::new`], for a text whose origin is known.
+    /// Like [`Source::new`], with a known origin.
     pub fn from(name: impl Into<String>, text: impl Into<String>, origin: Origin) -> Arc<Self> {
         let text = zeroize::Zeroizing::new(text.into());
         Arc::new(Self { name: name.into(), text, lines: OnceLock::new(), origin })
@@ -41,19 +41,19 @@ impl Source {
         &self.origin
     }
 
-    /// The permission bits of the file it was read from; `None` if it was none.
+    /// The permission bits of the file; `None` if the source is not a file.
     pub fn mode(&self) -> Option<u32> {
         self.origin.mode
     }
 
-    /// The line that holds byte `at`, from 0, and its first byte.
+    /// The index of the line that contains byte `at`, counted from 0, and the first byte of that line.
     fn line(&self, at: usize) -> (usize, usize) {
-        let begins = self.lines.get_or_init(|| {
+        let starts = self.lines.get_or_init(|| {
             let after = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
             std::iter::once(0).chain(after).collect()
         });
-        let line = begins.partition_point(|begin| *begin <= at).saturating_sub(1);
-        (line, begins.get(line).copied().unwrap_or_default())
+        let line = starts.partition_point(|start| *start <= at).saturating_sub(1);
+        (line, starts.get(line).copied().unwrap_or_default())
     }
 
     /// The complete text. It may hold passwords: messages show it only through `Problem::render`, which masks them.
@@ -62,10 +62,10 @@ impl Source {
     }
 }
 
-/// A place: a byte range of one source. `start == end` is a point.
+/// A byte range of one source. `start == end` is a point.
 #[derive(Clone)]
 pub struct Span {
-    /// Where the bytes are.
+    /// The source that contains the bytes.
     pub source: Arc<Source>,
     /// First byte.
     pub start: usize,
@@ -79,10 +79,11 @@ impl Span {
         Self { source: Arc::clone(source), start, end }
     }
 
-    /// Line and column, both from 1; the column counts characters.
+    /// Line and column, both counted from 1; the column counts characters, not bytes.
     pub fn line_column(&self) -> (usize, usize) {
         let text = self.source.text();
         let mut start = self.start.min(text.len());
+        // A span counts bytes, so it may start inside a character.
         while !text.is_char_boundary(start) {
             start -= 1;
         }

@@ -1,73 +1,73 @@
-//! A text that was taken out of a source, with the way back: any part of it knows the bytes it came
-//! from, also where quotes or backslashes were removed on the way. Parses nothing.
+//! A text that was extracted from a source and knows where each of its bytes is in the source, even where quotes or
+//! backslashes were removed. Parses nothing.
 
 use std::sync::Arc;
 
 use super::source::{Source, Span};
 
-/// A text with the place of each of its bytes.
+/// A text, and the source byte of each of its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
-    /// The source it was taken from.
+    /// The source of the text.
     pub source: &'a Arc<Source>,
     /// The text itself.
     pub text: &'a str,
-    origin: Origin<'a>,
+    mapping: Mapping<'a>,
 }
 
-/// Where a text goes on that was put together from parts of a source.
+/// The start of a range of bytes that are contiguous both in a text and in its source.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Run {
-    /// The first byte of the run in the text.
+pub(super) struct MappedRange {
+    /// The first byte of the range in the text.
     pub text: usize,
     /// The same byte in the source.
     pub source: usize,
 }
 
-/// Where the bytes of a [`Text`] stand in its source.
+/// Where the bytes of a [`Text`] are in its source.
 #[derive(Clone, Copy)]
-enum Origin<'a> {
+enum Mapping<'a> {
     /// The text is a slice of the source that starts here.
     At(usize),
-    /// The text is the tail, from byte `skip` on, of one that was put together from runs of the source.
-    Runs { runs: &'a [Run], skip: usize },
-    /// Somewhere in this range: the way back is lost.
+    /// The text starts at byte `skip` of a text that consists of ranges of the source.
+    Ranges { ranges: &'a [MappedRange], skip: usize },
+    /// Somewhere in this range of the source; the exact bytes are not known.
     Within(usize, usize),
 }
 
 impl<'a> Text<'a> {
     /// Bytes `start..end` of the source, as they are.
     pub fn slice(source: &'a Arc<Source>, start: usize, end: usize) -> Self {
-        Self { source, text: source.text().get(start..end).unwrap_or_default(), origin: Origin::At(start) }
+        Self { source, text: source.text().get(start..end).unwrap_or_default(), mapping: Mapping::At(start) }
     }
 
-    /// A text that was put together from `runs` in ascending order, the last of which is empty and marks the end.
-    pub fn mapped(source: &'a Arc<Source>, text: &'a str, runs: &'a [Run]) -> Self {
-        Self { source, text, origin: Origin::Runs { runs, skip: 0 } }
+    /// A text that consists of `ranges`, in ascending order. The last range is empty and marks the end.
+    pub fn mapped(source: &'a Arc<Source>, text: &'a str, ranges: &'a [MappedRange]) -> Self {
+        Self { source, text, mapping: Mapping::Ranges { ranges, skip: 0 } }
     }
 
-    /// A text that stands at `span`; byte for byte where the source shows the same text there, with or
+    /// A text that is written at `span`. Its bytes have exact places if the source has the same text there, with or
     /// without quotes around it.
     pub fn at(span: &'a Span, text: &'a str) -> Self {
         let written = span.source.text().get(span.start..span.end).unwrap_or_default();
-        let origin = if written == text {
-            Origin::At(span.start)
+        let mapping = if written == text {
+            Mapping::At(span.start)
         } else if written.len() == text.len() + 2 && written.get(1..=text.len()) == Some(text) {
-            Origin::At(span.start + 1)
+            Mapping::At(span.start + 1)
         } else {
-            Origin::Within(span.start, span.end)
+            Mapping::Within(span.start, span.end)
         };
-        Self { source: &span.source, text, origin }
+        Self { source: &span.source, text, mapping }
     }
 
     /// Bytes `start..end` of this text.
     pub fn part(&self, start: usize, end: usize) -> Self {
-        let origin = match self.origin {
-            Origin::At(base) => Origin::At(base + start),
-            Origin::Runs { runs, skip } => Origin::Runs { runs, skip: skip + start },
-            within @ Origin::Within(..) => within,
+        let mapping = match self.mapping {
+            Mapping::At(base) => Mapping::At(base + start),
+            Mapping::Ranges { ranges, skip } => Mapping::Ranges { ranges, skip: skip + start },
+            within @ Mapping::Within(..) => within,
         };
-        Self { source: self.source, text: self.text.get(start..end).unwrap_or_default(), origin }
+        Self { source: self.source, text: self.text.get(start..end).unwrap_or_default(), mapping }
     }
 
     /// The text without white space at its ends.
@@ -77,36 +77,39 @@ impl<'a> Text<'a> {
         self.part(start, end.max(start))
     }
 
-    /// The place of bytes `start..end` of this text.
+    /// The span of bytes `start..end` of this text.
     pub fn span(&self, start: usize, end: usize) -> Span {
-        if let Origin::Within(first, last) = self.origin {
+        // The exact bytes are not known, so the complete value is marked.
+        if let Mapping::Within(first, last) = self.mapping {
             return Span::new(self.source, first, last);
         }
         let first = self.place(start);
+        // The byte after the text may be in another range, so the end is found from the last byte.
         let last = if end > start { self.place(end - 1) + 1 } else { first };
         Span::new(self.source, first, last)
     }
 
-    /// The byte of the source that byte `at` of this text came from.
+    /// The byte in the source of byte `at` of this text.
     pub fn place(&self, at: usize) -> usize {
-        match self.origin {
-            Origin::At(base) => base + at,
-            Origin::Within(first, _) => first,
-            Origin::Runs { runs, skip } => {
+        match self.mapping {
+            Mapping::At(base) => base + at,
+            Mapping::Within(first, _) => first,
+            Mapping::Ranges { ranges, skip } => {
                 let at = at + skip;
-                let run = runs.partition_point(|run| run.text <= at).checked_sub(1).and_then(|run| runs.get(run));
-                run.map_or(0, |run| run.source + (at - run.text))
+                let range =
+                    ranges.partition_point(|range| range.text <= at).checked_sub(1).and_then(|at| ranges.get(at));
+                range.map_or(0, |range| range.source + (at - range.text))
             }
         }
     }
 
-    /// The place of the whole text.
+    /// The span of the complete text.
     pub fn whole(&self) -> Span {
         self.span(0, self.text.len())
     }
 }
 
-/// White space as Python's `str.strip` understands it.
+/// Whether Python's `str.strip` removes the character.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }

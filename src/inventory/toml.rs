@@ -1,4 +1,4 @@
-//! Ansible's TOML inventories: tables of groups with `hosts`, `vars` and `children`. Reads a text, not a file.
+//! Parses Ansible's TOML inventories: tables of groups with `hosts`, `vars` and `children`. Reads no file.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::source::{Source, Span};
 use super::yaml::groups;
 
-/// Adds what a TOML inventory says to the draft, its problems included.
+/// Adds a TOML inventory, and its problems, to the draft.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     let parsed = DeTable::parse(source.text()).map_err(|error| {
         let place = error.span().unwrap_or_default();
@@ -18,29 +18,29 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     });
     let root = parsed.and_then(|root| table(source, root.get_ref()));
     match root {
-        Ok(found) if found.is_empty() => {
+        Ok(tables) if tables.is_empty() => {
             let place = Span::new(source, 0, 0);
             draft.problems.push(Problem::hiding(&place, "the inventory is empty"));
         }
-        Ok(found) => groups(found, draft),
+        Ok(tables) => add_groups(tables, draft),
         Err(problem) => draft.problems.push(problem),
     }
 }
 
-fn groups(found: Vec<(Node, Node)>, draft: &mut Draft) {
-    if let Some((_, plugin)) = found.iter().find(|(key, _)| key.text == "plugin") {
+fn add_groups(tables: Vec<(Node, Node)>, draft: &mut Draft) {
+    if let Some((_, plugin)) = tables.iter().find(|(key, _)| key.text == "plugin") {
         return draft.problems.push(Problem::hiding(&plugin.span, "inventory plugins are not supported"));
     }
-    for (name, content) in found {
-        match shape(&name, content) {
+    for (name, content) in tables {
+        match as_yaml_group(&name, content) {
             Ok(content) => _ = groups::group(&name, &content, draft),
             Err(problem) => draft.problems.push(problem),
         }
     }
 }
 
-/// A group as YAML has it: there `children` is a mapping, and TOML knows no lone names.
-fn shape(group: &Node, content: Node) -> Result<Node, Problem> {
+/// Converts a group to the structure of YAML inventories, where `children` is a mapping instead of a list.
+fn as_yaml_group(group: &Node, content: Node) -> Result<Node, Problem> {
     let Value::Map(mut sections) = content.value else { return Ok(content) };
     for (section, value) in &mut sections {
         let wrong = |wanted: &str, value: &Node| {
@@ -79,6 +79,7 @@ fn node(source: &Arc<Source>, value: &::toml::Spanned<DeValue<'_>>) -> Result<No
     let typed = match value.get_ref() {
         DeValue::String(text) => return Ok(Node::string(text.as_ref(), place)),
         DeValue::Boolean(value) => Value::Bool(*value),
+        // Integers may be written with another base, such as `0xff`.
         DeValue::Integer(number) => Value::Int(
             i128::from_str_radix(number.as_str(), number.radix())
                 .map_err(|_| Problem::hiding(&place, "this number is too large"))?,

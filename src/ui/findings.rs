@@ -1,5 +1,5 @@
-//! What `inventory --check` found: blocks with line and caret as a compiler shows them, or JSON lines
-//! (docs/json.md). Both go to stdout: they are the result.
+//! Prints the findings of `inventory --check`: as blocks with line and caret like those of a compiler, or as JSON lines
+//! (docs/json.md). Both go to stdout, because they are the result of the command. Decides nothing.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use crate::inventory::{Finding, Severity};
 
 use super::{Format, json, line, text};
 
-/// Prints all findings, and how many there are.
+/// Prints all findings; in text also their number.
 pub fn findings(findings: &[Finding], format: Format) {
     match format {
-        Format::Json => findings.iter().for_each(|finding| json::print_line(&Row::from(finding))),
+        Format::Json => findings.iter().for_each(|finding| json::print_line(&FindingRow::from(finding))),
         Format::Text => {
             for finding in findings {
                 let label = format!("{}[{}]", finding.severity.name(), finding.code.name());
@@ -22,30 +22,30 @@ pub fn findings(findings: &[Finding], format: Format) {
     }
 }
 
-/// One finding as docs/json.md promises it.
+/// One finding, as docs/json.md describes it.
 #[derive(Serialize)]
-struct Row<'a> {
+struct FindingRow<'a> {
     event: &'static str,
     code: &'static str,
     severity: &'static str,
     message: &'a str,
-    place: Option<Place<'a>>,
+    place: Option<RowPlace<'a>>,
     hint: Option<&'a str>,
 }
 
-/// Where: line and column count from 1.
+/// Where it is; line and column are counted from 1.
 #[derive(Serialize)]
-struct Place<'a> {
+struct RowPlace<'a> {
     file: &'a str,
     line: usize,
     column: usize,
 }
 
-impl<'a> From<&'a Finding> for Row<'a> {
+impl<'a> From<&'a Finding> for FindingRow<'a> {
     fn from(finding: &'a Finding) -> Self {
         let place = finding.problem.place.as_ref().map(|place| {
             let (line, column) = place.span.line_column();
-            Place { file: &place.span.source.name, line, column }
+            RowPlace { file: &place.span.source.name, line, column }
         });
         Self {
             event: "finding",

@@ -156,8 +156,8 @@ fn json_lines_have_code_place_and_hint() {
                 "message": "the selected hosts have no registry credentials", "place": null,
                 "hint": "set `oreg_auth_user` and `oreg_auth_password`, or `openshift_additional_registry_credentials`"}),
             serde_json::json!({"version": 1, "event": "finding", "code": "leftover", "severity": "warning",
-                "message": "`oreg_host` does nothing any more", "place": {"file": file, "line": 4, "column": 11},
-                "hint": "it is taken from `oreg_url`"}),
+                "message": "`oreg_host` no longer has an effect", "place": {"file": file, "line": 4, "column": 11},
+                "hint": "the registry host is read from `oreg_url`"}),
         ]
     );
 }

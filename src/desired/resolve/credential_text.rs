@@ -41,7 +41,7 @@ pub(super) fn number_with_same_spelling(node: &Node, what: &str) -> Option<Findi
     let same = is_number && repr::str(node) == node.text;
     let message = format!("Ansible reads {what} as {}, which has the same spelling", node.value.type_name());
     let problem = Problem::hiding(&node.span, message).hint(HINT);
-    same.then(|| Finding::new(codes::NUMERIC_PASSWORD, problem).of(Severity::Note))
+    same.then(|| Finding::new(codes::NUMERIC_PASSWORD, problem).with_severity(Severity::Note))
 }
 
 /// The finding for a credential with white space at an end, which is usually a mistake.

@@ -76,7 +76,7 @@ pub(super) fn host(reader: &mut VariableReader<'_>, host: Text) -> Option<Text> 
         let fault =
             format!("is used as `{text}`: image names are in lower case, and keys are compared case-sensitively");
         let problem = problem_about(WHAT, &host, &fault).hint("write it in lower case");
-        reader.notices.push(Finding::new(codes::HOST_SPELLING, problem).of(Severity::Note));
+        reader.notices.push(Finding::new(codes::HOST_SPELLING, problem).with_severity(Severity::Note));
     }
     let (name, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     // A name without a dot is a registry only because of its port, so the port must stay there.

@@ -1,50 +1,50 @@
-//! JSON as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` spells it: byte for byte, which
-//! `serde_json` does not (it has neither `NaN` nor `1e+16`).
+//! Writes JSON exactly as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` does. `serde_json` cannot: it
+//! writes neither `NaN` nor `1e+16`. Decides nothing about the content.
 
 use std::io::{self, Write};
 
 use super::super::model::{Node, Trust, Value};
 use super::super::repr;
-use super::{Flat, Flattener, Marks, Shown};
+use super::{Flat, Flattener, ListingNode, UnsafeMarks};
 
-/// A listing.
-pub(super) fn write(shown: &Shown, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+/// Writes a listing.
+pub(super) fn write(shown: &ListingNode, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
     part(shown, 0, flattener, out)?;
     out.write_all(b"\n")
 }
 
-/// The variables of one host.
+/// Writes the variables of one host.
 pub(super) fn write_host(vars: &Flat, out: &mut impl Write) -> io::Result<()> {
-    variables(vars, 0, Marks::Left, out)?;
+    variables(vars, 0, UnsafeMarks::Omitted, out)?;
     out.write_all(b"\n")
 }
 
-fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+fn part(shown: &ListingNode, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
     match shown {
-        Shown::Map(members) => map(members.iter().map(|(key, shown)| (key, shown)), depth, out, |value, out| {
+        ListingNode::Map(members) => map(members.iter().map(|(key, shown)| (key, shown)), depth, out, |value, out| {
             part(value, depth + 1, flattener, out)
         }),
-        Shown::Names(names) => sequence([b'[', b']'], names.iter(), depth, out, |name, out| text(name, out)),
-        Shown::Text(word) => text(word, out),
-        Shown::Vars(host) => variables(&flattener.host(host), depth, Marks::Shown, out),
-        Shown::Hosts(hosts) => {
+        ListingNode::Names(names) => sequence([b'[', b']'], names.iter(), depth, out, |name, out| text(name, out)),
+        ListingNode::Text(word) => text(word, out),
+        ListingNode::Vars(host) => variables(&flattener.host(host), depth, UnsafeMarks::Written, out),
+        ListingNode::Hosts(hosts) => {
             let vars = hosts.iter().map(|host| (host, flattener.host(host))).filter(|(_, vars)| !vars.is_empty());
-            map(vars, depth, out, |vars, out| variables(&vars, depth + 1, Marks::Shown, out))
+            map(vars, depth, out, |vars, out| variables(&vars, depth + 1, UnsafeMarks::Written, out))
         }
     }
 }
 
-fn variables(vars: &Flat, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
+fn variables(vars: &Flat, depth: usize, marks: UnsafeMarks, out: &mut impl Write) -> io::Result<()> {
     map(vars.iter().copied(), depth, out, |node, out| value(node, depth + 1, marks, out))
 }
 
-fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::Result<()> {
+fn value(node: &Node, depth: usize, marks: UnsafeMarks, out: &mut impl Write) -> io::Result<()> {
     match &node.value {
         Value::Null => out.write_all(b"null"),
         Value::Bool(flag) => write!(out, "{flag}"),
         Value::Int(number) => write!(out, "{number}"),
         Value::Float(number) => out.write_all(repr::json_float(*number).as_bytes()),
-        Value::Str(string) if node.trust == Trust::Literal && marks == Marks::Shown => {
+        Value::Str(string) if node.trust == Trust::Literal && marks == UnsafeMarks::Written => {
             marked("__ansible_unsafe", string, depth, out)
         }
         Value::Str(string) => text(string, out),
@@ -53,6 +53,7 @@ fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::R
             sequence([b'[', b']'], items.iter(), depth, out, |item, out| value(item, depth + 1, marks, out))
         }
         Value::Map(members) => {
+            // Python sorts the keys after it converts them to strings.
             let mut sorted: Vec<(String, &Node)> = members.iter().map(|(key, node)| (key_text(key), node)).collect();
             sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
             map(sorted.into_iter(), depth, out, |node, out| value(node, depth + 1, marks, out))
@@ -60,7 +61,7 @@ fn value(node: &Node, depth: usize, marks: Marks, out: &mut impl Write) -> io::R
     }
 }
 
-/// A key as JSON spells it.
+/// A key in the notation of JSON.
 fn key_text(key: &Node) -> String {
     match &key.value {
         Value::Null => "null".to_owned(),
@@ -71,7 +72,7 @@ fn key_text(key: &Node) -> String {
     }
 }
 
-/// A text in a mapping that says what it is.
+/// A text with a mark: a mapping with the mark as its only key.
 fn marked(mark: &str, string: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
     map(std::iter::once((mark, string)), depth, out, |string, out| text(string, out))
 }
@@ -89,7 +90,7 @@ fn map<W: Write, K: AsRef<str>, T>(
     })
 }
 
-/// Items on lines of their own, one deeper than their brackets; nothing at all between the brackets of none.
+/// Items on separate lines, one level deeper than their brackets. Without items, nothing is between the brackets.
 fn sequence<W: Write, T>(
     [open, close]: [u8; 2],
     items: impl Iterator<Item = T>,
@@ -114,6 +115,7 @@ fn sequence<W: Write, T>(
 }
 
 fn line(depth: usize, out: &mut impl Write) -> io::Result<()> {
+    // Up to eight levels need no formatting, which keeps large listings fast.
     const BREAK: &[u8] = b"\n                                ";
     match BREAK.get(..=4 * depth) {
         Some(text) => out.write_all(text),
@@ -121,18 +123,21 @@ fn line(depth: usize, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// Beyond what JSON must escape, what would steer a terminal is escaped too.
+/// A string. In addition to what JSON must escape, control characters that would affect a terminal are escaped.
 fn text(string: &str, out: &mut impl Write) -> io::Result<()> {
+    // Most strings need no escapes, and copying them is much faster than escaping each character.
     let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     if string.bytes().all(plain) {
         out.write_all(b"\"")?;
         out.write_all(string.as_bytes())?;
         return out.write_all(b"\"");
     }
-    let steers = |c: char| matches!(c, '\x7f'..='\u{9f}');
-    if !string.contains(steers) {
+    let is_control = |c: char| matches!(c, '\x7f'..='\u{9f}');
+    if !string.contains(is_control) {
         return serde_json::to_writer(out, string).map_err(io::Error::from);
     }
-    let spelt = serde_json::to_string(string)?;
-    spelt.chars().try_for_each(|c| if steers(c) { write!(out, "\\u{:04x}", u32::from(c)) } else { write!(out, "{c}") })
+    let escaped = serde_json::to_string(string)?;
+    escaped
+        .chars()
+        .try_for_each(|c| if is_control(c) { write!(out, "\\u{:04x}", u32::from(c)) } else { write!(out, "{c}") })
 }

@@ -1,5 +1,5 @@
-//! What `inventory --list` and `--host` show, as `ansible-inventory` does: variables typed, untemplated, and
-//! secrets included. Says what is shown; `json` and `yaml` below say how it is spelt.
+//! The content of `inventory --list` and `--host`, as `ansible-inventory` prints it: typed variables, unresolved templates,
+//! and secrets. The modules `json` and `yaml` write it; this file decides what they write.
 
 mod json;
 mod yaml;
@@ -12,39 +12,39 @@ use super::model::{ALL, Inventory};
 use super::patterns;
 use super::problem::{Problem, nearest};
 
-/// How an inventory is spelt.
+/// The output format of an inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// As `ansible-inventory` does: indented by four, keys sorted.
+    /// As `ansible-inventory` prints it: indented by four, with sorted keys.
     Json,
     /// The same values as `ansible-inventory --yaml`.
     Yaml,
 }
 
-/// How text that is no template (`!unsafe`) is spelt.
+/// How to write a text that is no template (`!unsafe`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Marks {
-    /// `{"__ansible_unsafe": …}`, as in `_meta`.
-    Shown,
+enum UnsafeMarks {
+    /// As `{"__ansible_unsafe": …}`, as in `_meta`.
+    Written,
     /// Like any other text.
-    Left,
+    Omitted,
 }
 
-/// What is shown, with the variables of hosts still to be looked up: there may be 100,000 of them.
-enum Shown<'a> {
-    Map(Vec<(&'a str, Shown<'a>)>),
+/// A part of a listing. The variables of hosts are added while it is written, because there may be 100,000 hosts.
+enum ListingNode<'a> {
+    Map(Vec<(&'a str, ListingNode<'a>)>),
     Names(Vec<&'a str>),
     Text(&'static str),
     /// The variables of a host.
     Vars(&'a str),
-    /// Hosts with their variables; those without any are left out.
+    /// Hosts with their variables; hosts without variables are omitted.
     Hosts(Vec<&'a str>),
 }
 
-/// Writes groups, hosts and variables, with a line end: `ansible-inventory --list`.
+/// Writes groups, hosts and variables, and a line end, as `ansible-inventory --list` does.
 ///
 /// # Errors
-/// Those of `out`.
+/// Writing to `out` fails.
 pub fn list(inventory: &Inventory, format: Format, out: &mut impl Write) -> io::Result<()> {
     let mut flattener = Flattener::new(inventory);
     match format {
@@ -53,10 +53,10 @@ pub fn list(inventory: &Inventory, format: Format, out: &mut impl Write) -> io::
     }
 }
 
-/// Writes the variables of a host, with a line end: `ansible-inventory --host`.
+/// Writes the variables of a host, and a line end, as `ansible-inventory --host` does.
 ///
 /// # Errors
-/// Those of `out`.
+/// Writing to `out` fails.
 pub fn host(inventory: &Inventory, host: &str, format: Format, out: &mut impl Write) -> io::Result<()> {
     let vars = Flattener::new(inventory).host(host);
     match format {
@@ -65,23 +65,24 @@ pub fn host(inventory: &Inventory, host: &str, format: Format, out: &mut impl Wr
     }
 }
 
-/// The one host that a name or pattern means.
+/// The only host that matches a name or pattern.
 ///
 /// # Errors
-/// It means none, or more than one.
+/// No host matches, or more than one.
 pub fn one_host<'a>(inventory: &'a Inventory, pattern: &str) -> Result<&'a str, Problem> {
     if let Some((name, _)) = inventory.hosts.get_key_value(pattern) {
         return Ok(name);
     }
+    // An invalid pattern is reported like an unknown host: the user most likely meant a name.
     match patterns::select(inventory, pattern).unwrap_or_default().as_slice() {
         [host] => Ok(host),
         [] => Err(unknown("host", pattern, inventory.hosts.keys())),
-        hosts => Err(Problem::new(format!("`{pattern}` means {} hosts, and `--host` shows one", hosts.len()))
-            .hint("name one of them; `oregano inventory --graph` shows them all")),
+        hosts => Err(Problem::new(format!("`{pattern}` matches {} hosts, but `--host` shows only one", hosts.len()))
+            .hint("give the name of one of them; `oregano inventory --graph` lists all hosts")),
     }
 }
 
-/// A name that the inventory does not have, with the nearest one that it has.
+/// A name that the inventory does not have, with the most similar known name as a hint.
 pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Problem {
     let problem = Problem::new(format!("the inventory has no {kind} `{name}`"));
     match nearest(name, known.map(String::as_str)) {
@@ -90,65 +91,72 @@ pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'
     }
 }
 
-/// By group, with the variables of all hosts in `_meta`; groups and hosts that hold nothing are left out.
-fn listing(inventory: &Inventory) -> Shown<'_> {
+/// The groups, and the variables of all hosts in `_meta`. Empty groups and hosts without variables are omitted.
+fn listing(inventory: &Inventory) -> ListingNode<'_> {
     let mut hosts: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
     hosts.sort_unstable();
-    let meta = vec![("hostvars", Shown::Hosts(hosts)), ("profile", Shown::Text("inventory_legacy"))];
-    let mut members = vec![("_meta", Shown::Map(meta))];
+    let meta = vec![("hostvars", ListingNode::Hosts(hosts)), ("profile", ListingNode::Text("inventory_legacy"))];
+    let mut members = vec![("_meta", ListingNode::Map(meta))];
     for (name, group) in &inventory.groups {
+        // Ansible lists the hosts of `all` only in its child groups.
         let hosts: &[String] = if name == ALL { &[] } else { &group.hosts };
         let lists = [("children", group.children.as_slice()), ("hosts", hosts)];
         let filled = lists.into_iter().filter(|(_, names)| !names.is_empty());
         let lists: Vec<_> =
-            filled.map(|(key, names)| (key, Shown::Names(names.iter().map(String::as_str).collect()))).collect();
+            filled.map(|(key, names)| (key, ListingNode::Names(names.iter().map(String::as_str).collect()))).collect();
         if !lists.is_empty() {
-            members.push((name, Shown::Map(lists)));
+            members.push((name, ListingNode::Map(lists)));
         }
     }
     members.sort_by_key(|(name, _)| *name);
-    Shown::Map(members)
+    ListingNode::Map(members)
 }
 
-/// The group `all` with everything below it.
-fn tree(inventory: &Inventory) -> Shown<'_> {
-    let all = branch(inventory, ALL, &mut Seen::default());
-    Shown::Map(all.map(|all| (ALL, all)).into_iter().collect())
+/// The group `all` with all its descendants.
+fn tree(inventory: &Inventory) -> ListingNode<'_> {
+    let all = branch(inventory, ALL, &mut Listed::default());
+    ListingNode::Map(all.map(|all| (ALL, all)).into_iter().collect())
 }
 
-/// What the tree has shown already.
+/// The groups and hosts that the tree already contains.
 #[derive(Default)]
-struct Seen<'a> {
+struct Listed<'a> {
     groups: HashSet<&'a str>,
     hosts: HashSet<&'a str>,
 }
 
-/// A group and what is below it, nothing if it is empty. What was shown before is shown empty.
-fn branch<'a>(inventory: &'a Inventory, name: &str, seen: &mut Seen<'a>) -> Option<Shown<'a>> {
+/// A group with its descendants; `None` if it is empty. A repeated group or host is an empty mapping, as in Ansible.
+fn branch<'a>(inventory: &'a Inventory, name: &str, listed: &mut Listed<'a>) -> Option<ListingNode<'a>> {
     let group = inventory.groups.get(name)?;
     let mut children = Vec::new();
     for child in &group.children {
-        let below = if seen.groups.contains(child.as_str()) {
-            Some(Shown::Map(Vec::new()))
+        let below = if listed.groups.contains(child.as_str()) {
+            Some(ListingNode::Map(Vec::new()))
         } else {
-            let below = branch(inventory, child, seen);
-            seen.groups.insert(child);
+            let below = branch(inventory, child, listed);
+            listed.groups.insert(child);
             below
         };
         children.extend(below.map(|below| (child.as_str(), below)));
     }
+    // The hosts of `all` are listed in its child groups.
     let own = group.hosts.iter().filter(|_| name != ALL);
-    let hosts: Vec<(&str, Shown)> = own
-        .map(|host| (host.as_str(), if seen.hosts.insert(host) { Shown::Vars(host) } else { Shown::Map(Vec::new()) }))
+    let hosts: Vec<(&str, ListingNode)> = own
+        .map(|host| {
+            (
+                host.as_str(),
+                if listed.hosts.insert(host) { ListingNode::Vars(host) } else { ListingNode::Map(Vec::new()) },
+            )
+        })
         .collect();
     let parts = [("children", children), ("hosts", hosts)].into_iter().filter(|(_, members)| !members.is_empty());
     let parts: Vec<_> = parts
         .map(|(key, mut members)| {
             members.sort_by_key(|(name, _)| *name);
-            (key, Shown::Map(members))
+            (key, ListingNode::Map(members))
         })
         .collect();
-    (!parts.is_empty()).then_some(Shown::Map(parts))
+    (!parts.is_empty()).then_some(ListingNode::Map(parts))
 }
 
 #[cfg(test)]
@@ -161,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_encrypted_value_is_shown_as_its_envelope() {
+    fn an_encrypted_value_is_listed_as_its_envelope() {
         let source = Source::new("hosts.yml", "all: {hosts: {h: }}");
         let mut inventory = load::parse(&source).unwrap();
         let vault = Node::new(Value::Vault, "$ANSIBLE_VAULT;1.1;AES256\n3132\n", Span::new(&source, 0, 0));

@@ -1,41 +1,41 @@
-//! YAML that PyYAML reads back as the values it was made of; writers of libraries keep to YAML 1.2, and leave plain
-//! what PyYAML takes for a boolean or a number (`on`, `12:30`). Text is plain only where that is beyond doubt.
+//! Writes YAML that PyYAML reads back as the same values. Libraries write YAML 1.2, without quotes around text that PyYAML
+//! reads as a boolean or a number (`on`, `12:30`). Here, text has no quotes only if it is certainly read as text.
 
 use std::io::{self, Write};
 
 use super::super::model::{Node, Value};
 use super::super::{repr, yaml};
-use super::{Flat, Flattener, Shown};
+use super::{Flat, Flattener, ListingNode};
 
-/// A listing.
-pub(super) fn write(shown: &Shown, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+/// Writes a listing.
+pub(super) fn write(shown: &ListingNode, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
     match shown {
-        Shown::Map(members) if !members.is_empty() => part(shown, 0, flattener, out),
+        ListingNode::Map(members) if !members.is_empty() => part(shown, 0, flattener, out),
         _ => out.write_all(b"{}\n"),
     }
 }
 
-/// The variables of one host.
+/// Writes the variables of one host.
 pub(super) fn write_host(vars: &Flat, out: &mut impl Write) -> io::Result<()> {
     if vars.is_empty() { out.write_all(b"{}\n") } else { variables(vars, 0, out) }
 }
 
-/// Members on lines of their own. The line before ends here, if there is one.
-fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
+/// Writes members on separate lines.
+fn part(shown: &ListingNode, depth: usize, flattener: &mut Flattener, out: &mut impl Write) -> io::Result<()> {
     match shown {
-        Shown::Map(members) => {
+        ListingNode::Map(members) => {
             for (key, below) in members {
                 indent(depth, out)?;
                 out.write_all(text(key).as_bytes())?;
                 out.write_all(b":")?;
-                let vars = if let Shown::Vars(host) = below { flattener.host(host) } else { Flat::new() };
-                let empty = matches!(below, Shown::Map(members) if members.is_empty());
+                let vars = if let ListingNode::Vars(host) = below { flattener.host(host) } else { Flat::new() };
+                let empty = matches!(below, ListingNode::Map(members) if members.is_empty());
                 match below {
-                    Shown::Vars(_) if !vars.is_empty() => {
+                    ListingNode::Vars(_) if !vars.is_empty() => {
                         out.write_all(b"\n")?;
                         variables(&vars, depth + 1, out)?;
                     }
-                    Shown::Map(_) if !empty => {
+                    ListingNode::Map(_) if !empty => {
                         out.write_all(b"\n")?;
                         part(below, depth + 1, flattener, out)?;
                     }
@@ -44,8 +44,8 @@ fn part(shown: &Shown, depth: usize, flattener: &mut Flattener, out: &mut impl W
             }
             Ok(())
         }
-        // The tree is made of mappings and hosts alone.
-        Shown::Names(_) | Shown::Text(_) | Shown::Vars(_) | Shown::Hosts(_) => Ok(()),
+        // The tree consists only of mappings and hosts.
+        ListingNode::Names(_) | ListingNode::Text(_) | ListingNode::Vars(_) | ListingNode::Hosts(_) => Ok(()),
     }
 }
 
@@ -59,7 +59,7 @@ fn variables(vars: &Flat, depth: usize, out: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-/// What stands behind a `:` or `-` at `depth`, to the line end.
+/// Writes a value after a `:` or `-` at `depth`, up to the line end.
 fn value(node: &Node, depth: usize, out: &mut impl Write) -> io::Result<()> {
     match &node.value {
         Value::List(items) if !items.is_empty() => {
@@ -85,7 +85,7 @@ fn value(node: &Node, depth: usize, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// A block, as Ansible writes it, where the text is such as an envelope is.
+/// Writes an encrypted value as a block, as Ansible does, if the text has the shape of an envelope.
 fn encrypted(envelope: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
     let body = envelope.strip_suffix('\n').unwrap_or(envelope);
     let plain = |line: &str| !line.is_empty() && line.chars().all(|c| c.is_ascii_graphic());
@@ -112,7 +112,7 @@ fn scalar(node: &Node) -> String {
     }
 }
 
-/// Plain where it starts with a letter, holds nothing that means something, and is no word such as `yes`.
+/// Without quotes if the text starts with a letter, contains no special characters, and is not a word such as `yes`.
 fn text(string: &str) -> String {
     let starts_well = string.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/'));
     let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' ');
@@ -123,21 +123,21 @@ fn text(string: &str) -> String {
 }
 
 fn quoted(string: &str) -> String {
-    let mut spelt = String::with_capacity(string.len() + 2);
-    spelt.push('"');
+    let mut quoted = String::with_capacity(string.len() + 2);
+    quoted.push('"');
     for c in string.chars() {
         match c {
-            '"' | '\\' => spelt.extend(['\\', c]),
-            '\n' => spelt.push_str("\\n"),
-            // Everything that a YAML reader refuses, or takes for a line end.
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            // Characters that a YAML reader refuses or reads as a line end.
             '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                spelt.push_str(&format!("\\u{:04x}", u32::from(c)));
+                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
-            _ => spelt.push(c),
+            _ => quoted.push(c),
         }
     }
-    spelt.push('"');
-    spelt
+    quoted.push('"');
+    quoted
 }
 
 fn indent(depth: usize, out: &mut impl Write) -> io::Result<()> {

@@ -20,7 +20,7 @@ pub(super) fn get(name: &str, server: &str, folder: &Path, limit: Duration) -> R
     let program = format!("docker-credential-{name}");
     let mut command = Command::new(&program);
     command.arg("get").current_dir(folder);
-    let output = process::run(command, server, limit).map_err(|error| error.of(&format!("`{program}`")))?;
+    let output = process::run(command, server, limit).map_err(|error| error.with_subject(&format!("`{program}`")))?;
     if output.status.success() {
         String::from_utf8(output.stdout).map_err(|_| format!("the output of `{program}` is not UTF-8").into())
     } else if output.stdout.trim_ascii() == NOT_FOUND.as_bytes() {

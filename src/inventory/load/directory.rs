@@ -1,10 +1,10 @@
-//! What a folder means as an inventory source: which of its entries are sources, and in which order. Opens none.
+//! Lists a folder that is an inventory source: which of its entries are sources, and in which order. Opens no file.
 
 use std::path::{Path, PathBuf};
 
 use super::super::problem::Problem;
 
-/// Names that are no inventory sources.
+/// Names that are never inventory sources.
 const RESERVED: [&str; 3] = ["host_vars", "group_vars", "vars_plugins"];
 /// Ansible's `INVENTORY_IGNORE_EXTS`.
 const IGNORED: [&str; 12] =
@@ -13,24 +13,25 @@ const IGNORED: [&str; 12] =
 /// The sources in a folder in the order in which Ansible reads them: by name.
 ///
 /// # Errors
-/// The folder cannot be listed, or there is nothing in it to read.
+/// The folder cannot be listed, or contains no source.
 pub(super) fn sources(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     let found = names(folder)
         .map_err(|error| Problem::new(format!("cannot list the inventory folder `{}`: {error}", folder.display())))?;
     let sources: Vec<PathBuf> = found.iter().filter(|name| is_source(name)).map(|name| folder.join(name)).collect();
     if sources.is_empty() {
-        let message = format!("the inventory folder `{}` holds no inventory", folder.display());
-        return Err(Problem::new(message).hint("hidden files, `.txt`, `.md`, `.cfg` and backups are not looked at"));
+        let message = format!("the inventory folder `{}` contains no inventory", folder.display());
+        return Err(Problem::new(message).hint("hidden files, `.txt`, `.md`, `.cfg` and backups are ignored"));
     }
     Ok(sources)
 }
 
-/// The names of all entries of a folder, sorted. A name that is no text is written with replacement characters:
-/// no such file will be found, and that is told.
+/// The sorted names of all entries of a folder. Bytes that are not UTF-8 become replacement characters; opening such a file
+/// fails later, with a problem that names it.
 pub(super) fn names(folder: &Path) -> std::io::Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     let mut names = names.collect::<std::io::Result<Vec<String>>>()?;
+    // The order decides which source wins, so it must not depend on the file system.
     names.sort_unstable();
     Ok(names)
 }
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ignored_names_are_ansibles() {
+    fn the_same_names_as_in_ansible_are_ignored() {
         for name in ["hosts", "a.yml", "x.toml", "group_vars2", "txt"] {
             assert!(is_source(name), "{name}");
         }

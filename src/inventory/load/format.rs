@@ -1,5 +1,5 @@
-//! How the text of an inventory file is written: told by its name and, where Ansible tries YAML and then INI, by the
-//! text. Reads no file.
+//! Decides the format of an inventory file: by its name and, where Ansible tries YAML first and then INI, by its text. Reads
+//! no file.
 
 use std::sync::Arc;
 
@@ -10,46 +10,50 @@ use super::super::source::{Source, Span};
 use super::super::text::Text;
 use super::super::{ini, toml, yaml};
 
-/// How an inventory is written.
+/// The formats of inventory files.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Format {
     Ini,
     Yaml,
     Toml,
-    /// INI that happens to be YAML: Ansible takes `host a="b: c"` for a mapping, and passes over it.
-    Unclear,
+    /// INI that is also valid YAML: Ansible reads `host a="b: c"` as a mapping, and ignores it with a warning.
+    Ambiguous,
 }
 
-/// Adds what the text of a file says to the draft, its problems included.
+/// Adds the text of a file, and its problems, to the draft.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
-    draft.begin(source);
+    draft.begin_source(source);
     let before = draft.problems.len();
     match format(source) {
         Format::Ini if source.text().starts_with('\u{feff}') => draft.problems.push(
-            Problem::new(format!("`{}` starts with a byte order mark, which Ansible takes for a host", source.name))
-                .hint("save the file as UTF-8 without BOM"),
+            Problem::new(format!(
+                "`{}` starts with a byte order mark, which Ansible reads as part of a host name",
+                source.name
+            ))
+            .hint("save the file as UTF-8 without BOM"),
         ),
         Format::Ini => ini::read(source, draft),
         Format::Yaml => yaml::groups::read(source, draft),
         Format::Toml => toml::read(source, draft),
-        Format::Unclear => {
+        Format::Ambiguous => {
             let place = Span::new(source, 0, 0);
-            let problem = Problem::hiding(&place, "Ansible takes this for YAML, because of a `: ` in its only line");
-            draft.problems.push(problem.hint("give the file the extension `.ini`, or begin it with a section"));
+            let problem = Problem::hiding(&place, "Ansible reads this as YAML because of the `: ` in its only line");
+            draft.problems.push(problem.hint("give the file the extension `.ini`, or start it with a section"));
         }
     }
     if source.text().starts_with("#!") && draft.problems.len() > before {
-        // A script that is read as text has as many problems as lines.
+        // A script that is read as text causes a problem in nearly every line, so one problem replaces them.
         draft.problems.truncate(before);
-        let message = format!("`{}` starts with `#!`, but is no executable file", source.name);
-        draft.problems.push(Problem::new(message).hint("make it executable, or take the first line away"));
+        let message = format!("`{}` starts with `#!`, but is not executable", source.name);
+        draft.problems.push(Problem::new(message).hint("make it executable, or remove the first line"));
     }
 }
 
-/// As in Ansible: `.toml` is TOML. Without an extension and with `.yml`, `.yaml` or `.json` a text is YAML if its
-/// root is a mapping, and else INI. Any other extension is INI.
+/// The format by Ansible's rules: `.toml` is TOML. Without an extension, or with `.yml`, `.yaml` or `.json`, a text is YAML if
+/// its root is a mapping, and INI otherwise. Any other extension is INI.
 fn format(source: &Arc<Source>) -> Format {
     let name = source.name.rsplit('/').next().unwrap_or_default();
+    // A name such as `.yml` starts with a dot, but has no extension.
     let extension = name.rfind('.').filter(|at| *at > 0).map_or("", |at| &name[at..]);
     match extension {
         ".toml" => Format::Toml,
@@ -58,7 +62,7 @@ fn format(source: &Arc<Source>) -> Format {
     }
 }
 
-/// YAML if the root is a mapping, or the text begins like one and is damaged behind that.
+/// YAML if the root is a mapping, or if the text starts like one but is not valid YAML.
 fn yaml_or_ini(source: &Arc<Source>) -> Format {
     let text = source.text();
     if starts_like_yaml(text) {
@@ -68,7 +72,7 @@ fn yaml_or_ini(source: &Arc<Source>) -> Format {
         return Format::Ini;
     }
     match yaml::parse(&Text::slice(source, 0, text.len())).map(|root| root.value) {
-        Ok(Value::Map(groups)) if groups.iter().any(|(name, _)| name.text.contains('=')) => Format::Unclear,
+        Ok(Value::Map(groups)) if groups.iter().any(|(name, _)| name.text.contains('=')) => Format::Ambiguous,
         Ok(Value::Map(_)) => Format::Yaml,
         _ => Format::Ini,
     }
@@ -80,7 +84,7 @@ fn first_line<'a>(text: &'a str, comments: &[char]) -> Option<&'a str> {
     lines.into_iter().find(|line| !line.is_empty() && !line.trim_start().starts_with(comments))
 }
 
-/// Whether the text cannot be meant as INI.
+/// Whether the text is certainly not meant as INI.
 fn starts_like_yaml(text: &str) -> bool {
     first_line(text, &['#', ';']).is_some_and(|line| {
         let key = line.split_once(": ").map(|(key, _)| key).or_else(|| line.strip_suffix(':'));
@@ -93,7 +97,7 @@ fn starts_like_yaml(text: &str) -> bool {
     })
 }
 
-/// Whether the first line may begin a YAML mapping; INI inventories are not parsed as YAML first, which takes time.
+/// Whether the first line may start a YAML mapping. This avoids parsing large INI inventories as YAML, which is slow.
 fn may_be_mapping(text: &str) -> bool {
     first_line(text, &['#']).is_some_and(|line| {
         let line = line.split_once(" #").map_or(line, |(line, _)| line.trim_end());
@@ -109,13 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_is_what_ansible_finds() {
-        use Format::{Ini, Toml, Unclear, Yaml};
+    fn the_format_is_the_one_that_ansible_uses() {
+        use Format::{Ambiguous, Ini, Toml, Yaml};
         for (name, text, expected) in [
             ("hosts", "[web]\nh\n", Ini),
             ("hosts", "h\n", Ini),
             ("hosts", "", Ini),
-            ("hosts", "h:22 a='b: c'\n", Unclear),
+            ("hosts", "h:22 a='b: c'\n", Ambiguous),
             ("hosts", "h:22 a='b: c'\ni\n", Ini),
             ("hosts", "# x: y\n---\nall:\n", Yaml),
             ("hosts", "all:\n  hosts: {a: }\n", Yaml),

@@ -1,15 +1,15 @@
-//! Reads the files that `--limit @file` names. The pattern itself is understood by `patterns`.
+//! Reads the files of `--limit @file`. Does not interpret patterns: `patterns` does.
 
 use std::path::Path;
 
 use super::super::patterns;
 use super::super::problem::Problem;
 
-/// The pattern of `--limit` with the lines of each `@file` in its place: one pattern a line, as Ansible's retry files
-/// have them.
+/// The pattern of `--limit`, where the lines of each `@file` replace it. A file has one pattern on each line, like the retry
+/// files of Ansible.
 ///
 /// # Errors
-/// A file cannot be read, names no host, or holds a line that is no single pattern.
+/// A file cannot be read, has no pattern, or has a line that is not a single pattern.
 pub fn limit(pattern: &str) -> Result<String, Problem> {
     if !pattern.contains('@') {
         return Ok(pattern.to_owned());
@@ -21,7 +21,7 @@ pub fn limit(pattern: &str) -> Result<String, Problem> {
             None => terms.push(term.to_owned()),
         }
     }
-    // The comma says that the colons of a line do not separate.
+    // The comma at the end makes commas the only separators, so that lines may contain colons.
     Ok(terms.join(",") + ",")
 }
 
@@ -30,14 +30,14 @@ fn lines(path: &str) -> Result<Vec<String>, Problem> {
         .map_err(|error| Problem::new(format!("cannot read the file of `--limit @{path}`: {error}")))?;
     let lines: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if lines.is_empty() {
-        return Err(Problem::new(format!("the file of `--limit @{path}` names no host"))
-            .hint("leave `--limit` away to mean all hosts"));
+        return Err(Problem::new(format!("the file of `--limit @{path}` lists no hosts"))
+            .hint("omit `--limit` to select all hosts"));
     }
-    // The line itself is not shown: it may be the wrong file.
+    // The line is not shown, because the user may have named a wrong file that contains secrets.
     let wrong = |line: &str| line.contains([',', '=']) || line.starts_with(['@', '#']);
     match text.lines().position(|line| wrong(line.trim())) {
-        Some(at) => Err(Problem::new(format!("`--limit @{path}`: line {} is no host pattern", at + 1))
-            .hint("write one pattern a line, without comments")),
+        Some(at) => Err(Problem::new(format!("`--limit @{path}`: line {} is not a host pattern", at + 1))
+            .hint("write one pattern on each line, without comments")),
         None => Ok(lines),
     }
 }

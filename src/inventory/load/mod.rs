@@ -1,5 +1,5 @@
-//! Reads everything that `-i` and `-e` name: which kind of source each is, and in which order they count. This file
-//! and its folder are the only code of the inventory that touches disk, environment and programs.
+//! Reads everything that `-i` and `-e` name: decides what each source is, and the order in which the sources win. Only the
+//! files of this folder access files, the environment and programs.
 
 mod bounded;
 mod credential_helper;
@@ -32,30 +32,33 @@ use system::LocalSystem;
 pub use limit::limit;
 pub use paths::expand_with;
 
-/// What is read where nobody names an inventory.
+/// The inventory in the working directory that is read if none is given.
 const DEFAULT: &str = "inventory";
-/// What an inventory is read from.
+
+/// Everything that an inventory is read from.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The values of `-i`, in order: files, folders, scripts, and lists of hosts with a comma. A later one wins.
-    /// Without any it is `inventory` in the working directory.
+    /// The values of `-i`, in order: files, folders, scripts, and lists of hosts with a comma. Later ones win. If there is
+    /// none, `inventory` in the working directory is read.
     pub inventories: Vec<String>,
     /// The values of `-e`, in order.
     pub extra: Vec<String>,
     /// Vault passwords, in the order in which they are tried.
     pub vault: Vec<VaultIdentity>,
-    /// The home folder of the user, which `~` stands for in lookups.
+    /// The home folder of the user, which `~` means in lookups.
     pub home: Option<PathBuf>,
 }
 
-/// The inventory that all sources make together, with the `group_vars` and `host_vars` beside them and in the working
-/// directory; or everything that is wrong with them.
+/// Reads all sources, with the `group_vars` and `host_vars` in their folders and in the working directory.
+///
+/// # Errors
+/// All problems of all sources.
 pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
     load_from(sources, Path::new(""))
 }
 
-/// As [`load()`], with another folder in the place of the working directory for its `group_vars` and `host_vars`.
-/// Relative paths stay relative to the working directory.
+/// Like [`load()`], but reads the `group_vars` and `host_vars` of the folder `working` instead of those of the working
+/// directory. Relative paths are still relative to the working directory.
 pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Problem>> {
     let mut draft = Draft::new();
     let passwords = passwords::read(&sources.vault)?;
@@ -64,8 +67,8 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     if sources.inventories.is_empty() && Path::new(DEFAULT).exists() {
         folders.extend(add(DEFAULT, &system, &mut draft));
     } else if sources.inventories.is_empty() {
-        let problem = Problem::new(format!("no inventory is given, and there is no `{DEFAULT}` here"));
-        draft.problems.push(problem.hint("name one with `-i`, `ANSIBLE_INVENTORY` or `inventory` in ansible.cfg"));
+        let problem = Problem::new(format!("no inventory is given, and the working directory has no `{DEFAULT}`"));
+        draft.problems.push(problem.hint("give one with `-i`, `ANSIBLE_INVENTORY` or `inventory` in ansible.cfg"));
     }
     for inventory in &sources.inventories {
         folders.extend(add(inventory, &system, &mut draft));
@@ -81,12 +84,13 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     }
 }
 
-/// Ends the scripts and commands that run for an inventory, and lets no other start: for a process that was told to end.
+/// Ends all scripts and commands that run for an inventory, and prevents that others start: for the end of this process by a
+/// signal.
 pub fn stop() {
     process::stop();
 }
 
-/// The inventory that a text alone holds, as if it were a file of the name of the source.
+/// Parses one text as if it were a file with the name of the source. Reads no `group_vars` and `host_vars`.
 pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
     let mut draft = Draft::new();
     format::read(source, &mut draft);
@@ -94,14 +98,20 @@ pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
     if problems.is_empty() { Ok(inventory) } else { Err(problems) }
 }
 
-/// Adds one value of `-i` to the draft, its problems included. Gives the folder that belongs to it, if it has one.
+/// Adds one value of `-i`, and its problems, to the draft. Returns the folder whose `group_vars` and `host_vars` belong to it.
 fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf> {
     if written.is_empty() || written == "-" {
-        let what =
-            if written.is_empty() { "an empty `-i`" } else { "the inventory cannot be read from standard input" };
-        draft.problems.push(Problem::new(what).hint("name a file, a folder, or hosts with a comma behind each"));
+        let what = if written.is_empty() {
+            "the value of `-i` is empty"
+        } else {
+            "the inventory cannot be read from standard input"
+        };
+        draft
+            .problems
+            .push(Problem::new(what).hint("give a file, a folder, or a list of hosts with commas, as in `-i host,`"));
         return None;
     }
+    // As in Ansible, an existing file may have a comma in its name.
     if written.contains(',') && !Path::new(written).exists() {
         let origin = Origin { file: Some(written.to_owned()), ..Origin::default() };
         host_list::read(&Source::from("-i", written, origin), draft);
@@ -117,12 +127,14 @@ fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf
     Some(vars_files::folder_of(&path))
 }
 
-/// Adds a file or script, or all in a folder, whose own folders may nest. `open` holds the folders around it.
+/// Adds a file, a script, or everything in a folder and its folders. `open` contains the folders that are being read.
 fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &mut Draft) {
     if path.is_dir() {
+        // A folder that is reached through a link has another path, but the same canonical path.
         let identity = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let nested = if open.contains(&identity) {
-            let problem = Problem::new(format!("the inventory folder `{}` contains itself by a link", path.display()));
+            let problem =
+                Problem::new(format!("the inventory folder `{}` contains itself through a link", path.display()));
             Err(problem.hint("remove the link, or give it a name with an ignored extension"))
         } else {
             directory::sources(path)
@@ -136,8 +148,8 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &
     } else if script::is_script(path) {
         script::read(path, draft);
     } else if !open.is_empty() && !path.is_file() {
-        // A pipe in a folder would be waited for without end; one that is named is meant.
-        draft.problems.push(Problem::new(format!("`{}` is no file that can be read", path.display())));
+        // Reading a pipe in a folder could block without end. A pipe that the user names is read: shells create such pipes.
+        draft.problems.push(Problem::new(format!("`{}` is not a regular file", path.display())));
     } else {
         match read::text(path, "inventory", system) {
             Ok(source) => format::read(&source, draft),
@@ -146,7 +158,7 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &
     }
 }
 
-/// The variables of all `-e`, the last of a name wins.
+/// The variables of all `-e`; the last value of a name wins.
 fn extra_vars(
     arguments: &[String],
     system: &LocalSystem,
@@ -177,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told() {
+    fn unreadable_files_are_problems() {
         let folder = tempfile::tempdir().unwrap();
         for (content, expected) in [
             (
@@ -195,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_knows_the_source_that_named_it_first() {
+    fn the_origin_of_a_host_is_the_source_that_names_it_first() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().display().to_string();
         let path = folder.path().join("hosts");
@@ -210,23 +222,23 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_folders_ends() {
+    fn a_loop_of_folders_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
         let problems = load_one(folder.path(), &[]).unwrap_err();
-        assert!(problems[0].message.ends_with("contains itself by a link"), "{problems:?}");
+        assert!(problems[0].message.ends_with("contains itself through a link"), "{problems:?}");
     }
 
     #[test]
-    fn a_pipe_in_a_folder_is_not_waited_for() {
+    fn a_pipe_in_a_folder_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let _listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
         let problems = load_one(folder.path(), &[]).unwrap_err();
-        assert!(problems[0].message.ends_with("is no file that can be read"), "{problems:?}");
+        assert!(problems[0].message.ends_with("is not a regular file"), "{problems:?}");
     }
 
     #[test]
-    fn extra_vars_come_from_files_too() {
+    fn extra_vars_are_read_from_files_too() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hosts");
         std::fs::write(&path, "h a=1 b=1\n").unwrap();

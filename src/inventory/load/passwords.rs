@@ -1,5 +1,4 @@
-//! Vault passwords, as the user gives them: files, scripts that print them, and what was typed. Asks nobody: what
-//! is to be typed is for the command line.
+//! Reads vault passwords: from files, from scripts that print them, and from what the user typed. Never prompts: `cli` does.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,63 +10,63 @@ use super::super::problem::Problem;
 use super::super::vault::{self, Password};
 use crate::secret::{PASSWORD_VARIABLE, Secret, SecretBytes};
 
-/// The label of what has none.
+/// The label of a password without one.
 const DEFAULT_LABEL: &str = "default";
-/// The exit status of a client script that does not know the label.
+/// The exit status of a client script that has no password for the label.
 const LABEL_UNKNOWN: i32 = 2;
 
 /// A vault password before it is read.
 #[derive(Debug, Clone)]
 pub struct VaultIdentity {
-    /// The label before the `@`. `--vault-password-file` and `--ask-vault-pass` have `default`; without a label a
-    /// client script is asked without one.
+    /// The label before the `@`. `--vault-password-file` and `--ask-vault-pass` have the label `default`. `None` runs a client
+    /// script without a label.
     pub label: Option<String>,
-    /// Where the password is.
+    /// Where the password comes from.
     pub source: PasswordSource,
 }
 
-/// Where a vault password is.
+/// Where a vault password comes from.
 #[derive(Debug, Clone)]
 pub enum PasswordSource {
-    /// A file that holds it, or, if it is executable, a script that prints it. `~` is already expanded.
+    /// A file that contains it, or, if executable, a script that prints it. `~` is already expanded.
     File(PathBuf),
-    /// It was typed.
-    Given(Secret),
+    /// The user typed it.
+    Typed(Secret),
 }
 
-/// What `--vault-id` asks for.
+/// A value of `--vault-id`.
 #[derive(Debug, Clone)]
 pub enum VaultId {
-    /// The password is to be typed, after `prompt` is shown.
+    /// The user types the password after the prompt.
     Prompt {
         /// The label before the `@`.
         label: Option<String>,
-        /// What Ansible shows.
+        /// The prompt that Ansible shows.
         prompt: String,
     },
-    /// It is in a file.
+    /// The password is in a file.
     File {
         /// The label before the `@`.
         label: Option<String>,
-        /// What follows the `@`, as it was written.
+        /// The text after the `@`, unchanged.
         path: PathBuf,
     },
 }
 
 impl VaultIdentity {
-    /// What `--vault-password-file` means.
+    /// The identity of `--vault-password-file`.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self { label: Some(DEFAULT_LABEL.to_owned()), source: PasswordSource::File(path.into()) }
     }
 
-    /// What was typed for `--ask-vault-pass`.
+    /// The identity of `--ask-vault-pass`, with the password that the user typed.
     pub fn typed(password: Secret) -> Self {
-        Self { label: Some(DEFAULT_LABEL.to_owned()), source: PasswordSource::Given(password) }
+        Self { label: Some(DEFAULT_LABEL.to_owned()), source: PasswordSource::Typed(password) }
     }
 }
 
-/// A value of `--vault-id`: `label@source`, or a source alone. The sources `prompt` and `prompt_ask_vault_pass`
-/// (the question of `--ask-vault-pass`) are typed, any other is a file.
+/// Parses a value of `--vault-id`: `label@source`, or only a source. The sources `prompt` and `prompt_ask_vault_pass` (which has
+/// the prompt of `--ask-vault-pass`) mean typed passwords; any other source is a file.
 pub fn parse_vault_id(text: &str) -> VaultId {
     let (label, source) = text.split_once('@').map_or((None, text), |(label, source)| (Some(label), source));
     let label = label.filter(|label| !label.is_empty()).map(str::to_owned);
@@ -79,8 +78,10 @@ pub fn parse_vault_id(text: &str) -> VaultId {
     VaultId::Prompt { label, prompt }
 }
 
-/// All passwords in their order, or everything that is wrong with them. Scripts run here, once, one after the
-/// other: they may ask the user. Ansible merely warns of a password that cannot be read while another one can.
+/// Reads all passwords, in order. Each script runs once, one after the other, because a script may prompt the user.
+///
+/// # Errors
+/// All passwords that cannot be read. Ansible only warns about these if at least one other password can be read.
 pub fn read(identities: &[VaultIdentity]) -> Result<Vec<Password>, Vec<Problem>> {
     let (mut passwords, mut problems) = (Vec::new(), Vec::new());
     for identity in identities {
@@ -97,29 +98,30 @@ pub fn read(identities: &[VaultIdentity]) -> Result<Vec<Password>, Vec<Problem>>
 
 fn password(identity: &VaultIdentity, earlier: &[Password]) -> Result<SecretBytes, Problem> {
     let (path, secret) = match &identity.source {
-        PasswordSource::Given(typed) => {
+        PasswordSource::Typed(typed) => {
             let secret = typed.expose().as_bytes().trim_ascii();
-            return filled(secret).ok_or_else(|| Problem::new("the vault password that was typed is empty"));
+            return non_empty(secret).ok_or_else(|| Problem::new("the vault password is empty"));
         }
-        PasswordSource::File(path) if is_script(path)? => (path, printed(path, identity.label.as_deref())?),
-        PasswordSource::File(path) => (path, content(path, earlier)?),
+        PasswordSource::File(path) if is_script(path)? => (path, run_script(path, identity.label.as_deref())?),
+        PasswordSource::File(path) => (path, read_file(path, earlier)?),
     };
-    filled(trimmed(&secret)).ok_or_else(|| Problem::new(format!("`{}` gives an empty vault password", path.display())))
+    non_empty(without_line_ends(&secret))
+        .ok_or_else(|| Problem::new(format!("the vault password from `{}` is empty", path.display())))
 }
 
-fn filled(secret: &[u8]) -> Option<SecretBytes> {
+fn non_empty(secret: &[u8]) -> Option<SecretBytes> {
     (!secret.is_empty()).then(|| SecretBytes::new(secret.to_vec()))
 }
 
-/// Without line ends around it: all that Ansible takes from what a script prints.
-fn trimmed(mut secret: &[u8]) -> &[u8] {
+/// Removes line ends at both ends: the only characters that Ansible removes from the output of a script.
+fn without_line_ends(mut secret: &[u8]) -> &[u8] {
     while let [b'\r' | b'\n', rest @ ..] | [rest @ .., b'\r' | b'\n'] = secret {
         secret = rest;
     }
     secret
 }
 
-/// Whether it is executable, for anybody.
+/// Whether the file is executable by any user.
 fn is_script(path: &Path) -> Result<bool, Problem> {
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if metadata.is_dir() {
@@ -128,16 +130,17 @@ fn is_script(path: &Path) -> Result<bool, Problem> {
     Ok(metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// What a password file holds, without white space around it. It may be encrypted itself, with a password that
-/// was given before it.
-fn content(path: &Path, earlier: &[Password]) -> Result<Zeroizing<Vec<u8>>, Problem> {
+/// The content of a password file, without white space at its ends. The file may be encrypted with a password that is given
+/// before it.
+fn read_file(path: &Path, earlier: &[Password]) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| unreadable(path, &error))?);
     let content = bytes.trim_ascii();
     match std::str::from_utf8(content) {
+        // A password file may be encrypted itself, but only with a password that is already known.
         Ok(text) if vault::is_encrypted(text) => {
             let plain = vault::decrypt(text, earlier).map_err(|fault| {
                 Problem::new(format!("cannot decrypt the vault password file `{}`: {fault}", path.display()))
-                    .hint("give the password that it was encrypted with before it")
+                    .hint("give the password of this file before the file")
             })?;
             Ok(Zeroizing::new(plain.expose().as_bytes().to_vec()))
         }
@@ -149,19 +152,20 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(format!("cannot read the vault password file `{}`: {error}", path.display()))
 }
 
-/// What a script prints. It has the terminal, so that it can ask, and no time limit therefore.
-fn printed(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Problem> {
+/// The output of a script. It can use the terminal for prompts, so it has no time limit.
+fn run_script(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let name = path.display();
     let cannot_run = |error: std::io::Error| {
         Problem::new(format!("cannot run the vault password script `{name}`: {error}"))
-            .hint("a file that is no script must not be executable")
+            .hint("a password file that is not a script must not be executable")
     };
-    // A name without a slash would be looked for on PATH.
+    // The system would search for a name without a slash on the PATH.
     let mut command = Command::new(std::path::absolute(path).map_err(cannot_run)?);
     let label = label.filter(|_| is_client(path));
     if let Some(label) = label {
         command.args(["--vault-id", label]);
     }
+    // The script must not inherit the password of `oregano login`.
     let command = command.env_remove(PASSWORD_VARIABLE);
     let output = command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output().map_err(cannot_run)?;
     let printed = Zeroizing::new(output.stdout);
@@ -174,7 +178,7 @@ fn printed(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Probl
     }
 }
 
-/// A script that takes `--vault-id`: its name without the extension ends with `-client`.
+/// Whether a script accepts `--vault-id`: by its name, which ends with `-client` before the extension.
 fn is_client(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().ends_with(b"-client"))
 }
@@ -183,8 +187,8 @@ fn is_client(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// A script made by another process: while this one holds it open for writing, a fork of another test's thread
-    /// would keep it open too, and the kernel runs no such file.
+    /// A script that another process writes. If this process wrote it, a concurrent fork in another test could inherit the
+    /// open file, and the kernel does not execute a file that is open for writing.
     fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
         let path = folder.join(name);
         let mut shell = Command::new("/bin/sh");
@@ -210,14 +214,14 @@ mod tests {
     #[test]
     fn a_vault_id_is_a_label_and_a_source() {
         let shown = |text: &str| match parse_vault_id(text) {
-            VaultId::Prompt { label, prompt } => format!("{label:?} asks {prompt}"),
+            VaultId::Prompt { label, prompt } => format!("{label:?} prompts {prompt}"),
             VaultId::File { label, path } => format!("{label:?} in {}", path.display()),
         };
         for (text, expected) in [
-            ("dev@prompt", "Some(\"dev\") asks Vault password (dev): "),
-            ("prompt", "None asks Vault password (default): "),
-            ("@prompt", "None asks Vault password (default): "),
-            ("dev@prompt_ask_vault_pass", "Some(\"dev\") asks Vault password: "),
+            ("dev@prompt", "Some(\"dev\") prompts Vault password (dev): "),
+            ("prompt", "None prompts Vault password (default): "),
+            ("@prompt", "None prompts Vault password (default): "),
+            ("dev@prompt_ask_vault_pass", "Some(\"dev\") prompts Vault password: "),
             ("dev@~/a@b", "Some(\"dev\") in ~/a@b"),
             ("pass.sh", "None in pass.sh"),
         ] {
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn files_lose_white_space_and_scripts_line_ends() {
+    fn white_space_is_removed_from_files_and_line_ends_from_scripts() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let client = script(at, "pass-client.sh", "#!/bin/sh\necho \"$#$@\"");
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_password_that_cannot_be_had_is_a_problem() {
+    fn every_password_that_cannot_be_read_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let client = script(at, "fails-client", "#!/bin/sh\necho hunter2; exit 2");
@@ -277,14 +281,14 @@ mod tests {
             [
                 "cannot read the vault password file `none`: No such file or directory (os error 2)",
                 &format!("the vault password file `{}` is a directory", at.display()),
-                "`blank` gives an empty vault password",
-                "`silent.sh` gives an empty vault password",
+                "the vault password from `blank` is empty",
+                "the vault password from `silent.sh` is empty",
                 "the vault password script `fails.sh` failed: exit status: 2",
                 "the vault password script `fails-client` has no password for the vault id `dev` (exit status 2)",
                 "the vault password script `fails-client` failed: exit status: 2",
                 "cannot run the vault password script `garbage`: Exec format error (os error 8)",
                 "cannot decrypt the vault password file `sealed`: the encrypted text is damaged: a part of it is missing",
-                "the vault password that was typed is empty",
+                "the vault password is empty",
             ]
         );
     }

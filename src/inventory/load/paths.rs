@@ -11,7 +11,7 @@ pub(super) fn origin(path: &Path) -> Origin {
     Origin { mode: None, file: Some(text(&path)), folder: path.parent().map(text) }
 }
 
-/// The absolute path with `.` and `..` taken away by their names alone, as Ansible does; links are not followed.
+/// The absolute path without `.` and `..`. As in Ansible, links are not followed.
 fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let mut plain = PathBuf::new();
@@ -26,20 +26,21 @@ fn absolute(path: &Path) -> PathBuf {
     plain
 }
 
-/// A path as the user wrote it, with a leading `~` and with the environment variables in it replaced, as Ansible
-/// does: a shell leaves them where they come from a file or follow a `=`. What is not set stays.
+/// Replaces a leading `~` and environment variables in a path, as Ansible does. A shell does not replace them if they are in a
+/// file or follow a `=`. Variables that are not set stay unchanged.
 pub(super) fn expand(written: &str) -> PathBuf {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     expand_with(written, &|name| std::env::var(name).ok(), home.as_deref())
 }
 
-/// The same with this environment and this home folder.
+/// The same for another environment and home folder.
 pub fn expand_with(written: &str, env: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> PathBuf {
     let mut path = String::with_capacity(written.len());
     let mut rest = written;
     while let Some(at) = rest.find('$') {
         path.push_str(&rest[..at]);
         let (name, length) = variable(&rest[at + 1..]);
+        // As in Ansible, a variable that is not set stays in the path.
         match env(name).filter(|_| !name.is_empty()) {
             Some(value) => path.push_str(&value),
             None => path.push_str(&rest[at..at + 1 + length]),
@@ -54,7 +55,7 @@ pub fn expand_with(written: &str, env: &dyn Fn(&str) -> Option<String>, home: Op
     }
 }
 
-/// The name of the variable behind a `$`, and the length of its reference: `NAME` or `{NAME}`.
+/// The name of the variable after a `$`, and the length of its reference: `NAME` or `{NAME}`.
 fn variable(text: &str) -> (&str, usize) {
     if let Some((name, _)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) {
         return (name, name.len() + 2);
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_what_ansible_makes_of_them() {
+    fn paths_are_expanded_like_in_ansible() {
         let home = PathBuf::from(std::env::var_os("HOME").unwrap());
         assert_eq!(expand("~/hosts"), home.join("hosts"));
         assert_eq!(expand("${HOME}/a$HOME"), PathBuf::from(format!("{0}/a{0}", home.display())));

@@ -62,7 +62,7 @@ pub(super) struct ProcessError {
 
 impl ProcessError {
     /// The error of a lookup, about `subject`.
-    pub fn of(self, subject: &str) -> OutsideError {
+    pub fn with_subject(self, subject: &str) -> OutsideError {
         OutsideError::new(self.kind, format!("{subject} {}", self.reason))
     }
 }

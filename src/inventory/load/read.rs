@@ -13,11 +13,11 @@ use super::bounded;
 use super::paths::origin;
 use super::system::LocalSystem;
 
-/// More than this is a device, or a mistake.
+/// The largest file that is read as an inventory. Larger ones are devices or mistakes.
 const MAX_FILE: u64 = 512 << 20;
 
-/// A file as text, decrypted where it is encrypted, with its permissions and, as `inventory_file`, its absolute path.
-/// `what` says what the file is.
+/// The text of a file, decrypted if it is encrypted, with its permissions and its absolute path as `inventory_file`. Messages
+/// call the file `what`.
 pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<Source>, Problem> {
     let name = path.display();
     let cannot = |error: io::Error| Problem::new(format!("cannot read the {what} `{name}`: {error}"));
@@ -32,7 +32,7 @@ pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<
     })?;
     let (text, mode) = match system.decrypt_file(&text) {
         Ok(None) => (text, Some(mode)),
-        // Who may read the file cannot read the text.
+        // The permissions of an encrypted file do not matter, because its readers cannot read the text.
         Ok(Some(plain)) => (plain.expose().to_owned(), None),
         Err(fault) => {
             return Err(fault.add_hint(Problem::new(format!("cannot decrypt the {what} `{name}`: {fault}"))));

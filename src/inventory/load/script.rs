@@ -1,4 +1,5 @@
-//! Executable inventories: which files are, how they are asked, and what is told of one that fails.
+//! Runs inventory scripts: decides which files are scripts, and reports failures. Does not parse their output:
+//! `script_output` does.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -16,14 +17,14 @@ use super::super::script_output;
 use super::super::source::{Origin, Source};
 use super::{paths, process};
 
-/// A script that takes longer hangs.
+/// How long a script may take.
 const LIMIT: Duration = Duration::from_secs(60);
-/// What is shown of the errors that a script prints.
+/// How much of the error output of a script is shown.
 const SHOWN_LINES: usize = 3;
 const SHOWN_CHARACTERS: usize = 200;
 
-/// Whether a file is run rather than read. Ansible tries to run each executable file, and reads what the system
-/// cannot run; a system runs what starts with `#!` and binaries.
+/// Whether a file is run instead of read. Ansible tries to run every executable file, and reads those that the system cannot
+/// run. The system runs files that start with `#!`, and binaries.
 pub(super) fn is_script(path: &Path) -> bool {
     let Ok(found) = std::fs::metadata(path) else { return false };
     if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
@@ -34,49 +35,51 @@ pub(super) fn is_script(path: &Path) -> bool {
     start[..length].starts_with(b"#!") || start == *b"\x7fELF"
 }
 
-/// Adds what a script says to the draft, its problems included: `--list`, and where that has no `_meta.hostvars`,
-/// `--host NAME` for each host.
+/// Adds the output of a script, and its problems, to the draft: of `--list` and, without `_meta`, of `--host NAME` for each
+/// host.
 pub(super) fn read(path: &Path, draft: &mut Draft) {
-    let listed = match ask(path, &["--list"]) {
+    let listed = match run(path, &["--list"]) {
         Ok(listed) => listed,
         Err(problem) => return draft.problems.push(problem),
     };
     let hosts = script_output::read(&listed, draft);
-    let answers: Vec<Result<Arc<Source>, Problem>> =
-        hosts.par_iter().map(|host| ask(path, &["--host", host])).collect();
-    for (host, answer) in hosts.iter().zip(answers) {
-        match answer {
-            Ok(answer) => script_output::read_host(host, &answer, draft),
+    // Scripts may be slow, so they run in parallel.
+    let outputs: Vec<Result<Arc<Source>, Problem>> =
+        hosts.par_iter().map(|host| run(path, &["--host", host])).collect();
+    for (host, output) in hosts.iter().zip(outputs) {
+        match output {
+            Ok(output) => script_output::read_host(host, &output, draft),
             Err(problem) => draft.problems.push(problem),
         }
     }
 }
 
-/// What the script prints.
-fn ask(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
+/// Runs the script, and returns its output.
+fn run(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     let name = format!("{} {}", path.display(), arguments.join(" "));
     let origin = paths::origin(path);
+    // The path is absolute, because the system would search for a name without a slash on the PATH.
     let mut script = Command::new(origin.file.as_deref().unwrap_or_default());
     script.args(arguments);
     let output = process::run(script, "", LIMIT)
         .map_err(|reason| Problem::new(format!("the inventory script `{name}` {reason}")))?;
     if !output.status.success() {
         let end = match output.status.code() {
-            Some(code) => format!("ended with status {code}"),
-            None => "was ended by a signal".to_owned(),
+            Some(code) => format!("ended with exit status {code}"),
+            None => "was killed by a signal".to_owned(),
         };
         let problem = Problem::new(format!("the inventory script `{name}` {end}"));
         return Err(match last_lines(&output.stderr) {
-            Some(lines) => problem.hint(format!("it said: {lines}")),
-            None => problem.hint("it printed no reason; run it by hand"),
+            Some(lines) => problem.hint(format!("its error output: {lines}")),
+            None => problem.hint("it printed no error; run it manually to find the reason"),
         });
     }
     let text = String::from_utf8(output.stdout)
-        .map_err(|_| Problem::new(format!("the inventory script `{name}` prints no UTF-8")))?;
+        .map_err(|_| Problem::new(format!("the inventory script `{name}` printed text that is not UTF-8")))?;
     Ok(Source::from(name, text, Origin { mode: None, ..origin }))
 }
 
-/// The end of what a script printed as errors, where the reason usually stands, on one line.
+/// The last lines of the error output of a script, which usually contain the reason, joined to one line.
 fn last_lines(stderr: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
     let plain =
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_scripts_are_bounded() {
+    fn the_error_output_of_scripts_is_limited() {
         assert_eq!(last_lines(b"Traceback\n  a\n\nb\x1b[31m!\r\nc\n").as_deref(), Some("a | b[31m! | c"));
         assert_eq!(last_lines(b" \n\n"), None);
         assert_eq!(last_lines("ä".repeat(500).as_bytes()).unwrap().chars().count(), SHOWN_CHARACTERS);

@@ -14,7 +14,7 @@ use super::process;
 pub(super) fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, OutsideError> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command).current_dir(folder);
-    let output = process::run(shell, "", limit).map_err(|error| error.of("the command"))?;
+    let output = process::run(shell, "", limit).map_err(|error| error.with_subject("the command"))?;
     if !output.status.success() {
         let message = format!("the command failed: {}", output.status);
         return Err(OutsideError::new(OutsideErrorKind::Failed(output.status.code()), message));

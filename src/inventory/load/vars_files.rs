@@ -1,5 +1,5 @@
-//! `group_vars` and `host_vars`: which folders are looked into, which files belong to which group or host, and in
-//! which order they count. Each folder is listed once; no file is looked for that is not there.
+//! Reads `group_vars` and `host_vars`: decides which folders are read, which files belong to which group or host, and their
+//! order. Each folder is listed only once, because checking the possible names of 10,000 hosts one by one would be slow.
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,26 +16,25 @@ use super::super::text::Text;
 use super::system::LocalSystem;
 use super::{directory, read};
 
-/// What a vars file may be called behind the name of its group or host. As in Ansible the first that is there
-/// counts, and the others are not read.
+/// The extensions of variables files. As in Ansible, only the first one that exists is read.
 const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
-/// Folders below one another; more are a circle of links.
+/// The deepest nesting of folders. Deeper ones are a loop of links.
 const MAX_DEPTH: usize = 32;
 
-/// What the files of one owner say.
+/// The variables, findings and problems from the files of one group or host (the owner).
 #[derive(Default)]
-struct Read {
+struct OwnerVars {
     vars: Vars,
     findings: Vec<Finding>,
     problems: Vec<Problem>,
 }
 
-/// Adds what the files beside the inventory sources, and those in the folder `working`, say.
+/// Adds the variables from the folders of the inventory sources, and from the folder `working`.
 pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, assembled: &mut Assembled) {
     let Assembled { inventory, findings, problems } = assembled;
     for (folder, path) in places(folders, working) {
-        if folder == Folder::Working && has_strangers(&path) {
-            let message = "everybody may write to the working directory, so its variables may be anybody's";
+        if folder == Folder::Working && is_untrusted(&path) {
+            let message = "all users can write to the working directory, so its variables are not trusted";
             problems.push(
                 Problem::new(message).hint("run from another folder, or remove its `group_vars` and `host_vars`"),
             );
@@ -60,14 +59,14 @@ pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, ass
     }
 }
 
-/// Whether there are variables in a folder that everybody may write to: they could run commands.
-fn has_strangers(folder: &Path) -> bool {
+/// Whether a folder has variables and all users can write to it: their lookups could run any command.
+fn is_untrusted(folder: &Path) -> bool {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let open = std::fs::metadata(here).is_ok_and(|found| found.permissions().mode() & 0o002 != 0);
     open && ["group_vars", "host_vars"].iter().any(|name| here.join(name).exists())
 }
 
-/// The folders to look into, the weakest first. One that comes twice counts where it comes last.
+/// The folders to read, the weakest first. A repeated folder is read at its last position.
 fn places(folders: &[PathBuf], working: &Path) -> Vec<(Folder, PathBuf)> {
     let identity = |path: &Path| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -80,24 +79,24 @@ fn places(folders: &[PathBuf], working: &Path) -> Vec<(Folder, PathBuf)> {
         .filter(|(at, _)| !identities[at + 1..].contains(&identities[*at]))
         .map(|(at, folder)| (Folder::Source(at), folder.clone()))
         .collect();
-    // Without a playbook Ansible takes the working directory for the playbook's.
+    // Without a playbook, Ansible uses the working directory as the folder of the playbook.
     if identities.last() != Some(&identity(working)) {
         places.push((Folder::Working, working.to_path_buf()));
     }
     places
 }
 
-/// What one `group_vars` or `host_vars` folder holds, each part with the number of its owner in `owners`.
+/// Reads one `group_vars` or `host_vars` folder. Each result has the index of its owner in `owners`.
 fn folder_vars(
     folder: &Path,
     owners: &[&str],
     system: &LocalSystem,
     problems: &mut Vec<Problem>,
-) -> Vec<(usize, Read)> {
+) -> Vec<(usize, OwnerVars)> {
     if !folder.is_dir() {
         if folder.exists() {
             problems
-                .push(Problem::new(format!("`{}` is no folder, so its variables cannot be read", folder.display())));
+                .push(Problem::new(format!("`{}` is not a folder, so its variables cannot be read", folder.display())));
         }
         return Vec::new();
     }
@@ -112,10 +111,10 @@ fn folder_vars(
             return Vec::new();
         }
     };
-    found.into_par_iter().map(|(owner, files)| (owner, merged(&files, system))).collect()
+    found.into_par_iter().map(|(owner, files)| (owner, read_files(&files, system))).collect()
 }
 
-/// The files of each owner that has some, in the order of the owners.
+/// The files of each owner that has files, in the order of the owners.
 fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Vec<(usize, Vec<PathBuf>)>, Problem> {
     let mut entries: HashMap<&str, usize> = HashMap::new();
     for name in names {
@@ -127,6 +126,7 @@ fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Ve
     }
     let mut found = Vec::new();
     for (at, owner) in owners.iter().enumerate() {
+        // A name with a `/` is not in the listing of the folder.
         let nested = owner.contains('/') && !owner.starts_with('/');
         let rank = if nested { nested_entry(folder, owner) } else { entries.get(owner).copied() };
         let Some(rank) = rank else { continue };
@@ -142,13 +142,14 @@ fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Ve
     Ok(found)
 }
 
-/// A name with a `/` leads into a folder of the folder.
+/// The extension of a file whose owner has a `/` in its name: it is in a folder of the folder. `..` is not followed.
 fn nested_entry(folder: &Path, owner: &str) -> Option<usize> {
-    let climbs = owner.split('/').any(|part| part == "..");
-    EXTENSIONS.iter().position(|extension| !climbs && folder.join(format!("{owner}{extension}")).exists())
+    let leaves_folder = owner.split('/').any(|part| part == "..");
+    EXTENSIONS.iter().position(|extension| !leaves_folder && folder.join(format!("{owner}{extension}")).exists())
 }
 
-/// The files in a folder of variables, by name; folders in it have no dot in their name.
+/// The files in a folder of variables, by name, including those in its folders. As in Ansible, folders with a dot in their
+/// name are ignored.
 fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Problem> {
     if depth > MAX_DEPTH {
         return Err(Problem::new(format!("the folder `{}` contains itself by a link", folder.display())));
@@ -169,13 +170,13 @@ fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
     Ok(())
 }
 
-/// What several files say together; the last one wins.
-fn merged(files: &[PathBuf], system: &LocalSystem) -> Read {
-    let mut read = Read::default();
+/// Reads the files of one owner; the last one wins.
+fn read_files(files: &[PathBuf], system: &LocalSystem) -> OwnerVars {
+    let mut read = OwnerVars::default();
     for file in files {
         if !file.is_file() {
-            // A pipe would be waited for without end.
-            read.problems.push(Problem::new(format!("the variables file `{}` is no file", file.display())));
+            // Reading a pipe could block without end.
+            read.problems.push(Problem::new(format!("the variables file `{}` is not a regular file", file.display())));
             continue;
         }
         let vars = read::text(file, "variables file", system)
@@ -192,7 +193,7 @@ fn unlistable(folder: &Path, error: &std::io::Error) -> Problem {
     Problem::new(format!("cannot list the variables folder `{}`: {error}", folder.display()))
 }
 
-/// The folder whose `group_vars` and `host_vars` belong to an inventory source.
+/// The folder that contains the `group_vars` and `host_vars` of an inventory source.
 pub(super) fn folder_of(source: &Path) -> PathBuf {
     if source.is_dir() { source.to_path_buf() } else { source.parent().map(Path::to_path_buf).unwrap_or_default() }
 }

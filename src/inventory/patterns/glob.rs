@@ -1,10 +1,11 @@
-//! Shell globs as Python's `fnmatch` understands them. Knows no hosts.
+//! Matches shell globs by the rules of Python's `fnmatch`. Knows no hosts.
 
-/// Python's `fnmatch`: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]`.
-pub(super) fn fits(glob: &[char], name: &str) -> bool {
+/// Whether a glob matches a name: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]` as in Python's `fnmatch`.
+pub(super) fn matches(glob: &[char], name: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut place) = (0, 0);
-    // Where to go on when the guess for the last `*` was too short.
+    // Where to continue if the last `*` matched too few characters. Only the last one matters, so this takes no exponential
+    // time.
     let mut retry: Option<(usize, usize)> = None;
     loop {
         if glob.get(at) == Some(&'*') {
@@ -27,12 +28,12 @@ pub(super) fn fits(glob: &[char], name: &str) -> bool {
     }
 }
 
-/// What the head of a glob says to one character.
+/// How the start of a glob matches one character.
 enum Step {
-    /// It fits; so many characters of the glob are used up.
+    /// It matches, and this is the number of characters of the glob that did.
     Match(usize),
     Fail,
-    /// Glob and name end together.
+    /// Both the glob and the name are at their end.
     End,
 }
 
@@ -51,7 +52,7 @@ fn step(glob: &[char], c: Option<char>) -> Step {
     }
 }
 
-/// The inside of a leading `[…]` and its length with brackets. A `]` that comes first is a member.
+/// The members of the set `[…]` at the start of a glob, and its length with brackets. A `]` in first position is a member.
 fn set(glob: &[char]) -> Option<(&[char], usize)> {
     let skip = if glob.get(1) == Some(&'!') { 3 } else { 2 };
     let close = glob.iter().skip(skip).position(|c| *c == ']')? + skip;
@@ -77,10 +78,10 @@ fn in_set(members: &[char], c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::matches;
 
     #[test]
-    fn globs_fit_as_fnmatch() {
+    fn globs_match_like_fnmatch() {
         for (glob, name, expected) in [
             ("*", "", true),
             ("node*", "node1", true),
@@ -93,7 +94,7 @@ mod tests {
             ("a*b*c", "aXbYbZc", true),
             ("a*b", "aXbc", false),
         ] {
-            assert_eq!(fits(&glob.chars().collect::<Vec<_>>(), name), expected, "{glob} {name}");
+            assert_eq!(matches(&glob.chars().collect::<Vec<_>>(), name), expected, "{glob} {name}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Host patterns: names, groups, globs and `~regex`, each perhaps with a subscript, joined by `:` or `,`, with `!` (not)
-//! and `&` (and). Reads no file: `load::limit` puts the lines of an `@file` into the pattern.
+//! Host patterns (`--limit`): names, groups, globs and `~regex`, optionally with a subscript, joined by `:` or `,`, with `!`
+//! (not) and `&` (and). Reads no file: `load/limit.rs` replaces an `@file` with its lines first.
 
 mod glob;
 
@@ -10,24 +10,27 @@ use super::host_address;
 use super::model::{ALL, Inventory};
 use super::problem::{Problem, nearest};
 
-/// The names that Ansible understands as this machine, also where the inventory does not have them.
+/// The names that mean this machine to Ansible, even if the inventory does not list them.
 const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// The hosts that `pattern` selects, in the order of `ansible --list-hosts`: term by term, a group before its child
-/// groups. A name that is no host and no group is a problem without a place: the caller knows where the pattern came
-/// from.
+/// The hosts that `pattern` selects, in the order of `ansible --list-hosts`: term by term, and a group before its child
+/// groups.
+///
+/// # Errors
+/// The pattern is invalid, or contains a name that is neither a host nor a group. The problem has no place, because only
+/// the caller knows where the pattern is written.
 pub fn select<'a>(inventory: &'a Inventory, pattern: &str) -> Result<Vec<&'a str>, Problem> {
     let terms: Vec<Term> = split(pattern).into_iter().map(Term::new).collect();
     if terms.is_empty() {
-        // To Ansible an empty `--limit` is no limit at all.
-        return Err(Problem::new("the host pattern is empty").hint("write `all` to mean all hosts"));
+        // In Ansible, an empty `--limit` selects all hosts, which is hardly what the user wants.
+        return Err(Problem::new("the host pattern is empty").hint("write `all` to select all hosts"));
     }
     let mut selected: IndexSet<usize> = IndexSet::new();
-    // As in Ansible a pattern that only takes away starts from all hosts.
+    // As in Ansible, a pattern that only removes hosts starts with all hosts.
     if !terms.iter().any(|term| term.role == Role::Add) {
         selected.extend(members(inventory, ALL));
     }
-    // The order of the terms does not count: first all that add, then `&`, then `!`.
+    // As in Ansible, the order of the terms has no effect: first the terms that add hosts, then `&`, then `!`.
     for wanted in [Role::Add, Role::Intersect, Role::Exclude] {
         for term in terms.iter().filter(|term| term.role == wanted) {
             let matched = term.hosts(inventory, pattern)?;
@@ -42,7 +45,7 @@ pub fn select<'a>(inventory: &'a Inventory, pattern: &str) -> Result<Vec<&'a str
     Ok(selected.into_iter().filter_map(|host| inventory.host_name(host)).collect())
 }
 
-/// What a term does with the hosts it matches.
+/// What a term does with the hosts that it matches.
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Add,
@@ -50,30 +53,30 @@ enum Role {
     Exclude,
 }
 
-/// One part of a pattern.
+/// One part of a pattern, between separators.
 struct Term<'a> {
     role: Role,
-    /// Without the `!` or `&`.
+    /// The text without a leading `!` or `&`.
     name: &'a str,
 }
 
-/// `group[0]`, `group[1:3]`: some of the hosts that are matched, by their place.
+/// Selects some of the matched hosts by position: `group[0]`, `group[1:3]`.
 #[derive(Clone, Copy)]
 enum Subscript {
-    /// From the end if it is negative.
+    /// One host; negative positions count from the end.
     At(i64),
-    /// Both ends included; without an end to the last.
+    /// The first and last position, both included; without an end, up to the last host.
     Range(usize, Option<usize>),
 }
 
-/// Where a name or group is looked for.
+/// Matches the names of hosts and groups.
 enum Matcher {
     Glob(Vec<char>),
     Regex(Box<Regex>),
 }
 
-/// The terms of a pattern. With a comma only commas separate, so that IPv6 addresses are possible; else colons and
-/// white space outside brackets.
+/// The terms of a pattern. If there is a comma, only commas separate, so that IPv6 addresses are possible. Otherwise, colons
+/// and white space outside brackets separate.
 pub(super) fn split(pattern: &str) -> Vec<&str> {
     let terms: Vec<&str> = if pattern.contains(',') {
         pattern.split(',').collect()
@@ -85,7 +88,7 @@ pub(super) fn split(pattern: &str) -> Vec<&str> {
     terms.into_iter().map(str::trim).filter(|term| !term.is_empty()).collect()
 }
 
-/// A bracket without its partner separates as a colon does.
+/// Splits at colons and white space outside brackets. An unmatched bracket separates like a colon.
 fn split_colons(pattern: &str) -> Vec<&str> {
     let mut terms = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -120,7 +123,7 @@ impl<'a> Term<'a> {
         {
             return Ok(vec![host]);
         }
-        let (expression, subscript) = subscripted(self.name)?;
+        let (expression, subscript) = split_subscript(self.name)?;
         let hosts = self.matches(inventory, expression, pattern)?;
         match subscript {
             Some(subscript) => subscript.of(hosts, self.name),
@@ -141,7 +144,7 @@ impl<'a> Term<'a> {
         let mut hosts = Vec::new();
         let mut known = false;
         for group in inventory.groups.keys() {
-            if matcher.fits(group)? {
+            if matcher.matches(group)? {
                 known = true;
                 hosts.extend(members(inventory, group));
             }
@@ -149,14 +152,14 @@ impl<'a> Term<'a> {
         let open = expression.starts_with('~') || expression.contains(['.', '?', '*', '[']);
         if !known || open {
             for (at, name) in inventory.hosts.keys().enumerate() {
-                if matcher.fits(name)? {
+                if matcher.matches(name)? {
                     known = true;
                     hosts.push(at);
                 }
             }
         }
         let glob = expression.starts_with('~') || expression.contains(['?', '*', '[']);
-        // Taking this machine away is what many do to be sure.
+        // Many users exclude this machine as a precaution, even if the inventory does not list it.
         let harmless = self.role != Role::Add && LOCALHOST.contains(&expression);
         if known || glob || harmless {
             Ok(hosts)
@@ -166,8 +169,8 @@ impl<'a> Term<'a> {
     }
 }
 
-/// A term without its subscript. A regular expression has none.
-fn subscripted(name: &str) -> Result<(&str, Option<Subscript>), Problem> {
+/// Splits a term into its expression and its subscript. A regular expression has no subscript.
+fn split_subscript(name: &str) -> Result<(&str, Option<Subscript>), Problem> {
     let plain = Ok((name, None));
     if name.starts_with('~') {
         return plain;
@@ -187,8 +190,10 @@ fn subscripted(name: &str) -> Result<(&str, Option<Subscript>), Problem> {
     match inside.split_once([':', '-']) {
         Some((from, to)) if digits(from) && (to.is_empty() || digits(to)) => {
             if inside.contains('-') {
-                let hint = format!("write `{before}[{from}:{to}]` for places, or a range of a glob before the end");
-                return Err(Problem::new(format!("host pattern `{name}`: a subscript has a `:`")).hint(hint));
+                let hint = format!(
+                    "write `{before}[{from}:{to}]` to select hosts by position; a character range of a glob cannot be at the end"
+                );
+                return Err(Problem::new(format!("host pattern `{name}`: a subscript needs a `:`")).hint(hint));
             }
             let end = if to.is_empty() { None } else { Some(number(to)?) };
             Ok((before, Some(Subscript::Range(number(from)?, end))))
@@ -202,13 +207,14 @@ impl Subscript {
         let count = hosts.len();
         let one = |at: Option<usize>| {
             let found = at.and_then(|at| hosts.get(at)).map(|host| vec![*host]);
-            let too_few = || Problem::new(format!("host pattern `{name}`: the hosts before the `[` are only {count}"));
+            let too_few =
+                || Problem::new(format!("host pattern `{name}`: only {count} hosts match the part before the `[`"));
             if count == 0 { Ok(Vec::new()) } else { found.ok_or_else(too_few) }
         };
         match self {
             Self::At(at) if at < 0 => one(usize::try_from(at.unsigned_abs()).ok().and_then(|at| count.checked_sub(at))),
             Self::At(at) => one(usize::try_from(at).ok()),
-            // As in Ansible an end of 0 is no end.
+            // As in Ansible, `[2:0]` means the host at position 2.
             Self::Range(from, Some(0)) => one(Some(from)),
             Self::Range(from, end) => {
                 let end = end.map_or(count, |end| end.saturating_add(1)).min(count);
@@ -222,26 +228,26 @@ impl Matcher {
     fn new(expression: &str) -> Result<Self, Problem> {
         match expression.strip_prefix('~') {
             Some(regex) => Regex::new(regex).map(Box::new).map(Self::Regex).map_err(|_| {
-                Problem::new(format!("host pattern `{expression}`: this is no regular expression"))
-                    .hint("a `:` or `,` ends a pattern, also inside a regular expression")
+                Problem::new(format!("host pattern `{expression}`: this is not a valid regular expression"))
+                    .hint("a `:` or `,` separates patterns, even inside a regular expression")
             }),
             None => Ok(Self::Glob(expression.chars().collect())),
         }
     }
 
-    /// A glob fits the whole name, a regular expression its beginning.
-    fn fits(&self, name: &str) -> Result<bool, Problem> {
+    /// A glob must match the complete name, a regular expression its beginning.
+    fn matches(&self, name: &str) -> Result<bool, Problem> {
         match self {
-            Self::Glob(glob) => Ok(glob::fits(glob, name)),
+            Self::Glob(glob) => Ok(glob::matches(glob, name)),
             Self::Regex(regex) => match regex.find(name) {
                 Ok(found) => Ok(found.is_some_and(|found| found.start() == 0)),
-                Err(_) => Err(Problem::new("the regular expression of the host pattern does not come to an end")),
+                Err(_) => Err(Problem::new("matching the regular expression of the host pattern takes too long")),
             },
         }
     }
 }
 
-/// The hosts of a group and of the groups below it, level by level, as Ansible lists them.
+/// The hosts of a group and of its descendants, level by level, in the order in which Ansible lists them.
 fn members(inventory: &Inventory, group: &str) -> Vec<usize> {
     let mut groups: IndexSet<usize> = inventory.groups.get_index_of(group).into_iter().collect();
     let mut hosts = IndexSet::new();

@@ -57,7 +57,11 @@ pub(super) fn parse_with_findings(text: &Text, findings: &mut Vec<Finding>) -> R
     let (anchors, names) = (HashMap::new(), HashSet::new());
     let mut loader = Loader { text, parser, schema, anchors, names, flow: 0, values: 0, findings };
     let root = loader.document()?;
-    if schema == Schema::Json && text.text.contains("__ansible_") { super::json_marks::revive(root) } else { Ok(root) }
+    if schema == Schema::Json && text.text.contains("__ansible_") {
+        super::json_marks::restore_strings(root)
+    } else {
+        Ok(root)
+    }
 }
 
 /// An event and its bytes in the text.

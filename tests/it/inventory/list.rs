@@ -117,7 +117,7 @@ fn an_unknown_name_gets_a_suggestion_and_status_1() {
     for (words, message, hint) in [
         (&["--host", "node1.exmple.com"][..], "no host `node1.exmple.com`", "did you mean `node1.example.com`?"),
         (&["--graph", "nods"], "no group `nods`", "did you mean `nodes`?"),
-        (&["--host", "nodes"], "`nodes` means 2 hosts", "name one of them"),
+        (&["--host", "nodes"], "`nodes` matches 2 hosts", "name of one of them"),
     ] {
         let errors = errors(words);
         assert!(errors.contains(message) && errors.contains(hint), "{errors}");

@@ -48,6 +48,7 @@ impl FailedTemplate<'_> {
             let problem = Problem::hiding(&self.place(error), message.clone());
             let problem = reason.hint.iter().fold(problem, |problem, hint| problem.hint(hint));
             let problem = reason.code.into_iter().fold(problem, Problem::code);
+            let problem = reason.undefined_name.iter().fold(problem, Problem::undefined);
             return if undefined { ResolveError::Undefined(problem) } else { ResolveError::Invalid(problem) };
         }
         if undefined {
@@ -79,7 +80,7 @@ impl FailedTemplate<'_> {
     fn undefined_problem(&self, error: &Error) -> Problem {
         let unnamed = || Problem::hiding(&self.place(error), "something in this template is undefined");
         let named = |name: &str, what: String| match self.place_of_name(name) {
-            Some(_) => Problem::hiding(&self.place(error), format!("{what} is undefined")),
+            Some(_) => Problem::hiding(&self.place(error), format!("{what} is undefined")).undefined(name),
             None => unnamed(),
         };
         match self.missing() {
@@ -119,7 +120,7 @@ impl FailedTemplate<'_> {
 
 /// The problem of a variable that is not set.
 pub(super) fn undefined_variable(place: &Span, name: &str, frame: &Frame) -> Problem {
-    let problem = Problem::naming(place, name, format!("variable `{name}` is undefined"));
+    let problem = Problem::naming(place, name, format!("variable `{name}` is undefined")).undefined(name);
     match nearest(name, known_names(frame)) {
         Some(similar) => problem.hint(format!("did you mean `{similar}`?")),
         None => problem,

@@ -17,7 +17,7 @@ use crate::inventory::templates::stdlib::functions::{lookup_dict, lookup_items, 
 use crate::inventory::templates::stdlib::regex::{Anchor, Flags, compile, matches};
 use crate::inventory::templates::value::convert::checked;
 use crate::inventory::templates::value::errors::{
-    ResolveError, error, from_variable, function_error, lookup_error, lookup_error_with_detail, undefined_error_with,
+    ResolveError, error, from_variable, function_error, lookup_error, lookup_error_with_detail, undefined_error_of,
 };
 use crate::inventory::templates::value::python_str;
 
@@ -170,7 +170,7 @@ fn variables(state: &State<'_, '_>, frame: &Arc<Frame>, terms: &[Value], call: &
                     }
                 },
                 // The message names the variable that is undefined, which `default` around the lookup can handle.
-                Err(ResolveError::Undefined(problem)) => Err(undefined_error_with(problem.message)),
+                Err(ResolveError::Undefined(problem)) => Err(undefined_error_of(problem)),
                 Err(failed) => Err(from_variable(failed)),
             }
         })

@@ -55,6 +55,8 @@ pub(in crate::inventory::templates) struct FunctionError {
     pub hint: Option<String>,
     /// Whether the reason is that something is undefined.
     pub undefined: bool,
+    /// The name of what is undefined, if it is known.
+    pub undefined_name: Option<String>,
     /// The code of the reason, if it has one.
     pub code: Option<Code>,
     /// A more precise message, for one case.
@@ -139,9 +141,15 @@ pub(in crate::inventory::templates) fn undefined_error_with(message: impl Into<S
     wrap(FunctionError { undefined: true, ..FunctionError::new(message) })
 }
 
+/// A variable is undefined, for the reason in `problem`.
+pub(in crate::inventory::templates) fn undefined_error_of(problem: Problem) -> Error {
+    let name = problem.undefined_name;
+    wrap(FunctionError { undefined: true, undefined_name: name, ..FunctionError::new(problem.message) })
+}
+
 impl FunctionError {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, undefined: false, code: None, detailed: None }
+        Self { message: message.into(), hint: None, undefined: false, undefined_name: None, code: None, detailed: None }
     }
 
     fn of_lookup(lookup: &str, reason: &OutsideError) -> Self {
