@@ -1,12 +1,13 @@
 //! Filters of lists and mappings.
 
+use minijinja::value::{Tuple, ValueKind};
+use minijinja::{Error, Value};
+
 use crate::inventory::templates::stdlib::access::{attribute, is_list, items, mapping, members};
 use crate::inventory::templates::stdlib::call::{Call, Definition, NAME_ONLY};
 use crate::inventory::templates::value::bounds::{MAX_NESTING, TOO_DEEP, TOO_LARGE};
 use crate::inventory::templates::value::convert::checked;
 use crate::inventory::templates::value::errors::{error, undefined_error_with};
-use minijinja::value::{Tuple, ValueKind};
-use minijinja::{Error, Value};
 
 pub(super) const FILTERS: &[Definition] = &[
     ("attr", attr),

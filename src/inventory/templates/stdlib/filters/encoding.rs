@@ -1,12 +1,13 @@
 //! Filters that encode and decode texts.
 
-use crate::inventory::templates::stdlib::access::{items, members, scalar_text};
-use crate::inventory::templates::stdlib::call::{Call, Definition};
-use crate::inventory::templates::value::errors::error;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
+
+use crate::inventory::templates::stdlib::access::{items, members, scalar_text};
+use crate::inventory::templates::stdlib::call::{Call, Definition};
+use crate::inventory::templates::value::errors::error;
 
 pub(super) const FILTERS: &[Definition] =
     &[("b64decode", b64decode), ("b64encode", b64encode), ("urldecode", urldecode), ("urlencode", urlencode)];

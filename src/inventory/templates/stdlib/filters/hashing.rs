@@ -1,10 +1,11 @@
 //! Filters that compute hashes.
 
+use minijinja::{Error, Value};
+use openssl::hash::{MessageDigest, hash};
+
 use crate::inventory::templates::stdlib::access::scalar_text;
 use crate::inventory::templates::stdlib::call::{Call, Definition};
 use crate::inventory::templates::value::errors::error;
-use minijinja::{Error, Value};
-use openssl::hash::{MessageDigest, hash};
 
 pub(super) const FILTERS: &[Definition] =
     &[("hash", hash_by_name), ("md5", |call| digest(call, "md5")), ("sha1 checksum", |call| digest(call, "sha1"))];

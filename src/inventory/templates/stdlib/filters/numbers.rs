@@ -1,10 +1,11 @@
 //! Filters of numbers, with the rules of Python and Jinja.
 
+use minijinja::value::ValueKind;
+use minijinja::{Error, Value};
+
 use crate::inventory::templates::stdlib::call::{Call, Definition};
 use crate::inventory::templates::value::bounds::TOO_LARGE;
 use crate::inventory::templates::value::errors::error;
-use minijinja::value::ValueKind;
-use minijinja::{Error, Value};
 
 pub(super) const FILTERS: &[Definition] = &[("abs", abs), ("float", float), ("int", int), ("round", round)];
 

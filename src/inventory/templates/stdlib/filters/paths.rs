@@ -1,9 +1,10 @@
 //! Filters of paths, with the rules of Python's `posixpath`. They do not access files.
 
-use crate::inventory::templates::stdlib::access::{scalar_text, texts};
-use crate::inventory::templates::stdlib::call::{Call, Definition};
 use minijinja::value::Tuple;
 use minijinja::{Error, Value};
+
+use crate::inventory::templates::stdlib::access::{scalar_text, texts};
+use crate::inventory::templates::stdlib::call::{Call, Definition};
 
 pub(super) const FILTERS: &[Definition] = &[
     ("basename", |call| Ok(split(&scalar_text(&call.value()?)?).1.into())),

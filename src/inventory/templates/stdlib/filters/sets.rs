@@ -4,11 +4,12 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use minijinja::value::Tuple;
+use minijinja::{Error, Value};
+
 use crate::inventory::templates::stdlib::access::{attribute, check_comparable, items, members};
 use crate::inventory::templates::stdlib::call::{Call, Definition};
 use crate::inventory::templates::value::errors::error;
-use minijinja::value::Tuple;
-use minijinja::{Error, Value};
 
 pub(super) const FILTERS: &[Definition] = &[
     ("dictsort", dictsort),

@@ -1,14 +1,15 @@
 //! Filters of texts.
 
+use minijinja::formatting::{FormatStyle, format};
+use minijinja::value::{Kwargs, ValueKind};
+use minijinja::{Error, Value};
+
 use crate::inventory::templates::stdlib::access::attribute;
 use crate::inventory::templates::stdlib::call::{Call, Definition, NAME_ONLY};
 use crate::inventory::templates::value::bounds::TOO_LARGE;
 use crate::inventory::templates::value::bounds::check_text;
 use crate::inventory::templates::value::errors::error;
 use crate::inventory::templates::value::python_str;
-use minijinja::formatting::{FormatStyle, format};
-use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Error, Value};
 
 pub(super) const FILTERS: &[Definition] = &[
     ("capitalize", capitalize),

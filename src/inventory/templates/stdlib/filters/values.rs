@@ -1,10 +1,11 @@
 //! Filters of values of any type: defaults, conditions, booleans and types.
 
+use minijinja::value::ValueKind;
+use minijinja::{Error, Value};
+
 use crate::inventory::templates::stdlib::call::{Call, Definition};
 use crate::inventory::templates::value::errors::{error_with_detail, undefined_error_with};
 use crate::inventory::templates::value::python_str;
-use minijinja::value::ValueKind;
-use minijinja::{Error, Value};
 
 pub(super) const FILTERS: &[Definition] = &[
     ("bool", bool),
