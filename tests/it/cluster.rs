@@ -19,7 +19,7 @@ fn no_node_is_written_if_the_api_server_does_not_run() {
 #[test]
 fn no_node_is_written_if_the_api_server_stops_during_the_run() {
     let kubernetes = Kubernetes::private();
-    // Looking at a silent node lasts until its port is closed; the API server has been looked at by then.
+    // The observation of a silent node lasts until its port is closed. Until then the API server has been observed.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut site = Site::new(2);
     site.cluster(&kubernetes, User::Admin);

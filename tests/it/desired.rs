@@ -17,11 +17,11 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    /// What the case shows.
+    /// The rule that the case shows.
     rule: String,
-    /// INI text.
+    /// The inventory as INI text.
     ini: Option<String>,
-    /// YAML text, instead.
+    /// The inventory as YAML text, instead.
     yaml: Option<String>,
     /// Files of the working directory, by name.
     #[serde(default)]
@@ -53,7 +53,7 @@ struct Case {
     /// `line:column: message`, in order.
     #[serde(default)]
     problems: Vec<String>,
-    /// A text that some problem's hint holds.
+    /// A text that the hint of some problem contains.
     hint: Option<String>,
 }
 
@@ -142,7 +142,7 @@ fn desired_states() {
     }
 }
 
-/// `line:column: message`, with the file's name where it is not the inventory.
+/// `line:column: message`, with the name of the file if it is not the inventory.
 fn describe(problem: &Problem, folder: &str) -> String {
     let Some(place) = &problem.place else { return problem.message.clone() };
     let at = place.span.to_string().replace(folder, "");
@@ -180,7 +180,7 @@ fn connection_line(node: &NodeTarget) -> String {
     text
 }
 
-/// What few registries have: ` name=value` for each.
+/// The settings that few registries have: ` name=value` for each.
 fn more(registry: &Registry) -> String {
     let mut text = String::new();
     let mut add = |name: &str, value: &str| text += &format!(" {name}={value}");
@@ -265,7 +265,7 @@ nodes:
     assert!(all.iter().all(|canary| !debugged.contains(canary.as_str())), "{debugged}");
 }
 
-/// What hosts share is made once: a list of all hosts for each of them would grow with the square.
+/// Values that hosts share are created once: a list of all hosts for each host would need quadratic memory.
 #[test]
 fn many_hosts_share_what_they_have_in_common() {
     let folder = tempfile::tempdir().unwrap();

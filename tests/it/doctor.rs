@@ -13,22 +13,22 @@ use serde::Deserialize;
 
 use crate::support::oregano::Oregano;
 
-/// Codes of the readers of inventories, which tests/cases/inventory shows.
+/// Codes of the inventory readers; their cases are in tests/cases/inventory.
 const ELSEWHERE: [Code; 4] = [code::DUPLICATE_VARIABLE, code::DUPLICATE_HOST, code::GROUP_NAME, code::GROUP_AND_HOST];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    /// What the case shows.
+    /// The rule that the case shows.
     rule: String,
-    /// INI text.
+    /// The inventory as INI text.
     ini: Option<String>,
-    /// YAML text, instead.
+    /// The inventory as YAML text, instead.
     yaml: Option<String>,
     /// The permission bits of the file, in octal.
     #[serde(default = "private")]
     mode: String,
-    /// Codes that nearly fire.
+    /// Codes whose condition is almost met, and that must not be reported.
     #[serde(default)]
     near_miss: Vec<String>,
     /// Texts of the inventory that no finding may show.
@@ -162,7 +162,7 @@ fn json_lines_have_code_place_and_hint() {
     );
 }
 
-/// A password in every place where one may get by mistake.
+/// A password in every place in which a user may write one by mistake.
 #[test]
 fn no_output_shows_a_password() {
     let user = Oregano::new();

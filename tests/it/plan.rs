@@ -11,7 +11,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// What the case shows.
+    /// The rule that the case shows.
     pub rule: String,
     pub desired: Desired,
     #[serde(default)]

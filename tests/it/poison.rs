@@ -40,7 +40,7 @@ fn forms(user: &str, secret: &str) -> Vec<String> {
             forms.push(engine.encode(text));
         }
     }
-    // base64 of a longer text that holds the secret shows it at one of three offsets.
+    // In base64 of a longer text, the secret is at one of three offsets.
     for skip in 0..3 {
         let shifted = STANDARD_NO_PAD.encode(format!("{}{secret}", "x".repeat(skip)));
         forms.push(shifted[4..shifted.len() - 3].to_owned());
@@ -59,7 +59,7 @@ fn forms(user: &str, secret: &str) -> Vec<String> {
     forms
 }
 
-/// The forms of the secrets that a text holds.
+/// The forms of the secrets that occur in a text.
 pub fn traces(text: &str, secrets: &[(&str, &str)]) -> Vec<String> {
     let all = secrets.iter().flat_map(|(user, secret)| forms(user, secret));
     all.filter(|form| text.contains(form.as_str())).collect()
@@ -72,7 +72,7 @@ struct Seen {
     environments: String,
 }
 
-/// Watches all processes while `runs` prints something.
+/// Records all processes while `runs` runs.
 fn watched(runs: impl FnOnce() -> String) -> Seen {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -85,7 +85,7 @@ fn watched(runs: impl FnOnce() -> String) -> Seen {
     })
 }
 
-/// Ends a watch, also where a run fails its test.
+/// Ends the recording, also if the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -118,14 +118,14 @@ impl Seen {
             assert!(self.printed.contains(text), "no run printed `{text}`:\n{}", self.printed);
         }
         assert_eq!(traces(&self.printed, secrets), Vec::<String>::new(), "printed:\n{}", self.printed);
-        // The login of a tunnel's own proxy is made up in each run.
+        // The login of a tunnel's proxy is random in each run.
         assert!(!self.printed.contains("socks5h://"), "a tunnel's proxy is printed:\n{}", self.printed);
         assert!(self.arguments.contains("oregano"), "no process was seen");
         assert_eq!(traces(&self.arguments, secrets), Vec::<String>::new(), "in the arguments of a process");
         assert!(!self.arguments.contains("socks5h://"), "a tunnel's proxy is in the arguments of a process");
     }
 
-    /// No environment has them; but where one is the source of a password.
+    /// No environment contains them, except where an environment variable is the source of the password.
     #[track_caller]
     fn environments_hold_none(&self, secrets: &[(&str, &str)]) {
         assert_eq!(traces(&self.environments, secrets), Vec::<String>::new(), "in the environment of a process");
@@ -165,8 +165,8 @@ fn left_nothing(user: &Oregano) {
     assert_eq!(files_below(&user.temporary()), "", "temporary files were left");
 }
 
-/// A registry, a token server and a proxy in one, which refuse whatever they get and send it back, as it came and
-/// decoded: in the reason, in headers and in the body.
+/// A registry, a token server and a proxy in one. They refuse every request and send its content back, raw and decoded:
+/// in the reason phrase, in headers and in the body.
 fn echo() -> RawServer {
     RawServer::start(|port, request| {
         let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));

@@ -17,7 +17,7 @@ use crate::support::sshd::{ASKED, Listen, Options, PLAIN, REQUIRETTY, ROOT, SUDO
 
 // ── nodes ────────────────────────────────────────────────────────────────────────────────────────
 
-/// OpenSSH's own client, with nothing of this machine's configuration.
+/// OpenSSH's client, without the configuration of this machine.
 fn ssh(node: &Sshd, user: &str, address: &str, script: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let known_hosts = folder.path().join("known_hosts");

@@ -7,7 +7,7 @@ use crate::support::oregano::Oregano;
 use crate::support::schema;
 use crate::support::site::{DOCKER, KUBELET, Site, USER};
 
-/// The lines of a run, after checking what holds for all of them.
+/// The lines of a run, after checking the properties that all lines have.
 fn lines(site: &Site, words: &[&str], status: i32) -> Vec<Value> {
     let words: Vec<&str> = words.iter().copied().chain(["--output", "json"]).collect();
     let events = site.run(&words).expect(status).events();
@@ -25,8 +25,8 @@ fn counts(ok: u64, changed: u64, unreachable: u64, failed: u64, skipped: u64) ->
            "rescued": 0, "ignored": 0})
 }
 
-/// Without the warning that the token server, whose port only the registry knows, gets the password over HTTP; it comes
-/// before the verdict.
+/// Without the warning that the password is sent to the token server over HTTP, because the port of that server is random.
+/// The warning must come before the verdict.
 fn but_the_realm(mut lines: Vec<Value>) -> Vec<Value> {
     let is_it =
         |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("to its token server `127.0."));

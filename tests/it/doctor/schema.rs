@@ -20,7 +20,7 @@ fn schema() -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// What the validator says against a YAML inventory; nothing if it is valid.
+/// The errors that the validator reports for a YAML inventory; empty if it is valid.
 fn faults(yaml: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let instance: Value = serde_yaml::from_str(yaml).unwrap();

@@ -14,7 +14,7 @@ use crate::support::oregano::Oregano;
 use crate::support::process::{as_root, eventually, program};
 use crate::support::registry::Auth;
 
-/// Runs a command with the password on its standard input; its exit status and what it wrote to standard error.
+/// Runs a command with the password on its standard input. Returns its exit status and its standard error.
 fn fed(command: &mut Command) -> (Option<i32>, String) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
@@ -225,7 +225,7 @@ fn logins_at_the_same_time_are_all_saved() {
 fn ctrl_c_while_another_login_has_the_lock_leaves_the_file() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     user.write("auth.json", "{}");
-    // Where other users could hold the lock, it is passed over in the end.
+    // If other users could hold the lock, the run continues without it after the timeout.
     fs::set_permissions(user.home(), Permissions::from_mode(0o700)).unwrap();
     let lock = File::open(user.home()).unwrap();
     lock.lock().unwrap();
@@ -262,7 +262,7 @@ fn a_login_that_is_killed_leaves_the_old_file_or_the_new_one() {
         seen[usize::from(!written.is_null())] += 1;
     }
     assert!(seen[0] > 0, "no run was killed before its write");
-    // Whatever the killed ones left is gone after one that is not.
+    // The next complete run removes the files that the killed ones have left.
     log_in(&user, &registry, &["--to", "sub/auth.json"]).expect(0);
     assert_eq!(names(&user.home().join("sub")), ["auth.json"]);
 }

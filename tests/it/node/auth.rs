@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::process::{Process, command, eventually, program, run};
 use crate::support::site::{Site, recap};
 
-/// A site whose inventory names no key.
+/// A site whose inventory contains no key.
 fn keyless() -> Site {
     let mut site = Site::new(1);
     site.unset("ansible_ssh_private_key_file");

@@ -31,7 +31,7 @@ fn sudo_with_its_password() {
 #[test]
 fn a_password_that_sudo_does_not_ask_for_is_not_sent() {
     let mut site = site(SUDOER);
-    // If it were sent, the script would read it in the place of its order.
+    // If it were sent, the script would read it instead of its order.
     site.set("ansible_become_password", "write 0");
     site.run(&["apply", "--only", "nodes"]).expect(0);
     assert!(site.file(1, DOCKER).unwrap().contains(&auth()));

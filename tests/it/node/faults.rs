@@ -25,7 +25,7 @@ fn no_host_key_is_required_where_ansible_requires_none() {
     let run = site.run(&["apply", "--only", "nodes"]).expect(0);
     assert!(run.stderr.contains("host key checking is off for 1 of 1 nodes"), "{}", run.stderr);
     assert!(!known.exists(), "nothing is learned by it");
-    // A key that is known and another one is an attack or a mistake, whatever was set.
+    // If known_hosts has a different key, this is an attack or a mistake, whatever the setting is.
     let other = Site::new(1);
     let wrong = other.nodes[0].known_hosts_line("127.0.0.1");
     site.oregano.trust(&wrong.replace(&other.nodes[0].port().to_string(), &site.nodes[0].port().to_string()));
@@ -75,7 +75,7 @@ fn a_wrong_ssh_password_is_one_failed_login() {
 fn an_agent_that_does_not_respond_does_not_delay_other_nodes() {
     let mut site = Site::new(2);
     let socket = site.oregano.home().join("agent");
-    // Connections wait in its queue for ever.
+    // Connections stay in its queue and are never accepted.
     let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     site.oregano.env("SSH_AUTH_SOCK", &socket);
     let key = site.nodes[1].key_file();
@@ -115,7 +115,7 @@ fn a_bind_mount_of_one_file_is_reported_before_anything_is_written() {
         assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 1, 0])), "{}", run.stdout);
         assert_eq!(site.file(1, DOCKER).as_deref(), Some("{}"));
     }
-    // The other half need not be managed.
+    // The bind mount is refused also if its source is not a managed file.
     let node = &site.nodes[0];
     assert!(node.sh(&format!("umount {KUBELET}; cd /root; echo {{}} >x; mount --bind x {KUBELET}")).status.success());
     let run = site.run(&["apply", "--only", "nodes"]).expect(2);
@@ -157,7 +157,7 @@ fn a_file_that_is_not_json_is_named_and_stays_unchanged() {
 fn a_killed_connection_leaves_the_old_file_or_the_new_one() {
     let site = Site::new(1);
     let node = &site.nodes[0];
-    // More than the node's pipes hold: the script has all of it only once it has read to the end.
+    // More than the pipes of the node hold, so that the script has received it completely only at the end of its input.
     let old = format!("{{\"auths\":{{}},\"filler\":\"{}\"}}", "x".repeat(500_000));
     // What the script does when the connection ends: it reads, creates its folder, has received everything; it compares,
     // renames, and cleans up.

@@ -23,7 +23,7 @@ use crate::support::registry::{Auth, Registry, Transport};
 use crate::support::site::{PASSWORD, Site, USER, recap};
 use crate::support::sshd::{Listen, Options, ROOT, Sshd};
 
-/// What only nodes can resolve; the registry's certificate holds it.
+/// A name that only nodes can resolve; the registry's certificate contains it.
 const NAME: &str = "registry.internal";
 
 /// A registry in a separate network, and a user of it.
@@ -72,7 +72,7 @@ fn know(node: &Sshd, line: &str) {
     assert!(node.sh(&script).status.success());
 }
 
-/// The lines of the recap that speak of registries.
+/// The lines of the recap about registries.
 fn rows(run: &Finished) -> String {
     let rows = run.stdout.lines().filter(|line| line.starts_with("registry ") && line.contains(" : "));
     rows.map(|line| format!("{line}\n")).collect()
@@ -144,7 +144,7 @@ fn nodes_with_different_results_are_listed() {
     let all = inside.site.run(&["validate", "--from", "every-node", "-T", "10", "-v"]).expect(2);
     assert_has(&all.stdout, &[&inside.row("node2", "proved")]);
 
-    // In JSON all rows are there, and what differs closes the gate.
+    // JSON has all rows, and a different result closes the gate.
     let run = inside.site.run(&["apply", "--only", "nodes", "--from", "every-node", "--output", "json"]).expect(2);
     let events = run.events();
     let end = events.last().unwrap();
@@ -177,7 +177,7 @@ fn a_node_that_is_down_is_skipped_and_reported() {
     assert_has(&run.stderr, &["error: could not reach `node1`"]);
     let every = inside.site.run(&["validate", "--from", "every-node"]).expect(4);
     assert_has(&every.stdout, &[&inside.row("node2", "proved"), "node1 : ok=0 changed=0 unreachable=1 "]);
-    // A registry that fails is graver than a node that is down.
+    // A registry that fails takes precedence over a node that is down.
     inside.site.set("oreg_auth_password", "wrong");
     inside.site.run(&["validate", "--from", "every-node"]).expect(2);
 
@@ -228,7 +228,7 @@ fn an_sshd_that_forbids_forwarding_is_a_failure_of_the_node() {
     inside.add_node(Options::default(), "127.0.0.1 registry.internal");
     let run = inside.site.run(&["validate", "--from", "every-node"]).expect(2);
     assert_has(&run.stdout, &[&inside.row("node2", "proved"), "node1 : ok=0 changed=0 unreachable=0 failed=1 "]);
-    // It says nothing of a registry, so it keeps nothing from being written; but it is not passed over in silence.
+    // This failure is not about a registry, so the nodes are written; but it is reported.
     let run = inside.site.run(&["apply", "--only", "nodes", "--from", "first-node"]).expect(2);
     assert_has(&run.stdout, &[&recap("node1", [3, 2, 0, 1, 0]), &recap("node2", [3, 2, 0, 0, 0])]);
 }
@@ -284,7 +284,7 @@ fn all_nodes_wait_for_a_silent_registry_in_parallel() {
         site.set("oreg_url", &image);
     })
     .expect(2);
-    // The first node by itself, and then all others.
+    // First one node, then all others in parallel.
     assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
     assert_eq!(run.stdout.matches(" : timeout\n").count(), 6, "{}", run.stdout);
 }
@@ -306,7 +306,7 @@ fn tunnel(inside: &Inside) -> Tunnel {
     Tunnel::open("node1", &connection, &keys, &Identities::new(None, Vec::new()), &limits).unwrap()
 }
 
-/// Connects through a tunnel; the error is SOCKS's, or 255 where the tunnel hangs up.
+/// Connects through a tunnel. The error is the code of SOCKS, or 255 if the tunnel closes the connection.
 fn connect(socks: &Secret, host: &str, port: u16) -> Result<TcpStream, u8> {
     let (login, address) = socks.expose().strip_prefix("socks5h://").unwrap().split_once('@').unwrap();
     let (user, password) = login.split_once(':').unwrap();
@@ -398,7 +398,7 @@ fn many_connections_at_once() {
     let port = inside.site.registry.port();
     let tunnel = tunnel(&inside);
     let socks = &tunnel.socks(&Proxy::Environment).unwrap();
-    // More than are served at the same time.
+    // More connections than the tunnel serves at the same time.
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..100).map(|_| scope.spawn(move || connect(socks, NAME, port).is_ok())).collect();
         assert_eq!(all.into_iter().filter_map(|one| one.join().ok()).filter(|good| *good).count(), 100);

@@ -51,7 +51,7 @@ fn no_secret_shows_anywhere() {
                 let run = site.run(&[words.as_slice(), &common].concat());
                 outputs += &format!("{words:?}\n{}", both(&run));
             }
-            // A secret and a file that cannot be merged into, each holding a password.
+            // A secret and a file that cannot be merged, each with a password.
             site.nodes[0].write(DOCKER, format!("\"{FOREIGN}\"").as_bytes(), 0o600);
             outputs += &both(&site.run(&[&["apply"], &common[..]].concat()));
             site.nodes[0].write(DOCKER, file.as_bytes(), 0o644);

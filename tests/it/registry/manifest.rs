@@ -26,7 +26,7 @@ impl Manifests {
         http::request(method, &format!("{}/{tag}", self.url), &headers, body)
     }
 
-    /// Pushes a manifest of this form, and returns what a list says of it.
+    /// Pushes a manifest of this form, and returns its entry for a manifest list.
     fn push(&self, tag: &str, form: &str, mut manifest: Value) -> Value {
         manifest["mediaType"] = form.into();
         let bytes = manifest.to_string();

@@ -38,6 +38,6 @@ fn a_silent_resolver_is_named_and_not_waited_for() {
     assert!(stdout.lines().any(|line| line.ends_with(" : dns")), "{stdout}{stderr}");
     assert!(stderr.contains("/v2/: the resolver did not respond in time"), "{stderr}");
     assert!(stderr.contains("the resolver of this machine: `192.0.2.53` (/etc/resolv.conf)"), "{stderr}");
-    // The system's own patience is ten seconds.
+    // The resolver of the system would wait for ten seconds.
     assert!(took < Duration::from_secs(4), "{took:?}");
 }

@@ -17,7 +17,7 @@ use crate::support::registry::{Auth, Registry, Transport};
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cret";
 
-/// What makes the authority known.
+/// The setting that makes the authority trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Not,
@@ -27,7 +27,7 @@ enum Known {
     Variable,
 }
 
-/// What comes of it: the verdict, and a part of the reason.
+/// The result: the verdict, and a part of the reason.
 type Attempt = (Known, &'static str, &'static str);
 /// Names in a folder of certs.d, and the files to put there.
 type Files<'a> = &'a [(&'a str, &'a Path)];
@@ -116,7 +116,7 @@ fn every_certificate_with_every_setting_that_trusts_it() {
                 assert_eq!(registry.requests().len(), before, "{about}: it was asked all the same");
             }
         }
-        // Whatever is wrong with it, it is good enough where nothing is verified.
+        // No flaw of the certificate matters if nothing is verified.
         judged(&validate(&Oregano::new(), registry.host(), "False"), "proved", "without verified TLS", "insecure");
     }
 }

@@ -150,6 +150,6 @@ fn a_registry_that_does_not_respond_is_a_timeout() {
     let start = Instant::now();
     let run = site.run(&["validate", "--timeout", "1"]).expect(2);
     assert!(run.stdout.contains(" : timeout"), "{}", run.stdout);
-    // Without the option it would take thirty seconds.
+    // Without the option the timeout would be thirty seconds.
     assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
 }

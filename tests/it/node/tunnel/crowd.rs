@@ -11,7 +11,7 @@ use oregano::desired::Proxy;
 use super::{ECHO, Inside, NAME, assert_has, connect, tunnel};
 use crate::support::process::eventually;
 
-/// So many say nothing: more than a tunnel listens to at once, and than its port has in store.
+/// The number of idle connections: more than a tunnel serves at once, and than the backlog of its port holds.
 fn sit(address: &str) -> Vec<TcpStream> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
@@ -24,7 +24,7 @@ fn idle_connections_do_not_block_others() {
     let echo = inside.network.python(ECHO);
     let tunnel = tunnel(&inside);
     let socks = tunnel.socks(&Proxy::Environment).unwrap();
-    // Nor do we ourselves, with whatever is not over yet.
+    // Connections of the run itself that have not ended yet do not count either.
     let own: Vec<_> = (0..100).map(|_| connect(&socks, "127.0.0.1", echo.line.parse().unwrap()).unwrap()).collect();
     assert!(!tunnel.is_crowded());
     let sitting = sit(socks.expose().split('@').nth(1).unwrap());

@@ -6,7 +6,7 @@ use crate::support::site::{PASSWORD, USER, recap};
 use crate::support::sshd::{Options, Sshd};
 
 impl Inside {
-    /// Lets the inventory name the registry once more, as `localhost`, with more keys.
+    /// Adds the registry to the inventory once more, as `localhost`, with more keys.
     fn twice(&mut self, password: &str, more: &str) {
         let entry = format!(
             "[{{'host': '{}', 'user': '{USER}', 'password': r'''{password}''', 'test_image': 'openshift3/ose-pod:v3.11'{more}}}]",
@@ -30,7 +30,7 @@ impl Inside {
     }
 }
 
-/// sshd reads its settings anew for each connection.
+/// sshd reads its configuration again for each connection.
 fn permit(node: &Sshd, places: &str) {
     assert!(node.sh(&format!("echo 'PermitOpen {places}' >>/run/node/sshd_config")).status.success());
 }

@@ -49,7 +49,7 @@ fn the_nodes_own_proxy() {
         tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap()
     };
     let good = through("eve:p%40ss@", "");
-    // No node knows this name.
+    // No node can resolve this name.
     let mut stream = connect(&good, "only-the-proxy.internal", port).unwrap();
     stream.write_all(b"hello").unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();

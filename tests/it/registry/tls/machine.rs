@@ -13,7 +13,7 @@ use crate::support::oregano::Finished;
 use crate::support::process::{Process, command, last_descendant, program, root_prefix};
 use crate::support::registry::{Registry, Transport};
 
-/// Puts `containers` and `docker` of the folder `$1` over those of `/etc`, for every process in its mount namespace.
+/// Mounts `containers` and `docker` of the folder `$1` over those of `/etc`, for every process in its mount namespace.
 const MOUNT: &str = r#"mount --bind "$1/containers" /etc/containers && mount --bind "$1/docker" /etc/docker &&
     echo ready && exec sleep infinity"#;
 
@@ -22,7 +22,7 @@ const OWN: &str = "home/.config/containers/certs.d";
 const CONTAINERS: &str = "containers/certs.d";
 const DOCKER: &str = "docker/certs.d";
 
-/// What the registry wants: its authority, and a client certificate.
+/// The files that the registry requires: its authority, and a client certificate.
 const RIGHT: &[&str] = &["ca.crt", "client.cert", "client.key"];
 /// The same of another authority.
 const WRONG: &[&str] = &["wrong.crt", "wrong.cert", "wrong.key"];
@@ -51,7 +51,7 @@ impl Machine {
         Self { process, folder }
     }
 
-    /// Has these folders of certs.d, and no others.
+    /// Creates these folders of certs.d, and removes all others.
     fn install(&self, registry: &Registry, stock: &Path, placed: &[Placed]) {
         for root in [OWN, CONTAINERS, DOCKER].map(|root| self.folder.path().join(root)) {
             if root.exists() {
@@ -102,24 +102,24 @@ fn only_the_first_folder_that_exists_counts() {
     const HOST: &str = "HOST:PORT";
     let cases: [(&[Placed], Result<(), &str>); 17] = [
         (&[], Err(UNKNOWN)),
-        // Each of the machine's, which podman's own documents and docker's name.
+        // Each folder of the machine that the documentation of podman and docker names.
         (&[(CONTAINERS, HOST, RIGHT)], Ok(())),
         (&[(DOCKER, HOST, RIGHT)], Ok(())),
         (&[(DOCKER, HOST, WRONG)], Err(UNKNOWN)),
-        // Their order, in which the user's own comes first.
+        // Their order: the folder of the user comes first.
         (&[(CONTAINERS, HOST, RIGHT), (DOCKER, HOST, WRONG)], Ok(())),
         (&[(CONTAINERS, HOST, WRONG), (DOCKER, HOST, RIGHT)], Err(UNKNOWN)),
         (&[(OWN, HOST, RIGHT), (CONTAINERS, HOST, WRONG), (DOCKER, HOST, WRONG)], Ok(())),
         (&[(OWN, HOST, WRONG), (CONTAINERS, HOST, RIGHT), (DOCKER, HOST, RIGHT)], Err(UNKNOWN)),
-        // One counts, even if it holds nothing: they do not complete one another.
+        // Only one counts, even if it is empty: their contents are not combined.
         (&[(CONTAINERS, HOST, &[]), (DOCKER, HOST, RIGHT)], Err(UNKNOWN)),
         (&[(CONTAINERS, HOST, &RIGHT[..1]), (DOCKER, HOST, &RIGHT[1..])], Err(UNTRUSTED)),
         (&[(CONTAINERS, HOST, &RIGHT[..1]), (DOCKER, HOST, RIGHT)], Err(UNTRUSTED)),
-        // Every authority in it does, and a client certificate is the right one or none.
+        // Every authority in it counts, and the client certificate is either the right one or none.
         (&[(CONTAINERS, HOST, &["wrong.crt", "ca.crt", "client.cert", "client.key"])], Ok(())),
         (&[(CONTAINERS, HOST, &["ca.crt", "wrong.cert", "wrong.key"])], Err(UNTRUSTED)),
         (&[(DOCKER, HOST, &RIGHT[..2])], Err("client.cert`: its key is missing")),
-        // A folder is for a host with its port, by the name that the image has.
+        // A folder is for a host and its port, with the name that the image uses.
         (&[(CONTAINERS, "HOST", RIGHT), (DOCKER, "HOST", RIGHT)], Err(UNKNOWN)),
         (&[(CONTAINERS, "localhost:PORT", RIGHT)], Err(UNKNOWN)),
         (&[(CONTAINERS, "HOST", WRONG), (DOCKER, HOST, RIGHT)], Ok(())),
@@ -147,7 +147,7 @@ fn the_folder_that_counts_is_named_and_the_real_one_is_not_touched() {
     }
 }
 
-/// What [`RIGHT`] and [`WRONG`] name, in one folder.
+/// The files of [`RIGHT`] and [`WRONG`], in one folder.
 fn stock(registry: &Registry) -> TempDir {
     let stock = tempfile::tempdir().unwrap();
     let other = certificate::make(stock.path(), Signer::Authority);
