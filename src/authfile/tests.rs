@@ -182,9 +182,9 @@ fn whose_file_may_hold_a_password() {
     assert_eq!(may_hold(&mine, &fs::metadata("/tmp"), root), me.is_root());
 }
 
-/// Only root can make files of others; the rule itself is above.
+/// Only root can create files of other users; the rule itself is tested above.
 #[test]
-fn root_writes_for_another_user_only_where_nobody_else_put_the_file() {
+fn root_writes_for_another_user_only_where_no_third_user_created_the_file() {
     if !geteuid().is_root() {
         return;
     }

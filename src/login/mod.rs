@@ -91,7 +91,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
     let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
     desired.risks().chain(expiring).for_each(|message| journal.record(Event::Warning { message }));
-    let file = Entry { path: &request.file, credential: &credential };
+    let file = SavedLogin { path: &request.file, credential: &credential };
     let (Planned { step, .. }, _) = file.plan(authfile::observe(&request.file));
     let end = |row: StepRow| journal.record(Event::Step(row));
     if let Action::Fail(_) = &step.action {
@@ -194,12 +194,12 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
 }
 
 /// The file and what it must hold.
-struct Entry<'a> {
+struct SavedLogin<'a> {
     path: &'a Path,
     credential: &'a Credential,
 }
 
-impl Entry<'_> {
+impl SavedLogin<'_> {
     /// What happens to the file as it was found, and what was found.
     fn plan(&self, state: FileState) -> (Planned, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
