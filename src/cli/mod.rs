@@ -109,8 +109,8 @@ pub enum Command {
     /// with -i or --limit
     ///
     /// The consumers are the kubelet, CRI-O, podman (with skopeo and buildah) and docker; each has its own rules. User
-    /// names are shown, passwords never. Exit status 0 means that all files could be read, whether or not there is a
-    /// credential.
+    /// names are shown, passwords never. Exit status 0 means that this machine, or every selected node, was examined,
+    /// whether or not there is a credential.
     Explain(ExplainArguments),
     /// Show the inventory as it was read, or report problems in it; nothing is contacted
     Inventory(InventoryArguments),
