@@ -27,11 +27,11 @@ pub struct Origin {
 impl Source {
     /// A source with this text, which may hold passwords and is overwritten with zeros on drop.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Self::from(name, text, Origin::default())
+        Self::with_origin(name, text, Origin::default())
     }
 
     /// Like [`Source::new`], with a known origin.
-    pub fn from(name: impl Into<String>, text: impl Into<String>, origin: Origin) -> Arc<Self> {
+    pub fn with_origin(name: impl Into<String>, text: impl Into<String>, origin: Origin) -> Arc<Self> {
         let text = zeroize::Zeroizing::new(text.into());
         Arc::new(Self { name: name.into(), text, lines: OnceLock::new(), origin })
     }

@@ -114,7 +114,7 @@ fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf
     // As in Ansible, an existing file may have a comma in its name.
     if written.contains(',') && !Path::new(written).exists() {
         let origin = Origin { file: Some(written.to_owned()), ..Origin::default() };
-        host_list::read(&Source::from("-i", written, origin), draft);
+        host_list::read(&Source::with_origin("-i", written, origin), draft);
         return None;
     }
     let path = paths::expand(written);

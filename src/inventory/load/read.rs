@@ -38,5 +38,5 @@ pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<
             return Err(fault.add_hint(Problem::new(format!("cannot decrypt the {what} `{name}`: {fault}"))));
         }
     };
-    Ok(Source::from(name.to_string(), text, Origin { mode, ..origin(path) }))
+    Ok(Source::with_origin(name.to_string(), text, Origin { mode, ..origin(path) }))
 }

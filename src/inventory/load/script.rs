@@ -76,7 +76,7 @@ fn run(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     }
     let text = String::from_utf8(output.stdout)
         .map_err(|_| Problem::new(format!("the inventory script `{name}` printed text that is not UTF-8")))?;
-    Ok(Source::from(name, text, Origin { mode: None, ..origin }))
+    Ok(Source::with_origin(name, text, Origin { mode: None, ..origin }))
 }
 
 /// The last lines of the error output of a script, which usually contain the reason, joined to one line.
