@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::text::plural;
+use super::plural::plural;
 use super::vantage;
 use crate::event::{Command, Counts, Outcome, Recap};
 use crate::facts::Verdict;

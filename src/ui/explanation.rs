@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::text::{block, plural};
+use super::plural::plural;
+use super::text::block;
 use super::{Detail, Format, error_line, json, line};
 use crate::event::{Event, HostOutcome, HostRow};
 use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Outcome, Place, Route, Unseen, Unused};

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::inventory::{Finding, Severity};
 
+use super::plural::plural;
 use super::{Format, json, line, text};
 
 /// Prints all findings; in text also their number.
@@ -61,10 +62,9 @@ impl<'a> From<&'a Finding> for FindingRow<'a> {
 fn summary(findings: &[Finding]) -> String {
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let notes = count(Severity::Note);
-    let mut parts =
-        vec![text::plural(count(Severity::Error), "error"), text::plural(count(Severity::Warning), "warning")];
+    let mut parts = vec![plural(count(Severity::Error), "error"), plural(count(Severity::Warning), "warning")];
     if notes > 0 {
-        parts.push(text::plural(notes, "note"));
+        parts.push(plural(notes, "note"));
     }
     if findings.is_empty() { "nothing suspicious was found".to_owned() } else { parts.join(", ") }
 }

@@ -9,6 +9,7 @@ mod explanation;
 mod findings;
 mod json;
 mod list;
+mod plural;
 mod quota;
 mod text;
 mod vantage;

@@ -1,6 +1,6 @@
 //! The pull quota of a registry in words.
 
-use super::text::plural;
+use super::plural::plural;
 use crate::facts::RateLimit;
 
 /// Whether less than a tenth of a quota remains: a cluster uses that up quickly when all nodes pull.

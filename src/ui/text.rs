@@ -221,7 +221,3 @@ fn change(change: &Change) -> String {
     let dropped: String = key.dropped.iter().map(|token| format!(" without {token}")).collect();
     format!("{sign}{}{}{dropped}", key.key, same.unwrap_or_default())
 }
-
-pub(super) fn plural(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
-}

@@ -2,7 +2,7 @@
 
 use indexmap::{IndexMap, IndexSet};
 
-use super::text::plural;
+use super::plural::plural;
 use crate::event::{Recap, RegistryRow};
 use crate::facts::Verdict;
 

@@ -274,7 +274,7 @@ fn rate_limited() {
         let mut scene = machines();
         let double =
             Double::start(|_| reply(429, &[("retry-after", "3600")], r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#));
-        scene.edit(&scene.second.host().to_owned(), &double.host);
+        scene.edit(scene.second.host(), &double.host);
         scene.show(&double.host, SECOND);
         scene.keep(double);
         scene

@@ -71,14 +71,14 @@ fn without_comments(text: &str) -> String {
         result += before;
         rest = if found.starts_with("//") {
             found.find('\n').map_or("", |end| &found[end..])
-        } else if found.starts_with('"') && before.ends_with('\'') {
+        } else if let Some(after) = found.strip_prefix('"').filter(|_| before.ends_with('\'')) {
             // The character '"'.
-            &found[1..]
-        } else if found.starts_with('"') {
+            after
+        } else if let Some(after) = found.strip_prefix('"') {
             let raw = before.trim_end_matches('#');
             let hashes = before.len() - raw.len();
             match raw.ends_with('r') {
-                true => found[1..].split_once(&format!("\"{}", "#".repeat(hashes))).map_or("", |(_, rest)| rest),
+                true => after.split_once(&format!("\"{}", "#".repeat(hashes))).map_or("", |(_, rest)| rest),
                 false => &found[end_of_quote(found)..],
             }
         } else {
