@@ -1,5 +1,5 @@
-//! Answers `explain`: reads the files of this machine, or of nodes, and the secrets of a pod, and asks `lookup` what
-//! each consumer makes of them. Nothing is changed anywhere.
+//! Runs `explain`: reads the credential files of this machine or of nodes, and the pull secrets of a pod, and passes them to
+//! the rules in `lookup`. It changes nothing.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,199 +15,222 @@ use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
 use crate::inventory;
 use crate::lookup::{
-    Account, Asked, CRIO_FILES, Disk, Explanation, GlobalAuthFile, Lookup, Place, PullSecret, Searched, State, Unseen,
-    ask, global_auth_file,
+    Account, CRIO_FILES, ConsumerLookup, ExplainedHost, Explanation, FileSystem, GlobalAuthFile, HostError,
+    LookupRequest, PathState, PodSecret, SearchPath, global_auth_file, look_up,
 };
 use crate::node::OpenFailure;
 use crate::options::{Pod, Question, Where};
 use crate::report::ExitStatus;
 use crate::schedule::{self, Cancel, Stop};
 
-const CRIO_FOLDER: &str = "/etc/crio/crio.conf.d";
-/// What lies in registries.conf.d of a node: the aliases of its distribution, and what MCO writes.
+/// The directory of CRI-O's drop-in configuration files.
+const CRIO_DROP_INS: &str = "/etc/crio/crio.conf.d";
+/// The files of registries.conf.d that are read on nodes: the aliases of the distribution, and the file of the Machine
+/// Config Operator.
 const NODE_DROP_INS: [&str; 3] = [
     "/etc/containers/registries.conf.d/000-shortnames.conf",
     "/etc/containers/registries.conf.d/01-image-searchRegistries.conf",
     "/etc/containers/registries.conf.d/shortnames.conf",
 ];
 
-/// What stands at the paths that were looked at.
-type States = HashMap<String, State>;
+/// What exists at the paths that were read.
+type PathStates = HashMap<String, PathState>;
 
-/// The answers to a question.
+/// The lookups for the image of a question.
 ///
 /// # Errors
-/// If the image is none, the inventory cannot be used, or the cluster does not show the secrets.
+/// If the image name is invalid, the inventory cannot be used, or the secrets cannot be read.
 pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<Failure>> {
     let image = Image::parse(&question.image).map_err(|why| {
         let shown = mask(&question.image);
-        let failure = Failure::new(format!("`{shown}` is no image name")).cause(why);
-        fault(match shown.split_once("://") {
+        let failure = Failure::new(format!("`{shown}` is not an image name")).cause(why);
+        vec![match shown.split_once("://") {
             Some((scheme, _)) => failure.hint(format!("leave `{scheme}://` out")),
             None => failure,
-        })
+        }]
     })?;
     if let Where::Here(_) = question.place {
-        check(&question.files)?;
+        require_files(&question.files)?;
     }
     let desired = match question.place {
         Where::Here(_) => Desired::default(),
-        Where::Nodes => targets(question)?,
+        Where::Nodes => selected_nodes(question)?,
     };
     cancel.begin();
     let repository = image.name.clone();
     let mut explanation = Explanation { image: question.image.clone(), repository, ..Explanation::default() };
+    // Without nodes and cluster no engine is needed, and this command then works without any configuration.
     if let (Where::Here(account), None) = (&question.place, &question.pod) {
-        let asked = Asked { written: &question.image, image: &image, secrets: &[] };
-        explanation.places.push(here(question, account, asked));
+        let request = LookupRequest { written: &question.image, image: &image, secrets: &[] };
+        explanation.hosts.push(on_this_machine(question, account, request));
         return Ok(explanation);
     }
-    let engine = Engine::new(&question.settings, &desired, cancel).map_err(fault)?;
+    let engine = Engine::new(&question.settings, &desired, cancel).map_err(|failure| vec![failure])?;
     explanation.warnings = question.settings.warnings.iter().cloned().chain(desired.risks()).collect();
-    let secrets = question.pod.as_ref().map_or(Ok(Vec::new()), |pod| secrets(question, &engine, pod)).map_err(fault)?;
-    let asked = Asked { written: &question.image, image: &image, secrets: &secrets };
-    explanation.places = match &question.place {
-        Where::Here(account) => vec![here(question, account, asked)],
-        Where::Nodes => nodes(question, &engine, &desired.nodes, asked),
+    let secrets = question.pod.as_ref().map_or(Ok(Vec::new()), |pod| pod_secrets(question, &engine, pod));
+    let secrets = secrets.map_err(|failure| vec![failure])?;
+    let request = LookupRequest { written: &question.image, image: &image, secrets: &secrets };
+    explanation.hosts = match &question.place {
+        Where::Here(account) => vec![on_this_machine(question, account, request)],
+        Where::Nodes => on_nodes(question, &engine, &desired.nodes, request),
     };
-    // A resolver that does not answer would hold the end back.
+    // Dropping the runtime would wait for a DNS lookup without a response.
     engine.runtime.shutdown_background();
     Ok(explanation)
 }
 
-/// The exit status of what was found.
+/// The exit status of an explanation.
 pub fn status(explanation: &Explanation) -> ExitStatus {
-    let any = |is: fn(&Unseen) -> bool| explanation.places.iter().any(|place| place.seen.as_ref().is_err_and(is));
+    let any = |is: fn(&HostError) -> bool| explanation.hosts.iter().any(|host| host.lookups.as_ref().is_err_and(is));
     match () {
-        () if any(|unseen| matches!(unseen, Unseen::Interrupted)) => ExitStatus::Interrupted,
-        () if any(|unseen| matches!(unseen, Unseen::Unreachable(_))) => ExitStatus::Unreachable,
-        () if any(|unseen| matches!(unseen, Unseen::Failed(_))) => ExitStatus::Failed,
+        () if any(|error| matches!(error, HostError::Interrupted)) => ExitStatus::Interrupted,
+        () if any(|error| matches!(error, HostError::Unreachable(_))) => ExitStatus::Unreachable,
+        () if any(|error| matches!(error, HostError::Failed(_))) => ExitStatus::Failed,
         () => ExitStatus::Done,
     }
 }
 
-/// A file that somebody named is to be there. Not every node needs to have it.
-fn check(files: &[String]) -> Result<(), Vec<Failure>> {
-    let missing = files.iter().filter(|file| matches!(read(Path::new(file)), State::Absent));
-    let faults: Vec<Failure> =
+/// Reports files of `--file` that do not exist on this machine. On nodes they are optional.
+fn require_files(files: &[String]) -> Result<(), Vec<Failure>> {
+    let missing = files.iter().filter(|file| matches!(read(Path::new(file)), PathState::Absent));
+    let failures: Vec<Failure> =
         missing.map(|file| Failure::new(format!("`{file}` does not exist")).hint("check `--file`")).collect();
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
 }
 
-fn fault(failure: Failure) -> Vec<Failure> {
-    vec![failure]
-}
-
-fn targets(question: &Question) -> Result<Desired, Vec<Failure>> {
-    let faults = |problems: Vec<inventory::Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
-    let variables = inventory::load(&question.settings.sources).map_err(faults)?;
-    let nodes = desired::nodes(&variables, &question.settings.request).map_err(faults)?;
+fn selected_nodes(question: &Question) -> Result<Desired, Vec<Failure>> {
+    let failures = |problems: Vec<inventory::Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
+    let variables = inventory::load(&question.settings.sources).map_err(failures)?;
+    let nodes = desired::nodes(&variables, &question.settings.request).map_err(failures)?;
     Ok(Desired { nodes, ..Desired::default() })
 }
 
-fn secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PullSecret>, Failure> {
+fn pod_secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PodSecret>, Failure> {
     let cluster = engine::cluster(&question.settings, ClusterPurpose::Explain, &engine.runtime, &engine.redactor)?;
     engine.runtime.block_on(async {
         tokio::select! {
-            found = cluster.pull_secrets(&pod.namespace, &pod.service_account) => found,
+            secrets = cluster.pull_secrets(&pod.namespace, &pod.service_account) => secrets,
             () = engine.cancel.reached(Stop::Gently) => Err(Failure::new("interrupted before the secrets were read")),
         }
     })
 }
 
-fn here(question: &Question, account: &Account, asked: Asked<'_>) -> Place {
-    let searched = match question.files.as_slice() {
-        [] => account.search(&global_auth_file(crio_settings().iter().map(String::as_str))),
-        files => Searched::only(files),
+fn on_this_machine(question: &Question, account: &Account, request: LookupRequest<'_>) -> ExplainedHost {
+    let paths = match question.files.as_slice() {
+        [] => account.search_paths(&global_auth_file(crio_settings().iter().map(String::as_str))),
+        files => SearchPath::only(files),
     };
-    let disk = Disk { state: &|path| read(Path::new(path)), list: &listed };
-    Place { host: None, seen: Ok(ask(asked, &searched, &disk)) }
+    let files = FileSystem { state: &|path| read(Path::new(path)), list: &list };
+    ExplainedHost { host: None, lookups: Ok(look_up(request, &paths, &files)) }
 }
 
-/// The settings of CRI-O on this machine, in the order in which they are read.
+/// The content of CRI-O's configuration files on this machine, in the order in which CRI-O reads them.
 fn crio_settings() -> Vec<String> {
-    let files = std::iter::once(CRIO_FILES[0].to_owned()).chain(listed(CRIO_FOLDER));
+    let files = std::iter::once(CRIO_FILES[0].to_owned()).chain(list(CRIO_DROP_INS));
     files.filter_map(|path| text(&read(Path::new(&path)))).collect()
 }
 
-/// The paths in a folder of this machine.
-fn listed(folder: &str) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+/// The sorted paths in a directory of this machine.
+fn list(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut paths: Vec<String> = entries.map(|entry| entry.path().display().to_string()).collect();
     paths.sort();
     paths
 }
 
-fn text(state: &State) -> Option<String> {
+fn text(state: &PathState) -> Option<String> {
     match state {
-        State::Content(bytes) => Some(String::from_utf8_lossy(bytes.expose()).into_owned()),
-        State::Absent | State::Unreadable(_) | State::Forbidden(_) => None,
+        PathState::Content(bytes) => Some(String::from_utf8_lossy(bytes.expose()).into_owned()),
+        PathState::Absent | PathState::Unreadable(_) | PathState::Forbidden(_) => None,
     }
 }
 
-/// A file of this machine.
-fn read(path: &Path) -> State {
-    match (state(authfile::read(path)), fs::File::open(path)) {
-        (State::Unreadable(why), Err(error)) if error.kind() == ErrorKind::PermissionDenied => State::Forbidden(why),
+/// Reads a file of this machine.
+fn read(path: &Path) -> PathState {
+    match (path_state(authfile::read(path)), fs::File::open(path)) {
+        (PathState::Unreadable(why), Err(error)) if error.kind() == ErrorKind::PermissionDenied => {
+            PathState::Forbidden(why)
+        }
         (state, _) => state,
     }
 }
 
-fn nodes(question: &Question, engine: &Engine, nodes: &[NodeTarget], asked: Asked<'_>) -> Vec<Place> {
+fn on_nodes(
+    question: &Question,
+    engine: &Engine,
+    nodes: &[NodeTarget],
+    request: LookupRequest<'_>,
+) -> Vec<ExplainedHost> {
     let _guard = engine.abort_nodes_at(Stop::Gently);
-    let mut places = Vec::with_capacity(nodes.len());
+    let mut hosts = Vec::with_capacity(nodes.len());
     schedule::each(
         &engine.pool,
         nodes.iter().collect(),
         |node| {
             let interrupted = || engine.cancel.level() > Stop::No;
-            let seen = if interrupted() { Err(Unseen::Interrupted) } else { on(question, engine, node, asked) };
-            (node, seen.map_err(|unseen| if interrupted() { Unseen::Interrupted } else { unseen }))
+            let lookups =
+                if interrupted() { Err(HostError::Interrupted) } else { on_node(question, engine, node, request) };
+            // An interruption closes connections: errors after it are only its consequence.
+            (node, lookups.map_err(|error| if interrupted() { HostError::Interrupted } else { error }))
         },
         |result| {
-            let at = places.len();
-            let (node, seen) = result.unwrap_or_else(|| {
-                (&nodes[at], Err(Unseen::Failed(Failure::internal("the node could not be looked at"))))
+            let at = hosts.len();
+            let (node, lookups) = result.unwrap_or_else(|| {
+                (&nodes[at], Err(HostError::Failed(Failure::internal("the files of the node could not be read"))))
             });
-            places.push(Place { host: Some(node.name.clone()), seen });
+            hosts.push(ExplainedHost { host: Some(node.name.clone()), lookups });
         },
     );
-    places
+    hosts
 }
 
-fn on(question: &Question, engine: &Engine, node: &NodeTarget, asked: Asked<'_>) -> Result<Vec<Lookup>, Unseen> {
-    let mut states = States::new();
-    let searched = if question.files.is_empty() {
+fn on_node(
+    question: &Question,
+    engine: &Engine,
+    node: &NodeTarget,
+    request: LookupRequest<'_>,
+) -> Result<Vec<ConsumerLookup>, HostError> {
+    let mut states = PathStates::new();
+    let paths = if question.files.is_empty() {
         let settings = CRIO_FILES.map(str::to_owned);
-        let usual = paths(&Account::root().search(&GlobalAuthFile::Unset));
-        open(engine, node, usual.into_iter().chain(settings.clone()).collect(), &mut states)?;
-        let found: Vec<String> = settings.iter().filter_map(|path| text(states.get(path)?)).collect();
-        Account::root().search(&global_auth_file(found.iter().map(String::as_str)))
+        // CRI-O's path is known only after its configuration was read. The usual files are read on the same connection, so
+        // a second connection is needed only for an unusual `global_auth_file`.
+        let usual = all_paths(&Account::root().search_paths(&GlobalAuthFile::Unset));
+        read_on_node(engine, node, usual.into_iter().chain(settings.clone()).collect(), &mut states)?;
+        let texts: Vec<String> = settings.iter().filter_map(|path| text(states.get(path)?)).collect();
+        Account::root().search_paths(&global_auth_file(texts.iter().map(String::as_str)))
     } else {
-        Searched::only(&question.files)
+        SearchPath::only(&question.files)
     };
-    open(engine, node, paths(&searched), &mut states)?;
-    let disk = Disk { state: &|path| states.get(path).cloned().unwrap_or(State::Absent), list: &known };
-    Ok(ask(asked, &searched, &disk))
+    read_on_node(engine, node, all_paths(&paths), &mut states)?;
+    let state = |path: &str| states.get(path).cloned().unwrap_or(PathState::Absent);
+    let files = FileSystem { state: &state, list: &known_drop_ins };
+    Ok(look_up(request, &paths, &files))
 }
 
-fn paths(searched: &[Searched]) -> Vec<String> {
-    let files = searched.iter().flat_map(|searched| &searched.paths).map(|(path, _)| path.clone());
-    let registries = searched.iter().filter_map(|searched| searched.registries.as_ref());
-    files.chain(registries.flat_map(|registries| registries.all(known))).collect()
+/// The paths of all files that the consumers may read on a node.
+fn all_paths(paths: &[SearchPath]) -> Vec<String> {
+    let files = paths.iter().flat_map(|path| &path.paths).map(|(path, _)| path.clone());
+    let registries = paths.iter().filter_map(|path| path.registries.as_ref());
+    files.chain(registries.flat_map(|registries| registries.all(known_drop_ins))).collect()
 }
 
-/// Those paths in a folder of a node that are looked at: its folders are not listed.
-fn known(folder: &str) -> Vec<String> {
+/// The drop-ins in a directory of a node that are read. The directories of nodes are not listed.
+fn known_drop_ins(directory: &str) -> Vec<String> {
     NODE_DROP_INS
         .iter()
-        .filter(|path| path.rsplit_once('/').is_some_and(|(of, _)| of == folder))
+        .filter(|path| path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory))
         .map(|path| (*path).to_owned())
         .collect()
 }
 
-/// Reads those of `paths` that `states` does not know yet, over one connection.
-fn open(engine: &Engine, node: &NodeTarget, paths: Vec<String>, states: &mut States) -> Result<(), Unseen> {
+/// Reads those of `paths` that are not in `states` yet, over one connection.
+fn read_on_node(
+    engine: &Engine,
+    node: &NodeTarget,
+    paths: Vec<String>,
+    states: &mut PathStates,
+) -> Result<(), HostError> {
     let mut files: Vec<String> = Vec::new();
     for path in paths {
         if !states.contains_key(&path) && !files.contains(&path) {
@@ -218,29 +241,29 @@ fn open(engine: &Engine, node: &NodeTarget, paths: Vec<String>, states: &mut Sta
         return Ok(());
     }
     let (facts, session) = engine.open_node(node, &files).map_err(|failure| match failure {
-        OpenFailure::Unreachable(failure) => Unseen::Unreachable(failure),
-        OpenFailure::Failed(failure) => Unseen::Failed(failure),
+        OpenFailure::Unreachable(failure) => HostError::Unreachable(failure),
+        OpenFailure::Failed(failure) => HostError::Failed(failure),
     })?;
-    // What was read is read; the script on the node ends by itself as well.
+    // The content is complete. An error here has no effect, because the script on the node also ends by itself.
     let _ = session.keep();
-    facts.into_iter().for_each(|fact| note(fact, states));
+    facts.into_iter().for_each(|fact| insert(fact, states));
     Ok(())
 }
 
-/// A file under all its paths.
-fn note(fact: FileFact, states: &mut States) {
-    let state = state(fact.state);
+/// Inserts a file with all its paths.
+fn insert(fact: FileFact, states: &mut PathStates) {
+    let state = path_state(fact.state);
     for path in std::iter::once(fact.path).chain(fact.aliases) {
         states.insert(path, state.clone());
     }
 }
 
-fn state(found: FileState) -> State {
-    match found {
-        FileState::Present { content, .. } => State::Content(content),
-        FileState::Absent => State::Absent,
+fn path_state(state: FileState) -> PathState {
+    match state {
+        FileState::Present { content, .. } => PathState::Content(content),
+        FileState::Absent => PathState::Absent,
         FileState::Unusable(failure) => {
-            State::Unreadable(std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": "))
+            PathState::Unreadable(std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": "))
         }
     }
 }

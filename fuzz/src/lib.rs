@@ -8,7 +8,7 @@ use oregano::dockerconfig::{self, AuthFile, Credential, Reader};
 use oregano::inventory::outside::NoAccess;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
-use oregano::lookup::{Asked, Disk, RegistriesConf, Searched, State, ask};
+use oregano::lookup::{LookupRequest, FileSystem, RegistriesConf, SearchPath, PathState, ask};
 use oregano::registry::challenge::{self, Challenge};
 use oregano::registry::image_location::ImageLocation;
 use oregano::secret::{Secret, SecretBytes};
@@ -114,13 +114,13 @@ pub fn lookup(text: &str) {
     let (key, content) = rest.split_once('\n').unwrap_or((rest, ""));
     let (written, Ok(image)) = (image, Image::parse(image)) else { return };
     let entry = serde_json::json!({ "auths": { key: { "auth": "YTpi" } } }).to_string();
-    let searched = Searched::only(&["config.json".to_owned(), "other.json".to_owned(), ".dockercfg".to_owned()]);
+    let searched = SearchPath::only(&["config.json".to_owned(), "other.json".to_owned(), ".dockercfg".to_owned()]);
     let state = |path: &str| {
         let bytes = if path == "other.json" { &entry } else { content };
-        State::Content(SecretBytes::new(bytes.as_bytes().to_vec()))
+        PathState::Content(SecretBytes::new(bytes.as_bytes().to_vec()))
     };
-    let asked = Asked { written, image: &image, secrets: &[] };
-    let _ = ask(asked, &searched, &Disk { state: &state, list: &|_| Vec::new() });
+    let asked = LookupRequest { written, image: &image, secrets: &[] };
+    let _ = ask(asked, &searched, &FileSystem { state: &state, list: &|_| Vec::new() });
 }
 
 /// An image name on a line, and a registries.conf behind it: whatever is pulled is an image again.

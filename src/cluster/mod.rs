@@ -22,7 +22,7 @@ use self::error::{Diagnosis, SecretName};
 pub use self::objects::secret::{ExpectedSecret, SecretWrite, WriteResult, overwritten};
 use crate::facts::PullSecretFact;
 use crate::failure::Failure;
-use crate::lookup::PullSecret;
+use crate::lookup::PodSecret;
 use crate::secret::Redactor;
 
 /// Access to one API server, as one user.
@@ -95,7 +95,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the server cannot be reached in time, denies a request, or has no such service account.
-    pub async fn pull_secrets(&self, namespace: &str, service_account: &str) -> Result<Vec<PullSecret>, Failure> {
+    pub async fn pull_secrets(&self, namespace: &str, service_account: &str) -> Result<Vec<PodSecret>, Failure> {
         self.client().await?.pull_secrets(namespace, service_account).await
     }
 

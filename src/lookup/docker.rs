@@ -1,89 +1,91 @@
-//! The lookup of docker's command line (github.com/docker/cli/cli/config): one file, no namespaces; the helper of the
-//! host or of all hosts, else the entry of exactly this key, else one with this host name.
+//! The lookup of docker's command line (github.com/docker/cli/cli/config). It uses one file and no namespaces: the helper of
+//! the host or of all hosts, else the entry with exactly this key, else an entry with this host name.
 
 use super::containers::difference;
-use super::content::{self, DockerEntry, Padding, text};
-use super::{Answer, Candidate, File, Image, Kind, State, Unused, Why, near};
+use super::consumer_content::{self, DockerEntry, Padding, text};
+use super::{LookupResult, Candidate, CredentialFile, CredentialKind, PathState, UnusedEntry, UnusedReason, similar_entries};
+use crate::desired::Image;
 use crate::dockerconfig::address::{self, split_port};
 use crate::dockerconfig::{HUB_KEY, mask};
 
-/// What docker uses for `image`, from its one `config.json`.
-pub fn docker(image: &Image, file: &File) -> Answer {
-    let mut answer = Answer::default();
+/// The credential that docker uses for `image`, from its only `config.json`.
+pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
+    let mut result = LookupResult::default();
     let fault = |why: &str| {
-        Some(format!("docker warns that it cannot load `{}`, and goes on without a credential: {why}", file.path))
+        Some(format!("docker cannot load `{}`, shows a warning, and uses no credential: {why}", file.path))
     };
     let bytes = match &file.state {
-        State::Content(bytes) => bytes,
-        State::Absent => return answer,
-        State::Unreadable(why) | State::Forbidden(why) => return Answer { fault: fault(why), ..answer },
+        PathState::Content(bytes) => bytes,
+        PathState::Absent => return result,
+        PathState::Unreadable(why) | PathState::Forbidden(why) => return LookupResult { fault: fault(why), ..result },
     };
-    let read = content::docker(bytes.expose());
+    let read = consumer_content::docker(bytes.expose());
     let read = read.and_then(|config| match config.auths.iter().find_map(|(key, entry)| Some((key, broken(entry)?))) {
         Some((key, what)) => Err(format!("the `auth` of `{}` is {what}", mask(key))),
         None => Ok(config),
     });
     let config = match read {
         Ok(config) => config,
-        Err(why) => return Answer { fault: fault(&why), ..answer },
+        Err(why) => return LookupResult { fault: fault(&why), ..result },
     };
-    answer.unused = near::unseen(bytes, &file.source(), image, config.auths.keys());
+    result.unused = similar_entries::in_other_format(bytes, &file.source(), image, config.auths.keys());
+    // docker looks up Docker Hub only by the key that it writes itself.
     let wanted = if image.is_of_hub() { HUB_KEY } else { &image.domain };
     let own = config.cred_helpers.get_key_value(wanted).map(|(key, helper)| (Some(key.clone()), helper));
     let (helper_key, helper) = own.unwrap_or((None, &config.creds_store));
     if !helper.is_empty() {
-        let kind = Kind::Helper { helper: helper.clone() };
-        answer.credentials.push(Candidate { source: file.source(), key: helper_key, kind });
+        let kind = CredentialKind::Helper { helper: helper.clone() };
+        result.credentials.push(Candidate { source: file.source(), key: helper_key, kind });
     }
     let exact = config.auths.contains_key(wanted);
     let taken = config.auths.keys().find(|key| if exact { *key == wanted } else { host_name(key) == wanted });
     for (key, entry) in &config.auths {
         let is_taken = taken == Some(key);
         let matches = is_taken || host_name(key) == wanted;
-        let why = match (credential(entry), taken) {
-            _ if matches && !helper.is_empty() => Why::Helper(helper.clone()),
+        let reason = match (credential(entry), taken) {
+            _ if matches && !helper.is_empty() => UnusedReason::Helper(helper.clone()),
             (Some(kind), _) if is_taken => {
-                answer.credentials.push(Candidate { source: file.source(), key: Some(key.clone()), kind });
+                result.credentials.push(Candidate { source: file.source(), key: Some(key.clone()), kind });
                 continue;
             }
-            (None, _) if is_taken => Why::Empty,
-            (_, Some(taken)) if matches && exact => Why::Key(taken.clone()),
-            (_, Some(taken)) if matches => Why::Either(taken.clone()),
-            _ if !near::is_near(key, image) => continue,
-            _ if image.is_of_hub() => Why::Host(HUB_KEY.to_owned()),
+            (None, _) if is_taken => UnusedReason::Empty,
+            (_, Some(taken)) if matches && exact => UnusedReason::Key(taken.clone()),
+            (_, Some(taken)) if matches => UnusedReason::Either(taken.clone()),
+            _ if !similar_entries::is_similar(key, image) => continue,
+            _ if image.is_of_hub() => UnusedReason::Host(HUB_KEY.to_owned()),
             _ => difference(key, wanted),
         };
-        answer.unused.push(Unused { source: file.source(), key: Some(key.clone()), user: user(entry), why });
+        result.unused.push(UnusedEntry { source: file.source(), key: Some(key.clone()), user: user(entry), reason });
     }
-    answer
+    result
 }
 
-/// What is wrong with an `auth`; one of them is enough for docker to give up on the file.
+/// What is wrong with an `auth`. A single one makes docker ignore the file (`decodeAuth` in cli/config/configfile).
 fn broken(entry: &DockerEntry) -> Option<&'static str> {
     if text(&entry.auth).is_empty() {
         return None;
     }
-    match content::decode(text(&entry.auth), Padding::Required) {
-        Ok(Some(login)) if login.user.is_empty() => Some("without a user"),
+    match consumer_content::decode(text(&entry.auth), Padding::Required) {
+        Ok(Some(login)) if login.user.is_empty() => Some("base64 without a user"),
         Ok(Some(_)) => None,
-        Ok(None) => Some("without a colon"),
+        Ok(None) => Some("base64 without a colon"),
         Err(what) => Some(what),
     }
 }
 
 fn user(entry: &DockerEntry) -> Option<String> {
-    let login = content::decode(text(&entry.auth), Padding::Required).ok().flatten();
+    let login = consumer_content::decode(text(&entry.auth), Padding::Required).ok().flatten();
     let user = login.map_or_else(|| text(&entry.username).to_owned(), |login| login.user);
     Some(user).filter(|user| !user.is_empty())
 }
 
-fn credential(entry: &DockerEntry) -> Option<Kind> {
+fn credential(entry: &DockerEntry) -> Option<CredentialKind> {
     let named = user(entry);
     if !text(&entry.identitytoken).is_empty() {
-        return Some(Kind::IdentityToken { user: named.unwrap_or_default() });
+        return Some(CredentialKind::IdentityToken { user: named.unwrap_or_default() });
     }
     let has_password = !text(&entry.auth).is_empty() || !text(&entry.password).is_empty();
-    (named.is_some() || has_password).then(|| Kind::Login { user: named.unwrap_or_default() })
+    (named.is_some() || has_password).then(|| CredentialKind::Login { user: named.unwrap_or_default() })
 }
 
 /// The host of a key with its port, if it has one (`ConvertToHostname`).

@@ -1,225 +1,245 @@
-//! What `explain` finds: the answer of every consumer at every place.
+//! The result of `explain`: the lookups of all consumers on all hosts. It does no I/O.
 
 use serde::Serialize;
 
 use super::{
-    Answer, Consumer, File, Helpers, Image, Kind, Pull, PullSecret, RegistriesConf, Route, Searched, Source, State,
-    Unused, Why, containers, docker, helped, kubelet, near,
+    Consumer, CredentialFile, CredentialKind, EntrySource, FileSystem, GlobalHelpers, LookupResult, PathState, PodSecret,
+    PullRoute, PullSource, RegistriesConf, SearchPath, UnusedEntry, UnusedReason, containers, containers_with_helpers,
+    docker, kubelet, similar_entries,
 };
+use crate::desired::Image;
 use crate::dockerconfig::{mask, mask_user};
 use crate::failure::Failure;
 
-/// The answers for one image.
+/// The lookups for one image.
 #[derive(Debug, Default)]
 pub struct Explanation {
-    /// The image as it was asked for.
+    /// The image on the command line.
     pub image: String,
-    /// The name that credentials are looked up by.
+    /// Its normalized name without tag and digest, which credentials are looked up by.
     pub repository: String,
-    /// One for this machine, or for each node in inventory order.
-    pub places: Vec<Place>,
-    /// What to look at, though it stopped nothing.
+    /// This machine, or each node in inventory order.
+    pub hosts: Vec<ExplainedHost>,
+    /// Warnings that did not stop the command.
     pub warnings: Vec<String>,
 }
 
-/// What was found at one place.
+/// The lookups on one host.
 #[derive(Debug)]
-pub struct Place {
+pub struct ExplainedHost {
     /// The node; `None` is this machine.
     pub host: Option<String>,
-    /// The answers, or why there are none.
-    pub seen: Result<Vec<Lookup>, Unseen>,
+    /// The lookups, or why there are none.
+    pub lookups: Result<Vec<ConsumerLookup>, HostError>,
 }
 
-/// Why a place has no answers.
+/// Why there are no lookups on a host.
 #[derive(Debug)]
-pub enum Unseen {
-    /// The node could not be reached.
+pub enum HostError {
+    /// The connection to the node failed.
     Unreachable(Failure),
-    /// The node would not show its files.
+    /// Reading the files on the node failed.
     Failed(Failure),
-    /// The command was interrupted before.
+    /// The command was interrupted first.
     Interrupted,
 }
 
-/// What is asked.
+/// What to look up.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// The image as somebody wrote it.
+pub struct LookupRequest<'a> {
+    /// The image as the user wrote it.
     pub written: &'a str,
-    /// The same, taken apart.
+    /// The parsed image.
     pub image: &'a Image,
     /// The pull secrets of a pod.
-    pub secrets: &'a [PullSecret],
+    pub secrets: &'a [PodSecret],
 }
 
-/// What lies at a place.
-#[derive(Clone, Copy)]
-pub struct Disk<'a> {
-    /// What stands at a path.
-    pub state: &'a dyn Fn(&str) -> State,
-    /// The paths in a folder, in their order.
-    pub list: &'a dyn Fn(&str) -> Vec<String>,
-}
-
-/// The answer of one consumer, for one of the places from which it pulls the image.
+/// The lookup of one consumer for one of the places that it pulls the image from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Lookup {
+pub struct ConsumerLookup {
     /// The name that credentials are looked up by.
     pub repository: String,
-    /// What leads to another place than the image's own name.
+    /// The setting that changed the image's own name to `repository`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<Route>,
-    /// Who looks.
+    pub route: Option<PullRoute>,
+    /// The program that looks up the credential.
     pub consumer: Consumer,
     /// What it finds.
     #[serde(flatten)]
-    pub answer: Answer,
-    /// What the answer rests on.
+    pub result: LookupResult,
+    /// Assumptions that the result depends on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Where there is no credential: the files that were looked at, in their order.
+    /// The searched files in their order, if there is no credential.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub looked_at: Vec<Tried>,
+    pub looked_at: Vec<SearchedFile>,
 }
 
 /// A file without a credential for the image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Tried {
+pub struct SearchedFile {
     /// Its path.
     pub file: String,
-    /// What came of it.
-    pub outcome: Outcome,
+    /// Why it provides no credential.
+    #[serde(rename = "outcome")]
+    pub result: FileResult,
 }
 
-/// What came of a file without a credential for the image.
+/// Why a file provides no credential for the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum FileResult {
     /// It does not exist.
     Missing,
     /// It cannot be read.
     Unreadable,
-    /// It has no entry that matches.
+    /// It has no matching entry.
     NoMatch,
 }
 
-/// Asks each consumer, from wherever it pulls the image.
-pub fn ask(asked: Asked<'_>, searched: &[Searched], disk: &Disk<'_>) -> Vec<Lookup> {
-    searched.iter().flat_map(|searched| by(asked, searched, disk)).collect()
+/// The lookups of all consumers, for all places that they pull the image from.
+pub fn look_up(request: LookupRequest<'_>, paths: &[SearchPath], files: &FileSystem<'_>) -> Vec<ConsumerLookup> {
+    paths.iter().flat_map(|path| by_consumer(request, path, files)).collect()
 }
 
-fn by(asked: Asked<'_>, searched: &Searched, disk: &Disk<'_>) -> Vec<Lookup> {
-    let as_user = |path: &str| match (disk.state)(path) {
-        State::Forbidden(why) => State::Unreadable(why),
+fn by_consumer(request: LookupRequest<'_>, path: &SearchPath, files: &FileSystem<'_>) -> Vec<ConsumerLookup> {
+    let as_user = |path: &str| match (files.state)(path) {
+        PathState::Forbidden(why) => PathState::Unreadable(why),
         state => state,
     };
-    let disk = &match searched.consumer {
-        // They run as root, and may read what whoever asks may not.
-        Consumer::Kubelet | Consumer::CriO => *disk,
-        Consumer::Podman | Consumer::Docker => Disk { state: &as_user, ..*disk },
+    let files = &match path.consumer {
+        // They run as root, and may read files that the current user may not read.
+        Consumer::Kubelet | Consumer::CriO => *files,
+        Consumer::Podman | Consumer::Docker => FileSystem { state: &as_user, ..*files },
     };
-    let own = Pull { image: asked.image.clone(), route: None, blocked: None };
-    // What it cannot read as a name it looks up nowhere.
-    let paths = searched.registries.as_ref().filter(|_| asked.image.is_valid_for_containers());
-    let Some(paths) = paths else { return vec![from(&own, None, asked, searched, disk)] };
-    let is_hidden = |path: &String| matches!((disk.state)(path), State::Forbidden(_));
-    if let Some(hidden) = paths.all(disk.list).into_iter().find(is_hidden) {
-        let answer = Answer { hidden: Some(hidden), ..Answer::default() };
-        return vec![lookup(&own, searched, answer, Vec::new(), disk)];
+    let own = PullSource { image: request.image.clone(), route: None, blocked: None };
+    // containers/image rejects a name that it cannot parse before it reads registries.conf.
+    let registries = path.registries.as_ref().filter(|_| request.image.is_valid_for_containers());
+    let Some(registries) = registries else { return vec![for_source(&own, None, request, path, files)] };
+    let is_hidden = |path: &String| matches!((files.state)(path), PathState::Forbidden(_));
+    if let Some(hidden) = registries.all(files.list).into_iter().find(is_hidden) {
+        let result = LookupResult { hidden: Some(hidden), ..LookupResult::default() };
+        return vec![consumer_lookup(&own, path, result, Vec::new(), files)];
     }
-    let conf = RegistriesConf::at(paths, disk);
-    match conf.and_then(|conf| Ok((conf.pulls(asked.written, asked.image)?, conf))) {
-        Ok((pulls, conf)) => pulls.iter().map(|pull| from(pull, conf.helpers(), asked, searched, disk)).collect(),
-        Err(why) => vec![lookup(&own, searched, Answer { fault: Some(why), ..Answer::default() }, Vec::new(), disk)],
+    let conf = RegistriesConf::at(registries, files);
+    match conf.and_then(|conf| Ok((conf.sources(request.written, request.image)?, conf))) {
+        Ok((sources, conf)) => {
+            sources.iter().map(|source| for_source(source, conf.helpers(), request, path, files)).collect()
+        }
+        Err(why) => {
+            let result = LookupResult { fault: Some(why), ..LookupResult::default() };
+            vec![consumer_lookup(&own, path, result, Vec::new(), files)]
+        }
     }
 }
 
-fn from(pull: &Pull, helpers: Option<&Helpers>, asked: Asked<'_>, searched: &Searched, disk: &Disk<'_>) -> Lookup {
-    if let Some(prefix) = &pull.blocked {
-        let answer = Answer { fault: Some(format!("registries.conf blocks `{prefix}`")), ..Answer::default() };
-        return lookup(pull, searched, answer, Vec::new(), disk);
+/// The lookup for one of the places that the image is pulled from.
+fn for_source(
+    source: &PullSource,
+    helpers: Option<&GlobalHelpers>,
+    request: LookupRequest<'_>,
+    path: &SearchPath,
+    file_system: &FileSystem<'_>,
+) -> ConsumerLookup {
+    if let Some(prefix) = &source.blocked {
+        let fault = Some(format!("registries.conf blocks `{prefix}`"));
+        let result = LookupResult { fault, ..LookupResult::default() };
+        return consumer_lookup(source, path, result, Vec::new(), file_system);
     }
-    let files = searched.paths.iter();
-    let file = |(path, format): &(String, _)| File { path: path.clone(), format: *format, state: (disk.state)(path) };
-    let files: Vec<File> = files.map(file).collect();
-    let image = &pull.image;
-    let mut answer = match (searched.consumer, helpers) {
-        (Consumer::Kubelet, _) => kubelet(image, asked.secrets, &files),
+    let file = |(path, format): &(String, _)| CredentialFile {
+        path: path.clone(),
+        format: *format,
+        state: (file_system.state)(path),
+    };
+    let files: Vec<CredentialFile> = path.paths.iter().map(file).collect();
+    let image = &source.image;
+    let mut result = match (path.consumer, helpers) {
+        (Consumer::Kubelet, _) => kubelet(image, request.secrets, &files),
         (Consumer::CriO | Consumer::Podman, None) => containers(image, &files),
-        (Consumer::CriO | Consumer::Podman, Some(helpers)) => helped(image, &files, helpers),
+        (Consumer::CriO | Consumer::Podman, Some(helpers)) => containers_with_helpers(image, &files, helpers),
         (Consumer::Docker, _) => files.first().map(|file| docker(image, file)).unwrap_or_default(),
     };
-    answer.unused.extend(passed_by(image, searched, disk.state));
-    let looked_at = if answer.credentials.is_empty() { tried(&files) } else { Vec::new() };
-    lookup(pull, searched, answer, looked_at, disk)
+    result.unused.extend(entries_of_usual_files(image, path, file_system.state));
+    let searched = if result.credentials.is_empty() { searched_files(&files) } else { Vec::new() };
+    consumer_lookup(source, path, result, searched, file_system)
 }
 
-fn lookup(pull: &Pull, searched: &Searched, answer: Answer, looked_at: Vec<Tried>, disk: &Disk<'_>) -> Lookup {
-    let notes = searched.notes.iter().cloned().chain(home_note(searched, &answer));
-    let notes = notes.chain(detour_note(searched, &looked_at)).chain(missing(searched, disk.state)).collect();
-    let Pull { image, route, .. } = pull;
-    let consumer = searched.consumer;
-    Lookup { repository: image.name.clone(), route: *route, consumer, answer: masked(answer), notes, looked_at }
+fn consumer_lookup(
+    source: &PullSource,
+    path: &SearchPath,
+    result: LookupResult,
+    looked_at: Vec<SearchedFile>,
+    files: &FileSystem<'_>,
+) -> ConsumerLookup {
+    let notes = path.notes.iter().cloned().chain(home_note(path, &result));
+    let notes = notes.chain(override_note(path, &looked_at)).chain(missing_file_notes(path, files.state)).collect();
+    let PullSource { image, route, .. } = source;
+    let (repository, consumer) = (image.name.clone(), path.consumer);
+    ConsumerLookup { repository, route: *route, consumer, result: masked(result), notes, looked_at }
 }
 
-fn tried(files: &[File]) -> Vec<Tried> {
-    let outcome = |file: &File| match file.state {
-        State::Content(_) => Outcome::NoMatch,
-        State::Absent => Outcome::Missing,
-        State::Unreadable(_) | State::Forbidden(_) => Outcome::Unreadable,
+fn searched_files(files: &[CredentialFile]) -> Vec<SearchedFile> {
+    let result = |file: &CredentialFile| match file.state {
+        PathState::Content(_) => FileResult::NoMatch,
+        PathState::Absent => FileResult::Missing,
+        PathState::Unreadable(_) | PathState::Forbidden(_) => FileResult::Unreadable,
     };
-    files.iter().map(|file| Tried { file: file.path.clone(), outcome: outcome(file) }).collect()
+    files.iter().map(|file| SearchedFile { file: file.path.clone(), result: result(file) }).collect()
 }
 
-/// Entries that would count if no variable of the environment led elsewhere.
-fn passed_by(image: &Image, searched: &Searched, state: impl Fn(&str) -> State) -> Vec<Unused> {
-    let Some((variable, paths)) = &searched.detour else { return Vec::new() };
-    let near = |path: &String| match state(path) {
-        State::Content(bytes) => near::all(&bytes, &Source::File(path.clone()), image, &Why::Variable(variable)),
-        State::Absent | State::Unreadable(_) | State::Forbidden(_) => Vec::new(),
+/// Entries of the usual files, which are not searched because a variable of the environment selects another file.
+fn entries_of_usual_files(image: &Image, path: &SearchPath, state: impl Fn(&str) -> PathState) -> Vec<UnusedEntry> {
+    let Some((variable, usual)) = &path.overridden else { return Vec::new() };
+    let entries = |path: &String| match state(path) {
+        PathState::Content(bytes) => {
+            let source = EntrySource::File(path.clone());
+            similar_entries::similar(&bytes, &source, image, &UnusedReason::Variable(variable))
+        }
+        PathState::Absent | PathState::Unreadable(_) | PathState::Forbidden(_) => Vec::new(),
     };
-    paths.iter().flat_map(near).collect()
+    usual.iter().flat_map(entries).collect()
 }
 
-/// A variable leads to one file, which has nothing.
-fn detour_note(searched: &Searched, looked_at: &[Tried]) -> Option<String> {
-    let ((variable, _), [Tried { file, outcome }]) = (searched.detour.as_ref()?, looked_at) else { return None };
-    let missing = if *outcome == Outcome::Missing { ", which does not exist" } else { "" };
-    Some(format!("`{variable}` leads to `{file}` alone{missing}"))
+/// The note that a variable of the environment selects the only file, if that file has no credential.
+fn override_note(path: &SearchPath, looked_at: &[SearchedFile]) -> Option<String> {
+    let ((variable, _), [SearchedFile { file, result }]) = (path.overridden.as_ref()?, looked_at) else { return None };
+    let missing = if *result == FileResult::Missing { ", which does not exist" } else { "" };
+    Some(format!("`{variable}` selects only `{file}`{missing}"))
 }
 
-fn missing(searched: &Searched, state: impl Fn(&str) -> State) -> Vec<String> {
-    let missing = searched.named.iter().filter(|path| matches!(state(path), State::Absent));
+/// The notes that files of the command line do not exist.
+fn missing_file_notes(path: &SearchPath, state: impl Fn(&str) -> PathState) -> Vec<String> {
+    let missing = path.given.iter().filter(|path| matches!(state(path), PathState::Absent));
     missing.map(|path| format!("`{path}` does not exist")).collect()
 }
 
-/// A service of systemd has no HOME, unless its unit sets one.
-fn home_note(searched: &Searched, answer: &Answer) -> Option<String> {
-    let names = answer.credentials.iter().map(|candidate| candidate.source.name());
-    let mut own = names.filter(|name| searched.home_files.iter().any(|file| file == name));
-    own.next().map(|file| format!("the kubelet looks for `{file}` only where its unit sets HOME"))
+/// The note about a file that is searched only if HOME is set: systemd does not set it for system services.
+fn home_note(path: &SearchPath, result: &LookupResult) -> Option<String> {
+    let names = result.credentials.iter().map(|candidate| candidate.source.name());
+    let mut in_home = names.filter(|name| path.home_files.iter().any(|file| file == name));
+    in_home.next().map(|file| format!("the kubelet searches `{file}` only if its unit sets HOME"))
 }
 
-/// A key may be a whole address, with a password that nobody is to see.
-fn masked(mut answer: Answer) -> Answer {
-    answer.credentials.iter_mut().flat_map(|found| &mut found.key).for_each(|key| *key = mask(key));
-    for found in &mut answer.credentials {
-        if let Kind::Login { user } | Kind::IdentityToken { user } = &mut found.kind {
+/// The result with passwords masked: a key may be an entire URL, with a password in it.
+fn masked(mut result: LookupResult) -> LookupResult {
+    result.credentials.iter_mut().flat_map(|found| &mut found.key).for_each(|key| *key = mask(key));
+    for found in &mut result.credentials {
+        if let CredentialKind::Login { user } | CredentialKind::IdentityToken { user } = &mut found.kind {
             *user = mask_user(user);
         }
     }
-    for unused in &mut answer.unused {
-        // That of a helper is told in a spelling of its own.
-        if !matches!(unused.why, Why::NoHelpers(_)) {
+    for unused in &mut result.unused {
+        // The key of a helper (`credHelpers[host]`) is not the key of an entry. It is already masked.
+        if !matches!(unused.reason, UnusedReason::NoHelpers(_)) {
             unused.key.iter_mut().for_each(|key| *key = mask(key));
         }
         unused.user.iter_mut().for_each(|user| *user = mask_user(user));
-        if let Why::Key(text) | Why::Either(text) = &mut unused.why {
+        if let UnusedReason::Key(text) | UnusedReason::Either(text) = &mut unused.reason {
             *text = mask(text);
         }
     }
-    answer
+    result
 }
 
 #[cfg(test)]
@@ -230,43 +250,43 @@ mod tests {
 
     #[test]
     fn crio_has_its_own_file_and_the_kubelet_needs_a_home() {
-        let searched = Account::root().search(&GlobalAuthFile::Path("/own.json".to_owned()));
+        let paths = Account::root().search_paths(&GlobalAuthFile::Path("/own.json".to_owned()));
         let files = [("/own.json", "YTpi"), ("/root/.docker/config.json", "Yzpk")];
         let state = |path: &str| match files.iter().find(|(known, _)| *known == path) {
             Some((_, auth)) => {
                 let text = format!(r#"{{"auths":{{"quay.io":{{"auth":"{auth}"}}}}}}"#);
-                State::Content(SecretBytes::new(text.into_bytes()))
+                PathState::Content(SecretBytes::new(text.into_bytes()))
             }
-            None => State::Absent,
+            None => PathState::Absent,
         };
         let image = Image::parse("quay.io/app").unwrap();
-        let asked = Asked { written: "quay.io/app", image: &image, secrets: &[] };
-        let found = ask(asked, &searched, &Disk { state: &state, list: &|_| Vec::new() });
-        let told: Vec<_> = found
+        let request = LookupRequest { written: "quay.io/app", image: &image, secrets: &[] };
+        let lookups = look_up(request, &paths, &FileSystem { state: &state, list: &|_| Vec::new() });
+        let found: Vec<_> = lookups
             .iter()
-            .map(|lookup| (lookup.consumer, &lookup.answer.credentials[0].kind, lookup.notes.len()))
+            .map(|lookup| (lookup.consumer, &lookup.result.credentials[0].kind, lookup.notes.len()))
             .collect();
-        let [a, c] = ["a", "c"].map(|user| Kind::Login { user: user.to_owned() });
+        let [a, c] = ["a", "c"].map(|user| CredentialKind::Login { user: user.to_owned() });
         let expected =
             [(Consumer::Kubelet, &c, 1), (Consumer::CriO, &a, 0), (Consumer::Podman, &c, 0), (Consumer::Docker, &c, 0)];
-        assert_eq!(told, expected);
-        assert!(found[0].notes[0].contains("HOME"), "{:?}", found[0].notes);
+        assert_eq!(found, expected);
+        assert!(lookups[0].notes[0].contains("HOME"), "{:?}", lookups[0].notes);
     }
 
     #[test]
     fn a_password_in_a_key_is_not_shown() {
-        let searched = Account::root().search(&GlobalAuthFile::Path("/own.json".to_owned()));
+        let paths = Account::root().search_paths(&GlobalAuthFile::Path("/own.json".to_owned()));
         let image = Image::parse("quay.io/app").unwrap();
         for text in [
             r#"{"auths":{"https://me:hunter2@quay.io":{"auth":"YTpi"},"me:hunter2":{"auth":"YTpi"},"quay.io":{"auth":"YTpi"}}}"#,
             r#"{"auths":{"me:hunter2@quay.io":{"auth":"!"},"quay.io":{"username":"eve:hunter2","password":"hunter2"}}}"#,
             r#"{"auths":{},"credHelpers":{"me:hunter2@quay.io":"x"}}"#,
         ] {
-            let state = |_: &str| State::Content(SecretBytes::new(text.as_bytes().to_vec()));
-            let asked = Asked { written: "quay.io/app", image: &image, secrets: &[] };
-            let found = ask(asked, &searched, &Disk { state: &state, list: &|_| Vec::new() });
-            let told = serde_json::to_string(&found).unwrap();
-            assert!(told.contains("[redacted]") && !told.contains("hunter2"), "{told}");
+            let state = |_: &str| PathState::Content(SecretBytes::new(text.as_bytes().to_vec()));
+            let request = LookupRequest { written: "quay.io/app", image: &image, secrets: &[] };
+            let lookups = look_up(request, &paths, &FileSystem { state: &state, list: &|_| Vec::new() });
+            let json = serde_json::to_string(&lookups).unwrap();
+            assert!(json.contains("[redacted]") && !json.contains("hunter2"), "{json}");
         }
     }
 }

@@ -1,39 +1,42 @@
-//! The kubelet's lookup (k8s.io/kubernetes/pkg/credentialprovider, `BasicDockerKeyring` and `secrets`): every matching
-//! credential of the pod's secrets, then of the first file that it can read, the longest key first.
+//! The kubelet's lookup (k8s.io/kubernetes/pkg/credentialprovider, `BasicDockerKeyring` and `secrets`): all matching
+//! credentials of the pod's secrets, then all of the first readable file, in each case the longest key first.
 
 use std::collections::BTreeMap;
 
-use super::content::{self, Padding, text};
-use super::{Answer, Candidate, File, Image, Kind, PullSecret, Source, State, Unused, Why, near};
+use super::consumer_content::{self, Padding, text};
+use super::{LookupResult, Candidate, CredentialFile, CredentialKind, PodSecret, EntrySource, PathState, UnusedEntry, UnusedReason, similar_entries};
+use crate::desired::Image;
 use crate::dockerconfig::{Format, address, kubelet_key, mask};
 use crate::secret::SecretBytes;
 
-/// The key that Docker Hub's credential has in a keyring.
+/// The key of Docker Hub in a keyring (`defaultRegistryKey`).
 const HUB: &str = "index.docker.io";
 const CONFIG_TYPE: &str = "kubernetes.io/dockerconfigjson";
 const LEGACY_TYPE: &str = "kubernetes.io/dockercfg";
 
-/// Entries by what the kubelet makes of their keys.
+/// Entries by their normalized keys (`BasicDockerKeyring`).
 #[derive(Default)]
 struct Keyring {
     entries: BTreeMap<String, Vec<Candidate>>,
+    /// Entries whose key cannot be parsed.
     unparsed: Vec<Candidate>,
 }
 
-/// What the kubelet tries for `image`: `secrets` in the order of the pod's `imagePullSecrets`, and the `files` in the
-/// order of its search path.
-pub fn kubelet(image: &Image, secrets: &[PullSecret], files: &[File]) -> Answer {
-    let mut answer = Answer::default();
+/// The credentials that the kubelet tries for `image`. `secrets` are in the order of the pod's `imagePullSecrets`, and `files`
+/// in the order of its search path.
+pub fn kubelet(image: &Image, secrets: &[PodSecret], files: &[CredentialFile]) -> LookupResult {
+    let mut result = LookupResult::default();
     let mut pod = Keyring::default();
     for secret in secrets {
-        add_secret(image, secret, &mut pod, &mut answer);
+        add_secret(image, secret, &mut pod, &mut result);
     }
-    pod.look_up(image, &mut answer);
-    node(image, files, &mut answer);
-    if answer.fault.is_some() {
-        answer.credentials.clear();
+    pod.look_up(image, &mut result);
+    node(image, files, &mut result);
+    // An unreadable secret makes the kubelet fail before it tries any credential.
+    if result.fault.is_some() {
+        result.credentials.clear();
     }
-    answer
+    result
 }
 
 impl Keyring {
@@ -44,152 +47,158 @@ impl Keyring {
         }
     }
 
-    /// Every match, in reverse order of the keys; without any, the one for Docker Hub, which the kubelet also takes
-    /// for a registry whose name has neither dot nor port (`localhost/app`).
-    fn look_up(self, image: &Image, answer: &mut Answer) {
+    /// All matches, in reverse order of the keys (`BasicDockerKeyring.Lookup`). If there are none, the credential of Docker
+    /// Hub is used for its images and for images whose registry has neither a dot nor a port (`localhost/app`).
+    fn look_up(self, image: &Image, result: &mut LookupResult) {
         let keys = self.entries.keys().rev().cloned();
         let (mut matching, mut others): (Vec<_>, Vec<_>) = keys.partition(|key| matches(key, &image.name));
         if matching.is_empty() && is_default(&image.name) && self.entries.contains_key(HUB) {
             others.retain(|key| key != HUB);
             matching.push(HUB.to_owned());
         }
-        let take = |key: &String| self.entries.get(key).into_iter().flatten().cloned();
-        answer.credentials.extend(matching.iter().flat_map(take));
-        for (key, entry) in others.iter().flat_map(|key| take(key).map(move |entry| (key, entry))) {
-            let written = entry.key.as_deref().unwrap_or_default();
-            if near::is_near(written, image) {
+        let entries_of = |key: &String| self.entries.get(key).into_iter().flatten().cloned();
+        result.credentials.extend(matching.iter().flat_map(entries_of));
+        for (key, entry) in others.iter().flat_map(|key| entries_of(key).map(move |entry| (key, entry))) {
+            let key_as_written = entry.key.as_deref().unwrap_or_default();
+            if similar_entries::is_similar(key_as_written, image) {
                 let fallback = key == HUB && is_default(&image.name);
-                let why = if fallback { Why::Fallback } else { difference(key, image) };
-                answer.unused.push(entry.unused(why));
+                let reason = if fallback { UnusedReason::Fallback } else { difference(key, image) };
+                result.unused.push(entry.unused(reason));
             }
         }
         let unparsed = self.unparsed.into_iter();
-        let relevant = unparsed.filter(|entry| near::is_near(entry.key.as_deref().unwrap_or_default(), image));
-        answer.unused.extend(relevant.map(|entry| entry.unused(Why::Address)));
+        let relevant = unparsed.filter(|entry| similar_entries::is_similar(entry.key.as_deref().unwrap_or_default(), image));
+        result.unused.extend(relevant.map(|entry| entry.unused(UnusedReason::Address)));
     }
 }
 
-/// One that does not exist or is of another type is passed over; one that cannot be read fails every pull of the pod.
-fn add_secret(image: &Image, secret: &PullSecret, keyring: &mut Keyring, answer: &mut Answer) {
-    let source = Source::Secret(secret.name.clone());
-    let unused = |why| Unused { source: source.clone(), key: None, user: None, why };
+/// Adds the entries of a secret to the keyring. A missing secret or one of another type is skipped; an unreadable one makes
+/// every pull of the pod fail (`MakeDockerKeyring` in pkg/credentialprovider/secrets).
+fn add_secret(image: &Image, secret: &PodSecret, keyring: &mut Keyring, result: &mut LookupResult) {
+    let source = EntrySource::Secret(secret.name.clone());
+    let unused = |reason| UnusedEntry { source: source.clone(), key: None, user: None, reason };
     let Some(content) = &secret.content else {
-        answer.unused.push(unused(Why::Missing));
+        result.unused.push(unused(UnusedReason::Missing));
         return;
     };
     let (bytes, format) = match content.type_.as_str() {
         CONFIG_TYPE => (&content.config, Format::Config),
         LEGACY_TYPE => (&content.legacy, Format::Legacy),
         other => {
-            answer.unused.push(unused(Why::Type(other.to_owned())));
+            result.unused.push(unused(UnusedReason::Type(other.to_owned())));
             return;
         }
     };
     let Some(bytes) = bytes.as_ref().filter(|bytes| !bytes.expose().is_empty()) else {
-        answer.unused.push(unused(Why::Spoilt("it has no content".to_owned())));
+        result.unused.push(unused(UnusedReason::Corrupt("it has no content".to_owned())));
         return;
     };
     match candidates(bytes, format, &source) {
         Ok(found) => {
-            unseen(bytes, &source, image, &found, answer);
+            add_ignored(bytes, &source, image, &found, result);
             found.into_iter().for_each(|candidate| keyring.add(candidate));
         }
         Err(why) => {
             let name = &secret.name;
-            let fault = format!("secret `{name}` cannot be read, so that no pull of the pod succeeds: {why}");
-            answer.fault.get_or_insert(fault);
+            let fault = format!("secret `{name}` cannot be read, so every pull of the pod fails: {why}");
+            result.fault.get_or_insert(fault);
         }
     }
 }
 
-/// The first file that can be read; files of the older format come last, wherever they lie.
-fn node(image: &Image, files: &[File], answer: &mut Answer) {
+/// Uses the first readable file. Files of the older format come last, whatever their directory (`ReadDockerConfigFile`).
+fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {
     let of = |format| files.iter().filter(move |file| file.format == format);
-    let mut used: Option<&File> = None;
+    let mut used: Option<&CredentialFile> = None;
     for file in of(Format::Config).chain(of(Format::Legacy)) {
         let bytes = match &file.state {
-            State::Content(bytes) => bytes,
-            State::Absent => continue,
-            State::Unreadable(why) => {
-                answer.unused.push(file.unused(Why::Spoilt(why.clone())));
+            PathState::Content(bytes) => bytes,
+            PathState::Absent => continue,
+            PathState::Unreadable(why) => {
+                result.unused.push(file.unused(UnusedReason::Corrupt(why.clone())));
                 continue;
             }
-            State::Forbidden(_) if used.is_some() => continue,
-            State::Forbidden(_) => {
-                answer.hidden = Some(file.path.clone());
+            PathState::Forbidden(_) if used.is_some() => continue,
+            PathState::Forbidden(_) => {
+                result.hidden = Some(file.path.clone());
                 return;
             }
         };
         if let Some(used) = used {
-            answer.unused.extend(near::all(bytes, &file.source(), image, &Why::Shadowed(used.path.clone())));
+            result.unused.extend(similar_entries::similar(bytes, &file.source(), image, &UnusedReason::Shadowed(used.path.clone())));
             continue;
         }
         match candidates(bytes, file.format, &file.source()) {
             Ok(found) => {
-                unseen(bytes, &file.source(), image, &found, answer);
+                add_ignored(bytes, &file.source(), image, &found, result);
                 let mut keyring = Keyring::default();
                 found.into_iter().for_each(|candidate| keyring.add(candidate));
-                keyring.look_up(image, answer);
+                keyring.look_up(image, result);
                 used = Some(file);
             }
-            Err(why) => answer.unused.push(file.unused(Why::Spoilt(why))),
+            Err(why) => result.unused.push(file.unused(UnusedReason::Corrupt(why))),
         }
     }
 }
 
-/// The entries of a file as credentials.
-fn candidates(bytes: &SecretBytes, format: Format, source: &Source) -> Result<Vec<Candidate>, String> {
-    let entries = content::kubelet(bytes.expose(), format)?;
+/// The entries of a file or secret as credentials.
+///
+/// # Errors
+/// Why the kubelet cannot use the content.
+fn candidates(bytes: &SecretBytes, format: Format, source: &EntrySource) -> Result<Vec<Candidate>, String> {
+    let entries = consumer_content::kubelet(bytes.expose(), format)?;
     let read = entries.into_iter().map(|(key, entry)| {
         let (user, has_password) = match text(&entry.auth) {
             "" => (text(&entry.username).to_owned(), !text(&entry.password).is_empty()),
             auth => {
-                let login = content::decode(auth, Padding::Optional).and_then(|login| login.ok_or("without a colon"));
+                let login = consumer_content::decode(auth, Padding::Optional).and_then(|login| login.ok_or("base64 without a colon"));
                 let login = login.map_err(|what| format!("the `auth` of `{}` is {what}", mask(&key)))?;
                 (login.user, !login.password.expose().is_empty())
             }
         };
-        let kind = if user.is_empty() && !has_password { Kind::Empty } else { Kind::Login { user } };
+        let kind = if user.is_empty() && !has_password { CredentialKind::Empty } else { CredentialKind::Login { user } };
         Ok(Candidate { source: source.clone(), key: Some(key), kind })
     });
     read.collect()
 }
 
-/// What others see in the file: entries in the other format, and helpers.
-fn unseen(bytes: &SecretBytes, source: &Source, image: &Image, found: &[Candidate], answer: &mut Answer) {
+/// Reports what other consumers use in the file, but not the kubelet: entries in the other format, and helpers.
+fn add_ignored(bytes: &SecretBytes, source: &EntrySource, image: &Image, found: &[Candidate], result: &mut LookupResult) {
     let seen = found.iter().filter_map(|candidate| candidate.key.as_ref());
-    answer.unused.extend(near::unseen(bytes, source, image, seen));
-    answer.unused.extend(near::helpers(bytes, image).into_iter().map(|(key, helper)| {
+    result.unused.extend(similar_entries::in_other_format(bytes, source, image, seen));
+    result.unused.extend(similar_entries::helpers(bytes, image).into_iter().map(|(key, helper)| {
         let key = Some(key.map_or_else(|| "credsStore".to_owned(), |host| format!("credHelpers[{}]", mask(&host))));
-        Unused { source: source.clone(), key, user: None, why: Why::NoHelpers(helper) }
+        UnusedEntry { source: source.clone(), key, user: None, why: UnusedReason::NoHelpers(helper) }
     }));
 }
 
-/// `URLsMatch`: equal ports, as many labels, each of them matched by its pattern, and the path as a plain prefix.
+/// Whether a key matches an image (`URLsMatch`): the same port, the same number of labels with a matching pattern for each,
+/// and the path as a plain prefix.
 fn matches(key: &str, image: &str) -> bool {
     let (Some(key), Some(image)) = (address::parse(key), address::parse(image)) else { return false };
     let ((key_host, key_port), (host, port)) = (address::split_port(&key.host), address::split_port(&image.host));
-    let same_number = key_host.split('.').count() == host.split('.').count();
+    let same_count = key_host.split('.').count() == host.split('.').count();
     key_port == port
-        && same_number
+        && same_count
         && image.path.starts_with(&key.path)
         && key_host.split('.').zip(host.split('.')).all(|(pattern, label)| glob(pattern, label))
 }
 
-/// `*` is any number of characters; what else Go's patterns have cannot stand in a host.
+/// Whether a label matches a pattern in which `*` is any number of characters. Go's other pattern characters
+/// (`filepath.Match`) are not allowed in a host.
 fn glob(pattern: &str, label: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == label };
-    let Some(mut behind) = label.strip_prefix(first) else { return false };
+    let Some(mut rest_of_label) = label.strip_prefix(first) else { return false };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let last = parts.pop().unwrap_or_default();
     for part in parts {
-        let Some(at) = behind.find(part) else { return false };
-        behind = &behind[at + part.len()..];
+        let Some(at) = rest_of_label.find(part) else { return false };
+        rest_of_label = &rest_of_label[at + part.len()..];
     }
-    behind.ends_with(last)
+    rest_of_label.ends_with(last)
 }
 
-/// Whether Docker Hub's credential is tried where nothing else matches.
+/// Whether Docker Hub's credential is used if no other one matches (`isDefaultRegistryMatch`).
 fn is_default(image: &str) -> bool {
     match image.split_once('/') {
         None => true,
@@ -198,30 +207,30 @@ fn is_default(image: &str) -> bool {
     }
 }
 
-/// Why the kubelet does not take a key.
-fn difference(key: &str, image: &Image) -> Why {
-    let (Some(key), Some(wanted)) = (address::parse(key), address::parse(&image.name)) else { return Why::Address };
+/// Why a key does not match an image.
+fn difference(key: &str, image: &Image) -> UnusedReason {
+    let (Some(key), Some(wanted)) = (address::parse(key), address::parse(&image.name)) else { return UnusedReason::Address };
     let ((key_host, key_port), (host, port)) = (address::split_port(&key.host), address::split_port(&wanted.host));
     let labels: Vec<_> = key_host.split('.').zip(host.split('.')).collect();
-    let same_number = key_host.split('.').count() == host.split('.').count();
-    if key_host.contains('*') && !same_number {
-        Why::Labels
-    } else if !same_number || !labels.iter().all(|(pattern, label)| glob(pattern, label)) {
-        Why::Host(host.to_owned())
+    let same_count = key_host.split('.').count() == host.split('.').count();
+    if key_host.contains('*') && !same_count {
+        UnusedReason::Labels
+    } else if !same_count || !labels.iter().all(|(pattern, label)| glob(pattern, label)) {
+        UnusedReason::Host(host.to_owned())
     } else if key_port != port {
-        Why::Port
+        UnusedReason::Port
     } else {
-        Why::Path
+        UnusedReason::Path
     }
 }
 
 impl Candidate {
-    /// The entry, not used after all.
-    pub(super) fn unused(self, why: Why) -> Unused {
+    /// The same entry as one that is not used.
+    pub(super) fn unused(self, reason: UnusedReason) -> UnusedEntry {
         let user = match self.kind {
-            Kind::Login { user } | Kind::IdentityToken { user } => Some(user),
-            Kind::Empty | Kind::Helper { .. } | Kind::GlobalHelper { .. } => None,
+            CredentialKind::Login { user } | CredentialKind::IdentityToken { user } => Some(user),
+            CredentialKind::Empty | CredentialKind::Helper { .. } | CredentialKind::GlobalHelper { .. } => None,
         };
-        Unused { source: self.source, key: self.key, user, why }
+        UnusedEntry { source: self.source, key: self.key, user, reason }
     }
 }

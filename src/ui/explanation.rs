@@ -10,7 +10,7 @@ use super::plural::plural;
 use super::text::block;
 use super::{Detail, Format, error_line, json, line};
 use crate::event::{Event, HostOutcome, HostRow};
-use crate::lookup::{Answer, Candidate, Consumer, Explanation, Kind, Lookup, Outcome, Place, Route, Unseen, Unused};
+use crate::lookup::{LookupResult, Candidate, Consumer, Explanation, CredentialKind, ConsumerLookup, FileResult, ExplainedHost, PullRoute, HostError, UnusedEntry};
 
 /// Prints the answers on stdout, and what could not be looked at on stderr, or all of it as JSON on stdout.
 pub fn explanation(explanation: &Explanation, format: Format, detail: Detail) {
@@ -27,7 +27,7 @@ struct Row<'a> {
     host: Option<&'a str>,
     image: &'a str,
     #[serde(flatten)]
-    lookup: &'a Lookup,
+    lookup: &'a ConsumerLookup,
 }
 
 fn as_json(explanation: &Explanation) {
@@ -43,11 +43,11 @@ fn as_json(explanation: &Explanation) {
     }
 }
 
-fn row(place: &Place, unseen: &Unseen) -> HostRow {
+fn row(place: &ExplainedHost, unseen: &HostError) -> HostRow {
     let (outcome, failure) = match unseen {
-        Unseen::Unreachable(failure) => (HostOutcome::Unreachable, Some(failure)),
-        Unseen::Failed(failure) => (HostOutcome::Failed, Some(failure)),
-        Unseen::Interrupted => (HostOutcome::Skipped, None),
+        HostError::Unreachable(failure) => (HostOutcome::Unreachable, Some(failure)),
+        HostError::Failed(failure) => (HostOutcome::Failed, Some(failure)),
+        HostError::Interrupted => (HostOutcome::Skipped, None),
     };
     HostRow { host: place.host.clone().unwrap_or_default(), outcome, failure: failure.cloned() }
 }
@@ -87,7 +87,7 @@ fn places(hosts: &[Option<&str>]) -> String {
 }
 
 /// A paragraph for each answer, under the names of all consumers that have it.
-fn paragraphs(lookups: &[Lookup], detail: Detail) -> String {
+fn paragraphs(lookups: &[ConsumerLookup], detail: Detail) -> String {
     let mut alike: IndexMap<(String, String), Vec<&str>> = IndexMap::new();
     for lookup in lookups {
         let from = match lookup.route {
@@ -102,20 +102,20 @@ fn paragraphs(lookups: &[Lookup], detail: Detail) -> String {
     alike.into_iter().map(paragraph).collect()
 }
 
-fn led(route: Route) -> &'static str {
+fn led(route: PullRoute) -> &'static str {
     match route {
-        Route::Mirror => " (a mirror)",
-        Route::Location => " (its location)",
-        Route::Alias => " (an alias)",
-        Route::Search => " (searched)",
+        PullRoute::Mirror => " (a mirror)",
+        PullRoute::Location => " (its location)",
+        PullRoute::Alias => " (an alias)",
+        PullRoute::Search => " (searched)",
     }
 }
 
-fn paragraph(Lookup { consumer, answer, notes, looked_at, .. }: &Lookup, detail: Detail) -> String {
+fn paragraph(ConsumerLookup { consumer, answer, notes, looked_at, .. }: &ConsumerLookup, detail: Detail) -> String {
     let mut text = used(*consumer, answer);
     answer.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", passed_over(unused))));
     if detail == Detail::Everything {
-        for (outcome, name) in [(Outcome::NoMatch, "no match"), (Outcome::Missing, "missing")] {
+        for (outcome, name) in [(FileResult::NoMatch, "no match"), (FileResult::Missing, "missing")] {
             let files = looked_at.iter().filter(|tried| tried.outcome == outcome).map(|tried| tried.file.as_str());
             let files: Vec<&str> = files.collect();
             if !files.is_empty() {
@@ -136,7 +136,7 @@ fn name(consumer: Consumer) -> &'static str {
     }
 }
 
-fn used(consumer: Consumer, answer: &Answer) -> String {
+fn used(consumer: Consumer, answer: &LookupResult) -> String {
     match (&answer.fault, consumer) {
         // It goes on all the same.
         (Some(fault), Consumer::Docker) => return format!("none: {fault}"),
@@ -155,24 +155,24 @@ fn used(consumer: Consumer, answer: &Answer) -> String {
     if parts.is_empty() { "none".to_owned() } else { parts.join(", then ") }
 }
 
-fn credential(found: &Candidate, last: Option<&crate::lookup::Source>) -> String {
+fn credential(found: &Candidate, last: Option<&crate::lookup::EntrySource>) -> String {
     let place = if last == Some(&found.source) { String::new() } else { format!(" of {}", found.source) };
     match (&found.kind, &found.key) {
-        (Kind::Login { user }, Some(key)) => format!("{key}{place} ({user})"),
-        (Kind::IdentityToken { user }, Some(key)) => format!("{key}{place} (identity token of {user})"),
-        (Kind::Empty, Some(key)) => format!("{key}{place} (empty: neither user nor password)"),
-        (Kind::Helper { helper }, Some(key)) => {
+        (CredentialKind::Login { user }, Some(key)) => format!("{key}{place} ({user})"),
+        (CredentialKind::IdentityToken { user }, Some(key)) => format!("{key}{place} (identity token of {user})"),
+        (CredentialKind::Empty, Some(key)) => format!("{key}{place} (empty: neither user nor password)"),
+        (CredentialKind::Helper { helper }, Some(key)) => {
             format!("docker-credential-{helper}, as credHelpers[{key}]{place} says")
         }
-        (Kind::Helper { helper }, None) => format!("docker-credential-{helper}, as credsStore{place} says"),
-        (Kind::GlobalHelper { helper }, _) => {
+        (CredentialKind::Helper { helper }, None) => format!("docker-credential-{helper}, as credsStore{place} says"),
+        (CredentialKind::GlobalHelper { helper }, _) => {
             format!("docker-credential-{helper}, as credential-helpers{place} says")
         }
         (_, None) => format!("an entry{place}"),
     }
 }
 
-fn passed_over(unused: &Unused) -> String {
+fn passed_over(unused: &UnusedEntry) -> String {
     let user = unused.user.as_ref().map_or_else(String::new, |user| format!(" ({user})"));
     match &unused.key {
         Some(key) => format!("`{key}` of {}{user} is not used: {}", unused.source, unused.why),

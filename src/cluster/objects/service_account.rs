@@ -6,7 +6,7 @@ use kube::Api;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::{SecretName, SecretVerb};
 use crate::failure::Failure;
-use crate::lookup::{PullSecret, SecretContent};
+use crate::lookup::{PodSecret, SecretContent};
 use crate::secret::SecretBytes;
 
 impl ApiClient {
@@ -15,11 +15,11 @@ impl ApiClient {
         &self,
         namespace: &str,
         service_account: &str,
-    ) -> Result<Vec<PullSecret>, Failure> {
+    ) -> Result<Vec<PodSecret>, Failure> {
         let mut secrets = Vec::new();
         for name in self.pull_secret_names(namespace, service_account).await? {
             let found = self.get(SecretName { namespace, name: &name }).await?;
-            secrets.push(PullSecret { content: found.map(content), name });
+            secrets.push(PodSecret { content: found.map(content), name });
         }
         Ok(secrets)
     }

@@ -109,7 +109,7 @@ pub fn ask(questions: &[Question]) -> Vec<(Kubelet, Others)> {
 /// Finds out from where each of them is pulled.
 pub fn ask_registries(asked: &[Registries]) -> Vec<Pulls> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct LookupResult {
         pulls: Pulls,
     }
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ pub fn ask_registries(asked: &[Registries]) -> Vec<Pulls> {
     };
     let requests: Vec<Value> = asked.iter().enumerate().map(request).collect();
     let answers = answers("oracle-containers", &requests).into_iter();
-    answers.map(|line| serde_json::from_str::<Answer>(&line).unwrap().pulls).collect()
+    answers.map(|line| serde_json::from_str::<LookupResult>(&line).unwrap().pulls).collect()
 }
 
 fn write(path: &Path, content: &str) {

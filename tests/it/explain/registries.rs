@@ -2,7 +2,7 @@
 //! random files. The seed is fixed as for the other random tests.
 
 use oregano::desired::Image;
-use oregano::lookup::{Pull, RegistriesConf, Route};
+use oregano::lookup::{PullSource, RegistriesConf, PullRoute};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree;
@@ -25,7 +25,7 @@ struct Case {
 }
 
 /// Our result: the pulls, and the helpers.
-type Ours = Result<(Vec<Pull>, Vec<String>), String>;
+type Ours = Result<(Vec<PullSource>, Vec<String>), String>;
 
 fn ours(asked: &Registries) -> Ours {
     let named: Vec<_> = (0..).map(|at| format!("drop-in{at}.conf")).zip(&asked.drop_ins).collect();
@@ -40,13 +40,13 @@ fn ours(asked: &Registries) -> Ours {
     Ok((conf.pulls(&asked.image, &image)?, helpers))
 }
 
-fn describe(pull: &Pull) -> String {
+fn describe(pull: &PullSource) -> String {
     let route = match pull.route {
         None => "",
-        Some(Route::Mirror) => "mirror ",
-        Some(Route::Location) => "location ",
-        Some(Route::Alias) => "alias ",
-        Some(Route::Search) => "search ",
+        Some(PullRoute::Mirror) => "mirror ",
+        Some(PullRoute::Location) => "location ",
+        Some(PullRoute::Alias) => "alias ",
+        Some(PullRoute::Search) => "search ",
     };
     format!("{}{route}{}", if pull.blocked.is_some() { "blocked " } else { "" }, pull.image.name)
 }
@@ -56,7 +56,7 @@ fn difference(asked: &Registries, ours: &Ours, theirs: &Pulls) -> Option<String>
     let same = match ours {
         Err(_) => !theirs.error.is_empty(),
         Ok((pulls, helpers)) => {
-            let from = |pull: &Pull| format!("{}{}", if pull.blocked.is_some() { "!" } else { "" }, pull.image.name);
+            let from = |pull: &PullSource| format!("{}{}", if pull.blocked.is_some() { "!" } else { "" }, pull.image.name);
             let from: Vec<String> = pulls.iter().map(from).collect();
             theirs.error.is_empty() && theirs.from.as_ref() == Some(&from) && theirs.helpers.as_ref() == Some(helpers)
         }

@@ -4,7 +4,7 @@
 use oregano::desired::Image;
 use oregano::dockerconfig::{Format, kubelet_key};
 use oregano::lookup::{
-    Answer, Candidate, File, Kind, PullSecret, SecretContent, State, Why, containers, docker, kubelet,
+    LookupResult, Candidate, File, CredentialKind, PodSecret, SecretContent, PathState, UnusedReason, containers, docker, kubelet,
 };
 use oregano::secret::SecretBytes;
 use serde::Deserialize;
@@ -88,16 +88,16 @@ fn fails(question: &Question) -> Option<String> {
 
 /// Our results for a question.
 struct Answers {
-    kubelet: Answer,
-    containers: Answer,
-    docker: Answer,
+    kubelet: LookupResult,
+    containers: LookupResult,
+    docker: LookupResult,
 }
 
 impl Answers {
     fn of(question: &Question) -> Result<Self, &'static str> {
         let image = Image::parse(&question.image)?;
         let bytes = |text: &String| SecretBytes::new(text.clone().into_bytes());
-        let file = |path: String, format, text| File { path, format, state: State::Content(bytes(text)) };
+        let file = |path: String, format, text| File { path, format, state: PathState::Content(bytes(text)) };
         let numbered = question.files.iter().enumerate();
         let config = numbered.map(|(at, text)| file(format!("file{}", at + 1), Format::Config, text));
         let legacy = question.legacy.iter().map(|text| file(".dockercfg".to_owned(), Format::Legacy, text));
@@ -105,9 +105,9 @@ impl Answers {
         let secrets = question.secrets.iter().map(|secret| {
             let (config, legacy) = (secret.config.as_ref().map(bytes), secret.legacy.as_ref().map(bytes));
             let content = SecretContent { type_: secret.type_.clone(), config, legacy };
-            PullSecret { name: secret.name.clone(), content: Some(content) }
+            PodSecret { name: secret.name.clone(), content: Some(content) }
         });
-        let none = File { path: "none".to_owned(), format: Format::Config, state: State::Absent };
+        let none = File { path: "none".to_owned(), format: Format::Config, state: PathState::Absent };
         let first = if question.files.is_empty() { &none } else { &files[0] };
         Ok(Self {
             kubelet: kubelet(&image, &secrets.collect::<Vec<_>>(), &files),
@@ -118,7 +118,7 @@ impl Answers {
 }
 
 /// A result in lines: what is used, `-` and what is not, `!` and why the lookup fails.
-fn describe(answer: &Answer) -> Vec<String> {
+fn describe(answer: &LookupResult) -> Vec<String> {
     let used =
         answer.credentials.iter().map(|found| format!("{} of {}{}", key(found), found.source.name(), kind(found)));
     let unused = answer.unused.iter().map(|unused| {
@@ -134,10 +134,10 @@ fn key(found: &Candidate) -> &str {
 
 fn kind(found: &Candidate) -> String {
     match &found.kind {
-        Kind::Login { user } => format!(" ({user})"),
-        Kind::IdentityToken { user } => format!(" ({user}, token)"),
-        Kind::Empty => " (empty)".to_owned(),
-        Kind::Helper { helper } | Kind::GlobalHelper { helper } => format!(" (docker-credential-{helper})"),
+        CredentialKind::Login { user } => format!(" ({user})"),
+        CredentialKind::IdentityToken { user } => format!(" ({user}, token)"),
+        CredentialKind::Empty => " (empty)".to_owned(),
+        CredentialKind::Helper { helper } | CredentialKind::GlobalHelper { helper } => format!(" (docker-credential-{helper})"),
     }
 }
 
@@ -172,7 +172,7 @@ fn difference(question: &Question, of_kubelet: &Kubelet, others: &Others) -> Opt
 }
 
 /// Entries that the kubelet files under one key come in a random order.
-fn same_as_kubelet(ours: &Answer, theirs: &Kubelet) -> bool {
+fn same_as_kubelet(ours: &LookupResult, theirs: &Kubelet) -> bool {
     if ours.fault.is_some() || !theirs.error.is_empty() {
         return ours.fault.is_some() && !theirs.error.is_empty();
     }
@@ -198,18 +198,18 @@ fn is_empty(login: &Login) -> bool {
 
 fn login(found: &Candidate) -> (String, bool) {
     match &found.kind {
-        Kind::Login { user } | Kind::IdentityToken { user } => (user.clone(), false),
-        Kind::Empty | Kind::Helper { .. } | Kind::GlobalHelper { .. } => (String::new(), true),
+        CredentialKind::Login { user } | CredentialKind::IdentityToken { user } => (user.clone(), false),
+        CredentialKind::Empty | CredentialKind::Helper { .. } | CredentialKind::GlobalHelper { .. } => (String::new(), true),
     }
 }
 
 /// Whether theirs is ours. Where it is left to chance which entry is taken, any order of the entries will do.
-fn same(question: &Question, of: impl Fn(Answers) -> Answer, theirs: &Found) -> bool {
+fn same(question: &Question, of: impl Fn(Answers) -> LookupResult, theirs: &Found) -> bool {
     let ours = of(Answers::of(question).unwrap());
     if matches_one(&ours, theirs) {
         return true;
     }
-    if !ours.unused.iter().any(|unused| matches!(unused.why, Why::Either(_))) {
+    if !ours.unused.iter().any(|unused| matches!(unused.why, UnusedReason::Either(_))) {
         return false;
     }
     let (files, legacy) = (orders(&question.files), orders(&question.legacy));
@@ -218,19 +218,19 @@ fn same(question: &Question, of: impl Fn(Answers) -> Answer, theirs: &Found) -> 
         .any(|question| matches_one(&of(Answers::of(&question).unwrap()), theirs))
 }
 
-fn matches_one(ours: &Answer, theirs: &Found) -> bool {
+fn matches_one(ours: &LookupResult, theirs: &Found) -> bool {
     let nothing = theirs.user.is_empty() && theirs.password.is_empty() && theirs.identity_token.is_empty();
     let Some(found) = ours.credentials.first() else {
         return nothing && ours.fault.is_some() != theirs.error.is_empty();
     };
     let is_right = |user: &String| *user == theirs.user && theirs.error.is_empty() && !nothing;
     match &found.kind {
-        Kind::Login { user } => is_right(user) && theirs.identity_token.is_empty(),
-        Kind::IdentityToken { user } => is_right(user) && !theirs.identity_token.is_empty(),
-        Kind::Helper { helper } | Kind::GlobalHelper { helper } => {
+        CredentialKind::Login { user } => is_right(user) && theirs.identity_token.is_empty(),
+        CredentialKind::IdentityToken { user } => is_right(user) && !theirs.identity_token.is_empty(),
+        CredentialKind::Helper { helper } | CredentialKind::GlobalHelper { helper } => {
             theirs.error.contains(&format!("docker-credential-{helper}"))
         }
-        Kind::Empty => false,
+        CredentialKind::Empty => false,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What each consumer takes out of a file, as its own program reads JSON and base64: a member it knows that is of
-//! another type spoils the file, one it does not know never does.
+//! Parses a credential file as each consumer does, with its own rules for JSON and base64: a member that the consumer knows
+//! must have the right type, else the file is corrupt for it; unknown members are ignored.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::dockerconfig::Format;
 use crate::secret::Secret;
 
-/// Go's decoders ignore the bits that are left over at the end.
+/// The engine of Go's `base64.StdEncoding`, which ignores unused bits at the end.
 const fn engine(padding: DecodePaddingMode) -> GeneralPurpose {
     let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(padding);
     GeneralPurpose::new(&alphabet::STANDARD, config)
@@ -21,10 +21,10 @@ const fn engine(padding: DecodePaddingMode) -> GeneralPurpose {
 const PADDED: GeneralPurpose = engine(DecodePaddingMode::RequireCanonical);
 const UNPADDED: GeneralPurpose = engine(DecodePaddingMode::RequireNone);
 
-/// Entries by their keys, as they are written.
+/// Entries by their keys, as written.
 pub(super) type Entries<E> = IndexMap<String, E>;
 
-/// What the kubelet reads of an entry.
+/// The members of an entry that the kubelet reads (`dockerConfigEntryWithAuth` in pkg/credentialprovider).
 #[derive(Default, Deserialize)]
 pub(super) struct KubeletEntry {
     pub auth: Option<Text>,
@@ -34,14 +34,14 @@ pub(super) struct KubeletEntry {
     _email: Option<Text>,
 }
 
-/// What containers/image reads of an entry.
+/// The members of an entry that containers/image reads (`dockerAuthConfig` in pkg/docker/config).
 #[derive(Default, Deserialize)]
 pub(super) struct ContainersEntry {
     pub auth: Option<Text>,
     pub identitytoken: Option<Text>,
 }
 
-/// What docker reads of an entry.
+/// The members of an entry that docker reads (`AuthConfig` in cli/config/types).
 #[derive(Default, Deserialize)]
 pub(super) struct DockerEntry {
     pub auth: Option<Text>,
@@ -56,7 +56,7 @@ pub(super) struct DockerEntry {
     _email: Option<Text>,
 }
 
-/// A text that may be a secret.
+/// A text that may be a secret. Its memory is wiped.
 #[derive(Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Text(Secret);
@@ -67,42 +67,42 @@ impl From<String> for Text {
     }
 }
 
-/// `config.json` as a consumer with entries `E` reads it.
+/// A parsed `config.json`. `E` is the entry type of the consumer.
 pub(super) struct Config<E> {
     pub auths: Entries<E>,
     pub cred_helpers: IndexMap<String, String>,
     pub creds_store: String,
 }
 
-/// Entries as they are read: `null` is an empty one.
-type Written<E> = Option<IndexMap<String, Option<E>>>;
+/// A JSON object in which `null` means an empty value.
+type OptionalMap<E> = Option<IndexMap<String, Option<E>>>;
 
 #[derive(Default, Deserialize)]
 struct KubeletConfig {
-    auths: Written<KubeletEntry>,
+    auths: OptionalMap<KubeletEntry>,
     #[serde(rename = "HttpHeaders")]
-    _headers: Written<Text>,
+    _headers: OptionalMap<Text>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ContainersConfig {
-    auths: Written<ContainersEntry>,
-    cred_helpers: Written<String>,
+    auths: OptionalMap<ContainersEntry>,
+    cred_helpers: OptionalMap<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DockerConfig {
-    auths: Written<DockerEntry>,
-    cred_helpers: Written<String>,
+    auths: OptionalMap<DockerEntry>,
+    cred_helpers: OptionalMap<String>,
     creds_store: Option<String>,
 }
 
-/// Reads the file as the kubelet does.
+/// Parses a file as the kubelet does.
 ///
 /// # Errors
-/// What is wrong with it; the text holds no value.
+/// What is wrong with the file, without any value of it.
 pub(super) fn kubelet(bytes: &[u8], format: Format) -> Result<Entries<KubeletEntry>, String> {
     Ok(filled(match format {
         Format::Config => json::<KubeletConfig>(bytes)?.auths,
@@ -110,10 +110,10 @@ pub(super) fn kubelet(bytes: &[u8], format: Format) -> Result<Entries<KubeletEnt
     }))
 }
 
-/// Reads the file as containers/image does.
+/// Parses a file as containers/image does.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the file, without any value of it.
 pub(super) fn containers(bytes: &[u8], format: Format) -> Result<Config<ContainersEntry>, String> {
     let config = match format {
         Format::Config => json(bytes)?,
@@ -123,22 +123,23 @@ pub(super) fn containers(bytes: &[u8], format: Format) -> Result<Config<Containe
     Ok(Config { auths, cred_helpers, creds_store: String::new() })
 }
 
-/// Reads the file as docker does.
+/// Parses a file as docker does.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the file, without any value of it.
 pub(super) fn docker(bytes: &[u8]) -> Result<Config<DockerEntry>, String> {
-    // Nothing at all is the end of the stream, which docker takes for an empty file.
+    // docker's decoder reports the end of the stream for white space, and docker treats that as an empty file.
     let config = if bytes.trim_ascii().is_empty() { DockerConfig::default() } else { json(bytes)? };
     let (auths, cred_helpers) = (filled(config.auths), filled(config.cred_helpers));
     Ok(Config { auths, cred_helpers, creds_store: config.creds_store.unwrap_or_default() })
 }
 
-fn filled<E: Default>(found: Written<E>) -> Entries<E> {
+/// The entries of an object; a missing object is empty.
+fn filled<E: Default>(found: OptionalMap<E>) -> Entries<E> {
     found.unwrap_or_default().into_iter().map(|(key, entry)| (key, entry.unwrap_or_default())).collect()
 }
 
-/// The whole content; `null` is as good as nothing.
+/// Parses the content. `null` is the default value.
 fn json<T: Default + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     if bytes.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
@@ -146,50 +147,51 @@ fn json<T: Default + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let read: Result<Option<T>, _> = serde_json::from_slice(bytes);
     read.map(Option::unwrap_or_default).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        // The error's own text may quote a value.
+        // The error's own text may quote a value, which may be a password.
         match error.classify() {
             serde_json::error::Category::Data => {
-                format!("a value of a wrong type ends at line {line}, column {column}")
+                format!("a value of the wrong type ends at line {line}, column {column}")
             }
             _ => format!("not valid JSON at line {line}, column {column}"),
         }
     })
 }
 
-/// A text of an entry; a missing one is empty.
+/// The text of a member. A missing member is an empty text.
 pub(super) fn text(text: &Option<Text>) -> &str {
     text.as_ref().map_or("", |text| text.0.expose())
 }
 
-/// User and password, as a consumer has them.
+/// A decoded `auth`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Login {
+pub(super) struct DecodedAuth {
     pub user: String,
     pub password: Secret,
 }
 
-/// How an `auth` is written.
+/// Which base64 encodings are accepted.
 #[derive(Clone, Copy)]
 pub(super) enum Padding {
+    /// With `=` at the end (RFC 4648, section 3.2).
     Required,
-    /// The kubelet takes base64 without `=` as well.
+    /// With or without `=`, as the kubelet accepts it.
     Optional,
 }
 
-/// Decodes `auth`: `None` where it holds no colon.
+/// Decodes an `auth`; `None` if it contains no colon.
 ///
 /// # Errors
 /// If it is not base64.
-pub(super) fn decode(auth: &str, padding: Padding) -> Result<Option<Login>, &'static str> {
+pub(super) fn decode(auth: &str, padding: Padding) -> Result<Option<DecodedAuth>, &'static str> {
     let engine = match padding {
         Padding::Optional if !auth.trim().ends_with('=') => UNPADDED,
         Padding::Optional | Padding::Required => PADDED,
     };
-    // Go passes over line breaks.
+    // Go's decoder ignores line breaks.
     let joined = Zeroizing::new(auth.replace(['\r', '\n'], ""));
     let bytes = engine.decode(joined.as_bytes()).map(Zeroizing::new).map_err(|_| "not base64")?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.split_once(':').map(|(user, password)| Login { user: user.to_owned(), password: Secret::new(password) }))
+    Ok(text.split_once(':').map(|(user, password)| DecodedAuth { user: user.to_owned(), password: Secret::new(password) }))
 }
 
 #[cfg(test)]
@@ -197,8 +199,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_as_each_decodes_it() {
-        let user = |auth: &str, padding| decode(auth, padding).map(|login| login.map(|login| login.user));
+    fn base64_is_decoded_as_each_consumer_does() {
+        let user = |auth: &str, padding| decode(auth, padding).map(|decoded| decoded.map(|decoded| decoded.user));
         assert_eq!(user("YTpi\n", Padding::Required), Ok(Some("a".to_owned())));
         assert_eq!(user("YTpiYg", Padding::Optional), Ok(Some("a".to_owned())));
         assert_eq!(user("YTpiYg", Padding::Required), Err("not base64"));
@@ -208,10 +210,10 @@ mod tests {
     }
 
     #[test]
-    fn a_known_member_of_a_wrong_type_spoils_the_file_and_is_not_shown() {
+    fn a_known_member_of_the_wrong_type_is_an_error_that_does_not_quote_it() {
         let text = br#"{"auths":{"r":{"username":{"hunter2":1}}}}"#;
         let error = kubelet(text, Format::Config).err().unwrap();
-        assert!(error.starts_with("a value of a wrong type") && !error.contains("hunter2"), "{error}");
+        assert!(error.starts_with("a value of the wrong type") && !error.contains("hunter2"), "{error}");
         assert!(containers(text, Format::Config).is_ok(), "containers/image does not know the member");
     }
 }

@@ -1,16 +1,16 @@
-//! Where each consumer looks: the files of a machine in the order in which they are tried.
+//! Which files each consumer searches on a machine, in their order. It does no I/O.
 
 use serde::Deserialize;
 
 use super::Consumer;
 use crate::dockerconfig::Format;
 
-/// What the paths depend on.
+/// The user account and environment that the paths depend on.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The home folder.
+    /// The home directory.
     pub home: String,
-    /// The number in `/run/containers/UID`.
+    /// The user ID, as in `/run/containers/UID`.
     pub uid: u32,
     /// `XDG_RUNTIME_DIR`.
     pub runtime_dir: Option<String>,
@@ -26,64 +26,64 @@ pub struct Account {
     pub cache_home: Option<String>,
 }
 
-/// The files of one consumer.
+/// The files that one consumer searches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Searched {
-    /// Who looks there.
+pub struct SearchPath {
+    /// The program that searches them.
     pub consumer: Consumer,
-    /// The paths in their order, and how each is read.
+    /// The paths in their order, with the format of each file.
     pub paths: Vec<(String, Format)>,
-    /// Those among them that it looks for only if HOME is set, which a service of the system has not.
+    /// Those of the paths that it searches only if HOME is set. System services have no HOME by default.
     pub home_files: Vec<String>,
-    /// Those among them that somebody named: it is told that they are missing.
-    pub named: Vec<String>,
-    /// The variable of the environment that names them, and the paths of the search without it.
-    pub detour: Option<(&'static str, Vec<String>)>,
-    /// Where its registries.conf lies, if it reads one.
+    /// Those of the paths that the command line names. A note reports if they do not exist.
+    pub given: Vec<String>,
+    /// The variable of the environment that selects the paths, and the usual paths that it overrides.
+    pub overridden: Option<(&'static str, Vec<String>)>,
+    /// The paths of its registries.conf, if it reads one.
     pub registries: Option<RegistriesPaths>,
-    /// What is assumed.
+    /// Assumptions that the paths depend on.
     pub notes: Vec<String>,
 }
 
-/// Where registries.conf and what belongs to it lie (containers-registries.conf(5)).
+/// The paths of registries.conf, its drop-ins and short-name-aliases.conf (containers-registries.conf(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistriesPaths {
-    /// The file that the environment names.
-    named: Option<String>,
-    /// The user's own file, which takes the place of the system's.
+    /// The file that CONTAINERS_REGISTRIES_CONF selects.
+    from_environment: Option<String>,
+    /// The user's own file, which replaces the one of the system.
     own: String,
-    own_folder: String,
+    own_drop_ins: String,
     /// short-name-aliases.conf.
     pub aliases: String,
 }
 
-/// The file that MCO of OpenShift 4 gives to kubelet and CRI-O.
+/// The file that the Machine Config Operator of OpenShift 4 writes for the kubelet and CRI-O.
 const NODE_FILE: &str = "/var/lib/kubelet/config.json";
 
 const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
-const REGISTRIES_FOLDER: &str = "/etc/containers/registries.conf.d";
+const REGISTRIES_DROP_INS: &str = "/etc/containers/registries.conf.d";
 
-/// What a kubelet takes for its folders, in this order: its root folder (4.x, 3.11), its working folder (3.11).
-const KUBELET_FOLDERS: [&str; 3] = ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
-/// `.docker` below an empty HOME: in the working folder, which is that of the unit of 3.11.
+/// The directories that the kubelet searches: its root directory (OpenShift 4.x and 3.11) and its working directory (3.11).
+const KUBELET_DIRECTORIES: [&str; 3] = ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
+/// `$HOME/.docker/config.json` with an empty HOME is relative to the working directory, here that of the unit in 3.11.
 const KUBELET_HOME: &str = "/var/lib/origin/.docker/config.json";
 
-/// What CRI-O's settings say of `global_auth_file`.
+/// `global_auth_file` in CRI-O's configuration (crio.conf(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GlobalAuthFile {
-    /// No settings were found.
+    /// There is no configuration file.
     Unknown,
-    /// There are settings, without this one.
+    /// The configuration does not set it.
     Unset,
     /// This file.
     Path(String),
 }
 
-/// The files that CRI-O's own settings may stand in, the later ones winning; what else lies in `crio.conf.d` is between.
+/// The configuration files of CRI-O. A later one overrides an earlier one; other files in `crio.conf.d` are sorted by name.
 pub const CRIO_FILES: [&str; 2] = ["/etc/crio/crio.conf", "/etc/crio/crio.conf.d/00-default"];
 
 impl Account {
-    /// root, as a service of the system has it.
+    /// The account of root in a system service.
     pub fn root() -> Self {
         Self {
             home: "/root".to_owned(),
@@ -98,26 +98,26 @@ impl Account {
     }
 
     /// The search paths of all consumers.
-    pub fn search(&self, global_auth_file: &GlobalAuthFile) -> Vec<Searched> {
-        let docker = vec![(format!("{}/config.json", self.docker_folder()), Format::Config)];
+    pub fn search_paths(&self, global_auth_file: &GlobalAuthFile) -> Vec<SearchPath> {
+        let docker = vec![(format!("{}/config.json", self.docker_directory()), Format::Config)];
         let plain = Self { docker_config: None, auth_file: None, ..self.clone() };
-        let usual = vec![(format!("{}/config.json", plain.docker_folder()), Format::Config)];
-        let of_docker = self.docker_config.as_ref().map(|_| "DOCKER_CONFIG");
-        let of_podman = self.auth_file.as_ref().map(|_| "REGISTRY_AUTH_FILE").or(of_docker);
+        let usual_docker = vec![(format!("{}/config.json", plain.docker_directory()), Format::Config)];
+        let docker_variable = self.docker_config.as_ref().map(|_| "DOCKER_CONFIG");
+        let podman_variable = self.auth_file.as_ref().map(|_| "REGISTRY_AUTH_FILE").or(docker_variable);
         vec![
-            Searched { home_files: self.kubelet_home(), ..Searched::new(Consumer::Kubelet, self.kubelet()) },
+            SearchPath { home_files: self.kubelet_files_in_home(), ..SearchPath::new(Consumer::Kubelet, self.kubelet()) },
             crio(global_auth_file),
-            Searched::new(Consumer::Podman, self.podman()).instead(of_podman, plain.containers()).of(self.registries()),
-            Searched::new(Consumer::Docker, docker).instead(of_docker, usual),
+            SearchPath::new(Consumer::Podman, self.podman()).overriding(podman_variable, plain.containers()).with_registries(self.registries()),
+            SearchPath::new(Consumer::Docker, docker).overriding(docker_variable, usual_docker),
         ]
     }
 
-    /// `DefaultDockerConfigJSONPaths` and `DefaultDockercfgPaths` of pkg/credentialprovider.
+    /// The files of the kubelet (`DefaultDockerConfigJSONPaths` and `DefaultDockercfgPaths` in pkg/credentialprovider).
     fn kubelet(&self) -> Vec<(String, Format)> {
-        let home = self.kubelets_home();
-        let own = KUBELET_FOLDERS.map(|folder| format!("{folder}/config.json"));
+        let home = self.home_of_root();
+        let own = KUBELET_DIRECTORIES.map(|folder| format!("{folder}/config.json"));
         let homes = [KUBELET_HOME.to_owned(), format!("{home}/.docker/config.json"), "/.docker/config.json".to_owned()];
-        let legacy = KUBELET_FOLDERS.into_iter().chain([home, ""]).map(|folder| format!("{folder}/.dockercfg"));
+        let legacy = KUBELET_DIRECTORIES.into_iter().chain([home, ""]).map(|folder| format!("{folder}/.dockercfg"));
         let config = own.into_iter().chain(homes).map(|path| (path, Format::Config));
         let mut paths: Vec<_> = config.chain(legacy.map(|path| (path, Format::Legacy))).collect();
         let mut seen = std::collections::HashSet::new();
@@ -125,17 +125,17 @@ impl Account {
         paths
     }
 
-    fn kubelet_home(&self) -> Vec<String> {
-        [".docker/config.json", ".dockercfg"].map(|name| format!("{}/{name}", self.kubelets_home())).into()
+    fn kubelet_files_in_home(&self) -> Vec<String> {
+        [".docker/config.json", ".dockercfg"].map(|name| format!("{}/{name}", self.home_of_root())).into()
     }
 
-    /// The kubelet runs as root, whoever asks.
-    fn kubelets_home(&self) -> &str {
+    /// The home directory of the kubelet, which runs as root even if the current user is another one.
+    fn home_of_root(&self) -> &str {
         if self.uid == 0 { self.home.trim_end_matches('/') } else { "/root" }
     }
 
-    /// `getAuthFilePaths` of containers/image; podman and buildah take REGISTRY_AUTH_FILE, else DOCKER_CONFIG, for the
-    /// only file (`GetDefaultAuthFile` of containers/common).
+    /// The files of podman and buildah: only the one of REGISTRY_AUTH_FILE, else only the one of DOCKER_CONFIG
+    /// (`GetDefaultAuthFile` of containers/common), else those of containers/image.
     fn podman(&self) -> Vec<(String, Format)> {
         if let Some(file) = &self.auth_file {
             return vec![(file.clone(), Format::Config)];
@@ -146,6 +146,7 @@ impl Account {
         self.containers()
     }
 
+    /// The files of containers/image (`getAuthFilePaths`).
     fn containers(&self) -> Vec<(String, Format)> {
         let run = self.runtime_dir.as_ref().map_or_else(
             || format!("/run/containers/{}/auth.json", self.uid),
@@ -153,65 +154,65 @@ impl Account {
         );
         let config = self.config_home.clone().unwrap_or_else(|| format!("{}/.config", self.home));
         let config = format!("{config}/containers/auth.json");
-        let docker = format!("{}/config.json", self.docker_folder());
+        let docker = format!("{}/config.json", self.docker_directory());
         let modern = [run, config, docker].map(|path| (path, Format::Config));
         modern.into_iter().chain([(format!("{}/.dockercfg", self.home), Format::Legacy)]).collect()
     }
 
-    /// `newConfigWrapper` and `shortNameAliasesConfPath` of containers/image.
+    /// The paths of registries.conf (`newConfigWrapper` and `shortNameAliasesConfPath` of containers/image).
     fn registries(&self) -> RegistriesPaths {
-        let folder = format!("{}/.config/containers", self.home);
+        let directory = format!("{}/.config/containers", self.home);
         let cache = match (self.uid, &self.cache_home) {
             (0, _) => "/var/cache".to_owned(),
             (_, Some(cache)) => cache.clone(),
             (_, None) => format!("{}/.cache", self.home),
         };
         RegistriesPaths {
-            named: self.registries_conf.clone(),
-            own: format!("{folder}/registries.conf"),
-            own_folder: format!("{folder}/registries.conf.d"),
+            from_environment: self.registries_conf.clone(),
+            own: format!("{directory}/registries.conf"),
+            own_drop_ins: format!("{directory}/registries.conf.d"),
             aliases: format!("{cache}/containers/short-name-aliases.conf"),
         }
     }
 
-    fn docker_folder(&self) -> String {
+    fn docker_directory(&self) -> String {
         self.docker_config.clone().unwrap_or_else(|| format!("{}/.docker", self.home))
     }
 }
 
-fn crio(global_auth_file: &GlobalAuthFile) -> Searched {
-    let new = |paths| Searched::new(Consumer::CriO, paths).of(Account::root().registries());
+fn crio(global_auth_file: &GlobalAuthFile) -> SearchPath {
+    let new = |paths| SearchPath::new(Consumer::CriO, paths).with_registries(Account::root().registries());
     let searched = |path: &str| new(vec![(path.to_owned(), Format::Config)]);
     match global_auth_file {
         GlobalAuthFile::Path(path) => searched(path),
         GlobalAuthFile::Unset => new(Account::root().containers()),
-        GlobalAuthFile::Unknown => Searched {
+        GlobalAuthFile::Unknown => SearchPath {
             notes: vec![format!(
-                "no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `{NODE_FILE}`"
+                "no configuration of CRI-O was found: `global_auth_file` is assumed to be OpenShift's `{NODE_FILE}`"
             )],
             ..searched(NODE_FILE)
         },
     }
 }
 
-impl Searched {
+impl SearchPath {
     fn new(consumer: Consumer, paths: Vec<(String, Format)>) -> Self {
-        let (home_files, named, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { consumer, paths, home_files, named, detour: None, registries: None, notes }
+        let (home_files, given, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { consumer, paths, home_files, given, overridden: None, registries: None, notes }
     }
 
-    fn of(self, registries: RegistriesPaths) -> Self {
+    fn with_registries(self, registries: RegistriesPaths) -> Self {
         Self { registries: Some(registries), ..self }
     }
 
-    /// The same files, which `variable` names in the place of those that are `usual`.
-    fn instead(mut self, variable: Option<&'static str>, usual: Vec<(String, Format)>) -> Self {
+    /// The same paths, selected by `variable` instead of the `usual` ones.
+    fn overriding(mut self, variable: Option<&'static str>, usual: Vec<(String, Format)>) -> Self {
         let others = usual.into_iter().filter(|usual| !self.paths.contains(usual)).map(|(path, _)| path).collect();
-        self.detour = variable.map(|variable| (variable, others));
+        self.overridden = variable.map(|variable| (variable, others));
         self
     }
 
-    /// `files` for all consumers; a name that ends in `.dockercfg` makes the older format.
+    /// Only `files`, for all consumers. A file whose name ends with `.dockercfg` has the older format.
     pub fn only(files: &[String]) -> Vec<Self> {
         let format = |path: &str| if path.ends_with(".dockercfg") { Format::Legacy } else { Format::Config };
         let paths: Vec<_> = files.iter().map(|path| (path.clone(), format(path))).collect();
@@ -222,37 +223,37 @@ impl Searched {
             Self::new(Consumer::Podman, paths),
             Self::new(Consumer::Docker, modern),
         ];
-        searched.map(|searched| Self { named: files.to_vec(), ..searched }).into()
+        searched.map(|searched| Self { given: files.to_vec(), ..searched }).into()
     }
 }
 
 impl RegistriesPaths {
-    /// Whether the environment names the file, which must be there then.
-    pub fn is_named(&self) -> bool {
-        self.named.is_some()
+    /// Whether the environment selects the file, which must then exist.
+    pub fn is_required(&self) -> bool {
+        self.from_environment.is_some()
     }
 
-    /// All that may be read; `list` gives the paths in a folder.
+    /// All paths that may be read. `list` gives the paths in a directory.
     pub fn all(&self, list: impl Fn(&str) -> Vec<String>) -> Vec<String> {
         let mut paths = vec![self.aliases.clone()];
-        for (file, folders) in self.files() {
+        for (file, directories) in self.files() {
             paths.push(file.to_owned());
-            paths.extend(folders.into_iter().flat_map(&list));
+            paths.extend(directories.into_iter().flat_map(&list));
         }
         paths
     }
 
-    /// The files that may be registries.conf, the first that exists being it, each with the folders of its drop-ins.
+    /// The possible paths of registries.conf, each with the directories of its drop-ins. The first file that exists is used.
     pub fn files(&self) -> Vec<(&str, Vec<&str>)> {
-        let own = self.own_folder.as_str();
-        match &self.named {
-            Some(named) => vec![(named, vec![REGISTRIES_FOLDER, own])],
-            None => vec![(&self.own, vec![own]), (REGISTRIES_CONF, vec![REGISTRIES_FOLDER, own])],
+        let own = self.own_drop_ins.as_str();
+        match &self.from_environment {
+            Some(named) => vec![(named, vec![REGISTRIES_DROP_INS, own])],
+            None => vec![(&self.own, vec![own]), (REGISTRIES_CONF, vec![REGISTRIES_DROP_INS, own])],
         }
     }
 }
 
-/// What CRI-O's settings say, in the order in which CRI-O reads them. What is not TOML says nothing.
+/// Evaluates CRI-O's configuration files, in the order in which CRI-O reads them. Files that are not TOML are ignored.
 pub fn global_auth_file<'a>(settings: impl Iterator<Item = &'a str>) -> GlobalAuthFile {
     #[derive(Default, Deserialize)]
     struct Settings {
@@ -283,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_of_crio_counts() {
+    fn the_last_setting_of_crio_is_used() {
         let read = |settings: &[&str]| global_auth_file(settings.iter().copied());
         let some = |path: &str| GlobalAuthFile::Path(path.to_owned());
         let (a, b) = ("[crio.image]\nglobal_auth_file = \"/a\"\n", "[crio.image]\nglobal_auth_file = \"/b\"\n");
@@ -294,10 +295,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_environment_changes() {
+    fn the_environment_selects_the_files() {
         let paths = |account: &Account, consumer| {
-            let all = account.search(&GlobalAuthFile::Unset);
-            let found = all.into_iter().find(|searched| searched.consumer == consumer).unwrap();
+            let all = account.search_paths(&GlobalAuthFile::Unset);
+            let found = all.into_iter().find(|searched| path.consumer == consumer).unwrap();
             found.paths.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
         };
         let root = Account::root();

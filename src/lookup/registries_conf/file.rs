@@ -1,5 +1,5 @@
-//! One file of containers-registries.conf(5), in either of its versions, with the mistakes for which containers/image
-//! refuses it.
+//! Parses one file of containers-registries.conf(5), in either of its versions, with the errors for which containers/image
+//! rejects it (`pkg/sysregistriesv2`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,41 +14,42 @@ const ALL: &str = "all";
 pub const DIGEST_ONLY: &str = "digest-only";
 pub const TAG_ONLY: &str = "tag-only";
 
-/// Which versions a file may be of.
+/// The role of a file, which determines the versions that it may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum FileRole {
+    /// registries.conf.
     Main,
-    /// One of registries.conf.d, which may not be of version 1.
+    /// A file of registries.conf.d, which must not have version 1.
     DropIn,
 }
 
-/// What a file says. What is not there leaves an earlier file's word alone; what is empty does not.
-pub struct File {
-    /// Each prefix once.
-    pub registries: Vec<Registry>,
+/// The settings of a file. A missing setting keeps that of an earlier file; an empty one removes it.
+pub struct ParsedFile {
+    /// The registries, each prefix once.
+    pub registries: Vec<RegistryTable>,
     pub search: Option<Vec<String>>,
     pub helpers: Option<Vec<String>>,
     pub aliases: Aliases,
-    pub mode: Option<Mode>,
+    pub mode: Option<ShortNameMode>,
 }
 
-/// What is done with a short name that may be several images.
+/// How a short name that may mean several images is resolved (`short-name-mode`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// All are tried.
+pub enum ShortNameMode {
+    /// All of them are tried.
     #[default]
     Permissive,
-    /// One is to be chosen.
+    /// One of them must be chosen.
     Enforcing,
 }
 
-/// What short names stand for; `None` takes back what an earlier file says.
+/// The full names of short names. `None` removes the alias of an earlier file.
 pub type Aliases = HashMap<String, Option<Image>>;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Written {
-    registry: Option<Vec<Registry>>,
+struct RawFile {
+    registry: Option<Vec<RegistryTable>>,
     unqualified_search_registries: Option<Vec<String>>,
     credential_helpers: Option<Vec<String>>,
     short_name_mode: Option<String>,
@@ -72,12 +73,12 @@ struct List {
     registries: Option<Vec<String>>,
 }
 
-/// A `[[registry]]`.
+/// A `[[registry]]` table.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub struct Registry {
+pub struct RegistryTable {
     pub prefix: String,
-    /// Empty only behind a prefix with `*`: the image's own.
+    /// Empty only if the prefix starts with `*`. The image's own name is then used.
     pub location: String,
     insecure: bool,
     pub blocked: bool,
@@ -86,6 +87,7 @@ pub struct Registry {
     pub mirror: Vec<Mirror>,
 }
 
+/// A `[[registry.mirror]]` table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Mirror {
@@ -95,61 +97,61 @@ pub struct Mirror {
     pub pull_from_mirror: String,
 }
 
-/// Reads a file.
+/// Parses a file.
 ///
 /// # Errors
-/// Why containers/image refuses it.
-pub fn read(text: &str, form: Form) -> Result<File, String> {
-    let written: Written = toml(text)?;
-    let written = match (written.registries.as_ref().is_some_and(VersionOne::is_set), form) {
-        (true, Form::DropIn) => return Err("a drop-in must be of version 2".to_owned()),
-        (true, Form::Main) => written.converted()?,
+/// Why containers/image rejects it.
+pub fn read(text: &str, role: FileRole) -> Result<ParsedFile, String> {
+    let written: RawFile = toml(text)?;
+    let written = match (written.registries.as_ref().is_some_and(VersionOne::is_set), role) {
+        (true, FileRole::DropIn) => return Err("a drop-in must have version 2".to_owned()),
+        (true, FileRole::Main) => written.converted()?,
         (false, _) => written,
     };
     let search =
         written.unqualified_search_registries.map(|search| search.iter().map(|entry| search_registry(entry)).collect());
     let mode = match written.short_name_mode.as_deref() {
         None | Some("") => None,
-        Some("enforcing") => Some(Mode::Enforcing),
-        Some("permissive" | "disabled") => Some(Mode::Permissive),
-        Some(_) => return Err("`short-name-mode` is none that is known".to_owned()),
+        Some("enforcing") => Some(ShortNameMode::Enforcing),
+        Some("permissive" | "disabled") => Some(ShortNameMode::Permissive),
+        Some(_) => return Err("`short-name-mode` has an unknown value".to_owned()),
     };
-    Ok(File {
-        registries: checked(written.registry.unwrap_or_default())?,
+    Ok(ParsedFile {
+        registries: check_registries(written.registry.unwrap_or_default())?,
         search: search.transpose()?,
         helpers: written.credential_helpers,
-        aliases: named(written.aliases.unwrap_or_default())?,
+        aliases: parse_aliases(written.aliases.unwrap_or_default())?,
         mode,
     })
 }
 
-/// Reads short-name-aliases.conf.
+/// Parses short-name-aliases.conf.
 ///
 /// # Errors
-/// Why containers/image refuses it.
+/// Why containers/image rejects it.
 pub fn aliases(text: &str) -> Result<Aliases, String> {
     #[derive(Deserialize)]
-    struct Remembered {
+    struct AliasFile {
         #[serde(default)]
         aliases: BTreeMap<String, String>,
     }
-    toml(text).and_then(|Remembered { aliases }| named(aliases))
+    toml(text).and_then(|AliasFile { aliases }| parse_aliases(aliases))
 }
 
-/// The error's own text may quote a value, and a value may hold a login.
+/// Parses TOML. The parser's own error text is not shown, because it may quote a value with a password.
 fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| match error.span().and_then(|span| text.get(..span.start)) {
         Some(before) => {
             let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
             let column = before[start..].chars().count() + 1;
-            format!("it is not TOML, or has a value of a wrong type, at line {line}, column {column}")
+            format!("it is not TOML, or has a value of the wrong type, at line {line}, column {column}")
         }
-        None => "it is not TOML, or has a value of a wrong type".to_owned(),
+        None => "it is not TOML, or has a value of the wrong type".to_owned(),
     })
 }
 
-impl Written {
-    /// Version 1 as version 2 has it (`ConvertToV2`).
+impl RawFile {
+    /// Converts version 1 to version 2 (`ConvertToV2`).
     fn converted(self) -> Result<Self, String> {
         let version_two = self.registry.is_some()
             || self.unqualified_search_registries.is_some()
@@ -160,13 +162,13 @@ impl Written {
                 .flatten()
                 .any(|text| !text.is_empty());
         if version_two {
-            return Err("it mixes version 1 and version 2".to_owned());
+            return Err("it combines version 1 and version 2".to_owned());
         }
         let VersionOne { search, insecure, block } = self.registries.unwrap_or_default();
-        let mut registries: BTreeMap<String, Registry> = BTreeMap::new();
-        let mut registry = |entry: &str, set: fn(&mut Registry)| {
+        let mut registries: BTreeMap<String, RegistryTable> = BTreeMap::new();
+        let mut registry = |entry: &str, set: fn(&mut RegistryTable)| {
             let location = location(entry)?;
-            let known = Registry { prefix: location.clone(), location: location.clone(), ..Registry::default() };
+            let known = RegistryTable { prefix: location.clone(), location: location.clone(), ..RegistryTable::default() };
             set(registries.entry(location).or_insert(known));
             Ok::<(), String>(())
         };
@@ -190,16 +192,16 @@ impl VersionOne {
     }
 }
 
-/// The registries of one file, each prefix once (`postProcessRegistries`).
-fn checked(written: Vec<Registry>) -> Result<Vec<Registry>, String> {
+/// Checks the registries of one file and keeps one table for each prefix (`postProcessRegistries`).
+fn check_registries(written: Vec<RegistryTable>) -> Result<Vec<RegistryTable>, String> {
     let mut settings: HashMap<String, (bool, bool)> = HashMap::new();
-    let mut registries: Vec<Registry> = Vec::new();
+    let mut registries: Vec<RegistryTable> = Vec::new();
     for registry in written {
-        let registry = checked_registry(registry)?;
+        let registry = check_registry(registry)?;
         let place = if registry.location.is_empty() { &registry.prefix } else { &registry.location };
         let own = (registry.insecure, registry.blocked);
         if *settings.entry(place.clone()).or_insert(own) != own {
-            return Err(format!("`{}` stands there twice, with other settings", mask(place)));
+            return Err(format!("it contains `{}` twice, with different settings", mask(place)));
         }
         if registries.iter().all(|known| known.prefix != registry.prefix) {
             registries.push(registry);
@@ -208,7 +210,7 @@ fn checked(written: Vec<Registry>) -> Result<Vec<Registry>, String> {
     Ok(registries)
 }
 
-fn checked_registry(written: Registry) -> Result<Registry, String> {
+fn check_registry(written: RegistryTable) -> Result<RegistryTable, String> {
     let (own, prefix) = (location(&written.location)?, location(&written.prefix)?);
     let prefix = if written.prefix.is_empty() { own.clone() } else { prefix };
     let (wildcard, shown) = (prefix.starts_with("*."), mask(&prefix));
@@ -219,7 +221,7 @@ fn checked_registry(written: Registry) -> Result<Registry, String> {
         return Err(format!("the prefix `{shown}` is not of the form `*.example.com`"));
     }
     if !written.pull_from_mirror.is_empty() {
-        return Err(format!("`{shown}` is no mirror and must not have `pull-from-mirror`"));
+        return Err(format!("`{shown}` is not a mirror and must not have `pull-from-mirror`"));
     }
     let mut mirror = Vec::new();
     for Mirror { location: written_location, pull_from_mirror } in written.mirror {
@@ -228,32 +230,35 @@ fn checked_registry(written: Registry) -> Result<Registry, String> {
             return Err(format!("a mirror of `{shown}` has no `location`"));
         }
         if !["", ALL, DIGEST_ONLY, TAG_ONLY].contains(&pull_from_mirror.as_str()) {
-            return Err(format!("`pull-from-mirror` of a mirror of `{shown}` is none that is known"));
+            return Err(format!("`pull-from-mirror` of a mirror of `{shown}` has an unknown value"));
         }
         if written.mirror_by_digest_only && !pull_from_mirror.is_empty() {
-            return Err(format!("`{shown}` has `mirror-by-digest-only`, and its mirror `pull-from-mirror`"));
+            return Err(format!("`{shown}` has `mirror-by-digest-only`, but its mirror has `pull-from-mirror`"));
         }
         mirror.push(Mirror { location: place, pull_from_mirror });
     }
-    Ok(Registry { prefix, location: own, mirror, ..written })
+    Ok(RegistryTable { prefix, location: own, mirror, ..written })
 }
 
+/// A location without a trailing slash.
 fn location(written: &str) -> Result<String, String> {
     if written.starts_with("http://") || written.starts_with("https://") {
-        return Err(format!("`{}` must have no scheme", mask(written)));
+        return Err(format!("`{}` must not have a scheme", mask(written)));
     }
     Ok(written.trim_end_matches('/').to_owned())
 }
 
+/// An element of `unqualified-search-registries`.
 fn search_registry(written: &str) -> Result<String, String> {
     let host = location(written)?;
-    if is_domain(&host) { Ok(host) } else { Err(format!("`{}` is no registry to search", mask(written))) }
+    if is_domain(&host) { Ok(host) } else { Err(format!("`{}` is not a registry that can be searched", mask(written))) }
 }
 
-fn named(written: BTreeMap<String, String>) -> Result<Aliases, String> {
-    let named = |(name, value): (String, String)| {
+/// The aliases of a file, with their full names parsed.
+fn parse_aliases(written: BTreeMap<String, String>) -> Result<Aliases, String> {
+    let parse = |(name, value): (String, String)| {
         if short_name(&name).is_none_or(|short| short != name) || Image::parse(&name).is_err() {
-            return Err(format!("the alias `{}` is no short name", mask(&name)));
+            return Err(format!("the alias `{}` is not a short name", mask(&name)));
         }
         if value.is_empty() {
             return Ok((name, None));
@@ -261,13 +266,13 @@ fn named(written: BTreeMap<String, String>) -> Result<Aliases, String> {
         let full = Image::parse(&value).ok().filter(|image| image.tag.is_none() && image.digest.is_none());
         match full.filter(|_| short_name(&value).is_none()) {
             Some(image) => Ok((name, Some(image))),
-            None => Err(format!("the alias `{name}` leads to no registry and repository")),
+            None => Err(format!("the alias `{name}` does not lead to a registry and repository")),
         }
     };
-    written.into_iter().map(named).collect()
+    written.into_iter().map(parse).collect()
 }
 
-/// The name without tag and digest, if it names no registry (`IsShortName`).
+/// The name without tag and digest, if it does not name a registry (`IsShortName`).
 pub fn short_name(written: &str) -> Option<&str> {
     let host = written.split_once('/').map_or("", |(host, _)| host);
     let is_registry = is_domain(host) && (host.contains(['.', ':']) || host == "localhost");

@@ -1,0 +1,125 @@
+//! Why an entry is not used: the codes of the JSON output, and their texts.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+
+/// Why an entry is not used. The codes are part of the JSON output (docs/json.md).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum UnusedReason {
+    /// This file or secret has the credential that is used.
+    Shadowed(String),
+    /// This variable of the environment selects another file.
+    Variable(&'static str),
+    /// This key of the same file has a higher priority.
+    Key(String),
+    /// This key of the same file has the same priority, and either may be used.
+    Either(String),
+    /// This helper is used instead.
+    Helper(String),
+    /// `credential-helpers` of this registries.conf does not contain `containers-auth.json`.
+    NoFiles(String),
+    /// The kubelet does not use credential helpers: the suffix of the configured one.
+    NoHelpers(String),
+    /// The kubelet uses Docker Hub's own key only if no other key matches.
+    Fallback,
+    /// The port differs from that of the image.
+    Port,
+    /// `*` matches exactly one label of a host name, and the number of labels differs.
+    Labels,
+    /// Only the kubelet supports patterns.
+    Pattern,
+    /// The host has a different spelling: the one that is searched for.
+    Host(String),
+    /// The path is not one that is searched for.
+    Path,
+    /// The key cannot be parsed as an address.
+    Address,
+    /// The entry has no `auth`, and other members are ignored.
+    NoAuth,
+    /// The entry has neither user nor password.
+    Empty,
+    /// The `auth` cannot be decoded: what it is.
+    Undecodable(&'static str),
+    /// The file or secret cannot be used: why.
+    Corrupt(String),
+    /// The file is parsed in the other one of the two formats, in which it has no entries.
+    Format,
+    /// The kubelet does not use secrets of this type.
+    Type(String),
+    /// The secret does not exist.
+    Missing,
+}
+
+impl UnusedReason {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Shadowed(_) => "shadowed",
+            Self::Variable(_) => "variable",
+            Self::Key(_) => "key",
+            Self::Either(_) => "either",
+            Self::Helper(_) => "helper",
+            Self::NoFiles(_) => "no-files",
+            Self::NoHelpers(_) => "no-helpers",
+            Self::Fallback => "fallback",
+            Self::Port => "port",
+            Self::Labels => "labels",
+            Self::Pattern => "pattern",
+            Self::Host(_) => "host",
+            Self::Path => "path",
+            Self::Address => "address",
+            Self::NoAuth => "no-auth",
+            Self::Empty => "empty",
+            Self::Undecodable(_) => "undecodable",
+            Self::Corrupt(_) => "corrupt",
+            Self::Format => "format",
+            Self::Type(_) => "type",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+impl fmt::Display for UnusedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shadowed(by) => write!(f, "`{by}` comes first, and the search ends there"),
+            Self::Variable(name) => write!(f, "`{name}` selects another file, and only that file is searched"),
+            Self::Key(key) => write!(f, "`{key}` of the same file has a higher priority"),
+            Self::Either(key) => write!(f, "`{key}` of the same file has the same priority: the order is random"),
+            Self::Helper(helper) => write!(f, "`docker-credential-{helper}` is used instead"),
+            Self::NoFiles(file) => {
+                write!(f, "`credential-helpers` of `{file}` lacks `containers-auth.json`, so no file is searched")
+            }
+            Self::NoHelpers(helper) => write!(f, "the kubelet does not use `docker-credential-{helper}`"),
+            Self::Fallback => f.write_str("it is used only if no other key matches"),
+            Self::Port => {
+                f.write_str("its port differs from that of the image (no port and port 443 are different)")
+            }
+            Self::Labels => f.write_str("`*` matches one label of a host name, and the number of labels differs"),
+            Self::Pattern => f.write_str("only the kubelet supports patterns"),
+            Self::Host(host) => write!(f, "only the exact spelling `{host}` matches"),
+            Self::Path => f.write_str("its path is neither that of the image nor that of a namespace above it"),
+            Self::Address => f.write_str("its key cannot be parsed as an address"),
+            Self::NoAuth => f.write_str("it has no `auth`, and `username` and `password` are ignored"),
+            Self::Empty => f.write_str("it has neither user nor password"),
+            Self::Undecodable(what) => write!(f, "its `auth` is {what}"),
+            Self::Corrupt(why) => f.write_str(why),
+            Self::Format => {
+                f.write_str("it has the format of the other one of `config.json` and `.dockercfg`, so no entry is found")
+            }
+            Self::Type(type_) => write!(f, "the kubelet does not use secrets of type `{type_}`"),
+            Self::Missing => f.write_str("it does not exist"),
+        }
+    }
+}
+
+impl Serialize for UnusedReason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("UnusedReason", 2)?;
+        fields.serialize_field("why", self.code())?;
+        fields.serialize_field("reason", &self.to_string())?;
+        fields.end()
+    }
+}
