@@ -8,7 +8,7 @@ use oregano::dockerconfig::{self, AuthFile, Credential, Reader};
 use oregano::inventory::outside::NoAccess;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
-use oregano::lookup::{LookupRequest, FileSystem, RegistriesConf, SearchPath, PathState, ask};
+use oregano::lookup::{FileSystem, LookupRequest, PathState, RegistriesConf, SearchPath, look_up};
 use oregano::registry::challenge::{self, Challenge};
 use oregano::registry::image_location::ImageLocation;
 use oregano::secret::{Secret, SecretBytes};
@@ -120,7 +120,7 @@ pub fn lookup(text: &str) {
         PathState::Content(SecretBytes::new(bytes.as_bytes().to_vec()))
     };
     let asked = LookupRequest { written, image: &image, secrets: &[] };
-    let _ = ask(asked, &searched, &FileSystem { state: &state, list: &|_| Vec::new() });
+    let _ = look_up(asked, &searched, &FileSystem { state: &state, list: &|_| Vec::new() });
 }
 
 /// An image name on a line, and a registries.conf behind it: whatever is pulled is an image again.
@@ -132,7 +132,7 @@ pub fn registries(text: &str) {
     let (Ok(image), Ok(conf)) = (Image::parse(written), RegistriesConf::read(Some(("main", conf)), &[])) else {
         return;
     };
-    for pull in conf.pulls(written, &image).unwrap_or_default() {
+    for pull in conf.sources(written, &image).unwrap_or_default() {
         assert_eq!(Image::parse(&pull.image.name).map(|image| image.name), Ok(pull.image.name));
     }
 }

@@ -191,7 +191,9 @@ pub(super) fn decode(auth: &str, padding: Padding) -> Result<Option<DecodedAuth>
     let joined = Zeroizing::new(auth.replace(['\r', '\n'], ""));
     let bytes = engine.decode(joined.as_bytes()).map(Zeroizing::new).map_err(|_| "not base64")?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.split_once(':').map(|(user, password)| DecodedAuth { user: user.to_owned(), password: Secret::new(password) }))
+    Ok(text
+        .split_once(':')
+        .map(|(user, password)| DecodedAuth { user: user.to_owned(), password: Secret::new(password) }))
 }
 
 #[cfg(test)]

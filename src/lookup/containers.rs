@@ -4,7 +4,10 @@
 
 use super::consumer_content::{self, Config, ContainersEntry, Padding, text};
 use super::registries_conf::{FILES, GlobalHelpers};
-use super::{LookupResult, Candidate, CredentialFile, CredentialKind, EntrySource, PathState, UnusedEntry, UnusedReason, similar_entries};
+use super::{
+    Candidate, CredentialFile, CredentialKind, EntrySource, LookupResult, PathState, UnusedEntry, UnusedReason,
+    similar_entries,
+};
 use crate::desired::Image;
 use crate::dockerconfig::address::split_port;
 use crate::dockerconfig::{Match, mask, matching_keys};
@@ -39,7 +42,12 @@ pub fn containers(image: &Image, files: &[CredentialFile]) -> LookupResult {
         }
         match consumer_content::containers(bytes.expose(), file.format) {
             Ok(config) => {
-                result.unused.extend(similar_entries::in_other_format(bytes, &file.source(), image, config.auths.keys()));
+                result.unused.extend(similar_entries::in_other_format(
+                    bytes,
+                    &file.source(),
+                    image,
+                    config.auths.keys(),
+                ));
                 search_file(image, file, config, &mut result);
             }
             Err(why) => {

@@ -1,9 +1,11 @@
 //! The lookup of docker's command line (github.com/docker/cli/cli/config). It uses one file and no namespaces: the helper of
 //! the host or of all hosts, else the entry with exactly this key, else an entry with this host name.
 
-use super::containers::difference;
 use super::consumer_content::{self, DockerEntry, Padding, text};
-use super::{LookupResult, Candidate, CredentialFile, CredentialKind, PathState, UnusedEntry, UnusedReason, similar_entries};
+use super::containers::difference;
+use super::{
+    Candidate, CredentialFile, CredentialKind, LookupResult, PathState, UnusedEntry, UnusedReason, similar_entries,
+};
 use crate::desired::Image;
 use crate::dockerconfig::address::{self, split_port};
 use crate::dockerconfig::{HUB_KEY, mask};
@@ -11,9 +13,8 @@ use crate::dockerconfig::{HUB_KEY, mask};
 /// The credential that docker uses for `image`, from its only `config.json`.
 pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
     let mut result = LookupResult::default();
-    let fault = |why: &str| {
-        Some(format!("docker cannot load `{}`, shows a warning, and uses no credential: {why}", file.path))
-    };
+    let fault =
+        |why: &str| Some(format!("docker cannot load `{}`, shows a warning, and uses no credential: {why}", file.path));
     let bytes = match &file.state {
         PathState::Content(bytes) => bytes,
         PathState::Absent => return result,

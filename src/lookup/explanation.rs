@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    Consumer, CredentialFile, CredentialKind, EntrySource, FileSystem, GlobalHelpers, LookupResult, PathState, PodSecret,
-    PullRoute, PullSource, RegistriesConf, SearchPath, UnusedEntry, UnusedReason, containers, containers_with_helpers,
-    docker, kubelet, similar_entries,
+    Consumer, CredentialFile, CredentialKind, EntrySource, FileSystem, GlobalHelpers, LookupResult, PathState,
+    PodSecret, PullRoute, PullSource, RegistriesConf, SearchPath, UnusedEntry, UnusedReason, containers,
+    containers_with_helpers, docker, kubelet, similar_entries,
 };
 use crate::desired::Image;
 use crate::dockerconfig::{mask, mask_user};

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::consumer_content::{self, Padding, text};
-use super::{LookupResult, Candidate, CredentialFile, CredentialKind, PodSecret, EntrySource, PathState, UnusedEntry, UnusedReason, similar_entries};
+use super::{
+    Candidate, CredentialFile, CredentialKind, EntrySource, LookupResult, PathState, PodSecret, UnusedEntry,
+    UnusedReason, similar_entries,
+};
 use crate::desired::Image;
 use crate::dockerconfig::{Format, address, kubelet_key, mask};
 use crate::secret::SecretBytes;
@@ -67,7 +70,8 @@ impl Keyring {
             }
         }
         let unparsed = self.unparsed.into_iter();
-        let relevant = unparsed.filter(|entry| similar_entries::is_similar(entry.key.as_deref().unwrap_or_default(), image));
+        let relevant =
+            unparsed.filter(|entry| similar_entries::is_similar(entry.key.as_deref().unwrap_or_default(), image));
         result.unused.extend(relevant.map(|entry| entry.unused(UnusedReason::Address)));
     }
 }
@@ -125,7 +129,12 @@ fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {
             }
         };
         if let Some(used) = used {
-            result.unused.extend(similar_entries::similar(bytes, &file.source(), image, &UnusedReason::Shadowed(used.path.clone())));
+            result.unused.extend(similar_entries::similar(
+                bytes,
+                &file.source(),
+                image,
+                &UnusedReason::Shadowed(used.path.clone()),
+            ));
             continue;
         }
         match candidates(bytes, file.format, &file.source()) {
@@ -151,24 +160,32 @@ fn candidates(bytes: &SecretBytes, format: Format, source: &EntrySource) -> Resu
         let (user, has_password) = match text(&entry.auth) {
             "" => (text(&entry.username).to_owned(), !text(&entry.password).is_empty()),
             auth => {
-                let login = consumer_content::decode(auth, Padding::Optional).and_then(|login| login.ok_or("base64 without a colon"));
+                let login = consumer_content::decode(auth, Padding::Optional)
+                    .and_then(|login| login.ok_or("base64 without a colon"));
                 let login = login.map_err(|what| format!("the `auth` of `{}` is {what}", mask(&key)))?;
                 (login.user, !login.password.expose().is_empty())
             }
         };
-        let kind = if user.is_empty() && !has_password { CredentialKind::Empty } else { CredentialKind::Login { user } };
+        let kind =
+            if user.is_empty() && !has_password { CredentialKind::Empty } else { CredentialKind::Login { user } };
         Ok(Candidate { source: source.clone(), key: Some(key), kind })
     });
     read.collect()
 }
 
 /// Reports what other consumers use in the file, but not the kubelet: entries in the other format, and helpers.
-fn add_ignored(bytes: &SecretBytes, source: &EntrySource, image: &Image, found: &[Candidate], result: &mut LookupResult) {
+fn add_ignored(
+    bytes: &SecretBytes,
+    source: &EntrySource,
+    image: &Image,
+    found: &[Candidate],
+    result: &mut LookupResult,
+) {
     let seen = found.iter().filter_map(|candidate| candidate.key.as_ref());
     result.unused.extend(similar_entries::in_other_format(bytes, source, image, seen));
     result.unused.extend(similar_entries::helpers(bytes, image).into_iter().map(|(key, helper)| {
         let key = Some(key.map_or_else(|| "credsStore".to_owned(), |host| format!("credHelpers[{}]", mask(&host))));
-        UnusedEntry { source: source.clone(), key, user: None, why: UnusedReason::NoHelpers(helper) }
+        UnusedEntry { source: source.clone(), key, user: None, reason: UnusedReason::NoHelpers(helper) }
     }));
 }
 
@@ -209,7 +226,9 @@ fn is_default(image: &str) -> bool {
 
 /// Why a key does not match an image.
 fn difference(key: &str, image: &Image) -> UnusedReason {
-    let (Some(key), Some(wanted)) = (address::parse(key), address::parse(&image.name)) else { return UnusedReason::Address };
+    let (Some(key), Some(wanted)) = (address::parse(key), address::parse(&image.name)) else {
+        return UnusedReason::Address;
+    };
     let ((key_host, key_port), (host, port)) = (address::split_port(&key.host), address::split_port(&wanted.host));
     let labels: Vec<_> = key_host.split('.').zip(host.split('.')).collect();
     let same_count = key_host.split('.').count() == host.split('.').count();

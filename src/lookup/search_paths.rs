@@ -64,7 +64,8 @@ const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
 const REGISTRIES_DROP_INS: &str = "/etc/containers/registries.conf.d";
 
 /// The directories that the kubelet searches: its root directory (OpenShift 4.x and 3.11) and its working directory (3.11).
-const KUBELET_DIRECTORIES: [&str; 3] = ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
+const KUBELET_DIRECTORIES: [&str; 3] =
+    ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
 /// `$HOME/.docker/config.json` with an empty HOME is relative to the working directory, here that of the unit in 3.11.
 const KUBELET_HOME: &str = "/var/lib/origin/.docker/config.json";
 
@@ -105,9 +106,14 @@ impl Account {
         let docker_variable = self.docker_config.as_ref().map(|_| "DOCKER_CONFIG");
         let podman_variable = self.auth_file.as_ref().map(|_| "REGISTRY_AUTH_FILE").or(docker_variable);
         vec![
-            SearchPath { home_files: self.kubelet_files_in_home(), ..SearchPath::new(Consumer::Kubelet, self.kubelet()) },
+            SearchPath {
+                home_files: self.kubelet_files_in_home(),
+                ..SearchPath::new(Consumer::Kubelet, self.kubelet())
+            },
             crio(global_auth_file),
-            SearchPath::new(Consumer::Podman, self.podman()).overriding(podman_variable, plain.containers()).with_registries(self.registries()),
+            SearchPath::new(Consumer::Podman, self.podman())
+                .overriding(podman_variable, plain.containers())
+                .with_registries(self.registries()),
             SearchPath::new(Consumer::Docker, docker).overriding(docker_variable, usual_docker),
         ]
     }
@@ -298,7 +304,7 @@ mod tests {
     fn the_environment_selects_the_files() {
         let paths = |account: &Account, consumer| {
             let all = account.search_paths(&GlobalAuthFile::Unset);
-            let found = all.into_iter().find(|searched| path.consumer == consumer).unwrap();
+            let found = all.into_iter().find(|path| path.consumer == consumer).unwrap();
             found.paths.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
         };
         let root = Account::root();

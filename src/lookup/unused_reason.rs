@@ -94,9 +94,7 @@ impl fmt::Display for UnusedReason {
             }
             Self::NoHelpers(helper) => write!(f, "the kubelet does not use `docker-credential-{helper}`"),
             Self::Fallback => f.write_str("it is used only if no other key matches"),
-            Self::Port => {
-                f.write_str("its port differs from that of the image (no port and port 443 are different)")
-            }
+            Self::Port => f.write_str("its port differs from that of the image (no port and port 443 are different)"),
             Self::Labels => f.write_str("`*` matches one label of a host name, and the number of labels differs"),
             Self::Pattern => f.write_str("only the kubelet supports patterns"),
             Self::Host(host) => write!(f, "only the exact spelling `{host}` matches"),
@@ -106,9 +104,9 @@ impl fmt::Display for UnusedReason {
             Self::Empty => f.write_str("it has neither user nor password"),
             Self::Undecodable(what) => write!(f, "its `auth` is {what}"),
             Self::Corrupt(why) => f.write_str(why),
-            Self::Format => {
-                f.write_str("it has the format of the other one of `config.json` and `.dockercfg`, so no entry is found")
-            }
+            Self::Format => f.write_str(
+                "it has the format of the other one of `config.json` and `.dockercfg`, so no entry is found",
+            ),
             Self::Type(type_) => write!(f, "the kubelet does not use secrets of type `{type_}`"),
             Self::Missing => f.write_str("it does not exist"),
         }

@@ -1,5 +1,5 @@
-//! What `explain` found: for people, nodes with the same answers together; as JSON, one line for each place and
-//! consumer (docs/json.md).
+//! Prints the result of `explain`: as text, with nodes that have the same lookups together, or as JSON, one line for each
+//! host and consumer (docs/json.md).
 
 use std::fmt::Write as _;
 
@@ -10,19 +10,22 @@ use super::plural::plural;
 use super::text::block;
 use super::{Detail, Format, error_line, json, line};
 use crate::event::{Event, HostOutcome, HostRow};
-use crate::lookup::{LookupResult, Candidate, Consumer, Explanation, CredentialKind, ConsumerLookup, FileResult, ExplainedHost, PullRoute, HostError, UnusedEntry};
+use crate::lookup::{
+    Candidate, Consumer, ConsumerLookup, CredentialKind, ExplainedHost, Explanation, FileResult, HostError,
+    LookupResult, PullRoute, UnusedEntry,
+};
 
-/// Prints the answers on stdout, and what could not be looked at on stderr, or all of it as JSON on stdout.
+/// Prints the lookups on stdout and errors on stderr, or everything as JSON on stdout.
 pub fn explanation(explanation: &Explanation, format: Format, detail: Detail) {
     match format {
-        Format::Json => as_json(explanation),
-        Format::Text => as_text(explanation, detail),
+        Format::Json => print_json(explanation),
+        Format::Text => print_text(explanation, detail),
     }
 }
 
-/// One consumer at one place, as docs/json.md promises it.
+/// The lookup of one consumer on one host (docs/json.md).
 #[derive(Serialize)]
-struct Row<'a> {
+struct LookupRow<'a> {
     event: &'static str,
     host: Option<&'a str>,
     image: &'a str,
@@ -30,39 +33,39 @@ struct Row<'a> {
     lookup: &'a ConsumerLookup,
 }
 
-fn as_json(explanation: &Explanation) {
-    let Explanation { image, places, warnings, .. } = explanation;
+fn print_json(explanation: &Explanation) {
+    let Explanation { image, hosts, warnings, .. } = explanation;
     warnings.iter().for_each(|message| json::print(&Event::Warning { message: message.clone() }));
-    for place in places {
-        match &place.seen {
+    for host in hosts {
+        match &host.lookups {
             Ok(lookups) => lookups.iter().for_each(|lookup| {
-                json::print_line(&Row { event: "lookup", host: place.host.as_deref(), image, lookup });
+                json::print_line(&LookupRow { event: "lookup", host: host.host.as_deref(), image, lookup });
             }),
-            Err(unseen) => json::print(&Event::Host(row(place, unseen))),
+            Err(error) => json::print(&Event::Host(host_row(host, error))),
         }
     }
 }
 
-fn row(place: &ExplainedHost, unseen: &HostError) -> HostRow {
-    let (outcome, failure) = match unseen {
+fn host_row(host: &ExplainedHost, error: &HostError) -> HostRow {
+    let (outcome, failure) = match error {
         HostError::Unreachable(failure) => (HostOutcome::Unreachable, Some(failure)),
         HostError::Failed(failure) => (HostOutcome::Failed, Some(failure)),
         HostError::Interrupted => (HostOutcome::Skipped, None),
     };
-    HostRow { host: place.host.clone().unwrap_or_default(), outcome, failure: failure.cloned() }
+    HostRow { host: host.host.clone().unwrap_or_default(), outcome, failure: failure.cloned() }
 }
 
-fn as_text(explanation: &Explanation, detail: Detail) {
+fn print_text(explanation: &Explanation, detail: Detail) {
     explanation.warnings.iter().for_each(|message| super::text::warning(message));
-    let mut alike: IndexMap<String, Vec<Option<&str>>> = IndexMap::new();
-    for place in &explanation.places {
-        match &place.seen {
-            Ok(lookups) => alike.entry(paragraphs(lookups, detail)).or_default().push(place.host.as_deref()),
-            Err(unseen) => match row(place, unseen) {
+    let mut hosts_by_text: IndexMap<String, Vec<Option<&str>>> = IndexMap::new();
+    for host in &explanation.hosts {
+        match &host.lookups {
+            Ok(lookups) => hosts_by_text.entry(paragraphs(lookups, detail)).or_default().push(host.host.as_deref()),
+            Err(error) => match host_row(host, error) {
                 HostRow { failure: Some(failure), .. } => {
                     error_line(&block("error", &failure.message, &failure.causes, failure.hint.as_deref()));
                 }
-                HostRow { host, .. } => error_line(&format!("{host}: not looked at")),
+                HostRow { host, .. } => error_line(&format!("{host}: skipped")),
             },
         }
     }
@@ -70,12 +73,12 @@ fn as_text(explanation: &Explanation, detail: Detail) {
         Explanation { image, repository, .. } if image.starts_with(repository.as_str()) => image.clone(),
         Explanation { image, repository, .. } => format!("{image} ({repository})"),
     };
-    for (paragraphs, hosts) in alike {
-        line(&format!("{image} on {}{paragraphs}", places(&hosts)));
+    for (paragraphs, hosts) in hosts_by_text {
+        line(&format!("{image} on {}{paragraphs}", host_names(&hosts)));
     }
 }
 
-fn places(hosts: &[Option<&str>]) -> String {
+fn host_names(hosts: &[Option<&str>]) -> String {
     match hosts {
         [None] => "this machine".to_owned(),
         [Some(host)] => (*host).to_owned(),
@@ -86,23 +89,23 @@ fn places(hosts: &[Option<&str>]) -> String {
     }
 }
 
-/// A paragraph for each answer, under the names of all consumers that have it.
+/// A paragraph for each lookup, with the names of all consumers that have the same one.
 fn paragraphs(lookups: &[ConsumerLookup], detail: Detail) -> String {
-    let mut alike: IndexMap<(String, String), Vec<&str>> = IndexMap::new();
+    let mut consumers_by_text: IndexMap<(String, String), Vec<&str>> = IndexMap::new();
     for lookup in lookups {
         let from = match lookup.route {
-            Some(route) => format!(" from {}{}", lookup.repository, led(route)),
+            Some(route) => format!(" from {}{}", lookup.repository, route_name(route)),
             None => String::new(),
         };
-        alike.entry((from, paragraph(lookup, detail))).or_default().push(name(lookup.consumer));
+        consumers_by_text.entry((from, paragraph(lookup, detail))).or_default().push(name(lookup.consumer));
     }
     let paragraph = |((from, text), consumers): ((String, String), Vec<&str>)| {
         format!("\n  {}{from}: {text}", consumers.join(", "))
     };
-    alike.into_iter().map(paragraph).collect()
+    consumers_by_text.into_iter().map(paragraph).collect()
 }
 
-fn led(route: PullRoute) -> &'static str {
+fn route_name(route: PullRoute) -> &'static str {
     match route {
         PullRoute::Mirror => " (a mirror)",
         PullRoute::Location => " (its location)",
@@ -111,12 +114,13 @@ fn led(route: PullRoute) -> &'static str {
     }
 }
 
-fn paragraph(ConsumerLookup { consumer, answer, notes, looked_at, .. }: &ConsumerLookup, detail: Detail) -> String {
-    let mut text = used(*consumer, answer);
-    answer.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", passed_over(unused))));
+fn paragraph(ConsumerLookup { consumer, result, notes, looked_at, .. }: &ConsumerLookup, detail: Detail) -> String {
+    let mut text = used(*consumer, result);
+    result.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", unused_text(unused))));
     if detail == Detail::Everything {
-        for (outcome, name) in [(FileResult::NoMatch, "no match"), (FileResult::Missing, "missing")] {
-            let files = looked_at.iter().filter(|tried| tried.outcome == outcome).map(|tried| tried.file.as_str());
+        for (result, name) in [(FileResult::NoMatch, "no match"), (FileResult::Missing, "missing")] {
+            let files =
+                looked_at.iter().filter(|searched| searched.result == result).map(|searched| searched.file.as_str());
             let files: Vec<&str> = files.collect();
             if !files.is_empty() {
                 let _ = write!(text, "\n    {name}: {}", files.join(", "));
@@ -136,46 +140,46 @@ fn name(consumer: Consumer) -> &'static str {
     }
 }
 
-fn used(consumer: Consumer, answer: &LookupResult) -> String {
-    match (&answer.fault, consumer) {
-        // It goes on all the same.
+fn used(consumer: Consumer, result: &LookupResult) -> String {
+    match (&result.fault, consumer) {
+        // docker only shows a warning, and continues without a credential.
         (Some(fault), Consumer::Docker) => return format!("none: {fault}"),
-        (Some(fault), _) if answer.credentials.is_empty() => return format!("fails: {fault}"),
+        (Some(fault), _) if result.credentials.is_empty() => return format!("fails: {fault}"),
         (Some(_) | None, _) => {}
     }
     let mut last = None;
     let mut parts = Vec::new();
-    for found in &answer.credentials {
+    for found in &result.credentials {
         parts.push(credential(found, last));
         last = Some(&found.source);
     }
-    parts.extend(answer.fault.iter().map(|fault| format!("it fails: {fault}")));
-    let hidden = |path| format!("not known, since this user may not look at `{path}` (run as root)");
-    parts.extend(answer.hidden.iter().map(hidden));
+    parts.extend(result.fault.iter().map(|fault| format!("the lookup fails: {fault}")));
+    let hidden = |path| format!("unknown, because this user may not read `{path}` (run as root)");
+    parts.extend(result.hidden.iter().map(hidden));
     if parts.is_empty() { "none".to_owned() } else { parts.join(", then ") }
 }
 
 fn credential(found: &Candidate, last: Option<&crate::lookup::EntrySource>) -> String {
-    let place = if last == Some(&found.source) { String::new() } else { format!(" of {}", found.source) };
+    let source = if last == Some(&found.source) { String::new() } else { format!(" of {}", found.source) };
     match (&found.kind, &found.key) {
-        (CredentialKind::Login { user }, Some(key)) => format!("{key}{place} ({user})"),
-        (CredentialKind::IdentityToken { user }, Some(key)) => format!("{key}{place} (identity token of {user})"),
-        (CredentialKind::Empty, Some(key)) => format!("{key}{place} (empty: neither user nor password)"),
+        (CredentialKind::Login { user }, Some(key)) => format!("{key}{source} ({user})"),
+        (CredentialKind::IdentityToken { user }, Some(key)) => format!("{key}{source} (identity token of {user})"),
+        (CredentialKind::Empty, Some(key)) => format!("{key}{source} (empty: neither user nor password)"),
         (CredentialKind::Helper { helper }, Some(key)) => {
-            format!("docker-credential-{helper}, as credHelpers[{key}]{place} says")
+            format!("docker-credential-{helper}, set in credHelpers[{key}]{source}")
         }
-        (CredentialKind::Helper { helper }, None) => format!("docker-credential-{helper}, as credsStore{place} says"),
+        (CredentialKind::Helper { helper }, None) => format!("docker-credential-{helper}, set in credsStore{source}"),
         (CredentialKind::GlobalHelper { helper }, _) => {
-            format!("docker-credential-{helper}, as credential-helpers{place} says")
+            format!("docker-credential-{helper}, set in credential-helpers{source}")
         }
-        (_, None) => format!("an entry{place}"),
+        (_, None) => format!("an entry{source}"),
     }
 }
 
-fn passed_over(unused: &UnusedEntry) -> String {
+fn unused_text(unused: &UnusedEntry) -> String {
     let user = unused.user.as_ref().map_or_else(String::new, |user| format!(" ({user})"));
     match &unused.key {
-        Some(key) => format!("`{key}` of {}{user} is not used: {}", unused.source, unused.why),
-        None => format!("{} is not used: {}", unused.source, unused.why),
+        Some(key) => format!("`{key}` of {}{user} is not used: {}", unused.source, unused.reason),
+        None => format!("{} is not used: {}", unused.source, unused.reason),
     }
 }

@@ -168,7 +168,8 @@ impl RawFile {
         let mut registries: BTreeMap<String, RegistryTable> = BTreeMap::new();
         let mut registry = |entry: &str, set: fn(&mut RegistryTable)| {
             let location = location(entry)?;
-            let known = RegistryTable { prefix: location.clone(), location: location.clone(), ..RegistryTable::default() };
+            let known =
+                RegistryTable { prefix: location.clone(), location: location.clone(), ..RegistryTable::default() };
             set(registries.entry(location).or_insert(known));
             Ok::<(), String>(())
         };

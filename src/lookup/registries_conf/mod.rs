@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::file::{Aliases, DIGEST_ONLY, FileRole, Mirror, RegistryTable, ShortNameMode, TAG_ONLY, short_name};
-use super::{FileSystem, RegistriesPaths, PathState};
+use super::{FileSystem, PathState, RegistriesPaths};
 use crate::desired::Image;
 use crate::dockerconfig::mask;
 
@@ -77,7 +77,8 @@ impl RegistriesConf {
         if main.is_none() && paths.is_required() {
             return Err(format!("`{path}` does not exist"));
         }
-        let drop_ins = directories.iter().flat_map(|directory| (files.list)(directory)).filter(|path| path.ends_with(".conf"));
+        let drop_ins =
+            directories.iter().flat_map(|directory| (files.list)(directory)).filter(|path| path.ends_with(".conf"));
         let drop_ins = drop_ins.map(|path| Ok((text(&path, files)?, path))).collect::<Result<Vec<_>, String>>()?;
         let drop_ins: Vec<_> =
             drop_ins.iter().filter_map(|(text, path)| Some((path.as_str(), text.as_deref()?))).collect();
@@ -155,7 +156,12 @@ impl RegistriesConf {
     }
 
     /// Adds the mirrors of an image, and last its own place (`PullSourcesFromReference`).
-    fn add_sources(&self, image: &Image, route: Option<PullRoute>, sources: &mut Vec<PullSource>) -> Result<(), String> {
+    fn add_sources(
+        &self,
+        image: &Image,
+        route: Option<PullRoute>,
+        sources: &mut Vec<PullSource>,
+    ) -> Result<(), String> {
         let Some((registry, length)) = self.registry(&image.name) else {
             sources.push(PullSource { image: image.clone(), route, blocked: None });
             return Ok(());
@@ -179,7 +185,11 @@ impl RegistriesConf {
                 format!("`{prefix}` leads to `{name}`, which is not the full name of an image")
             })?;
             let elsewhere = (moved.name != image.name).then_some(PullRoute::Location);
-            sources.push(PullSource { blocked: self.blocked(&moved), image: moved, route: new_route.or(elsewhere).or(route) });
+            sources.push(PullSource {
+                blocked: self.blocked(&moved),
+                image: moved,
+                route: new_route.or(elsewhere).or(route),
+            });
         }
         Ok(())
     }

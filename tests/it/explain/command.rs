@@ -61,20 +61,20 @@ fn nodes_with_equal_results_are_shown_together() {
     let expected = "\
 quay.io/team/app:v1 on 2 nodes: node1, node2
   kubelet: quay.io/team of /var/lib/kubelet/config.json (acme+robot), then quay.io (acme+old)
-    `quay.io:443` of /root/.docker/config.json (root) is not used: `/var/lib/kubelet/config.json` comes first, and nothing else is looked at
+    `quay.io:443` of /root/.docker/config.json (root) is not used: `/var/lib/kubelet/config.json` comes first, and the search ends there
   cri-o: quay.io/team of /var/lib/kubelet/config.json (acme+robot)
-    `quay.io` of /var/lib/kubelet/config.json (acme+old) is not used: `quay.io/team` of the same file comes first
-    note: no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `/var/lib/kubelet/config.json`
+    `quay.io` of /var/lib/kubelet/config.json (acme+old) is not used: `quay.io/team` of the same file has a higher priority
+    note: no configuration of CRI-O was found: `global_auth_file` is assumed to be OpenShift's `/var/lib/kubelet/config.json`
   podman: quay.io/team of /run/containers/0/auth.json (me)
-    `quay.io:443` of /root/.docker/config.json (root) is not used: `/run/containers/0/auth.json` comes first, and nothing else is looked at
+    `quay.io:443` of /root/.docker/config.json (root) is not used: `/run/containers/0/auth.json` comes first, and the search ends there
   docker: none
-    `quay.io:443` of /root/.docker/config.json (root) is not used: its port is not that of the image (no port is not 443)
+    `quay.io:443` of /root/.docker/config.json (root) is not used: its port differs from that of the image (no port and port 443 are different)
     no match: /root/.docker/config.json
 quay.io/team/app:v1 on node3
   kubelet: quay.io of /var/lib/origin/.docker/config.json (acme+old)
   cri-o: none
     missing: /var/lib/kubelet/config.json
-    note: no settings of CRI-O were found: `global_auth_file` is taken for OpenShift's `/var/lib/kubelet/config.json`
+    note: no configuration of CRI-O was found: `global_auth_file` is assumed to be OpenShift's `/var/lib/kubelet/config.json`
   podman: none
     missing: /run/containers/0/auth.json, /root/.config/containers/auth.json, /root/.docker/config.json, /root/.dockercfg
   docker: none
@@ -122,7 +122,7 @@ fn no_password_of_a_broken_file_or_of_a_key_is_shown() {
         let run = shows_no_password(run);
         assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
         assert!(run.stdout.contains("https://me:[redacted]@quay.io:443"), "{}", run.stdout);
-        assert!(run.stdout.contains("a value of a wrong type ends at line 1"), "{}", run.stdout);
+        assert!(run.stdout.contains("a value of the wrong type ends at line 1"), "{}", run.stdout);
     }
     let control = Finished { status: 0, stdout: config(&[("quay.io", "me")]), stderr: String::new() };
     assert!(std::panic::catch_unwind(|| shows_no_password(control)).is_err(), "the search finds nothing");
@@ -164,8 +164,8 @@ fn this_machine_is_observed_as_its_environment_says() {
         [("podman", "REGISTRY_AUTH_FILE", "/nowhere/auth.json"), ("docker", "DOCKER_CONFIG", "/nowhere/config.json")]
     {
         let (_, report) = run.stdout.split_once(&format!("  {consumer}: none\n")).unwrap();
-        let shadowed = format!("`quay.io` of {docker} (root) is not used: `{variable}` leads to another file");
-        let note = format!("note: `{variable}` leads to `{file}` alone, which does not exist");
+        let shadowed = format!("`quay.io` of {docker} (root) is not used: `{variable}` selects another file");
+        let note = format!("note: `{variable}` selects only `{file}`, which does not exist");
         assert!(report.contains(&shadowed) && report.contains(&note), "{consumer}: {}", run.stdout);
     }
     let found = podman(&oregano);
@@ -187,7 +187,7 @@ fn files_that_cannot_be_read_are_reported_with_a_hint() {
         assert!(!run.stderr.contains("hunter2") && !run.stderr.contains("--only"), "{words:?}: {}", run.stderr);
     }
     let run = oregano.run(&["explain", IMAGE, "--file", "bad.json"]).expect(0);
-    assert!(run.stdout.contains("docker: none: docker warns"), "{}", run.stdout);
+    assert!(run.stdout.contains("docker: none: docker cannot load"), "{}", run.stdout);
 }
 
 #[test]
@@ -212,9 +212,9 @@ fn files_that_only_root_may_read_are_unknown_to_other_users() {
     let used = "quay.io/team/app:v1 on this machine\n  kubelet, cri-o, podman, docker: quay.io of FILE (root)\n";
     assert_eq!(explain(0o644), used);
     let report = explain(0o600);
-    let unknown = "  kubelet, cri-o: not known, since this user may not look at `FILE` (run as root)\n";
+    let unknown = "  kubelet, cri-o: unknown, because this user may not read `FILE` (run as root)\n";
     assert!(report.contains(unknown) && report.contains("  podman: fails: `FILE` cannot be read"), "{report}");
-    assert!(!report.contains("(root)\n") && report.contains("docker: none: docker warns"), "{report}");
+    assert!(!report.contains("(root)\n") && report.contains("docker: none: docker cannot load"), "{report}");
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn the_secrets_of_a_service_account_come_first() {
 quay.io/team/app:v1 on this machine
   kubelet: quay.io/team of secret older (acme+robot), then quay.io of secret pull (pod), then quay.io of {file} (acme+old)
     secret missing is not used: it does not exist
-    secret opaque is not used: the kubelet reads no secret of type `Opaque`
+    secret opaque is not used: the kubelet does not use secrets of type `Opaque`
   cri-o, podman, docker: quay.io of {file} (acme+old)
 "
     );

@@ -55,7 +55,7 @@ fn the_entry_of_a_mirror_is_reported_with_that_of_the_registry() {
 {image} on node1
   kubelet: quay.io of /var/lib/kubelet/config.json (acme)
   cri-o from mirror.example.com:5000/ocp/release (a mirror): mirror.example.com:5000 of /var/lib/kubelet/config.json (acme+mirror)
-    `mirror.example.com` of /var/lib/kubelet/config.json (acme+old) is not used: its port is not that of the image (no port is not 443)
+    `mirror.example.com` of /var/lib/kubelet/config.json (acme+old) is not used: its port differs from that of the image (no port and port 443 are different)
   cri-o: quay.io of /var/lib/kubelet/config.json (acme)
 "
     );

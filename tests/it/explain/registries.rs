@@ -2,7 +2,7 @@
 //! random files. The seed is fixed as for the other random tests.
 
 use oregano::desired::Image;
-use oregano::lookup::{PullSource, RegistriesConf, PullRoute};
+use oregano::lookup::{PullRoute, PullSource, RegistriesConf};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree;
@@ -32,12 +32,12 @@ fn ours(asked: &Registries) -> Ours {
     let drop_ins: Vec<_> = named.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let mut conf = RegistriesConf::read(asked.conf.as_deref().map(|text| ("registries.conf", text)), &drop_ins)?;
     if let Some(text) = &asked.aliases {
-        conf = conf.remembering("aliases.conf", text);
+        conf = conf.with_cached_aliases("aliases.conf", text);
     }
     let image = Image::parse(&asked.image)?;
     let usual = || vec!["containers-auth.json".to_owned()];
     let helpers = conf.helpers().map_or_else(usual, |helpers| helpers.names.clone());
-    Ok((conf.pulls(&asked.image, &image)?, helpers))
+    Ok((conf.sources(&asked.image, &image)?, helpers))
 }
 
 fn describe(pull: &PullSource) -> String {
@@ -56,7 +56,8 @@ fn difference(asked: &Registries, ours: &Ours, theirs: &Pulls) -> Option<String>
     let same = match ours {
         Err(_) => !theirs.error.is_empty(),
         Ok((pulls, helpers)) => {
-            let from = |pull: &PullSource| format!("{}{}", if pull.blocked.is_some() { "!" } else { "" }, pull.image.name);
+            let from =
+                |pull: &PullSource| format!("{}{}", if pull.blocked.is_some() { "!" } else { "" }, pull.image.name);
             let from: Vec<String> = pulls.iter().map(from).collect();
             theirs.error.is_empty() && theirs.from.as_ref() == Some(&from) && theirs.helpers.as_ref() == Some(helpers)
         }

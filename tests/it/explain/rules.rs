@@ -4,7 +4,8 @@
 use oregano::desired::Image;
 use oregano::dockerconfig::{Format, kubelet_key};
 use oregano::lookup::{
-    LookupResult, Candidate, File, CredentialKind, PodSecret, SecretContent, PathState, UnusedReason, containers, docker, kubelet,
+    Candidate, CredentialFile, CredentialKind, LookupResult, PathState, PodSecret, SecretContent, UnusedReason,
+    containers, docker, kubelet,
 };
 use oregano::secret::SecretBytes;
 use serde::Deserialize;
@@ -97,17 +98,17 @@ impl Answers {
     fn of(question: &Question) -> Result<Self, &'static str> {
         let image = Image::parse(&question.image)?;
         let bytes = |text: &String| SecretBytes::new(text.clone().into_bytes());
-        let file = |path: String, format, text| File { path, format, state: PathState::Content(bytes(text)) };
+        let file = |path: String, format, text| CredentialFile { path, format, state: PathState::Content(bytes(text)) };
         let numbered = question.files.iter().enumerate();
         let config = numbered.map(|(at, text)| file(format!("file{}", at + 1), Format::Config, text));
         let legacy = question.legacy.iter().map(|text| file(".dockercfg".to_owned(), Format::Legacy, text));
-        let files: Vec<File> = config.chain(legacy).collect();
+        let files: Vec<CredentialFile> = config.chain(legacy).collect();
         let secrets = question.secrets.iter().map(|secret| {
             let (config, legacy) = (secret.config.as_ref().map(bytes), secret.legacy.as_ref().map(bytes));
             let content = SecretContent { type_: secret.type_.clone(), config, legacy };
             PodSecret { name: secret.name.clone(), content: Some(content) }
         });
-        let none = File { path: "none".to_owned(), format: Format::Config, state: PathState::Absent };
+        let none = CredentialFile { path: "none".to_owned(), format: Format::Config, state: PathState::Absent };
         let first = if question.files.is_empty() { &none } else { &files[0] };
         Ok(Self {
             kubelet: kubelet(&image, &secrets.collect::<Vec<_>>(), &files),
@@ -123,7 +124,7 @@ fn describe(answer: &LookupResult) -> Vec<String> {
         answer.credentials.iter().map(|found| format!("{} of {}{}", key(found), found.source.name(), kind(found)));
     let unused = answer.unused.iter().map(|unused| {
         let key = unused.key.as_ref().map_or_else(String::new, |key| format!("{key} of "));
-        format!("- {key}{}: {}", unused.source.name(), unused.why)
+        format!("- {key}{}: {}", unused.source.name(), unused.reason)
     });
     used.chain(unused).chain(answer.fault.iter().map(|fault| format!("! {fault}"))).collect()
 }
@@ -137,7 +138,9 @@ fn kind(found: &Candidate) -> String {
         CredentialKind::Login { user } => format!(" ({user})"),
         CredentialKind::IdentityToken { user } => format!(" ({user}, token)"),
         CredentialKind::Empty => " (empty)".to_owned(),
-        CredentialKind::Helper { helper } | CredentialKind::GlobalHelper { helper } => format!(" (docker-credential-{helper})"),
+        CredentialKind::Helper { helper } | CredentialKind::GlobalHelper { helper } => {
+            format!(" (docker-credential-{helper})")
+        }
     }
 }
 
@@ -199,7 +202,9 @@ fn is_empty(login: &Login) -> bool {
 fn login(found: &Candidate) -> (String, bool) {
     match &found.kind {
         CredentialKind::Login { user } | CredentialKind::IdentityToken { user } => (user.clone(), false),
-        CredentialKind::Empty | CredentialKind::Helper { .. } | CredentialKind::GlobalHelper { .. } => (String::new(), true),
+        CredentialKind::Empty | CredentialKind::Helper { .. } | CredentialKind::GlobalHelper { .. } => {
+            (String::new(), true)
+        }
     }
 }
 
@@ -209,7 +214,7 @@ fn same(question: &Question, of: impl Fn(Answers) -> LookupResult, theirs: &Foun
     if matches_one(&ours, theirs) {
         return true;
     }
-    if !ours.unused.iter().any(|unused| matches!(unused.why, UnusedReason::Either(_))) {
+    if !ours.unused.iter().any(|unused| matches!(unused.reason, UnusedReason::Either(_))) {
         return false;
     }
     let (files, legacy) = (orders(&question.files), orders(&question.legacy));
