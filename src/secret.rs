@@ -1,5 +1,5 @@
-//! Secrets and their removal from foreign text. A [`Secret`] cannot be printed, compared by accident or serialised. An
-//! inventory holds passwords as the text it was read as; from `desired` on nothing but a secret does.
+//! Secrets, and their removal from the text of servers and tools. A [`Secret`] cannot be printed or serialized. The inventory
+//! keeps passwords as plain text; `desired` and all later stages keep them only as secrets.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-/// The variable that `oregano login` takes a password from. No program that is run inherits it.
+/// The environment variable with the password for `oregano login`. It is not passed to child processes.
 pub const PASSWORD_VARIABLE: &str = "OREGANO_PASSWORD";
 
 /// A password, token or passphrase. No `Display`, `Serialize` or `Deref`; `Debug` is redacted; the
@@ -22,7 +22,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself: for the wire, and for nothing that a person or a log sees.
+    /// The text itself. It may be sent to a server or written to a credential file, but never shown or logged.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// File content, which holds passwords.
+/// The content of a file with passwords. The memory is wiped when the last clone is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
@@ -63,30 +63,31 @@ impl std::fmt::Debug for SecretBytes {
 }
 
 /// `base64(user:password)`, the `auth` member of a config.json entry and the value of an HTTP Basic
-/// header (RFC 7617). The user must hold no colon.
+/// header (RFC 7617). The user must not contain a colon.
 pub fn basic_auth(user: &str, password: &Secret) -> Secret {
     let pair = Zeroizing::new(format!("{user}:{}", password.expose()));
     Secret::new(STANDARD.encode(pair.as_bytes()))
 }
 
-/// How many layers of escapes are looked through: HTML around JSON around a URL.
+/// The maximum number of nested escapes that are decoded: HTML around JSON around a URL.
 const ROUNDS: usize = 3;
 
-/// As long as a secret must be to be recognised in another case or split: a shorter one is found in any text.
+/// The minimum length of a secret that is also found with different case or white space. Shorter ones would match ordinary
+/// text.
 const FOLDED: usize = 6;
 
 /// `&#x10ffff;`
 const LONGEST_ENTITY: usize = 10;
 
-/// Removes every known secret, in each encoding a server or tool may echo it in, from foreign text.
+/// Removes all known secrets from text, in every encoding in which a server or tool may repeat them.
 #[derive(Default, Clone)]
 pub struct Redactor {
     needles: BTreeSet<Needle>,
-    /// The same as [`fold`] has them, if they are long enough.
+    /// The forms after [`fold`], if they are long enough.
     folded: BTreeSet<Needle>,
 }
 
-/// One form of a secret. The longest comes first: a form that contains another one must go as a whole.
+/// One form of a secret. The longest is first, so that a form that contains another one is removed completely.
 #[derive(Clone, PartialEq, Eq)]
 struct Needle(Zeroizing<String>);
 
@@ -103,10 +104,10 @@ impl PartialOrd for Needle {
 }
 
 impl Redactor {
-    /// What stands in the place of a secret.
+    /// The replacement for a secret.
     pub const MASK: &'static str = "[redacted]";
 
-    /// Learns the secret itself, its JSON and URL escapes, and its base64 forms.
+    /// Adds a secret: the text itself, its JSON and URL escapes, and its base64 forms.
     pub fn learn(&mut self, secret: &Secret) {
         let plain = secret.expose();
         let json = serde_json::to_string(plain).unwrap_or_default();
@@ -122,13 +123,13 @@ impl Redactor {
         self.needles.extend(forms.into_iter().map(|form| Needle(Zeroizing::new(form))));
     }
 
-    /// Learns a credential: the password, and the `auth` value made of it and `user`.
+    /// Adds a credential: the password, and the `auth` value of `user` and password.
     pub fn learn_credential(&mut self, user: &str, password: &Secret) {
         self.learn(password);
         self.learn(&basic_auth(user, password));
     }
 
-    /// `text` with every known secret replaced by [`Redactor::MASK`]. Words that hold one in an unusual form go as a whole.
+    /// `text` with every known secret replaced by [`Redactor::MASK`]. A word that contains one in an unusual form is replaced completely.
     pub fn scrub(&self, text: &str) -> String {
         let clean = self.replace(text);
         if self.needles.is_empty() {
@@ -160,7 +161,7 @@ impl Redactor {
         clean
     }
 
-    /// Which of the words hold a secret, or a part of one that goes on in the next word.
+    /// Which of the words contain a secret, or a part of one that continues in the next word.
     fn hidden(&self, words: &[&str]) -> Vec<bool> {
         let mut hidden = vec![false; words.len()];
         let mut words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
@@ -194,12 +195,12 @@ impl Redactor {
     }
 }
 
-/// What an echo may change on its way: case, and the white space that a line end or a form puts in or takes out.
+/// The text without the differences that repeating a secret may introduce: case, white space, and `+` for a space.
 fn fold(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && *c != '+').flat_map(char::to_lowercase).collect()
 }
 
-/// Takes one layer of escapes away: those of URLs, HTML and JSON. What is none stays.
+/// Decodes one layer of escapes: those of URLs, HTML and JSON. Other text is kept.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_echo_makes_of_a_secret_is_scrubbed() {
+    fn repeated_secrets_are_scrubbed_in_unusual_forms() {
         let mut redactor = Redactor::default();
         redactor.learn_credential("bob", &Secret::new("Hun/t(e)r '2&+x"));
         let auth = basic_auth("bob", &Secret::new("Hun/t(e)r '2&+x"));

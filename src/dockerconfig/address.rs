@@ -1,16 +1,16 @@
-//! Keys of `auths` as addresses, by the rules of Go's `net/url` and `net.SplitHostPort`, which the kubelet and docker
-//! read them with.
+//! Parses keys of `auths` as addresses, by the rules of Go's `net/url` and `net.SplitHostPort`, which the kubelet and docker
+//! use.
 
-/// What a key is an address of.
+/// A parsed key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Host and port as they are written.
+    /// Host and port as written.
     pub host: String,
-    /// The path with its first slash, decoded; empty where there is none.
+    /// The decoded path with its leading slash; empty if there is none.
     pub path: String,
 }
 
-/// Reads what follows `https://`. `None` where Go refuses it.
+/// Parses the text after `https://`; `None` if Go rejects it.
 pub fn parse(rest: &str) -> Option<Address> {
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
@@ -28,7 +28,7 @@ pub fn parse(rest: &str) -> Option<Address> {
     Some(Address { host: host.to_owned(), path: decode(path)? })
 }
 
-/// Host and port; the port is empty where there is none, and everything is the host where it is no pair.
+/// Splits host and port. Without a port the port is empty, and the text is the host.
 pub fn split_port(host: &str) -> (&str, &str) {
     match host.rsplit_once(':') {
         Some((name, port)) if name.starts_with('[') && name.ends_with(']') => (&name[1..name.len() - 1], port),
@@ -40,9 +40,9 @@ pub fn split_port(host: &str) -> (&str, &str) {
 fn is_host(host: &str) -> bool {
     let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = host.strip_prefix('[') {
-        let Some((inner, behind)) = rest.split_once(']') else { return false };
+        let Some((inner, after)) = rest.split_once(']') else { return false };
         let known = inner.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.');
-        return known && (behind.is_empty() || behind.strip_prefix(':').is_some_and(port));
+        return known && (after.is_empty() || after.strip_prefix(':').is_some_and(port));
     }
     let (name, number) = host.rsplit_once(':').unwrap_or((host, ""));
     let known = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=<>\"".contains(c);
@@ -54,19 +54,19 @@ fn is_user(user: &str) -> bool {
     user.chars().all(known) && decode(user).is_some()
 }
 
-/// Percent signs resolved; `None` where two hexadecimal digits are missing behind one.
+/// Decodes percent-encoding; `None` if a `%` is not followed by two hexadecimal digits.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        rest = behind;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
         if *first != b'%' {
             bytes.push(*first);
             continue;
         }
-        let digit = |at: usize| behind.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
         bytes.push(u8::try_from(digit(0)? * 16 + digit(1)?).ok()?);
-        rest = &behind[2..];
+        rest = &tail[2..];
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_read_as_go_reads_them() {
+    fn keys_are_parsed_as_in_go() {
         let read = |text: &str| parse(text).map(|address| (address.host, address.path));
         let some = |host: &str, path: &str| Some((host.to_owned(), path.to_owned()));
         for (text, expected) in [

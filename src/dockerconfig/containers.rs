@@ -1,4 +1,4 @@
-//! Which keys of a file containers/image takes for an image, and in which order (`findCredentialsInFile` of
+//! Which keys of a file match an image in containers/image, and in which order (`findCredentialsInFile` of
 //! go.podman.io/image/v5/pkg/docker/config).
 
 use super::keys::is_hub;
@@ -7,13 +7,13 @@ use super::{AuthFile, Entry, Format};
 /// How a key matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// To the letter.
+    /// The key is equal to the name of the image or of a namespace above it.
     Exact,
-    /// After schemes are cut off and the spellings of Docker Hub are made one. The order among these is random.
+    /// The keys are equal after removing schemes and unifying the names of Docker Hub. The order of these is random.
     Normalized,
 }
 
-/// Those of `keys` that match `name` (`host[:port][/path]`), the one that is taken first.
+/// The keys that match `name` (`host[:port][/path]`), in the order in which they are used.
 pub fn matching_keys<'a>(
     keys: impl Iterator<Item = &'a str> + Clone,
     name: &str,
@@ -36,8 +36,8 @@ pub fn matching_keys<'a>(
 }
 
 impl AuthFile {
-    /// The entry that containers/image takes for `host[:port][/path]`. A `.dockercfg` is no other here: its keys may
-    /// have paths, too.
+    /// The entry that containers/image uses for `host[:port][/path]`. A `.dockercfg` is treated like a `config.json`, because
+    /// its keys may have paths, too.
     pub fn entry_for(&self, host: &str) -> Option<&Entry> {
         let keys = self.entries.iter().map(|entry| entry.key.as_str());
         let (key, _) = *matching_keys(keys, host, Format::Config).first()?;

@@ -1,4 +1,4 @@
-//! JSON that is kept to the letter: members in their order, values as the text they were.
+//! JSON whose members keep their order and whose values keep their text.
 
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use crate::secret::Secret;
 /// Members of a JSON object in source order.
 pub(super) type Members = IndexMap<String, Json>;
 
-/// A value that is either the text it was, or ours.
+/// A value: either the unchanged text of the file, or a new one.
 #[derive(Clone)]
 pub(super) enum Json {
     Kept(Box<RawValue>),
@@ -17,7 +17,7 @@ pub(super) enum Json {
     Object(Members),
 }
 
-/// A kept value as `T`; `None` if it is missing, ours, or of another type.
+/// A kept value as `T`; `None` if it is missing, new, or of another type.
 pub(super) fn text_of<T: serde::de::DeserializeOwned>(value: Option<&Json>) -> Option<T> {
     match value? {
         Json::Kept(raw) => serde_json::from_str(raw.get()).ok(),
@@ -45,7 +45,7 @@ pub(super) fn parse_object(bytes: &[u8], what: &str) -> Result<Members, ParseErr
     if members.len() == count { Ok(members) } else { Err(ParseError::Twice(what.to_owned())) }
 }
 
-/// The members of an object as they stand, the same key as often as it stands.
+/// The members of an object in their order, with duplicate keys.
 struct Pairs(Vec<(String, Box<RawValue>)>);
 
 impl<'de> serde::Deserialize<'de> for Pairs {

@@ -1,12 +1,12 @@
-//! Keys of `auths`: which of them a reader takes for the same registry, and which for a part of one.
+//! Keys of `auths`: which of them mean the same registry to some program, and which mean a part of one.
 
 use super::address::{self, Address};
 use crate::secret::Redactor;
 
-/// The key of Docker Hub that docker writes, and the one that docker, containers/image and the kubelet all read.
+/// The key of Docker Hub that docker writes. docker, containers/image and the kubelet all use it.
 pub const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Docker Hub as image names have it.
+/// Docker Hub in image names.
 pub const HUB: &str = "docker.io";
 
 /// Whether a host is a name of Docker Hub (`normalizeRegistry` in containers/image, `pkg/docker/config`).
@@ -14,8 +14,8 @@ pub fn is_hub(host: &str) -> bool {
     [HUB, "index.docker.io", "registry-1.docker.io"].contains(&host)
 }
 
-/// How the kubelet files a key of `auths`: without its scheme, user, query, and a leading `/v1` or `/v2` of the path
-/// (`BasicDockerKeyring.Add` in k8s.io/kubernetes/pkg/credentialprovider). `None` where it cannot read the key, and
+/// The kubelet's normal form of a key: without scheme, user, query, and a leading `/v1` or `/v2` of the path
+/// (`BasicDockerKeyring.Add` in k8s.io/kubernetes/pkg/credentialprovider). `None` if the kubelet cannot parse the key and
 /// ignores the entry.
 pub fn kubelet_key(key: &str) -> Option<String> {
     let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
@@ -24,8 +24,8 @@ pub fn kubelet_key(key: &str) -> Option<String> {
     Some(if path == "/" { host } else { format!("{host}{path}") })
 }
 
-/// One spelling for all keys that some reader takes for the same registry: as the kubelet files them, and with one
-/// name for Docker Hub.
+/// The same text for all keys that some program treats as the same registry: the kubelet's normal form, with one name for
+/// Docker Hub.
 pub fn registry_key(key: &str) -> String {
     let key = kubelet_key(key).unwrap_or_else(|| key.to_owned());
     if is_hub(&key) { HUB.to_owned() } else { key }
@@ -38,15 +38,15 @@ pub(super) fn host_of(key: &str) -> String {
     if is_hub(host) { HUB.to_owned() } else { host.to_owned() }
 }
 
-/// The keys of a file that are more specific than `key`: containers/image takes the longest that fits an image, and
-/// docker knows no paths.
+/// The keys of a file that are more specific than `key`. containers/image uses the longest key that matches an image; docker
+/// does not support paths.
 pub fn more_specific<'a>(keys: impl Iterator<Item = &'a str>, key: &str) -> Vec<&'a str> {
     let below = format!("{}/", registry_key(key));
     keys.filter(|other| registry_key(other).starts_with(&below)).collect()
 }
 
-/// A key as people may see it. It may be a whole address, pasted with its login: what stands between the first colon
-/// and the last `@` is a password, and what stands in the place of a port without being a number may be one.
+/// A key that can be shown. It may be a URL with a user and a password: the text between the first colon and the last `@` is
+/// masked as a password, and so is a port that is not a number.
 pub fn mask(key: &str) -> String {
     let scheme = key.find("://").filter(|at| key[..*at].bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let (scheme, rest) = key.split_at(scheme.map_or(0, |at| at + "://".len()));
@@ -65,7 +65,7 @@ pub fn mask(key: &str) -> String {
     }
 }
 
-/// A user as people may see it: a user has no colon, so what follows one is a password that was pasted along.
+/// A user that can be shown. User names contain no colon, so the text after one is masked as a password.
 pub fn mask_user(user: &str) -> String {
     user.split_once(':').map_or_else(|| user.to_owned(), |(user, _)| format!("{user}:{}", Redactor::MASK))
 }
@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_what_the_kubelet_makes_of_it() {
-        for (key, filed) in [
+    fn keys_have_the_normal_form_of_the_kubelet() {
+        for (key, normal) in [
             ("https://me:x@quay.io/v1/team?a=b#c", Some("quay.io/team")),
             ("quay.io/v2", Some("quay.io/v2")),
             ("http://quay.io/", Some("quay.io")),
             ("quay.io:port", None),
         ] {
-            assert_eq!(kubelet_key(key).as_deref(), filed, "{key}");
+            assert_eq!(kubelet_key(key).as_deref(), normal, "{key}");
         }
         assert_eq!(registry_key("quay.io:port"), "quay.io:port");
     }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn more_specific_keys_have_whole_segments_more() {
+    fn more_specific_keys_have_additional_path_segments() {
         let keys = ["quay.io", "quay.io/acme", "quay.io/acme/app", "quay.io/acmeter", "quay.io.example.com/acme"];
         let found = |key| more_specific(keys.into_iter(), key);
         assert_eq!(found("quay.io/acme"), ["quay.io/acme/app"]);

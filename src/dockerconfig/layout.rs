@@ -1,9 +1,9 @@
-//! How a file is laid out, and a value as text in that layout: what we write follows what stood there.
+//! The layout of a JSON file (indentation and line breaks): a merged file keeps the layout of the old one.
 
 use super::Reader;
 use super::json::Json;
 
-/// How the file is laid out; what we write follows what stood there.
+/// The layout of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Layout {
     Compact,
@@ -12,7 +12,7 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    /// The layout of the old content; for a new one docker's (tabs) in a file and oc's (compact) in a secret.
+    /// The layout of the old content. Without old content it is docker's (tabs) for a file, and oc's (compact) for a secret.
     pub(super) fn of(old: Option<&[u8]>, reader: Reader) -> Self {
         let Some(bytes) = old else {
             return match reader {

@@ -1,4 +1,4 @@
-//! The lossless merge: entries of ours are brought to their credential, everything else stays to the letter.
+//! The lossless merge: declared entries get their credential, and everything else is kept unchanged.
 
 use indexmap::IndexMap;
 
@@ -9,16 +9,16 @@ use super::read::is_legacy;
 use super::{ChangeKind, Credential, KeyChange, Merged, ParseError, Reader, Shadow, entry_name};
 use crate::secret::{Secret, SecretBytes, basic_auth};
 
-/// A token that docker and containers/image prefer to the password; a [`Credential`] may bring its own.
+/// A token that docker and containers/image use instead of the password. A [`Credential`] may have one.
 const IDENTITY: &str = "identitytoken";
-/// A token that docker prefers to the password. No credential of ours has one.
+/// A token that docker uses instead of the password. Declared credentials never have one.
 const BEARER: &str = "registrytoken";
 
-/// Puts `credentials` into `content` (`None`, empty or white space count as `{}`). A key that a reader takes for
-/// the same registry gets the new credential as well.
+/// Merges `credentials` into `content`. `None`, an empty text and white space count as `{}`. A key that some program treats as
+/// the same registry gets the new credential, too.
 ///
 /// # Errors
-/// If the content, its `auths`, or an entry of ours is not a JSON object.
+/// If the content, its `auths`, or a declared entry is not a JSON object.
 pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader) -> Result<Merged, ParseError> {
     let old = content.filter(|bytes| !bytes.trim_ascii().is_empty());
     let mut root = old.map_or_else(|| Ok(Members::new()), |bytes| parse_object(bytes, "the content"))?;
@@ -57,7 +57,7 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
     Ok(Merged { content: Some(SecretBytes::new(text.into_bytes())), changes, shadows })
 }
 
-/// For whom a content was written: `None` if it has neither entries nor anything else that tells, or is no JSON object.
+/// The programs that a content was written for; `None` if it has nothing that shows it, or is not a JSON object.
 pub fn written_for(content: &[u8]) -> Option<Reader> {
     let root = parse_object(content, "").ok()?;
     if is_legacy(&root) {
@@ -66,7 +66,7 @@ pub fn written_for(content: &[u8]) -> Option<Reader> {
     root.contains_key("auths").then_some(Reader::Node)
 }
 
-/// Brings one entry to the credential; `None` if it had it already.
+/// Gives one entry the credential; `None` if it already has it.
 fn update(
     auths: &mut Members,
     key: &str,
@@ -78,11 +78,11 @@ fn update(
     let stale: &[&'static str] = if credential.identity_token.is_some() { &[BEARER] } else { &[IDENTITY, BEARER] };
     let dropped: Vec<_> = stale.iter().copied().filter(|token| entry.shift_remove(*token).is_some()).collect();
     let mut changed = !dropped.is_empty();
-    // With an identity token alone there is no password to write; an old one must not stay.
-    let spelt_out = reader == Reader::PullSecret && !credential.password.expose().is_empty();
+    // With only an identity token there is no password to write, but an old password must be replaced.
+    let has_plain_members = reader == Reader::PullSecret && !credential.password.expose().is_empty();
     let user = Secret::new(credential.user.as_str());
     for (member, value) in [("username", &user), ("password", &credential.password)] {
-        if spelt_out || entry.contains_key(member) {
+        if has_plain_members || entry.contains_key(member) {
             changed |= set(&mut entry, member, value);
         }
     }
@@ -100,7 +100,7 @@ fn update(
     Ok(Some(KeyChange { key: mask(key), kind, same_as: None, dropped }))
 }
 
-/// Sets a string member; says whether it had another value.
+/// Sets a string member. Returns whether its value changed.
 fn set(entry: &mut Members, member: &str, value: &Secret) -> bool {
     let same = text_of::<String>(entry.get(member)).is_some_and(|old| old == value.expose());
     if !same {
@@ -109,7 +109,7 @@ fn set(entry: &mut Members, member: &str, value: &Secret) -> bool {
     !same
 }
 
-/// Helpers that take the place of our entries.
+/// The helpers that programs use instead of declared entries.
 fn shadows(root: &Members, credentials: &[Credential]) -> Vec<Shadow> {
     let helpers: IndexMap<String, String> = text_of(root.get("credHelpers")).unwrap_or_default();
     let mut found: Vec<Shadow> = Vec::new();

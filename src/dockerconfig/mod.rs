@@ -1,6 +1,6 @@
-//! `config.json`, the content of a `kubernetes.io/dockerconfigjson` secret, and `.dockercfg`: what their keys mean to
-//! a reader, and a merge that loses nothing. What is not ours is kept to the letter: unknown keys, other registries,
-//! `email`, `credHelpers`, the order of keys, even the spelling of numbers.
+//! `config.json`, the content of a `kubernetes.io/dockerconfigjson` secret, and `.dockercfg`: what their keys mean to the
+//! programs that read them, and a lossless merge. Everything that is not declared is kept unchanged: unknown keys, other
+//! registries, `email`, `credHelpers`, the order of keys, and the spelling of numbers. It does no I/O.
 
 pub mod address;
 mod containers;
@@ -22,30 +22,30 @@ use crate::secret::{Secret, SecretBytes};
 pub struct Credential {
     /// The key: a registry host with optional port and path.
     pub key: String,
-    /// The user name; holds no colon.
+    /// The user name. It contains no colon.
     pub user: String,
     /// The password or token.
     pub password: Secret,
-    /// An OAuth2 refresh token, which docker and containers/image prefer to the password; the kubelet ignores it.
+    /// An OAuth2 refresh token, which docker and containers/image use instead of the password. The kubelet ignores it.
     pub identity_token: Option<Secret>,
-    /// `email`, which no puller reads and OpenShift Cluster Manager does.
+    /// `email`, which only OpenShift Cluster Manager reads.
     pub email: Option<String>,
 }
 
-/// Who will read the merged content; it decides which members an entry of ours has. In all of them `email` and
-/// `identitytoken` are written where the credential has them.
+/// The programs that read the merged content. It determines the members of a declared entry. `email` and `identitytoken` are
+/// always written if the credential has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// The kubelet, CRI-O, docker or podman, on a node or here: `auth`, and `username`/`password` where they stood
-    /// before.
+    /// The kubelet, CRI-O, docker or podman, on a node or on this machine: `auth`, and `username`/`password` if the entry
+    /// already has them.
     Node,
-    /// The same of a legacy `.dockercfg`, which is the bare map of entries without `auths`.
+    /// The same programs, for a legacy `.dockercfg`: the map of entries without `auths`.
     Legacy,
-    /// The API server's clients: `username`, `password` and `auth`, as `oc create secret docker-registry` writes them.
+    /// Clients of the API server: `username`, `password` and `auth`, as `oc create secret docker-registry` writes them.
     PullSecret,
 }
 
-/// How a file is read, which depends on its name alone.
+/// How a file is parsed, which depends only on its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `config.json` and `auth.json`: entries under `auths`.
@@ -57,11 +57,11 @@ pub enum Format {
 /// The result of a merge.
 #[derive(Debug)]
 pub struct Merged {
-    /// The new bytes; `None` if nothing had to change.
+    /// The new content; `None` if nothing changes.
     pub content: Option<SecretBytes>,
-    /// What changed, by key, without values.
+    /// The changed keys, without values.
     pub changes: Vec<KeyChange>,
-    /// What is kept although it makes a reader ignore our entries.
+    /// Settings that are kept although they make a program ignore declared entries.
     pub shadows: Vec<Shadow>,
 }
 
@@ -72,25 +72,25 @@ pub struct KeyChange {
     pub key: String,
     /// Whether the key was there before.
     pub kind: ChangeKind,
-    /// The declared registry this key is another spelling of (`https://host`, `host/v1/`).
+    /// The declared registry, if this key is another spelling of it (`https://host`, `host/v1/`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_as: Option<String>,
-    /// Tokens removed from the entry, because they would win over the new password.
+    /// Tokens that were removed from the entry because they take precedence over the new password.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<&'static str>,
 }
 
-/// Whether a key is new.
+/// Whether a key was added or updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// The key was not there.
+    /// The key did not exist.
     Added,
-    /// The key was there with another credential.
+    /// The key existed with another credential.
     Updated,
 }
 
-/// A setting of docker and containers/image that makes them ask a helper program instead of the file.
+/// A setting that makes docker and containers/image use a helper program instead of the entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shadow {
     /// `credHelpers` names a helper for the registry.
@@ -112,22 +112,22 @@ impl std::fmt::Display for Shadow {
         match self {
             Self::CredHelper { host, helper } => write!(
                 f,
-                "`credHelpers` sends docker and podman to `docker-credential-{}` for `{host}`; they will not use the new entry",
+                "`credHelpers` makes docker and podman use `docker-credential-{}` for `{host}` instead of the new entry",
                 helper.escape_debug()
             ),
             Self::CredsStore { helper } => write!(
                 f,
-                "`credsStore` sends docker to `docker-credential-{}` for every registry; it will not use the new entries",
+                "`credsStore` makes docker use `docker-credential-{}` for every registry instead of the new entries",
                 helper.escape_debug()
             ),
         }
     }
 }
 
-/// Why a content cannot be merged into. It names members, never values.
+/// Why a content cannot be merged into. The text contains names of members, but never values.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ParseError {
-    /// Not JSON at all.
+    /// The content is not JSON.
     #[error("not valid JSON at line {line}, column {column}")]
     Syntax {
         /// From 1.
@@ -135,15 +135,15 @@ pub enum ParseError {
         /// From 1.
         column: usize,
     },
-    /// JSON, but another type than an object.
+    /// The value is JSON, but not an object.
     #[error("{0} is not a JSON object")]
     NotAnObject(String),
-    /// A member stands twice, and readers do not agree which one counts: Go merges the objects, others take the last.
+    /// A member exists twice. Programs do not agree which one is used: Go merges the objects, others use the last one.
     #[error("{0} has a member twice")]
     Twice(String),
 }
 
-/// An entry, for a message.
+/// The name of an entry in messages.
 fn entry_name(key: &str) -> String {
     format!("the entry `{}` of `auths`", mask(key))
 }

@@ -1,5 +1,5 @@
-//! What a credential file says, entry by entry: `config.json`, `auth.json`, and the legacy `.dockercfg`, which is the
-//! bare map without `auths`. Only reads; what a file means for an image is not decided here.
+//! Parses the entries of a credential file: `config.json`, `auth.json`, or a legacy `.dockercfg`, which is the map of entries
+//! without `auths`. Which entry a program uses for an image is decided elsewhere.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -11,19 +11,19 @@ use super::json::{Members, object, parse_object, text_of};
 use super::{ParseError, entry_name};
 use crate::secret::Secret;
 
-/// Standard base64 with or without padding, as the kubelet takes it.
+/// Standard base64 (RFC 4648, section 4) with or without padding, as the kubelet accepts it.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What tells an entry of a `.dockercfg` from another member of a `config.json`.
+/// The members that distinguish an entry of a `.dockercfg` from other members of a `config.json`.
 const MEMBERS: [&str; 5] = ["auth", "username", "password", "email", "identitytoken"];
 
-/// A file with credentials, in the order of its entries.
+/// A parsed credential file.
 #[derive(Debug, Clone)]
 pub struct AuthFile {
-    /// The entries of `auths`, or of a `.dockercfg`.
+    /// The entries of `auths` or of a `.dockercfg`, in their order.
     pub entries: Vec<Entry>,
     /// `credHelpers`: the helper's suffix by registry host.
     pub cred_helpers: IndexMap<String, String>,
@@ -34,13 +34,13 @@ pub struct AuthFile {
 /// One entry.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The key as it is written.
+    /// The key as written.
     pub key: String,
-    /// What its `auth` holds.
+    /// The decoded `auth`.
     pub auth: Auth,
     /// `username` and `password`. Only the kubelet uses them if there is no `auth`.
     pub username: Option<String>,
-    /// See `username`.
+    /// `password`: see `username`.
     pub password: Option<Secret>,
     /// `identitytoken`.
     pub identity_token: Option<Secret>,
@@ -51,25 +51,25 @@ pub struct Entry {
 /// The member `auth` of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
-    /// There is none, or it is empty.
+    /// The member is missing or empty.
     Missing,
     /// `base64(user:password)`, split at the first colon.
     Login(Login),
-    /// It is not text, not base64, not UTF-8, or has no colon: which of them.
+    /// It cannot be decoded: `not text`, `not base64`, `not UTF-8`, or `base64 without a colon`.
     Unreadable(&'static str),
 }
 
 /// A user and a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// Holds no colon.
+    /// The user. It contains no colon.
     pub user: String,
-    /// May be empty.
+    /// The password, which may be empty.
     pub password: Secret,
 }
 
-/// Reads a file. An object without `auths`, `credHelpers` and `credsStore` that has an entry with a
-/// credential is a `.dockercfg`.
+/// Parses a file. An object without `auths`, `credHelpers` and `credsStore` is a `.dockercfg` if it has an entry with a
+/// credential.
 ///
 /// # Errors
 /// If the content, its `auths`, or an entry is not a JSON object.
@@ -114,12 +114,12 @@ fn decode(auth: &str) -> Auth {
     let Ok(text) = std::str::from_utf8(&bytes) else { return Auth::Unreadable("not UTF-8") };
     match text.split_once(':') {
         Some((user, password)) => Auth::Login(Login { user: user.to_owned(), password: Secret::new(password) }),
-        None => Auth::Unreadable("without a colon"),
+        None => Auth::Unreadable("base64 without a colon"),
     }
 }
 
 impl Entry {
-    /// User and password as the kubelet has them: of `auth`, else of `username` and `password`.
+    /// User and password by the kubelet's rule: from `auth`, else from `username` and `password`.
     pub fn login(&self) -> Option<Login> {
         match (&self.auth, &self.username, &self.password) {
             (Auth::Login(login), ..) => Some(login.clone()),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn both_formats_and_what_an_entry_holds() {
+    fn both_formats_are_parsed() {
         let modern = r#"{"auths":{"r":{"auth":"YTpiOmM=","email":"e"},"s":{"username":"u","password":"p"},"t":{}}}"#;
         let found = entries(modern);
         let login = |user: &str, password: &str| Login { user: user.into(), password: Secret::new(password) };
@@ -154,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_why_and_shows_nothing() {
-        for (auth, why) in [(r#""b3Blb=""#, "not base64"), (r#""YWI=""#, "without a colon"), ("7", "not text")] {
+    fn errors_contain_the_reason_and_no_value() {
+        for (auth, why) in [(r#""b3Blb=""#, "not base64"), (r#""YWI=""#, "base64 without a colon"), ("7", "not text")] {
             let found = entries(&format!(r#"{{"auths":{{"r":{{"auth":{auth}}}}}}}"#));
             assert_eq!(found[0].auth, Auth::Unreadable(why), "{auth}");
         }

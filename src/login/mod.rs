@@ -1,5 +1,5 @@
-//! `oregano login`: proves one credential and merges it into an auth file of this machine. The file is looked at
-//! before the registry is asked, and written only after that.
+//! `oregano login`: verifies one credential and merges it into a credential file of this machine. The file is read before the
+//! first request is sent, and written only if the credential is verified.
 
 mod target;
 
@@ -29,60 +29,60 @@ use crate::secret::Secret;
 
 pub use target::Target;
 
-/// The one host of a login.
+/// The name of this machine in events.
 const HERE: &str = "localhost";
 
-/// The name of the legacy format, which tells what a file without entries is.
+/// The file name of the legacy format. It determines the format of a file without entries.
 const LEGACY: &str = ".dockercfg";
 
-/// The largest file with authorities that is read, in bytes.
+/// The maximum size of a file with certificate authorities, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// A login as it was asked for.
+/// The arguments of a login.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// What to log in to.
     pub target: Target,
-    /// The user name; holds no colon.
+    /// The user name. It contains no colon.
     pub user: String,
     /// Where the password comes from.
     pub password: Password,
-    /// `email` of the new entry; without it one that is there stays.
+    /// The `email` of the new entry. Without it an existing email is kept.
     pub email: Option<String>,
-    /// The image in full that proves the credential; without it the login alone does.
+    /// The full name of the image that proves the credential. Without it only a login is made.
     pub image: Option<String>,
-    /// How far the registry's TLS is trusted.
+    /// Whether the registry's certificate must be verified.
     pub tls: TlsPolicy,
-    /// A file with authorities that are trusted besides those of the machine.
+    /// A file with certificate authorities that are trusted in addition to those of the machine.
     pub ca_file: Option<PathBuf>,
-    /// The file that gets the entry.
+    /// The file to write the entry to.
     pub file: PathBuf,
-    /// For the registry, and for the lock of the file.
+    /// The time limit for the registry and for the lock of the file.
     pub timeout: Duration,
     /// `--kubeconfig`.
     pub kubeconfig: Option<PathBuf>,
-    /// What the login takes from the environment.
+    /// The environment variables that a login uses.
     pub environment: Environment,
 }
 
 /// Where the password of a login comes from.
 #[derive(Debug, Clone)]
 pub enum Password {
-    /// It was given.
+    /// The user gave it.
     Given {
-        /// Neither empty nor with control characters.
+        /// It is not empty and has no control characters.
         password: Secret,
-        /// By which way, for hints.
+        /// Where it was given, for hints.
         origin: &'static str,
     },
-    /// It is the token of the kubeconfig, which is not read yet.
+    /// The token of the kubeconfig, which is read later.
     Token,
 }
 
-/// Logs in. What happens is written down in `journal`.
+/// Logs in. All events are recorded in `journal`.
 ///
 /// # Errors
-/// If the credential cannot be put together, so that nothing was looked at.
+/// If the credential is incomplete. Then neither the file nor the registry was accessed.
 pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<(), Failure> {
     let registry = registry(request)?;
     let credential = Credential { key: request.target.key.clone(), ..registry.credential() };
@@ -91,7 +91,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
     let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
     desired.risks().chain(expiring).for_each(|message| journal.record(Event::Warning { message }));
-    let file = SavedLogin { path: &request.file, credential: &credential };
+    let file = LoginFile { path: &request.file, credential: &credential };
     let (Planned { step, .. }, _) = file.plan(authfile::observe(&request.file));
     let end = |row: StepRow| journal.record(Event::Step(row));
     if let Action::Fail(_) = &step.action {
@@ -117,7 +117,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     Ok(())
 }
 
-/// What is to be proved.
+/// The registry and the credential to verify.
 fn registry(request: &Request) -> Result<Registry, Failure> {
     let (password, origin) = match &request.password {
         Password::Given { password, origin } => (password.clone(), (*origin).to_owned()),
@@ -147,15 +147,15 @@ fn token(request: &Request) -> Result<Secret, Failure> {
     access::token(&access::load(&source)?)
 }
 
-/// The certificates of a file, and nothing else that it may hold.
+/// The certificate authorities of a file.
 fn authority(file: &Path) -> Result<Authority, Failure> {
     let file_name = file.display().to_string();
     let fault = |cause: &str| {
-        Failure::new(format!("`{file_name}` holds no certificate authority that can be used"))
+        Failure::new(format!("`{file_name}` has no usable certificate authority"))
             .cause(cause)
-            .hint("give a file with certificates in PEM as `--ca-file`")
+            .hint("set `--ca-file` to a file with certificates in PEM format")
     };
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would block until another process opens its other end.
     if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
         return Err(fault("it is not a regular file"));
     }
@@ -168,7 +168,7 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
     }
 }
 
-/// Asks the registry; says whether the credential may be saved. No verdict, after a signal, is no.
+/// Verifies the credential. Returns whether it may be saved; after a signal there is no verdict, and it may not.
 fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::internal("there is no runtime").cause(error.to_string()))?;
@@ -185,7 +185,7 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
             () = cancel.reached(Stop::Gently) => Vec::new(),
         }
     });
-    // A resolver that does not answer would hold the end back.
+    // Dropping the runtime would wait for a DNS lookup without a response.
     runtime.shutdown_background();
     for (registry, fact) in registries.iter().zip(&facts) {
         journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
@@ -193,18 +193,18 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     Ok(facts.first().is_some_and(|fact| fact.verdict.permits_run()))
 }
 
-/// The file and what it must hold.
-struct SavedLogin<'a> {
+/// The file and the credential that it must contain.
+struct LoginFile<'a> {
     path: &'a Path,
     credential: &'a Credential,
 }
 
-impl SavedLogin<'_> {
+impl LoginFile<'_> {
     /// What happens to the file as it was found, and what was found.
     fn plan(&self, state: FileState) -> (Planned, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
         let mut planned = plan::file(HERE, &fact, slice::from_ref(self.credential), self.reader(&fact));
-        planned.step.notes.extend(self.overridden(&fact).into_iter().chain(self.of_docker()));
+        planned.step.notes.extend(self.precedence_note(&fact).into_iter().chain(self.docker_note()));
         (planned, fact)
     }
 
@@ -220,32 +220,35 @@ impl SavedLogin<'_> {
         (step, written)
     }
 
-    /// The format of the file: what its entries tell, else its name.
+    /// The format of the file: by its entries, else by its name.
     fn reader(&self, fact: &FileFact) -> Reader {
         content(fact).and_then(dockerconfig::written_for).unwrap_or_else(|| {
             if self.path.file_name().is_some_and(|name| name == LEGACY) { Reader::Legacy } else { Reader::Node }
         })
     }
 
-    /// What docker makes of a key with a path (`ConvertToHostname` of docker/cli); the other readers take it as it is.
-    fn of_docker(&self) -> Option<String> {
+    /// A note about docker for a key with a path (`ConvertToHostname` of docker/cli). Other programs support paths.
+    fn docker_note(&self) -> Option<String> {
         let key = &self.credential.key;
         let (host, _) = key.split_once('/').filter(|_| key != HUB_KEY)?;
         Some(match host {
-            HUB => format!("docker knows no paths, and looks for `{HUB_KEY}` alone"),
-            _ => format!("docker knows no paths: it takes the entry for all of `{host}`, unless that has its own"),
+            HUB => format!("docker does not support paths, and uses only `{HUB_KEY}`"),
+            _ => format!(
+                "docker does not support paths: it uses the entry for all of `{host}`, unless `{host}` has an entry of its own"
+            ),
         })
     }
 
-    /// Entries that are preferred to the new one for a part of its images.
-    fn overridden(&self, fact: &FileFact) -> Option<String> {
+    /// A note about existing entries that take precedence over the new one for some of its images.
+    fn precedence_note(&self, fact: &FileFact) -> Option<String> {
         let file = dockerconfig::read(content(fact)?).ok()?;
         let keys = file.entries.iter().map(|entry| entry.key.as_str());
         let keys: Vec<String> = dockerconfig::more_specific(keys, &self.credential.key)
             .into_iter()
             .map(|key| format!("`{}`", mask(key).escape_debug()))
             .collect();
-        let message = "stays, and podman, skopeo and CRI-O prefer it to the new entry for the images below it";
+        let message =
+            "is kept: for the images in that namespace, podman, skopeo and CRI-O use it instead of the new entry";
         (!keys.is_empty()).then(|| format!("{} {message}", keys.join(", ")))
     }
 }

@@ -47,7 +47,7 @@ fn everything_else_in_the_file_is_kept_and_links_stay_links() {
     let change = format!("link.json: updated (~{host}, ~https://{host}/v1/ read as {host}, mode 0644 -> 0600)");
     assert!(run.stdout.contains(&change), "{}", run.stdout);
     assert!(
-        run.stderr.contains("`credHelpers` sends docker and podman to `docker-credential-desktop`"),
+        run.stderr.contains("`credHelpers` makes docker and podman use `docker-credential-desktop`"),
         "{}",
         run.stderr
     );
