@@ -16,7 +16,7 @@ const KNOWN_CYCLES: &[&str] = &["ui/"];
 const TO_BE_REWRITTEN: &[&str] = &["docs/", "src/"];
 
 /// Names of types that several types still have.
-const AMBIGUOUS: &[&str] = &["Login", "Outcome", "Answer", "Kind", "Way", "Place", "Entry", "Source"];
+const AMBIGUOUS: &[&str] = &[];
 
 pub fn is_ambiguous(name: &str) -> bool {
     AMBIGUOUS.contains(&name)

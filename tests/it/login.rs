@@ -134,7 +134,7 @@ fn an_authority_of_a_file_is_trusted() {
     user.run_with_input(&[&words[..], &["--ca-file", file]].concat(), PASSWORD).expect(0);
     user.write("none.pem", "no certificate");
     let run = user.run_with_input(&[&words[..], &["--ca-file", "none.pem"]].concat(), PASSWORD).expect(1);
-    assert!(run.stderr.contains("`none.pem` holds no certificate authority"), "{}", run.stderr);
+    assert!(run.stderr.contains("`none.pem` has no usable certificate authority"), "{}", run.stderr);
     assert!(Command::new("mkfifo").arg(user.home().join("pipe")).status().unwrap().success());
     File::create(user.home().join("large")).unwrap().set_len((16 << 20) + 1).unwrap();
     for (file, fault) in [

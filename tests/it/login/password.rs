@@ -60,9 +60,9 @@ fn an_invalid_credential_is_rejected_before_any_request() {
         (&["login", &host, "--auth-basic=a:hunter2", "-u", "a"], "process list"),
         (&["login", &host, "-u", "a:hunter2", "--password-stdin"], "colon"),
         (&["login", &host, "-u", "", "--password-stdin"], "empty"),
-        (&["login", &with_login, "-u", "a", "--password-stdin"], "`@`"),
+        (&["login", &with_login, "-u", "a", "--password-stdin"], "contains `@`"),
         (&["login", &tagged, "-u", "a", "--password-stdin"], "a tag"),
-        (&["login", &host, "-u", "a", "--password-stdin", "--test-image", "other.io/x"], "not an image of"),
+        (&["login", &host, "-u", "a", "--password-stdin", "--test-image", "other.io/x"], "is not an image of"),
         (&["login", &host, "--password-stdin"], "--username"),
         (&["login", &host, "-u", "a", "--password-stdin", "-i", "hosts"], "--inventory"),
         (&["-e", "x=1", "login", &host, "-u", "a", "--password-stdin"], "--extra-vars"),
@@ -160,9 +160,9 @@ fn a_key_with_a_path_warns_that_docker_uses_it_for_the_registry() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     let key = format!("{}/acme", registry.host());
     let words = ["login", &key, "-u", ACME, "--password-stdin", "--tls-verify=false", "--to", "auth.json"];
-    let report = format!("docker knows no paths: it takes the entry for all of `{}`", registry.host());
+    let report = format!("docker does not support paths: it uses the entry for all of `{}`", registry.host());
     let run = user.run_with_input(&words, PASSWORD).expect(0);
     assert!(format!("{}{}", run.stdout, run.stderr).contains(&report), "{}{}", run.stdout, run.stderr);
     let run = log_in(&user, &registry, &["--to", "b.json"]).expect(0);
-    assert!(!run.stdout.contains("docker knows"), "{}", run.stdout);
+    assert!(!run.stdout.contains("docker does not support"), "{}", run.stdout);
 }
