@@ -2,12 +2,11 @@
 //! files that say what they own, and plain language. CONTRIBUTING describes the rules.
 
 mod documents;
-pub mod imports;
-pub mod language;
+mod imports;
+mod language;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::exceptions;
 use imports::{Source, sources, uses};
 
 /// Pure modules. Each may import only those before it.
@@ -182,7 +181,7 @@ fn in_order(user: &str, used: &str) -> bool {
 }
 
 /// The pairs of modules that import each other's code, with one file for each.
-pub fn pairs(sources: &[Source]) -> BTreeMap<(String, String), String> {
+fn pairs(sources: &[Source]) -> BTreeMap<(String, String), String> {
     let mut pairs = BTreeMap::new();
     for source in sources.iter().filter(|source| !source.is_test()) {
         for path in imports::paths(&source.product) {
@@ -210,10 +209,7 @@ fn every_module_imports_what_the_table_says() {
     let all = sources();
     let mut faults = Vec::new();
     for ((user, used), file) in pairs(&all) {
-        if !COMMAND_LINE.contains(&user.as_str())
-            && !permitted(&user, &used)
-            && !exceptions::is_unwanted_import(&user, &used)
-        {
+        if !COMMAND_LINE.contains(&user.as_str()) && !permitted(&user, &used) {
             faults.push(format!("{file}: `{user}` must not import `{used}`"));
         }
     }
@@ -242,12 +238,11 @@ fn the_table_keeps_the_order_of_the_modules() {
 #[test]
 fn no_files_import_each_other_in_a_cycle() {
     let cycles = cycles(&sources());
-    let unknown: Vec<&BTreeSet<String>> = cycles.iter().filter(|cycle| !exceptions::is_known_cycle(cycle)).collect();
-    assert!(unknown.is_empty(), "files import each other: {unknown:#?}");
+    assert!(cycles.is_empty(), "files import each other: {cycles:#?}");
 }
 
 /// The sets of files that import each other, apart from a folder's own mod.rs.
-pub fn cycles(sources: &[Source]) -> Vec<BTreeSet<String>> {
+fn cycles(sources: &[Source]) -> Vec<BTreeSet<String>> {
     let product: Vec<&Source> = sources.iter().filter(|source| !source.is_test()).collect();
     let modules: BTreeMap<&str, &[String]> =
         product.iter().map(|source| (source.path.as_str(), source.module.as_slice())).collect();

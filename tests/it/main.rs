@@ -9,7 +9,6 @@ mod cli;
 mod cluster;
 mod desired;
 mod doctor;
-mod exceptions;
 mod explain;
 mod inventory;
 mod login;

@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::exceptions;
-
 /// Compared without regard to case, as complete words.
 const WORDS: [&str; 15] = [
     "mend", "mended", "mending", "whoever", "whomever", "nobody", "anybody", "somebody", "told", "hear", "hears",
@@ -26,16 +24,12 @@ const PHRASES: [&str; 8] = [
 
 #[test]
 fn the_language_is_plain() {
-    let found: Vec<String> = files()
-        .into_iter()
-        .filter(|file| !exceptions::is_to_be_rewritten(file))
-        .flat_map(|file| faults(&file))
-        .collect();
+    let found: Vec<String> = files().into_iter().flat_map(|file| faults(&file)).collect();
     assert!(found.is_empty(), "words to replace:\n{}", found.join("\n"));
 }
 
 /// `file:line: word` for each of them.
-pub fn faults(file: &Path) -> Vec<String> {
+fn faults(file: &Path) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
     let in_line = |(at, line): (usize, &str)| {
@@ -54,7 +48,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// The source files, documents and the README, relative to the root of the repository.
-pub fn files() -> Vec<PathBuf> {
+fn files() -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -83,12 +77,11 @@ const NAMES: [&str; 12] =
 fn a_general_name_names_one_type() {
     let found: Vec<(&str, Vec<String>)> =
         NAMES.iter().map(|name| (*name, types(name))).filter(|(_, files)| files.len() > 1).collect();
-    let unknown: Vec<_> = found.iter().filter(|(name, _)| !exceptions::is_ambiguous(name)).collect();
-    assert!(unknown.is_empty(), "several types have the same name: {unknown:#?}");
+    assert!(found.is_empty(), "several types have the same name: {found:#?}");
 }
 
 /// The files that declare a type of this name.
-pub fn types(name: &str) -> Vec<String> {
+fn types(name: &str) -> Vec<String> {
     let declares = |line: &str| {
         let line = line.trim_start();
         let line = line.strip_prefix("pub ").or_else(|| line.split_once(") ").map(|(_, rest)| rest)).unwrap_or(line);
