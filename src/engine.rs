@@ -1,4 +1,4 @@
-//! What the edges run on: threads, runtime, timeouts, cancellation, and the one way to the cluster.
+//! What the edges run on: threads, runtime, timeouts, cancellation, and the connection to the cluster.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ pub struct Engine {
     pub runtime: tokio::runtime::Runtime,
     /// SSH runs here.
     pub pool: rayon::ThreadPool,
-    /// `--timeout`, and what cuts the connections to nodes. A session keeps the limits it was opened with.
+    /// `--timeout`, and the handle that closes the connections to nodes. A session keeps the limits it was opened with.
     pub limits: Limits,
-    /// The user's home, for what they have set up there.
+    /// The home folder of the user, for configuration files in it.
     pub home: Option<PathBuf>,
-    /// Asks the run to stop.
+    /// Requests the run to stop.
     pub cancel: Cancel,
-    /// Knows every secret of the run.
+    /// Masks every secret of the run in foreign text.
     pub redactor: Redactor,
-    /// What known_hosts says.
+    /// The keys in known_hosts.
     pub host_keys: Arc<HostKeys>,
     /// Keys to log in with.
     pub identities: Identities,
@@ -38,7 +38,7 @@ impl Engine {
     /// Prepares a run; nothing is contacted.
     ///
     /// # Errors
-    /// If the run has a cluster part and no kubeconfig that can be used, or the system refuses threads.
+    /// If the run has objects and there is no usable kubeconfig, or the system cannot start threads.
     pub fn new(settings: &Settings, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
         let environment = &settings.environment;
         let system = |error: &dyn std::error::Error| Failure::new("cannot start the threads").cause(error.to_string());

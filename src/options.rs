@@ -1,4 +1,4 @@
-//! What the user asked for, once it is understood: plain values for the engine.
+//! What a command was requested to do: types only. `cli` makes the values, the engine reads them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

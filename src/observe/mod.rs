@@ -1,5 +1,5 @@
-//! Gathers the facts from registries, cluster and nodes, all at the same time. It cannot fail: what could not
-//! be seen is a fact.
+//! Gathers the facts from registries, cluster and nodes, all at the same time. It cannot fail: what could not be observed
+//! is a fact, too.
 
 mod hint;
 mod vantage;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::event::Event;
 
-/// The version of the interface. It changes when a field changes its meaning or goes away.
+/// The version of the interface. It changes when a field changes its meaning or is removed.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -14,7 +14,7 @@ struct Line<'a, T> {
     event: &'a T,
 }
 
-/// Prints one event; progress is for people only.
+/// Prints one event, unless it is progress, which is for people only.
 pub(super) fn print(event: &Event) {
     if matches!(event, Event::Progress(_)) {
         return;
