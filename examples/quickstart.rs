@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use lab::{Lab, Login};
 use oregano::desired::Request;
+use oregano::engine::schedule::Cancel;
 use oregano::event::{self, Event, Outcome, Recap};
 use oregano::facts::Verdict;
 use oregano::inventory::Sources;
 use oregano::options::{Environment, Options, Settings};
 use oregano::report::{ExitStatus, Journal};
-use oregano::schedule::Cancel;
 use oregano::ui::{self, Detail, Format};
 use serde_json::{Value, json};
 

@@ -1,13 +1,13 @@
-//! Proves registry credentials and puts them everywhere an OpenShift or Kubernetes cluster needs them.
+//! Verifies registry credentials and installs them everywhere an OpenShift or Kubernetes cluster needs them.
 //!
-//! A run is a pipeline: an inventory is loaded and resolved to the desired state; registries, cluster and nodes
-//! are observed; a pure function compares the two and makes a plan; the plan is shown or applied. What happens
-//! is written down as events, which `ui` prints and `report` folds to the exit status.
+//! A run is a pipeline: an inventory is loaded and resolved to the desired state; registries, cluster and nodes are
+//! observed; a pure function compares the two and makes a plan; the plan is shown or applied. What happens is recorded as
+//! events: `ui` prints them, and `report` derives the recap and the exit status from them.
 //!
-//! `explain` stands beside it: it reads the credential files that are there, and shows what each consumer makes of them.
+//! `explain` is separate from it: it reads credential files and shows which credential each consumer would use.
 //!
-//! The modules stand in reading order: pure rules first, then the edges (one protocol each, knowing nothing of
-//! one another), then the engine that joins them.
+//! The modules are declared in reading order: pure rules first, then the edges (one protocol each, which do not know one
+//! another), then the engine that connects them.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -46,28 +46,23 @@ pub mod node;
 pub mod authfile;
 
 // Engine.
-pub mod apply;
 pub mod engine;
-pub mod explain;
-pub mod login;
-pub mod observe;
-pub mod schedule;
 
 // The only module that prints.
 pub mod ui;
 
-use apply::Observation;
 use desired::{Desired, expiry};
-use engine::Engine;
+use engine::apply::Observation;
+use engine::observe::UnusableNodes;
+use engine::schedule::{Cancel, Stop};
+use engine::{Engine, apply, login, observe};
 use event::{Command, Event, Started};
 use facts::Facts;
 use failure::Failure;
 use inventory::{Problem, Severity, Variables};
-use observe::UnusableNodes;
 use options::Options;
 use plan::{Gate, Plan};
 use report::{ExitStatus, Journal};
-use schedule::{Cancel, Stop};
 
 /// The number of nodes that are observed and written at a time: an idle SSH session costs 84 kB of memory.
 const WINDOW: usize = 1000;

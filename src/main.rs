@@ -1,29 +1,28 @@
 //! The program: parses the command line, runs the command, and exits with its status. It contains no rules of the tool.
 
-mod ansible_cfg;
 mod cli;
-mod input;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use ansible_cfg::{Defaults, UserEnvironment};
+use cli::ansible_cfg::{Defaults, UserEnvironment};
 use cli::{
     Command, Console, ExplainArguments, Global, Interface, InventoryTask, LoginArguments, Refusal, RunArguments,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
+use oregano::engine::explain;
+use oregano::engine::schedule::{Cancel, Stop};
 use oregano::event;
 use oregano::failure::Failure;
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::lookup::Account;
 use oregano::options::{Environment, Options, Question};
 use oregano::report::{ExitStatus, Journal};
-use oregano::schedule::{Cancel, Stop};
 use oregano::ui::{Detail, Format};
-use oregano::{doctor, explain, ui};
+use oregano::{doctor, ui};
 
 fn main() -> ExitCode {
     let cli = match cli::parse() {
@@ -60,9 +59,9 @@ fn run(command: event::Command, global: Global, arguments: RunArguments) -> Exit
 fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
     let cancel = cancel_on_signal();
     let console = Console {
-        input: &|| input::standard(&cancel),
-        line: &|prompt| input::line(prompt, &cancel),
-        secret: &|prompt| input::secret(prompt, &cancel),
+        input: &|| cli::input::standard(&cancel),
+        line: &|prompt| cli::input::line(prompt, &cancel),
+        secret: &|prompt| cli::input::secret(prompt, &cancel),
     };
     let request = match arguments.request(global, environment(), |name| std::env::var_os(name), &console) {
         Ok(request) => Ok(request),
@@ -101,7 +100,7 @@ fn options(
     cancel: &Cancel,
 ) -> Result<Options, Vec<Failure>> {
     let defaults = defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
-    let prompt = |text: &str| input::secret(text, cancel);
+    let prompt = |text: &str| cli::input::secret(text, cancel);
     let options = global.options(command, run, &defaults, (environment(), local_user()), prompt);
     options.map_err(|problem| vec![Failure::from(&problem)])
 }
@@ -136,7 +135,7 @@ fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
 fn question(global: Global, arguments: ExplainArguments, cancel: &Cancel) -> Result<Question, Vec<Failure>> {
     let failures = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
     let defaults = if arguments.reads_nodes(&global) { defaults().map_err(failures)? } else { Defaults::default() };
-    let prompt = |text: &str| input::secret(text, cancel);
+    let prompt = |text: &str| cli::input::secret(text, cancel);
     let question = arguments.question(global, &defaults, environment(), (account(), local_user()), prompt);
     question.map_err(|problem| failures(vec![problem]))
 }
@@ -163,14 +162,14 @@ fn defaults() -> Result<Defaults, Vec<Problem>> {
     let folder = std::env::current_dir()
         .map_err(|error| vec![Problem::new(format!("cannot determine the working directory: {error}"))])?;
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    ansible_cfg::defaults(&UserEnvironment { env: &env, home: home.as_deref(), folder: &folder })
+    cli::ansible_cfg::defaults(&UserEnvironment { env: &env, home: home.as_deref(), folder: &folder })
 }
 
 /// Loads the inventory, for commands that contact nothing.
 fn load(global: &Global, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
     let defaults = defaults()?;
     ui::warnings(&defaults.warnings);
-    let sources = global.sources(&defaults, environment().home.as_deref(), |prompt| input::secret(prompt, cancel));
+    let sources = global.sources(&defaults, environment().home.as_deref(), |prompt| cli::input::secret(prompt, cancel));
     inventory::load(&sources.map_err(|problem| vec![problem])?)
 }
 
@@ -282,7 +281,7 @@ fn on_signal(handle: impl Fn() + Send + 'static) {
 
 #[allow(clippy::exit, reason = "the run did not stop after two signals, or there is no run")]
 fn leave() -> ! {
-    input::restore();
+    cli::input::restore();
     std::process::exit(i32::from(ExitStatus::Interrupted as u8))
 }
 

@@ -59,9 +59,9 @@ pub struct Settings {
 pub struct Question {
     /// The image.
     pub image: String,
-    /// `--file`: the files that are looked at; all that the consumers look for if there are none.
+    /// `--file`: the files that are read; the default files of the consumers if there are none.
     pub files: Vec<String>,
-    /// Where they lie.
+    /// Where they are.
     pub place: Where,
     /// The pod whose pull secrets the kubelet tries first.
     pub pod: Option<Pod>,
@@ -69,16 +69,16 @@ pub struct Question {
     pub settings: Settings,
 }
 
-/// Where files are looked at.
+/// Where credential files are read.
 #[derive(Debug, Clone)]
 pub enum Where {
     /// On this machine, for this account.
     Here(Account),
-    /// On the nodes of the inventory that `--limit` leaves.
+    /// On the nodes of the inventory that `--limit` selects.
     Nodes,
 }
 
-/// What decides which secrets a pod pulls with.
+/// What decides which pull secrets a pod uses.
 #[derive(Debug, Clone)]
 pub struct Pod {
     /// `--namespace`.

@@ -8,7 +8,7 @@ use oregano::options::{Environment, Pod, Question, Where};
 
 use super::run::{Access, RunPart};
 use super::{Cli, Global};
-use crate::ansible_cfg::Defaults;
+use crate::cli::ansible_cfg::Defaults;
 
 /// The arguments of `explain`.
 #[derive(Debug, Args)]

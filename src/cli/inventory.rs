@@ -8,7 +8,7 @@ use oregano::inventory::{Problem, Sources, graph, list, load};
 use oregano::secret::Secret;
 
 use super::Global;
-use crate::ansible_cfg::Defaults;
+use crate::cli::ansible_cfg::Defaults;
 
 /// The arguments of `inventory`.
 #[derive(Debug, Args)]

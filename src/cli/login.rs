@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _};
 use oregano::desired::TlsPolicy;
+use oregano::engine::login::{Password, Request, Target};
 use oregano::inventory::Problem;
 use oregano::inventory::load;
-use oregano::login::{Password, Request, Target};
 use oregano::options::Environment;
 use oregano::secret::{PASSWORD_VARIABLE, Secret};
 

@@ -1,7 +1,9 @@
 //! The command line: turns clap arguments into values for the engine, and validates them once. Conflicts are rejected
 //! before any I/O. The arguments of each command are in a file of their own.
 
+pub mod ansible_cfg;
 mod explain;
+pub mod input;
 mod inventory;
 mod login;
 mod run;

@@ -13,7 +13,7 @@ use oregano::options::{Environment, Options, Settings};
 use oregano::secret::Secret;
 
 use super::{Global, MAX_TIMEOUT, TIMEOUT};
-use crate::ansible_cfg::Defaults;
+use crate::cli::ansible_cfg::Defaults;
 
 /// The default number of nodes that are worked on at a time.
 const FORKS: u16 = 64;

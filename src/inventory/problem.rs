@@ -17,7 +17,7 @@ pub struct Problem {
     /// The kind of problem, if it is more specific than "the inventory" or "the variables".
     pub code: Option<Code>,
     /// The name of the variable, member or environment variable that is undefined, if that is the problem.
-    pub undefined_name: Option<String>,
+    pub undefined_name: Option<Box<str>>,
 }
 
 /// A span, and what of its text may be shown.
@@ -27,7 +27,7 @@ pub struct Place {
     pub span: Span,
     /// A name, host, key or image that is no secret. The marked text is shown only where it is part of this text: the
     /// span of a value that a template made is the complete template, which may hold a password. `None` shows nothing.
-    pub shown: Option<String>,
+    pub shown: Option<Box<str>>,
 }
 
 impl Problem {
@@ -37,8 +37,8 @@ impl Problem {
     }
 
     /// A problem about `name` at `span`. The name is safe to show, such as a key or a host name.
-    pub fn naming(span: &Span, name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { place: Some(Place { span: span.clone(), shown: Some(name.into()) }), ..Self::new(message) }
+    pub fn naming(span: &Span, name: impl AsRef<str>, message: impl Into<String>) -> Self {
+        Self { place: Some(Place { span: span.clone(), shown: Some(name.as_ref().into()) }), ..Self::new(message) }
     }
 
     /// A problem at `span`, whose text may be a secret: only its place is shown.
@@ -69,8 +69,8 @@ impl Problem {
 
     /// Records the name of the variable, member or environment variable that is undefined.
     #[must_use]
-    pub fn undefined(self, name: impl Into<String>) -> Self {
-        Self { undefined_name: Some(name.into()), ..self }
+    pub fn undefined(self, name: impl AsRef<str>) -> Self {
+        Self { undefined_name: Some(name.as_ref().into()), ..self }
     }
 
     /// The message, and below it `file:line:column`, the masked line and a caret.

@@ -56,7 +56,7 @@ pub(in crate::inventory::templates) struct FunctionError {
     /// Whether the reason is that something is undefined.
     pub undefined: bool,
     /// The name of what is undefined, if it is known.
-    pub undefined_name: Option<String>,
+    pub undefined_name: Option<Box<str>>,
     /// The code of the reason, if it has one.
     pub code: Option<Code>,
     /// A more precise message, for one case.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::cluster::{self, Cluster, ExpectedSecret, SecretWrite, WriteResult};
 use crate::desired::PullSecret;
 use crate::engine::Engine;
+use crate::engine::schedule::Stop;
 use crate::event::StepRow;
 use crate::facts::{Observed, PullSecretFact, SecretFact};
 use crate::failure::Failure;
 use crate::plan::{self, Action, Planned, Step};
-use crate::schedule::Stop;
 
 /// How often a secret is written at most while another client keeps changing it.
 const WRITE_ATTEMPTS: u32 = 10;

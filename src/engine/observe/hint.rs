@@ -121,8 +121,8 @@ fn obstacle_hint(node: &str, host: &str, Obstacle { at, reason }: &Obstacle) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::observe::vantage::tests::registry;
     use crate::facts::{OtherServer, ServerAddress};
-    use crate::observe::vantage::tests::registry;
 
     fn failed(request: &str, server: &str, reported_by: ReportedBy) -> Option<Box<FailedRequest>> {
         let address = ServerAddress { host: server.to_owned(), port: 443 };

@@ -10,6 +10,7 @@ use crate::authfile;
 use crate::cluster::ClusterPurpose;
 use crate::desired::{self, Desired, Image, NodeTarget};
 use crate::dockerconfig::mask;
+use crate::engine::schedule::{self, Cancel, Stop};
 use crate::engine::{self, Engine};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
@@ -21,7 +22,6 @@ use crate::lookup::{
 use crate::node::OpenFailure;
 use crate::options::{Pod, Question, Where};
 use crate::report::ExitStatus;
-use crate::schedule::{self, Cancel, Stop};
 
 /// The directory of CRI-O's drop-in configuration files.
 const CRIO_DROP_INS: &str = "/etc/crio/crio.conf.d";

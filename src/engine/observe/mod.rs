@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::vantage::RegistryObservations;
 use crate::desired::{Desired, NodeTarget, Object, Vantage};
 use crate::engine::Engine;
+use crate::engine::schedule::{self, Stop};
 use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, RegistryRow};
 use crate::facts::{Facts, NodeFact, ObjectFact, Observed, PullSecretFact, RegistryFact};
 use crate::failure::Failure;
 use crate::node::{OpenFailure, Session};
 use crate::registry::{self, Clients, ProgressEvent};
 use crate::report::Journal;
-use crate::schedule::{self, Stop};
 
 /// The open session of each node of a window; `None` where there is none.
 pub type Sessions = Vec<Option<Session>>;

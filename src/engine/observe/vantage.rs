@@ -9,13 +9,13 @@ use indexmap::IndexMap;
 use super::hint::{compare, explain_for_node};
 use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
 use crate::engine::Engine;
+use crate::engine::schedule::{self, Stop};
 use crate::event::{Event, Phase, Progress, RegistryRow};
 use crate::facts::{PathFact, RegistryFact, Verdict};
 use crate::failure::Failure;
 use crate::node::{OpenFailure, Tunnel};
 use crate::registry::{self, Clients, Logins, ProgressEvent};
 use crate::report::Journal;
-use crate::schedule::{self, Stop};
 
 /// What was observed of registries.
 #[derive(Default)]

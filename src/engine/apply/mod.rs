@@ -6,13 +6,13 @@ mod object;
 
 use crate::desired::{Desired, NodeTarget, Object};
 use crate::engine::Engine;
+use crate::engine::observe::Sessions;
+use crate::engine::schedule::{self, Stop};
 use crate::event::{Event, StepRow};
 use crate::facts::{Facts, ObjectFact};
 use crate::node::Session;
-use crate::observe::Sessions;
 use crate::plan::{Gate, Plan, Stage, Step};
 use crate::report::Journal;
-use crate::schedule::{self, Stop};
 
 use self::node::NodeJob;
 

@@ -17,6 +17,7 @@ use crate::cluster::{ClusterPurpose, access};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask};
+use crate::engine::schedule::{Cancel, Stop};
 use crate::event::{Command, Event, RegistryRow, Started, StepRow};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
@@ -24,7 +25,6 @@ use crate::options::Environment;
 use crate::plan::{self, Action, Planned, Step};
 use crate::registry::{self, Clients, ProgressEvent};
 use crate::report::Journal;
-use crate::schedule::{Cancel, Stop};
 use crate::secret::Secret;
 
 pub use target::Target;

@@ -6,8 +6,8 @@ use std::io::{self, BufRead as _, BufReader, ErrorKind, IsTerminal as _, Read as
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::termios::{self, SetArg, Termios};
+use oregano::engine::schedule::{Cancel, Stop};
 use oregano::inventory::Problem;
-use oregano::schedule::{Cancel, Stop};
 use tokio::sync::oneshot;
 
 const TERMINAL: &str = "/dev/tty";

@@ -4,13 +4,13 @@
 use crate::desired::NodeTarget;
 use crate::dockerconfig::Reader;
 use crate::engine::Engine;
+use crate::engine::schedule::{self, Stop};
 use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, StepRow, node_events};
 use crate::facts::{FileFact, FileState, NodeFact};
 use crate::failure::Failure;
 use crate::node::{NewContent, OpenFailure, Session, WriteFailure};
 use crate::plan::{self, Action, Gate, NodePlan, NodeWork, Step, Target};
 use crate::report::Journal;
-use crate::schedule::{self, Stop};
 use crate::secret::SecretBytes;
 
 /// What is done with the files of a node that changed after they were observed.

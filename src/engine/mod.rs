@@ -1,5 +1,11 @@
 //! What the edges run on: threads, runtime, timeouts, cancellation, and the connection to the cluster.
 
+pub mod apply;
+pub mod explain;
+pub mod login;
+pub mod observe;
+pub mod schedule;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,8 +15,9 @@ use crate::facts::FileFact;
 use crate::failure::Failure;
 use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session};
 use crate::options::{Environment, Settings};
-use crate::schedule::{self, CallGuard, Cancel, Stop};
 use crate::secret::Redactor;
+
+use self::schedule::{CallGuard, Cancel, Stop};
 
 /// Everything a run needs to do I/O.
 pub struct Engine {
