@@ -29,13 +29,13 @@ const PURE: [&str; 14] = [
 /// One protocol each. They import pure modules, and not one another.
 const EDGES: [&str; 4] = ["registry", "cluster", "node", "authfile"];
 /// The only code that imports more than one edge.
-const ENGINE: [&str; 6] = ["schedule", "engine", "observe", "apply", "explain", "login"];
+const ENGINE: [&str; 1] = ["engine"];
 /// The command line: the modules of the binary, and the roots of both crates.
-const COMMAND_LINE: [&str; 5] = ["lib", "main", "cli", "ansible_cfg", "input"];
+const COMMAND_LINE: [&str; 3] = ["lib", "main", "cli"];
 
 /// What each module imports; the tests of a module may import more. A new pair is a decision: add it here if the order
 /// above permits it.
-const IMPORTS: [(&str, &[&str]); 24] = [
+const IMPORTS: [(&str, &[&str]); 19] = [
     ("secret", &[]),
     ("failure", &["secret"]),
     ("inventory", &["secret", "failure"]),
@@ -56,55 +56,8 @@ const IMPORTS: [(&str, &[&str]); 24] = [
     ("cluster", &["secret", "failure", "dockerconfig", "desired", "facts", "lookup"]),
     ("node", &["secret", "failure", "desired", "facts"]),
     ("authfile", &["secret", "failure", "dockerconfig", "facts"]),
-    ("schedule", &["failure"]),
     (
         "engine",
-        &[
-            "secret", "failure", "desired", "facts", "options", "event", "report", "registry", "cluster", "node",
-            "schedule",
-        ],
-    ),
-    (
-        "observe",
-        &[
-            "secret",
-            "failure",
-            "dockerconfig",
-            "desired",
-            "facts",
-            "lookup",
-            "plan",
-            "options",
-            "event",
-            "report",
-            "registry",
-            "cluster",
-            "node",
-            "schedule",
-            "engine",
-        ],
-    ),
-    (
-        "apply",
-        &[
-            "secret",
-            "failure",
-            "dockerconfig",
-            "desired",
-            "facts",
-            "plan",
-            "options",
-            "event",
-            "report",
-            "cluster",
-            "node",
-            "schedule",
-            "engine",
-            "observe",
-        ],
-    ),
-    (
-        "explain",
         &[
             "secret",
             "failure",
@@ -117,32 +70,10 @@ const IMPORTS: [(&str, &[&str]); 24] = [
             "options",
             "event",
             "report",
+            "registry",
             "cluster",
             "node",
             "authfile",
-            "schedule",
-            "engine",
-            "observe",
-        ],
-    ),
-    (
-        "login",
-        &[
-            "secret",
-            "failure",
-            "dockerconfig",
-            "desired",
-            "facts",
-            "plan",
-            "options",
-            "event",
-            "report",
-            "registry",
-            "cluster",
-            "authfile",
-            "schedule",
-            "engine",
-            "observe",
         ],
     ),
     ("status", &["secret", "failure", "desired", "facts"]),
@@ -174,7 +105,6 @@ fn in_order(user: &str, used: &str) -> bool {
             // An edge gets preconditions and merge functions; it knows no plan, and nobody's events.
             pure(used).is_some_and(|other| other < pure("plan").unwrap())
         }
-        (None, "schedule") => pure(used).is_some(),
         (None, _) if ENGINE.contains(&user) => pure(used).is_some() || EDGES.contains(&used) || ENGINE.contains(&used),
         _ => COMMAND_LINE.contains(&user),
     }
@@ -231,8 +161,21 @@ fn the_table_keeps_the_order_of_the_modules() {
     }
     assert!(in_order("plan", "facts") && !in_order("facts", "plan") && !in_order("plan", "plan"));
     assert!(in_order("node", "secret") && !in_order("node", "registry") && !in_order("cluster", "plan"));
-    assert!(in_order("apply", "node") && !in_order("apply", "ui") && !in_order("schedule", "node"));
+    assert!(in_order("engine", "node") && !in_order("engine", "ui"));
     assert!(in_order("ui", "event") && !in_order("ui", "node"));
+}
+
+#[test]
+fn the_schedule_knows_no_edge() {
+    let all = sources();
+    let schedule = all.iter().filter(|source| source.path.starts_with("engine/schedule"));
+    let schedule: Vec<&Source> = schedule.collect();
+    assert!(!schedule.is_empty(), "engine/schedule is where threads and cancellation are");
+    for source in schedule {
+        for edge in EDGES {
+            assert!(!source.product.contains(&format!("crate::{edge}")), "{} imports the edge {edge}", source.path);
+        }
+    }
 }
 
 #[test]
