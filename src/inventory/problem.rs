@@ -11,7 +11,7 @@ pub struct Problem {
     /// What is wrong: lower case, the object in backticks, no secret.
     pub message: String,
     /// Where the mistake is, if it has a place.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// What to do now.
     pub hint: Option<String>,
     /// The kind of problem, if it is more specific than "the inventory" or "the variables".
@@ -38,12 +38,15 @@ impl Problem {
 
     /// A problem about `name` at `span`. The name is safe to show, such as a key or a host name.
     pub fn naming(span: &Span, name: impl AsRef<str>, message: impl Into<String>) -> Self {
-        Self { place: Some(Place { span: span.clone(), shown: Some(name.as_ref().into()) }), ..Self::new(message) }
+        Self {
+            place: Some(Box::new(Place { span: span.clone(), shown: Some(name.as_ref().into()) })),
+            ..Self::new(message)
+        }
     }
 
     /// A problem at `span`, whose text may be a secret: only its place is shown.
     pub fn hiding(span: &Span, message: impl Into<String>) -> Self {
-        Self { place: Some(Place { span: span.clone(), shown: None }), ..Self::new(message) }
+        Self { place: Some(Box::new(Place { span: span.clone(), shown: None })), ..Self::new(message) }
     }
 
     /// The same problem, without showing the marked text.

@@ -51,9 +51,9 @@ pub(super) fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> 
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let clients = Clients::new(engine.home.as_deref());
     let observer = NodeObserver { engine, desired, journal, clients, logins: Arc::default(), warned: Mutex::default() };
-    let mut observations = observer.from_first_node();
+    let mut observations = observer.observe_first_node();
     if desired.vantage == Vantage::EveryNode && observations.contacted_from.is_some() {
-        observer.from_other_nodes(&mut observations);
+        observer.observe_other_nodes(&mut observations);
     }
     observations
 }
@@ -70,7 +70,7 @@ impl NodeObserver<'_> {
     }
 
     /// All registries, from the first node that is usable.
-    fn from_first_node(&self) -> RegistryObservations {
+    fn observe_first_node(&self) -> RegistryObservations {
         let total = self.desired.registries.len();
         let mut observations =
             RegistryObservations { registries: vec![None; total], ..RegistryObservations::default() };
@@ -136,7 +136,7 @@ impl NodeObserver<'_> {
     }
 
     /// Each registry once, from every node that was not used yet.
-    fn from_other_nodes(&self, observations: &mut RegistryObservations) {
+    fn observe_other_nodes(&self, observations: &mut RegistryObservations) {
         let RegistryObservations { registries, contacted_from, paths, unusable } = observations;
         let known: HashMap<&Registry, &RegistryFact> = self
             .desired
