@@ -1,11 +1,12 @@
-//! What docs/performance.md says about nodes: a fleet of nodes brought to new credentials, and looked at again, side by
-//! side with Ansible's `copy` module (which only copies: no merge, no proof, no read-back) over the same sshd.
+//! Measures what docs/performance.md states about nodes: how long it takes to install new credentials on a fleet of
+//! nodes, and to check the same fleet again. It is compared with Ansible's `copy` module over the same sshd. `copy`
+//! only copies a file: it does not merge, verify a credential, or read the file back.
 //!
 //! ```console
 //! $ eval "$(tests/servers/install)" && cargo bench --bench fleet -- 50
 //! ```
 //!
-//! The nodes are addresses of one sshd on loopback, so client and servers share this machine's cores.
+//! The nodes are loopback addresses of one sshd, so client and servers share the cores of this machine.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +32,7 @@ const FORKS: &str = "64";
 const ROUNDS: usize = 5;
 
 fn main() {
-    // `cargo test --all-targets` runs it too, to see that it builds; only `cargo bench` says `--bench`.
+    // `cargo test --all-targets` runs this program, too, to check that it builds. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|word| word == "--bench") {
         return;
     }
@@ -71,7 +72,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// Writes the inventory, trusts every address, and returns its path.
+/// Writes the inventory, adds every address to known_hosts, and returns the path of the inventory.
 fn inventory(user: &Oregano, sshd: &Sshd, registry: &Registry, nodes: usize) -> String {
     let host = registry.host();
     let mut text = format!(
@@ -92,7 +93,7 @@ fn inventory(user: &Oregano, sshd: &Sshd, registry: &Registry, nodes: usize) -> 
     user.write("hosts", text).display().to_string()
 }
 
-/// The same file by Ansible's `copy`, with its connection settings at their best.
+/// Writes the same file with Ansible's `copy`, with the fastest connection settings.
 fn copy(user: &Oregano, hosts: &str) {
     let folder = Command::new(program("ansible"))
         .args(["nodes", "-i", hosts, "-f", FORKS, "-m", "file"])
@@ -107,7 +108,7 @@ fn copy(user: &Oregano, hosts: &str) {
     assert!(copied, "ansible copy failed");
 }
 
-/// Runs a command with a home of its own and without output; says whether it succeeded.
+/// Runs a command with a separate home and without output; returns whether it succeeded.
 trait Quietly {
     fn pipe_quietly(&mut self, home: &Path) -> bool;
 }

@@ -1,5 +1,5 @@
-//! What docs/performance.md says about inventories: `oregano inventory --list` side by side with `ansible-inventory
-//! --list`, in turn, in one run. Both print the same; that is held before anything is measured.
+//! Measures what docs/performance.md states about inventories: `oregano inventory --list` and `ansible-inventory
+//! --list`, alternately in one run. Before the measurement it checks that both print the same.
 //!
 //! ```console
 //! $ eval "$(tests/servers/install)" && cargo bench --bench inventory            # 10,000 hosts, both
@@ -26,11 +26,11 @@ use std::time::Instant;
 use nix::sys::resource::{UsageWho, getrusage};
 use support::process::program;
 
-/// The first word of a run that starts one program and tells what it took.
+/// The first argument of a process that starts one program and measures it.
 const MEASURE: &str = "measure";
 const ROUNDS: usize = 5;
 
-/// What one run took.
+/// The time and memory of one run.
 struct Cost {
     seconds: f64,
     megabytes: f64,
@@ -41,7 +41,7 @@ fn main() {
     if words.get(1).is_some_and(|word| word == MEASURE) {
         return measure(&words[2..]);
     }
-    // `cargo test --all-targets` runs it too, to see that it builds; only `cargo bench` says `--bench`.
+    // `cargo test --all-targets` runs this program, too, to check that it builds. Only `cargo bench` passes `--bench`.
     if !words.iter().any(|word| word == "--bench") {
         return;
     }
@@ -76,7 +76,7 @@ fn main() {
     println!("ratio of the medians {:.0}", medians[1] / medians[0]);
 }
 
-/// Racks of 50 hosts in rows of 20 racks in one site, with variables at each level.
+/// An inventory of one site: racks of 50 hosts, rows of 20 racks, and variables at each level.
 fn text(hosts: usize) -> String {
     let racks = hosts.div_ceil(50);
     let rows = racks.div_ceil(20);
@@ -104,7 +104,7 @@ fn text(hosts: usize) -> String {
     text
 }
 
-/// Where a program's listing goes.
+/// The file for the output of a program.
 fn listing(folder: &Path, program: &Path) -> std::path::PathBuf {
     folder.join(program.file_name().unwrap()).with_extension("json")
 }
@@ -113,7 +113,7 @@ fn listed(folder: &Path, program: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(listing(folder, program)).unwrap()).unwrap()
 }
 
-/// Lists the inventory in a process of its own, so that its peak of memory is its own, too.
+/// Lists the inventory in a separate process, because the peak memory is only known for a complete process.
 fn run(folder: &Path, program: &Path, inventory: &Path) -> Cost {
     let mut words: Vec<&OsStr> = vec![MEASURE.as_ref()];
     let listing = listing(folder, program);
@@ -134,7 +134,7 @@ fn run(folder: &Path, program: &Path, inventory: &Path) -> Cost {
     Cost { seconds: seconds.parse().unwrap(), megabytes: kilobytes.parse::<f64>().unwrap() / 1024.0 }
 }
 
-/// Starts `words[1..]` with its output in the file `words[0]`; prints the seconds and the peak of memory in kB.
+/// Starts `words[1..]` with its output in the file `words[0]`; prints the seconds and the peak memory in kB.
 fn measure(words: &[String]) {
     let start = Instant::now();
     let status = Command::new(&words[1])

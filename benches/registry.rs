@@ -1,12 +1,12 @@
-//! What docs/performance.md says about credentials: many registries far away, the CPU of a credential side by side
-//! with `skopeo inspect`, and the time to the first request.
+//! Measures what docs/performance.md states about credentials: the time for many registries with a high latency, the
+//! CPU time for each credential compared with `skopeo inspect`, and the time to the first request.
 //!
 //! ```console
 //! $ eval "$(tests/servers/install)" && cargo bench --bench registry
 //! ```
 //!
-//! The registries are on loopback, so client and servers share this machine's cores; the CPU is that of the clients.
-//! A median beyond its limit ends it with status 1.
+//! The registries are on loopback, so client and servers share the cores of this machine; the CPU time is that of the
+//! clients. If a median exceeds its limit, the exit status is 1.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,20 +38,20 @@ use support::registry::{Auth, Registry, Transport};
 
 const CREDENTIALS: usize = 200;
 const ROUNDS: usize = 5;
-/// What lies between here and a registry that is far away, there and back.
+/// The simulated round-trip time between this machine and a distant registry.
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 
-/// Seconds for all credentials on registries that are far away.
+/// The limit in seconds for all credentials at distant registries.
 const FAR_AWAY: f64 = 2.0;
-/// Milliseconds of CPU for a credential.
+/// The limit in milliseconds of CPU time for each credential.
 const CPU: f64 = 2.5;
-/// How many times that is what skopeo takes.
+/// How many times as much CPU time skopeo must at least take.
 const LESS_THAN_SKOPEO: f64 = 8.0;
-/// Milliseconds to the first request.
+/// The limit in milliseconds for the time to the first request.
 const COLD_START: f64 = 50.0;
 
 fn main() -> ExitCode {
-    // `cargo test --all-targets` runs it too, to see that it builds; only `cargo bench` says `--bench`.
+    // `cargo test --all-targets` runs this program, too, to check that it builds. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|word| word == "--bench") {
         return ExitCode::SUCCESS;
     }
@@ -69,12 +69,12 @@ fn print(name: &str, unit: &str, mut figures: Vec<f64>) -> f64 {
     median
 }
 
-/// What is beyond its limit, in words.
+/// The message for a figure that exceeds its limit.
 fn at_most(name: &str, figure: f64, limit: f64, unit: &str) -> Option<String> {
     (figure > limit).then(|| format!("{name}: {figure:.2} {unit}, at most {limit} {unit} are allowed"))
 }
 
-/// An inventory with one credential for each of `hosts`, whose image is `team/app:v1` there.
+/// An inventory with one credential for each of `hosts`; the test image is `team/app:v1` of that host.
 fn inventory(user: &Oregano, hosts: impl Iterator<Item = (String, String)>) -> String {
     let mut entries = String::new();
     for (host, name) in hosts {
@@ -85,7 +85,7 @@ fn inventory(user: &Oregano, hosts: impl Iterator<Item = (String, String)>) -> S
     user.write("hosts", text).display().to_string()
 }
 
-/// The machine's CA bundle and one authority more, as on a machine where a company's authority is installed.
+/// The CA bundle of the machine with one more authority, as on a machine with the authority of a company.
 fn bundle(user: &mut Oregano, ca: &std::path::Path) {
     let mut text = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
     text += &fs::read_to_string(ca).unwrap();
@@ -93,7 +93,7 @@ fn bundle(user: &mut Oregano, ca: &std::path::Path) {
     user.env("SSL_CERT_FILE", file);
 }
 
-// ── registries far away ──────────────────────────────────────────────────────────────────────────
+// ── distant registries ───────────────────────────────────────────────────────────────────────────
 
 fn far_away() -> Option<String> {
     let server = Server::start(ROUND_TRIP);
@@ -114,7 +114,7 @@ fn proved(stdout: &str, count: usize) {
     assert_eq!(stdout.lines().filter(|line| line.ends_with(": proved")).count(), count, "{stdout}");
 }
 
-/// Registries at addresses of loopback: a token server and one image in each.
+/// Registries at loopback addresses, each with a token server and one image.
 struct Server {
     port: u16,
     ca: PathBuf,
@@ -130,7 +130,7 @@ impl Server {
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
         acceptor.set_certificate_file(&certificate.certificate, SslFiletype::PEM).unwrap();
         acceptor.set_private_key_file(&certificate.key, SslFiletype::PEM).unwrap();
-        // They would count as a round trip of their own.
+        // Session tickets would add a round trip that real servers do not cause.
         acceptor.set_num_tickets(0).unwrap();
         let acceptor = acceptor.build();
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
@@ -146,7 +146,7 @@ impl Server {
         Self { port, ca: certificate.ca, requests, _folder: folder }
     }
 
-    /// The address of a registry, numbered from 0.
+    /// The address of the registry with this number, counted from 0.
     fn host(&self, at: usize) -> String {
         format!("{}:{}", address(at), self.port)
     }
@@ -156,7 +156,7 @@ fn address(at: usize) -> String {
     format!("127.0.{}.{}", at / 200 + 1, at % 200 + 1)
 }
 
-/// A stream whose every answer takes a round trip.
+/// A stream that delays each response by a round trip.
 struct Far {
     stream: TcpStream,
     round_trip: Duration,
@@ -185,7 +185,7 @@ impl Write for Far {
 }
 
 fn serve(stream: TcpStream, acceptor: &SslAcceptor, round_trip: Duration, told: &Sender<Instant>) -> io::Result<()> {
-    // What the kernel has done at once already: the handshake of TCP.
+    // The kernel has completed the TCP handshake without a delay, so its round trip is added here.
     std::thread::sleep(round_trip);
     stream.set_nodelay(true)?;
     let far = Far { stream, round_trip, answered: false };
@@ -201,7 +201,7 @@ fn serve(stream: TcpStream, acceptor: &SslAcceptor, round_trip: Duration, told: 
     }
 }
 
-/// The answer to a request, which is small enough to come in one piece.
+/// The response to a request. It is small enough to arrive in one packet.
 fn answer(request: &str) -> String {
     let lower = request.to_ascii_lowercase();
     let host = lower.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
@@ -262,7 +262,7 @@ fn cpu() -> Vec<String> {
     at_most(name, ours, CPU, "ms").into_iter().chain(ratio).collect()
 }
 
-/// The CPU of the processes that `work` starts and waits for, user and system, in milliseconds a credential.
+/// The user and system CPU time of the processes that `work` starts and waits for, in milliseconds for each credential.
 fn milliseconds(work: impl FnOnce()) -> f64 {
     let before = children();
     work();

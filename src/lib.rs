@@ -11,7 +11,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-// Pure: no I/O, clock, environment or printing (only `inventory::load` reads files).
+// Pure modules: no I/O, clock, environment or printing. The only exception is `inventory::load`, which reads files.
 pub mod secret;
 
 pub mod failure;
@@ -36,7 +36,7 @@ pub mod report;
 
 pub mod options;
 
-// Edges.
+// The edges: each speaks one protocol, and they do not use one another.
 pub mod registry;
 
 pub mod cluster;
@@ -45,7 +45,7 @@ pub mod node;
 
 pub mod authfile;
 
-// Engine.
+// The engine, which connects the pure modules and the edges.
 pub mod engine;
 
 // The only module that prints.
@@ -64,7 +64,8 @@ use options::Options;
 use plan::{Gate, Plan};
 use report::{ExitStatus, Journal};
 
-/// The number of nodes that are observed and written at a time: an idle SSH session costs 84 kB of memory.
+/// The number of nodes that are observed and written together. It is limited because an idle SSH session uses 84 kB of
+/// memory.
 const WINDOW: usize = 1000;
 
 /// Runs `validate`, `plan` or `apply`, from the inventory to the exit status. Every event goes to `journal`, the recap last.
@@ -79,9 +80,11 @@ pub fn log_in(request: &login::Request, cancel: &Cancel, journal: Journal) -> Ex
     conclude(ended, cancel, journal)
 }
 
-/// Ends a command: reports the failures that kept it from starting, or the signal that interrupted it, then the recap.
+/// Ends a command: reports the failures that prevented its start, or the signal that interrupted it, and then the
+/// recap.
 pub fn conclude(ended: Result<(), Vec<Failure>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
-    // After a signal, reading the inventory fails because its scripts were ended; the signal is what is reported.
+    // After a signal, reading the inventory fails because its scripts were ended, so the signal is reported instead of
+    // that failure.
     let interrupted = cancel.level() > Stop::No && !cancel.has_begun();
     if let (Err(failures), false) = (ended, interrupted) {
         failures.into_iter().for_each(|failure| journal.record(Event::Error(failure)));
@@ -106,6 +109,7 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     let observation = Observation { desired: &desired, nodes, facts, sessions };
     let mut gate = finish(options.command, &engine, &plan, observation, journal);
     for nodes in windows {
+        // `plan` continues after the gate is closed, because it must show the changes of all nodes.
         if options.command == Command::Apply && gate == Gate::Closed {
             event::not_observed(nodes).for_each(|event| journal.record(event));
             continue;
@@ -122,7 +126,7 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     Ok(())
 }
 
-/// Shows the plan of one window or carries it out, as the command says. Returns whether later windows may be written.
+/// Shows or carries out the plan of one window, depending on the command. Returns whether later windows may be written.
 fn finish(command: Command, engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
     match command {
         Command::Validate | Command::Login => {}
@@ -148,7 +152,7 @@ fn start(options: &Options, variables: &Variables, desired: &Desired, journal: &
     }
 }
 
-/// One line for what `inventory --check` reports in detail.
+/// The warning that `inventory --check` would report this number of findings.
 fn suspicious(findings: usize) -> Option<String> {
     let what = match findings {
         0 => return None,

@@ -74,7 +74,7 @@ fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
     show_events(global.format(), request, &cancel, oregano::log_in)
 }
 
-/// Runs `work` while its events are printed, or prints why the request cannot be used.
+/// Runs `work` while its events are printed, or prints why the request is invalid.
 fn show_events<T>(
     (format, detail): (Format, Detail),
     request: Result<T, Vec<Failure>>,
@@ -87,7 +87,7 @@ fn show_events<T>(
         Ok(request) => work(&request, cancel, journal),
         Err(failures) => oregano::conclude(Err(failures), cancel, journal),
     };
-    // The printer ends when the last sender is dropped, and the journal owned it.
+    // The journal owned the last sender and is dropped, so the printer ends.
     let _ = printer.join();
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
@@ -227,12 +227,12 @@ fn check(global: &Global, read: &Result<Variables, Vec<Problem>>) -> ExitStatus 
     complete(if has_errors { ExitStatus::Error } else { ExitStatus::Done })
 }
 
-/// The status of a command that printed its result.
+/// The exit status of a command that printed its result.
 fn complete(status: ExitStatus) -> ExitStatus {
     if ui::is_complete() { status } else { ExitStatus::Error }
 }
 
-/// From now on, signals cancel what is returned.
+/// Installs the signal handlers. From then on, each signal cancels the returned value.
 fn cancel_on_signal() -> Cancel {
     let cancel = Cancel::default();
     let signaled = cancel.clone();

@@ -1,4 +1,4 @@
-//! What a command was requested to do: types only. `cli` makes the values, the engine reads them.
+//! The requests that a command can make: types only. `cli` creates the values, and the engine reads them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,62 +10,63 @@ use crate::desired::Request;
 use crate::inventory::Sources;
 use crate::lookup::Account;
 
-/// What a run is for.
+/// The command of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Command {
-    /// Verify the credentials, and nothing else.
+    /// Verify the credentials, and change nothing.
     Validate,
     /// Show what `apply` would do.
     Plan,
-    /// Do it.
+    /// Verify the credentials, and write the pull secret and the files of the nodes.
     Apply,
     /// Verify one credential and save it in a file of this machine.
     Login,
 }
 
-/// A run of `validate`, `plan` or `apply`. No `Debug`: the settings may hold passwords.
+/// A run of `validate`, `plan` or `apply`. It has no `Debug`, because the settings may contain passwords.
 #[derive(Clone)]
 pub struct Options {
-    /// What the run is for.
+    /// The command.
     pub command: Command,
     /// `--warn-days`: how many days before a credential expires the run reports it.
     pub warn_days: u16,
-    /// How inventory, nodes and cluster are reached.
+    /// How to access inventory, nodes and cluster.
     pub settings: Settings,
 }
 
-/// How a command reads the inventory and reaches nodes and cluster. No `Debug`: `-e` may hold passwords.
+/// How a command reads the inventory and accesses nodes and cluster. It has no `Debug`, because `-e` may contain
+/// passwords.
 #[derive(Clone)]
 pub struct Settings {
-    /// What the inventory is read from.
+    /// The sources of the inventory.
     pub sources: Sources,
-    /// What the desired state depends on.
+    /// The options that determine the desired state.
     pub request: Request,
     /// `--forks`: the maximum number of nodes that are worked on at the same time.
     pub forks: usize,
-    /// `--timeout`: for a registry, an API request, and each of the two phases of a node.
+    /// `--timeout`: the time limit for a registry, for an API request, and for each of the two phases of a node.
     pub timeout: Duration,
     /// `--kubeconfig`.
     pub kubeconfig: Option<PathBuf>,
     /// Warnings about the settings themselves.
     pub warnings: Vec<String>,
-    /// What the run takes from the environment.
+    /// The values from the environment.
     pub environment: Environment,
 }
 
-/// A question for `explain`. No `Debug`: the settings may hold passwords.
+/// A question for `explain`. It has no `Debug`, because the settings may contain passwords.
 #[derive(Clone)]
 pub struct Question {
     /// The image.
     pub image: String,
-    /// `--file`: the files that are read; the default files of the consumers if there are none.
+    /// `--file`: the files that are read; if it is empty, the default files of the consumers.
     pub files: Vec<String>,
-    /// Where they are.
+    /// Where these files are.
     pub place: Where,
     /// The pod whose pull secrets the kubelet tries first.
     pub pod: Option<Pod>,
-    /// How inventory, nodes and cluster are reached.
+    /// How to access inventory, nodes and cluster.
     pub settings: Settings,
 }
 
@@ -78,7 +79,7 @@ pub enum Where {
     Nodes,
 }
 
-/// What decides which pull secrets a pod uses.
+/// The pod whose pull secrets are used.
 #[derive(Debug, Clone)]
 pub struct Pod {
     /// `--namespace`.
@@ -87,7 +88,7 @@ pub struct Pod {
     pub service_account: String,
 }
 
-/// What a run takes from the environment of the process. Proxy variables are read later, by the HTTP clients.
+/// The values that a run uses from the environment of the process. The HTTP clients read the proxy variables later.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// `HOME`.

@@ -1,4 +1,4 @@
-//! What the events of a run add up to: counts for each host, one row for each registry and object, and the exit status.
+//! Summarizes the events of a run: counts for each host, one row for each registry and object, and the exit status.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
@@ -11,9 +11,9 @@ use crate::plan::Target;
 /// The documented exit statuses. Precedence: 130, 1, 2 (credential or cluster), 4, 2 (node), 3, 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// Everything is as the inventory declares it.
+    /// The result is as the inventory declares it.
     Done = 0,
-    /// Inventory, configuration, or an internal error.
+    /// The inventory or the configuration is invalid, or there was an internal error.
     Error = 1,
     /// A registry, an object or a node failed.
     Failed = 2,
@@ -27,7 +27,7 @@ pub enum ExitStatus {
     Interrupted = 130,
 }
 
-/// What the events so far add up to. It does not depend on the order in which events of different hosts arrive.
+/// The summary of the events so far. It does not depend on the order in which events of different hosts arrive.
 #[derive(Debug, Default)]
 pub struct Report {
     command: Option<Command>,
@@ -38,18 +38,19 @@ pub struct Report {
     interrupted: bool,
 }
 
-/// What is known of one host.
+/// The recorded state of one host.
 #[derive(Debug, Default)]
 struct Tally {
-    /// Of files only.
+    /// The counts of files only.
     files: Counts,
-    /// Whether each outcome of the host was recorded, by its number. Two parts of a run can report the same host: a
-    /// node that cannot be reached for its files is not usable for contacting registries either.
+    /// Whether each outcome of the host was recorded; the index is the number of the outcome. Two parts of a run can
+    /// report the same host, because a node that cannot be reached for its files cannot be used to contact registries
+    /// either.
     outcomes: [bool; 4],
 }
 
 impl Report {
-    /// Takes one event into account.
+    /// Adds one event to the summary.
     pub fn record(&mut self, event: &Event) {
         match event {
             Event::Started(started) => {
@@ -71,19 +72,20 @@ impl Report {
     }
 
     fn host(&mut self, name: &str) -> &mut Tally {
-        // `entry` would copy the name of a host that is known already, as nearly all are.
+        // `entry` would copy the name, although nearly every event is about a host that is known already.
         if !self.hosts.contains_key(name) {
             self.hosts.insert(name.to_owned(), Tally::default());
         }
         &mut self.hosts[name]
     }
 
-    /// The exit status of what was recorded.
+    /// The exit status for the events so far.
     pub fn status(&self) -> ExitStatus {
         let any = |holds: fn(Counts) -> bool| self.hosts.values().any(|tally| holds(tally.counts()));
         let written = |row: &ObjectSummary| matches!(row.outcome, Outcome::Created | Outcome::Updated);
         let changed = any(|counts| counts.changed > 0) || self.objects.iter().any(written);
         match () {
+            // The order is the documented precedence of the exit statuses.
             () if self.interrupted => ExitStatus::Interrupted,
             () if self.error => ExitStatus::Error,
             () if self.registries.iter().any(|row| !row.verdict.permits_run()) => ExitStatus::Failed,
@@ -131,7 +133,7 @@ impl Counts {
     }
 }
 
-/// Where the engine records what happens: every event goes into the report and on to the reader.
+/// Records the events of the engine: each is added to the report and sent to the reader.
 #[derive(Debug)]
 pub struct Journal {
     report: Mutex<Report>,
@@ -147,7 +149,7 @@ impl Journal {
     /// Records one event.
     pub fn record(&self, event: Event) {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).record(&event);
-        // A reader that has gone away (a closed pipe) must not stop the work.
+        // This fails if the reader has ended, for example because of a closed pipe. That must not stop the run.
         let _ = self.reader.send(event);
     }
 
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_more_severe_status_takes_precedence() {
-        // Each event is added to the ones before it, from the least severe to the most severe.
+        // Each event is added to the previous ones, from the least severe to the most severe.
         let rising = [
             (host(HostOutcome::Reached), ExitStatus::Done),
             (object(Action::Update), ExitStatus::ChangesPending),

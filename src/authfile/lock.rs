@@ -1,6 +1,7 @@
-//! One writer at a time. The lock is on the folder: it leaves no file, ends with its process, and works before the file
-//! exists. Every user who can read a folder can lock it, so a folder that others can read is locked only for a limited
-//! time. docker and podman use no lock, so a file is compared again immediately before it is replaced.
+//! Allows only one writer at a time. The lock is on the folder: it leaves no file, ends with its process, and works
+//! before the file exists. Every user who can read a folder can lock it, so the wait for a folder that others can read
+//! is limited, and the run then continues without the lock. docker and podman use no lock, so a file is compared again
+//! immediately before it is replaced.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};

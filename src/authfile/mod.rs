@@ -21,10 +21,11 @@ use crate::secret::SecretBytes;
 
 pub use lock::{Held, hold};
 
-/// In bytes. A secret of Kubernetes has at most 1 MiB, so a larger file is not an auth file.
+/// The maximum size of an auth file in bytes. A Kubernetes secret has at most 1 MiB, so a larger file is not an auth
+/// file.
 const LARGEST: u64 = 16 << 20;
 
-/// As many links as the kernel follows (`ELOOP` in path_resolution(7)).
+/// The maximum number of links that are followed, the same as in the kernel (`ELOOP` in path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
 /// The current state of the file that `path` leads to, for a caller that only reads it.
@@ -76,7 +77,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     };
     match () {
         () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
-        // Opening a pipe would wait for its other end.
+        // Opening a named pipe would block until another process opens its other end.
         () if !metadata.is_file() => return Err(unusable(target, "is not a regular file")),
         () if metadata.len() > LARGEST => return Err(unusable(target, "is too large for a file with credentials")),
         () => {}
@@ -87,7 +88,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     Ok(Some((SecretBytes::new(content), metadata)))
 }
 
-/// As `look`, but an error if a password of this user must not be written to the file.
+/// Like `look`, but returns an error if a password of this user must not be written to the file.
 fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let found = look(target)?;
     match &found {

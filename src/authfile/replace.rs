@@ -62,13 +62,13 @@ pub(super) fn replace(destination: &Destination, observed: &FileState, new: &Sec
     };
     temporary.as_file().set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
-    // As late as possible: a program that takes no lock may have written during the fsync.
+    // This is checked as late as possible, because a program that takes no lock may have written during the fsync.
     let now = look(target)?;
     let now_owner = now.as_ref().map(|(_, metadata)| (metadata.uid(), metadata.gid()));
     if now.as_ref().map(|(now, _)| now) != content || now_owner != destination.owner {
         return Err(changed(target));
     }
-    // Only now, because the new owner could write to the temporary file.
+    // The owner is changed only now, because a new owner could write to the temporary file.
     if let Some((user, group)) = destination.owner.filter(|_| geteuid().is_root()) {
         fchown(temporary.as_file(), Some(user), Some(group)).map_err(failed)?;
     }

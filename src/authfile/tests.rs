@@ -150,7 +150,7 @@ fn what_a_killed_run_left_goes_and_nothing_else() {
     assert_eq!(names(home.path()), kept);
 }
 
-/// The first user that is not root, on any machine.
+/// A user ID that is not root on any machine.
 const UNPRIVILEGED: u32 = 65534;
 
 #[test]
@@ -215,7 +215,8 @@ fn root_writes_for_another_user_only_where_no_third_user_created_the_file() {
     first.replace(&first.observe(), &bytes("one")).unwrap();
     let metadata = fs::metadata(&file).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (UNPRIVILEGED, UNPRIVILEGED, 0o600));
-    // A file of root does not become another user's because that user puts an own one there.
+    // The file belonged to root when it was locked. If another user owns the file at the path now, it must not be
+    // replaced.
     fs::remove_file(&file).unwrap();
     write(&file, "one", 0o600);
     drop(first);

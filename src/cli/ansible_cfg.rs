@@ -1,5 +1,5 @@
-//! Reads defaults for options from the same places as Ansible: environment variables, then the `ansible.cfg` that Ansible
-//! would use. Reads no other file.
+//! Reads defaults for options from the same places as Ansible: environment variables, and then the `ansible.cfg` that
+//! Ansible would use. It reads no other file.
 
 use std::path::{Path, PathBuf};
 
@@ -116,7 +116,7 @@ struct ConfigFile {
 /// All settings that are invalid or not supported.
 pub fn defaults(environment: &UserEnvironment<'_>) -> Result<Defaults, Vec<Problem>> {
     let mut defaults = Defaults::default();
-    // Errors in the file end here, because all settings below may depend on it.
+    // If the file itself is invalid, only that is reported, because all settings below may depend on the file.
     let file = match find(environment, &mut defaults.warnings) {
         Some(path) => Some(read(path).map_err(|problem| vec![problem])?),
         None => None,

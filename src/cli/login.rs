@@ -135,6 +135,7 @@ impl LoginArguments {
         let named = self.to.clone().or_else(|| path("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
         let file = named.or_else(|| docker_file(home.as_deref(), path));
         let file = file.ok_or_else(|| usage("there is no home directory: specify the file with --to FILE"))?;
+        // The password is read last, so that invalid arguments are reported before the user types it.
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD_VARIABLE)) {
             (true, ..) => given(without_line_break((console.input)()), "standard input")?,
             (_, true, _) => Password::Token,

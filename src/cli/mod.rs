@@ -1,5 +1,5 @@
-//! The command line: turns clap arguments into values for the engine, and validates them once. Conflicts are rejected
-//! before any I/O. The arguments of each command are in a file of their own.
+//! Defines the command line, and converts the clap arguments into values for the engine. It validates them once, and
+//! rejects conflicts before any I/O. The arguments of each command are in a separate file.
 
 pub mod ansible_cfg;
 mod explain;

@@ -176,12 +176,12 @@ impl Diagnosis {
         }
     }
 
-    /// The credential plugin could not be run.
+    /// The failure of a credential plugin that could not be run.
     pub fn plugin_not_run(&self, reason: &str) -> Failure {
         Failure::new("the credentials of the kubeconfig cannot be used").cause(reason)
     }
 
-    /// The credential plugin is still running, and is not waited for any longer.
+    /// The failure of a credential plugin that is still running when the time limit is reached.
     pub fn plugin_timeout(&self, limit: Duration) -> Failure {
         let without = self.purpose.without_api();
         let command = self.plugin.as_deref().unwrap_or("?");

@@ -59,6 +59,7 @@ impl Cluster {
             redactor: redactor.clone(),
         };
         let cluster = Self { config, timeout, diagnosis, client: OnceCell::new() };
+        // A plugin can block, so the first request runs it, within the time limit.
         if credential_plugin::is_needed(&cluster.config) {
             return Ok(cluster);
         }

@@ -33,10 +33,10 @@ const NODE_DROP_INS: [&str; 3] = [
     "/etc/containers/registries.conf.d/shortnames.conf",
 ];
 
-/// What exists at the paths that were read.
+/// The state of each path that was read.
 type PathStates = HashMap<String, PathState>;
 
-/// The lookups for the image of a question.
+/// Finds the credentials that each consumer would use for the image of a question.
 ///
 /// # Errors
 /// If the image name is invalid, the inventory cannot be used, or the secrets cannot be read.
@@ -59,7 +59,7 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
     cancel.begin();
     let repository = image.name.clone();
     let mut explanation = Explanation { image: question.image.clone(), repository, ..Explanation::default() };
-    // Without nodes and cluster no engine is needed, and this command then works without any configuration.
+    // The question is about local files only, so no engine is needed, and the command works without any configuration.
     if let (Where::Here(account), None) = (&question.place, &question.pod) {
         let request = LookupRequest { written: &question.image, image: &image, secrets: &[] };
         explanation.hosts.push(on_this_machine(question, account, request));
@@ -170,7 +170,8 @@ fn on_nodes(
             let interrupted = || engine.cancel.level() > Stop::No;
             let lookups =
                 if interrupted() { Err(HostError::Interrupted) } else { on_node(question, engine, node, request) };
-            // An interruption closes connections: errors after it are only its consequence.
+            // An interruption closes the connections, so every error after it is only a consequence and is not
+            // reported.
             (node, lookups.map_err(|error| if interrupted() { HostError::Interrupted } else { error }))
         },
         |result| {

@@ -1,4 +1,4 @@
-//! What the edges run on: threads, runtime, timeouts, cancellation, and the connection to the cluster.
+//! What all edges share: threads, runtime, timeouts, cancellation, and the connection to the cluster.
 
 pub mod apply;
 pub mod explain;
@@ -21,23 +21,24 @@ use self::schedule::{CallGuard, Cancel, Stop};
 
 /// Everything a run needs to do I/O.
 pub struct Engine {
-    /// HTTP runs here.
+    /// Runs everything that uses HTTP.
     pub runtime: tokio::runtime::Runtime,
-    /// SSH runs here.
+    /// Runs everything that uses SSH.
     pub pool: rayon::ThreadPool,
-    /// `--timeout`, and the handle that closes the connections to nodes. A session keeps the limits it was opened with.
+    /// `--timeout`, and the handle that closes the connections to nodes. A session keeps the limits with which it was
+    /// opened.
     pub limits: Limits,
     /// The home folder of the user, for configuration files in it.
     pub home: Option<PathBuf>,
-    /// Requests the run to stop.
+    /// Receives the requests to stop the run.
     pub cancel: Cancel,
-    /// Masks every secret of the run in foreign text.
+    /// Masks every secret of the run in text from servers and nodes.
     pub redactor: Redactor,
     /// The keys in known_hosts.
     pub host_keys: Arc<HostKeys>,
     /// Keys to log in with.
     pub identities: Identities,
-    /// Access to the API server; `None` where the run has no cluster part.
+    /// Access to the API server; `None` if the run does not use a cluster.
     pub cluster: Option<Cluster>,
 }
 
@@ -71,7 +72,7 @@ impl Engine {
         })
     }
 
-    /// Connects to a node and observes `files`; see [`node::open`].
+    /// Connects to a node and reads the state of `files`; see [`node::open`].
     ///
     /// # Errors
     /// [`OpenFailure`], without secrets.
@@ -88,7 +89,7 @@ impl Engine {
     }
 }
 
-/// Access to the API server of the kubeconfig; it is not contacted yet.
+/// Access to the API server that the kubeconfig names; no request is sent yet.
 ///
 /// # Errors
 /// If there is no kubeconfig that can be used.

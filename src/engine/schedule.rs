@@ -1,5 +1,5 @@
-//! Threads, ordered results, and cancellation. It knows no edge: it does not know what work is done, or what is
-//! canceled.
+//! Runs work in threads, orders results, and cancels runs. It is independent of the edges: it does not know what the
+//! work is, or what is canceled.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ pub enum Stop {
 #[derive(Debug, Clone)]
 pub struct Cancel {
     level: watch::Sender<Stop>,
-    /// Whether there is work that a first signal must let finish.
+    /// Whether the run has started work that must finish after the first signal.
     begun: Arc<AtomicBool>,
 }
 
@@ -35,7 +35,8 @@ impl Default for Cancel {
 }
 
 impl Cancel {
-    /// Marks that the inventory has been read. Until then nothing was contacted, so a signal ends the program at once.
+    /// Marks that the inventory has been read. Until then nothing was contacted, so a signal ends the program
+    /// immediately.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
     }
@@ -58,7 +59,7 @@ impl Cancel {
     /// Waits until the level is at least `level`.
     pub async fn reached(&self, level: Stop) {
         let mut receiver = self.level.subscribe();
-        // The sender lives as long as `self`, so this only ends when the level is reached.
+        // The sender exists as long as `self`, so this ends only when the level is reached.
         let _ = receiver.wait_for(|now| *now >= level).await;
     }
 
@@ -116,7 +117,7 @@ pub fn each<T: Send, R: Send>(
     });
 }
 
-/// Results that wait for the results of earlier items.
+/// Results that are held back until the results of all earlier items are known.
 struct InOrder<R, F> {
     next: usize,
     early: BTreeMap<usize, Option<R>>,

@@ -1,4 +1,4 @@
-//! What happened, as facts: no display policy. Each event is also one line of `--output json`, so the field
+//! The events of a run, as data without any formatting. Each event is also one line of `--output json`, so the field
 //! names are an interface (docs/json.md).
 
 mod registry;
@@ -22,9 +22,9 @@ pub const SCHEMA: &str = include_str!("events.schema.json");
 pub enum Event {
     /// The inventory is read; these hosts are selected. Nothing has been contacted yet.
     Started(Started),
-    /// Something that deserves attention and stops nothing.
+    /// Something that the user should know and that does not stop the run.
     Warning {
-        /// What it is.
+        /// The text of the warning.
         message: String,
     },
     /// Something that stops the run or a part of it.
@@ -33,7 +33,7 @@ pub enum Event {
     Registry(RegistryRow),
     /// A node was reached, or no work on it is possible.
     Host(HostRow),
-    /// How far the run is. Not part of the JSON output.
+    /// The progress of the run. It is not part of the JSON output.
     #[serde(skip)]
     Progress(Progress),
     /// A signal requested the run to stop.
@@ -81,7 +81,7 @@ pub struct StepRow {
     pub outcome: Outcome,
     /// What changes in it.
     pub changes: Vec<Change>,
-    /// What else the reader should know.
+    /// Additional information for the reader.
     pub notes: Vec<String>,
     /// Why it failed.
     #[serde(flatten)]
@@ -100,7 +100,7 @@ pub struct HostRow {
     pub failure: Option<Failure>,
 }
 
-/// The result for a node as a whole.
+/// The result for a node, without its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HostOutcome {
@@ -114,7 +114,7 @@ pub enum HostOutcome {
     Skipped,
 }
 
-/// How far one phase of the run is.
+/// The progress of one phase of the run.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     /// The phase.
@@ -160,9 +160,9 @@ pub struct Counts {
     pub changed: usize,
     /// 1 if the node could not be reached.
     pub unreachable: usize,
-    /// Files that failed, and 1 if the node as a whole did.
+    /// Files that failed, plus 1 if the node itself failed.
     pub failed: usize,
-    /// Files that were not tried, and 1 if the node was not observed.
+    /// Files that were not tried, plus 1 if the node was not observed.
     pub skipped: usize,
     /// Always 0.
     pub rescued: usize,
@@ -181,7 +181,7 @@ pub struct ObjectSummary {
 }
 
 impl HostRow {
-    /// The row of a node that was observed, or that was not and did not fail.
+    /// The row of a node that was observed, or that was skipped.
     pub fn new(host: &str, outcome: HostOutcome) -> Self {
         Self { host: host.to_owned(), outcome, failure: None }
     }
@@ -227,7 +227,7 @@ impl StepRow {
     }
 }
 
-/// The events of a plan that is not applied: what would happen.
+/// The events of a plan that is only shown.
 pub fn preview(plan: &Plan) -> Vec<Event> {
     let stage = |stage: &Stage| match stage {
         Stage::Objects(steps) => steps.iter().map(|step| Event::Step(StepRow::done(step))).collect::<Vec<_>>(),
@@ -236,7 +236,7 @@ pub fn preview(plan: &Plan) -> Vec<Event> {
     plan.stages.iter().flat_map(stage).collect()
 }
 
-/// The events of nodes that are not even observed, because an earlier stage closed the gate.
+/// The events of nodes that are not observed, because an earlier stage closed the gate.
 pub fn not_observed(nodes: &[NodeTarget]) -> impl Iterator<Item = Event> {
     nodes.iter().map(|node| Event::Host(HostRow::new(&node.name, HostOutcome::Skipped)))
 }

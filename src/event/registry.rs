@@ -13,7 +13,7 @@ pub struct RegistryRow {
     pub host: String,
     /// The user.
     pub user: String,
-    /// The test image in full; where only the login is verified, the registry.
+    /// The full name of the test image, or the registry if only the login is verified.
     pub image: String,
     /// The verdict.
     pub verdict: Verdict,
@@ -26,7 +26,7 @@ pub struct RegistryRow {
     /// The expiry time that the credential itself contains (RFC 3339). It is not verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// What the registry reports of its quota.
+    /// The pull quota that the registry reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
     /// The server that failed, if it was not the registry itself: `token_server` or `redirect_target`.
@@ -57,7 +57,7 @@ impl RegistryRow {
     }
 }
 
-/// One sentence for each verdict. It names the server that failed, and the node from which it was contacted.
+/// One sentence for each verdict, with the server that failed and the node from which it was contacted.
 fn message(row: &RegistryRow) -> String {
     let RegistryRow { verdict, from, .. } = row;
     let server = server(row);
@@ -69,7 +69,8 @@ fn message(row: &RegistryRow) -> String {
         Verdict::Dns => format!("the name of {server} does not resolve{}", node(" on ", "")),
         Verdict::ConnectionRefused => format!("{server} does not accept connections{}", node(" from ", "")),
         Verdict::Timeout => format!("{server} did not respond{} in time", node(" to ", "")),
-        // From a node, the verdict also covers sshd.
+        // If the registry is contacted from a node, this verdict can also be caused by sshd, so the sentence is
+        // different.
         Verdict::Proxy if from.is_none() => format!("the proxy for {server} failed"),
         Verdict::Proxy => {
             format!("the connection{} to {server} was refused by sshd, or failed at a proxy", node(" from ", ""))

@@ -1,5 +1,5 @@
-//! What was observed: plain values, no behaviour. Not being able to look is a fact of its own and never
-//! "no change".
+//! The facts that were observed: plain values without behavior. A target that could not be observed is a separate fact,
+//! and is never treated as "no change".
 
 mod registry;
 
@@ -10,10 +10,10 @@ pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,
 };
 
-/// Everything observed before a plan is made, each list in the order of `Desired`.
+/// Everything that was observed before a plan is computed. Each list has the order of `Desired`.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// One for each registry of `Desired`; `None` where the run was interrupted before a verdict.
+    /// One for each registry of `Desired`; `None` if the run was interrupted before there was a verdict.
     pub registries: Vec<Option<RegistryFact>>,
     /// The node from which `registries` were contacted; `None` for this machine.
     pub contacted_from: Option<String>,
@@ -21,23 +21,23 @@ pub struct Facts {
     pub paths: Vec<PathFact>,
     /// One for each object of `Desired`.
     pub objects: Vec<ObjectFact>,
-    /// One for each node of the window that was observed.
+    /// One for each node of the window.
     pub nodes: Vec<NodeFact>,
 }
 
-/// What was observed at one place.
+/// The state of an object or a secret.
 #[derive(Debug, Clone)]
 pub enum Observed<T> {
     /// It exists.
     Present(T),
     /// It does not exist.
     Absent,
-    /// It could not be observed, so nothing is known of it.
+    /// It could not be observed, so its state is not known.
     Unknown(Failure),
 }
 
 impl<T> Observed<T> {
-    /// What exists there, if that is known.
+    /// The state, if the target exists and could be observed.
     pub fn present(&self) -> Option<&T> {
         match self {
             Self::Present(found) => Some(found),
@@ -62,68 +62,68 @@ pub struct PullSecretFact {
     pub stale: Vec<StaleSecret>,
 }
 
-/// A secret that openshift-ansible made for one registry.
+/// A secret that openshift-ansible created for one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaleSecret {
     /// `o-a-<md5(host)>`.
     pub name: String,
-    /// The registry it was made for.
+    /// The registry that it was created for.
     pub host: String,
 }
 
 /// The type that a pull secret must have (`kubernetes.io/dockerconfigjson`; Kubernetes documentation, "Secrets").
 pub const PULL_SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
 
-/// A secret as it was found.
+/// A secret that was observed.
 #[derive(Debug, Clone)]
 pub struct SecretFact {
-    /// Its `metadata.resourceVersion`, which the API server changes with every write: a write is refused if the secret
-    /// has another one by then.
+    /// Its `metadata.resourceVersion`. The API server changes it with every write, and refuses a write with an outdated
+    /// version.
     pub version: String,
     /// Its `type`.
     pub type_: String,
-    /// Whether its data can be changed at all.
+    /// Whether the API server rejects all changes of its data (`immutable`).
     pub immutable: bool,
     /// The bytes under `.dockerconfigjson`, if there are any.
     pub content: Option<SecretBytes>,
 }
 
-/// A node as it was found.
+/// A node that was observed, or the reason why it was not.
 #[derive(Debug)]
 pub enum NodeFact {
-    /// The script ran: one for each file of the node that is a file of its own, and the paths that are the same file.
+    /// The script ran. There is one fact for each distinct file; paths that lead to the same file share a fact.
     Observed(Vec<FileFact>),
-    /// Something failed before the script's first line.
+    /// Something failed before the first line of the script.
     Unreachable(Failure),
-    /// sudo refused, or the script did not come to its end.
+    /// sudo refused, or the script did not finish.
     Failed(Failure),
-    /// The run was interrupted, or stopped by a gate, before this node was looked at.
+    /// The run was interrupted, or a gate stopped it, before this node was observed.
     NotObserved,
 }
 
-/// A managed file as it was found. Paths that are one file (symlink, bind mount) are one fact.
+/// A managed file that was observed. Paths that lead to one file (symbolic link, bind mount) are one fact.
 #[derive(Debug)]
 pub struct FileFact {
-    /// The path as the inventory gives it.
+    /// The path as in the inventory.
     pub path: String,
-    /// Other managed paths that lead to this same file.
+    /// Other managed paths that lead to the same file.
     pub aliases: Vec<String>,
-    /// What is there.
+    /// The state of the file.
     pub state: FileState,
 }
 
-/// What stands at a managed path.
+/// What exists at a managed path.
 #[derive(Debug)]
 pub enum FileState {
     /// A regular file.
     Present {
-        /// Every byte of it.
+        /// All bytes of the file.
         content: SecretBytes,
         /// Permission bits, such as `0o644`.
         mode: u32,
     },
-    /// Nothing; the directory may be missing as well.
+    /// There is no file; the directory may be missing, too.
     Absent,
-    /// Something that cannot be managed: a directory, a device, a file that cannot be read.
+    /// It cannot be managed: it is a directory or a device, or it cannot be read.
     Unusable(Failure),
 }

@@ -1,5 +1,5 @@
-//! What was observed of a registry: the verdict on a credential, and the structure that later code needs to explain it.
-//! Types only; the texts `cause` and `hint` are for people, and no code reads them.
+//! What was observed of a registry: the verdict on a credential, and the data that other code needs to explain it. This
+//! file contains only types. The texts `cause` and `hint` are for people, and no code parses them.
 
 use serde::Serialize;
 
@@ -8,9 +8,9 @@ use serde::Serialize;
 pub struct RegistryFact {
     /// The verdict.
     pub verdict: Verdict,
-    /// What was observed, such as `GET https://quay.io/v2/auth: 401 UNAUTHORIZED`; `None` where the verdict is enough.
+    /// What was observed, such as `GET https://quay.io/v2/auth: 401 UNAUTHORIZED`; `None` if the verdict is sufficient.
     pub cause: Option<String>,
-    /// What to do now; `None` where there is nothing to do.
+    /// What to do now; `None` if there is nothing to do.
     pub hint: Option<String>,
     /// The pull quota that the registry reported, if it reported one.
     pub rate_limit: Option<RateLimit>,
@@ -18,7 +18,7 @@ pub struct RegistryFact {
     pub other_server: Option<OtherServer>,
     /// Whether this attempt observed the verdict, or an earlier attempt with the same login did.
     pub evidence: Evidence,
-    /// The request that failed; `None` where the verdict does not come from a failed request.
+    /// The request that failed; `None` if the verdict was not caused by a failed request.
     pub failed_request: Option<Box<FailedRequest>>,
 }
 
@@ -37,10 +37,10 @@ impl RegistryFact {
     }
 }
 
-/// Where a verdict comes from.
+/// How a verdict was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
-    /// The attempt itself.
+    /// This attempt observed it.
     Observed,
     /// An earlier attempt in the same run: the login was not accepted then, so it was not sent again.
     Remembered,
@@ -134,11 +134,11 @@ pub enum Verdict {
     Dns,
     /// Nothing listens on the port, or there is no route to the host.
     ConnectionRefused,
-    /// No complete response in time.
+    /// There was no complete response in time.
     Timeout,
     /// The HTTP proxy failed or refused the connection, or sshd of the node forbids it.
     Proxy,
-    /// 429.
+    /// The registry responded with 429.
     RateLimited,
     /// Any other response that is not part of the protocol.
     RegistryError,

@@ -1,5 +1,5 @@
-//! SSH login: keys first, then the password, as OpenSSH does. A password is sent at most once, because a second time
-//! would be a second failed login, and accounts get locked.
+//! SSH login: keys first, then the password, as OpenSSH does. A password is sent at most once, because a second attempt
+//! would be a second failed login, and too many of them lock an account.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,8 +30,8 @@ const ALGO_UNSUPPORTED: i32 = -51;
 /// How long a login may take to return after its socket was shut down, if no agent delays it.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Logs in as the user of the connection. libssh2 waits for an agent without a time limit, and a hardware key waits to
-/// be touched, so a login that may use an agent runs in a thread that can be abandoned.
+/// Logs in as the user of the connection. libssh2 waits for an agent without a time limit, and a hardware key waits
+/// until the user touches it, so a login that may use an agent runs in a thread that can be abandoned.
 pub(super) fn log_in(
     connection: SshConnection,
     label: &NodeLabel,
@@ -108,7 +108,8 @@ impl LoginAttempts<'_> {
             self.keys()?;
             return Err(LoginEnd::Exhausted);
         };
-        // Querying the methods costs a round trip. It is only needed to choose between the two methods for a password.
+        // Requesting the list of methods costs a round trip. The list is only needed to choose between the two methods
+        // for a password.
         let methods = self.methods()?;
         if offers(&methods, "publickey") {
             // The last attempt is reserved for the password.
@@ -226,7 +227,7 @@ impl LoginAttempts<'_> {
         });
         let (agent, keys) = match opened {
             Ok(opened) => opened,
-            // The agent failed, not the server, so a key file may still be accepted.
+            // The error is about the agent and not about the server, so a key file may still be accepted.
             Err(error) => {
                 self.tried.push(failed(error));
                 return Ok(());

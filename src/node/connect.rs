@@ -65,7 +65,7 @@ impl SshConnection {
 
     fn handshake(&mut self, label: &NodeLabel, keys: &HostKeys) -> Result<(), Failure> {
         let known = keys.of(&label.1.address, label.1.port);
-        // The watchdog is exact. This timeout only matters if its thread cannot be started.
+        // The watchdog enforces the exact deadline. This timeout is only needed if its thread cannot be started.
         let timeout = self.timeout.saturating_add(Duration::from_secs(1)).as_millis();
         self.ssh.set_timeout(u32::try_from(timeout).unwrap_or(u32::MAX));
         self.ssh.set_tcp_stream(Arc::clone(&self.socket));
@@ -85,8 +85,8 @@ impl SshConnection {
         check_trust(label, blob, known.check(blob))
     }
 
-    /// The text for an error of `task`. If the watchdog has shut the socket down, its reason replaces the error, which
-    /// is only a consequence.
+    /// The text for an error of `task`. If the watchdog has shut the socket down, its reason is shown instead, because
+    /// the error is only a consequence of that.
     pub(super) fn describe_error(&self, task: &str, error: &dyn fmt::Display) -> String {
         match self.watch.interruption() {
             Some(Interruption::Deadline) => {
@@ -133,14 +133,14 @@ pub(super) enum DetachedError {
     Failed(String),
 }
 
-/// Does `work` in a thread of its own, which is abandoned when the deadline passes or the run is interrupted.
+/// Runs `work` in a separate thread, which is abandoned when the deadline passes or the run is interrupted.
 pub(super) fn run_detached<T: Send + 'static>(
     limits: &Limits,
     deadline: Instant,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DetachedError> {
     let (send, receive) = mpsc::sync_channel(1);
-    // The system's resolver loads modules that need more stack than our other threads have.
+    // The resolver of the system loads modules that need more stack than the other threads of this program have.
     let thread = std::thread::Builder::new().name("node-detached".to_owned()).stack_size(512 * 1024);
     let started = thread.spawn(move || drop(send.send(work())));
     started.map_err(|error| {
@@ -171,7 +171,8 @@ fn connect(address: &str, port: u16, deadline: Instant) -> Result<TcpStream, Con
     })?;
     let mut last = ConnectError::other(format!("`{address}` has no address"));
     for (at, target) in addresses.iter().enumerate() {
-        // An address that does not respond must leave time for the remaining ones.
+        // Each address gets only its share of the time, so that an address that does not respond leaves time for the
+        // others.
         let share = u32::try_from(addresses.len() - at).unwrap_or(1);
         let left = deadline.saturating_duration_since(Instant::now()) / share;
         if left.is_zero() {
@@ -205,7 +206,7 @@ fn connect_error(target: &SocketAddr, error: &io::Error, waited: Duration) -> Co
     }
 }
 
-/// Turns what known_hosts says about the host key into a failure, unless the key is trusted.
+/// Returns a failure unless known_hosts trusts the host key.
 fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<(), Failure> {
     let presented = format!("it presented {} {}", key_type(blob), fingerprint(blob));
     let Connection { address, port, .. } = label.1;

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 pub(super) enum Privileges {
     /// Root, who is never refused because of file permissions.
     Root,
-    /// Any other user.
+    /// Any user other than root.
     User,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct ConnectError {
     pub(super) cause: String,
 }
 
-/// The problems of connecting that have a hint of their own.
+/// The connection problems for which there is a specific hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectProblem {
     /// The address is a name that does not resolve.
@@ -54,7 +54,7 @@ impl ConnectError {
 /// The failure of a node that cannot be connected to.
 pub(super) fn unreachable(label: &dyn std::fmt::Display, error: ConnectError) -> Failure {
     let hint = match error.problem {
-        // The text of the system for EMFILE. A resolver reports it, too, instead of an error number.
+        // This is the text of the system for EMFILE. A resolver returns only the text and no error number.
         _ if error.cause.contains("Too many open files") => {
             Some("raise the limit with `ulimit -n`, or lower `--forks`")
         }

@@ -45,7 +45,7 @@ impl Identities {
         Self { agent, files, unresponsive: Arc::default(), read: Arc::default() }
     }
 
-    /// From now on the agent is not used.
+    /// Stops using the agent for the rest of the run.
     pub(super) fn mark_agent_unresponsive(&self) {
         self.unresponsive.store(true, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
-//! Which host keys are trusted: known_hosts files as OpenSSH reads them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). The
-//! parser of libssh2 ignores `@revoked` and wildcards, and rejects a complete file because of one bad line. It does not
-//! decide what happens with an unknown key.
+//! Determines which host keys are trusted. It reads known_hosts files as OpenSSH does (sshd(8), "SSH_KNOWN_HOSTS FILE
+//! FORMAT"), because the parser of libssh2 ignores `@revoked` and wildcards, and rejects a complete file because of one
+//! invalid line. This file does not decide what happens with an unknown key.
 
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,11 @@ pub struct HostKeys(Vec<KnownHostsLine>);
 pub(super) struct KnownKeys<'a> {
     /// Lines that match `[name]:port`, or `name` for port 22.
     exact: Vec<&'a KnownHostsLine>,
-    /// Lines that match `name`, for another port than 22.
+    /// Lines that match `name` without a port, if the port is not 22.
     bare: Vec<&'a KnownHostsLine>,
 }
 
-/// What the known_hosts lines about a host say about a key.
+/// The result of comparing a host key with the known_hosts lines about its host.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum HostKeyTrust {
     /// A line has this key.

@@ -1,9 +1,9 @@
 //! The SSH edge: observes the managed files of one node and replaces them, over one connection, one channel and one
-//! script; and provides a tunnel through a node. It knows paths and bytes, and not what they mean.
+//! script. It also provides a tunnel through a node. It handles paths and bytes, and does not interpret the content.
 //!
-//! Everything blocks, so it runs on a pool of threads. A [`Session`] that waits between observing and writing occupies
-//! no thread, and on the node only an idle shell. The only global state is the thread of the watchdog, which runs while
-//! a deadline is set or a session waits.
+//! All functions block, so they run on a pool of threads. A [`Session`] that waits between observing and writing uses
+//! no thread on this machine, and only an idle shell on the node. The only global state is the thread of the watchdog,
+//! which runs while a deadline is set or a session waits.
 
 mod auth;
 mod connect;
@@ -37,7 +37,7 @@ use crate::secret::{Redactor, SecretBytes};
 pub struct Limits {
     /// The time for each phase: connecting and observing, and writing.
     pub timeout: Duration,
-    /// Ends all connections at once.
+    /// Ends all connections immediately.
     pub abort: Abort,
 }
 
@@ -104,7 +104,7 @@ pub fn open(
     Ok((facts, session))
 }
 
-/// A moment that no run reaches, for timeouts that are too large to be added to the current time.
+/// A time in the distant future, for timeouts that are too large to be added to the current time.
 fn distant_future() -> Instant {
     Instant::now() + Duration::from_secs(365 * 24 * 3600)
 }

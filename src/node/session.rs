@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::secret::Secret;
 
 /// A node whose files were observed, and whose script waits for an order. Dropping a session leaves the files
-/// unchanged, like [`Session::keep`], but does not close the connection in order.
+/// unchanged, like [`Session::keep`], but does not close the connection properly.
 pub struct Session {
     connection: SshConnection,
     channel: Channel,
@@ -41,7 +41,7 @@ enum StreamError {
     Malformed(&'static str),
 }
 
-/// How the writing ended, which decides what is known about a file without a result.
+/// How a write ended. This determines the failure of each file without a result.
 enum WriteEnd {
     /// The script finished.
     Done,
@@ -267,7 +267,7 @@ impl Session {
                 None => {}
             }
             match self.channel.read(&mut *bytes) {
-                // Reading from a socket that the watchdog shut down looks like a normal end of the stream.
+                // After the watchdog has shut the socket down, reading from it looks like a normal end of the stream.
                 Ok(0) if self.connection.watch.interruption().is_some() => {
                     return Err(StreamError::Lost(self.connection.describe_error("waiting for the script", &"")));
                 }
@@ -282,7 +282,7 @@ impl Session {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        // There is no flush, because the flush of libssh2 discards what has arrived and was not read yet.
+        // This does not flush, because the flush of libssh2 discards data that has arrived and was not read yet.
         self.channel
             .write_all(bytes)
             .map_err(|error| StreamError::Lost(self.connection.describe_error("sending to the script", &error)))
@@ -294,7 +294,7 @@ impl Session {
         })
     }
 
-    /// Closes the connection in order. The script has ended, or is about to end.
+    /// Closes the connection properly. The script has ended, or is about to end.
     fn disconnect(&mut self) {
         let _ = self.channel.send_eof();
         let _ = self.connection.ssh.disconnect(None, "done", None);

@@ -1,17 +1,18 @@
 //! Deadlines and interruption of connections to nodes. The timeout of libssh2 starts again with every wait, so a server
-//! that sends single bytes can exceed it. Here a thread shuts the socket down, and everything that waits on it returns
-//! at once. The same thread keeps idle sessions alive. It does not know what a connection is used for.
+//! that sends single bytes can exceed it. The watchdog is a thread that shuts the socket down, which ends all
+//! operations that wait on the socket. The same thread keeps idle sessions alive. It does not depend on what a
+//! connection is used for.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often an idle session sends a packet. The `ClientAliveInterval` of sshd is rarely below 10 s; a packet within
-/// that time keeps sshd from sending a request that an idle session would not respond to.
+/// How often an idle session sends a packet. The `ClientAliveInterval` of sshd is rarely below 10 s. A packet within
+/// that time prevents sshd from sending a request, to which an idle session would not respond.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Interrupts every connection that was opened with it, also those that are opened later. Clones share their state.
+/// Interrupts every connection that uses it, including connections that are opened later. Clones share their state.
 #[derive(Clone, Default)]
 pub struct Abort(Arc<Watchdog>);
 
@@ -39,7 +40,7 @@ struct Watchdog {
 #[derive(Default)]
 struct WatchdogState {
     fired: bool,
-    /// Whether the thread runs. It ends when there is nothing to do, so an idle program has no such thread.
+    /// Whether the thread runs. It ends when there is nothing to do, so that an idle program does not keep a thread.
     running: bool,
     next: u64,
     watched: BTreeMap<u64, WatchedSocket>,
@@ -67,7 +68,7 @@ impl Abort {
         Self::default()
     }
 
-    /// Shuts every open socket down; connections that are opened later fail at once.
+    /// Shuts down every open socket; connections that are opened later fail immediately.
     pub fn fire(&self) {
         let mut state = self.0.lock();
         state.fired = true;
@@ -135,7 +136,7 @@ impl Watch {
         } else {
             let watchdog = Arc::clone(watchdog);
             let thread = std::thread::Builder::new().name("node-watchdog".to_owned()).stack_size(256 * 1024);
-            // Without the thread, the timeout of libssh2 still limits every single wait.
+            // If the thread cannot be started, the timeout of libssh2 still limits every single wait.
             state.running = thread.spawn(move || watchdog.run()).is_ok();
         }
     }
@@ -148,7 +149,7 @@ impl Drop for Watch {
 }
 
 impl WatchedSocket {
-    /// Does what is due; returns when there is more to do.
+    /// Does the work that is due at `now`; returns the time when more work is due.
     fn do_due_work(&mut self, now: Instant) -> Option<Instant> {
         match &mut self.phase {
             SocketPhase::Unlimited => None,

@@ -1,4 +1,4 @@
-//! The rule for a `config.json` or `.dockercfg`: merge the entries, remove permission bits of group and others.
+//! The rule for a `config.json` or `.dockercfg`: merge the entries, and remove the permission bits of group and others.
 
 use super::{Action, Change, FileTarget, ModeChange, Planned, Step, Target};
 use crate::dockerconfig::{self, Credential, ParseError, Reader};
@@ -8,7 +8,7 @@ use crate::failure::Failure;
 /// The permission bits that a file with passwords may have: those of its owner.
 const OWNER_BITS: u32 = 0o700;
 
-/// What happens to one file of `host` that must have `credentials`.
+/// The planned change of one file of `host` that must contain `credentials`.
 pub fn file(host: &str, fact: &FileFact, credentials: &[Credential], reader: Reader) -> Planned {
     let target = FileTarget { host: host.to_owned(), path: fact.path.clone(), aliases: fact.aliases.clone() };
     let step = |action| Step::new(Target::File(target), action);
@@ -31,7 +31,8 @@ pub fn file(host: &str, fact: &FileFact, credentials: &[Credential], reader: Rea
     };
     let changes = merged.changes.into_iter().map(Change::Key).chain(mode.map(Change::Mode)).collect();
     let notes = merged.shadows.iter().map(ToString::to_string).collect();
-    // Where only the mode changes, the old bytes are written again: a file is replaced, never changed in place.
+    // If only the mode changes, the old bytes are written again, because a file is always replaced and never changed in
+    // place.
     let content = merged.content.or_else(|| mode.and(old.cloned()));
     Planned { step: Step { changes, notes, ..step(action) }, content }
 }

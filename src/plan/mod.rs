@@ -1,5 +1,6 @@
-//! What would have to change, as stages of steps. A plan is pure and total, and it holds no secret: it can be printed,
-//! serialized and pasted into a ticket. `apply` carries it out. This module does no I/O.
+//! The changes that are needed, as stages of steps. Computing a plan has no side effects and cannot fail. A plan
+//! contains no secret, so it can be printed, serialized and pasted into a ticket. `apply` carries it out. This module
+//! does no I/O.
 
 mod file;
 mod node;
@@ -22,7 +23,8 @@ pub use pull_secret::pull_secret;
 pub struct Plan {
     /// Whether anything may be written.
     pub gate: Gate,
-    /// In the order in which they are carried out. A stage that fails closes the gate for those after it.
+    /// The stages, in the order in which they are carried out. A stage that fails closes the gate for the following
+    /// ones.
     pub stages: Vec<Stage>,
 }
 
@@ -35,7 +37,7 @@ pub enum Stage {
     Batch(Vec<NodePlan>),
 }
 
-/// Whether writes are permitted: one credential or object that cannot be used keeps all of them back.
+/// Whether writes are permitted: a single credential or object that cannot be used prevents all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
     /// Every verdict permits the run, and every object can be written.
@@ -44,16 +46,16 @@ pub enum Gate {
     Closed,
 }
 
-/// What happens to one object or file.
+/// The planned change of one object or file.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// The object or file.
     pub target: Target,
     /// What happens.
     pub action: Action,
-    /// What changes in it, without values.
+    /// The changes inside it, without values.
     pub changes: Vec<Change>,
-    /// What else the reader should know.
+    /// Additional information for the reader.
     pub notes: Vec<String>,
 }
 
@@ -92,7 +94,7 @@ pub struct FileTarget {
     pub host: String,
     /// The path as the inventory, or `--to`, gives it.
     pub path: String,
-    /// Other managed paths that are the same file.
+    /// Other managed paths that lead to the same file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
 }
@@ -132,17 +134,18 @@ pub struct ModeChange {
     pub to: u32,
 }
 
-/// A step, and the bytes that carry it out. `apply` computes it again from the facts, because a [`Plan`] holds no secret.
+/// A step, and the bytes that carry it out. `apply` computes it again from the facts, because a [`Plan`] contains no
+/// secret.
 #[derive(Debug)]
 pub struct Planned {
     /// What happens.
     pub step: Step,
-    /// The complete new content; `None` if nothing is to be written.
+    /// The complete new content; `None` if nothing is written.
     pub content: Option<SecretBytes>,
 }
 
 impl ObjectKind {
-    /// The kind in sentences: `secret`.
+    /// The kind as it appears in sentences: `secret`.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Secret => "secret",
@@ -169,7 +172,7 @@ pub fn format_mode(mode: u32) -> String {
     format!("{mode:04o}")
 }
 
-// The signature is what serde's `serialize_with` calls.
+// serde's `serialize_with` prescribes this signature.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
 fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{mode:04o}"))
@@ -181,6 +184,7 @@ pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts) -> Plan {
     let objects: Vec<Step> =
         desired.objects.iter().zip(&facts.objects).map(|(object, fact)| object_step(object, fact)).collect();
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
+    // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
     let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
     let possible = objects.iter().all(|step| !matches!(step.action, Action::Fail(_)));
     let gate = if proved && possible { Gate::Open } else { Gate::Closed };
@@ -191,7 +195,7 @@ pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts) -> Plan {
     plan
 }
 
-/// The plan of a later window of nodes, behind the gate that the earlier stages left.
+/// The plan of a later window of nodes; `gate` is the state after the earlier stages.
 pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact]) -> Plan {
     let nodes: Vec<NodePlan> = nodes.iter().zip(facts).map(|(node, fact)| node::node(node, fact)).collect();
     Plan { gate, stages: if nodes.is_empty() { Vec::new() } else { vec![Stage::Batch(nodes)] } }

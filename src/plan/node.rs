@@ -6,12 +6,12 @@ use crate::dockerconfig::Reader;
 use crate::facts::NodeFact;
 use crate::failure::Failure;
 
-/// What happens on a node.
+/// The plan of one node.
 #[derive(Debug)]
 pub struct NodePlan {
     /// `inventory_hostname`.
     pub host: String,
-    /// What happens.
+    /// The planned work.
     pub work: NodeWork,
 }
 
@@ -28,7 +28,7 @@ pub enum NodeWork {
     NotObserved,
 }
 
-/// Compares the files of a node with what they must hold.
+/// Compares the files of a node with the required content.
 pub(super) fn node(node: &NodeTarget, fact: &NodeFact) -> NodePlan {
     let work = match fact {
         NodeFact::Observed(files) => {

@@ -1,5 +1,6 @@
-//! The rule for a pull secret: merge the entries into it, and create it where it is missing. Its type cannot be changed,
-//! and an immutable secret cannot be changed at all (Kubernetes documentation, "Secrets").
+//! The rule for a pull secret: merge the entries into it, or create it if it does not exist. The type of a secret
+//! cannot be changed, and the API server rejects every change of an immutable secret (Kubernetes documentation,
+//! "Secrets").
 
 use super::{Action, Change, ObjectKind, ObjectTarget, Planned, Step, Target};
 use crate::desired::PullSecret;
@@ -7,7 +8,7 @@ use crate::dockerconfig::{self, ParseError, Reader};
 use crate::facts::{Observed, PULL_SECRET_TYPE, PullSecretFact, SecretFact, StaleSecret};
 use crate::failure::Failure;
 
-/// What happens to a pull secret.
+/// The planned change of a pull secret.
 pub fn pull_secret(wanted: &PullSecret, fact: &PullSecretFact) -> Planned {
     let mut planned = match &fact.secret {
         Observed::Unknown(failure) => failed(wanted, failure.clone()),

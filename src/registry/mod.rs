@@ -1,6 +1,6 @@
 //! The registry edge: proves credentials by inspecting test images over HTTP, as the OCI distribution specification and
-//! its token flow describe. One wrong password is one failed login: a login that was not accepted is never sent again.
-//! It knows nothing of clusters, nodes or inventories.
+//! its token flow describe. One wrong password causes only one failed login: a login that was not accepted is never
+//! sent again. This module does not depend on clusters, nodes or inventories.
 //!
 //! One credential passes through these files, in this order: `flow/prove.rs` (which runs the steps) -> `flow/ping.rs`
 //! -> `flow/challenge.rs` -> `flow/token_server.rs` -> `flow/manifest.rs` -> `verdict/finding.rs`. `http` sends their

@@ -1,4 +1,4 @@
-//! The last line of a run: what was done, in one sentence, and whether the old credentials must stay valid.
+//! The last line of a run: one sentence with the result, including whether the old credentials must stay valid.
 
 use indexmap::IndexMap;
 
@@ -8,7 +8,8 @@ use crate::event::{Command, Counts, Outcome, Recap};
 use crate::facts::Verdict;
 use crate::report::ExitStatus;
 
-/// The last line of a run: one sentence with the result. It must also be true of what could not be checked.
+/// The last line of a run: one sentence with the result. The sentence must also be correct if something could not be
+/// checked.
 pub(super) fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     let command = command?;
     if recap.status == ExitStatus::Interrupted as u8 {
@@ -35,7 +36,7 @@ pub(super) fn conclusion(command: Option<Command>, recap: &Recap) -> Option<Stri
     })
 }
 
-/// How many credentials are proved, each by at least one image; and by how many images, if some have several.
+/// How many credentials are proved, each by at least one image; if some have several images, also the number of images.
 fn proved(recap: &Recap) -> String {
     let mut credentials: IndexMap<(&str, &str), bool> = IndexMap::new();
     let (mut images, mut shown) = (0, 0);
@@ -50,7 +51,7 @@ fn proved(recap: &Recap) -> String {
     format!("{good} of {all} credentials proved{of_images}")
 }
 
-/// The result of a login. Without a row the registry was not contacted.
+/// The result of a login. If there is no row, the registry was not contacted.
 fn log_in(recap: &Recap) -> String {
     let counts: Counts = recap.hosts.values().copied().next().unwrap_or_default();
     match (recap.registries.first(), counts) {

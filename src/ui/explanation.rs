@@ -1,5 +1,5 @@
-//! Prints the result of `explain`: as text, with nodes that have the same lookups together, or as JSON, one line for each
-//! host and consumer (docs/json.md).
+//! Prints the result of `explain`. In text, nodes with the same lookups are printed together; JSON has one line for
+//! each host and consumer (docs/json.md).
 
 use std::fmt::Write as _;
 
@@ -89,7 +89,7 @@ fn host_names(hosts: &[Option<&str>]) -> String {
     }
 }
 
-/// A paragraph for each lookup, with the names of all consumers that have the same one.
+/// One paragraph for each lookup, with the names of all consumers that share it.
 fn paragraphs(lookups: &[ConsumerLookup], detail: Detail) -> String {
     let mut consumers_by_text: IndexMap<(String, String), Vec<&str>> = IndexMap::new();
     for lookup in lookups {

@@ -1,5 +1,6 @@
-//! Prints the findings of `inventory --check`: as blocks with line and caret like those of a compiler, or as JSON lines
-//! (docs/json.md). Both go to stdout, because they are the result of the command. Decides nothing.
+//! Prints the findings of `inventory --check`: as blocks with line and caret, like those of a compiler, or as JSON
+//! lines (docs/json.md). Both are written to stdout, because they are the result of the command. This file only
+//! formats.
 
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use crate::inventory::{Finding, Severity};
 use super::plural::plural;
 use super::{Format, json, line, text};
 
-/// Prints all findings; in text also their number.
+/// Prints all findings; the text output ends with their number.
 pub fn findings(findings: &[Finding], format: Format) {
     match format {
         Format::Json => findings.iter().for_each(|finding| json::print_line(&FindingRow::from(finding))),
@@ -34,7 +35,7 @@ struct FindingRow<'a> {
     hint: Option<&'a str>,
 }
 
-/// Where it is; line and column are counted from 1.
+/// The position of a finding; line and column are counted from 1.
 #[derive(Serialize)]
 struct RowPlace<'a> {
     file: &'a str,

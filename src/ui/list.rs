@@ -1,5 +1,6 @@
-//! Prints `inventory --list`, `--host` and `--graph`, the only outputs that show secrets, as Ansible does. They are written to
-//! stdout in parts, so that a listing of 100,000 hosts is never in memory. Decides nothing about the content.
+//! Prints `inventory --list`, `--host` and `--graph`, the only outputs that show secrets, as Ansible does. They are
+//! written to stdout in parts, so that a listing of 100,000 hosts is never completely in memory. This file only writes
+//! the output.
 
 use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stdout};
 use std::sync::atomic::Ordering;
@@ -22,7 +23,7 @@ pub fn host(inventory: &Inventory, host: &str, format: Format) {
     print(|out| list::host(inventory, host, format, out));
 }
 
-/// Prints a tree of groups. Its values may contain control characters, which are made visible if stdout is a terminal.
+/// Prints a tree of groups. If stdout is a terminal, control characters in its values are made visible.
 pub fn graph(text: &str) {
     let text = if stdout().is_terminal() { visible(text) } else { text.to_owned() };
     print(|out| writeln!(out, "{text}"));

@@ -1,5 +1,5 @@
-//! The only module that prints. It knows events, and not how they are produced. Results go to stdout, progress and
-//! errors to stderr.
+//! The only module that prints. It formats events, and does not depend on the code that produces them. Results are
+//! written to stdout, progress and errors to stderr.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
@@ -88,10 +88,10 @@ pub fn interrupted(format: Format) {
     }
 }
 
-/// Whether a part of the output could not be written to stdout, for instance because a disk is full.
+/// Whether a part of the output could not be written to stdout, for example because a disk is full.
 static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Whether the complete output was written to stdout. Call it after the last line.
+/// Whether the complete output was written to stdout. Call it after the last line was printed.
 pub fn is_complete() -> bool {
     let complete = !OUTPUT_LOST.load(Ordering::Relaxed);
     if !complete {
@@ -114,9 +114,9 @@ fn error_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
 }
 
-/// The text without characters that control a terminal, because a server or a node may have chosen a part of it.
+/// The text with control characters made visible, because a server or a node may have chosen a part of it.
 fn visible(text: &str) -> String {
-    // The ranges are the characters that reverse the direction of text.
+    // The ranges are the characters that change the direction of text.
     let controls_terminal =
         |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if controls_terminal(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()

@@ -1,4 +1,4 @@
-//! Numbers of things in sentences. Prints nothing.
+//! Nouns with numbers in sentences. Prints nothing.
 
 /// `1 node`, `2 nodes`: for nouns whose plural ends in `s`.
 pub(super) fn plural(number: usize, thing: &str) -> String {

@@ -1,9 +1,9 @@
-//! The pull quota of a registry in words.
+//! Formats the pull quota of a registry as a sentence.
 
 use super::plural::plural;
 use crate::facts::RateLimit;
 
-/// Whether less than a tenth of a quota remains: a cluster uses that up quickly when all nodes pull.
+/// Whether less than a tenth of the quota remains. A cluster uses that up quickly when all nodes pull images.
 pub(super) fn is_low(quota: &RateLimit) -> bool {
     quota.remaining.zip(quota.limit).is_some_and(|(remaining, limit)| remaining <= limit / 10)
 }

@@ -1,4 +1,4 @@
-//! The run as text: one line for each change, a block for each error, and Ansible's recap.
+//! Prints a run as text: one line for each change, a block for each error, and a recap like Ansible's.
 
 use crate::dockerconfig::ChangeKind;
 use crate::event::{Command, Event, HostOutcome, HostRow, Outcome, Recap, RegistryRow, StepRow};
@@ -12,7 +12,7 @@ use super::quota::{self, quota};
 use super::vantage::{self, FirstResults};
 use super::{Detail, conclusion, error_line, line};
 
-/// Prints events. The wording depends on the command, and on what has been shown before.
+/// Prints events. The text depends on the command, and on what was printed before.
 pub(super) struct Screen {
     detail: Detail,
     bars: Bars,
@@ -99,8 +99,8 @@ impl Screen {
         }
     }
 
-    /// Whether a step gets a line of its own. While progress bars are visible, the lines of `apply` would hide the
-    /// errors between them; a plan, in contrast, is there to be read.
+    /// Whether a step gets a separate line. While progress bars are visible, the lines of `apply` would hide the errors
+    /// between them. The changes of a plan are always printed, because they are its result.
     fn shows(&self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Unchanged | Outcome::Skipped => self.detail == Detail::Everything,
@@ -127,7 +127,7 @@ impl Screen {
 
     fn recap_lines(&self, recap: &Recap) -> Vec<String> {
         if self.command == Some(Command::Login) {
-            // Its only credential and its only file have been reported above.
+            // The recap of a login would repeat its only credential and its only file, which were reported above.
             return Vec::new();
         }
         let mut first = FirstResults::default();
@@ -160,17 +160,17 @@ pub(super) fn interrupted() {
     error_line("interrupted: only the changes that are listed here were made");
 }
 
-/// Something that deserves attention and stops nothing.
+/// Prints a warning.
 pub(super) fn warning(message: &str) {
     error_line(&format!("warning: {message}"));
 }
 
-/// An inventory problem with its line and caret.
+/// Prints an inventory problem with its line and caret.
 pub(super) fn problem(problem: &Problem) {
     error_line(&failure_block("error", &Failure::from(problem)));
 }
 
-/// The failure that ends a command.
+/// Prints the failure that ends a command.
 pub(super) fn failure(failure: &Failure) {
     error_line(&failure_block("error", failure));
 }

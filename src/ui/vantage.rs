@@ -1,4 +1,4 @@
-//! How results from many nodes are shown: equal results are one line, and nodes with a different result are named.
+//! Formats the results from many nodes: equal results become one line, and nodes with a different result are named.
 
 use indexmap::{IndexMap, IndexSet};
 
@@ -6,7 +6,7 @@ use super::plural::plural;
 use crate::event::{Recap, RegistryRow};
 use crate::facts::Verdict;
 
-/// How many nodes a line names.
+/// How many nodes are named in one line.
 const MAX_NAMES: usize = 8;
 
 /// The results of the first node, or of this machine, with which the other nodes are compared.
@@ -29,7 +29,8 @@ impl FirstResults {
             self.verdicts.insert(subject(row), row.verdict);
             return true;
         }
-        // A success from another node is not shown, even if the first node failed: the summary names the difference.
+        // A success from another node is not printed, even if the first node failed, because the summary reports the
+        // difference.
         row.verdict != Verdict::Proved && self.verdicts.get(&subject(row)) != Some(&row.verdict)
     }
 }
@@ -40,7 +41,7 @@ pub(super) fn credentials(recap: &Recap) -> impl Iterator<Item = &RegistryRow> {
     recap.registries.iter().filter(move |row| Some(&row.from) == from)
 }
 
-/// The end of a sentence about the nodes from which registries were contacted; empty for this machine.
+/// The end of a sentence that names the nodes from which registries were contacted; empty for this machine.
 pub(super) fn from(recap: &Recap) -> String {
     let nodes: IndexSet<&String> = recap.registries.iter().filter_map(|row| row.from.as_ref()).collect();
     match nodes.len() {
@@ -70,12 +71,13 @@ pub(super) fn differences(recap: &Recap) -> Vec<String> {
 
 fn difference(host: &str, rows: &[&RegistryRow]) -> Option<String> {
     let first = rows.first().map(|row| &row.from)?;
-    // The first node proves every credential, and the others only some: only those can be compared.
+    // The first node proves every credential, and the others only some, so only those are compared.
     let compared: IndexSet<[String; 3]> =
         rows.iter().filter(|row| row.from != *first).map(|row| subject(row)).collect();
     let mut verdicts: IndexMap<&str, Verdict> = IndexMap::new();
     for row in rows.iter().filter(|row| compared.contains(&subject(row))) {
         let verdict = verdicts.entry(row.from.as_deref()?).or_insert(row.verdict);
+        // If a node has several results for the registry, a failure takes precedence.
         if verdict.permits_run() && !row.verdict.permits_run() {
             *verdict = row.verdict;
         }
@@ -93,7 +95,7 @@ fn difference(host: &str, rows: &[&RegistryRow]) -> Option<String> {
     (few > 0).then(|| format!("{few} of {all} {sees} registry `{host}` differently: {names}{more}"))
 }
 
-/// The most frequent verdict; of several, the one that came first.
+/// The most frequent verdict. If several are equally frequent, the one that was observed first.
 fn most_frequent(verdicts: impl Iterator<Item = Verdict>) -> Option<Verdict> {
     let mut counts: IndexMap<Verdict, usize> = IndexMap::new();
     verdicts.for_each(|verdict| *counts.entry(verdict).or_default() += 1);

@@ -1,5 +1,5 @@
-//! An API server in this process that stores secrets as the real one does, and fails where a test says so. The unit tests
-//! and the quickstart include this file; it uses nothing of the crate.
+//! An API server in this process that stores secrets as the real one does, and fails in the cases that a test chooses.
+//! The unit tests and the quickstart include this file; it uses nothing of the crate.
 
 #![allow(dead_code, reason = "each of them uses a part")]
 
@@ -27,7 +27,7 @@ pub struct Seen {
     pub body: Value,
 }
 
-/// The objects of the one namespace there is, `openshift`, and a clock of versions.
+/// The objects of the only namespace, `openshift`, and a counter for resource versions.
 #[derive(Debug, Default)]
 pub struct Store {
     pub secrets: BTreeMap<String, Value>,
@@ -35,7 +35,7 @@ pub struct Store {
     pub seen: Vec<Seen>,
 }
 
-/// A response in place of the usual one.
+/// A response that replaces the usual one.
 pub type Answer = Option<(u16, Value)>;
 
 /// A listening API server, stopped when dropped.
@@ -46,7 +46,8 @@ pub struct Double {
 }
 
 impl Double {
-    /// `disturb` gets each request first, with the current store; if it returns no response, the store responds.
+    /// `disturb` is called with each request and the current store, before the store responds. If it returns a
+    /// response, that one is sent instead.
     pub async fn start(disturb: impl Fn(&Seen, &mut Store) -> Answer + Clone + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! A registry in this process whose responses a test writes, and that records each request. The unit tests, the
+//! A registry in this process whose responses a test defines, and that records each request. The unit tests, the
 //! integration tests and the quickstart include this file; it uses nothing of the crate.
 
 #![allow(dead_code, reason = "each of them uses a part")]
@@ -53,7 +53,7 @@ impl Double {
         Self::listening("127.0.0.1:0", pause, script).await
     }
 
-    /// One on another address.
+    /// A registry at another address.
     pub async fn on(
         address: &str,
         script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
@@ -167,7 +167,7 @@ pub fn token_for(subject: &str, number: u32) -> String {
     format!("e30.{}.sig{number}", URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{subject}"}}"#)))
 }
 
-/// A token registry that shows its image to the right password.
+/// A registry with token authentication that serves its image for the right password.
 pub fn bearer_registry(received: &Received) -> Response<Body> {
     match (received.path.as_str(), received.authorization.as_deref()) {
         ("/token", _) if received.is_alice() => token(),
@@ -177,7 +177,7 @@ pub fn bearer_registry(received: &Received) -> Response<Body> {
     }
 }
 
-/// A registry with passwords of its own that shows its image to the right one.
+/// A registry with Basic authentication that serves its image for the right password.
 pub fn basic_registry(received: &Received) -> Response<Body> {
     match received.path.as_str() {
         MANIFEST if received.is_alice() => manifest(),
@@ -197,7 +197,7 @@ pub const UNAUTHORIZED: &str = r#"{"errors":[{"code":"UNAUTHORIZED","message":"a
 
 pub type Script = fn(&Received) -> Response<Body>;
 
-/// A registry with a token server whose manifest responds to a login as `script` says.
+/// A registry with a token server; `script` determines the response to a request for the manifest with a login.
 pub fn protected(script: Script) -> impl Fn(&Received) -> Response<Body> + Clone {
     move |received: &Received| match (received.path.as_str(), &received.authorization) {
         ("/token", Some(_)) => token(),

@@ -100,6 +100,8 @@ impl ApiClient {
                 }
                 Err(error) if error.is_busy() => {
                     let Some(pause) = pauses.next() else { return Err(self.unwritten(verb, secret, &error)) };
+                    // A busy server may have carried out the request without confirming it, so a later conflict may be
+                    // caused by this write itself.
                     if error.is_ambiguous() {
                         earlier = EarlierRequest::Unconfirmed;
                     }

@@ -6,8 +6,8 @@ use crate::cluster::client::ApiClient;
 use crate::facts::StaleSecret;
 
 impl ApiClient {
-    /// The secret of openshift-ansible for `host`, if it exists. A user who may not read it gets no failure: the secret
-    /// only leads to a note, and is no reason to require more permissions.
+    /// The secret of openshift-ansible for `host`, if it exists. If the user may not read it, this is not a failure:
+    /// the secret only leads to a note, which does not justify more permissions.
     pub(super) async fn stale_secret(&self, namespace: &str, host: String) -> Option<StaleSecret> {
         let name = stale_name(&host)?;
         let api = self.secrets(namespace);

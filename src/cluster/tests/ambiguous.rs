@@ -1,4 +1,4 @@
-//! Writes that may or may not have been carried out.
+//! Tests of writes for which the client cannot know whether the server carried them out.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

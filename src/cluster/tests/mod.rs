@@ -33,13 +33,13 @@ fn nothing(_: &Seen, _: &mut Store) -> Answer {
     None
 }
 
-/// The content of a secret with `+ours` appended, which stands for a merge.
+/// The content of a secret with `+ours` appended, in place of a real merge.
 fn append(observed: Option<&SecretFact>) -> SecretBytes {
     let old = observed.and_then(|secret| secret.content.as_ref()).map_or(&b""[..], |content| content.expose());
     SecretBytes::new([old, b"+ours"].concat())
 }
 
-/// Observes the secret and writes it.
+/// Observes the secret, and writes it with the observed state as the precondition.
 async fn write(double: &Double) -> Result<WriteResult, Failure> {
     let cluster = cluster(&double.url);
     let observed = cluster.observe("openshift", NAME, &[]).await?.secret;
@@ -51,7 +51,7 @@ async fn write_to(cluster: &Cluster, observed: Option<&SecretFact>) -> Result<Wr
     cluster.write_secret("openshift", NAME, &write).await
 }
 
-/// The requests of this method.
+/// The number of requests with this method.
 fn count(double: &Double, method: &str) -> usize {
     double.asked().iter().filter(|request| request.starts_with(method)).count()
 }
@@ -283,7 +283,7 @@ fn a_credential_plugin_that_does_not_finish_is_abandoned() {
     let begin = Instant::now();
     let failure = runtime.block_on(async {
         let patient = with_plugin(&dir.path().join("patient"), "sh", "exec sleep 9", Duration::from_secs(60));
-        // Ctrl-C drops the future.
+        // Dropping the future has the same effect as Ctrl-C.
         let dropped = tokio::time::timeout(Duration::from_millis(100), patient.observe("openshift", NAME, &[])).await;
         assert!(dropped.is_err());
         let slow = with_plugin(&dir.path().join("slow"), "sh", "exec sleep 9", Duration::from_millis(300));

@@ -1,5 +1,6 @@
-//! Carries out a plan: one stage after another, with a gate between them. It cannot fail: what did not work is an
-//! outcome. What is reported is what was done: a target that changed since it was observed is observed and planned again.
+//! Carries out a plan: one stage after another, and a failed stage closes the gate for those after it. It returns no
+//! error: each failure is recorded as an outcome. The events report what was done, not what was planned: a target that
+//! has changed since it was observed is observed and planned again.
 
 mod node;
 mod object;
@@ -16,19 +17,19 @@ use crate::report::Journal;
 
 use self::node::NodeJob;
 
-/// What a plan was made of, and the open sessions that carry it out.
+/// What a plan was computed from, and the open sessions that carry it out.
 pub struct Observation<'a> {
-    /// The whole desired state.
+    /// The complete desired state.
     pub desired: &'a Desired,
-    /// The window of its nodes that `facts.nodes` is about.
+    /// The nodes of the window that `facts.nodes` describes.
     pub nodes: &'a [NodeTarget],
     /// What was observed.
     pub facts: Facts,
-    /// One for each node of the window.
+    /// One entry for each node of the window.
     pub sessions: Sessions,
 }
 
-/// Carries out `plan`, which was made of `observation`. Returns whether later windows may be written.
+/// Carries out `plan`, which was computed from `observation`. Returns whether later windows may be written.
 pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
     let _guard = engine.abort_nodes_at(Stop::Now);
     let Observation { desired, nodes, facts, sessions } = observation;
@@ -43,12 +44,12 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     })
 }
 
-/// Ends every session and leaves the nodes as they are.
+/// Ends every session without changing anything on the nodes.
 pub fn keep(engine: &Engine, sessions: Sessions) {
     schedule::each(&engine.pool, sessions, |session| session.map(Session::keep), |_| {});
 }
 
-/// The objects, one after another: the first that fails closes the gate for all others and for the nodes.
+/// Writes the objects one after another. The first failure closes the gate for all other objects and for the nodes.
 fn objects(engine: &Engine, gate: Gate, steps: &[Step], desired: &Desired, facts: &Facts, journal: &Journal) -> Gate {
     let observed = desired.objects.iter().zip(&facts.objects);
     steps.iter().zip(observed).fold(gate, |gate, (step, (object, fact))| {

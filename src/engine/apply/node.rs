@@ -1,5 +1,5 @@
-//! The nodes of one batch: the files that change are written over the session that observed them, and a file that
-//! another program changed in between is observed, planned and written once more.
+//! Writes the nodes of one batch: the files that change are written over the session that observed them. If another
+//! program changed a file in the meantime, that file is observed, planned and written once more.
 
 use crate::desired::NodeTarget;
 use crate::dockerconfig::Reader;
@@ -16,9 +16,9 @@ use crate::secret::SecretBytes;
 /// What is done with the files of a node that changed after they were observed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnConflict {
-    /// They are observed and planned once more, over a further connection.
+    /// The files are observed and planned once more, over a new connection.
     PlanAgain,
-    /// They have failed.
+    /// The files are reported as failed.
     GiveUp,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct NodeJob<'a> {
     pub(super) session: Option<Session>,
 }
 
-/// The nodes of one window, in parallel; the events come in the order of the inventory.
+/// Writes the nodes of one window in parallel; the events are recorded in the order of the inventory.
 pub(super) fn batch(engine: &Engine, gate: Gate, jobs: Vec<NodeJob<'_>>, journal: &Journal) -> Gate {
     let hosts: Vec<&str> = jobs.iter().map(|job| job.plan.host.as_str()).collect();
     let (total, mut done) = (hosts.len(), 0);
@@ -63,7 +63,7 @@ fn node(engine: &Engine, gate: Gate, job: NodeJob<'_>) -> Vec<Event> {
             write_files(engine, target, facts, session, OnConflict::PlanAgain)
         }
         (_, _, session) => {
-            // Nothing is written, so a session that ends with an error changes nothing on the node.
+            // Nothing is written, so an error at the end of the session has no effect on the node.
             session.map(Session::keep);
             return node_events(plan, StepRow::not_done);
         }
@@ -72,7 +72,7 @@ fn node(engine: &Engine, gate: Gate, job: NodeJob<'_>) -> Vec<Event> {
     std::iter::once(host).chain(rows.into_iter().map(Event::Step)).collect()
 }
 
-/// Sends the new bytes of the files that change; one row for each of `facts`.
+/// Sends the new bytes of the files that change; returns one row for each of `facts`.
 fn write_files(
     engine: &Engine,
     node: &NodeTarget,
@@ -82,6 +82,7 @@ fn write_files(
 ) -> Vec<StepRow> {
     let (mut steps, mut writes) = (Vec::new(), Vec::new());
     for fact in facts {
+        // The new bytes are computed again from the same facts, because a plan contains no secret.
         let planned = plan::file(&node.name, fact, &node.credentials, Reader::Node);
         writes.extend(planned.content.map(|new| NewContent { path: fact.path.clone(), old: old_content(fact), new }));
         steps.push(planned.step);
@@ -98,6 +99,7 @@ fn write_files(
             let files = facts.iter().filter(|fact| conflicts(&fact.path)).collect();
             plan_again(engine, node, files)
         }
+        // A second conflict is not tried again, because another program probably keeps writing the file.
         OnConflict::GiveUp => Vec::new(),
     };
     let row = |(step, fact): (&Step, &FileFact)| {
@@ -117,13 +119,13 @@ fn write_files(
     steps.iter().zip(facts).map(row).collect()
 }
 
-/// The rows of files that another program changed after they were observed: they are observed, planned and written once
-/// more. None if the node cannot be reached again, so that the conflict is what is reported.
+/// Observes, plans and writes the files that another program changed in the meantime, and returns their rows. Returns
+/// none if the node cannot be reached again; then the conflict is reported.
 fn plan_again(engine: &Engine, node: &NodeTarget, files: Vec<&FileFact>) -> Vec<StepRow> {
     if files.is_empty() || engine.cancel.level() > Stop::No {
         return Vec::new();
     }
-    // With its aliases, because only together they show that the paths are one file.
+    // The aliases are included, because only together do they show that the paths lead to one file.
     let paths: Vec<String> =
         files.iter().flat_map(|fact| std::iter::once(&fact.path).chain(&fact.aliases)).cloned().collect();
     match engine.open_node(node, &paths) {

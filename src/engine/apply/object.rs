@@ -1,5 +1,5 @@
-//! The objects of the cluster: each is written with the state that was observed as precondition. After a conflict the new
-//! state is planned by the same pure function, and that step is carried out and reported.
+//! Writes the objects of the cluster, each with the observed state as precondition. After a conflict the same pure
+//! function plans the new state, and that step is carried out and reported.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::facts::{Observed, PullSecretFact, SecretFact};
 use crate::failure::Failure;
 use crate::plan::{self, Action, Planned, Step};
 
-/// How often a secret is written at most while another client keeps changing it.
+/// The maximum number of writes of one secret while another client keeps changing it.
 const WRITE_ATTEMPTS: u32 = 10;
-/// The pause after the first conflict; it grows by as much after each further one.
+/// The pause after the first conflict; each further conflict adds the same time.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes a pull secret that was observed as `fact`. A second signal interrupts it.
@@ -36,7 +36,7 @@ pub(super) fn write_pull_secret(
     })
 }
 
-/// Plans the secret and carries the step out, again after each conflict. Returns the row of the last step.
+/// Plans the secret and carries out the step; repeats both after each conflict. Returns the row of the last step.
 async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) -> StepRow {
     let PullSecret { namespace, name, .. } = wanted;
     let plan_again = |secret: Option<SecretFact>| {
@@ -50,6 +50,7 @@ async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) ->
         let fact = conflict.as_ref().unwrap_or(fact);
         let planned = plan::pull_secret(wanted, fact);
         step = planned.step;
+        // Either the secret is up to date, or it cannot be written. The step contains which of the two it is.
         let Some(content) = planned.content else { return StepRow::done(&step) };
         let write = SecretWrite { expected: ExpectedSecret::of(fact.secret.present()), content: &content };
         match cluster.write_secret(namespace, name, &write).await {
@@ -67,7 +68,8 @@ async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) ->
     StepRow::failed(&step, Failure::new(message).hint(hint))
 }
 
-/// Another program changed the secret after it was written. If it kept our entries, the write counts.
+/// Handles a secret that another program changed after it was written: if that program kept our entries, the write
+/// succeeded.
 fn overwritten(wanted: &PullSecret, step: &Step, fact: &PullSecretFact) -> StepRow {
     match plan::pull_secret(wanted, fact) {
         Planned { step: Step { action: Action::Unchanged, .. }, .. } => StepRow::done(step),

@@ -29,7 +29,7 @@ use crate::secret::Secret;
 
 pub use target::Target;
 
-/// The name of this machine in events.
+/// The name of this machine in events, as in Ansible.
 const HERE: &str = "localhost";
 
 /// The file name of the legacy format. It determines the format of a file without entries.
@@ -68,11 +68,11 @@ pub struct Request {
 /// Where the password of a login comes from.
 #[derive(Debug, Clone)]
 pub enum Password {
-    /// The user gave it.
+    /// The user entered it or passed it to the program.
     Given {
         /// It is not empty and has no control characters.
         password: Secret,
-        /// Where it was given, for hints.
+        /// Where the password came from, for hints.
         origin: &'static str,
     },
     /// The token of the kubeconfig, which is read later.
@@ -94,6 +94,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     let file = LoginFile { path: &request.file, credential: &credential };
     let (Planned { step, .. }, _) = file.plan(authfile::observe(&request.file));
     let end = |row: StepRow| journal.record(Event::Step(row));
+    // This is checked before the login, so that no password is sent if the result could not be saved.
     if let Action::Fail(_) = &step.action {
         end(StepRow::done(&step));
         return Ok(());
@@ -111,6 +112,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
                 Err(failure) => StepRow::failed(&step, failure),
             });
         }
+        // The wait for the lock also ends after a signal, which is not a failure of the file.
         Err(_) if stopped() => end(StepRow::not_done(&step)),
         Err(failure) => end(StepRow::failed(&step, failure)),
     }
@@ -168,7 +170,8 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
     }
 }
 
-/// Verifies the credential. Returns whether it may be saved; after a signal there is no verdict, and it may not.
+/// Verifies the credential. Returns whether it may be saved; after a signal there is no verdict, so it may not be
+/// saved.
 fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journal) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::internal("there is no runtime").cause(error.to_string()))?;
@@ -200,7 +203,7 @@ struct LoginFile<'a> {
 }
 
 impl LoginFile<'_> {
-    /// What happens to the file as it was found, and what was found.
+    /// Plans the change of the file from its observed `state`; returns the plan and the fact.
     fn plan(&self, state: FileState) -> (Planned, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
         let mut planned = plan::file(HERE, &fact, slice::from_ref(self.credential), self.reader(&fact));

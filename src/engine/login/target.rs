@@ -19,11 +19,12 @@ impl Target {
     /// # Errors
     /// Why image names cannot start with it. The error does not quote the text, which may contain a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // It separates a user from a host, and a digest from a name. The two must not be confused.
+        // `@` separates a user from a host, and a digest from a name, so the text would be ambiguous.
         if text.contains('@') {
             return Err("it contains `@`".to_owned());
         }
-        // `kubelet_key` drops queries and fragments, and decodes `%`: such texts are checked unchanged, and rejected.
+        // `kubelet_key` drops queries and fragments, and decodes `%`. A text with one of these is parsed unchanged
+        // instead, which rejects it.
         let address = Some(format!("{text}/")).filter(|text| !text.contains(['?', '#', '%']));
         let bare = address.and_then(|address| kubelet_key(&address)).unwrap_or_else(|| text.to_owned());
         let bare = bare.trim_end_matches('/');
@@ -42,7 +43,7 @@ impl Target {
     /// # Errors
     /// If it is not an image name, or is not an image of this registry.
     pub fn image(&self, image: &str) -> Result<String, String> {
-        // `app:v1` has a tag, not a port.
+        // `app:v1` without a slash is an image with a tag, not a host with a port.
         let host = image.contains('/').then(|| split_host(image).0);
         let is_full_name = host.is_some_and(|host| image.starts_with(&format!("{host}/")));
         let name = if is_full_name { image.to_owned() } else { format!("{}/{image}", self.name) };

@@ -8,15 +8,15 @@ use crate::registry;
 /// The settings with the proxies of a node, as the inventory names them.
 const PROXY_SETTINGS: &str = "`proxy` of the registry, or `openshift_https_proxy`";
 
-/// The fact with cause and hint for the node. TLS runs between this machine and the registry, so its hints stay as they
-/// are. `obstacle` is what the tunnel knows about the connection from the node.
+/// The fact with the cause and hint for this node. The TLS connection is between this machine and the registry, so
+/// hints about TLS are not changed. `obstacle` is what the tunnel reports about the connection from the node.
 pub(super) fn explain_for_node(
     node: &str,
     registry: &Registry,
     fact: &RegistryFact,
     obstacle: Option<&Obstacle>,
 ) -> RegistryFact {
-    // A remembered verdict was observed from another node, and its texts are about that node.
+    // A remembered verdict was observed from another node, so its texts already name that node.
     if fact.evidence == Evidence::Remembered {
         return fact.clone();
     }
@@ -42,8 +42,8 @@ pub(super) fn explain_for_node(
     RegistryFact { hint: Some(hint), ..fact.clone() }
 }
 
-/// The fact of a node for a registry whose certificate was accepted from another node. If only this node gets another
-/// certificate, the registry is not to blame, and the hint must not advise to trust that certificate.
+/// The fact of a node for a registry whose certificate was accepted from another node. If only this node receives
+/// another certificate, the registry is not the cause, and the hint must not recommend to trust that certificate.
 pub(super) fn compare(node: &str, fact: RegistryFact) -> RegistryFact {
     if fact.verdict != Verdict::Tls {
         return fact;
@@ -55,7 +55,8 @@ pub(super) fn compare(node: &str, fact: RegistryFact) -> RegistryFact {
     RegistryFact { hint: Some(hint), ..fact }
 }
 
-/// The cause of a fact with the obstacle. If the far end of the tunnel reported the failure, the obstacle is the cause.
+/// The cause of a fact, with the obstacle added. If the far end of the tunnel reported the failure, the obstacle
+/// replaces the cause.
 fn with_obstacle(fact: &RegistryFact, obstacle: &str) -> String {
     match fact.failed_request.as_deref() {
         Some(FailedRequest { request, tries, reported_by: ReportedBy::FarEnd, .. }) => {

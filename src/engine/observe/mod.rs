@@ -1,5 +1,5 @@
-//! Gathers the facts from registries, cluster and nodes, all at the same time. It cannot fail: what could not be observed
-//! is a fact, too.
+//! Gathers the facts from registries, cluster and nodes, all at the same time. It returns no error: something that
+//! could not be observed is recorded as a fact, too.
 
 mod hint;
 mod vantage;
@@ -19,18 +19,18 @@ use crate::node::{OpenFailure, Session};
 use crate::registry::{self, Clients, ProgressEvent};
 use crate::report::Journal;
 
-/// The open session of each node of a window; `None` where there is none.
+/// The open session of each node of a window; `None` for a node without a session.
 pub type Sessions = Vec<Option<Session>>;
 
-/// The nodes from which registries could not be contacted, as long as they are pending: a later window shows whether
-/// they can be reached for their files, and a node that cannot be reached is reported once.
+/// The nodes from which registries could not be contacted, and whose failure is not reported yet. A later window shows
+/// whether they can be reached for their files, and a node that cannot be reached must be reported only once.
 #[derive(Default)]
 pub struct UnusableNodes {
     pending: Vec<(String, OpenFailure)>,
 }
 
-/// Observes registries, cluster and the first window of nodes, all at the same time. Ctrl-C ends it at once: nothing is
-/// being changed yet.
+/// Observes registries, cluster and the first window of nodes, all at the same time. Ctrl-C ends it immediately,
+/// because nothing is being changed yet.
 pub fn observe(
     engine: &Engine,
     desired: &Desired,
@@ -82,8 +82,8 @@ pub fn observe_nodes(
 }
 
 impl UnusableNodes {
-    /// Reports each pending node, except those that `stay` pending and those whose row reports anyway that they could
-    /// not be reached.
+    /// Reports each pending node. It does not report those that `stay` pending, and those whose row reports already
+    /// that they could not be reached.
     fn report(&mut self, window: &[NodeTarget], facts: &[NodeFact], stay: impl Fn(&str) -> bool, journal: &Journal) {
         let unreachable = |host: &str| {
             let fact = window.iter().zip(facts).find(|(node, _)| node.name == host);

@@ -1,5 +1,6 @@
 //! Contacts the registries from nodes: all credentials from the first node that can be reached, and each registry once
-//! from every other node. A node that is unusable for this is a fact by itself, and says nothing about a registry.
+//! from every other node. A node that cannot be used for this is reported as a separate fact, which says nothing about
+//! a registry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,36 +18,37 @@ use crate::node::{OpenFailure, Tunnel};
 use crate::registry::{self, Clients, Logins, ProgressEvent};
 use crate::report::Journal;
 
-/// What was observed of registries.
+/// The results of contacting the registries.
 #[derive(Default)]
 pub(super) struct RegistryObservations {
-    /// One for each registry of `Desired`; all `None` if no node was usable.
+    /// One entry for each registry of `Desired`; all are `None` if no node was usable.
     pub(super) registries: Vec<Option<RegistryFact>>,
     /// The node from which they were contacted; `None` for this machine.
     pub(super) contacted_from: Option<String>,
     /// What the other nodes observed.
     pub(super) paths: Vec<PathFact>,
-    /// The nodes from which registries could not be contacted, and why.
+    /// The unusable nodes, and why each is unusable.
     pub(super) unusable: Vec<(String, OpenFailure)>,
 }
 
-/// What the observations from all nodes of a run share.
+/// What all observations of a run share.
 struct NodeObserver<'a> {
     engine: &'a Engine,
     desired: &'a Desired,
     journal: &'a Journal,
     /// All tunnels share the TLS connectors of these clients.
     clients: Clients,
-    /// A login that was not accepted from one node is not sent from another.
+    /// The memory of the run: a login that was not accepted from one node is not sent from another.
     logins: Arc<Logins>,
-    /// The warnings that were shown: each is shown once, even if many nodes cause it.
+    /// The warnings that were shown already. Each is shown only once, even if many nodes cause it.
     warned: Mutex<HashSet<String>>,
 }
 
-/// Two registries with equal keys are contacted in the same way: the host, the proxy, and what TLS must verify.
+/// Registries with equal keys are contacted through the same connection: same host, same proxy, same requirements for
+/// TLS.
 type ConnectionKey<'a> = (String, &'a Proxy, TlsPolicy, Option<&'a Arc<Authority>>, Option<&'a String>);
 
-/// Contacts the registries from the nodes that `desired` names. Ctrl-C ends it at once.
+/// Contacts the registries from the nodes that `desired` names. Ctrl-C ends it immediately.
 pub(super) fn observe(engine: &Engine, desired: &Desired, journal: &Journal) -> RegistryObservations {
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let clients = Clients::new(engine.home.as_deref());
@@ -69,15 +71,15 @@ impl NodeObserver<'_> {
             .map_err(|failure| failure.scrubbed(redactor))
     }
 
-    /// All registries, from the first node that is usable.
+    /// Contacts all registries from the first usable node.
     fn observe_first_node(&self) -> RegistryObservations {
         let total = self.desired.registries.len();
         let mut observations =
             RegistryObservations { registries: vec![None; total], ..RegistryObservations::default() };
         self.progress(Phase::Registries, 0, total);
         let (first, others) = self.desired.vantage_points.split_at(1.min(self.desired.vantage_points.len()));
-        // After the first node, several are opened at the same time: the timeouts of unreachable nodes could otherwise
-        // add up to hours.
+        // After the first node, several tunnels are opened at the same time, because the timeouts of unreachable nodes
+        // could otherwise add up to hours.
         let forks = self.engine.pool.current_num_threads();
         for some in [first].into_iter().chain(others.chunks(forks)) {
             self.open_each(some, |point, tunnel| self.try_first(point, tunnel, &mut observations));
@@ -88,7 +90,7 @@ impl NodeObserver<'_> {
         observations
     }
 
-    /// All registries through `tunnel`, unless an earlier node was usable.
+    /// Contacts all registries through `tunnel`, unless an earlier node was usable.
     fn try_first(
         &self,
         point: &VantagePoint,
@@ -111,7 +113,7 @@ impl NodeObserver<'_> {
         }
     }
 
-    /// Opens a tunnel through each node; `next` gets them in the order of `points`, each as soon as possible.
+    /// Opens a tunnel through each node, and passes them to `next` in the order of `points`, each as soon as possible.
     fn open_each(
         &self,
         points: &[VantagePoint],
@@ -135,7 +137,7 @@ impl NodeObserver<'_> {
         );
     }
 
-    /// Each registry once, from every node that was not used yet.
+    /// Contacts each registry once from every node that was not used yet.
     fn observe_other_nodes(&self, observations: &mut RegistryObservations) {
         let RegistryObservations { registries, contacted_from, paths, unusable } = observations;
         let known: HashMap<&Registry, &RegistryFact> = self
@@ -173,7 +175,7 @@ impl NodeObserver<'_> {
         );
     }
 
-    /// What one node observes of its registries.
+    /// Contacts the registries of one node through its tunnel.
     fn paths(
         &self,
         point: &VantagePoint,
@@ -225,7 +227,7 @@ impl NodeObserver<'_> {
                     on_done(facts.1);
                 }
             };
-            // Dropping the future ends all requests at once.
+            // Dropping the future ends all requests immediately.
             let Engine { limits, redactor, cancel, runtime, .. } = self.engine;
             let proving = registry::prove(&clients, &self.logins, &group, limits.timeout, redactor, on_event);
             runtime.block_on(async {
@@ -237,8 +239,8 @@ impl NodeObserver<'_> {
             if self.is_cancelled() {
                 break;
             }
-            // If the node failed, nothing that was observed through it counts. Cancelling also makes it fail, so this
-            // comes after that check.
+            // If the node failed, no result that was observed through it is valid. Cancelling the run makes the tunnel
+            // fail, too, so the check for a cancellation comes first.
             if let Some(failure) = tunnel.failure() {
                 return Err(failure);
             }
@@ -247,7 +249,7 @@ impl NodeObserver<'_> {
         Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// Checks what is known of a tunnel only at its end.
+    /// Checks the conditions of a tunnel that are known only when all requests have ended.
     fn check_at_end(&self, tunnel: &Tunnel, point: &VantagePoint) -> Result<(), OpenFailure> {
         if tunnel.is_crowded() {
             self.warn(&format!(
@@ -279,9 +281,9 @@ impl NodeObserver<'_> {
     }
 }
 
-/// One registry for each distinct connection, with the credential that is most likely to be accepted; `verdict` is what
-/// the first node found out. If none was accepted, the connection is still tested, but without sending the credential:
-/// the memory of the run prevents that.
+/// One registry for each distinct connection, with the credential that is most likely to be accepted; `verdict` is the
+/// result from the first node. If no credential was accepted, the connection is still tested, but the credential is not
+/// sent, because the memory of the run prevents that.
 fn one_for_each_connection(registries: &[Registry], verdict: impl Fn(&Registry) -> Option<Verdict>) -> Vec<Registry> {
     let mut best: IndexMap<ConnectionKey<'_>, (Usefulness, &Registry)> = IndexMap::new();
     for registry in registries.iter().filter(|registry| registry.test_login != TestLogin::Skip) {
@@ -301,16 +303,16 @@ fn one_for_each_connection(registries: &[Registry], verdict: impl Fn(&Registry) 
     best.into_values().map(|(_, registry)| registry.clone()).collect()
 }
 
-/// Whether the certificate of the registry was accepted: these verdicts come from a response.
+/// Whether the certificate of the registry was accepted: these verdicts require a response.
 fn certificate_was_accepted(verdict: Verdict) -> bool {
     use Verdict::{NoPermission, NotFound, NotProved, Proved, RateLimited, Refused};
     matches!(verdict, Proved | NotProved | Refused | NoPermission | NotFound | RateLimited)
 }
 
-/// How much a credential can show about the connection to its registry, least first.
+/// How much a credential can show about the connection to its registry, in ascending order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Usefulness {
-    /// It is not sent again, so only a failed connection would show.
+    /// The credential is not sent again, so the test can only show a failed connection.
     Refused,
     /// There is no verdict yet.
     Unknown,

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{Frame, LARGEST, Nonce, ObservedFile, UnusableReason, WriteOutcome, WriteStage, tidy};
 
-/// How many bytes login shells and sudo may print in total.
+/// The maximum number of bytes that login shells and sudo may print in total.
 const NOISE_LIMIT: usize = 256 * 1024;
 
 /// Parses the frames of a stream while it arrives.
@@ -15,7 +15,7 @@ pub(in crate::node) struct Decoder {
     used: usize,
     /// The file whose content is arriving.
     incoming: Option<IncomingFile>,
-    /// What arrived since the last frame without being part of one.
+    /// Text that arrived since the last frame and is not part of a frame.
     noise: String,
     /// How many more bytes may arrive.
     allowance: usize,
@@ -26,8 +26,8 @@ struct IncomingFile {
     mode: u32,
     inode: String,
     key: String,
-    /// How much of the content was searched for its end, so that a long content is not searched from the start each
-    /// time.
+    /// How many bytes of the content were already searched for its end. Without this, a long content would be searched
+    /// from its start each time.
     searched: usize,
 }
 impl Decoder {
@@ -68,7 +68,8 @@ impl Decoder {
             match parse(&words) {
                 ParsedLine::Frame(frame) => return Some(self.complete(frame)),
                 ParsedLine::Incoming(file) => self.incoming = Some(file),
-                // The nonce without a frame: an error message quotes our command line.
+                // The line contains the nonce but is not a frame: for example, an error message that quotes our command
+                // line.
                 ParsedLine::Noise => {
                     let skipped = &self.buffer[self.used - line - 1..self.used];
                     self.noise.push_str(&String::from_utf8_lossy(skipped));
@@ -95,7 +96,7 @@ impl Decoder {
         let observed = if length > LARGEST {
             ObservedFile::Unusable { reason: UnusableReason::TooLarge, text: String::new() }
         } else if &follows[status..end] != b"0" {
-            // The status of `head`, which prints the content.
+            // The exit status of `head`, which prints the content, is not 0.
             let text = "it cannot be read to its end".to_owned();
             ObservedFile::Unusable { reason: UnusableReason::Unreadable, text }
         } else {

@@ -50,7 +50,7 @@ adopt() {
   attempt mode chmod "$mode" "./$name"
 }
 
-# Compares the old file and renames the new one to it. Only this happens while the lock is held.
+# Compares the old file, and renames the new one to its name. The lock is held only during this step.
 swap() {
   waited=0
   lock=../.$name.oregano.lock
@@ -80,7 +80,7 @@ renew() {
   [ -n "$labelled" ] || relabel "../$name"
 }
 
-# Succeeds if the file was changed, but already has the new content: another run has written the same.
+# Succeeds if the file was changed, but already has the new content, because another run has written the same content.
 settled() {
   [ "$fault" = changed ] && holds "$1" "$2" || return 1
   case $(stat -c %a "../$name") in *00) ;; *) return 1 ;; esac

@@ -16,7 +16,7 @@ alive() {
   if start_of "$holder_pid"; then
     [ "${holder_start%%.*}" = 0 ] || [ "${holder_start%%.*}" = "$started" ]
   else
-    # A process of another user may not be signaled, but it is running.
+    # kill fails with a permission error for a process of another user, but that process is running.
     case $(kill -0 "$holder_pid" 2>&1 || echo no) in '' | *ermitted*) ;; *) return 1 ;; esac
   fi
 }
@@ -35,7 +35,7 @@ hold() {
     [ "$holder" != "$me" ] || return 0
     case $holder in
       '')
-        # The lock was released just now, or the link cannot be created.
+        # Either the lock was released just now, or the link cannot be created.
         attempts=$((attempts + 1))
         [ "$attempts" -lt 5 ] || { fail lock "$error"; return 1; }
         ;;
@@ -59,7 +59,7 @@ take_over() {
   rm -f "$1.$2"
 }
 
-# Waits for a moment; fails after ten seconds for one file.
+# Waits for a short time; fails after ten seconds for one file.
 pause() {
   if sleep 0.1; then waited=$((waited + 1)); else sleep 1; waited=$((waited + 10)); fi
   [ "$waited" -lt 100 ]

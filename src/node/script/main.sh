@@ -1,4 +1,4 @@
-# The sequence: print all files, wait for the order, carry it out, and clean up.
+# The main program: print all files, wait for the order, carry it out, and clean up.
 
 # Removes the locks and private directories of this run.
 cleanup() {

@@ -4,7 +4,7 @@
 # the same file. If that fails, sets reason.
 resolve() {
   if [ ! -e "$1" ]; then
-    # The file does not exist, or may not be accessed. Only the message of the system distinguishes the two.
+    # Either the file does not exist, or it may not be accessed. Only the error message distinguishes the two.
     error=$(cat "$1" 2>&1 >/dev/null)
     case $error in
       *'No such file or directory') ;;
@@ -14,11 +14,11 @@ resolve() {
   follow "$1"
   case $real in *"$newline"*) reason="newline -"; return 1 ;; esac
   descend "$real" || return 1
-  # `..` of a directory that does not exist leads to nothing.
+  # `..` of a directory that does not exist cannot be resolved.
   case "/$rest/" in
     */../*) [ -e "$real" ] || { reason="unreadable $real: No such file or directory"; return 1; } ;;
   esac
-  # A missing directory is only created at the path in the inventory, not where a link leads.
+  # A missing directory is created only at the path in the inventory, and not at the target of a link.
   case "$linked $rest" in
     'yes '*/*) reason="dangling $(readlink "$1")"; return 1 ;;
   esac

@@ -1,6 +1,6 @@
-# Private directories. A managed file may be in a directory of another user, who can replace any name there by a
-# link. Therefore bytes are stored, and attributes are set, only inside a private directory of this script, which
-# is entered once. From there, `..` is the surrounding directory, even if the names that led to it change.
+# Private directories. A managed file may be in a directory of another user, who can replace any name there by a link.
+# Therefore bytes are stored, and attributes are set, only inside a private directory of this script, which is entered
+# once. After that, `..` is the surrounding directory, even if another user renames or replaces directories in its path.
 
 # Creates a private directory next to $real and enters it. Sets temp to its path, and name to the name of the file.
 work() {

@@ -11,7 +11,7 @@
 
 # An error message of a tool must not appear in the middle of a file's content.
 exec 2>/dev/null
-# bash ends `read` after this time, but the order may arrive later.
+# With TMOUT set, bash would end `read` after that time, but the order may arrive later.
 unset TMOUT
 LC_ALL=C
 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"

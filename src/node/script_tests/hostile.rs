@@ -1,9 +1,9 @@
 //! Tests in which another user owns the directory of a managed file, and replaces names in it while root writes there.
-//! A fake tool, found before the real one, does this at the worst moment.
+//! A fake tool, which is first in PATH, does this at the most dangerous moment.
 
 use super::*;
 
-/// A directory like /root: it belongs to root and is closed to others, but the script did not create it.
+/// A directory like /root: it belongs to root, other users cannot enter it, and the script did not create it.
 fn closed(node: &Node) -> PathBuf {
     let victim = node.at("victim");
     fs::create_dir(&victim).unwrap();

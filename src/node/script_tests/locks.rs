@@ -1,4 +1,5 @@
-//! Tests of the lock: a run waits for it, takes it over from a dead process, and never from a running one.
+//! Tests of the lock: a run waits for a lock, takes it over from a dead process, and never takes it over from a running
+//! one.
 
 use super::*;
 
@@ -6,7 +7,8 @@ use super::*;
 fn the_lock_of_a_killed_run_is_taken_over() {
     each(|node| {
         let path = node.make("config.json", "old", 0o600);
-        // The script is killed only once mv runs. Before, a subshell could continue without its parent.
+        // The script is killed only when mv runs. If it were killed earlier, a subshell could continue without its
+        // parent.
         let began = node.tools.path().join("began");
         node.fake("mv", &format!(": >{}; sleep 3", began.display()));
         let (mut run, _) = node.observe(&["config.json"]);

@@ -1,4 +1,4 @@
-//! The SSH session of a tunnel and its channels, as far as clients use them: nothing here blocks.
+//! The SSH session of a tunnel and its channels, reduced to the operations that clients need. No function here blocks.
 
 use std::io::{self, ErrorKind, Read};
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub(super) const CHANNEL_FAILURE: ErrorCode = ErrorCode::Session(-21);
 /// The SSH connection is lost, for this reason.
 pub(super) struct SessionLost(pub(super) String);
 
-/// The SSH session, as far as a step uses it.
+/// The SSH session and the state that a step uses.
 pub(super) struct SshSession<'a> {
     pub(super) ssh: &'a ssh2::Session,
     /// The client that is opening a channel, and since when. libssh2 opens one channel at a time, and an opening channel
@@ -35,7 +35,7 @@ pub(super) enum ReadResult {
     Eof,
 }
 
-/// Appends what can be read now.
+/// Appends all bytes that can be read without waiting.
 pub(super) fn receive(channel: &mut Channel, into: &mut Vec<u8>) -> Result<ReadResult, SessionLost> {
     let mut bytes = [0; 8 * 1024];
     match channel.read(&mut bytes) {

@@ -1,5 +1,5 @@
-//! One client of a tunnel, from its SOCKS5 negotiation to the end of its channel. Nothing here blocks: a step does what
-//! can be done now, and methods say what the client waits for.
+//! One client of a tunnel, from its SOCKS5 negotiation to the end of its channel. No function here blocks: a step does
+//! the work that is possible now, and other methods return what the client waits for.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -33,7 +33,7 @@ pub(super) struct Client {
     to_client: Vec<u8>,
 }
 
-/// What is known of the other end of the socket.
+/// The state of the client's end of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClientSide {
     Sending,
@@ -145,7 +145,7 @@ impl Client {
         self.to_client.clear();
     }
 
-    /// Does what can be done now.
+    /// Does the work that is possible now.
     pub(super) fn step(&mut self, session: &mut SshSession, now: Instant) -> Result<Progressed, SessionLost> {
         let mut progressed = self.read_from_client();
         let state = std::mem::replace(&mut self.state, ClientState::Done);
@@ -321,7 +321,7 @@ impl Client {
         let received = receive(&mut channel, &mut response)?;
         progressed |= received == ReadResult::Bytes;
         Ok(match route::connect_response(&response) {
-            // No client waits for the response, so its meaning does not matter.
+            // The client has disconnected, so the response is not needed.
             _ if self.is_gone() => (ClientState::Closing(channel, packet), true),
             ConnectResponse::Accepted(length) => {
                 session.state.obstacles.remove(&request);
@@ -338,7 +338,7 @@ impl Client {
         })
     }
 
-    /// Ends the channel to a proxy that responded with this status and did not connect.
+    /// Closes the channel to a proxy that refused the CONNECT request with this status.
     fn proxy_refused(
         &mut self,
         (channel, packet): (Channel, PacketState),
@@ -359,14 +359,15 @@ impl Client {
         session: &mut SshSession,
         now: Instant,
     ) -> Result<(ClientState, Progressed), SessionLost> {
-        // The reason is needed only for the reply to the client.
+        // The reason is only used in the reply, which a client that has disconnected does not need.
         let end = if self.is_gone() { now } else { until };
         Ok(match inquiry.step(request.first_hop(), (now, end), self.id, session)? {
             InquiryStep::Pending(inquiry, progressed) => (ClientState::Inquiring(request, inquiry, until), progressed),
             InquiryStep::Finished(channel, reply) => {
                 let reply = match request.route {
                     NodeRoute::Direct => reply,
-                    // The reason is about the proxy, and the reply would be about the server: the obstacle explains it.
+                    // The reply can only describe the server, but the reason is about the proxy. It is recorded as an
+                    // obstacle instead.
                     NodeRoute::Proxy(..) | NodeRoute::Unsupported(_) => {
                         session.state.obstacles.note(&request, ObstacleReason::of(reply));
                         Reply::NotAllowed
@@ -408,7 +409,7 @@ impl Client {
             }
         }
         if forwarding.node_eof == EofState::Received && self.to_client.is_empty() {
-            // Fails if the client is gone, which the event loop notices.
+            // This fails if the client has disconnected, which the event loop notices.
             let _ = self.socket.shutdown(Shutdown::Write);
             forwarding.node_eof = EofState::Forwarded;
             progressed = true;
@@ -438,7 +439,7 @@ impl Client {
                     progressed = true;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    // libssh2 does not report how much it sent, only that it waits to send the rest.
+                    // libssh2 does not report how many bytes it sent, only that it waits to send the rest.
                     let outbound =
                         matches!(session.ssh.block_directions(), BlockDirections::Outbound | BlockDirections::Both);
                     *packet = if outbound { PacketState::Partial } else { PacketState::Complete };

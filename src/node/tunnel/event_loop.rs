@@ -23,9 +23,9 @@ use crate::node::connect::SshConnection;
 /// How many clients may be negotiating. If there are more, the oldest is dropped: other programs on this machine must not
 /// be able to block the tunnel. This program itself never has so many at the same time.
 const MAX_NEGOTIATING: usize = 512;
-/// How many clients are accepted before the others get their turn.
+/// How many clients are accepted before the existing clients are served again.
 const ACCEPTS_AT_ONCE: usize = 64;
-/// How long a channel may take to open before waiting clients go to another session.
+/// How long a channel may take to open before waiting clients are moved to another session.
 const STALL_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many sessions a tunnel may have: one more for each channel that does not open while clients wait.
 const MAX_SESSIONS: usize = 16;
@@ -104,12 +104,12 @@ impl EventLoop {
         event_loop
     }
 
-    /// Serves until the tunnel is dropped. If the session is lost, it rejects all clients until then.
+    /// Serves clients until the tunnel is dropped. If the session is lost, it rejects all clients until then.
     fn run(mut self) {
         let Err(SessionLost(cause)) = self.serve() else { return };
         self.state.note_lost(self.connection.describe_error("the tunnel", &cause));
         let Self { connection, state, clients, .. } = self;
-        // The clients are disconnected now, so that they do not wait for their own timeouts.
+        // The clients are disconnected immediately, so that they do not wait for their own timeouts.
         drop((clients, connection));
         reject_all(&state);
     }
@@ -136,7 +136,7 @@ impl EventLoop {
         Ok(progressed)
     }
 
-    /// Hands clients that wait for a channel that does not open to another session.
+    /// Moves clients that wait for a channel that does not open to another session.
     fn hand_over_waiting(&mut self) {
         let stalled = self.opening.is_some_and(|(_, since)| since.elapsed() >= STALL_TIMEOUT);
         match (self.channels, stalled) {
@@ -199,7 +199,7 @@ impl EventLoop {
         Ok(Wake::Continue)
     }
 
-    /// What to wait for on the session's socket. It is not read while no client waits for the node.
+    /// The events to wait for on the socket of the session. The socket is not read while no client waits for the node.
     fn session_events(&self) -> PollFlags {
         let mut events = PollFlags::empty();
         events.set(PollFlags::POLLIN, self.clients.iter().any(Client::waits_for_node));
@@ -215,7 +215,7 @@ impl EventLoop {
         let Some(due) = self.clients.iter().filter_map(Client::due).chain(stall).min() else {
             return PollTimeout::NONE;
         };
-        // Rounded up, because the last millisecond would otherwise be a busy loop.
+        // The time is rounded up, because the loop would otherwise poll without a pause during the last millisecond.
         let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     }

@@ -1,5 +1,6 @@
-//! Why the node could not connect to a server. OpenSSH sends the reason, but libssh2 keeps only that it failed. So after a
-//! failed connection, and only then, one command runs on the node to find out; it changes nothing there.
+//! Finds out why the node could not connect to a server. OpenSSH sends the reason, but libssh2 keeps only that the
+//! connection failed. So after a failed connection, and only then, one command runs on the node to find the reason; it
+//! changes nothing there.
 
 use std::time::Instant;
 
@@ -44,7 +45,7 @@ impl Inquiry {
         matches!(self, Self::Waiting | Self::Reading(..))
     }
 
-    /// Does what can be done now, for the client `id`; from `end` on the inquiry is abandoned.
+    /// Does the work that is possible now, for the client `id`; at the time `end` the inquiry is abandoned.
     pub(super) fn step(
         self,
         target: &SocksTarget,
@@ -98,13 +99,13 @@ fn command(target: &SocksTarget) -> String {
     format!("LC_ALL=C exec sh -c '{SCRIPT}' oregano '{}' '{}'", target.host, target.port)
 }
 
-/// The meaning of the command's output; `None` if it has none.
+/// The reason that the command's output shows; `None` if it shows none.
 fn interpret(output: &str) -> Option<Reply> {
     const MESSAGES: [(&str, Reply); 10] = [
         ("Connection refused", Reply::Refused),
         ("No route to host", Reply::NoRoute),
         ("Network is unreachable", Reply::NoRoute),
-        // A route of the type `prohibit`, and a firewall of the node itself.
+        // This error is caused by a route of the type `prohibit`, or by a firewall on the node.
         ("connect: Permission denied", Reply::NoRoute),
         ("connect: Operation not permitted", Reply::NoRoute),
         ("Connection timed out", Reply::TimedOut),
@@ -116,7 +117,7 @@ fn interpret(output: &str) -> Option<Reply> {
     MESSAGES.iter().find(|(message, _)| output.contains(message)).map(|(_, reply)| *reply)
 }
 
-/// The meaning if the command does not end: the resolver, or the server, does not respond.
+/// The reason if the command does not end: the resolver or the server does not respond.
 fn interpret_unfinished(output: &str) -> Reply {
     match interpret(output) {
         Some(reply) => reply,

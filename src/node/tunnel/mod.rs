@@ -101,8 +101,8 @@ impl Tunnel {
         Ok(Secret::new(format!("socks5h://{user}:{password}@{}", self.address)))
     }
 
-    /// What is wrong with the node itself, if anything: then nothing that was observed through the tunnel says anything
-    /// about a registry.
+    /// The failure of the node itself, if there is one. In that case, the results that were observed through the tunnel
+    /// say nothing about a registry.
     pub fn failure(&self) -> Option<OpenFailure> {
         lock(&self.state.failure).clone()
     }
@@ -117,7 +117,8 @@ impl Tunnel {
         self.state.crowded.load(Ordering::Relaxed)
     }
 
-    /// What prevents a connection to a server with the proxy that `proxy` sets; `None` if there was a connection since.
+    /// The reason why connections to a server fail with the proxy that `proxy` sets; `None` if the last connection
+    /// succeeded.
     pub fn obstacle(&self, proxy: &Proxy, server: &ServerAddress) -> Option<Obstacle> {
         let account = lock(&self.state.accounts).iter().position(|account| account.proxy == *proxy)?;
         self.state.obstacles.get(account, server)
@@ -141,7 +142,7 @@ impl std::fmt::Debug for Tunnel {
     }
 }
 
-/// Locks a mutex, also after a thread that held it has panicked: every value is valid at any time.
+/// Locks a mutex, even if a thread panicked while it held the lock, because every value is valid at any time.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! Why connections from the node to a server fail: the last obstacle for each server, because a SOCKS reply can express
-//! less than the tunnel knows.
+//! Records why connections from the node to a server fail: the last reason for each server. A SOCKS reply can express
+//! fewer reasons than the tunnel can distinguish.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -19,10 +19,11 @@ pub struct Obstacle {
     pub reason: ObstacleReason,
 }
 
-/// What is wrong, distinguished as far as the user can do different things about it. All but the first are about a proxy.
+/// The reason of an obstacle. Two reasons are different values if the user can do different things about them. All
+/// except the first are about a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObstacleReason {
-    /// sshd does not permit this user to connect there, but to other servers.
+    /// sshd forbids this user to connect to this server, but permits connections to others.
     Forbidden,
     /// The scheme of the proxy is not `http`.
     UnsupportedScheme,
@@ -42,7 +43,7 @@ pub enum ObstacleReason {
     LoginRequired,
     /// 407, although a login was sent.
     LoginRejected,
-    /// Another status than a success.
+    /// A status that does not mean success.
     Status(u16),
 }
 
@@ -53,7 +54,7 @@ impl ObstacleReason {
             Reply::NoName => Self::Unresolved,
             Reply::Refused => Self::Refused,
             Reply::NoRoute => Self::NoRoute,
-            // The other replies do not occur for a failed connection, or have no known reason.
+            // The other replies do not occur for a failed connection, or their reason is unknown.
             _ => Self::NoConnection,
         }
     }
@@ -87,7 +88,7 @@ impl Obstacles {
         lock(&self.0).remove(&(request.account, request.target.address()));
     }
 
-    /// The last obstacle for an account and a server.
+    /// The last obstacle for this account and server.
     pub(super) fn get(&self, account: usize, server: &ServerAddress) -> Option<Obstacle> {
         lock(&self.0).get(&(account, server.clone())).cloned()
     }

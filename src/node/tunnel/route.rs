@@ -28,7 +28,7 @@ pub(super) struct ForwardRequest {
     pub(super) route: NodeRoute,
 }
 
-/// The response of a proxy to CONNECT.
+/// The response of a proxy to a CONNECT request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ConnectResponse {
     Incomplete,
@@ -39,7 +39,7 @@ pub(super) enum ConnectResponse {
 }
 
 impl ForwardRequest {
-    /// What the node itself connects to: the proxy if there is one.
+    /// The server that the node itself connects to: the proxy if there is one.
     pub(super) fn first_hop(&self) -> &SocksTarget {
         match &self.route {
             NodeRoute::Proxy(proxy, _) => proxy,
@@ -111,7 +111,7 @@ pub(super) fn connect_response(bytes: &[u8]) -> ConnectResponse {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if bytes.len() < HEADER_LIMIT { ConnectResponse::Incomplete } else { ConnectResponse::Refused(None) };
     };
-    // Every success means that the proxy has connected (RFC 9110, section 9.3.6).
+    // Every 2xx status means that the proxy has connected (RFC 9110, section 9.3.6).
     match status(bytes) {
         Some(200..=299) => ConnectResponse::Accepted(end + 4),
         status => ConnectResponse::Refused(status),

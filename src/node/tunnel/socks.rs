@@ -1,5 +1,5 @@
-//! The server side of SOCKS5 (RFC 1928) with a login (RFC 1929), as far as a tunnel needs it: only CONNECT, and only with
-//! the login. It takes bytes and returns what to do next; it uses no socket.
+//! The server side of SOCKS5 (RFC 1928) with a login (RFC 1929), limited to what a tunnel needs: only CONNECT, and only
+//! with the login. It processes bytes and returns what to do next; it uses no socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -108,12 +108,12 @@ impl Negotiation {
     fn methods(&mut self, input: &[u8]) -> Option<(Next, usize)> {
         let version = *input.first()?;
         if version != VERSION {
-            // This is another protocol, so there is no reply that the client would understand.
+            // The client uses another protocol and would not understand a reply.
             return Some((Next::Refuse(Vec::new()), 1));
         }
         let end = 2 + usize::from(*input.get(1)?);
         let offered = input.get(2..end)?;
-        // Every program on this machine can connect to the listener, so there is no access without the login.
+        // Every program on this machine can connect to the listener, so the login is required.
         if !offered.contains(&LOGIN_METHOD) {
             return Some((Next::Refuse(vec![VERSION, 0xff]), end));
         }

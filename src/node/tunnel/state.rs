@@ -1,5 +1,5 @@
-//! What all SSH sessions of a tunnel share: the listener, the accounts that may use it, how to log in to the node, and
-//! what is wrong with the node.
+//! The state that all SSH sessions of a tunnel share: the listener, the accounts that may use it, how to log in to the
+//! node, and the failure of the node.
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -40,7 +40,7 @@ pub(super) struct TunnelState {
     pub(super) limits: Limits,
 }
 
-/// What sshd permits this user to connect to, as far as it was tried.
+/// What sshd permits this user to connect to, according to the connections that were tried.
 pub(super) enum ForwardPermission {
     /// Nothing was tried yet.
     Unknown,
@@ -70,7 +70,7 @@ impl TunnelState {
         let ssh = auth::log_in(ssh, &label, &self.identities, &self.limits, deadline)?;
         // The session stays open as long as the tunnel, which has no time limit.
         ssh.watch.clear_deadline();
-        // One thread serves all clients of the session, so no call may block from here on.
+        // One thread serves all clients of the session, so no call may block from this point on.
         ssh.ssh.set_blocking(false);
         Ok(ssh)
     }

@@ -63,7 +63,7 @@ pub fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
 /// The challenge to respond to: Bearer before Basic, because a registry that offers both may accept the password only at
 /// its token server.
 pub fn choose(challenges: &[Challenge]) -> Option<&Challenge> {
-    // The order in the response does not matter.
+    // Registries send the challenges in any order, so the order is not a preference.
     let bearer = challenges.iter().find(|challenge| matches!(challenge, Challenge::Bearer(_)));
     bearer.or_else(|| challenges.iter().find(|challenge| matches!(challenge, Challenge::Basic)))
 }
@@ -84,7 +84,8 @@ pub fn parse(value: &[u8]) -> Vec<Challenge> {
             cursor.skip_stray();
             continue;
         }
-        // A word with a value is a parameter of the challenge before it; a word without is a scheme.
+        // A word that is followed by a value is a parameter of the previous challenge; a word without a value is a
+        // scheme.
         match (cursor.value(), found.last_mut()) {
             (Some(value), Some(challenge)) => challenge.parameters.push((word.to_ascii_lowercase(), value)),
             // A parameter before the first scheme belongs to no challenge.

@@ -1,6 +1,6 @@
-//! One wrong password is one failed login: the memory of a run. A login that was not accepted is never sent again,
-//! because accounts get locked. While it is unknown whether a password is right, only one attempt at a time may send it.
-//! It also remembers which warnings about a password were shown.
+//! Remembers the logins of a run, because one wrong password must cause only one failed login: after several, accounts
+//! get locked. A login that was not accepted is never sent again. While it is unknown whether a password is right, only
+//! one attempt at a time may send it. This file also records which warnings about a password were shown.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +51,7 @@ impl LoginKey {
     }
 }
 
-/// What is known of a login.
+/// The state of a login.
 #[derive(Debug, Default)]
 enum LoginState {
     /// The password was not sent yet.
@@ -68,11 +68,11 @@ enum LoginState {
 pub struct EarlierAttempt {
     /// The image for which the login was tried.
     pub image: String,
-    /// What was observed.
+    /// The fact that the attempt observed.
     pub fact: RegistryFact,
 }
 
-/// The memory of one run, shared by everything that proves credentials in it, from this machine and from nodes.
+/// The memory of one run. Everything that proves credentials in the run shares it, from this machine and from nodes.
 #[derive(Debug, Default)]
 pub struct Logins {
     states: Mutex<HashMap<LoginKey, Arc<AsyncMutex<LoginState>>>>,
@@ -85,7 +85,7 @@ impl Logins {
         AttemptQueue { state: self.state(login), last: None }
     }
 
-    /// Waits until no other attempt uses `login`, and makes `attempt` responsible for it, too.
+    /// Waits until no other attempt uses `login`, and adds that login to those that `attempt` tests.
     ///
     /// # Errors
     /// The earlier attempt, if the login was not accepted before.
@@ -95,7 +95,8 @@ impl Logins {
         attempt: &mut Attempt,
     ) -> Result<(), Box<EarlierAttempt>> {
         let other = Attempt::of(self.state(login).lock_owned().await)?;
-        // Both states stay locked until the attempt ends: of the registry, and of the server that counts the login.
+        // Both states stay locked until the attempt ends: the state for the registry, and the state for the server that
+        // counts the login.
         attempt.states.extend(other.states);
         Ok(())
     }
@@ -120,7 +121,7 @@ pub struct AttemptQueue {
 }
 
 impl AttemptQueue {
-    /// The slot after all that were taken before.
+    /// A slot after all slots that were taken before.
     pub fn slot(&mut self) -> Slot {
         let (ended, last) = oneshot::channel();
         // Each slot waits only for the one before it, so the attempts form a chain.
@@ -143,14 +144,14 @@ impl Slot {
     /// The earlier attempt, if the login was not accepted before.
     pub async fn wait(mut self) -> Result<Attempt, Box<EarlierAttempt>> {
         if let Some(previous) = self.previous.take() {
-            // Nothing is ever sent over this channel: it ends when the previous slot is dropped.
+            // No value is sent over this channel. It closes when the previous slot is dropped.
             let _ = previous.await;
         }
         Attempt::of(Arc::clone(&self.state).lock_owned().await)
     }
 }
 
-/// The right to send a password. Only one attempt at a time has it until it is known whether the password is right.
+/// The permit to send a password. Only one attempt at a time has it, until it is known whether the password is right.
 #[derive(Default)]
 pub struct Attempt {
     /// The locked states of the logins that this attempt tests; empty once they are known to be accepted.
@@ -181,7 +182,7 @@ impl Attempt {
 
     /// Ends the attempt with the fact that it observed for `image`.
     pub fn finish(mut self, image: &str, fact: &RegistryFact) {
-        // An opaque token shows only with the image that the password is right.
+        // An opaque token does not show that the password is right; only the response for the image shows that.
         if fact.verdict == Verdict::Proved {
             self.mark_accepted();
         }

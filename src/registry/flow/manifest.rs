@@ -1,5 +1,5 @@
-//! The manifest of the test image: requesting it, the token scopes for it, and whether it can be pulled without a login,
-//! in which case it proves nothing about the credential.
+//! The manifest of the test image: the request for it, the token scopes that it needs, and the check whether the image
+//! can be pulled without a login. In that case the image proves nothing about the credential.
 
 use std::future::Future;
 use std::time::Duration;
@@ -39,8 +39,8 @@ pub async fn request(
     }
     request.line.method = Method::GET;
     let response = session.follow(request).await?;
-    // A login page responds 200 with HTML to every request.
-    // The media types of all manifest formats contain one of these words.
+    // A login page responds to every request with 200 and HTML, so the media type is checked, too. The media types of
+    // all manifest formats contain one of these words.
     let is_manifest = ["json", "jws"].iter().any(|format| response.content_type().contains(format));
     if response.status.is_success() && !is_manifest {
         return Err(ProofFinding::NoManifest(response));
@@ -59,7 +59,7 @@ pub async fn if_public(
     response.ok().filter(|response| response.status.is_success())
 }
 
-/// The same with an anonymous token, or without a token if the server issues none.
+/// Like `if_public`, but with an anonymous token, or without a token if the server issues none.
 pub async fn if_public_with_token(
     session: &HttpSession,
     root: &Url,
@@ -76,7 +76,8 @@ pub async fn if_public_with_token(
     }
 }
 
-/// The finding, unless the image turns out to be public. If that cannot be found out, the credential is not to blame.
+/// The finding, unless the image is public. If the check fails, the finding is kept, because a failed check says
+/// nothing against the credential.
 pub async fn unless_public(
     finding: ProofFinding,
     public: impl Future<Output = Option<Box<HttpResponse>>>,
@@ -90,7 +91,8 @@ pub async fn unless_public(
     }
 }
 
-/// The scopes to request: pulling the image, and what else the challenge names. None if only the login is proved.
+/// The scopes to request: the right to pull the image, and the scopes that the challenge names. None if only the login
+/// is proved.
 pub fn scopes(image: Option<&ImageLocation>, bearer: &Bearer) -> Vec<String> {
     let Some(image) = image else { return Vec::new() };
     let mut scopes = vec![image.pull_scope()];
@@ -103,7 +105,7 @@ pub fn wider_scopes(response: &HttpResponse, root: &Url, requested: &[String]) -
     if response.status != StatusCode::UNAUTHORIZED || response.line.url.origin() != root.origin() {
         return None;
     }
-    // A 401 without `insufficient_scope` is about the login, and a second token would not help.
+    // A 401 without `insufficient_scope` means that the login was refused, and a second token would not help.
     let missing = challenges(&response.headers).into_iter().find_map(|challenge| match challenge {
         Challenge::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope") => {
             Some(bearer.pull_scopes())

@@ -1,5 +1,5 @@
-//! The steps that prove one credential. A step sends requests through `http` and reports a `ProofFinding`; it does not word
-//! messages.
+//! The steps that prove one credential. A step sends requests through `http` and returns a `ProofFinding`. Messages are
+//! worded in `verdict`.
 
 pub mod challenge;
 pub mod failed_logins;

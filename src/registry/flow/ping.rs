@@ -1,6 +1,6 @@
-//! The ping: the first request to a registry, `GET /v2/` without a credential. It is sent once in a proof for each
-//! registry and each way to connect to it, so that a host that does not respond costs its timeout only once. It also
-//! finds out whether an insecure registry uses plain HTTP.
+//! The ping: the first request to a registry, `GET /v2/` without a credential. A proof sends it only once for each
+//! registry and each route to it, so that a host that does not respond causes only one timeout. The ping also
+//! determines whether an insecure registry uses plain HTTP.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -22,7 +22,8 @@ pub struct Ping {
     /// The URL of `/v2/`, with the scheme that the port uses.
     pub root: Url,
     pub response: Box<HttpResponse>,
-    /// How long the ping took. Each attempt has that much less time left, as if it had sent the ping itself.
+    /// How long the ping took. That time is subtracted from the time of each attempt, as if it had sent the ping
+    /// itself.
     pub took: Duration,
 }
 
@@ -47,14 +48,14 @@ impl Pings {
     /// The result of `ping`. Of all pings with the same key only the first is sent; the others wait for it.
     pub async fn once(&self, root: &Url, registry: &Registry, ping: impl Future<Output = PingResult>) -> PingResult {
         let Registry { tls, ca, proxy, image, .. } = registry;
-        // The part before the first slash is the name that users put into certs.d.
+        // Users name the folder in certs.d after the part before the first slash.
         let written_host = image.split('/').next().unwrap_or_default().to_owned();
         let key = PingKey { root: root.clone(), written_host, tls: *tls, ca: ca.clone(), proxy: proxy.clone() };
         let cell = {
             let mut pings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(pings.entry(key).or_default())
         };
-        // The lock is released before this waits, so that pings of other registries are not delayed.
+        // The lock is released before this call waits, so that pings of other registries are not delayed.
         cell.get_or_init(|| ping).await.clone()
     }
 }
@@ -71,7 +72,7 @@ async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<HttpResponse
     let pinged = request.line.clone();
     let insecure = session.tls == TlsPolicy::Insecure;
     match session.follow(request).await {
-        // The port of the registry must be the one that does not speak TLS, and not the target of a redirect.
+        // The error must come from the port of the registry, and not from the target of a redirect.
         Err(RequestError::Connection { line, error, .. })
             if insecure && *line == pinged && connection_error::speaks_no_tls(&error) =>
         {
@@ -105,7 +106,7 @@ pub fn is_from_registry(response: &HttpResponse) -> bool {
     names_protocol(response) || (same_path && json_or_empty)
 }
 
-/// Whether the header of the older distribution specification is there, which registries still send.
+/// Whether the response has the header of the older distribution specification, which registries still send.
 fn names_protocol(response: &HttpResponse) -> bool {
     response.header("docker-distribution-api-version").is_some_and(|versions| versions.contains("registry/2."))
 }

@@ -30,10 +30,11 @@ use crate::registry::verdict::finding::{self, ProofFinding};
 use crate::registry::verdict::status::{self, LoginEvidence};
 use crate::secret::Redactor;
 
-/// How many credentials are proved at the same time; most of that time they wait for responses.
+/// How many credentials are proved at the same time. The number is high because most of the time is spent waiting for
+/// responses.
 const MAX_ATTEMPTS: usize = 256;
 
-/// What happens while credentials are proved.
+/// The progress events of a proof.
 #[derive(Debug)]
 pub enum ProgressEvent<'a> {
     /// A warning about a password, which is sent only after the callback has returned.
@@ -42,7 +43,7 @@ pub enum ProgressEvent<'a> {
     Verdict(usize, &'a RegistryFact),
 }
 
-/// What all attempts of a proof share.
+/// The state that all attempts of a proof share.
 struct ProveContext {
     clients: Arc<Clients>,
     redactor: Redactor,
@@ -56,10 +57,10 @@ struct ProveContext {
     messages: mpsc::UnboundedSender<TaskMessage>,
 }
 
-/// The right to send requests to a host, until it is dropped.
+/// The permit to send requests to a host; dropping it returns it.
 type Permit<'a> = (Option<OwnedSemaphorePermit>, Option<SemaphorePermit<'a>>);
 
-/// What a task reports.
+/// A message from a task to the caller of `prove`.
 enum TaskMessage {
     Warning(String, oneshot::Sender<()>),
     Verdict(usize, RegistryFact),
@@ -129,7 +130,7 @@ async fn forward(
         match message {
             TaskMessage::Warning(text, shown) => {
                 on_event(ProgressEvent::Warning(&text));
-                // The receiver is gone only if its task has panicked.
+                // This fails only if the task that waits for it has panicked.
                 let _ = shown.send(());
             }
             TaskMessage::Verdict(index, fact) => {
@@ -152,20 +153,23 @@ impl ProveContext {
     /// Shows a warning before a password is sent to `realm`, once in a run for each registry and realm.
     async fn warn(&self, registry: &Url, realm: &Url, text: String) {
         let mut warned = self.logins.warned().await;
-        // The scheme is part of the pair, because a warning about a realm over TLS does not cover plain HTTP.
+        // The scheme is part of the pair, because a warning about a realm over TLS does not cover the same realm over
+        // plain HTTP.
         let pair = (registry.origin().ascii_serialization(), realm.origin().ascii_serialization());
         if warned.contains(&pair) {
             return;
         }
         let (shown, wait) = oneshot::channel();
-        // Both fail only if the whole proof was dropped, and this task with it. Until then the password must wait.
+        // Sending and waiting fail only if the complete proof was dropped, and this task with it. Otherwise the
+        // password must not be sent before the warning was shown.
         if self.messages.send(TaskMessage::Warning(text, shown)).is_err() || wait.await.is_err() {
             pending::<()>().await;
         }
         warned.insert(pair);
     }
 
-    /// Waits for a permit to contact `host`. An attempt that has one never waits for an attempt that may need one.
+    /// Waits for a permit to contact `host`. An attempt that holds a permit never waits for another attempt that may
+    /// need one, which would be a deadlock.
     async fn permit(&self, host: &str) -> Permit<'_> {
         // The permit of the host comes first: while an attempt waits for a busy host, it does not use a total permit.
         let permit = self.host_permits.acquire(host).await;
@@ -174,12 +178,12 @@ impl ProveContext {
     }
 
     fn report(&self, index: usize, fact: RegistryFact) {
-        // Fails only if the whole proof was dropped.
+        // This fails only if the complete proof was dropped.
         let _ = self.messages.send(TaskMessage::Verdict(index, fact));
     }
 }
 
-/// The fact of a task that ended without one, which only a bug of this program can cause: nothing is proved by it.
+/// The fact of a task that ended without a verdict, which only a bug in this program can cause. It proves nothing.
 fn lost() -> RegistryFact {
     RegistryFact {
         cause: Some("the inspection ended without a verdict".to_owned()),
@@ -248,14 +252,14 @@ struct CredentialProof<'a> {
     secrets: &'a Mutex<Redactor>,
 }
 
-// A finding ends the proof, wherever it is made: `Err` ends it early, `Ok` at the end of the steps.
+// A finding ends the proof: steps return it as `Err` to end early, and the last step returns it as `Ok`.
 impl<'a> CredentialProof<'a> {
     /// Runs the steps. The ping carries no password; if the registry requires one, the proof waits for its slot.
     async fn run(mut self, slot: Slot, attempt: &mut Attempt) -> Result<ProofFinding, ProofFinding> {
         let Ping { root, response, took } = self.ping().await?;
         let permit = self.permit(self.context.timeout.saturating_sub(took)).await;
         let (challenge, source) = self.find_challenge(&root, response).await?;
-        // While this proof waits for others with the same login, other credentials may contact the host.
+        // This proof may wait for others with the same login. Meanwhile other credentials may contact the host.
         drop(permit);
         let left = self.session.time_left();
         *attempt = slot.wait().await?;
@@ -265,7 +269,8 @@ impl<'a> CredentialProof<'a> {
             }
             let _permit = self.permit(left).await;
             match self.respond_to_challenge(&root, &challenge, source, attempt).await {
-                // The server does not support identity tokens, so the password is tried: that is another login.
+                // The server does not support identity tokens, so the password is tried instead, which counts as
+                // another login.
                 Err(ProofFinding::NoIdentityTokens(_)) if !self.registry.password.expose().is_empty() => {
                     self.sends = LoginSecret::Password;
                 }
@@ -274,7 +279,7 @@ impl<'a> CredentialProof<'a> {
         }
     }
 
-    /// Waits for a permit for the host; from then on there is `time` for the requests.
+    /// Waits for a permit for the host. The time limit for the requests, `time`, starts when it is acquired.
     async fn permit(&mut self, time: Duration) -> Permit<'a> {
         let permit = self.context.permit(&self.host).await;
         self.session.deadline = Instant::now() + time;
@@ -293,7 +298,7 @@ impl<'a> CredentialProof<'a> {
         Ok(context.pings.once(&root, registry, first).await?)
     }
 
-    /// The response with the challenge, starting from the `response` to the ping; or a finding if there is none.
+    /// The response that contains the challenge, starting with the `response` to the ping; a finding if there is none.
     async fn find_challenge(
         &self,
         root: &Url,
@@ -313,7 +318,7 @@ impl<'a> CredentialProof<'a> {
         }
     }
 
-    /// The login that the challenge requires, as the server that gets it counts logins.
+    /// The login that the challenge requires, identified by the server that counts it.
     fn login_for(&self, root: &Url, challenge: &HttpResponse) -> Option<LoginKey> {
         match choose(&challenges(&challenge.headers))? {
             Challenge::Bearer(bearer) => {
@@ -362,7 +367,7 @@ impl<'a> CredentialProof<'a> {
             let response = sent(self.log_in(root, auth).await, attempt)?;
             login = match (self.judge_login(login, response), &self.image) {
                 (Ok(ProofFinding::Judged { verdict: Verdict::Proved, .. }), Some(_)) => LoginEvidence::Accepted,
-                // The registry has no `/v2/` path, for any user: this says nothing about the password.
+                // The registry has no `/v2/` path for any user, so this response says nothing about the password.
                 (Err(ProofFinding::UnexpectedStatus(response)), Some(_))
                     if matches!(response.status.as_u16(), 404 | 405) =>
                 {
@@ -402,7 +407,8 @@ impl<'a> CredentialProof<'a> {
         let IssuedToken { auth, login, .. } = sent(self.issue(&server, &scopes).await, attempt)?;
         self.note_accepted(login, attempt);
         let Some(image) = &self.image else { return self.judge_login(login, self.log_in(root, auth).await?) };
-        // Whether the image is public is found out while the registry looks for the image: the token server is idle then.
+        // The anonymous request is sent at the same time as the request for the manifest, because the token server is
+        // idle then.
         let public = manifest::if_public_with_token(&self.session, root, image, source, &server, &scopes);
         let mut public = pin!(public);
         let mut shown = pin!(manifest::request(&self.session, root, image, auth));
@@ -427,7 +433,8 @@ impl<'a> CredentialProof<'a> {
         Ok(manifest::unless_public(finding, public).await)
     }
 
-    /// Lets other attempts send the password if it is known to be right; they need not wait for the image of this one.
+    /// Permits other attempts to send the password as soon as it is known to be right, so that they do not wait until
+    /// this attempt has finished its image.
     fn note_accepted(&self, login: LoginEvidence, attempt: &mut Attempt) {
         if status::is_accepted(&self.host, login) {
             attempt.mark_accepted();
@@ -453,8 +460,8 @@ impl<'a> CredentialProof<'a> {
         }
     }
 
-    /// Judges a response to `/v2/`. If only the login is proved, a success must come from a registry: a login page
-    /// responds 200 to every request.
+    /// Evaluates a response to `/v2/`. If only the login is proved, a success must come from a registry, because a
+    /// login page responds 200 to every request.
     fn judge_login(&self, login: LoginEvidence, response: Box<HttpResponse>) -> Result<ProofFinding, ProofFinding> {
         if self.image.is_none() && response.status.is_success() && !is_from_registry(&response) {
             return Err(ProofFinding::NotARegistry(response));

@@ -1,6 +1,7 @@
 //! The token server that a registry names as the realm of its Bearer challenge: whether a password may be sent there,
-//! how a token is requested (distribution specification, `auth/token.md` and `auth/oauth.md`), and for whom it was issued.
-//! A token is read without being verified: its content can only lower what a response proves.
+//! how a token is requested (distribution specification, `auth/token.md` and `auth/oauth.md`), and for which user it
+//! was issued. The signature of a token is not verified, so its content can only weaken what a response proves, and
+//! never strengthen it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,7 +27,7 @@ use crate::secret::{Secret, basic_auth};
 /// The `client_id` with which identity tokens are exchanged.
 const CLIENT_ID: &str = "oregano";
 
-/// Where the tokens of a registry come from.
+/// The token server of a registry.
 pub struct TokenServer<'a> {
     pub url: Url,
     service: Option<&'a str>,
@@ -35,7 +36,7 @@ pub struct TokenServer<'a> {
     permits: &'a HostPermits,
 }
 
-/// A token, and what it shows about the login.
+/// A token, and the evidence about the login that it contains.
 pub struct IssuedToken {
     pub auth: RequestAuth,
     pub secret: Secret,
@@ -69,8 +70,9 @@ pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Url, ProofFindi
     }
 }
 
-/// What the user should know before the password of the registry at `root` is sent to `realm`. `auth_server` makes a
-/// foreign domain known, but not plain HTTP. `scrub` removes secrets from text that the registry chose.
+/// The warning that the user must see before the password of the registry at `root` is sent to `realm`. Setting
+/// `auth_server` suppresses the warning about a foreign domain, but not the one about plain HTTP. `scrub` removes
+/// secrets from text that the registry chose.
 pub fn password_warning(
     realm: &Url,
     root: &Url,
@@ -104,7 +106,7 @@ fn domain(url: &Url) -> &str {
 }
 
 impl<'a> TokenServer<'a> {
-    /// The server that the challenge names, if the password may be sent there.
+    /// The server that the challenge names; an error if the password must not be sent there.
     pub fn of(
         bearer: &'a Bearer,
         registry: &'a Registry,
@@ -124,8 +126,8 @@ impl<'a> TokenServer<'a> {
         };
         match response.status.as_u16() {
             200..=299 => read_token(response),
-            // A token server only checks the credential, so each of these means that it is refused. GHCR responds 403 to
-            // a wrong password, ECR public and OAuth2 servers respond 400.
+            // A token server only checks the credential, so each of these statuses means that the credential is
+            // refused. GHCR responds to a wrong password with 403, ECR public and OAuth2 servers with 400.
             400 | 401 | 403 => {
                 Err(ProofFinding::Judged { verdict: Verdict::Refused, login: LoginEvidence::CredentialSent, response })
             }
@@ -184,7 +186,7 @@ pub fn password_auth(registry: &Registry) -> Result<RequestAuth, ProofFinding> {
 
 fn read_token(response: Box<HttpResponse>) -> Result<IssuedToken, ProofFinding> {
     let token = serde_json::from_str(&response.body).ok().and_then(|TokenJson { token, access_token }| {
-        // One of the two may be empty.
+        // A server may send one of the two as an empty string.
         [token, access_token].into_iter().flatten().find(|text| !text.is_empty()).map(Secret::new)
     });
     let Some(secret) = token.filter(|_| response.status.is_success()) else {
@@ -194,7 +196,7 @@ fn read_token(response: Box<HttpResponse>) -> Result<IssuedToken, ProofFinding> 
     Ok(IssuedToken { auth, login: evidence(secret.expose()), secret })
 }
 
-/// For whom a token was issued, if it is a JSON Web Token with a subject. Harbor and quay.io issue anonymous tokens, too.
+/// The user that the subject of a JSON Web Token names. Harbor and quay.io issue anonymous tokens, too.
 fn evidence(token: &str) -> LoginEvidence {
     match subject(token).as_deref() {
         Some("" | "(anonymous)") => LoginEvidence::Anonymous,
@@ -264,7 +266,7 @@ mod tests {
             ] {
                 let declared = Registry { declaration, ..registry.clone() };
                 let warning = password_warning(&url(realm), &url(root), &declared, &str::to_owned).unwrap_or_default();
-                // Naming the server changes nothing about plain HTTP.
+                // Setting the name of the server does not change that the password is sent over plain HTTP.
                 let advised = setting.filter(|_| warning.contains(" of another domain"));
                 assert!(warning.contains(advised.unwrap_or_default()), "{warning}");
                 assert_eq!(warning.contains("auth_server"), advised.is_some(), "{warning}");

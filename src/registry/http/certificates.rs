@@ -1,5 +1,6 @@
-//! certs.d of containers-certs.d(5): the folder with the authorities and the client certificate of a registry, found by
-//! the rules of containers/image (`dockerCertDir` and `SetupCertificates`). It reads files and builds nothing.
+//! Finds and reads the folder of certs.d for a registry, containers-certs.d(5): the authorities and the client
+//! certificate. The rules are those of containers/image (`dockerCertDir` and `SetupCertificates`). This file does not
+//! set up TLS.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// In the user's home; it is searched before the folders of the machine.
+/// The path below the home of the user; it is searched before the folders of the machine.
 const OWN: &str = ".config/containers/certs.d";
 /// The folders of the machine, in the order in which they are searched.
 const MACHINE: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
@@ -19,9 +20,9 @@ const LARGEST: u64 = 1 << 20;
 /// Why TLS cannot be set up for a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsSetupError {
-    /// A file with certificates or keys is not usable.
+    /// A file with certificates or keys cannot be used.
     File { path: String, reason: String },
-    /// OpenSSL itself fails.
+    /// OpenSSL reported an error that no file causes.
     System(String),
 }
 
@@ -40,8 +41,8 @@ pub struct HostCertificates {
     pub client: Option<(Content, Content)>,
 }
 
-/// A file that was read. Two files with the same bytes are equal, because registries often share an authority, each in
-/// its own folder; they then share a connector.
+/// A file that was read. Two files with the same bytes are equal, so that registries with the same authority share a
+/// connector, even if each has a separate folder.
 #[derive(Clone)]
 pub struct Content {
     pub file: PathBuf,
@@ -75,8 +76,8 @@ pub fn roots(home: Option<&Path>) -> Vec<PathBuf> {
     own.into_iter().chain(MACHINE.map(PathBuf::from)).collect()
 }
 
-/// The folder for a registry: the first of its `names` that has a folder counts, and for that name the first root. A
-/// folder without read permission counts as missing, as for containers/image.
+/// The folder for a registry: the first of its `names` for which a folder exists, in the first root that has it. A
+/// folder without read permission is treated as missing, as in containers/image.
 pub fn folder(roots: &[PathBuf], names: &[&str]) -> Result<Option<PathBuf>, TlsSetupError> {
     for name in names.iter().filter(|name| is_host(name)) {
         for folder in roots.iter().map(|root| root.join(name)) {
@@ -103,7 +104,7 @@ pub fn read(folder: &Path) -> Result<HostCertificates, TlsSetupError> {
         // A name that is not UTF-8 has none of the suffixes.
         names.extend(entry.map_err(unusable)?.file_name().into_string());
     }
-    // The order of a directory is arbitrary, and of several pairs the first by name is used.
+    // The order of directory entries is arbitrary, but the first pair by name must be used.
     names.sort_unstable();
     let file = |name: &str| folder.join(name);
     let mut found = HostCertificates::default();
@@ -207,7 +208,7 @@ mod tests {
             (&["all"][..], Some("own/all")),
             (&["both"], Some("containers/both")),
             (&["docker"], Some("docker/docker")),
-            // The name in the inventory decides before the root does.
+            // The order of the names takes precedence over the order of the roots.
             (&["docker.io", "registry-1.docker.io"], Some("docker/docker.io")),
             (&["none"], None),
         ] {

@@ -1,5 +1,5 @@
-//! HTTP clients: one for each combination of trusted certificates and proxies. All attempts of a run share them, and
-//! tunnels share the TLS connectors and the names that were looked up already.
+//! HTTP clients: one for each combination of trusted certificates and proxies. All attempts of a run share them.
+//! Clients for tunnels also share the TLS connectors and the resolved names.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -20,11 +20,11 @@ use crate::secret::Secret;
 /// Sent with every request, so that the log of a registry shows which program sent it.
 const USER_AGENT: &str = concat!("oregano/", env!("CARGO_PKG_VERSION"));
 
-/// The time limit for name resolution, connection and TLS together. It is shorter than the timeout of a request because
-/// a connection over which nothing was sent yet may be tried again.
+/// The time limit for name resolution, connection and TLS handshake together. It is shorter than the timeout of a
+/// request, because a request can be retried as long as nothing was sent over the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Servers close idle connections, some after 5 s; a request on such a connection would fail although nothing is wrong.
+/// Some servers close idle connections after 5 s. A request on such a connection would fail although the server works.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The clients of one run; each is built when it is first needed.
@@ -35,7 +35,7 @@ pub struct Clients {
     built: Mutex<HashMap<(TlsTrust, Proxy), RegistryClient>>,
 }
 
-/// A client for one registry, with what is known of its connections.
+/// A client for one registry, and information about its connections that messages need.
 #[derive(Clone)]
 pub struct RegistryClient {
     pub client: Client,
@@ -85,7 +85,7 @@ impl Clients {
     ) -> Result<RegistryClient, ClientError> {
         let (trust, certificates) = self.connectors.trust(registry, contacted).map_err(ClientError::Tls)?;
         let proxy = match &self.proxies {
-            // Clients with different proxies can then share one connection pool through the tunnel.
+            // The clients of a tunnel are equal for all proxies, so they can share one connection pool.
             ProxySource::Tunnel(_) => Proxy::default(),
             _ => registry.proxy.clone(),
         };
@@ -100,8 +100,8 @@ impl Clients {
         let client = build(policy, connector, &proxies, resolver.clone())?;
         let proxy_logins = proxies.logins().into();
         let client = RegistryClient { client, proxy_logins, certificates: None, proxies, resolver };
-        // Another task may have built the same client meanwhile. Its client is kept, because it may have open
-        // connections already.
+        // Another task may have built the same client in the meantime. That client is kept, because it may already have
+        // open connections.
         let client = self.built.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(client).clone();
         Ok(RegistryClient { certificates, ..client })
     }
@@ -113,12 +113,12 @@ impl RegistryClient {
         self.proxies.hop(url)
     }
 
-    /// What is wrong with the URL of the proxy for `url`: a request there must not be sent.
+    /// The error in the URL of the proxy for `url`; a request to `url` must not be sent then.
     pub fn proxy_url_error(&self, url: &Url) -> Option<String> {
         self.proxies.url_error(url)
     }
 
-    /// The addresses of the server of `url`; none if a proxy or a tunnel is in between.
+    /// The addresses of the server of `url`; empty if the connection uses a proxy or a tunnel.
     pub async fn addresses(&self, url: &Url) -> Vec<SocketAddr> {
         match (self.hop(url), url.port_or_known_default(), url.host_str()) {
             (Hop::Direct, Some(port), Some(host)) => {
@@ -152,7 +152,7 @@ fn build(
     let builder =
         Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).retry(reqwest::retry::never());
     let builder = builder.pool_idle_timeout(IDLE_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
-    // This is a second guard: no error elsewhere can make a secure registry use plain HTTP.
+    // This is a second safeguard: even after an error elsewhere, the client of a secure registry cannot use plain HTTP.
     let builder = builder.https_only(policy == TlsPolicy::Verify).tls_backend_preconfigured(connector);
     let builder = proxies.configure(builder.dns_resolver(resolver)).map_err(|_| ClientError::Tunnel)?;
     builder.build().map_err(|error| ClientError::Tls(TlsSetupError::System(super::connection_error::innermost(&error))))

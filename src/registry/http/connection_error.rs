@@ -11,8 +11,8 @@ use crate::failure::{self, TlsFault, openssl_reason, tls_fault};
 const RESET: &str = "connection reset";
 const BROKEN_PIPE: &str = "broken pipe";
 
-/// Why a connection failed, distinguished as far as the user can do different things about it. The texts are those of
-/// the library that failed.
+/// Why a connection failed. Two errors are different values if the user can do different things about them. The texts
+/// are those of the library that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionError {
     Dns(String),
@@ -22,7 +22,7 @@ pub enum ConnectionError {
     Timeout(String),
     Refused(String),
     NotHttp(String),
-    /// No connection through a tunnel, and the node does not report why.
+    /// There is no connection through a tunnel, and the node does not report the reason.
     Tunnel(String),
 }
 
@@ -49,7 +49,7 @@ pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
             Hop::Direct | Hop::Proxy { .. } => ConnectionError::Proxy(ProxyError::Other(text.to_owned())),
         };
     }
-    // A proxy may have closed the connection, which says nothing about TLS of the server.
+    // The proxy may have closed the connection, which says nothing about TLS of the server.
     let proxied = matches!(hop, Hop::Proxy { .. });
     let tls = tls_fault(&chain).or_else(|| closed_in_handshake(&chain).filter(|_| !proxied));
     match tls {
@@ -61,7 +61,7 @@ pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
         _ if error.is_connect() && proxied => {
             ConnectionError::Proxy(proxy_error(reason.strip_prefix("tunnel error: ").unwrap_or(&reason)))
         }
-        // The order matters: a failed name lookup and a timeout are connection errors, too.
+        // The order matters, because a failed name lookup and a timeout are also reported as connection errors.
         _ if error.is_dns() => ConnectionError::Dns(reason),
         _ if error.is_timeout() => ConnectionError::Timeout(reason),
         _ if error.is_connect() => ConnectionError::Refused(reason),
@@ -81,7 +81,7 @@ pub fn proxy_refuses_connect(error: &reqwest::Error, hop: &Hop) -> bool {
     matches!(classify(error, hop), ConnectionError::Proxy(ProxyError::ConnectRefused))
 }
 
-/// Whether the far end of a tunnel reported the error.
+/// Whether the far end of a tunnel (the node or its proxy) reported the error.
 pub fn is_from_far_end(error: &reqwest::Error, hop: &Hop) -> bool {
     *hop == Hop::Tunnel && matches!(classify(error, hop), ConnectionError::Proxy(ProxyError::FarEnd))
 }
@@ -106,8 +106,8 @@ fn proxy_error(text: &str) -> ProxyError {
     }
 }
 
-/// The reply of a tunnel's SOCKS5 listener (RFC 1928, section 6), as the HTTP client words it. The tunnel chooses the
-/// reply by what happened at the node (`node/tunnel/socks.rs`).
+/// The reply of a tunnel's SOCKS5 listener (RFC 1928, section 6), in the wording of the HTTP client. The tunnel chooses
+/// the reply according to what happened at the node (`node/tunnel/socks.rs`).
 fn refused_by_tunnel(text: &str) -> ConnectionError {
     match text {
         "connection refused" => ConnectionError::Refused(text.to_owned()),
@@ -119,7 +119,7 @@ fn refused_by_tunnel(text: &str) -> ConnectionError {
     }
 }
 
-/// Whether the connection to a proxy failed: that says nothing about TLS of the server it would connect to.
+/// Whether the connection to a proxy failed, which says nothing about TLS of the server behind the proxy.
 fn proxy_failed(chain: &[String]) -> bool {
     chain.iter().any(|text| text.starts_with("tunnel error"))
 }

@@ -1,4 +1,4 @@
-//! From an image name to the host that is contacted for it and the path of its manifest.
+//! Determines the host that is contacted for an image name, and the path of its manifest.
 
 use crate::desired::{Image, Registry, TestLogin};
 use crate::dockerconfig::is_hub;
@@ -51,13 +51,13 @@ fn host_of_name(name: &str) -> String {
     host_of(name.split('/').next().unwrap_or_default())
 }
 
-/// The host that serves a registry name: Docker Hub has another one than its name.
+/// The host that serves a registry name: for Docker Hub it differs from the name.
 fn host_of(registry: &str) -> String {
     let lower = registry.to_ascii_lowercase();
     if is_hub(&lower) {
         return "registry-1.docker.io".to_owned();
     }
-    // With and without the default port it is the same server, so it must count as one account.
+    // A name with the default port is the same server, so both must count as one account.
     lower.strip_suffix(":443").unwrap_or(&lower).to_owned()
 }
 

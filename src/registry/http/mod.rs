@@ -1,5 +1,5 @@
-//! HTTP for the registry edge: clients, requests, retries, redirects, TLS and proxies. It knows where a credential may
-//! be sent, and nothing of what a response means for a credential.
+//! HTTP for the registry edge: clients, requests, retries, redirects, TLS and proxies. It decides where a credential
+//! may be sent. It does not decide what a response means for a credential.
 
 pub mod certificates;
 pub mod client;

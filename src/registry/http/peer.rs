@@ -1,6 +1,6 @@
-//! What responds to a TLS handshake, without trusting it. The HTTP client reports that the names or dates of a
-//! certificate are wrong but not what they are, or that a port does not speak TLS but not what else. Only the handshake
-//! is sent here.
+//! Inspects the other end of a failed TLS connection, without trusting it. The HTTP client reports that the names or
+//! dates of a certificate are wrong, but not what they are; or that a port does not speak TLS, but not what it speaks
+//! instead. Only a handshake is sent.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -23,16 +23,16 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 const SHOWN_NAMES: usize = 4;
 const NAME_LIMIT: usize = 60;
 const DAY: i64 = 86_400;
-/// The beginning of a response in plain HTTP, in the length of what TLS reads first.
+/// The beginning of a plain HTTP response. It has as many bytes as TLS reads first.
 const HTTP: &[u8] = b"HTTP/";
 
-/// What responds to a handshake.
+/// The protocol of the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
     Tls(Certificate),
-    /// Plain HTTP: servers respond so to bytes that they do not understand.
+    /// Plain HTTP: such servers respond with an error to bytes that they do not understand.
     Http,
-    /// Neither: an SSH server, a mail server.
+    /// Another protocol, such as SSH or SMTP.
     Other,
 }
 
@@ -66,14 +66,15 @@ impl Certificate {
     }
 }
 
-/// What responds at the server of `url`, within 5 s or the time that is `left`; `None` if a proxy or tunnel is in
-/// between, or the handshake shows nothing.
+/// Inspects the server of `url`, within 5 s or the time that is `left`. `None` if the connection uses a proxy or a
+/// tunnel, or if the handshake shows nothing.
 pub async fn inspect(client: &RegistryClient, url: &Url, left: Duration) -> Option<Peer> {
     let name = url.host_str()?.to_owned();
     timeout(left.min(TIME_LIMIT), async {
         let stream = TcpStream::connect(client.addresses(url).await.as_slice()).await.ok()?.into_std().ok()?;
         stream.set_nonblocking(false).ok()?;
-        // OpenSSL blocks its thread. When the time is over, this guard closes the connection, which ends the thread.
+        // OpenSSL blocks its thread. When the time limit is reached, this guard closes the connection, which ends the
+        // thread.
         let _guard = ShutdownOnDrop(stream.try_clone().ok()?);
         tokio::task::spawn_blocking(move || handshake(&name, stream)).await.ok()?
     })
@@ -86,7 +87,7 @@ struct ShutdownOnDrop(std::net::TcpStream);
 
 impl Drop for ShutdownOnDrop {
     fn drop(&mut self) {
-        // Fails only if the other side has closed it already.
+        // This fails only if the other end has closed the connection already.
         let _ = self.0.shutdown(std::net::Shutdown::Both);
     }
 }
@@ -118,7 +119,7 @@ impl Write for RecordingStream {
 
 fn handshake(name: &str, stream: std::net::TcpStream) -> Option<Peer> {
     let mut context = SslContext::builder(SslMethod::tls_client()).ok()?;
-    // Nothing is sent after the handshake, so an invalid certificate does no harm here.
+    // Nothing is sent after the handshake, so accepting an invalid certificate is not a risk here.
     context.set_verify(SslVerifyMode::NONE);
     let mut ssl = Ssl::new(&context.build()).ok()?;
     // The server name must not be an IP address (RFC 6066, section 3).
@@ -142,7 +143,7 @@ fn read(certificate: &X509Ref) -> Option<Certificate> {
         names.extend(name.dnsname().map(str::to_owned).or_else(|| address(name.ipaddress()?)));
     }
     if names.is_empty() {
-        // Old certificates have only a common name, which TLS libraries ignore, but a reader should see it.
+        // Old certificates have only a common name. TLS libraries ignore it, but the message should still show it.
         let common = certificate.subject_name().entries_by_nid(Nid::COMMONNAME).next();
         names.extend(common.and_then(|entry| entry.data().to_string().ok()));
     }

@@ -1,11 +1,12 @@
-//! How many requests one host gets at the same time: many credentials of one registry must not look like an attack.
+//! Limits the number of simultaneous requests to one host, because many requests for one registry could look like an
+//! attack.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many requests one host gets at the same time.
+/// The maximum number of simultaneous requests to one host.
 const REQUESTS_PER_HOST: usize = 16;
 
 /// The permits of each host that was contacted.

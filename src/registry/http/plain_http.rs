@@ -1,5 +1,5 @@
-//! Where plain HTTP is allowed instead of TLS: for insecure registries only (`tls_verify: False`). `client.rs` enforces
-//! the same rule a second time: the client of a secure registry cannot send plain HTTP.
+//! Determines where plain HTTP is permitted instead of TLS: only for insecure registries (`tls_verify: False`).
+//! `client.rs` enforces the same rule a second time: the client of a secure registry cannot send plain HTTP.
 
 use reqwest::Url;
 

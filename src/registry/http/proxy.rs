@@ -1,5 +1,5 @@
-//! Proxies: which one a request goes through, and how messages name it. The URL of a proxy may contain a login, which
-//! no message shows. The rules of NO_PROXY are in `desired/no_proxy.rs`.
+//! Proxies: which proxy a request uses, and how messages name it. The URL of a proxy may contain a login, which no
+//! message shows. The rules of NO_PROXY are in `desired/no_proxy.rs`.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use zeroize::Zeroizing;
 use crate::desired::{NoProxy, Proxy, ProxyOrigin, ProxySettings};
 use crate::secret::Secret;
 
-/// Where the clients of a run take their proxies from.
+/// The source of the proxies for the clients of a run.
 #[derive(Debug, Clone)]
 pub enum ProxySource {
-    /// From each registry, and if it names none from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    /// The setting of each registry, or `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` if it has none.
     Environment,
-    /// Only from each registry: a test must not depend on the environment it runs in.
+    /// Only the setting of each registry, because a test must not depend on its environment.
     #[cfg(test)]
     None,
-    /// The far end of a tunnel applies them: all connections go to the tunnel's SOCKS5 listener.
+    /// All connections go to the SOCKS5 listener of the tunnel, and the far end of the tunnel applies the proxies.
     Tunnel(Secret),
 }
 
@@ -60,7 +60,7 @@ pub struct ProxyRules {
     exceptions: NoProxy,
 }
 
-/// The URL of a proxy, or what is wrong with it. The error does not contain the URL.
+/// The URL of a proxy, or the error in it. The error does not quote the URL.
 type ProxyUrl = Result<Url, String>;
 
 impl ProxySelector {
@@ -88,8 +88,8 @@ impl ProxySelector {
         })
     }
 
-    /// What is wrong with the URL of the proxy for `url`: a request must not be sent then, because the client would
-    /// connect without a proxy.
+    /// The error in the URL of the proxy for `url`. A request must not be sent then, because the client would connect
+    /// without a proxy.
     pub fn url_error(&self, url: &Url) -> Option<String> {
         match self {
             Self::Rules(rules) => rules.proxy(url).err().map(str::to_owned),
@@ -102,7 +102,7 @@ impl ProxySelector {
     pub fn logins(&self) -> Vec<(String, Secret)> {
         let Self::Rules(rules) = self else { return Vec::new() };
         let urls = rules.http.iter().chain(&rules.https).flatten();
-        // The HTTP client decodes a login with this matcher, so the same text is redacted.
+        // The HTTP client decodes a login with this matcher, so the redacted text must be decoded the same way.
         let matchers = urls.map(|url| Matcher::builder().all(url.as_str()).build());
         matchers.filter_map(|matcher| login(&matcher.intercept(&"http://registry.invalid/".parse().ok()?)?)).collect()
     }
@@ -134,8 +134,8 @@ fn login(intercept: &Intercept) -> Option<(String, Secret)> {
     Some((user.to_owned(), Secret::new(password)))
 }
 
-/// The variables that may name a proxy or its exceptions. The first that is not empty counts, as in Go
-/// (`httpproxy.FromEnvironment`) and therefore in skopeo and podman; curl prefers the lower-case name.
+/// The variables that may name a proxy or its exceptions. The first variable that is not empty is used, in the same
+/// order as in Go (`httpproxy.FromEnvironment`), and so in skopeo and podman; curl prefers the lower-case name.
 const HTTPS: &[&str] = &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const HTTP: &[&str] = &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPTIONS: &[&str] = &["NO_PROXY", "no_proxy"];
@@ -186,7 +186,7 @@ impl ProxyRules {
         Self { http: parsed(&settings.http), https: parsed(&settings.https), exceptions }
     }
 
-    /// The proxy for `url`, or what is wrong with the URL of that proxy.
+    /// The proxy for `url`, or the error in the URL of that proxy.
     fn proxy(&self, url: &Url) -> Result<Option<&Url>, &str> {
         let proxy = match url.scheme() {
             "https" => self.https.as_ref(),
@@ -207,7 +207,8 @@ fn proxy_url(text: &Secret) -> ProxyUrl {
     if !["http", "https", "socks5", "socks5h"].contains(&url.scheme()) {
         return Err("its scheme must be http, https, socks5 or socks5h".to_owned());
     }
-    // This is most likely a password that is not percent-encoded: the parser took a part of it as the host.
+    // Most likely the login contains a password that is not percent-encoded, so the parser took a part of it as the
+    // host.
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err("it has text after host and port: percent-encode `/`, `?` and `#` in a login".to_owned());
     }
@@ -285,7 +286,7 @@ mod tests {
         assert_eq!(hop(&[("HTTPS_PROXY", "a:1"), ("NO_PROXY", ""), ("no_proxy", "r")]), "Direct");
         assert_eq!(hop(&[("HTTPS_PROXY", "a:1"), ("no_proxy", "r")]), "Direct");
         assert_eq!(hop(&[("HTTPS_PROXY", "a:1"), ("REQUEST_METHOD", "GET")]), "Direct");
-        // A login that is not percent-encoded is not a part of the host.
+        // A login that is not percent-encoded must not become a part of the host.
         let unescaped = [("HTTPS_PROXY", "http://eve:p@hunter2@127.0.0.1:1"), ("HTTP_PROXY", "socks5://u:w@s:1")];
         assert_eq!(hop(&unescaped), "http://127.0.0.1:1");
         let login = |user: &str, password: &str| (user.to_owned(), Secret::new(password));

@@ -1,4 +1,4 @@
-//! Redirects: which are followed, and that a credential stays within the origin for which it is meant.
+//! Redirects: which are followed, and that a credential is never sent to another origin.
 
 use reqwest::Url;
 use reqwest::header::LOCATION;
@@ -27,8 +27,8 @@ impl HttpSession {
             }
             next.line.url = self.redirect_target(&response)?;
             if next.line.url.origin() != origin && !matches!(next.auth, RequestAuth::Anonymous) {
-                // The credential stays out even if a later redirect returns to the origin: other servers chose that
-                // URL.
+                // The credential is left out even if a later redirect returns to the origin, because another server
+                // chose that URL.
                 next.auth = RequestAuth::Anonymous;
                 withheld = true;
             }

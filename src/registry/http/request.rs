@@ -1,5 +1,5 @@
-//! Requests, responses and why there is no response: types, and one exchange without repetition. `retry.rs` repeats it
-//! and `redirect.rs` follows redirects. What a response means for a credential is not decided here.
+//! The types for requests, responses and request errors, and sending a request once. `retry.rs` sends it again, and
+//! `redirect.rs` follows redirects. This file does not decide what a response means for a credential.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::secret::Secret;
 /// How many bytes of a body are read; tokens and error messages are shorter.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// What one attempt sends its requests with.
+/// The client and time limit of one attempt.
 pub struct HttpSession {
     pub client: RegistryClient,
     pub tls: TlsPolicy,
-    /// The time that the attempt had at its start, for messages.
+    /// The time limit of the attempt, for messages.
     pub timeout: Duration,
     /// When the attempt must end.
     pub deadline: Instant,
@@ -85,19 +85,19 @@ pub enum CredentialDelivery {
     Withheld,
 }
 
-/// Why there is no response to judge.
+/// Why a request has no complete response.
 #[derive(Clone)]
 pub enum RequestError {
-    /// No response in the time that remained when the request was first sent.
+    /// There was no response within the time that was left when the request was first sent.
     Timeout { line: Box<RequestLine>, waited: Duration, timeout: Duration, tries: u32 },
-    /// The time was over while a name was still being resolved.
+    /// The time limit was reached while a name was still being resolved.
     Unresolved { line: Box<RequestLine>, tries: u32 },
-    /// The URL of the proxy is not usable, for this reason: nothing was sent.
+    /// The URL of the proxy cannot be used, for this reason. Nothing was sent.
     BadProxyUrl { line: Box<RequestLine>, reason: String },
-    /// The connection failed, or the response is not HTTP; with what is known of the server, if the error does not
-    /// contain it.
+    /// The connection failed, or the response is not HTTP. `peer` is what an inspection of the server showed, if the
+    /// error does not contain it.
     Connection { line: Box<RequestLine>, error: Arc<reqwest::Error>, peer: Option<Peer>, tries: u32 },
-    /// A redirect that is not followed, and why.
+    /// A redirect that is not followed, and the reason.
     Redirect { line: Box<RequestLine>, reason: String },
     /// A redirect from HTTPS to plain HTTP where TLS must be verified.
     Downgrade { line: Box<RequestLine>, to: Box<Url> },
@@ -136,8 +136,8 @@ impl RequestError {
     pub fn sent_nothing(&self) -> bool {
         match self {
             Self::Unresolved { .. } | Self::BadProxyUrl { .. } => true,
-            // The library reports errors of name resolution, TCP and TLS so, and nothing of the request was sent
-            // before.
+            // The library reports errors of name resolution, TCP and TLS this way. They occur before any part of the
+            // request is sent.
             Self::Connection { error, .. } => error.is_connect(),
             Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
@@ -190,7 +190,7 @@ impl HttpSession {
         };
         let mut response = builder.send().await?;
         let mut body = Vec::new();
-        // A server could send a body without end.
+        // The limit is needed because a server could send an endless body.
         while body.len() < BODY_LIMIT
             && let Some(chunk) = response.chunk().await?
         {

@@ -1,4 +1,5 @@
-//! Name resolution by the system: each name is looked up once, in a thread for which a run need not wait.
+//! Name resolution by the system. Each name is looked up once, in a separate thread, so that a run can end without
+//! waiting for it.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::watch;
 
-/// How a name is looked up; it may block for any time.
+/// The function that looks up a name. It may block without a time limit.
 type LookupFn = fn(&str) -> io::Result<Vec<SocketAddr>>;
 /// The addresses of a name, or why there are none.
 type ResolvedAddresses = Result<Vec<SocketAddr>, Unresolved>;
 
-/// The lookups of a run. Equal lookups are shared. Addresses are kept for the run; an error is only reported to those
-/// who waited for it, so that the next lookup tries again.
+/// The lookups of a run. Simultaneous lookups of one name are shared. Addresses are kept for the run. An error is only
+/// reported to the callers that waited for it, and the next lookup tries again.
 #[derive(Clone)]
 pub struct NameResolver(Arc<Lookups>);
 
@@ -38,7 +39,7 @@ impl NameResolver {
         Self(Arc::new(Lookups { lookup, names: Mutex::default() }))
     }
 
-    /// Whether the lookup of a name has started and not ended.
+    /// Whether a lookup of the name is running.
     pub fn waits_for(&self, name: &str) -> bool {
         let names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.get(name).is_some_and(|result| result.borrow().is_none())
@@ -56,7 +57,7 @@ impl NameResolver {
     fn look_up(&self, name: &str) -> watch::Receiver<Option<ResolvedAddresses>> {
         let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = names.get(name)
-            // A failed lookup is repeated, because name servers fail temporarily.
+            // A failed lookup is repeated, because errors of name servers are often temporary.
             && !matches!(*known.borrow(), Some(Err(_)))
         {
             return known.clone();
@@ -65,7 +66,7 @@ impl NameResolver {
         names.insert(name.to_owned(), result.clone());
         drop(names);
         let (lookup, name) = (self.0.lookup, name.to_owned());
-        // This is not a thread of the runtime, because the runtime waits for its threads at its end, and a resolver may
+        // This must not be a thread of the runtime: the runtime waits for its threads when it ends, and a resolver may
         // not respond for minutes. If no thread can be started, the channel closes.
         let _ = std::thread::Builder::new().name("resolver".to_owned()).spawn(move || {
             let addresses = lookup(&name).map_err(|error| Unresolved(reason(&error)));

@@ -14,14 +14,14 @@ use super::peer::{self, Peer};
 use super::request::{HttpRequest, HttpResponse, HttpSession, RequestError};
 use crate::desired::TlsPolicy;
 
-/// How often a request is sent at most.
+/// The maximum number of times that a request is sent.
 const MAX_TRIES: u32 = 3;
-/// The pause before the second try if the server names none; it doubles for the next.
+/// The pause before the second try if the server does not request one; it doubles for the next try.
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl HttpSession {
-    /// Sends `request`, and sends it again after a pause while the server asks for that, or there is no connection, and
-    /// time allows. It follows no redirect.
+    /// Sends `request`. If the server requests a retry, or there is no connection, sends it again after a pause, as
+    /// long as time is left. It follows no redirect.
     pub async fn send(&self, request: &HttpRequest) -> Result<Box<HttpResponse>, RequestError> {
         let (begin, mut tries) = (Instant::now(), 0);
         loop {
@@ -29,9 +29,9 @@ impl HttpSession {
             let left = self.time_left();
             let wait = match &result {
                 Ok(response) if response.is_temporary() => pause(response.retry_after(), tries),
-                // The failed connection took its time already, so the pause after it is short.
+                // The failed connection has already taken time, so the pause after it is short.
                 Err(error) if error.is_temporary() => pause(None, tries).min(left / 8),
-                // Everything else is final: the wait is as long as the rest of the time, which ends the loop.
+                // Every other result is final. A pause as long as the remaining time ends the loop.
                 _ => left,
             };
             if tries == MAX_TRIES || wait >= left {
@@ -51,7 +51,7 @@ impl HttpSession {
             return Err(RequestError::BadProxyUrl { line, reason });
         }
         let result = timeout_at(self.deadline, self.hedged(request, count)).await;
-        // The error of the library does not show whether the name or the server took so long.
+        // The error of the library does not show whether name resolution or the server took too long.
         let late = result.as_ref().map_or(true, is_timeout);
         match result {
             _ if late && self.client.waits_for_name(url) => Err(RequestError::Unresolved { line, tries }),
@@ -64,8 +64,8 @@ impl HttpSession {
         }
     }
 
-    /// Sends a request, and the same request a second time (a hedged request) if half of the time brought no response:
-    /// a packet may be lost, or the response be slow. The first response counts. A login is never hedged.
+    /// Sends a request, and sends the same request a second time (a hedged request) if there is no response after half
+    /// of the time, because a packet may have been lost. The first response is used. A login is never hedged.
     async fn hedged(&self, request: &HttpRequest, tries: &mut u32) -> Result<HttpResponse, reqwest::Error> {
         *tries += 1;
         let mut first = pin!(self.exchange(request));
@@ -83,7 +83,8 @@ impl HttpSession {
         }
     }
 
-    /// The names and dates of a certificate that was rejected because of them, or what a port speaks instead of TLS.
+    /// Inspects the server after a failed connection: the names and dates of a rejected certificate, or the protocol
+    /// that the port uses instead of TLS.
     async fn inspect_peer(&self, url: &Url, error: &reqwest::Error) -> Option<Peer> {
         let no_tls = self.tls == TlsPolicy::Verify && connection_error::speaks_no_tls(error);
         if !no_tls && !connection_error::is_certificate_name_or_date(error, &self.client.hop(url)) {
@@ -94,12 +95,12 @@ impl HttpSession {
 }
 
 impl HttpResponse {
-    /// How long the server wants clients to wait, if it says so.
+    /// How long the client must wait before it sends the request again, if the server specifies it.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers, SystemTime::now())
     }
 
-    /// Whether the same request may get another response later.
+    /// Whether a later request may get another response.
     fn is_temporary(&self) -> bool {
         self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
     }
@@ -142,8 +143,9 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The pause after `tries` tries, where the server requested a pause of `requested`: never less than that. It has a
-/// random part, because clients that were rejected together would otherwise return together.
+/// The pause after `tries` tries, where the server requested a pause of `requested`. It is never shorter than that. A
+/// random part is added, because clients that were rejected at the same time would otherwise all return at the same
+/// time.
 fn pause(requested: Option<Duration>, tries: u32) -> Duration {
     match requested {
         Some(wait) => wait.saturating_add(wait.min(PAUSE).mul_f64(random_fraction())),
@@ -154,7 +156,7 @@ fn pause(requested: Option<Duration>, tries: u32) -> Duration {
 /// A random number from 0 up to 1.
 fn random_fraction() -> f64 {
     let mut byte = [0];
-    // Without random numbers there is no jitter, which is no reason to fail.
+    // Without random numbers the pause has no random part, which is not a reason to fail.
     let _ = openssl::rand::rand_bytes(&mut byte);
     f64::from(byte[0]) / 256.0
 }

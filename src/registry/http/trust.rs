@@ -33,7 +33,7 @@ pub struct Connectors {
     built: Mutex<HashMap<TlsTrust, Built>>,
 }
 
-/// Built by the first who needs it, while the others wait.
+/// The first task that needs a connector builds it, while the others wait.
 type Built = Arc<OnceLock<Result<TlsConnector, TlsSetupError>>>;
 
 impl Connectors {
@@ -42,15 +42,16 @@ impl Connectors {
         Self { roots: certificates::roots(home), built: Mutex::default() }
     }
 
-    /// The trust for a registry, and the folder of certs.d that contributes to it; `contacted` is the host that serves
-    /// the name of the registry.
+    /// The trust for a registry, and the folder of certs.d that is used for it; `contacted` is the host that serves the
+    /// name of the registry.
     pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<(TlsTrust, Option<PathBuf>), TlsSetupError> {
         let written = registry.image.split('/').next().unwrap_or(contacted);
         let folder = certificates::folder(&self.roots, &[written, contacted])?;
         let mut host = folder.as_deref().map(certificates::read).transpose()?.unwrap_or_default();
         let verify = registry.tls == TlsPolicy::Verify;
         if !verify {
-            // Without verification they have no effect, and equal connectors can be shared.
+            // Without verification the authorities have no effect. They are removed so that equal connectors can be
+            // shared.
             host.authorities.clear();
         }
         Ok((TlsTrust { policy: registry.tls, authority: registry.ca.clone().filter(|_| verify), host }, folder))
@@ -73,10 +74,10 @@ impl Connectors {
 
 fn build(trust: &TlsTrust) -> Result<TlsConnector, TlsSetupError> {
     let mut builder = TlsConnector::builder();
-    // The HTTP client would set the same: it speaks only HTTP/1.1 here.
+    // The HTTP client would request the same protocol: it uses only HTTP/1.1 here.
     builder.request_alpns(&["http/1.1"]);
     if trust.policy == TlsPolicy::Insecure {
-        // The user chose this with `tls_verify: False`, and a warning names the risk.
+        // The user requested this with `tls_verify: False`, and a warning describes the risk.
         builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
     }
     if let Some(authority) = &trust.authority {
@@ -105,7 +106,7 @@ fn identity(certificate: &Content, key: &Content) -> Result<Identity, TlsSetupEr
     let chain = certificates_of(&certificate.bytes).map_err(|error| TlsSetupError::file(&certificate.file, error))?;
     // Without a callback OpenSSL would prompt for the passphrase on the terminal.
     let secret = PKey::private_key_from_pem_callback(&key.bytes, |_| Err(ErrorStack::get())).map_err(|error| {
-        // OpenSSL's error does not show that only the passphrase is missing.
+        // The error of OpenSSL does not show that only a passphrase is missing.
         let encrypted = key.bytes.windows(9).any(|word| word == b"ENCRYPTED");
         let text = if encrypted { "the key is encrypted".to_owned() } else { reason(&error) };
         TlsSetupError::file(&key.file, text)

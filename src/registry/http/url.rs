@@ -10,7 +10,7 @@ pub fn authority(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Host without brackets, and the port also where the scheme implies it; `None` for a URL without a host.
+/// The host without brackets, and the port, even if the scheme implies it; `None` for a URL without a host.
 pub fn address(url: &Url) -> Option<ServerAddress> {
     let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
     Some(ServerAddress { host, port: url.port_or_known_default()? })
@@ -26,7 +26,7 @@ pub fn is_on_server(url: &Url, named: &str, scheme: &str) -> bool {
 
 /// The URL without `user:password@`, which the HTTP client would otherwise send as a credential.
 pub fn without_user(mut url: Url) -> Url {
-    // Fails only for URLs that cannot have a user.
+    // This fails only for URLs that cannot contain a user.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url

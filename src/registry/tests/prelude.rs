@@ -1,4 +1,4 @@
-//! What nearly every test of the registry edge uses.
+//! The names that nearly every test of the registry edge uses.
 
 pub use std::net::TcpListener;
 pub use std::sync::atomic::{AtomicU32, Ordering};

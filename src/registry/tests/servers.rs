@@ -29,7 +29,7 @@ pub enum End {
     Reset,
 }
 
-/// Takes connections and ends each; counts them.
+/// Accepts connections and closes each immediately; counts them.
 pub fn closing_server(end: End) -> (String, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -57,7 +57,7 @@ pub fn silent_server() -> String {
     host
 }
 
-/// Bytes from each side to the other until one ends.
+/// Copies bytes in both directions until one side ends.
 pub fn relay(one: TcpStream, other: TcpStream) {
     let (mut one_in, mut other_out) = (one.try_clone().unwrap(), other.try_clone().unwrap());
     std::thread::spawn(move || {
@@ -139,7 +139,8 @@ pub fn socks_listener(reply: u8, target: String) -> Secret {
     Secret::new(format!("socks5h://tunnel:secret-of-ours@{host}"))
 }
 
-/// A port that takes connections and loses what is sent over the first `lost` of them; the others go to `host`.
+/// A port that accepts connections and discards what is sent over the first `lost` of them; the others are forwarded to
+/// `host`.
 pub async fn lossy_server(lost: u32, host: String) -> (String, Arc<AtomicU32>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

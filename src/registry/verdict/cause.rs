@@ -1,5 +1,6 @@
-//! How causes name requests and responses. Text from a server is scrubbed of secrets, put on one line and kept short.
-//! Text of this program is not scrubbed: a mask in a known sentence would show which word is a password.
+//! The text of causes: how they name requests and responses. Text from a server is scrubbed of secrets, put on one line
+//! and shortened. Text of this program is not scrubbed, because a mask in a known sentence would reveal which word is a
+//! password.
 
 use oci_distribution::errors::OciEnvelope;
 use reqwest::Url;
@@ -16,12 +17,13 @@ use crate::registry::http::proxy::Hop;
 use crate::registry::http::request::{HttpResponse, Recipient, RequestLine};
 use crate::registry::http::url::{authority, is_on_server, without_user};
 
-/// What the texts of one fact depend on.
+/// The values that the texts of one fact depend on.
 pub struct MessageContext<'a> {
     pub scrub: &'a dyn Fn(&str) -> String,
     /// `host[:port]` that is contacted.
     pub host: String,
-    /// The folder for certificates of the registry, with `/` at its end: the one that is used, or the machine's.
+    /// The folder for certificates of the registry, with `/` at its end: the one that is used, or else the folder of
+    /// the machine.
     pub certificates: String,
     client: Option<&'a RegistryClient>,
     /// The path of the test image's manifest.
@@ -29,7 +31,7 @@ pub struct MessageContext<'a> {
 }
 
 impl<'a> MessageContext<'a> {
-    /// `client` is what the requests were sent with, if any were sent.
+    /// `client` is the client that sent the requests; `None` if none were sent.
     pub fn new(registry: &Registry, client: Option<&'a RegistryClient>, scrub: &'a dyn Fn(&str) -> String) -> Self {
         let (host, manifest) = match ImageLocation::parse(&registry.image) {
             Ok(image) if registry.test_login != TestLogin::LoginOnly => (image.host.clone(), image.manifest_path()),
@@ -48,7 +50,8 @@ impl<'a> MessageContext<'a> {
 
     /// Text that a server chose.
     pub fn foreign(&self, text: &str) -> String {
-        // Control characters can hide a secret, and a secret with a line break appears only before they are removed.
+        // The text is scrubbed twice: before control characters are removed, because a secret may contain a line break,
+        // and afterwards, because control characters can hide a secret.
         (self.scrub)(&single_line(&(self.scrub)(text)))
     }
 
@@ -63,7 +66,7 @@ impl<'a> MessageContext<'a> {
         })
     }
 
-    /// `host[:port]` of a URL.
+    /// `host[:port]` of a URL, scrubbed.
     pub fn server(&self, url: &Url) -> String {
         let server = authority(url);
         if self.is_registry(url) { server } else { self.foreign(&server) }
@@ -142,7 +145,7 @@ pub fn status(response: &HttpResponse) -> String {
     format!("{} {reason}", response.status.as_u16()).trim_end().to_owned()
 }
 
-/// What messages call the server of a request.
+/// The name of the server of a request in messages.
 pub fn role(other: Option<&OtherServer>) -> &'static str {
     match other {
         None => "registry",

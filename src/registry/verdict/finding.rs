@@ -1,4 +1,4 @@
-//! From a finding, which is how a proof ended, to the fact: verdict, cause and hint.
+//! Converts a finding, which is the result of a proof, into a fact: verdict, cause and hint.
 
 use reqwest::Url;
 
@@ -14,7 +14,7 @@ use crate::registry::http::client::{ClientError, RegistryClient};
 use crate::registry::http::request::{CredentialDelivery, HttpResponse, Recipient, RequestError, RequestLine};
 use crate::registry::http::url::address;
 
-/// How a proof ended.
+/// The result of a proof.
 pub enum ProofFinding {
     /// The response for the manifest, of the token server or of `/v2/` determines the verdict.
     Judged { verdict: Verdict, login: LoginEvidence, response: Box<HttpResponse> },
@@ -72,10 +72,10 @@ impl ProofFinding {
     /// The finding for a response with the `verdict` of its status; `None` means that the status is unexpected.
     ///
     /// # Errors
-    /// The findings that must not be taken for a verdict.
+    /// The findings that must not be reported as a verdict on the credential.
     pub fn judge(verdict: Option<Verdict>, login: LoginEvidence, response: Box<HttpResponse>) -> Result<Self, Self> {
         match (verdict, response.credential, response.status.as_u16()) {
-            // This server never received the credential, so it cannot have refused it.
+            // The credential was not sent to this server, so the server cannot have refused it.
             (Some(_), CredentialDelivery::Withheld, 400 | 401 | 403) => {
                 Err(Self::LoginAtOtherServer(Box::new(response.line)))
             }
@@ -87,7 +87,7 @@ impl ProofFinding {
     /// The quota in the response that determined the verdict. The quota of anonymous requests is not that of the user.
     fn rate_limit(&self) -> Option<RateLimit> {
         let response = match self {
-            // The token was anonymous, so the quota is that of this address.
+            // The token was anonymous, so the quota is that of the IP address.
             Self::Judged { login: LoginEvidence::Anonymous, .. } => None,
             Self::Judged { response, .. }
             | Self::Public { response, .. }
@@ -117,7 +117,7 @@ impl ProofFinding {
         context.other_server(url, recipient)
     }
 
-    /// The request that failed, for callers that know more about the connection to its server.
+    /// The request that failed, for code that knows more about the connection to its server.
     fn failed_request(&self, context: &MessageContext<'_>) -> Option<Box<FailedRequest>> {
         let (line, tries, reported_by) = match self {
             Self::NoResponse(error) => (error.line(), error.tries(), no_response::reported_by(error, context)),
@@ -129,7 +129,8 @@ impl ProofFinding {
     }
 }
 
-/// The fact for a finding; `client` is what the requests were sent with, if any were sent, and `scrub` removes secrets.
+/// The fact for a finding. `client` is the client that sent the requests, if any were sent, and `scrub` removes
+/// secrets.
 pub fn fact(
     registry: &Registry,
     client: Option<&RegistryClient>,
@@ -218,7 +219,7 @@ fn explain(registry: &Registry, context: &MessageContext<'_>, finding: ProofFind
 fn not_tried_again(registry: &Registry, context: &MessageContext<'_>, earlier: EarlierAttempt) -> RegistryFact {
     let EarlierAttempt { image, fact: RegistryFact { verdict, cause, hint, .. } } = earlier;
     let cause = cause.unwrap_or_else(|| "no cause given".to_owned());
-    // The password may come from another place for this image than for the earlier one.
+    // The password for this image may be set in another place than the password for the earlier one.
     let hint = hint.filter(|_| verdict != Verdict::Refused).unwrap_or_else(|| hint::refused(registry, &context.host));
     let fact = new_fact(verdict, format!("not tried again, {} for `{image}`: {cause}", verdict.code()), hint);
     RegistryFact { evidence: Evidence::Remembered, ..fact }

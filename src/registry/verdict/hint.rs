@@ -1,5 +1,5 @@
-//! Hints: what to do about a verdict. They name a setting as its reader can change it: a variable of the default registry,
-//! a key of an entry, or an option of `oregano login`.
+//! Hints: what to do about a verdict. A hint names the setting that the user can change: a variable of the default
+//! registry, a key of an entry, or an option of `oregano login`.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ pub fn permission(registry: &Registry, host: &str, login: LoginEvidence) -> Stri
         false => "some registries do not distinguish the two".to_owned(),
     };
     let both = format!("is not permitted to pull `{image}`, or it does not exist ({who})");
-    // The hint does not claim which of the two it is.
+    // The response does not show which of the two is the reason, so the hint names both.
     let action = format!("grant the permission, or set {} to another image", test_image(registry));
     if login == LoginEvidence::TokenIssued && !is_accepted(host, login) {
         let doubt = token_despite_wrong_password(registry, host);
@@ -138,7 +138,7 @@ pub fn token_not_accepted(registry: &Registry, host: &str) -> String {
     format!("check the password, {doubt}; if it is right, contact the operator of `{host}`")
 }
 
-/// Why a password is in doubt although there is a token, and where the password comes from.
+/// Why the password may be wrong although a token was issued, and where the password comes from.
 fn token_despite_wrong_password(registry: &Registry, host: &str) -> String {
     let origin = password_origin(registry, host);
     format!("because some registries (Harbor) issue a token for a wrong password, too: {origin}")

@@ -1,4 +1,4 @@
-//! From a finding to a fact: the verdict, its cause, and a hint that says what to do. It sends nothing.
+//! Converts a finding into a fact: the verdict, its cause, and a hint that says what to do. It sends nothing.
 
 pub mod cause;
 pub mod finding;

@@ -1,4 +1,5 @@
-//! Verdict, cause and hint where there was no response: name resolution, proxy, TLS, timeout, or bytes that are not HTTP.
+//! Verdict, cause and hint for a request without a response: name resolution, proxy, TLS, timeout, or bytes that are
+//! not HTTP.
 
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub fn fact(registry: &Registry, context: &MessageContext<'_>, error: RequestErr
     }
 }
 
-/// The fact if there is not even an HTTP client.
+/// The fact for a registry whose HTTP client could not be built.
 pub fn no_client(error: ClientError) -> RegistryFact {
     match error {
         ClientError::Tls(TlsSetupError::File { path, reason }) => {
@@ -97,7 +98,7 @@ fn timed_out(context: &MessageContext<'_>, line: &RequestLine, waited: Duration,
         Hop::Proxy { .. } => format!("check the proxy, and whether it reaches `{host}`"),
         Hop::Tunnel => format!("check the route, firewall and proxy between the node and `{host}`"),
     };
-    // Tenths of a second are precise enough for a reader.
+    // Messages show tenths of a second, which is precise enough.
     let waited = Duration::from_secs_f64((waited.as_secs_f64() * 10.0).round() / 10.0);
     // Earlier requests of the same attempt may have used a part of the timeout.
     let time = if waited < timeout { format!("{waited:?}, the rest of {timeout:?}") } else { format!("{timeout:?}") };
@@ -162,7 +163,8 @@ fn connection_failed(
     }
 }
 
-/// Which registry refers to the other server: the user did not name that server, so its address may be wrong.
+/// Names the registry that refers to the other server. The user did not configure that server, so its address may be
+/// wrong.
 fn reference(context: &MessageContext<'_>, other: Option<&OtherServer>) -> Option<String> {
     let how = match other? {
         OtherServer::TokenServer(_) => "names it as its token server",
@@ -175,7 +177,7 @@ fn suffix(mark: &str, text: &Option<String>) -> String {
     text.as_ref().map(|text| format!("{mark} {text}")).unwrap_or_default()
 }
 
-/// Names the proxy, which may itself be what does not respond or what presents a certificate.
+/// Names the proxy, because the proxy itself may be the server that does not respond or that presents the certificate.
 fn through(hop: &Hop) -> String {
     match hop {
         Hop::Proxy { url, .. } => format!(" through proxy `{url}`"),
@@ -196,7 +198,7 @@ fn resolver(hop: &Hop) -> String {
 fn proxy(registry: &Registry, context: &MessageContext<'_>, url: &Url, error: ProxyError) -> (String, String) {
     let hop = &context.hop(url);
     let Hop::Proxy { url: shown, .. } = hop else {
-        // The tunnel knows more than its SOCKS reply can express; the caller adds that.
+        // The tunnel has more information than its SOCKS reply can express. The caller adds it.
         let cause = match error {
             ProxyError::Other(reason) => reason,
             ProxyError::ConnectRefused | ProxyError::LoginRequired | ProxyError::FarEnd => {
@@ -295,8 +297,8 @@ fn tls(
     }
 }
 
-/// What to do about a port without TLS. Plain HTTP can only be intended for the registry itself, and only if the port is
-/// not known to use something else.
+/// What to do about a port without TLS. Plain HTTP is suggested only for the registry itself, and only if the port is
+/// not known to use another protocol.
 fn port(registry: &Registry, context: &MessageContext<'_>, other: Option<&OtherServer>, peer: Option<&Peer>) -> String {
     const PORT: &str = "is the port right?";
     match (reference(context, other), registry.tls, peer) {
@@ -308,7 +310,7 @@ fn port(registry: &Registry, context: &MessageContext<'_>, other: Option<&OtherS
     }
 }
 
-/// How to trust an authority. Only one folder of certs.d is used, so an existing folder is the one to name.
+/// How to trust an authority. Only one folder of certs.d is used, so if a folder exists, the hint names that one.
 fn trust_authority(registry: &Registry, context: &MessageContext<'_>) -> String {
     format!(
         "name the certificate of the CA in {}, or put it into {}ca.crt; or, {}",

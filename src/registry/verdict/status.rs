@@ -1,16 +1,17 @@
-//! What an HTTP status means for a credential: the tables of verdicts for the manifest and for `/v2/`, and the deviations
-//! of well-known registries. Pure. The statuses of a token server are in `flow/token_server.rs`.
+//! Determines what an HTTP status means for a credential: the tables of verdicts for the manifest and for `/v2/`, and
+//! the deviations of well-known registries. It has no side effects. The statuses of a token server are in
+//! `flow/token_server.rs`.
 
 use crate::facts::Verdict;
 
-/// What is known of the login when a response arrives.
+/// The evidence about the login when a response arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginEvidence {
     /// The registry required no login.
     NotRequired,
     /// The request itself carried user and password.
     CredentialSent,
-    /// A token was issued; it does not show for whom.
+    /// A token was issued that does not show for which user.
     TokenIssued,
     /// The registry accepted the password, or the token names its user.
     Accepted,
@@ -21,11 +22,11 @@ pub enum LoginEvidence {
 /// The verdict for the response to a request for the manifest; `None` if the status is not part of the protocol.
 pub fn verdict_of_manifest(host: &str, login: LoginEvidence, status: u16) -> Option<Verdict> {
     Some(match (status, login) {
-        // Whatever an anonymous token shows: the password was not accepted.
+        // An anonymous token means that the password was not accepted, whatever the status is.
         (_, LoginEvidence::Anonymous) => Verdict::Refused,
         (200..=299, LoginEvidence::NotRequired) => Verdict::NotProved,
         (200..=299, _) => Verdict::Proved,
-        // This holds for every kind of login, and without a login.
+        // This applies to every kind of login, and to requests without a login.
         (404, _) => Verdict::NotFound,
         (_, LoginEvidence::NotRequired) => return None,
         // ECR responds 400 to a password of another region. ECR public responds 400 where other registries respond 403.
@@ -51,7 +52,7 @@ pub fn verdict_of_login(host: &str, login: LoginEvidence, status: u16) -> Option
     })
 }
 
-/// Whether the password is right, whatever the user is permitted to do.
+/// Whether the password is known to be right. This says nothing about the permissions of the user.
 pub fn is_accepted(host: &str, login: LoginEvidence) -> bool {
     login == LoginEvidence::Accepted || login == LoginEvidence::TokenIssued && checks_passwords(host)
 }
@@ -115,7 +116,7 @@ mod tests {
         for (status, verdicts) in table {
             assert_eq!(all.map(|login| verdict_of_login("registry.example.com", login, status)), verdicts, "{status}");
         }
-        // A token of a registry that checks passwords shows that the password is right, so it is not what is refused.
+        // A registry that checks passwords issues a token only for a right one, so a 401 cannot be about the password.
         assert_eq!(verdict_of_login("ghcr.io", TokenIssued, 401), Some(NoPermission));
         assert_eq!(verdict_of_login("ghcr.io", CredentialSent, 401), Some(Refused));
     }

@@ -1,5 +1,6 @@
-//! The real Ansible as an oracle: `tests/oracles/commands.py` with the Python of Ansible's own venv. It is started once,
-//! at its first use, and ends (with everything that it started) when the tests end and its input closes.
+//! Runs the real Ansible for comparison: `tests/oracles/commands.py` with the Python of Ansible's virtual environment.
+//! The process is started at its first use. It ends, with everything that it started, when the tests end and its
+//! standard input closes.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,11 +13,11 @@ use serde_json::{Value, json};
 
 use super::process::{command, program, shared_folder};
 
-/// A command line of Ansible's, such as `ansible-inventory -i hosts --list`, and where it runs.
+/// A command line of Ansible, such as `ansible-inventory -i hosts --list`, and its working directory.
 pub struct Line<'a> {
     /// The program and its arguments.
     pub argv: Vec<String>,
-    /// The folder it runs in.
+    /// The working directory.
     pub cwd: &'a Path,
 }
 
@@ -41,7 +42,7 @@ pub fn run(lines: &[Line]) -> Vec<Said> {
     ask(requests.collect()).into_iter().map(said).collect()
 }
 
-/// What Ansible makes of values of an INI inventory: `["int", "16"]` for `0x10`, `["refused", …]` for an error.
+/// The values that Ansible reads from an INI inventory: `["int", "16"]` for `0x10`, `["refused", …]` for an error.
 pub fn values(texts: &[String]) -> Vec<Value> {
     typed("values", texts)
 }
@@ -58,12 +59,12 @@ fn typed(what: &str, texts: &[String]) -> Vec<Value> {
     }
 }
 
-/// The Python of Ansible's own venv.
+/// The Python of Ansible's virtual environment.
 pub fn python() -> PathBuf {
     program("ansible").canonicalize().unwrap().with_file_name("python3")
 }
 
-/// The results of a script of tests/oracles for all questions at once. It may take two minutes.
+/// Runs a script of tests/oracles for all questions at once and returns its results. It may take two minutes.
 pub fn answers(script: &str, questions: &[Value]) -> Vec<Value> {
     let home = tempfile::tempdir().unwrap();
     let mut command = command(&program("timeout"));
@@ -116,7 +117,7 @@ fn ask(requests: Vec<Value>) -> Vec<Value> {
         scope.spawn(move || {
             for (id, mut request) in requests.into_iter().enumerate() {
                 request["id"] = id.into();
-                // If the oracle has ended, its result is missing.
+                // This fails if the process has ended; its missing result then fails the test.
                 let _ = writeln!(input, "{request}");
             }
         });

@@ -6,16 +6,16 @@ use std::process::Command;
 
 use super::process::run;
 
-/// Who signed a server's certificate.
+/// The signer of a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signer {
     /// A private authority, as a company has one.
     Authority,
-    /// Itself; such a certificate says CA:TRUE, as `openssl req -x509` writes it.
+    /// The certificate is self-signed, with CA:TRUE, as `openssl req -x509` creates it.
     Itself,
 }
 
-/// What is wrong with a certificate, although an authority signed it.
+/// The error in a certificate that an authority signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     Expired,
@@ -37,7 +37,7 @@ pub fn make(folder: &Path, signer: Signer) -> Certificate {
     make_for(folder, signer, "IP:127.0.0.1,DNS:localhost,DNS:registry.internal,DNS:registry.example.com")
 }
 
-/// The same for other names, in the form of `subjectAltName`.
+/// The same for other names, in the syntax of `subjectAltName`.
 pub fn make_for(folder: &Path, signer: Signer, names: &str) -> Certificate {
     let file = |name: &str| folder.join(name);
     let (certificate, key) = (file("server.crt"), file("server.key"));
@@ -77,7 +77,7 @@ pub fn make_flawed(folder: &Path, flaw: Flaw) -> Certificate {
          [leaf]\nsubjectAltName={name}\nbasicConstraints=critical,CA:FALSE\n"
     );
     fs::write(folder.join("ca.conf"), settings).unwrap();
-    // `openssl req` of this OpenSSL knows no start date.
+    // `openssl req` has no option for the start date in this version of OpenSSL.
     let mut sign = Command::new("openssl");
     sign.args(["ca", "-batch", "-notext", "-startdate", start, "-enddate", end]);
     for (option, file) in [("-config", "ca.conf"), ("-in", "server.csr"), ("-cert", "ca.crt"), ("-keyfile", "ca.key")] {

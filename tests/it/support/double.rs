@@ -1,4 +1,4 @@
-//! The registry of tests/doubles for tests that are not async: its runtime ends with it.
+//! The registry of tests/doubles for tests that are not async. It contains the runtime that the registry runs on.
 
 use std::ops::Deref;
 

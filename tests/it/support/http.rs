@@ -1,5 +1,5 @@
-//! A small HTTP client that prepares servers and reads their state: one request for each connection, TLS without
-//! verification. The product's own client is under test, so it is not used here.
+//! A small HTTP client that prepares servers and reads their state. It uses one connection for each request, and does
+//! not verify TLS. The client of the product is not used here, because it is under test.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -29,7 +29,7 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
     request_as(None, method, url, headers, body)
 }
 
-/// As [`request`], with a client certificate for servers that want one.
+/// Like [`request`], with a client certificate for servers that require one.
 pub fn request_as(
     identity: Option<&Identity>,
     method: &str,
@@ -40,7 +40,7 @@ pub fn request_as(
     exchange_with(identity, method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
 }
 
-/// As [`request`], for a server that may not respond.
+/// Like [`request`], for a server that may not respond.
 pub fn try_request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Response> {
     exchange_with(None, method, url, headers, body)
 }
@@ -91,7 +91,7 @@ fn exchange(mut stream: impl Read + Write, message: &[u8]) -> std::io::Result<Ve
     stream.write_all(message)?;
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
-        // Not every server ends TLS before it closes the connection.
+        // Some servers close the connection without ending TLS properly, which is accepted after a response.
         Err(error) if answer.is_empty() => Err(error),
         _ => Ok(answer),
     }

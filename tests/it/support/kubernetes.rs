@@ -1,5 +1,5 @@
-//! A Kubernetes API: etcd and kube-apiserver, and users with exactly the rights that their names say. Nothing else of a
-//! cluster runs: no controller, no node.
+//! A Kubernetes API: etcd and kube-apiserver, with one user for each set of permissions. No other part of a cluster
+//! runs: no controller and no node.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ use super::process::{NotReady, Process, command, eventually, free_port, on_free_
 /// A user of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
-    /// May do everything.
+    /// Has all permissions.
     Admin,
     /// May get, create and update secrets in `openshift` and in the namespaces of
     /// [`Kubernetes::namespace`], and nothing else.
     Writer,
-    /// May do nothing but log in.
+    /// Can log in, and has no other permission.
     Reader,
 }
 
@@ -34,7 +34,7 @@ pub struct Kubernetes {
     etcd: Process,
     url: String,
     folder: PathBuf,
-    /// Removed with a private server; the shared one's is removed by a later run.
+    /// The folder of a private server, removed with it. The folder of the shared server is removed by a later run.
     _folder: Option<TempDir>,
 }
 
@@ -54,7 +54,7 @@ impl Kubernetes {
     /// The shared server with an empty namespace `openshift`, which no other test uses until the guard is dropped.
     pub fn shared_openshift() -> (&'static Self, MutexGuard<'static, ()>) {
         static OPENSHIFT: Mutex<()> = Mutex::new(());
-        // A test that failed while it had the namespace says nothing about the next one.
+        // If a test panicked while it used the namespace, the lock is poisoned, but the next test can still use it.
         let guard = OPENSHIFT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let shared = Self::shared();
         let emptied = shared.api("DELETE", "/api/v1/namespaces/openshift/secrets", None);
@@ -62,7 +62,7 @@ impl Kubernetes {
         (shared, guard)
     }
 
-    /// A server of the test's own, for what would disturb others, such as its end.
+    /// A separate server for one test, which may disturb it, for example by stopping it.
     pub fn private() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start(folder.path().to_owned(), Some(folder))
@@ -92,7 +92,7 @@ impl Kubernetes {
         self.folder.join(format!("{}.kubeconfig", user.name()))
     }
 
-    /// Creates a namespace and waits until the writer has its rights there.
+    /// Creates a namespace, and waits until the writer has its permissions there.
     pub fn namespace(&self, name: &str) {
         let metadata = json!({"name": "writer", "namespace": name});
         let role = "rbac.authorization.k8s.io/v1";
@@ -127,7 +127,7 @@ impl Kubernetes {
             .unwrap()
     }
 
-    /// A secret as the API has it.
+    /// A secret as the API returns it.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<Value> {
         let answer = self.api("GET", &format!("/api/v1/namespaces/{namespace}/secrets/{name}"), None);
         match answer.status {
@@ -180,7 +180,7 @@ impl Kubernetes {
         self.apiserver.log().split(&request).skip(1).any(|rest| rest.starts_with(['"', '?']))
     }
 
-    /// Kills the API server, and etcd under it.
+    /// Kills the API server, and then its etcd.
     pub fn stop(&self) {
         self.apiserver.stop();
         self.etcd.stop();
@@ -196,7 +196,7 @@ impl User {
         }
     }
 
-    /// The bearer token it logs in with.
+    /// The bearer token of the user.
     pub fn token(self) -> String {
         format!("token-of-{}", self.name())
     }
@@ -273,7 +273,7 @@ fn start_apiserver(
     command
         .args(["--etcd-servers", etcd, "--bind-address", "127.0.0.1", "--secure-port", &port.to_string()])
         .args(["--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.0.0.0/24"])
-        // A line of its log for each request.
+        // The log then contains one line for each request.
         .arg("--v=3")
         // Without the controllers no namespace has the service account that this plugin requires.
         .args(["--disable-admission-plugins", "ServiceAccount"])

@@ -1,6 +1,6 @@
 //! Networks that this machine cannot reach: each is a network namespace that has only a loopback interface. Processes
-//! inside reach only one another. A door forwards connections of a test: it listens on this machine's loopback, and starts
-//! a program inside for each connection, with the connection as its input and output.
+//! inside can reach only one another. A `Door` forwards connections of a test: it listens on this machine's loopback,
+//! and starts a program inside for each connection, with the connection as its input and output.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::process::{Process, command, last_descendant, root_prefix, run};
 
-/// A separate network, until this is dropped.
+/// A separate network. It is removed when this is dropped.
 pub struct Network {
     process: Process,
     folder: TempDir,
@@ -30,7 +30,7 @@ pub enum SocketState {
     SynSent = 2,
 }
 
-/// Lets connections in.
+/// Forwards connections into a network.
 pub struct Door {
     port: u16,
     open: Arc<AtomicBool>,
@@ -56,14 +56,14 @@ impl Network {
         Self { process, folder }
     }
 
-    /// The words before a command that runs inside, as root.
+    /// The arguments to put before a command that runs inside, as root.
     pub fn prefix(&self) -> Vec<String> {
         let id = last_descendant(self.process.id()).to_string();
         let words = ["nsenter", "--target", &id, "--net", "--"];
         root_prefix().iter().chain(&words).map(|word| (*word).to_owned()).collect()
     }
 
-    /// A command that runs inside and dies with the test binary.
+    /// A command that runs inside and is killed when the test binary ends.
     pub fn command(&self, program: &Path) -> Command {
         let mut inside = command(Path::new("env"));
         inside.args(self.prefix()).arg(program);
@@ -90,7 +90,7 @@ impl Network {
         Guest { child, line: line.trim_end().to_owned() }
     }
 
-    /// A port inside that takes connections and never says a word.
+    /// Opens a port inside that accepts connections and never responds.
     pub fn silence(&self) -> Guest {
         self.python(
             "import socket, time; s = socket.create_server(('127.0.0.1', 0)); \
@@ -98,7 +98,7 @@ impl Network {
         )
     }
 
-    /// Lets connections in to a port of 127.0.0.1 inside.
+    /// Forwards connections to a port of 127.0.0.1 inside.
     pub fn door_to(&self, port: u16) -> Door {
         let pass = format!("exec 3<>/dev/tcp/127.0.0.1/{port} 4<&0; cat <&4 >&3 & cat <&3; kill $!");
         let words = self.prefix().into_iter().chain(["bash".to_owned(), "-c".to_owned(), pass]);
@@ -140,7 +140,7 @@ impl Door {
         self.port
     }
 
-    /// Listens no more, and ends what it started.
+    /// Stops listening, and ends the programs that it started.
     pub fn close(&mut self) {
         self.open.store(false, Ordering::Release);
         let _ = TcpStream::connect(("127.0.0.1", self.port));

@@ -1,7 +1,7 @@
 # Turns the mount and process namespace that it is started in into a node, and becomes its sshd.
-# $1 is the folder with the node's keys, accounts and sshd_config, $2 the shell: `system` or
-# `busybox`, $3 sshd, $4 whether it listens itself: `daemon` or `door`. Every
-# path that a node may write to is a separate file system, so that nothing of the machine is changed.
+# $1 is the folder with the node's keys, accounts and sshd_config, $2 the shell (`system` or `busybox`), $3 sshd, $4 the
+# mode: `daemon` if sshd listens itself, `door` if the test does. Every path that a node may write to is a separate file
+# system, so that nothing of the machine is changed.
 set -eu
 
 mount -t tmpfs node /run
@@ -12,7 +12,7 @@ chmod 0755 .
 chmod 0600 host_key shadow
 chmod 0440 sudoers
 
-# The test's own folders may be below these, so they are covered last.
+# The test's own folders may be below these paths, so these are mounted over last.
 mount -t tmpfs -o mode=0700 node /root
 for folder in /home /var/lib; do
     mount -t tmpfs -o mode=0755 node "$folder"
@@ -21,7 +21,7 @@ for folder in /tmp /var/tmp; do
     mount -t tmpfs -o mode=1777 node "$folder"
 done
 mkdir -p /var/lib/origin
-# skopeo brings the folder.
+# The package of skopeo creates this folder.
 for folder in /etc/sudoers.d /etc/containers; do
     mount -t tmpfs -o mode=0755 node "$folder"
 done

@@ -16,10 +16,11 @@ use tempfile::TempDir;
 use super::process::{eventually, kill};
 use super::schema;
 
-/// No run of a test takes longer, on whatever machine.
+/// The maximum duration of a run in a test, on any machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What ends at once may take so long on a busy machine. A test of it waits for nothing that ends by itself before.
+/// The maximum time in which a run must end after a signal, on a busy machine. In the tests that use it, the run waits
+/// for something that would take longer to end by itself.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// A user with a separate home who runs oregano.
@@ -35,7 +36,7 @@ enum Streams {
     Together,
 }
 
-/// A run on a terminal that ended.
+/// A run on a terminal that has ended.
 pub struct Session {
     /// The exit status.
     pub status: Option<i32>,
@@ -45,15 +46,15 @@ pub struct Session {
     pub settings: String,
 }
 
-/// A run that is not waited for yet; killed when dropped.
+/// A run that may not have ended; it is killed when dropped.
 pub struct Running {
     child: Child,
-    /// Holds both output streams.
+    /// Contains the files with both output streams.
     outputs: TempDir,
     command: String,
 }
 
-/// A run that ended.
+/// A run that has ended.
 #[derive(Debug)]
 pub struct Finished {
     /// The exit status; a run that a signal ended fails the test.
@@ -104,7 +105,7 @@ impl Oregano {
         file
     }
 
-    /// Runs oregano to its end.
+    /// Runs oregano until it ends.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Finished {
         self.start(arguments).wait()
     }
@@ -119,15 +120,15 @@ impl Oregano {
         self.start_with(arguments, Some(input), Streams::Apart)
     }
 
-    /// Runs oregano on a new terminal, types a line once it prompts for one without echo, and returns what the terminal
-    /// showed. It must end with 0.
+    /// Runs oregano on a new terminal, types a line as soon as it prompts for one without echo, and returns what the
+    /// terminal showed. The exit status must be 0.
     pub fn type_at_prompt(&self, arguments: &[&str], line: &str) -> String {
         let session = self.sit_at(arguments, "", &format!("{line}\n"));
         assert_eq!(session.status, Some(0), "{}", session.shown);
         session.shown
     }
 
-    /// Runs oregano on a new terminal: types `open` immediately, and `hidden` once there is no echo.
+    /// Runs oregano on a new terminal: types `open` immediately, and `hidden` as soon as the terminal has no echo.
     pub fn sit_at(&self, arguments: &[&str], open: &str, hidden: &str) -> Session {
         let outputs = tempfile::tempdir().unwrap();
         let [shown, terminal, after] = ["shown", "terminal", "after"].map(|name| outputs.path().join(name));
@@ -156,7 +157,7 @@ impl Oregano {
         Session { status, shown: read(&shown), settings: read(&after) }
     }
 
-    /// A command as this user, in his home.
+    /// A command that runs as this user, in the home folder.
     fn user(&self, mut command: Command) -> Command {
         command
             .current_dir(self.home())
@@ -184,7 +185,7 @@ impl Oregano {
         let (stdout, apart) = (output("stdout"), output("stderr"));
         let stderr = match streams {
             Streams::Apart => apart,
-            // Both share one position in the file, so neither overwrites the other.
+            // Both streams share one position in the file, so neither overwrites the other.
             Streams::Together => stdout.try_clone().unwrap(),
         };
         let mut command = self.user(Command::new(env!("CARGO_BIN_EXE_oregano")));
@@ -196,7 +197,7 @@ impl Oregano {
             .process_group(0);
         let mut child = command.spawn().unwrap();
         if let Some(input) = input {
-            // One that ends before it has read everything is judged by its exit status.
+            // This fails if the program ends before it has read everything; it is then judged by its exit status.
             let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         }
         let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
@@ -226,7 +227,7 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Sends a signal that ends the run, whatever it waits for, with 130.
+    /// Sends a signal. The run must then end with 130, whatever it waits for.
     #[track_caller]
     pub fn end_at_once(self, signal: &str) -> Finished {
         let start = Instant::now();
@@ -236,17 +237,17 @@ impl Running {
         run
     }
 
-    /// What it wrote to standard output so far.
+    /// The standard output so far.
     pub fn stdout(&self) -> String {
         self.output("stdout")
     }
 
-    /// What it wrote to standard error so far.
+    /// The standard error so far.
     pub fn stderr(&self) -> String {
         self.output("stderr")
     }
 
-    /// Waits for its end.
+    /// Waits until the run ends.
     pub fn wait(mut self) -> Finished {
         let start = Instant::now();
         let status = loop {

@@ -1,5 +1,5 @@
-//! Processes of the tests: they are found, started with a log file, awaited, and killed by id when their handle is
-//! dropped. Contains nothing about particular servers.
+//! Finds programs, starts processes with a log file, waits for them, and kills them by id when their handle is dropped.
+//! It does not depend on particular servers.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a server may take to become ready, on a machine that is busy with other builds.
+/// The maximum time until a server is ready, on a machine that is busy with other builds.
 pub const READY: Duration = Duration::from_secs(60);
 
 /// A server process and its log.
@@ -23,11 +23,11 @@ pub struct Process {
     log: PathBuf,
 }
 
-/// Why a server did not come up.
+/// Why a server did not become ready.
 pub struct NotReady(String);
 
 impl Process {
-    /// Starts what [`command`] made; both output streams go to the file `log`.
+    /// Starts what [`command`] returned; both output streams go to the file `log`.
     pub fn start(mut command: Command, log: &Path) -> Self {
         let file = File::create(log).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).process_group(0);
@@ -36,17 +36,17 @@ impl Process {
         Self { child: Mutex::new(child), log: log.to_owned() }
     }
 
-    /// The process id, which is the id of its group too.
+    /// The process id, which is also the id of its process group.
     pub fn id(&self) -> u32 {
         self.child.lock().unwrap().id()
     }
 
-    /// What the server wrote so far.
+    /// The output of the server so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
     }
 
-    /// Waits until `ready` says yes; gives up when the process ends or [`READY`] has passed.
+    /// Waits until `ready` returns true; fails when the process ends or [`READY`] has passed.
     pub fn wait_until(&self, ready: impl Fn() -> bool) -> Result<(), NotReady> {
         let start = Instant::now();
         loop {
@@ -64,7 +64,7 @@ impl Process {
         }
     }
 
-    /// Whether the process itself, and not another one that was quicker, listens on a loopback port.
+    /// Whether this process listens on a loopback port, and not another one that opened the port first.
     pub fn listens_on(&self, port: u16) -> bool {
         let sockets = listening_sockets(port);
         let Ok(files) = fs::read_dir(format!("/proc/{}/fd", self.id())) else { return false };
@@ -88,7 +88,7 @@ impl Drop for Process {
 }
 
 impl NotReady {
-    /// The reason, with the server's log.
+    /// The reason, followed by the server's log.
     pub fn into_text(self) -> String {
         self.0
     }
@@ -98,14 +98,14 @@ impl NotReady {
     }
 }
 
-/// A command that dies with the test binary, also when that is killed.
+/// A command that is killed when the test binary ends, even if the binary itself is killed.
 pub fn command(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
 }
 
-/// A command that runs as root: with sudo where the tests are not root themselves.
+/// A command that runs as root, with sudo if the tests are not root themselves.
 pub fn as_root(program: &str) -> Command {
     let mut words = root_prefix().iter().copied().chain([program]);
     let mut command = Command::new(words.next().unwrap());
@@ -113,7 +113,7 @@ pub fn as_root(program: &str) -> Command {
     command
 }
 
-/// The words before a command that must run as root.
+/// The arguments to put before a command that must run as root.
 pub fn root_prefix() -> &'static [&'static str] {
     static PREFIX: LazyLock<Option<&[&str]>> = LazyLock::new(|| {
         if fs::metadata("/proc/self").unwrap().uid() == 0 {
@@ -125,13 +125,13 @@ pub fn root_prefix() -> &'static [&'static str] {
     PREFIX.expect("the nodes of the tests are mount namespaces: run the tests as root, or let `sudo -n` work")
 }
 
-/// Follows unshare (and sudo) down to the process that is the first of its namespaces.
+/// Follows the children of unshare (and sudo) to the first process of the new namespaces.
 pub fn last_descendant(id: u32) -> u32 {
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     children.split_whitespace().next().map_or(id, |child| last_descendant(child.parse().unwrap()))
 }
 
-/// Runs a command to its end, which must be a success, and returns its standard output.
+/// Runs a command, which must succeed, and returns its standard output.
 pub fn run(command: &mut Command) -> String {
     let Output { status, stdout, stderr } =
         command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
@@ -144,7 +144,7 @@ pub fn kill(signal: &str, target: &str) -> ExitStatus {
     Command::new("kill").args(["-s", signal, "--", target]).stderr(Stdio::null()).status().unwrap()
 }
 
-/// Finds a server where tests/servers/install puts it, else on PATH or in the system's folders.
+/// Finds a server in the folder of tests/servers/install, or else on PATH or in the folders of the system.
 pub fn program(name: &str) -> PathBuf {
     let mut folders = Vec::new();
     if ["etcd", "kube-apiserver", "kubectl"].contains(&name)
@@ -167,7 +167,7 @@ pub fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("no `{name}` on this machine: tests/servers/install brings it, tests/run calls that"))
 }
 
-/// Starts a server that does not accept port 0 on a free port; again if another process took that port first.
+/// Starts a server that does not accept port 0 on a free port; tries again if another process took that port first.
 pub fn on_free_port<T>(start: impl Fn(u16) -> Result<T, NotReady>) -> T {
     for _ in 0..10 {
         match start(free_port()) {
@@ -179,7 +179,7 @@ pub fn on_free_port<T>(start: impl Fn(u16) -> Result<T, NotReady>) -> T {
     panic!("ten ports in a row were taken by others");
 }
 
-/// A port that is free on every address, given once only to this test binary.
+/// A port that is free on every address. This test binary gets each port only once.
 pub fn free_port() -> u16 {
     static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
     loop {
@@ -190,7 +190,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// Waits for something that follows by itself, such as a line in a log; for as long as a server may take.
+/// Waits until `condition` is true, such as for a line in a log. The time limit is the one for servers.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -204,13 +204,13 @@ pub fn is_gone(id: u32) -> bool {
     fs::read_to_string(format!("/proc/{id}/stat")).map_or(true, |state| state.contains(") Z "))
 }
 
-/// The folder for what one run of the test binary shares and cannot remove at its end.
+/// A folder for files that one run of the test binary shares and cannot remove when it ends.
 pub fn shared_folder() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// Starts from one thread that lives as long as the tests: the kernel's parent-death signal means
-/// the thread that started the child, and a test's own thread ends before a shared server may.
+/// Starts children from one thread that lives as long as the tests. The kernel sends the parent-death signal when the
+/// thread that started a child ends, and the thread of a test ends before a shared server may end.
 fn spawn(command: Command) -> io::Result<Child> {
     type Job = (Command, Sender<io::Result<Child>>);
     static STARTER: LazyLock<Mutex<Sender<Job>>> = LazyLock::new(|| {
@@ -227,7 +227,7 @@ fn spawn(command: Command) -> io::Result<Child> {
     child.recv().unwrap()
 }
 
-/// What /proc/PID/fd links to for each socket that listens on the port.
+/// The link targets in /proc/PID/fd of all sockets that listen on the port.
 fn listening_sockets(port: u16) -> HashSet<PathBuf> {
     let local_port = format!(":{port:04X}");
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());

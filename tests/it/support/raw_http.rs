@@ -1,5 +1,5 @@
-//! A plain HTTP server whose responses the test writes itself, for behavior that no real server shows. One request for
-//! each connection.
+//! A plain HTTP server whose responses the test defines, for behavior that no real server shows. It serves one request
+//! for each connection.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +31,7 @@ impl RawServer {
                     break;
                 }
                 let answer = Arc::clone(&answer);
-                // A client that goes away in the middle is none of the test's business.
+                // A client that disconnects during the exchange does not fail the test.
                 std::thread::spawn(move || serve(stream, |request| answer(port, request)));
             }
         });

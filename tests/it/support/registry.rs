@@ -1,5 +1,5 @@
-//! Registries: Debian's `docker-registry` with every authentication scheme that real ones have, and the distribution
-//! project's token server. Failed logins are counted in the servers' own logs.
+//! Registries: Debian's `docker-registry` with every authentication scheme of real registries, and the token server of
+//! the distribution project. Failed logins are counted in the logs of the servers.
 
 use std::fs;
 use std::io::Write as _;
@@ -16,16 +16,16 @@ use super::process::{Process, command, on_free_port, program, run};
 /// How a registry requires credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// It does not.
+    /// No credentials are required.
     Anonymous,
     /// With a Basic challenge.
     Basic,
-    /// With a Bearer challenge; the token server's own transport is the parameter. A user may pull
-    /// and push `<user>/…` only; for anything else the token comes without access.
+    /// With a Bearer challenge. The parameter is the transport of the token server. A user may pull and push only
+    /// `<user>/…`; a token for anything else grants no access.
     Token(Transport),
 }
 
-/// How a server is spoken to.
+/// The transport of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Http,
@@ -36,7 +36,7 @@ pub enum Transport {
     Mutual,
 }
 
-/// A request that a registry answered, from its access log.
+/// A request in the access log of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
@@ -64,12 +64,12 @@ struct TokenServer {
 }
 
 impl Registry {
-    /// Starts an empty registry that knows these users and their passwords.
+    /// Starts an empty registry with these users and passwords.
     pub fn start(auth: Auth, transport: Transport, users: &[(&str, &str)]) -> Self {
         Self::start_with(auth, transport, users, |server| (command(server), None))
     }
 
-    /// The same in a separate network, with a door for [`Registry::push`]. It has no token server.
+    /// The same in a separate network, with a `Door` for [`Registry::push`]. It has no token server.
     pub fn start_inside(network: &Network, auth: Auth, transport: Transport, users: &[(&str, &str)]) -> Self {
         assert!(!matches!(auth, Auth::Token(_)), "a token server in a separate network");
         Self::start_with(auth, transport, users, |server| (network.command(server), Some(network)))
@@ -105,7 +105,7 @@ impl Registry {
         Self { auth, url, port, ca, client, process, tokens, _door: door, _folder: folder }
     }
 
-    /// The port that it listens on, in whatever network.
+    /// The port of the registry, in the network where it runs.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -121,23 +121,23 @@ impl Registry {
         tokens.url.split_once("://").unwrap().1.split('/').next().unwrap()
     }
 
-    /// What a client must trust: the authority's certificate, or the registry's own.
+    /// The certificate that a client must trust: that of the authority, or the registry's own.
     pub fn ca_file(&self) -> &Path {
         self.ca.as_deref().expect("this registry speaks plain HTTP")
     }
 
-    /// A certificate and its key for clients that this registry lets in; PEM files.
+    /// A certificate and its key that this registry accepts from clients; PEM files.
     pub fn client_certificate(&self) -> (&Path, &Path) {
         let (certificate, key) = self.client.as_ref().expect("this registry wants no client certificate");
         (certificate, key)
     }
 
-    /// What a client must trust to speak to the token server.
+    /// The certificate that a client must trust to connect to the token server.
     pub fn realm_ca_file(&self) -> &Path {
         self.tokens.as_ref().and_then(|tokens| tokens.ca.as_deref()).expect("no token server with TLS")
     }
 
-    /// Pushes the smallest image there is and returns its digest.
+    /// Pushes an image of minimum size and returns its digest.
     pub fn push(&self, repository: &str, tag: &str, user: &str, password: &str) -> String {
         let authorization = self.log_in(repository, user, password);
         let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("Authorization", value.as_str())).collect();
@@ -166,20 +166,20 @@ impl Registry {
         answer.headers["docker-content-digest"].clone()
     }
 
-    /// How many logins were refused so far: names or passwords that the server looked at and found
-    /// wrong. A request without credentials is none.
+    /// How many logins were refused so far because of a wrong user or password. A request without credentials is not
+    /// counted.
     pub fn failed_logins(&self) -> usize {
         let log = self.tokens.as_ref().map_or_else(|| self.process.log(), |tokens| tokens.process.log());
         log.lines().filter(|line| line.contains("error authenticating user")).count()
     }
 
-    /// The requests so far except those of [`Registry::push`]. A line is written after its response was
-    /// sent, so the last one may follow a moment later.
+    /// The requests so far, except those of [`Registry::push`]. The server writes a line after it has sent the
+    /// response, so the line of the last request may be missing for a moment.
     pub fn requests(&self) -> Vec<Request> {
         self.process.log().lines().filter(|line| !line.contains(http::USER_AGENT)).filter_map(parse_access).collect()
     }
 
-    /// The registry's log, and the token server's after it.
+    /// The log of the registry, followed by that of the token server.
     pub fn log(&self) -> String {
         let tokens = self.tokens.as_ref().map(|tokens| tokens.process.log());
         self.process.log() + &tokens.unwrap_or_default()
@@ -224,7 +224,7 @@ impl TokenServer {
     fn start(home: &Path, transport: Transport) -> Self {
         let certificate = make_certificate(home, "realm", transport);
         let (key, trusted) = (home.join("token.key"), home.join("token.crt"));
-        // The server reads the old PEM form only.
+        // The server can only read the old PEM format.
         run(Command::new("openssl").args(["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out"]).arg(&key));
         run(Command::new("openssl")
             .args(["req", "-new", "-x509", "-days", "2", "-subj", "/CN=issuer", "-key"])
@@ -273,7 +273,7 @@ fn make_certificate(home: &Path, name: &str, transport: Transport) -> Option<Cer
     }
 }
 
-/// JSON is YAML, and it needs no care for quotes.
+/// The configuration is written as JSON, which is valid YAML and needs no rules for quotes.
 fn configuration(
     home: &Path,
     auth: Auth,
@@ -314,7 +314,7 @@ fn url(transport: Transport, port: u16) -> String {
     format!("{scheme}://127.0.0.1:{port}")
 }
 
-/// The port that the kernel gave, as the registry logs it.
+/// The port that the kernel assigned, from the log of the registry.
 fn port(log: &str) -> Option<u16> {
     let (_, rest) = log.split_once("listening on 127.0.0.1:")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

@@ -1,5 +1,5 @@
-//! The JSON Schema of the JSON output, held against every line that a test sees: `oregano schema events` describes them
-//! all. The validator is the jsonschema package of Python.
+//! Validates every line of JSON output that a test reads against the schema of `oregano schema events`, which must
+//! describe all of them. The validator is the jsonschema package of Python.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -19,7 +19,7 @@ static VALIDATOR: LazyLock<Mutex<Validator>> = LazyLock::new(|| Mutex::new(Valid
 
 impl Validator {
     fn start() -> Self {
-        // The program stands in the virtual environment that has the package.
+        // The program is in the virtual environment that contains the package.
         let python = std::fs::canonicalize(program("jsonschema")).unwrap().with_file_name("python3");
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new(python)
@@ -41,12 +41,12 @@ impl Validator {
     }
 }
 
-/// What is wrong with a line of the JSON output; nothing if the schema describes it.
+/// The errors in a line of the JSON output; empty if the line matches the schema.
 pub fn errors(line: &str) -> Vec<String> {
     VALIDATOR.lock().unwrap_or_else(PoisonError::into_inner).errors(line)
 }
 
-/// Fails the test if one of the lines is a line of the JSON output that the schema does not describe.
+/// Fails the test if one of the lines of JSON output does not match the schema.
 #[track_caller]
 pub fn check(stdout: &str) {
     for line in stdout.lines().filter(|line| line.starts_with(r#"{"version":"#)) {

@@ -10,7 +10,7 @@ use super::sshd::{ROOT, Sshd};
 
 /// The user of the registry; the token server lets it pull `openshift3/…`.
 pub const USER: &str = "openshift3";
-/// A password that breaks whatever does not quote.
+/// A password that reveals missing quoting.
 pub const PASSWORD: &str = r##"s3cr:et'"#$x\ <&> ü"##;
 /// `base64(USER:PASSWORD)`.
 pub fn auth() -> String {
@@ -18,9 +18,9 @@ pub fn auth() -> String {
     base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{PASSWORD}"))
 }
 
-/// The file of the kubelet of 3.11.
+/// The credential file of the kubelet of OpenShift 3.11.
 pub const KUBELET: &str = "/var/lib/origin/.docker/config.json";
-/// The file of root.
+/// The credential file of root.
 pub const DOCKER: &str = "/root/.docker/config.json";
 
 /// Registry, nodes, and a user who runs oregano.
@@ -44,7 +44,7 @@ impl Site {
         Self::with_password(registry, nodes, PASSWORD)
     }
 
-    /// The same with a registry that knows [`USER`] by another password.
+    /// The same with a registry where [`USER`] has another password.
     pub fn with_password(registry: Registry, nodes: usize, password: &str) -> Self {
         registry.push("openshift3/ose-pod", "v3.11", USER, password);
         let mut site = Self {
@@ -64,7 +64,7 @@ impl Site {
         site
     }
 
-    /// Adds a node whose host key is known.
+    /// Adds a node, and its host key to known_hosts.
     pub fn add_node(&mut self, node: Sshd) {
         self.oregano.trust(&node.known_hosts_line("127.0.0.1"));
         self.set("ansible_ssh_private_key_file", &node.key_file().display().to_string());
@@ -96,7 +96,7 @@ impl Site {
         self
     }
 
-    /// Lets runs reach this cluster as this user.
+    /// Lets runs access this cluster as this user.
     pub fn cluster(&mut self, kubernetes: &Kubernetes, user: User) -> &mut Self {
         self.kubeconfig = Some(kubernetes.kubeconfig(user));
         self
@@ -117,12 +117,12 @@ impl Site {
         text
     }
 
-    /// Runs oregano with the inventory and these words.
+    /// Runs oregano with the inventory and these arguments.
     pub fn run(&self, words: &[&str]) -> Finished {
         self.start(words).wait()
     }
 
-    /// Starts oregano with the inventory and these words.
+    /// Starts oregano with the inventory and these arguments.
     pub fn start(&self, words: &[&str]) -> Running {
         let inventory = self.oregano.write("hosts", self.inventory());
         let mut arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -149,7 +149,7 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
-/// The recap line of a host as scripts look for it.
+/// The recap line of a host, in the format that scripts search for.
 pub fn recap(host: &str, counts: [usize; 5]) -> String {
     let [ok, changed, unreachable, failed, skipped] = counts;
     format!(

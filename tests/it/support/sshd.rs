@@ -1,5 +1,5 @@
 //! Nodes: each is a real OpenSSH `sshd` that runs as root in separate mount and process namespaces. So every node has
-//! its own /root, /var/lib/origin, accounts and sudo rules, and none of those of the machine.
+//! its own /root, /var/lib/origin, accounts and sudo rules, and does not use those of the machine.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use super::process::{
     NotReady, Process, as_root, command, last_descendant, on_free_port, program, root_prefix, run, shared_folder,
 };
 
-/// Logs in with key or password, is root.
+/// root; logs in with a key or the password.
 pub const ROOT: &str = "root";
 /// Has sudo for everything, without a password.
 pub const SUDOER: &str = "oregano-test-sudoer";
@@ -25,23 +25,24 @@ pub const REQUIRETTY: &str = "oregano-test-requiretty";
 /// Has no sudo.
 pub const PLAIN: &str = "oregano-test-plain";
 
-/// What is unusual about a node.
+/// The unusual properties of a node.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub shell: Shell,
     pub listen: Listen,
-    /// The password of every account; a random one where the test does not care.
+    /// The password of every account; random if it is not set.
     pub password: Option<String>,
     /// More lines for sshd_config, each with its line end. They come first, because sshd uses the first value of a keyword.
     pub config: &'static str,
-    /// The words before its commands that put it into a separate network. It is reached on 127.0.0.1 nevertheless.
+    /// The arguments to put before its commands to run them in a separate network. The node is still reached on
+    /// 127.0.0.1.
     pub network: Vec<String>,
 }
 
-/// What runs the remote script.
+/// The shell and tools that run the remote script.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shell {
-    /// The machine's own /bin/sh and tools.
+    /// /bin/sh and the tools of the machine.
     #[default]
     System,
     /// busybox as /bin/sh, and only its applets (and sudo) on PATH.
@@ -54,21 +55,21 @@ pub enum Listen {
     /// On 127.0.0.1.
     #[default]
     Localhost,
-    /// On all of 127.0.0.0/8: each address looks like a node, though all share their files.
+    /// On all of 127.0.0.0/8: each address looks like a separate node, but all share their files.
     AllLoopback,
 }
 
 /// A running node.
 pub struct Sshd {
     process: Process,
-    /// The first process of the namespaces, by its id outside.
+    /// The id of the first process of the namespaces, as seen from outside.
     init: Mutex<Option<u32>>,
     /// Forwards connections to a node in a separate network.
     door: Mutex<Option<Door>>,
     port: u16,
     host_key: String,
     password: String,
-    /// Holds what the node was started with and its log.
+    /// Contains the files that the node was started with, and its log.
     _folder: TempDir,
 }
 
@@ -142,7 +143,7 @@ impl Sshd {
         self.sh_with(script, &[], b"")
     }
 
-    /// The content of a file of the node, links followed; `None` where there is none.
+    /// The content of a file of the node; links are followed. `None` if there is no file.
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
         let output = self.sh_with(r#"[ -e "$1" ] || exit 9; cat -- "$1""#, &[path], b"");
         match output.status.code() {
@@ -157,7 +158,7 @@ impl Sshd {
         succeeded(self.sh_with(script, &[path, &format!("{mode:o}")], content));
     }
 
-    /// The permission bits of a file or folder, links followed; `None` where there is none.
+    /// The permission bits of a file or folder; links are followed. `None` if it does not exist.
     pub fn mode(&self, path: &str) -> Option<u32> {
         Some(u32::from_str_radix(&self.stat("%a", path)?, 8).unwrap())
     }
@@ -173,7 +174,7 @@ impl Sshd {
         succeeded(self.sh_with(script, &[folder], b""));
     }
 
-    /// Lets the first use of a tool wait, until [`Sshd::release`]; each tool once a node.
+    /// Makes the first use of a tool wait until [`Sshd::release`]. This works once for each tool of a node.
     pub fn hold(&self, tool: &str) {
         let script = r#"set -e
             tool=$(readlink -f "$(command -v "$1")")
@@ -191,7 +192,7 @@ impl Sshd {
         succeeded(self.sh_with(script, &[tool], gate.as_bytes()));
     }
 
-    /// Whether the tool that is held was used.
+    /// Whether a tool that [`Sshd::hold`] makes wait was used.
     pub fn holds(&self, tool: &str) -> bool {
         self.sh(&format!("[ -e /run/hold-{tool}/used ]")).status.success()
     }
@@ -201,18 +202,18 @@ impl Sshd {
         succeeded(self.sh(&format!(": >/run/hold-{tool}/go")));
     }
 
-    /// Cuts every connection, as a network failure does: the commands that they started continue to run.
+    /// Closes every connection, as a network failure does; the commands that were started continue to run.
     pub fn kill_connections(&self) {
-        // A connection may end by itself between the two.
+        // A connection may end by itself between the two commands.
         self.sh("for id in $(pgrep -x sshd); do [ $id = 1 ] || kill -s KILL $id; done");
     }
 
-    /// Kills everything that runs on the node but the listening sshd, as a crash of the node does.
+    /// Kills everything that runs on the node except the listening sshd, as a crash of the node does.
     pub fn kill_everything(&self) {
         self.sh("kill -s KILL -- -1");
     }
 
-    /// sshd's log.
+    /// The log of sshd.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -267,7 +268,7 @@ impl Drop for Sshd {
     }
 }
 
-/// The key that the tests log in with, made once a build folder.
+/// The key that the tests log in with, created once for each build folder.
 fn client_key() -> &'static Path {
     static KEY: OnceLock<PathBuf> = OnceLock::new();
     KEY.get_or_init(|| {
@@ -275,7 +276,7 @@ fn client_key() -> &'static Path {
         if !home.join("id").exists() {
             let new = tempfile::tempdir_in(shared_folder()).unwrap();
             generate_key(&new.path().join("id"));
-            // Another test binary may have been quicker: then its key is as good.
+            // Another test binary may have created the key first; then that one is used.
             let _ = fs::rename(new.path(), &home);
         }
         home.join("id")
@@ -286,7 +287,7 @@ fn generate_key(file: &Path) {
     run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "oregano-test", "-f"]).arg(file));
 }
 
-/// Writes what node.sh reads; returns type and text of the host key.
+/// Writes the files that node.sh reads; returns type and text of the host key.
 fn write_node(node: &Path, options: &Options, port: u16, password: &str) -> String {
     let put = |name: &str, text: String| fs::write(node.join(name), text).unwrap();
     generate_key(&node.join("host_key"));
@@ -351,7 +352,7 @@ fn hash(password: &str) -> String {
 fn address(options: &Options) -> &'static str {
     match options.listen {
         Listen::Localhost => "127.0.0.1",
-        // The port is open to the network then; the key and the random password keep it shut.
+        // The port can be reached from the network. The key and the random password still prevent access.
         Listen::AllLoopback => "0.0.0.0",
     }
 }

@@ -24,7 +24,7 @@ fn wanted() -> PullSecret {
     PullSecret { namespace: "openshift".to_owned(), name: NAME.to_owned(), credentials: [credential].into() }
 }
 
-/// A secret content with one registry that is not ours.
+/// The content of a secret with one registry that this program does not manage.
 fn theirs(host: &str) -> String {
     json!({"auths": {host: {"auth": "dGhlaXJzOng="}}}).to_string()
 }
@@ -44,7 +44,8 @@ fn puts(double: &Double) -> usize {
 
 #[tokio::test]
 async fn after_a_conflict_the_new_state_is_planned_and_that_step_is_reported() {
-    // Another client changes the secret between our GET and our PUT, twice; the second time it adds our registry.
+    // Another client changes the secret between the GET and the PUT, twice; the second change adds the registry of this
+    // run.
     let double = Double::start(|seen: &Seen, store: &mut Store| {
         match (seen.method.as_str(), store.version) {
             ("PUT", 1) => store.put(NAME, &theirs("other.example.com")),

@@ -50,7 +50,7 @@ async fn an_attempt_that_panics_is_reported_too() {
             reported.lock().unwrap().push((index, fact.verdict));
         }
     };
-    // No clock reaches this deadline: the inspection panics.
+    // The clock cannot represent this deadline, so the inspection panics.
     let clients = clients();
     let facts =
         registry_prove(&clients, &Arc::default(), &registries, Duration::MAX, &Redactor::default(), on_event).await;
@@ -200,7 +200,7 @@ async fn an_accepted_login_does_not_wait_for_other_images() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_image_is_the_one_that_is_tried() {
-    // The first request is that of the first image, and its response comes last.
+    // The first request is for the first image, and its response arrives last.
     let count = Arc::new(AtomicU32::new(0));
     let pause = move |_: &Received| Duration::from_secs(if count.fetch_add(1, Ordering::SeqCst) == 0 { 1 } else { 0 });
     let double = Double::slow(pause, basic_registry).await;
@@ -236,7 +236,7 @@ async fn equal_requests_are_sent_once() {
     assert_eq!((count("GET"), count("HEAD")), (3, 2), "{:?}", double.request_lines());
 }
 
-/// A registry that takes its time, and remembers how many it served at once.
+/// A registry that responds slowly, and records how many requests it served at the same time.
 async fn counting_registry(latency: Duration) -> (Double, Arc<Mutex<(usize, usize)>>) {
     let load = Arc::new(Mutex::new((0, 0)));
     let (counter, counted) = (Arc::clone(&load), Arc::clone(&load));

@@ -123,7 +123,7 @@ async fn statuses_of_the_manifest_with_a_token() {
 
 #[tokio::test]
 async fn statuses_of_the_registry_with_a_password() {
-    // The statuses of `/v2/` and of the manifest, and how many requests carried the password.
+    // The status of `/v2/`, the status of the manifest, and how many requests contained the password.
     let cases = [
         ((401, 200), Verdict::Refused, 1),
         ((403, 200), Verdict::Refused, 1),

@@ -18,7 +18,7 @@ async fn registry_with_realm(realm: &str) -> Double {
     .await
 }
 
-/// A token server with another address, as if of another domain.
+/// A token server at another address, which counts as another domain.
 async fn token_server_on_other_address() -> (Double, String) {
     let double = Double::on("127.0.0.2:0", bearer_registry).await;
     let realm = double.host.clone();
@@ -35,7 +35,7 @@ async fn a_warning_about_another_domain_comes_before_the_password() {
     let (warnings, logins) = (Mutex::new(Vec::new()), Arc::default());
     let on_event = |event: ProgressEvent<'_>| {
         if let ProgressEvent::Warning(text) = event {
-            // An attempt that did not wait for the callback would send the password meanwhile.
+            // An attempt that does not wait for the callback would send the password during this pause.
             std::thread::sleep(std::time::Duration::from_millis(100));
             warnings.lock().unwrap().push((text.to_owned(), tokens.logins()));
         }
@@ -114,7 +114,7 @@ async fn a_proxy_failure_names_the_token_server() {
 
 #[tokio::test]
 async fn only_another_server_than_the_registry_is_named() {
-    // The registry's own port, and what it redirects to.
+    // The first registry fails itself, at its own token server. The second one redirects to a server that fails.
     let own = Double::start(|received: &Received| match received.path.as_str() {
         "/token" => reply(503, &[("retry-after", "3600")], ""),
         _ => challenge_bearer(received),

@@ -27,7 +27,7 @@ async fn a_resolver_that_does_not_respond() {
     let cause = fact.cause.unwrap();
     assert!(cause.contains("proxy `http://proxy.invalid:3128`: the resolver did not respond"), "{cause}");
 
-    // What has an address already is as silent as ever.
+    // A server whose name was resolved, and which accepts connections without a response.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let fact = inspect_silent(&registry(&listener.local_addr().unwrap().to_string(), "right")).await;
     assert_eq!(fact.verdict, Verdict::Timeout);
@@ -112,7 +112,7 @@ async fn a_ca_file_is_trusted_in_addition_to_the_machine() {
     let (host, pem) = tls_server("IP:127.0.0.1", 2);
     let (_, other) = tls_server("IP:127.0.0.1", 2);
     let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    // Refused means that TLS was accepted, and the password was not.
+    // `Refused` means that TLS was accepted and the password was not.
     let cases: [(Option<&str>, Verdict, &str); 5] = [
         (Some(&pem), Verdict::Refused, "401"),
         (Some(&other), Verdict::Tls, "the certificate is self-signed"),

@@ -1,4 +1,4 @@
-//! ProxySource: which requests use one, and how a proxy that fails is named.
+//! Proxies: which requests use one, and how a proxy that fails is named.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use crate::registry::tests::verdict::hint::{secure, texts};
 
 pub fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
     let url = || Some(Secret::new(https));
-    // The variables always make exceptions, and a registry's own proxy has none.
+    // The variables always have exceptions, and a registry's own proxy has none.
     let origin = if no_proxy.is_empty() { ProxyOrigin::Registry } else { ProxyOrigin::Variables };
     let settings = ProxySettings { http: url(), https: url(), no_proxy: no_proxy.to_owned(), origin };
     Registry { proxy: Proxy::Set(Arc::new(settings)), ..registry(host, "right") }
@@ -102,7 +102,7 @@ async fn a_proxy_of_the_inventory_is_used_with_its_login() {
     let through = |login: &str, no_proxy: &str| {
         inspect_owned(proxied("registry.invalid:5000", &format!("http://{login}@{proxy}"), no_proxy))
     };
-    // TLS is tried through CONNECT, and plain HTTP after it in absolute form.
+    // TLS is tried first, with CONNECT. Plain HTTP is tried next, as a request with an absolute URL.
     assert_eq!(through("eve:p%40ss", "").await.verdict, Verdict::Proved);
     assert!(double.requests().iter().all(|received| received.host == "registry.invalid:5000"));
 

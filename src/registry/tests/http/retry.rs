@@ -1,4 +1,5 @@
-//! What is sent again, how often, and after which pause. The clock of these tests advances only while they wait.
+//! Which requests are sent again, how often, and after which pause. The clock of these tests advances only while they
+//! wait.
 
 use std::time::SystemTime;
 
@@ -183,7 +184,7 @@ async fn a_password_that_may_have_arrived_is_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_password_that_was_never_sent_is_retried() {
-    // The connection is there, but TLS never begins: nothing was sent yet.
+    // The connection is established, but the TLS handshake gets no response, so nothing was sent yet.
     let (realm, connections) = lossy_server(u32::MAX, String::new()).await;
     let challenge = format!(r#"Bearer realm="https://{realm}/token""#);
     let double = Double::start(move |_: &Received| reply(401, &[("www-authenticate", &challenge)], "")).await;

@@ -16,7 +16,7 @@ async fn no_server_and_no_such_name() {
     let fact = inspect(&registry("127.0.0.1:1", "right")).await;
     assert_eq!(fact.verdict, Verdict::ConnectionRefused);
     assert_eq!(fact.cause.unwrap(), "GET https://127.0.0.1:1/v2/: connection refused");
-    // A label of 64 characters fails in the resolver library: no question leaves this machine.
+    // The resolver library rejects a label of 64 characters, so no DNS query leaves this machine.
     let fact = inspect(&registry(&format!("{}.example.com", "x".repeat(64)), "right")).await;
     assert_eq!(fact.verdict, Verdict::Dns, "{fact:?}");
 }

@@ -1,4 +1,5 @@
-//! Pull quotas: whose they are, and that the quota of anonymous requests is not reported as that of the user.
+//! Pull quotas: which user a quota belongs to, and that the quota of anonymous requests is not reported as that of the
+//! user.
 
 use crate::registry::tests::prelude::*;
 

@@ -1,10 +1,10 @@
-//! Well-known registries, each as a row of what it responds and what must be concluded from it.
+//! Well-known registries: each row has the responses of one registry and the verdicts that must follow from them.
 
 use crate::facts::Verdict::{NoPermission, NotFound, NotProved, Proved, Refused, RegistryError};
 use crate::registry::tests::prelude::*;
 use crate::registry::verdict::hint::missing_image;
 
-/// How a registry behaves; numbers are statuses.
+/// The responses of a registry; the numbers are statuses.
 #[derive(Clone, Copy)]
 struct Behavior {
     name: &'static str,
@@ -20,9 +20,9 @@ struct Behavior {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TokenStyle {
     Basic,
-    /// Tokens that name their user; there are anonymous ones.
+    /// Tokens that name their user; anonymous tokens are issued, too.
     Named,
-    /// Opaque tokens; there are anonymous ones.
+    /// Opaque tokens; anonymous tokens are issued, too.
     Opaque,
     /// Opaque tokens, only for right passwords.
     Guarded,
@@ -189,7 +189,7 @@ const IMAGES: [(&str, &str); 7] = [
     ("right", "team/open:v1"),
 ];
 
-/// Whose token or password a request carries.
+/// The login that a request carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caller {
     Alice,

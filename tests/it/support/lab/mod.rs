@@ -1,6 +1,5 @@
-//! A lab on loopback: registries, nodes and a Kubernetes API in this process, and the files that an operator
-//! would have for them. The doubles respond as the real servers do and count the requests; they use nothing of the
-//! product.
+//! A lab on loopback: registries, nodes and a Kubernetes API in this process, and the files that an operator would have
+//! for them. The servers respond like the real ones and count the requests. They use nothing of the product.
 
 #![allow(dead_code, reason = "the lab is a complete installation; its user needs a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a lab that cannot start can only panic")]
@@ -40,7 +39,7 @@ pub const NODE: Login = Login { user: "lab-operator", password: "open-sesame" };
 /// The bearer token of the kubeconfig.
 pub const API_TOKEN: &str = "lab-api-token";
 
-/// A running lab; stopped when dropped. Its folder stays.
+/// A running lab. It is stopped when dropped; its folder is kept.
 pub struct Lab {
     folder: PathBuf,
     /// The registry of `oreg_url`: token authentication, with `openshift/origin-pod:v3.11`.
@@ -80,7 +79,7 @@ impl Lab {
         lab
     }
 
-    /// The home folder of the operator: nothing of the real one is used.
+    /// The home folder of the operator. It is separate from the home of the real user.
     pub fn home(&self) -> PathBuf {
         self.folder.join("home")
     }
@@ -95,12 +94,13 @@ impl Lab {
         self.folder.join("inventory.ini")
     }
 
-    /// Where the inventory wants the credentials on each node; no such file exists at first.
+    /// The paths of the credential files that the inventory configures, one for each node; the files do not exist at
+    /// first.
     pub fn auth_files(&self) -> Vec<PathBuf> {
         self.nodes.iter().map(|node| docker_folder(node).join("config.json")).collect()
     }
 
-    /// Writes one of [`Lab::auth_files`], as another program left it there, with a mode such as 0o644.
+    /// Writes one of [`Lab::auth_files`], as if another program had created it, with a mode such as 0o644.
     pub fn write_auth_file(&self, node: usize, content: &str, mode: u32) {
         let file = &self.auth_files()[node];
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -113,7 +113,7 @@ impl Lab {
         fs::write(self.inventory(), self.inventory_text(password)).unwrap();
     }
 
-    /// Groups and variables as openshift-ansible 3.11 users have them.
+    /// Groups and variables as in an inventory for openshift-ansible 3.11.
     fn inventory_text(&self, password: &str) -> String {
         let (oreg, team) = (self.registry.host(), self.team_registry.host());
         let hosts: String = (1..).zip(&self.nodes).map(|(number, node)| host_line(number, node)).collect();
@@ -143,9 +143,9 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // They wait for what they run, which takes a runtime that still works.
+        // Dropping a node waits for its commands, which requires that the runtime still works.
         self.nodes.clear();
-        // Also where waiting is forbidden: in a test that is async itself.
+        // This does not wait for the runtime, because waiting is forbidden in a test that is async itself.
         self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }

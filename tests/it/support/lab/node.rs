@@ -1,5 +1,5 @@
-//! A node: an SSH server in this process. Commands really run, with `/bin/sh -c` in a separate folder for each node;
-//! there are no accounts, no sudo and no terminal.
+//! A node: an SSH server in this process. It really runs the commands, with `/bin/sh -c` in a separate folder for each
+//! node. There are no accounts, no sudo and no terminal.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 
-/// How long a program may run after its connection has ended; sshd would let it run without a limit.
+/// How long a program may run after its connection has ended; the real sshd sets no limit.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The data type of standard error (RFC 4254, 5.2).
@@ -37,7 +37,7 @@ pub struct Node {
     port: u16,
     host_key: String,
     shared: Arc<Shared>,
-    /// A message cuts the connections; its end switches the node off.
+    /// A message closes the connections; dropping the sender switches the node off.
     power: Option<watch::Sender<()>>,
 }
 
@@ -115,14 +115,14 @@ impl Node {
         self.shared.running.load(Ordering::SeqCst)
     }
 
-    /// Cuts all connections without a goodbye, as a lost network does.
+    /// Closes all connections without an SSH disconnect message, as a network failure does.
     pub fn cut_connections(&self) {
         if let Some(power) = &self.power {
             power.send_replace(());
         }
     }
 
-    /// Switches the node off: its port refuses connections, and what it ran is killed.
+    /// Switches the node off: its port refuses connections, and its commands are killed.
     pub fn stop(&mut self) {
         self.power = None;
         let patience = Instant::now() + 3 * GRACE;
@@ -148,7 +148,8 @@ fn config(key: PrivateKey) -> Config {
     Config {
         keys: vec![key],
         methods: MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password][..]),
-        // As sshd's MaxAuthTries. No one guesses passwords here, so there is no delay.
+        // The same limit as MaxAuthTries of sshd. No attacker can connect to this server, so there is no delay after a
+        // failure.
         max_auth_attempts: 6,
         auth_rejection_time: Duration::ZERO,
         inactivity_timeout: None,
@@ -192,12 +193,12 @@ async fn connection(stream: TcpStream, config: Arc<Config>, shared: Arc<Shared>,
     }
 }
 
-/// The other side of one connection.
+/// The handler of one connection.
 struct Visitor {
     shared: Arc<Shared>,
     /// Open channels on which nothing runs yet.
     channels: HashMap<ChannelId, Channel<Msg>>,
-    /// Ends with the connection.
+    /// The receivers are notified when the connection ends.
     present: watch::Sender<()>,
 }
 
@@ -283,7 +284,7 @@ impl Handler for Visitor {
 /// A running command in a separate process group; killed when dropped.
 struct Program {
     child: Child,
-    /// Each is taken by the task that serves it.
+    /// The task that serves a pipe takes it out of this field.
     pipes: Option<(pipe::Sender, pipe::Receiver, pipe::Receiver)>,
     shared: Arc<Shared>,
 }
@@ -317,7 +318,7 @@ impl Program {
     }
 
     async fn ended(&mut self) -> io::Result<ExitStatus> {
-        // Listening begins before the first look, so that no end goes unseen.
+        // The signal handler is installed before the first check, so that the end of a program is never missed.
         let mut ends = signal(SignalKind::child())?;
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -339,8 +340,8 @@ impl Drop for Program {
     }
 }
 
-/// Joins a program with its channel, until the program has ended and all that it said is sent. If the other
-/// side goes away before that, the program finds its pipes closed, as under sshd, and has [`GRACE`] to end.
+/// Connects a program with its channel, until the program has ended and all its output is sent. If the client
+/// disconnects before that, the pipes of the program are closed, as with sshd, and it has [`GRACE`] to end.
 async fn attend(mut program: Program, channel: Channel<Msg>, handle: server::Handle, mut present: watch::Receiver<()>) {
     let Some((stdin, stdout, stderr)) = program.pipes.take() else { return };
     let id = channel.id();
@@ -352,7 +353,7 @@ async fn attend(mut program: Program, channel: Channel<Msg>, handle: server::Han
     };
     let left = async {
         let _ = present.changed().await;
-        // What was sent before the goodbye still reaches the program, if it reads.
+        // Input that was sent before the disconnect still reaches the program, if the program reads it.
         tokio::time::sleep(GRACE).await;
     };
     let status = tokio::select! {
@@ -370,10 +371,11 @@ async fn attend(mut program: Program, channel: Channel<Msg>, handle: server::Han
     }
 }
 
-/// Passes on what comes in. Returns when the channel is closed; a mere end of the input is no end of the talk.
+/// Forwards the input of a channel. Returns when the channel is closed; the end of the input does not close the
+/// channel.
 async fn listen(incoming: ChannelReadHalf, stdin: pipe::Sender) {
-    // russh stops serving the connection, output included, while a channel does not take its input. A program
-    // that reads only as fast as its output is taken would wait for ever, so what it does not read is kept.
+    // russh stops serving the connection, including output, while a channel does not accept its input. A program that
+    // reads only as fast as its output is accepted would then wait without end, so unread input is buffered.
     let (queue, queued) = mpsc::unbounded_channel();
     tokio::join!(receive(incoming, queue), feed(queued, stdin));
 }
@@ -382,7 +384,7 @@ async fn receive(mut incoming: ChannelReadHalf, queue: UnboundedSender<Vec<u8>>)
     let mut queue = Some(queue);
     while let Some(message) = incoming.wait().await {
         match (message, &queue) {
-            // A program that has closed its input misses the rest.
+            // If the program has closed its input, the rest is discarded.
             (ChannelMsg::Data { data }, Some(open)) => drop(open.send(data.to_vec())),
             (ChannelMsg::Eof, _) => queue = None,
             (ChannelMsg::Close, _) => return,
@@ -399,7 +401,7 @@ async fn feed(mut queued: UnboundedReceiver<Vec<u8>>, mut stdin: pipe::Sender) {
     }
 }
 
-/// Says how a program ended (RFC 4254, 6.10).
+/// Sends the exit status or signal of a program (RFC 4254, 6.10).
 async fn report(id: ChannelId, status: ExitStatus, handle: &server::Handle) {
     let _ = match (status.code(), status.signal()) {
         (Some(code), _) => handle.exit_status_request(id, code.unsigned_abs()).await,

@@ -1,5 +1,5 @@
-//! The registries of the lab: the double of tests/doubles with one user, and enough of the distribution API to log in, to
-//! inspect an image, and to see every reason for which that fails.
+//! The registries of the lab: the double of tests/doubles with one user, and the parts of the distribution API that are
+//! needed to log in, to inspect an image, and to show every reason for a failure.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -77,12 +77,12 @@ impl Registry {
         self.shared.state.lock().unwrap().manifests.insert(path, manifest.to_string());
     }
 
-    /// How often the right password was given.
+    /// How often the right password was sent.
     pub fn logins(&self) -> usize {
         self.shared.state.lock().unwrap().logins
     }
 
-    /// How often a wrong user or password was given.
+    /// How often a wrong user or password was sent.
     pub fn failed_logins(&self) -> usize {
         self.shared.state.lock().unwrap().failed_logins
     }
