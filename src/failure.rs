@@ -1,5 +1,6 @@
-//! Why something failed, for people; and what makes foreign errors fit to be shown: limits on text that a server or a
-//! tool chose, the walk over the sources of an error, and the meaning of OpenSSL's error texts. It does no I/O.
+//! Defines the failure that users see, and prepares errors of other software for display: it limits the length of texts
+//! that a server or a tool produced, follows the sources of an error, and interprets OpenSSL's error texts. It does no
+//! I/O.
 
 use std::error::Error;
 use std::iter::successors;
@@ -8,54 +9,55 @@ use serde::Serialize;
 
 use crate::secret::Redactor;
 
-/// The longest text of a server or a tool that is shown, in characters.
+/// The maximum number of characters of a server's or tool's text that a message shows.
 const TEXT_LIMIT: usize = 300;
 
-/// Why something failed. No text of it holds a secret.
+/// Why an operation failed. None of its texts contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// What is wrong: lower case, the object in backticks.
+    /// What is wrong, in lower case, with the affected object in backticks.
     pub message: String,
-    /// `file:line:column`, if the fault is in a file.
+    /// `file:line:column`, if the mistake is in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// The place, the line there with its secrets masked, and a caret: what text output shows below the message.
+    /// The place, the line at that place with its secrets masked, and a caret. Text output shows it below the message.
     #[serde(skip)]
     pub excerpt: Option<String>,
-    /// Causes, outermost first.
+    /// The causes. Each cause explains the one before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
-    /// What to do now.
+    /// What the user should do now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
 impl Failure {
-    /// A failure with neither place, causes nor hint.
+    /// Creates a failure without a place, causes or a hint.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), place: None, excerpt: None, causes: Vec::new(), hint: None }
     }
 
-    /// A defect of this program.
+    /// Creates a failure that reports a bug in this program.
     pub fn internal(message: &str) -> Self {
         Self::new(format!("internal error: {message}")).hint("please report it with the text above")
     }
 
-    /// Adds a cause after those that are there.
+    /// Appends a cause to the existing ones.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
-    /// Sets what to do now.
+    /// Sets what the user should do now.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The failure without the secrets that a node or a tool may have printed. Only the causes can hold foreign text:
-    /// masking our own words would show which of them is a password.
+    /// Removes secrets that a node or a tool may have printed. Only the causes can contain text from outside this
+    /// program. The message and the hint are not searched: replacing a word of our own text would reveal that it is a
+    /// password.
     #[must_use]
     pub fn scrubbed(mut self, redactor: &Redactor) -> Self {
         self.causes.iter_mut().for_each(|cause| *cause = redactor.scrub(cause));
@@ -63,19 +65,20 @@ impl Failure {
     }
 }
 
-/// The text of a system error without its number: `Connection refused`, not `Connection refused (os error 111)`.
+/// The text of a system error without its error number: `Connection refused` instead of
+/// `Connection refused (os error 111)`.
 pub fn without_errno(error: &impl ToString) -> String {
     error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
 }
 
-/// The text on one line: control characters, line ends included, and runs of white space become one space, because
-/// foreign text must not move the cursor of a terminal.
+/// Joins the text to one line: each sequence of control characters, line ends and white space becomes one space. A text
+/// from outside this program must not move the cursor of a terminal.
 pub fn single_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// At most 300 characters of a text; the last one is `…` if some were left out.
+/// Shortens a text to at most 300 characters. If characters are left out, the last one is `…`.
 pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(TEXT_LIMIT) {
         None => text.to_owned(),
@@ -83,7 +86,7 @@ pub fn shorten(text: &str) -> String {
     }
 }
 
-/// The error itself and its sources, outermost first.
+/// The error itself and its sources; each source is the cause of the error before it.
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     // `error.source()` on the double reference would borrow the closure's argument instead of the chain.
     successors(Some(error), |&error| error.source())
@@ -94,16 +97,16 @@ pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
     chain(error).find_map(|error| error.downcast_ref())
 }
 
-/// What is wrong with a TLS connection, as far as OpenSSL's text distinguishes it.
+/// What is wrong with a TLS connection, as far as OpenSSL's error text shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFault {
     /// The certificate is signed with its own key.
     SelfSigned,
-    /// The chain ends in an authority that this machine does not trust.
+    /// The certificate chain ends with a certificate authority that this machine does not trust.
     UnknownIssuer,
-    /// A certificate of the chain has expired.
+    /// A certificate in the chain has expired.
     Expired,
-    /// A certificate of the chain is not valid yet.
+    /// A certificate in the chain is not valid yet.
     NotYetValid,
     /// The certificate is for another host name.
     WrongName,
@@ -111,22 +114,25 @@ pub enum TlsFault {
     WrongAddress,
     /// The port does not speak TLS.
     NotTls,
-    /// The server requires a client certificate, and there is none or it does not trust it.
+    /// The server requires a client certificate. Either none was sent, or the server does not trust the one that was
+    /// sent.
     ClientCertificate,
-    /// The connection was closed or reset during the handshake: by a misconfigured server, a load balancer without a
-    /// server behind it, or a firewall. It does not mean that nothing listens on the port.
+    /// The connection was closed or reset during the handshake. Possible causes are a misconfigured server, a load
+    /// balancer without a backend server, or a firewall. It does not mean that no
+    /// program listens on the port.
     HungUp,
-    /// Any other fault of the handshake.
+    /// Any other error during the handshake.
     Handshake,
 }
 
-/// The meaning of OpenSSL's error texts in an error chain, if one of them is there.
+/// Finds the TLS fault that an error chain describes, by OpenSSL's error texts. Returns `None` if no text is known.
 pub fn tls_fault<T: AsRef<str>>(chain: &[T]) -> Option<TlsFault> {
     use TlsFault::{
         ClientCertificate, Expired, Handshake, HungUp, NotTls, NotYetValid, SelfSigned, UnknownIssuer, WrongAddress,
         WrongName,
     };
-    // The first match counts: "self-signed certificate in certificate chain" is about the root of the chain.
+    // The first match is used, so the order matters: "self-signed certificate in certificate chain" means that the root
+    // of the chain is unknown, not that the server's own certificate is self-signed.
     const MARKS: [(&str, TlsFault); 24] = [
         ("certificate in certificate chain", UnknownIssuer),
         ("self-signed certificate", SelfSigned),
@@ -157,8 +163,8 @@ pub fn tls_fault<T: AsRef<str>>(chain: &[T]) -> Option<TlsFault> {
     MARKS.into_iter().find(|(mark, _)| matches(mark)).map(|(_, fault)| fault)
 }
 
-/// The reason field of an OpenSSL error text, `error:0A000410:SSL routines:function:reason:file:line:`; the text itself
-/// if it has no such field.
+/// Extracts the reason field of an OpenSSL error text, `error:0A000410:SSL routines:function:reason:file:line:`.
+/// Returns the text unchanged if it has no such field.
 pub fn openssl_reason(text: &str) -> String {
     text.split(':').nth(4).filter(|reason| !reason.is_empty()).unwrap_or(text).to_owned()
 }

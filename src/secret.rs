@@ -1,5 +1,5 @@
-//! Secrets, and their removal from the text of servers and tools. A [`Secret`] cannot be printed or serialized. The inventory
-//! keeps passwords as plain text; `desired` and all later stages keep them only as secrets.
+//! Secrets, and their removal from the texts of servers and tools. A [`Secret`] cannot be printed or serialized. The
+//! inventory stores passwords as plain text; `desired` and all later stages store them only as secrets.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 /// The environment variable with the password for `oregano login`. It is not passed to child processes.
 pub const PASSWORD_VARIABLE: &str = "OREGANO_PASSWORD";
 
-/// A password, token or passphrase. No `Display`, `Serialize` or `Deref`; `Debug` is redacted; the
-/// memory is wiped when the last clone is dropped.
+/// A password, token or passphrase. It does not implement `Display`, `Serialize` or `Deref`, and `Debug` is redacted.
+/// The memory is overwritten with zeros when the last clone is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -22,7 +22,8 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself. It may be sent to a server or written to a credential file, but never shown or logged.
+    /// Returns the secret text. It may be sent to a server or written to a credential file, but must never be shown or
+    /// logged.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -40,7 +41,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The content of a file with passwords. The memory is wiped when the last clone is dropped.
+/// The content of a file with passwords. The memory is overwritten with zeros when the last clone is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
@@ -50,7 +51,7 @@ impl SecretBytes {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes themselves.
+    /// Returns the bytes, with the same restrictions as [`Secret::expose`].
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -69,25 +70,26 @@ pub fn basic_auth(user: &str, password: &Secret) -> Secret {
     Secret::new(STANDARD.encode(pair.as_bytes()))
 }
 
-/// The maximum number of nested escapes that are decoded: HTML around JSON around a URL.
+/// The maximum number of nested encodings that are decoded: HTML that contains JSON that contains a URL.
 const ROUNDS: usize = 3;
 
-/// The minimum length of a secret that is also found with different case or white space. Shorter ones would match ordinary
-/// text.
+/// The minimum length of a secret that is also found with different case or white space. A shorter one would match
+/// ordinary text.
 const FOLDED: usize = 6;
 
-/// `&#x10ffff;`
+/// The length of the longest HTML entity, `&#x10ffff;`.
 const LONGEST_ENTITY: usize = 10;
 
 /// Removes all known secrets from text, in every encoding in which a server or tool may repeat them.
 #[derive(Default, Clone)]
 pub struct Redactor {
     needles: BTreeSet<Needle>,
-    /// The forms after [`fold`], if they are long enough.
+    /// The same forms after [`fold`], if they are long enough.
     folded: BTreeSet<Needle>,
 }
 
-/// One form of a secret. The longest is first, so that a form that contains another one is removed completely.
+/// One form of a secret. Forms are sorted by length, the longest first, so that a form that contains another one is
+/// removed completely.
 #[derive(Clone, PartialEq, Eq)]
 struct Needle(Zeroizing<String>);
 
@@ -107,7 +109,7 @@ impl Redactor {
     /// The replacement for a secret.
     pub const MASK: &'static str = "[redacted]";
 
-    /// Adds a secret: the text itself, its JSON and URL escapes, and its base64 forms.
+    /// Adds a secret in all its forms: the text itself, its JSON and URL escapes, and its base64 encodings.
     pub fn learn(&mut self, secret: &Secret) {
         let plain = secret.expose();
         let json = serde_json::to_string(plain).unwrap_or_default();
@@ -129,7 +131,8 @@ impl Redactor {
         self.learn(&basic_auth(user, password));
     }
 
-    /// `text` with every known secret replaced by [`Redactor::MASK`]. A word that contains one in an unusual form is replaced completely.
+    /// Replaces every known secret in `text` with [`Redactor::MASK`]. A word that contains a secret in an unusual
+    /// encoding is replaced completely.
     pub fn scrub(&self, text: &str) -> String {
         let clean = self.replace(text);
         if self.needles.is_empty() {
@@ -161,7 +164,7 @@ impl Redactor {
         clean
     }
 
-    /// Which of the words contain a secret, or a part of one that continues in the next word.
+    /// For each word: whether it contains a secret, or a part of a secret that continues in the next word.
     fn hidden(&self, words: &[&str]) -> Vec<bool> {
         let mut hidden = vec![false; words.len()];
         let mut words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
@@ -171,6 +174,7 @@ impl Redactor {
             }
             self.hide_folded(&words, &mut hidden);
             let decoded: Vec<String> = words.iter().map(|word| decode(word)).collect();
+            // Another round would find nothing new, because nothing was left to decode.
             if decoded == words {
                 break;
             }
@@ -195,12 +199,12 @@ impl Redactor {
     }
 }
 
-/// The text without the differences that repeating a secret may introduce: case, white space, and `+` for a space.
+/// Removes the differences that may appear when a server repeats a secret: case, white space, and `+` for a space.
 fn fold(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && *c != '+').flat_map(char::to_lowercase).collect()
 }
 
-/// Decodes one layer of escapes: those of URLs, HTML and JSON. Other text is kept.
+/// Decodes one level of URL, HTML and JSON escapes. Other text is kept.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -213,7 +217,7 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The bytes that the escape at the start of `text` stands for, and its length.
+/// The bytes that the escape sequence at the start of `text` represents, and the length of the sequence.
 fn escape(text: &str) -> Option<(Vec<u8>, usize)> {
     let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
     let character = |code: u32| char::from_u32(code).map(|c| c.to_string().into_bytes());

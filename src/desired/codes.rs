@@ -1,5 +1,5 @@
-//! The codes of findings about registries, credentials and connections: their meaning depends on what a variable means,
-//! which `inventory` does not know. docs/findings.md has the same texts and is tested against them.
+//! The codes of findings about registries, credentials and connections. They are not in `inventory`, because
+//! `inventory` does not interpret variables. A test checks that docs/findings.md has the same texts.
 
 use crate::inventory::Code;
 
@@ -20,24 +20,24 @@ pub const LEFTOVER: Code = Code::new(
     "leftover",
     "a variable or key of an older openshift-ansible that no longer has an effect, or has a new name",
 );
-/// An empty value.
+/// A variable or key that must have a value is empty.
 pub const EMPTY_VALUE: Code = Code::new("empty-value", "a variable or key that must have a value is empty");
 /// A credential that is a YAML or Python number or boolean.
 pub const NUMERIC_PASSWORD: Code =
     Code::new("numeric-password", "a credential that Ansible reads as a number or boolean");
-/// A credential with surrounding white space.
+/// A credential that starts or ends with white space.
 pub const PADDED_CREDENTIAL: Code = Code::new("padded-credential", "a credential that starts or ends with white space");
-/// A user of registry.redhat.io with an unusual name.
+/// The user of registry.redhat.io does not look like the name of a service account.
 pub const REDHAT_USER: Code =
     Code::new("redhat-user", "a user that does not look like a service account of registry.redhat.io");
 /// A registry host such as `https://quay.io`.
 pub const HOST_SCHEME: Code = Code::new("host-scheme", "a registry host that has a scheme");
-/// A registry host whose spelling differs from that in image names.
+/// A registry host that has a different spelling in image names.
 pub const HOST_SPELLING: Code = Code::new(
     "host-spelling",
     "a registry host that is spelled differently in image names: with uppercase letters, or with the port of HTTPS",
 );
-/// A registry host that is a namespace of Docker Hub in image names.
+/// A registry host without a dot and a port, which image names interpret as a namespace of Docker Hub.
 pub const HUB_HOST: Code = Code::new(
     "hub-host",
     "a registry host with neither a dot nor a port, which image names treat as a namespace of docker.io",
@@ -45,14 +45,14 @@ pub const HUB_HOST: Code = Code::new(
 /// A registry that the cluster forbids.
 pub const REGISTRY_NOT_ALLOWED: Code =
     Code::new("registry-not-allowed", "a registry that the image policy or the list of blocked registries forbids");
-/// A registry without verified TLS.
+/// A registry without TLS verification.
 pub const INSECURE_REGISTRY: Code = Code::new("insecure-registry", "a registry whose TLS is not verified");
-/// A credential without verification.
+/// A credential that is never verified.
 pub const TEST_LOGIN_OFF: Code = Code::new("test-login-off", "a credential that is never verified");
 /// A registry without a password.
 pub const IDENTITY_TOKEN_ALONE: Code =
     Code::new("identity-token-alone", "a registry with an identity token but no password");
-/// A node without host key checking.
+/// A node without host key verification.
 pub const HOST_KEY_CHECKING_OFF: Code =
     Code::new("host-key-checking-off", "a node whose host key is not compared with known_hosts");
 /// An unsupported value of a connection variable.

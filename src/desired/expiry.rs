@@ -10,10 +10,10 @@ use serde::Deserialize;
 use super::registry::Registry;
 use crate::secret::Secret;
 
-/// The default number of days before expiry from which on a warning is shown.
+/// The default for how many days before the expiry date a warning is shown.
 pub const WARN_DAYS: u16 = 14;
 
-/// Tokens are shorter than this, in bytes. Longer texts are not decoded.
+/// The maximum length of a token, in bytes. Longer texts are not decoded.
 const MAX_TOKEN: usize = 64 << 10;
 
 /// When the credential of a registry expires: the earliest date of its secrets. `None` if no secret contains a date.
@@ -67,7 +67,7 @@ fn web_token(text: &str) -> Option<Timestamp> {
         return None;
     }
     let part = |part: &str| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok();
-    // Texts with two dots are common, so all three parts must be what a token has.
+    // Other texts with two dots are common, so all three parts must look like those of a token.
     part(signature)?;
     serde_json::from_slice::<Header>(&part(header)?).ok()?;
     seconds(serde_json::from_slice::<Claims>(&part(claims)?).ok()?.exp)

@@ -1,5 +1,6 @@
-//! Image names, normalized as all container tools do it (`ParseNormalizedNamed` of github.com/distribution/reference):
-//! `nginx` is `docker.io/library/nginx`. Pure rules about texts: which image a registry is tested with is in `resolve`.
+//! Image names, normalized like in all container tools (`ParseNormalizedNamed` of github.com/distribution/reference):
+//! `nginx` becomes `docker.io/library/nginx`. This file contains only rules about texts; `resolve` decides with which
+//! image a registry is tested.
 
 use crate::dockerconfig::HUB;
 
@@ -17,9 +18,9 @@ pub struct Image {
     pub domain: String,
     /// The host and the path of the repository, without tag and digest.
     pub name: String,
-    /// The tag, if there is one.
+    /// The tag, if the name has one.
     pub tag: Option<String>,
-    /// The digest, if there is one, such as `sha256:…`.
+    /// The digest, such as `sha256:…`, if the name has one.
     pub digest: Option<String>,
 }
 
@@ -60,7 +61,7 @@ impl Image {
             return Err("its digest is not valid");
         }
         let name = format!("{domain}/{path}");
-        // A first component such as `a_b.c` has a dot but is not a host name: it then belongs to the path.
+        // A first component such as `a_b.c` contains a dot but is not a host name, so it belongs to the path.
         let (domain, path) = match (is_domain(domain), is_component(domain)) {
             (true, _) => (domain.to_owned(), path),
             (false, true) => (String::new(), name.as_str()),
@@ -77,31 +78,32 @@ impl Image {
         self.name.split_once('/').unwrap_or((HUB, &self.name))
     }
 
-    /// Whether containers/image accepts the name, too. Its copy of the grammar is older: it does not support IPv6 addresses,
-    /// and a first component is not a host only because it has uppercase letters.
+    /// Whether containers/image also accepts the name. It uses an older version of the grammar, which does not support
+    /// IPv6 addresses and does not treat a first component as a host only because it has uppercase letters.
     pub fn is_valid_for_containers(&self) -> bool {
         let is_host = self.domain == "localhost" || self.domain.contains(['.', ':']);
         (self.domain.is_empty() || is_host) && !self.domain.starts_with('[')
     }
 
-    /// Whether it is an image of Docker Hub.
+    /// Whether the image is on Docker Hub.
     pub fn is_of_hub(&self) -> bool {
         self.domain == HUB
     }
 }
 
 /// Splits `name` into the registry host and the rest. The first segment is a host only if it has a dot, a port or an
-/// uppercase letter, or is `localhost` (`splitDockerDomain` of distribution/reference). Else the host is Docker Hub.
+/// uppercase letter, or is `localhost` (`splitDockerDomain` of distribution/reference). Otherwise, the host is Docker
+/// Hub.
 pub fn split_host(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((first, rest)) if is_host(first) => (first, rest),
-        // `${version}` in a variable of openshift-ansible contains a colon, but is not a port.
+        // In variables of openshift-ansible, a name may end with `:${version}`, and this is not a port.
         None if is_host(name) && !name.contains("${") => (name, ""),
         _ => (HUB, name),
     }
 }
 
-/// The full name of an image, as it is requested and reported. Without tag and digest it gets the tag `latest`.
+/// The full name of an image, as requests and reports use it. A name without tag and digest gets the tag `latest`.
 ///
 /// # Errors
 /// The rule that the name violates.
@@ -112,8 +114,8 @@ pub fn full_name(host: &str, path: &str) -> Result<String, &'static str> {
     if last.contains([':', '@']) { Ok(name) } else { Ok(format!("{name}:latest")) }
 }
 
-/// Whether a text that is not a valid image name is obviously meant as one, so that a message may quote it. Other texts are
-/// not quoted: `a:b` may be a user and a password.
+/// Whether an invalid image name is clearly meant as one, so that a message may quote it. Other texts are not quoted,
+/// because `a:b` may be a user and a password.
 pub(super) fn may_be_quoted(text: &str) -> bool {
     let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
     let (path, last) = name.rsplit_once('/').unwrap_or(("", name));

@@ -1,5 +1,5 @@
-//! The desired state of a run: which credentials to verify, and which pull secret and node files must contain them. It does
-//! no I/O. The types are in one file for each subject; `resolve` makes them from inventory variables.
+//! The desired state of a run: which credentials to verify, and which pull secret and node files must contain them. It
+//! does no I/O. Each file contains the types for one subject; `resolve` creates them from inventory variables.
 
 mod cluster;
 pub mod codes;
@@ -43,18 +43,18 @@ pub struct Desired {
     pub vantage: Vantage,
     /// The nodes that can send registry requests; empty if this machine sends them.
     pub vantage_points: Vec<VantagePoint>,
-    /// Settings that are accepted but are probably mistakes. Every run shows them.
+    /// Settings that are accepted but are probably mistakes. Every run shows these warnings.
     pub warnings: Vec<Finding>,
-    /// Findings that only `inventory --check` shows. A run does not show them, or shows a message of its own instead.
+    /// Findings that only `inventory --check` shows. A run shows nothing or a separate message instead.
     pub notices: Vec<Finding>,
 }
 
 impl Desired {
-    /// A warning for each setting that the user chose and that weakens security: registries without verified TLS, and nodes
-    /// whose host key is not checked.
+    /// A warning for each setting that the user chose and that weakens security: a registry without TLS verification,
+    /// or a node without host key verification.
     pub fn risks(&self) -> impl Iterator<Item = String> {
         let insecure = self.registries.iter().filter(|registry| registry.tls == TlsPolicy::Insecure);
-        // A registry with several test images is several elements, and is reported once.
+        // A registry with several test images has several elements in this list, but is reported only once.
         let registries: IndexSet<String> = insecure.map(Registry::unverified_tls_warning).collect();
         let accepts_unknown = |connection: &&Connection| connection.host_key_checking == HostKeyChecking::AcceptUnknown;
         let unchecked = self.connections().filter(accepts_unknown).count();
@@ -71,7 +71,8 @@ impl Desired {
     /// The connection of each selected node, once.
     fn connections(&self) -> impl Iterator<Item = &Connection> {
         let nodes = self.nodes.iter().map(|node| &node.connection);
-        // The nodes that send registry requests are the selected nodes. They are listed only there if no files are managed.
+        // The nodes that send registry requests are usually also in `nodes`. They are added only if no files are
+        // managed, because `nodes` is empty then.
         let senders = self.vantage_points.iter().filter(|_| self.nodes.is_empty()).map(|point| &point.connection);
         nodes.chain(senders)
     }

@@ -1,10 +1,10 @@
-//! `no_proxy` matching: which hosts are reached without a proxy. Pure: reading the environment is done elsewhere.
+//! `no_proxy` matching: which hosts are reached without a proxy. It does not read the environment.
 
 use std::collections::BTreeMap;
 
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// A parsed `no_proxy` list: hosts, domains and networks, some of them only for one port.
+/// A parsed `no_proxy` list of hosts, domains and networks. An entry may apply to only one port.
 #[derive(Default)]
 pub struct NoProxy {
     any_port: Option<Matcher>,
@@ -38,12 +38,13 @@ impl NoProxy {
     pub fn matches(&self, authority: &str) -> bool {
         let Ok(uri) = format!("https://{authority}/").parse() else { return false };
         let for_port = split_port(authority).1.and_then(|port| self.by_port.get(&port));
-        // The matchers have one proxy for every URL, so "no proxy for this URL" means that the list matches.
+        // The matchers use one proxy for every URL. If a matcher returns no proxy for this URL, the list matches.
         self.any_port.iter().chain(for_port).any(|matcher| matcher.intercept(&uri).is_none())
     }
 }
 
-/// Splits `host:port` or `[address]:port`. Everything is the host if there is no port, as in a bare IPv6 address.
+/// Splits `host:port` or `[address]:port`. If there is no port, as in a bare IPv6 address, the complete text is the
+/// host.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     let (host, port) = match entry.rsplit_once(':') {
         Some((host, port)) if host.starts_with('[') || !host.contains(':') => match port.parse() {

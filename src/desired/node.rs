@@ -1,5 +1,5 @@
-//! A node, how to connect to it over SSH, and the nodes that send registry requests. Types only: how they are read from
-//! inventory variables is in `resolve`.
+//! A node, how to connect to it over SSH, and the nodes that send registry requests. This file contains only types;
+//! `resolve` reads them from inventory variables.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,13 +48,13 @@ pub struct NodeTarget {
 /// How to connect to a node over SSH, and how to become root there.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    /// `ansible_host`, else the inventory name: a DNS name or an IP address (IPv6 without brackets).
+    /// `ansible_host`, or the inventory name if it is not set: a DNS name or an IP address (IPv6 without brackets).
     pub address: String,
-    /// `ansible_port`, else 22.
+    /// `ansible_port`, or 22 if it is not set.
     pub port: u16,
     /// The SSH user.
     pub user: String,
-    /// `ansible_password` or `-k`.
+    /// `ansible_password` or the password of `-k`.
     pub password: Option<Secret>,
     /// `ansible_ssh_private_key_file` or `--private-key`, with `~` expanded. If it is `None`, the agent and OpenSSH's
     /// default identities are used.

@@ -1,5 +1,5 @@
-//! A registry and its credential, as a run has to verify and install them. Types only: how they are read from inventory
-//! variables is in `resolve`.
+//! A registry and its credential, as a run must verify and install them. This file contains only types; `resolve` reads
+//! them from inventory variables.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use openssl::x509::X509;
 use crate::dockerconfig::Credential;
 use crate::secret::Secret;
 
-/// One credential with the image that proves it. Two values are equal if the same request verifies both of them, even if
-/// they come from different variables.
+/// One credential with the image that is requested to verify it. Two values are equal if the same request verifies
+/// both, even if they come from different variables.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    /// The key in credential files and pull secrets: `host` as in the inventory, or the `host[:port]` of `oreg_url`.
+    /// The key in credential files and pull secrets: `host` as written in the inventory, or the `host[:port]` of
+    /// `oreg_url`.
     pub host: String,
     /// The user name. It contains no colon.
     pub user: String,
@@ -31,7 +32,7 @@ pub struct Registry {
     pub test_login: TestLogin,
     /// Whether the registry's certificate must be verified.
     pub tls: TlsPolicy,
-    /// `ca_file`: certificate authorities that are trusted in addition to those of the machine.
+    /// The certificate authorities from `ca_file`. They are trusted in addition to those of the machine.
     pub ca: Option<Arc<Authority>>,
     /// The proxy for requests to this registry.
     pub proxy: Proxy,
@@ -39,7 +40,7 @@ pub struct Registry {
     pub auth_server: Option<String>,
     /// Which kind of setting declares the registry. Hints use it to name the setting to change.
     pub declaration: Declaration,
-    /// Where the password is set, for hints: the variable in backticks and its `file:line:column`.
+    /// Where the password is set, for hints: the variable in backticks and its place as `file:line:column`.
     pub origin: String,
 }
 
@@ -55,7 +56,7 @@ impl Registry {
         }
     }
 
-    /// The warning about a registry whose TLS is not verified.
+    /// The warning that the TLS certificate of this registry is not verified.
     pub fn unverified_tls_warning(&self) -> String {
         let host = &self.host;
         format!("registry `{host}` is used without verified TLS: anyone on the network path can read the password")
@@ -107,7 +108,7 @@ pub enum ImageChoice {
 pub enum TestLogin {
     /// By requesting the manifest of the test image.
     Inspect,
-    /// By a login only, as `docker login` does it. There is no test image.
+    /// Only by logging in, as `docker login` does. There is no test image.
     LoginOnly,
     /// `test_login: False`: no request is sent and the credential is not verified.
     Skip,
@@ -125,15 +126,15 @@ pub enum TlsPolicy {
 /// The proxy for requests to a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Proxy {
-    /// According to HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment.
+    /// The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment select.
     #[default]
     Environment,
-    /// According to the inventory: `proxy` of the registry, or `openshift_http_proxy` and related variables.
+    /// The proxy of the inventory: `proxy` of the registry, or `openshift_http_proxy` and related variables.
     Set(Arc<ProxySettings>),
 }
 
 impl Proxy {
-    /// The settings of the inventory, if there are any.
+    /// The proxy settings of the inventory; `None` if the environment selects the proxy.
     pub fn settings(&self) -> Option<&ProxySettings> {
         match self {
             Self::Environment => None,
@@ -141,39 +142,39 @@ impl Proxy {
         }
     }
 
-    /// Which setting names it.
+    /// Which setting selects the proxy.
     pub fn origin(&self) -> ProxyOrigin {
         self.settings().map_or(ProxyOrigin::Environment, |settings| settings.origin)
     }
 }
 
-/// Proxies as URLs, which may contain a user and a password. If both are `None`, connections are direct.
+/// Proxies as URLs, which may contain a user and a password. If both URLs are `None`, connections use no proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProxySettings {
-    /// For registries over plain HTTP.
+    /// The proxy for registries over plain HTTP.
     pub http: Option<Secret>,
-    /// For registries over HTTPS.
+    /// The proxy for registries over HTTPS.
     pub https: Option<Secret>,
     /// Hosts, domains and networks that are reached without a proxy: comma-separated, as in NO_PROXY.
     pub no_proxy: String,
-    /// Which setting named them, for hints.
+    /// Which setting selects these proxies, for hints.
     pub origin: ProxyOrigin,
 }
 
-/// Which setting names a proxy.
+/// The setting that selects a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProxyOrigin {
     /// HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment.
     #[default]
     Environment,
-    /// The key `proxy` of the registry itself.
+    /// The key `proxy` of the registry entry.
     Registry,
     /// The variables `openshift_http_proxy`, `openshift_https_proxy` and `openshift_no_proxy`.
     Variables,
 }
 
-// `no_proxy` lists every host of a cluster, and this value is hashed once for each host. Leaving it out keeps resolving
-// linear in the number of hosts; equality still compares it.
+// `no_proxy` may list every host of a cluster, and this value is hashed once for each host. The hash therefore omits
+// `no_proxy`, so that the time grows only linearly with the number of hosts. Equality still compares it.
 impl Hash for ProxySettings {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.http, &self.https).hash(state);
@@ -181,7 +182,7 @@ impl Hash for ProxySettings {
 }
 
 impl ProxySettings {
-    /// The user and password of each URL that has them: as they are in the URL, and with percent-encoding decoded.
+    /// The user and password of each URL that contains them, once as written and once with percent-encoding decoded.
     pub fn credentials(&self) -> impl Iterator<Item = (String, Secret)> {
         let encoded = self.http.iter().chain(&self.https).filter_map(|url| {
             let (user_info, _) = url.expose().split_once("://")?.1.rsplit_once('@')?;
@@ -223,10 +224,10 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Takes the certificates from `text`, the content of `file`, and drops everything else, such as private keys.
+    /// Reads the certificates from `text`, the content of `file`, and ignores everything else, such as private keys.
     ///
     /// # Errors
-    /// If there is no certificate. The text is a predicate: it follows the name of the file.
+    /// There is no certificate. The text is a predicate: it follows the name of the file.
     pub fn from_pem(file: &str, text: &[u8]) -> Result<Self, &'static str> {
         let certificates = X509::stack_from_pem(text).unwrap_or_default();
         let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
@@ -237,7 +238,8 @@ impl Authority {
     }
 }
 
-// Certificates are long, and this value is hashed once for each host. Equality still compares them.
+// Certificates are long, and this value is hashed once for each host, so the hash omits them. Equality still compares
+// them.
 impl Hash for Authority {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.file.hash(state);

@@ -1,5 +1,5 @@
-//! Which texts can be the host of a registry: as a key of `auths`, and as the first part of image names. Pure rules; the
-//! problems that users see are made in `resolve/registry_host.rs`.
+//! Which texts can be the host of a registry, both as a key of `auths` and as the first part of image names. This file
+//! contains only the rules; `resolve/registry_host.rs` reports the problems.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -8,16 +8,19 @@ use crate::dockerconfig::registry_key;
 
 use super::image::{REPOSITORY_LIMIT, is_component, is_domain, is_host};
 
-/// The image names of origin as its earlier releases wrote them, without Docker Hub as their host.
+/// The start of the image names of older OKD releases (formerly OpenShift Origin), which do not contain the host of
+/// Docker Hub.
 const ORIGIN: &str = "openshift/origin-";
 
-/// The longest path of a key: at least `/` and one letter of an image must follow it in a repository name.
+/// The maximum length of the path of a key. In a repository name, at least `/` and one character of the image name must
+/// follow it.
 const PATH_LIMIT: usize = REPOSITORY_LIMIT - 2;
 
-/// Why a text cannot be a registry host, or an `oreg_url`. The texts are predicates: they follow the name of the value.
+/// Why a text cannot be a registry host or an `oreg_url`. The messages are predicates: they follow the name of the
+/// value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostFault {
-    /// `https://host`.
+    /// It has a scheme, such as `https://host`.
     Scheme,
     /// It contains `@`.
     AtSign,
@@ -29,13 +32,13 @@ pub enum HostFault {
     Tag,
     /// The text after the colon of the host is not a port number.
     TagOrPort,
-    /// An IPv6 address.
+    /// It is an IPv6 address.
     Ipv6,
     /// The host name is empty.
     NoHostName,
-    /// A character that host names must not contain (RFC 1123, section 2.1).
+    /// It contains a character that is not allowed in host names (RFC 1123, section 2.1).
     Character,
-    /// Two consecutive dots, or a dot at an end.
+    /// It contains two consecutive dots, or starts or ends with a dot.
     EmptyLabel,
     /// A label of the host name starts or ends with `-`.
     HyphenLabel,
@@ -45,13 +48,13 @@ pub enum HostFault {
     PathComponent,
     /// No image name can be this long.
     PathTooLong,
-    /// A path where only `host[:port]` is allowed.
+    /// It has a path, but only `host[:port]` is allowed.
     UnexpectedPath,
-    /// Neither a dot nor a port: a namespace of Docker Hub.
+    /// It has neither a dot nor a port, so it is a namespace of Docker Hub.
     HubNamespace,
-    /// An `oreg_url` whose first part is a namespace of Docker Hub.
+    /// It is an `oreg_url` that starts with a namespace of Docker Hub instead of a registry.
     NoRegistry,
-    /// An `oreg_url` that ends after the host.
+    /// It is an `oreg_url` that contains only the host.
     NoImage,
 }
 
@@ -80,20 +83,20 @@ impl fmt::Display for HostFault {
     }
 }
 
-/// Whether two keys are for the same registry for any of the programs that read them. A registry has one credential.
+/// Whether some program treats the two keys as the same registry. A registry can have only one credential.
 pub(super) fn same_registry(one: &str, other: &str) -> bool {
     let registry = |key: &str| registry_key(&host_in_lower_case(key));
     registry(one) == registry(other)
 }
 
-/// The key with its host, but not its path, in lower case.
+/// The key with its host in lower case. The path is not changed.
 pub(super) fn host_in_lower_case(key: &str) -> String {
     let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
     format!("{}{path}", host.to_ascii_lowercase())
 }
 
-/// Why `key` cannot be a key of `auths` that every program finds for the images of exactly one registry; `None` if it
-/// can.
+/// Why `key` cannot be used as a key of `auths`; `None` if it can. A valid key is found by every program, and for the
+/// images of exactly one registry.
 pub fn host_fault(key: &str) -> Option<HostFault> {
     let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
     key_fault(key)
@@ -102,8 +105,8 @@ pub fn host_fault(key: &str) -> Option<HostFault> {
         .or_else(|| (!is_registry(host)).then_some(HostFault::HubNamespace))
 }
 
-/// Why `key` cannot be a key of `auths` that every program can read (`validateKey` of containers/image,
-/// pkg/docker/config, rejects such keys when it writes); `None` if it can.
+/// Why some program cannot read `key` as a key of `auths`; `None` if all programs can. containers/image rejects such
+/// keys when it writes a file (`validateKey` in pkg/docker/config).
 pub(super) fn key_fault(key: &str) -> Option<HostFault> {
     let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
     let port = if host.starts_with('[') { host.rsplit_once("]:") } else { host.rsplit_once(':') };
@@ -115,9 +118,11 @@ pub(super) fn key_fault(key: &str) -> Option<HostFault> {
         _ if key.contains(|c: char| c.is_whitespace() || c.is_control()) => Some(HostFault::WhiteSpace),
         _ if key.ends_with('/') => Some(HostFault::TrailingSlash),
         _ if path.is_some_and(|path| path.contains(':')) => Some(HostFault::Tag),
-        // Before the port: the last part of a bare IPv6 address looks like one.
+        // This check must come before the check of the port, because the last part of a bare IPv6 address looks like a
+        // port.
         _ if host.parse::<Ipv6Addr>().is_ok() => Some(HostFault::Ipv6),
         _ if port.is_some_and(bad_port) => Some(HostFault::TagOrPort),
+        // containers/image does not support IPv6 addresses in image names, not even in brackets.
         _ if host.starts_with('[') => Some(HostFault::Ipv6),
         _ => None,
     }
@@ -145,8 +150,8 @@ fn path_fault(path: &str) -> Option<HostFault> {
     }
 }
 
-/// Whether the first part of an image name is a registry. It is compared in lower case: distribution/reference also
-/// accepts a part because of its uppercase letters, but podman and CRI-O do not.
+/// Whether the first part of an image name is a registry. The name is compared in lower case: distribution/reference
+/// also treats a part with uppercase letters as a registry, but podman and CRI-O do not.
 pub(super) fn is_registry(host: &str) -> bool {
     is_host(&host.to_ascii_lowercase())
 }

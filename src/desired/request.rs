@@ -1,4 +1,4 @@
-//! The command-line options that the desired state depends on. Types only: `cli` makes them.
+//! The command-line options that the desired state depends on. This file contains only types; `cli` creates them.
 
 use std::path::PathBuf;
 
@@ -44,15 +44,15 @@ pub struct Limit {
 /// The options that [`resolve`](super::resolve()) needs. As in Ansible, inventory variables override all of them.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// `--only`, and whether the command works on a cluster and on nodes.
+    /// The value of `--only`, or the part of the work that the command implies.
     pub scope: Scope,
     /// `--limit`. It restricts the nodes, but neither the registries nor the pull secret.
     pub limit: Option<Limit>,
     /// `--from`.
     pub vantage: Vantage,
-    /// `-u`, else the name of the local user.
+    /// The user of `-u`, or the name of the local user.
     pub user: String,
-    /// The setting for hosts without a variable of their own.
+    /// The host key setting for hosts that do not set `ansible_host_key_checking`.
     pub host_key_checking: HostKeyChecking,
     /// `--private-key`.
     pub private_key_file: Option<PathBuf>,

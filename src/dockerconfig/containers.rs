@@ -1,5 +1,5 @@
-//! Which keys of a file match an image in containers/image, and in which order (`findCredentialsInFile` of
-//! go.podman.io/image/v5/pkg/docker/config).
+//! Which keys of a file match an image in containers/image, and in which order they are used (`findCredentialsInFile`
+//! of go.podman.io/image/v5/pkg/docker/config).
 
 use super::keys::is_hub;
 use super::{AuthFile, Entry, Format};
@@ -7,9 +7,10 @@ use super::{AuthFile, Entry, Format};
 /// How a key matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// The key is equal to the name of the image or of a namespace above it.
+    /// The key is equal to the name of the image or of one of its parent namespaces.
     Exact,
-    /// The keys are equal after removing schemes and unifying the names of Docker Hub. The order of these is random.
+    /// The keys are equal after schemes are removed and all names of Docker Hub are replaced by one name. If several
+    /// keys match like this, containers/image uses a random one.
     Normalized,
 }
 
@@ -45,7 +46,7 @@ impl AuthFile {
     }
 }
 
-/// A key without its scheme, and then, as always in a `.dockercfg`, without its path.
+/// A key without its scheme. In a `.dockercfg`, the path is removed too.
 fn without_path(key: &str, format: Format) -> &str {
     let bare = key.strip_prefix("http://").unwrap_or(key);
     let bare = bare.strip_prefix("https://").unwrap_or(bare);

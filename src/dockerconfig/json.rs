@@ -1,4 +1,4 @@
-//! JSON whose members keep their order and whose values keep their text.
+//! A JSON object that keeps the order of its members and the text of its values.
 
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ pub(super) enum Json {
     Object(Members),
 }
 
-/// A kept value as `T`; `None` if it is missing, new, or of another type.
+/// Converts an unchanged value to `T`; `None` if it is missing, new, or of another type.
 pub(super) fn text_of<T: serde::de::DeserializeOwned>(value: Option<&Json>) -> Option<T> {
     match value? {
         Json::Kept(raw) => serde_json::from_str(raw.get()).ok(),
@@ -25,7 +25,7 @@ pub(super) fn text_of<T: serde::de::DeserializeOwned>(value: Option<&Json>) -> O
     }
 }
 
-/// A member as an object; a missing one is an empty object.
+/// Reads a member as an object. A missing member is an empty object.
 pub(super) fn object(value: Option<&Json>, what: &str) -> Result<Members, ParseError> {
     match value {
         Some(Json::Kept(raw)) => parse_object(raw.get().as_bytes(), what),
@@ -36,7 +36,7 @@ pub(super) fn object(value: Option<&Json>, what: &str) -> Result<Members, ParseE
 
 pub(super) fn parse_object(bytes: &[u8], what: &str) -> Result<Members, ParseError> {
     let Pairs(pairs) = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        // The text of a data error quotes the value, which may be a password.
+        // The text of this error quotes the value, which may be a password, so it is not shown.
         serde_json::error::Category::Data => ParseError::NotAnObject(what.to_owned()),
         _ => ParseError::Syntax { line: error.line(), column: error.column() },
     })?;
@@ -45,7 +45,7 @@ pub(super) fn parse_object(bytes: &[u8], what: &str) -> Result<Members, ParseErr
     if members.len() == count { Ok(members) } else { Err(ParseError::Twice(what.to_owned())) }
 }
 
-/// The members of an object in their order, with duplicate keys.
+/// The members of an object in source order. Duplicate keys are kept, so that they can be reported.
 struct Pairs(Vec<(String, Box<RawValue>)>);
 
 impl<'de> serde::Deserialize<'de> for Pairs {

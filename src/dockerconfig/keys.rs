@@ -1,4 +1,5 @@
-//! Keys of `auths`: which of them mean the same registry to some program, and which mean a part of one.
+//! Keys of `auths`: which keys some program treats as the same registry, and which keys refer to only a part of a
+//! registry.
 
 use super::address::{self, Address};
 use crate::secret::Redactor;
@@ -6,7 +7,7 @@ use crate::secret::Redactor;
 /// The key of Docker Hub that docker writes. docker, containers/image and the kubelet all use it.
 pub const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Docker Hub in image names.
+/// The host of Docker Hub in image names.
 pub const HUB: &str = "docker.io";
 
 /// Whether a host is a name of Docker Hub (`normalizeRegistry` in containers/image, `pkg/docker/config`).
@@ -24,8 +25,8 @@ pub fn kubelet_key(key: &str) -> Option<String> {
     Some(if path == "/" { host } else { format!("{host}{path}") })
 }
 
-/// The same text for all keys that some program treats as the same registry: the kubelet's normal form, with one name for
-/// Docker Hub.
+/// A text that is equal for all keys that some program treats as the same registry. It is the kubelet's normal form,
+/// with one name for Docker Hub.
 pub fn registry_key(key: &str) -> String {
     let key = kubelet_key(key).unwrap_or_else(|| key.to_owned());
     if is_hub(&key) { HUB.to_owned() } else { key }
@@ -45,8 +46,8 @@ pub fn more_specific<'a>(keys: impl Iterator<Item = &'a str>, key: &str) -> Vec<
     keys.filter(|other| registry_key(other).starts_with(&below)).collect()
 }
 
-/// A key that can be shown. It may be a URL with a user and a password: the text between the first colon and the last `@` is
-/// masked as a password, and so is a port that is not a number.
+/// A key that is safe to show. A key may be a URL with a user and a password, so the text between the first colon and
+/// the last `@` is masked. A port that is not a number is masked too.
 pub fn mask(key: &str) -> String {
     let scheme = key.find("://").filter(|at| key[..*at].bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let (scheme, rest) = key.split_at(scheme.map_or(0, |at| at + "://".len()));
@@ -65,7 +66,7 @@ pub fn mask(key: &str) -> String {
     }
 }
 
-/// A user that can be shown. User names contain no colon, so the text after one is masked as a password.
+/// A user that is safe to show. User names contain no colon, so the text after a colon is masked as a password.
 pub fn mask_user(user: &str) -> String {
     user.split_once(':').map_or_else(|| user.to_owned(), |(user, _)| format!("{user}:{}", Redactor::MASK))
 }

@@ -12,7 +12,8 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    /// The layout of the old content. Without old content it is docker's (tabs) for a file, and oc's (compact) for a secret.
+    /// Detects the layout of the old content. Without old content, files get docker's layout (tabs) and secrets get
+    /// oc's layout (compact).
     pub(super) fn of(old: Option<&[u8]>, reader: Reader) -> Self {
         let Some(bytes) = old else {
             return match reader {

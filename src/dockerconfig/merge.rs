@@ -1,4 +1,4 @@
-//! The lossless merge: declared entries get their credential, and everything else is kept unchanged.
+//! The lossless merge: declared entries get their credential, and everything else remains unchanged.
 
 use indexmap::IndexMap;
 
@@ -14,8 +14,8 @@ const IDENTITY: &str = "identitytoken";
 /// A token that docker uses instead of the password. Declared credentials never have one.
 const BEARER: &str = "registrytoken";
 
-/// Merges `credentials` into `content`. `None`, an empty text and white space count as `{}`. A key that some program treats as
-/// the same registry gets the new credential, too.
+/// Merges `credentials` into `content`. `None`, an empty text and white space are treated as `{}`. If some program
+/// treats another key as the same registry, that key gets the new credential too.
 ///
 /// # Errors
 /// If the content, its `auths`, or a declared entry is not a JSON object.
@@ -32,6 +32,7 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
         let aliases: Vec<String> = auths
             .keys()
             .filter(|key| registry_key(key) == registry_key(&credential.key))
+            // A key that is declared separately has its own credential, which must not be overwritten.
             .filter(|key| credentials.iter().all(|declared| declared.key != **key))
             .cloned()
             .collect();
@@ -41,6 +42,7 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
             changes.extend(change.map(|change| KeyChange { same_as: Some(credential.key.clone()), ..change }));
         }
     }
+    // The content is not rendered again, because even an equal content could get another layout.
     if changes.is_empty() {
         return Ok(Merged { content: None, changes, shadows });
     }
@@ -57,7 +59,7 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
     Ok(Merged { content: Some(SecretBytes::new(text.into_bytes())), changes, shadows })
 }
 
-/// The programs that a content was written for; `None` if it has nothing that shows it, or is not a JSON object.
+/// The programs that the content was written for; `None` if the content does not show it or is not a JSON object.
 pub fn written_for(content: &[u8]) -> Option<Reader> {
     let root = parse_object(content, "").ok()?;
     if is_legacy(&root) {
@@ -66,7 +68,7 @@ pub fn written_for(content: &[u8]) -> Option<Reader> {
     root.contains_key("auths").then_some(Reader::Node)
 }
 
-/// Gives one entry the credential; `None` if it already has it.
+/// Writes the credential to one entry; returns `None` if the entry already has it.
 fn update(
     auths: &mut Members,
     key: &str,
@@ -78,7 +80,7 @@ fn update(
     let stale: &[&'static str] = if credential.identity_token.is_some() { &[BEARER] } else { &[IDENTITY, BEARER] };
     let dropped: Vec<_> = stale.iter().copied().filter(|token| entry.shift_remove(*token).is_some()).collect();
     let mut changed = !dropped.is_empty();
-    // With only an identity token there is no password to write, but an old password must be replaced.
+    // If there is only an identity token, no password is written, but an old password is still replaced.
     let has_plain_members = reader == Reader::PullSecret && !credential.password.expose().is_empty();
     let user = Secret::new(credential.user.as_str());
     for (member, value) in [("username", &user), ("password", &credential.password)] {
@@ -109,7 +111,7 @@ fn set(entry: &mut Members, member: &str, value: &Secret) -> bool {
     !same
 }
 
-/// The helpers that programs use instead of declared entries.
+/// The credential helpers that programs use instead of declared entries.
 fn shadows(root: &Members, credentials: &[Credential]) -> Vec<Shadow> {
     let helpers: IndexMap<String, String> = text_of(root.get("credHelpers")).unwrap_or_default();
     let mut found: Vec<Shadow> = Vec::new();

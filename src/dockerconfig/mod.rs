@@ -1,6 +1,6 @@
-//! `config.json`, the content of a `kubernetes.io/dockerconfigjson` secret, and `.dockercfg`: what their keys mean to the
-//! programs that read them, and a lossless merge. Everything that is not declared is kept unchanged: unknown keys, other
-//! registries, `email`, `credHelpers`, the order of keys, and the spelling of numbers. It does no I/O.
+//! `config.json`, `.dockercfg`, and the content of a `kubernetes.io/dockerconfigjson` secret: how programs interpret
+//! their keys, and a lossless merge. Everything that is not declared remains unchanged: unknown keys, other registries,
+//! `email`, `credHelpers`, the order of keys, and the spelling of numbers. It does no I/O.
 
 pub mod address;
 mod containers;
@@ -28,12 +28,12 @@ pub struct Credential {
     pub password: Secret,
     /// An OAuth2 refresh token, which docker and containers/image use instead of the password. The kubelet ignores it.
     pub identity_token: Option<Secret>,
-    /// `email`, which only OpenShift Cluster Manager reads.
+    /// The `email`. Only OpenShift Cluster Manager reads it.
     pub email: Option<String>,
 }
 
-/// The programs that read the merged content. It determines the members of a declared entry. `email` and `identitytoken` are
-/// always written if the credential has them.
+/// The programs that read the merged content. They determine which members a declared entry has. `email` and
+/// `identitytoken` are always written if the credential has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// The kubelet, CRI-O, docker or podman, on a node or on this machine: `auth`, and `username`/`password` if the entry
@@ -45,7 +45,7 @@ pub enum Reader {
     PullSecret,
 }
 
-/// How a file is parsed, which depends only on its name.
+/// The format that a file is parsed as. It depends only on the name of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `config.json` and `auth.json`: entries under `auths`.
@@ -61,7 +61,7 @@ pub struct Merged {
     pub content: Option<SecretBytes>,
     /// The changed keys, without values.
     pub changes: Vec<KeyChange>,
-    /// Settings that are kept although they make a program ignore declared entries.
+    /// Settings that remain in the content although they make a program ignore declared entries.
     pub shadows: Vec<Shadow>,
 }
 
@@ -70,9 +70,9 @@ pub struct Merged {
 pub struct KeyChange {
     /// The key in `auths`.
     pub key: String,
-    /// Whether the key was there before.
+    /// Whether the key is new or has a new credential.
     pub kind: ChangeKind,
-    /// The declared registry, if this key is another spelling of it (`https://host`, `host/v1/`).
+    /// The declared registry, if this key is a different spelling of it (`https://host`, `host/v1/`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_as: Option<String>,
     /// Tokens that were removed from the entry because they take precedence over the new password.
@@ -97,12 +97,12 @@ pub enum Shadow {
     CredHelper {
         /// The registry host.
         host: String,
-        /// The helper's suffix.
+        /// The suffix of the helper's program name.
         helper: String,
     },
     /// `credsStore` names a helper for every registry.
     CredsStore {
-        /// The helper's suffix.
+        /// The suffix of the helper's program name.
         helper: String,
     },
 }
@@ -124,21 +124,22 @@ impl std::fmt::Display for Shadow {
     }
 }
 
-/// Why a content cannot be merged into. The text contains names of members, but never values.
+/// Why nothing can be merged into a content. The text contains names of members, but never values.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ParseError {
     /// The content is not JSON.
     #[error("not valid JSON at line {line}, column {column}")]
     Syntax {
-        /// From 1.
+        /// The line, counted from 1.
         line: usize,
-        /// From 1.
+        /// The column, counted from 1.
         column: usize,
     },
     /// The value is JSON, but not an object.
     #[error("{0} is not a JSON object")]
     NotAnObject(String),
-    /// A member exists twice. Programs do not agree which one is used: Go merges the objects, others use the last one.
+    /// A member occurs twice. Programs treat this differently: Go merges the objects, and other parsers use the last
+    /// one.
     #[error("{0} has a member twice")]
     Twice(String),
 }

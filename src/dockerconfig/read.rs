@@ -1,5 +1,5 @@
-//! Parses the entries of a credential file: `config.json`, `auth.json`, or a legacy `.dockercfg`, which is the map of entries
-//! without `auths`. Which entry a program uses for an image is decided elsewhere.
+//! Parses the entries of a credential file: `config.json`, `auth.json`, or a legacy `.dockercfg`, which contains the
+//! entries without `auths`. This file does not decide which entry a program uses for an image.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -25,9 +25,9 @@ const MEMBERS: [&str; 5] = ["auth", "username", "password", "email", "identityto
 pub struct AuthFile {
     /// The entries of `auths` or of a `.dockercfg`, in their order.
     pub entries: Vec<Entry>,
-    /// `credHelpers`: the helper's suffix by registry host.
+    /// `credHelpers`: for each registry host, the suffix of the helper's program name.
     pub cred_helpers: IndexMap<String, String>,
-    /// `credsStore`: the helper's suffix for every registry.
+    /// `credsStore`: the suffix of the program name of the helper for all registries.
     pub creds_store: Option<String>,
 }
 
@@ -55,7 +55,8 @@ pub enum Auth {
     Missing,
     /// `base64(user:password)`, split at the first colon.
     Login(Login),
-    /// It cannot be decoded: `not text`, `not base64`, `not UTF-8`, or `base64 without a colon`.
+    /// The value cannot be decoded. The text is the reason: `not text`, `not base64`, `not UTF-8`, or
+    /// `base64 without a colon`.
     Unreadable(&'static str),
 }
 
@@ -119,7 +120,8 @@ fn decode(auth: &str) -> Auth {
 }
 
 impl Entry {
-    /// User and password by the kubelet's rule: from `auth`, else from `username` and `password`.
+    /// The user and password that the kubelet uses: from `auth`, or from `username` and `password` if there is no
+    /// `auth`.
     pub fn login(&self) -> Option<Login> {
         match (&self.auth, &self.username, &self.password) {
             (Auth::Login(login), ..) => Some(login.clone()),

@@ -1,16 +1,17 @@
-//! The codes that only `inventory --check` reports, and the table of all codes, in the order of docs/findings.md.
+//! The codes of findings that only `inventory --check` reports, and the table of all codes, in the order of
+//! docs/findings.md.
 
 use crate::desired::codes as desired;
 use crate::inventory::{Code, code as inventory};
 
-/// The inventory cannot be read by Ansible's rules.
+/// The inventory is not valid by Ansible's rules.
 pub const INVENTORY: Code = Code::new("inventory", "the inventory cannot be read by Ansible's rules");
 /// The variables do not define a complete configuration.
 pub const DESIRED: Code = Code::new("desired", "the variables do not define a complete configuration");
-/// Two inventory names have the same address: the machine is configured twice.
+/// Two inventory names have the same address, so the machine would be configured twice.
 pub const SAME_MACHINE: Code =
     Code::new("same-machine", "two inventory names have the same address: the machine is configured twice");
-/// A `#` without quotes: on a host line it ends the value, under `:vars` it is part of it.
+/// A `#` without quotes. On a host line it ends the value; in a `:vars` section it is part of the value.
 pub const UNQUOTED_HASH: Code = Code::new(
     "unquoted-hash",
     "a `#` without quotes: on a host line it ends the value, under `:vars` it is part of it",

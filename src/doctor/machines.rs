@@ -1,4 +1,4 @@
-//! Reports two inventory names for the same machine. Contacts no host.
+//! Reports inventory names that refer to the same machine. It contacts no host.
 
 use std::collections::HashMap;
 
@@ -7,6 +7,7 @@ use crate::inventory::{Finding, HostVars, Node, Problem, Variables};
 
 /// Reports each host that has the same address and port as an earlier host.
 pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
+    // Files and commands are not used, because this check must not depend on the machine that it runs on.
     let offline = variables.offline();
     let mut earlier: HashMap<(String, String), &str> = HashMap::new();
     for (name, host) in &variables.inventory().hosts {
@@ -23,7 +24,7 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
         };
         let message = format!("host `{name}` has the same address and port as host `{first}`");
         let problem = match &address {
-            // A text with other characters may be a user name with its password.
+            // A text with any other character may be a user name with a password, so it is not shown.
             Some(node) if node.text.contains(|c: char| !c.is_alphanumeric() && !".-_:[]%".contains(c)) => {
                 Problem::hiding(&node.span, message)
             }
@@ -35,7 +36,7 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The last of `names` that is set, if it can be resolved without files and commands.
+/// The last of `names` that is set, if its templates can be evaluated without files and commands.
 fn last_set(vars: &HostVars<'_>, names: &[&str]) -> Option<Node> {
     let name = names.iter().rev().find(|name| vars.raw(name).is_some())?;
     vars.get(name).ok().flatten().filter(|node| !node.is_blank())

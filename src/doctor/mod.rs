@@ -1,5 +1,6 @@
-//! `inventory --check`: reports everything that is wrong or suspicious in an inventory, all at once, without contacting any
-//! machine. Each file has the rules for one subject; what a run refuses or warns about comes from `desired`.
+//! `inventory --check`: reports everything that is wrong or suspicious in an inventory in one run, without contacting
+//! any machine. Each file contains the rules for one subject. The settings that a run rejects or warns about are
+//! reported by `desired`.
 
 pub mod codes;
 mod machines;
@@ -17,8 +18,8 @@ use crate::inventory::{Code, Finding, Problem, Severity, Source, Variables};
 
 pub use names::SCHEMA;
 
-/// All findings, each once, in the order of the sources. `read` is the result of loading. If the inventory cannot be read, its
-/// problems are the only findings.
+/// All findings, each once, in the order of the sources. `read` is the result of loading the inventory. If the
+/// inventory cannot be read, only its problems are reported.
 pub fn examine(read: &Result<Variables, Vec<Problem>>, request: &Request) -> Vec<Finding> {
     let mut findings = Vec::new();
     match read {
@@ -38,7 +39,7 @@ pub fn examine(read: &Result<Variables, Vec<Problem>>, request: &Request) -> Vec
     in_order(findings)
 }
 
-/// Adds a hint to an undefined variable for which no similar name is known.
+/// Adds a hint to the finding about an undefined variable, unless a similar name was already suggested.
 fn add_default_hint(finding: &mut Finding) {
     if finding.code == code::UNDEFINED_VARIABLE && finding.problem.hint.is_none() {
         finding.problem.hint =
@@ -47,7 +48,7 @@ fn add_default_hint(finding: &mut Finding) {
 }
 
 fn error(problem: &Problem, kind: Code) -> Finding {
-    // The value may be correct: only a run executes the command.
+    // This is not an error, because the value may be correct: only a run executes the command.
     if problem.code == Some(code::NOT_CHECKED) {
         let problem = problem.clone().hint("`oregano validate` runs the command");
         return Finding::new(code::NOT_CHECKED, problem).with_severity(Severity::Note);
@@ -55,8 +56,8 @@ fn error(problem: &Problem, kind: Code) -> Finding {
     Finding::new(problem.code.unwrap_or(kind), problem.clone()).with_severity(Severity::Error)
 }
 
-/// Sorts the findings by source, in the order of the first finding of each source, and then by place. Of several findings
-/// with the same code at the same place, only the most severe stays.
+/// Sorts the findings by source, in the order of the first finding of each source, and then by place. If several
+/// findings have the same code and place, only the most severe one is kept.
 fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     let mut sources: HashMap<*const Source, usize> = HashMap::new();
     let mut place = |finding: &Finding| {
@@ -65,7 +66,7 @@ fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
         Some((*sources.entry(Arc::as_ptr(&span.source)).or_insert(next), span.start))
     };
     findings.sort_by_cached_key(|finding| (place(finding), codes::rank(finding.code), Reverse(finding.severity)));
-    // Errors come first now, so that `retain` keeps the most severe finding of a place.
+    // Errors are sorted first, so that `retain` keeps the most severe finding of each place.
     findings.sort_by_key(|finding| finding.severity);
     let mut kept = HashSet::new();
     findings.retain(|finding| match &finding.problem.place {

@@ -9,7 +9,7 @@ use crate::inventory::{Finding, Inventory, Problem};
 /// The JSON Schema (draft 2020-12) of YAML inventories, as `inventory --schema` prints it.
 pub const SCHEMA: &str = include_str!("inventory.schema.json");
 
-/// Variables that openshift-ansible 3.11 no longer reads, with what to do.
+/// Variables that openshift-ansible 3.11 no longer reads, each with the change that the user should make.
 const LEFTOVERS: [(&str, &str); 5] = [
     ("oreg_host", "the registry host is read from `oreg_url`"),
     (
@@ -60,8 +60,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The name of a variable for a message. A name that is not an identifier may contain a value: `password: secret=x` in INI is
-/// a variable with the name `password: secret`.
+/// The name of a variable for a message. A name that is not an identifier may contain a value: the INI line
+/// `password: secret=x` sets a variable with the name `password: secret`.
 pub(super) fn display_name(name: &str) -> String {
     if is_identifier(name) { format!("`{name}`") } else { "this variable".to_owned() }
 }

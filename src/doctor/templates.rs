@@ -1,4 +1,5 @@
-//! Reports undefined variables in templates that no run of oregano resolves, but Ansible may. Uses no file and no command.
+//! Reports undefined variables in templates that oregano never evaluates, but Ansible may. It reads no file and runs no
+//! command.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,10 +7,10 @@ use std::sync::Arc;
 use crate::inventory::code;
 use crate::inventory::{Finding, Node, Severity, Source, Trust, Value, Variables};
 
-/// A template is resolved for this number of hosts, because it may be in the variables of thousands.
+/// The maximum number of hosts for which a template is evaluated. Thousands of hosts may share the same template.
 const HOSTS: usize = 20;
 
-/// The prefixes of variables that only a play has: facts, and what Ansible sets when it runs. No inventory defines them.
+/// Prefixes of variables that exist only while Ansible runs a play, such as facts. No inventory defines them.
 const SET_BY_PLAYS: [&str; 4] = ["ansible_", "hostvars", "groups", "omit"];
 
 /// Reports, as a note, each template that uses an undefined variable.
@@ -18,7 +19,7 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
     if !inventory.written().any(|(_, node)| has_template(node)) {
         return;
     }
-    // Files and commands are not used, because these templates may not be meant for this machine.
+    // Files and commands are not used, because these templates may be written for another machine.
     let offline = variables.offline();
     let mut tried: HashMap<(*const Source, usize), usize> = HashMap::new();
     let mut reported = HashSet::new();

@@ -1,4 +1,5 @@
-//! Reports values with an unquoted `#`, and passwords that other users of this machine can read. Shows no value.
+//! Reports values with an unquoted `#`, and passwords that other users of this machine can read. It never shows a
+//! value.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ const PASSWORDS: [&str; 8] = [
     "ansible_su_pass",
 ];
 
-/// Reports both. Of each file, only the first unencrypted password is reported.
+/// Reports unquoted `#` characters, and for each file the first unencrypted password.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     // One finding for each file is enough, because `chmod` protects all passwords in it.
     let mut open_files: HashSet<*const Source> = HashSet::new();
@@ -34,6 +35,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         let mode = source.mode().filter(|mode| mode & OTHERS_READ != 0);
         if let Some(mode) = mode.filter(|_| PASSWORDS.contains(&name) || ENTRIES.contains(&name))
             && let Some(password) = plain_password(name, node)
+            // `insert` must come last: it marks the file as reported.
             && open_files.insert(Arc::as_ptr(source))
         {
             let message = format!("the password in `{name}` is not encrypted, and all users can read the file");
@@ -46,8 +48,8 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A `#` that ends a value on a host line, or a `#` in a `:vars` section that looks like the start of a comment but is part of
-/// the value.
+/// Reports a `#` that ends a value on a host line, and a `#` in a `:vars` section that looks like the start of a
+/// comment but is part of the value.
 fn unquoted_hash(name: &str, node: &Node) -> Option<Finding> {
     let text = node.span.source.text();
     let written = text.get(node.span.start..node.span.end)?;
@@ -70,13 +72,13 @@ fn unquoted_hash(name: &str, node: &Node) -> Option<Finding> {
     Some(Finding::new(codes::UNQUOTED_HASH, problem.hint(hint)))
 }
 
-/// The start of something that looks like a comment.
+/// The byte offset of a `#` that looks like the start of a comment.
 fn comment_start(written: &str) -> Option<usize> {
     written.match_indices('#').map(|(at, _)| at).find(|at| written[..*at].ends_with(char::is_whitespace))
 }
 
-/// The place of the first password in a value that is neither encrypted nor a template. Registry entries may be JSON in a
-/// string.
+/// The place of the first password that is neither encrypted nor a template. Registry entries may be JSON in a string,
+/// so such strings are parsed too.
 fn plain_password(name: &str, node: &Node) -> Option<Span> {
     match &node.value {
         Value::Str(_) if ENTRIES.contains(&name) => first_password(&yaml::parse_node(node).unwrap_or(node.clone())),
@@ -90,6 +92,7 @@ fn first_password(node: &Node) -> Option<Span> {
         Value::Map(_) => ["password", "identity_token"].iter().find_map(|key| first_password(node.get(key)?)),
         Value::Null | Value::Vault => None,
         _ if node.text.trim().is_empty() => None,
+        // A template usually inserts an encrypted variable or the result of a lookup, so it is not reported.
         _ if node.trust == Trust::Template && node.text.contains("{{") => None,
         _ => Some(node.span.clone()),
     }

@@ -1,5 +1,5 @@
-//! Assembles the groups and hosts of all sources into one inventory, and applies the rules for the complete inventory
-//! (`all`, `ungrouped`, no loops). Knows no file format.
+//! Combines the groups and hosts of all sources into one inventory, and applies the rules for the complete inventory
+//! (`all`, `ungrouped`, no loops). It does not depend on file formats.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,10 +12,11 @@ use super::model::{ALL, Group, Host, Inventory, Node, UNGROUPED, Value};
 use super::problem::Problem;
 use super::source::{Source, Span};
 
-/// The deepest nesting of groups. Far deeper ones would need too much memory, because each group keeps all its ancestors.
+/// The maximum depth of nested groups. Each group stores all its ancestors, so deeper nesting would need too much
+/// memory.
 const MAX_DEPTH: usize = 200;
 
-/// An inventory to which the readers add one source after the other.
+/// An incomplete inventory. The readers add one source after the other.
 pub(super) struct Draft {
     groups: IndexMap<String, DraftGroup>,
     hosts: IndexMap<String, Host>,
@@ -25,9 +26,10 @@ pub(super) struct Draft {
     pub findings: Vec<Finding>,
     /// The position of each source in the order in which they are read.
     order: HashMap<*const Source, usize>,
-    /// Keeps the sources alive, because their addresses identify them.
+    /// The sources that were added. Storing them keeps them in memory, because their addresses identify them in
+    /// `order`.
     sources: Vec<Arc<Source>>,
-    /// What is already reported: a host range would repeat a finding for each of its hosts.
+    /// The findings that were reported. Without this set, a host range would repeat a finding for each of its hosts.
     reported: HashSet<(Code, *const Source, usize)>,
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Assembled {
     pub problems: Vec<Problem>,
 }
 
-/// A group whose members can be found by name.
+/// A group under construction. Unlike in a finished group, hosts and children can be found by name.
 #[derive(Default)]
 struct DraftGroup {
     /// The hosts, each with the place that adds it first.
@@ -65,7 +67,7 @@ impl Draft {
         }
     }
 
-    /// Announces the next source. Problems and findings are sorted in this order.
+    /// Marks the start of the next source. Problems and findings are sorted in the order of these calls.
     pub fn begin_source(&mut self, source: &Arc<Source>) {
         // Two sources may have the same name, so the address identifies a source.
         self.order.entry(Arc::as_ptr(source)).or_insert(self.sources.len());
@@ -87,7 +89,7 @@ impl Draft {
         self.groups.keys().map(String::as_str)
     }
 
-    /// Declares a group that is named at `span`, unless it is already declared.
+    /// Declares a group that is named at `span`, unless it has already been declared.
     pub fn add_group(&mut self, name: &str, span: &Span) {
         // `all` and `ungrouped` exist before a source names them, so they may still have no span.
         if let Some(group) = self.groups.get_mut(name) {
@@ -105,8 +107,8 @@ impl Draft {
         self.groups.insert(name.to_owned(), DraftGroup { group, ..DraftGroup::default() });
     }
 
-    /// Declares a host at `span`, unless it is already declared, and adds it to a group. As in Ansible, only the port at the
-    /// first place that names the host has an effect.
+    /// Adds a host to a group, and declares it unless it has already been declared. As in Ansible, the port is used
+    /// only from the first place that names the host.
     pub fn add_host(&mut self, name: &str, port: Option<(u32, &Span)>, group: &str, span: &Span) {
         if !self.hosts.contains_key(name) {
             let mut vars = super::model::Vars::new();
@@ -131,17 +133,17 @@ impl Draft {
         }
     }
 
-    /// Makes `child` a child of `parent`, as written at `span`.
+    /// Makes `child` a child of `parent`. `span` is the place where the user wrote this.
     pub fn add_child(&mut self, parent: &str, child: &str, span: &Span) {
         if let Some(group) = self.groups.get_mut(parent) {
             group.children.entry(child.to_owned()).or_insert_with(|| Some(span.clone()));
         }
     }
 
-    /// Sets a variable of a group or host. As in Ansible, a name that both have means the group.
+    /// Sets a variable of a group or host. If a group and a host have this name, it means the group, as in Ansible.
     pub fn set_variable(&mut self, owner: &str, name: &str, value: Node) {
         let (vars, kind) = match (self.groups.get_mut(owner), self.hosts.get_mut(owner)) {
-            // As in Ansible, the priority is a property of the group and not one of its variables.
+            // As in Ansible, this name sets the priority of the group and does not create a variable.
             (Some(group), _) if name == "ansible_group_priority" => {
                 match priority(&value) {
                     Some(number) => group.group.priority = Some(number),
@@ -158,7 +160,8 @@ impl Draft {
         let span = value.span.clone();
         let text = value.text.clone();
         let before = vars.insert(name.to_owned(), value);
-        // Repeating the same value is harmless, so it is not reported. Lists and mappings have no text and are not compared.
+        // Setting the same value twice is harmless and not reported. Lists and mappings have no text, so they are not
+        // compared.
         let same = |before: &Node| !text.is_empty() && before.text == text;
         if let Some(before) = before.filter(|before| is_repetition(&before.span, &span) && !same(before)) {
             // A name that is not an identifier may be part of a password that contains `=`.
@@ -171,7 +174,7 @@ impl Draft {
         }
     }
 
-    /// Adds a finding, but only once for each place.
+    /// Adds a finding, but only one for each place.
     fn report_once(&mut self, code: Code, problem: Problem) {
         let place = problem.place.as_ref().map(|place| (code, Arc::as_ptr(&place.span.source), place.span.start));
         if place.is_none_or(|place| self.reported.insert(place)) {
@@ -212,7 +215,8 @@ impl Draft {
         }
     }
 
-    /// Refuses control characters in names: a line end would look like another entry in every listing.
+    /// Rejects control characters in names, because a line end in a name would look like another entry in every
+    /// listing.
     fn refuse_control_characters(&mut self) {
         let hosts = self.hosts.iter().map(|(name, host)| (name, Some(&host.span), "host"));
         let groups = self.groups.iter().map(|(name, group)| (name, group.group.span.as_ref(), "group"));
@@ -224,7 +228,7 @@ impl Draft {
         self.problems.extend(problems);
     }
 
-    /// Reports names that a group and a host share: in Ansible, such a name means the group.
+    /// Reports names that are both a group and a host. In Ansible, such a name means the group.
     fn report_shared_names(&mut self) {
         let namesakes = self.groups.iter().filter_map(|(name, group)| {
             let host = self.hosts.get(name)?;
@@ -237,7 +241,7 @@ impl Draft {
         self.findings.extend(namesakes);
     }
 
-    /// Sets the hosts of `ungrouped`: exactly those that are in no other group than `all`.
+    /// Sets the hosts of `ungrouped`: the hosts that are in no group except `all`.
     fn fill_ungrouped(&mut self) {
         let grouped: HashSet<&str> = self
             .groups
@@ -256,7 +260,8 @@ impl Draft {
             Some((name.clone(), place.clone()))
         });
         let Some(ungrouped) = self.groups.get_mut(UNGROUPED) else { return };
-        // Ansible removes the hosts from `ungrouped` if it has another parent than `all`.
+        // If `ungrouped` has a parent other than `all`, Ansible removes these hosts from it. The user would lose hosts
+        // without a message, so this is a problem.
         let dropped = remaining.iter().find(|(name, _)| ungrouped.hosts.contains_key(name));
         if let (Some((parent, Some(place))), Some((host, _))) = (adopted, dropped) {
             let message = format!("`ungrouped` is a child of `{parent}`: Ansible then drops host `{host}`");
@@ -269,8 +274,8 @@ impl Draft {
         }
     }
 
-    /// Refuses loops, with a problem for each child that closes one. A depth-first search without recursion, because groups
-    /// may be nested deeply.
+    /// Rejects loops, and reports a problem for each child that closes a loop. The depth-first search does not use
+    /// recursion, because deeply nested groups could overflow the stack.
     fn refuse_loops(&mut self) {
         let mut state: HashMap<&str, Visit> = HashMap::new();
         let mut problems = Vec::new();
@@ -287,7 +292,7 @@ impl Draft {
                     path.pop();
                     continue;
                 };
-                // `next` is the index of the child that is visited next.
+                // `next` is the index of the child to visit next.
                 *next += 1;
                 match state.get(child.as_str()) {
                     Some(Visit::Done) => {}
@@ -308,7 +313,7 @@ impl Draft {
     }
 }
 
-/// The state of a group in the search for loops.
+/// The state of a group during the search for loops.
 enum Visit {
     /// The group is on the current path.
     Open,
@@ -321,19 +326,19 @@ fn loop_problem(parent: &str, child: &str, span: Option<&Span>) -> Problem {
     span.map_or_else(|| Problem::new(message.clone()), |span| Problem::naming(span, child, message.clone()))
 }
 
-/// Whether `second` repeats `first` in the same source. Two values that come from the same text, such as a YAML alias or a
-/// host range, are not a repetition.
+/// Whether `second` sets the value again in the same source. If both values come from the same text, such as a YAML
+/// alias or a host range, this is not a repetition.
 fn is_repetition(first: &Span, second: &Span) -> bool {
     Arc::ptr_eq(&first.source, &second.source) && first.start != second.start
 }
 
-/// Whether templates can use a group name after a dot: Ansible's rule for its warning.
+/// Whether a template can use the group name after a dot. Ansible shows a warning for other names by the same rule.
 fn is_identifier(name: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     name.chars().all(word) && !name.starts_with(char::is_numeric)
 }
 
-/// A priority as Python's `int()` converts it.
+/// The priority, converted like Python's `int()` does.
 fn priority(value: &Node) -> Option<i64> {
     match &value.value {
         Value::Int(number) => i64::try_from(*number).ok(),

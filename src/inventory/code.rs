@@ -1,7 +1,7 @@
-//! The stable names of kinds of findings, and those that reading an inventory by Ansible's rules can report. Other modules
-//! declare the codes of their own rules; `doctor` assembles the table of all of them.
+//! The stable names of kinds of findings, and the codes that are reported while an inventory is read. Other modules
+//! declare codes for their own rules, and `doctor` combines all of them into one table.
 
-/// A kind of finding or problem. Users see and filter by the name, which is an interface (docs/findings.md).
+/// A kind of finding or problem. Its name is a stable interface, because users filter by it (docs/findings.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Code {
     name: &'static str,
@@ -9,7 +9,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// A code with its stable `name`, and its `meaning` in one line for the documentation.
+    /// Creates a code with a stable `name`. `meaning` is one line for the documentation.
     pub const fn new(name: &'static str, meaning: &'static str) -> Self {
         Self { name, meaning }
     }
@@ -19,7 +19,7 @@ impl Code {
         self.name
     }
 
-    /// What it means, in one line.
+    /// The meaning of the code, in one line.
     pub fn meaning(self) -> &'static str {
         self.meaning
     }
@@ -34,12 +34,12 @@ pub const DUPLICATE_VARIABLE: Code = Code::new(
 pub const DUPLICATE_KEY: Code = Code::new("duplicate-key", "a mapping has the same key twice; the later value wins");
 /// A group lists the same host twice.
 pub const DUPLICATE_HOST: Code = Code::new("duplicate-host", "a host is listed twice in one group");
-/// A group name that is no identifier.
+/// A group name that is not an identifier.
 pub const GROUP_NAME: Code =
     Code::new("group-name", "a group name that is not an identifier: Ansible warns, and templates cannot use it");
 /// A group and a host share a name.
 pub const GROUP_AND_HOST: Code = Code::new("group-and-host", "a group and a host have the same name");
-/// A value needs a command, and commands are not run.
+/// A value that needs a command, although commands are not run.
 pub const NOT_CHECKED: Code = Code::new("not-checked", "a value from a command, which `--check` does not run");
 /// A template uses an undefined variable.
 pub const UNDEFINED_VARIABLE: Code =

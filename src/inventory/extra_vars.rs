@@ -12,7 +12,7 @@ use super::yaml;
 /// The variables of one argument. It may contain passwords, so no problem shows its text.
 pub(super) fn argument(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Vars, Problem> {
     let text = Text::slice(source, 0, source.text().len());
-    // Ansible decides by the first character, too.
+    // As in Ansible, the first character decides the format.
     match text.text.chars().next() {
         None => Ok(Vars::new()),
         Some('{' | '[') => mapping(&text, findings).map_err(Problem::hidden),
@@ -43,14 +43,15 @@ fn assignments(text: &Text) -> Result<Vars, Problem> {
         let (name, value) = split(&word)
             .filter(|(name, _)| !name.trim().is_empty())
             .ok_or_else(|| Problem::hiding(&place, "`-e` accepts `name=value`, JSON or YAML text, or `@file`"))?;
-        // A name hardly ever contains escapes. If it does, the place of the value may be wrong by a few bytes.
+        // If the name contains escape sequences, the place of the value may be wrong by a few bytes. Such names are
+        // very rare.
         let value_start = text.text[start..end].find('=').map_or(start, |at| start + at + 1);
         vars.insert(name.trim().to_owned(), Node::string(unquote(value.trim()), text.span(value_start, end)));
     }
     Ok(vars)
 }
 
-/// Name and value around the first `=` that has a name before it and no backslash.
+/// Splits a word into name and value at the first `=` that follows a name and is not escaped by a backslash.
 fn split(word: &str) -> Option<(&str, &str)> {
     let at = word.match_indices('=').map(|(at, _)| at).find(|at| *at > 0 && !word[..*at].ends_with('\\'))?;
     Some((&word[..at], &word[at + 1..]))
@@ -62,8 +63,8 @@ fn unquote(value: &str) -> &str {
     quoted.filter(|inner| !inner.ends_with('\\')).unwrap_or(value)
 }
 
-/// The words of an argument by the rules of Ansible's `split_args`: white space separates, except inside quotes and
-/// template braces. Both stay part of the word.
+/// Splits an argument into words by the rules of Ansible's `split_args`: white space separates words, except inside
+/// quotes and template braces. Quotes and braces are kept in the word.
 fn words(text: &Text) -> Result<Vec<(usize, usize)>, Problem> {
     let bytes = text.text.as_bytes();
     let (mut words, mut start, mut quote, mut depth) = (Vec::new(), None, None, 0_usize);

@@ -1,30 +1,30 @@
-//! What is wrong or suspicious in an inventory, with a stable code and a severity. Types only: the readers of inventories,
-//! `desired` and `doctor` report findings.
+//! A mistake or a suspicious setting in an inventory, with a stable code and a severity. This file contains only types;
+//! the readers of inventories, `desired` and `doctor` report findings.
 
 use std::fmt;
 
 use super::code::Code;
 use super::problem::Problem;
 
-/// Something that the user should look at.
+/// A part of the inventory that the user should check.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// The kind of finding.
     pub code: Code,
-    /// How much it matters.
+    /// How serious it is.
     pub severity: Severity,
     /// The message, the place and the hint.
     pub problem: Problem,
 }
 
-/// How much a finding matters.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// Every run refuses it.
+    /// Every run fails because of it.
     Error,
-    /// A run accepts it, but it is probably not what the user wants, or it is dangerous.
+    /// A run accepts it, but it is probably a mistake, or it is dangerous.
     Warning,
-    /// It does not affect oregano, but may affect other readers of the inventory.
+    /// It does not affect oregano, but may affect other programs that read the inventory.
     Note,
 }
 
@@ -40,7 +40,7 @@ impl Severity {
 }
 
 impl Finding {
-    /// A warning.
+    /// Creates a warning.
     pub fn new(code: Code, problem: Problem) -> Self {
         Self { code, severity: Severity::Warning, problem }
     }

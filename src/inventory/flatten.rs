@@ -43,11 +43,11 @@ const INTERNAL: [&str; 33] = [
     "role_uuid",
 ];
 
-/// Variables, sorted by name; each name once.
+/// Variables sorted by name. Each name occurs once.
 pub(super) type Flat<'a> = Vec<(&'a str, &'a Node)>;
 
-/// Merges the variables of one host after the other. The variables from groups are merged once for all hosts in the same
-/// groups, because an inventory may have thousands of such hosts.
+/// Merges the variables of hosts. The variables from groups are merged only once for all hosts in the same groups,
+/// because an inventory may contain thousands of such hosts.
 pub(super) struct Flattener<'a> {
     inventory: &'a Inventory,
     groups: HashMap<&'a [usize], Flat<'a>>,
@@ -69,12 +69,12 @@ impl<'a> Flattener<'a> {
     }
 }
 
-/// The variables of the group itself.
+/// The variables that are set for the group itself.
 pub(super) fn of_group(group: &Group) -> Flat<'_> {
     merge_layers(&precedence::own_layers(group))
 }
 
-/// The variables of several layers; the first layer is the strongest and wins.
+/// Merges the variables of several layers. The first layer is the strongest: its values are used if a name is repeated.
 fn merge_layers<'a>(layers: &[&'a Vars]) -> Flat<'a> {
     let all = layers.iter().flat_map(|layer| layer.iter().map(|(name, node)| (name.as_str(), node)));
     let mut flat: Flat<'a> = all.filter(|(name, _)| INTERNAL.binary_search(name).is_err()).collect();
@@ -84,7 +84,7 @@ fn merge_layers<'a>(layers: &[&'a Vars]) -> Flat<'a> {
     flat
 }
 
-/// Merges two sorted lists; `strong` wins.
+/// Merges two sorted lists. If both contain a name, the value in `strong` is used.
 fn merge_sorted<'a>(strong: &[(&'a str, &'a Node)], weak: &[(&'a str, &'a Node)]) -> Flat<'a> {
     let mut flat = Vec::with_capacity(strong.len() + weak.len());
     let mut weak = weak.iter().peekable();

@@ -1,4 +1,4 @@
-//! Recognizes host identifiers as Ansible does: a name or an address, optionally with ranges and a port. Does not expand
+//! Parses host identifiers as Ansible does: a name or an address, optionally with ranges and a port. It does not expand
 //! ranges.
 
 use std::net::Ipv6Addr;
@@ -42,11 +42,13 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn is_ipv6(text: &str) -> bool {
-    // A range must be a complete component of the address, and four digits are the longest component.
+    // A range must be a complete component of the address. It is replaced by four digits, the maximum length of a
+    // component.
     without_ranges(text, is_hexadecimal_range, "0000").is_some_and(|plain| plain.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Whether the text consists of labels with dots between them. A label has word characters, and dashes inside.
+/// Whether the text is a list of labels separated by dots. A label consists of word characters and may contain dashes,
+/// but not at its start or end.
 fn is_hostname(text: &str) -> bool {
     without_ranges(text, is_label_range, "0").is_some_and(|plain| plain.split('.').all(is_label))
 }
@@ -56,7 +58,7 @@ fn is_label(label: &str) -> bool {
     label.starts_with(word) && !label.ends_with(['-', '_']) && label.chars().all(|c| word(c) || c == '-')
 }
 
-/// `text` with each range replaced; `None` if brackets contain something else.
+/// Replaces each range in `text`; `None` if brackets contain anything other than a range.
 fn without_ranges(text: &str, is_range: fn(&str) -> bool, replacement: &str) -> Option<String> {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;

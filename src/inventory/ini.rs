@@ -21,7 +21,7 @@ enum SectionKind {
     Unknown,
 }
 
-/// A group that is mentioned before it is declared.
+/// A group that has been mentioned but not declared.
 struct Pending<'a> {
     kind: SectionKind,
     span: Span,
@@ -29,7 +29,7 @@ struct Pending<'a> {
     parents: Vec<(&'a str, Span)>,
 }
 
-/// The state between two lines.
+/// The state of the reader between two lines.
 struct IniReader<'a> {
     source: &'a Arc<Source>,
     draft: &'a mut Draft,
@@ -105,14 +105,14 @@ impl<'a> IniReader<'a> {
             }));
         }
         if !self.draft.has_group(group.text) {
-            // A `:vars` section does not declare its group, so another section must follow.
+            // A `:vars` section does not declare its group, so another section must declare it.
             if self.kind == SectionKind::Vars {
                 let pending = Pending { kind: SectionKind::Vars, span: group.whole(), parents: Vec::new() };
                 self.pending.entry(group.text).or_insert(pending);
             }
             self.draft.add_group(group.text, &group.whole());
         }
-        // Now the group is declared, so it becomes a child of the groups that listed it before.
+        // The group is declared now, so it becomes a child of the groups that listed it earlier.
         if self.kind != SectionKind::Vars
             && let Some(pending) = self.pending.shift_remove(group.text)
         {
@@ -129,7 +129,7 @@ impl<'a> IniReader<'a> {
         let Some((pattern, variables)) = words.split_first() else { return Ok(()) };
         let pattern = pattern.text(self.source);
         if pattern.text.contains('=') {
-            // Ansible would declare a host with this name, and print it, although it may contain a password.
+            // Ansible would create a host with this name and show it, although the text may contain a password.
             let hint = format!("put variables of a group into a section `[{}:vars]`", self.group);
             return Err(Problem::hiding(&pattern.whole(), "this is a variable, but a host is expected here").hint(hint));
         }
@@ -140,7 +140,7 @@ impl<'a> IniReader<'a> {
             match assignment(&word) {
                 Some((name, value)) => match python::value(&value) {
                     Ok(value) => values.push((name.to_owned(), value)),
-                    // The other variables of the line may have problems too, so reading continues.
+                    // Reading continues, because the other variables of the line may have problems too.
                     Err(problem) => self.draft.problems.push(problem),
                 },
                 None => self.draft.problems.push(
@@ -245,7 +245,8 @@ fn group_name(line: Text<'_>) -> Option<Text<'_>> {
         let after = line.text[end..].trim_start_matches(super::text::is_space);
         end > 0 && (after.is_empty() || after.starts_with('#'))
     };
-    // As in Ansible, a `#` directly after the name is part of it, unless only a comment makes the line valid.
+    // As in Ansible, a `#` directly after the name is part of the name, unless the line is valid only if a comment
+    // starts there.
     let end = if is_end(name_end) { name_end } else { line.text[..name_end].rfind('#').filter(|end| is_end(*end))? };
     Some(line.part(0, end))
 }

@@ -1,5 +1,5 @@
-//! The marks `__ansible_unsafe` and `__ansible_vault`, with which `ansible-inventory --list` prints strings that are no
-//! templates or are encrypted. Parses no text.
+//! Handles the marks `__ansible_unsafe` and `__ansible_vault`. `ansible-inventory --list` uses them for strings that
+//! are not templates or that are encrypted. It does not parse text.
 
 use super::model::{Node, Trust, Value};
 use super::problem::Problem;

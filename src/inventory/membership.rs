@@ -1,5 +1,5 @@
-//! Which host is in which group: the groups of a host, the hosts of a group, and the rank of a group in the order of
-//! precedence. Reads no variables.
+//! Which host is in which group: the groups of a host, the hosts of a group, and the position of a group in the order
+//! of precedence. It does not read variables.
 
 use super::model::{ALL, Inventory, Membership};
 
@@ -26,7 +26,7 @@ impl Membership {
         membership
     }
 
-    /// All groups, parents before children. Groups of a loop are left out; `load` refuses such inventories.
+    /// All groups, parents before children. Groups in a loop are omitted; `load` rejects inventories with loops.
     fn topological(&self, parents: &[Vec<usize>]) -> Vec<usize> {
         let mut open_parents: Vec<usize> = parents.iter().map(Vec::len).collect();
         let mut order: Vec<usize> = (0..parents.len()).filter(|group| open_parents[*group] == 0).collect();
@@ -35,6 +35,7 @@ impl Membership {
             next += 1;
             for child in &self.children[group] {
                 open_parents[*child] -= 1;
+                // All parents of the child are in the order now, so the child may follow.
                 if open_parents[*child] == 0 {
                     order.push(*child);
                 }
@@ -43,7 +44,8 @@ impl Membership {
         order
     }
 
-    /// The rank of each group: `all` is the weakest; then by depth (the longest path from `all`), priority and name.
+    /// The rank of each group. `all` is the weakest; the others are ordered by depth (the longest path from `all`),
+    /// priority and name.
     fn ranks(&self, inventory: &Inventory, order: &[usize]) -> Vec<usize> {
         // `order` has parents before children, so the depth of a parent is final when its children are visited.
         let mut depth = vec![0_usize; self.children.len()];
@@ -66,12 +68,12 @@ impl Membership {
         rank
     }
 
-    /// All groups of a host, including ancestors, the weakest first.
+    /// All groups of a host, including their ancestors, the weakest first.
     fn chain(&self, host: usize) -> Vec<usize> {
         let direct = self.groups.get(host).map(Vec::as_slice).unwrap_or_default();
         let mut chain: Vec<usize> = direct.iter().flat_map(|group| self.lineage[*group].iter().copied()).collect();
         chain.sort_unstable_by_key(|group| self.rank[*group]);
-        // Two groups of the host may share ancestors.
+        // Several groups of the host may have the same ancestors.
         chain.dedup();
         chain
     }
@@ -94,7 +96,7 @@ impl Membership {
     }
 }
 
-/// For each group: itself and all its ancestors.
+/// For each group: the group and all its ancestors.
 fn lineages(order: &[usize], parents: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut lineage: Vec<Vec<usize>> = (0..parents.len()).map(|group| vec![group]).collect();
     for group in order {

@@ -1,5 +1,6 @@
-//! Ansible's inventory rules: which hosts and groups an inventory has, which host is in which group, and whose variables
-//! win. What a variable means is up to `desired`. Only [`load()`] and its folder read files or run programs.
+//! Ansible's inventory rules: which hosts and groups an inventory contains, which host is in which group, and which
+//! value is used if a variable is set in several places. `desired` interprets the variables. Only [`load()`] and its
+//! folder read files or run programs.
 
 // Types.
 pub mod code; // names of kinds of findings

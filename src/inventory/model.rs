@@ -1,4 +1,5 @@
-//! The data of an inventory: values, hosts and groups. Types only; the rules are in the files beside this one.
+//! The data of an inventory: values, hosts and groups. This file contains only types; the other files of this folder
+//! contain the rules.
 
 use std::sync::OnceLock;
 
@@ -6,22 +7,22 @@ use indexmap::IndexMap;
 
 use super::source::Span;
 
-/// The group that holds every host.
+/// The group that contains every host.
 pub(super) const ALL: &str = "all";
-/// The group of the hosts that are in no other group than [`ALL`].
+/// The group of the hosts that are in no group except [`ALL`].
 pub(super) const UNGROUPED: &str = "ungrouped";
 
-/// A value with its place and with the text that the user wrote.
+/// A value with its place and the text that the user wrote.
 #[derive(Clone)]
 pub struct Node {
-    /// The value as Ansible types it.
+    /// The value with the type that Ansible gives it.
     pub value: Value,
-    /// For scalars: the text to use if the value is a credential. It is the string of a string literal, and the source
-    /// text of any other literal (`3.10` stays `3.10`). Empty for lists and mappings.
+    /// For scalars, the text to use if the value is a credential. For a string literal, this is the string; for any
+    /// other literal, it is the source text (`3.10` remains `3.10`). Empty for lists and mappings.
     pub text: String,
     /// Where the value is written.
     pub span: Span,
-    /// Whether `{{ … }}` in its text is a template.
+    /// Whether `{{ … }}` in the text is a template.
     pub trust: Trust,
 }
 
@@ -51,7 +52,7 @@ pub enum Value {
     Vault,
     /// A list, a tuple, or a YAML sequence.
     List(Vec<Node>),
-    /// A dict or YAML mapping, in source order. Duplicate keys are already resolved: the last one wins.
+    /// A Python dict or YAML mapping, in source order. Duplicate keys have been merged: the last value is kept.
     Map(Vec<(Node, Node)>),
 }
 
@@ -75,7 +76,7 @@ impl Node {
         }
     }
 
-    /// Whether there is no value: null, or text that is empty or only white space.
+    /// Whether the value is missing: null, or a text that is empty or consists of white space.
     pub fn is_blank(&self) -> bool {
         match &self.value {
             Value::Null => true,
@@ -114,7 +115,8 @@ impl Value {
 }
 
 impl serde::Serialize for Node {
-    /// As Ansible prints it: typed, in source order. This shows secrets; only `inventory --list` may use it.
+    /// Serializes the value as Ansible prints it: typed and in source order. This shows secrets, so only
+    /// `inventory --list` may use it.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.value {
             Value::Null => serializer.serialize_none(),
@@ -134,10 +136,11 @@ impl serde::Serialize for Node {
 /// Variables by name, in the order they were set.
 pub type Vars = IndexMap<String, Node>;
 
-/// A folder that may contain `group_vars` and `host_vars`. The greater one of two wins.
+/// A folder that may contain `group_vars` and `host_vars`. In the order of this type, a later folder overrides an
+/// earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Folder {
-    /// The folder of an inventory source, by the position of the source in the order of `-i`.
+    /// The folder of an inventory source, identified by the position of the source in the order of `-i`.
     Source(usize),
     /// The working directory, which Ansible treats as the folder of the playbook.
     Working,
@@ -148,12 +151,12 @@ pub enum Folder {
 pub struct FileVars {
     /// The folder.
     pub folder: Folder,
-    /// The variables from all files for the host or group; the last file wins.
+    /// The variables from all files for the host or group. If a name is repeated, the value in the last file is kept.
     pub vars: Vars,
 }
 
-/// A host with its own variables; `precedence` adds those of its groups. `inventory_file` is the origin of the source of
-/// its span.
+/// A host with the variables that are set for the host; `precedence` adds those of its groups. The source of `span`
+/// determines `inventory_file`.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// `inventory_hostname`.
@@ -166,7 +169,7 @@ pub struct Host {
     pub span: Span,
 }
 
-/// A group with its own hosts, children and variables.
+/// A group with its direct hosts, its children and the variables that are set for it.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
     /// The names of the hosts directly in it, in source order.
@@ -184,21 +187,21 @@ pub struct Group {
     pub span: Option<Span>,
 }
 
-/// Everything that was read, before templates are resolved. Always has the groups `all` and `ungrouped`.
+/// Everything that was read, with unresolved templates. It always contains the groups `all` and `ungrouped`.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// Hosts in the order of the inventory.
     pub hosts: IndexMap<String, Host>,
     /// Groups in the order of the inventory.
     pub groups: IndexMap<String, Group>,
-    /// The variables of `-e`, which win over all others.
+    /// The variables of `-e`, which override all others.
     pub extra: Vars,
-    /// Built from `hosts` and `groups` by `membership` at first use; both must not change after that.
+    /// Created from `hosts` and `groups` by `membership` on first use. `hosts` and `groups` must not change after that.
     pub(super) membership: OnceLock<Membership>,
 }
 
-/// Which host is in which group, by index in [`Inventory::hosts`] and [`Inventory::groups`], so that no question has to
-/// scan all hosts or all groups.
+/// Which host is in which group, by index in [`Inventory::hosts`] and [`Inventory::groups`]. With these indices, no
+/// query has to search all hosts or all groups.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Membership {
     /// For each group: the hosts directly in it.

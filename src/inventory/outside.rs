@@ -1,12 +1,13 @@
-//! What templates and encrypted values may use outside the inventory: files, environment variables, commands, credential
-//! helpers and vault passwords. The rules are pure, and reach all of these only through the trait [`Outside`].
+//! Everything outside the inventory that templates and encrypted values may use: files, environment variables,
+//! commands, credential helpers and vault passwords. The rules do no I/O and access all of these only through the trait
+//! [`Outside`].
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::vault::VaultError;
 
-/// Provides the values of lookups and decrypts encrypted values. An error has no place: the caller adds it.
+/// Provides the values of lookups and decrypts encrypted values. Errors have no place; the caller adds it.
 pub trait Outside: Send + Sync {
     /// The plain text of an encrypted value, given its envelope (`$ANSIBLE_VAULT;1.1;AES256` and the lines after it).
     ///
@@ -42,7 +43,7 @@ pub trait Outside: Send + Sync {
 /// Why a lookup has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutsideError {
-    /// The kind of reason: what decisions are based on.
+    /// The kind of reason. Code must use this, and not the message, for decisions.
     pub kind: OutsideErrorKind,
     message: String,
 }
@@ -50,19 +51,19 @@ pub struct OutsideError {
 /// The kinds of reasons that a caller may have to distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutsideErrorKind {
-    /// Commands are not run, because the inventory is only inspected.
+    /// Commands are not run, because the inventory is only checked.
     NotRun,
     /// The program cannot be started.
     NotStarted,
-    /// The program ended with another status than 0; `None` if a signal ended it. A shell reports a command that it does
-    /// not find with status 127.
+    /// The program ended with an exit status other than 0; `None` if a signal ended it. A shell returns the status 127
+    /// for a command that it does not find.
     Failed(Option<i32>),
     /// Any other reason.
     Other,
 }
 
 impl OutsideError {
-    /// An error with its reason: lower case, without a place and without a secret.
+    /// Creates an error. The message is in lower case and contains neither a place nor a secret.
     pub fn new(kind: OutsideErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
@@ -91,7 +92,7 @@ impl fmt::Display for OutsideError {
     }
 }
 
-/// Everything but commands and credential helpers: for inspecting an inventory from an untrusted author.
+/// Provides everything except commands and credential helpers. It is used to check an inventory of an untrusted author.
 pub struct NoCommands(pub Arc<dyn Outside>);
 
 impl Outside for NoCommands {
@@ -116,7 +117,7 @@ impl Outside for NoCommands {
     }
 }
 
-/// Nothing is available: for inventories without secrets, and for tests of the rules.
+/// Provides nothing. It is used for inventories without secrets, and for tests of the rules.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoAccess;
 

@@ -1,5 +1,5 @@
-//! Whose variables win: Ansible's order of precedence, from the weakest: the group `all`, other groups by depth, priority
-//! and name, their `group_vars`, the host, its `host_vars`, `-e`. Resolves no templates.
+//! Ansible's order of precedence for variables, from the weakest: the group `all`, other groups by depth, priority and
+//! name, their `group_vars`, the host, its `host_vars`, `-e`. It does not resolve templates.
 
 use super::model::{ALL, Folder, Group, Inventory, Node, Vars};
 
@@ -24,8 +24,8 @@ pub fn vars_of(inventory: &Inventory, host: &str) -> Vars {
     vars
 }
 
-/// The variables of the group itself, as `ansible-inventory --graph --vars` shows them, the strongest first. They do not
-/// include the `group_vars` of the working directory.
+/// The variables that are set for the group, as `ansible-inventory --graph --vars` shows them, the strongest first.
+/// They do not include the `group_vars` of the working directory.
 pub(super) fn own_layers(group: &Group) -> Vec<&Vars> {
     let from_files = group.files.iter().filter(|files| files.folder != Folder::Working);
     from_files.rev().map(|files| &files.vars).chain([&group.vars]).collect()
@@ -78,8 +78,8 @@ fn own(inventory: &Inventory, host: &str) -> Vec<Layer> {
     layers
 }
 
-/// The layers of its groups. Ansible's order, from the weakest: `all`, the other groups, the files of `all`, then the files
-/// of the other groups, where a later folder wins over a deeper group.
+/// The layers of the host's groups. Ansible's order, from the weakest, is: `all`, the other groups, the files of `all`,
+/// the files of the other groups. A file in a later folder overrides a file of a deeper group.
 fn inherited(inventory: &Inventory, host: &str) -> impl Iterator<Item = Layer> {
     let files_of = |at: usize| inventory.groups.get_index(at).map_or(&[][..], |(_, group)| &group.files);
     let mut chain = inventory.chain(host);
@@ -101,9 +101,9 @@ fn inherited(inventory: &Inventory, host: &str) -> impl Iterator<Item = Layer> {
 /// The variables of one host, without copies.
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
-    /// The strongest first.
+    /// The layers, the strongest first.
     layers: Vec<&'a Vars>,
-    /// How many of the layers belong to `-e` and to the host itself.
+    /// The number of layers that belong to `-e` and to the host.
     own: usize,
 }
 
@@ -115,12 +115,12 @@ impl<'a> Scope<'a> {
         Self { layers: layers.collect(), own: own.len() }
     }
 
-    /// The layers of `-e` and of the host, and the layers of its groups; in both the strongest is first.
+    /// The layers of `-e` and of the host, and the layers of its groups. In both lists, the strongest layer is first.
     pub(super) fn layers(&self) -> (&[&'a Vars], &[&'a Vars]) {
         self.layers.split_at(self.own)
     }
 
-    /// The variable as it is written; the strongest layer wins.
+    /// The variable as written, from the strongest layer that sets it.
     pub fn raw(&self, name: &str) -> Option<&'a Node> {
         self.layers.iter().find_map(|layer| layer.get(name))
     }

@@ -1,32 +1,34 @@
-//! What is wrong with something that the user wrote, and its place. A problem is rendered with its line, which may contain a
-//! password: only the variable's name and a text that the problem declares to be safe are shown. Detects no problems.
+//! A mistake in a text that the user wrote, with its place. A message shows the line, which may contain a password.
+//! Therefore it shows only the name of the variable and a text that the problem declares to be safe. This file does not
+//! detect problems.
 
 use super::code::Code;
 use super::source::Span;
 use crate::failure::Failure;
 
-/// A mistake in the inventory or on the command line, and what to do now.
+/// A mistake in the inventory or on the command line, and what the user should do now.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// What is wrong: lower case, the object in backticks, no secret.
+    /// What is wrong, in lower case, with the affected object in backticks and without secrets.
     pub message: String,
     /// Where the mistake is, if it has a place.
     pub place: Option<Box<Place>>,
     /// What to do now.
     pub hint: Option<String>,
-    /// The kind of problem, if it is more specific than "the inventory" or "the variables".
+    /// The specific kind of problem. `None` means a general problem of the inventory or of the variables.
     pub code: Option<Code>,
-    /// The name of the variable, member or environment variable that is undefined, if that is the problem.
+    /// The name of the undefined variable, member or environment variable, if the problem is that something is
+    /// undefined.
     pub undefined_name: Option<Box<str>>,
 }
 
-/// A span, and what of its text may be shown.
+/// A span, and the part of its text that may be shown.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Where.
+    /// The span of the mistake.
     pub span: Span,
-    /// A name, host, key or image that is no secret. The marked text is shown only where it is part of this text: the
-    /// span of a value that a template made is the complete template, which may hold a password. `None` shows nothing.
+    /// A name, host, key or image that is not a secret. The marked text is shown only if it is a part of this text. The
+    /// span of a value from a template is the complete template, which may contain a password. `None` shows nothing.
     pub shown: Option<Box<str>>,
 }
 
@@ -36,7 +38,7 @@ impl Problem {
         Self { message: message.into(), place: None, hint: None, code: None, undefined_name: None }
     }
 
-    /// A problem about `name` at `span`. The name is safe to show, such as a key or a host name.
+    /// A problem about `name` at `span`. The name must be safe to show, such as a key or a host name.
     pub fn naming(span: &Span, name: impl AsRef<str>, message: impl Into<String>) -> Self {
         Self {
             place: Some(Box::new(Place { span: span.clone(), shown: Some(name.as_ref().into()) })),
@@ -44,7 +46,7 @@ impl Problem {
         }
     }
 
-    /// A problem at `span`, whose text may be a secret: only its place is shown.
+    /// A problem at `span`. The text there may be a secret, so only its place is shown.
     pub fn hiding(span: &Span, message: impl Into<String>) -> Self {
         Self { place: Some(Box::new(Place { span: span.clone(), shown: None })), ..Self::new(message) }
     }
@@ -111,8 +113,8 @@ impl From<&Problem> for Failure {
 }
 
 impl Place {
-    /// The line, with everything but the variable's name and the shown text replaced by `…`; the column of the mark in
-    /// characters, counted from 0; and the width of the mark.
+    /// The line, in which everything except the variable's name and the shown text is replaced by `…`; the column of
+    /// the mark in characters, counted from 0; and the width of the mark.
     fn masked_line(&self) -> (String, usize, usize) {
         let text = self.span.source.text();
         let start = floor_boundary(text, self.span.start);
@@ -144,7 +146,7 @@ impl Place {
     }
 }
 
-/// How a line may set a variable.
+/// The syntax in which a line may set a variable.
 #[derive(Clone, Copy, PartialEq)]
 enum Syntax {
     /// `name: value`

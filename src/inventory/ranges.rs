@@ -1,11 +1,11 @@
-//! Expands host ranges: `node[01:10:2].example.com` and `db-[a:f]`, also several in one name, with an optional port. Does
-//! not know which hosts exist.
+//! Expands host ranges: `node[01:10:2].example.com` and `db-[a:f]`, also several ranges in one name, with an optional
+//! port. It does not check whether hosts exist.
 
 use super::host_address;
 use super::problem::Problem;
 use super::text::Text;
 
-/// The most hosts in one pattern. More are a typing error.
+/// The maximum number of hosts in one pattern. A larger number is a typing error.
 const MAX_HOSTS: usize = 1_000_000;
 
 /// The host names of a pattern in an inventory, and its port.

@@ -29,7 +29,7 @@ fn repr(node: &Node) -> String {
     }
 }
 
-/// The shortest decimal notation of the number; with an exponent below 1e-4 and from 1e16 on.
+/// The shortest decimal notation of the number. It has an exponent if the number is below 1e-4, or is 1e16 or larger.
 pub(super) fn float(number: f64) -> String {
     if !number.is_finite() {
         return number.to_string().to_lowercase();
@@ -89,7 +89,8 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Python's `str.isprintable`.
 fn is_printable(c: char) -> bool {
-    // Rust's debug notation escapes the same characters, but also combining ones unless they follow a letter.
+    // Rust's debug notation escapes the same characters. It also escapes combining characters, unless they follow a
+    // letter, so a letter is put before the character.
     let escaped = String::from_iter(['a', c]).escape_debug().count() > 2;
     c == ' ' || !escaped && !c.is_whitespace() && !c.is_control() || matches!(c, '"' | '\'')
 }

@@ -13,11 +13,11 @@ use super::source::{Source, Span};
 use super::text::Text;
 use super::yaml;
 
-/// The member that is not a group.
+/// The only member of the output that is not a group.
 const META: &str = "_meta";
 
-/// Adds the output of `--list`, and its problems, to the draft. Returns the hosts whose variables are missing in it: the
-/// script must be run with `--host` for each of them.
+/// Adds the output of `--list` and its problems to the draft. If the output does not contain the variables of hosts,
+/// the names of these hosts are returned: the script must be run with `--host` for each of them.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) -> Vec<String> {
     draft.begin_source(source);
     let root = match json(source, &mut draft.findings) {
@@ -37,6 +37,7 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) -> Vec<String> {
             host_vars(meta, &hosts, draft);
             Vec::new()
         }
+        // Without `_meta`, the script prints the variables of each host only for `--host`.
         None => hosts.into_keys().map(str::to_owned).collect(),
     }
 }

@@ -1,5 +1,5 @@
-//! Splits a host line into words as Python's `shlex.split(line, comments=True)` does, and keeps the place of each byte of a
-//! word. Does not interpret the words.
+//! Splits a host line into words as Python's `shlex.split(line, comments=True)` does, and records the place of each
+//! byte of a word. It does not interpret the words.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::text::{MappedRange, Text};
 /// One word, without its quotes and backslashes.
 pub(super) struct Word {
     text: String,
-    /// The source ranges of its parts, and its end.
+    /// The source ranges of the parts of the word, and its end.
     ranges: Vec<MappedRange>,
 }
 
 impl Word {
-    /// The word as a text that knows its place in the source.
+    /// The word as a text with its place in the source.
     pub fn text<'a>(&'a self, source: &'a Arc<Source>) -> Text<'a> {
         Text::mapped(source, &self.text, &self.ranges)
     }
@@ -27,7 +27,7 @@ enum State {
     Between,
     Word,
     Quoted(char),
-    /// After a backslash, which may be inside quotes of this kind.
+    /// After a backslash. It may be inside quotes of this kind.
     Escaped(Option<char>),
 }
 
@@ -101,7 +101,7 @@ fn end_of(text: &str, start: usize, is_special: impl Fn(char) -> bool) -> usize 
     text[start..].find(is_special).map_or(text.len(), |length| start + length)
 }
 
-/// Appends a part of the source that is at byte `place`.
+/// Appends a part of the source. `place` is its first byte in the source.
 fn push(word: &mut Option<Word>, part: &str, place: usize) {
     let word = begin(word);
     if word.ranges.last().is_none_or(|last| last.source + (word.text.len() - last.text) != place) {

@@ -1,19 +1,20 @@
-//! The texts that an inventory is read from, and places in them. Knows no file format, and reads no file.
+//! The texts that an inventory is read from, and places in these texts. It does not depend on file formats, and reads
+//! no file.
 
 use std::sync::{Arc, OnceLock};
 
-/// One text the inventory was read from: a file, or an argument of `-e`.
+/// One text of an inventory: a file, the output of a script, or an argument of `-e`.
 #[derive(Debug)]
 pub struct Source {
     /// The path as the user wrote it, or a name such as `-e`.
     pub name: String,
     text: zeroize::Zeroizing<String>,
-    /// The first byte of each line, computed when a line number is first needed.
+    /// The position of the first byte of each line, computed when a line number is first needed.
     lines: OnceLock<Vec<usize>>,
     origin: Origin,
 }
 
-/// Where a source comes from; everything is `None` for a text that is not from an inventory source.
+/// Where a source comes from. All fields are `None` if the text is not from an inventory source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The permission bits of the file (`0o644`); `None` for arguments and the output of scripts.
@@ -25,7 +26,7 @@ pub struct Origin {
 }
 
 impl Source {
-    /// A source with this text, which may hold passwords and is overwritten with zeros on drop.
+    /// Creates a source. The text may contain passwords and is overwritten with zeros on drop.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         Self::with_origin(name, text, Origin::default())
     }
@@ -56,7 +57,8 @@ impl Source {
         (line, starts.get(line).copied().unwrap_or_default())
     }
 
-    /// The complete text. It may hold passwords: messages show it only through `Problem::render`, which masks them.
+    /// The complete text. It may contain passwords, so messages show it only through `Problem::render`, which masks
+    /// them.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -67,9 +69,9 @@ impl Source {
 pub struct Span {
     /// The source that contains the bytes.
     pub source: Arc<Source>,
-    /// First byte.
+    /// The first byte.
     pub start: usize,
-    /// One past the last byte.
+    /// The byte after the last one.
     pub end: usize,
 }
 

@@ -1,5 +1,5 @@
-//! A text that was extracted from a source and knows where each of its bytes is in the source, even where quotes or
-//! backslashes were removed. Parses nothing.
+//! A text that was extracted from a source, with the place of each of its bytes in the source. The places are correct
+//! even if quotes or backslashes were removed. It parses nothing.
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl<'a> Text<'a> {
 
     /// The span of bytes `start..end` of this text.
     pub fn span(&self, start: usize, end: usize) -> Span {
-        // The exact bytes are not known, so the complete value is marked.
+        // The exact bytes are not known, so the span is the complete value.
         if let Mapping::Within(first, last) = self.mapping {
             return Span::new(self.source, first, last);
         }

@@ -7,7 +7,7 @@ use super::model::Inventory;
 use super::outside::{NoAccess, NoCommands, Outside};
 use super::templates::{HostVars, Resources, new_resources};
 
-/// An inventory whose variables can be resolved. Cheap to clone.
+/// An inventory with variables that can be resolved. Cloning is cheap.
 #[derive(Clone)]
 pub struct Variables {
     resources: Resources,
@@ -26,7 +26,7 @@ impl Variables {
         Self { findings: findings.into(), ..self }
     }
 
-    /// What was accepted when the inventory was read, but is suspicious, in the order of the sources.
+    /// The suspicious settings that were found while the inventory was read, in the order of the sources.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }

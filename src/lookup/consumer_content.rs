@@ -1,5 +1,5 @@
-//! Parses a credential file as each consumer does, with its own rules for JSON and base64: a member that the consumer knows
-//! must have the right type, else the file is corrupt for it; unknown members are ignored.
+//! Parses a credential file as each consumer does, with the consumer's rules for JSON and base64. A member that the
+//! consumer reads must have the right type; otherwise, the consumer rejects the file. Unknown members are ignored.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -56,7 +56,7 @@ pub(super) struct DockerEntry {
     _email: Option<Text>,
 }
 
-/// A text that may be a secret. Its memory is wiped.
+/// A text that may be a secret. Its memory is overwritten with zeros on drop.
 #[derive(Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Text(Secret);
@@ -128,7 +128,8 @@ pub(super) fn containers(bytes: &[u8], format: Format) -> Result<Config<Containe
 /// # Errors
 /// What is wrong with the file, without any value of it.
 pub(super) fn docker(bytes: &[u8]) -> Result<Config<DockerEntry>, String> {
-    // docker's decoder reports the end of the stream for white space, and docker treats that as an empty file.
+    // For a file with only white space, docker's decoder reports the end of the stream, which docker treats as an empty
+    // file.
     let config = if bytes.trim_ascii().is_empty() { DockerConfig::default() } else { json(bytes)? };
     let (auths, cred_helpers) = (filled(config.auths), filled(config.cred_helpers));
     Ok(Config { auths, cred_helpers, creds_store: config.creds_store.unwrap_or_default() })
@@ -147,7 +148,7 @@ fn json<T: Default + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let read: Result<Option<T>, _> = serde_json::from_slice(bytes);
     read.map(Option::unwrap_or_default).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        // The error's own text may quote a value, which may be a password.
+        // The text of the error may quote a value, which may be a password, so only its kind is used.
         match error.classify() {
             serde_json::error::Category::Data => {
                 format!("a value of the wrong type ends at line {line}, column {column}")

@@ -1,6 +1,7 @@
-//! The lookup of containers/image (go.podman.io/image/v5/pkg/docker/config, `GetCredentialsForRef`). It searches file after
-//! file: in each the helper of the host, else one entry. The search ends at the first file that has a credential. Helpers that
-//! registries.conf configures for all registries are used before or after the files.
+//! The lookup of containers/image (go.podman.io/image/v5/pkg/docker/config, `GetCredentialsForRef`). It searches the
+//! files in order. In each file, it uses the credential helper of the host if there is one, and otherwise one entry.
+//! The search ends at the first file that contains a credential. If registries.conf configures helpers for all
+//! registries, they are used before or after the files.
 
 use super::consumer_content::{self, Config, ContainersEntry, Padding, text};
 use super::registries_conf::{FILES, GlobalHelpers};
@@ -12,7 +13,7 @@ use crate::desired::Image;
 use crate::dockerconfig::address::split_port;
 use crate::dockerconfig::{Match, mask, matching_keys};
 
-/// The credential that CRI-O, podman and skopeo use for `image`. `files` are in the order of their search path.
+/// The credential that CRI-O, podman and skopeo use for `image`. `files` are in the order in which they are searched.
 pub fn containers(image: &Image, files: &[CredentialFile]) -> LookupResult {
     let mut result = LookupResult::default();
     if !image.is_valid_for_containers() {
@@ -58,8 +59,8 @@ pub fn containers(image: &Image, files: &[CredentialFile]) -> LookupResult {
     result
 }
 
-/// The same if registries.conf configures helpers for all registries. They are tried in their order, and the name
-/// `containers-auth.json` among them means the files.
+/// Like [`containers`], but registries.conf configures helpers for all registries. The helpers are tried in order. The
+/// name `containers-auth.json` in the list represents the files.
 pub fn containers_with_helpers(image: &Image, files: &[CredentialFile], helpers: &GlobalHelpers) -> LookupResult {
     if !image.is_valid_for_containers() {
         return containers(image, files);
@@ -81,7 +82,7 @@ pub fn containers_with_helpers(image: &Image, files: &[CredentialFile], helpers:
     result
 }
 
-/// The entries of the files, which are not searched because of the registries.conf `conf`.
+/// The entries of files that are not searched, because the registries.conf `conf` lists only credential helpers.
 fn without_files(image: &Image, files: &[CredentialFile], conf: &str) -> LookupResult {
     let content = files.iter().filter_map(|file| match &file.state {
         PathState::Content(bytes) => Some((bytes, file.source())),
@@ -97,7 +98,7 @@ fn is_undecided(result: &LookupResult) -> bool {
     result.credentials.is_empty() && result.fault.is_none() && result.hidden.is_none()
 }
 
-/// Adds what one file has to the result.
+/// Adds the credentials and the unused entries of one file to the result.
 fn search_file(image: &Image, file: &CredentialFile, config: Config<ContainersEntry>, result: &mut LookupResult) {
     let registry = image.name.split('/').next().unwrap_or_default();
     let helper = config.cred_helpers.get(registry);
@@ -165,7 +166,7 @@ fn user(entry: &ContainersEntry) -> Option<String> {
     Some(login.user)
 }
 
-/// Why a key is not one of those that are searched for.
+/// Why the lookup does not search for this key.
 pub(super) fn difference(key: &str, registry: &str) -> UnusedReason {
     let bare = similar_entries::without_scheme(key);
     let host = bare.split('/').next().unwrap_or_default();

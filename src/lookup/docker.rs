@@ -1,5 +1,6 @@
-//! The lookup of docker's command line (github.com/docker/cli/cli/config). It uses one file and no namespaces: the helper of
-//! the host or of all hosts, else the entry with exactly this key, else an entry with this host name.
+//! The lookup of docker's command line (github.com/docker/cli/cli/config). It uses one file and does not support
+//! namespaces. It uses the helper of the host or of all hosts, otherwise the entry with exactly this key, and otherwise
+//! an entry with the same host name.
 
 use super::consumer_content::{self, DockerEntry, Padding, text};
 use super::containers::difference;
@@ -61,7 +62,8 @@ pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
     result
 }
 
-/// What is wrong with an `auth`. A single one makes docker ignore the file (`decodeAuth` in cli/config/configfile).
+/// What is wrong with an `auth`. One invalid `auth` makes docker ignore the complete file (`decodeAuth` in
+/// cli/config/configfile).
 fn broken(entry: &DockerEntry) -> Option<&'static str> {
     if text(&entry.auth).is_empty() {
         return None;
@@ -106,7 +108,7 @@ fn host_name(key: &str) -> String {
     key.split('/').next().unwrap_or_default().to_owned()
 }
 
-/// RFC 3986, section 3.1.
+/// Whether the text is a URL scheme (RFC 3986, section 3.1).
 fn is_scheme(text: &str) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(known)

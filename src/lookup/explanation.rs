@@ -16,7 +16,7 @@ use crate::failure::Failure;
 pub struct Explanation {
     /// The image on the command line.
     pub image: String,
-    /// Its normalized name without tag and digest, which credentials are looked up by.
+    /// The normalized name without tag and digest. Credentials are searched by this name.
     pub repository: String,
     /// This machine, or each node in inventory order.
     pub hosts: Vec<ExplainedHost>,
@@ -40,7 +40,7 @@ pub enum HostError {
     Unreachable(Failure),
     /// Reading the files on the node failed.
     Failed(Failure),
-    /// The command was interrupted first.
+    /// The command was interrupted before the lookup.
     Interrupted,
 }
 
@@ -55,12 +55,12 @@ pub struct LookupRequest<'a> {
     pub secrets: &'a [PodSecret],
 }
 
-/// The lookup of one consumer for one of the places that it pulls the image from.
+/// The lookup of one consumer, for one of the registries or mirrors that it pulls the image from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct ConsumerLookup {
-    /// The name that credentials are looked up by.
+    /// The image name for which the consumer searches a credential.
     pub repository: String,
-    /// The setting that changed the image's own name to `repository`.
+    /// The setting that replaced the name of the image by `repository`; `None` if the name is unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<PullRoute>,
     /// The program that looks up the credential.
@@ -71,7 +71,7 @@ pub struct ConsumerLookup {
     /// Assumptions that the result depends on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The searched files in their order, if there is no credential.
+    /// The searched files in order. Empty if there is a credential.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub looked_at: Vec<SearchedFile>,
 }
@@ -98,7 +98,7 @@ pub enum FileResult {
     NoMatch,
 }
 
-/// The lookups of all consumers, for all places that they pull the image from.
+/// The lookups of all consumers, for all registries and mirrors that they pull the image from.
 pub fn look_up(request: LookupRequest<'_>, paths: &[SearchPath], files: &FileSystem<'_>) -> Vec<ConsumerLookup> {
     paths.iter().flat_map(|path| by_consumer(request, path, files)).collect()
 }
@@ -109,7 +109,7 @@ fn by_consumer(request: LookupRequest<'_>, path: &SearchPath, files: &FileSystem
         state => state,
     };
     let files = &match path.consumer {
-        // They run as root, and may read files that the current user may not read.
+        // The kubelet and CRI-O run as root, so they may read files that the current user may not read.
         Consumer::Kubelet | Consumer::CriO => *files,
         Consumer::Podman | Consumer::Docker => FileSystem { state: &as_user, ..*files },
     };
@@ -134,7 +134,7 @@ fn by_consumer(request: LookupRequest<'_>, path: &SearchPath, files: &FileSystem
     }
 }
 
-/// The lookup for one of the places that the image is pulled from.
+/// The lookup for one of the registries or mirrors that the image is pulled from.
 fn for_source(
     source: &PullSource,
     helpers: Option<&GlobalHelpers>,
@@ -188,7 +188,7 @@ fn searched_files(files: &[CredentialFile]) -> Vec<SearchedFile> {
     files.iter().map(|file| SearchedFile { file: file.path.clone(), result: result(file) }).collect()
 }
 
-/// Entries of the usual files, which are not searched because a variable of the environment selects another file.
+/// Entries of the usual files. They are not searched, because an environment variable selects another file.
 fn entries_of_usual_files(image: &Image, path: &SearchPath, state: impl Fn(&str) -> PathState) -> Vec<UnusedEntry> {
     let Some((variable, usual)) = &path.overridden else { return Vec::new() };
     let entries = |path: &String| match state(path) {
@@ -201,14 +201,15 @@ fn entries_of_usual_files(image: &Image, path: &SearchPath, state: impl Fn(&str)
     usual.iter().flat_map(entries).collect()
 }
 
-/// The note that a variable of the environment selects the only file, if that file has no credential.
+/// The note that an environment variable selects the only searched file. It is shown only if that file has no
+/// credential.
 fn override_note(path: &SearchPath, looked_at: &[SearchedFile]) -> Option<String> {
     let ((variable, _), [SearchedFile { file, result }]) = (path.overridden.as_ref()?, looked_at) else { return None };
     let missing = if *result == FileResult::Missing { ", which does not exist" } else { "" };
     Some(format!("`{variable}` selects only `{file}`{missing}"))
 }
 
-/// The notes that files of the command line do not exist.
+/// A note for each file of the command line that does not exist.
 fn missing_file_notes(path: &SearchPath, state: impl Fn(&str) -> PathState) -> Vec<String> {
     let missing = path.given.iter().filter(|path| matches!(state(path), PathState::Absent));
     missing.map(|path| format!("`{path}` does not exist")).collect()
@@ -221,7 +222,7 @@ fn home_note(path: &SearchPath, result: &LookupResult) -> Option<String> {
     in_home.next().map(|file| format!("the kubelet searches `{file}` only if its unit sets HOME"))
 }
 
-/// The result with passwords masked: a key may be an entire URL, with a password in it.
+/// The result with passwords masked, because a key may be a complete URL that contains a password.
 fn masked(mut result: LookupResult) -> LookupResult {
     result.credentials.iter_mut().flat_map(|found| &mut found.key).for_each(|key| *key = mask(key));
     for found in &mut result.credentials {
@@ -230,7 +231,7 @@ fn masked(mut result: LookupResult) -> LookupResult {
         }
     }
     for unused in &mut result.unused {
-        // The key of a helper (`credHelpers[host]`) is not the key of an entry. It is already masked.
+        // For a credential helper, this is not the key of an entry but `credHelpers[host]`, which is already masked.
         if !matches!(unused.reason, UnusedReason::NoHelpers(_)) {
             unused.key.iter_mut().for_each(|key| *key = mask(key));
         }

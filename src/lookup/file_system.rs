@@ -1,4 +1,4 @@
-//! The files of one machine as a lookup sees them. It does no I/O: the engine reads the files.
+//! The files of one machine, as a lookup accesses them. It does no I/O: the engine reads the files.
 
 use super::{EntrySource, UnusedEntry, UnusedReason};
 use crate::dockerconfig::Format;

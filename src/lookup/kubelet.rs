@@ -1,5 +1,6 @@
-//! The kubelet's lookup (k8s.io/kubernetes/pkg/credentialprovider, `BasicDockerKeyring` and `secrets`): all matching
-//! credentials of the pod's secrets, then all of the first readable file, in each case the longest key first.
+//! The kubelet's lookup (k8s.io/kubernetes/pkg/credentialprovider, `BasicDockerKeyring` and `secrets`). It tries all
+//! matching credentials of the pod's secrets, and then all matching credentials of the first readable file. In both
+//! cases, the longest key is tried first.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ const LEGACY_TYPE: &str = "kubernetes.io/dockercfg";
 #[derive(Default)]
 struct Keyring {
     entries: BTreeMap<String, Vec<Candidate>>,
-    /// Entries whose key cannot be parsed.
+    /// Entries with a key that cannot be parsed.
     unparsed: Vec<Candidate>,
 }
 
@@ -110,7 +111,8 @@ fn add_secret(image: &Image, secret: &PodSecret, keyring: &mut Keyring, result: 
     }
 }
 
-/// Uses the first readable file. Files of the older format come last, whatever their directory (`ReadDockerConfigFile`).
+/// Uses the first readable file. Files of the older format are searched last, in whatever directory they are
+/// (`ReadDockerConfigFile`).
 fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {
     let of = |format| files.iter().filter(move |file| file.format == format);
     let mut used: Option<&CredentialFile> = None;
@@ -173,7 +175,8 @@ fn candidates(bytes: &SecretBytes, format: Format, source: &EntrySource) -> Resu
     read.collect()
 }
 
-/// Reports what other consumers use in the file, but not the kubelet: entries in the other format, and helpers.
+/// Reports what other consumers use in the file, but the kubelet ignores: entries in the other format, and credential
+/// helpers.
 fn add_ignored(
     bytes: &SecretBytes,
     source: &EntrySource,
@@ -189,8 +192,8 @@ fn add_ignored(
     }));
 }
 
-/// Whether a key matches an image (`URLsMatch`): the same port, the same number of labels with a matching pattern for each,
-/// and the path as a plain prefix.
+/// Whether a key matches an image (`URLsMatch`): the ports are equal, the host names have the same number of labels,
+/// each label matches its pattern, and the path of the image starts with the path of the key.
 fn matches(key: &str, image: &str) -> bool {
     let (Some(key), Some(image)) = (address::parse(key), address::parse(image)) else { return false };
     let ((key_host, key_port), (host, port)) = (address::split_port(&key.host), address::split_port(&image.host));
@@ -201,7 +204,7 @@ fn matches(key: &str, image: &str) -> bool {
         && key_host.split('.').zip(host.split('.')).all(|(pattern, label)| glob(pattern, label))
 }
 
-/// Whether a label matches a pattern in which `*` is any number of characters. Go's other pattern characters
+/// Whether a label matches a pattern. `*` matches any number of characters. The other pattern characters of Go
 /// (`filepath.Match`) are not allowed in a host.
 fn glob(pattern: &str, label: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == label };
@@ -215,7 +218,7 @@ fn glob(pattern: &str, label: &str) -> bool {
     rest_of_label.ends_with(last)
 }
 
-/// Whether Docker Hub's credential is used if no other one matches (`isDefaultRegistryMatch`).
+/// Whether the credential of Docker Hub is used for the image if no other one matches (`isDefaultRegistryMatch`).
 fn is_default(image: &str) -> bool {
     match image.split_once('/') {
         None => true,
@@ -244,7 +247,7 @@ fn difference(key: &str, image: &Image) -> UnusedReason {
 }
 
 impl Candidate {
-    /// The same entry as one that is not used.
+    /// Converts the entry to one that is not used, for this reason.
     pub(super) fn unused(self, reason: UnusedReason) -> UnusedEntry {
         let user = match self.kind {
             CredentialKind::Login { user } | CredentialKind::IdentityToken { user } => Some(user),

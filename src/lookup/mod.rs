@@ -1,6 +1,6 @@
 //! Which credential each consumer uses for an image, and why it does not use another one: the lookup rules of the
-//! kubelet, of containers/image (CRI-O, podman, skopeo, buildah) and of docker's command line. Rules only: the content of
-//! files is passed in, and no result contains a password.
+//! kubelet, of containers/image (CRI-O, podman, skopeo, buildah) and of docker's command line. These modules contain
+//! only rules: callers pass in the content of files, and no result contains a password.
 
 mod consumer_content;
 mod containers;
@@ -76,10 +76,11 @@ pub struct LookupResult {
     /// The error that ends the lookup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// The file at which the result ends, because the current user may not read it. The consumer may read it.
+    /// The file at which the search ends here, because the current user may not read it. The consumer may be able to
+    /// read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<String>,
-    /// Entries that seem to be for the image, but are not used.
+    /// Entries that appear to be for the image, but are not used.
     pub unused: Vec<UnusedEntry>,
 }
 

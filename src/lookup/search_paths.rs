@@ -1,4 +1,4 @@
-//! Which files each consumer searches on a machine, in their order. It does no I/O.
+//! Which files each consumer searches on a machine, and in which order. It does no I/O.
 
 use serde::Deserialize;
 
@@ -31,13 +31,13 @@ pub struct Account {
 pub struct SearchPath {
     /// The program that searches them.
     pub consumer: Consumer,
-    /// The paths in their order, with the format of each file.
+    /// The paths in search order, with the format of each file.
     pub paths: Vec<(String, Format)>,
-    /// Those of the paths that it searches only if HOME is set. System services have no HOME by default.
+    /// The paths that are searched only if HOME is set. By default, system services have no HOME.
     pub home_files: Vec<String>,
-    /// Those of the paths that the command line names. A note reports if they do not exist.
+    /// The paths that are given on the command line. If one does not exist, a note reports it.
     pub given: Vec<String>,
-    /// The variable of the environment that selects the paths, and the usual paths that it overrides.
+    /// The environment variable that selects the paths, and the usual paths that it overrides.
     pub overridden: Option<(&'static str, Vec<String>)>,
     /// The paths of its registries.conf, if it reads one.
     pub registries: Option<RegistriesPaths>,
@@ -50,7 +50,7 @@ pub struct SearchPath {
 pub struct RegistriesPaths {
     /// The file that CONTAINERS_REGISTRIES_CONF selects.
     from_environment: Option<String>,
-    /// The user's own file, which replaces the one of the system.
+    /// The user's registries.conf, which replaces the one of the system.
     own: String,
     own_drop_ins: String,
     /// short-name-aliases.conf.
@@ -63,20 +63,22 @@ const NODE_FILE: &str = "/var/lib/kubelet/config.json";
 const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
 const REGISTRIES_DROP_INS: &str = "/etc/containers/registries.conf.d";
 
-/// The directories that the kubelet searches: its root directory (OpenShift 4.x and 3.11) and its working directory (3.11).
+/// The directories that the kubelet searches: its root directory (in 4.x and in 3.11) and its working directory (in
+/// 3.11).
 const KUBELET_DIRECTORIES: [&str; 3] =
     ["/var/lib/kubelet", "/var/lib/origin/openshift.local.volumes", "/var/lib/origin"];
-/// `$HOME/.docker/config.json` with an empty HOME is relative to the working directory, here that of the unit in 3.11.
+/// With an empty HOME, `$HOME/.docker/config.json` is relative to the working directory. This is the path for the unit
+/// in 3.11.
 const KUBELET_HOME: &str = "/var/lib/origin/.docker/config.json";
 
 /// `global_auth_file` in CRI-O's configuration (crio.conf(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GlobalAuthFile {
-    /// There is no configuration file.
+    /// There is no configuration file of CRI-O.
     Unknown,
-    /// The configuration does not set it.
+    /// The configuration does not set `global_auth_file`.
     Unset,
-    /// This file.
+    /// The configuration sets this path.
     Path(String),
 }
 
@@ -84,7 +86,7 @@ pub enum GlobalAuthFile {
 pub const CRIO_FILES: [&str; 2] = ["/etc/crio/crio.conf", "/etc/crio/crio.conf.d/00-default"];
 
 impl Account {
-    /// The account of root in a system service.
+    /// The account of root, as a system service sees it.
     pub fn root() -> Self {
         Self {
             home: "/root".to_owned(),
@@ -135,13 +137,14 @@ impl Account {
         [".docker/config.json", ".dockercfg"].map(|name| format!("{}/{name}", self.home_of_root())).into()
     }
 
-    /// The home directory of the kubelet, which runs as root even if the current user is another one.
+    /// The home directory of the kubelet. The kubelet runs as root, even if the current user is a different one.
     fn home_of_root(&self) -> &str {
         if self.uid == 0 { self.home.trim_end_matches('/') } else { "/root" }
     }
 
-    /// The files of podman and buildah: only the one of REGISTRY_AUTH_FILE, else only the one of DOCKER_CONFIG
-    /// (`GetDefaultAuthFile` of containers/common), else those of containers/image.
+    /// The files of podman and buildah. If REGISTRY_AUTH_FILE is set, only its file is searched; otherwise, if
+    /// DOCKER_CONFIG is set, only its file is searched (`GetDefaultAuthFile` of containers/common); otherwise, the
+    /// files of containers/image are searched.
     fn podman(&self) -> Vec<(String, Format)> {
         if let Some(file) = &self.auth_file {
             return vec![(file.clone(), Format::Config)];
@@ -218,7 +221,8 @@ impl SearchPath {
         self
     }
 
-    /// Only `files`, for all consumers. A file whose name ends with `.dockercfg` has the older format.
+    /// Search paths with only `files`, for all consumers. A file name that ends with `.dockercfg` means the older
+    /// format.
     pub fn only(files: &[String]) -> Vec<Self> {
         let format = |path: &str| if path.ends_with(".dockercfg") { Format::Legacy } else { Format::Config };
         let paths: Vec<_> = files.iter().map(|path| (path.clone(), format(path))).collect();
@@ -234,12 +238,12 @@ impl SearchPath {
 }
 
 impl RegistriesPaths {
-    /// Whether the environment selects the file, which must then exist.
+    /// Whether the environment selects the file. In that case, the file must exist.
     pub fn is_required(&self) -> bool {
         self.from_environment.is_some()
     }
 
-    /// All paths that may be read. `list` gives the paths in a directory.
+    /// All paths that a lookup may read. `list` returns the paths in a directory.
     pub fn all(&self, list: impl Fn(&str) -> Vec<String>) -> Vec<String> {
         let mut paths = vec![self.aliases.clone()];
         for (file, directories) in self.files() {
@@ -249,7 +253,7 @@ impl RegistriesPaths {
         paths
     }
 
-    /// The possible paths of registries.conf, each with the directories of its drop-ins. The first file that exists is used.
+    /// The possible paths of registries.conf, each with its drop-in directories. The first file that exists is used.
     pub fn files(&self) -> Vec<(&str, Vec<&str>)> {
         let own = self.own_drop_ins.as_str();
         match &self.from_environment {

@@ -1,5 +1,5 @@
-//! Entries that a person would expect to be used for an image, whether or not a consumer uses them: those whose key is
-//! similar to the name of the image. `explain` shows why they are not used.
+//! Entries that a user would expect to be used for an image, because their key is similar to the name of the image.
+//! `explain` shows them if they are not used, and why.
 
 use super::{EntrySource, UnusedEntry, UnusedReason};
 use crate::desired::Image;
@@ -24,7 +24,7 @@ fn is_similar_host(host: &str, image_host: &str, image: &Image) -> bool {
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let (host, image_host) = (split_port(host).0.to_ascii_lowercase(), split_port(image_host).0.to_ascii_lowercase());
     match host.rsplit_once('*') {
-        // Only the fixed end of a pattern is compared, because a person may not know that `*` does not match a dot.
+        // Only the fixed end of a pattern is compared, because a user may not know that `*` does not match a dot.
         Some((_, end)) => end.contains('.') && image_host.ends_with(end.trim_start_matches(|c| c != '.')),
         None => host == image_host || (image.is_of_hub() && dockerconfig::is_hub(&host)),
     }
@@ -37,7 +37,7 @@ fn is_similar_path(path: &str, image_path: &str) -> bool {
     image_path.starts_with(path) || path.split('/').next() == image_path.split('/').next()
 }
 
-/// All similar entries of the content, as unused for the same reason.
+/// All similar entries of the content, marked as unused for the same reason.
 pub(super) fn similar(
     bytes: &SecretBytes,
     source: &EntrySource,
@@ -55,7 +55,8 @@ pub(super) fn similar(
     unused.collect()
 }
 
-/// The similar entries that a consumer does not find in the format in which it reads the file: it finds only `keys`.
+/// The similar entries that a consumer does not find, because it reads the file in a different format. It finds only
+/// `keys`.
 pub(super) fn in_other_format<'a>(
     bytes: &SecretBytes,
     source: &EntrySource,
@@ -67,7 +68,8 @@ pub(super) fn in_other_format<'a>(
     unused
 }
 
-/// The helpers that docker or containers/image would use for the image: the key of `credHelpers` and the suffix.
+/// The credential helpers that docker or containers/image would use for the image: the key in `credHelpers` and the
+/// suffix of the helper's program name.
 pub(super) fn helpers(bytes: &SecretBytes, image: &Image) -> Vec<(Option<String>, String)> {
     let Ok(file) = dockerconfig::read(bytes.expose()) else { return Vec::new() };
     let of_host = file.cred_helpers.into_iter().filter(|(host, helper)| !helper.is_empty() && is_similar(host, image));

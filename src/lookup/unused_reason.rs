@@ -8,43 +8,43 @@ use serde::ser::SerializeStruct as _;
 /// Why an entry is not used. The codes are part of the JSON output (docs/json.md).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum UnusedReason {
-    /// This file or secret has the credential that is used.
+    /// The credential of this file or secret is used instead.
     Shadowed(String),
-    /// This variable of the environment selects another file.
+    /// This environment variable selects another file.
     Variable(&'static str),
-    /// This key of the same file has a higher priority.
+    /// This key of the same file takes precedence.
     Key(String),
-    /// This key of the same file has the same priority, and either may be used.
+    /// This key of the same file has the same precedence, and the consumer may use either of them.
     Either(String),
-    /// This helper is used instead.
+    /// This credential helper is used instead.
     Helper(String),
     /// `credential-helpers` of this registries.conf does not contain `containers-auth.json`.
     NoFiles(String),
-    /// The kubelet does not use credential helpers: the suffix of the configured one.
+    /// The kubelet does not use credential helpers. This is the suffix of the configured one.
     NoHelpers(String),
-    /// The kubelet uses Docker Hub's own key only if no other key matches.
+    /// The key is that of Docker Hub. The kubelet uses it only if no other key matches.
     Fallback,
-    /// The port differs from that of the image.
+    /// The port of the key differs from the port of the image.
     Port,
-    /// `*` matches exactly one label of a host name, and the number of labels differs.
+    /// The pattern and the host name have a different number of labels, and `*` matches exactly one label.
     Labels,
     /// Only the kubelet supports patterns.
     Pattern,
-    /// The host has a different spelling: the one that is searched for.
+    /// The host is spelled differently. The consumer searches for this spelling.
     Host(String),
-    /// The path is not one that is searched for.
+    /// The consumer does not search for this path.
     Path,
     /// The key cannot be parsed as an address.
     Address,
-    /// The entry has no `auth`, and other members are ignored.
+    /// The entry has no `auth`, and the consumer ignores the other members.
     NoAuth,
     /// The entry has neither user nor password.
     Empty,
-    /// The `auth` cannot be decoded: what it is.
+    /// The `auth` cannot be decoded. The text is the reason.
     Undecodable(&'static str),
-    /// The file or secret cannot be used: why.
+    /// The file or secret cannot be used. The text is the reason.
     Corrupt(String),
-    /// The file is parsed in the other one of the two formats, in which it has no entries.
+    /// The consumer parses the file in the other one of the two formats, and finds no entries.
     Format,
     /// The kubelet does not use secrets of this type.
     Type(String),

@@ -1,5 +1,5 @@
-//! What is read or computed once for all hosts of a run: files, outputs of commands and credential helpers, proxy
-//! settings. Thousands of hosts usually name the same ones.
+//! Values that are read or computed once for all hosts of a run: files, outputs of commands and credential helpers, and
+//! proxy settings. Usually, thousands of hosts use the same values.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -30,7 +30,7 @@ pub(super) enum ExternalSource {
 /// A loaded value, or the reason why it cannot be loaded. The reason contains no secret.
 type LoadResult<T> = Result<T, OutsideError>;
 
-/// The values that are already loaded.
+/// The values that have been loaded.
 pub(super) struct ResolveCache<'a> {
     variables: &'a Variables,
     texts: Memo<ExternalSource, LoadResult<Secret>>,

@@ -1,5 +1,5 @@
-//! How to connect to a node, by Ansible's connection variables. A variable that changes the target of a connection and is
-//! not supported is a problem, because ignoring it could connect to the wrong machine.
+//! How to connect to a node, according to Ansible's connection variables. If a variable changes the target of a
+//! connection and is not supported, it is reported as a problem: ignoring it could connect to the wrong machine.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,8 @@ const HOST_KEY_CHECKING: [&str; 2] = ["ansible_host_key_checking", "ansible_ssh_
 const BECOME: [&str; 2] = ["ansible_sudo", "ansible_become"];
 const BECOME_PASSWORD: [&str; 3] = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"];
 
-/// Unsupported variables that change the target of a connection or how it is made, with the values that have no effect.
+/// Unsupported variables that change the target or the method of a connection, each with the values that have no
+/// effect.
 const UNSUPPORTED: [(&str, &[&str]); 15] = [
     ("ansible_connection", &["ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"]),
     ("ansible_ssh_common_args", &[]),
@@ -40,7 +41,7 @@ const UNSUPPORTED: [(&str, &[&str]); 15] = [
     ("ansible_su", &["false", "no", "off", "0"]),
 ];
 
-/// The connection to the host `name`; `None` if there is a problem.
+/// The connection settings of the host `name`; `None` if there is a problem.
 pub(super) fn of_host(reader: &mut VariableReader<'_>, name: &str, request: &Request) -> Option<Connection> {
     let before = reader.problems.len();
     reject_unsupported(reader);
@@ -68,7 +69,7 @@ fn last_set(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<Text> {
     reader.text(name)
 }
 
-/// The last of `names` that is set, as true or false.
+/// The last of `names` that is set, as a boolean.
 fn flag(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<bool> {
     let name = names.iter().rev().find(|name| reader.raw(name).is_some())?;
     reader.flag(name)

@@ -1,5 +1,5 @@
-//! The credential of a registry from the one source that its entry names: a text, a file, a command, a credential helper,
-//! or an entry of a credential file. Loading a source is done through the cache.
+//! Reads the credential of a registry from the one source that its entry names: a text, a file, a command, a credential
+//! helper, or an entry of a credential file. All sources are loaded through the cache.
 
 use serde::Deserialize;
 
@@ -17,8 +17,8 @@ use super::registry_host::problem_about;
 use super::user::{self, TOKEN_USER};
 use super::variable_reader::{Text, VariableReader};
 
-/// The keys that name a source. An entry has exactly one of them, or only an identity token. The first three may be
-/// combined with an identity token.
+/// The keys that name a source. An entry has exactly one of them, or only an identity token. Only the first three can
+/// be combined with an identity token.
 const SOURCES: [&str; 5] = ["password", "password_file", "password_command", "credential_helper", "from_file"];
 const COMBINABLE_SOURCES: usize = 3;
 const IDENTITY_TOKEN: &str = "identity_token";
@@ -50,12 +50,12 @@ impl From<Secret> for SourceValue {
     }
 }
 
-/// Why a source provides nothing.
+/// Why a source provides no credential.
 struct SourceError {
     reason: String,
-    /// What the hint depends on.
+    /// The kind of error, which determines the hint.
     kind: OutsideErrorKind,
-    /// The credential helper that has the credential instead.
+    /// The credential helper that stores the credential instead.
     helper: Option<String>,
 }
 
@@ -72,7 +72,8 @@ impl From<OutsideError> for SourceError {
 }
 
 impl SourceValue {
-    /// The same values, if they can be used as a credential. The error is a predicate: it follows the name of the source.
+    /// Returns the values if they can be used as a credential. The error is a predicate: it follows the name of the
+    /// source.
     fn checked(self) -> Result<Self, &'static str> {
         let has_password = !self.password.expose().is_empty();
         let token = self.identity_token.as_ref().map(Secret::expose);
@@ -83,14 +84,14 @@ impl SourceValue {
                 Err("has a control character in its secret or email")
             }
             Some(user) if user.is_empty() && has_password => Err("has no user"),
-            // An identity token identifies its user.
+            // An identity token already identifies its user.
             Some(user) if user.is_empty() => Ok(Self { user: None, ..self }),
             _ => Ok(self),
         }
     }
 }
 
-/// The credential of an entry; `None` if there is a problem. If `host` is not known, sources that need it are not loaded.
+/// The credential of an entry; `None` if there is a problem. If `host` is `None`, sources that need it are not loaded.
 pub(super) fn of_entry(
     reader: &mut VariableReader<'_>,
     entry: &RegistryEntry,
@@ -102,7 +103,7 @@ pub(super) fn of_entry(
     let value = source.and_then(|source| load(reader, entry, source, host));
     let provided = source.zip(value.as_ref()).map(|(source, value)| (source, value.user.as_deref()));
     let user = user::of_entry(reader, entry, provided);
-    // Everything above runs even if a part of it fails, so that all problems are reported at once.
+    // All values above are evaluated even if one of them has a problem, so that one run reports all problems.
     let (email, token, source, value, user) = (email?, token?, source?, value?, user?);
     Some(ResolvedCredential {
         user,
@@ -192,8 +193,8 @@ fn load(
     None
 }
 
-/// The problem that a source cannot be used. A command is not quoted, because it may be the password in the wrong place;
-/// neither is a `password_file` without a slash.
+/// The problem that a source cannot be used. It does not quote a command or a `password_file` without a slash, because
+/// the user may have written the password there by mistake.
 fn source_problem(source: &Member, text: &Text, owner: &str, error: &SourceError) -> Problem {
     let is_not_run = error.kind == OutsideErrorKind::NotRun;
     let fault = format!("{}: {}", if is_not_run { "is not used" } else { "cannot be used" }, error.reason);
@@ -236,7 +237,7 @@ fn advice(source: &Member, kind: OutsideErrorKind) -> &'static str {
     }
 }
 
-/// A secret without the one line break that editors and commands add at the end. More than one line is an error.
+/// Removes the line break that editors and commands add at the end of a secret. More than one line is an error.
 fn single_line(text: Secret) -> Result<SourceValue, String> {
     let plain = text.expose();
     let plain = plain.strip_suffix('\n').map_or(plain, |line| line.strip_suffix('\r').unwrap_or(line));
@@ -249,7 +250,8 @@ fn single_line(text: Secret) -> Result<SourceValue, String> {
     }
 }
 
-/// The output of `docker-credential-NAME get` (docker-credential-helpers). Other members are ignored.
+/// The output of `docker-credential-NAME get` (docker-credential-helpers). Other members of the JSON object are
+/// ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct HelperOutput {
@@ -257,10 +259,11 @@ struct HelperOutput {
     secret: String,
 }
 
-/// The credential that a helper has for a host. Helpers do not support paths, so only the host is used.
+/// The credential that a helper stores for a host. Helpers do not support paths, so the path of the registry is
+/// ignored.
 fn from_helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<SourceValue, SourceError> {
     let name = name.text.clone();
-    // The name becomes a part of the name of a program, so it must not contain a path or start like an option.
+    // The name becomes part of a program name, so it must not contain a slash or start like an option.
     if name.starts_with(['-', '.']) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err("it is not the name of a helper".to_owned().into());
     }
@@ -277,8 +280,9 @@ fn from_helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<S
     Ok(value.checked().map_err(|fault| format!("the output of {program} {fault}"))?)
 }
 
-/// The credential that a file has for a host. In containers/image, a helper that the file names for the host takes
-/// precedence over the entries of the file (`findCredentialsInFile` in pkg/docker/config). The helper is not run here.
+/// The credential that a file contains for a host. If the file names a credential helper for the host, containers/image
+/// uses the helper instead of the entry (`findCredentialsInFile` in pkg/docker/config). Oregano does not run this
+/// helper; it reports an error that names it.
 fn from_auth_file(reader: &VariableReader<'_>, path: &Text, host: &str) -> Result<SourceValue, SourceError> {
     let file = reader.cache.auth_file(&path.text)?;
     let registry = host.split('/').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Credentials that Ansible reads as a number or boolean, or that have white space at an end. A credential is always the
-//! text that the user wrote; if Ansible would make a different text of it, the user must know.
+//! Finds credentials that Ansible reads as a number or boolean, and credentials that start or end with white space.
+//! Oregano always uses the text that the user wrote. If Ansible would use a different text, a finding reports that.
 
 use crate::desired::codes;
 use crate::inventory::{Finding, Node, Problem, Severity, Value, repr};
@@ -7,8 +7,8 @@ use crate::inventory::{Finding, Node, Problem, Severity, Value, repr};
 const HINT: &str =
     "put it in quotes (on a host line in both kinds: \"'…'\"), so that Ansible and oregano read the same text";
 
-/// The finding for a credential that Ansible reads as a number or boolean and spells differently afterwards. `what` names
-/// it in backticks. The value is shown only if it is a boolean, which is not a secret.
+/// The finding for a credential that Ansible reads as a number or boolean and then writes with a different spelling.
+/// `what` is its name in backticks. The value is shown only if it is a boolean, which cannot be a secret.
 pub(super) fn respelled_by_ansible(node: &Node, what: &str) -> Option<Finding> {
     let spelling = repr::str(node);
     if spelling == node.text {
@@ -24,8 +24,8 @@ pub(super) fn respelled_by_ansible(node: &Node, what: &str) -> Option<Finding> {
     Some(Finding::new(codes::NUMERIC_PASSWORD, Problem::hiding(&node.span, message).hint(HINT)))
 }
 
-/// The variables that a template inserts into a longer text. A template that is the entire value inserts nothing: it
-/// keeps the type of the variable.
+/// The variables that a template inserts into a longer text. If the template is the complete value, nothing is
+/// inserted: the value has the type of the variable.
 pub(super) fn inserted_variables(raw: &Node) -> Vec<&str> {
     let Value::Str(text) = &raw.value else { return Vec::new() };
     let pieces = text.split("{{").skip(1).filter_map(|piece| piece.split_once("}}"));
@@ -35,7 +35,7 @@ pub(super) fn inserted_variables(raw: &Node) -> Vec<&str> {
     if is_entire_value { Vec::new() } else { names.into_iter().filter(is_name).collect() }
 }
 
-/// The finding for a credential that Ansible reads as a number with the same spelling.
+/// The finding for a credential that Ansible reads as a number, but writes with the same spelling.
 pub(super) fn number_with_same_spelling(node: &Node, what: &str) -> Option<Finding> {
     let is_number = matches!(node.value, Value::Int(_) | Value::Float(_) | Value::Bool(_));
     let same = is_number && repr::str(node) == node.text;
@@ -44,7 +44,7 @@ pub(super) fn number_with_same_spelling(node: &Node, what: &str) -> Option<Findi
     same.then(|| Finding::new(codes::NUMERIC_PASSWORD, problem).with_severity(Severity::Note))
 }
 
-/// The finding for a credential with white space at an end, which is usually a mistake.
+/// The finding for a credential that starts or ends with white space, which is usually a mistake.
 pub(super) fn surrounding_white_space(node: &Node, what: &str) -> Option<Finding> {
     let problem = Problem::hiding(&node.span, format!("{what} starts or ends with white space"))
         .hint("remove the white space inside its quotes");

@@ -14,8 +14,8 @@ pub(super) struct DeclaredRegistry {
 }
 
 impl DeclaredRegistry {
-    /// A problem at the place of the declaration. The text there is shown only if it is the host: without `oreg_url` the
-    /// place is that of the user name.
+    /// A problem at the place of the declaration. The text there is shown only if it is the host. Without `oreg_url`,
+    /// the place is that of the user name, which is not shown.
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         let written = self.span.source.text().get(self.span.start..self.span.end).unwrap_or_default();
         if written.to_ascii_lowercase().contains(&self.registry.host.to_ascii_lowercase()) {
@@ -25,7 +25,7 @@ impl DeclaredRegistry {
         }
     }
 
-    /// The user and the secrets, to compare two declarations.
+    /// The user and the secrets, for comparing two declarations.
     pub fn credential(&self) -> (&str, &Secret, Option<&Secret>) {
         (&self.registry.user, &self.registry.password, self.registry.identity_token.as_ref())
     }

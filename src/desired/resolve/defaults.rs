@@ -25,7 +25,7 @@ pub(super) struct RegistryDefaults {
 }
 
 impl RegistryDefaults {
-    /// Reads them from the variables of a host.
+    /// Reads the settings from the variables of a host.
     pub fn of_host(reader: &mut VariableReader<'_>) -> Self {
         Self {
             deployment: deployment(reader),
@@ -35,7 +35,7 @@ impl RegistryDefaults {
         }
     }
 
-    /// The TLS policy for the registry `host`, unless it has a `tls_verify` of its own.
+    /// The TLS policy for the registry `host`, if its entry has no `tls_verify`.
     pub fn tls(&self, host: &str) -> TlsPolicy {
         let address = host.split('/').next().unwrap_or_default();
         let is_insecure = self.insecure.iter().any(|element| element.matches(address));
@@ -56,7 +56,8 @@ fn deployment(reader: &mut VariableReader<'_>) -> Option<DeploymentType> {
     }
 }
 
-/// The tag of test images, `v3.11` by default. `openshift_release` may lack the `v` (`openshift_version` role).
+/// The tag of test images, `v3.11` by default. A missing `v` in `openshift_release` is added (role
+/// `openshift_version`).
 fn tag(reader: &mut VariableReader<'_>) -> String {
     let image_tag = reader.text("openshift_image_tag");
     let release = reader.text("openshift_release");

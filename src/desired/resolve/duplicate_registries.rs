@@ -1,5 +1,5 @@
-//! Registries and token servers that are declared twice. A credential file has one entry for each key, so two different
-//! credentials for one registry are a problem.
+//! Registries and token servers that are declared twice. A credential file has only one entry for each key, so two
+//! different credentials for one registry are a problem.
 
 use crate::desired::codes;
 use crate::desired::registry_host::same_registry;
@@ -8,8 +8,8 @@ use crate::inventory::Finding;
 use super::declared_registry::DeclaredRegistry;
 use super::variable_reader::VariableReader;
 
-/// Keeps one declaration of each key. A repetition with the same credential is a warning; a different credential for the
-/// same registry is a problem, even if the keys have a different spelling.
+/// Keeps one declaration for each key. A second declaration with the same credential is a warning. A different
+/// credential for the same registry is a problem, even if the two keys are spelled differently.
 pub(super) fn without_duplicates(
     reader: &mut VariableReader<'_>,
     declared: Vec<DeclaredRegistry>,
@@ -30,7 +30,8 @@ pub(super) fn without_duplicates(
             let problem = next.problem(message).hint("remove one of the two");
             reader.warnings.push(Finding::new(codes::DUPLICATE_REGISTRY, problem));
         } else {
-            // Another spelling of a registry with the same credential is kept: it is another key.
+            // A different spelling of the same registry with the same credential is kept, because it is a different
+            // key.
             kept.push(next);
         }
     }

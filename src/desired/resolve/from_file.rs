@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 use crate::dockerconfig::{self, AuthFile, mask};
 use crate::inventory::{Node, Source, Value, yaml};
 
-/// The keys of a Secret that contain a file: those that Kubernetes defines for its secret types, and the file names that
-/// `kubectl create secret --from-file` uses as keys.
+/// The keys of a Secret that may contain a credential file: those that Kubernetes defines for its secret types, and the
+/// file names that `kubectl create secret --from-file` uses as keys.
 const MEMBERS: [&str; 4] = [".dockerconfigjson", ".dockercfg", "auth.json", "config.json"];
 
-/// The maximum number of keys that a message lists.
+/// The maximum number of names that a message lists.
 const MAX_LISTED: usize = 10;
 
 /// Parses the entries of a file. The `type` of a Secret is ignored, because the name of its key shows the format.
@@ -25,7 +25,8 @@ pub fn parse(text: &str) -> Result<AuthFile, String> {
         Ok(manifest) if manifest.get("kind").is_some_and(|kind| kind.text == "Secret") => {
             read(&secret(&manifest)?).map_err(|error| format!("in the Secret, {error}"))
         }
-        // JSON allows characters that YAML does not, such as DEL. Parsed as a `config.json`, a Secret would seem to be empty.
+        // JSON allows characters that YAML does not, such as DEL. If such a Secret were parsed as a `config.json`, it
+        // would appear to contain no entries.
         Err(_) if is_secret(text) => Err("the Secret is not valid YAML".to_owned()),
         _ => read(text),
     }
@@ -39,7 +40,7 @@ fn is_secret(text: &str) -> bool {
     serde_json::from_str::<Manifest>(text).is_ok_and(|manifest| manifest.kind == "Secret")
 }
 
-/// The file in a Secret. As in the API server, `stringData` overrides `data`.
+/// The credential file in a Secret. Like in the API server, `stringData` overrides `data`.
 fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
     let member = |part: &str| MEMBERS.iter().find_map(|name| manifest.get(part)?.get(name));
     if let Some(plain) = member("stringData") {
@@ -58,7 +59,7 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(text))
 }
 
-/// The rest of a message about a missing name: the names that exist instead.
+/// The end of the message about a missing name: it lists the names that exist.
 pub(super) fn existing_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     match quoted_list(names) {
         none if none.is_empty() => "and has no other".to_owned(),
@@ -66,7 +67,8 @@ pub(super) fn existing_names<'a>(names: impl Iterator<Item = &'a str>) -> String
     }
 }
 
-/// Names in backticks, separated by commas. A text that does not look like a name is not shown, because it may be a secret.
+/// Names in backticks, separated by commas. A text that does not look like a name is omitted, because it may be a
+/// secret.
 pub(super) fn quoted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:*[]".contains(c));
     let mut names: Vec<String> =

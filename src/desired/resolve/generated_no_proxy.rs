@@ -8,16 +8,17 @@ use crate::desired::registry::{ProxyOrigin, ProxySettings};
 use crate::inventory::Variables;
 use crate::secret::Secret;
 
-/// The domains of a cluster's services, which are always on the list.
+/// The domains of a cluster's services. They are always in the list.
 const ALWAYS: [&str; 2] = [".cluster.local", ".svc"];
 /// The metadata service of cloud providers.
 const METADATA: &str = "169.254.169.254";
 
-/// The groups whose hosts are on the list, and the variables with further names of a host.
+/// The groups that contain the hosts of the cluster. The names of these hosts are in the list.
 const GROUPS: [&str; 6] = ["masters", "nodes", "etcd", "new_masters", "new_nodes", "new_etcd"];
+/// The variables with additional names of a host.
 const NAMES: [&str; 3] = ["openshift_hostname", "openshift_ip", "openshift_kubelet_name_override"];
-/// The address that Ansible connects to. openshift-ansible uses the gathered fact `openshift.common.ip`, which is not known
-/// here; an IP address in one of these variables is most likely the same.
+/// The variables with the address that Ansible connects to. openshift-ansible uses the fact `openshift.common.ip`,
+/// which is not known here. An IP address in one of these variables is most likely the same.
 const ADDRESSES: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
 
 /// The proxy variables of a host.
@@ -31,7 +32,8 @@ pub(super) struct ProxyVariables {
 }
 
 impl ProxyVariables {
-    /// The proxy settings. `cluster_names` gives the names of all hosts of the cluster, and is called only if needed.
+    /// The proxy settings. `cluster_names` returns the names of all hosts of the cluster. It is called only if it is
+    /// needed, because it is slow.
     pub fn settings<'a>(&self, cluster_names: impl FnOnce() -> &'a BTreeSet<String>) -> ProxySettings {
         let mut no_proxy: BTreeSet<&str> = self.no_proxy.iter().map(String::as_str).chain(ALWAYS).collect();
         let service = first_address(&self.portal_net);
@@ -45,7 +47,7 @@ impl ProxyVariables {
     }
 }
 
-/// All names of all hosts of the cluster, as far as the inventory has them.
+/// All names and addresses of the hosts of the cluster that the inventory contains.
 pub(super) fn cluster_names(variables: &Variables) -> BTreeSet<String> {
     let inventory = variables.inventory();
     let hosts: BTreeSet<&str> = GROUPS
@@ -53,7 +55,7 @@ pub(super) fn cluster_names(variables: &Variables) -> BTreeSet<String> {
         .filter(|group| inventory.groups.contains_key(*group))
         .flat_map(|group| inventory.hosts_of(group))
         .collect();
-    // Evaluating variables of all hosts is slow, so names that the inventory never sets are left out first.
+    // Evaluating variables for all hosts is slow, so variables that the inventory never sets are skipped.
     let mut set: Vec<&str> = NAMES.into_iter().chain(ADDRESSES).collect();
     set.retain(|name| inventory.written().any(|(other, _)| other == *name));
     let is_listed = |name: &str, text: &str| match ADDRESSES.contains(&name) {
@@ -69,7 +71,7 @@ pub(super) fn cluster_names(variables: &Variables) -> BTreeSet<String> {
     hosts.into_iter().map(str::to_owned).chain(further_names).collect()
 }
 
-/// The first address of a network: the cluster IP of the service `kubernetes`.
+/// The first usable address of a network, which is the cluster IP of the service `kubernetes`.
 fn first_address(network: &str) -> Option<String> {
     let (address, bits) = network.trim().split_once('/')?;
     let bits: u32 = bits.parse().ok()?;

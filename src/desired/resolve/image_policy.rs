@@ -1,5 +1,5 @@
-//! Which registries the cluster forbids: by the image policy of the masters, or because the nodes block them. The result is
-//! only advice, so values that cannot be read are ignored.
+//! Which registries the cluster forbids, because the image policy of the masters does not allow them or because the
+//! nodes block them. The results are only advice, so values that cannot be read are ignored.
 
 use crate::desired::codes;
 use crate::dockerconfig::HUB;
@@ -37,8 +37,8 @@ pub(super) fn check(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistr
     }
 }
 
-/// The patterns of the image policy, and the variable that has them. As in openshift-ansible, the list overrides the
-/// configuration.
+/// The patterns of the image policy, and the variable that sets them. As in openshift-ansible, the list variable
+/// overrides the configuration variable.
 fn allowed(reader: &VariableReader<'_>) -> Option<(&'static str, Vec<String>)> {
     if let Some(list) = names(reader.node_or_none(ALLOWED)) {
         return Some((ALLOWED, list));
@@ -48,8 +48,8 @@ fn allowed(reader: &VariableReader<'_>) -> Option<(&'static str, Vec<String>)> {
     Some((CONFIG, list))
 }
 
-/// The elements of a list (or the `domainName` of each mapping in it), or the parts of a comma-separated text; `None` if
-/// there are none.
+/// The elements of a list, the `domainName` of each mapping in it, or the parts of a comma-separated text; `None` if
+/// there are no elements.
 fn names(node: Option<Node>) -> Option<Vec<String>> {
     let node = parsed(node?);
     let names: Vec<String> = match &node.value {
@@ -61,7 +61,7 @@ fn names(node: Option<Node>) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// The value, or the parsed value if it is a text that contains a JSON list or object.
+/// The value itself. If it is a text that contains a JSON list or object, the parsed JSON is returned.
 fn parsed(node: Node) -> Node {
     match &node.value {
         Value::Str(text) if text.trim_start().starts_with(['[', '{']) => yaml::parse_node(&node).unwrap_or(node),
@@ -69,14 +69,14 @@ fn parsed(node: Node) -> Node {
     }
 }
 
-/// The host of a registry or pattern without port and path: openshift-ansible does not compare ports here.
+/// The host of a registry or pattern without port and path, because openshift-ansible does not compare ports here.
 fn host_of(registry: &str) -> &str {
     let host = registry.split('/').next().unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     if name.is_empty() { HUB } else { name }
 }
 
-/// Whether a pattern matches a host. `*` matches any text; the parts between are searched from left to right.
+/// Whether a pattern matches a host. `*` matches any text. The parts between the `*` are searched from left to right.
 fn matches(pattern: &str, host: &str) -> bool {
     let (pattern, host) = (host_of(pattern).to_ascii_lowercase(), host.to_ascii_lowercase());
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == host };

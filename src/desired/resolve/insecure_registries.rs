@@ -1,15 +1,15 @@
-//! `openshift_docker_insecure_registries`: which registries may be used without verified TLS, over plain HTTP if needed.
-//! What that means for requests is `TlsPolicy::Insecure`.
+//! `openshift_docker_insecure_registries`: which registries may be used without TLS verification, and over plain HTTP
+//! if needed. `TlsPolicy::Insecure` describes what this means for requests.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 /// One element of the list: a host with an optional port, or a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InsecureRegistry {
-    /// `host[:port]`, compared without regard to case.
+    /// `host[:port]`. The comparison ignores case.
     Host(String),
-    /// A network in CIDR notation (RFC 4632). It matches registries that are written as an IPv4 address: names are not
-    /// resolved, and image names have no IPv6 addresses.
+    /// A network in CIDR notation (RFC 4632). It matches only registries that are written as an IPv4 address, because
+    /// names are not resolved and image names cannot contain IPv6 addresses.
     Network {
         /// Any address of the network.
         address: IpAddr,

@@ -1,17 +1,17 @@
-//! Which credential files of a node are managed, by the variables of openshift-ansible.
+//! Which credential files of a node are managed, according to the variables of openshift-ansible.
 
 use crate::inventory::Problem;
 
 use super::variable_reader::VariableReader;
 
-/// The file of the kubelet in openshift-ansible 3.11, unless `openshift_data_dir` is set.
+/// The default of `openshift_data_dir` in openshift-ansible 3.11. It is the directory of the kubelet's file.
 const DEFAULT_DATA_DIRECTORY: &str = "/var/lib/origin";
 
-/// The file of root, which docker and podman read.
+/// The credential file of root, which docker and podman read.
 const ROOT_FILE: &str = "/root/.docker/config.json";
 
-/// The managed files of a host: only the one of `docker_auth_credentials_path` if it is set, else those of the kubelet
-/// and of root.
+/// The managed files of a host. If `docker_auth_credentials_path` is set, only its file is managed; otherwise, the
+/// files of the kubelet and of root are.
 pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Vec<String> {
     if reader.raw("docker_auth_credentials_path").is_some() {
         let directory = directory(reader, "docker_auth_credentials_path");
@@ -24,7 +24,7 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Vec<String> {
     };
     let kubelet = data.map(|directory| format!("{directory}/.docker/config.json"));
     let mut files: Vec<String> = kubelet.into_iter().collect();
-    // `openshift_data_dir` may be `/root`.
+    // If `openshift_data_dir` is `/root`, the file of the kubelet and the file of root are the same.
     if !files.iter().any(|file| file == ROOT_FILE) {
         files.push(ROOT_FILE.to_owned());
     }

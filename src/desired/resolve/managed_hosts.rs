@@ -1,5 +1,6 @@
-//! Whose files are managed: the hosts of `oregano_hosts` or of the node groups of openshift-ansible, restricted by
-//! `--limit`; and whose variables the pull secret uses. The patterns themselves are evaluated in `inventory::patterns`.
+//! Selects the hosts with managed files: the hosts of `oregano_hosts` or of the node groups of openshift-ansible,
+//! restricted by `--limit`. Also selects the host that provides the variables for the pull secret.
+//! `inventory::patterns` evaluates the patterns.
 
 use std::collections::HashSet;
 
@@ -8,10 +9,10 @@ use crate::inventory::{Problem, patterns};
 use super::Resolver;
 use super::variable_reader::{Text, VariableReader};
 
-/// The groups whose hosts have managed files if `oregano_hosts` is not set.
+/// The groups of hosts with managed files, if `oregano_hosts` is not set.
 const NODE_GROUPS: [&str; 4] = ["masters", "nodes", "new_masters", "new_nodes"];
 
-/// The variable with the pattern of hosts.
+/// The variable with the host pattern.
 pub(super) const HOSTS: &str = "oregano_hosts";
 
 impl<'a> Resolver<'a> {
@@ -36,20 +37,21 @@ impl<'a> Resolver<'a> {
         self.in_inventory_order(&pattern.text, Some(&pattern))
     }
 
-    /// The hosts that a pattern selects, in the order of the inventory, not of the pattern.
+    /// The hosts that a pattern selects. They are in the order of the inventory, not of the pattern.
     fn in_inventory_order(&mut self, pattern: &str, place: Option<&Text>) -> Option<Vec<&'a str>> {
         let mut hosts = self.select(pattern, place)?;
         hosts.sort_by_cached_key(|host| self.inventory.hosts.get_index_of(*host));
         Some(hosts)
     }
 
-    /// Those of `targets` that `--limit` selects; `None` if there is a problem.
+    /// The hosts in `targets` that `--limit` selects; `None` if there is a problem.
     pub(super) fn limited(&mut self, targets: &[&'a str]) -> Option<HashSet<&'a str>> {
         let Some(limit) = &self.request.limit else { return Some(targets.iter().copied().collect()) };
         let before = self.problems.len();
         let Some(within) = self.select(&limit.pattern, None) else {
             if limit.written != limit.pattern {
-                // The pattern is the content of a file, and a wrong file may contain secrets: drop problems that quote it.
+                // The pattern is the content of a file. If the user named a wrong file, it may contain secrets, so
+                // problems that quote it are removed.
                 self.problems.truncate(before);
                 let message =
                     format!("`--limit {}` matches no host, or contains an unknown host or group", limit.written);
@@ -116,7 +118,8 @@ impl<'a> Resolver<'a> {
         Some(known.and_then(|(_, text)| text))
     }
 
-    /// The host whose variables the pull secret uses: the first host of `masters`, else the first selected host.
+    /// The host that provides the variables for the pull secret: the first host of `masters`, or the first selected
+    /// host.
     pub(super) fn secret_owner(&self, targets: &[&'a str], selected: &HashSet<&'a str>) -> Option<&'a str> {
         let master = self.inventory.hosts_of("masters").first().copied();
         master.or_else(|| targets.iter().copied().find(|name| selected.contains(name)))

@@ -1,6 +1,6 @@
-//! Makes the desired state from the variables of an inventory, or reports all problems at once. Everything that reads
-//! inventory variables for the desired state is in this folder, with one file for each rule. It does no I/O of its own:
-//! files, commands and credential helpers are accessed through `inventory::Outside`.
+//! Creates the desired state from the variables of an inventory, or reports all problems in one run. All code that
+//! reads inventory variables for the desired state is in this folder, with one file for each rule. It does no I/O:
+//! files, commands and credential helpers are accessed only through `inventory::Outside`.
 
 mod cache;
 mod connection;
@@ -45,7 +45,7 @@ use managed_hosts::HOSTS;
 use registry_entry::OREG_AUTH;
 use variable_reader::VariableReader;
 
-/// The prefix of oregano's own variables. Any other variable with this prefix is reported as a mistake.
+/// The prefix of oregano's variables. Any unknown variable with this prefix is reported as a mistake.
 const PREFIX: &str = "oregano_";
 const OWN_VARIABLES: [&str; 2] = [HOSTS, OREG_AUTH];
 
@@ -60,7 +60,7 @@ pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<
     }
 }
 
-/// The valid part of the desired state, and all problems: each of them once, in inventory order.
+/// The valid part of the desired state, and all problems. Each problem is listed once, in inventory order.
 pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
     let cache = ResolveCache::new(variables);
     let mut resolver = Resolver::new(variables, &cache, request);
@@ -80,7 +80,8 @@ pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>
     if resolver.problems.is_empty() { Ok(nodes) } else { Err(in_inventory_order(resolver.problems)) }
 }
 
-/// Each problem once, in inventory order: many hosts may share the variable that causes it.
+/// Removes repeated problems and sorts the rest in inventory order. Many hosts may share the variable that causes a
+/// problem.
 fn in_inventory_order(problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = HashSet::new();
     let mut problems: Vec<Problem> = problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
@@ -89,7 +90,7 @@ fn in_inventory_order(problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// Findings without repetition, even if many hosts have them.
+/// Findings without repetitions, even if many hosts have the same finding.
 #[derive(Default)]
 struct Findings {
     list: Vec<Finding>,
@@ -117,7 +118,7 @@ struct Resolver<'a> {
     problems: Vec<Problem>,
     warnings: Findings,
     notices: Findings,
-    // Hosts usually have the same lists. Sharing them keeps the memory of 10,000 nodes small.
+    // Most hosts have equal lists. Sharing them limits the memory that 10,000 nodes need.
     registries: HashSet<Arc<[Registry]>>,
     credentials: HashSet<Arc<[Credential]>>,
 }
@@ -163,7 +164,7 @@ impl<'a> Resolver<'a> {
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
         let mut secret = None;
-        // The host whose variables the secret uses may be a master that `oregano_hosts` leaves out.
+        // The host that provides the variables for the pull secret may be a master that `oregano_hosts` excludes.
         let other_owner = (!targets.contains(&owner)).then_some(owner);
         for name in other_owner.into_iter().chain(targets) {
             let vars = self.variables.of(name);
@@ -197,7 +198,8 @@ impl<'a> Resolver<'a> {
         Some(Desired { registries, objects, nodes, vantage, vantage_points, ..Desired::default() })
     }
 
-    /// Reports variables with oregano's prefix that do not exist: a misspelled variable would silently have no effect.
+    /// Reports unknown variables with oregano's prefix: a misspelled variable would have no effect, and no message
+    /// would report that.
     fn reject_unknown_variables(&mut self) {
         for (name, node) in self.inventory.written() {
             if name.starts_with(PREFIX) && !OWN_VARIABLES.contains(&name) {
@@ -242,7 +244,7 @@ impl<'a> Resolver<'a> {
         Some(VantagePoint { name: name.to_owned(), connection, registries: Arc::clone(&declared.registries) })
     }
 
-    /// Collects what a reader found wrong with the variables of its host.
+    /// Collects the problems and findings of a reader.
     fn collect(&mut self, reader: VariableReader<'_>) {
         self.problems.extend(reader.problems);
         self.warnings.add(reader.warnings);
@@ -250,7 +252,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// The equal list that is already known, else this one.
+/// Returns the equal list that is already stored, or stores and returns this one.
 fn shared_list<T: Eq + Hash>(known: &mut HashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
     if let Some(known) = known.get(list.as_slice()) {
         return Arc::clone(known);
@@ -267,7 +269,8 @@ fn credentials(registries: &[Registry]) -> Vec<Credential> {
     for registry in registries {
         entries.entry(&registry.host).or_insert_with(|| registry.credential());
     }
-    // Token servers come after all registries, so that a declared registry is not replaced by an equal token server.
+    // Token servers come after all registries, so that a declared registry is not replaced by a token server with the
+    // same key.
     for (registry, server) in registries.iter().filter_map(|registry| Some((registry, registry.auth_server.as_ref()?)))
     {
         entries.entry(server).or_insert_with(|| Credential { key: server.clone(), ..registry.credential() });

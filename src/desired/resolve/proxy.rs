@@ -1,5 +1,5 @@
-//! Reads the proxy of a registry: its own `proxy`, or openshift-ansible's variables. The generated list of hosts without
-//! a proxy is in `generated_no_proxy`.
+//! Reads the proxy of a registry from its key `proxy` or from openshift-ansible's variables. The generated list of
+//! hosts without a proxy is in `generated_no_proxy`.
 
 use crate::desired::registry::{Proxy, ProxyOrigin, ProxySettings};
 use crate::inventory::{Node, Problem, Value};
@@ -12,14 +12,14 @@ const HTTP: &str = "openshift_http_proxy";
 const HTTPS: &str = "openshift_https_proxy";
 const NO_PROXY: &str = "openshift_no_proxy";
 const GENERATE: &str = "openshift_generate_no_proxy_hosts";
-/// The first one that is set is used.
+/// Variables with the network of the cluster's services. The first one that is set is used.
 const PORTAL_NETS: [&str; 2] = ["openshift_portal_net", "openshift_master_portal_net"];
 const DEFAULT_PORTAL_NET: &str = "172.30.0.0/16";
 
-/// The protocols to a proxy.
+/// The supported URL schemes of proxies.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
-/// The proxy for the registries of a host that have no `proxy` of their own.
+/// The proxy for the registries of a host that do not set `proxy`.
 pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Proxy {
     let mut proxy = |name: &str| {
         let node = reader.node(name).filter(|node| !node.is_blank())?;
@@ -38,7 +38,7 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Proxy {
     Proxy::Set(reader.cache.proxies(ProxyVariables { http, https, no_proxy, generate, portal_net }))
 }
 
-/// The `proxy` of an entry. `none` and an empty value mean a direct connection.
+/// The `proxy` of an entry. `none` and an empty value mean a connection without a proxy.
 pub(super) fn of_entry(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Proxy> {
     if node.is_blank() || node.text.eq_ignore_ascii_case("none") {
         let none = ProxySettings { origin: ProxyOrigin::Registry, ..ProxySettings::default() };
@@ -51,7 +51,8 @@ pub(super) fn of_entry(reader: &mut VariableReader<'_>, node: &Node, what: &str)
     Some(Proxy::Set(settings.into()))
 }
 
-/// A proxy URL with its scheme, which is `http` by default, as in curl. The URL may contain a password and is never shown.
+/// A proxy URL with its scheme. As in curl, the default scheme is `http`. The URL may contain a password and is never
+/// shown.
 fn url(reader: &mut VariableReader<'_>, text: &Text, what: &str) -> Option<Secret> {
     let written = text.text.trim();
     let (scheme, rest) = written.split_once("://").unwrap_or(("http", written));

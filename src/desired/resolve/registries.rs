@@ -15,7 +15,7 @@ use super::test_image::{TestImages, of_additional_entry, of_default_registry};
 use super::variable_reader::VariableReader;
 use super::{credential_source, image_policy, proxy, registry_notices};
 
-/// The registries of the host whose variables `reader` reads, in inventory order.
+/// The registries that the host of `reader` declares, in inventory order.
 pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Vec<Registry> {
     let defaults = RegistryDefaults::of_host(reader);
     let mut declared: Vec<DeclaredRegistry> = default_registry(reader, &defaults).into_iter().collect();
@@ -27,8 +27,8 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Vec<Registry> {
     declared.into_iter().flat_map(DeclaredRegistry::registries).collect()
 }
 
-/// The registry that an entry declares. `host` may be known even if the test images are not: the other values are then
-/// still checked, so that all problems are reported at once.
+/// The registry that an entry declares. If the test images have a problem, `host` may still be known. The other values
+/// are checked anyway, so that one run reports all problems.
 fn registry(
     reader: &mut VariableReader<'_>,
     defaults: &RegistryDefaults,
@@ -85,7 +85,7 @@ fn authority(reader: &mut VariableReader<'_>, entry: &RegistryEntry) -> Option<A
 }
 
 /// The default registry: `oreg_url` with `oreg_auth_user` and `oreg_auth_password`. `None` if it has no credential, or
-/// there is a problem.
+/// if there is a problem.
 fn default_registry(reader: &mut VariableReader<'_>, defaults: &RegistryDefaults) -> Option<DeclaredRegistry> {
     let place = RegistryEntry::place_of_default_registry(reader)?;
     let entry = RegistryEntry::default_registry(reader, &place);
@@ -99,7 +99,8 @@ fn additional_registries(reader: &mut VariableReader<'_>, defaults: &RegistryDef
     let Some(node) = reader.node(ADDITIONAL) else { return Vec::new() };
     let list = match &node.value {
         Value::Null => return Vec::new(),
-        // Ansible evaluates Python literals on host lines. JSON with `true` or `null` is not one, and stays text.
+        // On host lines, Ansible evaluates only Python literals. JSON with `true` or `null` is not a Python literal, so
+        // it is still a text here.
         Value::Str(text) if text.trim_start().starts_with('[') => match yaml::parse_node(&node) {
             Ok(node) => node,
             Err(problem) => {

@@ -1,5 +1,6 @@
-//! One registry as it is in the inventory: an entry of `openshift_additional_registry_credentials`, or the `oreg_*`
-//! variables with `oregano_oreg_auth`, which has the same keys. It checks only which keys exist, not their values.
+//! One registry as written in the inventory: an entry of `openshift_additional_registry_credentials`, or the `oreg_*`
+//! variables with `oregano_oreg_auth`, which has the same keys. This file checks only which keys exist, not their
+//! values.
 
 use crate::desired::codes;
 use crate::desired::registry::Declaration;
@@ -11,7 +12,7 @@ use super::variable_reader::{Text, VariableReader};
 
 /// The list of registries in addition to the default one.
 pub(super) const ADDITIONAL: &str = "openshift_additional_registry_credentials";
-/// Settings of the default registry that openshift-ansible has no variable for.
+/// Settings of the default registry for which openshift-ansible has no variable.
 pub(super) const OREG_AUTH: &str = "oregano_oreg_auth";
 
 const OREG_USER: &str = "oreg_auth_user";
@@ -37,7 +38,7 @@ const KEYS: [&str; 15] = [
     "proxy",
 ];
 
-/// The name of `test_image` before openshift-ansible released it.
+/// The old name of `test_image`, from before its first release in openshift-ansible.
 pub(super) const OLD_TEST_IMAGE: &str = "image_name";
 
 /// Keys that `oregano_oreg_auth` does not have, with the variable (or new key) to use instead.
@@ -121,7 +122,7 @@ impl RegistryEntry {
         self.members.iter().find(|member| member.key == key)
     }
 
-    /// Those of `keys` that the entry has.
+    /// The members with one of `keys`, in the order of `keys`.
     pub fn present<'a>(&'a self, keys: &'a [&str]) -> impl Iterator<Item = &'a Member> {
         keys.iter().filter_map(|key| self.get(key))
     }
@@ -144,7 +145,7 @@ impl RegistryEntry {
     }
 }
 
-/// The name of an entry in messages. Several entries may be on the same line, so only the `host` distinguishes them.
+/// The name of an entry in messages. It contains the `host`, because several entries may be on the same line.
 pub(super) fn name(entry: &Node) -> String {
     let host = entry.get("host").filter(|host| matches!(host.value, Value::Str(_)) && !host.is_blank());
     match host.and_then(|host| quotable(&host.text)) {
@@ -153,7 +154,8 @@ pub(super) fn name(entry: &Node) -> String {
     }
 }
 
-/// A mapping. It may be a text with JSON: Ansible parses only Python literals, so JSON with `true` or `null` stays a text.
+/// Reads a mapping. It may be a text with JSON: Ansible evaluates only Python literals, so JSON with `true` or `null`
+/// is still a text.
 fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Node> {
     let parsed = match &node.value {
         Value::Null => return None,
@@ -170,7 +172,7 @@ fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<N
     None
 }
 
-/// Splits the members of a mapping: those with a known and allowed key, and the keys of the others.
+/// Splits the members of a mapping into those with a known and allowed key, and the keys of all others.
 fn known(node: &Node, allowed: impl Fn(&str) -> bool) -> (Vec<(&'static str, Node)>, Vec<Node>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let Value::Map(members) = &node.value else { return (known, unknown) };
@@ -184,7 +186,7 @@ fn known(node: &Node, allowed: impl Fn(&str) -> bool) -> (Vec<(&'static str, Nod
 }
 
 /// The problem about an unknown key of `owner`. A key that is not an identifier is not shown, because it may contain a
-/// password: if quotes are lost on a host line, keys such as `password:secret` result.
+/// password: without its quotes, a mapping on a host line is read with keys such as `password:secret`.
 fn unknown_key(key: &Node, owner: &str, keys: &[&str]) -> Problem {
     if !key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Problem::hiding(&key.span, format!("unknown key in {owner}"))

@@ -8,21 +8,21 @@ use crate::inventory::{Code, Finding, Problem, Severity};
 
 use super::variable_reader::{Text, VariableReader};
 
-/// The port of HTTPS. Programs that compare keys with image names do not treat it as the default port.
+/// The default port of HTTPS. Programs that compare keys with image names do not treat `host` and `host:443` as equal.
 const HTTPS_PORT: &str = ":443";
 
-/// A text as messages may quote it, if it is certainly a name. The text after `@`, a colon, an equals sign or white space
-/// may be a password that was written in the wrong place.
+/// The text as messages may quote it; `None` if it may not be a name. The text after `@`, a colon, an equals sign or
+/// white space may be a password that the user wrote there by mistake.
 pub(super) fn quotable(text: &str) -> Option<String> {
     let name = text.trim();
     let (_, rest) = name.split_once(':').unwrap_or_default();
     let port = rest.split('/').next().unwrap_or_default();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:${}[]*~".contains(c));
-    // `:${version}` is the tag in the default of `oreg_url`.
+    // `:${version}` is the tag in the default value of `oreg_url`, so it cannot be a secret.
     (plain && (port.chars().all(|c| c.is_ascii_digit()) || rest == "${version}")).then(|| mask(name))
 }
 
-/// A problem about `what`, whose value is quoted if it is [`quotable`].
+/// A problem about `what`. The value is quoted only if it is [`quotable`].
 pub(super) fn problem_about(what: &str, text: &Text, fault: &str) -> Problem {
     match quotable(&text.text) {
         Some(name) => Problem::naming(&text.span, &name, format!("{what} `{name}` {fault}")),
@@ -30,7 +30,7 @@ pub(super) fn problem_about(what: &str, text: &Text, fault: &str) -> Problem {
     }
 }
 
-/// The code of a finding about a fault, if it has one of its own.
+/// The specific code of a finding about a fault; `None` if it has the general one.
 fn code(fault: HostFault) -> Option<Code> {
     match fault {
         HostFault::HubNamespace | HostFault::NoRegistry => Some(codes::HUB_HOST),
@@ -39,7 +39,7 @@ fn code(fault: HostFault) -> Option<Code> {
     }
 }
 
-/// A problem about `what`, which has a fault. `syntax` is the hint for faults without advice of their own.
+/// A problem about `what`, which has a fault. `syntax` is the hint for faults without specific advice.
 pub(super) fn host_problem(what: &str, text: &Text, fault: HostFault, syntax: &'static str) -> Problem {
     let problem = problem_about(what, text, &fault.to_string()).hint(advice(fault, syntax));
     match code(fault) {
@@ -64,7 +64,7 @@ fn advice(fault: HostFault, syntax: &'static str) -> &'static str {
     }
 }
 
-/// A registry host that can be a key, in lower case, as in image names.
+/// A registry host that can be a key. It is converted to lower case, as in image names.
 pub(super) fn host(reader: &mut VariableReader<'_>, host: Text) -> Option<Text> {
     const WHAT: &str = "registry host";
     if let Some(fault) = host_fault(&host.text) {
@@ -79,7 +79,7 @@ pub(super) fn host(reader: &mut VariableReader<'_>, host: Text) -> Option<Text> 
         reader.notices.push(Finding::new(codes::HOST_SPELLING, problem).with_severity(Severity::Note));
     }
     let (name, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    // A name without a dot is a registry only because of its port, so the port must stay there.
+    // Without its port, a name without a dot would not be a registry, so no warning suggests to remove the port then.
     if let Some(bare) = name.strip_suffix(HTTPS_PORT).filter(|bare| is_registry(bare)) {
         let fault =
             format!("has the port `{HTTPS_PORT}`, so the credential is used only for image names with that port");
@@ -94,7 +94,7 @@ pub(super) fn auth_server(reader: &mut VariableReader<'_>, server: &Text, owner:
     let fault = if server.text.contains('/') && !server.text.contains("://") {
         Some(HostFault::UnexpectedPath)
     } else {
-        // The address of a token server is not part of image names, so it may be an IPv6 address in brackets.
+        // The address of a token server is not used in image names, so it may be an IPv6 address in brackets.
         key_fault(&server.text).filter(|fault| *fault != HostFault::Ipv6 || !server.text.starts_with('['))
     };
     if let Some(fault) = fault {

@@ -1,4 +1,5 @@
-//! Notices about registries with a valid declaration that may be a mistake or a risk: `inventory --check` shows them.
+//! Notices about registries that are declared correctly, but with a likely mistake or a risk. `inventory --check` shows
+//! them.
 
 use crate::desired::codes;
 use crate::desired::registry::{TestLogin, TlsPolicy};
@@ -7,7 +8,7 @@ use crate::inventory::Finding;
 use super::declared_registry::DeclaredRegistry;
 use super::variable_reader::VariableReader;
 
-/// The registry whose service accounts have names of the form `12345678|name`.
+/// The registry of Red Hat. Its service accounts have names of the form `12345678|name`.
 const REDHAT: &str = "registry.redhat.io";
 
 /// Adds the notices for all registries of a host.

@@ -17,7 +17,7 @@ use super::variable_reader::{Text, VariableReader};
 pub(super) struct TestImages {
     /// The key of the registry.
     pub host: String,
-    /// The full names of the images, at least one.
+    /// The full names of the images. There is at least one.
     pub images: IndexSet<String>,
     pub choice: ImageChoice,
     /// The place of the host.
@@ -33,7 +33,7 @@ impl DeploymentType {
         }
     }
 
-    /// The default test image, without its tag: the pod infrastructure image, which every node pulls.
+    /// The default test image without its tag. It is the pod infrastructure image, because every node pulls it.
     fn test_image(self) -> &'static str {
         match self {
             Self::Origin => "openshift/origin-pod",
@@ -42,8 +42,8 @@ impl DeploymentType {
     }
 }
 
-/// Host and test images of the default registry: from `oreg_url`, else from the deployment type. Without `oreg_url` the place
-/// of the registry is `credential_place`.
+/// The host and the test images of the default registry, from `oreg_url` or from the deployment type. Without
+/// `oreg_url`, `credential_place` is used as the place of the registry.
 pub(super) fn of_default_registry(
     reader: &mut VariableReader<'_>,
     defaults: &RegistryDefaults,
@@ -88,7 +88,7 @@ pub(super) fn of_default_registry(
     Some(TestImages { host: host.to_owned(), images, choice: ImageChoice::Given, span: url.span.clone() })
 }
 
-/// Host and test images of an entry of the list: its `test_image`, else the default test image.
+/// The host and the test images of an entry of the list, from its `test_image` or from the default test image.
 pub(super) fn of_additional_entry(
     reader: &mut VariableReader<'_>,
     defaults: &RegistryDefaults,
@@ -109,7 +109,7 @@ pub(super) fn of_additional_entry(
     Some(TestImages { host: host.text, images, choice, span: host.span })
 }
 
-/// The images of `test_image`, a text or a list. They are names relative to the registry `host`.
+/// The images of `test_image`, which is a text or a list. The names are relative to the registry `host`.
 fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &str) -> Option<IndexSet<String>> {
     let member = entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE))?;
     let nodes = match &member.node.value {
@@ -150,7 +150,7 @@ fn full_name(reader: &mut VariableReader<'_>, path: &Text, host: &str) -> Option
         .ok()
 }
 
-/// The path of `oreg_url` with its placeholders filled in: `${component}` is `pod`, and `${version}` is the tag.
+/// The path of `oreg_url` with its placeholders replaced: `${component}` by `pod`, and `${version}` by the tag.
 fn fill_in(path: &str, tag: &str) -> String {
     path.replace("${component}", "pod").replace("${version}", tag)
 }

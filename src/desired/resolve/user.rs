@@ -1,4 +1,4 @@
-//! The user of a registry: the one of the entry, else the one of its credential source, else the default user.
+//! The user of a registry, from its entry, from its credential source, or the default user, in this order.
 
 use crate::desired::registry::Declaration;
 use crate::inventory::Problem;
@@ -6,14 +6,15 @@ use crate::inventory::Problem;
 use super::registry_entry::{Member, RegistryEntry};
 use super::variable_reader::{Text, VariableReader};
 
-/// The default user: the one that openshift-ansible uses for entries without a user (tasks `docker_creds`).
+/// The default user: openshift-ansible uses it for entries without a user (tasks `docker_creds`).
 const DEFAULT_USER: &str = "openshift";
 
-/// The user name that means that the secret is an identity token (credential helper protocol, documentation of `docker login`).
+/// The user name that marks the secret as an identity token (credential helper protocol, documentation of
+/// `docker login`).
 pub(super) const TOKEN_USER: &str = "<token>";
 
-/// The user of `entry`. `source` is the credential source with the user that it provides, if there is one; it must not
-/// contradict the user of the entry. `None` means that there is a problem.
+/// The user of `entry`; `None` if there is a problem. `source` is the credential source and the user that it provides,
+/// if it provides one. If both the entry and the source have a user, the two must be equal; `<token>` is no user.
 pub(super) fn of_entry(
     reader: &mut VariableReader<'_>,
     entry: &RegistryEntry,
@@ -49,8 +50,8 @@ pub(super) fn of_entry(
     Some(user)
 }
 
-/// A user that HTTP Basic authentication allows (RFC 7617, section 2): no colon and no control character. A colon often
-/// means that `user:password` was pasted.
+/// Checks that HTTP Basic authentication allows the user (RFC 7617, section 2): it must not contain a colon or a
+/// control character. A colon often means that the user pasted `user:password`.
 fn checked_user(reader: &mut VariableReader<'_>, user: Text, what: &str) -> Option<String> {
     if user.text.contains(':') {
         let message = format!("{what} contains a colon, which separates user and password in `auth`");

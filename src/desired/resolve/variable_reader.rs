@@ -1,5 +1,5 @@
-//! Reads the variables of one host with the types that the desired state needs, and collects the problems. It gives no
-//! variable a meaning.
+//! Reads the variables of one host with the types that the desired state needs, and collects the problems. It does not
+//! interpret any variable.
 
 use crate::desired::codes;
 use crate::inventory::{Finding, HostVars, Node, Problem, Span, Value};
@@ -31,12 +31,12 @@ impl<'a> VariableReader<'a> {
         Self { vars, cache, problems: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
     }
 
-    /// The variable as written, with its templates; `None` if it is not set.
+    /// The variable as written, with unevaluated templates; `None` if it is not set.
     pub fn raw(&self, name: &str) -> Option<&'a Node> {
         self.vars.raw(name)
     }
 
-    /// The variable with its templates evaluated; `None` if it is not set, or there is a problem.
+    /// The variable with its templates evaluated; `None` if it is not set or if there is a problem.
     pub fn node(&mut self, name: &str) -> Option<Node> {
         self.vars.get(name).unwrap_or_else(|problem| {
             self.problems.push(problem);
@@ -44,7 +44,7 @@ impl<'a> VariableReader<'a> {
         })
     }
 
-    /// The variable with its templates evaluated. Problems are ignored: for variables that only advice depends on.
+    /// The variable with its templates evaluated. Problems are ignored, because only advice depends on the value.
     pub fn node_or_none(&self, name: &str) -> Option<Node> {
         self.vars.get(name).ok().flatten()
     }
@@ -65,8 +65,8 @@ impl<'a> VariableReader<'a> {
         self.credential_of(&node, &what)
     }
 
-    /// Warns about numbers and booleans that a template inserts into a text: `{{ name }}` keeps their spelling here, and
-    /// Ansible does not.
+    /// Warns about numbers and booleans that a template inserts into a text. Here, `{{ name }}` inserts them as the
+    /// user wrote them; Ansible may spell them differently.
     pub fn warn_about_inserted_values(&mut self, raw: &Node, what: &str) {
         for name in credential_text::inserted_variables(raw) {
             if let Ok(Some(node)) = self.vars.get(name) {
@@ -91,7 +91,7 @@ impl<'a> VariableReader<'a> {
         self.flag_of(&node, &format!("`{name}`"))
     }
 
-    /// A scalar as text. Messages name it `what`.
+    /// A scalar as text. `what` is its name in messages.
     pub fn text_of(&mut self, node: &Node, what: &str) -> Option<Text> {
         let problem = match &node.value {
             _ if node.is_blank() => Problem::hiding(&node.span, format!("{what} is empty"))
@@ -104,7 +104,7 @@ impl<'a> VariableReader<'a> {
             Value::List(_) | Value::Map(_) => {
                 Problem::hiding(&node.span, format!("{what} is {}, not text", node.value.type_name()))
             }
-            // Its text is the encrypted envelope, which must not be used as the secret.
+            // The text of this value is still encrypted, and must not be used as the secret.
             Value::Vault => {
                 Problem::hiding(&node.span, format!("{what} is encrypted, but in a place where no value is decrypted"))
                     .hint("encrypt the variable itself with `!vault`, not a part of a text or of an `!unsafe` value")

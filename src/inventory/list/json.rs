@@ -1,5 +1,5 @@
-//! Writes JSON exactly as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` does. `serde_json` cannot: it
-//! writes neither `NaN` nor `1e+16`. Decides nothing about the content.
+//! Writes JSON exactly as Python's `json.dumps(…, indent=4, sort_keys=True, ensure_ascii=False)` does. `serde_json`
+//! cannot be used, because it writes neither `NaN` nor `1e+16`. Another module decides what is written.
 
 use std::io::{self, Write};
 
@@ -72,7 +72,7 @@ fn key_text(key: &Node) -> String {
     }
 }
 
-/// A text with a mark: a mapping with the mark as its only key.
+/// Writes a text with a mark, as a mapping that has the mark as its only key.
 fn marked(mark: &str, string: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
     map(std::iter::once((mark, string)), depth, out, |string, out| text(string, out))
 }
@@ -90,7 +90,8 @@ fn map<W: Write, K: AsRef<str>, T>(
     })
 }
 
-/// Items on separate lines, one level deeper than their brackets. Without items, nothing is between the brackets.
+/// Writes items on separate lines, indented one level deeper than their brackets. If there are no items, nothing is
+/// written between the brackets.
 fn sequence<W: Write, T>(
     [open, close]: [u8; 2],
     items: impl Iterator<Item = T>,
@@ -115,7 +116,7 @@ fn sequence<W: Write, T>(
 }
 
 fn line(depth: usize, out: &mut impl Write) -> io::Result<()> {
-    // Up to eight levels need no formatting, which keeps large listings fast.
+    // The first eight levels are copied from this constant without formatting, which keeps large listings fast.
     const BREAK: &[u8] = b"\n                                ";
     match BREAK.get(..=4 * depth) {
         Some(text) => out.write_all(text),

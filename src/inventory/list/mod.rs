@@ -1,5 +1,5 @@
-//! The content of `inventory --list` and `--host`, as `ansible-inventory` prints it: typed variables, unresolved templates,
-//! and secrets. The modules `json` and `yaml` write it; this file decides what they write.
+//! The content of `inventory --list` and `--host`, as `ansible-inventory` prints it: typed variables, unresolved
+//! templates, and secrets. This file decides what is written; the modules `json` and `yaml` write it.
 
 mod json;
 mod yaml;
@@ -21,7 +21,7 @@ pub enum Format {
     Yaml,
 }
 
-/// How to write a text that is no template (`!unsafe`).
+/// How a text that is not a template (`!unsafe`) is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UnsafeMarks {
     /// As `{"__ansible_unsafe": …}`, as in `_meta`.
@@ -30,7 +30,8 @@ enum UnsafeMarks {
     Omitted,
 }
 
-/// A part of a listing. The variables of hosts are added while it is written, because there may be 100,000 hosts.
+/// A part of a listing. The variables of hosts are added only while the listing is written, because there may be
+/// 100,000 hosts.
 enum ListingNode<'a> {
     Map(Vec<(&'a str, ListingNode<'a>)>),
     Names(Vec<&'a str>),
@@ -73,7 +74,7 @@ pub fn one_host<'a>(inventory: &'a Inventory, pattern: &str) -> Result<&'a str, 
     if let Some((name, _)) = inventory.hosts.get_key_value(pattern) {
         return Ok(name);
     }
-    // An invalid pattern is reported like an unknown host: the user most likely meant a name.
+    // An invalid pattern is reported as an unknown host, because the user most likely meant a name.
     match patterns::select(inventory, pattern).unwrap_or_default().as_slice() {
         [host] => Ok(host),
         [] => Err(unknown("host", pattern, inventory.hosts.keys())),
@@ -82,7 +83,7 @@ pub fn one_host<'a>(inventory: &'a Inventory, pattern: &str) -> Result<&'a str, 
     }
 }
 
-/// A name that the inventory does not have, with the most similar known name as a hint.
+/// The problem about a name that does not exist in the inventory. The hint is the most similar known name.
 pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Problem {
     let problem = Problem::new(format!("the inventory has no {kind} `{name}`"));
     match nearest(name, known.map(String::as_str)) {
@@ -118,7 +119,7 @@ fn tree(inventory: &Inventory) -> ListingNode<'_> {
     ListingNode::Map(all.map(|all| (ALL, all)).into_iter().collect())
 }
 
-/// The groups and hosts that the tree already contains.
+/// The groups and hosts that have been added to the tree.
 #[derive(Default)]
 struct Listed<'a> {
     groups: HashSet<&'a str>,

@@ -1,5 +1,6 @@
-//! Writes YAML that PyYAML reads back as the same values. Libraries write YAML 1.2, without quotes around text that PyYAML
-//! reads as a boolean or a number (`on`, `12:30`). Here, text has no quotes only if it is certainly read as text.
+//! Writes YAML that PyYAML reads back as the same values. Rust libraries write YAML 1.2, in which text such as `on` or
+//! `12:30` needs no quotes, but PyYAML reads it as a boolean or a number. This file omits quotes only if every parser
+//! reads the value as text.
 
 use std::io::{self, Write};
 
@@ -59,7 +60,7 @@ fn variables(vars: &Flat, depth: usize, out: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes a value after a `:` or `-` at `depth`, up to the line end.
+/// Writes a value after a `:` or `-` at `depth`, including the line end.
 fn value(node: &Node, depth: usize, out: &mut impl Write) -> io::Result<()> {
     match &node.value {
         Value::List(items) if !items.is_empty() => {

@@ -1,4 +1,4 @@
-//! Reads a file or pipe up to a limit, because a device or a pipe may have no end.
+//! Reads a file or pipe, but at most a given number of bytes, because a device or a pipe may never end.
 
 use std::fs::File;
 use std::io::{self, Read as _};

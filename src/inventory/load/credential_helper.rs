@@ -1,5 +1,5 @@
-//! Runs a credential helper, `docker-credential-NAME` on the PATH, to get the credential of a server. Its output contains
-//! the secret, also when it fails, and is never shown.
+//! Runs the credential helper `docker-credential-NAME` on the PATH to get the credential of a server. The output is
+//! never shown, because it contains the secret even if the helper fails.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::super::outside::{OutsideError, OutsideErrorKind};
 use super::process;
 
-/// What a helper prints, with status 1, if it has no credential (docker-credential-helpers, `credentials/error.go`).
+/// The output of a helper, with exit status 1, if it has no credential (docker-credential-helpers,
+/// `credentials/error.go`).
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
 /// The output of `docker-credential-NAME get` for `server`, run in `folder`. A helper that takes longer than `limit` is
@@ -41,7 +42,8 @@ mod tests {
     #[test]
     fn output_and_failures_of_helpers() {
         let folder = tempfile::tempdir().unwrap();
-        // A name with a slash is not searched for on the PATH, which all tests of this process share.
+        // A name with a slash is not searched on the PATH. The test does not change the PATH, because all tests share
+        // it.
         let name = |script: &str| {
             let inner = folder.path().join(format!("docker-credential-{}", script.len()));
             std::fs::create_dir_all(folder.path().join("docker-credential-x")).unwrap();

@@ -1,4 +1,4 @@
-//! Lists a folder that is an inventory source: which of its entries are sources, and in which order. Opens no file.
+//! Lists a folder that is an inventory source: which of its entries are sources, and in which order. It opens no file.
 
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,13 @@ pub(super) fn sources(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     Ok(sources)
 }
 
-/// The sorted names of all entries of a folder. Bytes that are not UTF-8 become replacement characters; opening such a file
-/// fails later, with a problem that names it.
+/// The sorted names of all entries of a folder. Bytes that are not UTF-8 are replaced; opening such a file fails later
+/// with a problem that contains its name.
 pub(super) fn names(folder: &Path) -> std::io::Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     let mut names = names.collect::<std::io::Result<Vec<String>>>()?;
-    // The order decides which source wins, so it must not depend on the file system.
+    // The order decides which source overrides the others, so it must not depend on the file system.
     names.sort_unstable();
     Ok(names)
 }

@@ -1,5 +1,5 @@
-//! Decides the format of an inventory file: by its name and, where Ansible tries YAML first and then INI, by its text. Reads
-//! no file.
+//! Detects the format of an inventory file by its name. If Ansible would try YAML and then INI, it also checks the
+//! text. It reads no file.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ enum Format {
     Ini,
     Yaml,
     Toml,
-    /// INI that is also valid YAML: Ansible reads `host a="b: c"` as a mapping, and ignores it with a warning.
+    /// INI that is also valid YAML. Ansible reads `host a="b: c"` as a mapping, and ignores it with a warning.
     Ambiguous,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
         }
     }
     if source.text().starts_with("#!") && draft.problems.len() > before {
-        // A script that is read as text causes a problem in nearly every line, so one problem replaces them.
+        // If a script is read as text, nearly every line has a problem. They are replaced by one problem.
         draft.problems.truncate(before);
         let message = format!("`{}` starts with `#!`, but is not executable", source.name);
         draft.problems.push(Problem::new(message).hint("make it executable, or remove the first line"));
@@ -62,7 +62,7 @@ fn format(source: &Arc<Source>) -> Format {
     }
 }
 
-/// YAML if the root is a mapping, or if the text starts like one but is not valid YAML.
+/// Returns YAML if the root is a mapping, or if the text looks like one but is not valid YAML.
 fn yaml_or_ini(source: &Arc<Source>) -> Format {
     let text = source.text();
     if starts_like_yaml(text) {
@@ -97,7 +97,8 @@ fn starts_like_yaml(text: &str) -> bool {
     })
 }
 
-/// Whether the first line may start a YAML mapping. This avoids parsing large INI inventories as YAML, which is slow.
+/// Whether the first line may start a YAML mapping. If it cannot, the text is not parsed as YAML, because that is slow
+/// for large INI inventories.
 fn may_be_mapping(text: &str) -> bool {
     first_line(text, &['#']).is_some_and(|line| {
         let line = line.split_once(" #").map_or(line, |(line, _)| line.trim_end());

@@ -1,12 +1,12 @@
-//! Reads the files of `--limit @file`. Does not interpret patterns: `patterns` does.
+//! Reads the files of `--limit @file`. It does not interpret patterns; the module `patterns` does.
 
 use std::path::Path;
 
 use super::super::patterns;
 use super::super::problem::Problem;
 
-/// The pattern of `--limit`, where the lines of each `@file` replace it. A file has one pattern on each line, like the retry
-/// files of Ansible.
+/// Replaces each `@file` in the pattern of `--limit` with the lines of the file. A file has one pattern on each line,
+/// like the retry files of Ansible.
 ///
 /// # Errors
 /// A file cannot be read, has no pattern, or has a line that is not a single pattern.
@@ -21,7 +21,8 @@ pub fn limit(pattern: &str) -> Result<String, Problem> {
             None => terms.push(term.to_owned()),
         }
     }
-    // The comma at the end makes commas the only separators, so that lines may contain colons.
+    // If a pattern contains a comma, only commas separate its parts. The comma at the end therefore allows colons in
+    // the lines.
     Ok(terms.join(",") + ",")
 }
 

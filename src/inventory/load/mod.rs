@@ -1,5 +1,5 @@
-//! Reads everything that `-i` and `-e` name: decides what each source is, and the order in which the sources win. Only the
-//! files of this folder access files, the environment and programs.
+//! Reads everything that `-i` and `-e` name. It decides what each source is and in which order sources override each
+//! other. Only the files of this folder access files, the environment and programs.
 
 mod bounded;
 mod credential_helper;
@@ -84,8 +84,8 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     }
 }
 
-/// Ends all scripts and commands that run for an inventory, and prevents that others start: for the end of this process by a
-/// signal.
+/// Stops all scripts and commands that run for an inventory, and prevents new ones from starting. Called before a
+/// signal ends this process.
 pub fn stop() {
     process::stop();
 }
@@ -98,7 +98,8 @@ pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
     if problems.is_empty() { Ok(inventory) } else { Err(problems) }
 }
 
-/// Adds one value of `-i`, and its problems, to the draft. Returns the folder whose `group_vars` and `host_vars` belong to it.
+/// Adds one value of `-i` and its problems to the draft. Returns the folder that may contain `group_vars` and
+/// `host_vars` for it.
 fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf> {
     if written.is_empty() || written == "-" {
         let what = if written.is_empty() {
@@ -111,7 +112,7 @@ fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf
             .push(Problem::new(what).hint("give a file, a folder, or a list of hosts with commas, as in `-i host,`"));
         return None;
     }
-    // As in Ansible, an existing file may have a comma in its name.
+    // As in Ansible, the name of an existing file may contain a comma.
     if written.contains(',') && !Path::new(written).exists() {
         let origin = Origin { file: Some(written.to_owned()), ..Origin::default() };
         host_list::read(&Source::with_origin("-i", written, origin), draft);
@@ -127,7 +128,8 @@ fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf
     Some(vars_files::folder_of(&path))
 }
 
-/// Adds a file, a script, or everything in a folder and its folders. `open` contains the folders that are being read.
+/// Adds a file, a script, or a folder with its subfolders. `open` contains the folders that are being read, to detect
+/// loops.
 fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &mut Draft) {
     if path.is_dir() {
         // A folder that is reached through a link has another path, but the same canonical path.
@@ -148,7 +150,8 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &
     } else if script::is_script(path) {
         script::read(path, draft);
     } else if !open.is_empty() && !path.is_file() {
-        // Reading a pipe in a folder could block without end. A pipe that the user names is read: shells create such pipes.
+        // Reading a pipe in a folder could block forever. A pipe that the user names directly is read, because shells
+        // create such pipes.
         draft.problems.push(Problem::new(format!("`{}` is not a regular file", path.display())));
     } else {
         match read::text(path, "inventory", system) {
@@ -158,7 +161,7 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &
     }
 }
 
-/// The variables of all `-e`; the last value of a name wins.
+/// The variables of all `-e` options. If a name is repeated, the last value is used.
 fn extra_vars(
     arguments: &[String],
     system: &LocalSystem,

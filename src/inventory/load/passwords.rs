@@ -1,4 +1,5 @@
-//! Reads vault passwords: from files, from scripts that print them, and from what the user typed. Never prompts: `cli` does.
+//! Reads vault passwords from files, from scripts that print them, and from what the user typed. It never prompts;
+//! `cli` does.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::vault::{self, Password};
 use crate::secret::{PASSWORD_VARIABLE, Secret, SecretBytes};
 
-/// The label of a password without one.
+/// The label of a password that has no label.
 const DEFAULT_LABEL: &str = "default";
 /// The exit status of a client script that has no password for the label.
 const LABEL_UNKNOWN: i32 = 2;
@@ -48,7 +49,7 @@ pub enum VaultId {
     File {
         /// The label before the `@`.
         label: Option<String>,
-        /// The text after the `@`, unchanged.
+        /// The text after the `@`, as written.
         path: PathBuf,
     },
 }
@@ -78,10 +79,11 @@ pub fn parse_vault_id(text: &str) -> VaultId {
     VaultId::Prompt { label, prompt }
 }
 
-/// Reads all passwords, in order. Each script runs once, one after the other, because a script may prompt the user.
+/// Reads all passwords, in order. Scripts run one after the other, and each script runs once, because a script may
+/// prompt the user.
 ///
 /// # Errors
-/// All passwords that cannot be read. Ansible only warns about these if at least one other password can be read.
+/// All passwords that cannot be read. Ansible only warns about them if at least one other password can be read.
 pub fn read(identities: &[VaultIdentity]) -> Result<Vec<Password>, Vec<Problem>> {
     let (mut passwords, mut problems) = (Vec::new(), Vec::new());
     for identity in identities {
@@ -102,6 +104,7 @@ fn password(identity: &VaultIdentity, earlier: &[Password]) -> Result<SecretByte
             let secret = typed.expose().as_bytes().trim_ascii();
             return non_empty(secret).ok_or_else(|| Problem::new("the vault password is empty"));
         }
+        // As in Ansible, the permissions decide whether the file is run: an executable file is never read.
         PasswordSource::File(path) if is_script(path)? => (path, run_script(path, identity.label.as_deref())?),
         PasswordSource::File(path) => (path, read_file(path, earlier)?),
     };
@@ -113,7 +116,7 @@ fn non_empty(secret: &[u8]) -> Option<SecretBytes> {
     (!secret.is_empty()).then(|| SecretBytes::new(secret.to_vec()))
 }
 
-/// Removes line ends at both ends: the only characters that Ansible removes from the output of a script.
+/// Removes line ends at the start and the end. Ansible removes no other characters from the output of a script.
 fn without_line_ends(mut secret: &[u8]) -> &[u8] {
     while let [b'\r' | b'\n', rest @ ..] | [rest @ .., b'\r' | b'\n'] = secret {
         secret = rest;
@@ -130,13 +133,13 @@ fn is_script(path: &Path) -> Result<bool, Problem> {
     Ok(metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// The content of a password file, without white space at its ends. The file may be encrypted with a password that is given
-/// before it.
+/// The content of a password file, without white space at its start and end. The file may be encrypted with one of the
+/// passwords before it.
 fn read_file(path: &Path, earlier: &[Password]) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| unreadable(path, &error))?);
     let content = bytes.trim_ascii();
     match std::str::from_utf8(content) {
-        // A password file may be encrypted itself, but only with a password that is already known.
+        // A password file may be encrypted, but only with a password that has been read before.
         Ok(text) if vault::is_encrypted(text) => {
             let plain = vault::decrypt(text, earlier).map_err(|fault| {
                 Problem::new(format!("cannot decrypt the vault password file `{}`: {fault}", path.display()))
@@ -152,14 +155,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(format!("cannot read the vault password file `{}`: {error}", path.display()))
 }
 
-/// The output of a script. It can use the terminal for prompts, so it has no time limit.
+/// The output of a script. The script can prompt on the terminal, so it has no time limit.
 fn run_script(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let name = path.display();
     let cannot_run = |error: std::io::Error| {
         Problem::new(format!("cannot run the vault password script `{name}`: {error}"))
             .hint("a password file that is not a script must not be executable")
     };
-    // The system would search for a name without a slash on the PATH.
+    // The path is made absolute, because the system would search a name without a slash on the PATH.
     let mut command = Command::new(std::path::absolute(path).map_err(cannot_run)?);
     let label = label.filter(|_| is_client(path));
     if let Some(label) = label {

@@ -1,4 +1,4 @@
-//! Paths as Ansible understands them: `~`, environment variables, and absolute paths. Reads no file.
+//! Expands paths as Ansible does: `~`, environment variables, and relative paths. It reads no file.
 
 use std::path::{Component, Path, PathBuf};
 

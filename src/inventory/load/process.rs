@@ -1,4 +1,5 @@
-//! Runs a program until it ends, with limits on time and output, with its children, and without a terminal for prompts.
+//! Runs a program until it ends, with limits on its time and output. Its child processes are stopped with it, and it
+//! has no terminal for prompts.
 
 use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -14,22 +15,22 @@ use nix::unistd::Pid;
 use super::super::outside::{OutsideError, OutsideErrorKind};
 use crate::secret::PASSWORD_VARIABLE;
 
-/// The most output that is read. Inventories and values are much smaller.
+/// The maximum size of the output, in bytes. Inventories and values are much smaller.
 const MAX_OUTPUT: u64 = 512 << 20;
 
-/// How often a wait checks whether this process is to end.
+/// The interval at which a waiting thread checks whether this process is about to end.
 const STOP_CHECK: Duration = Duration::from_millis(100);
 
-/// The process groups of the programs that are running; `None` after [`stop`], and then no program may start.
+/// The process groups of the running programs; `None` after [`stop`], when no program may start.
 static RUNNING: Mutex<Option<Vec<i32>>> = Mutex::new(Some(Vec::new()));
 
-/// Ends all running programs, and prevents that others start: for the end of this process by a signal.
+/// Stops all running programs, and prevents new ones from starting. Called before a signal ends this process.
 pub(super) fn stop() {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
     running.into_iter().flatten().for_each(kill);
 }
 
-/// The result of `work`, which may block on another program without a time limit; `None` after [`stop`]: the work then
+/// Runs `work`, which may wait for another program without a time limit. Returns `None` after [`stop`]; the work then
 /// ends together with this process.
 pub(super) fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, ended) = channel();
@@ -43,7 +44,7 @@ pub(super) fn unless_stopped<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// What a program printed, and how it ended.
+/// The output of a program, and how it ended.
 pub(super) struct Output {
     /// Exit status or signal.
     pub status: ExitStatus,
@@ -61,7 +62,7 @@ pub(super) struct ProcessError {
 }
 
 impl ProcessError {
-    /// The error of a lookup, about `subject`.
+    /// Converts the error to the error of a lookup about `subject`.
     pub fn with_subject(self, subject: &str) -> OutsideError {
         OutsideError::new(self.kind, format!("{subject} {}", self.reason))
     }
@@ -105,10 +106,11 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
     let stdout = collect(child.stdout.take(), done.clone());
     let stderr = collect(child.stderr.take(), done);
     let finished = await_both(&ended, deadline).and_then(|()| await_end(&mut child, deadline));
+    // Killing the group also ends the children of the program, which would otherwise continue to run.
     if finished.is_none() {
         kill(group);
     }
-    // The child is not reaped yet, so the system cannot have given its process id to another program.
+    // The child has not been reaped, so its process ID cannot belong to another program yet.
     if let Some(groups) = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         groups.retain(|other| *other != group);
     }
@@ -123,7 +125,8 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
     Ok(Output { status, stdout, stderr })
 }
 
-/// Writes the input of a program in a thread, because the program may never read it. The thread ends with the program.
+/// Writes the input of a program in a separate thread, because the program may never read it. The thread ends with the
+/// program.
 fn write_input(stdin: Option<ChildStdin>, input: String) {
     let Some(mut stdin) = stdin else { return };
     if !input.is_empty() {
@@ -132,7 +135,7 @@ fn write_input(stdin: Option<ChildStdin>, input: String) {
     }
 }
 
-/// Reads a pipe to its end in a thread, which then sends to `done`.
+/// Reads a pipe to its end in a thread. The thread sends a message to `done` at the end.
 fn collect<R: Read + Send + 'static>(pipe: Option<R>, done: std::sync::mpsc::Sender<()>) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -153,8 +156,8 @@ fn await_both(ended: &Receiver<()>, deadline: Instant) -> Option<()> {
     Some(())
 }
 
-/// Waits for the end of the child; `None` at the deadline. Its output is already closed, so that nearly all programs end at
-/// once.
+/// Waits for the end of the child; `None` at the deadline. Its output has been closed, so nearly all programs end
+/// immediately.
 fn await_end(child: &mut Child, deadline: Instant) -> Option<()> {
     let mut pause = Duration::from_micros(200);
     while matches!(child.try_wait(), Ok(None)) {

@@ -1,5 +1,5 @@
-//! Reads files as text. Every file of an inventory goes through [`text`], which decrypts it where it is encrypted. Parses
-//! nothing.
+//! Reads files as text. Every file of an inventory is read by [`text`], which also decrypts it if it is encrypted. It
+//! parses nothing.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use super::bounded;
 use super::paths::origin;
 use super::system::LocalSystem;
 
-/// The largest file that is read as an inventory. Larger ones are devices or mistakes.
+/// The maximum size of an inventory file, in bytes. A larger file is a device or a mistake.
 const MAX_FILE: u64 = 512 << 20;
 
 /// The text of a file, decrypted if it is encrypted, with its permissions and its absolute path as `inventory_file`. Messages
@@ -32,7 +32,7 @@ pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<
     })?;
     let (text, mode) = match system.decrypt_file(&text) {
         Ok(None) => (text, Some(mode)),
-        // The permissions of an encrypted file do not matter, because its readers cannot read the text.
+        // The permissions of an encrypted file are not checked, because users who can read the file cannot decrypt it.
         Ok(Some(plain)) => (plain.expose().to_owned(), None),
         Err(fault) => {
             return Err(fault.add_hint(Problem::new(format!("cannot decrypt the {what} `{name}`: {fault}"))));

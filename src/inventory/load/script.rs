@@ -1,5 +1,4 @@
-//! Runs inventory scripts: decides which files are scripts, and reports failures. Does not parse their output:
-//! `script_output` does.
+//! Runs inventory scripts. It decides which files are scripts, and reports failures. `script_output` parses the output.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -19,12 +18,12 @@ use super::{paths, process};
 
 /// How long a script may take.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How much of the error output of a script is shown.
+/// The maximum number of lines of a script's standard error that a message shows.
 const SHOWN_LINES: usize = 3;
 const SHOWN_CHARACTERS: usize = 200;
 
-/// Whether a file is run instead of read. Ansible tries to run every executable file, and reads those that the system cannot
-/// run. The system runs files that start with `#!`, and binaries.
+/// Whether a file is run instead of read. Ansible tries to run every executable file, and reads the file if the system
+/// cannot run it. The system can run files that start with `#!`, and binaries.
 pub(super) fn is_script(path: &Path) -> bool {
     let Ok(found) = std::fs::metadata(path) else { return false };
     if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
@@ -35,8 +34,8 @@ pub(super) fn is_script(path: &Path) -> bool {
     start[..length].starts_with(b"#!") || start == *b"\x7fELF"
 }
 
-/// Adds the output of a script, and its problems, to the draft: of `--list` and, without `_meta`, of `--host NAME` for each
-/// host.
+/// Adds the output of a script and its problems to the draft. It runs the script with `--list` and, if the output has
+/// no `_meta`, with `--host NAME` for each host.
 pub(super) fn read(path: &Path, draft: &mut Draft) {
     let listed = match run(path, &["--list"]) {
         Ok(listed) => listed,
@@ -79,7 +78,7 @@ fn run(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     Ok(Source::with_origin(name, text, Origin { mode: None, ..origin }))
 }
 
-/// The last lines of the error output of a script, which usually contain the reason, joined to one line.
+/// The last lines of the standard error of a script, joined to one line. They usually contain the reason for a failure.
 fn last_lines(stderr: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
     let plain =

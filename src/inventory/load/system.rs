@@ -14,32 +14,33 @@ use crate::secret::Secret;
 /// How long a command or a credential helper may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
-/// The largest file of a lookup or a secret. A pipe is read like a file, because shells pass passwords through pipes.
+/// The maximum size of a file that contains a lookup value or a secret, in bytes. The limit also applies to pipes,
+/// because shells pass passwords through pipes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// This machine, as lookups and encrypted values see it. Each encrypted text is decrypted on first use, and only once for
-/// all hosts and threads; different texts are decrypted in parallel.
+/// The access of lookups and encrypted values to this machine. Each encrypted text is decrypted on first use, only once
+/// for all hosts and threads. Different texts are decrypted in parallel.
 #[derive(Debug)]
 pub struct LocalSystem {
     folder: PathBuf,
     home: Option<PathBuf>,
     passwords: Vec<Password>,
-    /// By envelope.
+    /// The decrypted values by their envelopes.
     decrypted: Mutex<HashMap<String, Arc<Decrypted>>>,
 }
 
-/// The plain text of an envelope after its first use. A thread that needs it while another decrypts it waits.
+/// The plain text of an envelope, set on first use. If one thread decrypts it, other threads that need it wait.
 type Decrypted = OnceLock<Result<Secret, VaultError>>;
 
 impl LocalSystem {
-    /// For an inventory in `folder`, where relative paths and commands start. `home` is what `~` means. The passwords are
-    /// tried in their order.
+    /// Creates the access for an inventory in `folder`. Relative paths and commands use this folder. `home` replaces
+    /// `~`. The passwords are tried in order.
     pub fn new(folder: PathBuf, home: Option<PathBuf>, passwords: Vec<Password>) -> Self {
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
         Self { folder, home, passwords, decrypted: Mutex::default() }
     }
 
-    /// The plain text of a file that is encrypted as a whole; `None` if it is not encrypted.
+    /// The plain text of a completely encrypted file; `None` if the text is not encrypted.
     ///
     /// # Errors
     /// The file is encrypted and cannot be decrypted. The text completes "cannot decrypt `file`: ".
@@ -59,7 +60,8 @@ impl LocalSystem {
 
 impl Outside for LocalSystem {
     fn decrypt(&self, envelope: &str) -> Result<String, VaultError> {
-        // The lock is held only to find the cell, so that other threads can decrypt other envelopes meanwhile.
+        // The lock is held only while the cell is searched, so that other threads can decrypt other envelopes in
+        // parallel.
         let cell = {
             let mut decrypted = self.decrypted.lock().unwrap_or_else(PoisonError::into_inner);
             match decrypted.get(envelope) {
@@ -80,7 +82,7 @@ impl Outside for LocalSystem {
     fn file(&self, path: &str) -> Result<String, OutsideError> {
         let cannot_read = |error: std::io::Error| format!("the file cannot be read: {error}");
         let path = self.path(path)?;
-        // A pipe may block without end, so the read must stop when this process is to end.
+        // Reading a pipe may block forever, so it must stop when this process ends.
         let read = process::unless_stopped(move || bounded::bytes(&mut File::open(path)?, MAX_FILE));
         let bytes = read.ok_or("reading the file was interrupted")?.map_err(cannot_read)?;
         let bytes = bytes.ok_or_else(|| format!("the file is larger than {} MiB", MAX_FILE >> 20))?;

@@ -1,5 +1,5 @@
-//! Reads `group_vars` and `host_vars`: decides which folders are read, which files belong to which group or host, and their
-//! order. Each folder is listed only once, because checking the possible names of 10,000 hosts one by one would be slow.
+//! Reads `group_vars` and `host_vars`: which folders are read, which files belong to which group or host, and in which
+//! order. Each folder is listed only once, because checking every possible file name for 10,000 hosts would be slow.
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,7 @@ use super::{directory, read};
 
 /// The extensions of variables files. As in Ansible, only the first one that exists is read.
 const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
-/// The deepest nesting of folders. Deeper ones are a loop of links.
+/// The maximum depth of nested folders. Deeper folders are a loop of symbolic links.
 const MAX_DEPTH: usize = 32;
 
 /// The variables, findings and problems from the files of one group or host (the owner).
@@ -59,14 +59,15 @@ pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, ass
     }
 }
 
-/// Whether a folder has variables and all users can write to it: their lookups could run any command.
+/// Whether a folder contains variables and all users can write to it. Such a user could run any command through a
+/// lookup.
 fn is_untrusted(folder: &Path) -> bool {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let open = std::fs::metadata(here).is_ok_and(|found| found.permissions().mode() & 0o002 != 0);
     open && ["group_vars", "host_vars"].iter().any(|name| here.join(name).exists())
 }
 
-/// The folders to read, the weakest first. A repeated folder is read at its last position.
+/// The folders to read, the weakest first. If a folder is repeated, only its last position is used.
 fn places(folders: &[PathBuf], working: &Path) -> Vec<(Folder, PathBuf)> {
     let identity = |path: &Path| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -126,7 +127,7 @@ fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Ve
     }
     let mut found = Vec::new();
     for (at, owner) in owners.iter().enumerate() {
-        // A name with a `/` is not in the listing of the folder.
+        // The listing of the folder does not contain names with a `/`, so these files are searched separately.
         let nested = owner.contains('/') && !owner.starts_with('/');
         let rank = if nested { nested_entry(folder, owner) } else { entries.get(owner).copied() };
         let Some(rank) = rank else { continue };
@@ -142,13 +143,14 @@ fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Ve
     Ok(found)
 }
 
-/// The extension of a file whose owner has a `/` in its name: it is in a folder of the folder. `..` is not followed.
+/// The extension of a file that belongs to an owner with a `/` in its name. Such a file is in a subfolder. `..` is not
+/// followed.
 fn nested_entry(folder: &Path, owner: &str) -> Option<usize> {
     let leaves_folder = owner.split('/').any(|part| part == "..");
     EXTENSIONS.iter().position(|extension| !leaves_folder && folder.join(format!("{owner}{extension}")).exists())
 }
 
-/// The files in a folder of variables, by name, including those in its folders. As in Ansible, folders with a dot in their
+/// The files in a folder of variables and its subfolders, sorted by name. As in Ansible, folders with a dot in their
 /// name are ignored.
 fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Problem> {
     if depth > MAX_DEPTH {
@@ -170,12 +172,12 @@ fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
     Ok(())
 }
 
-/// Reads the files of one owner; the last one wins.
+/// Reads the files of one owner. If a variable is repeated, the value in the last file is used.
 fn read_files(files: &[PathBuf], system: &LocalSystem) -> OwnerVars {
     let mut read = OwnerVars::default();
     for file in files {
         if !file.is_file() {
-            // Reading a pipe could block without end.
+            // Reading a pipe could block forever.
             read.problems.push(Problem::new(format!("the variables file `{}` is not a regular file", file.display())));
             continue;
         }

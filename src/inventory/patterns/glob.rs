@@ -1,11 +1,11 @@
-//! Matches shell globs by the rules of Python's `fnmatch`. Knows no hosts.
+//! Matches shell globs by the rules of Python's `fnmatch`. It does not depend on hosts.
 
 /// Whether a glob matches a name: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]` as in Python's `fnmatch`.
 pub(super) fn matches(glob: &[char], name: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut place) = (0, 0);
-    // Where to continue if the last `*` matched too few characters. Only the last one matters, so this takes no exponential
-    // time.
+    // The position at which to continue if the last `*` has matched too few characters. Storing only the last `*` is
+    // sufficient, and avoids exponential time.
     let mut retry: Option<(usize, usize)> = None;
     loop {
         if glob.get(at) == Some(&'*') {
@@ -28,9 +28,9 @@ pub(super) fn matches(glob: &[char], name: &str) -> bool {
     }
 }
 
-/// How the start of a glob matches one character.
+/// The result of comparing the start of a glob with one character.
 enum Step {
-    /// It matches, and this is the number of characters of the glob that did.
+    /// It matches. The number is how many characters of the glob are used for this.
     Match(usize),
     Fail,
     /// Both the glob and the name are at their end.
@@ -52,7 +52,8 @@ fn step(glob: &[char], c: Option<char>) -> Step {
     }
 }
 
-/// The members of the set `[…]` at the start of a glob, and its length with brackets. A `]` in first position is a member.
+/// The members of the set `[…]` at the start of a glob, and the length of the set with its brackets. A `]` directly
+/// after the `[` is a member.
 fn set(glob: &[char]) -> Option<(&[char], usize)> {
     let skip = if glob.get(1) == Some(&'!') { 3 } else { 2 };
     let close = glob.iter().skip(skip).position(|c| *c == ']')? + skip;

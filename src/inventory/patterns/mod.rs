@@ -1,5 +1,5 @@
-//! Host patterns (`--limit`): names, groups, globs and `~regex`, optionally with a subscript, joined by `:` or `,`, with `!`
-//! (not) and `&` (and). Reads no file: `load/limit.rs` replaces an `@file` with its lines first.
+//! Host patterns (`--limit`): names, groups, globs and `~regex`, optionally with a subscript, joined by `:` or `,`,
+//! with `!` (not) and `&` (and). It reads no file: `load/limit.rs` first replaces each `@file` with its lines.
 
 mod glob;
 
@@ -22,7 +22,8 @@ const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub fn select<'a>(inventory: &'a Inventory, pattern: &str) -> Result<Vec<&'a str>, Problem> {
     let terms: Vec<Term> = split(pattern).into_iter().map(Term::new).collect();
     if terms.is_empty() {
-        // In Ansible, an empty `--limit` selects all hosts, which is hardly what the user wants.
+        // In Ansible, an empty `--limit` selects all hosts. That is probably not what the user intends, so it is a
+        // problem here.
         return Err(Problem::new("the host pattern is empty").hint("write `all` to select all hosts"));
     }
     let mut selected: IndexSet<usize> = IndexSet::new();
@@ -45,7 +46,7 @@ pub fn select<'a>(inventory: &'a Inventory, pattern: &str) -> Result<Vec<&'a str
     Ok(selected.into_iter().filter_map(|host| inventory.host_name(host)).collect())
 }
 
-/// What a term does with the hosts that it matches.
+/// How a term changes the selection.
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Add,
@@ -65,7 +66,7 @@ struct Term<'a> {
 enum Subscript {
     /// One host; negative positions count from the end.
     At(i64),
-    /// The first and last position, both included; without an end, up to the last host.
+    /// The first and the last position, both included. Without a last position, the range ends at the last host.
     Range(usize, Option<usize>),
 }
 
@@ -115,8 +116,8 @@ impl<'a> Term<'a> {
         Self { role, name }
     }
 
-    /// The indices of the hosts that it matches, in Ansible's order; one may be listed twice. `pattern` is the pattern that
-    /// the term is part of.
+    /// The indices of the hosts that the term matches, in Ansible's order. An index may be repeated. `pattern` is the
+    /// complete pattern.
     fn hosts(&self, inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Problem> {
         if self.role == Role::Add
             && let Some(host) = inventory.hosts.get_index_of(self.name)
@@ -131,14 +132,14 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// Where an unknown name is, in case the term is not the complete pattern.
+    /// The end of a message about an unknown name. It quotes the pattern if the term is only a part of it.
     fn scope(&self, expression: &str, pattern: &str) -> String {
         // With a subscript the message names the expression only.
         let is_part = self.name != pattern && self.name == expression;
         if is_part { format!(" in the pattern `{pattern}`") } else { String::new() }
     }
 
-    /// The hosts of the groups whose name matches, then the hosts whose own name matches.
+    /// The hosts of the matching groups, and then the hosts with a matching name.
     fn matches(&self, inventory: &Inventory, expression: &str, pattern: &str) -> Result<Vec<usize>, Problem> {
         let matcher = Matcher::new(expression)?;
         let mut hosts = Vec::new();
@@ -159,7 +160,8 @@ impl<'a> Term<'a> {
             }
         }
         let glob = expression.starts_with('~') || expression.contains(['?', '*', '[']);
-        // Many users exclude this machine as a precaution, even if the inventory does not list it.
+        // Many users exclude this machine as a precaution, so excluding it is not a mistake even if the inventory does
+        // not contain it.
         let harmless = self.role != Role::Add && LOCALHOST.contains(&expression);
         if known || glob || harmless {
             Ok(hosts)
@@ -235,7 +237,7 @@ impl Matcher {
         }
     }
 
-    /// A glob must match the complete name, a regular expression its beginning.
+    /// Whether the name matches. A glob must match the complete name, and a regular expression only its start.
     fn matches(&self, name: &str) -> Result<bool, Problem> {
         match self {
             Self::Glob(glob) => Ok(glob::matches(glob, name)),

@@ -1,5 +1,5 @@
-//! Python literals as `ast.literal_eval` reads them, each value with its place and its source text. Ansible reads the
-//! values of INI inventories with it. A text that is not a literal is not an error: Ansible keeps it as text.
+//! Parses Python literals as `ast.literal_eval` does, and keeps the place and the source text of each value. Ansible
+//! uses it for the values in INI inventories. A text that is not a literal is not an error: Ansible keeps it as text.
 
 mod number;
 mod string;
@@ -8,7 +8,7 @@ use super::model::{Node, Trust, Value};
 use super::problem::Problem;
 use super::text::Text;
 
-/// Python's tokenizer does not accept more open brackets.
+/// The maximum number of open brackets. Python's tokenizer has the same limit.
 const MAX_DEPTH: usize = 200;
 
 /// A value of an INI file: a literal, or else the unchanged text.
@@ -31,7 +31,8 @@ pub(super) fn literal(text: &Text) -> Result<Option<Node>, Problem> {
     let mut parser = Parser { text: *text, at: 0, depth: 0, rejected: None };
     match (parser.document(), parser.rejected) {
         (Err(NotLiteral), _) => Ok(None),
-        // For Python `{{ x }}` is a set in a set, which it rejects. The user meant a template.
+        // In Python, `{{ x }}` is a set that contains a set, which is an error. The user meant a template, so the value
+        // is text.
         (Ok(_), Some(_)) if text.text.trim_start().starts_with("{{") => Ok(None),
         (Ok(_), Some(problem)) => Err(problem),
         (Ok(node), None) => Ok(Some(node)),
@@ -69,7 +70,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// One expression, or several with commas (a tuple), and then perhaps a comment.
+    /// Parses one expression, or several expressions with commas (a tuple). A comment may follow.
     fn document(&mut self) -> Parsed<Node> {
         self.skip_blank();
         let start = self.at;
@@ -121,7 +122,7 @@ impl Parser<'_> {
     }
 
     fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Expression>) -> Parsed<Expression> {
-        // For Python, and so for Ansible, a deeper text is not a literal.
+        // Python does not parse deeper nesting, so for Ansible such a text is not a literal.
         if self.depth == MAX_DEPTH {
             return Err(NotLiteral);
         }
@@ -139,7 +140,7 @@ impl Parser<'_> {
         Ok(Expression { node: self.node(Value::List(nodes), start, self.at), kind: ExpressionKind::Unhashable })
     }
 
-    /// The elements up to `close`, after those that were read already. Each may have a comma after it.
+    /// Parses the elements up to `close` and adds them to `items`. A comma may follow each element.
     fn elements(&mut self, mut items: Vec<Expression>, close: char) -> Parsed<Vec<Expression>> {
         loop {
             self.skip_blank();
@@ -260,7 +261,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A sign before a number. The number may be in parentheses, but must not have a sign itself.
+    /// Parses a sign and the number after it. The number may be in parentheses, but must not have another sign.
     fn signed(&mut self) -> Parsed<Expression> {
         let start = self.at;
         let negative = self.peek() == Some('-');
@@ -291,8 +292,9 @@ impl Parser<'_> {
         Ok(Expression { node: self.scalar(value, start), kind: ExpressionKind::Number })
     }
 
-    /// Skips the rest of a complex number and rejects it. Inside a list or dict it would otherwise turn the complete
-    /// value into text without notice. A complex number that is the complete value is text for Ansible too.
+    /// Skips the rest of a complex number and rejects it. Inside a list or dict, the complete value would otherwise
+    /// become text, and no message would report it. If the complex number is the complete value, it is text in Ansible
+    /// too.
     fn reject_imaginary(&mut self) {
         let (blank, unit) = ([' ', '\t'], ['j', 'J']);
         let here = self.rest();
@@ -395,7 +397,7 @@ impl Parser<'_> {
     }
 }
 
-/// Sets a key. As in a Python dict a key that exists already keeps its position.
+/// Sets a key. As in a Python dict, an existing key keeps its position.
 fn set_key(members: &mut Vec<(Node, Node)>, key: Node, value: Node) {
     match members.iter_mut().find(|(name, _)| is_same_key(name, &key)) {
         Some(member) => member.1 = value,

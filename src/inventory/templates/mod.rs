@@ -4,9 +4,9 @@
 //! The code has four layers, and each imports only the layers before it:
 //!
 //! 1. `compile`: reads the text of a template once, and rewrites it for the template engine;
-//! 2. `value`: values of the engine, their limits, and the errors that travel through the engine;
+//! 2. `value`: values of the engine, their limits, and the errors that the engine passes on;
 //! 3. `stdlib`: filters, tests and methods as pure functions;
-//! 4. `eval`: resolves variables for a host, with everything that a template of Ansible can see.
+//! 4. `eval`: resolves variables for a host, with everything that a template can use in Ansible.
 
 mod compile;
 mod eval;

@@ -1,4 +1,4 @@
-//! Decrypts text that `ansible-vault` encrypted. It reads no files and does not know where the passwords come from.
+//! Decrypts text that `ansible-vault` encrypted. It reads no files and does not decide where the passwords come from.
 //!
 //! An encrypted text is called an envelope. Its first line is the header `$ANSIBLE_VAULT;1.2;AES256;label`; version 1.1
 //! has no label. The other lines are hexadecimal digits. They encode a text of three lines, which are again hexadecimal
@@ -27,8 +27,8 @@ const KEY_BYTES: usize = 32;
 /// Bytes of a block of AES, and of the initial counter.
 const BLOCK_BYTES: usize = 16;
 
-/// The parts of an encrypted text. To decrypt it takes a few milliseconds, because the derivation of the keys is slow
-/// by design.
+/// The parts of an encrypted text. Decrypting it takes a few milliseconds, because the key derivation is slow by
+/// design.
 pub struct Envelope {
     label: Option<String>,
     salt: Vec<u8>,
@@ -63,8 +63,8 @@ pub enum VaultError {
     /// No password was given.
     #[error("no vault password was given")]
     NoPassword,
-    /// The HMAC does not match for any of the passwords: none of them is the right one, or the ciphertext was changed.
-    /// The HMAC does not show which.
+    /// The HMAC does not match for any of the passwords. Either no password is correct, or the ciphertext was changed;
+    /// the HMAC does not distinguish the two.
     #[error("none of the vault passwords decrypts it{}", label_note(.label.as_deref()))]
     WrongPassword {
         /// The label in the envelope.
@@ -99,7 +99,7 @@ pub enum Damage {
     /// The first line has fewer than three parts, or is not ASCII.
     #[error("its first line is not like `$ANSIBLE_VAULT;1.1;AES256`")]
     Header,
-    /// It contains something else than pairs of hexadecimal digits.
+    /// It contains something other than pairs of hexadecimal digits.
     #[error("it does not consist of pairs of hexadecimal digits")]
     Digits,
     /// The salt, the HMAC or the ciphertext is missing or truncated.
@@ -129,7 +129,7 @@ pub fn decrypt(envelope: &str, passwords: &[Password]) -> Result<Secret, VaultEr
     let has_label = |password: &&Password| Some(password.label.as_str()) == envelope.label();
     let first = passwords.iter().filter(has_label);
     let others = passwords.iter().filter(|password| !has_label(password));
-    // Only a wrong password is a reason to try the next one; a damaged text stays damaged.
+    // Only a wrong password is a reason to try the next one. A damaged text cannot be decrypted with any password.
     for password in first.chain(others) {
         match envelope.decrypt(&password.secret) {
             Err(VaultError::WrongPassword { .. }) => {}

@@ -19,7 +19,8 @@ use super::source::{Source, Span};
 use super::text::Text;
 pub(super) use scalar::Schema;
 
-/// Values in one document. A small text can contain aliases of aliases that expand to billions of values.
+/// The maximum number of values in one document. A small text can contain aliases of aliases that expand to billions of
+/// values.
 const MAX_VALUES: usize = 2_000_000;
 
 /// The only document in bytes `start..end` of a source; null if there is none.
@@ -218,7 +219,7 @@ impl<'a> Loader<'a> {
     }
 
     fn mapping(&mut self, start: &Step, trust: Trust) -> Result<Node, Problem> {
-        // As in PyYAML merged members come first, so that the own ones override them.
+        // As in PyYAML, merged members come first, so that the members of the mapping override them.
         let (mut merged, mut own) = (Vec::new(), Vec::new());
         loop {
             let step = self.next()?;
@@ -332,7 +333,7 @@ impl<'a> Loader<'a> {
         Problem::hiding(&self.text.span(step.start, step.end), "a value is expected here")
     }
 
-    /// The message of the parser, unless it quotes the text, which may be a password.
+    /// The message of the parser, unless it quotes the text: the text may be a password.
     fn scan_problem(&self, error: &ScanError) -> Problem {
         let at = error.marker().byte_offset().unwrap_or_default().min(self.text.text.len());
         let message = match error.kind() {

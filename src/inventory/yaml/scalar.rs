@@ -4,7 +4,7 @@
 
 use super::super::model::{Node, Value};
 
-/// Whose rules for numbers apply.
+/// The rules for numbers.
 #[derive(Clone, Copy, PartialEq)]
 pub(in super::super) enum Schema {
     /// Those of PyYAML: a float needs a dot, `017` is octal, and `1:30` is 90.
@@ -67,7 +67,7 @@ pub(super) fn identity(key: &Node) -> Identity {
     match &key.value {
         Value::Bool(value) => Identity::Integer((*value).into()),
         Value::Int(number) => Identity::Integer(*number),
-        // The cast is exact up to 2^53; larger keys do not occur in inventories.
+        // The cast is exact for numbers up to 2^53. Larger keys do not occur in inventories.
         Value::Float(number) if number.fract() == 0.0 => Identity::Integer(*number as i128),
         Value::Float(number) => Identity::Fraction(number.to_bits()),
         Value::Str(text) => Identity::Text(text.clone()),

@@ -1,5 +1,5 @@
-//! Parses one file of containers-registries.conf(5), in either of its versions, with the errors for which containers/image
-//! rejects it (`pkg/sysregistriesv2`).
+//! Parses one file of containers-registries.conf(5), in version 1 or 2. It reports the errors for which
+//! containers/image rejects the file (`pkg/sysregistriesv2`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,7 +23,8 @@ pub enum FileRole {
     DropIn,
 }
 
-/// The settings of a file. A missing setting keeps that of an earlier file; an empty one removes it.
+/// The settings of a file. If a setting is missing, the value of an earlier file is used. An empty setting removes that
+/// value.
 pub struct ParsedFile {
     /// The registries, each prefix once.
     pub registries: Vec<RegistryTable>,
@@ -39,7 +40,7 @@ pub enum ShortNameMode {
     /// All of them are tried.
     #[default]
     Permissive,
-    /// One of them must be chosen.
+    /// The user must choose one of them.
     Enforcing,
 }
 
@@ -78,7 +79,7 @@ struct List {
 #[serde(default, rename_all = "kebab-case")]
 pub struct RegistryTable {
     pub prefix: String,
-    /// Empty only if the prefix starts with `*`. The image's own name is then used.
+    /// Empty only if the prefix starts with `*`. In that case, the name of the image is not replaced.
     pub location: String,
     insecure: bool,
     pub blocked: bool,
@@ -138,7 +139,7 @@ pub fn aliases(text: &str) -> Result<Aliases, String> {
     toml(text).and_then(|AliasFile { aliases }| parse_aliases(aliases))
 }
 
-/// Parses TOML. The parser's own error text is not shown, because it may quote a value with a password.
+/// Parses TOML. The parser's error text is not shown, because it may quote a value that contains a password.
 fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| match error.span().and_then(|span| text.get(..span.start)) {
         Some(before) => {
@@ -273,7 +274,7 @@ fn parse_aliases(written: BTreeMap<String, String>) -> Result<Aliases, String> {
     written.into_iter().map(parse).collect()
 }
 
-/// The name without tag and digest, if it does not name a registry (`IsShortName`).
+/// The name without tag and digest, if the name does not contain a registry (`IsShortName`).
 pub fn short_name(written: &str) -> Option<&str> {
     let host = written.split_once('/').map_or("", |(host, _)| host);
     let is_registry = is_domain(host) && (host.contains(['.', ':']) || host == "localhost");

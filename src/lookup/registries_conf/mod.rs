@@ -1,5 +1,6 @@
-//! containers-registries.conf(5), as containers/image reads it (`pkg/sysregistriesv2`, `pkg/shortnames`): where CRI-O and
-//! podman pull an image from, and which credential helpers they use for all registries.
+//! containers-registries.conf(5), as containers/image reads it (`pkg/sysregistriesv2`, `pkg/shortnames`): the
+//! registries and mirrors from which CRI-O and podman pull an image, and the credential helpers that they use for all
+//! registries.
 
 mod file;
 
@@ -12,18 +13,18 @@ use super::{FileSystem, PathState, RegistriesPaths};
 use crate::desired::Image;
 use crate::dockerconfig::mask;
 
-/// The reserved name among the credential helpers that means the credential files.
+/// The reserved name in the list of credential helpers. It represents the credential files.
 pub(super) const FILES: &str = "containers-auth.json";
 
-/// A registries.conf with its drop-ins.
+/// A registries.conf combined with its drop-in files.
 #[derive(Debug, Clone, Default)]
 pub struct RegistriesConf {
     /// The `[[registry]]` tables by prefix.
     registries: BTreeMap<String, RegistryTable>,
     search: Vec<String>,
     aliases: Aliases,
-    /// The aliases of short-name-aliases.conf, which take precedence, or why they cannot be used. Only short names need them,
-    /// so an error there does not affect other names.
+    /// The aliases of short-name-aliases.conf, which take precedence, or the error that makes them unusable. Only short
+    /// names need them, so the error does not affect other names.
     cached_aliases: Option<Result<Aliases, String>>,
     helpers: Option<GlobalHelpers>,
     mode: ShortNameMode,
@@ -34,22 +35,22 @@ pub struct RegistriesConf {
 pub struct GlobalHelpers {
     /// The file that configures them.
     pub file: String,
-    /// Their suffixes in their order.
+    /// The suffixes of their program names, in order.
     pub names: Vec<String>,
 }
 
-/// A place that an image is pulled from.
+/// A registry or mirror that an image is pulled from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullSource {
-    /// The name of the image there.
+    /// The name of the image in this registry or mirror.
     pub image: Image,
-    /// The setting that leads there; `None` for the image's own name.
+    /// The setting that selects this name; `None` if the name is unchanged.
     pub route: Option<PullRoute>,
-    /// The blocked prefix, if the place is blocked.
+    /// The prefix that is blocked, if the registry or mirror is blocked.
     pub blocked: Option<String>,
 }
 
-/// The setting of registries.conf that leads to another name.
+/// The setting of registries.conf that replaces the name of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PullRoute {
@@ -90,8 +91,8 @@ impl RegistriesConf {
         }
     }
 
-    /// Combines registries.conf and its drop-ins (path and content, in the order in which they are read). A later file
-    /// replaces the settings that it contains.
+    /// Combines registries.conf and its drop-in files (path and content, in the order in which they are read). The
+    /// settings in a later file replace those of earlier files.
     ///
     /// # Errors
     /// Why a file cannot be used. Every pull then fails.
@@ -111,15 +112,16 @@ impl RegistriesConf {
         Self { cached_aliases: Some(aliases.map_err(|why| format!("`{path}` cannot be used: {why}"))), ..self }
     }
 
-    /// The helpers for all registries, if there are any.
+    /// The credential helpers for all registries, if any are configured.
     pub fn helpers(&self) -> Option<&GlobalHelpers> {
         self.helpers.as_ref()
     }
 
-    /// The places that `image` is pulled from, in the order in which they are tried. `written` is the name that the user wrote.
+    /// The registries and mirrors from which `image` is pulled, in the order in which they are tried. `written` is the
+    /// name that the user wrote.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Why the image cannot be pulled from any registry.
     pub fn sources(&self, written: &str, image: &Image) -> Result<Vec<PullSource>, String> {
         let mut sources = Vec::new();
         for (candidate, route) in self.candidates(written, image)? {
@@ -155,7 +157,7 @@ impl RegistriesConf {
         }
     }
 
-    /// Adds the mirrors of an image, and last its own place (`PullSourcesFromReference`).
+    /// Adds the mirrors of an image, and then its registry as the last source (`PullSourcesFromReference`).
     fn add_sources(
         &self,
         image: &Image,
@@ -198,7 +200,8 @@ impl RegistriesConf {
     fn registry(&self, name: &str) -> Option<(&RegistryTable, usize)> {
         let matching =
             self.registries.values().filter_map(|registry| Some((registry, matched(name, &registry.prefix)?)));
-        // If several are equally long, the first one is used. `max_by_key` returns the last one, hence `rev`.
+        // If several prefixes have the same length, the first one is used. `max_by_key` returns the last one, so the
+        // order is reversed.
         matching.rev().max_by_key(|(registry, _)| registry.prefix.len())
     }
 
@@ -220,7 +223,7 @@ impl RegistriesConf {
     }
 }
 
-/// The length of the part of `name` that the prefix matches; `None` if it does not match (`refMatchingPrefix`).
+/// The length of the part of `name` that the prefix matches; `None` if the prefix does not match (`refMatchingPrefix`).
 fn matched(name: &str, prefix: &str) -> Option<usize> {
     let length = match prefix.strip_prefix('*') {
         Some(domain) if domain.starts_with('.') => {
@@ -233,7 +236,7 @@ fn matched(name: &str, prefix: &str) -> Option<usize> {
     ends.then_some(length)
 }
 
-/// The image with another name, which must be a full name.
+/// The image with a different name; `None` if that is not a full name.
 fn moved(image: &Image, name: &str) -> Option<Image> {
     let moved = Image::parse(name).ok().filter(|moved| moved.name == name && moved.is_valid_for_containers())?;
     Some(Image { tag: image.tag.clone(), digest: image.digest.clone(), ..moved })

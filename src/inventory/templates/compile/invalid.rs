@@ -1,5 +1,5 @@
-//! Why a text cannot be compiled as a template: a range of the text, a message and a hint. The range becomes a place in
-//! a file later, in the `eval` layer; nothing here knows files.
+//! Why a text cannot be compiled as a template: a range of the text, a message and a hint. The `eval` layer later
+//! converts the range to a place in a file.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
-//! The first layer of templates: it reads the text of a template once and decides how it is evaluated for every host:
-//! as plain text, by inserting variables, or by the template engine (minijinja). It does to a text what Ansible does
-//! before Jinja sees it, and it rewrites what the engine does not accept or does differently. It evaluates nothing and
-//! knows no values.
+//! The first layer of templates. It reads the text of a template once and decides how it is evaluated for every host:
+//! as plain text, by inserting variables, or by the template engine (minijinja). It changes the text like Ansible does
+//! before Jinja reads it, and rewrites expressions that the engine rejects or evaluates differently. It evaluates
+//! nothing and has no access to values.
 
 mod invalid; // why a text is not a valid template
 mod rewrite; // Jinja source -> source that the engine accepts
@@ -56,7 +56,7 @@ pub(super) struct Program {
     pub shape: Shape,
     /// Where the parts of `source` come from.
     parts: Vec<ProgramPart>,
-    /// Names that may be undefined because the template handles that itself (`default`, `is defined`).
+    /// Names that may be undefined, because the template checks them (`default`, `is defined`).
     pub guarded: Vec<String>,
 }
 

@@ -7,7 +7,8 @@ use super::invalid::InvalidTemplate;
 use super::scan::{Lexeme, Token};
 use super::vocabulary::{Callable, UnknownName, Vocabulary, short_name};
 
-/// The engine recurses into nested brackets, operators and `elif`s. More of them could overflow the stack.
+/// The maximum nesting of brackets, operators and `elif`s. The engine uses recursion for them, so more could overflow
+/// the stack.
 pub(super) const MAX_DEPTH: usize = 200;
 
 /// Names that Jinja does not look up as variables. From index 6 on they are operators.
@@ -35,7 +36,7 @@ pub(super) struct Rewriter<'a> {
     vocabulary: &'a Vocabulary,
     /// For each opening bracket the index of the token that closes it; 0 for all other tokens.
     closing: Vec<usize>,
-    /// Names that may be undefined because the template handles that itself.
+    /// Names that may be undefined, because the template checks them.
     pub guarded: Vec<String>,
     /// The byte of `text` up to which everything was written to `out`.
     done: usize,
@@ -47,7 +48,8 @@ impl<'a> Rewriter<'a> {
     pub fn new(text: &'a str, tokens: &'a [Token], vocabulary: &'a Vocabulary) -> Result<Self, InvalidTemplate> {
         let mut closing = vec![0; tokens.len()];
         let mut open = Vec::new();
-        // For each open bracket the number of operators before the current token: the engine recurses that deeply.
+        // For each open bracket, the number of operators before the current token: this is the depth of the engine's
+        // recursion.
         let mut operators = vec![0_usize];
         for (at, token) in tokens.iter().enumerate() {
             let level = operators.len() - 1;
@@ -78,7 +80,7 @@ impl<'a> Rewriter<'a> {
         Ok(Self { text, tokens, vocabulary, closing, guarded: Vec::new(), done, out: String::new() })
     }
 
-    /// The name of the variable, if the tokens are nothing else.
+    /// The name of the variable, if the tokens consist only of this name.
     pub fn plain_name(&self) -> Option<&'a str> {
         match self.tokens {
             [token] if is_variable(self.text, token) => Some(self.source_of(0)),
@@ -221,7 +223,7 @@ impl<'a> Rewriter<'a> {
             self.guarded.push(self.text[self.tokens[at].start..self.tokens[next - 1].end].to_owned());
         }
         let name = self.source_of(at);
-        // `loop` is an object of the engine, whose members are not those of a mapping.
+        // `loop` is an object of the engine. Its members cannot be read like those of a mapping.
         if keys.is_empty() || name == "loop" {
             self.out.push_str(name);
             return Ok(at + 1);

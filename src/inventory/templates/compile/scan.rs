@@ -1,5 +1,5 @@
 //! Splits the text of a template as Jinja's lexer does: into plain text, `{{ … }}`, `{% … %}` and comments, and the
-//! content of the delimiters into tokens. It knows no grammar.
+//! content of the delimiters into tokens. It does not check the grammar.
 
 use std::ops::Range;
 

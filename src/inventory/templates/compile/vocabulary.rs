@@ -1,6 +1,6 @@
-//! The names of filters and tests that a template may use, for the compiler: it reports an unknown name when it reads
-//! the template, not when it evaluates it. The names themselves come from the `stdlib` layer, which this layer does not
-//! know.
+//! The names of filters and tests that a template may use. With them, the compiler reports an unknown name when it
+//! reads the template, not when it evaluates it. The names are defined in the `stdlib` layer, which this layer does not
+//! import.
 
 use crate::inventory::problem::nearest;
 

@@ -19,7 +19,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// An engine that has compiled nothing yet.
+    /// Creates an engine that has not compiled anything.
     pub fn new(environment: Environment<'static>, vocabulary: Vocabulary) -> Self {
         Self { environment, vocabulary, compiled: RwLock::default(), groups: OnceLock::new() }
     }

@@ -17,7 +17,7 @@ use crate::inventory::templates::value::convert::checked;
 use crate::inventory::templates::value::errors::{error, undefined_error};
 use crate::inventory::templates::value::omit::Omit;
 
-/// Steps of the engine for one template. A loop over a hundred thousand hosts needs less.
+/// The maximum number of engine steps for one template. A loop over 100,000 hosts needs fewer.
 const FUEL: u64 = 3_000_000;
 
 /// An engine with everything that a template can use.
@@ -63,7 +63,8 @@ fn add_filters(environment: &mut Environment<'static>) {
         add_filter(environment, name, function);
     }
     environment.add_filter("__as_written", as_written);
-    // Loops and chains of variables can double a value in each step, so the compiler adds this filter at each step.
+    // Loops and chains of variables can double a value in each step, so the compiler adds this filter, which checks the
+    // size, at each step.
     environment.add_filter("__bounded", |value: Value| -> Result<Value, Error> { check_size(&value).map(|()| value) });
 }
 
@@ -74,7 +75,7 @@ where
     let accepts_undefined = filters::ACCEPT_UNDEFINED.contains(&name);
     let filter = move |state: &mut State<'_, '_>, arguments: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
         let call = Call::new(&arguments, &named)?;
-        // Each step is checked, so that no filter has to process a huge value.
+        // The arguments are checked in each step, so that no filter has to process a huge value.
         call.arguments().try_for_each(check_size)?;
         // The result for an undefined value is undefined, so that `default` can follow: `x | upper | default('y')`.
         match call.undefined().filter(|_| !accepts_undefined) {

@@ -1,5 +1,5 @@
-//! One evaluation of one template: the root object in which the engine looks up variables. It also records what
-//! functions and the explanation of a failure need to know: what was undefined, and what the template produced.
+//! One evaluation of one template: the root object in which the engine looks up variables. It also records which names
+//! were undefined and what the template produced; functions and error messages need this.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,9 +38,9 @@ pub(super) struct Records {
 /// Something that is undefined.
 #[derive(Debug, Clone)]
 pub(super) enum Missing {
-    /// A variable; with the problem, if it is another variable that is undefined.
+    /// A variable. If it is undefined because another variable is, the problem of that variable.
     Variable(String, Option<Problem>),
-    /// A member of a value; with its name, if it has one.
+    /// A member of a value, with its name if the name is known.
     Member(Option<String>),
     /// An environment variable.
     Environment(String),

@@ -1,5 +1,6 @@
-//! Explains why a template failed, and where: from the error of the engine and from what the evaluation recorded. The
-//! messages of the engine may contain values, so none of them is shown; only its names of types and operators are.
+//! Explains why a template failed, and at which place, from the error of the engine and from the records of the
+//! evaluation. Error texts of the engine may contain values, so they are not shown. Only the names of types and
+//! operators in them are.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(super) struct FailedTemplate<'a> {
 }
 
 impl FailedTemplate<'_> {
-    /// The meaning of an error of the engine.
+    /// Converts an error of the engine.
     pub fn resolve_error(&self, error: &Error) -> ResolveError {
         if let Some(resolve_error) = variable_error(error) {
             return resolve_error.clone().at(&self.place(error));
@@ -38,12 +39,12 @@ impl FailedTemplate<'_> {
             // Some errors of the engine have another kind, and only its detail shows that a value was undefined.
             || error.detail().is_some_and(|detail| detail.contains("undefined"))
             || function_error.is_some_and(|error| error.undefined);
-        // A function that found an undefined value does not know its name. If a name was recorded, that is the better
-        // reason.
+        // A function that receives an undefined value cannot report its name. If a name was recorded, the message uses
+        // that.
         if let Some(reason) = function_error.filter(|reason| !reason.undefined || self.missing().is_none()) {
             let detailed = reason.detailed.as_ref().filter(|detailed| self.has_literal(&detailed.literal));
             let message = detailed.map_or(&reason.message, |detailed| &detailed.message);
-            // The place may be in a line with a password, so the text there is hidden, also if the message shows a
+            // The line of this place may contain a password, so its text is not shown, even if the message shows a
             // literal.
             let problem = Problem::hiding(&self.place(error), message.clone());
             let problem = reason.hint.iter().fold(problem, |problem, hint| problem.hint(hint));
@@ -59,7 +60,7 @@ impl FailedTemplate<'_> {
         ResolveError::Invalid(hint.into_iter().fold(problem, Problem::hint))
     }
 
-    /// What was undefined last and is not handled by the template itself.
+    /// The last undefined thing that the template does not check.
     fn missing(&self) -> Option<Missing> {
         let root = |name: &str| name.split(['.', '[']).next().unwrap_or_default().to_owned();
         let guarded: Vec<String> = self.program.guarded.iter().map(|name| root(name)).collect();
@@ -71,7 +72,7 @@ impl FailedTemplate<'_> {
         let is_guarded = |missing: &Missing| matches!(missing, Missing::Variable(name, _) if guarded.contains(name));
         self.evaluation.with_records(|records| {
             let missing: Vec<&Missing> = records.missing.iter().filter(is_real).collect();
-            // The engine stops at the first failure, so the last name that it looked up is the best guess.
+            // The engine stops at the first failure, so the last name that it looked up is most likely the cause.
             let unguarded = missing.iter().rev().find(|missing| !is_guarded(missing));
             unguarded.or(missing.last()).map(|missing| (*missing).clone())
         })
@@ -94,8 +95,8 @@ impl FailedTemplate<'_> {
         }
     }
 
-    /// The place of this name in the template. A name that is not in its text was computed from values, so it may be a
-    /// secret and must not be shown.
+    /// The place of this name in the template. If the name is not in the text of the template, it was computed from
+    /// values. It may then be a secret and must not be shown.
     fn place_of_name(&self, name: &str) -> Option<Span> {
         let is_name_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
         let is_complete = |at: &usize| {
@@ -106,7 +107,8 @@ impl FailedTemplate<'_> {
         Some(place(self.node, self.text, at..at + name.len()))
     }
 
-    /// Whether the template contains this string literal. Then it is not the value of a variable and may be shown.
+    /// Whether the template contains this string literal. If so, the text is not the value of a variable and may be
+    /// shown.
     fn has_literal(&self, text: &str) -> bool {
         let has_quoted = |quote: &str| self.text.contains(&format!("{quote}{text}{quote}"));
         !text.is_empty() && !text.contains(['\'', '"']) && (has_quoted("'") || has_quoted("\""))
@@ -152,7 +154,7 @@ fn describe_operation(detail: &str) -> (String, Option<String>) {
     let operands =
         detail.strip_prefix("tried to use ").and_then(|rest| rest.split_once(" operator on unsupported types "));
     match operands {
-        // Python formats a text with `%`; the engine has only the remainder.
+        // In Python, `%` formats a text. The engine supports `%` only as the remainder of a division.
         Some(("%", types)) if types.starts_with("string") => (
             "`%` with a text on its left is not supported".to_owned(),
             Some("use `'…' | format(…)`, or concatenate the parts with `~`".to_owned()),
@@ -171,8 +173,8 @@ fn is_type(word: &str) -> bool {
         .contains(&word)
 }
 
-/// The message for a filter, test, function or method that the engine does not know. Its name is in the detail of the
-/// engine.
+/// The message about a filter, test, function or method that the engine does not have. The error of the engine contains
+/// its name.
 fn unknown(detail: &str, what: &str) -> (String, Option<String>) {
     let name: Option<&str> = detail.split_whitespace().find(|word| {
         let word = word.trim_matches('`');

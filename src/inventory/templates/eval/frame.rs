@@ -12,10 +12,11 @@ use crate::inventory::precedence::{self, Layer};
 use crate::inventory::problem::Problem;
 use crate::inventory::templates::value::errors::ResolveError;
 
-/// Variables within variables. A longer chain could overflow the stack of a thread.
+/// The maximum number of variables in a chain in which each variable uses the next one. A longer chain could overflow
+/// the stack of a thread.
 const MAX_DEPTH: usize = 40;
-/// Variables that one value may use; each use counts. The limit stops `a: "{{ b }}{{ b }}"`, `b: "{{ c }}{{ c }}"` …,
-/// which doubles the work with each step.
+/// The maximum number of variable uses for one value; repeated uses are counted. The limit stops `a: "{{ b }}{{ b }}"`,
+/// `b: "{{ c }}{{ c }}"` …, where each step doubles the work.
 const MAX_USES: usize = 50_000;
 
 /// A variable that is being resolved for a host. The first frame of a chain has an empty name.
@@ -83,7 +84,8 @@ impl Frame {
     /// The frame in which the variable `name` is resolved.
     pub(super) fn enter(self: &Arc<Self>, name: &str, raw: &Node) -> Result<Arc<Self>, ResolveError> {
         let invalid = |message: String| ResolveError::Invalid(Problem::hiding(&raw.span, message));
-        // The same variable of another host (`hostvars[…].x` in `x`) is not a cycle.
+        // The variable with the same name on another host (`hostvars[…].x` in `x`) is a different variable, so this is
+        // not a cycle.
         if self.chain().any(|frame| frame.name == name && frame.scope.position == self.scope.position) {
             return Err(invalid(format!("variable `{name}` uses itself: {} → `{name}`", self.path())));
         }
@@ -116,7 +118,7 @@ impl Frame {
         })
     }
 
-    /// Whether the chain reached another host through `hostvars`.
+    /// Whether the chain contains an access to another host through `hostvars`.
     pub(super) fn is_through_hostvars(&self) -> bool {
         self.chain().any(|frame| frame.parent.is_some() && frame.name.is_empty())
     }

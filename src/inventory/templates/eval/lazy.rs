@@ -1,5 +1,5 @@
-//! Lists and mappings whose members are resolved when a template uses them, as in Ansible: a member that no template
-//! uses may contain an error. Also the functions that must treat such values in a special way.
+//! Lists and mappings that resolve a member only when a template uses it. As in Ansible, a member that no template uses
+//! may contain an error. Also contains the functions that must handle such values differently.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub(super) fn lazy_collection(frame: &Arc<Frame>, node: &Node) -> Value {
     Value::from_object(LazyCollection { frame: Arc::clone(frame), node: Arc::new(node.clone()) })
 }
 
-/// Returns an error if a value is too large. Lazy values have no size: their members are checked when they are used.
+/// Returns an error if a value is too large. Lazy values are not counted: their members are checked when they are used.
 pub(super) fn check_size(value: &Value) -> Result<(), Error> {
     bounds::check_size(value, is_lazy)
 }
@@ -79,8 +79,8 @@ pub(super) fn value_to_node(value: &Value, span: &Span) -> Result<Node, ResolveE
     to_node(value, span, resolve_lazy)
 }
 
-/// Resolves a lazy list or mapping as a variable: its members keep their own places and texts, which they would lose as
-/// values of the engine.
+/// Resolves a lazy list or mapping as a variable. This keeps the places and texts of its members, which would be lost
+/// if they were converted to values of the engine.
 fn resolve_lazy(value: &Value) -> Option<Result<Node, ResolveError>> {
     let lazy = value.downcast_object_ref::<LazyCollection>()?;
     Some(lazy.frame.resolve(&lazy.node))

@@ -64,7 +64,7 @@ fn lookup(state: &State<'_, '_>, mut call: Call, result: LookupResult) -> Result
     if result == LookupResult::List {
         return Ok(found.into());
     }
-    // This is what Ansible does without `wantlist`.
+    // Ansible returns the result in this form if `wantlist` is not set.
     Ok(match found.as_slice() {
         [one] => one.clone(),
         [_, ..] if found.iter().all(|value| value.as_str().is_some()) => {

@@ -1,5 +1,5 @@
-//! The variables that Ansible sets itself: always (`inventory_hostname`, `groups` …), unless the inventory sets them
-//! (`inventory_dir`), or only during a playbook run, which we cannot know.
+//! The variables that Ansible sets: those that always exist (`inventory_hostname`, `groups` …), those that the
+//! inventory may override (`inventory_dir`), and those that exist only during a playbook run and are not known here.
 //!
 //! Source: "Special Variables" in the documentation of Ansible.
 
@@ -73,7 +73,7 @@ pub(super) fn magic_value(frame: &Arc<Frame>, name: &str) -> Option<Value> {
     }
 }
 
-/// The name up to its first dot. Ansible does not shorten IP addresses.
+/// The name without the part after its first dot. As in Ansible, IP addresses are not shortened.
 fn short_hostname(name: &str) -> &str {
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
     if is_address { name } else { name.split('.').next().unwrap_or_default() }

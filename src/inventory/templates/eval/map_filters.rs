@@ -22,7 +22,7 @@ pub(super) const FILTERS: [(&str, StateFunction); 5] = [
     ("selectattr", |state, call| select(state, call, Keep::Passing, By::Attribute)),
 ];
 
-/// The tests with their names, and what they look for.
+/// The tests with their names. Each checks for a filter or a test.
 pub(super) const TESTS: [(&str, Callable); 2] = [("filter", Callable::Filter), ("test", Callable::Test)];
 
 /// Which items a filter keeps.

@@ -1,9 +1,10 @@
-//! The fourth layer of templates: it resolves the variables of a host. It knows what a template sees (the variables of
-//! the host, those that Ansible sets, and other hosts), runs the engine, and explains failures.
+//! The fourth layer of templates. It resolves the variables of a host. It provides everything that a template can
+//! access (the variables of the host, those that Ansible sets, and other hosts), runs the engine, and explains
+//! failures.
 //!
-//! Resolving is recursive: a template uses variables, whose values are templates. The engine asks for a variable
-//! through an [`Object`](minijinja::value::Object), so the recursion goes through `evaluation`, `frame` and `resolve`.
-//! `resolve` adds its methods to [`Frame`]; this is why the files before it can call them without importing it.
+//! Resolving is recursive: a template uses variables, and their values may be templates. The engine requests a variable
+//! through an [`Object`](minijinja::value::Object), so the recursion includes `evaluation`, `frame` and `resolve`.
+//! `resolve` adds its methods to [`Frame`]. Therefore, the modules before it can call them without importing `resolve`.
 
 mod engine; // the engine and the compiled texts of one inventory
 mod environment; // what the engine provides to templates

@@ -1,5 +1,5 @@
-//! Values on their way into the text that a template produces. It records the first value, because a template that
-//! produces exactly one value has that value as its result, with its type.
+//! Writes values to the text that a template produces. It records the first value: if a template produces exactly one
+//! value, this value with its type is the result.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::inventory::templates::value::errors::error;
 use crate::inventory::templates::value::omit::is_omit;
 use crate::inventory::templates::value::python_str;
 
-/// A number that becomes part of a text with the spelling that the user gave it (`1.10`, `0o644`).
+/// A number with the spelling that the user gave it (`1.10`, `0o644`), for insertion into a text.
 #[derive(Debug)]
 struct AsWritten {
     text: String,
@@ -86,7 +86,7 @@ pub(super) fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, va
     output.write_str(&text).map_err(Error::from)
 }
 
-/// The text that a template produces, up to the limit of its size.
+/// The text that a template produces. Its size is limited.
 pub(super) struct LimitedOutput(Vec<u8>);
 
 impl LimitedOutput {

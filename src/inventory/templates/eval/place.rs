@@ -5,8 +5,9 @@ use std::ops::Range;
 use crate::inventory::model::Node;
 use crate::inventory::source::Span;
 
-/// The place of bytes `part` of the `text` of `node`. The file may spell the text in another way (quotes, escapes,
-/// folded lines), so the part is searched for in the source. If it is not there, the place is the start of the value.
+/// The place of bytes `part` of the `text` of `node`. The file may contain the text with another spelling (quotes,
+/// escapes, folded lines), so the part is searched in the source. If it is not found, the place is the start of the
+/// value.
 pub(super) fn place(node: &Node, text: &str, part: Range<usize>) -> Span {
     let start = Span::new(&node.span.source, node.span.start, node.span.start);
     let Some(words) = text.get(part.clone()).filter(|words| !words.is_empty()) else { return start };

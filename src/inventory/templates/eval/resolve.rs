@@ -1,5 +1,5 @@
-//! Resolves variables: replaces templates and encrypted values with their values. All methods are methods of [`Frame`],
-//! so that the objects that the engine asks for variables can call them.
+//! Resolves variables: replaces templates and encrypted values with their values. All functions are methods of
+//! [`Frame`], so that the objects from which the engine requests variables can call them.
 
 use std::sync::Arc;
 

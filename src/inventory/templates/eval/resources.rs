@@ -1,5 +1,5 @@
-//! What the resolution of all variables shares: the inventory, the engine, and the access to files, programs and vault
-//! passwords.
+//! The objects that are shared when variables are resolved: the inventory, the engine, and the access to files,
+//! programs and vault passwords.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::engine::Engine;
 use crate::inventory::model::Inventory;
 use crate::inventory::outside::Outside;
 
-/// Shared by all hosts. Cheap to clone.
+/// The shared objects. Cloning is cheap.
 #[derive(Clone)]
 pub(in crate::inventory) struct Resources {
     inventory: Arc<Inventory>,

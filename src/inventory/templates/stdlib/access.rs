@@ -82,7 +82,7 @@ pub(in crate::inventory::templates) fn check_comparable(values: &[Value]) -> Res
     };
     let has_order = |value: &Value| matches!(kind(value), ValueKind::Number | ValueKind::String | ValueKind::Seq);
     let same_kind = values.windows(2).all(|pair| kind(&pair[0]) == kind(&pair[1]));
-    // A single value needs no order.
+    // A list with a single value needs no comparison.
     if values.len() < 2 || (same_kind && values.iter().all(has_order)) {
         return Ok(());
     }

@@ -74,7 +74,8 @@ impl Call {
         if position != NAME_ONLY {
             self.read = self.read.max(position + 1);
         }
-        // A named argument wins. Python would reject an argument that is given twice; no inventory does that.
+        // A named argument overrides a positional one. Python would report an error if an argument is given twice, but
+        // this does not occur in inventories.
         match self.named.iter().position(|(own, _)| own == name) {
             Some(at) => Some(self.named.remove(at).1),
             None => self.positional.get(position).cloned(),

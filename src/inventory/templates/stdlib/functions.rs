@@ -1,4 +1,4 @@
-//! The names of the functions and lookups of templates, and those of them that need nothing but their arguments. The
+//! The names of all functions and lookups of templates, and the implementations that need only their arguments. The
 //! others are in `eval::lookups`.
 
 use minijinja::value::{Kwargs, Rest};

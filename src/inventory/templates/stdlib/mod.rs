@@ -1,6 +1,6 @@
-//! The third layer of templates: what a template may call. Filters, tests and methods of Jinja and Ansible as pure
-//! functions of their arguments, one file for each theme. Functions that need the variables of a host, files, the
-//! environment or another filter are in the `eval` layer.
+//! The third layer of templates: the filters, tests and methods of Jinja and Ansible that a template may call, as pure
+//! functions of their arguments, with one file for each subject. Functions that need the variables of a host, files,
+//! the environment or another filter are in the `eval` layer.
 
 pub(super) mod access; // values as Python's functions read them
 pub(super) mod call; // arguments of one call

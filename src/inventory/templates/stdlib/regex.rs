@@ -12,7 +12,7 @@ const NOT_SUPPORTED: &str = "this regular expression is not valid or not support
 /// The message for an expression that reached the limit of backtracking.
 pub(super) const TOO_SLOW: &str = "this regular expression takes too long";
 
-/// Matches in one text. Each needs far more memory than the text that it matches.
+/// The maximum number of matches in one text. Each match needs much more memory than the text that it matches.
 const MAX_MATCHES: usize = 100_000;
 
 /// Where in the text a match must be.
@@ -115,7 +115,7 @@ pub(super) fn find_all<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<
 }
 
 /// Translates Python's replacement text to the syntax of `fancy_regex`: groups become `\g<name>`, and escape sequences
-/// become the characters that they stand for.
+/// are replaced by their characters.
 pub(super) fn translate_replacement(text: &str, regex: &Regex) -> Result<String, Error> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();

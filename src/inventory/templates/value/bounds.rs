@@ -1,21 +1,21 @@
-//! How large a value may become. A few steps of a template can double a text or a list many times, and a list can
-//! contain itself so often that nothing could ever process it. The limits are far above what an inventory needs.
+//! Limits the size of values. A few steps of a template can double a text or a list many times, and the same list can
+//! occur so often in a value that processing it would never end. Values in real inventories are far below the limits.
 
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
 use super::errors::error;
 
-/// Bytes of one text.
+/// The maximum size of one text, in bytes.
 pub(in crate::inventory::templates) const MAX_TEXT: usize = 1 << 20;
-/// Bytes of all texts of one value. `groups` of a large inventory has many of them.
+/// The maximum size of all texts of one value, in bytes. `groups` of a large inventory contains many texts.
 const MAX_TEXTS: usize = 16 << 20;
-/// Lists, mappings and their members; one that occurs several times in a value counts each time.
+/// The maximum number of lists, mappings and members of a value. Repeated occurrences are counted.
 pub(super) const MAX_MEMBERS: usize = 500_000;
-/// Lists within lists.
+/// The maximum nesting of lists and mappings.
 pub(in crate::inventory::templates) const MAX_NESTING: usize = 100;
 
-/// What a value may still contain.
+/// What a value may still contain before it reaches the limits.
 struct Remaining {
     texts: usize,
     members: usize,
@@ -28,8 +28,7 @@ pub(in crate::inventory::templates) fn check_size(value: &Value, is_lazy: fn(&Va
     Remaining { texts: MAX_TEXTS, members: MAX_MEMBERS, is_lazy }.subtract(value, 0)
 }
 
-/// Returns an error if a text of so many bytes must not be created. `None` stands for a number that is too large to
-/// compute.
+/// Returns an error if a text of this size must not be created. `None` means that the size is too large to compute.
 pub(in crate::inventory::templates) fn check_text(bytes: Option<usize>) -> Result<(), Error> {
     if bytes.is_some_and(|bytes| bytes <= MAX_TEXT) { Ok(()) } else { Err(too_large()) }
 }

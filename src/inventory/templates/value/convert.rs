@@ -1,4 +1,4 @@
-//! Variables as values of the engine, and values of the engine as variables.
+//! Converts variables to values of the engine, and values of the engine to variables.
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
@@ -15,7 +15,7 @@ use crate::inventory::templates::compile::may_be_template;
 /// The message for `omit` where there is nothing that could leave out the value.
 pub(in crate::inventory::templates) const OMIT_OF_VARIABLE: &str = "`omit` has no effect as the value of a variable";
 
-/// Whether a variable is final: it has no template in it and nothing to decrypt.
+/// Whether a variable is final: it contains no template and no encrypted value.
 pub(in crate::inventory::templates) fn is_final(node: &Node) -> bool {
     node.trust == Trust::Literal
         || match &node.value {
@@ -52,7 +52,7 @@ pub(in crate::inventory::templates) fn from_scalar(node: &Node) -> Value {
     }
 }
 
-/// Resolves a value whose members are resolved only when they are used; `None` for all other values.
+/// Resolves a lazy value, which resolves its members only when they are used; `None` for all other values.
 pub(in crate::inventory::templates) type ResolveLazy = fn(&Value) -> Option<Result<Node, ResolveError>>;
 
 /// A value of the engine as a variable at `span`. The result of a template is never a template itself: it is text, even
@@ -107,7 +107,7 @@ impl Converter<'_> {
         let text = match &plain {
             Plain::List(_) | Plain::Map(_) => String::new(),
             Plain::Null => "null".to_owned(),
-            // The user did not write this scalar, so its text is the one of Python.
+            // The user did not write this scalar, so its text is the one that Python would write.
             _ => python_str::text(value).map_err(failed)?,
         };
         Ok(Node { trust: Trust::Literal, ..Node::new(plain, text, self.span.clone()) })
@@ -147,8 +147,8 @@ impl Converter<'_> {
     }
 }
 
-/// The value, or the error that it stands for. A lookup in the engine cannot return an error; it returns an invalid
-/// value instead, and only its iterators report the error in it.
+/// Returns the value, or the error that an invalid value contains. A lookup in the engine cannot return an error, so it
+/// returns an invalid value instead. Only iterating over that value reports the error.
 pub(in crate::inventory::templates) fn checked(value: Value) -> Result<Value, minijinja::Error> {
     if value.kind() != ValueKind::Invalid {
         return Ok(value);
@@ -158,7 +158,7 @@ pub(in crate::inventory::templates) fn checked(value: Value) -> Result<Value, mi
     items.next().unwrap_or_else(|| Ok(Value::UNDEFINED))
 }
 
-/// The meaning of an error that occurred while the result of a template was read.
+/// Converts an error that occurred while the result of a template was read.
 fn resolve_error(error: &minijinja::Error, span: &Span) -> ResolveError {
     match (variable_error(error), function_error(error)) {
         (Some(error), _) => error.clone().at(span),

@@ -1,6 +1,6 @@
 //! Why a value cannot be resolved. There are two kinds of errors: a [`ResolveError`] belongs to a variable and usually
-//! has a place; a [`FunctionError`] comes from a filter, test or function, which does not know the place. Both travel
-//! through the engine as the source of its own error type. The `eval` layer makes problems of them.
+//! has a place; a [`FunctionError`] comes from a filter, test or function, where the place is not known. The engine
+//! returns both as the source of its own error type, and the `eval` layer converts them to problems.
 
 use minijinja::{Error, ErrorKind, Value};
 

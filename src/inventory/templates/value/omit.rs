@@ -1,4 +1,4 @@
-//! The value of Ansible's `omit`. What it means in a list, a mapping or a text is decided by its users.
+//! The value of Ansible's `omit`. The code that builds a list, a mapping or a text decides what to do with it.
 
 use std::sync::Arc;
 

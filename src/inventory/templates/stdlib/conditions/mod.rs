@@ -1,6 +1,6 @@
-//! Jinja's tests (`x is …`), those of Jinja and of Ansible. Tests that look at files or at results of tasks are
-//! rejected by name with a reason. The tests `filter` and `test` are in `eval::map_filters`, because they need the
-//! names of all filters and tests.
+//! Jinja's tests (`x is …`), from Jinja and from Ansible. Tests of files or of task results are rejected, with the
+//! reason. The tests `filter` and `test` are in `eval::map_filters`, because they need the names of all filters and
+//! tests.
 
 mod versions;
 

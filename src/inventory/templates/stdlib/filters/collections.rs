@@ -75,7 +75,7 @@ fn combine(call: &mut Call) -> Result<Value, Error> {
         Some("prepend_rp") => ListMerge::PrependWithoutRepeated,
         Some(_) => return Err(error("this `list_merge` does not exist")),
     };
-    // With a single argument Ansible returns it unchanged, whatever its type is.
+    // Ansible returns a single argument unchanged, even if it is not a mapping.
     if terms.len() == 1 {
         return Ok(terms.remove(0));
     }
@@ -252,7 +252,7 @@ fn sum(call: &mut Call) -> Result<Value, Error> {
         Some(by) => attribute(item, by),
         None => Ok(item.clone()),
     }));
-    // Integers are added exactly, as in Python, and floats on their own.
+    // Integers are added exactly, as in Python. They are therefore added separately from floats.
     let (mut integers, mut floats, mut is_float) = (0_i128, 0_f64, false);
     for number in numbers {
         let number = number?;

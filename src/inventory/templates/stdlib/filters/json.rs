@@ -77,12 +77,12 @@ fn to_json(call: &mut Call) -> Result<Value, Error> {
 
 fn to_nice_json(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
-    // `to_nice_json` of Ansible replaces `separators` with its own.
+    // `to_nice_json` of Ansible ignores `separators` and uses fixed ones.
     call.get(NAME_ONLY, "separators");
     to_text(&value, &Style::of(call, Some(4), KeyOrder::Sorted)?)
 }
 
-/// Jinja's own filter, whose result is safe inside HTML.
+/// Jinja's filter `tojson`. Its result is safe inside HTML.
 fn tojson(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let text = to_text(&value, &Style::of(call, None, KeyOrder::Sorted)?)?.to_string();

@@ -1,7 +1,7 @@
-//! The filters: all filters of Ansible and Jinja that inventories use, one file for each theme. Filters that need what
-//! a template of an inventory must not use (random numbers, the clock, other files), and filters that have no use in an
-//! inventory, are rejected by name with a reason. The filters that call other filters (`map`, `select` …) are in
-//! `eval::mapped`, because they need the running engine.
+//! The filters of Ansible and Jinja that inventories use, with one file for each subject. Some filters are rejected,
+//! with the reason: those that need something that an inventory must not depend on (random numbers, the clock, other
+//! files), and those that are useless in an inventory. Filters that call other filters (`map`, `select` …) are in
+//! `eval::map_filters`, because they need the running engine.
 
 mod collections;
 mod encoding;

@@ -43,7 +43,7 @@ fn path_join(call: &mut Call) -> Result<Value, Error> {
 fn normalize(path: &str) -> String {
     let root = match path.len() - path.trim_start_matches('/').len() {
         0 => "",
-        // POSIX gives exactly two leading slashes a meaning of their own, so Python keeps them.
+        // In POSIX, exactly two leading slashes have a special meaning, so Python keeps them.
         2 => "//",
         _ => "/",
     };

@@ -23,7 +23,8 @@ fn flags(call: &mut Call, ignorecase: usize, multiline: usize) -> Flags {
     Flags { ignorecase: call.is(ignorecase, "ignorecase"), multiline: call.is(multiline, "multiline") }
 }
 
-/// Ansible's `regex_replace`, with `count` as a limit (0 is none) and `mandatory_count` as a check.
+/// Ansible's `regex_replace`. `count` limits the number of replacements (0 means no limit), and `mandatory_count`
+/// requires a number of replacements.
 fn regex_replace(call: &mut Call) -> Result<Value, Error> {
     let text = scalar_text(&call.value()?)?;
     let pattern = call.get_text(1, "pattern")?.unwrap_or_default();

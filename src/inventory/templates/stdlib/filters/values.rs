@@ -37,7 +37,7 @@ fn mandatory(call: &mut Call) -> Result<Value, Error> {
     }
 }
 
-/// Ansible's `ternary`. Without a value for null, null is false. An undefined value stays undefined.
+/// Ansible's `ternary`. If no value for null is given, null is treated as false. An undefined value remains undefined.
 fn ternary(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let (yes, no) = (call.require(1, "true_val")?, call.require(2, "false_val")?);
@@ -50,7 +50,7 @@ fn ternary(call: &mut Call) -> Result<Value, Error> {
     })
 }
 
-/// Ansible's `bool`. A value that it does not know is false, without an error.
+/// Ansible's `bool`. An unknown value becomes false, without an error.
 fn bool(call: &mut Call) -> Result<Value, Error> {
     let value = call.value()?;
     let word = python_str::text(&value)?.to_lowercase();
