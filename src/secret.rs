@@ -189,6 +189,7 @@ impl Redactor {
             text.push_str(&fold(word));
             ends.push(text.len());
         }
+        // The words are joined, because white space may split a secret into several words.
         for Needle(needle) in &self.folded {
             for (start, _) in text.match_indices(needle.as_str()) {
                 let first = ends.partition_point(|end| *end <= start);

@@ -53,6 +53,7 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
         }
     }
     let mut text = Layout::of(old, reader).render(&Json::Object(root), 0);
+    // The line end of the old file is kept, because a merge must not change the layout.
     if old.is_some_and(|bytes| bytes.ends_with(b"\n")) {
         text.push('\n');
     }

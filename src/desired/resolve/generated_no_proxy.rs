@@ -59,6 +59,7 @@ pub(super) fn cluster_names(variables: &Variables) -> BTreeSet<String> {
     let mut set: Vec<&str> = NAMES.into_iter().chain(ADDRESSES).collect();
     set.retain(|name| inventory.written().any(|(other, _)| other == *name));
     let is_listed = |name: &str, text: &str| match ADDRESSES.contains(&name) {
+        // openshift-ansible lists the IP address of the host here, so a name in `ansible_host` is not used.
         true => text.parse::<IpAddr>().is_ok(),
         false => !text.is_empty(),
     };

@@ -14,7 +14,7 @@ const DEFAULT_USER: &str = "openshift";
 pub(super) const TOKEN_USER: &str = "<token>";
 
 /// The user of `entry`; `None` if there is a problem. `source` is the credential source and the user that it provides,
-/// if it provides one. If both the entry and the source have a user, the two must be equal; `<token>` is no user.
+/// if it provides one. If both the entry and the source have a user, the two must be equal; `<token>` is not compared.
 pub(super) fn of_entry(
     reader: &mut VariableReader<'_>,
     entry: &RegistryEntry,
@@ -41,6 +41,7 @@ pub(super) fn of_entry(
     let user = checked_user(reader, text, &member.name)?;
     if let Some((source, Some(provided))) = source
         && provided != user
+        // Helpers return this name for every identity token, so it does not contradict the user of the entry.
         && provided != TOKEN_USER
     {
         let message = format!("{} differs from the user that `{}` has for this registry", member.name, source.key);

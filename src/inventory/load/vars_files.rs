@@ -119,6 +119,7 @@ fn folder_vars(
 fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Vec<(usize, Vec<PathBuf>)>, Problem> {
     let mut entries: HashMap<&str, usize> = HashMap::new();
     for name in names {
+        // A name such as `web.yml` may belong to the owner `web`, or without an extension to the owner `web.yml`.
         for (rank, extension) in EXTENSIONS.into_iter().enumerate() {
             if let Some(stem) = name.strip_suffix(extension).filter(|stem| !stem.is_empty()) {
                 entries.entry(stem).and_modify(|best| *best = rank.min(*best)).or_insert(rank);

@@ -136,6 +136,7 @@ impl RegistriesConf {
         let cached = self.cached_aliases.as_ref().map(|aliases| aliases.as_ref().map_err(Clone::clone)).transpose()?;
         let alias = cached.and_then(|aliases| aliases.get(short)).or_else(|| self.aliases.get(short));
         if let Some(Some(alias)) = alias {
+            // An alias replaces only the name, so the tag and the digest are those that the user wrote.
             let Image { tag, digest, .. } = image.clone();
             return Ok(vec![(Image { tag, digest, ..alias.clone() }, Some(PullRoute::Alias))]);
         }
