@@ -19,7 +19,7 @@ use self::access::credential_plugin;
 use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::{Diagnosis, SecretName};
-pub use self::objects::secret::{ExpectedSecret, SecretWrite, WriteResult, overwritten};
+pub use self::objects::secret::{ExpectedSecret, SecretWrite, WriteResult, overwritten, unconfirmed};
 use crate::facts::PullSecretFact;
 use crate::failure::Failure;
 use crate::lookup::PodSecret;

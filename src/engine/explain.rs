@@ -246,7 +246,7 @@ fn read_on_node(
         OpenFailure::Failed(failure) => HostError::Failed(failure),
     })?;
     // The content is complete. An error here has no effect, because the script on the node also ends by itself.
-    let _ = session.keep();
+    session.keep();
     facts.into_iter().for_each(|fact| insert(fact, states));
     Ok(())
 }

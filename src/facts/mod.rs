@@ -54,7 +54,7 @@ pub enum ObjectFact {
 }
 
 /// A pull secret as it was observed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PullSecretFact {
     /// The secret.
     pub secret: Observed<SecretFact>,

@@ -159,18 +159,12 @@ impl Session {
         Ok(same_file::facts(&self.paths, observed, self.privileges))
     }
 
-    /// Ends the script, which has created, touched and removed nothing.
-    ///
-    /// # Errors
-    /// If the connection was lost. The script then ends without changing anything, too.
-    pub fn keep(mut self) -> Result<(), Failure> {
+    /// Ends the script, which has created, touched and removed nothing. If the connection is lost, the script ends without
+    /// changing anything, too.
+    pub fn keep(mut self) {
         self.connection.watch.set_deadline(self.deadline());
-        let sent = self.send(protocol::KEEP);
+        let _ = self.send(protocol::KEEP);
         self.disconnect();
-        sent.map_err(|error| {
-            Failure::new(format!("lost the connection to {} while the script was waiting", self.node))
-                .cause(error.text())
-        })
     }
 
     /// Replaces `files`, each of them only if it still is what was observed, and reads them back. Returns one result

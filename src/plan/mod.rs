@@ -23,8 +23,8 @@ pub use pull_secret::pull_secret;
 pub struct Plan {
     /// Whether anything may be written.
     pub gate: Gate,
-    /// The stages, in the order in which they are carried out. A stage that fails closes the gate for the following
-    /// ones.
+    /// The stages, in the order in which they are carried out. An object that fails closes the gate for everything after
+    /// it.
     pub stages: Vec<Stage>,
 }
 

@@ -27,8 +27,9 @@ fn merged(wanted: &PullSecret, found: Option<&SecretFact>) -> Planned {
         Err(error) => return failed(wanted, unmergeable(wanted, &error)),
     };
     let action = match (found, &merged.content) {
-        (None, _) => Action::Create,
-        (Some(_), None) => Action::Unchanged,
+        // Without entries there is nothing to create either.
+        (_, None) => Action::Unchanged,
+        (None, Some(_)) => Action::Create,
         (Some(found), Some(_)) if found.immutable => return failed(wanted, immutable(wanted)),
         (Some(_), Some(_)) => Action::Update,
     };

@@ -29,7 +29,7 @@ pub(super) fn conclusion(command: Option<Command>, recap: &Recap) -> Option<Stri
         Command::Plan => format!("`apply` would write {}{}", written(recap), not_checked(recap)),
         Command::Apply if stopped => "nothing was changed".to_owned(),
         Command::Apply if object_failed => "no node was changed".to_owned(),
-        Command::Apply if written(recap) == NOTHING && incomplete(recap) == 0 => {
+        Command::Apply if changes(recap) == (0, 0) && incomplete(recap) == 0 => {
             "no changes: already up to date".to_owned()
         }
         Command::Apply => format!("{} written and read back{}", written(recap), without_credentials(recap)),
@@ -63,14 +63,17 @@ fn log_in(recap: &Recap) -> String {
     }
 }
 
-const NOTHING: &str = "nothing";
-
 /// How many secrets and files were, or would be, written.
+fn changes(recap: &Recap) -> (usize, usize) {
+    let written = |outcome: Outcome| matches!(outcome, Outcome::Created | Outcome::Updated);
+    let secrets = recap.objects.iter().filter(|row| written(row.outcome)).count();
+    (secrets, recap.hosts.values().map(|counts| counts.changed).sum())
+}
+
+/// The same in words.
 fn written(recap: &Recap) -> String {
-    let files: usize = recap.hosts.values().map(|counts| counts.changed).sum();
-    let secrets = recap.objects.iter().filter(|row| matches!(row.outcome, Outcome::Created | Outcome::Updated)).count();
-    match (secrets, files) {
-        (0, 0) => NOTHING.to_owned(),
+    match changes(recap) {
+        (0, 0) => "nothing".to_owned(),
         (secrets, 0) => plural(secrets, "secret"),
         (0, files) => plural(files, "file"),
         (secrets, files) => format!("{} and {}", plural(secrets, "secret"), plural(files, "file")),

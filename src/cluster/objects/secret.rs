@@ -43,6 +43,9 @@ pub enum WriteResult {
     /// The secret was not in the expected state, and this write changed nothing. The new state; `None` if the secret
     /// does not exist.
     Conflict(Option<SecretFact>),
+    /// The secret is not in the expected state, and it is not known whether this write changed it: the server did not
+    /// confirm an earlier request, and the content is not the one that was sent. The new state.
+    Unconfirmed(Option<SecretFact>),
     /// The content was written, but something replaced it before it was read back. The new state; see [`overwritten`].
     Overwritten(Option<SecretFact>),
 }
@@ -175,16 +178,22 @@ impl ApiClient {
 /// The result for a secret that is not in the expected state.
 fn changed(found: Option<Secret>, write: &SecretWrite<'_>, earlier: EarlierRequest) -> WriteResult {
     // An earlier request that the server did not confirm can be what changed the secret.
-    if earlier == EarlierRequest::Unconfirmed && has_content(found.as_ref(), write.content) {
-        return WriteResult::Written;
+    match earlier {
+        EarlierRequest::Unconfirmed if has_content(found.as_ref(), write.content) => WriteResult::Written,
+        EarlierRequest::Unconfirmed => WriteResult::Unconfirmed(found.as_ref().map(fact)),
+        EarlierRequest::None => WriteResult::Conflict(found.as_ref().map(fact)),
     }
-    WriteResult::Conflict(found.as_ref().map(fact))
 }
 
 /// Whether the server refused the request because the secret has changed: it was created, updated or deleted.
 fn is_conflict(verb: SecretVerb, error: &ApiError) -> bool {
     let deleted = verb == SecretVerb::Update && error.has_reason("NotFound");
     deleted || error.has_reason("Conflict") || error.has_reason("AlreadyExists")
+}
+
+/// The failure of a later attempt, after [`WriteResult::Unconfirmed`] of an earlier one.
+pub fn unconfirmed(namespace: &str, name: &str, failure: Failure) -> Failure {
+    possibly_written(SecretName { namespace, name }, failure)
 }
 
 /// A failure after which the secret may have the new content or the old one.

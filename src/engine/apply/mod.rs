@@ -11,6 +11,7 @@ use crate::engine::observe::Sessions;
 use crate::engine::schedule::{self, Stop};
 use crate::event::{Event, StepRow};
 use crate::facts::{Facts, ObjectFact};
+use crate::failure::Failure;
 use crate::node::Session;
 use crate::plan::{Gate, Plan, Stage, Step};
 use crate::report::Journal;
@@ -39,7 +40,8 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
         Stage::Batch(plans) => {
             let work = plans.iter().zip(nodes).zip(&facts.nodes).zip(sessions.take().unwrap_or_default());
             let work = work.map(|(((plan, target), fact), session)| NodeJob { plan, target, fact, session }).collect();
-            node::batch(engine, gate, work, journal)
+            node::batch(engine, gate, work, journal);
+            gate
         }
     })
 }
@@ -53,12 +55,15 @@ pub fn keep(engine: &Engine, sessions: Sessions) {
 fn objects(engine: &Engine, gate: Gate, steps: &[Step], desired: &Desired, facts: &Facts, journal: &Journal) -> Gate {
     let observed = desired.objects.iter().zip(&facts.objects);
     steps.iter().zip(observed).fold(gate, |gate, (step, (object, fact))| {
-        let permitted = gate == Gate::Open && engine.cancel.level() == Stop::No;
-        let row = match (&engine.cluster, object, fact) {
-            (Some(cluster), Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) if permitted => {
-                object::write_pull_secret(engine, cluster, wanted, fact)
+        let row = if gate == Gate::Closed || engine.cancel.level() > Stop::No {
+            StepRow::not_done(step)
+        } else {
+            match (&engine.cluster, object, fact) {
+                (Some(cluster), Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) => {
+                    object::write_pull_secret(engine, cluster, wanted, fact)
+                }
+                (None, ..) => StepRow::failed(step, Failure::internal("there is no connection to the cluster")),
             }
-            _ => StepRow::not_done(step),
         };
         let failed = row.failure.is_some();
         journal.record(Event::Step(row));

@@ -1,6 +1,8 @@
 //! Writes the nodes of one batch: the files that change are written over the session that observed them. If another
 //! program changed a file in the meantime, that file is observed, planned and written once more.
 
+use std::collections::HashMap;
+
 use crate::desired::NodeTarget;
 use crate::dockerconfig::Reader;
 use crate::engine::Engine;
@@ -9,7 +11,7 @@ use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, StepRow, node_e
 use crate::facts::{FileFact, FileState, NodeFact};
 use crate::failure::Failure;
 use crate::node::{NewContent, OpenFailure, Session, WriteFailure};
-use crate::plan::{self, Action, Gate, NodePlan, NodeWork, Step, Target};
+use crate::plan::{self, Action, Gate, NodePlan, NodeWork, Step};
 use crate::report::Journal;
 use crate::secret::SecretBytes;
 
@@ -31,7 +33,7 @@ pub(super) struct NodeJob<'a> {
 }
 
 /// Writes the nodes of one window in parallel; the events are recorded in the order of the inventory.
-pub(super) fn batch(engine: &Engine, gate: Gate, jobs: Vec<NodeJob<'_>>, journal: &Journal) -> Gate {
+pub(super) fn batch(engine: &Engine, gate: Gate, jobs: Vec<NodeJob<'_>>, journal: &Journal) {
     let hosts: Vec<&str> = jobs.iter().map(|job| job.plan.host.as_str()).collect();
     let (total, mut done) = (hosts.len(), 0);
     schedule::each(
@@ -50,7 +52,6 @@ pub(super) fn batch(engine: &Engine, gate: Gate, jobs: Vec<NodeJob<'_>>, journal
             }
         },
     );
-    gate
 }
 
 /// Writes one node if the gate is open, and returns its events.
@@ -88,55 +89,66 @@ fn write_files(
         steps.push(planned.step);
     }
     let paths: Vec<String> = writes.iter().map(|write| write.path.clone()).collect();
-    let results =
-        if writes.is_empty() { session.keep().map(|()| Vec::new()).unwrap_or_default() } else { session.write(writes) };
-    let mut results: Vec<(String, Result<(), WriteFailure>)> = paths.into_iter().zip(results).collect();
-    let mut again = match on_conflict {
-        OnConflict::PlanAgain => {
-            let conflicts = |path: &str| {
-                results.iter().any(|(written, result)| written == path && matches!(result, Err(WriteFailure::Conflict)))
-            };
-            let files = facts.iter().filter(|fact| conflicts(&fact.path)).collect();
-            plan_again(engine, node, files)
-        }
-        // A second conflict is not tried again, because another program probably keeps writing the file.
-        OnConflict::GiveUp => Vec::new(),
+    let results = if writes.is_empty() {
+        session.keep();
+        Vec::new()
+    } else {
+        session.write(writes)
     };
-    let row = |(step, fact): (&Step, &FileFact)| {
-        let is_it = |row: &StepRow| matches!(&row.target, Target::File(file) if file.path == fact.path);
-        if let Some(at) = again.iter().position(is_it) {
-            return again.swap_remove(at);
+    let mut results: HashMap<String, Result<(), WriteFailure>> = paths.into_iter().zip(results).collect();
+    let (mut rows, mut conflicts) = (Vec::new(), Vec::new());
+    for (step, fact) in steps.into_iter().zip(facts) {
+        match results.remove(&fact.path) {
+            None => rows.push(StepRow::not_done(&step)),
+            Some(Ok(())) => rows.push(StepRow::done(&step)),
+            Some(Err(WriteFailure::Failed(failure))) => {
+                rows.push(StepRow::failed(&step, failure.scrubbed(&engine.redactor)));
+            }
+            Some(Err(WriteFailure::Conflict)) => conflicts.push((step, fact)),
         }
-        let Some(at) = results.iter().position(|(path, _)| *path == fact.path) else {
-            return StepRow::not_done(step);
-        };
-        match results.swap_remove(at).1 {
-            Ok(()) => StepRow::done(step),
-            Err(WriteFailure::Conflict) => StepRow::failed(step, changed_again(&fact.path)),
-            Err(WriteFailure::Failed(failure)) => StepRow::failed(step, failure.scrubbed(&engine.redactor)),
-        }
-    };
-    steps.iter().zip(facts).map(row).collect()
+    }
+    rows.extend(conflict_rows(engine, node, &conflicts, on_conflict));
+    rows
 }
 
-/// Observes, plans and writes the files that another program changed in the meantime, and returns their rows. Returns
-/// none if the node cannot be reached again; then the conflict is reported.
-fn plan_again(engine: &Engine, node: &NodeTarget, files: Vec<&FileFact>) -> Vec<StepRow> {
-    if files.is_empty() || engine.cancel.level() > Stop::No {
-        return Vec::new();
+/// The rows of files that another program changed after they were observed: they are observed, planned and written once
+/// more.
+fn conflict_rows(
+    engine: &Engine,
+    node: &NodeTarget,
+    conflicts: &[(Step, &FileFact)],
+    on_conflict: OnConflict,
+) -> Vec<StepRow> {
+    let failed = |reason: Option<Failure>| {
+        let row = |(step, fact): &(Step, &FileFact)| StepRow::failed(step, changed(&fact.path, reason.as_ref()));
+        conflicts.iter().map(row).collect()
+    };
+    if conflicts.is_empty() || on_conflict == OnConflict::GiveUp {
+        return failed(None);
     }
-    // The aliases are included, because only together do they show that the paths lead to one file.
+    if engine.cancel.level() > Stop::No {
+        return conflicts.iter().map(|(step, _)| StepRow::not_done(step)).collect();
+    }
+    // With their aliases: the change may have made one file of several paths, or several files of one.
+    let facts = conflicts.iter().map(|(_, fact)| *fact);
     let paths: Vec<String> =
-        files.iter().flat_map(|fact| std::iter::once(&fact.path).chain(&fact.aliases)).cloned().collect();
+        facts.flat_map(|fact| std::iter::once(&fact.path).chain(&fact.aliases)).cloned().collect();
     match engine.open_node(node, &paths) {
         Ok((facts, session)) => write_files(engine, node, &facts, session, OnConflict::GiveUp),
-        Err(OpenFailure::Unreachable(_) | OpenFailure::Failed(_)) => Vec::new(),
+        Err(OpenFailure::Unreachable(reason) | OpenFailure::Failed(reason)) => failed(Some(reason)),
     }
 }
 
-fn changed_again(path: &str) -> Failure {
-    Failure::new(format!("`{path}` was changed by another program after it was read, and was not written"))
-        .hint("find out what else writes it, then run again")
+/// The failure of a file that was not written because of a conflict. `reason` is why it could not be planned again.
+fn changed(path: &str, reason: Option<&Failure>) -> Failure {
+    let failure = Failure::new(format!("`{path}` was changed by another program after it was read, and was not written"));
+    match reason {
+        None => failure.hint("find out what else writes it, then run again"),
+        Some(Failure { message, causes, hint, .. }) => {
+            let failure = causes.iter().fold(failure.cause(message), Failure::cause);
+            failure.hint(hint.as_deref().unwrap_or("run again"))
+        }
+    }
 }
 
 fn old_content(fact: &FileFact) -> Option<SecretBytes> {

@@ -1,6 +1,7 @@
 //! Writes the objects of the cluster, each with the observed state as precondition. After a conflict the same pure
 //! function plans the new state, and that step is carried out and reported.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::cluster::{self, Cluster, ExpectedSecret, SecretWrite, WriteResult};
@@ -39,25 +40,34 @@ pub(super) fn write_pull_secret(
 /// Plans the secret and carries out the step; repeats both after each conflict. Returns the row of the last step.
 async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) -> StepRow {
     let PullSecret { namespace, name, .. } = wanted;
-    let plan_again = |secret: Option<SecretFact>| {
+    let now = |secret: Option<SecretFact>| {
         let secret = secret.map_or(Observed::Absent, Observed::Present);
         PullSecretFact { secret, stale: fact.stale.clone() }
     };
-    let mut conflict: Option<PullSecretFact> = None;
-    let mut step = plan::pull_secret(wanted, fact).step;
+    let mut fact = Cow::Borrowed(fact);
+    // A step that the server may have carried out without confirming it.
+    let mut unconfirmed: Option<Step> = None;
     for attempt in 0..WRITE_ATTEMPTS {
         tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
-        let fact = conflict.as_ref().unwrap_or(fact);
-        let planned = plan::pull_secret(wanted, fact);
-        step = planned.step;
-        // Either the secret is up to date, or it cannot be written. The step contains which of the two it is.
-        let Some(content) = planned.content else { return StepRow::done(&step) };
+        let Planned { step, content } = plan::pull_secret(wanted, &fact);
+        let Some(content) = content else {
+            return match (&step.action, &unconfirmed) {
+                // Another client changed the secret after our unconfirmed write and kept our entries: the write counts.
+                (Action::Unchanged, Some(unconfirmed)) => StepRow::done(unconfirmed),
+                // The secret is up to date, or it cannot be written; the step says which.
+                _ => StepRow::done(&step),
+            };
+        };
         let write = SecretWrite { expected: ExpectedSecret::of(fact.secret.present()), content: &content };
         match cluster.write_secret(namespace, name, &write).await {
             Ok(WriteResult::Written) => return StepRow::done(&step),
-            Ok(WriteResult::Overwritten(secret)) => return overwritten(wanted, &step, &plan_again(secret)),
-            Ok(WriteResult::Conflict(secret)) => conflict = Some(plan_again(secret)),
-            Err(failure) => return StepRow::failed(&step, failure),
+            Ok(WriteResult::Overwritten(secret)) => return overwritten(wanted, &step, &now(secret)),
+            Ok(WriteResult::Conflict(secret)) => fact = Cow::Owned(now(secret)),
+            Ok(WriteResult::Unconfirmed(secret)) => {
+                fact = Cow::Owned(now(secret));
+                unconfirmed = Some(step);
+            }
+            Err(failure) => return StepRow::failed(&step, after(unconfirmed.as_ref(), wanted, failure)),
         }
     }
     let message = format!(
@@ -65,14 +75,20 @@ async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) ->
     );
     let hint =
         format!("find out what keeps writing it: `oc get secret {name} -n {namespace} -o yaml` lists the managers");
-    StepRow::failed(&step, Failure::new(message).hint(hint))
+    let failure = after(unconfirmed.as_ref(), wanted, Failure::new(message).hint(hint));
+    StepRow::failed(&plan::pull_secret(wanted, &fact).step, failure)
+}
+
+/// The failure of an attempt after one that the server did not confirm.
+fn after(unconfirmed: Option<&Step>, wanted: &PullSecret, failure: Failure) -> Failure {
+    if unconfirmed.is_some() { cluster::unconfirmed(&wanted.namespace, &wanted.name, failure) } else { failure }
 }
 
 /// Handles a secret that another program changed after it was written: if that program kept our entries, the write
 /// succeeded.
 fn overwritten(wanted: &PullSecret, step: &Step, fact: &PullSecretFact) -> StepRow {
-    match plan::pull_secret(wanted, fact) {
-        Planned { step: Step { action: Action::Unchanged, .. }, .. } => StepRow::done(step),
+    match plan::pull_secret(wanted, fact).step.action {
+        Action::Unchanged => StepRow::done(step),
         _ => StepRow::failed(step, cluster::overwritten(&wanted.namespace, &wanted.name)),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::support::process::eventually;
 use crate::support::site::{DOCKER, KUBELET, Site, auth, recap};
 use crate::support::sshd::{Options, Sshd};
@@ -151,6 +153,28 @@ fn a_file_that_is_not_json_is_named_and_stays_unchanged() {
     assert!(run.stdout.contains(&recap("node2", [3, 2, 0, 0, 0])), "{}", run.stdout);
     assert_eq!(site.file(1, DOCKER).as_deref(), Some("{\"auths\": oops"));
     assert_eq!(site.nodes[0].mode(DOCKER), Some(0o644));
+}
+
+#[test]
+fn a_file_that_changes_during_the_run_is_planned_again_and_reported_as_written() {
+    let site = Site::new(1);
+    let node = &site.nodes[0];
+    node.write(DOCKER, b"{}", 0o600);
+    node.hold("mktemp");
+    let run = site.start(&["apply", "--only", "nodes", "--output", "json"]);
+    eventually("the script has received the new content", || node.holds("mktemp"));
+    node.write(DOCKER, br#"{"auths":{"foreign.example.com":{"auth":"Zm9v"}}}"#, 0o644);
+    node.release("mktemp");
+    let events = run.wait().expect(0).events();
+    let rows: Vec<&Value> = events.iter().filter(|event| event["path"] == DOCKER).collect();
+    let [row] = rows.as_slice() else { panic!("one row for each file: {rows:?}") };
+    // The first plan had no change of the mode.
+    let mode = json!({"kind": "mode", "from": "0644", "to": "0600"});
+    assert_eq!((&row["outcome"], &row["changes"][1]), (&"updated".into(), &mode));
+    let file: Value = serde_json::from_str(&site.file(1, DOCKER).unwrap()).unwrap();
+    assert_eq!(file["auths"]["foreign.example.com"], json!({"auth": "Zm9v"}));
+    assert_eq!((file["auths"][site.key()]["auth"].as_str(), node.mode(DOCKER)), (Some(auth().as_str()), Some(0o600)));
+    assert_eq!(node.sessions(), 2, "only one further connection");
 }
 
 #[test]

@@ -31,5 +31,5 @@ pub(in crate::inventory) use resources::Resources;
 
 /// The resources of an inventory, with a new engine.
 pub(in crate::inventory) fn new_resources(inventory: Inventory, outside: Arc<dyn Outside>) -> Resources {
-    Resources::new(inventory, outside, environment::new_engine())
+    Resources::new(inventory, outside, environment::new_engine)
 }

@@ -1,7 +1,7 @@
 //! The objects that are shared when variables are resolved: the inventory, the engine, and the access to files,
 //! programs and vault passwords.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::engine::Engine;
 use crate::inventory::model::Inventory;
@@ -12,13 +12,14 @@ use crate::inventory::outside::Outside;
 pub(in crate::inventory) struct Resources {
     inventory: Arc<Inventory>,
     outside: Arc<dyn Outside>,
-    engine: Arc<Engine>,
+    engine: Arc<LazyLock<Engine>>,
 }
 
 impl Resources {
-    /// The resources of an inventory, with a new engine.
-    pub(super) fn new(inventory: Inventory, outside: Arc<dyn Outside>, engine: Engine) -> Self {
-        Self { inventory: Arc::new(inventory), outside, engine: Arc::new(engine) }
+    /// The resources of an inventory. The engine is built with the first template, because building it takes milliseconds
+    /// and most inventories have none.
+    pub(super) fn new(inventory: Inventory, outside: Arc<dyn Outside>, new_engine: fn() -> Engine) -> Self {
+        Self { inventory: Arc::new(inventory), outside, engine: Arc::new(LazyLock::new(new_engine)) }
     }
 
     /// Hosts, groups, and variables with their templates.

@@ -1,4 +1,4 @@
-//! The row of a credential: its verdict, and the sentence that text output and JSON share.
+//! The row of a credential with its verdict, and the sentence about it that text and JSON output share.
 
 use serde::Serialize;
 
