@@ -217,9 +217,10 @@ fn credentials(user: &Oregano, registry: &Registry, users: &[String]) -> String 
 
 /// An inventory of hosts that refuse connections, with a registry that is not contacted.
 fn closed(user: &Oregano) -> String {
-    let mut text = "[all:vars]\nansible_port=1\nansible_user=root\noreg_url=registry.example.com/openshift3/ose-${component}:\
+    let mut text =
+        "[all:vars]\nansible_port=1\nansible_user=root\noreg_url=registry.example.com/openshift3/ose-${component}:\
                     ${version}\noreg_auth_user=u\noreg_auth_password=hunter2\noreg_test_login=False\n\n[nodes]\n"
-        .to_owned();
+            .to_owned();
     for at in 0..HOSTS {
         writeln!(text, "node{at} ansible_host=127.1.{}.{}", at / 200, at % 200 + 1).unwrap();
     }

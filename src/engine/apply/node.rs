@@ -131,8 +131,7 @@ fn conflict_rows(
     }
     // With their aliases: the change may have made one file of several paths, or several files of one.
     let facts = conflicts.iter().map(|(_, fact)| *fact);
-    let paths: Vec<String> =
-        facts.flat_map(|fact| std::iter::once(&fact.path).chain(&fact.aliases)).cloned().collect();
+    let paths: Vec<String> = facts.flat_map(|fact| std::iter::once(&fact.path).chain(&fact.aliases)).cloned().collect();
     match engine.open_node(node, &paths) {
         Ok((facts, session)) => write_files(engine, node, &facts, session, OnConflict::GiveUp),
         Err(OpenFailure::Unreachable(reason) | OpenFailure::Failed(reason)) => failed(Some(reason)),
@@ -141,7 +140,8 @@ fn conflict_rows(
 
 /// The failure of a file that was not written because of a conflict. `reason` is why it could not be planned again.
 fn changed(path: &str, reason: Option<&Failure>) -> Failure {
-    let failure = Failure::new(format!("`{path}` was changed by another program after it was read, and was not written"));
+    let failure =
+        Failure::new(format!("`{path}` was changed by another program after it was read, and was not written"));
     match reason {
         None => failure.hint("find out what else writes it, then run again"),
         Some(Failure { message, causes, hint, .. }) => {

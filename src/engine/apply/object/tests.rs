@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::cluster::ClusterPurpose;
-use crate::cluster::tests::double::{Double, Seen, Store};
+use crate::cluster::tests::double::{Double, Seen, Store, status};
 use crate::dockerconfig::{self, ChangeKind, Credential, Reader};
 use crate::event::Outcome;
 use crate::plan::Change;
@@ -170,5 +170,27 @@ async fn a_secret_that_cannot_be_changed_after_a_conflict_fails_with_a_hint() {
         let failure = row.failure.unwrap();
         assert!(failure.message.contains(message) && failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
         assert_eq!((row.outcome, puts(&double)), (Outcome::Failed, 1));
+    }
+}
+
+#[tokio::test]
+async fn an_unconfirmed_write_that_another_client_changed_and_kept_is_reported_as_written() {
+    for keeps in [true, false] {
+        let double = Double::start(move |seen: &Seen, store: &mut Store| {
+            if seen.method != "PUT" || store.version > 1 {
+                return None;
+            }
+            // The server carries the write out without confirming it, and another client changes the secret at once.
+            store.save(NAME, seen.body.clone());
+            let ours = dockerconfig::merge(None, &wanted().credentials, Reader::PullSecret).unwrap().content.unwrap();
+            let kept = String::from_utf8(ours.expose().to_vec()).unwrap();
+            store.put(NAME, if keeps { &kept } else { "not JSON" });
+            Some(status(504, "Timeout", "the request may or may not have been done"))
+        });
+        let double = double.await;
+        double.store.lock().unwrap().put(NAME, &theirs("example.com"));
+        let row = write(&double).await;
+        assert_eq!(row.outcome, if keeps { Outcome::Updated } else { Outcome::Failed }, "{row:?}");
+        assert_eq!(puts(&double), 1);
     }
 }
