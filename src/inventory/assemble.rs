@@ -54,6 +54,7 @@ impl Draft {
     /// An inventory with the groups `all` and `ungrouped`.
     pub fn new() -> Self {
         let mut all = DraftGroup::default();
+        // `None` means that no source wrote this child, so no message can point at a place for it.
         all.children.insert(UNGROUPED.to_owned(), None);
         let groups = [(ALL.to_owned(), all), (UNGROUPED.to_owned(), DraftGroup::default())];
         Self {
@@ -120,6 +121,7 @@ impl Draft {
             self.hosts.insert(name.to_owned(), host);
         }
         let Some(members) = self.groups.get_mut(group) else { return };
+        // The place of the first listing is kept, because a finding about a repetition names it.
         let Some(first) = members.hosts.get(name) else {
             members.hosts.insert(name.to_owned(), span.clone());
             return;
@@ -136,6 +138,7 @@ impl Draft {
     /// Makes `child` a child of `parent`. `span` is the place where the user wrote this.
     pub fn add_child(&mut self, parent: &str, child: &str, span: &Span) {
         if let Some(group) = self.groups.get_mut(parent) {
+            // A child that is named again keeps its position, because listings show children in this order.
             group.children.entry(child.to_owned()).or_insert_with(|| Some(span.clone()));
         }
     }
@@ -177,6 +180,7 @@ impl Draft {
     /// Adds a finding, but only one for each place.
     fn report_once(&mut self, code: Code, problem: Problem) {
         let place = problem.place.as_ref().map(|place| (code, Arc::as_ptr(&place.span.source), place.span.start));
+        // A problem without a place does not come from a host range, so it cannot be a repetition.
         if place.is_none_or(|place| self.reported.insert(place)) {
             self.findings.push(Finding::new(code, problem));
         }
@@ -184,6 +188,8 @@ impl Draft {
 
     /// The finished inventory, with its findings and problems in the order of the sources.
     pub fn finish(mut self) -> Assembled {
+        // Orphans are adopted before the search for loops: a group that lists `all` as its child makes a loop only
+        // after it has become a child of `all`.
         self.adopt_orphans();
         self.refuse_loops();
         self.refuse_control_characters();
@@ -194,6 +200,7 @@ impl Draft {
             let span = &problem.place.as_ref()?.span;
             Some((order.get(&Arc::as_ptr(&span.source)).copied(), span.start))
         };
+        // The sort is stable, so problems at the same place keep the order in which they were found.
         self.problems.sort_by_key(place);
         self.findings.sort_by_key(|finding| place(&finding.problem));
         let groups = self.groups.into_iter().map(|(name, draft)| {
@@ -269,6 +276,7 @@ impl Draft {
         }
         let remaining_names: HashSet<&str> = remaining.iter().map(|(name, _)| name.as_str()).collect();
         ungrouped.hosts.retain(|name, _| remaining_names.contains(name.as_str()));
+        // A host that a source lists in `ungrouped` keeps its position and its place.
         for (name, span) in remaining {
             ungrouped.hosts.entry(name).or_insert(span);
         }
@@ -300,6 +308,7 @@ impl Draft {
                     None => {
                         state.insert(child, Visit::Open);
                         path.push((child, 0));
+                        // With `>=`, each deeper level would report the same problem again.
                         if path.len() == MAX_DEPTH {
                             problems.push(Problem::new(format!(
                                 "group `{child}` is nested too deeply: it is below {MAX_DEPTH} others"
@@ -343,6 +352,7 @@ fn priority(value: &Node) -> Option<i64> {
     match &value.value {
         Value::Int(number) => i64::try_from(*number).ok(),
         Value::Bool(value) => Some((*value).into()),
+        // Python's `int()` truncates a float, and raises an error for infinity and NaN.
         Value::Float(number) if number.is_finite() => Some(*number as i64),
         Value::Str(text) => text.trim().parse().ok(),
         _ => None,

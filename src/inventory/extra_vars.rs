@@ -15,6 +15,7 @@ pub(super) fn argument(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Res
     // As in Ansible, the first character decides the format.
     match text.text.chars().next() {
         None => Ok(Vars::new()),
+        // The YAML reader may show keys, but a key of a mistyped argument may be part of a password.
         Some('{' | '[') => mapping(&text, findings).map_err(Problem::hidden),
         Some('/' | '.') => Err(Problem::hiding(&text.whole(), "`-e` looks like a path").hint("write `-e @path`")),
         Some(_) => assignments(&text),
@@ -60,6 +61,7 @@ fn split(word: &str) -> Option<(&str, &str)> {
 /// The value without quotes around it.
 fn unquote(value: &str) -> &str {
     let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
+    // A backslash before the last quote escapes it, so this quote does not close the value.
     quoted.filter(|inner| !inner.ends_with('\\')).unwrap_or(value)
 }
 
@@ -75,6 +77,7 @@ fn words(text: &Text) -> Result<Vec<(usize, usize)>, Problem> {
         match byte {
             b' ' | b'\n' if quote.is_none() && depth == 0 => {
                 words.extend(start.take().map(|start| (start, at)));
+                // White space must not reach the end of the loop, where a character starts a word.
                 continue;
             }
             b'"' | b'\'' if !escaped => match quote {
@@ -83,6 +86,7 @@ fn words(text: &Text) -> Result<Vec<(usize, usize)>, Problem> {
                 Some(_) => {}
             },
             b'{' if matches!(next, Some(b'{' | b'%' | b'#')) => depth += 1,
+            // A text may contain `}}` without an opening brace, so the depth must not go below zero.
             b'}' | b'%' | b'#' if next == Some(b'}') => depth = depth.saturating_sub(1),
             _ => {}
         }

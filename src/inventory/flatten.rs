@@ -77,6 +77,8 @@ pub(super) fn of_group(group: &Group) -> Flat<'_> {
 /// Merges the variables of several layers. The first layer is the strongest: its values are used if a name is repeated.
 fn merge_layers<'a>(layers: &[&'a Vars]) -> Flat<'a> {
     let all = layers.iter().flat_map(|layer| layer.iter().map(|(name, node)| (name.as_str(), node)));
+    // The filter runs for each variable of each host, so it uses a binary search. A test checks that the names are
+    // sorted.
     let mut flat: Flat<'a> = all.filter(|(name, _)| INTERNAL.binary_search(name).is_err()).collect();
     // The sort is stable, so that for each name the strongest value stays first.
     flat.sort_by_key(|(name, _)| *name);

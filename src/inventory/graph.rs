@@ -41,6 +41,8 @@ impl<'a> Tree<'a> {
     fn add_group(&mut self, name: &str, group: &'a Group, depth: usize) -> Result<(), Problem> {
         let inventory = self.variables.inventory();
         self.add_line(&format!("@{name}:"), depth);
+        // The recursion ends and cannot overflow the stack, because `assemble` rejects loops and groups that are nested
+        // too deeply.
         for child in &group.children {
             if let Some(group) = inventory.groups.get(child) {
                 self.add_group(child, group, depth + 1)?;
@@ -68,6 +70,7 @@ impl<'a> Tree<'a> {
 
     fn texts<'b>(&self, vars: &Flat<'b>) -> Result<Vec<(&'b str, String)>, Problem> {
         let text = |name: &str, node: &Node| match &node.value {
+            // Unlike `--list`, this view shows encrypted values in plain text, as Ansible does.
             Value::Vault => self.variables.outside().decrypt(&node.text).map_err(|reason| {
                 Problem::hiding(&node.span, format!("variable `{name}` cannot be decrypted: {reason}"))
             }),

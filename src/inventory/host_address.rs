@@ -8,6 +8,7 @@ pub(super) fn parse(text: &str) -> Option<(&str, Option<u32>)> {
     let (mut host, mut port) = (text, None);
     for split in [bracketed_port, plain_port] {
         if let Some((before, digits)) = split(host) {
+            // A number that is too large is not a port, so the complete text is used as the name.
             (host, port) = (before, Some(digits.parse().ok()?));
         }
     }
@@ -30,6 +31,7 @@ fn plain_port(text: &str) -> Option<(&str, &str)> {
             ('[', 0) => depth = 1,
             (']', 1) => depth = 0,
             ('[', _) => {}
+            // Another colon outside brackets means an IPv6 address, and its last component is not a port.
             (']' | ':', 0) => return None,
             _ => {}
         }

@@ -17,6 +17,7 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     for written in source.text().split(',') {
         let item = whole.part(start, start + written.len()).trim();
         start += written.len() + 1;
+        // In `-i host,` the comma only shows that this is a list, so an empty item is not a mistake.
         if item.text.is_empty() {
             continue;
         }
@@ -29,6 +30,7 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
             continue;
         }
         let (host, port) = host_address::parse(item.text).unwrap_or((item.text, None));
+        // As in Ansible, a list leaves a known host in its groups and does not change its port.
         if !draft.has_host(host) {
             let span = item.whole();
             draft.add_host(host, port.map(|port| (port, &span)), UNGROUPED, &span);

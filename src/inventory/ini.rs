@@ -43,6 +43,7 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     let mut reader = IniReader { source, draft, group: UNGROUPED, kind: SectionKind::Hosts, pending: IndexMap::new() };
     for (start, end) in lines(source.text()) {
         let line = Text::slice(source, start, end).trim();
+        // Reading continues after a faulty line, so that one run reports all problems of the file.
         if let Err(problem) = reader.line(line) {
             reader.draft.problems.push(problem);
         }
@@ -72,7 +73,9 @@ impl<'a> IniReader<'a> {
         if let Some((group, kind)) = section(line) {
             return self.header(group, kind);
         }
+        // A host range may also start with a bracket, so only a line that is probably meant as a header is rejected.
         if line.text.starts_with('[') && (line.text.ends_with(']') || looks_like_header(line.text)) {
+            // The lines of this section are skipped, because as hosts each of them would cause another problem.
             self.kind = SectionKind::Unknown;
             return Err(Problem::hiding(&line.whole(), "this is not a valid section header").hint(
                 "write `[group]`, `[group:children]` or `[group:vars]`, without spaces; only a `#` comment may follow",
@@ -110,6 +113,8 @@ impl<'a> IniReader<'a> {
                 let pending = Pending { kind: SectionKind::Vars, span: group.whole(), parents: Vec::new() };
                 self.pending.entry(group.text).or_insert(pending);
             }
+            // Even a `:vars` section adds the group, because its variables need an owner. `finish` reports the group if
+            // no other section declares it.
             self.draft.add_group(group.text, &group.whole());
         }
         // The group is declared now, so it becomes a child of the groups that listed it earlier.
@@ -167,6 +172,7 @@ impl<'a> IniReader<'a> {
             self.draft.add_child(self.group, child.text, &child.whole());
         } else {
             let pending = Pending { kind: SectionKind::Children, span: child.whole(), parents: Vec::new() };
+            // The first mention of the group decides which problem `finish` reports.
             self.pending.entry(child.text).or_insert(pending).parents.push((self.group, child.whole()));
         }
         Ok(())
@@ -194,6 +200,7 @@ impl<'a> IniReader<'a> {
                 ),
                 _ => Problem::naming(&pending.span, *name, format!("group `{name}` is not defined")),
             };
+            // The groups of `:vars` sections are in the draft too, but an undefined group must not be suggested.
             let known = self.draft.group_names().filter(|known| !names.contains(known));
             let hint = match nearest(name, known) {
                 Some(near) => format!("did you mean `{near}`?"),

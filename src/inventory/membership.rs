@@ -58,6 +58,7 @@ impl Membership {
             .groups
             .iter()
             .enumerate()
+            // `false` is less than `true`, so `all` stays the weakest group even if it has a priority.
             .map(|(at, (name, group))| (name != ALL, depth[at], group.priority.unwrap_or(1), name.as_str(), at))
             .collect();
         sorted.sort_unstable();
@@ -90,6 +91,7 @@ impl Membership {
                 open.extend_from_slice(&self.children[group]);
             }
         }
+        // The indices are positions in the inventory, so sorting them restores the order of the inventory.
         hosts.sort_unstable();
         hosts.dedup();
         hosts
@@ -100,6 +102,7 @@ impl Membership {
 fn lineages(order: &[usize], parents: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut lineage: Vec<Vec<usize>> = (0..parents.len()).map(|group| vec![group]).collect();
     for group in order {
+        // Parents come before their children in `order`, so the lineages of all parents are complete here.
         let mut all: Vec<usize> = parents[*group].iter().flat_map(|parent| lineage[*parent].iter().copied()).collect();
         all.push(*group);
         all.sort_unstable();

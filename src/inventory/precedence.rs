@@ -72,6 +72,7 @@ pub(super) fn layers(inventory: &Inventory, host: &str) -> Vec<Layer> {
 fn own(inventory: &Inventory, host: &str) -> Vec<Layer> {
     let mut layers = vec![Layer::Extra];
     if let Some((at, _, host)) = inventory.hosts.get_full(host) {
+        // `files` starts with the weakest folder, but the layers start with the strongest.
         layers.extend((0..host.files.len()).rev().map(|file| Layer::HostFile(at, file)));
         layers.push(Layer::Host(at));
     }
@@ -91,6 +92,7 @@ fn inherited(inventory: &Inventory, host: &str) -> impl Iterator<Item = Layer> {
             files_of(at).iter().enumerate().map(move |(file, vars)| (vars.folder, Layer::GroupFile(at, file)))
         })
         .collect();
+    // The sort is stable, so the files of one folder stay in the order of their groups.
     files.sort_by_key(|(folder, _)| std::cmp::Reverse(*folder));
     let files_of_all: Vec<Layer> =
         all.iter().flat_map(|at| (0..files_of(*at).len()).rev().map(|file| Layer::GroupFile(*at, file))).collect();

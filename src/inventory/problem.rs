@@ -120,6 +120,7 @@ impl Place {
         let start = floor_boundary(text, self.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        // Of a value with several lines, only the first line is marked.
         let end = floor_boundary(text, self.span.end.clamp(start, line_end));
         let before = &text[line_start..start];
         let is_yaml = [".yml", ".yaml", ".json"].iter().any(|extension| self.span.source.name.ends_with(extension));
@@ -139,6 +140,7 @@ impl Place {
         let is_shown = self.shown.as_ref().is_some_and(|shown| shown.contains(marked.trim_matches(around)));
         let marked = if is_shown { marked } else { "" };
         shown.push_str(marked);
+        // One `…` replaces all hidden text, so that a message does not reveal the length of a password.
         if !shown.ends_with('…') && (!is_shown || !text[end..line_end].trim().is_empty()) {
             shown.push('…');
         }
@@ -162,6 +164,7 @@ fn in_block(text: &str) -> bool {
     let own = lines.next().map_or(0, depth);
     let parent = lines.find(|line| !line.trim().is_empty() && depth(line) < own);
     parent.is_some_and(|line| {
+        // A comment, or an indicator such as in `|2-`, may follow the `|`.
         let end = line.split(" #").next().unwrap_or_default().trim_end();
         end.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-')).ends_with(['|', '>'])
     })
@@ -196,6 +199,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
+        // Without the second condition, a name of one or two characters would be similar to every short word.
         .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

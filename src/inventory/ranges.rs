@@ -22,6 +22,7 @@ pub(super) fn expand(pattern: &Text) -> Result<(Vec<String>, Option<u32>), Probl
     // Ranges are expanded from left to right, so the last range changes fastest.
     while names.first().is_some_and(|name| name.contains('[')) {
         let mut expanded = Vec::new();
+        // All names come from the same pattern, so they have the same number of ranges left.
         for name in &names {
             expand_first_range(name, &mut expanded)
                 .map_err(|fault| problem(format!("host `{}`: {fault}", pattern.text)))?;
@@ -55,6 +56,7 @@ fn expand_first_range(name: &str, names: &mut Vec<String>) -> Result<(), String>
     }
     let step =
         step.parse::<usize>().ok().filter(|step| *step > 0).ok_or("the step must be an integer greater than 0")?;
+    // The limit applies to all ranges of a pattern together, because their sizes multiply.
     let most = MAX_HOSTS.saturating_sub(names.len());
     let members = match (letter(start), letter(end)) {
         (Some(first), Some(last)) => (first..=last).step_by(step).map(letter_at).collect(),

@@ -32,8 +32,10 @@ fn repr(node: &Node) -> String {
 /// The shortest decimal notation of the number. It has an exponent if the number is below 1e-4, or is 1e16 or larger.
 pub(super) fn float(number: f64) -> String {
     if !number.is_finite() {
+        // Rust writes `NaN`, but Python writes `nan`.
         return number.to_string().to_lowercase();
     }
+    // Like Python's `repr`, this notation has only as many digits as are needed to read back the same number.
     let exponential = format!("{number:e}");
     let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
     match exponent.parse::<i32>().unwrap_or_default() {

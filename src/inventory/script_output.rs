@@ -45,6 +45,7 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) -> Vec<String> {
 /// Adds the output of `--host` for one host, and its problems, to the draft.
 pub(super) fn read_host(host: &str, source: &Arc<Source>, draft: &mut Draft) {
     draft.begin_source(source);
+    // As in Ansible, a script may print nothing for a host without variables.
     if source.text().trim().is_empty() {
         return;
     }
@@ -101,6 +102,7 @@ fn group<'a>(key: &'a Node, content: &'a Node, hosts: &mut IndexMap<&'a str, &'a
 
 fn add_hosts<'a>(group: &str, listed: &'a Node, hosts: &mut IndexMap<&'a str, &'a Span>, draft: &mut Draft) {
     for host in names(listed, "hosts", group, draft) {
+        // Ansible expands no ranges and splits off no ports in the output of scripts.
         draft.add_host(&host.text, None, group, &host.span);
         hosts.entry(&host.text).or_insert(&host.span);
     }
@@ -137,6 +139,7 @@ fn host_vars(meta: &Node, hosts: &IndexMap<&str, &Span>, draft: &mut Draft) {
         return draft.problems.push(problem.hint("add the variables of all hosts, or remove `_meta`"));
     };
     let Some(members) = mapping(vars, "`hostvars`", draft) else { return };
+    // Searching the list for each host would take too long for large inventories.
     let by_host: HashMap<&str, &Node> = members.iter().map(|(host, vars)| (host.text.as_str(), vars)).collect();
     for host in hosts.keys() {
         if let Some(vars) = by_host.get(host) {

@@ -51,6 +51,7 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
             }
             (State::Between | State::Word, '\'' | '"') => {
                 opened = at;
+                // Empty quotes are a word too.
                 begin(&mut word);
                 State::Quoted(c)
             }
@@ -66,6 +67,7 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
                 State::Word
             }
             (State::Quoted(quote), _) if c == quote => State::Word,
+            // In single quotes, a backslash is a plain character.
             (State::Quoted('"'), '\\') => State::Escaped(Some('"')),
             (State::Quoted(quote), _) => {
                 next = end_of(line.text, at, |c| c == quote || c == '\\' && quote == '"');
@@ -75,6 +77,7 @@ pub(super) fn split(line: &Text) -> Result<Vec<Word>, Problem> {
             (State::Escaped(within), _) => {
                 // Inside quotes, a backslash escapes only the quote and itself; before other characters it is kept.
                 if within.is_some_and(|quote| c != quote && c != '\\') {
+                    // The backslash is the byte before the current character.
                     push(&mut word, "\\", place.saturating_sub(1));
                 }
                 push(&mut word, &line.text[at..next], place);
@@ -104,6 +107,8 @@ fn end_of(text: &str, start: usize, is_special: impl Fn(char) -> bool) -> usize 
 /// Appends a part of the source. `place` is its first byte in the source.
 fn push(word: &mut Option<Word>, part: &str, place: usize) {
     let word = begin(word);
+    // A new range starts only where quotes or backslashes were removed. All other bytes are contiguous in the source
+    // too.
     if word.ranges.last().is_none_or(|last| last.source + (word.text.len() - last.text) != place) {
         word.ranges.push(MappedRange { text: word.text.len(), source: place });
     }

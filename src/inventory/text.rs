@@ -74,6 +74,7 @@ impl<'a> Text<'a> {
     pub fn trim(&self) -> Self {
         let start = self.text.len() - self.text.trim_start_matches(is_space).len();
         let end = self.text.trim_end_matches(is_space).len();
+        // If the text is only white space, `end` is 0 and `start` is the end of the text.
         self.part(start, end.max(start))
     }
 

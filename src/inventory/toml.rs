@@ -12,6 +12,7 @@ use super::yaml::groups;
 
 /// Adds a TOML inventory, and its problems, to the draft.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
+    // `DeTable` keeps the place of each value, which deserializing into plain types would lose.
     let parsed = DeTable::parse(source.text()).map_err(|error| {
         let place = error.span().unwrap_or_default();
         Problem::hiding(&Span::new(source, place.start, place.end), format!("this is not TOML: {}", error.message()))
@@ -59,6 +60,7 @@ fn as_yaml_group(group: &Node, content: Node) -> Result<Node, Problem> {
             ("children", _) => return Err(wrong("a list", value)),
             ("hosts" | "vars", Value::Map(_)) => {}
             ("hosts" | "vars", _) => return Err(wrong("a table", value)),
+            // `groups::group` reports unknown keys.
             _ => {}
         }
     }

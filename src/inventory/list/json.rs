@@ -15,6 +15,7 @@ pub(super) fn write(shown: &ListingNode, flattener: &mut Flattener, out: &mut im
 
 /// Writes the variables of one host.
 pub(super) fn write_host(vars: &Flat, out: &mut impl Write) -> io::Result<()> {
+    // `ansible-inventory --host` does not mark such texts, unlike `--list`.
     variables(vars, 0, UnsafeMarks::Omitted, out)?;
     out.write_all(b"\n")
 }
@@ -27,6 +28,7 @@ fn part(shown: &ListingNode, depth: usize, flattener: &mut Flattener, out: &mut 
         ListingNode::Names(names) => sequence([b'[', b']'], names.iter(), depth, out, |name, out| text(name, out)),
         ListingNode::Text(word) => text(word, out),
         ListingNode::Vars(host) => variables(&flattener.host(host), depth, UnsafeMarks::Written, out),
+        // The iterator merges the variables of one host at a time, so that not all of them are in memory at once.
         ListingNode::Hosts(hosts) => {
             let vars = hosts.iter().map(|host| (host, flattener.host(host))).filter(|(_, vars)| !vars.is_empty());
             map(vars, depth, out, |vars, out| variables(&vars, depth + 1, UnsafeMarks::Written, out))
@@ -137,6 +139,7 @@ fn text(string: &str, out: &mut impl Write) -> io::Result<()> {
     if !string.contains(is_control) {
         return serde_json::to_writer(out, string).map_err(io::Error::from);
     }
+    // `serde_json` writes these characters unchanged, because JSON allows them.
     let escaped = serde_json::to_string(string)?;
     escaped
         .chars()

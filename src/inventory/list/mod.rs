@@ -71,6 +71,7 @@ pub fn host(inventory: &Inventory, host: &str, format: Format, out: &mut impl Wr
 /// # Errors
 /// No host matches, or more than one.
 pub fn one_host<'a>(inventory: &'a Inventory, pattern: &str) -> Result<&'a str, Problem> {
+    // A name has priority over a pattern, because a host name may contain characters that have a meaning in patterns.
     if let Some((name, _)) = inventory.hosts.get_key_value(pattern) {
         return Ok(name);
     }
@@ -96,6 +97,8 @@ pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'
 fn listing(inventory: &Inventory) -> ListingNode<'_> {
     let mut hosts: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
     hosts.sort_unstable();
+    // Ansible names the format of its output in `profile`, and does not accept an unknown one when it reads the output
+    // of a script.
     let meta = vec![("hostvars", ListingNode::Hosts(hosts)), ("profile", ListingNode::Text("inventory_legacy"))];
     let mut members = vec![("_meta", ListingNode::Map(meta))];
     for (name, group) in &inventory.groups {

@@ -29,6 +29,8 @@ fn part(shown: &ListingNode, depth: usize, flattener: &mut Flattener, out: &mut 
                 indent(depth, out)?;
                 out.write_all(text(key).as_bytes())?;
                 out.write_all(b":")?;
+                // The variables are needed before the line end is written, because an empty mapping is written on the
+                // line of its key.
                 let vars = if let ListingNode::Vars(host) = below { flattener.host(host) } else { Flat::new() };
                 let empty = matches!(below, ListingNode::Map(members) if members.is_empty());
                 match below {
@@ -90,9 +92,11 @@ fn value(node: &Node, depth: usize, out: &mut impl Write) -> io::Result<()> {
 fn encrypted(envelope: &str, depth: usize, out: &mut impl Write) -> io::Result<()> {
     let body = envelope.strip_suffix('\n').unwrap_or(envelope);
     let plain = |line: &str| !line.is_empty() && line.chars().all(|c| c.is_ascii_graphic());
+    // In a block, an empty line or white space could be read back as something else.
     if !body.split('\n').all(plain) {
         return writeln!(out, " !vault {}", quoted(envelope));
     }
+    // `|` is read back with a line end after the last line, and `|-` without one.
     writeln!(out, " !vault {}", if body.len() < envelope.len() { "|" } else { "|-" })?;
     body.split('\n').try_for_each(|line| {
         indent(depth + 1, out)?;

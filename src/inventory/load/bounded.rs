@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 /// All bytes of a file or pipe; `None` if it has more than `limit` bytes.
 pub(super) fn bytes(file: &mut File, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
+    // One byte more than the limit distinguishes a file of exactly this size from a larger one.
     let length = file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok((length as u64 <= limit).then_some(bytes))
 }

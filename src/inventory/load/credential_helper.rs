@@ -25,6 +25,7 @@ pub(super) fn get(name: &str, server: &str, folder: &Path, limit: Duration) -> R
     if output.status.success() {
         String::from_utf8(output.stdout).map_err(|_| format!("the output of `{program}` is not UTF-8").into())
     } else if output.stdout.trim_ascii() == NOT_FOUND.as_bytes() {
+        // The exit status does not distinguish a missing credential from other failures, so the output is compared.
         Err(format!("`{program}` has no credential for `{server}`").into())
     } else {
         let message = format!("`{program}` failed: {}", output.status);

@@ -65,6 +65,8 @@ fn format(source: &Arc<Source>) -> Format {
 /// Returns YAML if the root is a mapping, or if the text looks like one but is not valid YAML.
 fn yaml_or_ini(source: &Arc<Source>) -> Format {
     let text = source.text();
+    // The text is read as YAML even if it is damaged, because the INI reader would report a problem for nearly every
+    // line.
     if starts_like_yaml(text) {
         return Format::Yaml;
     }
@@ -101,6 +103,7 @@ fn starts_like_yaml(text: &str) -> bool {
 /// for large INI inventories.
 fn may_be_mapping(text: &str) -> bool {
     first_line(text, &['#']).is_some_and(|line| {
+        // A comment may follow the colon of a key.
         let line = line.split_once(" #").map_or(line, |(line, _)| line.trim_end());
         line.ends_with(':')
             || line.contains(": ")

@@ -61,6 +61,7 @@ pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
 /// directory. Relative paths are still relative to the working directory.
 pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Problem>> {
     let mut draft = Draft::new();
+    // The passwords are read first, because every other file may be encrypted.
     let passwords = passwords::read(&sources.vault)?;
     let system = LocalSystem::new(working.to_owned(), sources.home.clone(), passwords);
     let mut folders = Vec::new();
@@ -74,6 +75,7 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
         folders.extend(add(inventory, &system, &mut draft));
     }
     let mut assembled = draft.finish();
+    // The names of these files are the names of groups and hosts, so all sources must have been read before.
     vars_files::add(&folders, working, &system, &mut assembled);
     let Assembled { mut inventory, mut findings, mut problems } = assembled;
     inventory.extra = extra_vars(&sources.extra, &system, &mut findings, &mut problems);

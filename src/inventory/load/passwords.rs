@@ -89,6 +89,8 @@ pub fn read(identities: &[VaultIdentity]) -> Result<Vec<Password>, Vec<Problem>>
     for identity in identities {
         match password(identity, &passwords) {
             Ok(secret) => {
+                // The default label is set only after the script has run, because a client script without a label must
+                // not receive `--vault-id`.
                 let label = identity.label.clone().unwrap_or_else(|| DEFAULT_LABEL.to_owned());
                 passwords.push(Password { label, secret });
             }
@@ -147,6 +149,7 @@ fn read_file(path: &Path, earlier: &[Password]) -> Result<Zeroizing<Vec<u8>>, Pr
             })?;
             Ok(Zeroizing::new(plain.expose().as_bytes().to_vec()))
         }
+        // A password may be any bytes. Bytes that are not UTF-8 cannot be an encrypted file.
         _ => Ok(Zeroizing::new(content.to_vec())),
     }
 }
@@ -170,10 +173,12 @@ fn run_script(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Pr
     }
     // The script must not inherit the password of `oregano login`.
     let command = command.env_remove(PASSWORD_VARIABLE);
+    // The script may prompt the user, so it keeps the terminal for its input and its error output.
     let output = command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output().map_err(cannot_run)?;
     let printed = Zeroizing::new(output.stdout);
     match (output.status.code(), label) {
         (Some(0), _) => Ok(printed),
+        // Without a label, this exit status is a failure like any other.
         (Some(LABEL_UNKNOWN), Some(label)) => Err(Problem::new(format!(
             "the vault password script `{name}` has no password for the vault id `{label}` (exit status {LABEL_UNKNOWN})"
         ))),

@@ -48,6 +48,7 @@ pub fn expand_with(written: &str, env: &dyn Fn(&str) -> Option<String>, home: Op
         rest = &rest[at + 1 + length..];
     }
     path.push_str(rest);
+    // `~user` stays unchanged, because only the home folder of the current user is known.
     let below = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
     match (below, home) {
         (Some(below), Some(home)) => home.join(below.trim_start_matches('/')),

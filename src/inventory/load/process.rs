@@ -85,13 +85,18 @@ fn other(reason: impl Into<String>) -> ProcessError {
 /// The program cannot be started, does not end in time, or prints too much.
 pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<Output, ProcessError> {
     let deadline = Instant::now() + limit;
+    // The lock is held until the new program is in the list. Otherwise `stop` could run between the start and the
+    // registration, and would not kill the program.
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(groups) = running.as_mut() else { return Err(other("was interrupted")) };
     let mut child = program
+        // No program that an inventory names may see the password of `oregano login`.
         .env_remove(PASSWORD_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // With its own process group, the program can be killed together with its children. Ctrl-C in the terminal does
+        // not reach this group, so `stop` must kill it.
         .process_group(0)
         .spawn()
         .map_err(|error| ProcessError {
@@ -105,6 +110,7 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
     let (done, ended) = channel();
     let stdout = collect(child.stdout.take(), done.clone());
     let stderr = collect(child.stderr.take(), done);
+    // Waiting for the pipes needs no polling, and nearly all programs end as soon as their pipes are closed.
     let finished = await_both(&ended, deadline).and_then(|()| await_end(&mut child, deadline));
     // Killing the group also ends the children of the program, which would otherwise continue to run.
     if finished.is_none() {
@@ -118,6 +124,7 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
     if finished.is_none() {
         return Err(other(format!("did not end within {} s", limit.as_secs())));
     }
+    // `join` does not block, because both threads have reported the end of their pipe.
     let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
     if stdout.len().max(stderr.len()) as u64 > MAX_OUTPUT {
         return Err(other(format!("prints more than {} MB", MAX_OUTPUT >> 20)));
@@ -129,6 +136,8 @@ pub(super) fn run(mut program: Command, input: &str, limit: Duration) -> Result<
 /// program.
 fn write_input(stdin: Option<ChildStdin>, input: String) {
     let Some(mut stdin) = stdin else { return };
+    // Without input, `stdin` is dropped here. This closes the pipe, so that a program that reads its input does not
+    // wait.
     if !input.is_empty() {
         // A program that closes its input early may still succeed; the exit status shows that.
         std::thread::spawn(move || stdin.write_all(input.as_bytes()));
@@ -141,6 +150,7 @@ fn collect<R: Read + Send + 'static>(pipe: Option<R>, done: std::sync::mpsc::Sen
         let mut bytes = Vec::new();
         if let Some(pipe) = pipe {
             // Output before a read error is kept; the exit status shows whether the program failed.
+            // One byte more than the limit shows that the program prints too much.
             let _ = pipe.take(MAX_OUTPUT + 1).read_to_end(&mut bytes);
         }
         let _ = done.send(());
@@ -151,6 +161,7 @@ fn collect<R: Read + Send + 'static>(pipe: Option<R>, done: std::sync::mpsc::Sen
 /// Waits for the end of both pipes; `None` at the deadline.
 fn await_both(ended: &Receiver<()>, deadline: Instant) -> Option<()> {
     for _ in 0..2 {
+        // Both threads use the same channel, so the order in which the pipes end does not matter.
         ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
     }
     Some(())
@@ -171,6 +182,7 @@ fn await_end(child: &mut Child, deadline: Instant) -> Option<()> {
 }
 
 fn kill(group: i32) {
+    // The group may have ended already, which is not an error.
     let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
 }
 

@@ -22,6 +22,7 @@ pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<
     let name = path.display();
     let cannot = |error: io::Error| Problem::new(format!("cannot read the {what} `{name}`: {error}"));
     let mut file = File::open(path).map_err(cannot)?;
+    // The permissions are those of the open file, because the path may refer to another file by now.
     let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o7777;
     let Some(bytes) = bounded::bytes(&mut file, MAX_FILE).map_err(cannot)? else {
         return Err(Problem::new(format!("the {what} `{name}` is larger than {} MB", MAX_FILE >> 20)));

@@ -30,6 +30,7 @@ pub(super) fn is_script(path: &Path) -> bool {
         return false;
     }
     let mut start = [0; 4];
+    // A file that cannot be opened is not a script. It is then read as text, which reports the reason.
     let length = File::open(path).and_then(|mut file| file.read(&mut start)).unwrap_or_default();
     start[..length].starts_with(b"#!") || start == *b"\x7fELF"
 }
@@ -45,6 +46,8 @@ pub(super) fn read(path: &Path, draft: &mut Draft) {
     // Scripts may be slow, so they run in parallel.
     let outputs: Vec<Result<Arc<Source>, Problem>> =
         hosts.par_iter().map(|host| run(path, &["--host", host])).collect();
+    // The outputs are added in the order of the hosts, so that the result does not depend on which run of the script
+    // ends first.
     for (host, output) in hosts.iter().zip(outputs) {
         match output {
             Ok(output) => script_output::read_host(host, &output, draft),
@@ -81,6 +84,7 @@ fn run(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
 /// The last lines of the standard error of a script, joined to one line. They usually contain the reason for a failure.
 fn last_lines(stderr: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
+    // Control characters are removed, because they could change the terminal of the user.
     let plain =
         |line: &str| -> String { line.trim().chars().filter(|c| !c.is_control()).take(SHOWN_CHARACTERS).collect() };
     let mut lines: Vec<String> =

@@ -36,6 +36,7 @@ impl LocalSystem {
     /// Creates the access for an inventory in `folder`. Relative paths and commands use this folder. `home` replaces
     /// `~`. The passwords are tried in order.
     pub fn new(folder: PathBuf, home: Option<PathBuf>, passwords: Vec<Password>) -> Self {
+        // The system does not start a program in a folder with an empty name.
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
         Self { folder, home, passwords, decrypted: Mutex::default() }
     }
@@ -64,6 +65,7 @@ impl Outside for LocalSystem {
         // parallel.
         let cell = {
             let mut decrypted = self.decrypted.lock().unwrap_or_else(PoisonError::into_inner);
+            // `entry` needs a copy of the envelope, so it is used only for an envelope that is new.
             match decrypted.get(envelope) {
                 Some(cell) => Arc::clone(cell),
                 None => Arc::clone(decrypted.entry(envelope.to_owned()).or_default()),

@@ -112,6 +112,7 @@ fn folder_vars(
             return Vec::new();
         }
     };
+    // Decrypting a file takes milliseconds, so owners are read in parallel. The results keep the order of the owners.
     found.into_par_iter().map(|(owner, files)| (owner, read_files(&files, system))).collect()
 }
 
@@ -122,6 +123,7 @@ fn files_by_owner(folder: &Path, names: &[String], owners: &[&str]) -> Result<Ve
         // A name such as `web.yml` may belong to the owner `web`, or without an extension to the owner `web.yml`.
         for (rank, extension) in EXTENSIONS.into_iter().enumerate() {
             if let Some(stem) = name.strip_suffix(extension).filter(|stem| !stem.is_empty()) {
+                // The names are sorted alphabetically, so a better extension may come later.
                 entries.entry(stem).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
             }
         }

@@ -44,6 +44,7 @@ fn step(glob: &[char], c: Option<char>) -> Step {
         (Some('?'), Some(_)) => Step::Match(1),
         (Some('['), Some(c)) => match set(glob) {
             Some((members, length)) if in_set(members, c) => Step::Match(length),
+            // As in `fnmatch`, a `[` that is never closed is a plain character.
             None if c == '[' => Step::Match(1),
             _ => Step::Fail,
         },
@@ -68,6 +69,7 @@ fn in_set(members: &[char], c: char) -> bool {
     let mut found = false;
     while let Some(first) = members.first() {
         let (last, length) = match members {
+            // A `-` at the end of the set is a plain member, because no character follows it.
             [_, '-', last, ..] => (last, 3),
             _ => (first, 1),
         };

@@ -82,6 +82,7 @@ pub(super) fn split(pattern: &str) -> Vec<&str> {
     let terms: Vec<&str> = if pattern.contains(',') {
         pattern.split(',').collect()
     } else if host_address::parse(pattern).is_some() {
+        // The colons of an IPv6 address or before a port do not separate terms.
         vec![pattern]
     } else {
         split_colons(pattern)
@@ -119,6 +120,7 @@ impl<'a> Term<'a> {
     /// The indices of the hosts that the term matches, in Ansible's order. An index may be repeated. `pattern` is the
     /// complete pattern.
     fn hosts(&self, inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Problem> {
+        // If a group has the same name, Ansible prefers the host only in a term that adds hosts.
         if self.role == Role::Add
             && let Some(host) = inventory.hosts.get_index_of(self.name)
         {
@@ -150,6 +152,7 @@ impl<'a> Term<'a> {
                 hosts.extend(members(inventory, group));
             }
         }
+        // As in Ansible, a name with one of these characters is also compared with host names if it matches a group.
         let open = expression.starts_with('~') || expression.contains(['.', '?', '*', '[']);
         if !known || open {
             for (at, name) in inventory.hosts.keys().enumerate() {
@@ -159,6 +162,7 @@ impl<'a> Term<'a> {
                 }
             }
         }
+        // A glob or regular expression names no particular host, so it may match nothing.
         let glob = expression.starts_with('~') || expression.contains(['?', '*', '[']);
         // Many users exclude this machine as a precaution, so excluding it is not a mistake even if the inventory does
         // not contain it.
@@ -182,6 +186,7 @@ fn split_subscript(name: &str) -> Result<(&str, Option<Subscript>), Problem> {
     let number = |text: &str| {
         text.parse::<usize>().map_err(|_| Problem::new(format!("host pattern `{name}`: the number is too large")))
     };
+    // `[0]` without a name before it is a set of a glob, not a subscript.
     if before.is_empty() {
         return plain;
     }

@@ -80,6 +80,7 @@ impl Parser<'_> {
             let mut items = vec![first.node];
             let mut end = self.at;
             self.skip_blank();
+            // A comma may end the text: `1,` is a tuple with one item.
             while !matches!(self.peek(), None | Some('#')) {
                 items.push(self.expression()?.node);
                 end = self.at;
@@ -278,6 +279,7 @@ impl Parser<'_> {
             Value::Str(digits) if negative => Value::Str(format!("-{digits}")),
             other => other,
         };
+        // The result is not a `Number`, because Python rejects a second sign before it.
         Ok(Expression { node: self.scalar(value, start), kind: ExpressionKind::Hashable })
     }
 

@@ -32,6 +32,7 @@ pub(super) fn read(text: &str) -> Option<(Value, usize)> {
         }
         at = end;
     }
+    // Rust's parsers do not accept underscores.
     let plain = text[..at].replace('_', "");
     let value = if is_float { Value::Float(plain.parse().ok()?) } else { parse_integer(&plain, &text[..at])? };
     Some((value, at))

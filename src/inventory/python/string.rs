@@ -60,6 +60,7 @@ enum LiteralKind {
 }
 
 fn prefix(text: &str) -> Option<Prefix> {
+    // No prefix has more than two letters, so a quote further right does not start a literal.
     let length = text.find(['\'', '"']).filter(|length| *length <= 2)?;
     let (backslashes, literal) = match text[..length].to_ascii_lowercase().as_str() {
         "" | "u" => (Backslashes::Escape, LiteralKind::Text),
@@ -112,6 +113,7 @@ fn body_length(text: &str, quote: &str) -> Option<usize> {
         }
         match c {
             '\\' => drop(characters.next()?),
+            // Only a literal with three quotes may contain a line break.
             '\n' if quote.len() == 1 => return None,
             _ => {}
         }
@@ -189,6 +191,7 @@ fn escape(rest: &str, kind: LiteralKind) -> Result<(Escape, usize), EscapeError>
             let code = hexadecimal(&rest[1..], 2)?;
             Ok((Escape::Byte(u8::try_from(code).unwrap_or_default()), 3))
         }
+        // In bytes literals, Python does not treat these three as escape sequences, so the backslash is kept.
         'u' if kind == LiteralKind::Text => Ok((Escape::Character(character(&rest[1..], 4)?), 5)),
         'U' if kind == LiteralKind::Text => Ok((Escape::Character(character(&rest[1..], 8)?), 9)),
         'N' if kind == LiteralKind::Text => Err(EscapeError::Unsupported("`\\N{…}` is not supported")),

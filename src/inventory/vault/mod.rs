@@ -122,6 +122,7 @@ pub fn is_encrypted(text: &str) -> bool {
 /// # Errors
 /// The envelope is damaged, or none of the passwords decrypts it.
 pub fn decrypt(envelope: &str, passwords: &[Password]) -> Result<Secret, VaultError> {
+    // The envelope is checked before the passwords, because damage should be reported even if no password was given.
     let envelope = Envelope::parse(envelope)?;
     if passwords.is_empty() {
         return Err(VaultError::NoPassword);
@@ -190,6 +191,7 @@ impl Envelope {
         let written = crypter.update(&self.ciphertext, &mut plain)?;
         let length = unpadded_length(&plain[..written]).ok_or(VaultError::Damaged(Damage::Padding))?;
         plain.truncate(length);
+        // The text is borrowed, because a `String` that takes the buffer would not overwrite it with zeros.
         let text = std::str::from_utf8(&plain).map_err(|_| VaultError::NotText)?;
         Ok(Secret::new(text))
     }

@@ -24,6 +24,7 @@ pub(in super::super) fn read(source: &Arc<Source>, draft: &mut Draft) {
 }
 
 fn top_level(root: Node) -> Result<Vec<(Node, Node)>, Problem> {
+    // This is the configuration of an inventory plugin. Read as groups, it would cause misleading problems.
     if let Some(plugin) = root.get("plugin") {
         return Err(Problem::hiding(&plugin.span, "inventory plugins are not supported"));
     }

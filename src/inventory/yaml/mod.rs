@@ -58,6 +58,7 @@ pub(super) fn parse_with_findings(text: &Text, findings: &mut Vec<Finding>) -> R
     let (anchors, names) = (HashMap::new(), HashSet::new());
     let mut loader = Loader { text, parser, schema, anchors, names, flow: 0, values: 0, findings };
     let root = loader.document()?;
+    // Ansible interprets these marks only in JSON. In YAML such a mapping is a normal value.
     if schema == Schema::Json && text.text.contains("__ansible_") {
         super::json_marks::restore_strings(root)
     } else {
@@ -181,6 +182,7 @@ impl<'a> Loader<'a> {
 
     fn alias(&mut self, id: usize, step: &Step) -> Result<Node, Problem> {
         let place = self.text.span(step.start, step.end);
+        // An anchor is stored when its value is complete, so an alias inside the value does not find it.
         let Some((node, values)) = self.anchors.get(&id) else {
             return Err(Problem::hiding(&place, "this alias refers to the value that contains it"));
         };
@@ -232,6 +234,7 @@ impl<'a> Loader<'a> {
             self.reject_missing_key(&step)?;
             // A quoted `<<` is a plain key.
             let is_merge = matches!(&step.event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            // This is not `value`, because `<<` and `=` are allowed as keys.
             let key = self.node(step, trust)?;
             let next = self.next()?;
             let value = self.value(next, trust)?;

@@ -104,6 +104,7 @@ impl<'a> Rewriter<'a> {
             // The target of `set` (`ns.x`) must stay as it is: it is not a value.
             Some(equals) => {
                 self.copy(0, equals + 1);
+                // Without parentheses, the filter would apply only to the last operand of the value.
                 self.out.push_str(" (");
                 self.rewrite_range(equals + 1, self.tokens.len())?;
                 self.out.push_str(")|__bounded");
@@ -164,6 +165,7 @@ impl<'a> Rewriter<'a> {
                 self.rewrite_name(at + 1 + usize::from(negated), to, Callable::Test)
             }
             Lexeme::Symbol(operator @ ('~' | '+')) if !self.is_sign(at) => {
+                // The operand before the operator has already been written, so the filter applies to it.
                 self.out.push_str("|__bounded ");
                 self.out.push(*operator);
                 Ok(at + 1)
@@ -219,6 +221,8 @@ impl<'a> Rewriter<'a> {
         if self.is_symbol(next, '(') && keys.last().is_some_and(|(start, _)| self.is_symbol(*start, '.')) {
             next = keys.pop().map_or(next, |(start, _)| start);
         }
+        // The template handles the case that this name is undefined, so a message must not name it as the cause of a
+        // failure.
         if self.is_guard(next) {
             self.guarded.push(self.text[self.tokens[at].start..self.tokens[next - 1].end].to_owned());
         }

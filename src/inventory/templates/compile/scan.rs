@@ -123,6 +123,7 @@ fn tokens_until(text: &str, start: usize, close: &str) -> Result<(Vec<Token>, us
         };
         // Inside of brackets `}}` is the end of two mappings, not of the template.
         if depth == 0 {
+            // A sign directly before the closing delimiter controls white space. It is not an operator.
             let sign = usize::from(rest.starts_with(['-', '+']));
             if rest[sign..].starts_with(close) {
                 return Ok((tokens, at + sign + 2));
@@ -173,6 +174,7 @@ fn string(text: &str, escapes: Escapes) -> Result<(String, usize), &'static str>
     let quote = text.as_bytes()[0];
     let mut end = 1;
     loop {
+        // Searching bytes is safe, because quotes and backslashes are never part of a longer UTF-8 character.
         match text.as_bytes().get(end) {
             None => return Err("this string is not closed"),
             Some(byte) if *byte == quote => break,

@@ -31,10 +31,13 @@ pub(super) fn new_engine() -> Engine {
 }
 
 fn configure(environment: &mut Environment<'static>) {
+    // By default the engine writes an undefined value as an empty text, which would silently change a password.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // In debug mode the engine looks up all variables that a failed template names, which would resolve them.
     environment.set_debug(false);
     environment.set_fuel(Some(FUEL));
+    // By default the engine decides by the name of a template whether to escape for HTML, and the name is the source
+    // here.
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     // Ansible removes the line break after a statement.
     if let Ok(syntax) = minijinja::syntax::SyntaxConfig::builder().trim_blocks(true).build() {

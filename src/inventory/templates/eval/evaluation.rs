@@ -76,6 +76,8 @@ impl Evaluation {
     fn lookup(&self, name: &str) -> Option<Value> {
         let result = self.frame.value(name);
         match &result {
+            // The error of the engine does not contain the name of the variable, so the name is recorded for the
+            // message.
             Ok(None) => self.record_missing(Missing::Variable(name.to_owned(), None)),
             Err(ResolveError::Undefined(problem)) => {
                 self.record_missing(Missing::Variable(name.to_owned(), Some(problem.clone())));

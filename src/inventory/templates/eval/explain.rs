@@ -31,6 +31,8 @@ pub(super) struct FailedTemplate<'a> {
 impl FailedTemplate<'_> {
     /// Converts an error of the engine.
     pub fn resolve_error(&self, error: &Error) -> ResolveError {
+        // The error of a variable has its own place and is the real cause, so it has priority over the error of the
+        // function that used the variable.
         if let Some(resolve_error) = variable_error(error) {
             return resolve_error.clone().at(&self.place(error));
         }

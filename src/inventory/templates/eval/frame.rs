@@ -69,6 +69,8 @@ impl HostScope {
 impl Frame {
     /// The first frame of a chain.
     pub fn root(scope: Arc<HostScope>) -> Arc<Self> {
+        // Each requested variable has a separate counter, so that the limit does not depend on what was resolved
+        // before.
         let uses = Arc::new(AtomicUsize::new(0));
         Arc::new(Self { scope, name: String::new(), parent: None, depth: 0, uses })
     }
@@ -110,6 +112,7 @@ impl Frame {
     pub(super) fn for_host(self: &Arc<Self>, host: &str) -> Arc<Self> {
         Arc::new(Self {
             scope: Arc::new(HostScope::new(&self.scope.resources, host)),
+            // The empty name marks the change to another host. `is_through_hostvars` searches for it.
             name: String::new(),
             parent: Some(Arc::clone(self)),
             // The host itself is not a variable, so the depth stays the same.

@@ -58,6 +58,7 @@ fn lookup(state: &State<'_, '_>, mut call: Call, result: LookupResult) -> Result
         }
         found => found?,
     };
+    // An argument that was not read would otherwise have no effect, without a message.
     if !call.rest_named().is_empty() {
         return Err(error(format!("the lookup `{name}` has an argument that is not supported")));
     }

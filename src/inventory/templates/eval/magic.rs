@@ -116,6 +116,7 @@ impl Object for AllHosts {
             let implicit = IMPLICIT_HOSTS.into_iter().find(|implicit| *implicit == name)?;
             let message = format!("the inventory has no host `{implicit}`; Ansible would create it");
             let problem = Problem::new(message).hint("add it to the inventory");
+            // The engine allows no error here, so the value is an invalid one that fails when it is used.
             return Some(Value::from(from_variable(ResolveError::WithoutPlace(problem))));
         }
         Some(Value::from_object(HostVariables(self.0.for_host(name))))

@@ -57,6 +57,7 @@ fn map(state: &mut State<'_, '_>, call: &mut Call) -> Result<Value, Error> {
     check_name(state, Callable::Filter, &name)?;
     // The other filter gets all arguments that `map` does not use itself.
     let arguments = remaining_arguments(call, 2);
+    // The engine has the filters only under their short names.
     let name = short_name(&name);
     let mapped = list.into_iter().map(|item| state.apply_filter(name, &[&[item], arguments.as_slice()].concat()));
     Ok(mapped.collect::<Result<Vec<_>, _>>()?.into())

@@ -64,6 +64,7 @@ pub(super) fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, va
     if value.is_none() || (is_omit(value) && evaluation.shape == Shape::Mixed) {
         return Ok(());
     }
+    // A variable that failed is an invalid value, and the engine reports its error only if the value is checked.
     let value = &checked(value.clone())?;
     let is_first = evaluation.with_records(|records| {
         records.outputs += 1;
@@ -72,6 +73,7 @@ pub(super) fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, va
         }
         records.outputs == 1
     });
+    // The value is checked before it is converted to text, which could need much more memory.
     check_size(value)?;
     // The result of a single `{{ … }}` is the recorded value. Its text is not needed, and may not exist.
     if value.is_undefined() || (evaluation.shape == Shape::SingleOutput && is_first) {

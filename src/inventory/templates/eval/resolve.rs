@@ -32,6 +32,7 @@ impl Frame {
         if is_magic(name) {
             let span = self.scope().host().map(|host| host.span.clone());
             return match (magic_value(self, name), span) {
+                // No source contains these variables, so their place is that of the host.
                 (Some(value), Some(span)) => value_to_node(&value, &span).map(Some),
                 _ => Ok(None),
             };
@@ -160,6 +161,7 @@ impl Frame {
                         // The text of a number is the one that the user wrote.
                         _ => result.push_str(&variable.text),
                     }
+                    // In a chain of variables, each step can double the text.
                     if result.len() > MAX_TEXT {
                         return Err(ResolveError::Invalid(Problem::hiding(&place, TOO_LARGE)));
                     }

@@ -77,6 +77,7 @@ impl Call {
         // A named argument overrides a positional one. Python would report an error if an argument is given twice, but
         // this does not occur in inventories.
         match self.named.iter().position(|(own, _)| own == name) {
+            // The argument is removed, so that `apply` finds arguments that no function has read.
             Some(at) => Some(self.named.remove(at).1),
             None => self.positional.get(position).cloned(),
         }

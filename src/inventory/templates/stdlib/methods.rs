@@ -54,6 +54,7 @@ fn call_text_method(text: &str, name: &str, call: &mut Call) -> Result<Option<Va
             let limit = call.get_integer(2, "maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
             let mut parts: Vec<&str> = match (separator.as_deref(), limit) {
                 (Some(""), _) => return Err(error("the separator must not be empty")),
+                // Python's limit is a number of splits, but Rust's is a number of parts.
                 (Some(separator), Some(limit)) => text.rsplitn(limit + 1, separator).collect(),
                 (Some(separator), None) => text.rsplit(separator).collect(),
                 (None, None) => text.split_whitespace().rev().collect(),

@@ -36,6 +36,7 @@ pub(in crate::inventory::templates) struct Flags {
 
 /// Compiles a pattern of Python.
 pub(in crate::inventory::templates) fn compile(pattern: &str, flags: &Flags, anchor: Anchor) -> Result<Regex, Error> {
+    // A pattern may set the flag itself, and then `$` has the other meaning too.
     let multiline =
         flags.multiline || pattern.starts_with("(?m)") || pattern.starts_with("(?im)") || pattern.starts_with("(?mi)");
     // Outside of multiline mode, Python's `$` also matches before a line break at the end of the text.
@@ -126,6 +127,7 @@ pub(super) fn translate_replacement(text: &str, regex: &Regex) -> Result<String,
         }
         let group = match rest.next() {
             Some('g') if rest.next_if_eq(&'<').is_some() => rest.by_ref().take_while(|c| *c != '>').collect(),
+            // As in Python, the number of a group has at most two digits.
             Some(first @ '1'..='9') => String::from_iter([first].into_iter().chain(rest.next_if(char::is_ascii_digit))),
             other => {
                 match other {

@@ -46,6 +46,7 @@ const ALL: &[Definition] = &[
     ("contains", |call| compare(call, "value", |a, b| is_in(b, a))),
     ("defined", |call| value_is(call, |value| !value.is_undefined())),
     ("divisibleby", is_divisible),
+    // No value is marked as HTML, because the engine never escapes.
     ("escaped", |call| value_is(call, |_| false)),
     ("even", |call| Ok((require_integer(&call.value()?)? % 2 == 0).into())),
     ("false", |call| value_is(call, |value| value.kind() == ValueKind::Bool && !value.is_true())),
@@ -64,6 +65,7 @@ const ALL: &[Definition] = &[
     ("match", |call| matches_regex(call, Anchor::Start)),
     ("none", |call| value_is(call, Value::is_none)),
     ("number", |call| value_is(call, |value| matches!(value.kind(), ValueKind::Number | ValueKind::Bool))),
+    // In Rust the remainder of a negative number is negative, unlike in Python.
     ("odd", |call| Ok((require_integer(&call.value()?)?.rem_euclid(2) == 1).into())),
     ("regex", regex_test),
     ("sameas", same_as),

@@ -192,6 +192,7 @@ fn extract(call: &mut Call) -> Result<Value, Error> {
         None => {}
     }
     for key in keys {
+        // The result is then undefined, so that `default` can follow.
         if value.is_undefined() {
             break;
         }
@@ -207,6 +208,7 @@ fn flatten(call: &mut Call) -> Result<Value, Error> {
     let keeps_nulls = call.get(2, "skip_nulls").is_some_and(|skip| !skip.is_true());
     let nulls = if keeps_nulls { Nulls::Keep } else { Nulls::Skip };
     let mut flat = Vec::new();
+    // The default has the same size as `MAX_NESTING`, so in practice it is no limit.
     flatten_into(&mut flat, list, levels.unwrap_or(100), nulls)?;
     Ok(flat.into())
 }

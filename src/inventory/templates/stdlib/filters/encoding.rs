@@ -57,6 +57,7 @@ fn urldecode(call: &mut Call) -> Result<Value, Error> {
             }
         }
     }
+    // As in Python, bytes that are not UTF-8 are replaced.
     Ok(String::from_utf8_lossy(&bytes).into_owned().into())
 }
 

@@ -18,6 +18,7 @@ pub(super) const FILTERS: &[Definition] = &[
 fn split(path: &str) -> (String, String) {
     let at = path.rfind('/').map_or(0, |at| at + 1);
     let (head, tail) = path.split_at(at);
+    // As in Python, a head that consists only of slashes keeps them.
     let bare = head.trim_end_matches('/');
     (if bare.is_empty() { head } else { bare }.to_owned(), tail.to_owned())
 }
@@ -27,6 +28,7 @@ fn path_join(call: &mut Call) -> Result<Value, Error> {
     let parts = if value.as_str().is_some() { vec![scalar_text(&value)?] } else { texts(&value)? };
     let mut path = String::new();
     for (at, part) in parts.into_iter().enumerate() {
+        // As in Python, an absolute part discards all parts before it.
         if at == 0 || part.starts_with('/') {
             path = part;
         } else {

@@ -55,6 +55,7 @@ fn split(call: &mut Call) -> Result<Value, Error> {
     let limit = call.get_integer(2, "maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
     let parts: Vec<&str> = match (separator.as_deref(), limit) {
         (Some(""), _) => return Err(error("the separator must not be empty")),
+        // Python's limit is a number of splits, but Rust's is a number of parts.
         (Some(separator), Some(limit)) => text.splitn(limit + 1, separator).collect(),
         (Some(separator), None) => text.split(separator).collect(),
         (None, None) => text.split_whitespace().collect(),

@@ -71,6 +71,7 @@ fn to_text(call: &mut Call, indent: usize, flow: Flow) -> Result<Value, Error> {
     if !out.ends_with('\n') {
         out.push('\n');
     }
+    // PyYAML folds lines only at spaces, so a long line without a space stays as it is.
     if out.lines().any(|line| line.chars().count() > width && line.contains(' ')) {
         return Err(error_with_hint("this YAML has a line that PyYAML would fold", "set a larger `width`"));
     }
@@ -116,6 +117,7 @@ fn members_in_order(value: &Value, style: &Style) -> Result<Vec<(Value, Value)>,
 
 /// Writes a collection, starting after its key or dash.
 fn write_block(out: &mut String, value: &Value, style: &Style, column: usize, parent: Parent) -> Result<(), Error> {
+    // The column grows at least at every second level, so this also limits the depth of the recursion.
     if column > 1000 {
         return Err(error(TOO_DEEP));
     }
