@@ -35,11 +35,14 @@ impl ApiClient {
             }
             request().await.map_err(ApiError::Kube)
         };
+        // The time limit includes the pauses, because users set it for the complete request.
         tokio::time::timeout(self.timeout, retried).await.unwrap_or(Err(ApiError::Timeout(self.timeout)))
     }
 
     /// Sends a request once, within the time limit.
     pub(super) async fn write<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
+        // A busy server may have carried out a write that it did not confirm, so only the caller can decide about a
+        // retry.
         match tokio::time::timeout(self.timeout, request).await {
             Ok(response) => response.map_err(ApiError::Kube),
             Err(_) => Err(ApiError::Timeout(self.timeout)),

@@ -102,10 +102,12 @@ impl ApiError {
     pub fn is_ambiguous(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
+            // A response with a lower status means that the server has refused the request before it changed anything.
             Self::Kube(kube::Error::Api(status)) => status.code >= 500,
             Self::Kube(error) => {
                 // This text of hyper-util is the only mark of a request that failed before it was sent.
                 let unsent = texts(error).iter().any(|text| text == "client error (Connect)");
+                // A client without usable credentials sends no request.
                 !unsent && find::<AuthError>(error).is_none()
             }
         }
@@ -146,6 +148,7 @@ impl Diagnosis {
         }
         let (reason, hint) = match (tls_reason(error), &self.proxy) {
             (Some((reason, hint)), _) => (reason.to_owned(), hint),
+            // Without the proxy in the cause, the reader would look for the fault at the API server.
             (None, Some(proxy)) => (
                 format!("through proxy `{proxy}`: {}", innermost(error)),
                 "check HTTPS_PROXY, NO_PROXY and `proxy-url` in the kubeconfig",
@@ -215,6 +218,7 @@ impl Diagnosis {
                 Failure::new(format!("API server `{}` rejected the credentials", self.server)),
                 "log in again (`oc login`), or check the token and client certificate in the kubeconfig".to_owned(),
             ),
+            // Kubernetes refuses new objects in such a namespace with the same status as a missing permission.
             403 if is_terminating(status) => (
                 Failure::new(format!("namespace `{namespace}` is being deleted")),
                 "wait until it is deleted, and create it again".to_owned(),
@@ -231,6 +235,7 @@ impl Diagnosis {
                 (denied, format!("grant the user {permissions} on secrets in `{namespace}`; {without}"))
             }
             404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(self.response(status)),
+            // An API server does not redirect, and it knows the path of secrets. So another web server has responded.
             300..=399 | 404 => return self.not_kubernetes(self.response(status)),
             422 => (denied, "inspect the secret with `oc describe secret`; it may be immutable".to_owned()),
             _ => (denied, "try again; if the error persists, check the log of the API server".to_owned()),
@@ -245,11 +250,13 @@ impl Diagnosis {
         }
         let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
         let line = format!("{}: {} {reason}", self.server, status.code).trim_end().to_owned();
+        // Some servers repeat the reason as the message.
         if message.is_empty() || message == reason { line } else { format!("{line}: {message}") }
     }
 
     /// Text that the server chose: without quoted objects, redacted, on one line, and short.
     fn foreign(&self, text: &str) -> String {
+        // The text is redacted before it is cut, because the cut could leave a part of a secret that no longer matches.
         let redacted = self.redactor.scrub(text);
         let shown = redacted.split('{').next().unwrap_or_default();
         // Joining the lines can put together a secret that was split by a control character.
@@ -285,6 +292,7 @@ fn tls_reason(error: &kube::Error) -> Option<(&'static str, &'static str)> {
     const CA: &str = "check `certificate-authority` in the kubeconfig";
     const SERVER: &str = "check `server` in the kubeconfig";
     let texts = texts(error);
+    // Only the text of OpenSSL's error distinguishes the reasons.
     let ssl = texts.iter().find(|text| text.contains("SSL routines"))?;
     Some(match failure::tls_fault(&[ssl])? {
         TlsFault::UnknownIssuer => ("the issuer of its certificate is not trusted", CA),

@@ -47,7 +47,9 @@ impl Cluster {
         redactor: &Redactor,
         purpose: ClusterPurpose,
     ) -> Result<Self, Failure> {
+        // The default limit of the kube crate would not match `--timeout`.
         config.connect_timeout = Some(timeout);
+        // `ApiClient` limits each complete request, so a separate limit for the response would only end it earlier.
         config.read_timeout = None;
         // `ApiClient` retries within the timeout and reports the response of the server; the kube crate does neither.
         config.default_retry = false;
@@ -105,6 +107,7 @@ impl Cluster {
             let client = credential_plugin::run(&self.config, self.timeout, &self.diagnosis).await?;
             Ok(self.api_client(client))
         };
+        // Simultaneous requests run the plugin once. A failure is not kept, so the next request runs it again.
         self.client.get_or_try_init(set_up).await
     }
 
@@ -119,6 +122,7 @@ fn without_user_info(authority: &impl AsRef<str>) -> String {
     let text = authority.as_ref();
     let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
     match host.rsplit_once(':') {
+        // The last part is not a port, so it may be a piece of a password with an unescaped `/` or `#`.
         Some((_, port)) if !host.ends_with(']') && port.parse::<u16>().is_err() => "…".to_owned(),
         _ => host.to_owned(),
     }

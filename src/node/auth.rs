@@ -39,12 +39,16 @@ pub(super) fn log_in(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<SshConnection, Failure> {
+    // Only an agent can block longer than the watchdog permits, because the watchdog shuts down only the socket to the
+    // node.
     if identities.agent.is_none() {
         return authenticate(&connection, label, identities).map(|()| connection);
     }
     let (name, settings, keys) = (label.0.to_owned(), label.1.clone(), identities.clone());
     let work = move || authenticate(&connection, &NodeLabel(&name, &settings), &keys).map(|()| connection);
     let failed = || Failure::new(format!("could not log in to {label} as `{}`", label.1.user));
+    // At the deadline the watchdog ends a login that waits for the node. If the login has not ended shortly afterwards,
+    // it waits for the agent.
     let end = deadline.checked_add(GRACE).unwrap_or(deadline);
     run_detached(limits, end, work).map_err(|error| match error {
         DetachedError::Failed(cause) => failed().cause(cause),
@@ -52,6 +56,7 @@ pub(super) fn log_in(
             failed().cause(describe_interruption(Interruption::Abort, limits.timeout))
         }
         DetachedError::Interrupted(Interruption::Deadline) => {
+            // Otherwise every other node would wait for the same agent until its own deadline.
             identities.mark_agent_unresponsive();
             let waited = limits.timeout.as_secs_f64();
             failed()
@@ -117,6 +122,7 @@ impl LoginAttempts<'_> {
             self.keys()?;
             self.attempts_left += 1;
         }
+        // A second attempt with the same password would count as another failed login.
         if let PasswordAttempt::Sent = self.password(password, &methods)? {
             return Err(LoginEnd::Exhausted);
         }
@@ -153,6 +159,8 @@ impl LoginAttempts<'_> {
 
     fn methods(&self) -> Result<String, LoginEnd> {
         match self.connection.ssh.auth_methods(&self.label.1.user) {
+            // libssh2 requests the list with the method `none`, and a server that requires no credential accepts this
+            // as the login.
             Ok(_) if self.connection.ssh.authenticated() => Err(LoginEnd::LoggedIn),
             Ok(methods) => Ok(methods.to_owned()),
             Err(error) => Err(LoginEnd::ConnectionLost(self.connection.describe_error("login", &error.message()))),
@@ -178,10 +186,12 @@ impl LoginAttempts<'_> {
         self.agent(None)?;
         for path in &self.identities.files {
             let key = self.identities.key(path);
+            // Most users have only some of the default files, so a missing one is not worth a line in the failure.
             if !matches!(*key, KeyFile::Missing) && self.attempts_left > 0 {
                 self.file(path, &key)?;
             }
         }
+        // With a password, the attempt that uses it explains the failure.
         if self.tried.is_empty() && self.label.1.password.is_none() {
             self.tried.push("no key: the SSH agent has none, and no default key file exists".to_owned());
         }
@@ -199,6 +209,7 @@ impl LoginAttempts<'_> {
                 self.record(name, result)?;
             }
             KeyFile::Encrypted(public) => {
+                // Without a configured key file, the agent has offered all its keys already.
                 if self.label.1.private_key_file.is_some() {
                     self.agent(public.as_deref())?;
                 }
@@ -241,6 +252,8 @@ impl LoginAttempts<'_> {
                 break;
             }
             let name = format!("agent key {} {}", tidy(key.comment()), fingerprint(key.blob()));
+            // Each key that is offered counts as an attempt of sshd (`MaxAuthTries`), even if the server does not know
+            // the key.
             self.record(name, agent.userauth(&self.label.1.user, key))?;
         }
         Ok(())
@@ -286,6 +299,8 @@ impl LoginAttempts<'_> {
             }
         };
         match (self.hints.first(), self.connection.watch.interruption()) {
+            // After a timeout or an abort the credentials were not necessarily wrong, so a hint about them would
+            // mislead.
             (_, Some(_)) => failure,
             (Some(hint), None) => failure.hint(hint.clone()),
             (None, None) => failure.hint(general),
@@ -303,7 +318,10 @@ struct PasswordOnce<'a>(Option<&'a Secret>);
 impl KeyboardInteractivePrompt for PasswordOnce<'_> {
     fn prompt(&mut self, _user: &str, _instructions: &str, prompts: &[Prompt]) -> Vec<String> {
         let response = |prompt: &Prompt| match prompt.echo {
+            // A prompt that shows its input is not for a password, so the password must not appear there.
             true => String::new(),
+            // The server may prompt again after a wrong password. It then receives an empty text instead of the same
+            // password.
             false => self.0.take().map(|password| password.expose().to_owned()).unwrap_or_default(),
         };
         prompts.iter().map(response).collect()

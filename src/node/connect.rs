@@ -39,6 +39,7 @@ impl fmt::Display for NodeLabel<'_> {
 /// `address:port`, with brackets around an IPv6 address.
 fn authority(connection: &Connection) -> String {
     let Connection { address, port, .. } = connection;
+    // Without brackets the port of an IPv6 address would look like its last group.
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
@@ -101,6 +102,7 @@ impl SshConnection {
 impl Drop for SshConnection {
     /// libssh2 closes every channel when it is dropped and waits for the response, unless the socket is shut down.
     fn drop(&mut self) {
+        // The watchdog holds another reference to the socket, so dropping this one would not close the connection.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
@@ -142,6 +144,7 @@ pub(super) fn run_detached<T: Send + 'static>(
     let (send, receive) = mpsc::sync_channel(1);
     // The resolver of the system loads modules that need more stack than the other threads of this program have.
     let thread = std::thread::Builder::new().name("node-detached".to_owned()).stack_size(512 * 1024);
+    // Sending fails only if the caller has stopped waiting, and then the result is not needed.
     let started = thread.spawn(move || drop(send.send(work())));
     started.map_err(|error| {
         DetachedError::Failed(format!("cannot start a thread to connect with: {}", without_errno(&error)))
@@ -154,9 +157,11 @@ pub(super) fn run_detached<T: Send + 'static>(
         if left.is_zero() {
             return Err(DetachedError::Interrupted(Interruption::Deadline));
         }
+        // An abort does not wake this channel, so it is checked again after each interval.
         match receive.recv_timeout(left.min(POLL_INTERVAL)) {
             Ok(result) => return Ok(result),
             Err(RecvTimeoutError::Timeout) => {}
+            // The sender is dropped without a value only if the thread has panicked.
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(DetachedError::Failed("the connecting thread ended early".to_owned()));
             }
@@ -189,6 +194,7 @@ fn connect(address: &str, port: u16, deadline: Instant) -> Result<TcpStream, Con
 fn resolve(address: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match address.parse::<IpAddr>() {
         Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
+        // Only a name needs the resolver of the system, which cannot be interrupted and may take minutes to respond.
         Err(_) => Ok((address, port).to_socket_addrs()?.collect()),
     }
 }
@@ -212,6 +218,7 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<()
     let Connection { address, port, .. } = label.1;
     let failure = match trust {
         HostKeyTrust::Trusted => return Ok(()),
+        // Accepting unknown keys covers neither a changed nor a revoked key: those may be an attack.
         HostKeyTrust::Unknown(_) if label.1.host_key_checking == HostKeyChecking::AcceptUnknown => return Ok(()),
         HostKeyTrust::Unknown(others) => {
             let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
@@ -226,6 +233,8 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<()
             ))
         }
         HostKeyTrust::Changed { location, fingerprint } => {
+            // known_hosts stores a host with another port than 22 in this form, and `ssh-keygen -R` finds it only by
+            // this form.
             let name = if *port == 22 { address.clone() } else { format!("[{address}]:{port}") };
             Failure::new(format!("the host key of {label} has changed: this may be an attack"))
                 .cause(presented)
@@ -246,6 +255,7 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<()
 fn key_file_suffix(key_type: &str) -> &str {
     match key_type {
         "ssh-rsa" => "rsa",
+        // All ECDSA curves share one file name, although each of them is a key type.
         ecdsa if ecdsa.starts_with("ecdsa-") => "ecdsa",
         other => other.trim_start_matches("ssh-"),
     }

@@ -18,6 +18,7 @@ impl Privileges {
     pub(super) fn of(connection: &Connection) -> Self {
         match connection.escalation {
             Escalation::Sudo { .. } => Self::Root,
+            // The hint for a denied permission differs: root cannot gain more permissions by logging in as root.
             Escalation::None if connection.user == "root" => Self::Root,
             Escalation::None => Self::User,
         }
@@ -69,6 +70,7 @@ pub(super) fn unreachable(label: &dyn std::fmt::Display, error: ConnectError) ->
 
 /// The failure of a node that does not have a tool that the script needs.
 pub(super) fn missing_tool(node: &str, tool: &str) -> Failure {
+    // `cmp` is the only tool of the script that is not part of coreutils.
     let package = if tool == "cmp" { "diffutils (or busybox)" } else { "coreutils (or busybox)" };
     Failure::new(format!("{node} has no `{tool}`")).hint(format!("install {package} on the node"))
 }
@@ -102,6 +104,7 @@ pub(super) fn unusable(path: &str, reason: UnusableReason, text: &str, privilege
 pub(super) fn check_written(path: &str, outcome: &WriteOutcome, privileges: Privileges) -> Result<(), WriteFailure> {
     let failure = match outcome {
         WriteOutcome::Written => return Ok(()),
+        // This is not a failure yet, because the caller can plan again with the new content.
         WriteOutcome::Changed => return Err(WriteFailure::Conflict),
         WriteOutcome::Locked(process) => Failure::new(format!("`{path}` is locked by process {process} of the node"))
             .hint("another run is writing it: run again when it has finished"),
@@ -160,6 +163,7 @@ fn with_hint(failure: Failure, text: &str, privileges: Privileges) -> Failure {
 pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
     let has = |words: &str| printed.contains(words);
     let failure = |cause: &str| Failure::new(format!("sudo refused on {node}")).cause(cause);
+    // The text of sudo is only quoted where it contains more than the cause that is recognized.
     let quoted = failure(&from_sudo(printed));
     let password = "set the password with `ansible_become_password` or `-K`, or grant the user NOPASSWD in sudoers";
     let entry = "add the user to sudoers, or use another `ansible_user`";
@@ -176,9 +180,11 @@ pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
         failure("the user is not allowed to run `sh` as root").hint(entry)
     } else if has("sudo: not found") || has("sudo: command not found") || has("sudo: No such file") {
         failure("it is not installed").hint("install sudo, or log in as root without `ansible_become`")
+    // A refusal in other words is quoted, because the errors of sudo begin with its name.
     } else if printed.lines().any(|line| line.starts_with("sudo:") || line.contains(" sudo: ")) {
         quoted
     } else {
+        // The output is not from sudo, for example from a login shell that refuses to run commands.
         return None;
     })
 }
@@ -192,6 +198,7 @@ pub(super) fn wrong_sudo_password(node: &str) -> Failure {
 
 /// The output from the point where sudo names itself.
 fn from_sudo(printed: &str) -> String {
+    // Text before this, such as the banner of a login shell, would hide the reason after the text was shortened.
     let from = printed.find("sudo:").unwrap_or(0);
     tidy(&printed[from..])
 }

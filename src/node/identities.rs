@@ -57,6 +57,7 @@ impl Identities {
     /// The key in `path`. The file is read when the key is first needed.
     pub(super) fn key(&self, path: &Path) -> Arc<KeyFile> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // The file is read while the lock is held, so that nodes that log in at the same time read it once.
         let key = read.entry(path.to_owned()).or_insert_with(|| Arc::new(KeyFile::read(path)));
         Arc::clone(key)
     }
@@ -74,9 +75,11 @@ impl KeyFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::Missing,
             Err(error) => Self::Unusable(without_errno(&error)),
             Ok(bytes) => {
+                // The file may contain a private key, which must not stay in memory after it was parsed.
                 let bytes = Zeroizing::new(bytes);
                 match std::str::from_utf8(&bytes) {
                     Ok(text) => Self::parse(text, || public_key(path)),
+                    // Every format that is accepted is PEM, which is ASCII.
                     Err(_) => Self::Unusable("it is not a private key".to_owned()),
                 }
             }
@@ -85,6 +88,8 @@ impl KeyFile {
 
     fn parse(text: &str, public: impl FnOnce() -> Option<Vec<u8>>) -> Self {
         if text.starts_with("PuTTY-User-Key-File") {
+            // These mistakes are recognized before a connection uses the key, so that the failure names them instead of
+            // an error of libssh2.
             return Self::Unusable("it is a PuTTY key: convert it with `puttygen KEY -O private-openssh`".to_owned());
         }
         if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
@@ -139,6 +144,7 @@ fn public_key(path: &Path) -> Option<Vec<u8>> {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
     let text = std::fs::read_to_string(name).ok()?;
+    // A `.pub` file has the type, the key and a comment.
     STANDARD.decode(text.split_whitespace().nth(1)?).ok()
 }
 

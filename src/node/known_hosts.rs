@@ -61,6 +61,7 @@ impl HostKeys {
     pub fn load(paths: &[PathBuf]) -> Self {
         let mut keys = Self::default();
         for path in paths {
+            // A file that does not exist or cannot be read trusts no key, which is the safe result.
             if let Ok(bytes) = std::fs::read(path) {
                 keys.add(path, &String::from_utf8_lossy(&bytes));
             }
@@ -82,6 +83,7 @@ impl HostKeys {
         let matching = |name: &str| self.0.iter().filter(|line| line.names.contain(name)).collect();
         match port {
             22 => KnownKeys { exact: matching(&bare), bare: Vec::new() },
+            // OpenSSH also accepts an equal key of the name without the port.
             port => KnownKeys { exact: matching(&format!("[{bare}]:{port}")), bare: matching(&bare) },
         }
     }
@@ -104,6 +106,8 @@ impl KnownKeys<'_> {
             lines.iter().any(|line| line.key_type == key_type && !line.revoked)
         };
         let mut all = ALL;
+        // The server presents only one key. Requesting a type that is known avoids that a known host is reported as
+        // unknown. The sort is stable, so the default order is kept within each group.
         all.sort_by_key(|(_, key_type)| match key_type {
             key_type if knows(&self.exact, key_type) => 0,
             key_type if knows(&self.bare, key_type) => 1,
@@ -115,6 +119,7 @@ impl KnownKeys<'_> {
     /// Compares the key `blob` (RFC 4253, section 6.6) with the lines.
     pub(super) fn check(&self, blob: &[u8]) -> HostKeyTrust {
         let mut all = self.exact.iter().chain(&self.bare);
+        // Revocation is checked first, because another line may still list the same key as trusted.
         if let Some(line) = all.find(|line| line.revoked && line.blob == blob) {
             return HostKeyTrust::Revoked { location: line.location.clone() };
         }
@@ -123,9 +128,11 @@ impl KnownKeys<'_> {
         }
         let key_type = key_type(blob);
         let known: Vec<_> = self.exact.iter().filter(|line| !line.revoked).collect();
+        // A host may have several keys of one type, so this is reached only after no line has matched.
         if let Some(line) = known.iter().find(|line| line.key_type == key_type) {
             return HostKeyTrust::Changed { location: line.location.clone(), fingerprint: fingerprint(&line.blob) };
         }
+        // The lines with the port take precedence: a different key there means that the key has changed.
         if self.bare.iter().any(|line| !line.revoked && line.blob == blob) {
             return HostKeyTrust::Trusted;
         }
@@ -138,6 +145,7 @@ impl KnownKeys<'_> {
 /// The type of a key, which is its first field.
 pub(super) fn key_type(blob: &[u8]) -> String {
     let (length, rest) = blob.split_at_checked(4).unwrap_or((&[], &[]));
+    // A string of SSH begins with its length as four bytes in network order (RFC 4251, section 5).
     let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
     String::from_utf8_lossy(rest.get(..length).unwrap_or_default()).into_owned()
 }
@@ -163,6 +171,7 @@ impl KnownHostsLine {
         }
         let key_type = words.next()?;
         let blob = STANDARD.decode(words.next()?).ok()?;
+        // The type is in the line and in the key. OpenSSH ignores a line in which they differ.
         if self::key_type(&blob) != key_type {
             return None;
         }
@@ -188,6 +197,8 @@ impl HostNames {
                 let mut found = false;
                 for pattern in patterns {
                     match pattern.strip_prefix('!') {
+                        // A negated pattern that matches excludes the name, even if a later pattern of the line matches
+                        // it.
                         Some(pattern) if glob(pattern.as_bytes(), name.as_bytes()) => return false,
                         Some(_) => {}
                         None => found |= glob(pattern.as_bytes(), name.as_bytes()),
@@ -202,6 +213,8 @@ impl HostNames {
 /// Matches `*` and `?`. Brackets have no special meaning, because they are part of `[name]:port`.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut seen) = (0, 0);
+    // Only the last `*` is remembered, so the time stays quadratic. A recursive match could take exponential time for a
+    // line with many `*`.
     let mut star: Option<(usize, usize)> = None;
     while seen < name.len() {
         match pattern.get(at) {
@@ -230,6 +243,7 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
 fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
     let mut block = [0; 64];
     if key.len() > block.len() {
+        // RFC 2104: a key that is longer than the block of the hash is hashed first.
         block[..20].copy_from_slice(&openssl::sha::sha1(key));
     } else {
         block[..key.len()].copy_from_slice(key);

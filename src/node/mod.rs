@@ -94,12 +94,14 @@ pub fn open(
     identities: &Identities,
     limits: &Limits,
 ) -> Result<(Vec<FileFact>, Session), OpenFailure> {
+    // The addition fails only for a timeout that the clock cannot represent, which then means that there is no limit.
     let deadline = Instant::now().checked_add(limits.timeout).unwrap_or_else(distant_future);
     let label = connect::NodeLabel(name, connection);
     let opened = connect::SshConnection::open(&label, keys, limits, deadline);
     let opened = opened.map_err(OpenFailure::Unreachable)?;
     let opened = auth::log_in(opened, &label, identities, limits, deadline).map_err(OpenFailure::Unreachable)?;
     let mut session = Session::start(opened, &label, files)?;
+    // The files are read on the same channel as the one that writes them later, so no second login is needed.
     let facts = session.observe()?;
     Ok((facts, session))
 }

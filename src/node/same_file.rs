@@ -15,11 +15,14 @@ pub(super) fn facts(paths: &[String], observed: Vec<ObservedFile>, privileges: P
         let (key, inode, state) = match observed {
             ObservedFile::Present { mode, inode, key, mut content } => {
                 let content = SecretBytes::new(std::mem::take(&mut *content));
+                // Only a file with a link count of 1 is compared by inode. Hard links have one inode, too, but each
+                // name can be replaced by a separate file.
                 (Some(key), inode.ends_with(":1").then_some(inode), FileState::Present { content, mode })
             }
             ObservedFile::Absent { key } => (Some(key), None, FileState::Absent),
             ObservedFile::Unusable { reason, text } => {
                 let failure = error::unusable(path, reason, &text, privileges);
+                // For a mounted file the text is its inode, which connects it with the other path of the same file.
                 (None, (reason == UnusableReason::Mounted).then_some(text), FileState::Unusable(failure))
             }
         };
@@ -27,6 +30,8 @@ pub(super) fn facts(paths: &[String], observed: Vec<ObservedFile>, privileges: P
             fact.aliases.push(path.clone());
         } else if let Some((.., fact)) = facts.iter_mut().find(|(_, known, _)| inode.is_some() && *known == inode) {
             fact.aliases.push(path.clone());
+            // One inode under two keys, without a hard link, means that one of the paths is a bind mount. A rename
+            // cannot replace both, so neither is written.
             let failure = error::unusable(&fact.path, UnusableReason::Mounted, "", privileges);
             fact.state = FileState::Unusable(failure.cause(format!("`{path}` is the same file")));
         } else {

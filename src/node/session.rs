@@ -87,6 +87,8 @@ impl Session {
                     Some(password) => {
                         self.send_password(password).map_err(|error| self.not_started(error, escalation))?
                     }
+                    // A second prompt means that sudo rejected the password. Sending it again would count as another
+                    // failed attempt.
                     None => return Err(OpenFailure::Failed(error::wrong_sudo_password(&self.node))),
                 },
                 Ok(_) => {
@@ -103,6 +105,7 @@ impl Session {
     }
 
     fn send_password(&mut self, password: &Secret) -> Result<(), StreamError> {
+        // The capacity is exact, because a reallocation would leave a copy of the password in memory.
         let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
         line.extend_from_slice(password.expose().as_bytes());
         line.push(b'\n');
@@ -114,12 +117,14 @@ impl Session {
         let mut failure = Failure::new(format!("could not start the script on {}", self.node));
         match error {
             StreamError::Ended => {
+                // Reading stderr is safe only after the end of the stream, because it would otherwise block.
                 printed = format!("{printed}\n{}", self.errors());
                 failure = failure.cause("the login shell ended before the script's first line");
             }
             StreamError::Lost(cause) => failure = failure.cause(cause),
             StreamError::Malformed(cause) => failure = failure.cause(cause),
         }
+        // Without sudo, a matching text in the output comes from something else, such as a login banner.
         if matches!(escalation, Escalation::Sudo { .. })
             && let Some(refusal) = error::sudo_refusal(&self.node, &printed)
         {
@@ -155,6 +160,8 @@ impl Session {
             let failure = Failure::new(format!("could not read the files on {}", self.node));
             OpenFailure::Failed(failure.cause(error.text()))
         })?;
+        // While the session waits for its order, no call of libssh2 responds to a request of sshd, so the watchdog
+        // keeps the connection alive.
         self.connection.watch.keep_alive(&self.connection.ssh);
         Ok(same_file::facts(&self.paths, observed, self.privileges))
     }
@@ -173,6 +180,7 @@ impl Session {
         self.connection.watch.set_deadline(self.deadline());
         let mut results: Vec<Option<Result<(), WriteFailure>>> = files.iter().map(|file| self.reject(file)).collect();
         let end = self.carry_out(&files, &mut results);
+        // After another end the connection may be unusable, and a proper disconnect could block.
         if matches!(end, WriteEnd::Done) {
             self.disconnect();
         }
@@ -185,6 +193,7 @@ impl Session {
     /// The failure of a file that is not sent.
     fn reject(&self, file: &NewContent) -> Option<Result<(), WriteFailure>> {
         let path = &file.path;
+        // The script replaces only files that it has observed, because it compares their old content.
         if self.index(path).is_none() {
             let failure = Failure::new(format!("`{path}` was not observed before"));
             return Some(Err(WriteFailure::Failed(failure)));
@@ -204,6 +213,7 @@ impl Session {
                 which.push(at);
             }
         }
+        // All files are sent in one order, so the script has received every content before it replaces the first file.
         let order = order(&self.nonce, &items);
         if let Err(error) = self.send(&order) {
             return WriteEnd::Unsent(error);
@@ -334,6 +344,7 @@ fn compare(path: &str, new: &[u8], observed: &ObservedFile, privileges: Privileg
         ObservedFile::Present { content, .. } if content.as_slice() != new => {
             wrong("it reads back with other bytes".to_owned())
         }
+        // The file contains passwords, so no other user may have access.
         ObservedFile::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
         ObservedFile::Present { .. } => Ok(()),
         ObservedFile::Absent { .. } => wrong("it no longer exists".to_owned()),

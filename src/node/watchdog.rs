@@ -72,6 +72,7 @@ impl Abort {
     pub fn fire(&self) {
         let mut state = self.0.lock();
         state.fired = true;
+        // This shuts the sockets down itself, because the thread of the watchdog runs only while there is a deadline.
         for watched in state.watched.values_mut() {
             watched.shut_down(Interruption::Abort);
         }
@@ -88,6 +89,7 @@ impl Abort {
         let id = state.next;
         state.next += 1;
         let mut watched = WatchedSocket { socket, phase: SocketPhase::Unlimited, interruption: None };
+        // A connection that is opened during an abort would otherwise run until its own deadline.
         if state.fired {
             watched.shut_down(Interruption::Abort);
         }
@@ -131,6 +133,8 @@ impl Watch {
         if let Some(watched) = state.watched.get_mut(&self.id) {
             watched.phase = phase;
         }
+        // The flag changes under the same lock as the list, so a new deadline cannot be missed by a thread that is
+        // about to end.
         if state.running {
             watchdog.changed.notify_one();
         } else {
@@ -192,12 +196,15 @@ impl Watchdog {
         loop {
             let now = Instant::now();
             let mut next: Option<Instant> = None;
+            // A socket that was shut down has no further work, and its passed deadline would make this loop run without
+            // a pause.
             for watched in state.watched.values_mut().filter(|watched| watched.interruption.is_none()) {
                 if let Some(due) = watched.do_due_work(now) {
                     next = Some(next.map_or(due, |next| next.min(due)));
                 }
             }
             let Some(next) = next else {
+                // The thread ends when nothing is due. The next deadline starts a new one.
                 state.running = false;
                 return;
             };

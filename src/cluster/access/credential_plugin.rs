@@ -27,7 +27,9 @@ pub(in crate::cluster) async fn run(
 ) -> Result<Client, Failure> {
     let (sender, receiver) = oneshot::channel();
     let (runtime, config) = (Handle::current(), config.clone());
+    // A thread of the runtime would delay the end of the program until the plugin ends.
     let thread = std::thread::Builder::new().name("credential-plugin".to_owned()).spawn(move || {
+        // The client starts its tasks on the runtime of the caller, which a plain thread does not know.
         let _inside = runtime.enter();
         // Sending fails if the time limit was reached and the receiver is gone: the client is not needed then.
         let _ = sender.send(Client::try_from(config));

@@ -43,6 +43,7 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Config, Failure> {
     let server = cluster.server.as_deref().filter(|server| !server.is_empty());
     let server = server.ok_or_else(|| names.failure("does not set `server` for its cluster"))?;
     let url = server.parse().map_err(|_| names.failure(&format!("has a `server` that is not a URL: `{server}`")))?;
+    // The kube crate could build this from the kubeconfig, but it would apply its own interpretation of NO_PROXY.
     let mut config = Config::new(url);
     config.root_cert = authority(&cluster, &names)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
@@ -57,6 +58,7 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Config, Failure> {
 }
 
 fn read(paths: &[PathBuf]) -> Result<Kubeconfig, Failure> {
+    // The first file that sets a value wins, so each further file is merged into the earlier ones.
     let mut merged = Kubeconfig::default();
     for path in paths {
         let next = Kubeconfig::read_from(path).map_err(|error| unreadable(path, &error))?;
@@ -79,6 +81,7 @@ fn unreadable(path: &PathBuf, error: &KubeconfigError) -> Failure {
 }
 
 fn select(config: Kubeconfig, names: &FileNames<'_>) -> Result<Selection, Failure> {
+    // An empty name counts as unset, because a kubeconfig without contexts has `current-context: ""`.
     let context_name = config.current_context.filter(|name| !name.is_empty()).ok_or_else(|| {
         names.failure("has no `current-context`").hint("choose one with `oc config use-context NAME`")
     })?;
@@ -107,6 +110,7 @@ fn select(config: Kubeconfig, names: &FileNames<'_>) -> Result<Selection, Failur
 /// The certificate authorities, in DER, that the API server's certificate must be issued by; `None` for the system's.
 fn authority(cluster: &Cluster, names: &FileNames<'_>) -> Result<Option<Vec<Vec<u8>>>, Failure> {
     let pem = match (cluster.certificate_authority_data.as_deref(), cluster.certificate_authority.as_deref()) {
+        // Inline data takes precedence over a file, as in kubectl.
         (Some(data), _) if !data.is_empty() => {
             STANDARD.decode(data).map_err(|_| names.unusable_authority("`certificate-authority-data` is not base64"))?
         }
@@ -115,6 +119,8 @@ fn authority(cluster: &Cluster, names: &FileNames<'_>) -> Result<Option<Vec<Vec<
         _ => return Ok(None),
     };
     let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
+    // Without this check no authority would be trusted, and the failure would look like a wrong certificate of the
+    // server.
     if certificates.is_empty() {
         return Err(names.unusable_authority("it does not contain a PEM certificate"));
     }

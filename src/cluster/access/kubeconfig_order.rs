@@ -35,14 +35,18 @@ pub fn find(
 ) -> Result<AccessSource, Failure> {
     let without = purpose.without_api();
     if let Some(path) = flag {
+        // An explicit flag never falls through to other sources, because the user chose this cluster.
         return existing(path).map(|path| AccessSource::Kubeconfig(vec![path])).ok_or_else(|| {
             Failure::new(format!("kubeconfig `{}` does not exist", path.display())).hint("check `--kubeconfig`")
         });
     }
     let listed: Vec<PathBuf> =
+        // A variable that is empty or consists of separators counts as unset.
         std::env::split_paths(variable.unwrap_or_default()).filter(|path| !path.as_os_str().is_empty()).collect();
     if !listed.is_empty() {
         let files: Vec<PathBuf> = listed.iter().filter_map(|path| existing(path)).collect();
+        // A KUBECONFIG without an existing file is an error. Using `~/.kube/config` instead could change another
+        // cluster.
         return if files.is_empty() {
             Err(no_listed_file(&listed, without))
         } else {
@@ -52,6 +56,7 @@ pub fn find(
     if let Some(path) = home.and_then(|home| existing(&home.join(".kube/config"))) {
         return Ok(AccessSource::Kubeconfig(vec![path]));
     }
+    // Both are checked, because a pod may run without the token of its service account.
     if std::env::var_os(POD_HOST).is_some() && Path::new(POD_TOKEN).exists() {
         return Ok(AccessSource::ServiceAccount);
     }

@@ -27,6 +27,7 @@ pub fn load(source: &AccessSource) -> Result<Config, Failure> {
         AccessSource::ServiceAccount => Config::incluster()
             .map_err(|error| Failure::new("the service account of this pod cannot be used").cause(error.to_string()))?,
     };
+    // A `proxy-url` in the kubeconfig takes precedence over the environment.
     if config.proxy_url.is_none() {
         config.proxy_url = proxy::from_environment(&config).and_then(|url| url.parse().ok());
     }

@@ -17,6 +17,7 @@ pub(super) fn from_environment(config: &Config) -> Option<String> {
 /// The URL in the form that the kube crate expects: the credentials are percent-encoded user information.
 fn proxy_url(proxy: &Intercept) -> String {
     let credentials = match (proxy.basic_auth(), proxy.raw_auth()) {
+        // The matcher keeps the login of an HTTP proxy only as the value of a header, from which it has to be decoded.
         (Some(header), _) => header
             .to_str()
             .ok()
@@ -35,6 +36,7 @@ fn percent_encode(bytes: &[u8]) -> String {
     bytes
         .iter()
         .map(|&byte| match byte {
+            // A colon is kept, because the first one separates the user from the password.
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => char::from(byte).to_string(),
             other => format!("%{other:02X}"),
         })

@@ -35,12 +35,14 @@ pub fn token(config: &Config) -> Result<Secret, Failure> {
 fn inline(user: &AuthInfo) -> Option<String> {
     let serde_json::Value::Object(mut members) = serde_json::to_value(user).ok()? else { return None };
     match members.remove("token")? {
+        // An empty token counts as missing, so that `tokenFile` is used then.
         serde_json::Value::String(token) if !token.is_empty() => Some(token),
         _ => None,
     }
 }
 
 fn from_file(path: &str) -> Result<String, Failure> {
+    // Files usually end with a line break, which an HTTP header must not contain.
     let text = std::fs::read_to_string(path).map(|text| text.trim().to_owned());
     text.map_err(|error| {
         Failure::new(format!("the token file `{path}` of the kubeconfig cannot be read"))

@@ -23,13 +23,18 @@ impl ApiClient {
         let mut stale = JoinSet::new();
         for (index, host) in hosts.iter().enumerate() {
             let (client, namespace, host) = (self.clone(), name.namespace.to_owned(), (*host).to_owned());
+            // These requests do not depend on each other, so they are sent at the same time as the one for the secret
+            // itself.
             stale.spawn(async move { (index, client.stale_secret(&namespace, host).await) });
         }
         let found = self.get(name).await?;
+        // A missing secret is created later, but only in a namespace that exists. The response for both is the same
+        // status.
         if found.is_none() {
             self.check_namespace(name.namespace).await?;
         }
         let mut stale = stale.join_all().await;
+        // The tasks end in any order, but the result must not depend on which response arrives first.
         stale.sort_unstable_by_key(|(index, _)| *index);
         Ok(PullSecretFact {
             secret: found.as_ref().map_or(Observed::Absent, |found| Observed::Present(secret::fact(found))),

@@ -91,17 +91,23 @@ impl ApiClient {
         let mut earlier = EarlierRequest::None;
         loop {
             let found = self.get_during_write(secret, earlier).await?;
+            // The state is compared here and again by the server: the caller's content belongs to the state that it has
+            // observed.
             if !write.expected.is_met_by(found.as_ref()) {
                 return Ok(changed(found, write, earlier));
             }
             let verb = if found.is_some() { SecretVerb::Update } else { SecretVerb::Create };
             match self.send(secret, found, write).await {
+                // A success does not mean that the content is still there: an operator or an admission webhook may have
+                // changed it.
                 Ok(()) => return self.read_back(secret, write).await,
                 Err(error) if is_conflict(verb, &error) => {
                     let found = self.get_during_write(secret, earlier).await?;
                     return Ok(changed(found, write, earlier));
                 }
                 Err(error) if error.is_busy() => {
+                    // A write is not repeated blindly: each round reads the secret again, because the request may have
+                    // been carried out.
                     let Some(pause) = pauses.next() else { return Err(self.unwritten(verb, secret, &error)) };
                     // A busy server may have carried out the request without confirming it, so a later conflict may be
                     // caused by this write itself.
@@ -120,6 +126,7 @@ impl ApiClient {
         let api = self.secrets(secret.namespace);
         match self.read(|| api.get(secret.name)).await {
             Ok(found) => Ok(Some(found)),
+            // The status 404 is not enough, because a web page of a router can have it, too.
             Err(error) if error.has_reason("NotFound") => Ok(None),
             Err(error) => Err(self.diagnosis.failure(SecretVerb::Read, secret, &error)),
         }
@@ -187,6 +194,7 @@ fn changed(found: Option<Secret>, write: &SecretWrite<'_>, earlier: EarlierReque
 
 /// Whether the server refused the request because the secret has changed: it was created, updated or deleted.
 fn is_conflict(verb: SecretVerb, error: &ApiError) -> bool {
+    // For a creation, the same reason means that the namespace does not exist, which is not a conflict.
     let deleted = verb == SecretVerb::Update && error.has_reason("NotFound");
     deleted || error.has_reason("Conflict") || error.has_reason("AlreadyExists")
 }
@@ -211,6 +219,7 @@ fn possibly_written(secret: SecretName<'_>, failure: Failure) -> Failure {
 pub(super) fn fact(secret: &Secret) -> SecretFact {
     SecretFact {
         version: version_of(secret).to_owned(),
+        // The API server sets this type if the creator of the secret named none.
         type_: secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned()),
         immutable: secret.immutable == Some(true),
         content: content_of(secret).map(|bytes| SecretBytes::new(bytes.to_vec())),
@@ -218,6 +227,8 @@ pub(super) fn fact(secret: &Secret) -> SecretFact {
 }
 
 fn version_of(secret: &Secret) -> &str {
+    // The API server sets a version on every object that it stores, so the default is only used for an object that is
+    // not stored yet.
     secret.metadata.resource_version.as_deref().unwrap_or_default()
 }
 
@@ -241,6 +252,8 @@ fn new_secret(secret: SecretName<'_>, content: &SecretBytes) -> Secret {
 
 fn with_content(mut secret: Secret, content: &SecretBytes) -> Secret {
     let bytes = ByteString(content.expose().to_vec());
+    // Only this key is replaced, because the secret may contain other data that a PUT of the object would otherwise
+    // remove.
     secret.data.get_or_insert_default().insert(CONTENT_KEY.to_owned(), bytes);
     secret
 }

@@ -18,6 +18,8 @@ impl ApiClient {
     ) -> Result<Vec<PodSecret>, Failure> {
         let mut secrets = Vec::new();
         for name in self.pull_secret_names(namespace, service_account).await? {
+            // A secret that does not exist stays in the list, because the kubelet skips it and the user should see
+            // that.
             let found = self.get(SecretName { namespace, name: &name }).await?;
             secrets.push(PodSecret { content: found.map(content), name });
         }
@@ -33,6 +35,7 @@ impl ApiClient {
                 Some(status) if error.has_reason("NotFound") => Failure::new(format!("{account} does not exist"))
                     .cause(self.diagnosis.response(status))
                     .hint("check the names, and that the kubeconfig is for this cluster"),
+                // The general failure would name permissions on secrets only.
                 Some(status) if error.has_reason("Forbidden") => Failure::new(format!("{account} cannot be read"))
                     .cause(self.diagnosis.response(status))
                     .hint(format!("grant the user `get` on serviceaccounts and secrets in `{namespace}`")),
@@ -47,6 +50,7 @@ impl ApiClient {
 fn content(secret: Secret) -> SecretContent {
     let mut data = secret.data.unwrap_or_default();
     let mut take = |key: &str| data.remove(key).map(|bytes| SecretBytes::new(bytes.0));
+    // Both keys are read, because the type of the secret decides which of them the kubelet uses.
     let (config, legacy) = (take(".dockerconfigjson"), take(".dockercfg"));
     SecretContent { type_: secret.type_.unwrap_or_else(|| "Opaque".to_owned()), config, legacy }
 }

@@ -33,6 +33,7 @@ struct IncomingFile {
 impl Decoder {
     /// For a script that prints `files` files, and prints them again after writing them.
     pub(in crate::node) fn new(nonce: Nonce, files: usize) -> Self {
+        // The script prints each file at most twice: once when it observes the file, and once after it has written it.
         let allowance = NOISE_LIMIT + 2 * files * (LARGEST + 16 * 1024);
         Self { nonce, buffer: Zeroizing::new(Vec::new()), used: 0, incoming: None, noise: String::new(), allowance }
     }
@@ -44,6 +45,8 @@ impl Decoder {
             return false;
         }
         self.allowance -= bytes.len();
+        // The bytes that were used are removed once for each read, because removing them for each frame would move the
+        // rest of the buffer each time.
         self.buffer.drain(..self.used);
         self.used = 0;
         self.buffer.extend_from_slice(bytes);
@@ -58,6 +61,8 @@ impl Decoder {
             }
             let rest = &self.buffer[self.used..];
             let start = find(rest, self.nonce.0.as_bytes())? + self.nonce.0.len();
+            // sudo prints its prompt without a line break and then waits, so waiting for the end of the line would
+            // never end.
             if rest[start..].starts_with(b" PASSWORD ") {
                 self.used += start + b" PASSWORD ".len();
                 return Some(self.complete(Frame::Prompt));
@@ -89,10 +94,13 @@ impl Decoder {
             Some((length, status, status + find(&follows[status..], b"\n")?))
         });
         let Some((length, status, end)) = ended else {
+            // The search continues where it stopped, minus a marker that may have arrived in part. Otherwise the time
+            // would grow with the square of the size.
             file.searched = marked.unwrap_or_else(|| follows.len().saturating_sub(marker.len()));
             self.incoming = Some(file);
             return None;
         };
+        // The script prints one byte more than the limit at most, so a larger file is recognized by its length.
         let observed = if length > LARGEST {
             ObservedFile::Unusable { reason: UnusableReason::TooLarge, text: String::new() }
         } else if &follows[status..end] != b"0" {
@@ -113,6 +121,8 @@ impl Decoder {
     }
 
     fn complete(&mut self, frame: Frame) -> Frame {
+        // A frame shows that the output before it was harmless, so messages only quote what was printed after the last
+        // frame.
         self.noise.clear();
         frame
     }
@@ -130,6 +140,7 @@ fn parse(line: &str) -> ParsedLine {
     let line = line.strip_prefix(' ').unwrap_or_default();
     let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
     let frame = match kind {
+        // The number is the version of the protocol.
         "BEGIN" if rest == "1" => Some(Frame::Begin),
         "MISSING" => Some(Frame::Missing(tidy(rest))),
         "READY" => Some(Frame::Ready),
@@ -190,6 +201,7 @@ fn unusable_reason(code: &str) -> UnusableReason {
         "dangling" => UnusableReason::DanglingLink,
         "mounted" => UnusableReason::Mounted,
         "blocked" => UnusableReason::Blocked,
+        // An unknown word must not be ignored: the file could not be read for some reason.
         _ => UnusableReason::Unreadable,
     }
 }

@@ -123,6 +123,8 @@ impl Nonce {
     /// A new one; `None` if the system has no random numbers.
     pub(super) fn random() -> Option<Self> {
         let mut bytes = [0; 16];
+        // The nonce must not be predictable: a login shell that knows it could print a frame that looks like one of the
+        // script.
         openssl::rand::rand_bytes(&mut bytes).ok()?;
         Some(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }

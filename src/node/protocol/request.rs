@@ -10,6 +10,8 @@ use crate::desired::Escalation;
 /// The script without its comments and indentation, because it is sent over every connection.
 static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     let files = [
+        // The order matters: the script runs from top to bottom, and `main.sh` uses the functions of the files before
+        // it.
         include_str!("../script/start.sh"),
         include_str!("../script/observe.sh"),
         include_str!("../script/lock.sh"),
@@ -18,6 +20,7 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
         include_str!("../script/main.sh"),
     ];
     let code = files.into_iter().flat_map(str::lines).map(str::trim_start);
+    // The complete script is one argument of the command, so comments and indentation are removed to keep it short.
     code.filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
 });
 /// One file of a payload: its number, the bytes that were read (`None` if there was no file), and the new bytes.
@@ -36,7 +39,9 @@ pub(in crate::node) fn command(nonce: &Nonce, escalation: &Escalation, paths: &[
             let shell = "LC_ALL=C; export LC_ALL; exec sudo \"$@\" 2>&1";
             let mut words: Vec<_> = ["sh", "-c", shell, "oregano"].map(str::to_owned).into();
             match password {
+                // The prompt contains the nonce, so that the password is never sent in response to other output.
                 Some(_) => words.extend(["-S".to_owned(), "-p".to_owned(), format!("{} PASSWORD ", nonce.0)]),
+                // Without a password, sudo must fail at once instead of waiting for input.
                 None => words.push("-n".to_owned()),
             }
             words.push("--".to_owned());
@@ -45,6 +50,7 @@ pub(in crate::node) fn command(nonce: &Nonce, escalation: &Escalation, paths: &[
     };
     words.extend(["sh".to_owned(), "-c".to_owned(), SCRIPT.clone(), "oregano".to_owned(), nonce.0.clone()]);
     words.extend(paths.iter().cloned());
+    // SSH sends one text, which the login shell of the user splits into words again (RFC 4254, section 6.5).
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
@@ -57,6 +63,7 @@ pub(in crate::node) fn order(nonce: &Nonce, items: &[PayloadItem]) -> Zeroizing<
         line.push_str(&format!(" {} {old} {}", item.index, item.new.len()));
     }
     line.push('\n');
+    // Without a marker at its end, a stream that was cut off could not be distinguished from a complete one.
     let marker = format!("{} PAYLOAD {total}", nonce.0);
     // The buffer is never reallocated, because that would leave a copy of the secrets in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(line.len() + total + marker.len()));
@@ -73,6 +80,8 @@ pub(in crate::node) fn order(nonce: &Nonce, items: &[PayloadItem]) -> Zeroizing<
 pub(in crate::node) const KEEP: &[u8] = b"keep\n";
 
 fn quote(word: &str) -> String {
+    // Within single quotes a shell interprets nothing, but a single quote cannot be escaped there. So the quotes are
+    // closed, followed by an escaped quote, and opened again.
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 #[cfg(test)]

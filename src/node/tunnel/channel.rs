@@ -39,6 +39,7 @@ pub(super) enum ReadResult {
 pub(super) fn receive(channel: &mut Channel, into: &mut Vec<u8>) -> Result<ReadResult, SessionLost> {
     let mut bytes = [0; 8 * 1024];
     match channel.read(&mut bytes) {
+        // Reading 0 bytes does not always mean the end of the channel; only `eof` shows it.
         Ok(0) if channel.eof() => Ok(ReadResult::Eof),
         Ok(0) => Ok(ReadResult::Nothing),
         Ok(length) => {

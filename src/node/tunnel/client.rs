@@ -148,9 +148,12 @@ impl Client {
     /// Does the work that is possible now.
     pub(super) fn step(&mut self, session: &mut SshSession, now: Instant) -> Result<Progressed, SessionLost> {
         let mut progressed = self.read_from_client();
+        // The states own their channels, so the state is moved out and put back after the step. An error drops the
+        // channel, but then the session is lost, too.
         let state = std::mem::replace(&mut self.state, ClientState::Done);
         let (state, changed) = match state {
             ClientState::Negotiating(negotiation, until) => self.negotiate(negotiation, until, session, now),
+            // A client that has disconnected must not take the only channel that can be opened at a time.
             ClientState::Waiting(_) if self.is_gone() => (ClientState::Done, true),
             ClientState::Waiting(request) if session.opening.is_some() => (ClientState::Waiting(request), false),
             ClientState::Waiting(request) => {
@@ -255,6 +258,7 @@ impl Client {
     ) -> Result<(ClientState, Progressed), SessionLost> {
         let first_hop = request.first_hop();
         let opened = session.ssh.channel_direct_tcpip(&first_hop.host, first_hop.port, None);
+        // A client that has disconnected meanwhile is not checked here, because an opening channel cannot be cancelled.
         let error = match opened {
             Err(error) if error.code() == AGAIN => return Ok((ClientState::Opening(request), false)),
             Err(error) => error,
@@ -266,6 +270,7 @@ impl Client {
             }
         };
         session.opening = None;
+        // Only this error is about one channel. Every other error means that the session cannot be used any more.
         if error.code() != CHANNEL_FAILURE {
             return Err(SessionLost(error.message().to_owned()));
         }

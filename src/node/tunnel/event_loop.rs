@@ -70,6 +70,7 @@ pub(super) fn start(
         Ok(connection) => EventLoop::new(connection, own, clients).run(),
         Err(failure) => {
             own.note_failure(OpenFailure::Unreachable(failure));
+            // These clients would otherwise wait for a session that does not exist.
             drop(clients);
             reject_all(&own);
         }
@@ -83,6 +84,8 @@ fn start_another(state: &Arc<TunnelState>, clients: Vec<Client>) -> Vec<Client> 
     if state.sessions.load(Ordering::Acquire) >= MAX_SESSIONS {
         return clients;
     }
+    // The session is counted before its thread runs, so that `all_stalled` does not count too few sessions in the
+    // meantime.
     state.sessions.fetch_add(1, Ordering::AcqRel);
     // Without a thread the clients are disconnected, as if the node were lost.
     if let Err(error) = start(state, None, clients) {
@@ -116,6 +119,8 @@ impl EventLoop {
 
     fn serve(&mut self) -> Result<(), SessionLost> {
         loop {
+            // The steps are repeated until none makes progress: a channel that one client releases may be what another
+            // waits for.
             while self.step_clients()? {}
             self.clients.retain(|client| !client.is_done());
             self.hand_over_waiting();
@@ -127,6 +132,7 @@ impl EventLoop {
 
     fn step_clients(&mut self) -> Result<bool, SessionLost> {
         let now = Instant::now();
+        // The field is copied and written back, because the clients are borrowed at the same time.
         let mut session = SshSession { ssh: &self.connection.ssh, opening: self.opening, state: &self.state };
         let mut progressed = false;
         for client in &mut self.clients {
@@ -167,6 +173,7 @@ impl EventLoop {
             PollFd::new(self.state.listener.as_fd(), if accepts { PollFlags::POLLIN } else { PollFlags::empty() }),
         ];
         let mut polled = Vec::new();
+        // `poll` reports a closed socket at once, so a client that is gone would make the loop run without a pause.
         for (at, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_gone()) {
             let mut events = PollFlags::empty();
             events.set(PollFlags::POLLIN, client.reads_from_client());
@@ -175,6 +182,7 @@ impl EventLoop {
             polled.push(at);
         }
         match poll(&mut descriptors, self.poll_timeout()) {
+            // After a signal no event is set, and the loop continues.
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(SessionLost(error.desc().to_owned())),
         }
@@ -189,6 +197,7 @@ impl EventLoop {
             return Err(SessionLost("the connection was closed".to_owned()));
         }
         for (at, events) in polled.into_iter().zip(&events[3..]) {
+            // The last bytes of the client are read before it counts as gone.
             if events.intersects(closed) && !events.contains(PollFlags::POLLIN) {
                 self.clients[at].mark_gone();
             }
@@ -203,6 +212,7 @@ impl EventLoop {
     fn session_events(&self) -> PollFlags {
         let mut events = PollFlags::empty();
         events.set(PollFlags::POLLIN, self.clients.iter().any(Client::waits_for_node));
+        // libssh2 may hold a part of a packet that the socket did not accept, even if no client has bytes to send.
         let sending =
             matches!(self.connection.ssh.block_directions(), BlockDirections::Outbound | BlockDirections::Both);
         events.set(PollFlags::POLLOUT, sending);
@@ -210,6 +220,7 @@ impl EventLoop {
     }
 
     fn poll_timeout(&self) -> PollTimeout {
+        // A session that is already stalled has nothing more to do at that time.
         let opening = self.opening.filter(|_| self.channels == ChannelState::Free);
         let stall = opening.map(|(_, since)| since + STALL_TIMEOUT);
         let Some(due) = self.clients.iter().filter_map(Client::due).chain(stall).min() else {
@@ -234,11 +245,13 @@ impl EventLoop {
     }
 
     fn add_client(&mut self, socket: TcpStream) {
+        // A blocking socket would stop all other clients of this session, so the client is dropped instead.
         if socket.set_nonblocking(true).is_err() {
             return;
         }
         // A TLS handshake consists of small packets, which must not wait for more bytes.
         let _ = socket.set_nodelay(true);
+        // The list is in the order of acceptance, so the first client is the oldest.
         let mut negotiating = (0..self.clients.len()).filter(|at| self.clients[*at].is_negotiating());
         let oldest = negotiating.next();
         if negotiating.count() + 1 >= MAX_NEGOTIATING

@@ -61,6 +61,7 @@ impl Inquiry {
                 session.opening = Some((id, now));
                 InquiryStep::Pending(Self::Opening, true)
             }
+            // The end of the time is not checked here, because a channel that is being opened cannot be cancelled.
             Self::Opening => match session.ssh.channel_session() {
                 Err(error) if error.code() == AGAIN => InquiryStep::Pending(Self::Opening, false),
                 opened => {
@@ -81,6 +82,7 @@ impl Inquiry {
             Self::Reading(mut channel, mut output) => {
                 let received = receive(&mut channel, &mut output)?;
                 let text = String::from_utf8_lossy(&output);
+                // The limit protects against a login shell that prints without end.
                 if received == ReadResult::Eof || output.len() > OUTPUT_LIMIT {
                     InquiryStep::Finished(Some(channel), interpret(&text).unwrap_or(Reply::Failed))
                 } else if now >= end {
@@ -111,6 +113,7 @@ fn interpret(output: &str) -> Option<Reply> {
         ("Connection timed out", Reply::TimedOut),
         ("Name or service not known", Reply::NoName),
         ("No address associated with hostname", Reply::NoName),
+        // This matches both the temporary and the permanent form of the resolver's message.
         ("name resolution", Reply::NoName),
         (UNKNOWN, Reply::NoName),
     ];
@@ -121,6 +124,7 @@ fn interpret(output: &str) -> Option<Reply> {
 fn interpret_unfinished(output: &str) -> Reply {
     match interpret(output) {
         Some(reply) => reply,
+        // The name was resolved and nothing was printed after it, so the connection is still waiting for the server.
         None if output.contains(RESOLVED) => Reply::TimedOut,
         None => Reply::NoName,
     }

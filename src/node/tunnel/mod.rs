@@ -51,7 +51,10 @@ impl Tunnel {
             let failure = Failure::new(format!("could not listen for a tunnel through `{name}`"));
             OpenFailure::Failed(failure.cause(without_errno(&error)))
         };
+        // Only this machine can connect to the loopback address, and the system chooses a free port.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        // Several sessions wait for the same listener, so another one may accept the client first. Then `accept` must
+        // not block.
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         // A socket pair wakes the threads out of `poll` when the tunnel is dropped.
@@ -73,6 +76,7 @@ impl Tunnel {
             identities: identities.clone(),
             limits: limits.clone(),
         });
+        // The first session is opened before any client exists, so that a node that cannot be reached fails at once.
         let ssh = state.connect().map_err(OpenFailure::Unreachable)?;
         event_loop::start(&state, Some(ssh), Vec::new()).map_err(failed)?;
         Ok(Self { state, address, end: Some(end) })
@@ -98,6 +102,7 @@ impl Tunnel {
             }
         };
         let (user, password) = (account.user.expose(), account.password.expose());
+        // With `socks5h` the client sends the name instead of an address, so the node resolves it.
         Ok(Secret::new(format!("socks5h://{user}:{password}@{}", self.address)))
     }
 
@@ -127,6 +132,7 @@ impl Tunnel {
 
 impl Drop for Tunnel {
     fn drop(&mut self) {
+        // This wakes the threads. They must end before this function waits for them.
         self.end = None;
         loop {
             // A thread may have started another one before it ended, so the list is read again each time.

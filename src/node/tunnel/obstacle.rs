@@ -63,6 +63,8 @@ impl ObstacleReason {
     pub(super) fn of_status(status: Option<u16>, request: &ForwardRequest) -> Self {
         match (status, &request.route) {
             (None, _) => Self::NotHttp,
+            // The status is the same for a missing and for a wrong login, but the user has to do different things about
+            // them.
             (Some(407), NodeRoute::Proxy(_, None)) => Self::LoginRequired,
             (Some(407), _) => Self::LoginRejected,
             (Some(status), _) => Self::Status(status),
@@ -77,6 +79,7 @@ pub(super) struct Obstacles(Mutex<HashMap<(usize, ServerAddress), Obstacle>>);
 impl Obstacles {
     /// Notes an obstacle. Without a proxy, the SOCKS reply expresses every reason but [`ObstacleReason::Forbidden`].
     pub(super) fn note(&self, request: &ForwardRequest, reason: ObstacleReason) {
+        // The replies for a direct connection already express the other reasons.
         if request.route != NodeRoute::Direct || reason == ObstacleReason::Forbidden {
             let obstacle = Obstacle { at: request.shown_address(), reason };
             lock(&self.0).insert((request.account, request.target.address()), obstacle);

@@ -64,8 +64,11 @@ impl NodeRoute {
         if NoProxy::parse(&settings.no_proxy).matches(&target.authority()) {
             return Self::Direct;
         }
+        // The matcher would ignore a URL that is not strictly valid, and the node would then connect directly without
+        // notice.
         let (http, https) = (encoded(settings.http.as_ref()), encoded(settings.https.as_ref()));
         let rules = Matcher::builder().http(http).https(https).build();
+        // A SOCKS request does not name the protocol, so the port has to decide.
         let scheme = if target.port == 80 { "http" } else { "https" };
         // The matcher selects the proxy by the scheme of a URL.
         let Ok(url) = format!("{scheme}://{}/", target.authority()).parse() else { return Self::Direct };
@@ -87,6 +90,7 @@ impl NodeRoute {
 fn encoded(url: Option<&Secret>) -> String {
     let url = url.map(Secret::expose).unwrap_or_default();
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    // The last `@` separates the login, because a password that is not encoded may contain others.
     let Some((login, address)) = rest.rsplit_once('@') else { return url.to_owned() };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let encode = |text: &str| -> Zeroizing<String> {
@@ -109,6 +113,7 @@ pub(super) fn connect_request(target: &SocksTarget, login: Option<&Secret>) -> Z
 /// Reads the response to [`connect_request`].
 pub(super) fn connect_response(bytes: &[u8]) -> ConnectResponse {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+        // The limit is needed because a server that is not a proxy could send bytes without end.
         return if bytes.len() < HEADER_LIMIT { ConnectResponse::Incomplete } else { ConnectResponse::Refused(None) };
     };
     // Every 2xx status means that the proxy has connected (RFC 9110, section 9.3.6).
@@ -120,6 +125,8 @@ pub(super) fn connect_response(bytes: &[u8]) -> ConnectResponse {
 
 /// The status of an HTTP/1 response.
 fn status(bytes: &[u8]) -> Option<u16> {
+    // The minor version and the reason phrase are not checked: proxies respond with HTTP/1.0, too, and may omit the
+    // phrase.
     let text = bytes.strip_prefix(b"HTTP/1.")?.get(1..5)?.strip_prefix(b" ")?;
     std::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -32,6 +32,7 @@ pub(super) enum Reply {
 impl Reply {
     /// The bytes of the reply; its address has no meaning for CONNECT.
     pub(super) fn bytes(self) -> [u8; 10] {
+        // The address must be present even though it is not used: here the IPv4 address 0.0.0.0 with port 0.
         [VERSION, self as u8, 0, 1, 0, 0, 0, 0, 0, 0]
     }
 }
@@ -58,8 +59,11 @@ impl SocksTarget {
 
     /// `None` if the host contains other characters than a name or an address.
     pub(super) fn new(host: &str, port: u16) -> Option<Self> {
+        // Some clients send an IPv6 address as a name with brackets, as it is in the URL.
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        // The host becomes an argument of a shell command on the node: it must not look like an option or contain a
+        // quote.
         let name = !host.is_empty() && !host.starts_with('-') && host.chars().all(plain);
         (name || host.parse::<IpAddr>().is_ok()).then(|| Self { host: host.to_owned(), port })
     }
@@ -125,6 +129,8 @@ impl Negotiation {
         if *input.first()? != LOGIN_VERSION {
             return Some((Next::Refuse(Vec::new()), 1));
         }
+        // The lengths come from the client, so every access is checked. A missing byte means that the message is
+        // incomplete.
         let middle = 2 + usize::from(*input.get(1)?);
         let end = middle + 1 + usize::from(*input.get(middle)?);
         let password = input.get(middle + 1..end)?;
@@ -148,12 +154,14 @@ fn request(input: &[u8], account: usize) -> Option<(Next, usize)> {
         1 => (4, 8),
         3 => (5, 5 + usize::from(first)),
         4 => (4, 20),
+        // The length of an unknown type is unknown, too, so the rest of the input cannot be interpreted.
         _ => return refuse(Reply::NoSuchAddress, input.len()),
     };
     let (address, port) = (input.get(begin..end)?, input.get(end..end + 2)?);
     let host = match address_type {
         1 => <[u8; 4]>::try_from(address).map(|octets| Ipv4Addr::from(octets).to_string()).ok(),
         4 => <[u8; 16]>::try_from(address).map(|octets| Ipv6Addr::from(octets).to_string()).ok(),
+        // A name is passed on unresolved, because only the node must resolve it.
         _ => std::str::from_utf8(address).map(str::to_owned).ok(),
     };
     let target = host.and_then(|host| SocksTarget::new(&host, u16::from_be_bytes([port[0], port[1]])));

@@ -97,6 +97,7 @@ impl TunnelState {
             let own = own.expose().as_bytes();
             own.len() == given.len() && openssl::memcmp::eq(own, given)
         };
+        // The operator is `&` and not `&&`, so the password is compared even if the user name is wrong.
         lock(&self.accounts).iter().position(|account| same(&account.user, user) & same(&account.password, password))
     }
 
@@ -116,6 +117,8 @@ impl TunnelState {
     pub(super) fn note_forbidden(&self, request: &ForwardRequest) {
         self.obstacles.note(request, ObstacleReason::Forbidden);
         let mut permission = lock(&self.permission);
+        // One connection that was permitted shows that sshd does not forbid everything (`PermitOpen` can allow some
+        // servers).
         if let ForwardPermission::Unknown = *permission {
             *permission = ForwardPermission::Forbidden(request.first_hop().clone());
         }

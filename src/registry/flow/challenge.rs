@@ -40,8 +40,10 @@ impl Bearer {
 /// `repository:team/app:pull,push` (distribution specification, `auth/scope.md`) without `push`. The name may contain a
 /// host with a port; the type may contain a class in parentheses.
 fn pull_only(scope: &str) -> Option<String> {
+    // The name may contain a colon, as in `host:5000/app`, so the last one separates the actions.
     let (resource, actions) = scope.rsplit_once(':')?;
     let (resource_type, name) = resource.split_once(':')?;
+    // The type may have a class, as in `repository(plugin)` (distribution specification, `auth/scope.md`).
     let repository = resource_type.split('(').next() == Some("repository") && !name.is_empty();
     (repository && actions.split(',').any(|action| action == "pull")).then(|| format!("{resource}:pull"))
 }
@@ -71,6 +73,7 @@ pub fn choose(challenges: &[Challenge]) -> Option<&Challenge> {
 /// The challenges of one header value. Text that matches no rule is skipped and never an error, so that an unknown scheme
 /// does not make the others unusable.
 pub fn parse(value: &[u8]) -> Vec<Challenge> {
+    // A header may contain any bytes. A realm that is not UTF-8 must not hide the other challenges.
     let text = String::from_utf8_lossy(value);
     let mut cursor = Cursor { rest: &text };
     let mut found: Vec<RawChallenge> = Vec::new();
@@ -104,6 +107,7 @@ struct RawChallenge {
 impl RawChallenge {
     fn interpret(self) -> Challenge {
         match (self.scheme.to_ascii_lowercase().as_str(), self.parameter("realm")) {
+            // Without a realm there is no server to request a token from, so such a challenge counts as unsupported.
             ("bearer", Some(realm)) => {
                 let scopes = self.parameter("scope").unwrap_or_default();
                 let scopes = scopes.split_whitespace().map(str::to_owned).collect();
@@ -142,6 +146,7 @@ impl<'a> Cursor<'a> {
     /// The value after `=`, if that comes next; empty for the padding of a token68.
     fn value(&mut self) -> Option<String> {
         self.rest = self.rest.trim_start().strip_prefix('=')?;
+        // A second `=` is the padding of a token68 value (RFC 9110, section 11.2), which is not a parameter.
         if self.rest.starts_with('=') {
             self.skip(|c| c == '=');
             return Some(String::new());
@@ -158,6 +163,7 @@ impl<'a> Cursor<'a> {
     /// A quoted-string with its quoted-pairs resolved; without a closing quote, the rest of the value.
     fn quoted(&mut self) -> String {
         let mut text = String::new();
+        // The first character is the opening quote.
         let mut characters = self.rest.char_indices().skip(1);
         while let Some((at, c)) = characters.next() {
             match c {
@@ -165,10 +171,12 @@ impl<'a> Cursor<'a> {
                     self.rest = &self.rest[at + 1..];
                     return text;
                 }
+                // A backslash makes the next character part of the text, even a quote (RFC 9110, section 5.6.4).
                 '\\' => text.extend(characters.next().map(|(_, escaped)| escaped)),
                 other => text.push(other),
             }
         }
+        // The closing quote is missing. The parser must still make progress, or it would not end.
         self.rest = "";
         text
     }

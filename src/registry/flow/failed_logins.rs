@@ -43,8 +43,10 @@ impl LoginKey {
 
     /// The login as the server of `url` counts it: several registries may share a token server.
     pub fn at(url: &Url, secret: LoginSecret, registry: &Registry) -> Self {
+        // A token server counts failed logins for all registries that name it, so its origin is the host of the key.
         let both = Self { host: url.origin().ascii_serialization(), ..Self::of(registry) };
         match (secret, &both.identity_token) {
+            // Only the secret that is sent identifies the login, because a server counts nothing else.
             (LoginSecret::IdentityToken, Some(_)) => Self { password: Secret::new(""), ..both },
             _ => Self { identity_token: None, ..both },
         }
@@ -94,6 +96,8 @@ impl Logins {
         login: &LoginKey,
         attempt: &mut Attempt,
     ) -> Result<(), Box<EarlierAttempt>> {
+        // Two attempts cannot block each other here: every attempt locks the state for its registry before the one for
+        // the server.
         let other = Attempt::of(self.state(login).lock_owned().await)?;
         // Both states stay locked until the attempt ends: the state for the registry, and the state for the server that
         // counts the login.
@@ -147,6 +151,8 @@ impl Slot {
             // No value is sent over this channel. It closes when the previous slot is dropped.
             let _ = previous.await;
         }
+        // The chain orders the attempts of this proof. The lock is needed in addition, because another proof may use
+        // the login.
         Attempt::of(Arc::clone(&self.state).lock_owned().await)
     }
 }
@@ -163,6 +169,7 @@ impl Attempt {
     fn of(state: OwnedMutexGuard<LoginState>) -> Result<Self, Box<EarlierAttempt>> {
         match &*state {
             LoginState::Untested => Ok(Self { states: vec![state], sent: false }),
+            // The guard is dropped here, so attempts with an accepted login run at the same time.
             LoginState::Accepted => Ok(Self::default()),
             LoginState::NotAccepted(earlier) => Err(Box::new(earlier.clone())),
         }
@@ -175,6 +182,7 @@ impl Attempt {
 
     /// Notes that the password is right, which lets the other attempts with this login start.
     pub fn mark_accepted(&mut self) {
+        // Draining drops the guards, which lets waiting attempts start before this one ends.
         for mut state in self.states.drain(..) {
             *state = LoginState::Accepted;
         }

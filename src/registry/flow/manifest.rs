@@ -33,10 +33,12 @@ pub async fn request(
     url.set_path(&image.manifest_path());
     let mut request = HttpRequest { auth, accept: Some(ACCEPT), ..HttpRequest::new(Method::HEAD, url) };
     let head = session.follow(request.clone()).await?;
+    // A web server that responds to every HEAD with 200 sends no digest, so GET shows whether there is a manifest.
     let no_digest = head.status.is_success() && head.header("docker-content-digest").is_none();
     if !no_digest && head.status != StatusCode::METHOD_NOT_ALLOWED {
         return Ok(head);
     }
+    // GET is only the second choice, because registries count it against the pull quota.
     request.line.method = Method::GET;
     let response = session.follow(request).await?;
     // A login page responds to every request with 200 and HTML, so the media type is checked, too. The media types of
@@ -56,6 +58,7 @@ pub async fn if_public(
     auth: RequestAuth,
 ) -> Option<Box<HttpResponse>> {
     let response = timeout(PUBLIC_TIME_LIMIT, request(session, root, image, auth)).await.ok()?;
+    // A check that fails says nothing against the credential, so it is not an error.
     response.ok().filter(|response| response.status.is_success())
 }
 
@@ -94,6 +97,7 @@ pub async fn unless_public(
 /// The scopes to request: the right to pull the image, and the scopes that the challenge names. None if only the login
 /// is proved.
 pub fn scopes(image: Option<&ImageLocation>, bearer: &Bearer) -> Vec<String> {
+    // Without an image only the login is proved, and a token without scopes suffices for that.
     let Some(image) = image else { return Vec::new() };
     let mut scopes = vec![image.pull_scope()];
     scopes.extend(bearer.pull_scopes());
@@ -102,6 +106,7 @@ pub fn scopes(image: Option<&ImageLocation>, bearer: &Bearer) -> Vec<String> {
 
 /// The scopes for a second token, if the registry responds that those of the first are not enough and names others.
 pub fn wider_scopes(response: &HttpResponse, root: &Url, requested: &[String]) -> Option<Vec<String>> {
+    // The target of a redirect must not be able to make the program request more scopes.
     if response.status != StatusCode::UNAUTHORIZED || response.line.url.origin() != root.origin() {
         return None;
     }
@@ -113,6 +118,7 @@ pub fn wider_scopes(response: &HttpResponse, root: &Url, requested: &[String]) -
         _ => None,
     })?;
     let all = distinct(requested.iter().cloned().chain(missing).collect());
+    // If no scope is new, a second token would be equal to the first.
     (all.len() > requested.len()).then_some(all)
 }
 

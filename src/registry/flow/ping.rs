@@ -47,6 +47,8 @@ struct PingKey {
 impl Pings {
     /// The result of `ping`. Of all pings with the same key only the first is sent; the others wait for it.
     pub async fn once(&self, root: &Url, registry: &Registry, ping: impl Future<Output = PingResult>) -> PingResult {
+        // The key has every setting that changes the connection, because two registries on one host may have different
+        // ones.
         let Registry { tls, ca, proxy, image, .. } = registry;
         // Users name the folder in certs.d after the part before the first slash.
         let written_host = image.split('/').next().unwrap_or_default().to_owned();
@@ -89,6 +91,8 @@ async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<HttpResponse
         {
             let root = plain_http::same_port(root);
             match session.follow(HttpRequest::new(Method::GET, root.clone())).await {
+                // The proxy itself may respond to plain HTTP with an error page, so the header of the protocol is
+                // required here.
                 Ok(response) if names_protocol(&response) => Ok((root, response)),
                 _ => Err(RequestError::Connection { line, error, peer, tries }),
             }
@@ -101,6 +105,7 @@ async fn send(session: &HttpSession, root: Url) -> Result<(Url, Box<HttpResponse
 /// body must be JSON or empty, since a login page is neither.
 pub fn is_from_registry(response: &HttpResponse) -> bool {
     let same_path = response.line.url.path().trim_end_matches('/').ends_with("/v2");
+    // Some proxies drop the header of the protocol, so the body has to decide: a login page is neither JSON nor empty.
     let body = response.body.trim();
     let json_or_empty = body.is_empty() || serde_json::from_str::<IgnoredAny>(body).is_ok();
     names_protocol(response) || (same_path && json_or_empty)

@@ -65,7 +65,9 @@ pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Url, ProofFindi
         Scheme::Unsupported => return Err(ProofFinding::InvalidRealm(realm.to_owned())),
     }
     match &registry.auth_server {
+        // `auth_server` limits where the password may go, so a different realm is an error and not only a warning.
         Some(named) if !is_on_server(&url, named, url.scheme()) => Err(ProofFinding::UndeclaredRealm(url)),
+        // The HTTP client would send a login in the URL instead of the credential of the registry.
         _ => Ok(without_user(url)),
     }
 }
@@ -84,6 +86,7 @@ pub fn password_warning(
     let intended = hint::auth_server(registry)
         .map(|setting| format!(" (if this is intended, name the server in {setting})"))
         .unwrap_or_default();
+    // A password usually stays within the domain of its registry. A realm elsewhere is legal but may be an attack.
     let expected = registry.auth_server.is_some() || domain(realm) == domain(root);
     let how = match (expected, realm.scheme() == "http") {
         (true, false) => return None,
@@ -102,6 +105,7 @@ pub fn password_warning(
 /// The registrable domain (public suffix list); for an IP address, or a name without a domain, the host itself.
 fn domain(url: &Url) -> &str {
     let host = url.host_str().unwrap_or_default();
+    // Without the public suffix list, all names below `co.uk` or `github.io` would count as one domain.
     url.domain().and_then(|name| psl::domain_str(name.trim_end_matches('.'))).unwrap_or(host)
 }
 
@@ -122,6 +126,7 @@ impl<'a> TokenServer<'a> {
         let _permit = self.permits.acquire(&authority(&self.url)).await;
         let response = match (secret, &self.registry.identity_token) {
             (LoginSecret::IdentityToken, Some(identity)) => self.exchange(identity, scopes).await?,
+            // `IdentityToken` is only a preference, so a registry without an identity token sends the password.
             _ => self.log_in(scopes).await?,
         };
         match response.status.as_u16() {
@@ -131,6 +136,7 @@ impl<'a> TokenServer<'a> {
             400 | 401 | 403 => {
                 Err(ProofFinding::Judged { verdict: Verdict::Refused, login: LoginEvidence::CredentialSent, response })
             }
+            // `send` does not follow redirects, because the target could receive the password.
             300..=399 => Err(ProofFinding::RealmRedirects(response)),
             _ => Err(ProofFinding::UnexpectedStatus(response)),
         }
@@ -140,6 +146,7 @@ impl<'a> TokenServer<'a> {
     pub async fn issue_anonymous(&self, scopes: &[String]) -> Option<IssuedToken> {
         let _permit = self.permits.acquire(&authority(&self.url)).await;
         let request = request(Method::GET, self.query(scopes, None), RequestAuth::Anonymous);
+        // Every failure means that the server issues no anonymous token, which is a valid configuration.
         read_token(self.session.send(&request).await.ok()?).ok()
     }
 
@@ -151,6 +158,7 @@ impl<'a> TokenServer<'a> {
 
     /// Exchanges an identity token for a token.
     async fn exchange(&self, identity: &Secret, scopes: &[String]) -> Result<Box<HttpResponse>, ProofFinding> {
+        // The members are those of the OAuth2 refresh token grant (distribution specification, `auth/oauth.md`).
         let mut form = vec![("grant_type", Secret::new("refresh_token")), ("client_id", Secret::new(CLIENT_ID))];
         form.extend(self.service.map(|service| ("service", Secret::new(service))));
         form.extend((!scopes.is_empty()).then(|| ("scope", Secret::new(scopes.join(" ")))));
@@ -158,6 +166,7 @@ impl<'a> TokenServer<'a> {
         let request = request(Method::POST, self.url.clone(), RequestAuth::IdentityToken(form));
         let response = self.session.send(&request).await?;
         match response.status.as_u16() {
+            // The server knows no POST, so nothing is known about the credential, and the caller may try the password.
             404 | 405 => Err(ProofFinding::NoIdentityTokens(response)),
             _ => Ok(response),
         }
@@ -199,6 +208,7 @@ fn read_token(response: Box<HttpResponse>) -> Result<IssuedToken, ProofFinding> 
 /// The user that the subject of a JSON Web Token names. Harbor and quay.io issue anonymous tokens, too.
 fn evidence(token: &str) -> LoginEvidence {
     match subject(token).as_deref() {
+        // Token servers that issue anonymous tokens leave the subject empty or use this name.
         Some("" | "(anonymous)") => LoginEvidence::Anonymous,
         Some(_) => LoginEvidence::Accepted,
         None => LoginEvidence::TokenIssued,
@@ -207,6 +217,7 @@ fn evidence(token: &str) -> LoginEvidence {
 
 fn subject(token: &str) -> Option<String> {
     let mut parts = token.split('.');
+    // A JSON Web Token has exactly three parts. Every other token is opaque and shows nothing about its user.
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
     };

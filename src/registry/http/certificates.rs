@@ -60,12 +60,14 @@ impl Eq for Content {}
 
 impl Hash for Content {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // The path is left out, as in `eq`: equal values must have equal hashes.
         self.bytes.hash(state);
     }
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bytes may be a private key, so they are not shown.
         write!(f, "{} ({} bytes)", self.file.display(), self.bytes.len())
     }
 }
@@ -83,6 +85,8 @@ pub fn folder(roots: &[PathBuf], names: &[&str]) -> Result<Option<PathBuf>, TlsS
         for folder in roots.iter().map(|root| root.join(name)) {
             match fs::metadata(&folder) {
                 Ok(_) => return Ok(Some(folder)),
+                // containers/image treats a folder without permission as missing, too, so both see the same
+                // certificates.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
                 Err(error) => return Err(TlsSetupError::file(&folder, error.to_string())),
             }
@@ -93,6 +97,7 @@ pub fn folder(roots: &[PathBuf], names: &[&str]) -> Result<Option<PathBuf>, TlsS
 
 /// The path of the machine's folder for a registry, whether it exists or not.
 pub fn machine_folder(host: &str) -> PathBuf {
+    // Hints recommend the first folder, because podman, CRI-O and this program all read it.
     Path::new(MACHINE[0]).join(host)
 }
 
@@ -116,11 +121,15 @@ pub fn read(folder: &Path) -> Result<HostCertificates, TlsSetupError> {
             let missing =
                 "its key is missing (`.cert` is a client certificate; the file of an authority ends in `.crt`)";
             let key = partner(stem, "key").ok_or_else(|| TlsSetupError::file(&file(name), missing))?;
+            // The HTTP client presents one certificate, so the first pair by name is used. The others are still checked
+            // for a key.
             if found.client.is_none() {
                 found.client = content(file(name))?.zip(content(file(&key))?);
             }
         } else if let Some(stem) = name.strip_suffix(".key") {
             let missing = format!("its certificate `{stem}.cert` is missing");
+            // The pair is read with its certificate. Here only a key without a certificate is an error, as in
+            // containers/image.
             partner(stem, "cert").ok_or_else(|| TlsSetupError::file(&file(name), missing))?;
         }
     }
@@ -139,6 +148,7 @@ fn content(file: PathBuf) -> Result<Option<Content>, TlsSetupError> {
         return Err(TlsSetupError::file(&file, "it is not a regular file"));
     }
     let mut bytes = Zeroizing::new(Vec::new());
+    // One byte more than the limit is read, because the file could grow after its size was checked.
     File::open(&file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unusable)?;
     if bytes.len() as u64 > LARGEST {
         return Err(TlsSetupError::file(&file, format!("it is larger than {} KiB", LARGEST >> 10)));

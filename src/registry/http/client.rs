@@ -83,6 +83,8 @@ impl Clients {
         registry: &Registry,
         contacted: &str,
     ) -> Result<RegistryClient, ClientError> {
+        // The folder is not part of the key: registries with equal certificates share a client, but each message names
+        // the folder of its registry.
         let (trust, certificates) = self.connectors.trust(registry, contacted).map_err(ClientError::Tls)?;
         let proxy = match &self.proxies {
             // The clients of a tunnel are equal for all proxies, so they can share one connection pool.
@@ -122,6 +124,7 @@ impl RegistryClient {
     pub async fn addresses(&self, url: &Url) -> Vec<SocketAddr> {
         match (self.hop(url), url.port_or_known_default(), url.host_str()) {
             (Hop::Direct, Some(port), Some(host)) => {
+                // An address needs no lookup, and a resolver would not accept the brackets of IPv6.
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
                 match bare.parse::<IpAddr>() {
                     Ok(address) => vec![SocketAddr::new(address, port)],
@@ -136,7 +139,9 @@ impl RegistryClient {
     pub fn waits_for_name(&self, url: &Url) -> bool {
         match self.hop(url) {
             Hop::Direct => url.host_str().is_some_and(|host| self.resolver.waits_for(host)),
+            // The proxy resolves the name of the registry, so this machine only looks up the name of the proxy.
             Hop::Proxy { host, .. } => self.resolver.waits_for(&host),
+            // The node resolves the name, and its resolver cannot be observed from here.
             Hop::Tunnel => false,
         }
     }

@@ -43,6 +43,8 @@ pub enum ProxyError {
 pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
     let chain = chain(error);
     let reason = chain.last().cloned().unwrap_or_else(|| "no reason given".to_owned());
+    // This is checked first, because such an error is also a connection error, but only its text has the reply of the
+    // tunnel.
     if let Some(text) = reason.strip_prefix("SOCKS error: ") {
         return match hop {
             Hop::Tunnel => refused_by_tunnel(text),
@@ -112,8 +114,12 @@ fn refused_by_tunnel(text: &str) -> ConnectionError {
     match text {
         "connection refused" => ConnectionError::Refused(text.to_owned()),
         "network unreachable" => ConnectionError::Refused("no route to host".to_owned()),
+        // SOCKS5 has no reply for a name that does not resolve, so the tunnel uses this one (`Reply::NoName`).
         "host unreachable" => ConnectionError::Dns("the name does not resolve there".to_owned()),
+        // The tunnel uses this reply for a timeout, for which SOCKS5 has none (`Reply::TimedOut`).
         "ttl expired" => ConnectionError::Timeout("connection timed out".to_owned()),
+        // The tunnel uses one reply for sshd and for the proxy of the node, and records separately which of them
+        // refused.
         "connection not allowed" => ConnectionError::Proxy(ProxyError::FarEnd),
         other => ConnectionError::Tunnel(other.to_owned()),
     }
@@ -127,12 +133,14 @@ fn proxy_failed(chain: &[String]) -> bool {
 /// OpenSSL's reason, with the result of the verification: `certificate verify failed (CA signature too weak)`.
 fn handshake_reason(chain: &[String]) -> String {
     let reason = openssl_reason(chain.last().map_or("", String::as_str));
+    // OpenSSL's own text is the same for every failed verification, so the result in parentheses is the useful part.
     let verified = chain.iter().find_map(|text| Some(text.strip_suffix(')')?.rsplit_once(": (")?.1));
     verified.map_or(reason.clone(), |result| format!("{reason} ({result})"))
 }
 
 /// A connection that was established and then closed before anything but TLS was sent over it.
 fn closed_in_handshake(chain: &[String]) -> Option<TlsFault> {
+    // A reset during the TCP connect means that nothing listens there, which says nothing about TLS.
     let connected = !chain.iter().any(|text| text == "tcp connect error");
     let cut = chain.last().is_some_and(|reason| reason == RESET || reason == BROKEN_PIPE);
     (connected && cut).then_some(TlsFault::HungUp)
@@ -150,6 +158,7 @@ fn chain(error: &reqwest::Error) -> Vec<String> {
 /// `connection refused`, without the `(os error 111)`.
 fn system_error(error: &io::Error) -> String {
     match error.kind() {
+        // The texts are fixed here, because those of the system contain the number of the error.
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => RESET.to_owned(),
         io::ErrorKind::BrokenPipe => BROKEN_PIPE.to_owned(),

@@ -23,6 +23,7 @@ impl ImageLocation {
         let image = Image::parse(image)?;
         let (registry, repository) = image.parts();
         let (host, repository) = (host_of(registry), repository.to_owned());
+        // With both a tag and a digest, the digest identifies the image, and the tag is only a note.
         Ok(Self { host, repository, version: image.digest.or(image.tag).unwrap_or_else(|| "latest".to_owned()) })
     }
 
@@ -53,8 +54,10 @@ fn host_of_name(name: &str) -> String {
 
 /// The host that serves a registry name: for Docker Hub it differs from the name.
 fn host_of(registry: &str) -> String {
+    // Host names are not case-sensitive, so two spellings must count as one account.
     let lower = registry.to_ascii_lowercase();
     if is_hub(&lower) {
+        // The names of Docker Hub in images are not the names of the server that serves the images.
         return "registry-1.docker.io".to_owned();
     }
     // A name with the default port is the same server, so both must count as one account.

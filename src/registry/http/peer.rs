@@ -71,7 +71,9 @@ impl Certificate {
 pub async fn inspect(client: &RegistryClient, url: &Url, left: Duration) -> Option<Peer> {
     let name = url.host_str()?.to_owned();
     timeout(left.min(TIME_LIMIT), async {
+        // Through a proxy or a tunnel there are no addresses, so nothing is contacted there.
         let stream = TcpStream::connect(client.addresses(url).await.as_slice()).await.ok()?.into_std().ok()?;
+        // A stream of tokio does not block, but OpenSSL needs one that does here.
         stream.set_nonblocking(false).ok()?;
         // OpenSSL blocks its thread. When the time limit is reached, this guard closes the connection, which ends the
         // thread.
@@ -101,6 +103,7 @@ struct RecordingStream {
 impl Read for RecordingStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer)?;
+        // Only the first bytes identify the protocol, so the rest is not kept.
         let wanted = HTTP.len().saturating_sub(self.first.len()).min(count);
         self.first.extend_from_slice(&buffer[..wanted]);
         Ok(count)
@@ -129,6 +132,7 @@ fn handshake(name: &str, stream: std::net::TcpStream) -> Option<Peer> {
     match ssl.connect(RecordingStream { stream, first: Vec::new() }) {
         Ok(stream) => read(&*stream.ssl().peer_certificate()?).map(Peer::Tls),
         Err(HandshakeError::Failure(failed)) => match failed.get_ref().first.as_slice() {
+            // The other end closed the connection without a byte, which does not show what it speaks.
             [] => None,
             HTTP => Some(Peer::Http),
             _ => Some(Peer::Other),
@@ -140,6 +144,7 @@ fn handshake(name: &str, stream: std::net::TcpStream) -> Option<Peer> {
 fn read(certificate: &X509Ref) -> Option<Certificate> {
     let mut names: Vec<String> = Vec::new();
     for name in certificate.subject_alt_names().iter().flatten() {
+        // The other kinds of names, such as e-mail addresses, cannot identify a server.
         names.extend(name.dnsname().map(str::to_owned).or_else(|| address(name.ipaddress()?)));
     }
     if names.is_empty() {

@@ -16,6 +16,7 @@ pub struct HostPermits(Mutex<HashMap<String, Arc<Semaphore>>>);
 impl HostPermits {
     /// Waits for a permit to contact `host`; dropping it returns it.
     pub async fn acquire(&self, host: &str) -> Option<OwnedSemaphorePermit> {
+        // The lock of the map is released before this call waits, because other hosts need the map in the meantime.
         let permits = {
             let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_PER_HOST))))

@@ -28,6 +28,7 @@ pub fn check(url: &Url, policy: TlsPolicy) -> Scheme {
 /// The same host and port with plain HTTP.
 pub fn same_port(https: Url) -> Url {
     let mut url = https;
+    // The port is read before the scheme changes, because the default port depends on the scheme.
     let port = url.port_or_known_default();
     // Neither can fail: https and http are both special schemes with a host.
     let _ = url.set_scheme("http");

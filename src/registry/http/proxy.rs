@@ -82,6 +82,8 @@ impl ProxySelector {
         Ok(match self {
             Self::Rules(rules) => {
                 let rules = Arc::clone(rules);
+                // The HTTP client ignores an invalid URL and would connect directly, so `url_error` is checked before
+                // each request.
                 builder.proxy(reqwest::Proxy::custom(move |url| rules.proxy(url).ok().flatten().cloned()))
             }
             Self::Tunnel(socks) => builder.proxy(reqwest::Proxy::all(socks.expose())?),
@@ -125,6 +127,7 @@ impl ProxySelector {
 
 /// User and password of a proxy, decoded.
 fn login(intercept: &Intercept) -> Option<(String, Secret)> {
+    // The matcher has a separate form for the login of a SOCKS proxy, which sends no header.
     if let Some((user, password)) = intercept.raw_auth() {
         return Some((user.to_owned(), Secret::new(password)));
     }
@@ -156,6 +159,7 @@ fn first_set(
     names: &'static [&'static str],
     variable: impl Fn(&str) -> Option<String>,
 ) -> Option<(&'static str, String)> {
+    // An empty variable counts as unset, so the next spelling is used.
     let value = |name| variable(name).filter(|value| !value.trim().is_empty());
     names.iter().find_map(|name| Some((*name, value(name)?)))
 }
@@ -167,6 +171,7 @@ fn process_variable(name: &str) -> Option<String> {
 /// The settings of the environment, whose variables `variable` reads. A CGI program (REQUEST_METHOD is set) has no
 /// proxies, because a client could set HTTP_PROXY there with a `Proxy` header.
 fn environment(variable: impl Fn(&str) -> Option<String>) -> ProxySettings {
+    // In a CGI program, the header `Proxy` of a request arrives as HTTP_PROXY, so any client could choose the proxy.
     if variable("REQUEST_METHOD").is_some() {
         return ProxySettings::default();
     }
@@ -192,6 +197,7 @@ impl ProxyRules {
             "https" => self.https.as_ref(),
             _ => self.http.as_ref(),
         };
+        // An exception may name a port, so the default port of the scheme must be part of the comparison.
         let authority = || Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?));
         let proxy = proxy.filter(|_| !authority().is_some_and(|authority| self.exceptions.matches(&authority)));
         proxy.map(|parsed| parsed.as_ref().map_err(String::as_str)).transpose()
@@ -201,6 +207,7 @@ impl ProxyRules {
 /// Parses the URL of a proxy; without a scheme it is `http`.
 fn proxy_url(text: &Secret) -> ProxyUrl {
     let text = text.expose().trim();
+    // Without a scheme the parser would take `proxy:` as the scheme.
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     // The errors of the parser never quote its input.
     let url = Url::parse(&Zeroizing::new(full)).map_err(|error| error.to_string())?;

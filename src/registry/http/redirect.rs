@@ -25,6 +25,7 @@ impl HttpSession {
             if !is_redirect(&response) {
                 return Ok(response);
             }
+            // Each target is checked again, because a redirect to HTTPS can be followed by one to plain HTTP.
             next.line.url = self.redirect_target(&response)?;
             if next.line.url.origin() != origin && !matches!(next.auth, RequestAuth::Anonymous) {
                 // The credential is left out even if a later redirect returns to the origin, because another server
@@ -42,8 +43,10 @@ impl HttpSession {
         let line = || Box::new(response.line.clone());
         let refuse = |reason: &str| RequestError::Redirect { line: line(), reason: reason.to_owned() };
         let location = response.header(LOCATION.as_str()).ok_or_else(|| refuse("a redirect without `Location`"))?;
+        // `Location` may be relative (RFC 9110, section 10.2.2).
         let url = response.line.url.join(location).map_err(|_| refuse("a redirect to an invalid URL"))?;
         match plain_http::check(&url, self.tls) {
+            // The HTTP client would send a login in the URL as a credential, although another server chose it.
             Scheme::Allowed => Ok(without_user(url)),
             Scheme::PlainHttp => Err(RequestError::Downgrade { line: line(), to: Box::new(url) }),
             Scheme::Unsupported => Err(refuse("a redirect to a URL that is neither https nor http")),
@@ -52,6 +55,7 @@ impl HttpSession {
 }
 
 fn is_redirect(response: &HttpResponse) -> bool {
+    // Other 3xx statuses, such as 304, have no target.
     matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 

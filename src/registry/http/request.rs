@@ -112,6 +112,7 @@ impl HttpResponse {
     /// The media type, without parameters.
     pub fn content_type(&self) -> &str {
         let value = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        // Parameters such as `charset` do not change the media type.
         value.split(';').next().unwrap_or_default().trim()
     }
 }
@@ -139,6 +140,7 @@ impl RequestError {
             // The library reports errors of name resolution, TCP and TLS this way. They occur before any part of the
             // request is sent.
             Self::Connection { error, .. } => error.is_connect(),
+            // A timeout may occur after the request was sent, and a redirect is a response to a request that was sent.
             Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
     }
@@ -183,6 +185,7 @@ impl HttpSession {
         builder = match &request.auth {
             RequestAuth::Anonymous => builder,
             RequestAuth::Token(value) | RequestAuth::Password(value) => builder.header(AUTHORIZATION, value.clone()),
+            // The form is the body of the request, because a token in the URL would appear in the log of the server.
             RequestAuth::IdentityToken(members) => {
                 let members: Vec<_> = members.iter().map(|(name, value)| (*name, value.expose())).collect();
                 builder.form(&members)
@@ -200,6 +203,7 @@ impl HttpSession {
             line: request.line.clone(),
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
+            // A body that was cut may end within a character, and an error page may have another encoding.
             body: String::from_utf8_lossy(&body).into_owned(),
             credential,
             tries: 1,

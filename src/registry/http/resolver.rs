@@ -32,6 +32,7 @@ struct Unresolved(String);
 impl NameResolver {
     /// `getaddrinfo`, which uses DNS, /etc/hosts and everything else that nsswitch.conf names.
     pub fn system() -> Self {
+        // The port is not known here. The HTTP client sets it, and 0 means that it may.
         Self::with(|name| Ok((name, 0).to_socket_addrs()?.collect()))
     }
 
@@ -63,6 +64,7 @@ impl NameResolver {
             return known.clone();
         }
         let (sender, result) = watch::channel(None);
+        // The channel is registered before the thread starts, so that a second task waits for the same lookup.
         names.insert(name.to_owned(), result.clone());
         drop(names);
         let (lookup, name) = (self.0.lookup, name.to_owned());
@@ -92,6 +94,7 @@ impl Resolve for NameResolver {
 
 /// The DNS servers of this machine (`nameserver` of resolv.conf(5)), for messages.
 pub fn nameservers() -> Vec<String> {
+    // Without the file the message only omits the servers.
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     name_servers_in(&text)
 }

@@ -34,6 +34,7 @@ impl HttpSession {
                 // Every other result is final. A pause as long as the remaining time ends the loop.
                 _ => left,
             };
+            // A pause that lasts until the deadline would leave no time for the request after it.
             if tries == MAX_TRIES || wait >= left {
                 return match result {
                     Ok(response) => Ok(Box::new(HttpResponse { tries, ..*response })),
@@ -69,6 +70,7 @@ impl HttpSession {
     async fn hedged(&self, request: &HttpRequest, tries: &mut u32) -> Result<HttpResponse, reqwest::Error> {
         *tries += 1;
         let mut first = pin!(self.exchange(request));
+        // A hedged login could count as two failed logins. A hedged request also counts as a try.
         if request.auth.is_login() || *tries == MAX_TRIES {
             return first.await;
         }
@@ -78,6 +80,7 @@ impl HttpSession {
         *tries += 1;
         let mut second = pin!(self.exchange(request));
         tokio::select! {
+            // A timeout of one request does not end the other, which may still get a response.
             result = &mut first => if is_timeout(&result) { second.await } else { result },
             result = &mut second => if is_timeout(&result) { first.await } else { result },
         }
@@ -86,6 +89,7 @@ impl HttpSession {
     /// Inspects the server after a failed connection: the names and dates of a rejected certificate, or the protocol
     /// that the port uses instead of TLS.
     async fn inspect_peer(&self, url: &Url, error: &reqwest::Error) -> Option<Peer> {
+        // For an insecure registry, the ping tries plain HTTP instead.
         let no_tls = self.tls == TlsPolicy::Verify && connection_error::speaks_no_tls(error);
         if !no_tls && !connection_error::is_certificate_name_or_date(error, &self.client.hop(url)) {
             return None;
@@ -102,6 +106,7 @@ impl HttpResponse {
 
     /// Whether a later request may get another response.
     fn is_temporary(&self) -> bool {
+        // Every other status is the decision of the server and would be the same after a retry.
         self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
     }
 }
@@ -111,6 +116,8 @@ impl RequestError {
     fn is_temporary(&self) -> bool {
         match self {
             Self::Unresolved { .. } => true,
+            // A refused connection is final: another try would get the same response. Only a lost packet justifies a
+            // retry.
             Self::Connection { error, .. } => error.is_connect() && error.is_timeout(),
             Self::Timeout { .. } | Self::BadProxyUrl { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
@@ -139,6 +146,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
+    // RFC 9110 permits a date in three formats instead of seconds.
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
 }
@@ -149,6 +157,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 fn pause(requested: Option<Duration>, tries: u32) -> Duration {
     match requested {
         Some(wait) => wait.saturating_add(wait.min(PAUSE).mul_f64(random_fraction())),
+        // The exponent is limited, because the shift would otherwise overflow.
         None => (PAUSE * (1 << (tries.clamp(1, 10) - 1))).mul_f64(0.5 + random_fraction()),
     }
 }

@@ -46,6 +46,8 @@ impl Connectors {
     /// name of the registry.
     pub fn trust(&self, registry: &Registry, contacted: &str) -> Result<(TlsTrust, Option<PathBuf>), TlsSetupError> {
         let written = registry.image.split('/').next().unwrap_or(contacted);
+        // The name in the inventory comes first, because containers/image uses it: for Docker Hub it differs from the
+        // server.
         let folder = certificates::folder(&self.roots, &[written, contacted])?;
         let mut host = folder.as_deref().map(certificates::read).transpose()?.unwrap_or_default();
         let verify = registry.tls == TlsPolicy::Verify;
@@ -60,6 +62,8 @@ impl Connectors {
     /// The connector for a trust.
     pub fn get(&self, trust: &TlsTrust) -> Result<TlsConnector, TlsSetupError> {
         let built =
+            // The lock is held only to find the cell. Building takes long, and tasks with another trust must not wait
+            // for it.
             Arc::clone(self.built.lock().unwrap_or_else(PoisonError::into_inner).entry(trust.clone()).or_default());
         built.get_or_init(|| build(trust)).clone()
     }
@@ -111,12 +115,14 @@ fn identity(certificate: &Content, key: &Content) -> Result<Identity, TlsSetupEr
         let text = if encrypted { "the key is encrypted".to_owned() } else { reason(&error) };
         TlsSetupError::file(&key.file, text)
     })?;
+    // OpenSSL would report a mismatch without the names of the files.
     let matches = chain.first().and_then(|own| own.public_key().ok()).is_some_and(|public| public.public_eq(&secret));
     if !matches {
         return Err(TlsSetupError::file(&key.file, format!("it is not the key of `{}`", certificate.file.display())));
     }
     let pkcs8 = secret.private_key_to_pem_pkcs8().map(Zeroizing::new);
     let pkcs8 = pkcs8.map_err(|error| TlsSetupError::file(&key.file, reason(&error)))?;
+    // native-tls accepts only this form of a key, so the key is converted first.
     let identity = Identity::from_pkcs8(&certificate.bytes, &pkcs8);
     identity.map_err(|error| TlsSetupError::file(&certificate.file, error.to_string()))
 }
@@ -124,6 +130,7 @@ fn identity(certificate: &Content, key: &Content) -> Result<Identity, TlsSetupEr
 /// The certificates of a PEM text; an error if it contains none.
 fn certificates_of(pem: &[u8]) -> Result<Vec<X509>, String> {
     match X509::stack_from_pem(pem) {
+        // OpenSSL reports no error for a text without certificates.
         Ok(found) if found.is_empty() => Err("it contains no certificate in PEM format".to_owned()),
         Ok(found) => Ok(found),
         Err(error) => Err(reason(&error)),

@@ -15,6 +15,8 @@ pub fn raw_server(response: &'static [u8]) -> String {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut buffer = [0; 4096];
+            // The request is read first: closing a socket with unread bytes resets the connection, and the response
+            // could be lost.
             let _ = stream.read(&mut buffer);
             let _ = stream.write_all(response);
         }
@@ -53,6 +55,7 @@ pub fn closing_server(end: End) -> (String, Arc<AtomicU32>) {
 pub fn silent_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
+    // The connections are collected, because dropping one would close it, and that is a response.
     std::thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
     host
 }
@@ -62,6 +65,7 @@ pub fn relay(one: TcpStream, other: TcpStream) {
     let (mut one_in, mut other_out) = (one.try_clone().unwrap(), other.try_clone().unwrap());
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut one_in, &mut other_out);
+        // Only the sending direction is closed, because the other direction may still carry bytes.
         let _ = other_out.shutdown(std::net::Shutdown::Write);
     });
     let (mut other_in, mut one_out) = (other, one);
@@ -80,6 +84,7 @@ pub fn connect_proxy(target: String) -> String {
                 let mut head = String::new();
                 let mut reader = BufReader::new(client.try_clone().unwrap());
                 while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+                // This is base64 of `eve:p@ss`, in lower case like the rest of the header.
                 let accepted = head.to_ascii_lowercase().contains("proxy-authorization: basic zxzlonbac3m=");
                 match (accepted, head.strip_prefix("CONNECT ")) {
                     (true, Some(_)) => {
@@ -126,6 +131,8 @@ pub fn socks_listener(reply: u8, target: String) -> Secret {
                 receive(&mut client, password)?;
                 client.write_all(&[1, 0])?;
                 let request = receive(&mut client, 5)?;
+                // 3 is the address type of a name (RFC 1928, section 5). An address would mean that this machine has
+                // resolved it.
                 assert_eq!(request[3], 3, "the name was not left to the other end");
                 receive(&mut client, request[4] + 2)?;
                 client.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0])?;

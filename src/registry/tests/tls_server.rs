@@ -30,6 +30,7 @@ pub fn tls_server_with_head(subject: &str, days: i32, head: String) -> (String, 
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
+            // A client that rejects the certificate ends the handshake with an error, which is what many tests expect.
             let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
             let _ = stream.read(&mut [0; 4096]);
             let _ = write!(stream, "HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -46,10 +47,12 @@ pub fn self_signed(subject: &str, days: i32) -> (X509, PKey<Private>) {
     name.append_entry_by_text("CN", "a registry").unwrap();
     let name = name.build();
     let mut builder = X509::builder().unwrap();
+    // The number 2 means version 3 (RFC 5280, section 4.1.2.1), which extensions require.
     builder.set_version(2).unwrap();
     builder.set_subject_name(&name).unwrap();
     builder.set_issuer_name(&name).unwrap();
     builder.set_pubkey(&key).unwrap();
+    // The certificate starts in the past, so that one that has expired was valid before.
     builder.set_not_before(&day(-30)).unwrap();
     builder.set_not_after(&day(days)).unwrap();
     let mut names = SubjectAlternativeName::new();

@@ -37,6 +37,7 @@ impl<'a> MessageContext<'a> {
             Ok(image) if registry.test_login != TestLogin::LoginOnly => (image.host.clone(), image.manifest_path()),
             _ => (contacted_host(registry), String::new()),
         };
+        // A folder that exists is the only one that is read, so the hint must not name another one.
         let folder = client
             .and_then(|client| client.certificates.clone())
             .unwrap_or_else(|| certificates::machine_folder(registry.host.split('/').next().unwrap_or_default()));
@@ -100,6 +101,7 @@ impl<'a> MessageContext<'a> {
             }
             None => format!("{}{}", status(response), self.after_colon(&error_message(response))),
         };
+        // Some registries give the reason only in the challenge, such as `insufficient_scope`.
         let reason = challenges(&response.headers).into_iter().find_map(|challenge| match challenge {
             Challenge::Bearer(bearer) => bearer.error,
             Challenge::Basic | Challenge::Other(_) => None,
@@ -167,9 +169,12 @@ fn error_envelope(body: &str) -> Option<(String, String)> {
 fn error_message(response: &HttpResponse) -> String {
     const MEMBERS: [&str; 7] = ["error_description", "message", "details", "detail", "error", "description", "title"];
     if let Ok(Value::Object(members)) = serde_json::from_str(&response.body) {
+        // The order is a preference: the first names are the specific ones (OAuth2 sends `error` and
+        // `error_description`).
         let text = MEMBERS.iter().find_map(|name| members.get(*name)?.as_str());
         return text.unwrap_or_default().to_owned();
     }
+    // The text of a web page would be markup, which helps no reader.
     let plain = response.content_type() == "text/plain";
     if plain { response.body.clone() } else { String::new() }
 }

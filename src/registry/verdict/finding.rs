@@ -121,6 +121,7 @@ impl ProofFinding {
     fn failed_request(&self, context: &MessageContext<'_>) -> Option<Box<FailedRequest>> {
         let (line, tries, reported_by) = match self {
             Self::NoResponse(error) => (error.line(), error.tries(), no_response::reported_by(error, context)),
+            // A response has arrived here, so the connection to the server works, whatever the status means.
             Self::UnexpectedStatus(response) => (&response.line, response.tries, ReportedBy::ThisEnd),
             _ => return None,
         };
@@ -222,6 +223,7 @@ fn not_tried_again(registry: &Registry, context: &MessageContext<'_>, earlier: E
     // The password for this image may be set in another place than the password for the earlier one.
     let hint = hint.filter(|_| verdict != Verdict::Refused).unwrap_or_else(|| hint::refused(registry, &context.host));
     let fact = new_fact(verdict, format!("not tried again, {} for `{image}`: {cause}", verdict.code()), hint);
+    // The verdict was not observed for this image, and the output must not suggest that it was.
     RegistryFact { evidence: Evidence::Remembered, ..fact }
 }
 
@@ -235,6 +237,7 @@ fn judged(
     let (host, user) = (&context.host, &registry.user);
     match (verdict, login) {
         (Verdict::Refused, LoginEvidence::Anonymous) => {
+            // With an anonymous token, a success shows only that the image is public.
             let shown = response.status.is_success() && registry.test_login != TestLogin::LoginOnly;
             let public = if shown { "; the image can be pulled without a login" } else { "" };
             let cause = format!(
@@ -243,6 +246,7 @@ fn judged(
             );
             new_fact(verdict, cause, hint::refused(registry, host))
         }
+        // Some token servers issue a token for every password, and only the registry checks it.
         (Verdict::Refused, LoginEvidence::TokenIssued) => new_fact(
             verdict,
             format!("{}: `{user}` received a token, which the registry does not accept", context.response(response)),
@@ -284,6 +288,7 @@ fn unexpected_status(registry: &Registry, context: &MessageContext<'_>, response
     let (cause, RequestLine { url, recipient, .. }) = (context.response(response), &response.line);
     let role = role(context.other_server(url, *recipient).as_ref());
     match response.status.as_u16() {
+        // Only a proxy sends this status. It may be one on the network path that this program does not know.
         407 => new_fact(Verdict::Proxy, cause, hint::proxy_login(registry, url, &context.hop(url))),
         429 => new_fact(Verdict::RateLimited, cause, hint::rate_limited(response.retry_after())),
         500..=599 => new_fact(

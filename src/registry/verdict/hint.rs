@@ -52,6 +52,7 @@ pub fn proxy_setting(registry: &Registry, url: &Url) -> &'static str {
         (ProxyOrigin::Environment, _) => proxy_variable(url),
         (ProxyOrigin::Registry, _) => own_proxy(registry),
         (ProxyOrigin::Variables, "https") => "`openshift_https_proxy`",
+        // The variables of openshift-ansible have one proxy for each scheme.
         (ProxyOrigin::Variables, _) => "`openshift_http_proxy`",
     }
 }
@@ -105,6 +106,7 @@ pub fn image_name(registry: &Registry) -> String {
 
 /// What to do about a token server other than `auth_server`.
 pub fn token_server(registry: &Registry) -> String {
+    // `oregano login` has no such setting, but it also never restricts the realm, so the default is not reached there.
     let setting = auth_server(registry).unwrap_or("`auth_server`");
     format!("if the token server of the registry may receive the password, name it in {setting}")
 }

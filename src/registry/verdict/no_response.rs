@@ -37,6 +37,7 @@ pub fn fact(registry: &Registry, context: &MessageContext<'_>, error: RequestErr
         RequestError::Unresolved { line, tries } => {
             let text = "the resolver did not respond in time".to_owned();
             let error = match context.hop(&line.url) {
+                // Through a proxy, this machine only resolves the name of the proxy.
                 Hop::Proxy { .. } => ConnectionError::Proxy(ProxyError::Other(text)),
                 Hop::Direct | Hop::Tunnel => ConnectionError::Dns(text),
             };
@@ -135,6 +136,7 @@ fn connection_failed(
             new_fact(Verdict::Tls, format!("{request_through}: {cause}"), hint)
         }
         ConnectionError::Timeout(reason) => {
+            // Through a tunnel the connection starts at the node, so its route and firewall matter.
             let start = if hop == Hop::Tunnel { "the node" } else { "this machine" };
             new_fact(
                 Verdict::Timeout,
@@ -228,6 +230,7 @@ fn tls(
 ) -> (String, String) {
     const CLOCK: &str = "check the dates of the certificate and the clock of this machine";
     let role = role(other);
+    // The user cannot choose the name of a server that the registry named, so the hint is about that server then.
     let other_name = || match reference(context, other) {
         None => "use the name for which the certificate was issued".to_owned(),
         Some(reference) => format!("the {role} needs a certificate for its name; {reference}"),
@@ -241,6 +244,7 @@ fn tls(
         TlsFault::SelfSigned => (
             "the certificate is self-signed".to_owned(),
             match &registry.ca {
+                // A self-signed certificate is its own authority, so it must be in the file itself.
                 Some(given) => format!("`{}` contains another certificate: it must contain this one", given.file),
                 None => trust_authority(registry, context),
             },
@@ -283,6 +287,7 @@ fn tls(
         TlsFault::HungUp => (
             "the connection was closed during the TLS handshake".to_owned(),
             match (registry.tls, other) {
+                // Users of an insecure registry may expect plain HTTP here, so the hint explains when it is used.
                 (TlsPolicy::Insecure, None) => {
                     "check the log of the registry, and the firewall; plain HTTP is tried only if the port responds with it"
                         .to_owned()

@@ -14,7 +14,9 @@ pub fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
 /// The number of the first item of a list, and its window in seconds.
 fn read(headers: &HeaderMap, name: &str) -> (Option<u64>, Option<u64>) {
     let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // A list describes several windows. The first one is the one that applies (draft `ratelimit-headers`).
     let mut parts = value.split(',').next().unwrap_or_default().split(';').map(str::trim);
+    // A value such as `unlimited` is not a number and means that there is no quota to show.
     let number = parts.next().and_then(|text| text.parse().ok());
     (number, parts.find_map(|part| part.strip_prefix("w=")?.parse().ok()))
 }

@@ -46,6 +46,7 @@ pub fn verdict_of_login(host: &str, login: LoginEvidence, status: u16) -> Option
         (200..=299, LoginEvidence::NotRequired) => Verdict::NotProved,
         (200..=299, _) => Verdict::Proved,
         (_, LoginEvidence::NotRequired) => return None,
+        // The password is known to be right, so the status can only be about the permissions.
         (401 | 403, _) if is_accepted(host, login) => Verdict::NoPermission,
         (401 | 403, _) | (400, LoginEvidence::CredentialSent) => Verdict::Refused,
         _ => return None,
@@ -70,6 +71,7 @@ pub fn reports_hidden_as_missing(host: &str) -> bool {
 /// Whether the registry is known to issue tokens only for right passwords.
 fn checks_passwords(host: &str) -> bool {
     let known = ["quay.io", "registry-1.docker.io", "ghcr.io", "registry.redhat.io", "gcr.io", "public.ecr.aws"];
+    // The names are compared with their dot, so that `quay.io.example.com` is not mistaken for a known registry.
     known.contains(&host) || [".gcr.io", ".pkg.dev", ".redhat.io"].iter().any(|domain| host.ends_with(domain))
 }
 

@@ -95,6 +95,7 @@ async fn prove(logins: &Arc<Logins>, registries: &[Registry]) -> Vec<RegistryFac
 /// Proves `registries` twice at the same time and once more.
 async fn prove_three_times(registries: &[Registry]) -> Vec<RegistryFact> {
     let logins = Arc::default();
+    // Two proofs at the same time compete for the login, and the third finds its result.
     let (one, two) = tokio::join!(prove(&logins, registries), prove(&logins, registries));
     let three = prove(&logins, registries).await;
     [one, two, three].concat()

@@ -125,6 +125,7 @@ async fn a_dropped_proof_sends_no_further_requests() {
     let double = double.await;
     let registries: Vec<Registry> =
         (0..20).map(|index| image(registry(&double.host, "right"), &format!("a/b:{index}"))).collect();
+    // The timeout drops the future of the proof, as an interrupted run does.
     let _ = tokio::time::timeout(Duration::from_millis(100), prove(&registries)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let count = double.request_lines().len();
@@ -167,6 +168,7 @@ async fn a_timeout_is_waited_for_once() {
     let begin = tokio::time::Instant::now();
     let (here, there) = tokio::join!(proof(), proof());
     assert_eq!([verdicts(&here), verdicts(&there)], [[Verdict::Timeout; 5]; 2]);
+    // Without the shared ping, each of the ten attempts would wait for its own timeout.
     assert!(begin.elapsed() < TIMEOUT * 2, "{:?}", begin.elapsed());
 }
 
