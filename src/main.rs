@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     };
     exit(match cli.command {
         Command::Validate(options) => run(event::Command::Validate, cli.global, options),
+        // `apply --check` is the spelling that users of Ansible expect for `plan`.
         Command::Plan(options) | Command::Apply { check: true, run: options } => {
             run(event::Command::Plan, cli.global, options)
         }
@@ -69,6 +70,7 @@ fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
             let _ = error.print();
             return ExitStatus::Usage;
         }
+        // Unlike a usage error, this failure is an event, so it also appears in the JSON output.
         Err(Refusal::Problem(problem)) => Err(vec![Failure::from(&problem)]),
     };
     show_events(global.format(), request, &cancel, oregano::log_in)
@@ -85,6 +87,7 @@ fn show_events<T>(
     let journal = Journal::new(events);
     let status = match request {
         Ok(request) => work(&request, cancel, journal),
+        // An invalid request also ends with a recap, so that a reader of the JSON output always gets a last event.
         Err(failures) => oregano::conclude(Err(failures), cancel, journal),
     };
     // The journal owned the last sender and is dropped, so the printer ends.
@@ -119,6 +122,7 @@ fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
             ui::explanation(&explanation, format, detail);
             explain::status(&explanation)
         }
+        // The signal has also ended scripts and prompts, so the failures only describe the interruption.
         Err(_) if cancel.level() > Stop::No => ExitStatus::Interrupted,
         Err(failures) => {
             ui::failures(&failures, format);
@@ -134,6 +138,7 @@ fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
 /// The question for `explain`. The defaults for nodes are not read if it is about this machine.
 fn question(global: Global, arguments: ExplainArguments, cancel: &Cancel) -> Result<Question, Vec<Failure>> {
     let failures = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
+    // An invalid `ansible.cfg` must not prevent a question about this machine, which does not depend on it.
     let defaults = if arguments.reads_nodes(&global) { defaults().map_err(failures)? } else { Defaults::default() };
     let prompt = |text: &str| cli::input::secret(text, cancel);
     let question = arguments.question(global, &defaults, environment(), (account(), local_user()), prompt);
@@ -180,6 +185,7 @@ fn show(global: &Global, task: InventoryTask) -> ExitStatus {
         interrupt(&signaled, inventory::load::stop);
         leave();
     });
+    // The schema is printed before the inventory is read, because an editor requests it without an inventory.
     if let InventoryTask::Schema = task {
         ui::schema(doctor::SCHEMA);
         return complete(ExitStatus::Done);
@@ -259,9 +265,12 @@ fn interrupt(cancel: &Cancel, end_scripts: impl FnOnce()) {
 fn on_signal(handle: impl Fn() + Send + 'static) {
     let (ready, listening) = mpsc::channel::<()>();
     std::thread::spawn(move || {
+        // This runtime has a separate thread, so that signals are handled even while the engine is blocked in a
+        // system call.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
+            // SIGHUP is included because the run receives it when the connection of its terminal is lost.
             let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
             let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
             drop(ready);
@@ -281,6 +290,7 @@ fn on_signal(handle: impl Fn() + Send + 'static) {
 
 #[allow(clippy::exit, reason = "the run did not stop after two signals, or there is no run")]
 fn leave() -> ! {
+    // The process may end during a prompt, which has switched off the echo of the terminal.
     cli::input::restore();
     std::process::exit(i32::from(ExitStatus::Interrupted as u8))
 }

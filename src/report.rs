@@ -60,6 +60,7 @@ impl Report {
             Event::Error(_) => self.error = true,
             Event::Interrupted => self.interrupted = true,
             Event::Registry(row) => self.registries.push(row.clone()),
+            // The outcome is set and not counted, so that a node that two parts of a run report is counted once.
             Event::Host(row) => self.host(&row.host).outcomes[row.outcome as usize] = true,
             Event::Step(StepRow { target: Target::Object(object), outcome, .. }) => {
                 self.objects.push(ObjectSummary { object: object.clone(), outcome: *outcome });
@@ -67,6 +68,7 @@ impl Report {
             Event::Step(StepRow { target: Target::File(file), outcome, .. }) => {
                 self.host(&file.host).files.add(*outcome);
             }
+            // A warning never changes the exit status.
             Event::Warning { .. } | Event::Progress(_) | Event::Recap(_) => {}
         }
     }
@@ -90,8 +92,11 @@ impl Report {
             () if self.error => ExitStatus::Error,
             () if self.registries.iter().any(|row| !row.verdict.permits_run()) => ExitStatus::Failed,
             () if self.objects.iter().any(|row| row.outcome == Outcome::Failed) => ExitStatus::Failed,
+            // Status 4 comes before the 2 of a node, but after the 2 of a credential or an object, which stops the
+            // complete run.
             () if any(|counts| counts.unreachable > 0) => ExitStatus::Unreachable,
             () if any(|counts| counts.failed > 0) => ExitStatus::Failed,
+            // After `apply`, the changes have been made, so only a plan reports them with its status.
             () if self.command == Some(Command::Plan) && changed => ExitStatus::ChangesPending,
             () => ExitStatus::Done,
         }
@@ -148,6 +153,7 @@ impl Journal {
 
     /// Records one event.
     pub fn record(&self, event: Event) {
+        // A panic of another thread must not lose the report: a poisoned lock still has valid counts.
         self.report.lock().unwrap_or_else(PoisonError::into_inner).record(&event);
         // This fails if the reader has ended, for example because of a closed pipe. That must not stop the run.
         let _ = self.reader.send(event);

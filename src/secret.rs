@@ -66,6 +66,7 @@ impl std::fmt::Debug for SecretBytes {
 /// `base64(user:password)`, the `auth` member of a config.json entry and the value of an HTTP Basic
 /// header (RFC 7617). The user must not contain a colon.
 pub fn basic_auth(user: &str, password: &Secret) -> Secret {
+    // The intermediate text contains the password too, so it is also overwritten when it is dropped.
     let pair = Zeroizing::new(format!("{user}:{}", password.expose()));
     Secret::new(STANDARD.encode(pair.as_bytes()))
 }
@@ -112,13 +113,17 @@ impl Redactor {
     /// Adds a secret in all its forms: the text itself, its JSON and URL escapes, and its base64 encodings.
     pub fn learn(&mut self, secret: &Secret) {
         let plain = secret.expose();
+        // A server that repeats the password in a JSON error escapes quotes and backslashes in it.
         let json = serde_json::to_string(plain).unwrap_or_default();
         let escaped = json.trim_matches('"').to_owned();
         let url: String = url_encode(plain);
         let mut forms = vec![plain.to_owned(), escaped, url];
+        // The unpadded form is a prefix of the padded one, but both are needed: removing only the shorter form would
+        // leave the padding in the text.
         for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
             forms.push(engine.encode(plain));
         }
+        // An empty form would match at every position of a text.
         let forms: Vec<String> = forms.into_iter().filter(|form| !form.is_empty()).collect();
         let folded = forms.iter().map(|form| fold(form)).filter(|form| form.len() >= FOLDED);
         self.folded.extend(folded.map(|form| Needle(Zeroizing::new(form))));
@@ -134,6 +139,8 @@ impl Redactor {
     /// Replaces every known secret in `text` with [`Redactor::MASK`]. A word that contains a secret in an unusual
     /// encoding is replaced completely.
     pub fn scrub(&self, text: &str) -> String {
+        // The plain replacement comes first, so that the text around an unchanged secret in the same word is still
+        // shown.
         let clean = self.replace(text);
         if self.needles.is_empty() {
             return clean;
@@ -144,9 +151,12 @@ impl Redactor {
         for (at, word) in words.iter().enumerate() {
             match hidden[at] {
                 false => shown.push_str(word),
+                // Consecutive hidden words get one mask, so that the output does not show how many words the secret
+                // has.
                 true if hidden.get(at + 1) == Some(&true) => {}
                 true => {
                     shown.push_str(Self::MASK);
+                    // The white space after the word is kept, so that the lines of a message are not joined.
                     shown.push_str(&word[word.trim_end().len()..]);
                 }
             }
@@ -223,6 +233,7 @@ fn escape(text: &str) -> Option<(Vec<u8>, usize)> {
     let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
     let character = |code: u32| char::from_u32(code).map(|c| c.to_string().into_bytes());
     match text.as_bytes() {
+        // This returns bytes and not a character, because one character may be encoded as several escapes.
         [b'%', ..] => Some((vec![u8::try_from(hex(text.get(1..3)?)?).ok()?], 3)),
         [b'\\', b'u', ..] => Some((character(hex(text.get(2..6)?)?)?, 6)),
         [b'\\', quoted @ (b'/' | b'"' | b'\'' | b'\\'), ..] => Some((vec![*quoted], 2)),

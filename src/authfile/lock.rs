@@ -40,6 +40,7 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
             .cause(without_errno(&error))
             .hint("name another file with `--to FILE`")
     };
+    // A recursive builder does not fail if the folder exists, and then does not change its mode.
     DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(|error| failed("created", error))?;
     let lock = File::open(place).map_err(|error| failed("opened", error))?;
     let start = Instant::now();
@@ -59,6 +60,7 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
         }
     };
+    // The owner is read under the lock, so that a change between now and the rename is noticed.
     let owner = replace::owner(&target);
     let held = Held { destination: Destination { target, folder: lock, owner }, unlocked };
     held.sweep();

@@ -83,6 +83,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
         () => {}
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+    // The limit is applied again, because the file may grow after its size was checked.
     let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
     read.map_err(|error| unusable(target, "cannot be read").cause(without_errno(&error)))?;
     Ok(Some((SecretBytes::new(content), metadata)))
@@ -92,6 +93,7 @@ fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
 fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
     let found = look(target)?;
     match &found {
+        // A user who owns the file could read the password, even if the mode is 0600.
         Some((_, metadata)) if !may_hold(metadata, &fs::metadata(folder(target)), geteuid()) => {
             Err(unusable(target, "belongs to another user").hint("run as that user, or name another file"))
         }
@@ -104,6 +106,8 @@ fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
 fn may_hold(file: &Metadata, folder: &io::Result<Metadata>, user: Uid) -> bool {
     let safe = |folder: &Metadata| {
         let closed = |bits: u32| folder.mode() & bits == 0;
+        // The sticky bit of a folder such as `/tmp` does not help, because it does not prevent other users from
+        // creating the file first.
         (folder.uid() == file.uid() && closed(0o002)) || (folder.uid() == 0 && closed(0o022))
     };
     file.uid() == user.as_raw() || (user.is_root() && folder.as_ref().is_ok_and(safe))

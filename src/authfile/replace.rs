@@ -20,6 +20,8 @@ const OWNER_BITS: u32 = 0o700;
 /// The prefix of the names of temporary files.
 pub(super) fn prefix(target: &Path) -> OsString {
     let mut prefix = OsString::from(".");
+    // The name of the target is a part of the prefix, so that a run never removes the temporary file of another target
+    // in the same folder.
     prefix.push(name(target));
     prefix.push(".oregano-login.");
     prefix
@@ -53,6 +55,7 @@ pub(super) fn replace(destination: &Destination, observed: &FileState, new: &Sec
     };
     let mut builder = Builder::new();
     let name = prefix(target);
+    // The file is created with its mode, because a later change would leave a moment in which others could open it.
     builder.prefix(&name).rand_bytes(16).permissions(Permissions::from_mode(0o600));
     let mut temporary = builder.tempfile_in(folder(target)).map_err(failed)?;
     temporary.write_all(new.expose()).map_err(failed)?;
@@ -61,6 +64,7 @@ pub(super) fn replace(destination: &Destination, observed: &FileState, new: &Sec
         FileState::Absent | FileState::Unusable(_) => (None, 0o600),
     };
     temporary.as_file().set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
+    // Without this, a crash after the rename could leave an empty file under the final name.
     temporary.as_file().sync_all().map_err(failed)?;
     // This is checked as late as possible, because a program that takes no lock may have written during the fsync.
     let now = look(target)?;
@@ -85,6 +89,8 @@ pub(super) fn replace(destination: &Destination, observed: &FileState, new: &Sec
 fn rename(temporary: NamedTempFile, target: &Path, observed: &FileState) -> io::Result<()> {
     let renamed = match observed {
         FileState::Present { .. } => temporary.persist(target),
+        // The check above and the rename are two steps, and another program could create the file between them. This
+        // call fails instead of replacing it.
         FileState::Absent | FileState::Unusable(_) => temporary.persist_noclobber(target),
     };
     renamed.map(|_| ()).map_err(|error| error.error)

@@ -159,6 +159,7 @@ fn find(environment: &UserEnvironment<'_>, warnings: &mut Vec<String>) -> Option
     }
     candidates.extend(environment.home.map(|home| home.join(".ansible.cfg")));
     candidates.push("/etc/ansible/ansible.cfg".into());
+    // The file is opened and not only looked up, because Ansible skips files that the user may not read.
     let found = candidates.into_iter().find(|path| std::fs::File::open(path).is_ok());
     if skipped && own.exists() && found.as_ref() != Some(&own) {
         let folder = environment.folder.display();
@@ -204,6 +205,7 @@ impl SettingsReader<'_> {
     }
 
     fn get_in(&self, section: &str, variable: &str, key: &str) -> Option<Setting> {
+        // Relative paths in a variable start in the working directory, but those in the file start in its own folder.
         if let Some(text) = (self.environment.env)(variable) {
             let base = self.environment.folder.to_owned();
             return Some(Setting { text, base, origin: format!("the environment variable `{variable}`") });
@@ -223,6 +225,7 @@ impl SettingsReader<'_> {
             let Some(setting) = self.get_in(unsupported.section, unsupported.variable, unsupported.key) else {
                 continue;
             };
+            // A harmless value has the same effect as no setting, so existing files with it need no change.
             if !unsupported.harmless.contains(&setting.text.to_ascii_lowercase().as_str()) {
                 let problem = Problem::new(format!("{} is not supported", setting.origin));
                 self.problems.push(problem.hint(unsupported.hint));

@@ -44,6 +44,7 @@ impl ExplainArguments {
         let Access { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } =
             &self.access;
         let login = user.is_some() || private_key.is_some() || *ask_pass || *ask_become_pass;
+        // Options without an effect are rejected, because a user could otherwise believe that nodes were examined.
         let nodes = self.reads_nodes(global);
         if (login || forks.is_some()) && !nodes {
             return conflict("options for nodes have no effect on this machine: select nodes with -i or --limit");
@@ -51,12 +52,14 @@ impl ExplainArguments {
         if let (Some(option), false) = (global.inventory_option(), nodes) {
             return conflict(&format!("{option} has no effect on this machine: select nodes with -i or --limit"));
         }
+        // A relative path has no meaning on a node, because the remote script has no working directory of the user.
         if nodes && self.file.iter().any(|file| !file.starts_with('/')) {
             return conflict("on nodes, --file requires an absolute path");
         }
         if self.namespace.is_none() && kubeconfig.is_some() {
             return conflict("--kubeconfig requires --namespace: without it, no cluster is contacted");
         }
+        // The names become segments of a URL path, where a slash would address another resource.
         let invalid = |text: &str| text.is_empty() || text.contains('/');
         if self.namespace.as_deref().is_some_and(invalid) || invalid(&self.service_account) {
             return conflict("--namespace and --service-account require a valid name");

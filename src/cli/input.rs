@@ -20,6 +20,8 @@ static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Reads a secret from the terminal.
 pub fn secret(prompt: &str, cancel: &Cancel) -> Result<String, Problem> {
+    // The settings are saved before the prompt starts, because the thread of an interrupted prompt cannot restore them
+    // anymore.
     let settings = File::open(TERMINAL).ok().and_then(|terminal| termios::tcgetattr(terminal).ok());
     *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     let prompt = prompt.to_owned();
@@ -30,6 +32,7 @@ pub fn secret(prompt: &str, cancel: &Cancel) -> Result<String, Problem> {
 
 /// Reads a line from the terminal, which shows what is typed; `None` if standard input is not a terminal.
 pub fn line(prompt: &str, cancel: &Cancel) -> Option<Result<String, Problem>> {
+    // A script must fail instead of waiting for a person, even if it has a controlling terminal.
     if !io::stdin().is_terminal() {
         return None;
     }
@@ -81,6 +84,7 @@ fn until_signal<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let (done, result) = oneshot::channel();
+    // A blocked read cannot be cancelled, so it runs in a thread that ends with the process.
     std::thread::spawn(move || done.send(work()));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let result = runtime.block_on(async {

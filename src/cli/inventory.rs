@@ -82,6 +82,7 @@ impl Global {
         home: Option<&Path>,
         prompt: impl Fn(&str) -> Result<String, Problem>,
     ) -> Result<Sources, Problem> {
+        // As in Ansible, `-i` replaces the inventories of the configuration and does not add to them.
         let given = [&self.inventory, &defaults.inventories].into_iter().find(|sources| !sources.is_empty());
         let inventories = given.cloned().unwrap_or_default();
         let vault = self.vault(defaults, home, prompt)?;
@@ -102,6 +103,7 @@ impl Global {
             typed.map_err(|problem| problem.hint("pass the vault password with `--vault-password-file FILE`"))
         };
         let mut identities = Vec::new();
+        // Unlike other options, `--vault-id` adds to the list of `ansible.cfg` instead of replacing it, as in Ansible.
         for id in defaults.vault_ids.iter().chain(&self.vault_id) {
             let (label, source) = match parse_vault_id(id) {
                 VaultId::Prompt { label, prompt } => (label, PasswordSource::Typed(ask(&prompt)?)),
@@ -111,6 +113,7 @@ impl Global {
         }
         let files = self.vault_password_file.iter().chain(&defaults.vault_password_file);
         identities.extend(files.map(|path| VaultIdentity::file(expand(path))));
+        // The setting in `ansible.cfg` only applies if there is no other password, but the option always prompts.
         if self.ask_vault_pass || (identities.is_empty() && defaults.ask_vault_pass == Some(true)) {
             identities.push(VaultIdentity::typed(ask("Vault password: ")?));
         }

@@ -119,6 +119,7 @@ impl LoginArguments {
         let image = image.map_err(|fault| usage(&format!("--test-image cannot be used: {fault}")))?;
         let user = self.user(console)?;
         check("--username", &user)?;
+        // `auth` is split at the first colon, so a part of the user name would become a part of the password.
         if user.contains(':') {
             return Err(usage(
                 "--username contains a colon, which ends a user name: the part after it may be a password",
@@ -137,8 +138,10 @@ impl LoginArguments {
         let file = file.ok_or_else(|| usage("there is no home directory: specify the file with --to FILE"))?;
         // The password is read last, so that invalid arguments are reported before the user types it.
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD_VARIABLE)) {
+            // The order of these sources is the one that the help of `login` documents.
             (true, ..) => given(without_line_break((console.input)()), "standard input")?,
             (_, true, _) => Password::Token,
+            // An empty variable is an error and not a missing one, because a prompt would make a script wait for input.
             (.., Some(text)) if text.is_empty() => return Err(Refusal::Problem(empty())),
             (.., Some(text)) => given(text.into_string().map_err(|_| not_text()), "`OREGANO_PASSWORD`")?,
             (.., None) => {
@@ -163,6 +166,7 @@ impl LoginArguments {
 
     /// The user name. It is prompted for, unless standard input provides the password.
     fn user(&self, console: &Console<'_>) -> Result<String, Refusal> {
+        // A pipe with the password must not be read for the user name, because the password would be shown as the user.
         let prompted = || if self.password_stdin { None } else { (console.line)("Username: ") };
         match (&self.username, self.kubeconfig_token) {
             (Some(user), _) => Ok(user.clone()),
@@ -222,7 +226,9 @@ fn check(option: &str, text: &str) -> Result<(), Refusal> {
 fn usage(message: &str) -> Refusal {
     let kind = ErrorKind::ValueValidation;
     let mut cli = Cli::command();
+    // clap completes the names and usages of subcommands only here.
     cli.build();
+    // The error is created by the subcommand, so that its usage line is the one of `login`.
     let error = cli.find_subcommand_mut("login").map(|login| login.error(kind, message));
     Refusal::Usage(Box::new(error.unwrap_or_else(|| Cli::command().error(kind, message))))
 }

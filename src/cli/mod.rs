@@ -72,6 +72,7 @@ pub fn parse() -> Result<Cli, clap::Error> {
     // Global options are only added to the subcommands by `build`.
     cli.build();
     let hide = |option: clap::Arg| match option.get_help_heading() {
+        // These options are hidden and not removed, so that `login` can reject them with an explanation.
         Some(INVENTORY) => option.hide(true),
         _ => option,
     };

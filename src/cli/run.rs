@@ -117,6 +117,7 @@ impl Global {
     ) -> Result<Options, Problem> {
         let RunArguments { only, from, warn_days, access } = run;
         let scope = match (command, only) {
+            // `validate` writes nothing, so `--only` does not change its scope.
             (event::Command::Validate, _) => Scope::Registries,
             (_, Some(Only::Nodes)) => Scope::Nodes,
             (_, Some(Only::Cluster)) => Scope::Cluster,
@@ -160,6 +161,8 @@ impl Global {
         Ok(Settings {
             sources,
             request,
+            // clap limits only the option. The limit is applied here too, because the value may come from
+            // `ansible.cfg`.
             forks: usize::from(access.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
             timeout: Duration::from_secs(access.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
             kubeconfig: access.kubeconfig,

@@ -18,6 +18,8 @@ const MAX_TOKEN: usize = 64 << 10;
 
 /// When the credential of a registry expires: the earliest date of its secrets. `None` if no secret contains a date.
 pub fn of(registry: &Registry) -> Option<Timestamp> {
+    // Some programs use the password and others the token, so the earlier date is the one at which the first of them
+    // fails.
     let secrets = std::iter::once(&registry.password).chain(&registry.identity_token);
     secrets.filter_map(of_secret).min()
 }
@@ -46,6 +48,7 @@ fn of_secret(secret: &Secret) -> Option<Timestamp> {
     if text.len() > MAX_TOKEN {
         return None;
     }
+    // A password of ECR contains no dot, because base64 has none, so the two formats cannot be confused.
     web_token(text).or_else(|| ecr(text))
 }
 
@@ -78,6 +81,8 @@ fn ecr(text: &str) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Password {
         expiration: f64,
+        // The member is required only to recognize the format: other base64 texts may also contain a JSON object with a
+        // date.
         #[serde(rename = "datakey")]
         _key: serde::de::IgnoredAny,
     }
@@ -90,6 +95,7 @@ fn seconds(number: f64) -> Option<Timestamp> {
         reason = "a number outside of i64 is also outside of the range of timestamps"
     )]
     let whole = number as i64;
+    // Zero means that the token never expires, and must not become a date in 1970.
     (whole > 0).then(|| Timestamp::from_second(whole).ok()).flatten()
 }
 

@@ -36,6 +36,7 @@ impl Image {
         if image.contains("://") {
             return Err("an image name must not have a scheme");
         }
+        // distribution/reference rejects these names, because a command could not distinguish them from image IDs.
         if is_hex(image, 64) {
             return Err("64 hexadecimal digits are an image ID, not a name");
         }
@@ -44,6 +45,7 @@ impl Image {
             Some((rest, digest)) => (rest.to_owned(), Some(digest)),
             None => (rest, None),
         };
+        // The digest was removed before, because it contains a colon, too.
         let (path, tag) = match rest.split_once(':') {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest.as_str(), None),
@@ -111,6 +113,7 @@ pub fn full_name(host: &str, path: &str) -> Result<String, &'static str> {
     let name = format!("{host}/{path}");
     Image::parse(&name)?;
     let last = name.rsplit('/').next().unwrap_or_default();
+    // Only the last part is searched, because the host may have a port.
     if last.contains([':', '@']) { Ok(name) } else { Ok(format!("{name}:latest")) }
 }
 
@@ -127,6 +130,7 @@ pub(super) fn may_be_quoted(text: &str) -> bool {
     };
     is_word(path)
         && is_word(last)
+        // Without a path, `name:tag` has the form of a user and a password.
         && tag.is_none_or(|tag| !path.is_empty() && is_tag(tag))
         && digest.is_none_or(is_hash)
 }
@@ -137,6 +141,7 @@ fn split_domain(image: &str) -> (&str, String) {
     let Some((first, rest)) = image.split_once('/') else { return (HUB, format!("library/{image}")) };
     let hub = first == HUB || first == "index.docker.io";
     match (hub, is_host(first)) {
+        // `index.docker.io` is replaced by `docker.io`, so that both spellings are the same image.
         (true, _) if rest.contains('/') => (HUB, rest.to_owned()),
         (true, _) => (HUB, format!("library/{rest}")),
         (false, true) => (first, rest.to_owned()),
@@ -152,6 +157,7 @@ pub(super) fn is_host(segment: &str) -> bool {
 /// Whether a text is a host with an optional port (`DomainRegexp` of distribution/reference).
 pub fn is_domain(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
+        // The last colon of an IPv6 address without a port is inside the brackets.
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (text, None),
     };

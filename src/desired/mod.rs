@@ -84,6 +84,7 @@ impl Desired {
             redactor.learn_credential(&registry.user, &registry.password);
             registry.identity_token.iter().for_each(|token| redactor.learn(token));
         }
+        // Thousands of registries may share one proxy, whose credential is then added only once.
         let proxies: HashSet<&ProxySettings> = self.registries.iter().filter_map(|one| one.proxy.settings()).collect();
         for (user, password) in proxies.into_iter().flat_map(ProxySettings::credentials) {
             redactor.learn_credential(&user, &password);

@@ -21,14 +21,17 @@ impl NoProxy {
         let mut by_port: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
         for entry in list.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty()) {
             let (host, port) = split_port(entry);
+            // The matcher of hyper-util has no wildcards, except for a single `*`.
             let host = if host.starts_with("*.") { &host[1..] } else { host };
             match port {
                 Some(port) => by_port.entry(port).or_default().push(host),
                 None => any_port.push(host),
             }
         }
+        // The address of this proxy is never used. The matcher of hyper-util returns a proxy only if one is configured.
         let matcher = |hosts: &[&str]| Matcher::builder().all("http://proxy").no(hosts.join(",")).build();
         Self {
+            // A list without entries matches no host, so no matcher is needed for it.
             any_port: (!any_port.is_empty()).then(|| matcher(&any_port)),
             by_port: by_port.into_iter().map(|(port, hosts)| (port, matcher(&hosts))).collect(),
         }
@@ -36,6 +39,7 @@ impl NoProxy {
 
     /// Whether `host:port` is reached without a proxy. An IPv6 address is in brackets.
     pub fn matches(&self, authority: &str) -> bool {
+        // The matcher needs a complete URI, but compares only its host, so the scheme does not matter.
         let Ok(uri) = format!("https://{authority}/").parse() else { return false };
         let for_port = split_port(authority).1.and_then(|port| self.by_port.get(&port));
         // The matchers use one proxy for every URL. If a matcher returns no proxy for this URL, the list matches.
@@ -47,6 +51,7 @@ impl NoProxy {
 /// host.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     let (host, port) = match entry.rsplit_once(':') {
+        // More than one colon without brackets is an IPv6 address without a port.
         Some((host, port)) if host.starts_with('[') || !host.contains(':') => match port.parse() {
             Ok(port) => (host, Some(port)),
             Err(_) => (entry, None),

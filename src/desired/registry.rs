@@ -185,6 +185,7 @@ impl ProxySettings {
     /// The user and password of each URL that contains them, once as written and once with percent-encoding decoded.
     pub fn credentials(&self) -> impl Iterator<Item = (String, Secret)> {
         let encoded = self.http.iter().chain(&self.https).filter_map(|url| {
+            // The last `@` ends the password, because a user may have written an `@` in it without percent-encoding.
             let (user_info, _) = url.expose().split_once("://")?.1.rsplit_once('@')?;
             user_info.split_once(':')
         });
@@ -211,6 +212,7 @@ fn percent_decode(text: &str) -> String {
             }
         }
     }
+    // One character may be encoded as several bytes, so the text is only built after all of them are decoded.
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -229,6 +231,8 @@ impl Authority {
     /// # Errors
     /// There is no certificate. The text is a predicate: it follows the name of the file.
     pub fn from_pem(file: &str, text: &[u8]) -> Result<Self, &'static str> {
+        // The certificates are written again from their parsed form, so that a private key in the same file is not kept
+        // in memory.
         let certificates = X509::stack_from_pem(text).unwrap_or_default();
         let pem: Vec<u8> = certificates.iter().filter_map(|one| one.to_pem().ok()).flatten().collect();
         match String::from_utf8(pem) {

@@ -102,6 +102,7 @@ pub fn host_fault(key: &str) -> Option<HostFault> {
     key_fault(key)
         .or_else(|| name_fault(host))
         .or_else(|| path.and_then(path_fault))
+        // This check comes last, because the advice to add a dot or a port does not help if the text has another fault.
         .or_else(|| (!is_registry(host)).then_some(HostFault::HubNamespace))
 }
 
@@ -116,6 +117,7 @@ pub(super) fn key_fault(key: &str) -> Option<HostFault> {
         _ if key.contains("://") => Some(HostFault::Scheme),
         _ if key.contains('@') => Some(HostFault::AtSign),
         _ if key.contains(|c: char| c.is_whitespace() || c.is_control()) => Some(HostFault::WhiteSpace),
+        // The kubelet would accept this key, but containers/image never matches a key with a trailing slash.
         _ if key.ends_with('/') => Some(HostFault::TrailingSlash),
         _ if path.is_some_and(|path| path.contains(':')) => Some(HostFault::Tag),
         // This check must come before the check of the port, because the last part of a bare IPv6 address looks like a
@@ -164,6 +166,7 @@ pub(super) fn url_fault(url: &str) -> Option<HostFault> {
         _ if url.contains('@') => Some(HostFault::AtSign),
         _ if url.contains(char::is_whitespace) => Some(HostFault::WhiteSpace),
         _ if url.ends_with('/') || !url.contains('/') => Some(HostFault::NoImage),
+        // Only the host is checked here: the path has placeholders such as `${component}`, which are replaced later.
         _ if is_registry(host) => host_fault(host),
         _ if url.starts_with(ORIGIN) => None,
         _ => Some(HostFault::NoRegistry),

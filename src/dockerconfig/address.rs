@@ -13,12 +13,15 @@ pub struct Address {
 /// Parses the text after `https://`; `None` if Go rejects it.
 pub fn parse(rest: &str) -> Option<Address> {
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    // Go rejects control characters everywhere before the fragment, not only in the host.
     if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return None;
     }
+    // The fragment is not used, but an invalid escape in it makes Go reject the URL.
     decode(fragment)?;
     let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // The last `@` ends the user, because Go accepts an unescaped `@` in the user and the password.
     let host = match authority.rsplit_once('@') {
         None => authority,
         Some((user, host)) if is_user(user) => host,
@@ -32,6 +35,7 @@ pub fn parse(rest: &str) -> Option<Address> {
 pub fn split_port(host: &str) -> (&str, &str) {
     match host.rsplit_once(':') {
         Some((name, port)) if name.starts_with('[') && name.ends_with(']') => (&name[1..name.len() - 1], port),
+        // More than one colon without brackets is an IPv6 address, and its last group must not be taken as a port.
         Some((name, port)) if !name.contains([':', '[', ']']) => (name, port),
         _ => (host, ""),
     }
@@ -45,6 +49,7 @@ fn is_host(host: &str) -> bool {
         return known && (after.is_empty() || after.strip_prefix(':').is_some_and(port));
     }
     let (name, number) = host.rsplit_once(':').unwrap_or((host, ""));
+    // Go allows more characters than host names have, including the `*` of the kubelet's patterns.
     let known = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=<>\"".contains(c);
     port(number) && name.chars().all(known)
 }

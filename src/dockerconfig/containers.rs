@@ -21,12 +21,14 @@ pub fn matching_keys<'a>(
     format: Format,
 ) -> Vec<(&'a str, Match)> {
     let registry = name.split('/').next().unwrap_or_default();
+    // In a `.dockercfg`, containers/image does not search for namespaces.
     let start = match format {
         Format::Config => name,
         Format::Legacy => registry,
     };
     let above = std::iter::successors(Some(start), |name| Some(name.rsplit_once('/')?.0));
     let mut found: Vec<_> =
+        // Exact keys come first, from the longest to the host, because the search ends at the first one of them.
         above.filter_map(|wanted| keys.clone().find(|key| *key == wanted)).map(|key| (key, Match::Exact)).collect();
     for key in keys.filter(|key| same_host(without_path(key, format), registry)) {
         if found.iter().all(|(known, _)| *known != key) {
@@ -48,8 +50,12 @@ impl AuthFile {
 
 /// A key without its scheme. In a `.dockercfg`, the path is removed too.
 fn without_path(key: &str, format: Format) -> &str {
+    // The two schemes are removed one after the other, as in containers/image, which also removes both from a key that
+    // has both.
     let bare = key.strip_prefix("http://").unwrap_or(key);
     let bare = bare.strip_prefix("https://").unwrap_or(bare);
+    // A path is removed only from keys with a scheme, such as the `/v1/` of Docker Hub. In other keys it is a
+    // namespace.
     let cut = format == Format::Legacy || bare.len() != key.len();
     if cut { bare.split('/').next().unwrap_or_default() } else { bare }
 }

@@ -20,6 +20,8 @@ pub(super) enum Json {
 /// Converts an unchanged value to `T`; `None` if it is missing, new, or of another type.
 pub(super) fn text_of<T: serde::de::DeserializeOwned>(value: Option<&Json>) -> Option<T> {
     match value? {
+        // A member of another type is treated as missing here, because a merge must not fail for members that it does
+        // not change.
         Json::Kept(raw) => serde_json::from_str(raw.get()).ok(),
         Json::Text(_) | Json::Object(_) => None,
     }
@@ -35,11 +37,14 @@ pub(super) fn object(value: Option<&Json>, what: &str) -> Result<Members, ParseE
 }
 
 pub(super) fn parse_object(bytes: &[u8], what: &str) -> Result<Members, ParseError> {
+    // `RawValue` keeps the text of each value, because parsing and writing would change the spelling of numbers and
+    // escapes.
     let Pairs(pairs) = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         // The text of this error quotes the value, which may be a password, so it is not shown.
         serde_json::error::Category::Data => ParseError::NotAnObject(what.to_owned()),
         _ => ParseError::Syntax { line: error.line(), column: error.column() },
     })?;
+    // Collecting into a map drops duplicate keys without an error, so a smaller map shows that there was one.
     let count = pairs.len();
     let members: Members = pairs.into_iter().map(|(key, raw)| (key, Json::Kept(raw))).collect();
     if members.len() == count { Ok(members) } else { Err(ParseError::Twice(what.to_owned())) }

@@ -21,6 +21,7 @@ pub fn is_hub(host: &str) -> bool {
 pub fn kubelet_key(key: &str) -> Option<String> {
     let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let Address { host, path } = address::parse(bare)?;
+    // The kubelet requires the slash after the version, so the path `/v1` is kept as a namespace.
     let path = if path.starts_with("/v1/") || path.starts_with("/v2/") { &path[3..] } else { &path };
     Some(if path == "/" { host } else { format!("{host}{path}") })
 }
@@ -42,6 +43,7 @@ pub(super) fn host_of(key: &str) -> String {
 /// The keys of a file that are more specific than `key`. containers/image uses the longest key that matches an image; docker
 /// does not support paths.
 pub fn more_specific<'a>(keys: impl Iterator<Item = &'a str>, key: &str) -> Vec<&'a str> {
+    // The slash prevents `quay.io/foo` from matching `quay.io/foobar`.
     let below = format!("{}/", registry_key(key));
     keys.filter(|other| registry_key(other).starts_with(&below)).collect()
 }
@@ -51,13 +53,17 @@ pub fn more_specific<'a>(keys: impl Iterator<Item = &'a str>, key: &str) -> Vec<
 pub fn mask(key: &str) -> String {
     let scheme = key.find("://").filter(|at| key[..*at].bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let (scheme, rest) = key.split_at(scheme.map_or(0, |at| at + "://".len()));
+    // The `@` in an image name with a digest is followed by the digest, and the text before it is no login.
     let digest = |host: &str| host.starts_with("sha256:") || host.starts_with("sha512:");
     if let Some((login, host)) = rest.rsplit_once('@').filter(|(_, host)| !digest(host)) {
         return format!("{scheme}{}@{host}", mask_user(login));
     }
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // The colons in an IPv6 address are not the start of a port, so the search starts after its bracket.
     let address = if host.starts_with('[') { host.rfind(']').unwrap_or_default() } else { 0 };
     match host[address..].split_once(':') {
+        // A text after the colon that is no port may be a password, because the user may have written `user:password`
+        // as the key.
         Some((_, port)) if !port.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*') => {
             let shown = host.len() - port.len();
             format!("{scheme}{}{}{path}", &host[..shown], Redactor::MASK)

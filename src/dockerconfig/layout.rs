@@ -22,8 +22,10 @@ impl Layout {
             };
         };
         let body = bytes.trim_ascii();
+        // The white space around the object is ignored, so a compact file that ends with a line break stays compact.
         let Some(line) = body.iter().position(|byte| *byte == b'\n') else { return Self::Compact };
         match body[line + 1..].iter().take_while(|byte| **byte == b' ').count() {
+            // A line without leading spaces is usually indented with a tab, as docker writes it.
             0 => Self::Tabs,
             width => Self::Spaces(width),
         }
@@ -31,6 +33,8 @@ impl Layout {
 
     pub(super) fn render(self, value: &Json, depth: usize) -> String {
         let members = match value {
+            // An unchanged value keeps its own line breaks and indentation, even if they differ from the layout of the
+            // file.
             Json::Kept(raw) => return raw.get().to_owned(),
             Json::Text(text) => return json_string(text.expose()),
             Json::Object(members) if members.is_empty() => return "{}".to_owned(),

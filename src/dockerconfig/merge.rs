@@ -22,6 +22,7 @@ const BEARER: &str = "registrytoken";
 pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader) -> Result<Merged, ParseError> {
     let old = content.filter(|bytes| !bytes.trim_ascii().is_empty());
     let mut root = old.map_or_else(|| Ok(Members::new()), |bytes| parse_object(bytes, "the content"))?;
+    // The helpers are read before `root` is emptied for a `.dockercfg` below.
     let shadows = shadows(&root, credentials);
     let mut auths = match reader {
         Reader::Legacy => std::mem::take(&mut root),
@@ -31,6 +32,8 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
     for credential in credentials {
         let aliases: Vec<String> = auths
             .keys()
+            // The kubelet keeps the credentials of all spellings of a registry in random order, so an old password
+            // under another spelling would still be tried.
             .filter(|key| registry_key(key) == registry_key(&credential.key))
             // A key that is declared separately has its own credential, which must not be overwritten.
             .filter(|key| credentials.iter().all(|declared| declared.key != **key))
@@ -64,6 +67,8 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
 pub fn written_for(content: &[u8]) -> Option<Reader> {
     let root = parse_object(content, "").ok()?;
     if is_legacy(&root) {
+        // Without this check, a merge would add `auths` to a `.dockercfg`, where its readers would not find the
+        // entries.
         return Some(Reader::Legacy);
     }
     root.contains_key("auths").then_some(Reader::Node)
@@ -78,6 +83,8 @@ fn update(
 ) -> Result<Option<KeyChange>, ParseError> {
     let kind = if auths.contains_key(key) { ChangeKind::Updated } else { ChangeKind::Added };
     let mut entry = object(auths.get(key), &entry_name(key))?;
+    // docker and containers/image prefer these tokens to the password, so an old token would make the new password
+    // useless.
     let stale: &[&'static str] = if credential.identity_token.is_some() { &[BEARER] } else { &[IDENTITY, BEARER] };
     let dropped: Vec<_> = stale.iter().copied().filter(|token| entry.shift_remove(*token).is_some()).collect();
     let mut changed = !dropped.is_empty();
@@ -89,6 +96,7 @@ fn update(
             changed |= set(&mut entry, member, value);
         }
     }
+    // Without a declared email, an existing one is kept, because OpenShift Cluster Manager reads it.
     if let Some(email) = &credential.email {
         changed |= set(&mut entry, "email", &Secret::new(email.as_str()));
     }

@@ -76,6 +76,7 @@ pub struct Login {
 /// If the content, its `auths`, or an entry is not a JSON object.
 pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
     let root = if content.trim_ascii().is_empty() { Members::new() } else { parse_object(content, "the content")? };
+    // The name of the file is not known here, for example for a text in a secret, so the content determines the format.
     let auths = if is_legacy(&root) { root.clone() } else { object(root.get("auths"), "`auths`")? };
     let entries = auths.iter().map(|(key, value)| {
         let members = object(Some(value), &entry_name(key))?;
@@ -90,12 +91,14 @@ pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
 
 /// Whether these are the members of a `.dockercfg`.
 pub(super) fn is_legacy(root: &Members) -> bool {
+    // One of these members is enough, because a `config.json` that only names helpers has no `auths`.
     let modern = ["auths", "credHelpers", "credsStore"].iter().any(|name| root.contains_key(*name));
     let known = |members: &Members| MEMBERS.iter().any(|name| members.contains_key(*name));
     !modern && root.values().any(|value| object(Some(value), "").is_ok_and(|members| known(&members)))
 }
 
 fn entry(key: &str, members: &Members) -> Entry {
+    // Go programs do not distinguish an empty member from a missing one.
     let text = |name: &str| text_of::<String>(members.get(name)).filter(|text| !text.is_empty());
     Entry {
         key: key.to_owned(),

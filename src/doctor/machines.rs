@@ -15,6 +15,7 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
         let address = last_set(&vars, &["ansible_host", "ansible_ssh_host"]);
         let port = last_set(&vars, &["ansible_port", "ansible_ssh_port"]);
         let key = (
+            // DNS names are compared without case, so two spellings of one name are the same machine.
             address.as_ref().map_or(name, |node| &node.text).to_ascii_lowercase(),
             port.map_or_else(|| "22".to_owned(), |node| node.text),
         );

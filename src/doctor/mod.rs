@@ -25,6 +25,7 @@ pub fn examine(read: &Result<Variables, Vec<Problem>>, request: &Request) -> Vec
     match read {
         Err(problems) => findings.extend(problems.iter().map(|problem| error(problem, codes::INVENTORY))),
         Ok(variables) => {
+            // A check contacts nothing, and a command of the inventory could contact any machine, so none is executed.
             let (desired, problems) = desired::judge(&variables.without_commands(), request);
             findings.extend(variables.findings().iter().cloned());
             findings.extend(problems.iter().map(|problem| error(problem, codes::DESIRED)));
@@ -71,6 +72,7 @@ fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     let mut kept = HashSet::new();
     findings.retain(|finding| match &finding.problem.place {
         Some(place) => kept.insert((finding.code, Arc::as_ptr(&place.span.source), place.span.start, String::new())),
+        // Findings without a place are distinguished by their message, because they all have the same place otherwise.
         None => kept.insert((finding.code, std::ptr::null(), 0, finding.problem.message.clone())),
     });
     findings.sort_by_cached_key(|finding| (place(finding), codes::rank(finding.code)));

@@ -32,6 +32,7 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let known = known();
     let mut reported = HashSet::new();
     for (name, node) in inventory.written() {
+        // The same name may be written at several places, and each of them is reported once.
         if known.contains(name) || !reported.insert((name, node.span.start)) {
             continue;
         }

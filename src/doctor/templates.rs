@@ -33,6 +33,8 @@ pub(super) fn check(variables: &Variables, findings: &mut Vec<Finding>) {
             if *times > HOSTS || reported.contains(&place) {
                 continue;
             }
+            // Other problems are ignored: a run reports them if it needs the variable, and Ansible may support what
+            // oregano does not.
             let Err(problem) = vars.resolve(node) else { continue };
             let name = problem.undefined_name.as_deref().unwrap_or_default();
             let set_by_plays = SET_BY_PLAYS.iter().any(|prefix| name.starts_with(prefix));

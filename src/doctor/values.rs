@@ -89,6 +89,7 @@ fn plain_password(name: &str, node: &Node) -> Option<Span> {
 fn first_password(node: &Node) -> Option<Span> {
     match &node.value {
         Value::List(items) => items.iter().find_map(first_password),
+        // Only these keys contain a secret. The other sources of a registry entry name a file, a command or a helper.
         Value::Map(_) => ["password", "identity_token"].iter().find_map(|key| first_password(node.get(key)?)),
         Value::Null | Value::Vault => None,
         _ if node.text.trim().is_empty() => None,

@@ -207,6 +207,7 @@ impl StepRow {
     pub fn not_done(step: &Step) -> Self {
         match &step.action {
             Action::Create | Action::Update => Self::new(step, Outcome::Skipped),
+            // These results are known from the plan and do not depend on whether anything is written.
             Action::Unchanged | Action::Fail(_) => Self::done(step),
         }
     }
@@ -249,6 +250,8 @@ pub fn node_events(node: &NodePlan, row: impl Fn(&Step) -> StepRow) -> Vec<Event
         NodeWork::NotObserved => HostRow::new(&node.host, HostOutcome::Skipped),
         NodeWork::Files(_) => HostRow::new(&node.host, HostOutcome::Reached),
     };
+    // The event of the host comes before those of its files, so that a reader can decide with one line whether files
+    // follow.
     let steps: &[Step] = if let NodeWork::Files(steps) = &node.work { steps } else { &[] };
     std::iter::once(Event::Host(host)).chain(steps.iter().map(|step| Event::Step(row(step)))).collect()
 }

@@ -48,6 +48,7 @@ impl RegistryRow {
             rate_limit: fact.rate_limit,
             other_server: fact.other_server.clone(),
         };
+        // The message needs the other fields of the row, so the failure is set after them.
         row.failure = (fact.verdict != Verdict::Proved).then(|| Failure {
             causes: fact.cause.iter().cloned().collect(),
             hint: fact.hint.clone(),
@@ -93,6 +94,7 @@ fn result(RegistryRow { host, user, image, verdict, .. }: &RegistryRow, server: 
     match verdict {
         Verdict::Proved => format!("registry `{host}` showed `{image}` to user `{user}`"),
         Verdict::Refused => format!("{server} refused the credentials of user `{user}`"),
+        // Without a test image, the row has the registry as its image. Only the login was verified then.
         Verdict::NoPermission if image == host => format!("registry `{host}` does not accept user `{user}`"),
         Verdict::NoPermission => format!("registry `{host}` does not show `{image}` to user `{user}`"),
         Verdict::NotFound => format!("registry `{host}` has no image `{image}`"),

@@ -18,6 +18,8 @@ const fn engine(padding: DecodePaddingMode) -> GeneralPurpose {
     GeneralPurpose::new(&alphabet::STANDARD, config)
 }
 
+// There are two decoders, because one that accepts both forms would also accept what docker and containers/image
+// reject.
 const PADDED: GeneralPurpose = engine(DecodePaddingMode::RequireCanonical);
 const UNPADDED: GeneralPurpose = engine(DecodePaddingMode::RequireNone);
 

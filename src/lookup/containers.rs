@@ -29,15 +29,18 @@ pub fn containers(image: &Image, files: &[CredentialFile]) -> LookupResult {
                 PathState::Unreadable(why) if is_undecided(&result) => {
                     result.fault = Some(format!("`{}` cannot be read, so the lookup fails: {why}", file.path));
                 }
+                // The consumer may run as root and be able to read the file, so this is not an error of the lookup.
                 PathState::Forbidden(_) if is_undecided(&result) => result.hidden = Some(file.path.clone()),
                 _ => {}
             }
             continue;
         };
+        // Later files are still read after a credential is found, because their entries are reported as shadowed.
         if let Some(used) = result.credentials.first().map(|used| used.source.name().to_owned()) {
             result.unused.extend(similar_entries::similar(bytes, &file.source(), image, &UnusedReason::Shadowed(used)));
             continue;
         }
+        // The search ended at an earlier file, so an entry of this file can neither be used nor be called shadowed.
         if result.fault.is_some() || result.hidden.is_some() {
             continue;
         }
@@ -74,6 +77,7 @@ pub fn containers_with_helpers(image: &Image, files: &[CredentialFile], helpers:
         if name != FILES {
             let kind = CredentialKind::GlobalHelper { helper: name.clone() };
             result.credentials.push(Candidate { source: EntrySource::File(helpers.file.clone()), key: None, kind });
+        // The files provide a credential, so the helpers after them in the list are never run.
         } else if !from_files.is_empty() {
             result.credentials.extend(from_files);
             break;
@@ -101,6 +105,7 @@ fn is_undecided(result: &LookupResult) -> bool {
 /// Adds the credentials and the unused entries of one file to the result.
 fn search_file(image: &Image, file: &CredentialFile, config: Config<ContainersEntry>, result: &mut LookupResult) {
     let registry = image.name.split('/').next().unwrap_or_default();
+    // Keys of `credHelpers` are compared exactly and only with the host: helpers do not support namespaces.
     let helper = config.cred_helpers.get(registry);
     if let Some(helper) = helper {
         let kind = CredentialKind::Helper { helper: helper.clone() };
@@ -110,6 +115,7 @@ fn search_file(image: &Image, file: &CredentialFile, config: Config<ContainersEn
     for (key, entry) in &config.auths {
         let at = order.iter().position(|(known, _)| *known == key);
         let reason = match (at, helper) {
+            // The helper takes precedence over every entry of the file, even over one with a longer key.
             (Some(_), Some(helper)) => UnusedReason::Helper(helper.clone()),
             (Some(0), None) => match credential(entry) {
                 Ok(Some(kind)) => {
@@ -141,8 +147,10 @@ fn search_file(image: &Image, file: &CredentialFile, config: Config<ContainersEn
 fn credential(entry: &ContainersEntry) -> Result<Option<CredentialKind>, &'static str> {
     let Some(login) = consumer_content::decode(text(&entry.auth), Padding::Required)? else { return Ok(None) };
     let (user, token) = (login.user, !text(&entry.identitytoken).is_empty());
+    // Some clients pad the password with NUL bytes, and containers/image removes them before it uses the password.
     let has_password = !login.password.expose().trim_matches('\0').is_empty();
     Ok(match (token, user.is_empty() && !has_password) {
+        // An identity token is a credential even without a user and a password.
         (true, _) => Some(CredentialKind::IdentityToken { user }),
         (false, false) => Some(CredentialKind::Login { user }),
         (false, true) => None,
@@ -170,6 +178,8 @@ fn user(entry: &ContainersEntry) -> Option<String> {
 pub(super) fn difference(key: &str, registry: &str) -> UnusedReason {
     let bare = similar_entries::without_scheme(key);
     let host = bare.split('/').next().unwrap_or_default();
+    // The order of these checks determines the advice: a difference in the port is reported only if the hosts are
+    // equal.
     let ports = [host, registry].map(split_port);
     if host.contains('*') {
         UnusedReason::Pattern

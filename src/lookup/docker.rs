@@ -22,6 +22,7 @@ pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
         PathState::Unreadable(why) | PathState::Forbidden(why) => return LookupResult { fault: fault(why), ..result },
     };
     let read = consumer_content::docker(bytes.expose());
+    // All entries are checked, not only the one for the image, because docker decodes them all when it loads the file.
     let read = read.and_then(|config| match config.auths.iter().find_map(|(key, entry)| Some((key, broken(entry)?))) {
         Some((key, what)) => Err(format!("the `auth` of `{}` is {what}", mask(key))),
         None => Ok(config),
@@ -39,12 +40,16 @@ pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
         let kind = CredentialKind::Helper { helper: helper.clone() };
         result.credentials.push(Candidate { source: file.source(), key: helper_key, kind });
     }
+    // docker compares host names only if there is no exact key. The map of docker has no order, so if several keys have
+    // the same host name, any of them may be used.
     let exact = config.auths.contains_key(wanted);
     let taken = config.auths.keys().find(|key| if exact { *key == wanted } else { host_name(key) == wanted });
     for (key, entry) in &config.auths {
         let is_taken = taken == Some(key);
         let matches = is_taken || host_name(key) == wanted;
         let reason = match (credential(entry), taken) {
+            // With a helper, docker uses no credential of the file, not even if the helper has no credential for the
+            // host.
             _ if matches && !helper.is_empty() => UnusedReason::Helper(helper.clone()),
             (Some(kind), _) if is_taken => {
                 result.credentials.push(Candidate { source: file.source(), key: Some(key.clone()), kind });
@@ -69,6 +74,7 @@ fn broken(entry: &DockerEntry) -> Option<&'static str> {
         return None;
     }
     match consumer_content::decode(text(&entry.auth), Padding::Required) {
+        // docker rejects an empty user, which containers/image and the kubelet accept.
         Ok(Some(login)) if login.user.is_empty() => Some("base64 without a user"),
         Ok(Some(_)) => None,
         Ok(None) => Some("base64 without a colon"),
@@ -84,6 +90,7 @@ fn user(entry: &DockerEntry) -> Option<String> {
 
 fn credential(entry: &DockerEntry) -> Option<CredentialKind> {
     let named = user(entry);
+    // docker sends the identity token instead of the password if the entry has both.
     if !text(&entry.identitytoken).is_empty() {
         return Some(CredentialKind::IdentityToken { user: named.unwrap_or_default() });
     }
@@ -99,6 +106,7 @@ fn host_name(key: &str) -> String {
         let (host, port) = split_port(&address.host);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         match (bare, port) {
+            // A URL without a host, such as `https:///path`, is cut at its first slash like a key without a scheme.
             ("", _) => {}
             (bare, "") => return bare.to_owned(),
             (bare, port) if bare.contains(':') => return format!("[{bare}]:{port}"),

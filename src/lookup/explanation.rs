@@ -118,12 +118,14 @@ fn by_consumer(request: LookupRequest<'_>, path: &SearchPath, files: &FileSystem
     let registries = path.registries.as_ref().filter(|_| request.image.is_valid_for_containers());
     let Some(registries) = registries else { return vec![for_source(&own, None, request, path, files)] };
     let is_hidden = |path: &String| matches!((files.state)(path), PathState::Forbidden(_));
+    // Any of these files could redirect the pull or select helpers, so without one of them no result would be reliable.
     if let Some(hidden) = registries.all(files.list).into_iter().find(is_hidden) {
         let result = LookupResult { hidden: Some(hidden), ..LookupResult::default() };
         return vec![consumer_lookup(&own, path, result, Vec::new(), files)];
     }
     let conf = RegistriesConf::at(registries, files);
     match conf.and_then(|conf| Ok((conf.sources(request.written, request.image)?, conf))) {
+        // Each registry or mirror has its own lookup, because each of them has another host and so other matching keys.
         Ok((sources, conf)) => {
             sources.iter().map(|source| for_source(source, conf.helpers(), request, path, files)).collect()
         }
@@ -142,6 +144,7 @@ fn for_source(
     path: &SearchPath,
     file_system: &FileSystem<'_>,
 ) -> ConsumerLookup {
+    // containers/image reports a blocked registry before it looks up a credential, so no file is searched.
     if let Some(prefix) = &source.blocked {
         let fault = Some(format!("registries.conf blocks `{prefix}`"));
         let result = LookupResult { fault, ..LookupResult::default() };
@@ -161,6 +164,7 @@ fn for_source(
         (Consumer::Docker, _) => files.first().map(|file| docker(image, file)).unwrap_or_default(),
     };
     result.unused.extend(entries_of_usual_files(image, path, file_system.state));
+    // After a credential was found, the remaining files were not searched, so a list of all files would be wrong.
     let searched = if result.credentials.is_empty() { searched_files(&files) } else { Vec::new() };
     consumer_lookup(source, path, result, searched, file_system)
 }
@@ -218,6 +222,7 @@ fn missing_file_notes(path: &SearchPath, state: impl Fn(&str) -> PathState) -> V
 /// The note about a file that is searched only if HOME is set: systemd does not set it for system services.
 fn home_note(path: &SearchPath, result: &LookupResult) -> Option<String> {
     let names = result.credentials.iter().map(|candidate| candidate.source.name());
+    // One note is enough, because it explains a setting of the unit and not of the file.
     let mut in_home = names.filter(|name| path.home_files.iter().any(|file| file == name));
     in_home.next().map(|file| format!("the kubelet searches `{file}` only if its unit sets HOME"))
 }

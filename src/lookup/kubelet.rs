@@ -34,6 +34,8 @@ pub fn kubelet(image: &Image, secrets: &[PodSecret], files: &[CredentialFile]) -
     for secret in secrets {
         add_secret(image, secret, &mut pod, &mut result);
     }
+    // The secrets and the file are two separate keyrings: a short key of a secret is tried before a longer key of the
+    // file.
     pod.look_up(image, &mut result);
     node(image, files, &mut result);
     // An unreadable secret makes the kubelet fail before it tries any credential.
@@ -46,6 +48,8 @@ pub fn kubelet(image: &Image, secrets: &[PodSecret], files: &[CredentialFile]) -
 impl Keyring {
     fn add(&mut self, candidate: Candidate) {
         match candidate.key.as_deref().and_then(kubelet_key) {
+            // Several spellings have the same normal form. The kubelet keeps all their credentials and tries one after
+            // the other.
             Some(key) => self.entries.entry(key).or_default().push(candidate),
             None => self.unparsed.push(candidate),
         }
@@ -54,6 +58,8 @@ impl Keyring {
     /// All matches, in reverse order of the keys (`BasicDockerKeyring.Lookup`). If there are none, the credential of Docker
     /// Hub is used for its images and for images whose registry has neither a dot nor a port (`localhost/app`).
     fn look_up(self, image: &Image, result: &mut LookupResult) {
+        // In reverse byte order, a longer key comes before its own prefix, so the most specific credential is tried
+        // first.
         let keys = self.entries.keys().rev().cloned();
         let (mut matching, mut others): (Vec<_>, Vec<_>) = keys.partition(|key| matches(key, &image.name));
         if matching.is_empty() && is_default(&image.name) && self.entries.contains_key(HUB) {
@@ -82,6 +88,7 @@ impl Keyring {
 fn add_secret(image: &Image, secret: &PodSecret, keyring: &mut Keyring, result: &mut LookupResult) {
     let source = EntrySource::Secret(secret.name.clone());
     let unused = |reason| UnusedEntry { source: source.clone(), key: None, user: None, reason };
+    // The kubelet only records an event for a secret that does not exist, and the pull continues with the others.
     let Some(content) = &secret.content else {
         result.unused.push(unused(UnusedReason::Missing));
         return;
@@ -94,6 +101,7 @@ fn add_secret(image: &Image, secret: &PodSecret, keyring: &mut Keyring, result: 
             return;
         }
     };
+    // The kubelet skips a secret without the data of its type, whereas it fails for data that cannot be parsed.
     let Some(bytes) = bytes.as_ref().filter(|bytes| !bytes.expose().is_empty()) else {
         result.unused.push(unused(UnusedReason::Corrupt("it has no content".to_owned())));
         return;
@@ -106,6 +114,8 @@ fn add_secret(image: &Image, secret: &PodSecret, keyring: &mut Keyring, result: 
         Err(why) => {
             let name = &secret.name;
             let fault = format!("secret `{name}` cannot be read, so every pull of the pod fails: {why}");
+            // Only the first fault is kept, because the kubelet stops at it. The remaining secrets are still examined
+            // for the report.
             result.fault.get_or_insert(fault);
         }
     }
@@ -124,6 +134,7 @@ fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {
                 result.unused.push(file.unused(UnusedReason::Corrupt(why.clone())));
                 continue;
             }
+            // After the file that is used, a file that cannot be read makes no difference to the result.
             PathState::Forbidden(_) if used.is_some() => continue,
             PathState::Forbidden(_) => {
                 result.hidden = Some(file.path.clone());
@@ -145,6 +156,8 @@ fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {
                 let mut keyring = Keyring::default();
                 found.into_iter().for_each(|candidate| keyring.add(candidate));
                 keyring.look_up(image, result);
+                // The first file that can be parsed is used even if none of its entries matches. The kubelet does not
+                // search further.
                 used = Some(file);
             }
             Err(why) => result.unused.push(file.unused(UnusedReason::Corrupt(why))),
@@ -160,6 +173,7 @@ fn candidates(bytes: &SecretBytes, format: Format, source: &EntrySource) -> Resu
     let entries = consumer_content::kubelet(bytes.expose(), format)?;
     let read = entries.into_iter().map(|(key, entry)| {
         let (user, has_password) = match text(&entry.auth) {
+            // A non-empty `auth` takes precedence, and only without it does the kubelet use `username` and `password`.
             "" => (text(&entry.username).to_owned(), !text(&entry.password).is_empty()),
             auth => {
                 let login = consumer_content::decode(auth, Padding::Optional)
@@ -169,6 +183,8 @@ fn candidates(bytes: &SecretBytes, format: Format, source: &EntrySource) -> Resu
             }
         };
         let kind =
+            // The kubelet sends the empty credential of an entry such as `{}` instead of pulling anonymously, so the
+            // entry is not skipped.
             if user.is_empty() && !has_password { CredentialKind::Empty } else { CredentialKind::Login { user } };
         Ok(Candidate { source: source.clone(), key: Some(key), kind })
     });
@@ -200,6 +216,7 @@ fn matches(key: &str, image: &str) -> bool {
     let same_count = key_host.split('.').count() == host.split('.').count();
     key_port == port
         && same_count
+        // The kubelet compares text and not path segments, so `quay.io/foo` also matches `quay.io/foobar/app`.
         && image.path.starts_with(&key.path)
         && key_host.split('.').zip(host.split('.')).all(|(pattern, label)| glob(pattern, label))
 }
@@ -209,6 +226,7 @@ fn matches(key: &str, image: &str) -> bool {
 fn glob(pattern: &str, label: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == label };
     let Some(mut rest_of_label) = label.strip_prefix(first) else { return false };
+    // The text after the last `*` must be at the end of the label, so it is not searched like the parts before it.
     let mut parts: Vec<&str> = rest.split('*').collect();
     let last = parts.pop().unwrap_or_default();
     for part in parts {

@@ -103,9 +103,11 @@ impl Account {
     /// The search paths of all consumers.
     pub fn search_paths(&self, global_auth_file: &GlobalAuthFile) -> Vec<SearchPath> {
         let docker = vec![(format!("{}/config.json", self.docker_directory()), Format::Config)];
+        // The paths without the variables are needed to report entries that a user expects to be used.
         let plain = Self { docker_config: None, auth_file: None, ..self.clone() };
         let usual_docker = vec![(format!("{}/config.json", plain.docker_directory()), Format::Config)];
         let docker_variable = self.docker_config.as_ref().map(|_| "DOCKER_CONFIG");
+        // podman prefers REGISTRY_AUTH_FILE if both variables are set.
         let podman_variable = self.auth_file.as_ref().map(|_| "REGISTRY_AUTH_FILE").or(docker_variable);
         vec![
             SearchPath {
@@ -129,6 +131,7 @@ impl Account {
         let config = own.into_iter().chain(homes).map(|path| (path, Format::Config));
         let mut paths: Vec<_> = config.chain(legacy.map(|path| (path, Format::Legacy))).collect();
         let mut seen = std::collections::HashSet::new();
+        // The home directory may be one of the other directories, and no file is searched twice.
         paths.retain(|(path, _)| seen.insert(path.clone()));
         paths
     }
@@ -226,6 +229,7 @@ impl SearchPath {
     pub fn only(files: &[String]) -> Vec<Self> {
         let format = |path: &str| if path.ends_with(".dockercfg") { Format::Legacy } else { Format::Config };
         let paths: Vec<_> = files.iter().map(|path| (path.clone(), format(path))).collect();
+        // docker reads only one file, and does not know the older format.
         let modern = paths.iter().filter(|(_, format)| *format == Format::Config).take(1).cloned().collect();
         let searched = [
             Self::new(Consumer::Kubelet, paths.clone()),
@@ -257,6 +261,7 @@ impl RegistriesPaths {
     pub fn files(&self) -> Vec<(&str, Vec<&str>)> {
         let own = self.own_drop_ins.as_str();
         match &self.from_environment {
+            // The variable replaces only the main file. The drop-ins are still read.
             Some(named) => vec![(named, vec![REGISTRIES_DROP_INS, own])],
             None => vec![(&self.own, vec![own]), (REGISTRIES_CONF, vec![REGISTRIES_DROP_INS, own])],
         }
@@ -278,11 +283,16 @@ pub fn global_auth_file<'a>(settings: impl Iterator<Item = &'a str>) -> GlobalAu
         global_auth_file: Option<String>,
     }
     settings.fold(GlobalAuthFile::Unknown, |known, text| {
+        // Only one path depends on this configuration, so an invalid file must not prevent the lookups of the other
+        // consumers.
         let settings: Settings = toml::from_str(text).unwrap_or_default();
         let path = settings.crio.and_then(|crio| crio.image).and_then(|image| image.global_auth_file);
         match (path, known) {
+            // An empty setting in a later file removes the path that an earlier file sets.
             (Some(path), _) if path.is_empty() => GlobalAuthFile::Unset,
             (Some(path), _) => GlobalAuthFile::Path(path),
+            // A file without the setting still shows that CRI-O is configured, so OpenShift's default must not be
+            // assumed.
             (None, GlobalAuthFile::Unknown) => GlobalAuthFile::Unset,
             (None, known) => known,
         }

@@ -21,17 +21,20 @@ pub(super) fn without_scheme(key: &str) -> &str {
 }
 
 fn is_similar_host(host: &str, image_host: &str, image: &Image) -> bool {
+    // The kubelet drops a user in front of the host, so a key such as `user@host` may be meant for the image, too.
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let (host, image_host) = (split_port(host).0.to_ascii_lowercase(), split_port(image_host).0.to_ascii_lowercase());
     match host.rsplit_once('*') {
         // Only the fixed end of a pattern is compared, because a user may not know that `*` does not match a dot.
         Some((_, end)) => end.contains('.') && image_host.ends_with(end.trim_start_matches(|c| c != '.')),
+        // Docker Hub has three names, and the one in the key often differs from the one in image names.
         None => host == image_host || (image.is_of_hub() && dockerconfig::is_hub(&host)),
     }
 }
 
 fn is_similar_path(path: &str, image_path: &str) -> bool {
     let path = path.trim_end_matches('/').to_ascii_lowercase();
+    // Keys that `docker login` wrote end with the version of the API, which image names do not contain.
     let versionless = ["v1", "v2"].into_iter().find_map(|version| path.strip_prefix(version));
     let path = versionless.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(&path).trim_matches('/');
     image_path.starts_with(path) || path.split('/').next() == image_path.split('/').next()
@@ -44,6 +47,8 @@ pub(super) fn similar(
     image: &Image,
     reason: &UnusedReason,
 ) -> Vec<UnusedEntry> {
+    // This parser accepts both formats, so it also finds entries that the consumer does not see. A file that even this
+    // parser rejects has no entries to report.
     let entries = dockerconfig::read(bytes.expose()).map(|file| file.entries).unwrap_or_default();
     let similar = entries.into_iter().filter(|entry| is_similar(&entry.key, image));
     let unused = similar.map(|entry| UnusedEntry {

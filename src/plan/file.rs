@@ -13,6 +13,7 @@ pub fn file(host: &str, fact: &FileFact, credentials: &[Credential], reader: Rea
     let target = FileTarget { host: host.to_owned(), path: fact.path.clone(), aliases: fact.aliases.clone() };
     let step = |action| Step::new(Target::File(target), action);
     let (old, mode) = match &fact.state {
+        // A file that cannot be read may have entries of other registries, so it is never replaced by a new one.
         FileState::Unusable(failure) => return Planned::without_content(step(Action::Fail(failure.clone()))),
         FileState::Absent => (None, None),
         FileState::Present { content, mode } => {
@@ -26,6 +27,7 @@ pub fn file(host: &str, fact: &FileFact, credentials: &[Credential], reader: Rea
     };
     let action = match (old, &merged.content, mode) {
         (None, Some(_), _) => Action::Create,
+        // This arm includes a file that does not exist: without declared entries there is nothing to create.
         (_, None, None) => Action::Unchanged,
         _ => Action::Update,
     };

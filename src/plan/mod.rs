@@ -186,10 +186,12 @@ pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts) -> Plan {
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
     // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
     let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
+    // The files of nodes do not affect the gate: a node that fails does not stop the work on the other nodes.
     let possible = objects.iter().all(|step| !matches!(step.action, Action::Fail(_)));
     let gate = if proved && possible { Gate::Open } else { Gate::Closed };
     let mut plan = batch(gate, nodes, &facts.nodes);
     if !objects.is_empty() {
+        // The objects come before the nodes, because one failed object must prevent every write on a node.
         plan.stages.insert(0, Stage::Objects(objects));
     }
     plan

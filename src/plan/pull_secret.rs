@@ -12,10 +12,13 @@ use crate::failure::Failure;
 pub fn pull_secret(wanted: &PullSecret, fact: &PullSecretFact) -> Planned {
     let mut planned = match &fact.secret {
         Observed::Unknown(failure) => failed(wanted, failure.clone()),
+        // A new secret is planned only if the API server reported that there is none. After any other failure it may
+        // exist.
         Observed::Absent => merged(wanted, None),
         Observed::Present(secret) if secret.type_ != PULL_SECRET_TYPE => failed(wanted, wrong_type(wanted, secret)),
         Observed::Present(secret) => merged(wanted, Some(secret)),
     };
+    // The notes are added after every result, because a stale secret also matters if the pull secret is unchanged.
     planned.step.notes.extend(fact.stale.iter().map(|stale| stale_note(wanted, stale)));
     planned
 }
@@ -30,6 +33,7 @@ fn merged(wanted: &PullSecret, found: Option<&SecretFact>) -> Planned {
         // Without entries there is nothing to create either.
         (_, None) => Action::Unchanged,
         (None, Some(_)) => Action::Create,
+        // An immutable secret that is already up to date is no failure, so this is checked only if there is a change.
         (Some(found), Some(_)) if found.immutable => return failed(wanted, immutable(wanted)),
         (Some(_), Some(_)) => Action::Update,
     };

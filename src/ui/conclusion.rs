@@ -12,6 +12,7 @@ use crate::report::ExitStatus;
 /// checked.
 pub(super) fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
     let command = command?;
+    // The event of the interruption was already printed, and a count of the changes would look like a complete result.
     if recap.status == ExitStatus::Interrupted as u8 {
         return None;
     }
@@ -29,6 +30,7 @@ pub(super) fn conclusion(command: Option<Command>, recap: &Recap) -> Option<Stri
         Command::Plan => format!("`apply` would write {}{}", written(recap), not_checked(recap)),
         Command::Apply if stopped => "nothing was changed".to_owned(),
         Command::Apply if object_failed => "no node was changed".to_owned(),
+        // Nodes that were not checked may have old credentials, so the result must not be called up to date.
         Command::Apply if changes(recap) == (0, 0) && incomplete(recap) == 0 => {
             "no changes: already up to date".to_owned()
         }
@@ -42,6 +44,7 @@ fn proved(recap: &Recap) -> String {
     let (mut images, mut shown) = (0, 0);
     for row in vantage::credentials(recap) {
         let good = row.verdict == Verdict::Proved;
+        // One image is enough: the others may be missing or forbidden although the password is correct.
         *credentials.entry((&row.host, &row.user)).or_default() |= good;
         images += 1;
         shown += usize::from(good);

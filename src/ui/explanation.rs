@@ -144,6 +144,7 @@ fn used(consumer: Consumer, result: &LookupResult) -> String {
     match (&result.fault, consumer) {
         // docker only shows a warning, and continues without a credential.
         (Some(fault), Consumer::Docker) => return format!("none: {fault}"),
+        // With credentials, the fault is printed after them, because they are tried before the lookup fails.
         (Some(fault), _) if result.credentials.is_empty() => return format!("fails: {fault}"),
         (Some(_) | None, _) => {}
     }
@@ -160,6 +161,7 @@ fn used(consumer: Consumer, result: &LookupResult) -> String {
 }
 
 fn credential(found: &Candidate, last: Option<&crate::lookup::EntrySource>) -> String {
+    // Consecutive credentials of one file name the file only once.
     let source = if last == Some(&found.source) { String::new() } else { format!(" of {}", found.source) };
     match (&found.kind, &found.key) {
         (CredentialKind::Login { user }, Some(key)) => format!("{key}{source} ({user})"),

@@ -25,6 +25,7 @@ pub fn host(inventory: &Inventory, host: &str, format: Format) {
 
 /// Prints a tree of groups. If stdout is a terminal, control characters in its values are made visible.
 pub fn graph(text: &str) {
+    // In a file or a pipe the values must stay exact, and only a terminal interprets control characters.
     let text = if stdout().is_terminal() { visible(text) } else { text.to_owned() };
     print(|out| writeln!(out, "{text}"));
 }

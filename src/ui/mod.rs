@@ -103,6 +103,7 @@ pub fn is_complete() -> bool {
 /// Prints one line on stdout. A reader that closes the pipe early (`| head`) is not a failure of the run.
 fn line(text: &str) {
     let mut stdout = std::io::stdout().lock();
+    // The flush makes a write error visible here, where it can still change the exit status.
     match writeln!(stdout, "{}", visible(text)).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => OUTPUT_LOST.store(true, Ordering::Relaxed),
         Ok(()) | Err(_) => {}
@@ -111,6 +112,7 @@ fn line(text: &str) {
 
 /// Prints one line on stderr.
 fn error_line(text: &str) {
+    // A closed stderr leaves no place to report the error, and it must not stop the run.
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
 }
 

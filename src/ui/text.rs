@@ -39,6 +39,8 @@ impl Screen {
             Event::Host(row) => self.aside(|| host(row)),
             Event::Step(row) => self.aside(|| self.step(row)),
             Event::Interrupted => self.aside(interrupted),
+            // The lines of the recap are printed without `aside`, so bars that an interruption left must be removed
+            // before.
             Event::Recap(recap) => {
                 self.bars.clear();
                 self.recap_lines(recap).iter().for_each(|text| line(text));
@@ -67,6 +69,7 @@ impl Screen {
             }
             Verdict::Proved => {}
             verdict => {
+                // Some verdicts prove nothing but permit the run, for example if the test login is off.
                 let label = if verdict.permits_run() { "warning" } else { "error" };
                 row.failure.iter().for_each(|failure| error_line(&failure_block(label, failure)));
             }

@@ -24,9 +24,13 @@ fn subject(row: &RegistryRow) -> [String; 3] {
 impl FirstResults {
     /// Adds the next row, and returns whether it shows anything that the rows of the first node do not show.
     pub(super) fn is_new(&mut self, row: &RegistryRow) -> bool {
+        // The first row decides which node is the first one, because all credentials are proved from there before other
+        // nodes are used.
         let from = self.from.get_or_insert_with(|| row.from.clone());
         if *from == row.from {
             self.verdicts.insert(subject(row), row.verdict);
+            // The rows of the first node are always new, even if they repeat, because each of them is a credential with
+            // its image.
             return true;
         }
         // A success from another node is not printed, even if the first node failed, because the summary reports the
@@ -99,6 +103,7 @@ fn difference(host: &str, rows: &[&RegistryRow]) -> Option<String> {
 fn most_frequent(verdicts: impl Iterator<Item = Verdict>) -> Option<Verdict> {
     let mut counts: IndexMap<Verdict, usize> = IndexMap::new();
     verdicts.for_each(|verdict| *counts.entry(verdict).or_default() += 1);
+    // `max_by_key` would return the last of several equally frequent verdicts.
     counts.into_iter().reduce(|most, next| if next.1 > most.1 { next } else { most }).map(|(verdict, _)| verdict)
 }
 

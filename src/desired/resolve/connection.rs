@@ -43,6 +43,7 @@ const UNSUPPORTED: [(&str, &[&str]); 15] = [
 
 /// The connection settings of the host `name`; `None` if there is a problem.
 pub(super) fn of_host(reader: &mut VariableReader<'_>, name: &str, request: &Request) -> Option<Connection> {
+    // The variables are all read before a problem ends the function, so that one run reports all problems of the host.
     let before = reader.problems.len();
     reject_unsupported(reader);
     let address = last_set(reader, &ADDRESS);
@@ -53,6 +54,7 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>, name: &str, request: &Req
     let checking = host_key_checking(reader);
     let escalation = escalation(reader, request);
     (reader.problems.len() == before).then(|| Connection {
+        // An inventory may write IPv6 addresses in brackets, which are no part of the address.
         address: address.map_or_else(|| name.to_owned(), |text| text.text).trim_matches(['[', ']']).to_owned(),
         port: port.unwrap_or(22),
         user,
@@ -78,6 +80,7 @@ fn flag(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<bool> {
 fn host_key_checking(reader: &mut VariableReader<'_>) -> Option<HostKeyChecking> {
     let name = HOST_KEY_CHECKING.iter().rev().find(|name| reader.raw(name).is_some())?;
     let checking = HostKeyChecking::from_setting(reader.flag(name)?);
+    // Only `inventory --check` shows the place of the variable. A run shows one warning for all nodes instead.
     if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, reader.raw(name)) {
         let problem = Problem::hiding(
             &node.span,
@@ -97,6 +100,7 @@ fn last_credential(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<Te
 
 fn escalation(reader: &mut VariableReader<'_>, request: &Request) -> Escalation {
     let become_root = flag(reader, &BECOME).unwrap_or(false);
+    // The password is read even if it is not needed, so that an invalid value is always reported.
     let password = last_credential(reader, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
     if become_root {
         Escalation::Sudo { password: password.or_else(|| request.become_password.clone()) }
@@ -118,6 +122,7 @@ fn checked_port(reader: &mut VariableReader<'_>, port: &Text) -> Option<u16> {
 fn reject_unsupported(reader: &mut VariableReader<'_>) {
     for (name, harmless) in UNSUPPORTED {
         let Some(node) = reader.node(name).filter(|node| !node.is_blank()) else { continue };
+        // Booleans are compared without case, but flags such as `-H` have uppercase letters, so both forms are needed.
         if harmless.contains(&node.text.to_ascii_lowercase().as_str()) || harmless.contains(&node.text.as_str()) {
             continue;
         }

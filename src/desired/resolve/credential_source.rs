@@ -79,6 +79,8 @@ impl SourceValue {
         let token = self.identity_token.as_ref().map(Secret::expose);
         let texts = [Some(self.password.expose()), token, self.email.as_deref()];
         match &self.user {
+            // This comes first, because an entry such as `{}` is a normal marker for a credential helper and has no
+            // user either.
             _ if !has_password && token.is_none() => Err("has no credential"),
             _ if texts.into_iter().flatten().any(|text| text.contains(char::is_control)) => {
                 Err("has a control character in its secret or email")
@@ -108,6 +110,8 @@ pub(super) fn of_entry(
     Some(ResolvedCredential {
         user,
         password: value.password,
+        // The values of the entry take precedence over those of the source, because the user wrote them in the
+        // inventory.
         identity_token: token.map(Secret::new).or(value.identity_token),
         email: email.or(value.email),
         span: source.node.span.clone(),
@@ -171,6 +175,7 @@ fn load(
             let text = reader.credential_of(&source.node, name)?;
             return reader.without_controls(text, name).map(|text| Secret::new(text.text).into());
         }
+        // The token is read by `of_entry`, because it may also accompany another source.
         IDENTITY_TOKEN => return Some(Secret::new("").into()),
         _ => reader.text_of(&source.node, name)?,
     };
@@ -178,6 +183,7 @@ fn load(
     let value = match source.key {
         "password_file" => external(ExternalSource::File(text.text.clone())),
         "password_command" => external(ExternalSource::Command(text.text.clone())),
+        // A missing host already caused a problem, so no second one is reported.
         "credential_helper" => from_helper(reader, &text, host?),
         _ => from_auth_file(reader, &text, host?),
     };
@@ -268,10 +274,12 @@ fn from_helper(reader: &VariableReader<'_>, name: &Text, host: &str) -> Result<S
         return Err("it is not the name of a helper".to_owned().into());
     }
     let host = host.split('/').next().unwrap_or_default();
+    // docker stores the credential of Docker Hub in its helpers under the complete URL.
     let server = if is_hub(host) { HUB_KEY } else { host }.to_owned();
     let program = format!("`docker-credential-{name}`");
     let text = reader.cache.text(ExternalSource::Helper { name, server })?;
     let output: HelperOutput = serde_json::from_str(text.expose())
+        // The text of the JSON error is not used, because it may quote the secret.
         .map_err(|_| format!("the output of {program} is not JSON with `Username` and `Secret`"))?;
     let secret = Secret::new(output.secret);
     let is_token = output.username == TOKEN_USER && !secret.expose().is_empty();
@@ -298,6 +306,7 @@ fn from_auth_file(reader: &VariableReader<'_>, path: &Text, host: &str) -> Resul
     let Some(entry) = file.entry_for(host) else {
         let keys = from_file::existing_names(file.entries.iter().map(|entry| entry.key.as_str()));
         let reason = format!("it has no entry for `{host}`, {keys}");
+        // If the file has a `credsStore`, the credential is probably stored there, so the hint names that helper.
         return Err(error(reason, file.creds_store.as_ref()));
     };
     let key = from_file::quoted_list(std::iter::once(entry.key.as_str()));

@@ -37,6 +37,7 @@ impl RegistryDefaults {
 
     /// The TLS policy for the registry `host`, if its entry has no `tls_verify`.
     pub fn tls(&self, host: &str) -> TlsPolicy {
+        // The list of insecure registries has hosts without a path.
         let address = host.split('/').next().unwrap_or_default();
         let is_insecure = self.insecure.iter().any(|element| element.matches(address));
         if is_insecure { TlsPolicy::Insecure } else { TlsPolicy::Verify }
@@ -62,6 +63,7 @@ fn tag(reader: &mut VariableReader<'_>) -> String {
     let image_tag = reader.text("openshift_image_tag");
     let release = reader.text("openshift_release");
     match (image_tag, release) {
+        // A tag is used as it is written. Only a release may lack the `v` of the tags.
         (Some(tag), _) => tag.text,
         (None, Some(release)) if release.text.starts_with('v') => release.text,
         (None, Some(release)) => format!("v{}", release.text),

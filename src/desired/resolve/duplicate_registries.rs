@@ -43,7 +43,9 @@ pub(super) fn reject_shared_auth_servers(reader: &mut VariableReader<'_>, declar
     for (at, each) in declared.iter().enumerate() {
         let Some(server) = &each.registry.auth_server else { continue };
         let is_server = |key: &str| same_registry(key, server);
+        // A token server may also be declared as a registry, for example because both are on one host.
         let as_registry = declared.iter().find(|other| is_server(&other.registry.host));
+        // Only earlier declarations are compared, so that each pair of token servers is reported once.
         let before = declared[..at].iter().filter(|other| other.registry.auth_server.as_deref().is_some_and(is_server));
         let others = as_registry.into_iter().chain(before);
         if let Some(other) = others.into_iter().find(|other| other.credential() != each.credential()) {

@@ -21,6 +21,7 @@ const MAX_LISTED: usize = 10;
 /// Why the text cannot be parsed, in lower case and without any value of the text.
 pub fn parse(text: &str) -> Result<AuthFile, String> {
     let read = |text: &str| dockerconfig::read(text.as_bytes()).map_err(|error| error.to_string());
+    // A `config.json` is usually valid YAML, too, so only the `kind` shows whether the text is a manifest.
     match yaml::parse_value(&Source::new("", text), 0, text.len()) {
         Ok(manifest) if manifest.get("kind").is_some_and(|kind| kind.text == "Secret") => {
             read(&secret(&manifest)?).map_err(|error| format!("in the Secret, {error}"))
@@ -53,6 +54,7 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
         });
         return Err(format!("the Secret has no `.dockerconfigjson` or `.dockercfg`, {}", existing_names(names)));
     };
+    // Tools wrap long base64 texts, and a YAML block keeps the line breaks.
     let bytes: String = encoded.text.split_ascii_whitespace().collect();
     let bytes = STANDARD.decode(bytes).map_err(|_| "the data of the Secret is not base64".to_owned())?;
     let text = String::from_utf8(bytes).map_err(|_| "the data of the Secret is not UTF-8".to_owned())?;

@@ -36,6 +36,7 @@ impl ProxyVariables {
     /// needed, because it is slow.
     pub fn settings<'a>(&self, cluster_names: impl FnOnce() -> &'a BTreeSet<String>) -> ProxySettings {
         let mut no_proxy: BTreeSet<&str> = self.no_proxy.iter().map(String::as_str).chain(ALWAYS).collect();
+        // The API server has this address only inside the cluster, where a proxy is not needed and may not reach it.
         let service = first_address(&self.portal_net);
         if self.generate {
             no_proxy.extend(cluster_names().iter().map(String::as_str));
@@ -77,6 +78,7 @@ fn first_address(network: &str) -> Option<String> {
     let (address, bits) = network.trim().split_once('/')?;
     let bits: u32 = bits.parse().ok()?;
     match address.parse().ok()? {
+        // A network with a single address has no address after its first one, and the shift below would overflow.
         IpAddr::V4(address) if bits < 32 => {
             let first = (u32::from(address) & !(u32::MAX >> bits)) + 1;
             Some(IpAddr::V4(first.into()).to_string())

@@ -24,10 +24,12 @@ pub(super) fn check(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistr
         let not_allowed = allowed.as_ref().filter(|(_, list)| !list.iter().any(|pattern| matches(pattern, host)));
         let is_blocked = blocked.as_ref().is_some_and(|list| {
             let contains = |list: &[String]| list.iter().any(|name| host_of(name).eq_ignore_ascii_case(host));
+            // `all` blocks every registry except those in the list of additional registries.
             contains(list) || list.iter().any(|name| name == "all") && !contains(&additional)
         });
         let variable = match not_allowed {
             Some((variable, _)) => variable,
+            // Only one variable is named for each registry, and the image policy comes first.
             None if is_blocked => BLOCKED,
             None => continue,
         };

@@ -43,6 +43,7 @@ impl InsecureRegistry {
             Self::Network { address: IpAddr::V4(address), prefix } => {
                 ip_of(host).is_some_and(|ip| leading_bits(ip, *prefix) == leading_bits(*address, *prefix))
             }
+            // Such a network is valid in the variable, so it is accepted although no registry can match it.
             Self::Network { address: IpAddr::V6(_), .. } => false,
         }
     }
@@ -55,6 +56,7 @@ fn ip_of(host: &str) -> Option<Ipv4Addr> {
 }
 
 fn leading_bits(ip: Ipv4Addr, prefix: u8) -> u32 {
+    // A shift by 32 bits, for the prefix 0, would overflow. All addresses are equal then.
     u32::from(ip).checked_shr(32 - u32::from(prefix.min(32))).unwrap_or_default()
 }
 

@@ -37,6 +37,7 @@ fn directory(reader: &mut VariableReader<'_>, name: &str) -> Option<String> {
     let fault = match &text.text {
         path if !path.starts_with('/') => "is not an absolute path",
         path if path.contains(char::is_control) => "contains a control character",
+        // Two spellings of one directory would otherwise make the file appear twice in the list.
         path => return Some(path.trim_end_matches('/').to_owned()),
     };
     reader.problems.push(Problem::hiding(&text.span, format!("`{name}` {fault}")));

@@ -31,6 +31,7 @@ impl<'a> Resolver<'a> {
                     self.problems.push(problem.hint(format!("set `{HOSTS}` to a host pattern, such as `all`")));
                     return None;
                 }
+                // The default pattern is not written anywhere, so a problem about it has no place.
                 return self.in_inventory_order(&pattern, None);
             }
         };
@@ -83,6 +84,7 @@ impl<'a> Resolver<'a> {
             Ok(hosts) => Some(hosts),
             Err(problem) => {
                 let place = place.map(|text| Problem::naming(&text.span, pattern, "").place).unwrap_or_default();
+                // A problem inside the pattern may already have a more exact place.
                 self.problems.push(Problem { place: problem.place.clone().or(place), ..problem });
                 None
             }
@@ -99,12 +101,14 @@ impl<'a> Resolver<'a> {
             let text = reader.node(name).and_then(|node| reader.text_of(&node, &format!("`{name}`")));
             let failed = !reader.problems.is_empty();
             self.collect(reader);
+            // Every other host probably has the same variable, and would repeat the same problem.
             if failed {
                 return None;
             }
             match &known {
                 None => known = Some((host, text)),
                 Some((first, other)) if other.as_ref().map(|t| &t.text) != text.as_ref().map(|t| &t.text) => {
+                    // One of the two hosts may not have the variable, so the place is that of the host that has it.
                     let span = text.as_ref().or(other.as_ref()).map(|text| text.span.clone());
                     let message =
                         format!("`{name}` must be the same for all hosts, but differs for `{first}` and `{host}`");
@@ -121,6 +125,7 @@ impl<'a> Resolver<'a> {
     /// The host that provides the variables for the pull secret: the first host of `masters`, or the first selected
     /// host.
     pub(super) fn secret_owner(&self, targets: &[&'a str], selected: &HashSet<&'a str>) -> Option<&'a str> {
+        // `--limit` restricts only the nodes, so the content of the pull secret must not depend on it.
         let master = self.inventory.hosts_of("masters").first().copied();
         master.or_else(|| targets.iter().copied().find(|name| selected.contains(name)))
     }

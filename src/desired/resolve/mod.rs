@@ -64,6 +64,7 @@ pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<
 pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
     let cache = ResolveCache::new(variables);
     let mut resolver = Resolver::new(variables, &cache, request);
+    // The warnings are kept even if there are problems, because `inventory --check` shows both.
     let desired = resolver.desired().unwrap_or_default();
     let desired = Desired { warnings: resolver.warnings.list, notices: resolver.notices.list, ..desired };
     (desired, in_inventory_order(resolver.problems))
@@ -84,6 +85,8 @@ pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>
 /// problem.
 fn in_inventory_order(problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = HashSet::new();
+    // The sort below is stable, so problems at the same place, and those without a place, keep the order in which they
+    // occurred.
     let mut problems: Vec<Problem> = problems.into_iter().filter(|problem| seen.insert(problem.render())).collect();
     problems
         .sort_by_key(|problem| problem.place.as_ref().map(|place| (place.span.source.name.clone(), place.span.start)));
@@ -180,6 +183,7 @@ impl<'a> Resolver<'a> {
             }
             registries.extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
         }
+        // An invalid registry is missing from the list, too, and its own problem is the one to report.
         if registries.is_empty() && self.problems.is_empty() {
             let problem = Problem::new("the selected hosts have no registry credentials");
             self.problems.push(

@@ -30,6 +30,7 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Proxy {
     let (http, https) = (proxy(HTTP), proxy(HTTPS));
     let no_proxy = reader.node(NO_PROXY).map(|node| names(&node)).unwrap_or_default();
     let generate = reader.flag(GENERATE).unwrap_or(true);
+    // Without a URL, `openshift_no_proxy` selects no proxy, so the environment still decides.
     if http.is_none() && https.is_none() {
         return Proxy::Environment;
     }
@@ -57,13 +58,17 @@ fn url(reader: &mut VariableReader<'_>, text: &Text, what: &str) -> Option<Secre
     let written = text.text.trim();
     let (scheme, rest) = written.split_once("://").unwrap_or(("http", written));
     let scheme = scheme.to_ascii_lowercase();
+    // A single slash at the end is a common way to write a URL, and has no meaning for a proxy.
     let rest = rest.strip_suffix('/').unwrap_or(rest);
+    // The password may contain a colon, so the port is searched only after the last `@`.
     let (_, address) = rest.rsplit_once('@').unwrap_or(("", rest));
     let port = if address.starts_with('[') { address.rsplit_once("]:") } else { address.rsplit_once(':') };
     let (host, port) = port.unwrap_or((address, "80"));
     let fault = match () {
         () if !SCHEMES.contains(&scheme.as_str()) => "has a scheme that is not supported for proxies",
         () if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => "contains white space",
+        // In a URL, these characters end the host. A password with one of them would be cut, and a part of it used as
+        // the host.
         () if rest.contains(['/', '?', '#']) => "has a path, or a user or password that contains `/`, `?` or `#`",
         () if host.is_empty() => "has no host",
         () if port.parse::<u16>().is_err() => "has a port that is not a number",

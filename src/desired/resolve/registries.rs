@@ -20,6 +20,7 @@ pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Vec<Registry> {
     let defaults = RegistryDefaults::of_host(reader);
     let mut declared: Vec<DeclaredRegistry> = default_registry(reader, &defaults).into_iter().collect();
     declared.extend(additional_registries(reader, &defaults));
+    // The notices come before duplicates are removed, so that each declaration is reported at its own place.
     image_policy::check(reader, &declared);
     registry_notices::add(reader, &declared);
     let declared = without_duplicates(reader, declared);
@@ -121,6 +122,7 @@ fn additional_registries(reader: &mut VariableReader<'_>, defaults: &RegistryDef
         Some(Value::List(raw)) => raw.as_slice(),
         _ => &[],
     };
+    // The evaluated entry no longer shows which values a template inserted, so the entry as written is needed, too.
     for (raw, entry) in raw_entries.iter().zip(entries) {
         for (key, raw) in ["user", "password"].into_iter().filter_map(|key| Some((key, raw.get(key)?))) {
             reader.warn_about_inserted_values(raw, &format!("`{key}` of {}", registry_entry::name(entry)));

@@ -72,6 +72,7 @@ impl RegistryEntry {
     /// The place of the default registry's credential; `None` if it has no credential.
     pub fn place_of_default_registry(reader: &VariableReader<'_>) -> Option<Span> {
         let auth = || reader.raw(OREG_AUTH).filter(|node| !matches!(node.value, Value::Null));
+        // `oreg_url` does not count: a cluster may pull from its default registry without a credential.
         let place = reader.raw(OREG_USER).or_else(|| reader.raw(OREG_PASSWORD)).or_else(auth);
         place.map(|node| node.span.clone())
     }
@@ -83,12 +84,14 @@ impl RegistryEntry {
         let mut members = Vec::new();
         for (key, variable) in names {
             let name = format!("`{variable}`");
+            // `oreg_test_login` is a boolean and no credential, so its spelling does not matter.
             if let Some(raw) = reader.raw(variable).filter(|_| key != "test_login") {
                 reader.warn_about_inserted_values(raw, &name);
             }
             members.extend(reader.node(variable).map(|node| Member { key, name, node }));
         }
         if let Some(more) = reader.node(OREG_AUTH).and_then(|node| mapping(reader, &node, &format!("`{OREG_AUTH}`"))) {
+            // These keys have a variable of openshift-ansible, which must stay the only place for the value.
             let (known, unknown) = known(&more, |key| OREG_VARIABLES.iter().all(|(other, _)| *other != key));
             reader.problems.extend(unknown.into_iter().map(|key| unknown_of_default(&key)));
             let members_of_auth = known.into_iter().map(|(key, node)| (key, format!("`{key}` of `{OREG_AUTH}`"), node));

@@ -72,6 +72,7 @@ pub(super) fn host(reader: &mut VariableReader<'_>, host: Text) -> Option<Text> 
         return None;
     }
     let text = host_in_lower_case(&host.text);
+    // This is only a note, because the key that is written is correct.
     if text != host.text {
         let fault =
             format!("is used as `{text}`: image names are in lower case, and keys are compared case-sensitively");

@@ -69,6 +69,7 @@ pub(super) fn of_default_registry(
         return None;
     }
     let (host, path) = image::split_host(&url.text);
+    // `split_host` returns Docker Hub for a name without a registry, so the returned host is not part of the text then.
     if !url.text.starts_with(host) {
         let problem = problem_about("`oreg_url`", &url, "names no registry, so the password is sent to Docker Hub");
         let problem = problem.hint(format!("write `{host}/` before it, or the registry that you mean"));
@@ -76,6 +77,7 @@ pub(super) fn of_default_registry(
     }
     let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
         Some(entry) => test_images(reader, entry, host)?,
+        // Without a `test_image`, the image of `oreg_url` itself is tested, because every node pulls it.
         None => match image::full_name(host, &fill_in(path, &defaults.tag)) {
             Ok(image) => IndexSet::from([image]),
             Err(fault) => {
@@ -123,6 +125,7 @@ fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &st
     let mut images = IndexSet::new();
     for node in nodes {
         let image = reader.text_of(node, &member.name).and_then(|path| full_name(reader, &path, host));
+        // An invalid image does not end the loop, so that one run reports all of them.
         images.extend(image);
     }
     (!images.is_empty()).then_some(images)
@@ -131,6 +134,8 @@ fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &st
 /// The full name of the image `path` in the registry `host`, which may have a path itself.
 fn full_name(reader: &mut VariableReader<'_>, path: &Text, host: &str) -> Option<String> {
     let (name_host, namespace) = image::split_host(host);
+    // A registry with a path is one namespace, and the test image must be inside of it: otherwise another entry would
+    // be tested.
     let relative = if namespace.is_empty() { path.text.clone() } else { format!("{namespace}/{}", path.text) };
     image::full_name(name_host, &relative)
         .map_err(|fault| {

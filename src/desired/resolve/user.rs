@@ -27,6 +27,7 @@ pub(super) fn of_entry(
                 let user = Text { text: user.to_owned(), span: source.node.span.clone() };
                 checked_user(reader, user, &format!("the user from {}", source.name))
             }
+            // As in openshift-ansible, the default user exists only for entries of the list.
             None if entry.declaration == Declaration::Default => {
                 let message = format!("{} is set, but `oreg_auth_user` is not", source.name);
                 let problem = Problem::hiding(&source.node.span, message);

@@ -69,6 +69,7 @@ impl<'a> VariableReader<'a> {
     /// user wrote them; Ansible may spell them differently.
     pub fn warn_about_inserted_values(&mut self, raw: &Node, what: &str) {
         for name in credential_text::inserted_variables(raw) {
+            // A variable that cannot be evaluated is reported when the credential itself is read.
             if let Ok(Some(node)) = self.vars.get(name) {
                 let inserted = format!("`{name}`, which is inserted into {what},");
                 self.warnings.extend(credential_text::respelled_by_ansible(&node, &inserted));

@@ -92,6 +92,8 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
     desired.risks().chain(expiring).for_each(|message| journal.record(Event::Warning { message }));
     let file = LoginFile { path: &request.file, credential: &credential };
+    // No lock is taken yet, because the requests to the registry may last long. The file is observed again under the
+    // lock.
     let (Planned { step, .. }, _) = file.plan(authfile::observe(&request.file));
     let end = |row: StepRow| journal.record(Event::Step(row));
     // This is checked before the login, so that no password is sent if the result could not be saved.
@@ -133,6 +135,7 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
         email: request.email.clone(),
         image: request.image.clone().unwrap_or_else(|| request.target.name.clone()),
         image_choice: ImageChoice::Given,
+        // Unlike the inventory, the command line has no default test image, because a login may be for any registry.
         test_login: if request.image.is_some() { TestLogin::Inspect } else { TestLogin::LoginOnly },
         tls: request.tls,
         ca: request.ca_file.as_deref().map(authority).transpose()?.map(Arc::new),
@@ -162,6 +165,7 @@ fn authority(file: &Path) -> Result<Authority, Failure> {
         return Err(fault("it is not a regular file"));
     }
     let mut text = Vec::new();
+    // One byte more than the limit is read, which shows whether the file is larger than the limit.
     let read = File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text));
     match read {
         Err(error) => Err(fault(&error.to_string())),
@@ -185,11 +189,13 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     let facts = runtime.block_on(async {
         tokio::select! {
             facts = registry::prove(&clients, &logins, registries, request.timeout, &redactor, on_event) => facts,
+            // Nothing has been written yet, so already the first signal aborts the requests.
             () = cancel.reached(Stop::Gently) => Vec::new(),
         }
     });
     // Dropping the runtime would wait for a DNS lookup without a response.
     runtime.shutdown_background();
+    // After a signal, `facts` is empty, so no row is recorded and the caller does not save the credential.
     for (registry, fact) in registries.iter().zip(&facts) {
         journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
     }
@@ -235,6 +241,8 @@ impl LoginFile<'_> {
         let key = &self.credential.key;
         let (host, _) = key.split_once('/').filter(|_| key != HUB_KEY)?;
         Some(match host {
+            // docker looks up Docker Hub only by its URL, so it does not find this entry, not even for the images in
+            // the namespace.
             HUB => format!("docker does not support paths, and uses only `{HUB_KEY}`"),
             _ => format!(
                 "docker does not support paths: it uses the entry for all of `{host}`, unless `{host}` has an entry of its own"
@@ -244,6 +252,7 @@ impl LoginFile<'_> {
 
     /// A note about existing entries that take precedence over the new one for some of its images.
     fn precedence_note(&self, fact: &FileFact) -> Option<String> {
+        // A file that cannot be parsed makes the plan fail with its own message, so no note is needed.
         let file = dockerconfig::read(content(fact)?).ok()?;
         let keys = file.entries.iter().map(|entry| entry.key.as_str());
         let keys: Vec<String> = dockerconfig::more_specific(keys, &self.credential.key)

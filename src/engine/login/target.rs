@@ -29,6 +29,7 @@ impl Target {
         let bare = address.and_then(|address| kubelet_key(&address)).unwrap_or_else(|| text.to_owned());
         let bare = bare.trim_end_matches('/');
         let (host, path) = bare.split_once('/').map_or((bare, None), |(host, path)| (host, Some(path)));
+        // Programs compare keys case-sensitively with image names, whose hosts are in lower case.
         let host = host.to_ascii_lowercase();
         let name = path.map_or_else(|| host.clone(), |path| format!("{host}/{path}"));
         let name = if is_hub(&name) { HUB.to_owned() } else { name };
@@ -45,8 +46,11 @@ impl Target {
     pub fn image(&self, image: &str) -> Result<String, String> {
         // `app:v1` without a slash is an image with a tag, not a host with a port.
         let host = image.contains('/').then(|| split_host(image).0);
+        // `split_host` returns Docker Hub for names without a host, so the host must also occur in the text.
         let is_full_name = host.is_some_and(|host| image.starts_with(&format!("{host}/")));
         let name = if is_full_name { image.to_owned() } else { format!("{}/{image}", self.name) };
+        // An image of another registry would prove nothing about the credential, and the password would be sent to that
+        // registry.
         let rest = name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix('/'));
         let rest = rest.ok_or_else(|| format!("it is not an image of `{}`", self.name))?;
         full_name(&self.name, rest).map_err(|fault| format!("it is not an image name: {fault}"))

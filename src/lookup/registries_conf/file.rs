@@ -104,6 +104,7 @@ pub struct Mirror {
 /// Why containers/image rejects it.
 pub fn read(text: &str, role: FileRole) -> Result<ParsedFile, String> {
     let written: RawFile = toml(text)?;
+    // An empty `[registries]` table sets nothing, so containers/image does not treat the file as version 1.
     let written = match (written.registries.as_ref().is_some_and(VersionOne::is_set), role) {
         (true, FileRole::DropIn) => return Err("a drop-in must have version 2".to_owned()),
         (true, FileRole::Main) => written.converted()?,
@@ -114,6 +115,8 @@ pub fn read(text: &str, role: FileRole) -> Result<ParsedFile, String> {
     let mode = match written.short_name_mode.as_deref() {
         None | Some("") => None,
         Some("enforcing") => Some(ShortNameMode::Enforcing),
+        // The two modes differ only in whether a person is prompted, which does not change the candidates for a pull
+        // without a terminal.
         Some("permissive" | "disabled") => Some(ShortNameMode::Permissive),
         Some(_) => return Err("`short-name-mode` has an unknown value".to_owned()),
     };
@@ -142,6 +145,8 @@ pub fn aliases(text: &str) -> Result<Aliases, String> {
 /// Parses TOML. The parser's error text is not shown, because it may quote a value that contains a password.
 fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| match error.span().and_then(|span| text.get(..span.start)) {
+        // The line is counted here, because the error of the parser has only a byte offset, and its text must not be
+        // shown.
         Some(before) => {
             let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
             let column = before[start..].chars().count() + 1;
@@ -174,6 +179,8 @@ impl RawFile {
             set(registries.entry(location).or_insert(known));
             Ok::<(), String>(())
         };
+        // A registry may be in both lists. Both settings are then combined in one table, because two tables with
+        // different settings for one registry would be rejected.
         for entry in block.registries.iter().flatten() {
             registry(entry, |registry| registry.blocked = true)?;
         }
@@ -202,9 +209,12 @@ fn check_registries(written: Vec<RegistryTable>) -> Result<Vec<RegistryTable>, S
         let registry = check_registry(registry)?;
         let place = if registry.location.is_empty() { &registry.prefix } else { &registry.location };
         let own = (registry.insecure, registry.blocked);
+        // The comparison uses the location and not the prefix: several prefixes may lead to one registry, but only with
+        // the same settings.
         if *settings.entry(place.clone()).or_insert(own) != own {
             return Err(format!("it contains `{}` twice, with different settings", mask(place)));
         }
+        // If a prefix occurs twice with the same settings, the first table is used.
         if registries.iter().all(|known| known.prefix != registry.prefix) {
             registries.push(registry);
         }
@@ -214,11 +224,13 @@ fn check_registries(written: Vec<RegistryTable>) -> Result<Vec<RegistryTable>, S
 
 fn check_registry(written: RegistryTable) -> Result<RegistryTable, String> {
     let (own, prefix) = (location(&written.location)?, location(&written.prefix)?);
+    // Without a prefix, the location is the prefix.
     let prefix = if written.prefix.is_empty() { own.clone() } else { prefix };
     let (wildcard, shown) = (prefix.starts_with("*."), mask(&prefix));
     if own.is_empty() && (written.prefix.is_empty() || !wildcard) {
         return Err("a `[[registry]]` has no `location`".to_owned());
     }
+    // A wildcard matches only subdomains, so it cannot be combined with a port, a path, a tag or a digest.
     if wildcard && prefix.contains(['/', '@', ':']) {
         return Err(format!("the prefix `{shown}` is not of the form `*.example.com`"));
     }
@@ -262,6 +274,7 @@ fn parse_aliases(written: BTreeMap<String, String>) -> Result<Aliases, String> {
         if short_name(&name).is_none_or(|short| short != name) || Image::parse(&name).is_err() {
             return Err(format!("the alias `{}` is not a short name", mask(&name)));
         }
+        // An empty value removes the alias that an earlier file defines.
         if value.is_empty() {
             return Ok((name, None));
         }
@@ -278,7 +291,9 @@ fn parse_aliases(written: BTreeMap<String, String>) -> Result<Aliases, String> {
 pub fn short_name(written: &str) -> Option<&str> {
     let host = written.split_once('/').map_or("", |(host, _)| host);
     let is_registry = is_domain(host) && (host.contains(['.', ':']) || host == "localhost");
+    // The digest is removed first, because it contains a colon that would be mistaken for the start of a tag.
     let name = written.split('@').next().unwrap_or_default();
+    // Only a colon after the last slash starts a tag. An earlier one belongs to the port of a host.
     let last = name.rfind('/').map_or(0, |at| at + 1);
     let end = name[last..].find(':').map_or(name.len(), |colon| last + colon);
     (!is_registry).then(|| &name[..end])

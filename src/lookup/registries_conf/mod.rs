@@ -71,10 +71,13 @@ impl RegistriesConf {
     /// Why a file cannot be used. Every pull then fails.
     pub fn at(paths: &RegistriesPaths, files: &FileSystem<'_>) -> Result<Self, String> {
         let candidates = paths.files();
+        // Every state except `Absent` counts as existing, because an unreadable file must be an error and must not be
+        // replaced by the next path.
         let existing =
             candidates.iter().find(|(path, _)| !matches!((files.state)(path), PathState::Absent)).or(candidates.last());
         let Some((path, directories)) = existing else { return Ok(Self::default()) };
         let main = text(path, files)?;
+        // A path from CONTAINERS_REGISTRIES_CONF must exist, whereas the default paths may be absent.
         if main.is_none() && paths.is_required() {
             return Err(format!("`{path}` does not exist"));
         }
@@ -87,6 +90,7 @@ impl RegistriesConf {
         match text(&paths.aliases, files) {
             Ok(Some(text)) => Ok(conf.with_cached_aliases(&paths.aliases, &text)),
             Ok(None) => Ok(conf),
+            // This error is stored instead of returned, because only pulls of short names read the aliases.
             Err(why) => Ok(Self { cached_aliases: Some(Err(why)), ..conf }),
         }
     }
@@ -134,6 +138,7 @@ impl RegistriesConf {
     fn candidates(&self, written: &str, image: &Image) -> Result<Vec<(Image, Option<PullRoute>)>, String> {
         let Some(short) = short_name(written) else { return Ok(vec![(image.clone(), None)]) };
         let cached = self.cached_aliases.as_ref().map(|aliases| aliases.as_ref().map_err(Clone::clone)).transpose()?;
+        // A value of `None` in the map is an alias that was removed, and it must hide the alias of registries.conf.
         let alias = cached.and_then(|aliases| aliases.get(short)).or_else(|| self.aliases.get(short));
         if let Some(Some(alias)) = alias {
             // An alias replaces only the name, so the tag and the digest are those that the user wrote.
@@ -144,6 +149,7 @@ impl RegistriesConf {
             (0, _) => Err(format!(
                 "`{short}` is a short name: registries.conf has neither an alias for it nor `unqualified-search-registries`"
             )),
+            // With a single search registry there is nothing to choose, so even `enforcing` does not prompt.
             (2.., ShortNameMode::Enforcing) => Err(format!(
                 "`{short}` is a short name for {}, and `short-name-mode` is `enforcing`: one of them must be chosen on a terminal",
                 list(&self.search)
@@ -171,6 +177,8 @@ impl RegistriesConf {
         };
         let digest = image.digest.is_some();
         let applies = |mirror: &&Mirror| match mirror.pull_from_mirror.as_str() {
+            // The setting of the registry comes first. A mirror cannot have its own setting in that case, because the
+            // file would be rejected.
             _ if registry.mirror_by_digest_only => digest,
             DIGEST_ONLY => digest,
             TAG_ONLY => !digest,
@@ -214,6 +222,8 @@ impl RegistriesConf {
     fn add(&mut self, path: &str, text: &str, role: FileRole) -> Result<(), String> {
         let file = file::read(text, role)?;
         self.registries.extend(file.registries.into_iter().map(|registry| (registry.prefix.clone(), registry)));
+        // A later file replaces the list and does not extend it. An empty list in a drop-in removes all search
+        // registries.
         self.search = file.search.unwrap_or_else(|| std::mem::take(&mut self.search));
         if let Some(names) = file.helpers {
             self.helpers = (!names.is_empty()).then(|| GlobalHelpers { file: path.to_owned(), names });
@@ -228,17 +238,21 @@ impl RegistriesConf {
 fn matched(name: &str, prefix: &str) -> Option<usize> {
     let length = match prefix.strip_prefix('*') {
         Some(domain) if domain.starts_with('.') => {
+            // The domain must be found in the host. The same text in the path, such as `quay.io/.example.com`, is no
+            // match.
             let at = name.find(domain).filter(|at| !name[..*at].contains('/'))?;
             at + domain.len()
         }
         _ => name.starts_with(prefix).then_some(prefix.len())?,
     };
+    // A prefix must end at a boundary, so that `quay.io/foo` does not match `quay.io/foobar`.
     let ends = name.as_bytes().get(length).is_none_or(|next| b":/@".contains(next));
     ends.then_some(length)
 }
 
 /// The image with a different name; `None` if that is not a full name.
 fn moved(image: &Image, name: &str) -> Option<Image> {
+    // If parsing changes the name, it was not a full one: `library/` or the host of Docker Hub was added to it.
     let moved = Image::parse(name).ok().filter(|moved| moved.name == name && moved.is_valid_for_containers())?;
     Some(Image { tag: image.tag.clone(), digest: image.digest.clone(), ..moved })
 }
