@@ -111,7 +111,7 @@ fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(),
     for nodes in windows {
         // `plan` continues after the gate is closed, because it must show the changes of all nodes.
         if options.command == Command::Apply && gate == Gate::Closed {
-            event::not_observed(nodes).for_each(|event| journal.record(event));
+            observe::skip_nodes(nodes, &mut unusable, journal);
             continue;
         }
         let (facts, sessions) = observe::observe_nodes(&engine, nodes, &mut unusable, journal);

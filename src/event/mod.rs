@@ -6,7 +6,6 @@ mod verdict;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::desired::NodeTarget;
 use crate::failure::Failure;
 use crate::plan::{Action, Change, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
 
@@ -235,11 +234,6 @@ pub fn preview(plan: &Plan) -> Vec<Event> {
         Stage::Batch(nodes) => nodes.iter().flat_map(|node| node_events(node, StepRow::done)).collect(),
     };
     plan.stages.iter().flat_map(stage).collect()
-}
-
-/// The events of nodes that are not observed, because an earlier stage closed the gate.
-pub fn not_observed(nodes: &[NodeTarget]) -> impl Iterator<Item = Event> {
-    nodes.iter().map(|node| Event::Host(HostRow::new(&node.name, HostOutcome::Skipped)))
 }
 
 /// The events of one node; `row` gives the row of each of its steps.

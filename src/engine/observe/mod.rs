@@ -4,7 +4,7 @@
 mod hint;
 mod vantage;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -81,6 +81,30 @@ pub fn observe_nodes(
     (facts, sessions)
 }
 
+/// Reports a window of nodes that is not observed, because an earlier stage closed the gate. A pending node is reported
+/// with its failure, and not a second time at the end of the run.
+pub fn skip_nodes(window: &[NodeTarget], unusable: &mut UnusableNodes, journal: &Journal) {
+    let here: HashSet<&str> = window.iter().map(|node| node.name.as_str()).collect();
+    let (pending, rest): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut unusable.pending).into_iter().partition(|(host, _)| here.contains(host.as_str()));
+    unusable.pending = rest;
+    let mut pending: HashMap<String, OpenFailure> = pending.into_iter().collect();
+    for node in window {
+        let row = match pending.remove(&node.name) {
+            Some(failure) => unusable_row(&node.name, &failure),
+            None => HostRow::new(&node.name, HostOutcome::Skipped),
+        };
+        journal.record(Event::Host(row));
+    }
+}
+
+fn unusable_row(host: &str, failure: &OpenFailure) -> HostRow {
+    match failure {
+        OpenFailure::Unreachable(failure) => HostRow::failed(host, HostOutcome::Unreachable, failure),
+        OpenFailure::Failed(failure) => HostRow::failed(host, HostOutcome::Failed, failure),
+    }
+}
+
 impl UnusableNodes {
     /// Reports each pending node. It does not report those that `stay` pending, and those whose row reports already
     /// that they could not be reached.
@@ -90,20 +114,15 @@ impl UnusableNodes {
             matches!(fact, Some((_, NodeFact::Unreachable(_))))
         };
         for (host, failure) in std::mem::take(&mut self.pending) {
-            let row = match &failure {
-                OpenFailure::Unreachable(_) if unreachable(&host) => continue,
-                OpenFailure::Unreachable(_) if stay(&host) => {
-                    self.pending.push((host, failure));
-                    continue;
-                }
-                OpenFailure::Unreachable(failure) => HostRow::failed(&host, HostOutcome::Unreachable, failure),
-                OpenFailure::Failed(failure) => HostRow::failed(&host, HostOutcome::Failed, failure),
-            };
-            journal.record(Event::Host(row));
+            match &failure {
+                OpenFailure::Unreachable(_) if unreachable(&host) => {}
+                OpenFailure::Unreachable(_) if stay(&host) => self.pending.push((host, failure)),
+                _ => journal.record(Event::Host(unusable_row(&host, &failure))),
+            }
         }
     }
 
-    /// Reports the nodes that are still pending at the end of the run, because their window was not observed.
+    /// Reports the nodes that are still pending at the end of the run, because it was interrupted before their window.
     pub fn report_rest(mut self, journal: &Journal) {
         self.report(&[], &[], |_| false, journal);
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::support::process::free_port;
 use crate::support::registry::{Auth, Registry, Transport};
-use crate::support::site::{PASSWORD, Site, USER};
+use crate::support::site::{PASSWORD, Site, USER, recap};
 
 #[test]
 fn a_node_that_is_down_is_reported_once_in_every_window() {
@@ -20,4 +20,11 @@ fn a_node_that_is_down_is_reported_once_in_every_window() {
         assert_eq!(run.stderr.matches(&format!("could not reach `{node}`")).count(), 1, "{node}: {}", run.stderr);
     }
     assert_eq!(run.stdout.matches("unreachable=1").count(), 1001, "{}", run.stdout);
+    // A refused credential closes the gate, so the second window is not observed. Its node is known to be down.
+    let wrong = site.oregano.write("wrong.yml", "oreg_auth_password: wrong").display().to_string();
+    let wrong = format!("@{wrong}");
+    let run = ["apply", "--only", "nodes", "--from", "every-node", "-i", &file, "--forks", "64", "-e", &wrong];
+    let run = site.oregano.run(&run).expect(2);
+    assert!(run.stdout.contains(&recap("n1002", [0, 0, 1, 0, 0])), "{}", run.stdout);
+    assert_eq!(run.stderr.matches("could not reach `n1002`").count(), 1, "{}", run.stderr);
 }
