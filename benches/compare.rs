@@ -50,6 +50,9 @@ struct Cost {
     memory: f64,
 }
 
+/// Reads one figure of a cost.
+type Figure = fn(&Cost) -> f64;
+
 /// A command that both builds run.
 struct Case {
     name: String,
@@ -127,7 +130,7 @@ fn compare(user: &Oregano, case: &Case, own: &Path, other: &Path) -> Vec<String>
         }
     }
     let [own, other] = &costs;
-    let figures: [(&str, fn(&Cost) -> f64); 2] = [("ms CPU", |cost| cost.cpu), ("MiB", |cost| cost.memory)];
+    let figures: [(&str, Figure); 2] = [("ms CPU", |cost| cost.cpu), ("MiB", |cost| cost.memory)];
     figures
         .iter()
         .filter_map(|(unit, figure)| {
@@ -143,7 +146,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 0 { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
+    if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
 }
 
 fn run(user: &Oregano, program: &Path, case: &Case) -> Cost {

@@ -65,7 +65,9 @@ fn node(engine: &Engine, gate: Gate, job: NodeJob<'_>) -> Vec<Event> {
         }
         (_, _, session) => {
             // Nothing is written, so an error at the end of the session has no effect on the node.
-            session.map(Session::keep);
+            if let Some(session) = session {
+                session.keep();
+            }
             return node_events(plan, StepRow::not_done);
         }
     };
