@@ -102,7 +102,7 @@ impl SshConnection {
 impl Drop for SshConnection {
     /// libssh2 closes every channel when it is dropped and waits for the response, unless the socket is shut down.
     fn drop(&mut self) {
-        // The watchdog holds another reference to the socket, so dropping this one would not close the connection.
+        // This fails only if the connection has ended already.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }

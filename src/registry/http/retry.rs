@@ -116,8 +116,7 @@ impl RequestError {
     fn is_temporary(&self) -> bool {
         match self {
             Self::Unresolved { .. } => true,
-            // A refused connection is final: another try would get the same response. Only a lost packet justifies a
-            // retry.
+            // A refused connection is final, because the server has responded. Only a lost packet justifies a retry.
             Self::Connection { error, .. } => error.is_connect() && error.is_timeout(),
             Self::Timeout { .. } | Self::BadProxyUrl { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }

@@ -168,7 +168,6 @@ async fn a_timeout_is_waited_for_once() {
     let begin = tokio::time::Instant::now();
     let (here, there) = tokio::join!(proof(), proof());
     assert_eq!([verdicts(&here), verdicts(&there)], [[Verdict::Timeout; 5]; 2]);
-    // Without the shared ping, each of the ten attempts would wait for its own timeout.
     assert!(begin.elapsed() < TIMEOUT * 2, "{:?}", begin.elapsed());
 }
 
