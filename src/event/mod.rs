@@ -1,7 +1,7 @@
 //! The events of a run, as data without any formatting. Each event is also one line of `--output json`, so the field
 //! names are an interface (docs/json.md).
 
-mod verdict;
+mod verdict_message;
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::plan::{Action, Change, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
 
 pub use crate::options::Command;
-pub use verdict::RegistryRow;
+pub use verdict_message::RegistryRow;
 
 /// The JSON Schema (draft 2020-12) of a line of the JSON output.
 pub const SCHEMA: &str = include_str!("events.schema.json");

@@ -9,11 +9,11 @@ mod credential_text;
 mod declared_registry;
 mod defaults;
 mod duplicate_registries;
+mod file_paths;
 pub mod from_file;
 mod generated_no_proxy;
 mod image_policy;
 mod insecure_registries;
-mod managed_files;
 mod managed_hosts;
 mod proxy;
 mod registries;
@@ -230,7 +230,7 @@ impl<'a> Resolver<'a> {
         if !self.request.scope.has_nodes() {
             return None;
         }
-        let files = managed_files::of_host(reader);
+        let files = file_paths::of_host(reader);
         let connection = connection::of_host(reader, name, self.request)?;
         Some(NodeTarget { name: name.to_owned(), connection, files, credentials: Arc::clone(&declared.credentials) })
     }
