@@ -1,5 +1,7 @@
 //! API servers and secrets that cannot be used: each message says what is wrong, and no node is written.
 
+use serde_json::{Value, json};
+
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::process::eventually;
 use crate::support::site::{DOCKER, Site, recap};
@@ -34,6 +36,30 @@ fn no_node_is_written_if_the_api_server_stops_during_the_run() {
     assert!(run.stdout.contains("secret openshift/imagestreamsecret : failed"), "{}", run.stdout);
     assert!(run.stdout.contains(&recap("node1", [1, 0, 0, 0, 2])), "{}", run.stdout);
     assert_eq!(site.file(1, DOCKER), None);
+}
+
+#[test]
+fn a_secret_that_another_client_creates_during_the_run_is_planned_again_and_reported_as_updated() {
+    let kubernetes = Kubernetes::private();
+    // The observation of a silent node lasts until its port is closed. Until then the API server has been observed.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut site = Site::new(1);
+    site.cluster(&kubernetes, User::Writer);
+    site.host(1, &format!("ansible_port={}", silent.local_addr().unwrap().port()));
+    let run = site.start(&["apply", "--timeout", "120", "--output", "json"]);
+    // The last request of the observation, because there is no secret.
+    eventually("the cluster is observed", || kubernetes.has_answered("GET", "/api/v1/namespaces/openshift"));
+    let foreign = json!({"auths": {"foreign.example.com": {"auth": "Zm9v"}}});
+    kubernetes.create_secret("openshift", "imagestreamsecret", &foreign.to_string());
+    drop(silent);
+    let events = run.wait().expect(4).events();
+    let rows: Vec<&Value> = events.iter().filter(|event| event["event"] == "object").collect();
+    let [row] = rows.as_slice() else { panic!("one row for each object: {rows:?}") };
+    // The first plan was to create it.
+    assert_eq!((&row["outcome"], &row["changes"][0]["kind"]), (&"updated".into(), &"added".into()));
+    let secret = kubernetes.secret_json("openshift", "imagestreamsecret").unwrap();
+    assert_eq!(secret["auths"]["foreign.example.com"], foreign["auths"]["foreign.example.com"]);
+    assert!(secret["auths"][site.key()].is_object(), "{secret}");
 }
 
 #[test]
