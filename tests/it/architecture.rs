@@ -102,7 +102,7 @@ fn in_order(user: &str, used: &str) -> bool {
         (Some(own), _) => pure(used).is_some_and(|other| other < own),
         (None, "ui") => pure(used).is_some(),
         (None, _) if EDGES.contains(&user) => {
-            // An edge gets preconditions and merge functions; it knows no plan, and nobody's events.
+            // An edge gets preconditions and merge functions; it does not know the plan or the events.
             pure(used).is_some_and(|other| other < pure("plan").unwrap())
         }
         (None, _) if ENGINE.contains(&user) => pure(used).is_some() || EDGES.contains(&used) || ENGINE.contains(&used),
