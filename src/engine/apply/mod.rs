@@ -1,6 +1,7 @@
-//! Carries out a plan: one stage after another, and a failed stage closes the gate for those after it. It returns no
-//! error: each failure is recorded as an outcome. The events report what was done, not what was planned: a target that
-//! has changed since it was observed is observed and planned again.
+//! Carries out a plan, one stage after another. An object that fails closes the gate for everything after it; a node
+//! that fails does not stop the other nodes. It returns no error: each failure is recorded as an outcome. The events
+//! report what was done, not what was planned: a target that has changed since it was observed is observed and planned
+//! again.
 
 mod node;
 mod object;
