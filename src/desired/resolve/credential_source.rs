@@ -12,7 +12,8 @@ use crate::secret::Secret;
 
 use super::cache::ExternalSource;
 use super::from_file;
-use super::registry_entry::{Member, RegistryEntry};
+use super::members::Member;
+use super::registry_entry::RegistryEntry;
 use super::registry_host::problem_about;
 use super::user::{self, TOKEN_USER};
 use super::variable_reader::{Text, VariableReader};
@@ -121,14 +122,14 @@ pub(super) fn of_entry(
 
 /// The text of an optional key: `Some(None)` if the entry does not have it, `None` if there is a problem.
 fn optional_text(reader: &mut VariableReader<'_>, entry: &RegistryEntry, key: &str) -> Option<Option<String>> {
-    let Some(member) = entry.get(key) else { return Some(None) };
+    let Some(member) = entry.members.get(key) else { return Some(None) };
     let text = reader.credential_of(&member.node, &member.name)?;
     reader.without_controls(text, &member.name).map(|text| Some(text.text))
 }
 
 /// The only source of an entry; `None` and a problem if it has none or several.
 fn only_source<'a>(reader: &mut VariableReader<'_>, entry: &'a RegistryEntry) -> Option<&'a Member> {
-    let present: Vec<&Member> = entry.present(&SOURCES).chain(entry.get(IDENTITY_TOKEN)).collect();
+    let present: Vec<&Member> = entry.members.present(&SOURCES).chain(entry.members.get(IDENTITY_TOKEN)).collect();
     let problem = match present.as_slice() {
         [only] => return Some(only),
         [first, token] if token.key == IDENTITY_TOKEN && SOURCES[..COMBINABLE_SOURCES].contains(&first.key) => {
@@ -142,7 +143,7 @@ fn only_source<'a>(reader: &mut VariableReader<'_>, entry: &'a RegistryEntry) ->
             let message = format!("{} cannot be combined with {other}", second.name);
             Problem::hiding(&second.node.span, message).hint("keep the one that the credential comes from")
         }
-        [] => match (entry.declaration, entry.get("user")) {
+        [] => match (entry.declaration, entry.members.get("user")) {
             (Declaration::Default, Some(user)) => {
                 let message = "`oreg_auth_user` is set, but `oreg_auth_password` is not";
                 Problem::hiding(&user.node.span, message).hint(
@@ -150,10 +151,11 @@ fn only_source<'a>(reader: &mut VariableReader<'_>, entry: &'a RegistryEntry) ->
                 )
             }
             (Declaration::Default, None) => {
-                Problem::hiding(&entry.span, "`oregano_oreg_auth` is set, but has no password")
+                Problem::hiding(&entry.members.span, "`oregano_oreg_auth` is set, but has no password")
                     .hint("set `oreg_auth_user` and `oreg_auth_password`, or add a source such as `from_file` to it")
             }
             (Declaration::Entry | Declaration::CommandLine, _) => entry
+                .members
                 .lacks("`password`")
                 .hint(format!("add `password`, or one of {}", from_file::quoted_list(SOURCES[1..].iter().copied()))),
         },
@@ -195,7 +197,7 @@ fn load(
         Some(helper) => format!("use the helper itself: write `credential_helper: {helper}` instead"),
         None => advice(source, error.kind).to_owned(),
     };
-    reader.problems.push(source_problem(source, &text, &entry.name, &error).hint(hint));
+    reader.problems.push(source_problem(source, &text, &entry.members.name, &error).hint(hint));
     None
 }
 

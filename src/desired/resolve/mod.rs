@@ -15,6 +15,7 @@ mod generated_no_proxy;
 mod image_policy;
 mod insecure_registries;
 mod managed_hosts;
+mod members;
 mod proxy;
 mod registries;
 mod registry_entry;

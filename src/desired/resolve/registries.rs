@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::desired::registry::{Authority, Declaration, Registry, TestLogin, TlsPolicy};
-use crate::inventory::{Node, Problem, Value, yaml};
+use crate::inventory::{Node, Value};
 
 use super::declared_registry::DeclaredRegistry;
 use super::defaults::RegistryDefaults;
@@ -13,7 +13,7 @@ use super::registry_entry::{self, ADDITIONAL, RegistryEntry};
 use super::registry_host::{self, problem_about};
 use super::test_image::{TestImages, of_additional_entry, of_default_registry};
 use super::variable_reader::VariableReader;
-use super::{credential_source, image_policy, proxy, registry_notices};
+use super::{credential_source, image_policy, members, proxy, registry_notices};
 
 /// The registries that the host of `reader` declares, in inventory order.
 pub(super) fn of_host(reader: &mut VariableReader<'_>) -> Vec<Registry> {
@@ -38,16 +38,16 @@ fn registry(
     images: Option<TestImages>,
 ) -> Option<DeclaredRegistry> {
     let credential = credential_source::of_entry(reader, entry, host);
-    let test_login = entry.flag(reader, "test_login").unwrap_or(true);
-    let own_tls = entry.flag(reader, "tls_verify");
+    let test_login = entry.members.flag(reader, "test_login").unwrap_or(true);
+    let own_tls = entry.members.flag(reader, "tls_verify");
     let own_tls = own_tls.map(|verify| if verify { TlsPolicy::Verify } else { TlsPolicy::Insecure });
     let ca = authority(reader, entry);
-    let auth_server = entry.text(reader, "auth_server");
-    let auth_server = auth_server.and_then(|server| registry_host::auth_server(reader, &server, &entry.name));
-    let proxy = entry.get("proxy").and_then(|member| proxy::of_entry(reader, &member.node, &member.name));
+    let auth_server = entry.members.text(reader, "auth_server");
+    let auth_server = auth_server.and_then(|server| registry_host::auth_server(reader, &server, &entry.members.name));
+    let proxy = entry.members.get("proxy").and_then(|member| proxy::of_entry(reader, &member.node, &member.name));
     let (TestImages { host, images, choice, span }, credential) = (images?, credential?);
     let source = match entry.declaration {
-        Declaration::Entry if entry.get("password").is_some() => format!("`{ADDITIONAL}`"),
+        Declaration::Entry if entry.members.get("password").is_some() => format!("`{ADDITIONAL}`"),
         Declaration::Entry | Declaration::CommandLine => format!("{}, `{ADDITIONAL}`,", credential.source),
         Declaration::Default => credential.source,
     };
@@ -73,11 +73,11 @@ fn registry(
 
 /// The certificate authorities of `ca_file`.
 fn authority(reader: &mut VariableReader<'_>, entry: &RegistryEntry) -> Option<Arc<Authority>> {
-    let path = entry.text(reader, "ca_file")?;
+    let path = entry.members.text(reader, "ca_file")?;
     let authority = reader.cache.authority(&path.text);
     authority
         .map_err(|reason| {
-            let fault = format!("of {} cannot be used: {reason}", entry.name);
+            let fault = format!("of {} cannot be used: {reason}", entry.members.name);
             reader.problems.push(problem_about("`ca_file`", &path, &fault).hint(
                 "write the path of a file with the certificate of the authority in PEM format; a relative path starts in the working directory",
             ));
@@ -97,33 +97,14 @@ fn default_registry(reader: &mut VariableReader<'_>, defaults: &RegistryDefaults
 
 /// The entries of `openshift_additional_registry_credentials`.
 fn additional_registries(reader: &mut VariableReader<'_>, defaults: &RegistryDefaults) -> Vec<DeclaredRegistry> {
-    let Some(node) = reader.node(ADDITIONAL) else { return Vec::new() };
-    let list = match &node.value {
-        Value::Null => return Vec::new(),
-        // On host lines, Ansible evaluates only Python literals. JSON with `true` or `null` is not a Python literal, so
-        // it is still a text here.
-        Value::Str(text) if text.trim_start().starts_with('[') => match yaml::parse_node(&node) {
-            Ok(node) => node,
-            Err(problem) => {
-                reader.problems.push(problem);
-                return Vec::new();
-            }
-        },
-        _ => node,
-    };
-    let Value::List(entries) = &list.value else {
-        reader.problems.push(
-            Problem::hiding(&list.span, format!("`{ADDITIONAL}` is {}, not a list", list.value.type_name()))
-                .hint("write [{'host': 'registry.example.com', 'user': 'name', 'password': 'secret'}]"),
-        );
-        return Vec::new();
-    };
+    let example = "[{'host': 'registry.example.com', 'user': 'name', 'password': 'secret'}]";
+    let entries = members::list(reader, ADDITIONAL, example);
     let raw_entries = match reader.raw(ADDITIONAL).map(|raw| &raw.value) {
         Some(Value::List(raw)) => raw.as_slice(),
         _ => &[],
     };
     // The evaluated entry no longer shows which values a template inserted, so the entry as written is needed, too.
-    for (raw, entry) in raw_entries.iter().zip(entries) {
+    for (raw, entry) in raw_entries.iter().zip(&entries) {
         for (key, raw) in ["user", "password"].into_iter().filter_map(|key| Some((key, raw.get(key)?))) {
             reader.warn_about_inserted_values(raw, &format!("`{key}` of {}", registry_entry::name(entry)));
         }
@@ -137,10 +118,10 @@ fn additional_registry(
     node: &Node,
 ) -> Option<DeclaredRegistry> {
     let entry = RegistryEntry::additional(reader, node)?;
-    let host = match entry.get("host") {
-        Some(_) => entry.text(reader, "host").and_then(|host| registry_host::host(reader, host)),
+    let host = match entry.members.get("host") {
+        Some(_) => entry.members.text(reader, "host").and_then(|host| registry_host::host(reader, host)),
         None => {
-            reader.problems.push(entry.lacks("`host`"));
+            reader.problems.push(entry.members.lacks("`host`"));
             None
         }
     };

@@ -75,7 +75,7 @@ pub(super) fn of_default_registry(
         let problem = problem.hint(format!("write `{host}/` before it, or the registry that you mean"));
         reader.warnings.push(Finding::new(codes::HUB_HOST, problem));
     }
-    let images = match entry.filter(|entry| entry.get("test_image").is_some()) {
+    let images = match entry.filter(|entry| entry.members.get("test_image").is_some()) {
         Some(entry) => test_images(reader, entry, host)?,
         // Without a `test_image`, the image of `oreg_url` itself is tested, because every node pulls it.
         None => match image::full_name(host, &fill_in(path, &defaults.tag)) {
@@ -97,15 +97,15 @@ pub(super) fn of_additional_entry(
     entry: &RegistryEntry,
     host: Text,
 ) -> Option<TestImages> {
-    if let Some(old) = entry.get(OLD_TEST_IMAGE) {
+    if let Some(old) = entry.members.get(OLD_TEST_IMAGE) {
         let problem = Problem::hiding(&old.node.span, "`image_name` is the old name of `test_image`");
         reader.warnings.push(Finding::new(codes::LEFTOVER, problem.hint("rename it to `test_image`")));
     }
-    let (choice, images) = if entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE)).is_some() {
+    let (choice, images) = if entry.members.get("test_image").or_else(|| entry.members.get(OLD_TEST_IMAGE)).is_some() {
         (ImageChoice::Given, test_images(reader, entry, &host.text)?)
     } else {
         let name = defaults.deployment.unwrap_or(DeploymentType::Enterprise).test_image();
-        let default = Text { text: format!("{name}:{}", defaults.tag), span: entry.span.clone() };
+        let default = Text { text: format!("{name}:{}", defaults.tag), span: entry.members.span.clone() };
         (ImageChoice::Default, IndexSet::from([full_name(reader, &default, &host.text)?]))
     };
     Some(TestImages { host: host.text, images, choice, span: host.span })
@@ -113,7 +113,7 @@ pub(super) fn of_additional_entry(
 
 /// The images of `test_image`, which is a text or a list. The names are relative to the registry `host`.
 fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &str) -> Option<IndexSet<String>> {
-    let member = entry.get("test_image").or_else(|| entry.get(OLD_TEST_IMAGE))?;
+    let member = entry.members.get("test_image").or_else(|| entry.members.get(OLD_TEST_IMAGE))?;
     let nodes = match &member.node.value {
         Value::List(nodes) => nodes.as_slice(),
         _ => std::slice::from_ref(&member.node),

@@ -3,7 +3,8 @@
 use crate::desired::registry::Declaration;
 use crate::inventory::Problem;
 
-use super::registry_entry::{Member, RegistryEntry};
+use super::members::Member;
+use super::registry_entry::RegistryEntry;
 use super::variable_reader::{Text, VariableReader};
 
 /// The default user: openshift-ansible uses it for entries without a user (tasks `docker_creds`).
@@ -20,7 +21,7 @@ pub(super) fn of_entry(
     entry: &RegistryEntry,
     source: Option<(&Member, Option<&str>)>,
 ) -> Option<String> {
-    let Some(member) = entry.get("user") else {
+    let Some(member) = entry.members.get("user") else {
         let (source, provided) = source?;
         return match provided {
             Some(user) => {
