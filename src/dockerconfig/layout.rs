@@ -1,7 +1,8 @@
 //! The layout of a JSON file (indentation and line breaks): a merged file keeps the layout of the old one.
 
 use super::Reader;
-use super::json::Json;
+use super::json::{Json, Members};
+use crate::secret::SecretBytes;
 
 /// The layout of a file.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,16 @@ impl Layout {
             .collect();
         format!("{{{}{}}}", items.join(","), line(depth))
     }
+}
+
+/// The new text of a file that contained `old`.
+pub(super) fn file_text(old: Option<&[u8]>, reader: Reader, root: Members) -> SecretBytes {
+    let mut text = Layout::of(old, reader).render(&Json::Object(root), 0);
+    // The line end of the old file is kept, because a change must not affect the layout.
+    if old.is_some_and(|bytes| bytes.ends_with(b"\n")) {
+        text.push('\n');
+    }
+    SecretBytes::new(text.into_bytes())
 }
 
 fn json_string(text: &str) -> String {

@@ -4,10 +4,10 @@ use indexmap::IndexMap;
 
 use super::json::{Json, Members, object, parse_object, text_of};
 use super::keys::{host_of, mask, registry_key};
-use super::layout::Layout;
+use super::layout::file_text;
 use super::read::is_legacy;
 use super::{ChangeKind, Credential, KeyChange, Merged, ParseError, Reader, Shadow, entry_name};
-use crate::secret::{Secret, SecretBytes, basic_auth};
+use crate::secret::{Secret, basic_auth};
 
 /// A token that docker and containers/image use instead of the password. A [`Credential`] may have one.
 const IDENTITY: &str = "identitytoken";
@@ -55,12 +55,7 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
             root.insert("auths".into(), Json::Object(auths));
         }
     }
-    let mut text = Layout::of(old, reader).render(&Json::Object(root), 0);
-    // The line end of the old file is kept, because a merge must not change the layout.
-    if old.is_some_and(|bytes| bytes.ends_with(b"\n")) {
-        text.push('\n');
-    }
-    Ok(Merged { content: Some(SecretBytes::new(text.into_bytes())), changes, shadows })
+    Ok(Merged { content: Some(file_text(old, reader, root)), changes, shadows })
 }
 
 /// The programs that the content was written for; `None` if the content does not show it or is not a JSON object.

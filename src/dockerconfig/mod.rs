@@ -9,11 +9,13 @@ mod keys;
 mod layout;
 mod merge;
 mod read;
+mod remove;
 
 pub use containers::{Match, matching_keys};
 pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, mask, mask_user, more_specific, registry_key};
 pub use merge::{merge, written_for};
 pub use read::{Auth, AuthFile, Entry, Login, read};
+pub use remove::{Removed, is_of, remove};
 
 use crate::secret::{Secret, SecretBytes};
 
@@ -70,7 +72,7 @@ pub struct Merged {
 pub struct KeyChange {
     /// The key in `auths`.
     pub key: String,
-    /// Whether the key is new or has a new credential.
+    /// Whether the key is new, has a new credential, or is removed.
     pub kind: ChangeKind,
     /// The declared registry, if this key is a different spelling of it (`https://host`, `host/v1/`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +82,7 @@ pub struct KeyChange {
     pub dropped: Vec<&'static str>,
 }
 
-/// Whether a key was added or updated.
+/// Whether a key was added, updated or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
@@ -88,6 +90,8 @@ pub enum ChangeKind {
     Added,
     /// The key existed with another credential.
     Updated,
+    /// The key existed and is removed.
+    Removed,
 }
 
 /// A setting that makes docker and containers/image use a helper program instead of the entry.

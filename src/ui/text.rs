@@ -219,6 +219,7 @@ fn change(change: &Change) -> String {
     let sign = match key.kind {
         ChangeKind::Added => '+',
         ChangeKind::Updated => '~',
+        ChangeKind::Removed => '-',
     };
     let same = key.same_as.as_ref().map(|key| format!(" read as {key}"));
     let dropped: String = key.dropped.iter().map(|token| format!(" without {token}")).collect();

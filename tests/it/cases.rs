@@ -66,12 +66,7 @@ fn merges() {
                 email: entry.email,
             })
             .collect();
-        let reader = match case.reader.as_deref() {
-            None | Some("node") => Reader::Node,
-            Some("legacy") => Reader::Legacy,
-            Some("pull-secret") => Reader::PullSecret,
-            Some(other) => panic!("{name}: unknown reader {other}"),
-        };
+        let reader = reader(case.reader.as_deref(), &name);
         let name = format!("{name} ({})", case.rule);
         let merged = dockerconfig::merge(case.content.as_deref().map(str::as_bytes), &credentials, reader);
         let merged = match (merged, case.error) {
@@ -95,10 +90,45 @@ fn merges() {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemovalCase {
+    rule: String,
+    #[serde(default)]
+    reader: Option<String>,
+    content: String,
+    registries: Vec<String>,
+    result: Option<String>,
+    #[serde(default)]
+    changes: Vec<String>,
+}
+
+#[test]
+fn removals() {
+    for (name, case) in read::<RemovalCase>("removals") {
+        let name = format!("{name} ({})", case.rule);
+        let reader = reader(case.reader.as_deref(), &name);
+        let removed = dockerconfig::remove(case.content.as_bytes(), &case.registries, reader).unwrap();
+        let result = removed.content.map(|bytes| String::from_utf8(bytes.expose().to_vec()).unwrap());
+        assert_eq!(result, case.result, "{name}");
+        assert_eq!(removed.changes.iter().map(describe).collect::<Vec<_>>(), case.changes, "{name}");
+    }
+}
+
+fn reader(written: Option<&str>, name: &str) -> Reader {
+    match written {
+        None | Some("node") => Reader::Node,
+        Some("legacy") => Reader::Legacy,
+        Some("pull-secret") => Reader::PullSecret,
+        Some(other) => panic!("{name}: unknown reader {other}"),
+    }
+}
+
 pub fn describe(change: &KeyChange) -> String {
     let sign = match change.kind {
         ChangeKind::Added => '+',
         ChangeKind::Updated => '~',
+        ChangeKind::Removed => '-',
     };
     let mut text = format!("{sign}{}", change.key);
     if let Some(key) = &change.same_as {
