@@ -11,10 +11,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-// Pure modules: no I/O, clock, environment or printing. The only exception is `inventory::load`, which reads files.
+// Pure modules: no I/O, clock, environment or printing. The exceptions are `process` and `inventory::load`, which reads
+// files.
 pub mod secret;
 
 pub mod failure;
+
+// Runs programs, for `inventory::load` and for the edges.
+pub mod process;
 
 pub mod inventory;
 

@@ -22,7 +22,7 @@ use oregano::lookup::Account;
 use oregano::options::{Environment, Options, Question};
 use oregano::report::{ExitStatus, Journal};
 use oregano::ui::{Detail, Format};
-use oregano::{doctor, ui};
+use oregano::{doctor, process, ui};
 
 fn main() -> ExitCode {
     let cli = match cli::parse() {
@@ -182,7 +182,7 @@ fn show(global: &Global, task: InventoryTask) -> ExitStatus {
     let cancel = Cancel::default();
     let signaled = cancel.clone();
     on_signal(move || {
-        interrupt(&signaled, inventory::load::stop);
+        interrupt(&signaled, process::stop);
         leave();
     });
     // The schema is printed before the inventory is read, because an editor requests it without an inventory.
@@ -242,7 +242,7 @@ fn complete(status: ExitStatus) -> ExitStatus {
 fn cancel_on_signal() -> Cancel {
     let cancel = Cancel::default();
     let signaled = cancel.clone();
-    on_signal(move || interrupt(&signaled, inventory::load::stop));
+    on_signal(move || interrupt(&signaled, process::stop));
     cancel
 }
 

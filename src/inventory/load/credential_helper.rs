@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::super::outside::{OutsideError, OutsideErrorKind};
-use super::process;
+use super::{MAX_OUTPUT, outside_error};
+use crate::process::{self, Input, Limits};
 
 /// The output of a helper, with exit status 1, if it has no credential (docker-credential-helpers,
 /// `credentials/error.go`).
@@ -21,7 +22,9 @@ pub(super) fn get(name: &str, server: &str, folder: &Path, limit: Duration) -> R
     let program = format!("docker-credential-{name}");
     let mut command = Command::new(&program);
     command.arg("get").current_dir(folder);
-    let output = process::run(command, server, limit).map_err(|error| error.with_subject(&format!("`{program}`")))?;
+    let limits = Limits { time: Some(limit), output: MAX_OUTPUT };
+    let output = process::run(command, Input::Text(server), limits)
+        .map_err(|error| outside_error(&format!("`{program}`"), &error))?;
     if output.status.success() {
         String::from_utf8(output.stdout).map_err(|_| format!("the output of `{program}` is not UTF-8").into())
     } else if output.stdout.trim_ascii() == NOT_FOUND.as_bytes() {

@@ -8,7 +8,6 @@ mod format;
 mod limit;
 pub mod passwords;
 mod paths;
-mod process;
 mod read;
 mod script;
 mod shell_command;
@@ -21,16 +20,21 @@ use std::sync::Arc;
 use super::assemble::{Assembled, Draft};
 use super::finding::Finding;
 use super::model::{Inventory, Vars};
+use super::outside::{OutsideError, OutsideErrorKind};
 use super::problem::Problem;
 use super::source::{Origin, Source};
 use super::text::Text;
 use super::variables::Variables;
 use super::{extra_vars, host_list};
+use crate::process::ProcessError;
 use passwords::VaultIdentity;
 use system::LocalSystem;
 
 pub use limit::limit;
 pub use paths::expand_with;
+
+/// The maximum size of the output of a command, in bytes. Values are much smaller.
+const MAX_OUTPUT: u64 = 16 << 20;
 
 /// The inventory in the working directory that is read if none is given.
 const DEFAULT: &str = "inventory";
@@ -84,12 +88,6 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     } else {
         Err(problems)
     }
-}
-
-/// Stops all scripts and commands that run for an inventory, and prevents new ones from starting. Called before a
-/// signal ends this process.
-pub fn stop() {
-    process::stop();
 }
 
 /// Parses one text as if it were a file with the name of the source. Reads no `group_vars` and `host_vars`.
@@ -183,6 +181,15 @@ fn extra_vars(
         }
     }
     vars
+}
+
+/// The error of a lookup about `subject`, whose program gave no result.
+fn outside_error(subject: &str, error: &ProcessError) -> OutsideError {
+    let kind = match error {
+        ProcessError::NotStarted(..) => OutsideErrorKind::NotStarted,
+        _ => OutsideErrorKind::Other,
+    };
+    OutsideError::new(kind, format!("{subject} {error}"))
 }
 
 #[cfg(test)]

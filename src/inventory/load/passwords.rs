@@ -3,13 +3,15 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use zeroize::Zeroizing;
 
 use super::super::problem::Problem;
 use super::super::vault::{self, Password};
-use crate::secret::{PASSWORD_VARIABLE, Secret, SecretBytes};
+use super::MAX_OUTPUT;
+use crate::process::{self, Input, Limits, ProcessError};
+use crate::secret::{Redactor, Secret, SecretBytes};
 
 /// The label of a password that has no label.
 const DEFAULT_LABEL: &str = "default";
@@ -161,28 +163,37 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
 /// The output of a script. The script can prompt on the terminal, so it has no time limit.
 fn run_script(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let name = path.display();
-    let cannot_run = |error: std::io::Error| {
-        Problem::new(format!("cannot run the vault password script `{name}`: {error}"))
+    let cannot_run = |reason: &str| {
+        Problem::new(format!("cannot run the vault password script `{name}`: {reason}"))
             .hint("a password file that is not a script must not be executable")
     };
     // The path is made absolute, because the system would search a name without a slash on the PATH.
-    let mut command = Command::new(std::path::absolute(path).map_err(cannot_run)?);
+    let mut command = Command::new(std::path::absolute(path).map_err(|error| cannot_run(&error.to_string()))?);
     let label = label.filter(|_| is_client(path));
     if let Some(label) = label {
         command.args(["--vault-id", label]);
     }
-    // The script must not inherit the password of `oregano login`.
-    let command = command.env_remove(PASSWORD_VARIABLE);
-    // The script may prompt the user, so it keeps the terminal for its input and its error output.
-    let output = command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output().map_err(cannot_run)?;
+    // The script may prompt the user, so it has no time limit.
+    let output = process::run(command, Input::Terminal, Limits { time: None, output: MAX_OUTPUT });
+    let output = output.map_err(|error| match error {
+        ProcessError::NotStarted(_, reason) => cannot_run(&reason),
+        other => Problem::new(format!("the vault password script `{name}` {other}")),
+    })?;
+    let (status, errors) = (output.status, output.last_lines(&Redactor::default()));
     let printed = Zeroizing::new(output.stdout);
-    match (output.status.code(), label) {
+    match (status.code(), label) {
         (Some(0), _) => Ok(printed),
         // Without a label, this exit status is a failure like any other.
         (Some(LABEL_UNKNOWN), Some(label)) => Err(Problem::new(format!(
             "the vault password script `{name}` has no password for the vault id `{label}` (exit status {LABEL_UNKNOWN})"
         ))),
-        _ => Err(Problem::new(format!("the vault password script `{name}` failed: {}", output.status))),
+        _ => {
+            let problem = Problem::new(format!("the vault password script `{name}` failed: {status}"));
+            Err(match errors {
+                Some(lines) => problem.hint(format!("its error output: {lines}")),
+                None => problem,
+            })
+        }
     }
 }
 

@@ -14,13 +14,14 @@ use super::super::assemble::Draft;
 use super::super::problem::Problem;
 use super::super::script_output;
 use super::super::source::{Origin, Source};
-use super::{paths, process};
+use super::paths;
+use crate::process::{self, Input, Limits};
+use crate::secret::Redactor;
 
 /// How long a script may take.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The maximum number of lines of a script's standard error that a message shows.
-const SHOWN_LINES: usize = 3;
-const SHOWN_CHARACTERS: usize = 200;
+/// The maximum size of the output of a script, in bytes. Inventories are much smaller.
+const MAX_OUTPUT: u64 = 512 << 20;
 
 /// Whether a file is run instead of read. Ansible tries to run every executable file, and reads the file if the system
 /// cannot run it. The system can run files that start with `#!`, and binaries.
@@ -63,7 +64,7 @@ fn run(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     // The path is absolute, because the system would search for a name without a slash on the PATH.
     let mut script = Command::new(origin.file.as_deref().unwrap_or_default());
     script.args(arguments);
-    let output = process::run(script, "", LIMIT)
+    let output = process::run(script, Input::Text(""), Limits { time: Some(LIMIT), output: MAX_OUTPUT })
         .map_err(|reason| Problem::new(format!("the inventory script `{name}` {reason}")))?;
     if !output.status.success() {
         let end = match output.status.code() {
@@ -71,7 +72,7 @@ fn run(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
             None => "was killed by a signal".to_owned(),
         };
         let problem = Problem::new(format!("the inventory script `{name}` {end}"));
-        return Err(match last_lines(&output.stderr) {
+        return Err(match output.last_lines(&Redactor::default()) {
             Some(lines) => problem.hint(format!("its error output: {lines}")),
             None => problem.hint("it printed no error; run it manually to find the reason"),
         });
@@ -79,28 +80,4 @@ fn run(path: &Path, arguments: &[&str]) -> Result<Arc<Source>, Problem> {
     let text = String::from_utf8(output.stdout)
         .map_err(|_| Problem::new(format!("the inventory script `{name}` printed text that is not UTF-8")))?;
     Ok(Source::with_origin(name, text, Origin { mode: None, ..origin }))
-}
-
-/// The last lines of the standard error of a script, joined to one line. They usually contain the reason for a failure.
-fn last_lines(stderr: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(stderr);
-    // Control characters are removed, because they could change the terminal of the user.
-    let plain =
-        |line: &str| -> String { line.trim().chars().filter(|c| !c.is_control()).take(SHOWN_CHARACTERS).collect() };
-    let mut lines: Vec<String> =
-        text.lines().rev().map(plain).filter(|line| !line.is_empty()).take(SHOWN_LINES).collect();
-    lines.reverse();
-    (!lines.is_empty()).then(|| lines.join(" | "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_error_output_of_scripts_is_limited() {
-        assert_eq!(last_lines(b"Traceback\n  a\n\nb\x1b[31m!\r\nc\n").as_deref(), Some("a | b[31m! | c"));
-        assert_eq!(last_lines(b" \n\n"), None);
-        assert_eq!(last_lines("ä".repeat(500).as_bytes()).unwrap().chars().count(), SHOWN_CHARACTERS);
-    }
 }

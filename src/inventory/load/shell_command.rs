@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::super::outside::{OutsideError, OutsideErrorKind};
-use super::process;
+use super::{MAX_OUTPUT, outside_error};
+use crate::process::{self, Input, Limits};
 
 /// The output of a shell command that runs in `folder`. If it takes longer than `limit`, it is killed with its children.
 ///
@@ -14,7 +15,8 @@ use super::process;
 pub(super) fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, OutsideError> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command).current_dir(folder);
-    let output = process::run(shell, "", limit).map_err(|error| error.with_subject("the command"))?;
+    let limits = Limits { time: Some(limit), output: MAX_OUTPUT };
+    let output = process::run(shell, Input::Text(""), limits).map_err(|error| outside_error("the command", &error))?;
     if !output.status.success() {
         let message = format!("the command failed: {}", output.status);
         return Err(OutsideError::new(OutsideErrorKind::Failed(output.status.code()), message));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::outside::{Outside, OutsideError};
 use super::super::vault::{self, Password, VaultError};
-use super::{bounded, credential_helper, process, shell_command};
+use super::{bounded, credential_helper, shell_command};
 use crate::secret::Secret;
 
 /// How long a command or a credential helper may take.
@@ -84,9 +84,7 @@ impl Outside for LocalSystem {
     fn file(&self, path: &str) -> Result<String, OutsideError> {
         let cannot_read = |error: std::io::Error| format!("the file cannot be read: {error}");
         let path = self.path(path)?;
-        // Reading a pipe may block forever, so it must stop when this process ends.
-        let read = process::unless_stopped(move || bounded::bytes(&mut File::open(path)?, MAX_FILE));
-        let bytes = read.ok_or("reading the file was interrupted")?.map_err(cannot_read)?;
+        let bytes = File::open(path).and_then(|mut file| bounded::bytes(&mut file, MAX_FILE)).map_err(cannot_read)?;
         let bytes = bytes.ok_or_else(|| format!("the file is larger than {} MiB", MAX_FILE >> 20))?;
         let text = Secret::new(String::from_utf8(bytes).map_err(|_| "the file is not UTF-8")?);
         match self.decrypt_file(text.expose()) {
