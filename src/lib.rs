@@ -17,6 +17,8 @@ pub mod secret;
 
 pub mod failure;
 
+pub mod go;
+
 // Runs programs, for `inventory::load` and for the edges.
 pub mod process;
 

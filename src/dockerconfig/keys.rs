@@ -33,6 +33,17 @@ pub fn registry_key(key: &str) -> String {
     if is_hub(&key) { HUB.to_owned() } else { key }
 }
 
+/// Whether some program treats the two keys as the same registry.
+pub fn is_same_registry(one: &str, other: &str) -> bool {
+    registry_key(one) == registry_key(other)
+}
+
+/// Whether `key` is a URL of the registry that lacks the slash after the version of the API (`https://host/v1`). Such a
+/// key is the registry for docker and containers/image, which ignore the path of a URL, and a namespace for the kubelet.
+pub(super) fn is_unfinished_spelling(key: &str, registry: &str) -> bool {
+    key.contains("://") && !is_same_registry(key, registry) && is_same_registry(&format!("{key}/"), registry)
+}
+
 /// The registry host of a key, with its port.
 pub(super) fn host_of(key: &str) -> String {
     let key = registry_key(key);

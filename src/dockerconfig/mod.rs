@@ -4,6 +4,7 @@
 
 pub mod address;
 mod containers;
+mod entry_maps;
 mod json;
 mod keys;
 mod layout;
@@ -94,7 +95,7 @@ pub enum ChangeKind {
     Removed,
 }
 
-/// A setting that makes docker and containers/image use a helper program instead of the entry.
+/// A setting that makes docker or containers/image use something else instead of the entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shadow {
     /// `credHelpers` names a helper for the registry.
@@ -108,6 +109,15 @@ pub enum Shadow {
     CredsStore {
         /// The suffix of the helper's program name.
         helper: String,
+    },
+    /// Another key that containers/image treats as the same registry.
+    Rival {
+        /// The key.
+        key: String,
+        /// The user of its entry, if it can be read.
+        user: Option<String>,
+        /// The registry.
+        registry: String,
     },
 }
 
@@ -124,6 +134,14 @@ impl std::fmt::Display for Shadow {
                 "`credsStore` makes docker use `docker-credential-{}` for every registry instead of the new entries",
                 helper.escape_debug()
             ),
+            Self::Rival { key, user, registry } => {
+                let user = user.as_ref().map(|user| format!(" of user `{}`", user.escape_debug())).unwrap_or_default();
+                write!(
+                    f,
+                    "the entry `{}`{user} is kept: podman, skopeo and CRI-O may use it for `{registry}` instead of the new entry",
+                    key.escape_debug()
+                )
+            }
         }
     }
 }
@@ -144,8 +162,13 @@ pub enum ParseError {
     NotAnObject(String),
     /// A member occurs twice. Programs treat this differently: Go merges the objects, and other parsers use the last
     /// one.
-    #[error("{0} has a member twice")]
-    Twice(String),
+    #[error("{object} has the member `{member}` twice")]
+    Twice {
+        /// The object.
+        object: String,
+        /// The name of the member.
+        member: String,
+    },
 }
 
 /// The name of an entry in messages.

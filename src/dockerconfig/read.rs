@@ -1,21 +1,12 @@
 //! Parses the entries of a credential file: `config.json`, `auth.json`, or a legacy `.dockercfg`, which contains the
 //! entries without `auths`. This file does not decide which entry a program uses for an image.
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use indexmap::IndexMap;
-use zeroize::Zeroizing;
 
-use super::json::{Members, object, parse_object, text_of};
+use super::json::{self, Members, has, is_null, map, object, parse_content, spellings, text_of};
 use super::{ParseError, entry_name};
+use crate::go::{self, Padding};
 use crate::secret::Secret;
-
-/// Standard base64 (RFC 4648, section 4) with or without padding, as the kubelet accepts it.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The members that distinguish an entry of a `.dockercfg` from other members of a `config.json`.
 const MEMBERS: [&str; 5] = ["auth", "username", "password", "email", "identitytoken"];
@@ -75,36 +66,50 @@ pub struct Login {
 /// # Errors
 /// If the content, its `auths`, or an entry is not a JSON object.
 pub fn read(content: &[u8]) -> Result<AuthFile, ParseError> {
-    let root = if content.trim_ascii().is_empty() { Members::new() } else { parse_object(content, "the content")? };
+    let root = parse_content(content)?;
     // The name of the file is not known here, for example for a text in a secret, so the content determines the format.
-    let auths = if is_legacy(&root) { root.clone() } else { object(root.get("auths"), "`auths`")? };
+    let auths = if is_legacy(&root) { root.clone() } else { map(&root, "auths")? };
     let entries = auths.iter().map(|(key, value)| {
-        let members = object(Some(value), &entry_name(key))?;
+        let members = object(value, &entry_name(key))?;
         Ok(entry(key, &members))
     });
     Ok(AuthFile {
         entries: entries.collect::<Result<_, ParseError>>()?,
-        cred_helpers: text_of(root.get("credHelpers")).unwrap_or_default(),
-        creds_store: text_of::<String>(root.get("credsStore")).filter(|helper| !helper.is_empty()),
+        cred_helpers: cred_helpers(&root),
+        creds_store: creds_store(&root),
     })
+}
+
+/// `credHelpers`: the suffix of the helper's program name by registry host. A value of another type is ignored, because
+/// the entries can be used without it.
+pub(super) fn cred_helpers(root: &Members) -> IndexMap<String, String> {
+    let helpers = map(root, "credHelpers").unwrap_or_default();
+    helpers.iter().filter_map(|(host, helper)| Some((host.clone(), text_of(helper)?))).collect()
+}
+
+/// `credsStore`; `None` if it is empty, which Go programs do not distinguish from a missing one.
+pub(super) fn creds_store(root: &Members) -> Option<String> {
+    json::text(root, "credsStore").filter(|helper| !helper.is_empty())
 }
 
 /// Whether these are the members of a `.dockercfg`.
 pub(super) fn is_legacy(root: &Members) -> bool {
     // One of these members is enough, because a `config.json` that only names helpers has no `auths`.
-    let modern = ["auths", "credHelpers", "credsStore"].iter().any(|name| root.contains_key(*name));
-    let known = |members: &Members| MEMBERS.iter().any(|name| members.contains_key(*name));
-    !modern && root.values().any(|value| object(Some(value), "").is_ok_and(|members| known(&members)))
+    let modern = ["auths", "credHelpers", "credsStore"].iter().any(|name| has(root, name));
+    let known = |members: &Members| MEMBERS.iter().any(|name| has(members, name));
+    !modern && root.values().any(|value| object(value, "").is_ok_and(|members| known(&members)))
 }
 
-fn entry(key: &str, members: &Members) -> Entry {
+pub(super) fn entry(key: &str, members: &Members) -> Entry {
     // Go programs do not distinguish an empty member from a missing one.
-    let text = |name: &str| text_of::<String>(members.get(name)).filter(|text| !text.is_empty());
+    let text = |name: &str| json::text(members, name).filter(|text| !text.is_empty());
+    let is_text = |value| is_null(value) || text_of(value).is_some();
     Entry {
         key: key.to_owned(),
-        auth: match members.get("auth") {
-            Some(_) if text_of::<String>(members.get("auth")).is_none() => Auth::Unreadable("not text"),
-            _ => text("auth").map_or(Auth::Missing, |auth| decode(&auth)),
+        auth: if spellings(members, "auth").all(|(_, value)| is_text(value)) {
+            text("auth").map_or(Auth::Missing, |auth| decode(&auth))
+        } else {
+            Auth::Unreadable("not text")
         },
         username: text("username"),
         password: text("password").map(Secret::new),
@@ -114,7 +119,8 @@ fn entry(key: &str, members: &Members) -> Entry {
 }
 
 fn decode(auth: &str) -> Auth {
-    let Ok(bytes) = LENIENT.decode(auth.trim()).map(Zeroizing::new) else { return Auth::Unreadable("not base64") };
+    // The padding is optional, as for the kubelet: what is copied from such a file is written with padding.
+    let Some(bytes) = go::decode_base64(auth, Padding::Optional) else { return Auth::Unreadable("not base64") };
     let Ok(text) = std::str::from_utf8(&bytes) else { return Auth::Unreadable("not UTF-8") };
     match text.split_once(':') {
         Some((user, password)) => Auth::Login(Login { user: user.to_owned(), password: Secret::new(password) }),

@@ -1,6 +1,7 @@
 //! Removes entries from a credential file, without any other change.
 
-use super::json::{Json, Members, object, parse_object};
+use super::entry_maps;
+use super::json::parse_content;
 use super::keys::{mask, registry_key};
 use super::layout::file_text;
 use super::{ChangeKind, KeyChange, ParseError, Reader};
@@ -22,27 +23,26 @@ pub struct Removed {
 /// # Errors
 /// If the content or its `auths` is not a JSON object.
 pub fn remove(content: &[u8], registries: &[impl AsRef<str>], reader: Reader) -> Result<Removed, ParseError> {
-    let mut root = if content.trim_ascii().is_empty() { Members::new() } else { parse_object(content, "the content")? };
-    let mut auths = match reader {
-        Reader::Legacy => std::mem::take(&mut root),
-        Reader::Node | Reader::PullSecret => object(root.get("auths"), "`auths`")?,
-    };
-    let mut changes = Vec::new();
-    auths.retain(|key, _| {
-        let Some(registry) = registries.iter().find(|registry| is_of(key, registry.as_ref())) else { return true };
-        let same_as = Some(registry.as_ref()).filter(|registry| registry != key).map(str::to_owned);
-        changes.push(KeyChange { key: mask(key), kind: ChangeKind::Removed, same_as, dropped: Vec::new() });
-        false
-    });
+    let mut root = parse_content(content)?;
+    let mut maps = entry_maps::take(&mut root, reader)?;
+    let mut changes: Vec<KeyChange> = Vec::new();
+    for map in &mut maps {
+        map.entries.retain(|key, _| {
+            let Some(registry) = registries.iter().find(|registry| is_of(key, registry.as_ref())) else { return true };
+            let same_as = Some(registry.as_ref()).filter(|registry| registry != key).map(str::to_owned);
+            let change = KeyChange { key: mask(key), kind: ChangeKind::Removed, same_as, dropped: Vec::new() };
+            // The same key may be an entry of `auths` and of `Auths`.
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+            map.is_changed = true;
+            false
+        });
+    }
     if changes.is_empty() {
         return Ok(Removed { content: None, changes });
     }
-    match reader {
-        Reader::Legacy => root = auths,
-        Reader::Node | Reader::PullSecret => {
-            root.insert("auths".into(), Json::Object(auths));
-        }
-    }
+    entry_maps::put_back(&mut root, maps);
     Ok(Removed { content: Some(file_text(Some(content), reader, root)), changes })
 }
 
@@ -54,5 +54,7 @@ pub fn is_of(key: &str, registry: &str) -> bool {
         let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
         registry_key(&format!("{}{path}", host.to_ascii_lowercase()))
     };
-    key == registry || normal(key) == normal(registry)
+    let is_same = |key: &str| key == registry || normal(key) == normal(registry);
+    // docker and containers/image also accept a URL without the slash after the version of the API.
+    is_same(key) || key.contains("://") && is_same(&format!("{key}/"))
 }

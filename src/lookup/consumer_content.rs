@@ -1,168 +1,163 @@
 //! Parses a credential file as each consumer does, with the consumer's rules for JSON and base64. A member that the
 //! consumer reads must have the right type; otherwise, the consumer rejects the file. Unknown members are ignored.
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use indexmap::IndexMap;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
+use serde_json::value::RawValue;
 
-use crate::dockerconfig::Format;
+use crate::dockerconfig::{Format, mask};
+use crate::go::{self, Padding};
 use crate::secret::Secret;
 
-/// The engine of Go's `base64.StdEncoding`, which ignores unused bits at the end.
-const fn engine(padding: DecodePaddingMode) -> GeneralPurpose {
-    let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(padding);
-    GeneralPurpose::new(&alphabet::STANDARD, config)
+/// What a consumer reads. The names are compared as Go compares them.
+struct Shape {
+    /// Members of an entry, which are texts.
+    entry: &'static [&'static str],
+    /// Members of the file that map names to texts.
+    maps: &'static [&'static str],
+    /// Members of the file that are texts.
+    texts: &'static [&'static str],
 }
 
-// There are two decoders, because one that accepts both forms would also accept what docker and containers/image
-// reject.
-const PADDED: GeneralPurpose = engine(DecodePaddingMode::RequireCanonical);
-const UNPADDED: GeneralPurpose = engine(DecodePaddingMode::RequireNone);
+/// `DockerConfigJSON` and `dockerConfigEntryWithAuth` in pkg/credentialprovider.
+const KUBELET: Shape = Shape { entry: &["auth", "username", "password", "email"], maps: &["HttpHeaders"], texts: &[] };
 
-/// Entries by their keys, as written.
-pub(super) type Entries<E> = IndexMap<String, E>;
+/// `dockerConfigFile` and `dockerAuthConfig` in pkg/docker/config.
+const CONTAINERS: Shape = Shape { entry: &["auth", "identitytoken"], maps: &["credHelpers"], texts: &[] };
 
-/// The members of an entry that the kubelet reads (`dockerConfigEntryWithAuth` in pkg/credentialprovider).
-#[derive(Default, Deserialize)]
-pub(super) struct KubeletEntry {
-    pub auth: Option<Text>,
-    pub username: Option<Text>,
-    pub password: Option<Text>,
-    #[serde(rename = "email")]
-    _email: Option<Text>,
-}
+/// The most important members of `ConfigFile`, and `AuthConfig`, in cli/config.
+const DOCKER: Shape = Shape {
+    entry: &["auth", "username", "password", "email", "serveraddress", "identitytoken", "registrytoken"],
+    maps: &["credHelpers", "HttpHeaders"],
+    texts: &["credsStore"],
+};
 
-/// The members of an entry that containers/image reads (`dockerAuthConfig` in pkg/docker/config).
-#[derive(Default, Deserialize)]
-pub(super) struct ContainersEntry {
-    pub auth: Option<Text>,
-    pub identitytoken: Option<Text>,
-}
+/// Texts that may be secrets, by the names of their members.
+type Texts = IndexMap<&'static str, Secret>;
 
-/// The members of an entry that docker reads (`AuthConfig` in cli/config/types).
-#[derive(Default, Deserialize)]
-pub(super) struct DockerEntry {
-    pub auth: Option<Text>,
-    pub username: Option<Text>,
-    pub password: Option<Text>,
-    pub identitytoken: Option<Text>,
-    #[serde(rename = "registrytoken")]
-    _registrytoken: Option<Text>,
-    #[serde(rename = "serveraddress")]
-    _serveraddress: Option<Text>,
-    #[serde(rename = "email")]
-    _email: Option<Text>,
-}
+/// The members of an entry that the consumer reads.
+#[derive(Default)]
+pub(super) struct ConsumerEntry(Texts);
 
-/// A text that may be a secret. Its memory is overwritten with zeros on drop.
-#[derive(Deserialize)]
-#[serde(from = "String")]
-pub(super) struct Text(Secret);
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(Secret::new(text))
+impl ConsumerEntry {
+    /// The text of a member. A missing member is an empty text.
+    pub(super) fn text(&self, member: &str) -> &str {
+        self.0.get(member).map_or("", Secret::expose)
     }
 }
 
-/// A parsed `config.json`. `E` is the entry type of the consumer.
-pub(super) struct Config<E> {
-    pub auths: Entries<E>,
+/// A parsed `config.json`.
+#[derive(Default)]
+pub(super) struct Config {
+    /// The entries by their keys, as written.
+    pub auths: IndexMap<String, ConsumerEntry>,
     pub cred_helpers: IndexMap<String, String>,
     pub creds_store: String,
-}
-
-/// A JSON object in which `null` means an empty value.
-type OptionalMap<E> = Option<IndexMap<String, Option<E>>>;
-
-#[derive(Default, Deserialize)]
-struct KubeletConfig {
-    auths: OptionalMap<KubeletEntry>,
-    #[serde(rename = "HttpHeaders")]
-    _headers: OptionalMap<Text>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ContainersConfig {
-    auths: OptionalMap<ContainersEntry>,
-    cred_helpers: OptionalMap<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DockerConfig {
-    auths: OptionalMap<DockerEntry>,
-    cred_helpers: OptionalMap<String>,
-    creds_store: Option<String>,
 }
 
 /// Parses a file as the kubelet does.
 ///
 /// # Errors
 /// What is wrong with the file, without any value of it.
-pub(super) fn kubelet(bytes: &[u8], format: Format) -> Result<Entries<KubeletEntry>, String> {
-    Ok(filled(match format {
-        Format::Config => json::<KubeletConfig>(bytes)?.auths,
-        Format::Legacy => json(bytes)?,
-    }))
+pub(super) fn kubelet(bytes: &[u8], format: Format) -> Result<Config, String> {
+    parse(bytes, format, &KUBELET)
 }
 
 /// Parses a file as containers/image does.
 ///
 /// # Errors
 /// What is wrong with the file, without any value of it.
-pub(super) fn containers(bytes: &[u8], format: Format) -> Result<Config<ContainersEntry>, String> {
-    let config = match format {
-        Format::Config => json(bytes)?,
-        Format::Legacy => ContainersConfig { auths: json(bytes)?, cred_helpers: None },
-    };
-    let (auths, cred_helpers) = (filled(config.auths), filled(config.cred_helpers));
-    Ok(Config { auths, cred_helpers, creds_store: String::new() })
+pub(super) fn containers(bytes: &[u8], format: Format) -> Result<Config, String> {
+    parse(bytes, format, &CONTAINERS)
 }
 
 /// Parses a file as docker does.
 ///
 /// # Errors
 /// What is wrong with the file, without any value of it.
-pub(super) fn docker(bytes: &[u8]) -> Result<Config<DockerEntry>, String> {
+pub(super) fn docker(bytes: &[u8]) -> Result<Config, String> {
     // For a file with only white space, docker's decoder reports the end of the stream, which docker treats as an empty
     // file.
-    let config = if bytes.trim_ascii().is_empty() { DockerConfig::default() } else { json(bytes)? };
-    let (auths, cred_helpers) = (filled(config.auths), filled(config.cred_helpers));
-    Ok(Config { auths, cred_helpers, creds_store: config.creds_store.unwrap_or_default() })
+    if bytes.trim_ascii().is_empty() { Ok(Config::default()) } else { parse(bytes, Format::Config, &DOCKER) }
 }
 
-/// The entries of an object; a missing object is empty.
-fn filled<E: Default>(found: OptionalMap<E>) -> Entries<E> {
-    found.unwrap_or_default().into_iter().map(|(key, entry)| (key, entry.unwrap_or_default())).collect()
-}
-
-/// Parses the content. `null` is the default value.
-fn json<T: Default + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+fn parse(bytes: &[u8], format: Format, shape: &Shape) -> Result<Config, String> {
     if bytes.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
-    let read: Result<Option<T>, _> = serde_json::from_slice(bytes);
-    read.map(Option::unwrap_or_default).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
+    let root = go::members(bytes).map_err(|error| match error.classify() {
         // The text of the error may quote a value, which may be a password, so only its kind is used.
-        match error.classify() {
-            serde_json::error::Category::Data => {
-                format!("a value of the wrong type ends at line {line}, column {column}")
+        serde_json::error::Category::Data => wrong_type("the content"),
+        _ => format!("not valid JSON at line {}, column {}", error.line(), error.column()),
+    })?;
+    let mut config = Config::default();
+    if format == Format::Legacy {
+        config.add_entries(&root, shape)?;
+        return Ok(config);
+    }
+    for (name, value) in &root {
+        let is = |member: &str| go::same_member(name, member);
+        if is("auths") {
+            match null_or_members(value, "`auths`")? {
+                None => config.auths.clear(),
+                Some(entries) => config.add_entries(&entries, shape)?,
             }
-            _ => format!("not valid JSON at line {line}, column {column}"),
+        } else if let Some(member) = shape.maps.iter().find(|member| is(member)) {
+            config.add_texts(member, value)?;
+        } else if let Some(member) = shape.texts.iter().find(|member| is(member)) {
+            config.creds_store = text(value, || format!("`{member}`"))?.unwrap_or(config.creds_store);
         }
-    })
+    }
+    Ok(config)
 }
 
-/// The text of a member. A missing member is an empty text.
-pub(super) fn text(text: &Option<Text>) -> &str {
-    text.as_ref().map_or("", |text| text.0.expose())
+impl Config {
+    /// Go decodes an object into a map that already exists, so entries are added, and an entry with a known key replaces
+    /// the one before.
+    fn add_entries(&mut self, entries: &[(String, Box<RawValue>)], shape: &Shape) -> Result<(), String> {
+        for (key, value) in entries {
+            let place = || format!("the entry `{}`", mask(key));
+            let mut texts = Texts::new();
+            for (name, value) in null_or_members(value, &place())?.unwrap_or_default() {
+                let Some(member) = shape.entry.iter().find(|member| go::same_member(&name, member)) else { continue };
+                if let Some(text) = text(&value, || format!("`{member}` of {}", place()))? {
+                    texts.insert(member, Secret::new(text));
+                }
+            }
+            self.auths.insert(key.clone(), ConsumerEntry(texts));
+        }
+        Ok(())
+    }
+
+    fn add_texts(&mut self, member: &str, value: &RawValue) -> Result<(), String> {
+        let place = || format!("`{member}`");
+        let found = null_or_members(value, &place())?;
+        let texts =
+            found.iter().flatten().map(|(key, value)| Ok((key.clone(), text(value, place)?.unwrap_or_default())));
+        let texts = texts.collect::<Result<Vec<_>, String>>()?;
+        // The other maps are only checked, because the lookup does not need them.
+        if member == "credHelpers" {
+            if found.is_none() {
+                self.cred_helpers.clear();
+            }
+            self.cred_helpers.extend(texts);
+        }
+        Ok(())
+    }
+}
+
+/// The members of an object; `None` for `null`, which empties a map.
+fn null_or_members(value: &RawValue, place: &str) -> Result<Option<Vec<(String, Box<RawValue>)>>, String> {
+    let members = go::members(value.get().as_bytes()).map_err(|_| wrong_type(place))?;
+    Ok((value.get() != "null").then_some(members))
+}
+
+/// A text; `None` for `null`, which leaves a text as it is.
+fn text(value: &RawValue, place: impl Fn() -> String) -> Result<Option<String>, String> {
+    serde_json::from_str(value.get()).map_err(|_| wrong_type(&place()))
+}
+
+fn wrong_type(place: &str) -> String {
+    format!("a value of the wrong type: {place}")
 }
 
 /// A decoded `auth`.
@@ -172,27 +167,12 @@ pub(super) struct DecodedAuth {
     pub password: Secret,
 }
 
-/// Which base64 encodings are accepted.
-#[derive(Clone, Copy)]
-pub(super) enum Padding {
-    /// With `=` at the end (RFC 4648, section 3.2).
-    Required,
-    /// With or without `=`, as the kubelet accepts it.
-    Optional,
-}
-
 /// Decodes an `auth`; `None` if it contains no colon.
 ///
 /// # Errors
 /// If it is not base64.
 pub(super) fn decode(auth: &str, padding: Padding) -> Result<Option<DecodedAuth>, &'static str> {
-    let engine = match padding {
-        Padding::Optional if !auth.trim().ends_with('=') => UNPADDED,
-        Padding::Optional | Padding::Required => PADDED,
-    };
-    // Go's decoder ignores line breaks.
-    let joined = Zeroizing::new(auth.replace(['\r', '\n'], ""));
-    let bytes = engine.decode(joined.as_bytes()).map(Zeroizing::new).map_err(|_| "not base64")?;
+    let bytes = go::decode_base64(auth, padding).ok_or("not base64")?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text
         .split_once(':')
@@ -216,9 +196,18 @@ mod tests {
 
     #[test]
     fn a_known_member_of_the_wrong_type_is_an_error_that_does_not_quote_it() {
+        for (text, place) in [
+            (r#"{"auths":{"r":{"username":{"hunter2":1}}}}"#, "`username` of the entry `r`"),
+            (r#"{"auths":{"me:hunter2@r":{"Username":"hunter2","username":7}}}"#, "the entry `me:[redacted]@r`"),
+            (r#"{"auths":{"r":"hunter2"}}"#, "the entry `r`"),
+            (r#"{"Auths":"hunter2"}"#, "`auths`"),
+            (r#""hunter2""#, "the content"),
+        ] {
+            let error = kubelet(text.as_bytes(), Format::Config).err().unwrap();
+            assert!(error.starts_with("a value of the wrong type: ") && error.ends_with(place), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
         let text = br#"{"auths":{"r":{"username":{"hunter2":1}}}}"#;
-        let error = kubelet(text, Format::Config).err().unwrap();
-        assert!(error.starts_with("a value of the wrong type") && !error.contains("hunter2"), "{error}");
         assert!(containers(text, Format::Config).is_ok(), "containers/image does not know the member");
     }
 }

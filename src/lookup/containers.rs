@@ -3,7 +3,7 @@
 //! The search ends at the first file that contains a credential. If registries.conf configures helpers for all
 //! registries, they are used before or after the files.
 
-use super::consumer_content::{self, Config, ContainersEntry, Padding, text};
+use super::consumer_content::{self, Config, ConsumerEntry};
 use super::registries_conf::{FILES, GlobalHelpers};
 use super::{
     Candidate, CredentialFile, CredentialKind, EntrySource, LookupResult, PathState, UnusedEntry, UnusedReason,
@@ -12,6 +12,7 @@ use super::{
 use crate::desired::Image;
 use crate::dockerconfig::address::split_port;
 use crate::dockerconfig::{Match, mask, matching_keys};
+use crate::go::Padding;
 
 /// The credential that CRI-O, podman and skopeo use for `image`. `files` are in the order in which they are searched.
 pub fn containers(image: &Image, files: &[CredentialFile]) -> LookupResult {
@@ -103,7 +104,7 @@ fn is_undecided(result: &LookupResult) -> bool {
 }
 
 /// Adds the credentials and the unused entries of one file to the result.
-fn search_file(image: &Image, file: &CredentialFile, config: Config<ContainersEntry>, result: &mut LookupResult) {
+fn search_file(image: &Image, file: &CredentialFile, config: Config, result: &mut LookupResult) {
     let registry = image.name.split('/').next().unwrap_or_default();
     // Keys of `credHelpers` are compared exactly and only with the host: helpers do not support namespaces.
     let helper = config.cred_helpers.get(registry);
@@ -144,9 +145,9 @@ fn search_file(image: &Image, file: &CredentialFile, config: Config<ContainersEn
 ///
 /// # Errors
 /// What is wrong with its `auth`, which makes the lookup fail.
-fn credential(entry: &ContainersEntry) -> Result<Option<CredentialKind>, &'static str> {
-    let Some(login) = consumer_content::decode(text(&entry.auth), Padding::Required)? else { return Ok(None) };
-    let (user, token) = (login.user, !text(&entry.identitytoken).is_empty());
+fn credential(entry: &ConsumerEntry) -> Result<Option<CredentialKind>, &'static str> {
+    let Some(login) = consumer_content::decode(entry.text("auth"), Padding::Required)? else { return Ok(None) };
+    let (user, token) = (login.user, !entry.text("identitytoken").is_empty());
     // Some clients pad the password with NUL bytes, and containers/image removes them before it uses the password.
     let has_password = !login.password.expose().trim_matches('\0').is_empty();
     Ok(match (token, user.is_empty() && !has_password) {
@@ -158,8 +159,8 @@ fn credential(entry: &ContainersEntry) -> Result<Option<CredentialKind>, &'stati
 }
 
 /// Why an entry has no credential.
-fn reason_without_credential(entry: &ContainersEntry) -> UnusedReason {
-    match text(&entry.auth) {
+fn reason_without_credential(entry: &ConsumerEntry) -> UnusedReason {
+    match entry.text("auth") {
         "" => UnusedReason::NoAuth,
         auth => match consumer_content::decode(auth, Padding::Required) {
             Ok(Some(_)) => UnusedReason::Empty,
@@ -169,8 +170,8 @@ fn reason_without_credential(entry: &ContainersEntry) -> UnusedReason {
     }
 }
 
-fn user(entry: &ContainersEntry) -> Option<String> {
-    let login = consumer_content::decode(text(&entry.auth), Padding::Required).ok()??;
+fn user(entry: &ConsumerEntry) -> Option<String> {
+    let login = consumer_content::decode(entry.text("auth"), Padding::Required).ok()??;
     Some(login.user)
 }
 

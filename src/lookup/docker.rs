@@ -2,7 +2,7 @@
 //! namespaces. It uses the helper of the host or of all hosts, otherwise the entry with exactly this key, and otherwise
 //! an entry with the same host name.
 
-use super::consumer_content::{self, DockerEntry, Padding, text};
+use super::consumer_content::{self, ConsumerEntry};
 use super::containers::difference;
 use super::{
     Candidate, CredentialFile, CredentialKind, LookupResult, PathState, UnusedEntry, UnusedReason, similar_entries,
@@ -10,6 +10,7 @@ use super::{
 use crate::desired::Image;
 use crate::dockerconfig::address::{self, split_port};
 use crate::dockerconfig::{HUB_KEY, mask};
+use crate::go::Padding;
 
 /// The credential that docker uses for `image`, from its only `config.json`.
 pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
@@ -69,11 +70,11 @@ pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
 
 /// What is wrong with an `auth`. One invalid `auth` makes docker ignore the complete file (`decodeAuth` in
 /// cli/config/configfile).
-fn broken(entry: &DockerEntry) -> Option<&'static str> {
-    if text(&entry.auth).is_empty() {
+fn broken(entry: &ConsumerEntry) -> Option<&'static str> {
+    if entry.text("auth").is_empty() {
         return None;
     }
-    match consumer_content::decode(text(&entry.auth), Padding::Required) {
+    match consumer_content::decode(entry.text("auth"), Padding::Required) {
         // docker rejects an empty user, which containers/image and the kubelet accept.
         Ok(Some(login)) if login.user.is_empty() => Some("base64 without a user"),
         Ok(Some(_)) => None,
@@ -82,19 +83,19 @@ fn broken(entry: &DockerEntry) -> Option<&'static str> {
     }
 }
 
-fn user(entry: &DockerEntry) -> Option<String> {
-    let login = consumer_content::decode(text(&entry.auth), Padding::Required).ok().flatten();
-    let user = login.map_or_else(|| text(&entry.username).to_owned(), |login| login.user);
+fn user(entry: &ConsumerEntry) -> Option<String> {
+    let login = consumer_content::decode(entry.text("auth"), Padding::Required).ok().flatten();
+    let user = login.map_or_else(|| entry.text("username").to_owned(), |login| login.user);
     Some(user).filter(|user| !user.is_empty())
 }
 
-fn credential(entry: &DockerEntry) -> Option<CredentialKind> {
+fn credential(entry: &ConsumerEntry) -> Option<CredentialKind> {
     let named = user(entry);
     // docker sends the identity token instead of the password if the entry has both.
-    if !text(&entry.identitytoken).is_empty() {
+    if !entry.text("identitytoken").is_empty() {
         return Some(CredentialKind::IdentityToken { user: named.unwrap_or_default() });
     }
-    let has_password = !text(&entry.auth).is_empty() || !text(&entry.password).is_empty();
+    let has_password = !entry.text("auth").is_empty() || !entry.text("password").is_empty();
     (named.is_some() || has_password).then(|| CredentialKind::Login { user: named.unwrap_or_default() })
 }
 

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use super::consumer_content::{self, Padding, text};
+use super::consumer_content;
 use super::{
     Candidate, CredentialFile, CredentialKind, EntrySource, LookupResult, PathState, PodSecret, UnusedEntry,
     UnusedReason, similar_entries,
 };
 use crate::desired::Image;
 use crate::dockerconfig::{Format, address, kubelet_key, mask};
+use crate::go::Padding;
 use crate::secret::SecretBytes;
 
 /// The key of Docker Hub in a keyring (`defaultRegistryKey`).
@@ -170,11 +171,11 @@ fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {
 /// # Errors
 /// Why the kubelet cannot use the content.
 fn candidates(bytes: &SecretBytes, format: Format, source: &EntrySource) -> Result<Vec<Candidate>, String> {
-    let entries = consumer_content::kubelet(bytes.expose(), format)?;
+    let entries = consumer_content::kubelet(bytes.expose(), format)?.auths;
     let read = entries.into_iter().map(|(key, entry)| {
-        let (user, has_password) = match text(&entry.auth) {
+        let (user, has_password) = match entry.text("auth") {
             // A non-empty `auth` takes precedence, and only without it does the kubelet use `username` and `password`.
-            "" => (text(&entry.username).to_owned(), !text(&entry.password).is_empty()),
+            "" => (entry.text("username").to_owned(), !entry.text("password").is_empty()),
             auth => {
                 let login = consumer_content::decode(auth, Padding::Optional)
                     .and_then(|login| login.ok_or("base64 without a colon"));

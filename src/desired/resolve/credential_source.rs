@@ -240,7 +240,7 @@ fn advice(source: &Member, kind: OutsideErrorKind) -> &'static str {
             "write NAME, where `docker-credential-NAME` is a program in the PATH that has a credential for the registry"
         }
         _ => {
-            "write the path of a config.json, auth.json, .dockercfg, or of the manifest of a Secret with one; a relative path starts in the working directory"
+            "write the path of a config.json, auth.json or .dockercfg, or of manifests with exactly one Secret that contains such a file; a relative path starts in the working directory"
         }
     }
 }

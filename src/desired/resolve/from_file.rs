@@ -1,11 +1,12 @@
-//! `from_file`: parses `config.json`, `auth.json`, `.dockercfg`, or the manifest of a Secret that contains one of them.
+//! `from_file`: parses `config.json`, `auth.json`, `.dockercfg`, or manifests with one Secret that contains one of them.
 //! Which entry is used for a registry is decided in `credential_source`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
 use crate::dockerconfig::{self, AuthFile, mask};
+use crate::go::{self, Padding};
 use crate::inventory::{Node, Source, Value, yaml};
 
 /// The keys of a Secret that may contain a credential file: those that Kubernetes defines for its secret types, and the
@@ -22,23 +23,80 @@ const MAX_LISTED: usize = 10;
 pub fn parse(text: &str) -> Result<AuthFile, String> {
     let read = |text: &str| dockerconfig::read(text.as_bytes()).map_err(|error| error.to_string());
     // A `config.json` is usually valid YAML, too, so only the `kind` shows whether the text is a manifest.
-    match yaml::parse_value(&Source::new("", text), 0, text.len()) {
-        Ok(manifest) if manifest.get("kind").is_some_and(|kind| kind.text == "Secret") => {
-            read(&secret(&manifest)?).map_err(|error| format!("in the Secret, {error}"))
+    match yaml::parse_documents(&Source::new("", text)) {
+        Ok(documents) if documents.iter().any(is_manifest) => {
+            read(&secret(only_pull_secret(&documents)?)?).map_err(|error| format!("in the Secret, {error}"))
         }
         // JSON allows characters that YAML does not, such as DEL. If such a Secret were parsed as a `config.json`, it
         // would appear to contain no entries.
-        Err(_) if is_secret(text) => Err("the Secret is not valid YAML".to_owned()),
+        Err(_) if is_json_manifest(text) => Err("the manifest is not valid YAML".to_owned()),
         _ => read(text),
     }
 }
 
-fn is_secret(text: &str) -> bool {
+fn is_manifest(document: &Node) -> bool {
+    document.get("kind").is_some() && document.get("auths").is_none()
+}
+
+fn is_json_manifest(text: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Manifest {
         kind: String,
     }
-    serde_json::from_str::<Manifest>(text).is_ok_and(|manifest| manifest.kind == "Secret")
+    serde_json::from_str::<Manifest>(text).is_ok_and(|manifest| ["Secret", "List"].contains(&manifest.kind.as_str()))
+}
+
+/// The only Secret of some manifests that contains a credential file.
+fn only_pull_secret(documents: &[Node]) -> Result<&Node, String> {
+    let mut manifests = Vec::new();
+    documents.iter().for_each(|document| add_manifests(document, "", &mut manifests));
+    let secrets: Vec<&Node> = manifests.iter().filter(|(kind, _)| *kind == "Secret").map(|(_, node)| *node).collect();
+    let with_file: Vec<&Node> = secrets.iter().copied().filter(|secret| has_file(secret)).collect();
+    let names = |nodes: &[&Node]| {
+        let name = |node: &&Node| Some(node.get("metadata")?.get("name")?.text.clone());
+        let names: Vec<String> = nodes.iter().filter_map(name).collect();
+        quoted_list(names.iter().map(String::as_str))
+    };
+    match (with_file.as_slice(), secrets.as_slice()) {
+        // A single Secret without a file has a message of its own, which lists what it contains.
+        ([only], _) | ([], [only]) => Ok(only),
+        ([], []) => {
+            let kinds: BTreeSet<&str> =
+                manifests.iter().map(|(kind, _)| *kind).filter(|kind| !kind.is_empty()).collect();
+            Err(match quoted_list(kinds.into_iter()) {
+                none if none.is_empty() => "it has no Secret".to_owned(),
+                kinds => format!("it has no Secret, but {kinds}"),
+            })
+        }
+        ([], several) => {
+            let count = several.len();
+            Err(format!("none of its {count} Secrets has `.dockerconfigjson` or `.dockercfg`: {}", names(several)))
+        }
+        (several, _) => {
+            let count = several.len();
+            Err(format!("it has {count} Secrets with a credential file, and only one can be used: {}", names(several)))
+        }
+    }
+}
+
+/// The manifests in a document, with their kinds: the document itself, or the items of a list.
+fn add_manifests<'a>(document: &'a Node, default_kind: &'a str, found: &mut Vec<(&'a str, &'a Node)>) {
+    let kind = document.get("kind").map_or(default_kind, |kind| kind.text.as_str());
+    match document.get("items").map(|items| &items.value) {
+        // The items of a `SecretList`, as the API server sends it, have no kind of their own.
+        Some(Value::List(items)) => {
+            let default_kind = kind.strip_suffix("List").unwrap_or_default();
+            items.iter().for_each(|item| add_manifests(item, default_kind, found));
+        }
+        _ if document.is_blank() => {}
+        _ => found.push((kind, document)),
+    }
+}
+
+/// Whether a Secret contains a credential file.
+fn has_file(secret: &Node) -> bool {
+    let has = |part: &str, name: &str| secret.get(part).is_some_and(|part| part.get(name).is_some());
+    MEMBERS.iter().any(|name| has("data", name) || has("stringData", name))
 }
 
 /// The credential file in a Secret. Like in the API server, `stringData` overrides `data`.
@@ -54,11 +112,9 @@ fn secret(manifest: &Node) -> Result<Zeroizing<String>, String> {
         });
         return Err(format!("the Secret has no `.dockerconfigjson` or `.dockercfg`, {}", existing_names(names)));
     };
-    // Tools wrap long base64 texts, and a YAML block keeps the line breaks.
-    let bytes: String = encoded.text.split_ascii_whitespace().collect();
-    let bytes = STANDARD.decode(bytes).map_err(|_| "the data of the Secret is not base64".to_owned())?;
-    let text = String::from_utf8(bytes).map_err(|_| "the data of the Secret is not UTF-8".to_owned())?;
-    Ok(Zeroizing::new(text))
+    let bytes = go::decode_base64(&encoded.text, Padding::Required).ok_or("the data of the Secret is not base64")?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "the data of the Secret is not UTF-8")?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// The end of the message about a missing name: it lists the names that exist.
@@ -85,6 +141,9 @@ pub(super) fn quoted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]
@@ -94,7 +153,62 @@ mod tests {
         let keys = |text: &str| parse(text).map(|file| file.entries.len());
         assert_eq!(keys(&manifest(r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#)), Ok(1));
         let fault = keys(&manifest("{\"auths\":{\"quay.io\":{\"auth\":\"YTpi\u{7f}\"}}}")).unwrap_err();
-        assert_eq!(fault, "the Secret is not valid YAML");
+        assert_eq!(fault, "the manifest is not valid YAML");
+    }
+
+    #[test]
+    fn the_only_pull_secret_of_several_manifests_is_used() {
+        let data = |host: &str| STANDARD.encode(format!(r#"{{"auths":{{"{host}":{{"auth":"YTpi"}}}}}}"#));
+        let secret = |name: &str, member: &str| {
+            format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\ndata:\n  {member}: {}\n", data(name))
+        };
+        let (pull, other, map) = (secret("a.io", ".dockerconfigjson"), secret("tls", "tls.crt"), "kind: ConfigMap\n");
+        let list = |items: &[&str]| {
+            let item = |text: &&str| format!("- {}\n", text.trim_end().replace('\n', "\n  "));
+            format!("apiVersion: v1\nkind: List\nitems:\n{}", items.iter().map(item).collect::<String>())
+        };
+        let bare = pull.replace("apiVersion: v1\nkind: Secret\n", "");
+        let keys = |text: &str| {
+            parse(text).map(|file| file.entries.iter().map(|entry| entry.key.clone()).collect::<Vec<_>>().join(" "))
+        };
+        for text in [
+            format!("{pull}---\n"),
+            format!("---\n{pull}---\n---\n"),
+            format!("---\n# nothing\n---\n{map}---\n{other}---\n{pull}..."),
+            list(&[&pull]),
+            list(&[map, &other, &pull]),
+            format!("{}---\n{map}", list(&[&pull])),
+            list(&[&bare]).replace("kind: List", "kind: SecretList"),
+            pull.replace("kind: Secret", "kind: &a Secret\nx: *a") + "---\nkind: &a ConfigMap\n",
+            serde_json::json!({"kind": "List", "items": [{"kind": "Secret", "data": {".dockerconfigjson": data("a.io")}}]})
+                .to_string(),
+        ] {
+            assert_eq!(keys(&text).as_deref(), Ok("a.io"), "{text}");
+        }
+        let second = secret("b.io", "config.json");
+        for (text, fault) in [
+            (
+                format!("{pull}---\n{second}"),
+                "it has 2 Secrets with a credential file, and only one can be used: `a.io`, `b.io`",
+            ),
+            (list(&[&other, &other]), "none of its 2 Secrets has `.dockerconfigjson` or `.dockercfg`: `tls`, `tls`"),
+            (format!("{map}---\n{map}---\nkind: Role\n"), "it has no Secret, but `ConfigMap`, `Role`"),
+            (list(&[]).replace("items:\n", "items: []\n"), "it has no Secret"),
+            (other, "the Secret has no `.dockerconfigjson` or `.dockercfg`, but has `tls.crt`"),
+        ] {
+            assert_eq!(keys(&text), Err(fault.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn line_ends_in_the_data_of_a_secret_are_ignored_and_blanks_are_not() {
+        let manifest = |data: &str| format!("kind: Secret\ndata:\n  .dockerconfigjson: {data}\n");
+        let data = STANDARD.encode(r#"{"auths":{"a.io":{"auth":"YTpi"}}}"#);
+        let (head, tail) = data.split_at(8);
+        assert!(parse(&manifest(&format!("|\n    {head}\n    {tail}"))).is_ok());
+        // kubectl rejects this, too: YAML replaces the line break by a blank.
+        let folded = parse(&manifest(&format!("{head}\n    {tail}")));
+        assert_eq!(folded.err().as_deref(), Some("the data of the Secret is not base64"));
     }
 
     #[test]

@@ -31,6 +31,15 @@ pub fn parse_value(source: &Arc<Source>, start: usize, end: usize) -> Result<Nod
     parse(&Text::slice(source, start, end))
 }
 
+/// All documents of a source, such as a file of Kubernetes manifests. A document without content is null.
+///
+/// # Errors
+/// As for [`parse_value`].
+pub fn parse_documents(source: &Arc<Source>) -> Result<Vec<Node>, Problem> {
+    let text = Text::slice(source, 0, source.text().len());
+    Loader::new(&text, &mut Vec::new()).documents()
+}
+
 /// The value of the YAML or JSON inside a string value, such as a list in quotes.
 ///
 /// # Errors
@@ -51,13 +60,8 @@ pub(super) fn parse(text: &Text) -> Result<Node, Problem> {
 
 /// As [`parse`], and reports keys that occur twice in one mapping.
 pub(super) fn parse_with_findings(text: &Text, findings: &mut Vec<Finding>) -> Result<Node, Problem> {
-    let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
-    let parser = Parser::new_from_str_with_options(text.text, options);
-    // Ansible tries JSON before YAML, and the two read some numbers differently.
-    let schema = Schema::of(text.text);
-    let (anchors, names) = (HashMap::new(), HashSet::new());
-    let mut loader = Loader { text, parser, schema, anchors, names, flow: 0, values: 0, findings };
-    let root = loader.document()?;
+    let mut loader = Loader::new(text, findings);
+    let (root, schema) = (loader.document()?, loader.schema);
     // Ansible interprets these marks only in JSON. In YAML such a mapping is a normal value.
     if schema == Schema::Json && text.text.contains("__ansible_") {
         super::json_marks::restore_strings(root)
@@ -93,6 +97,34 @@ struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
+    fn new(text: &'a Text<'a>, findings: &'a mut Vec<Finding>) -> Self {
+        let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
+        let parser = Parser::new_from_str_with_options(text.text, options);
+        // Ansible tries JSON before YAML, and the two read some numbers differently.
+        let schema = Schema::of(text.text);
+        let (anchors, names) = (HashMap::new(), HashSet::new());
+        Self { text, parser, schema, anchors, names, flow: 0, values: 0, findings }
+    }
+
+    fn documents(&mut self) -> Result<Vec<Node>, Problem> {
+        let mut roots = Vec::new();
+        loop {
+            let step = self.next()?;
+            match step.event {
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) => {
+                    // An anchor is valid only in its document (YAML 1.1, section 9.1).
+                    self.anchors.clear();
+                    self.names.clear();
+                    let first = self.next()?;
+                    roots.push(self.value(first, Trust::Template)?);
+                }
+                Event::StreamEnd => return Ok(roots),
+                _ => return Err(self.unexpected(&step)),
+            }
+        }
+    }
+
     fn document(&mut self) -> Result<Node, Problem> {
         let mut root = None;
         loop {

@@ -122,7 +122,7 @@ fn no_password_of_a_broken_file_or_of_a_key_is_shown() {
         let run = shows_no_password(run);
         assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
         assert!(run.stdout.contains("https://me:[redacted]@quay.io:443"), "{}", run.stdout);
-        assert!(run.stdout.contains("a value of the wrong type ends at line 1"), "{}", run.stdout);
+        assert!(run.stdout.contains("a value of the wrong type: `username` of the entry `quay.io`"), "{}", run.stdout);
     }
     let control = Finished { status: 0, stdout: config(&[("quay.io", "me")]), stderr: String::new() };
     assert!(std::panic::catch_unwind(|| shows_no_password(control)).is_err(), "the search finds nothing");

@@ -114,6 +114,11 @@ enum Written {
     NotBase64,
     AuthOfWrongType,
     UserOfWrongType,
+    OtherCase,
+    Twice,
+    NullAfter,
+    TokenInOtherCase,
+    WrongTypeInOtherCase,
 }
 
 #[derive(Debug, Clone)]
@@ -207,10 +212,34 @@ fn content() -> impl Strategy<Value = Content> {
     let entries = prop::collection::vec((key, written()), 0..5);
     let helper = prop_oneof![9 => Just(None), 1 => select(HOSTS.as_slice()).prop_map(Some)];
     let store = prop_oneof![14 => Just(false), 1 => Just(true)];
-    let texts =
-        ["", " ", "null", "{}", "[]", "{", "7", r#"{"auths":null}"#, r#"{"auths":[]}"#, r#"{"auths":{},"x":[1]}"#];
+    let texts = [
+        "",
+        " ",
+        "null",
+        "{}",
+        "[]",
+        "{",
+        "7",
+        r#"{"auths":null}"#,
+        r#"{"auths":[]}"#,
+        r#"{"auths":{},"x":[1]}"#,
+        // Go compares the names of members without case, merges maps, and uses the last text.
+        r#"{"AUTHS":{"OWN":{"auth":"YTpi"}}}"#,
+        r#"{"Auths":{"OWN":{"auth":"YTpi"}},"auths":null}"#,
+        r#"{"auths":null,"Auths":{"OWN":{"auth":"YTpi"}}}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"AUTHS":{"OWN":{"auth":"Yzpk"}}}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi","identitytoken":"t"}},"Auths":{"OWN":null}}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"auths":{"OWN":{"auth":"Yzpk","auth":"ZTpm"}}}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"Auths":7}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"CredHelpers":{"OWN":"nowhere"}}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"credHelpers":{"OWN":"nowhere"},"CREDHELPERS":null}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"credSstore":"nowhere"}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"credsStore":"nowhere","credſſtore":""}"#,
+        r#"{"auths":{"OWN":{"auth":"YTpi"}},"httpheaders":{"a":1}}"#,
+        r#"{"OWN":{"AUTH":"YTpi"},"Auths":{}}"#,
+    ];
     prop_oneof![
-        12 => (entries, helper, store).prop_map(|(entries, helper, store)| Content::Entries { entries, helper, store }),
+        10 => (entries, helper, store).prop_map(|(entries, helper, store)| Content::Entries { entries, helper, store }),
         1 => select(texts.to_vec()).prop_map(Content::Text),
     ]
 }
@@ -237,6 +266,11 @@ fn written() -> impl Strategy<Value = Written> {
         NotBase64,
         AuthOfWrongType,
         UserOfWrongType,
+        OtherCase,
+        Twice,
+        NullAfter,
+        TokenInOtherCase,
+        WrongTypeInOtherCase,
     ];
     prop_oneof![5 => Just(Auth), 2 => select(odd)]
 }
@@ -305,5 +339,10 @@ fn entry(written: Written, number: usize) -> Value {
         Written::NotBase64 => json!({"auth": "b3Blb="}),
         Written::AuthOfWrongType => json!({"auth": number}),
         Written::UserOfWrongType => json!({"username": number}),
+        Written::OtherCase => json!({"Auth": auth, "EMAIL": "e"}),
+        Written::Twice => json!({"auth": "b3RoZXI6b3RoZXI=", "AUTH": auth, "uſername": "other", "Password": "other"}),
+        Written::NullAfter => json!({"auth": auth, "Auth": null, "identitytoken": "", "IdentityTo\u{212a}en": null}),
+        Written::TokenInOtherCase => json!({"auth": auth, "IdentityToken": "stale"}),
+        Written::WrongTypeInOtherCase => json!({"auth": auth, "UserName": number}),
     }
 }
