@@ -25,29 +25,29 @@ pub fn read<T: DeserializeOwned>(folder: &str) -> Vec<(String, T)> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MergeCase {
-    rule: String,
+pub struct MergeCase {
+    pub rule: String,
     #[serde(default)]
-    reader: Option<String>,
+    pub reader: Option<String>,
     content: Option<String>,
-    credentials: Vec<Declared>,
-    result: Option<String>,
+    pub credentials: Vec<Declared>,
+    pub result: Option<String>,
     #[serde(default)]
     unchanged: bool,
     #[serde(default)]
     changes: Vec<String>,
     #[serde(default)]
-    shadows: Vec<String>,
+    pub shadows: Vec<String>,
     error: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Declared {
-    key: String,
-    user: String,
+pub struct Declared {
+    pub key: String,
+    pub user: String,
     #[serde(default)]
-    password: String,
+    pub password: String,
     identity_token: Option<String>,
     email: Option<String>,
 }
