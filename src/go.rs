@@ -39,13 +39,16 @@ pub fn decode_base64(text: &str, padding: Padding) -> Option<Zeroizing<Vec<u8>>>
     engine.decode(joined.as_bytes()).map(Zeroizing::new).ok()
 }
 
+/// A member of a JSON object: its name, and the text of its value.
+pub type Member = (String, Box<RawValue>);
+
 /// The members of a JSON object in source order, each with the text of its value. A name may occur several times. `null` is
 /// an empty object.
 ///
 /// # Errors
 /// If the text is not JSON, or neither an object nor `null`. The text of the error may quote a value.
-pub fn members(json: &[u8]) -> serde_json::Result<Vec<(String, Box<RawValue>)>> {
-    struct Members(Vec<(String, Box<RawValue>)>);
+pub fn members(json: &[u8]) -> serde_json::Result<Vec<Member>> {
+    struct Members(Vec<Member>);
 
     impl<'de> serde::Deserialize<'de> for Members {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -56,7 +59,7 @@ pub fn members(json: &[u8]) -> serde_json::Result<Vec<(String, Box<RawValue>)>> 
     struct Pairs;
 
     impl<'de> Visitor<'de> for Pairs {
-        type Value = Vec<(String, Box<RawValue>)>;
+        type Value = Vec<Member>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
 use crate::dockerconfig::{Format, mask};
-use crate::go::{self, Padding};
+use crate::go::{self, Member, Padding};
 use crate::secret::Secret;
 
 /// What a consumer reads. The names are compared as Go compares them.
@@ -113,7 +113,7 @@ fn parse(bytes: &[u8], format: Format, shape: &Shape) -> Result<Config, String> 
 impl Config {
     /// Go decodes an object into a map that already exists, so entries are added, and an entry with a known key replaces
     /// the one before.
-    fn add_entries(&mut self, entries: &[(String, Box<RawValue>)], shape: &Shape) -> Result<(), String> {
+    fn add_entries(&mut self, entries: &[Member], shape: &Shape) -> Result<(), String> {
         for (key, value) in entries {
             let place = || format!("the entry `{}`", mask(key));
             let mut texts = Texts::new();
@@ -146,7 +146,7 @@ impl Config {
 }
 
 /// The members of an object; `None` for `null`, which empties a map.
-fn null_or_members(value: &RawValue, place: &str) -> Result<Option<Vec<(String, Box<RawValue>)>>, String> {
+fn null_or_members(value: &RawValue, place: &str) -> Result<Option<Vec<Member>>, String> {
     let members = go::members(value.get().as_bytes()).map_err(|_| wrong_type(place))?;
     Ok((value.get() != "null").then_some(members))
 }
