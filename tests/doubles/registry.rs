@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each of them uses a part")]
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,9 +11,13 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::Response;
 use axum::http::header::{ACCEPT, AUTHORIZATION, HOST};
+use axum::serve::Listener;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_native_tls::{TlsAcceptor, TlsStream};
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -29,7 +34,12 @@ pub struct Received {
 impl Received {
     /// Whether this is the right password of `alice`.
     pub fn is_alice(&self) -> bool {
-        self.authorization.as_deref() == Some(&basic("alice", "right"))
+        self.is_login("alice", "right")
+    }
+
+    /// Whether the request carries this user and password.
+    pub fn is_login(&self, user: &str, password: &str) -> bool {
+        self.authorization.as_deref() == Some(&basic(user, password))
     }
 }
 
@@ -61,13 +71,34 @@ impl Double {
         Self::listening(address, |_| Duration::ZERO, script).await
     }
 
+    /// A registry over TLS; certificate and key (PKCS #8) are PEM.
+    pub async fn secure(
+        certificate: &[u8],
+        key: &[u8],
+        script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let identity = native_tls::Identity::from_pkcs8(certificate, key).unwrap();
+        let acceptor = TlsAcceptor::from(native_tls::TlsAcceptor::new(identity).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::serving(address, TlsListener::new(listener, acceptor), |_| Duration::ZERO, script)
+    }
+
     async fn listening(
         address: &str,
         pause: impl Fn(&Received) -> Duration + Clone + Send + Sync + 'static,
         script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
     ) -> Self {
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-        let host = listener.local_addr().unwrap().to_string();
+        let listener = TcpListener::bind(address).await.unwrap();
+        Self::serving(listener.local_addr().unwrap(), listener, pause, script)
+    }
+
+    fn serving(
+        address: SocketAddr,
+        listener: impl Listener<Addr = SocketAddr>,
+        pause: impl Fn(&Received) -> Duration + Clone + Send + Sync + 'static,
+        script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
         let log = Arc::clone(&received);
         let app = axum::Router::new().fallback(async move |request: Request| {
@@ -80,7 +111,7 @@ impl Double {
             script(&request)
         });
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { host, received, task }
+        Self { host: address.to_string(), received, task }
     }
 
     /// `METHOD path` of each request, in order.
@@ -108,6 +139,54 @@ impl Double {
         all.iter()
             .filter(|received| received.authorization.as_ref().is_some_and(|value| value.starts_with(scheme)))
             .count()
+    }
+}
+
+/// Completes the handshakes of all connections at the same time, because a client may connect and send nothing.
+struct TlsListener {
+    accepted: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl TlsListener {
+    fn new(listener: TcpListener, acceptor: TlsAcceptor) -> Self {
+        let (done, accepted) = mpsc::channel(64);
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, from)) = listener.accept().await {
+                let (acceptor, done) = (acceptor.clone(), done.clone());
+                tokio::spawn(async move {
+                    // A client that rejects the certificate ends the handshake, which is what many tests expect.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let _ = done.send((stream, from)).await;
+                    }
+                });
+            }
+        });
+        Self { accepted, address, task }
+    }
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        match self.accepted.recv().await {
+            Some(connection) => connection,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+impl Drop for TlsListener {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

@@ -62,12 +62,17 @@ pub fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes).flat_map(parse).collect()
 }
 
-/// The challenge to respond to: Bearer before Basic, because a registry that offers both may accept the password only at
-/// its token server.
+/// The challenge to respond to: the first one that is supported, as CRI-O, podman and docker choose it. Only one is
+/// tried, because each would be a login.
 pub fn choose(challenges: &[Challenge]) -> Option<&Challenge> {
-    // Registries send the challenges in any order, so the order is not a preference.
-    let bearer = challenges.iter().find(|challenge| matches!(challenge, Challenge::Bearer(_)));
-    bearer.or_else(|| challenges.iter().find(|challenge| matches!(challenge, Challenge::Basic)))
+    challenges.iter().find(|challenge| matches!(challenge, Challenge::Bearer(_) | Challenge::Basic))
+}
+
+/// Whether CRI-O, podman and docker find a challenge to respond to. They read only the first challenge of each header
+/// (`iterateAuthHeader` of containers/image).
+pub fn is_read_by_consumers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes);
+    values.filter_map(|value| parse(value).into_iter().next()).any(|first| !matches!(first, Challenge::Other(_)))
 }
 
 /// The challenges of one header value. Text that matches no rule is skipped and never an error, so that an unknown scheme
@@ -299,10 +304,31 @@ mod tests {
     }
 
     #[test]
-    fn bearer_is_preferred_and_unknown_schemes_are_not_chosen() {
-        let both = [other("Negotiate"), Challenge::Basic, bearer("https://a/t", "s")];
-        assert_eq!(choose(&both), Some(&both[2]));
-        assert_eq!(choose(&both[..2]), Some(&Challenge::Basic));
-        assert_eq!(choose(&both[..1]), None);
+    fn the_first_supported_challenge_is_chosen() {
+        let auth = || bearer("https://a/t", "s");
+        let all = [other("Negotiate"), Challenge::Basic, auth(), Challenge::Basic];
+        assert_eq!(choose(&all), Some(&Challenge::Basic));
+        assert_eq!(choose(&all[2..]), Some(&auth()));
+        assert_eq!(choose(&all[..1]), None);
+    }
+
+    #[test]
+    fn consumers_read_the_first_challenge_of_each_header() {
+        let cases: [(&[&str], bool); 7] = [
+            (&["Basic"], true),
+            (&["Bearer realm=\"https://a/t\""], true),
+            (&["Bearer service=s"], false),
+            (&["Negotiate, Basic"], false),
+            (&["Negotiate", "Basic"], true),
+            (&["Digest realm=\"Basic\", Basic"], false),
+            (&[], false),
+        ];
+        for (values, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_read_by_consumers(&headers), expected, "{values:?}");
+        }
     }
 }

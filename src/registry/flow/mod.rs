@@ -2,8 +2,10 @@
 //! worded in `verdict`.
 
 pub mod challenge;
+mod context;
 pub mod failed_logins;
 mod manifest;
 mod ping;
 pub mod prove;
+mod steps;
 mod token_server;

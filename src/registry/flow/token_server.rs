@@ -27,9 +27,18 @@ use crate::secret::{Secret, basic_auth};
 /// The `client_id` with which identity tokens are exchanged.
 const CLIENT_ID: &str = "oregano";
 
+/// The URL of a token server.
+#[derive(Debug)]
+pub struct Realm {
+    /// The URL to which the password may be sent.
+    pub url: Url,
+    /// The URL that the registry names, if that is plain HTTP and `url` is the same with HTTPS.
+    pub plain_http: Option<Url>,
+}
+
 /// The token server of a registry.
 pub struct TokenServer<'a> {
-    pub url: Url,
+    pub realm: Realm,
     service: Option<&'a str>,
     registry: &'a Registry,
     session: &'a HttpSession,
@@ -41,13 +50,47 @@ pub struct IssuedToken {
     pub auth: RequestAuth,
     pub secret: Secret,
     pub login: LoginEvidence,
+    /// The member of the response that CRI-O, podman and docker cannot read.
+    pub unreadable: Option<&'static str>,
 }
 
-/// The JSON of a token server. Some servers use one name, some the other, some both.
+/// The JSON of a token server. Some servers use one name for the token, some the other, some both. The members may have
+/// types that the specification does not permit.
 #[derive(Deserialize)]
 struct TokenJson {
-    token: Option<String>,
-    access_token: Option<String>,
+    token: Option<Value>,
+    access_token: Option<Value>,
+    expires_in: Option<Value>,
+    issued_at: Option<Value>,
+}
+
+impl TokenJson {
+    /// A server may send one of the two as an empty string.
+    fn token(&self) -> Option<Secret> {
+        let texts = [&self.token, &self.access_token].into_iter().flatten().filter_map(Value::as_str);
+        texts.into_iter().find(|text| !text.is_empty()).map(Secret::new)
+    }
+
+    /// The first member that the Go types of containers/image and docker do not accept: they use `string`, `int` and
+    /// `time.Time`.
+    fn unreadable(&self) -> Option<&'static str> {
+        let is_text = |value: &Value| value.is_string();
+        let accepted = [
+            ("token", self.token.as_ref().is_none_or(is_text)),
+            ("access_token", self.access_token.as_ref().is_none_or(is_text)),
+            ("expires_in", self.expires_in.as_ref().is_none_or(Value::is_i64)),
+            ("issued_at", self.issued_at.as_ref().is_none_or(|value| value.as_str().is_some_and(is_rfc3339))),
+        ];
+        accepted.into_iter().find(|(_, accepted)| !accepted).map(|(name, _)| name)
+    }
+}
+
+/// Whether Go reads the text as a time. Its rules are stricter than those of `jiff`, which also accepts a space for the
+/// `T`, and offsets without a colon.
+fn is_rfc3339(text: &str) -> bool {
+    let offset =
+        text.ends_with('Z') || text.get(text.len().saturating_sub(3)..).is_some_and(|end| end.starts_with(':'));
+    text.as_bytes().get(10) == Some(&b'T') && offset && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 /// The one claim of a JSON Web Token that is read.
@@ -56,19 +99,20 @@ struct TokenClaims {
     sub: Option<Value>,
 }
 
-/// The URL of the token server, if a password may be sent there.
-pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Url, ProofFinding> {
+/// The token server, if a password may be sent there. A realm without HTTPS is contacted with HTTPS where TLS must be
+/// verified: registries behind a proxy that terminates TLS often name the wrong scheme.
+pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Realm, ProofFinding> {
     let url = Url::parse(realm).map_err(|_| ProofFinding::InvalidRealm(realm.to_owned()))?;
-    match plain_http::check(&url, registry.tls) {
-        Scheme::Allowed => {}
-        Scheme::PlainHttp => return Err(ProofFinding::PlainHttpRealm(url)),
+    let (url, plain_http) = match plain_http::check(&url, registry.tls) {
+        Scheme::Allowed => (url, None),
+        Scheme::PlainHttp => (plain_http::with_tls(url.clone()), Some(without_user(url))),
         Scheme::Unsupported => return Err(ProofFinding::InvalidRealm(realm.to_owned())),
-    }
+    };
     match &registry.auth_server {
         // `auth_server` limits where the password may go, so a different realm is an error and not only a warning.
         Some(named) if !is_on_server(&url, named, url.scheme()) => Err(ProofFinding::UndeclaredRealm(url)),
         // The HTTP client would send a login in the URL instead of the credential of the registry.
-        _ => Ok(without_user(url)),
+        _ => Ok(Realm { url: without_user(url), plain_http }),
     }
 }
 
@@ -117,13 +161,24 @@ impl<'a> TokenServer<'a> {
         session: &'a HttpSession,
         permits: &'a HostPermits,
     ) -> Result<Self, ProofFinding> {
-        let url = checked_realm(&bearer.realm, registry)?;
-        Ok(Self { url, service: bearer.service.as_deref(), registry, session, permits })
+        let realm = checked_realm(&bearer.realm, registry)?;
+        Ok(Self { realm, service: bearer.service.as_deref(), registry, session, permits })
     }
 
     /// Requests a token with the credential: the only request that carries it to a token server.
     pub async fn issue(&self, secret: LoginSecret, scopes: &[String]) -> Result<IssuedToken, ProofFinding> {
-        let _permit = self.permits.acquire(&authority(&self.url)).await;
+        let result = self.try_issue(secret, scopes).await;
+        match (&self.realm.plain_http, result) {
+            // The registry does not name this URL, so a failure must not look like a fault of its server.
+            (Some(named), Err(finding)) if finding.is_no_token_server() => {
+                Err(ProofFinding::PlainHttpRealm { realm: named.clone(), with_tls: Box::new(finding) })
+            }
+            (_, result) => result,
+        }
+    }
+
+    async fn try_issue(&self, secret: LoginSecret, scopes: &[String]) -> Result<IssuedToken, ProofFinding> {
+        let _permit = self.permits.acquire(&authority(&self.realm.url)).await;
         let response = match (secret, &self.registry.identity_token) {
             (LoginSecret::IdentityToken, Some(identity)) => self.exchange(identity, scopes).await?,
             // `IdentityToken` is only a preference, so a registry without an identity token sends the password.
@@ -144,7 +199,7 @@ impl<'a> TokenServer<'a> {
 
     /// Requests an anonymous token; `None` if the server issues none.
     pub async fn issue_anonymous(&self, scopes: &[String]) -> Option<IssuedToken> {
-        let _permit = self.permits.acquire(&authority(&self.url)).await;
+        let _permit = self.permits.acquire(&authority(&self.realm.url)).await;
         let request = request(Method::GET, self.query(scopes, None), RequestAuth::Anonymous);
         // Every failure means that the server issues no anonymous token, which is a valid configuration.
         read_token(self.session.send(&request).await.ok()?).ok()
@@ -163,7 +218,7 @@ impl<'a> TokenServer<'a> {
         form.extend(self.service.map(|service| ("service", Secret::new(service))));
         form.extend((!scopes.is_empty()).then(|| ("scope", Secret::new(scopes.join(" ")))));
         form.push(("refresh_token", identity.clone()));
-        let request = request(Method::POST, self.url.clone(), RequestAuth::IdentityToken(form));
+        let request = request(Method::POST, self.realm.url.clone(), RequestAuth::IdentityToken(form));
         let response = self.session.send(&request).await?;
         match response.status.as_u16() {
             // The server knows no POST, so nothing is known about the credential, and the caller may try the password.
@@ -173,7 +228,7 @@ impl<'a> TokenServer<'a> {
     }
 
     fn query(&self, scopes: &[String], account: Option<&str>) -> Url {
-        let mut url = self.url.clone();
+        let mut url = self.realm.url.clone();
         let mut query = url.query_pairs_mut();
         query.extend_pairs(self.service.map(|service| ("service", service)));
         query.extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
@@ -190,19 +245,17 @@ fn request(method: Method, url: Url, auth: RequestAuth) -> HttpRequest {
 
 /// User and password for a request.
 pub fn password_auth(registry: &Registry) -> Result<RequestAuth, ProofFinding> {
-    authorization("Basic", &basic_auth(&registry.user, &registry.password)).map(RequestAuth::Password)
+    let value = authorization("Basic", &basic_auth(&registry.user, &registry.password));
+    value.map(RequestAuth::Password).ok_or(ProofFinding::NotAHeader)
 }
 
 fn read_token(response: Box<HttpResponse>) -> Result<IssuedToken, ProofFinding> {
-    let token = serde_json::from_str(&response.body).ok().and_then(|TokenJson { token, access_token }| {
-        // A server may send one of the two as an empty string.
-        [token, access_token].into_iter().flatten().find(|text| !text.is_empty()).map(Secret::new)
-    });
-    let Some(secret) = token.filter(|_| response.status.is_success()) else {
+    let json = serde_json::from_str::<TokenJson>(&response.body).ok().filter(|_| response.status.is_success());
+    let Some((secret, unreadable)) = json.and_then(|json| Some((json.token()?, json.unreadable()))) else {
         return Err(ProofFinding::NoToken(response));
     };
-    let auth = RequestAuth::Token(authorization("Bearer", &secret)?);
-    Ok(IssuedToken { auth, login: evidence(secret.expose()), secret })
+    let Some(value) = authorization("Bearer", &secret) else { return Err(ProofFinding::TokenIsNoHeader(response)) };
+    Ok(IssuedToken { auth: RequestAuth::Token(value), login: evidence(secret.expose()), secret, unreadable })
 }
 
 /// The user that the subject of a JSON Web Token names. Harbor and quay.io issue anonymous tokens, too.
@@ -227,13 +280,14 @@ fn subject(token: &str) -> Option<String> {
     claims.sub?.as_str().map(|subject| subject.trim().to_owned())
 }
 
-/// The value of an `Authorization` header, marked so that the HTTP client does not log it.
-fn authorization(scheme: &str, credential: &Secret) -> Result<HeaderValue, ProofFinding> {
+/// The value of an `Authorization` header, marked so that the HTTP client does not log it; `None` if the credential
+/// contains characters that a header must not contain.
+fn authorization(scheme: &str, credential: &Secret) -> Option<HeaderValue> {
     let text = Zeroizing::new(format!("{scheme} {}", credential.expose()));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| ProofFinding::NotAHeader)?;
+    let mut value = HeaderValue::from_str(&text).ok()?;
     // The debug output of the HTTP client then shows `Sensitive` instead of the value.
     value.set_sensitive(true);
-    Ok(value)
+    Some(value)
 }
 
 #[cfg(test)]

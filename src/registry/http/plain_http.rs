@@ -25,6 +25,14 @@ pub fn check(url: &Url, policy: TlsPolicy) -> Scheme {
     }
 }
 
+/// The same host with HTTPS. A port that the URL names is kept, because a proxy that terminates TLS may use any port.
+pub fn with_tls(http: Url) -> Url {
+    let mut url = http;
+    // This cannot fail: https and http are both special schemes with a host.
+    let _ = url.set_scheme("https");
+    url
+}
+
 /// The same host and port with plain HTTP.
 pub fn same_port(https: Url) -> Url {
     let mut url = https;
@@ -44,6 +52,13 @@ mod tests {
     fn plain_http_uses_the_same_port() {
         for (https, http) in [("https://r/v2/", "http://r:443/v2/"), ("https://r:80/v2/", "http://r/v2/")] {
             assert_eq!(same_port(Url::parse(https).unwrap()).as_str(), http);
+        }
+    }
+
+    #[test]
+    fn tls_uses_the_port_that_is_named() {
+        for (http, https) in [("http://r/t?a=b", "https://r/t?a=b"), ("http://r:5000/t", "https://r:5000/t")] {
+            assert_eq!(with_tls(Url::parse(http).unwrap()).as_str(), https);
         }
     }
 

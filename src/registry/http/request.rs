@@ -1,10 +1,12 @@
 //! The types for requests, responses and request errors, and sending a request once. `retry.rs` sends it again, and
 //! `redirect.rs` follows redirects. This file does not decide what a response means for a credential.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use flate2::read::GzDecoder;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::Instant;
 
@@ -13,8 +15,11 @@ use super::peer::Peer;
 use crate::desired::TlsPolicy;
 use crate::secret::Secret;
 
-/// How many bytes of a body are read; tokens and error messages are shorter.
+/// How many bytes of the body of a registry are read; error messages are shorter.
 const BODY_LIMIT: usize = 64 * 1024;
+/// How many bytes of the body of a token server are read, as in containers/image. A token that names many repositories
+/// is long.
+const TOKEN_BODY_LIMIT: usize = 1024 * 1024;
 
 /// The client and time limit of one attempt.
 pub struct HttpSession {
@@ -68,7 +73,7 @@ pub struct HttpResponse {
     pub line: RequestLine,
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// The first [`BODY_LIMIT`] bytes.
+    /// The first bytes, decompressed.
     pub body: String,
     pub credential: CredentialDelivery,
     /// How often the request was sent.
@@ -117,11 +122,34 @@ impl HttpResponse {
     }
 }
 
+impl Recipient {
+    /// How many bytes of its response are read, and at most remain after they were decompressed.
+    fn body_limit(self) -> usize {
+        match self {
+            Self::Registry => BODY_LIMIT,
+            Self::TokenServer => TOKEN_BODY_LIMIT,
+        }
+    }
+}
+
 impl HttpRequest {
     /// An anonymous request to a registry.
     pub fn new(method: Method, url: Url) -> Self {
         let line = RequestLine { method, url, recipient: Recipient::Registry };
         Self { line, auth: RequestAuth::Anonymous, accept: None }
+    }
+}
+
+/// The first `limit` bytes of a gzip body. No request permits a compressed response, but some servers send one anyway.
+fn decompress(compressed: Vec<u8>, limit: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    match GzDecoder::new(compressed.as_slice()).take(limit).read_to_end(&mut body) {
+        Ok(_) => body,
+        // A body that was cut at the limit also ends with an error. The bytes that were decompressed are kept.
+        Err(_) if !body.is_empty() => body,
+        // The header is wrong, and the body is not compressed.
+        Err(_) => compressed,
     }
 }
 
@@ -192,12 +220,15 @@ impl HttpSession {
             }
         };
         let mut response = builder.send().await?;
-        let mut body = Vec::new();
+        let (mut body, limit) = (Vec::new(), request.line.recipient.body_limit());
         // The limit is needed because a server could send an endless body.
-        while body.len() < BODY_LIMIT
+        while body.len() < limit
             && let Some(chunk) = response.chunk().await?
         {
-            body.extend_from_slice(&chunk[..chunk.len().min(BODY_LIMIT - body.len())]);
+            body.extend_from_slice(&chunk[..chunk.len().min(limit - body.len())]);
+        }
+        if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip") {
+            body = decompress(body, limit);
         }
         Ok(HttpResponse {
             line: request.line.clone(),

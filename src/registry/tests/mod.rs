@@ -1,20 +1,22 @@
 //! Tests of the registry edge against strict in-process doubles: which requests each step sends, with which credential,
 //! and how often. The folders mirror those of the code.
 
+mod certificates;
 #[path = "../../../tests/doubles/registry.rs"]
 mod double;
 mod flow;
 mod http;
 mod prelude;
-mod servers;
-mod tls_server;
+mod proxies;
+#[path = "../../../tests/doubles/raw.rs"]
+mod raw;
 mod verdict;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub(super) use self::certificates::self_signed;
 use self::double::Double;
-pub(super) use self::tls_server::self_signed;
 use super::http::client::Clients;
 use super::http::proxy::ProxySource;
 use super::{ProgressEvent, prove};

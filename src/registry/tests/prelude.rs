@@ -8,9 +8,10 @@ pub use std::time::Duration;
 pub use axum::body::Body;
 pub use axum::http::Response;
 
+pub(super) use super::certificates::{secure_registry, secure_registry_with};
 pub(super) use super::double::*;
-pub(super) use super::servers::*;
-pub(super) use super::tls_server::{tls_server, tls_server_with_head};
+pub(super) use super::proxies::*;
+pub(super) use super::raw::{NO_TLS, RawServer, Reaction, response as raw_response};
 pub(super) use super::{TIMEOUT, clients, inspect, inspect_double, inspect_with, inspect_within, registry};
 pub use crate::desired::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,

@@ -1,6 +1,6 @@
 //! Converts a finding, which is the result of a proof, into a fact: verdict, cause and hint.
 
-use reqwest::Url;
+use reqwest::{StatusCode, Url};
 
 use super::cause::{MessageContext, after_tries, fact as new_fact, role, status};
 use super::no_response;
@@ -40,12 +40,14 @@ pub enum ProofFinding {
     UnsupportedChallenge(Box<RequestLine>, Vec<Challenge>),
     /// The realm is not a URL to which a password can be sent.
     InvalidRealm(String),
-    /// TLS must be verified, and the realm uses plain HTTP.
-    PlainHttpRealm(Url),
+    /// TLS must be verified, the realm uses plain HTTP, and with HTTPS there is no token server.
+    PlainHttpRealm { realm: Url, with_tls: Box<ProofFinding> },
     /// The realm is not the server that `auth_server` names.
     UndeclaredRealm(Url),
-    /// The credential or token cannot be part of a header.
+    /// User and password cannot be part of a header.
     NotAHeader,
+    /// The token that the server issued cannot be part of a header.
+    TokenIsNoHeader(Box<HttpResponse>),
     /// The image name breaks this rule.
     InvalidImage(String),
     /// There is no HTTP client for the registry.
@@ -84,6 +86,27 @@ impl ProofFinding {
         }
     }
 
+    /// Whether a request for a token shows that there is no token server.
+    pub fn is_no_token_server(&self) -> bool {
+        match self {
+            Self::NoResponse(_) | Self::NoToken(_) | Self::RealmRedirects(_) => true,
+            // A server that is busy or fails may be a token server.
+            Self::UnexpectedStatus(response) => {
+                response.status != StatusCode::TOO_MANY_REQUESTS && !response.status.is_server_error()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there was no connection over which a credential could be sent.
+    pub fn sent_nothing(&self) -> bool {
+        match self {
+            Self::NoResponse(error) => error.sent_nothing(),
+            Self::PlainHttpRealm { with_tls, .. } => with_tls.sent_nothing(),
+            _ => false,
+        }
+    }
+
     /// The quota in the response that determined the verdict. The quota of anonymous requests is not that of the user.
     fn rate_limit(&self) -> Option<RateLimit> {
         let response = match self {
@@ -107,10 +130,11 @@ impl ProofFinding {
             | Self::NoManifest(response)
             | Self::RealmRedirects(response)
             | Self::NoToken(response)
+            | Self::TokenIsNoHeader(response)
             | Self::NoIdentityTokens(response) => (&response.line.url, response.line.recipient),
             Self::LoginAtOtherServer(line) => (&line.url, line.recipient),
             Self::NoResponse(error) => (&error.line().url, error.line().recipient),
-            Self::PlainHttpRealm(realm) | Self::UndeclaredRealm(realm) => (realm, Recipient::TokenServer),
+            Self::PlainHttpRealm { realm, .. } | Self::UndeclaredRealm(realm) => (realm, Recipient::TokenServer),
             Self::NotTriedAgain(earlier) => return earlier.fact.other_server.clone(),
             _ => return None,
         };
@@ -192,11 +216,12 @@ fn explain(registry: &Registry, context: &MessageContext<'_>, finding: ProofFind
             format!("the realm `{}` is not an HTTP URL", context.foreign(&realm)),
             "the token settings of the registry are wrong: contact its operator",
         ),
-        ProofFinding::PlainHttpRealm(realm) => new_fact(
-            Verdict::Tls,
-            format!("the realm `{}` is not HTTPS: the password was not sent", context.url(&realm)),
-            hint::insecure(registry),
-        ),
+        ProofFinding::PlainHttpRealm { realm, with_tls } => {
+            let cause = explain(registry, context, *with_tls).cause.unwrap_or_default();
+            let realm = context.url(&realm);
+            let cause = format!("the realm `{realm}` is not HTTPS, and HTTPS does not work there: {cause}");
+            new_fact(Verdict::Tls, cause, hint::external_url(&context.host, "names the URL of its token server"))
+        }
         ProofFinding::UndeclaredRealm(realm) => error(
             format!(
                 "the realm is `{}`, but `auth_server` is `{}`: nothing was sent there",
@@ -206,8 +231,12 @@ fn explain(registry: &Registry, context: &MessageContext<'_>, finding: ProofFind
             &hint::token_server(registry),
         ),
         ProofFinding::NotAHeader => error(
-            "user, password or token contain characters that an HTTP header cannot contain".to_owned(),
+            "user or password contain characters that an HTTP header cannot contain".to_owned(),
             &hint::password_origin(registry, &context.host),
+        ),
+        ProofFinding::TokenIsNoHeader(response) => error(
+            format!("{}: its token contains characters that an HTTP header cannot contain", request(&response)),
+            &format!("`{}` sent the token: contact its operator", context.server(&response.line.url)),
         ),
         ProofFinding::InvalidImage(rule) => error(format!("`{}`: {rule}", registry.image), &hint::image_name(registry)),
         ProofFinding::NoClient(reason) => no_response::no_client(reason),

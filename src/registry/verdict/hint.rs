@@ -94,6 +94,14 @@ pub fn insecure(registry: &Registry) -> String {
     format!("if you trust the network with the password, {setting}")
 }
 
+/// What to do about a registry that is contacted with HTTPS and `names` a URL with plain HTTP.
+pub fn external_url(host: &str, names: &str) -> String {
+    format!(
+        "`{host}` {names} as if it were reached over plain HTTP: its operator must correct its external URL, or let the \
+         proxy in front of it send `X-Forwarded-Proto: https`"
+    )
+}
+
 /// What to do about an image that is public.
 pub fn private_image(registry: &Registry) -> String {
     format!("set {} to a private image that only this user may pull", test_image(registry))

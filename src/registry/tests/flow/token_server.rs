@@ -75,16 +75,16 @@ async fn a_token_server_that_fails_is_named() {
     let angry = |status| move |_: &Received| reply(status, &[("retry-after", "3600"), ("ratelimit-limit", "9")], "");
     let [busy, ill] = [Double::on("127.0.0.2:0", angry(429)).await, Double::on("127.0.0.2:0", angry(503)).await];
     let strict = Double::on("127.0.0.2:0", |_: &Received| reply(401, &[], "")).await;
-    let plain = raw_server(b"220 mail ready\r\n");
-    let (silent, named) = (silent_server(), "names it as its token server: if that is wrong, contact its operator");
+    let (plain, silent) = (RawServer::sending(b"220 mail ready\r\n").await, RawServer::silent().await);
+    let named = "names it as its token server: if that is wrong, contact its operator";
     let cases = [
         ("http://127.0.0.1:1/t".to_owned(), Verdict::ConnectionRefused, "is a token server running at `", named),
         ("http://sso.invalid/t".to_owned(), Verdict::Dns, "check the name `sso.invalid`, and ", named),
-        (format!("http://{silent}/t"), Verdict::Timeout, "check the route", "raise `--timeout`"),
+        (format!("http://{}/t", silent.host), Verdict::Timeout, "check the route", "raise `--timeout`"),
         (format!("http://{}/t", busy.host), Verdict::RateLimited, "try again in 3600 s", ""),
         (format!("http://{}/t", ill.host), Verdict::RegistryError, "the token server has an internal error", ""),
         (format!("http://{}/t", strict.host), Verdict::Refused, "the password of `alice` comes from", ""),
-        (format!("http://{plain}/t"), Verdict::RegistryError, "is `127.0.0.1:", named),
+        (format!("http://{}/t", plain.host), Verdict::RegistryError, "is `127.0.0.1:", named),
         (format!("https://{}/t", strict.host), Verdict::Tls, "is the port right? `127.0.0.1:", named),
     ];
     for (realm, verdict, begin, end) in cases {

@@ -20,12 +20,12 @@ async fn a_secure_registry_never_uses_plain_http_even_on_loopback() {
 #[tokio::test]
 async fn a_port_that_closes_the_connection_never_gets_plain_http() {
     for tls in [TlsPolicy::Verify, TlsPolicy::Insecure] {
-        for end in [End::Eof, End::Reset] {
-            let (host, count) = closing_server(end);
-            let fact = inspect(&Registry { tls, ..registry(&host, "right") }).await;
-            assert_eq!(fact.verdict, Verdict::Tls, "{end:?} {fact:?}");
-            assert!(fact.cause.unwrap().ends_with(": the connection was closed during the TLS handshake"), "{end:?}");
-            assert_eq!(count.load(Ordering::SeqCst), 1, "{tls:?} {end:?}");
+        for (name, end) in [("end", (|| Reaction::Close) as fn() -> Reaction), ("reset", || Reaction::Reset)] {
+            let server = RawServer::start(move |_| end()).await;
+            let fact = inspect(&Registry { tls, ..registry(&server.host, "right") }).await;
+            assert_eq!(fact.verdict, Verdict::Tls, "{name} {fact:?}");
+            assert!(fact.cause.unwrap().ends_with(": the connection was closed during the TLS handshake"), "{name}");
+            assert_eq!(server.connections(), 1, "{tls:?} {name}");
         }
     }
 }

@@ -16,12 +16,16 @@ pub fn proxied(host: &str, https: &str, no_proxy: &str) -> Registry {
 
 #[tokio::test]
 async fn a_proxy_that_fails_is_named() {
-    let refusing = raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
-    let forbidding = raw_server(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    let refusing = Double::start(|_: &Received| reply(407, &[], "")).await;
+    let forbidding = Double::start(|_: &Received| reply(403, &[], "")).await;
     let cases = [
         ("127.0.0.1:1".to_owned(), "connection refused", "check `proxy`, or set `proxy` to `none` if"),
-        (refusing, "proxy authorization required", "the proxy rejected its login: check user and password in"),
-        (forbidding, "it does not connect to `registry.invalid`", "check `proxy`"),
+        (
+            refusing.host.clone(),
+            "proxy authorization required",
+            "the proxy rejected its login: check user and password in",
+        ),
+        (forbidding.host.clone(), "it does not connect to `registry.invalid`", "check `proxy`"),
         ("proxy.invalid:x".to_owned(), "the proxy URL is not usable: invalid port number", "check `proxy`: `http://"),
     ];
     for (proxy, reason, hint) in cases {
@@ -54,7 +58,8 @@ async fn an_invalid_proxy_url_affects_only_requests_that_would_use_it() {
 
 #[tokio::test]
 async fn a_proxy_that_does_not_respond_is_named() {
-    let proxy = silent_server();
+    let server = RawServer::silent().await;
+    let proxy = &server.host;
     let wanted = proxied("registry.invalid", &format!("http://eve:hunter2@{proxy}"), "");
     let fact = inspect_within(&wanted, Duration::from_millis(300)).await;
     assert_eq!(fact.verdict, Verdict::Timeout, "{fact:?}");
@@ -64,7 +69,7 @@ async fn a_proxy_that_does_not_respond_is_named() {
 
 #[tokio::test]
 async fn the_setting_that_names_a_proxy_is_named() {
-    let wants_login = raw_server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+    let wants_login = Double::start(|_: &Received| reply(407, &[], "")).await;
     let cases = [
         (
             "",
@@ -77,7 +82,7 @@ async fn the_setting_that_names_a_proxy_is_named() {
         ("eve:hunter2@", ".svc", Declaration::Entry, "the proxy rejected its login: check user and password in"),
     ];
     for (user, no_proxy, declaration, expected) in cases {
-        let wanted = proxied("registry.invalid", &format!("http://{user}{wants_login}"), no_proxy);
+        let wanted = proxied("registry.invalid", &format!("http://{user}{}", wants_login.host), no_proxy);
         let fact = inspect(&Registry { declaration, tls: TlsPolicy::Verify, ..wanted }).await;
         assert_eq!(fact.verdict, Verdict::Proxy, "{fact:?}");
         assert!(texts(&fact).1.starts_with(expected), "{fact:?}");

@@ -18,7 +18,8 @@ async fn a_redirect_to_another_origin_is_followed_without_credential() {
         let fact = inspect_double(&double.await).await;
         assert_eq!(fact.verdict, verdict);
         assert!(!fact.cause.unwrap_or_default().contains("sig"));
-        assert_eq!((target.request_lines(), target.logins()), (vec!["HEAD /blob".to_owned()], 0));
+        let requests: &[&str] = if verdict == Verdict::Proved { &["HEAD /blob"] } else { &["HEAD /blob", "GET /blob"] };
+        assert_eq!((target.request_lines(), target.logins()), (requests.iter().map(|&line| line.into()).collect(), 0));
     }
 }
 
@@ -81,13 +82,17 @@ async fn a_login_is_not_proved_by_a_redirect_target() {
 #[tokio::test]
 async fn a_redirect_to_plain_http_is_not_followed_if_tls_is_verified() {
     let double = Double::start(basic_registry).await;
-    let (host, pem) =
-        tls_server_with_head("IP:127.0.0.1", 2, format!("307 Moved\r\nlocation: http://{}/v2/", double.host));
+    let location = format!("http://{}/v2/", double.host);
+    let script = move |_: &Received| reply(307, &[("location", &location)], "");
+    let (secure, pem) = secure_registry_with("IP:127.0.0.1", 2, script).await;
+    let host = &secure.host;
     let ca = Some(Arc::new(Authority { file: "ca.pem".to_owned(), pem }));
-    let fact = inspect(&Registry { tls: TlsPolicy::Verify, ca, ..registry(&host, "right") }).await;
+    let fact = inspect(&Registry { tls: TlsPolicy::Verify, ca, ..registry(host, "right") }).await;
     assert_eq!(fact.verdict, Verdict::Tls, "{fact:?}");
     let cause = format!("GET https://{host}/v2/: redirects to `http://{}/v2/`, which is not HTTPS", double.host);
     assert_eq!(fact.cause.unwrap(), cause);
+    let hint = fact.hint.unwrap();
+    assert!(hint.contains("external URL") && !hint.contains("tls_verify"), "{hint}");
     assert!(double.request_lines().is_empty());
 }
 

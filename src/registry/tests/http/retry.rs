@@ -92,18 +92,19 @@ async fn a_refusal_is_never_retried() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_request_is_sent_again_within_the_timeout() {
     let double = Double::start(basic_registry).await;
-    let (host, _) = lossy_server(2, double.host.clone()).await;
+    let server = RawServer::losing(2, double.host.clone()).await;
     let begin = Instant::now();
-    let fact = inspect_within(&registry(&host, "right"), Duration::from_secs(30)).await;
+    let fact = inspect_within(&registry(&server.host, "right"), Duration::from_secs(30)).await;
     assert_eq!(fact.verdict, Verdict::Proved, "{fact:?}");
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_response_ends_at_the_deadline() {
-    let (host, _) = lossy_server(u32::MAX, String::new()).await;
+    let server = RawServer::silent().await;
+    let host = &server.host;
     let begin = Instant::now();
-    let fact = inspect_within(&registry(&host, "right"), Duration::from_secs(30)).await;
+    let fact = inspect_within(&registry(host, "right"), Duration::from_secs(30)).await;
     assert_eq!(fact.verdict, Verdict::Timeout);
     assert_eq!(fact.cause.unwrap(), format!("GET https://{host}/v2/: no complete response within 30s (tried 3 times)"));
     let elapsed = begin.elapsed().as_secs_f64();
@@ -185,13 +186,13 @@ async fn a_password_that_may_have_arrived_is_not_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_password_that_was_never_sent_is_retried() {
     // The connection is established, but the TLS handshake gets no response, so nothing was sent yet.
-    let (realm, connections) = lossy_server(u32::MAX, String::new()).await;
-    let challenge = format!(r#"Bearer realm="https://{realm}/token""#);
+    let server = RawServer::silent().await;
+    let challenge = format!(r#"Bearer realm="https://{}/token""#, server.host);
     let double = Double::start(move |_: &Received| reply(401, &[("www-authenticate", &challenge)], "")).await;
     let fact = inspect_within(&registry(&double.host, "right"), Duration::from_secs(60)).await;
     assert_eq!(fact.verdict, Verdict::Timeout, "{fact:?}");
     assert!(fact.cause.as_deref().unwrap().ends_with("(tried 3 times)"), "{fact:?}");
-    assert_eq!(connections.load(Ordering::SeqCst), 3);
+    assert_eq!(server.connections(), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,16 +77,17 @@ async fn a_default_image_is_called_default() {
 
 #[tokio::test]
 async fn the_folder_that_is_used_is_named() {
-    let (host, _) = tls_server("IP:127.0.0.1", 2);
+    let (double, _) = secure_registry("IP:127.0.0.1", 2).await;
+    let host = &double.host;
     let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join(".config/containers/certs.d").join(&host);
+    let folder = home.path().join(".config/containers/certs.d").join(host);
     for made in [false, true] {
         if made {
             fs::create_dir_all(&folder).unwrap();
         }
         let connectors = Arc::new(Connectors::new(Some(home.path())));
         let clients = Arc::new(Clients::over(connectors, NameResolver::system(), ProxySource::None));
-        let (fact, _) = inspect_with(&clients, &secure(&host, None), TIMEOUT).await;
+        let (fact, _) = inspect_with(&clients, &secure(host, None), TIMEOUT).await;
         let named = if made { folder.display().to_string() } else { format!("/etc/containers/certs.d/{host}") };
         assert!(texts(&fact).1.contains(&format!(" put it into {named}/ca.crt; ")), "{fact:?}");
         assert!(texts(&fact).1.len() < 300, "{fact:?}");
@@ -95,19 +96,20 @@ async fn the_folder_that_is_used_is_named() {
 
 #[tokio::test]
 async fn a_ca_file_without_the_certificate() {
-    let ((host, _), (_, other)) = (tls_server("IP:127.0.0.1", 2), tls_server("IP:127.0.0.1", 2));
-    let fact = inspect(&secure(&host, Some(&other))).await;
+    let ((double, _), (_other, pem)) =
+        (secure_registry("IP:127.0.0.1", 2).await, secure_registry("IP:127.0.0.1", 2).await);
+    let fact = inspect(&secure(&double.host, Some(&pem))).await;
     assert_eq!(texts(&fact).1, "`ca.pem` contains another certificate: it must contain this one");
 }
 
 #[tokio::test]
 async fn names_and_dates_of_a_certificate_are_shown() {
     let port = |host: &str| host.rsplit(':').next().unwrap().to_owned();
-    let (host, pem) = tls_server("DNS:other.example.com", 2);
-    let named = inspect(&secure(&format!("localhost:{}", port(&host)), Some(&pem))).await;
-    let addressed = inspect(&secure(&host, Some(&pem))).await;
-    let (host, pem) = tls_server("IP:127.0.0.1", -1);
-    let ended = inspect(&secure(&host, Some(&pem))).await;
+    let (double, pem) = secure_registry("DNS:other.example.com", 2).await;
+    let named = inspect(&secure(&format!("localhost:{}", port(&double.host)), Some(&pem))).await;
+    let addressed = inspect(&secure(&double.host, Some(&pem))).await;
+    let (double, pem) = secure_registry("IP:127.0.0.1", -1).await;
+    let ended = inspect(&secure(&double.host, Some(&pem))).await;
     for (fact, expected) in [
         (named, ": the certificate is for another host name: it is for `other.example.com`"),
         (addressed, ": the certificate is not for this IP address: it is for `other.example.com`"),

@@ -1,64 +1,9 @@
-//! Servers that are not registries: raw bytes, no response, closed connections, proxies.
+//! Proxies: an HTTP proxy, and the SOCKS5 listener of a tunnel.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use tokio::io::AsyncReadExt as _;
-
 use crate::registry::tests::prelude::*;
-
-/// A server that sends the same bytes to each connection, whatever the request is.
-pub fn raw_server(response: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut buffer = [0; 4096];
-            // The request is read first: closing a socket with unread bytes resets the connection, and the response
-            // could be lost.
-            let _ = stream.read(&mut buffer);
-            let _ = stream.write_all(response);
-        }
-    });
-    host
-}
-
-/// How a port closes a connection without a response.
-#[derive(Clone, Copy, Debug)]
-pub enum End {
-    Eof,
-    Reset,
-}
-
-/// Accepts connections and closes each immediately; counts them.
-pub fn closing_server(end: End) -> (String, Arc<AtomicU32>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    let count = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&count);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            counter.fetch_add(1, Ordering::SeqCst);
-            // Closing a socket with unread bytes resets the connection.
-            let _ = match end {
-                End::Eof => stream.read(&mut [0; 65536]),
-                End::Reset => stream.read(&mut [0; 1]),
-            };
-        }
-    });
-    (host, count)
-}
-
-/// A server that accepts connections and never responds.
-pub fn silent_server() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    // The connections are collected, because dropping one would close it, and that is a response.
-    std::thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
-    host
-}
 
 /// Copies bytes in both directions until one side ends.
 pub fn relay(one: TcpStream, other: TcpStream) {
@@ -144,29 +89,4 @@ pub fn socks_listener(reply: u8, target: String) -> Secret {
         }
     });
     Secret::new(format!("socks5h://tunnel:secret-of-ours@{host}"))
-}
-
-/// A port that accepts connections and discards what is sent over the first `lost` of them; the others are forwarded to
-/// `host`.
-pub async fn lossy_server(lost: u32, host: String) -> (String, Arc<AtomicU32>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let count = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&count);
-    tokio::spawn(async move {
-        loop {
-            let (mut here, _) = listener.accept().await.unwrap();
-            let number = counter.fetch_add(1, Ordering::SeqCst);
-            let host = host.clone();
-            tokio::spawn(async move {
-                if number < lost {
-                    while here.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {}
-                } else {
-                    let mut there = tokio::net::TcpStream::connect(host).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
-                }
-            });
-        }
-    });
-    (address, count)
 }

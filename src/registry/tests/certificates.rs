@@ -1,43 +1,31 @@
-//! Servers that speak TLS with self-signed certificates.
+//! Registries that use TLS with self-signed certificates.
 
-use std::io::{Read as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509NameBuilder};
 
 use crate::registry::tests::prelude::*;
 
-/// A registry that requires a login, with a self-signed certificate for `IP:address` or `DNS:name` that expires `days` from
-/// now; returns the certificate in PEM, too.
-pub fn tls_server(subject: &str, days: i32) -> (String, String) {
-    tls_server_with_head(subject, days, "401 Unauthorized\r\nwww-authenticate: Basic".to_owned())
+/// A registry over TLS that knows the password of `alice`, with a self-signed certificate for `IP:address` or `DNS:name`
+/// that expires `days` from now; returns the certificate in PEM, too.
+pub async fn secure_registry(subject: &str, days: i32) -> (Double, String) {
+    secure_registry_with(subject, days, basic_registry).await
 }
 
-/// The same with another status line and headers.
-pub fn tls_server_with_head(subject: &str, days: i32, head: String) -> (String, String) {
+/// The same with another script.
+pub async fn secure_registry_with(
+    subject: &str,
+    days: i32,
+    script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
+) -> (Double, String) {
     let (certificate, key) = self_signed(subject, days);
-    let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate(&certificate).unwrap();
-    acceptor.set_private_key(&key).unwrap();
-    let acceptor = acceptor.build();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            // A client that rejects the certificate ends the handshake with an error, which is what many tests expect.
-            let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = write!(stream, "HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            let _ = stream.shutdown();
-        }
-    });
-    (host, pem)
+    let (certificate, key) = (certificate.to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap());
+    let double = Double::secure(&certificate, &key, script).await;
+    (double, String::from_utf8(certificate).unwrap())
 }
 
 /// A certificate for `IP:address` or `DNS:name` that expires `days` from now.
