@@ -1,5 +1,6 @@
 //! Registries: verdicts, TLS, proxies, token servers, and skopeo as the oracle.
 
+mod consumers;
 mod manifest;
 mod proxy;
 mod quota;

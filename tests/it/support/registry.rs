@@ -23,6 +23,9 @@ pub enum Auth {
     /// With a Bearer challenge. The parameter is the transport of the token server. A user may pull and push only
     /// `<user>/…`; a token for anything else grants no access.
     Token(Transport),
+    /// The same over TLS, but the registry names the token server with `http://`, as registries do behind a proxy that
+    /// sends no `X-Forwarded-Proto`.
+    TokenNamedHttp(Signer),
 }
 
 /// The transport of a server.
@@ -71,7 +74,7 @@ impl Registry {
 
     /// The same in a separate network, with a `Door` for [`Registry::push`]. It has no token server.
     pub fn start_inside(network: &Network, auth: Auth, transport: Transport, users: &[(&str, &str)]) -> Self {
-        assert!(!matches!(auth, Auth::Token(_)), "a token server in a separate network");
+        assert!(matches!(auth, Auth::Anonymous | Auth::Basic), "a token server in a separate network");
         Self::start_with(auth, transport, users, |server| (network.command(server), Some(network)))
     }
 
@@ -86,6 +89,7 @@ impl Registry {
         write_users(&home.join("htpasswd"), users);
         let tokens = match auth {
             Auth::Token(transport) => Some(TokenServer::start(home, transport)),
+            Auth::TokenNamedHttp(signer) => Some(TokenServer::start(home, Transport::Tls(signer))),
             Auth::Anonymous | Auth::Basic => None,
         };
         let certificate = make_certificate(home, "registry", transport);
@@ -199,7 +203,7 @@ impl Registry {
         match self.auth {
             Auth::Anonymous => None,
             Auth::Basic => Some(basic(user, password)),
-            Auth::Token(_) => {
+            Auth::Token(_) | Auth::TokenNamedHttp(_) => {
                 let scope = format!("scope=repository:{repository}:pull,push");
                 Some(format!("Bearer {}", self.token(&scope, "access_token", user, password)))
             }
@@ -292,8 +296,12 @@ fn configuration(
         Auth::Basic => {
             config["auth"] = serde_json::json!({"htpasswd": {"realm": "registry", "path": home.join("htpasswd")}})
         }
-        Auth::Token(_) => {
-            let realm = &tokens.unwrap().url;
+        Auth::Token(_) | Auth::TokenNamedHttp(_) => {
+            let url = &tokens.unwrap().url;
+            let realm = match auth {
+                Auth::TokenNamedHttp(_) => url.replacen("https:", "http:", 1),
+                _ => url.clone(),
+            };
             let trusted = home.join("token.crt");
             config["auth"] = serde_json::json!({"token": {
                 "realm": realm, "service": "registry", "issuer": "issuer", "rootcertbundle": trusted,

@@ -324,6 +324,61 @@ async fn an_identity_token_does_not_replace_a_password() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_no_header_is_the_fault_of_its_server() {
+    let tokens = Double::on("127.0.0.2:0", |_: &Received| reply(200, &[], r#"{"token":"two\nlines"}"#)).await;
+    let double = registry_with_realm_host(&tokens.host).await;
+    let fact = inspect(&registry(&double.host, "right")).await;
+    assert_eq!(
+        (fact.verdict, &fact.other_server),
+        (Verdict::RegistryError, &Some(OtherServer::TokenServer(tokens.host.clone())))
+    );
+    let cause =
+        format!("GET http://{}/token: its token contains characters that an HTTP header cannot contain", tokens.host);
+    let hint = format!("`{}` sent the token: contact its operator", tokens.host);
+    assert_eq!((fact.cause.unwrap(), fact.hint.unwrap()), (cause, hint));
+}
+
+/// The challenges of a registry, which it sends in one header and in several; and the one that a client must use.
+#[tokio::test]
+async fn the_first_supported_challenge_is_used_and_no_other_one() {
+    let cases: [(&[&str], &str); 5] = [
+        (&["BASIC", "BEARER"], "Basic"),
+        (&["BEARER", "BASIC"], "Bearer"),
+        (&["Negotiate", "BASIC", "BEARER"], "Basic"),
+        (&["Digest realm=x", "BEARER", "BASIC"], "Bearer"),
+        (&["Bearer service=x", "BASIC", "BEARER"], "Basic"),
+    ];
+    for ((challenges, scheme), one_header) in cases.into_iter().flat_map(|case| [(case, true), (case, false)]) {
+        let script = move |received: &Received| {
+            let bearer = format!(r#"Bearer realm="http://{}/token",service="s""#, received.host);
+            let texts: Vec<String> = challenges
+                .iter()
+                .map(|text| text.replace("BASIC", r#"Basic realm="r""#).replace("BEARER", &bearer))
+                .collect();
+            let joined = [texts.join(", ")];
+            let headers = if one_header { &joined[..] } else { &texts };
+            let headers: Vec<_> = headers.iter().map(|text| ("www-authenticate", text.as_str())).collect();
+            match (received.path.as_str(), received.authorization.as_deref()) {
+                ("/token", _) if received.is_alice() => token(),
+                ("/v2/", _) if received.is_alice() => accepted(),
+                (MANIFEST, Some("Bearer opensesame")) => manifest(),
+                (MANIFEST, _) if received.is_alice() => manifest(),
+                _ => reply(401, &headers, ""),
+            }
+        };
+        for (password, verdict) in [("right", Verdict::Proved), ("wrong", Verdict::Refused)] {
+            let double = Double::start(script).await;
+            let fact = inspect(&registry(&double.host, password)).await;
+            assert_eq!(fact.verdict, verdict, "{challenges:?} {password}: {fact:?}");
+            let asked = double.request_lines().iter().any(|line| line == "GET /token");
+            assert_eq!(asked, scheme == "Bearer", "{challenges:?}: {:?}", double.request_lines());
+            let wrong = double.requests().iter().filter(|received| received.is_login("alice", "wrong")).count();
+            assert_eq!(wrong, usize::from(password == "wrong"), "{challenges:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_supported_challenge_of_several() {
     let challenges: [&[&str]; 4] = [
         &["Negotiate", "Basic realm=\"x\"", "BEARER"],
