@@ -62,7 +62,7 @@ pub fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes).flat_map(parse).collect()
 }
 
-/// The challenge to respond to: the first one that is supported, as CRI-O, podman and docker choose it. Only one is
+/// The challenge to respond to: the first one that is supported, as CRI-O and podman choose it. Only one is
 /// tried, because each would be a login.
 pub fn choose(challenges: &[Challenge]) -> Option<&Challenge> {
     challenges.iter().find(|challenge| matches!(challenge, Challenge::Bearer(_) | Challenge::Basic))
