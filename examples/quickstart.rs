@@ -134,6 +134,7 @@ fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
         forks: 64,
         timeout: Duration::from_secs(30),
         kubeconfig: Some(lab.kubeconfig()),
+        context: None,
         warnings: Vec::new(),
         environment: Environment { home: Some(lab.home()), ..Environment::default() },
     };

@@ -2,11 +2,12 @@
 
 mod cli;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 
 use cli::ansible_cfg::{Defaults, UserEnvironment};
+use cli::input::Input;
 use cli::{
     Command, Console, ExplainArguments, Global, Interface, InventoryTask, LoginArguments, Refusal, RunArguments,
 };
@@ -35,19 +36,42 @@ fn main() -> ExitCode {
     };
     exit(match cli.command {
         Command::Validate(options) => run(event::Command::Validate, cli.global, options),
+        Command::Plan(options) => run(event::Command::Plan, cli.global, options),
         // `apply --check` is the spelling that users of Ansible expect for `plan`.
-        Command::Plan(options) | Command::Apply { check: true, run: options } => {
-            run(event::Command::Plan, cli.global, options)
-        }
-        Command::Apply { check: false, run: options } => run(event::Command::Apply, cli.global, options),
+        Command::Apply(options) if options.check.is_given() => run(event::Command::Plan, cli.global, options),
+        Command::Apply(options) => run(event::Command::Apply, cli.global, options),
         Command::Explain(options) => explain(cli.global, options),
         Command::Login(arguments) => log_in(&cli.global, *arguments),
         Command::Inventory(options) => show(&cli.global, options.task()),
         Command::Schema { interface: Interface::Events } => {
-            ui::schema(event::SCHEMA);
+            ui::document(event::SCHEMA);
+            complete(ExitStatus::Done)
+        }
+        Command::Completion { shell } => {
+            ui::document(&cli::documents::completion(shell));
+            complete(ExitStatus::Done)
+        }
+        Command::Man { directory } => manual(directory.as_deref()),
+        Command::Version => {
+            ui::document(&cli::command().render_version());
             complete(ExitStatus::Done)
         }
     })
+}
+
+/// Prints the manual page of the program, or writes those of all commands.
+fn manual(directory: Option<&Path>) -> ExitStatus {
+    let Some(directory) = directory else {
+        ui::document(&cli::documents::manual_page(&cli::command()));
+        return complete(ExitStatus::Done);
+    };
+    match cli::documents::write_manual(directory) {
+        Ok(()) => ExitStatus::Done,
+        Err(problem) => {
+            ui::problems(&[problem]);
+            ExitStatus::Error
+        }
+    }
 }
 
 fn run(command: event::Command, global: Global, arguments: RunArguments) -> ExitStatus {
@@ -64,7 +88,7 @@ fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
         line: &|prompt| cli::input::line(prompt, &cancel),
         secret: &|prompt| cli::input::secret(prompt, &cancel),
     };
-    let request = match arguments.request(global, environment(), |name| std::env::var_os(name), &console) {
+    let request = match arguments.request(environment(), |name| std::env::var_os(name), &console) {
         Ok(request) => Ok(request),
         Err(Refusal::Usage(error)) => {
             let _ = error.print();
@@ -103,8 +127,11 @@ fn options(
     cancel: &Cancel,
 ) -> Result<Options, Vec<Failure>> {
     let defaults = defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
-    let prompt = |text: &str| cli::input::secret(text, cancel);
-    let options = global.options(command, run, &defaults, (environment(), local_user()), prompt);
+    let input = Input {
+        prompt: &|text| cli::input::secret(text, cancel),
+        file: &|kind, path| cli::input::file(kind, path, cancel),
+    };
+    let options = global.options(command, run, &defaults, (environment(), local_user()), &input);
     options.map_err(|problem| vec![Failure::from(&problem)])
 }
 
@@ -140,8 +167,11 @@ fn question(global: Global, arguments: ExplainArguments, cancel: &Cancel) -> Res
     let failures = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
     // An invalid `ansible.cfg` must not prevent a question about this machine, which does not depend on it.
     let defaults = if arguments.reads_nodes(&global) { defaults().map_err(failures)? } else { Defaults::default() };
-    let prompt = |text: &str| cli::input::secret(text, cancel);
-    let question = arguments.question(global, &defaults, environment(), (account(), local_user()), prompt);
+    let input = Input {
+        prompt: &|text| cli::input::secret(text, cancel),
+        file: &|kind, path| cli::input::file(kind, path, cancel),
+    };
+    let question = arguments.question(global, &defaults, environment(), (account(), local_user()), &input);
     question.map_err(|problem| failures(vec![problem]))
 }
 
@@ -187,7 +217,7 @@ fn show(global: &Global, task: InventoryTask) -> ExitStatus {
     });
     // The schema is printed before the inventory is read, because an editor requests it without an inventory.
     if let InventoryTask::Schema = task {
-        ui::schema(doctor::SCHEMA);
+        ui::document(doctor::SCHEMA);
         return complete(ExitStatus::Done);
     }
     let read = load(global, &cancel);

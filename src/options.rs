@@ -49,6 +49,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// `--kubeconfig`.
     pub kubeconfig: Option<PathBuf>,
+    /// `--context`.
+    pub context: Option<String>,
     /// Warnings about the settings themselves.
     pub warnings: Vec<String>,
     /// The values from the environment.

@@ -1,13 +1,13 @@
 //! The arguments of `oregano explain`. It rejects options that have no effect.
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use oregano::inventory::Problem;
 use oregano::lookup::Account;
 use oregano::options::{Environment, Pod, Question, Where};
 
+use super::input::Input;
 use super::run::{Access, RunPart};
-use super::{Cli, Global};
+use super::{Global, usage_error};
 use crate::cli::ansible_cfg::Defaults;
 
 /// The arguments of `explain`.
@@ -40,10 +40,9 @@ impl ExplainArguments {
     /// # Errors
     /// A usage error that names the options.
     pub fn check(&self, global: &Global) -> Result<(), clap::Error> {
-        let conflict = |message: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
-        let Access { forks, timeout: _, kubeconfig, user, private_key, ask_pass, ask_become_pass, limit: _ } =
-            &self.access;
-        let login = user.is_some() || private_key.is_some() || *ask_pass || *ask_become_pass;
+        let conflict = |message: &str| Err(usage_error("explain", message));
+        let Access { forks, timeout: _, kubeconfig, context, login, limit: _ } = &self.access;
+        let login = login.is_given();
         // Options without an effect are rejected, because a user could otherwise believe that nodes were examined.
         let nodes = self.reads_nodes(global);
         if (login || forks.is_some()) && !nodes {
@@ -56,8 +55,9 @@ impl ExplainArguments {
         if nodes && self.file.iter().any(|file| !file.starts_with('/')) {
             return conflict("on nodes, --file requires an absolute path");
         }
-        if self.namespace.is_none() && kubeconfig.is_some() {
-            return conflict("--kubeconfig requires --namespace: without it, no cluster is contacted");
+        let cluster = [("--kubeconfig", kubeconfig.is_some()), ("--context", context.is_some())];
+        if let (None, Some((option, _))) = (&self.namespace, cluster.iter().find(|(_, is_given)| *is_given)) {
+            return conflict(&format!("{option} requires --namespace: without it, no cluster is contacted"));
         }
         // The names become segments of a URL path, where a slash would address another resource.
         let invalid = |text: &str| text.is_empty() || text.contains('/');
@@ -67,18 +67,17 @@ impl ExplainArguments {
         Ok(())
     }
 
-    /// The question, after [`ExplainArguments::check`]. `prompt` reads a secret from the terminal after showing its
-    /// argument.
+    /// The question, after [`ExplainArguments::check`].
     ///
     /// # Errors
-    /// If `prompt` fails, or a file of `--limit` cannot be used.
+    /// If a password cannot be read, or a file of `--limit` cannot be used.
     pub fn question(
         self,
         global: Global,
         defaults: &Defaults,
         environment: Environment,
         (account, local_user): (Account, String),
-        prompt: impl Fn(&str) -> Result<String, Problem>,
+        input: &Input<'_>,
     ) -> Result<Question, Problem> {
         let place = if self.reads_nodes(&global) { Where::Nodes } else { Where::Here(account) };
         Ok(Question {
@@ -86,7 +85,7 @@ impl ExplainArguments {
             files: self.file,
             place,
             pod: self.namespace.map(|namespace| Pod { namespace, service_account: self.service_account }),
-            settings: global.settings(RunPart::default(), self.access, defaults, (environment, local_user), prompt)?,
+            settings: global.settings(RunPart::default(), self.access, defaults, (environment, local_user), input)?,
         })
     }
 }

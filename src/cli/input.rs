@@ -3,11 +3,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, IsTerminal as _, Read as _, Write as _};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::termios::{self, SetArg, Termios};
 use oregano::engine::schedule::{Cancel, Stop};
 use oregano::inventory::Problem;
+use oregano::inventory::load::passwords::{self, PasswordKind};
+use oregano::secret::Secret;
 use tokio::sync::oneshot;
 
 const TERMINAL: &str = "/dev/tty";
@@ -17,6 +20,21 @@ const MAX_INPUT: u64 = 1 << 20;
 
 /// The settings of the terminal before a prompt for a secret.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// How a command reads the secrets that its arguments require.
+pub struct Input<'a> {
+    /// Reads a secret from the terminal after showing its argument.
+    pub prompt: &'a dyn Fn(&str) -> Result<String, Problem>,
+    /// Reads a password file.
+    pub file: &'a dyn Fn(PasswordKind, PathBuf) -> Result<Secret, Problem>,
+}
+
+/// Reads a password file. A pipe or a script may block without a time limit.
+pub fn file(kind: PasswordKind, path: PathBuf, cancel: &Cancel) -> Result<Secret, Problem> {
+    let name = path.display().to_string();
+    let read = until_signal(cancel, move || Ok(passwords::connection_password(kind, &path)));
+    read.map_err(|error| Problem::new(format!("cannot read the {kind} password file `{name}`: {error}")))?
+}
 
 /// Reads a secret from the terminal.
 pub fn secret(prompt: &str, cancel: &Cancel) -> Result<String, Problem> {

@@ -6,8 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use oregano::desired::TlsPolicy;
 use oregano::engine::login::{Password, Request, Target};
 use oregano::inventory::Problem;
@@ -15,7 +14,8 @@ use oregano::inventory::load;
 use oregano::options::Environment;
 use oregano::secret::{PASSWORD_VARIABLE, Secret};
 
-use super::{Cli, Global, MAX_TIMEOUT, TIMEOUT};
+use super::run::Confirmation;
+use super::{MAX_TIMEOUT, TIMEOUT, usage_error};
 
 /// The hint if there is no terminal to prompt on.
 const NO_TERMINAL: &str = "pipe the password in with `--password-stdin`, or set OREGANO_PASSWORD";
@@ -35,12 +35,15 @@ pub struct LoginArguments {
     /// Read the password from standard input; one line break at its end is removed
     #[arg(long)]
     password_stdin: bool,
-    /// Use the token of the kubeconfig's current context as the password, for the integrated registry of OpenShift
+    /// Use the token of the kubeconfig as the password, for the integrated registry of OpenShift
     #[arg(long, conflicts_with = "password_stdin")]
     kubeconfig_token: bool,
     /// The kubeconfig; default: KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE", requires = "kubeconfig_token")]
     kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; default: its current context
+    #[arg(long, value_name = "NAME", requires = "kubeconfig_token")]
+    context: Option<String>,
     /// The file to save the credential in: config.json, auth.json, a pull secret, or .dockercfg
     #[arg(long, value_name = "FILE", alias = "authfile")]
     to: Option<PathBuf>,
@@ -51,8 +54,12 @@ pub struct LoginArguments {
     #[arg(long, value_name = "IMAGE")]
     test_image: Option<String>,
     /// `false`: do not verify certificates, and use HTTP if the port does not speak TLS
-    #[arg(long, value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
     tls_verify: bool,
+    /// The same as --tls-verify=false
+    #[arg(long, conflicts_with = "tls_verify", alias = "insecure-skip-tls-verify")]
+    insecure: bool,
     /// Trust these certificate authorities (PEM), in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -60,6 +67,8 @@ pub struct LoginArguments {
     #[arg(short = 'T', long, value_name = "SECONDS", default_value_t = TIMEOUT,
         value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     timeout: u64,
+    #[command(flatten)]
+    confirmation: Confirmation,
     /// Only exists to reject it with an explanation.
     #[arg(short, long, hide = true, num_args = 0..=1, allow_hyphen_values = true, value_parser = discard,
         aliases = ["auth-basic", "creds"])]
@@ -99,14 +108,10 @@ impl LoginArguments {
     /// If the arguments or the password cannot be used.
     pub fn request(
         self,
-        global: &Global,
         environment: Environment,
         var: impl Fn(&str) -> Option<OsString>,
         console: &Console<'_>,
     ) -> Result<Request, Refusal> {
-        if let Some(option) = global.inventory_option() {
-            return Err(usage(&format!("{option} has no effect on a login, which reads no inventory")));
-        }
         if self.password.is_some() {
             return Err(usage(
                 "a password is not accepted as an argument: it would appear in the process list and in the shell's history\n\
@@ -155,11 +160,12 @@ impl LoginArguments {
             password,
             email: self.email,
             image,
-            tls: if self.tls_verify { TlsPolicy::Verify } else { TlsPolicy::Insecure },
+            tls: if self.tls_verify && !self.insecure { TlsPolicy::Verify } else { TlsPolicy::Insecure },
             ca_file: self.ca_file.map(expand),
             file,
             timeout: Duration::from_secs(self.timeout),
             kubeconfig: self.kubeconfig,
+            context: self.context,
             environment,
         })
     }
@@ -224,11 +230,5 @@ fn check(option: &str, text: &str) -> Result<(), Refusal> {
 }
 
 fn usage(message: &str) -> Refusal {
-    let kind = ErrorKind::ValueValidation;
-    let mut cli = Cli::command();
-    // clap completes the names and usages of subcommands only here.
-    cli.build();
-    // The error is created by the subcommand, so that its usage line is the one of `login`.
-    let error = cli.find_subcommand_mut("login").map(|login| login.error(kind, message));
-    Refusal::Usage(Box::new(error.unwrap_or_else(|| Cli::command().error(kind, message))))
+    Refusal::Usage(Box::new(usage_error("login", message)))
 }

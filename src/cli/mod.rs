@@ -2,13 +2,22 @@
 //! rejects conflicts before any I/O. The arguments of each command are in a separate file.
 
 pub mod ansible_cfg;
+pub mod documents;
+mod examples;
 mod explain;
 pub mod input;
 mod inventory;
 mod login;
+mod not_supported;
 mod run;
+mod tips;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use oregano::ui::{Detail, Format};
 
 pub use self::explain::ExplainArguments;
@@ -19,6 +28,9 @@ pub use self::run::RunArguments;
 /// The default time limit, in seconds.
 const TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 3600;
+
+/// The commands that read no inventory.
+const WITHOUT_INVENTORY: [&str; 5] = ["login", "schema", "completion", "man", "version"];
 
 /// The heading of the options that only commands with an inventory use.
 const INVENTORY: &str = "Options of every command with an inventory";
@@ -58,27 +70,56 @@ pub struct Global {
     /// Also show what is already up to date
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// The output format
-    #[arg(long, global = true, value_enum, default_value = "text")]
-    pub output: OutputFormat,
+    /// The output format; default: text
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    pub output: Option<OutputFormat>,
+    /// The same as --output json
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The complete command line: the derived one, with examples, the options that are not supported yet, and without the
+/// options that have no effect on a command.
+pub fn command() -> clap::Command {
+    let mut cli = Cli::command().mut_subcommands(not_supported::add);
+    // Global options are only added to the subcommands by `build`.
+    cli.build();
+    let hide = |option: clap::Arg| match option.get_help_heading() {
+        // These options are hidden and not removed, so that they can be rejected with an explanation.
+        Some(INVENTORY) => option.hide(true),
+        _ => option,
+    };
+    let cli = cli.mut_subcommands(|command| {
+        let examples = examples::text(command.get_name());
+        let command = if WITHOUT_INVENTORY.contains(&command.get_name()) { command.mut_args(hide) } else { command };
+        if examples.is_empty() { command } else { command.after_help(examples) }
+    });
+    cli.after_help(examples::text("oregano"))
 }
 
 /// Parses the command line.
 ///
 /// # Errors
-/// If the arguments are not valid. clap reports `--help` and `--version` as errors, too.
+/// If the arguments are not valid, or contradict each other. clap reports `--help` and `--version` as errors, too.
 pub fn parse() -> Result<Cli, clap::Error> {
-    let mut cli = Cli::command();
-    // Global options are only added to the subcommands by `build`.
-    cli.build();
-    let hide = |option: clap::Arg| match option.get_help_heading() {
-        // These options are hidden and not removed, so that `login` can reject them with an explanation.
-        Some(INVENTORY) => option.hide(true),
-        _ => option,
-    };
-    let mut cli = cli.mut_subcommand("login", |login| login.mut_args(hide));
-    let mut matches = cli.try_get_matches_from_mut(std::env::args_os())?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut cli))
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(&arguments);
+    let mut matches = matches.map_err(|error| tips::correct(error, &command, &arguments))?;
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    not_supported::reject(&matches)?;
+    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+    cli.global.check(&name)?;
+    Ok(cli)
+}
+
+/// A usage error of a subcommand, so that the usage line is the one of the subcommand.
+fn usage_error(subcommand: &str, message: &str) -> clap::Error {
+    let mut cli = command();
+    match cli.find_subcommand_mut(subcommand) {
+        Some(command) => command.error(ErrorKind::ArgumentConflict, message),
+        None => cli.error(ErrorKind::ArgumentConflict, message),
+    }
 }
 
 /// The commands.
@@ -89,13 +130,7 @@ pub enum Command {
     /// Show what apply would change (the same as apply --check); exit status 3 if changes are pending
     Plan(RunArguments),
     /// Verify every credential, then write the pull secret and the files of every node
-    Apply {
-        /// Only show what would change
-        #[arg(long)]
-        check: bool,
-        #[command(flatten)]
-        run: RunArguments,
-    },
+    Apply(RunArguments),
     /// Log in to one registry, as `docker login` does, and save the credential once it is verified
     ///
     /// The password comes from --password-stdin, --kubeconfig-token, the variable OREGANO_PASSWORD, or the terminal, in
@@ -123,6 +158,20 @@ pub enum Command {
         #[arg(value_enum)]
         interface: Interface,
     },
+    /// Print a completion script for a shell
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of oregano, or write the manual pages of all commands to a directory
+    Man {
+        /// The directory, which must exist
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+    /// Print the version, as --version does
+    Version,
 }
 
 /// An interface with a JSON Schema.
@@ -133,7 +182,7 @@ pub enum Interface {
 }
 
 /// The output format.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// Text for people
     Text,
@@ -154,11 +203,27 @@ impl Global {
         given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
     }
 
+    /// Checks for global options that contradict each other, or that have no effect on this command.
+    fn check(&self, command: &str) -> Result<(), clap::Error> {
+        // clap does not see a conflict between an option before and an option after the name of the command.
+        if self.json && self.output == Some(OutputFormat::Text) {
+            return Err(usage_error(command, "--json contradicts --output text"));
+        }
+        match self.inventory_option() {
+            Some(option) if WITHOUT_INVENTORY.contains(&command) => {
+                let message = format!("{option} has no effect: `oregano {command}` reads no inventory");
+                Err(usage_error(command, &message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// How the output is printed.
     pub fn format(&self) -> (Format, Detail) {
         let format = match self.output {
-            OutputFormat::Text => Format::Text,
-            OutputFormat::Json => Format::Json,
+            Some(OutputFormat::Json) => Format::Json,
+            _ if self.json => Format::Json,
+            _ => Format::Text,
         };
         (format, if self.verbose > 0 { Detail::Everything } else { Detail::Changes })
     }

@@ -1,17 +1,19 @@
 //! The arguments of `validate`, `plan` and `apply`, and how nodes and the cluster are accessed, which `explain` needs,
 //! too.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use oregano::desired::expiry::WARN_DAYS;
-use oregano::desired::{Limit, Request, Scope, Vantage};
+use oregano::desired::{DefaultEscalation, Limit, Request, Scope, Vantage};
 use oregano::event;
+use oregano::inventory::load::passwords::PasswordKind;
 use oregano::inventory::{Problem, load};
 use oregano::options::{Environment, Options, Settings};
 use oregano::secret::Secret;
 
+use super::input::Input;
 use super::{Global, MAX_TIMEOUT, TIMEOUT};
 use crate::cli::ansible_cfg::Defaults;
 
@@ -20,8 +22,9 @@ const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
 
 /// The hints if there is no terminal to prompt on.
-const NO_SSH_PASSWORD: &str = "log in with a key (`--private-key` or an SSH agent), or set `ansible_password`";
-const NO_BECOME_PASSWORD: &str = "set `ansible_become_password`";
+const NO_SSH_PASSWORD: &str =
+    "log in with a key (`--private-key` or an SSH agent), or use `--connection-password-file` or `ansible_password`";
+const NO_BECOME_PASSWORD: &str = "use `--become-password-file`, or set `ansible_become_password`";
 
 /// The arguments of `validate`, `plan` and `apply`.
 #[derive(Debug, Args)]
@@ -36,7 +39,38 @@ pub struct RunArguments {
     #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
     pub warn_days: u16,
     #[command(flatten)]
+    pub check: Check,
+    #[command(flatten)]
+    pub confirmation: Confirmation,
+    #[command(flatten)]
     pub access: Access,
+}
+
+/// Whether `apply` only shows what would change. The other commands accept the same options, because they never change
+/// anything.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Only show what would change, as `oregano plan` does
+    #[arg(short = 'C', long, overrides_with = "check")]
+    check: bool,
+    /// The same as --check, as kubectl names it
+    #[arg(long, hide = true, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    dry_run: Option<DryRun>,
+}
+
+/// The values of `--dry-run` of kubectl that change nothing.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DryRun {
+    Client,
+    Server,
+}
+
+/// Options of tools that ask for a confirmation.
+#[derive(Debug, Args)]
+pub struct Confirmation {
+    /// Accepted without an effect: oregano never asks for a confirmation
+    #[arg(short = 'y', long = "yes", alias = "auto-approve", overrides_with = "_yes")]
+    _yes: bool,
 }
 
 /// Options of the commands that contact nodes or the cluster: which nodes, and how they are accessed.
@@ -55,18 +89,37 @@ pub struct Access {
     /// The kubeconfig; default: KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; default: its current context
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    #[command(flatten)]
+    pub login: NodeLogin,
+}
+
+/// How to log in to nodes.
+#[derive(Debug, Args)]
+pub struct NodeLogin {
     /// Log in to nodes as this user if the inventory sets none; default: `remote_user` in ansible.cfg, or your user
     #[arg(short, long, value_name = "USER")]
-    pub user: Option<String>,
+    user: Option<String>,
     /// Log in with this key file if the inventory sets none; default: `private_key_file` in ansible.cfg
     #[arg(long, value_name = "FILE", alias = "key-file")]
-    pub private_key: Option<PathBuf>,
+    private_key: Option<PathBuf>,
     /// Prompt for the SSH password
-    #[arg(short = 'k', long)]
-    pub ask_pass: bool,
+    #[arg(short = 'k', long, alias = "ask-password")]
+    ask_pass: bool,
+    /// Read the SSH password from this file, or from its output if it is executable; - is standard input
+    #[arg(long, value_name = "FILE", alias = "conn-pass-file", conflicts_with = "ask_pass")]
+    connection_password_file: Option<PathBuf>,
+    /// Work as root, with sudo, on nodes for which the inventory does not set `ansible_become`
+    #[arg(short, long)]
+    r#become: bool,
     /// Prompt for the sudo password
-    #[arg(short = 'K', long)]
-    pub ask_become_pass: bool,
+    #[arg(short = 'K', long, alias = "ask-become-password")]
+    ask_become_pass: bool,
+    /// Read the sudo password from this file, or from its output if it is executable; - is standard input
+    #[arg(long, value_name = "FILE", alias = "become-pass-file", conflicts_with = "ask_become_pass")]
+    become_password_file: Option<PathBuf>,
 }
 
 /// The part of the work that is done.
@@ -102,20 +155,46 @@ fn limit(written: String) -> Result<Limit, Problem> {
     Ok(Limit { pattern: load::limit(&written)?, written })
 }
 
+impl Check {
+    /// Whether nothing may be changed.
+    pub fn is_given(&self) -> bool {
+        self.check || self.dry_run.is_some()
+    }
+}
+
+impl NodeLogin {
+    /// Whether an option is given.
+    pub(super) fn is_given(&self) -> bool {
+        let Self { user, private_key, ask_pass, r#become, ask_become_pass, .. } = self;
+        let files = [private_key, &self.connection_password_file, &self.become_password_file];
+        let flags = [*ask_pass, *r#become, *ask_become_pass];
+        user.is_some() || files.into_iter().any(Option::is_some) || flags.contains(&true)
+    }
+}
+
+/// The path of a password file. The shell does not expand a `~` after an `=`; `-` is standard input, as in Ansible.
+fn expand(path: PathBuf, home: Option<&Path>) -> PathBuf {
+    match path.to_str() {
+        Some("-") => "/dev/stdin".into(),
+        Some(text) => load::expand_with(text, &|_| None, home),
+        None => path,
+    }
+}
+
 impl Global {
-    /// The options of a run. `prompt` reads a secret from the terminal after showing its argument.
+    /// The options of a run.
     ///
     /// # Errors
-    /// If `prompt` fails, or a file of `--limit` cannot be used.
+    /// If a password cannot be read, or a file of `--limit` cannot be used.
     pub fn options(
         self,
         command: event::Command,
         run: RunArguments,
         defaults: &Defaults,
         machine: (Environment, String),
-        prompt: impl Fn(&str) -> Result<String, Problem>,
+        input: &Input<'_>,
     ) -> Result<Options, Problem> {
-        let RunArguments { only, from, warn_days, access } = run;
+        let RunArguments { only, from, warn_days, access, check: _, confirmation: _ } = run;
         let scope = match (command, only) {
             // `validate` writes nothing, so `--only` does not change its scope.
             (event::Command::Validate, _) => Scope::Registries,
@@ -128,33 +207,41 @@ impl Global {
             VantageOption::FirstNode => Vantage::FirstNode,
             VantageOption::EveryNode => Vantage::EveryNode,
         };
-        let settings = self.settings(RunPart { scope, vantage }, access, defaults, machine, prompt)?;
+        let settings = self.settings(RunPart { scope, vantage }, access, defaults, machine, input)?;
         Ok(Options { command, warn_days, settings })
     }
 
-    /// How inventory, nodes and cluster are accessed. `prompt` reads a secret from the terminal after showing its
-    /// argument.
+    /// How inventory, nodes and cluster are accessed.
     pub(super) fn settings(
         self,
         part: RunPart,
         access: Access,
         defaults: &Defaults,
         (environment, local_user): (Environment, String),
-        prompt: impl Fn(&str) -> Result<String, Problem>,
+        input: &Input<'_>,
     ) -> Result<Settings, Problem> {
-        let sources = self.sources(defaults, environment.home.as_deref(), &prompt)?;
-        let secret = |text, hint: &str| prompt(text).map(Secret::new).map_err(|problem| problem.hint(hint));
-        let ssh_password = access.ask_pass.then(|| secret("SSH password: ", NO_SSH_PASSWORD)).transpose()?;
-        let become_password =
-            access.ask_become_pass.then(|| secret("BECOME password: ", NO_BECOME_PASSWORD)).transpose()?;
+        let home = environment.home.as_deref();
+        let sources = self.sources(defaults, home, input.prompt)?;
+        let NodeLogin { user, private_key, ask_pass, ask_become_pass, .. } = access.login;
+        let secret = |text, hint: &str| (input.prompt)(text).map(Secret::new).map_err(|problem| problem.hint(hint));
+        let read = |kind, path: Option<PathBuf>| path.map(|path| (input.file)(kind, expand(path, home))).transpose();
+        let ssh_password = match ask_pass {
+            true => Some(secret("SSH password: ", NO_SSH_PASSWORD)?),
+            false => read(PasswordKind::Ssh, access.login.connection_password_file)?,
+        };
+        let become_password = match ask_become_pass {
+            true => Some(secret("BECOME password: ", NO_BECOME_PASSWORD)?),
+            false => read(PasswordKind::Sudo, access.login.become_password_file)?,
+        };
         let request = Request {
             scope: part.scope,
             vantage: part.vantage,
             limit: access.limit.map(limit).transpose()?,
-            user: access.user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
+            user: user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.host_key_checking.unwrap_or_default(),
-            private_key_file: access.private_key.or_else(|| defaults.private_key_file.clone()),
+            private_key_file: private_key.or_else(|| defaults.private_key_file.clone()),
             password: ssh_password,
+            escalation: if access.login.r#become { DefaultEscalation::Sudo } else { DefaultEscalation::None },
             become_password,
             home: environment.home.clone(),
         };
@@ -166,6 +253,7 @@ impl Global {
             forks: usize::from(access.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
             timeout: Duration::from_secs(access.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
             kubeconfig: access.kubeconfig,
+            context: access.context,
             warnings: defaults.warnings.clone(),
             environment,
         })

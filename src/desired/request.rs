@@ -41,6 +41,16 @@ pub struct Limit {
     pub pattern: String,
 }
 
+/// How the script on a node gets its privileges, for hosts that do not set `ansible_become`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DefaultEscalation {
+    /// It runs as the user that logs in.
+    #[default]
+    None,
+    /// It runs as root, with sudo (`--become`).
+    Sudo,
+}
+
 /// The options that [`resolve`](super::resolve()) needs. As in Ansible, inventory variables override all of them.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -56,9 +66,11 @@ pub struct Request {
     pub host_key_checking: HostKeyChecking,
     /// `--private-key`.
     pub private_key_file: Option<PathBuf>,
-    /// `-k`.
+    /// `-k`, or the content of `--connection-password-file`.
     pub password: Option<Secret>,
-    /// `-K`.
+    /// `--become`.
+    pub escalation: DefaultEscalation,
+    /// `-K`, or the content of `--become-password-file`.
     pub become_password: Option<Secret>,
     /// The home directory, which replaces `~` in the path of a key file.
     pub home: Option<PathBuf>,

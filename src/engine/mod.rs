@@ -103,7 +103,7 @@ pub fn cluster(
     let (flag, variable) = (settings.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
     let source = access::find(purpose, flag, variable, environment.home.as_deref())?;
     let _inside = runtime.enter();
-    Cluster::connect(access::load(&source)?, settings.timeout, redactor, purpose)
+    Cluster::connect(access::load(&source, settings.context.as_deref())?, settings.timeout, redactor, purpose)
 }
 
 /// The files OpenSSH reads by default (`UserKnownHostsFile`, `GlobalKnownHostsFile` of ssh_config(5)).

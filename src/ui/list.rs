@@ -30,7 +30,7 @@ pub fn graph(text: &str) {
     print(|out| writeln!(out, "{text}"));
 }
 
-/// Prints a complete text: the JSON Schema.
+/// Prints a complete text, such as a JSON Schema.
 pub fn text(text: &str) {
     print(|out| write!(out, "{text}"));
 }

@@ -25,7 +25,7 @@ use crate::inventory::Problem;
 
 pub use explanation::explanation;
 pub use findings::findings;
-pub use list::{graph, host, list, text as schema};
+pub use list::{graph, host, list, text as document};
 
 /// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! Command lines and inventories that cannot be used: the message says what is wrong and where, and nothing is contacted.
 
+mod examples;
+mod habits;
+
 use crate::support::oregano::Oregano;
 use crate::support::site::Site;
 

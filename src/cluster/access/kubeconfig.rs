@@ -37,9 +37,9 @@ impl FileNames<'_> {
 
 /// The configuration that the files describe. It is assembled here, because the function of the kube crate would also
 /// apply its own interpretation of NO_PROXY.
-pub(super) fn load(paths: &[PathBuf]) -> Result<Config, Failure> {
+pub(super) fn load(paths: &[PathBuf], context: Option<&str>) -> Result<Config, Failure> {
     let names = FileNames(paths);
-    let Selection { cluster, user } = select(read(paths)?, &names)?;
+    let Selection { cluster, user } = select(read(paths)?, context, &names)?;
     let server = cluster.server.as_deref().filter(|server| !server.is_empty());
     let server = server.ok_or_else(|| names.failure("does not set `server` for its cluster"))?;
     let url = server.parse().map_err(|_| names.failure(&format!("has a `server` that is not a URL: `{server}`")))?;
@@ -80,13 +80,16 @@ fn unreadable(path: &PathBuf, error: &KubeconfigError) -> Failure {
     }
 }
 
-fn select(config: Kubeconfig, names: &FileNames<'_>) -> Result<Selection, Failure> {
+/// `context` takes precedence over the current context of the files.
+fn select(config: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) -> Result<Selection, Failure> {
     // An empty name counts as unset, because a kubeconfig without contexts has `current-context: ""`.
-    let context_name = config.current_context.filter(|name| !name.is_empty()).ok_or_else(|| {
-        names.failure("has no `current-context`").hint("choose one with `oc config use-context NAME`")
+    let current = config.current_context.filter(|name| !name.is_empty());
+    let context_name = context.map(str::to_owned).or(current).ok_or_else(|| {
+        let hint = "choose a context with `--context NAME`, or for all commands with `oc config use-context NAME`";
+        names.failure("has no `current-context`").hint(hint)
     })?;
     let missing = |section: &str, name: &str| {
-        let hint = "list the contexts with `oc config get-contexts`, and choose one with `oc config use-context NAME`";
+        let hint = "list the contexts with `oc config get-contexts`, and choose one with `--context NAME`";
         names.failure(&format!("has no {section} `{name}`")).hint(hint)
     };
     let context = config.contexts.into_iter().find(|entry| entry.name == context_name).and_then(|entry| entry.context);
@@ -146,15 +149,29 @@ mod tests {
     fn files_are_merged_and_the_first_wins() {
         let dir = tempfile::tempdir().unwrap();
         let first = file(&dir, "a", "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]");
-        let config = load(&[first, file(&dir, "b", &COMPLETE.replace("current-context: c", "current-context: x"))]);
+        let config =
+            load(&[first, file(&dir, "b", &COMPLETE.replace("current-context: c", "current-context: x"))], None);
         assert_eq!(config.unwrap().cluster_url.to_string(), "https://api.example.com:6443/");
+    }
+
+    #[test]
+    fn a_named_context_wins_over_the_current_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = COMPLETE.replace("current-context: c", "current-context: gone");
+        let path = [file(&dir, "a", &other)];
+        assert_eq!(load(&path, Some("c")).unwrap().cluster_url.to_string(), "https://api.example.com:6443/");
+        for context in [None, Some("none"), Some("")] {
+            let failure = load(&path, context).unwrap_err();
+            assert!(failure.message.contains("no context `"), "{failure:?}");
+            assert!(failure.hint.unwrap().contains("--context"));
+        }
     }
 
     #[test]
     fn a_credential_plugin_does_not_see_the_password_for_a_registry() {
         let dir = tempfile::tempdir().unwrap();
         let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, interactiveMode: Never}";
-        let config = load(&[file(&dir, "a", &COMPLETE.replace("token: sesame", plugin))]).unwrap();
+        let config = load(&[file(&dir, "a", &COMPLETE.replace("token: sesame", plugin))], None).unwrap();
         assert_eq!(config.auth_info.exec.unwrap().drop_env.unwrap(), [PASSWORD_VARIABLE]);
     }
 
@@ -176,7 +193,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let path = file(&dir, "config", text);
-            let failure = load(std::slice::from_ref(&path)).unwrap_err();
+            let failure = load(std::slice::from_ref(&path), None).unwrap_err();
             assert!(failure.message.contains(expected), "{text}: {failure:?}");
             assert!(failure.message.contains(path.to_str().unwrap()) && failure.hint.is_some(), "{failure:?}");
             assert!(!format!("{failure:?}").contains("sesame"), "{failure:?}");

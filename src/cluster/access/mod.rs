@@ -17,13 +17,19 @@ use crate::failure::Failure;
 /// Named in every request, so that the audit log of the API server shows which program sent it.
 const USER_AGENT: &str = concat!("oregano/", env!("CARGO_PKG_VERSION"));
 
-/// The configuration of a client: server, certificates, credentials and proxy. No server is contacted.
+/// The configuration of a client: server, certificates, credentials and proxy. No server is contacted. `context` is the
+/// context of the kubeconfig that is used; `None` for its current context.
 ///
 /// # Errors
-/// If a file cannot be read or parsed, or its current context does not lead to a server.
-pub fn load(source: &AccessSource) -> Result<Config, Failure> {
+/// If a file cannot be read or parsed, or the context does not lead to a server.
+pub fn load(source: &AccessSource, context: Option<&str>) -> Result<Config, Failure> {
     let mut config = match source {
-        AccessSource::Kubeconfig(paths) => kubeconfig::load(paths)?,
+        AccessSource::Kubeconfig(paths) => kubeconfig::load(paths, context)?,
+        AccessSource::ServiceAccount if context.is_some() => {
+            return Err(Failure::new("`--context` cannot be used with the service account of this pod")
+                .cause("no kubeconfig was found, and only a kubeconfig has contexts")
+                .hint("pass `--kubeconfig FILE`, or leave out `--context`"));
+        }
         AccessSource::ServiceAccount => Config::incluster()
             .map_err(|error| Failure::new("the service account of this pod cannot be used").cause(error.to_string()))?,
     };

@@ -273,7 +273,7 @@ fn with_plugin(path: &std::path::Path, command: &str, script: &str, timeout: Dur
         "users": [{"name": "u", "user": {"exec": exec}}]});
     std::fs::write(path, config.to_string()).unwrap();
     let source = access::find(ClusterPurpose::Run, Some(path), None, None).unwrap();
-    Cluster::connect(access::load(&source).unwrap(), timeout, &Redactor::default(), ClusterPurpose::Run).unwrap()
+    Cluster::connect(access::load(&source, None).unwrap(), timeout, &Redactor::default(), ClusterPurpose::Run).unwrap()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::desired::codes;
 use crate::desired::node::{Connection, Escalation, HostKeyChecking};
-use crate::desired::request::Request;
+use crate::desired::request::{DefaultEscalation, Request};
 use crate::inventory::{Finding, Problem};
 use crate::secret::Secret;
 
@@ -99,7 +99,7 @@ fn last_credential(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<Te
 }
 
 fn escalation(reader: &mut VariableReader<'_>, request: &Request) -> Escalation {
-    let become_root = flag(reader, &BECOME).unwrap_or(false);
+    let become_root = flag(reader, &BECOME).unwrap_or(request.escalation == DefaultEscalation::Sudo);
     // The password is read even if it is not needed, so that an invalid value is always reported.
     let password = last_credential(reader, &BECOME_PASSWORD).map(|text| Secret::new(text.text));
     if become_root {

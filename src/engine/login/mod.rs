@@ -61,6 +61,8 @@ pub struct Request {
     pub timeout: Duration,
     /// `--kubeconfig`.
     pub kubeconfig: Option<PathBuf>,
+    /// `--context`.
+    pub context: Option<String>,
     /// The environment variables that a login uses.
     pub environment: Environment,
 }
@@ -149,7 +151,7 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
 fn token(request: &Request) -> Result<Secret, Failure> {
     let (flag, variable) = (request.kubeconfig.as_deref(), request.environment.kubeconfig.as_deref());
     let source = access::find(ClusterPurpose::Login, flag, variable, request.environment.home.as_deref())?;
-    access::token(&access::load(&source)?)
+    access::token(&access::load(&source, request.context.as_deref())?)
 }
 
 /// The certificate authorities of a file.

@@ -1,5 +1,5 @@
-//! Reads vault passwords from files, from scripts that print them, and from what the user typed. It never prompts;
-//! `cli` does.
+//! Reads vault passwords from files, from scripts that print them, and from what the user typed, and passwords for nodes
+//! from files. It never prompts; `cli` does.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::super::problem::Problem;
 use super::super::vault::{self, Password};
 use super::MAX_OUTPUT;
+use crate::failure::without_errno;
 use crate::process::{self, Input, Limits, ProcessError};
 use crate::secret::{Redactor, Secret, SecretBytes};
 
@@ -37,6 +38,17 @@ pub enum PasswordSource {
     Typed(Secret),
 }
 
+/// What a password file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordKind {
+    /// The vault.
+    Vault,
+    /// The login to nodes (`--connection-password-file`).
+    Ssh,
+    /// sudo on nodes (`--become-password-file`).
+    Sudo,
+}
+
 /// A value of `--vault-id`.
 #[derive(Debug, Clone)]
 pub enum VaultId {
@@ -54,6 +66,16 @@ pub enum VaultId {
         /// The text after the `@`, as written.
         path: PathBuf,
     },
+}
+
+impl std::fmt::Display for PasswordKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Vault => "vault",
+            Self::Ssh => "SSH",
+            Self::Sudo => "sudo",
+        })
+    }
 }
 
 impl VaultIdentity {
@@ -109,11 +131,35 @@ fn password(identity: &VaultIdentity, earlier: &[Password]) -> Result<SecretByte
             return non_empty(secret).ok_or_else(|| Problem::new("the vault password is empty"));
         }
         // As in Ansible, the permissions decide whether the file is run: an executable file is never read.
-        PasswordSource::File(path) if is_script(path)? => (path, run_script(path, identity.label.as_deref())?),
+        PasswordSource::File(path) if is_script(PasswordKind::Vault, path)? => {
+            (path, run_script(PasswordKind::Vault, path, identity.label.as_deref())?)
+        }
         PasswordSource::File(path) => (path, read_file(path, earlier)?),
     };
     non_empty(without_line_ends(&secret))
         .ok_or_else(|| Problem::new(format!("the vault password from `{}` is empty", path.display())))
+}
+
+/// The password in a file, or in the output of a file that is executable, as in Ansible. Only one line end is removed
+/// from its end, because other white space may belong to the password. `kind` is what messages call the password.
+///
+/// # Errors
+/// If the file or its output cannot be read, or is not one line of text.
+pub fn connection_password(kind: PasswordKind, path: &Path) -> Result<Secret, Problem> {
+    let bytes = match is_script(kind, path)? {
+        true => run_script(kind, path, None)?,
+        false => Zeroizing::new(std::fs::read(path).map_err(|error| unreadable(kind, path, &error))?),
+    };
+    let fault = |fault: &str| Problem::new(format!("the {kind} password from `{}` {fault}", path.display()));
+    let text = std::str::from_utf8(&bytes).map_err(|_| fault("is not UTF-8"))?;
+    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    match text {
+        "" => Err(fault("is empty").hint("write the password into the file, on one line")),
+        // A line end would end the password early where it is typed at the prompt of sudo.
+        _ if text.contains(char::is_control) => Err(fault("contains a line break or another control character")
+            .hint("write only the password into the file, on one line")),
+        _ => Ok(Secret::new(text)),
+    }
 }
 
 fn non_empty(secret: &[u8]) -> Option<SecretBytes> {
@@ -129,10 +175,10 @@ fn without_line_ends(mut secret: &[u8]) -> &[u8] {
 }
 
 /// Whether the file is executable by any user.
-fn is_script(path: &Path) -> Result<bool, Problem> {
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+fn is_script(kind: PasswordKind, path: &Path) -> Result<bool, Problem> {
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(kind, path, &error))?;
     if metadata.is_dir() {
-        return Err(Problem::new(format!("the vault password file `{}` is a directory", path.display())));
+        return Err(Problem::new(format!("the {kind} password file `{}` is a directory", path.display())));
     }
     Ok(metadata.permissions().mode() & 0o111 != 0)
 }
@@ -140,7 +186,7 @@ fn is_script(path: &Path) -> Result<bool, Problem> {
 /// The content of a password file, without white space at its start and end. The file may be encrypted with one of the
 /// passwords before it.
 fn read_file(path: &Path, earlier: &[Password]) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| unreadable(path, &error))?);
+    let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| unreadable(PasswordKind::Vault, path, &error))?);
     let content = bytes.trim_ascii();
     match std::str::from_utf8(content) {
         // A password file may be encrypted, but only with a password that has been read before.
@@ -156,15 +202,16 @@ fn read_file(path: &Path, earlier: &[Password]) -> Result<Zeroizing<Vec<u8>>, Pr
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(format!("cannot read the vault password file `{}`: {error}", path.display()))
+fn unreadable(kind: PasswordKind, path: &Path, error: &std::io::Error) -> Problem {
+    let error = without_errno(error);
+    Problem::new(format!("cannot read the {kind} password file `{}`: {error}", path.display()))
 }
 
 /// The output of a script. The script can prompt on the terminal, so it has no time limit.
-fn run_script(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Problem> {
+fn run_script(kind: PasswordKind, path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let name = path.display();
     let cannot_run = |reason: &str| {
-        Problem::new(format!("cannot run the vault password script `{name}`: {reason}"))
+        Problem::new(format!("cannot run the {kind} password script `{name}`: {reason}"))
             .hint("a password file that is not a script must not be executable")
     };
     // The path is made absolute, because the system would search a name without a slash on the PATH.
@@ -177,7 +224,7 @@ fn run_script(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Pr
     let output = process::run(command, Input::Terminal, Limits { time: None, output: MAX_OUTPUT });
     let output = output.map_err(|error| match error {
         ProcessError::NotStarted(_, reason) => cannot_run(&reason),
-        other => Problem::new(format!("the vault password script `{name}` {other}")),
+        other => Problem::new(format!("the {kind} password script `{name}` {other}")),
     })?;
     let (status, errors) = (output.status, output.last_lines(&Redactor::default()));
     let printed = Zeroizing::new(output.stdout);
@@ -185,10 +232,10 @@ fn run_script(path: &Path, label: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Pr
         (Some(0), _) => Ok(printed),
         // Without a label, this exit status is a failure like any other.
         (Some(LABEL_UNKNOWN), Some(label)) => Err(Problem::new(format!(
-            "the vault password script `{name}` has no password for the vault id `{label}` (exit status {LABEL_UNKNOWN})"
+            "the {kind} password script `{name}` has no password for the vault id `{label}` (exit status {LABEL_UNKNOWN})"
         ))),
         _ => {
-            let problem = Problem::new(format!("the vault password script `{name}` failed: {status}"));
+            let problem = Problem::new(format!("the {kind} password script `{name}` failed: {status}"));
             Err(match errors {
                 Some(lines) => problem.hint(format!("its error output: {lines}")),
                 None => problem,
@@ -276,6 +323,37 @@ mod tests {
     }
 
     #[test]
+    fn a_password_for_nodes_keeps_all_but_one_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let read = |path: &Path| connection_password(PasswordKind::Sudo, path);
+        let cases: [(&[u8], Result<&str, &str>); 8] = [
+            (b" a b ", Ok(" a b ")),
+            (b"a\n", Ok("a")),
+            (b"a\r\n", Ok("a")),
+            (b"a\n\n", Err("the sudo password from `FILE` contains a line break or another control character")),
+            (b"\n", Err("the sudo password from `FILE` is empty")),
+            (b"", Err("the sudo password from `FILE` is empty")),
+            (b"\xff\n", Err("the sudo password from `FILE` is not UTF-8")),
+            (b"a\tb", Err("the sudo password from `FILE` contains a line break or another control character")),
+        ];
+        for (content, expected) in cases {
+            let path = file(at, "password", content);
+            let found = read(&path).map(|secret| secret.expose().to_owned());
+            let found = found.map_err(|problem| problem.message.replace(path.to_str().unwrap(), "FILE"));
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{content:?}");
+        }
+        let printed = read(&script(at, "print", "#!/bin/sh\necho \" s$# \"")).unwrap();
+        assert_eq!(printed.expose(), " s0 ");
+        for (path, fault) in
+            [(script(at, "fails", "#!/bin/sh\nexit 3"), "failed: exit status: 3"), (at.join("none"), "No such file")]
+        {
+            let problem = read(&path).unwrap_err();
+            assert!(problem.message.contains(fault) && problem.message.contains("sudo"), "{problem:?}");
+        }
+    }
+
+    #[test]
     fn every_password_that_cannot_be_read_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
@@ -298,14 +376,14 @@ mod tests {
         assert_eq!(
             messages,
             [
-                "cannot read the vault password file `none`: No such file or directory (os error 2)",
+                "cannot read the vault password file `none`: No such file or directory",
                 &format!("the vault password file `{}` is a directory", at.display()),
                 "the vault password from `blank` is empty",
                 "the vault password from `silent.sh` is empty",
                 "the vault password script `fails.sh` failed: exit status: 2",
                 "the vault password script `fails-client` has no password for the vault id `dev` (exit status 2)",
                 "the vault password script `fails-client` failed: exit status: 2",
-                "cannot run the vault password script `garbage`: Exec format error (os error 8)",
+                "cannot run the vault password script `garbage`: Exec format error",
                 "cannot decrypt the vault password file `sealed`: the encrypted text is damaged: a part of it is missing",
                 "the vault password is empty",
             ]

@@ -169,6 +169,13 @@ impl Oregano {
         command
     }
 
+    /// A shell that runs a script as this user, in the home folder.
+    pub fn shell(&self, script: &str) -> Command {
+        let mut command = self.user(Command::new("bash"));
+        command.args(["-c", script]);
+        command
+    }
+
     /// Starts oregano; the test can act while it runs.
     pub fn start<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Running {
         self.start_with(arguments, None, Streams::Apart)
