@@ -383,7 +383,7 @@ mod tests {
                 "the vault password script `fails.sh` failed: exit status: 2",
                 "the vault password script `fails-client` has no password for the vault id `dev` (exit status 2)",
                 "the vault password script `fails-client` failed: exit status: 2",
-                "cannot run the vault password script `garbage`: Exec format error",
+                "cannot run the vault password script `garbage`: Exec format error (os error 8)",
                 "cannot decrypt the vault password file `sealed`: the encrypted text is damaged: a part of it is missing",
                 "the vault password is empty",
             ]
