@@ -13,10 +13,14 @@ use crate::secret::Redactor;
 const TEXT_LIMIT: usize = 300;
 
 /// Why an operation failed. None of its texts contains a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Failure {
     /// What is wrong, in lower case, with the affected object in backticks.
     pub message: String,
+    /// The cause in a few words, without anything that differs between nodes with the same cause: `connection refused`.
+    /// Failures of nodes with equal summaries are shown once. `None` if the complete failure is the cause.
+    #[serde(skip)]
+    pub summary: Option<String>,
     /// `file:line:column`, if the mistake is in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
@@ -34,7 +38,7 @@ pub struct Failure {
 impl Failure {
     /// Creates a failure without a place, causes or a hint.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, excerpt: None, causes: Vec::new(), hint: None }
+        Self { message: message.into(), summary: None, place: None, excerpt: None, causes: Vec::new(), hint: None }
     }
 
     /// Creates a failure that reports a bug in this program.
@@ -53,6 +57,12 @@ impl Failure {
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Sets the cause in a few words that are equal for all nodes with this cause.
+    #[must_use]
+    pub fn summary(self, summary: impl Into<String>) -> Self {
+        Self { summary: Some(summary.into()), ..self }
     }
 
     /// Removes secrets that a node or a tool may have printed. Only the causes can contain text from outside this

@@ -22,7 +22,7 @@ use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::lookup::Account;
 use oregano::options::{Environment, Options, Question};
 use oregano::report::{ExitStatus, Journal};
-use oregano::ui::{Detail, Format};
+use oregano::ui::Output;
 use oregano::{doctor, process, ui};
 
 fn main() -> ExitCode {
@@ -76,9 +76,14 @@ fn manual(directory: Option<&Path>) -> ExitStatus {
 
 fn run(command: event::Command, global: Global, arguments: RunArguments) -> ExitStatus {
     raise_open_files();
-    let format = global.format();
+    let (format, detail) = global.format();
     let cancel = cancel_on_signal();
-    show_events(format, options(command, global, arguments, &cancel), &cancel, oregano::run)
+    let retry_file = arguments.retry_file.as_deref().map(ui::RetryFile::open).transpose();
+    let (retry_file, request) = match retry_file {
+        Ok(retry_file) => (retry_file, options(command, global, arguments, &cancel)),
+        Err(failure) => (None, Err(vec![failure])),
+    };
+    show_events(Output { format, detail, retry_file }, request, &cancel, oregano::run)
 }
 
 fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
@@ -97,17 +102,18 @@ fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
         // Unlike a usage error, this failure is an event, so it also appears in the JSON output.
         Err(Refusal::Problem(problem)) => Err(vec![Failure::from(&problem)]),
     };
-    show_events(global.format(), request, &cancel, oregano::log_in)
+    let (format, detail) = global.format();
+    show_events(Output { format, detail, retry_file: None }, request, &cancel, oregano::log_in)
 }
 
 /// Runs `work` while its events are printed, or prints why the request is invalid.
 fn show_events<T>(
-    (format, detail): (Format, Detail),
+    output: Output,
     request: Result<T, Vec<Failure>>,
     cancel: &Cancel,
     work: impl FnOnce(&T, &Cancel, Journal) -> ExitStatus,
 ) -> ExitStatus {
-    let (events, printer) = ui::start(format, detail);
+    let (events, printer) = ui::start(output);
     let journal = Journal::new(events);
     let status = match request {
         Ok(request) => work(&request, cancel, journal),

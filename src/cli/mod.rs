@@ -38,7 +38,8 @@ const INVENTORY: &str = "Options of every command with an inventory";
 /// Verify registry credentials, and install them on every node and in the pull secret of a cluster
 ///
 /// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret, a node, or the file of
-/// `login` failed; 3 changes are pending (plan); 4 a node could not be reached; 64 usage error; 130 interrupted.
+/// `login` failed; 3 changes are pending (plan); 4 a node could not be reached, and other nodes may have failed; 64 usage
+/// error; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "oregano", version, max_term_width = 100)]
 pub struct Cli {

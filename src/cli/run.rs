@@ -38,6 +38,9 @@ pub struct RunArguments {
     /// Warn about credentials that expire within this many days, according to their content
     #[arg(long, value_name = "N", default_value_t = WARN_DAYS)]
     pub warn_days: u16,
+    /// Write the names of the nodes that are not done to this file, for `--limit @FILE`
+    #[arg(long, value_name = "FILE")]
+    pub retry_file: Option<PathBuf>,
     #[command(flatten)]
     pub check: Check,
     #[command(flatten)]
@@ -194,7 +197,7 @@ impl Global {
         machine: (Environment, String),
         input: &Input<'_>,
     ) -> Result<Options, Problem> {
-        let RunArguments { only, from, warn_days, access, check: _, confirmation: _ } = run;
+        let RunArguments { only, from, warn_days, retry_file: _, check: _, confirmation: _, access } = run;
         let scope = match (command, only) {
             // `validate` writes nothing, so `--only` does not change its scope.
             (event::Command::Validate, _) => Scope::Registries,

@@ -80,7 +80,7 @@ pub enum ReportedBy {
 }
 
 /// Another server that a registry refers to: `host[:port]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OtherServer {
     /// The realm of its challenge.

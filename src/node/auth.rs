@@ -60,6 +60,7 @@ pub(super) fn log_in(
             identities.mark_agent_unresponsive();
             let waited = limits.timeout.as_secs_f64();
             failed()
+                .summary("the SSH agent did not respond in time")
                 .cause(format!("the SSH agent did not respond within {waited} s"))
                 .hint("unlock it, or touch its key; or set a key file with `ansible_ssh_private_key_file`")
         }
@@ -286,7 +287,14 @@ impl LoginAttempts<'_> {
 
     fn failure(&self, lost: Option<String>) -> Failure {
         let NodeLabel(_, settings) = self.label;
-        let mut failure = Failure::new(format!("could not log in to {} as `{}`", self.label, settings.user));
+        let user = &settings.user;
+        let mut failure = Failure::new(format!("could not log in to {} as `{user}`", self.label));
+        failure = failure.summary(match (self.connection.watch.interruption(), &lost) {
+            (Some(Interruption::Deadline), _) => format!("the login as `{user}` did not end in time"),
+            (Some(Interruption::Abort), _) => "interrupted".to_owned(),
+            (None, Some(_)) => format!("the server closed the connection during the login as `{user}`"),
+            (None, None) => format!("the login as `{user}` was refused"),
+        });
         for tried in self.tried.iter().chain(&lost) {
             failure = failure.cause(tried.clone());
         }

@@ -58,7 +58,8 @@ impl SshConnection {
         let socket = Arc::new(socket);
         let watch = limits.abort.watch(Arc::clone(&socket));
         watch.set_deadline(deadline);
-        let ssh = ssh2::Session::new().map_err(|error| unreachable(ConnectError::other(error.message())))?;
+        let ssh = ssh2::Session::new()
+            .map_err(|error| unreachable(ConnectError::other("no SSH session could be created", error.message())))?;
         let mut connection = Self { ssh, socket, watch, timeout: limits.timeout };
         connection.handshake(label, keys)?;
         Ok(connection)
@@ -73,15 +74,17 @@ impl SshConnection {
         let done = self.ssh.method_pref(MethodType::HostKey, &known.preference()).and_then(|()| self.ssh.handshake());
         if let Err(error) = done {
             // libssh2 reports several error codes for a missing banner, but always this text.
-            let problem = match self.watch.interruption() {
-                None if error.message().contains("banner") => ConnectProblem::NotSsh,
-                _ => ConnectProblem::Other,
+            let (problem, summary) = match self.watch.interruption() {
+                None if error.message().contains("banner") => (ConnectProblem::NotSsh, "no SSH server on this port"),
+                None => (ConnectProblem::Other, "the SSH handshake failed"),
+                Some(Interruption::Deadline) => (ConnectProblem::Other, "no SSH handshake in time"),
+                Some(Interruption::Abort) => (ConnectProblem::Other, "interrupted"),
             };
             let cause = self.describe_error("SSH handshake", &error.message());
-            return Err(error::unreachable(label, ConnectError { problem, cause }));
+            return Err(error::unreachable(label, ConnectError { problem, summary: summary.to_owned(), cause }));
         }
         let Some((blob, _)) = self.ssh.host_key() else {
-            return Err(Failure::new(format!("{label} presented no host key")));
+            return Err(Failure::new(format!("{label} presented no host key")).summary("no host key was presented"));
         };
         check_trust(label, blob, known.check(blob))
     }
@@ -121,9 +124,13 @@ fn connect_in_thread(connection: &Connection, limits: &Limits, deadline: Instant
     let connected = run_detached(limits, deadline, move || connect(&address, port, deadline));
     connected.map_err(|error| match error {
         DetachedError::Interrupted(interruption) => {
-            ConnectError::other(describe_interruption(interruption, limits.timeout))
+            let summary = match interruption {
+                Interruption::Deadline => "no connection in time",
+                Interruption::Abort => "interrupted",
+            };
+            ConnectError::other(summary, describe_interruption(interruption, limits.timeout))
         }
-        DetachedError::Failed(cause) => ConnectError::other(cause),
+        DetachedError::Failed(cause) => ConnectError::other(cause.clone(), cause),
     })?
 }
 
@@ -172,9 +179,10 @@ pub(super) fn run_detached<T: Send + 'static>(
 fn connect(address: &str, port: u16, deadline: Instant) -> Result<TcpStream, ConnectError> {
     let addresses = resolve(address, port).map_err(|error| ConnectError {
         problem: ConnectProblem::UnresolvedName,
+        summary: format!("the name does not resolve: {}", without_errno(&error)),
         cause: format!("`{address}` does not resolve: {}", without_errno(&error)),
     })?;
-    let mut last = ConnectError::other(format!("`{address}` has no address"));
+    let mut last = ConnectError::other("the name has no address", format!("`{address}` has no address"));
     for (at, target) in addresses.iter().enumerate() {
         // Each address gets only its share of the time, so that an address that does not respond leaves time for the
         // others.
@@ -203,12 +211,14 @@ fn connect_error(target: &SocketAddr, error: &io::Error, waited: Duration) -> Co
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectError {
             problem: ConnectProblem::Refused,
+            summary: "connection refused".to_owned(),
             cause: format!("{target}: connection refused: nothing listens on this port"),
         },
         io::ErrorKind::TimedOut => {
-            ConnectError::other(format!("{target}: no response within {:.1} s", waited.as_secs_f64()))
+            let cause = format!("{target}: no response within {:.1} s", waited.as_secs_f64());
+            ConnectError::other("no connection in time", cause)
         }
-        _ => ConnectError::other(format!("{target}: {}", without_errno(error))),
+        _ => ConnectError::other(without_errno(error), format!("{target}: {}", without_errno(error))),
     }
 }
 
@@ -222,7 +232,9 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<()
         HostKeyTrust::Unknown(_) if label.1.host_key_checking == HostKeyChecking::AcceptUnknown => return Ok(()),
         HostKeyTrust::Unknown(others) => {
             let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
-            let mut failure = Failure::new(format!("the host key of {label} is not known")).cause(presented);
+            let mut failure = Failure::new(format!("the host key of {label} is not known"))
+                .summary("the host key is not known")
+                .cause(presented);
             if !others.is_empty() {
                 failure = failure.cause(format!("known_hosts only has its keys of type {}", others.join(", ")));
             }
@@ -237,6 +249,7 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<()
             // this form.
             let name = if *port == 22 { address.clone() } else { format!("[{address}]:{port}") };
             Failure::new(format!("the host key of {label} has changed: this may be an attack"))
+                .summary("the host key has changed: this may be an attack")
                 .cause(presented)
                 .cause(format!("{location} has {fingerprint}"))
                 .hint(format!(
@@ -245,6 +258,7 @@ fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<()
                 ))
         }
         HostKeyTrust::Revoked { location } => Failure::new(format!("the host key of {label} is revoked"))
+            .summary("the host key is revoked")
             .cause(presented)
             .cause(format!("{location} revokes it")),
     };

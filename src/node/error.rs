@@ -29,6 +29,8 @@ impl Privileges {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ConnectError {
     pub(super) problem: ConnectProblem,
+    /// Why it failed, without the address: equal for all nodes with this problem.
+    pub(super) summary: String,
     /// What was tried and why it failed.
     pub(super) cause: String,
 }
@@ -47,8 +49,8 @@ pub(super) enum ConnectProblem {
 }
 
 impl ConnectError {
-    pub(super) fn other(cause: impl Into<String>) -> Self {
-        Self { problem: ConnectProblem::Other, cause: cause.into() }
+    pub(super) fn other(summary: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self { problem: ConnectProblem::Other, summary: summary.into(), cause: cause.into() }
     }
 }
 
@@ -64,7 +66,7 @@ pub(super) fn unreachable(label: &dyn std::fmt::Display, error: ConnectError) ->
         ConnectProblem::NotSsh => Some("check that `ansible_port` is the port of an SSH server"),
         ConnectProblem::Other => None,
     };
-    let failure = Failure::new(format!("could not reach {label}")).cause(error.cause);
+    let failure = Failure::new(format!("could not reach {label}")).cause(error.cause).summary(error.summary);
     Failure { hint: hint.map(str::to_owned), ..failure }
 }
 
@@ -72,7 +74,9 @@ pub(super) fn unreachable(label: &dyn std::fmt::Display, error: ConnectError) ->
 pub(super) fn missing_tool(node: &str, tool: &str) -> Failure {
     // `cmp` is the only tool of the script that is not part of coreutils.
     let package = if tool == "cmp" { "diffutils (or busybox)" } else { "coreutils (or busybox)" };
-    Failure::new(format!("{node} has no `{tool}`")).hint(format!("install {package} on the node"))
+    Failure::new(format!("{node} has no `{tool}`"))
+        .summary(format!("`{tool}` is not installed"))
+        .hint(format!("install {package} on the node"))
 }
 
 /// The failure of a file that cannot be managed. `text` is the message of the system, or the path that is the problem.
@@ -153,7 +157,11 @@ fn with_hint(failure: Failure, text: &str, privileges: Privileges) -> Failure {
         ("not found", "install the missing tool on the node"),
     ];
     match hints.iter().find(|(message, _)| text.contains(message)) {
-        Some((_, hint)) => failure.hint(*hint),
+        Some((message, hint)) => {
+            // The cause contains the name of a temporary file, which is different on each node.
+            let summary = format!("{}: {message}", failure.message);
+            failure.summary(summary).hint(*hint)
+        }
         None => failure,
     }
 }
@@ -162,13 +170,14 @@ fn with_hint(failure: Failure, text: &str, privileges: Privileges) -> Failure {
 /// messages.
 pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
     let has = |words: &str| printed.contains(words);
-    let failure = |cause: &str| Failure::new(format!("sudo refused on {node}")).cause(cause);
+    let unknown = |cause: &str| Failure::new(format!("sudo refused on {node}")).cause(cause);
+    let failure = |cause: &str| unknown(cause).summary(format!("sudo refused: {cause}"));
     // The text of sudo is only quoted where it contains more than the cause that is recognized.
-    let quoted = failure(&from_sudo(printed));
+    let quoted = unknown(&from_sudo(printed));
     let password = "set the password with `ansible_become_password` or `-K`, or grant the user NOPASSWD in sudoers";
     let entry = "add the user to sudoers, or use another `ansible_user`";
     Some(if has("must have a tty") {
-        quoted.hint("add `Defaults:USER !requiretty` to sudoers")
+        quoted.summary("sudo refused: it requires a terminal").hint("add `Defaults:USER !requiretty` to sudoers")
     } else if has("a password is required") || has("a terminal is required") || has("no tty present") {
         failure("it requires a password").hint(password)
     } else if has("Sorry, try again") || has("incorrect password attempt") || has("no password was provided") {
@@ -193,6 +202,7 @@ pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
 pub(super) fn wrong_sudo_password(node: &str) -> Failure {
     Failure::new(format!("sudo refused on {node}"))
         .cause("the password is wrong")
+        .summary("sudo refused: the password is wrong")
         .hint("check `ansible_become_password`")
 }
 
@@ -226,7 +236,10 @@ mod tests {
 
     #[test]
     fn an_unreachable_node_comes_with_a_hint() {
-        let hint = |problem, cause: &str| unreachable(&"`n`", ConnectError { problem, cause: cause.to_owned() }).hint;
+        let hint = |problem, cause: &str| {
+            let error = ConnectError { problem, summary: String::new(), cause: cause.to_owned() };
+            unreachable(&"`n`", error).hint
+        };
         let unresolved = ConnectProblem::UnresolvedName;
         let name = hint(unresolved, "`n` does not resolve: Name or service not known");
         assert!(name.unwrap().contains("`ansible_host`"));

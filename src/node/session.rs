@@ -56,7 +56,8 @@ impl Session {
     pub(super) fn start(connection: SshConnection, label: &NodeLabel, files: &[String]) -> Result<Self, OpenFailure> {
         let node = label.to_string();
         let failure = |cause: String| {
-            OpenFailure::Unreachable(Failure::new(format!("could not start the script on {node}")).cause(cause))
+            let failure = Failure::new(format!("could not start the script on {node}"));
+            OpenFailure::Unreachable(failure.summary(format!("could not start the script: {cause}")).cause(cause))
         };
         let Some(nonce) = Nonce::random() else {
             return Err(failure("the system has no random numbers".to_owned()));
@@ -114,16 +115,18 @@ impl Session {
 
     fn not_started(&mut self, error: StreamError, escalation: &Escalation) -> OpenFailure {
         let mut printed = self.decoder.noise();
-        let mut failure = Failure::new(format!("could not start the script on {}", self.node));
-        match error {
+        let cause = match error {
             StreamError::Ended => {
                 // Reading stderr is safe only after the end of the stream, because it would otherwise block.
                 printed = format!("{printed}\n{}", self.errors());
-                failure = failure.cause("the login shell ended before the script's first line");
+                "the login shell ended before the script's first line".to_owned()
             }
-            StreamError::Lost(cause) => failure = failure.cause(cause),
-            StreamError::Malformed(cause) => failure = failure.cause(cause),
-        }
+            StreamError::Lost(cause) => cause,
+            StreamError::Malformed(cause) => cause.to_owned(),
+        };
+        let mut failure = Failure::new(format!("could not start the script on {}", self.node))
+            .summary(format!("could not start the script: {cause}"))
+            .cause(cause);
         // Without sudo, a matching text in the output comes from something else, such as a login banner.
         if matches!(escalation, Escalation::Sudo { .. })
             && let Some(refusal) = error::sudo_refusal(&self.node, &printed)
@@ -158,7 +161,9 @@ impl Session {
         };
         received.map_err(|error| {
             let failure = Failure::new(format!("could not read the files on {}", self.node));
-            OpenFailure::Failed(failure.cause(error.text()))
+            OpenFailure::Failed(
+                failure.summary(format!("could not read the files: {}", error.text())).cause(error.text()),
+            )
         })?;
         // While the session waits for its order, no call of libssh2 responds to a request of sshd, so the watchdog
         // keeps the connection alive.

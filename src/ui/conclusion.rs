@@ -1,41 +1,113 @@
-//! The last line of a run: one sentence with the result, including whether the old credentials must stay valid.
+//! The last line of a run: one sentence with the result. It counts what failed and names it, states whether anything was
+//! changed, including whether the old credentials must stay valid, and what to do next. Prints nothing.
 
 use indexmap::IndexMap;
 
+use super::line::{Line, Tone};
+use super::names::{MAX_NAMES, names};
 use super::plural::plural;
 use super::vantage;
 use crate::event::{Command, Counts, Outcome, Recap};
 use crate::facts::Verdict;
 use crate::report::ExitStatus;
 
-/// The last line of a run: one sentence with the result. The sentence must also be correct if something could not be
-/// checked.
-pub(super) fn conclusion(command: Option<Command>, recap: &Recap) -> Option<String> {
-    let command = command?;
-    // The event of the interruption was already printed, and a count of the changes would look like a complete result.
+/// The last line of a run. The sentence must also be correct if something could not be checked. `retry_file` is the file
+/// that gets the names of the hosts that failed.
+pub(super) fn conclusion(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -> Option<Line> {
+    let text = sentence(command, recap, retry_file)?;
+    let done = recap.status == ExitStatus::Done as u8 || recap.status == ExitStatus::ChangesPending as u8;
+    let tone = match changes(recap) {
+        _ if !done => Tone::Failed,
+        (0, 0) => Tone::Good,
+        _ => Tone::Changed,
+    };
+    Some(Line::message(tone, text))
+}
+
+fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -> Option<String> {
     if recap.status == ExitStatus::Interrupted as u8 {
-        return None;
+        return Some(interrupted(command, recap));
     }
+    let Some(command) = command else {
+        return Some("nothing was changed: fix the errors above".to_owned());
+    };
     // An inventory without registries is an error, so no row means that none could be contacted.
     let not_permitted = recap.registries.is_empty() || recap.registries.iter().any(|row| !row.verdict.permits_run());
-    let object_failed = recap.objects.iter().any(|row| row.outcome == Outcome::Failed);
     let stopped = not_permitted || recap.status == ExitStatus::Error as u8;
+    let objects_failed = !failed_objects(recap).is_empty();
     Some(match command {
         Command::Validate if recap.registries.is_empty() => "no credential could be proved".to_owned(),
         Command::Validate => format!("{}{}", proved(recap), vantage::from(recap)),
         Command::Login => log_in(recap),
-        Command::Plan if stopped || object_failed => {
-            "`apply` would change nothing until the errors above are fixed".to_owned()
+        Command::Plan if stopped || objects_failed => {
+            format!("`apply` would change nothing until the errors above are fixed{}", what_failed(recap))
         }
-        Command::Plan => format!("`apply` would write {}{}", written(recap), not_checked(recap)),
-        Command::Apply if stopped => "nothing was changed".to_owned(),
-        Command::Apply if object_failed => "no node was changed".to_owned(),
+        Command::Plan => format!("`apply` would write {}{}", written(recap), incomplete(recap, command, retry_file)),
+        Command::Apply if stopped => {
+            format!("nothing was changed{}; fix the errors above, then run again", what_failed(recap))
+        }
+        // The object that failed may have been written, and other objects were written before.
+        Command::Apply if objects_failed => {
+            format!("no node was changed{}; fix the errors above, then run again", what_failed(recap))
+        }
         // Nodes that were not checked may have old credentials, so the result must not be called up to date.
-        Command::Apply if changes(recap) == (0, 0) && incomplete(recap) == 0 => {
+        Command::Apply if changes(recap) == (0, 0) && incomplete_hosts(recap).is_empty() => {
             "no changes: already up to date".to_owned()
         }
-        Command::Apply => format!("{} written and read back{}", written(recap), without_credentials(recap)),
+        Command::Apply => format!("{}{}", done(recap), incomplete(recap, command, retry_file)),
     })
+}
+
+/// The sentence after a signal.
+fn interrupted(command: Option<Command>, recap: &Recap) -> String {
+    let result = match command {
+        Some(Command::Apply | Command::Login) => done(recap),
+        Some(Command::Validate | Command::Plan) | None => "nothing was changed".to_owned(),
+    };
+    let (all, checked) = (recap.hosts.len(), recap.hosts.values().filter(|counts| counts.ok > 0).count());
+    match command {
+        Some(Command::Plan | Command::Apply) if all > 0 => {
+            format!("interrupted: {result}; {checked} of {} were checked: run again", plural(all, "node"))
+        }
+        _ => format!("interrupted: {result}"),
+    }
+}
+
+/// What `apply` or `login` has done.
+fn done(recap: &Recap) -> String {
+    let failed_file = recap.hosts.values().any(|counts| counts.ok > 0 && counts.failed > 0);
+    match changes(recap) {
+        // A write that failed may have been completed by the node or the API server.
+        (0, 0) if failed_file || !failed_objects(recap).is_empty() => "no change was confirmed".to_owned(),
+        (0, 0) => "nothing was changed".to_owned(),
+        _ => format!("{} written and read back", written(recap)),
+    }
+}
+
+/// The credentials and objects that failed, after a colon; empty if there are none.
+fn what_failed(recap: &Recap) -> String {
+    let mut credentials: IndexMap<(&str, &str), Option<Verdict>> = IndexMap::new();
+    for row in &recap.registries {
+        let failed = credentials.entry((&row.host, &row.user)).or_default();
+        *failed = failed.or_else(|| (!row.verdict.permits_run()).then_some(row.verdict));
+    }
+    let all = credentials.len();
+    let failed: Vec<String> = credentials
+        .into_iter()
+        .filter_map(|((host, _), verdict)| Some(format!("`{host}` ({})", verdict?.code())))
+        .collect();
+    let names = names(failed.iter().map(String::as_str), None);
+    let credentials =
+        (!failed.is_empty()).then(|| format!("{} of {} failed: {names}", failed.len(), plural(all, "credential")));
+    let parts: Vec<String> = credentials.into_iter().chain(failed_objects(recap)).collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) }
+}
+
+fn failed_objects(recap: &Recap) -> Vec<String> {
+    let failed = recap.objects.iter().filter(|row| row.outcome == Outcome::Failed);
+    failed
+        .map(|row| format!("{} `{}/{}` failed", row.object.kind.noun(), row.object.namespace, row.object.name))
+        .collect()
 }
 
 /// How many credentials are proved, each by at least one image; if some have several images, also the number of images.
@@ -50,8 +122,14 @@ fn proved(recap: &Recap) -> String {
         shown += usize::from(good);
     }
     let (good, all) = (credentials.values().filter(|good| **good).count(), credentials.len());
+    let not_proved: Vec<String> =
+        credentials.iter().filter(|(_, good)| !**good).map(|((host, _), _)| format!("`{host}`")).collect();
+    let not_proved = match names(not_proved.iter().map(String::as_str), None) {
+        names if names.is_empty() => names,
+        names => format!("; not proved: {names}"),
+    };
     let of_images = if images > all { format!(" by {shown} of {images} images") } else { String::new() };
-    format!("{good} of {all} credentials proved{of_images}")
+    format!("{good} of {all} credentials proved{of_images}{not_proved}")
 }
 
 /// The result of a login. If there is no row, the registry was not contacted.
@@ -83,26 +161,60 @@ fn written(recap: &Recap) -> String {
     }
 }
 
-fn not_checked(recap: &Recap) -> String {
-    match incomplete(recap) {
-        0 => String::new(),
-        nodes => format!("; {nodes} of {} could not be fully checked", plural(recap.hosts.len(), "node")),
+/// The nodes that were not completely checked or written, and what to do next.
+fn incomplete(recap: &Recap, command: Command, retry_file: Option<&str>) -> String {
+    let hosts = incomplete_hosts(recap);
+    if hosts.is_empty() {
+        return String::new();
+    }
+    let count = |holds: fn(&Counts) -> bool| hosts.iter().filter(|(_, counts)| holds(counts)).count();
+    let unreachable = count(|counts| counts.unreachable > 0);
+    let failed = count(|counts| counts.unreachable == 0 && counts.failed > 0);
+    let skipped = hosts.len() - unreachable - failed;
+    let verb = |count, one, many| if count == 1 { one } else { many };
+    let kinds = [
+        (unreachable, verb(unreachable, "is unreachable", "are unreachable")),
+        (failed, "failed"),
+        (skipped, verb(skipped, "was not checked", "were not checked")),
+    ];
+    let kinds: Vec<String> =
+        kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
+    let keep = if command == Command::Apply { "keep the old credentials valid, " } else { "" };
+    let all = plural(recap.hosts.len(), "node");
+    format!(
+        "; of {all}, {}: {keep}fix the errors above, then run again with {}",
+        kinds.join(" and "),
+        limit(&hosts, retry_file)
+    )
+}
+
+/// The option that selects `hosts`, to paste into the next command.
+fn limit(hosts: &[(&str, &Counts)], retry_file: Option<&str>) -> String {
+    let all = hosts.iter().map(|(host, _)| *host);
+    match retry_file {
+        _ if hosts.len() <= MAX_NAMES => format!("`--limit {}`", quoted(&pattern(&all.collect::<Vec<_>>()))),
+        Some(file) => format!("`--limit {}` ({})", quoted(&format!("@{file}")), names(all, None)),
+        None => format!("`--limit @FILE`, which `--retry-file FILE` writes ({})", names(all, None)),
     }
 }
 
-fn without_credentials(recap: &Recap) -> String {
-    match incomplete(recap) {
-        0 => String::new(),
-        nodes => {
-            let all = plural(recap.hosts.len(), "node");
-            format!("; {nodes} of {all} may not have the credentials: keep the old ones valid")
-        }
-    }
+/// The pattern that selects these hosts.
+fn pattern(hosts: &[&str]) -> String {
+    let list = hosts.join(",");
+    // Without a comma, the colons of an IPv6 address would separate patterns.
+    if list.contains(':') && hosts.len() == 1 { list + "," } else { list }
 }
 
-/// How many nodes were not completely checked or written.
-fn incomplete(recap: &Recap) -> usize {
-    recap.hosts.values().filter(|counts| counts.unreachable + counts.failed + counts.skipped > 0).count()
+/// The word as a POSIX shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// The nodes that were not completely checked or written.
+pub(super) fn incomplete_hosts(recap: &Recap) -> Vec<(&str, &Counts)> {
+    let incomplete = |counts: &Counts| counts.unreachable + counts.failed + counts.skipped > 0;
+    recap.hosts.iter().filter(|(_, counts)| incomplete(counts)).map(|(host, counts)| (host.as_str(), counts)).collect()
 }
 
 #[cfg(test)]
@@ -140,7 +252,8 @@ mod tests {
                 registries: rows.iter().map(|(host, user, verdict)| row(host, user, *verdict)).collect(),
                 ..Recap::default()
             };
-            assert_eq!(conclusion(Some(Command::Validate), &recap).as_deref(), Some(expected));
+            let text = sentence(Some(Command::Validate), &recap, None).unwrap();
+            assert!(text.starts_with(expected), "{text}");
         }
     }
 }

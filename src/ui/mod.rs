@@ -8,24 +8,37 @@ mod conclusion;
 mod explanation;
 mod findings;
 mod json;
+mod line;
 mod list;
+mod names;
 mod plural;
+mod problems;
 mod quota;
+mod recap;
+mod retry_file;
+mod steps;
 mod text;
 mod vantage;
 
+#[cfg(test)]
+#[path = "tests.rs"]
+mod layout_tests;
+
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
-use crate::event::Event;
+use self::bars::Bars;
+use self::line::{Line, Stream, Tone};
+use crate::event::{Command, Event, Outcome};
 use crate::failure::Failure;
 use crate::inventory::Problem;
 
 pub use explanation::explanation;
 pub use findings::findings;
 pub use list::{graph, host, list, text as document};
+pub use retry_file::RetryFile;
 
 /// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +50,7 @@ pub enum Format {
 }
 
 /// How much the text output shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
     /// What changes and what fails.
     Changes,
@@ -45,17 +58,84 @@ pub enum Detail {
     Everything,
 }
 
+/// How the output of a run is arranged.
+#[derive(Debug, Clone)]
+struct Layout {
+    detail: Detail,
+    /// The number of columns, if stdout is a terminal.
+    width: Option<usize>,
+    /// Whether the user sees progress bars.
+    bars: bool,
+    /// `--retry-file`.
+    retry_file: Option<String>,
+}
+
+/// What is printed of a run, and how.
+#[derive(Debug)]
+pub struct Output {
+    /// The format.
+    pub format: Format,
+    /// How much text output shows.
+    pub detail: Detail,
+    /// The file that gets the names of the nodes that are not done.
+    pub retry_file: Option<RetryFile>,
+}
+
 /// Starts a thread that prints events. It ends when every sender is dropped; join it before the process ends.
-pub fn start(format: Format, detail: Detail) -> (Sender<Event>, JoinHandle<()>) {
+pub fn start(output: Output) -> (Sender<Event>, JoinHandle<()>) {
     let (sender, events) = mpsc::channel();
-    let printer = std::thread::spawn(move || match format {
-        Format::Json => events.iter().for_each(|event| json::print(&event)),
-        Format::Text => {
-            let mut screen = text::Screen::new(detail, bars::Bars::on_stderr());
-            events.iter().for_each(|event| screen.show(&event));
+    (sender, std::thread::spawn(move || print_events(output, &events)))
+}
+
+fn print_events(output: Output, events: &Receiver<Event>) {
+    let Output { format, detail, mut retry_file } = output;
+    let mut bars = Bars::on_stderr();
+    let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    let retry_name = retry_file.as_ref().map(RetryFile::name);
+    let mut screen = text::Screen::new(Layout { detail, width, bars: bars.are_visible(), retry_file: retry_name });
+    for event in events {
+        if let (Event::Recap(recap), Some(file)) = (&event, &mut retry_file)
+            && file.write(recap).is_err()
+        {
+            OUTPUT_LOST.store(true, Ordering::Relaxed);
         }
-    });
-    (sender, printer)
+        if format == Format::Json {
+            json::print(&event);
+            continue;
+        }
+        match &event {
+            Event::Progress(progress) => bars.update(*progress),
+            // Bars that an interruption left must not be drawn again below the recap.
+            Event::Recap(_) => bars.clear(),
+            _ => {}
+        }
+        let lines = screen.show(&event);
+        if !lines.is_empty() {
+            bars.aside(|| lines.iter().for_each(print));
+        }
+    }
+}
+
+fn print(line: &Line) {
+    let text: String = line.parts.iter().map(|(_, text)| text.as_str()).collect();
+    match line.stream {
+        Stream::Results => self::line(&text),
+        Stream::Messages => error_line(&text),
+    }
+}
+
+/// An outcome in words, as this command means it.
+fn outcome(outcome: Outcome, command: Option<Command>) -> (Tone, &'static str) {
+    let planned = command == Some(Command::Plan);
+    match outcome {
+        Outcome::Created if planned => (Tone::Changed, "would be created"),
+        Outcome::Updated if planned => (Tone::Changed, "would be updated"),
+        Outcome::Created => (Tone::Changed, "created"),
+        Outcome::Updated => (Tone::Changed, "updated"),
+        Outcome::Unchanged => (Tone::Good, "unchanged"),
+        Outcome::Failed => (Tone::Failed, "failed"),
+        Outcome::Skipped => (Tone::Skipped, "not written"),
+    }
 }
 
 /// Prints the warnings about the options, for a command without events.
@@ -88,10 +168,10 @@ pub fn interrupted(format: Format) {
     }
 }
 
-/// Whether a part of the output could not be written to stdout, for example because a disk is full.
+/// Whether a part of the output could not be written to stdout or to the retry file, for example because a disk is full.
 static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Whether the complete output was written to stdout. Call it after the last line was printed.
+/// Whether the complete output was written. Call it after the last line was printed.
 pub fn is_complete() -> bool {
     let complete = !OUTPUT_LOST.load(Ordering::Relaxed);
     if !complete {

@@ -1,166 +1,131 @@
-//! Prints a run as text: one line for each change, a block for each error, and a recap like Ansible's.
+//! Formats a run as text. Warnings, and the changes of few hosts, are shown as they happen; problems are collected, and
+//! each is shown once at the end, followed by a recap like Ansible's and the result in one sentence. Prints nothing.
 
-use crate::dockerconfig::ChangeKind;
-use crate::event::{Command, Event, HostOutcome, HostRow, Outcome, Recap, RegistryRow, StepRow};
+use crate::event::{Command, Event, Outcome, Recap, RegistryRow, StepRow};
 use crate::facts::Verdict;
 use crate::failure::Failure;
 use crate::inventory::Problem;
-use crate::plan::{Change, ModeChange, ObjectTarget, Target, format_mode};
+use crate::plan::Target;
 
-use super::bars::Bars;
+use super::line::{Line, Tone};
+use super::problems::Problems;
 use super::quota::{self, quota};
+use super::steps::{Collected, change_line};
 use super::vantage::{self, FirstResults};
-use super::{Detail, conclusion, error_line, line};
+use super::{Detail, Layout, conclusion, error_line, recap};
 
-/// Prints events. The text depends on the command, and on what was printed before.
+/// Converts events to lines. The lines depend on the command, and on the events before.
 pub(super) struct Screen {
-    detail: Detail,
-    bars: Bars,
+    layout: Layout,
     command: Option<Command>,
+    hosts: usize,
     first: FirstResults,
+    problems: Problems,
+    collected: Collected,
 }
 
 impl Screen {
-    pub(super) fn new(detail: Detail, bars: Bars) -> Self {
-        Self { detail, bars, command: None, first: FirstResults::default() }
+    pub(super) fn new(layout: Layout) -> Self {
+        let (first, problems, collected) = (FirstResults::default(), Problems::default(), Collected::default());
+        Self { layout, command: None, hosts: 0, first, problems, collected }
     }
 
-    pub(super) fn show(&mut self, event: &Event) {
+    /// The lines to print for an event.
+    pub(super) fn show(&mut self, event: &Event) -> Vec<Line> {
         match event {
-            Event::Progress(progress) => self.bars.update(*progress),
-            Event::Started(started) => self.command = Some(started.command),
-            Event::Warning { message } => self.aside(|| warning(message)),
-            Event::Error(failure) => self.aside(|| error_line(&failure_block("error", failure))),
-            Event::Registry(row) => {
-                if self.first.is_new(row) || self.detail == Detail::Everything {
-                    self.aside(|| self.registry(row));
-                }
+            Event::Started(started) => {
+                (self.command, self.hosts) = (Some(started.command), started.hosts.len());
+                Vec::new()
             }
-            Event::Host(row) => self.aside(|| host(row)),
-            Event::Step(row) => self.aside(|| self.step(row)),
-            Event::Interrupted => self.aside(interrupted),
-            // The lines of the recap are printed without `aside`, so bars that an interruption left must be removed
-            // before.
-            Event::Recap(recap) => {
-                self.bars.clear();
-                self.recap_lines(recap).iter().for_each(|text| line(text));
-                let differences = vantage::differences(recap);
-                differences
-                    .into_iter()
-                    .chain(conclusion::conclusion(self.command, recap))
-                    .for_each(|text| error_line(&text));
+            Event::Warning { message } => vec![warning_line(message)],
+            Event::Error(failure) => vec![Line::message(Tone::Failed, failure_block("error", failure))],
+            Event::Registry(row) if self.first.is_new(row) || self.everything() => self.registry(row),
+            Event::Host(row) => {
+                self.problems.add_host(row);
+                Vec::new()
             }
+            Event::Step(row) => self.step(row),
+            Event::Recap(recap) => self.end(recap),
+            // The last line of the run reports the interruption.
+            Event::Registry(_) | Event::Progress(_) | Event::Interrupted => Vec::new(),
         }
     }
 
-    fn aside(&self, print: impl FnOnce()) {
-        self.bars.aside(print);
+    fn everything(&self) -> bool {
+        self.layout.detail >= Detail::Everything
     }
 
-    fn registry(&self, row: &RegistryRow) {
+    fn registry(&mut self, row: &RegistryRow) -> Vec<Line> {
         let RegistryRow { host, user, image, verdict, from, .. } = row;
-        let from = from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
+        let mut lines = Vec::new();
         match verdict {
             Verdict::Proved if self.shows_all() => {
+                let from = from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
                 let what = if image == host { "the login" } else { image };
-                let quota = row.rate_limit.filter(|_| self.detail == Detail::Everything).map(quota);
+                let quota = row.rate_limit.filter(|_| self.everything()).map(quota);
                 let quota = quota.map(|quota| format!(" ({quota})")).unwrap_or_default();
-                line(&format!("registry {host}: proved{from}: {what} as `{user}`{quota}"));
+                let line = Line::result(Tone::Plain, format!("registry {host}: ")).then(Tone::Good, "proved");
+                lines.push(line.then(Tone::Plain, format!("{from}: {what} as `{user}`{quota}")));
             }
             Verdict::Proved => {}
-            verdict => {
-                // Some verdicts prove nothing but permit the run, for example if the test login is off.
-                let label = if verdict.permits_run() { "warning" } else { "error" };
-                row.failure.iter().for_each(|failure| error_line(&failure_block(label, failure)));
+            // Some verdicts prove nothing but permit the run, for example if the test login is off.
+            verdict if verdict.permits_run() => {
+                let failure = row.failure.iter();
+                lines.extend(failure.map(|failure| Line::message(Tone::Warning, failure_block("warning", failure))));
             }
+            _ => self.problems.add_credential(row),
         }
         if let Some(few) = row.rate_limit.filter(quota::is_low) {
-            warning(&format!("registry `{host}` has few pulls left for user `{user}`: {}", quota(few)));
+            let left = quota(few);
+            lines.push(warning_line(&format!("registry `{host}` has few pulls left for user `{user}`: {left}")));
         }
+        lines
     }
 
-    fn step(&self, row: &StepRow) {
-        let (label, host, aliases): (_, _, &[String]) = match &row.target {
-            Target::Object(object) => (object_name(object), None, &[]),
-            Target::File(file) if self.command == Some(Command::Login) => (file.path.clone(), None, &[]),
-            Target::File(file) => (format!("{}:{}", file.host, file.path), Some(file.host.as_str()), &file.aliases),
-        };
-        row.notes.iter().for_each(|note| warning(&format!("{label}: {note}")));
-        match &row.failure {
-            Some(failure) => {
-                let message = host.map_or_else(String::new, |host| format!("{host}: ")) + &failure.message;
-                error_line(&block("error", &message, &failure.causes, failure.hint.as_deref()));
-            }
-            None if self.shows(row.outcome) => {
-                let aliases = match aliases {
-                    [] => String::new(),
-                    aliases => format!(" (also {})", aliases.join(", ")),
-                };
-                line(&format!("{label}{aliases}: {}{}", self.outcome(row.outcome), change_list(&row.changes)));
-            }
-            None => {}
+    fn step(&mut self, row: &StepRow) -> Vec<Line> {
+        self.collected.add_notes(row, self.command);
+        if row.failure.is_some() {
+            let node = match &row.target {
+                Target::File(file) if self.command != Some(Command::Login) => format!("{}: ", file.host),
+                Target::File(_) | Target::Object(_) => String::new(),
+            };
+            self.problems.add_step(row, &node);
+            return Vec::new();
         }
-    }
-
-    /// Whether a step gets a separate line. While progress bars are visible, the lines of `apply` would hide the errors
-    /// between them. The changes of a plan are always printed, because they are its result.
-    fn shows(&self, outcome: Outcome) -> bool {
-        match outcome {
-            Outcome::Unchanged | Outcome::Skipped => self.detail == Detail::Everything,
-            _ => self.shows_all() || !self.bars.are_visible(),
+        let few = self.everything() || self.hosts <= recap::MANY;
+        match row.outcome {
+            Outcome::Unchanged | Outcome::Skipped if !self.everything() => Vec::new(),
+            // With progress bars, the lines of `apply` would repeat what the recap counts. The changes of a plan are
+            // always printed, because they are its result.
+            _ if few && (self.shows_all() || !self.layout.bars) => vec![change_line(row, self.command)],
+            _ if few => Vec::new(),
+            _ => self.collected.add_change(row, self.command).into_iter().collect(),
         }
     }
 
     fn shows_all(&self) -> bool {
-        self.detail == Detail::Everything || self.command != Some(Command::Apply)
+        self.everything() || self.command != Some(Command::Apply)
     }
 
-    fn outcome(&self, outcome: Outcome) -> &'static str {
-        let planned = self.command == Some(Command::Plan);
-        match outcome {
-            Outcome::Created if planned => "would be created",
-            Outcome::Updated if planned => "would be updated",
-            Outcome::Created => "created",
-            Outcome::Updated => "updated",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Failed => "failed",
-            Outcome::Skipped => "not written",
-        }
-    }
-
-    fn recap_lines(&self, recap: &Recap) -> Vec<String> {
-        if self.command == Some(Command::Login) {
-            // The recap of a login would repeat its only credential and its only file, which were reported above.
-            return Vec::new();
-        }
-        let mut first = FirstResults::default();
-        let shown = recap.registries.iter().filter(|row| first.is_new(row) || self.detail == Detail::Everything);
-        let registries = shown.map(|row| {
-            let from = row.from.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
-            let expires = row.expires.as_ref().map(|at| format!(", expires {at}")).unwrap_or_default();
-            format!("registry {} ({}){from} : {}{expires}", row.image, row.user, row.verdict.code())
-        });
-        let objects =
-            recap.objects.iter().map(|row| format!("{} : {}", object_name(&row.object), self.outcome(row.outcome)));
-        let hosts = recap.hosts.iter().map(|(host, counts)| {
-            format!(
-                "{host} : ok={} changed={} unreachable={} failed={} skipped={} rescued={} ignored={}",
-                counts.ok,
-                counts.changed,
-                counts.unreachable,
-                counts.failed,
-                counts.skipped,
-                counts.rescued,
-                counts.ignored
-            )
-        });
-        registries.chain(objects).chain(hosts).collect()
+    /// The end of the output, which contains the result.
+    fn end(&self, recap: &Recap) -> Vec<Line> {
+        let width = self.layout.width;
+        let mut lines = self.collected.lines(width);
+        lines.extend(self.problems.blocks(width));
+        lines.extend(recap::lines(recap, self.command, &self.problems, &self.layout));
+        lines.extend(vantage::differences(recap).into_iter().map(|text| Line::message(Tone::Failed, text)));
+        lines.extend(conclusion::conclusion(self.command, recap, self.layout.retry_file.as_deref()));
+        lines
     }
 }
 
-/// The line of a run that a signal ended.
+/// Prints that a signal ended a command that changes nothing.
 pub(super) fn interrupted() {
-    error_line("interrupted: only the changes that are listed here were made");
+    error_line("interrupted: nothing was changed");
+}
+
+fn warning_line(message: &str) -> Line {
+    Line::message(Tone::Warning, format!("warning: {message}"))
 }
 
 /// Prints a warning.
@@ -178,14 +143,6 @@ pub(super) fn failure(failure: &Failure) {
     error_line(&failure_block("error", failure));
 }
 
-fn host(row: &HostRow) {
-    match &row.failure {
-        Some(failure) => error_line(&failure_block("error", failure)),
-        None if row.outcome == HostOutcome::Skipped => error_line(&format!("{}: not checked", row.host)),
-        None => {}
-    }
-}
-
 fn failure_block(label: &str, failure: &Failure) -> String {
     let message = match &failure.excerpt {
         Some(excerpt) => format!("{}\n{excerpt}", failure.message),
@@ -198,30 +155,4 @@ pub(super) fn block(label: &str, message: &str, causes: &[String], hint: Option<
     let causes = causes.iter().map(|cause| format!("\n  caused by: {cause}"));
     let hint = hint.map(|hint| format!("\nhint: {hint}"));
     format!("{label}: {message}{}{}", causes.collect::<String>(), hint.unwrap_or_default())
-}
-
-/// The object in lines of the output: `secret openshift/imagestreamsecret`.
-fn object_name(ObjectTarget { kind, namespace, name }: &ObjectTarget) -> String {
-    format!("{} {namespace}/{name}", kind.noun())
-}
-
-/// What changes, as ` (+added, ~updated, mode 0644 -> 0600)`; never values.
-fn change_list(changes: &[Change]) -> String {
-    let parts: Vec<String> = changes.iter().map(change).collect();
-    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
-}
-
-fn change(change: &Change) -> String {
-    let key = match change {
-        Change::Mode(ModeChange { from, to }) => return format!("mode {} -> {}", format_mode(*from), format_mode(*to)),
-        Change::Key(key) => key,
-    };
-    let sign = match key.kind {
-        ChangeKind::Added => '+',
-        ChangeKind::Updated => '~',
-        ChangeKind::Removed => '-',
-    };
-    let same = key.same_as.as_ref().map(|key| format!(" read as {key}"));
-    let dropped: String = key.dropped.iter().map(|token| format!(" without {token}")).collect();
-    format!("{sign}{}{}{dropped}", key.key, same.unwrap_or_default())
 }

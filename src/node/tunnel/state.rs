@@ -131,7 +131,8 @@ impl TunnelState {
         // `AllowTcpForwarding` can depend on the user (`Match User`), so the hint names it.
         let user = &self.connection.user;
         let failure =
-            Failure::new(format!("sshd of {} forbids TCP forwarding to `{}`", self.label(), target.authority()));
+            Failure::new(format!("sshd of {} forbids TCP forwarding to `{}`", self.label(), target.authority()))
+                .summary("sshd forbids TCP forwarding");
         Some(OpenFailure::Failed(failure.hint(format!(
             "allow it for `{user}` with `AllowTcpForwarding local` in its sshd_config (check `PermitOpen` there, and \
              `restrict` in authorized_keys), or choose other nodes with `--from` and `--limit`"
@@ -140,7 +141,8 @@ impl TunnelState {
 
     /// Notes that the connection to the node is lost.
     pub(super) fn note_lost(&self, cause: String) {
-        let failure = Failure::new(format!("lost {} while registries were contacted from it", self.label()));
+        let failure = Failure::new(format!("lost {} while registries were contacted from it", self.label()))
+            .summary("the connection was lost while registries were contacted");
         self.note_failure(OpenFailure::Unreachable(failure.cause(cause)));
     }
 

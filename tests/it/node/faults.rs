@@ -196,8 +196,8 @@ fn a_killed_connection_leaves_the_old_file_or_the_new_one() {
         node.kill_connections();
         let run = run.wait().expect(2);
         // The run must not claim that nothing was changed, because it is not known yet.
-        let report =
-            "nothing written and read back; 1 of 1 node may not have the credentials: keep the old ones valid\n";
+        let report = "no change was confirmed; of 1 node, 1 failed: keep the old credentials valid, fix the errors above, \
+             then run again with `--limit node1`\n";
         assert!(run.stderr.ends_with(report), "{tool}: {}", run.stderr);
         node.release(tool);
         // The node finishes or discards what it had received; then there is one complete file, and no other.
