@@ -20,13 +20,13 @@ pub struct Failure {
     /// The cause in a few words, without anything that differs between nodes with the same cause: `connection refused`.
     /// Failures of nodes with equal summaries are shown once. `None` if the complete failure is the cause.
     #[serde(skip)]
-    pub summary: Option<String>,
+    pub summary: Option<Box<str>>,
     /// `file:line:column`, if the mistake is in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
+    pub place: Option<Box<str>>,
     /// The place, the line at that place with its secrets masked, and a caret. Text output shows it below the message.
     #[serde(skip)]
-    pub excerpt: Option<String>,
+    pub excerpt: Option<Box<str>>,
     /// The causes. Each cause explains the one before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
@@ -61,7 +61,7 @@ impl Failure {
 
     /// Sets the cause in a few words that are equal for all nodes with this cause.
     #[must_use]
-    pub fn summary(self, summary: impl Into<String>) -> Self {
+    pub fn summary(self, summary: impl Into<Box<str>>) -> Self {
         Self { summary: Some(summary.into()), ..self }
     }
 

@@ -104,8 +104,8 @@ impl Problem {
 impl From<&Problem> for Failure {
     fn from(problem: &Problem) -> Self {
         Self {
-            place: problem.place.as_ref().map(|place| place.span.to_string()),
-            excerpt: problem.excerpt(),
+            place: problem.place.as_ref().map(|place| place.span.to_string().into()),
+            excerpt: problem.excerpt().map(Into::into),
             hint: problem.hint.clone(),
             ..Self::new(&problem.message)
         }

@@ -145,7 +145,7 @@ impl Problems {
 /// What a failure of a node has in common with equal failures of other nodes.
 fn cause(failure: &Failure) -> Cause {
     match &failure.summary {
-        Some(summary) => Cause::Summary(summary.clone()),
+        Some(summary) => Cause::Summary(summary.to_string()),
         None => Cause::Failure(Box::new(failure.clone())),
     }
 }
