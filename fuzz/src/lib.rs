@@ -2,7 +2,9 @@
 //! they still fit the library.
 
 use std::io::sink;
+use std::time::Duration;
 
+use oregano::cluster::{Cluster, ClusterPurpose, access};
 use oregano::desired::{Image, from_file};
 use oregano::dockerconfig::{self, AuthFile, Credential, Reader};
 use oregano::inventory::outside::NoAccess;
@@ -11,7 +13,7 @@ use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml}
 use oregano::lookup::{FileSystem, LookupRequest, PathState, RegistriesConf, SearchPath, look_up};
 use oregano::registry::challenge::{self, Challenge};
 use oregano::registry::image_location::ImageLocation;
-use oregano::secret::{Secret, SecretBytes};
+use oregano::secret::{Redactor, Secret, SecretBytes};
 
 /// An INI inventory, read and listed.
 pub fn ini(text: &str) {
@@ -106,6 +108,15 @@ pub fn secret_manifest(text: &str) {
     if let (Ok(inside), Ok(file)) = (from_file::parse(&manifest), dockerconfig::read(text.as_bytes())) {
         assert_eq!(keys(inside), keys(file));
     }
+}
+
+/// A kubeconfig, and the client that it describes. Nothing is contacted, and no program is run.
+pub fn kubeconfig(text: &str) {
+    let Ok(access) = access::parse(text.as_bytes()) else { return };
+    let _ = access::token(&access);
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let _inside = runtime.enter();
+    let _ = Cluster::connect(access, Duration::from_secs(1), &Redactor::default(), ClusterPurpose::Run);
 }
 
 /// An image name and a key of `auths` on a line each, and a credential file behind them.

@@ -1,13 +1,15 @@
 //! Why the API server could not be used, and what to do about it. The server's messages about a secret can quote the
 //! secret, so they are cut before the first brace, redacted and shortened. It sends no request.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kube::client::AuthError;
 use kube::core::Status;
 
-use crate::failure::{self, Failure, TlsFault, find, shorten, single_line, without_errno};
-use crate::secret::Redactor;
+use super::access::credential_plugin::PluginError;
+use crate::failure::{self, Failure, TlsFault, shorten, single_line, without_errno};
+use crate::process::ProcessError;
+use crate::secret::{Redactor, Secret};
 
 /// What the API server is needed for, which decides what a hint can recommend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,16 +41,23 @@ impl ClusterPurpose {
     }
 }
 
-/// The reason that the kube crate sets for a response without a Kubernetes Status, such as a web page.
-const NO_STATUS: &str = "Failed to parse error data";
-
 /// A request that did not succeed.
 #[derive(Debug)]
 pub(super) enum ApiError {
     /// There was no response within this time, retries included.
     Timeout(Duration),
-    /// The error of the client, or the response of the server.
-    Kube(kube::Error),
+    /// There are no usable credentials, so nothing was sent.
+    Credentials(Failure),
+    /// The server refused it.
+    Refused(Box<Status>),
+    /// The response has this status code, and is not one of the Kubernetes API, such as a web page.
+    Foreign(u16),
+    /// The response reports success, and is not the object that was requested.
+    OtherObject,
+    /// The response has more than this number of bytes.
+    TooLarge(usize),
+    /// The error of the client.
+    Client(kube::Error),
 }
 
 /// What a request does with a secret.
@@ -73,9 +82,8 @@ pub(super) struct Diagnosis {
     pub server: String,
     /// `host:port` of the proxy, if one is used.
     pub proxy: Option<String>,
-    /// The command of the credential plugin, if the kubeconfig names one.
-    pub plugin: Option<String>,
-    pub redactor: Redactor,
+    /// The secrets of the run, and those of this connection.
+    pub redactor: Arc<Mutex<Redactor>>,
 }
 
 impl std::fmt::Display for SecretName<'_> {
@@ -88,28 +96,39 @@ impl ApiError {
     /// The status that the server responded with, if it responded.
     pub fn status(&self) -> Option<&Status> {
         match self {
-            Self::Kube(kube::Error::Api(status)) => Some(status),
-            Self::Kube(_) | Self::Timeout(_) => None,
+            Self::Refused(status) => Some(status),
+            _ => None,
         }
+    }
+
+    /// The status code of a response that is not a success.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Refused(status) => Some(status.code),
+            Self::Foreign(code) => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The error of a request that cannot be built, so nothing was sent.
+    pub fn unsent(error: kube::core::request::Error) -> Self {
+        Self::Client(kube::Error::BuildRequest(error))
     }
 
     /// Whether the server was too busy; a retry may succeed.
     pub fn is_busy(&self) -> bool {
-        self.status().is_some_and(|status| matches!(status.code, 429 | 503 | 504))
+        matches!(self.code(), Some(429 | 503 | 504))
     }
 
     /// Whether the request may have been carried out: it was sent, and not clearly refused.
     pub fn is_ambiguous(&self) -> bool {
         match self {
-            Self::Timeout(_) => true,
+            Self::Timeout(_) | Self::OtherObject | Self::TooLarge(_) => true,
+            Self::Credentials(_) | Self::Client(kube::Error::BuildRequest(_)) => false,
             // A response with a lower status means that the server has refused the request before it changed anything.
-            Self::Kube(kube::Error::Api(status)) => status.code >= 500,
-            Self::Kube(error) => {
-                // This text of hyper-util is the only mark of a request that failed before it was sent.
-                let unsent = texts(error).iter().any(|text| text == "client error (Connect)");
-                // A client without usable credentials sends no request.
-                !unsent && find::<AuthError>(error).is_none()
-            }
+            Self::Refused(_) | Self::Foreign(_) => self.code() >= Some(500),
+            // This text of hyper-util is the only mark of a request that failed before it was sent.
+            Self::Client(error) => !texts(error).iter().any(|text| text == "client error (Connect)"),
         }
     }
 
@@ -128,20 +147,34 @@ impl Diagnosis {
             ApiError::Timeout(limit) => self
                 .unreachable(format!("no response within {limit:?}"))
                 .hint(format!("check the route and the firewall to it, or raise `--timeout`; {without}")),
-            ApiError::Kube(kube::Error::Api(status)) => self.denied(verb, secret, status),
-            ApiError::Kube(error) => self.client_failure(error),
+            ApiError::Credentials(failure) => failure.clone(),
+            ApiError::Refused(status) => self.denied(verb, secret, status, self.response(status)),
+            ApiError::Foreign(code) => {
+                let status = Status { code: *code, ..Status::default() };
+                let response = format!("{}: {code} without a Kubernetes status", self.server);
+                self.denied(verb, secret, &status, response)
+            }
+            ApiError::OtherObject => self.not_kubernetes(format!("its response is not the {secret}")),
+            ApiError::TooLarge(limit) => {
+                self.not_kubernetes(format!("its response is larger than {} MiB", limit >> 20))
+            }
+            ApiError::Client(error) => self.client_failure(error),
         }
+    }
+
+    /// Adds a secret that must not be shown.
+    pub fn learn(&self, secret: &Secret) {
+        self.redactor.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
+    }
+
+    /// What removes the secrets from texts.
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The failure of a client that could not be set up, or got no usable response.
     pub fn client_failure(&self, error: &kube::Error) -> Failure {
         let without = self.purpose.without_api();
-        if let Some(auth) = find::<AuthError>(error) {
-            return self.unusable_credentials(auth);
-        }
-        if let kube::Error::SerdeError(_) = error {
-            return self.not_kubernetes("its response is not one of the Kubernetes API".to_owned());
-        }
         if !matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) {
             return Failure::new(format!("API server `{}` cannot be used", self.server))
                 .cause(self.foreign(&innermost(error)));
@@ -158,38 +191,49 @@ impl Diagnosis {
         self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {without}"))
     }
 
-    /// Why the credentials cannot be used. It does not show the arguments or the output of a plugin, because they may
-    /// contain a secret.
-    fn unusable_credentials(&self, error: &AuthError) -> Failure {
+    /// The failure for credentials that cannot be sent.
+    pub fn unusable_credentials(&self, reason: &str) -> Failure {
+        Failure::new("the credentials of the kubeconfig cannot be used")
+            .cause(reason)
+            .hint("log in again (`oc login`), or use another kubeconfig")
+    }
+
+    /// Why a credential plugin returned no credential. It does not show its arguments or its standard output, because
+    /// they may contain a secret.
+    pub fn plugin_failure(&self, command: &str, error: &PluginError) -> Failure {
+        let without = self.purpose.without_api();
         let failure = Failure::new("the credentials of the kubeconfig cannot be used");
-        let command = self.plugin.as_deref().unwrap_or("?");
         let plugin = format!("credential plugin `{command}`");
         let run = format!("run `{command}` by hand, or log in again");
         match error {
-            AuthError::AuthExecRun { out, .. } => {
-                failure.cause(format!("{plugin} ended with {}", out.status)).hint(run)
+            PluginError::Missing(hint) => {
+                let hint = hint.as_deref().map(|hint| shorten(&single_line(hint)));
+                let install = "install it, or check `command` in the kubeconfig";
+                failure.cause(format!("{plugin} does not exist")).hint(hint.as_deref().unwrap_or(install))
             }
-            AuthError::AuthExecStart(error) => {
-                failure.cause(format!("{plugin} cannot be started: {}", without_errno(error))).hint(run)
+            PluginError::Process(ProcessError::NotStarted(_, reason)) => {
+                failure.cause(format!("{plugin} cannot be started: {}", without_errno(reason))).hint(run)
             }
-            AuthError::AuthExec(_) | AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
-                failure.cause(format!("{plugin} did not return a usable credential")).hint(run)
+            PluginError::Process(ProcessError::Timeout(limit)) => {
+                Failure::new(format!("{plugin} of the kubeconfig did not finish within {limit:?}")).hint(format!(
+                    "run `{command}` by hand to see whether it waits for input, or raise `--timeout`; {without}"
+                ))
             }
-            other => failure.cause(other.to_string()).hint("log in again (`oc login`), or use another kubeconfig"),
+            PluginError::Process(other) => failure.cause(format!("{plugin} {other}")).hint(run),
+            PluginError::Failed(status, lines) => {
+                let failure = failure.cause(format!("{plugin} ended with {status}")).hint(run);
+                match lines {
+                    Some(lines) => failure.cause(format!("its error output: {lines}")),
+                    None => failure,
+                }
+            }
+            PluginError::Unusable(reason) => {
+                failure.cause(format!("{plugin} did not return a usable credential")).cause(reason).hint(run)
+            }
+            PluginError::NoTerminal => failure
+                .cause(format!("{plugin} must be run in a terminal: its `interactiveMode` is `Always`"))
+                .hint(format!("run this command in a terminal; {without}")),
         }
-    }
-
-    /// The failure of a credential plugin that could not be run.
-    pub fn plugin_not_run(&self, reason: &str) -> Failure {
-        Failure::new("the credentials of the kubeconfig cannot be used").cause(reason)
-    }
-
-    /// The failure of a credential plugin that is still running when the time limit is reached.
-    pub fn plugin_timeout(&self, limit: Duration) -> Failure {
-        let without = self.purpose.without_api();
-        let command = self.plugin.as_deref().unwrap_or("?");
-        Failure::new(format!("credential plugin `{command}` of the kubeconfig did not finish within {limit:?}"))
-            .hint(format!("run `{command}` by hand to see whether it waits for input, or raise `--timeout`; {without}"))
     }
 
     fn not_kubernetes(&self, reason: String) -> Failure {
@@ -204,7 +248,7 @@ impl Diagnosis {
     }
 
     /// The failure of a request that the server did not carry out.
-    fn denied(&self, verb: SecretVerb, secret: SecretName<'_>, status: &Status) -> Failure {
+    fn denied(&self, verb: SecretVerb, secret: SecretName<'_>, status: &Status, response: String) -> Failure {
         let without = self.purpose.without_api();
         let SecretName { namespace, .. } = secret;
         let participle = match verb {
@@ -234,20 +278,17 @@ impl Diagnosis {
                 let permissions = self.purpose.permissions();
                 (denied, format!("grant the user {permissions} on secrets in `{namespace}`; {without}"))
             }
-            404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(self.response(status)),
+            404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(response),
             // An API server does not redirect, and it knows the path of secrets. So another web server has responded.
-            300..=399 | 404 => return self.not_kubernetes(self.response(status)),
+            300..=399 | 404 => return self.not_kubernetes(response),
             422 => (denied, "inspect the secret with `oc describe secret`; it may be immutable".to_owned()),
             _ => (denied, "try again; if the error persists, check the log of the API server".to_owned()),
         };
-        failure.cause(self.response(status)).hint(hint)
+        failure.cause(response).hint(hint)
     }
 
     /// The response in one line: `https://api:6443: 403 Forbidden: secrets is forbidden: …`.
     pub fn response(&self, status: &Status) -> String {
-        if status.reason == NO_STATUS {
-            return format!("{}: {} without a Kubernetes status", self.server, status.code);
-        }
         let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
         let line = format!("{}: {} {reason}", self.server, status.code).trim_end().to_owned();
         // Some servers repeat the reason as the message.
@@ -257,10 +298,11 @@ impl Diagnosis {
     /// Text that the server chose: without quoted objects, redacted, on one line, and short.
     fn foreign(&self, text: &str) -> String {
         // The text is redacted before it is cut, because the cut could leave a part of a secret that no longer matches.
-        let redacted = self.redactor.scrub(text);
+        let redactor = self.redactor();
+        let redacted = redactor.scrub(text);
         let shown = redacted.split('{').next().unwrap_or_default();
         // Joining the lines can put together a secret that was split by a control character.
-        let line = self.redactor.scrub(&single_line(shown));
+        let line = redactor.scrub(&single_line(shown));
         let ellipsis = if shown.len() < redacted.len() { "…" } else { "" };
         shorten(&format!("{line}{ellipsis}"))
     }

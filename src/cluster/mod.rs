@@ -10,12 +10,11 @@ mod objects;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::Client;
-use tokio::sync::OnceCell;
-
-use self::access::credential_plugin;
+use self::access::Access;
+use self::access::credentials::Credentials;
 use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::{Diagnosis, SecretName};
@@ -26,27 +25,22 @@ use crate::lookup::PodSecret;
 use crate::secret::Redactor;
 
 /// Access to one API server, as one user.
-pub struct Cluster {
-    config: kube::Config,
-    timeout: Duration,
-    diagnosis: Diagnosis,
-    /// Set up by the first request if a credential plugin must be run for it, else by [`Cluster::connect`].
-    client: OnceCell<ApiClient>,
-}
+pub struct Cluster(ApiClient);
 
 impl Cluster {
     /// Sets up a client; nothing is contacted yet. A credential plugin that the kubeconfig names is run by the first
-    /// request. `timeout` limits the plugin and each request, together with the retries of requests that change
-    /// nothing. Must be called within a tokio runtime.
+    /// request, and again when its credential has expired or is rejected. `timeout` limits the plugin and each request,
+    /// together with the retries of requests that change nothing. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If the credentials of the kubeconfig cannot be used.
     pub fn connect(
-        mut config: kube::Config,
+        mut access: Access,
         timeout: Duration,
         redactor: &Redactor,
         purpose: ClusterPurpose,
     ) -> Result<Self, Failure> {
+        let config = &mut access.config;
         // The default limit of the kube crate would not match `--timeout`.
         config.connect_timeout = Some(timeout);
         // `ApiClient` limits each complete request, so a separate limit for the response would only end it earlier.
@@ -57,17 +51,14 @@ impl Cluster {
             purpose,
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             proxy: config.proxy_url.as_ref().and_then(|url| url.authority()).map(without_user_info),
-            plugin: config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone()),
-            redactor: redactor.clone(),
+            redactor: Arc::new(Mutex::new(redactor.clone())),
         };
-        let cluster = Self { config, timeout, diagnosis, client: OnceCell::new() };
-        // A plugin can block, so the first request runs it, within the time limit.
-        if credential_plugin::is_needed(&cluster.config) {
-            return Ok(cluster);
+        if let Credentials::Basic(_, secret) | Credentials::Token(secret) = &access.credentials {
+            diagnosis.learn(secret);
         }
-        let client = Client::try_from(cluster.config.clone());
-        let client = client.map_err(|error| cluster.diagnosis.client_failure(&error))?;
-        Ok(Self { client: OnceCell::new_with(Some(cluster.api_client(client))), ..cluster })
+        let client = ApiClient::new(access, timeout, diagnosis);
+        client.check()?;
+        Ok(Self(client))
     }
 
     /// Observes the secret, and secrets that openshift-ansible created for any of `hosts`. A missing secret is a fact;
@@ -76,7 +67,7 @@ impl Cluster {
     /// # Errors
     /// If the server cannot be reached in time, denies the request, or has no such namespace.
     pub async fn observe(&self, namespace: &str, name: &str, hosts: &[&str]) -> Result<PullSecretFact, Failure> {
-        self.client().await?.observe(SecretName { namespace, name }, hosts).await
+        self.0.observe(SecretName { namespace, name }, hosts).await
     }
 
     /// Writes new content to the secret if it is still in the state that the caller expects: a compare-and-swap. Other
@@ -90,7 +81,7 @@ impl Cluster {
         name: &str,
         write: &SecretWrite<'_>,
     ) -> Result<WriteResult, Failure> {
-        self.client().await?.write_secret(SecretName { namespace, name }, write).await
+        self.0.write_secret(SecretName { namespace, name }, write).await
     }
 
     /// The pull secrets that a pod gets from its service account, in their order. The list contains secrets that do not
@@ -99,20 +90,7 @@ impl Cluster {
     /// # Errors
     /// If the server cannot be reached in time, denies a request, or has no such service account.
     pub async fn pull_secrets(&self, namespace: &str, service_account: &str) -> Result<Vec<PodSecret>, Failure> {
-        self.client().await?.pull_secrets(namespace, service_account).await
-    }
-
-    async fn client(&self) -> Result<&ApiClient, Failure> {
-        let set_up = async || {
-            let client = credential_plugin::run(&self.config, self.timeout, &self.diagnosis).await?;
-            Ok(self.api_client(client))
-        };
-        // Simultaneous requests run the plugin once. A failure is not kept, so the next request runs it again.
-        self.client.get_or_try_init(set_up).await
-    }
-
-    fn api_client(&self, client: Client) -> ApiClient {
-        ApiClient { client, timeout: self.timeout, diagnosis: self.diagnosis.clone() }
+        self.0.pull_secrets(namespace, service_account).await
     }
 }
 

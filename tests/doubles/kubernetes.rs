@@ -100,6 +100,8 @@ impl Store {
         self.version += 1;
         secret["apiVersion"] = json!("v1");
         secret["kind"] = json!("Secret");
+        secret["metadata"]["name"] = json!(name);
+        secret["metadata"]["namespace"] = json!("openshift");
         secret["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.secrets.insert(name.to_owned(), secret.clone());
         secret

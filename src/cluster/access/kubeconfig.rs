@@ -1,19 +1,26 @@
 //! What kubeconfig files select: they are merged, and the current context leads to a server, a user and certificates.
 //! It never shows a line of a kubeconfig, because any line may contain a token.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use kube::Config;
-use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, Cluster, Kubeconfig, KubeconfigError};
 use openssl::x509::X509;
+use zeroize::Zeroizing;
 
+use super::Access;
+use super::credentials::{self, Credentials};
 use crate::failure::{Failure, without_errno};
-use crate::secret::PASSWORD_VARIABLE;
+use crate::go::{Padding, decode_base64};
 
 /// What to do about a file that cannot be used.
 const FIX_OR_CHOOSE: &str = "fix it, or choose another file with `--kubeconfig FILE`";
+
+/// The maximum size of a kubeconfig and of each file that it names, in bytes. A file may be a device or a pipe without
+/// an end.
+const MAX_FILE: u64 = 16 << 20;
 
 /// The files that are merged into one kubeconfig, as messages name them.
 struct FileNames<'a>(&'a [PathBuf]);
@@ -30,47 +37,160 @@ impl FileNames<'_> {
         Failure::new(format!("kubeconfig {} {fault}", names.join(", "))).hint(FIX_OR_CHOOSE)
     }
 
-    fn unusable_authority(&self, reason: &str) -> Failure {
-        self.failure("has a certificate authority that cannot be used").cause(reason)
+    /// The content of a member, which is base64 and takes precedence, or of the file that another member names.
+    fn pem(&self, what: &str, data: Option<&str>, file: Option<&str>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let unusable = |reason: &str| self.failure(&format!("has a {what} that cannot be used")).cause(reason);
+        match (data.filter(|data| !data.is_empty()), file.filter(|file| !file.is_empty())) {
+            (Some(data), _) => match decode_base64(data, Padding::Required) {
+                Some(pem) => Ok(Some(pem)),
+                None => Err(unusable("it is not base64")),
+            },
+            (None, Some(file)) => {
+                let bytes = bytes(Path::new(file));
+                bytes
+                    .map(|bytes| Some(Zeroizing::new(bytes)))
+                    .map_err(|error| unusable(&format!("`{file}`: {}", without_errno(&error))))
+            }
+            (None, None) => Ok(None),
+        }
     }
 }
 
-/// The configuration that the files describe. It is assembled here, because the function of the kube crate would also
-/// apply its own interpretation of NO_PROXY.
-pub(super) fn load(paths: &[PathBuf], context: Option<&str>) -> Result<Config, Failure> {
-    let names = FileNames(paths);
-    let Selection { cluster, user } = select(read(paths)?, context, &names)?;
-    let server = cluster.server.as_deref().filter(|server| !server.is_empty());
-    let server = server.ok_or_else(|| names.failure("does not set `server` for its cluster"))?;
-    let url = server.parse().map_err(|_| names.failure(&format!("has a `server` that is not a URL: `{server}`")))?;
-    // The kube crate could build this from the kubeconfig, but it would apply its own interpretation of NO_PROXY.
-    let mut config = Config::new(url);
-    config.root_cert = authority(&cluster, &names)?;
+/// What the files describe. It is assembled here, because the functions of the kube crate would also apply their own
+/// interpretation of NO_PROXY, and panic at some texts.
+pub(super) fn load(paths: &[PathBuf], context: Option<&str>) -> Result<Access, Failure> {
+    access(read(paths)?, context, &FileNames(paths))
+}
+
+/// The same for the content of one file.
+pub(super) fn parse(path: &PathBuf, content: &[u8]) -> Result<Access, Failure> {
+    access(parsed(path, content)?, None, &FileNames(std::slice::from_ref(path)))
+}
+
+fn access(kubeconfig: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) -> Result<Access, Failure> {
+    let Selection { cluster, user } = select(kubeconfig, context, names)?;
+    let fault = |fault: String| names.failure(&fault);
+    let authority = names.pem(
+        "certificate authority",
+        cluster.certificate_authority_data.as_deref(),
+        cluster.certificate_authority.as_deref(),
+    )?;
+    let key = credentials::secret(&user, "client-key-data");
+    let key = key.as_ref().map(|key| key.expose());
+    let identity = (
+        names.pem("client certificate", user.client_certificate_data.as_deref(), user.client_certificate.as_deref())?,
+        names.pem("client key", key, user.client_key.as_deref())?,
+    );
+    let is_tls = authority.is_some() || identity.0.is_some() || cluster.insecure_skip_tls_verify == Some(true);
+    let mut config = Config::new(server(&cluster, is_tls).map_err(fault)?);
+    config.root_cert = authority.as_ref().map(|pem| certificates(pem, names)).transpose()?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     if let Some(proxy) = cluster.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
         // The message does not quote the value, because it may contain a password.
         let url = proxy.parse().map_err(|_| names.failure("has a `proxy-url` that is not a URL"))?;
         config.proxy_url = Some(url);
     }
-    config.tls_server_name = cluster.tls_server_name;
-    config.auth_info = user;
-    Ok(config)
+    config.tls_server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
+    config.headers = credentials::impersonation(&user).map_err(fault)?;
+    let mut credentials = Credentials::of(&user, &cluster).map_err(fault)?;
+    if let (Credentials::Plugin(plugin), Some(pem)) = (&mut credentials, &authority) {
+        plugin.set_authority(pem);
+    }
+    config.auth_info = match identity {
+        (Some(certificate), Some(key)) => super::client_certificate(&certificate, &key),
+        (None, None) => AuthInfo::default(),
+        (Some(_), None) => return Err(names.failure("has a client certificate without its key")),
+        (None, Some(_)) => return Err(names.failure("has a client key without its certificate")),
+    };
+    Ok(Access { config, credentials })
+}
+
+/// The URL of the server. As in kubectl, one without a scheme has `https` if anything about TLS is set.
+fn server(cluster: &Cluster, is_tls: bool) -> Result<http::Uri, String> {
+    let written = cluster.server.as_deref().filter(|server| !server.is_empty());
+    let written = written.ok_or("does not set `server` for its cluster")?;
+    let url = match (written.contains("://"), is_tls) {
+        (true, _) => written.to_owned(),
+        (false, true) => format!("https://{written}"),
+        (false, false) => format!("http://{written}"),
+    };
+    let parsed = url.parse().ok().filter(|url: &http::Uri| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
+    });
+    parsed.ok_or_else(|| format!("has a `server` that is not a URL: `{}`", written.escape_debug()))
 }
 
 fn read(paths: &[PathBuf]) -> Result<Kubeconfig, Failure> {
     // The first file that sets a value wins, so each further file is merged into the earlier ones.
     let mut merged = Kubeconfig::default();
     for path in paths {
-        let next = Kubeconfig::read_from(path).map_err(|error| unreadable(path, &error))?;
-        merged = merged.merge(next).map_err(|error| unreadable(path, &error))?;
+        let content = bytes(path).map_err(|error| unreadable(path, &error))?;
+        merged = merged.merge(parsed(path, &content)?).map_err(|error| invalid(path, &error))?;
     }
     Ok(merged)
 }
 
-fn unreadable(path: &PathBuf, error: &KubeconfigError) -> Failure {
-    let failure = FileNames(std::slice::from_ref(path)).failure("cannot be used");
+fn parsed(path: &PathBuf, content: &[u8]) -> Result<Kubeconfig, Failure> {
+    let text = text(content).map_err(|error| unreadable(path, &error))?;
+    let mut parsed = Kubeconfig::from_yaml(&text).map_err(|error| invalid(path, &error))?;
+    resolve_paths(&mut parsed, path.parent().unwrap_or(Path::new("")));
+    Ok(parsed)
+}
+
+fn unreadable(path: &PathBuf, error: &io::Error) -> Failure {
+    cannot_be_used(path).cause(without_errno(error))
+}
+
+/// The content of a file or a pipe, up to a limit.
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_FILE >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// The text of a file in UTF-8 or, with a byte order mark, in UTF-16, which PowerShell writes.
+fn text(bytes: &[u8]) -> io::Result<String> {
+    let units = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let text = String::from_utf16(&pairs.iter().map(|pair| unit(*pair)).collect::<Vec<_>>());
+        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| io::Error::other("it is not UTF-16"))
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => units(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => units(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => {
+            String::from_utf8(rest.to_vec()).map_err(|_| io::Error::other("it is not UTF-8"))
+        }
+    }
+}
+
+/// Makes the paths of a kubeconfig relative to its folder, as kubectl does. A command without a slash is searched on
+/// the PATH.
+fn resolve_paths(config: &mut Kubeconfig, folder: &Path) {
+    let clusters = config.clusters.iter_mut().filter_map(|named| named.cluster.as_mut());
+    let mut paths: Vec<&mut String> = clusters.filter_map(|cluster| cluster.certificate_authority.as_mut()).collect();
+    for user in config.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        let command = user.exec.as_mut().and_then(|exec| exec.command.as_mut());
+        let files = [&mut user.client_certificate, &mut user.client_key, &mut user.token_file];
+        paths.extend(files.into_iter().flatten());
+        paths.extend(command.filter(|command| command.contains('/')));
+    }
+    for path in paths.into_iter().filter(|path| !path.is_empty()) {
+        // An absolute path replaces the folder.
+        *path = folder.join(&*path).to_string_lossy().into_owned();
+    }
+}
+
+fn cannot_be_used(path: &PathBuf) -> Failure {
+    FileNames(std::slice::from_ref(path)).failure("cannot be used")
+}
+
+fn invalid(path: &PathBuf, error: &KubeconfigError) -> Failure {
+    let failure = cannot_be_used(path);
     match error {
-        KubeconfigError::ReadConfig(error, _) => failure.cause(without_errno(error)),
         // The text of the parser quotes the file, so only the position is shown.
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => failure.cause(format!("not a kubeconfig: line {}, column {}", at.line(), at.column())),
@@ -98,37 +218,20 @@ fn select(config: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) -> R
     let cluster = cluster.and_then(|entry| entry.cluster).ok_or_else(|| missing("cluster", &context.cluster))?;
     // kubectl, too, sends anonymous requests if the user of the context is not defined.
     let user = config.auth_infos.into_iter().find(|entry| Some(&entry.name) == context.user.as_ref());
-    let mut user = user.and_then(|entry| entry.auth_info).unwrap_or_default();
-    if let Some(exec) = &mut user.exec {
-        // The plugin must not be able to read the password for `oregano login`.
-        exec.drop_env.get_or_insert_default().push(PASSWORD_VARIABLE.to_owned());
-    }
-    if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
-        let described = ExecAuthCluster::try_from(&cluster);
-        exec.cluster = Some(described.map_err(|error| names.unusable_authority(&error.to_string()))?);
-    }
-    Ok(Selection { cluster, user })
+    Ok(Selection { cluster, user: user.and_then(|entry| entry.auth_info).unwrap_or_default() })
 }
 
-/// The certificate authorities, in DER, that the API server's certificate must be issued by; `None` for the system's.
-fn authority(cluster: &Cluster, names: &FileNames<'_>) -> Result<Option<Vec<Vec<u8>>>, Failure> {
-    let pem = match (cluster.certificate_authority_data.as_deref(), cluster.certificate_authority.as_deref()) {
-        // Inline data takes precedence over a file, as in kubectl.
-        (Some(data), _) if !data.is_empty() => {
-            STANDARD.decode(data).map_err(|_| names.unusable_authority("`certificate-authority-data` is not base64"))?
-        }
-        (_, Some(path)) if !path.is_empty() => std::fs::read(path)
-            .map_err(|error| names.unusable_authority(&format!("`{path}`: {}", without_errno(&error))))?,
-        _ => return Ok(None),
-    };
-    let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
+/// The certificates, in DER.
+fn certificates(pem: &[u8], names: &FileNames<'_>) -> Result<Vec<Vec<u8>>, Failure> {
+    let unusable = |reason: &str| names.failure("has a certificate authority that cannot be used").cause(reason);
+    let certificates = X509::stack_from_pem(pem).unwrap_or_default();
     // Without this check no authority would be trusted, and the failure would look like a wrong certificate of the
     // server.
     if certificates.is_empty() {
-        return Err(names.unusable_authority("it does not contain a PEM certificate"));
+        return Err(unusable("it does not contain a PEM certificate"));
     }
     let ders = certificates.iter().map(|certificate| certificate.to_der()).collect::<Result<_, _>>();
-    ders.map(Some).map_err(|error| names.unusable_authority(&error.to_string()))
+    ders.map_err(|error| unusable(&error.to_string()))
 }
 
 #[cfg(test)]
@@ -151,7 +254,7 @@ mod tests {
         let first = file(&dir, "a", "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]");
         let config =
             load(&[first, file(&dir, "b", &COMPLETE.replace("current-context: c", "current-context: x"))], None);
-        assert_eq!(config.unwrap().cluster_url.to_string(), "https://api.example.com:6443/");
+        assert_eq!(config.unwrap().config.cluster_url.to_string(), "https://api.example.com:6443/");
     }
 
     #[test]
@@ -159,20 +262,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let other = COMPLETE.replace("current-context: c", "current-context: gone");
         let path = [file(&dir, "a", &other)];
-        assert_eq!(load(&path, Some("c")).unwrap().cluster_url.to_string(), "https://api.example.com:6443/");
+        assert_eq!(load(&path, Some("c")).unwrap().config.cluster_url.to_string(), "https://api.example.com:6443/");
         for context in [None, Some("none"), Some("")] {
             let failure = load(&path, context).unwrap_err();
             assert!(failure.message.contains("no context `"), "{failure:?}");
             assert!(failure.hint.unwrap().contains("--context"));
         }
-    }
-
-    #[test]
-    fn a_credential_plugin_does_not_see_the_password_for_a_registry() {
-        let dir = tempfile::tempdir().unwrap();
-        let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, interactiveMode: Never}";
-        let config = load(&[file(&dir, "a", &COMPLETE.replace("token: sesame", plugin))], None).unwrap();
-        assert_eq!(config.auth_info.exec.unwrap().drop_env.unwrap(), [PASSWORD_VARIABLE]);
     }
 
     #[test]
@@ -198,6 +293,54 @@ mod tests {
             assert!(failure.message.contains(path.to_str().unwrap()) && failure.hint.is_some(), "{failure:?}");
             assert!(!format!("{failure:?}").contains("sesame"), "{failure:?}");
             assert!(!failure.causes.concat().contains("os error"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_kubeconfig_may_be_utf_16_with_a_byte_order_mark() {
+        let units: Vec<u16> = COMPLETE.encode_utf16().collect();
+        let little: Vec<u8> =
+            [0xff, 0xfe].into_iter().chain(units.iter().flat_map(|unit| unit.to_le_bytes())).collect();
+        let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(units.iter().flat_map(|unit| unit.to_be_bytes())).collect();
+        let utf_8 = [b"\xef\xbb\xbf", COMPLETE.as_bytes()].concat();
+        for bytes in [&little, &big, &utf_8] {
+            assert!(super::super::parse(bytes).is_ok());
+        }
+        for (bytes, reason) in
+            [(&little[..little.len() - 1], "not UTF-16"), (&big[..3], "not UTF-16"), (b"\xff", "not UTF-8")]
+        {
+            assert!(super::super::parse(bytes).unwrap_err().causes[0].contains(reason));
+        }
+        assert!(load(&["/dev/zero".into()], None).unwrap_err().causes[0].contains("larger than 16 MiB"));
+    }
+
+    #[test]
+    fn a_server_without_a_scheme_has_the_one_that_kubectl_uses() {
+        let of = |server: &str, more: &str| {
+            let text = COMPLETE.replace("'https://api.example.com:6443'", &format!("'{server}'{more}"));
+            super::super::parse(text.as_bytes()).map(|access| access.config.cluster_url.to_string())
+        };
+        assert_eq!(of("127.0.0.1:8080", ""), Ok("http://127.0.0.1:8080/".to_owned()));
+        assert_eq!(of("localhost", ", insecure-skip-tls-verify: true"), Ok("https://localhost/".to_owned()));
+        for server in ["https://", "ftp://a", "unix:///a", "/a", "https://a b", "a b", "https://[::1", ":6443"] {
+            let failure = of(server, "").unwrap_err();
+            assert!(failure.message.contains("has a `server` that is not a URL"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_folder_of_their_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: Never}";
+        let access = |user: &str| load(&[file(&dir, "a", &COMPLETE.replace("token: sesame", user))], None).unwrap();
+        let root = dir.path().display();
+        assert_eq!(format!("{:?}", access("tokenFile: t").credentials), format!("TokenFile(\"{root}/t\")"));
+        assert_eq!(format!("{:?}", access("tokenFile: /t").credentials), "TokenFile(\"/t\")");
+        for (command, expected) in [("./plugin", format!("{root}/./plugin")), ("plugin", "plugin".to_owned())] {
+            let Credentials::Plugin(plugin) = access(&plugin.replace("./plugin", command)).credentials else {
+                panic!()
+            };
+            assert_eq!(plugin.command, expected);
         }
     }
 }

@@ -6,14 +6,32 @@ pub(super) mod secret;
 mod service_account;
 pub(super) mod stale_secret;
 
+use k8s_openapi::Metadata;
+use kube::api::GetParams;
+use kube::core::{ObjectMeta, Request};
+use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::client::ApiClient;
-use super::error::SecretName;
+use super::client::{ApiClient, object};
+use super::error::{ApiError, SecretName};
 use crate::facts::{Observed, PullSecretFact};
 use crate::failure::Failure;
 
+/// Requests for the objects of a kind, in a namespace or in the cluster.
+fn collection<K: kube::Resource<DynamicType = ()>>(namespace: Option<&str>) -> Request {
+    Request::new(K::url_path(&(), namespace))
+}
+
 impl ApiClient {
+    /// Reads one object.
+    async fn get_object<K>(&self, namespace: Option<&str>, name: &str) -> Result<K, ApiError>
+    where
+        K: kube::Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + DeserializeOwned,
+    {
+        let request = collection::<K>(namespace).get(name, &GetParams::default()).map_err(ApiError::unsent)?;
+        object(&self.read(request).await?, namespace, name)
+    }
+
     /// See [`crate::cluster::Cluster::observe`].
     pub(in crate::cluster) async fn observe(
         &self,

@@ -4,8 +4,10 @@
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, PostParams};
+use kube::core::request;
 
+use super::collection;
 use crate::cluster::client::{ApiClient, BUSY_PAUSES};
 use crate::cluster::error::{ApiError, SecretName, SecretVerb};
 use crate::facts::{PULL_SECRET_TYPE, SecretFact};
@@ -97,7 +99,7 @@ impl ApiClient {
                 return Ok(changed(found, write, earlier));
             }
             let verb = if found.is_some() { SecretVerb::Update } else { SecretVerb::Create };
-            match self.send(secret, found, write).await {
+            match self.send_content(secret, found, write).await {
                 // A success does not mean that the content is still there: an operator or an admission webhook may have
                 // changed it.
                 Ok(()) => return self.read_back(secret, write).await,
@@ -123,12 +125,11 @@ impl ApiClient {
 
     /// The secret, if it exists.
     pub(super) async fn get(&self, secret: SecretName<'_>) -> Result<Option<Secret>, Failure> {
-        let api = self.secrets(secret.namespace);
-        match self.read(|| api.get(secret.name)).await {
+        match self.get_object(Some(secret.namespace), secret.name).await {
             Ok(found) => Ok(Some(found)),
             // The status 404 is not enough, because a web page of a router can have it, too.
             Err(error) if error.has_reason("NotFound") => Ok(None),
-            Err(error) => Err(self.diagnosis.failure(SecretVerb::Read, secret, &error)),
+            Err(error) => Err(self.diagnosis().failure(SecretVerb::Read, secret, &error)),
         }
     }
 
@@ -144,22 +145,23 @@ impl ApiClient {
     }
 
     /// Creates the secret, or replaces what was found.
-    async fn send(
+    async fn send_content(
         &self,
         secret: SecretName<'_>,
         found: Option<Secret>,
         write: &SecretWrite<'_>,
     ) -> Result<(), ApiError> {
-        let api = self.secrets(secret.namespace);
+        let secrets = collection::<Secret>(Some(secret.namespace));
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match found {
-            None => self.write(api.create(&parameters, &new_secret(secret, write.content))).await?,
-            Some(found) => {
-                // The object carries the resourceVersion that was found, so the server refuses it if it is outdated.
-                self.write(api.replace(secret.name, &parameters, &with_content(found, write.content))).await?
-            }
+        let json = |secret: &Secret| {
+            serde_json::to_vec(secret).map_err(|error| ApiError::unsent(request::Error::SerializeBody(error)))
         };
-        Ok(())
+        let request = match found {
+            None => secrets.create(&parameters, json(&new_secret(secret, write.content))?),
+            // The object carries the resourceVersion that was found, so the server refuses it if it is outdated.
+            Some(found) => secrets.replace(secret.name, &parameters, json(&with_content(found, write.content))?),
+        };
+        self.write(request.map_err(ApiError::unsent)?).await
     }
 
     /// Compares the secret with what was written.
@@ -173,12 +175,8 @@ impl ApiClient {
 
     /// The failure of a write that was refused, or whose result is not known.
     fn unwritten(&self, verb: SecretVerb, secret: SecretName<'_>, error: &ApiError) -> Failure {
-        let failure = self.diagnosis.failure(verb, secret, error);
+        let failure = self.diagnosis().failure(verb, secret, error);
         if error.is_ambiguous() { possibly_written(secret, failure) } else { failure }
-    }
-
-    pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), namespace)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Service accounts: only the pull secrets that one gives to its pods, as `explain` needs them.
 
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::Api;
 
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::{SecretName, SecretVerb};
@@ -28,18 +27,17 @@ impl ApiClient {
 
     /// The names under `imagePullSecrets`.
     async fn pull_secret_names(&self, namespace: &str, name: &str) -> Result<Vec<String>, Failure> {
-        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let found = self.read(|| api.get(name)).await.map_err(|error| {
+        let found = self.get_object::<ServiceAccount>(Some(namespace), name).await.map_err(|error| {
             let account = format!("service account `{name}` in namespace `{namespace}`");
             match error.status() {
                 Some(status) if error.has_reason("NotFound") => Failure::new(format!("{account} does not exist"))
-                    .cause(self.diagnosis.response(status))
+                    .cause(self.diagnosis().response(status))
                     .hint("check the names, and that the kubeconfig is for this cluster"),
                 // The general failure would name permissions on secrets only.
                 Some(status) if error.has_reason("Forbidden") => Failure::new(format!("{account} cannot be read"))
-                    .cause(self.diagnosis.response(status))
+                    .cause(self.diagnosis().response(status))
                     .hint(format!("grant the user `get` on serviceaccounts and secrets in `{namespace}`")),
-                _ => self.diagnosis.failure(SecretVerb::Read, SecretName { namespace, name }, &error),
+                _ => self.diagnosis().failure(SecretVerb::Read, SecretName { namespace, name }, &error),
             }
         })?;
         let references = found.image_pull_secrets.unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Secrets that openshift-ansible created for single registries, named `o-a-<md5(host)>`. They are only observed.
 
+use k8s_openapi::api::core::v1::Secret;
 use openssl::hash::{MessageDigest, hash};
 
 use crate::cluster::client::ApiClient;
@@ -10,9 +11,8 @@ impl ApiClient {
     /// the secret only leads to a note, which does not justify more permissions.
     pub(super) async fn stale_secret(&self, namespace: &str, host: String) -> Option<StaleSecret> {
         let name = stale_name(&host)?;
-        let api = self.secrets(namespace);
         // Every failure counts as absent: the secret only leads to a note, which does not justify more permissions.
-        self.read(|| api.get(&name)).await.ok()?;
+        self.get_object::<Secret>(Some(namespace), &name).await.ok()?;
         Some(StaleSecret { name, host })
     }
 }

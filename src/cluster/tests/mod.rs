@@ -1,10 +1,12 @@
 //! Tests of the cluster edge against an API server in this process.
 
 mod ambiguous;
+mod credentials;
 #[path = "../../../tests/doubles/kubernetes.rs"]
 pub(crate) mod double;
+mod responses;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -26,7 +28,7 @@ fn cluster_within(url: &str, timeout: Duration) -> Cluster {
     redactor.learn(&Secret::new("hunter2"));
     let mut config = kube::Config::new(url.parse().unwrap());
     config.headers.push(("user-agent".parse().unwrap(), "oregano/test".parse().unwrap()));
-    Cluster::connect(config, timeout, &redactor, ClusterPurpose::Run).unwrap()
+    Cluster::connect(Access::anonymous(config), timeout, &redactor, ClusterPurpose::Run).unwrap()
 }
 
 fn nothing(_: &Seen, _: &mut Store) -> Answer {
@@ -262,73 +264,6 @@ async fn an_api_server_that_cannot_be_reached() {
     let tls = cluster(&plain.url.replace("http:", "https:"));
     let failure = tls.observe("openshift", NAME, &[]).await.unwrap_err();
     assert_eq!(failure.causes, ["the port does not speak TLS"], "{failure:?}");
-}
-
-/// A cluster whose kubeconfig names this credential plugin.
-fn with_plugin(path: &std::path::Path, command: &str, script: &str, timeout: Duration) -> Cluster {
-    let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": command, "args": ["-c", script],
-        "interactiveMode": "Never"});
-    let config = json!({"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-        "clusters": [{"name": "k", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "users": [{"name": "u", "user": {"exec": exec}}]});
-    std::fs::write(path, config.to_string()).unwrap();
-    let source = access::find(ClusterPurpose::Run, Some(path), None, None).unwrap();
-    Cluster::connect(access::load(&source, None).unwrap(), timeout, &Redactor::default(), ClusterPurpose::Run).unwrap()
-}
-
-#[test]
-fn a_credential_plugin_that_does_not_finish_is_abandoned() {
-    let dir = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let begin = Instant::now();
-    let failure = runtime.block_on(async {
-        let patient = with_plugin(&dir.path().join("patient"), "sh", "exec sleep 9", Duration::from_secs(60));
-        // Dropping the future has the same effect as Ctrl-C.
-        let dropped = tokio::time::timeout(Duration::from_millis(100), patient.observe("openshift", NAME, &[])).await;
-        assert!(dropped.is_err());
-        let slow = with_plugin(&dir.path().join("slow"), "sh", "exec sleep 9", Duration::from_millis(300));
-        slow.observe("openshift", NAME, &["a", "b"]).await.unwrap_err()
-    });
-    drop(runtime);
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-    assert_eq!(failure.message, "credential plugin `sh` of the kubeconfig did not finish within 300ms");
-    assert!(failure.hint.unwrap().contains("run `sh` by hand"));
-}
-
-#[tokio::test]
-async fn a_credential_plugin_is_run_for_the_first_request_only() {
-    let dir = tempfile::tempdir().unwrap();
-    let runs = dir.path().join("runs");
-    let token = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
-        "status": {"token": "sesame"}});
-    let script = format!("echo run >> '{}'; echo '{token}'", runs.display());
-    let cluster = with_plugin(&dir.path().join("config"), "sh", &script, Duration::from_secs(5));
-    assert!(!runs.exists());
-    let mut counts = Vec::new();
-    for _ in 0..2 {
-        let failure = cluster.observe("openshift", NAME, &["a", "b"]).await.unwrap_err();
-        assert_eq!(failure.causes, ["connection refused"]);
-        counts.push(std::fs::read_to_string(&runs).unwrap().len());
-    }
-    // The kube crate runs the plugin more than once when it makes a client, but not again for the next request.
-    assert_eq!(counts[0], counts[1]);
-}
-
-#[tokio::test]
-async fn a_credential_plugin_that_fails_is_named_and_its_output_is_not_shown() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("config");
-    let cases = [
-        ("sh", "echo sesame; echo sesame >&2; exit 3", "credential plugin `sh` ended with exit status: 3"),
-        ("sh", "echo sesame", "credential plugin `sh` did not return a usable credential"),
-        ("/dev/null/none", "", "credential plugin `/dev/null/none` cannot be started: Not a directory"),
-    ];
-    for (command, script, cause) in cases {
-        let cluster = with_plugin(&path, command, script, Duration::from_secs(5));
-        let failure = cluster.observe("openshift", NAME, &[]).await.unwrap_err();
-        assert_eq!(failure.causes, [cause]);
-        assert!(!format!("{failure:?}").contains("sesame"));
-    }
 }
 
 #[test]

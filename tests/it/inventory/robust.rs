@@ -72,6 +72,32 @@ fn no_secret_makes_its_reader_panic() {
     run(&texts, |text| targets::secret_manifest(&text));
 }
 
+#[test]
+fn no_kubeconfig_makes_its_reader_panic() {
+    // Texts that no header, no path or no URL can contain, and texts that can be mistaken for something else.
+    let value = "[a-z0-9]{1,4}|\"\"|\" \"|null|1|1.5|true|\\[\\]|\\{\\}|\"[a-z:/@%?# ]{0,8}\"|\"(a|\\\\n|\\\\0|\\\\x7f|\\\\r| |ä|YQ==){0,4}\"|\"(https?|socks5|ftp)://[a-z0-9@:%/?#\\[\\]-]{0,8}\"|\"[0-9]{1,3}:[0-9]{1,6}\"";
+    let user = "(token|tokenFile|username|password|client-certificate|client-certificate-data|client-key|client-key-data|as|as-uid|as-groups|as-user-extra|exec|auth-provider)";
+    let cluster = "(server|certificate-authority|certificate-authority-data|insecure-skip-tls-verify|proxy-url|tls-server-name|disable-compression)";
+    let members = |name: &'static str| {
+        prop::collection::vec((name, value), 0..4).prop_map(|members| {
+            members.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
+        })
+    };
+    let lists = "(, as-groups: \\[\"(a|\\\\n|ä){0,3}\"\\])?(, as-user-extra: \\{\"(a|\\\\n|/|%|ä){0,3}\": \\[\"(a|\\\\n){0,3}\"\\]\\})?(, exec: \\{command: \"(a|/|\\\\0){0,3}\", apiVersion: client.authentication.k8s.io/v1(beta1)?, interactiveMode: (Never|Always|x)(, provideClusterInfo: true)?\\})?(, auth-provider: \\{name: (oidc|gcp), config: \\{id-token: \"(a|\\\\n){0,3}\"\\}\\})?";
+    let server = "(, server: \"(https?://)?127.0.0.1(:[0-9]{1,6})?[a-z/?%]{0,4}\")?";
+    let config = (members(cluster), members(user), server, lists).prop_map(|(cluster, user, server, lists)| {
+        // A member that occurs twice is an error of the parser.
+        let known = "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n";
+        format!(
+            "{known}clusters: [{{name: k, cluster: {{x: 1, {cluster}{server}}}}}]\nusers: [{{name: u, user: {{x: 1, {user}{lists}}}}}]\n"
+        )
+    });
+    let config = config.boxed();
+    run(&prop_oneof![1 => any::<String>(), 1 => bytes(), 6 => config.clone(), 2 => broken(config)], |text| {
+        targets::kubeconfig(&text);
+    });
+}
+
 /// A file of either format, with what tools leave in it.
 fn auth_file() -> impl Strategy<Value = String> {
     let key = "(https?://)?(quay\\.io|r\\.example\\.com:5000)(/v[12]/?)?(/?acme)?";

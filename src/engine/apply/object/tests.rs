@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::cluster::ClusterPurpose;
+use crate::cluster::access::Access;
 use crate::cluster::tests::double::{Double, Seen, Store, status};
 use crate::dockerconfig::{self, ChangeKind, Credential, Reader};
 use crate::event::Outcome;
@@ -33,7 +34,8 @@ fn theirs(host: &str) -> String {
 async fn write(double: &Double) -> StepRow {
     let config = kube::Config::new(double.url.parse().unwrap());
     let timeout = Duration::from_secs(5);
-    let cluster = Cluster::connect(config, timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
+    let cluster =
+        Cluster::connect(Access::anonymous(config), timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
     let fact = cluster.observe("openshift", NAME, &[]).await.unwrap();
     super::write(&cluster, &wanted(), &fact).await
 }
