@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use cli::ansible_cfg::{Defaults, UserEnvironment};
+use cli::ansible_cfg::{Defaults, RunDefaults, UserEnvironment};
 use cli::input::Input;
 use cli::{
     Command, Console, ExplainArguments, Global, Interface, InventoryTask, LoginArguments, Refusal, RunArguments,
@@ -132,7 +132,7 @@ fn options(
     run: RunArguments,
     cancel: &Cancel,
 ) -> Result<Options, Vec<Failure>> {
-    let defaults = defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
+    let defaults = run_defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
     let input = Input {
         prompt: &|text| cli::input::secret(text, cancel),
         file: &|kind, path| cli::input::file(kind, path, cancel),
@@ -172,7 +172,7 @@ fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
 fn question(global: Global, arguments: ExplainArguments, cancel: &Cancel) -> Result<Question, Vec<Failure>> {
     let failures = |problems: Vec<Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
     // An invalid `ansible.cfg` must not prevent a question about this machine, which does not depend on it.
-    let defaults = if arguments.reads_nodes(&global) { defaults().map_err(failures)? } else { Defaults::default() };
+    let defaults = if arguments.reads_nodes(&global) { run_defaults().map_err(failures)? } else { Defaults::default() };
     let input = Input {
         prompt: &|text| cli::input::secret(text, cancel),
         file: &|kind, path| cli::input::file(kind, path, cancel),
@@ -206,11 +206,17 @@ fn defaults() -> Result<Defaults, Vec<Problem>> {
     cli::ansible_cfg::defaults(&UserEnvironment { env: &env, home: home.as_deref(), folder: &folder })
 }
 
+/// The same for a command that contacts nodes or registries.
+fn run_defaults() -> Result<Defaults, Vec<Problem>> {
+    let mut defaults = defaults()?;
+    let problems = std::mem::take(&mut defaults.run.problems);
+    if problems.is_empty() { Ok(defaults) } else { Err(problems) }
+}
+
 /// Loads the inventory, for commands that contact nothing.
-fn load(global: &Global, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
-    let defaults = defaults()?;
+fn load(global: &Global, defaults: &Defaults, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
     ui::warnings(&defaults.warnings);
-    let sources = global.sources(&defaults, environment().home.as_deref(), |prompt| cli::input::secret(prompt, cancel));
+    let sources = global.sources(defaults, environment().home.as_deref(), |prompt| cli::input::secret(prompt, cancel));
     inventory::load(&sources.map_err(|problem| vec![problem])?)
 }
 
@@ -226,12 +232,18 @@ fn show(global: &Global, task: InventoryTask) -> ExitStatus {
         ui::document(doctor::SCHEMA);
         return complete(ExitStatus::Done);
     }
-    let read = load(global, &cancel);
+    let (defaults, read) = match defaults() {
+        Ok(defaults) => {
+            let read = load(global, &defaults, &cancel);
+            (defaults, read)
+        }
+        Err(problems) => (Defaults::default(), Err(problems)),
+    };
     if cancel.level() > Stop::No {
         return ExitStatus::Interrupted;
     }
     if let InventoryTask::Check = task {
-        return check(global, &read);
+        return check(global, &read, defaults.run);
     }
     let variables = match read {
         Ok(variables) => variables,
@@ -261,8 +273,14 @@ fn show(global: &Global, task: InventoryTask) -> ExitStatus {
     complete(ExitStatus::Done)
 }
 
-fn check(global: &Global, read: &Result<Variables, Vec<Problem>>) -> ExitStatus {
-    let request = Request { user: local_user(), home: environment().home, ..Request::default() };
+fn check(global: &Global, read: &Result<Variables, Vec<Problem>>, defaults: RunDefaults) -> ExitStatus {
+    let request = Request {
+        user: defaults.user.unwrap_or_else(local_user),
+        home: environment().home,
+        escalation: defaults.escalation,
+        connection: defaults.connection,
+        ..Request::default()
+    };
     let findings = doctor::examine(read, &request);
     ui::findings(&findings, global.format().0);
     let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);

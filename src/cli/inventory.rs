@@ -86,7 +86,8 @@ impl Global {
         let given = [&self.inventory, &defaults.inventories].into_iter().find(|sources| !sources.is_empty());
         let inventories = given.cloned().unwrap_or_default();
         let vault = self.vault(defaults, home, prompt)?;
-        Ok(Sources { inventories, extra: self.extra_vars.clone(), vault, home: home.map(Path::to_owned) })
+        let settings = defaults.reading.clone();
+        Ok(Sources { inventories, extra: self.extra_vars.clone(), vault, home: home.map(Path::to_owned), settings })
     }
 
     /// The vault passwords and where to read them, in the order in which Ansible tries them.

@@ -240,12 +240,13 @@ impl Global {
             scope: part.scope,
             vantage: part.vantage,
             limit: access.limit.map(limit).transpose()?,
-            user: user.or_else(|| defaults.user.clone()).unwrap_or(local_user),
-            host_key_checking: defaults.host_key_checking.unwrap_or_default(),
-            private_key_file: private_key.or_else(|| defaults.private_key_file.clone()),
+            user: user.or_else(|| defaults.run.user.clone()).unwrap_or(local_user),
+            host_key_checking: defaults.run.host_key_checking.unwrap_or_default(),
+            private_key_file: private_key.or_else(|| defaults.run.private_key_file.clone()),
             password: ssh_password,
-            escalation: if access.login.r#become { DefaultEscalation::Sudo } else { DefaultEscalation::None },
+            escalation: if access.login.r#become { DefaultEscalation::Sudo } else { defaults.run.escalation },
             become_password,
+            connection: defaults.run.connection.clone(),
             home: environment.home.clone(),
         };
         Ok(Settings {
@@ -253,8 +254,8 @@ impl Global {
             request,
             // clap limits only the option. The limit is applied here too, because the value may come from
             // `ansible.cfg`.
-            forks: usize::from(access.forks.or(defaults.forks).unwrap_or(FORKS).min(MAX_FORKS)),
-            timeout: Duration::from_secs(access.timeout.or(defaults.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
+            forks: usize::from(access.forks.or(defaults.run.forks).unwrap_or(FORKS).min(MAX_FORKS)),
+            timeout: Duration::from_secs(access.timeout.or(defaults.run.timeout).unwrap_or(TIMEOUT).min(MAX_TIMEOUT)),
             kubeconfig: access.kubeconfig,
             context: access.context,
             warnings: defaults.warnings.clone(),

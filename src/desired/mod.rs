@@ -27,7 +27,7 @@ pub use registry::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,
 };
 pub use registry_host::{HostFault, host_fault};
-pub use request::{DefaultEscalation, Limit, Request, Scope};
+pub use request::{Applies, ConnectionDefaults, DefaultEscalation, Limit, Request, Scope, UnsupportedDefault};
 pub use resolve::{from_file, judge, nodes, resolve};
 
 /// Everything that a run must verify and write, in inventory order.

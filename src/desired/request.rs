@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::inventory::Problem;
 use crate::secret::Secret;
 
 use super::node::{HostKeyChecking, Vantage};
@@ -68,10 +69,43 @@ pub struct Request {
     pub private_key_file: Option<PathBuf>,
     /// `-k`, or the content of `--connection-password-file`.
     pub password: Option<Secret>,
-    /// `--become`.
+    /// `--become`, or `become` of `ansible.cfg`.
     pub escalation: DefaultEscalation,
     /// `-K`, or the content of `--become-password-file`.
     pub become_password: Option<Secret>,
+    /// The connection settings of `ansible.cfg` for hosts whose variables do not set them.
+    pub connection: ConnectionDefaults,
     /// The home directory, which replaces `~` in the path of a key file.
     pub home: Option<PathBuf>,
+}
+
+/// The connection settings of `ansible.cfg`.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionDefaults {
+    /// `remote_port`.
+    pub port: Option<u16>,
+    /// Settings that are not supported. They are rejected only if a host is contacted that they apply to.
+    pub unsupported: Vec<UnsupportedDefault>,
+}
+
+/// A connection setting that is not supported.
+#[derive(Debug, Clone)]
+pub struct UnsupportedDefault {
+    /// The hosts that it applies to.
+    pub applies: Applies,
+    /// The variables that replace it for a host.
+    pub replaced_by: &'static [&'static str],
+    /// The problem that names the setting.
+    pub problem: Problem,
+}
+
+/// The hosts that a connection setting applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applies {
+    /// All hosts.
+    Always,
+    /// The hosts with `become`.
+    WithBecome,
+    /// The hosts with `become` whose SSH user is not root yet.
+    WithSudo,
 }

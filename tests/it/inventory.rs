@@ -7,6 +7,7 @@ mod list;
 mod printed;
 pub mod random;
 mod robust;
+mod settings;
 mod templates;
 mod values;
 mod vault;

@@ -9,6 +9,7 @@ use super::super::problem::Problem;
 use super::super::source::{Source, Span};
 use super::super::text::Text;
 use super::super::{ini, toml, yaml};
+use super::settings::{Plugin, ReadSettings};
 
 /// The formats of inventory files.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,11 +21,24 @@ enum Format {
     Ambiguous,
 }
 
+impl Format {
+    /// The plugin of Ansible that reads it.
+    fn plugin(self) -> Plugin {
+        match self {
+            Self::Ini | Self::Ambiguous => Plugin::Ini,
+            Self::Yaml => Plugin::Yaml,
+            Self::Toml => Plugin::Toml,
+        }
+    }
+}
+
 /// Adds the text of a file, and its problems, to the draft.
-pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
+pub(super) fn read(source: &Arc<Source>, settings: &ReadSettings, draft: &mut Draft) {
     draft.begin_source(source);
     let before = draft.problems.len();
-    match format(source) {
+    let format = format(source);
+    draft.problems.extend(settings.reject_plugin(format.plugin(), &source.name));
+    match format {
         Format::Ini if source.text().starts_with('\u{feff}') => draft.problems.push(
             Problem::new(format!(
                 "`{}` starts with a byte order mark, which Ansible reads as part of a host name",

@@ -10,6 +10,7 @@ pub mod passwords;
 mod paths;
 mod read;
 mod script;
+pub mod settings;
 mod shell_command;
 pub mod system;
 mod vars_files;
@@ -18,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::assemble::{Assembled, Draft};
-use super::finding::Finding;
 use super::model::{Inventory, Vars};
 use super::outside::{OutsideError, OutsideErrorKind};
 use super::problem::Problem;
@@ -28,6 +28,7 @@ use super::variables::Variables;
 use super::{extra_vars, host_list};
 use crate::process::ProcessError;
 use passwords::VaultIdentity;
+use settings::{Plugin, ReadSettings};
 use system::LocalSystem;
 
 pub use limit::limit;
@@ -51,6 +52,8 @@ pub struct Sources {
     pub vault: Vec<VaultIdentity>,
     /// The home folder of the user, which `~` means in lookups.
     pub home: Option<PathBuf>,
+    /// How the sources are read.
+    pub settings: ReadSettings,
 }
 
 /// Reads all sources, with the `group_vars` and `host_vars` in their folders and in the working directory.
@@ -58,7 +61,8 @@ pub struct Sources {
 /// # Errors
 /// All problems of all sources.
 pub fn load(sources: &Sources) -> Result<Variables, Vec<Problem>> {
-    load_from(sources, Path::new(""))
+    let working = sources.settings.playbook_folder.as_deref();
+    load_from(sources, working.unwrap_or(Path::new("")))
 }
 
 /// Like [`load()`], but reads the `group_vars` and `host_vars` of the folder `working` instead of those of the working
@@ -70,19 +74,21 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     let system = LocalSystem::new(working.to_owned(), sources.home.clone(), passwords);
     let mut folders = Vec::new();
     if sources.inventories.is_empty() && Path::new(DEFAULT).exists() {
-        folders.extend(add(DEFAULT, &system, &mut draft));
+        folders.extend(add(DEFAULT, &sources.settings, &system, &mut draft));
     } else if sources.inventories.is_empty() {
         let problem = Problem::new(format!("no inventory is given, and the working directory has no `{DEFAULT}`"));
         draft.problems.push(problem.hint("give one with `-i`, `ANSIBLE_INVENTORY` or `inventory` in ansible.cfg"));
     }
     for inventory in &sources.inventories {
-        folders.extend(add(inventory, &system, &mut draft));
+        folders.extend(add(inventory, &sources.settings, &system, &mut draft));
     }
     let mut assembled = draft.finish();
     // The names of these files are the names of groups and hosts, so all sources must have been read before.
-    vars_files::add(&folders, working, &system, &mut assembled);
-    let Assembled { mut inventory, mut findings, mut problems } = assembled;
-    inventory.extra = extra_vars(&sources.extra, &system, &mut findings, &mut problems);
+    vars_files::add(&folders, working, (&sources.settings, &system), &mut assembled);
+    assembled.inventory.extra = extra_vars(sources, &system, &mut assembled);
+    let changed = sources.settings.reject_changes(&assembled);
+    let Assembled { inventory, findings, mut problems } = assembled;
+    problems.extend(changed);
     if problems.is_empty() {
         Ok(Variables::new(inventory, Arc::new(system)).with_findings(findings))
     } else {
@@ -93,14 +99,14 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
 /// Parses one text as if it were a file with the name of the source. Reads no `group_vars` and `host_vars`.
 pub fn parse(source: &Arc<Source>) -> Result<Inventory, Vec<Problem>> {
     let mut draft = Draft::new();
-    format::read(source, &mut draft);
+    format::read(source, &ReadSettings::default(), &mut draft);
     let Assembled { inventory, problems, .. } = draft.finish();
     if problems.is_empty() { Ok(inventory) } else { Err(problems) }
 }
 
 /// Adds one value of `-i` and its problems to the draft. Returns the folder that may contain `group_vars` and
 /// `host_vars` for it.
-fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf> {
+fn add(written: &str, settings: &ReadSettings, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf> {
     if written.is_empty() || written == "-" {
         let what = if written.is_empty() {
             "the value of `-i` is empty"
@@ -115,6 +121,7 @@ fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf
     // As in Ansible, the name of an existing file may contain a comma.
     if written.contains(',') && !Path::new(written).exists() {
         let origin = Origin { file: Some(written.to_owned()), ..Origin::default() };
+        draft.problems.extend(settings.reject_plugin(Plugin::HostList, written));
         host_list::read(&Source::with_origin("-i", written, origin), draft);
         return None;
     }
@@ -124,13 +131,18 @@ fn add(written: &str, system: &LocalSystem, draft: &mut Draft) -> Option<PathBuf
         draft.problems.push(problem.hint("a list of hosts needs a comma, as in `-i host,`"));
         return None;
     }
-    add_path(&path, &mut Vec::new(), system, draft);
+    add_path(&path, &mut Vec::new(), (settings, system), draft);
     Some(vars_files::folder_of(&path))
 }
 
 /// Adds a file, a script, or a folder with its subfolders. `open` contains the folders that are being read, to detect
 /// loops.
-fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &mut Draft) {
+fn add_path(
+    path: &Path,
+    open: &mut Vec<PathBuf>,
+    (settings, system): (&ReadSettings, &LocalSystem),
+    draft: &mut Draft,
+) {
     if path.is_dir() {
         // A folder that is reached through a link has another path, but the same canonical path.
         let identity = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -139,15 +151,16 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &
                 Problem::new(format!("the inventory folder `{}` contains itself through a link", path.display()));
             Err(problem.hint("remove the link, or give it a name with an ignored extension"))
         } else {
-            directory::sources(path)
+            directory::sources(path, settings)
         };
         open.push(identity);
         match nested {
-            Ok(nested) => nested.iter().for_each(|path| add_path(path, open, system, draft)),
+            Ok(nested) => nested.iter().for_each(|path| add_path(path, open, (settings, system), draft)),
             Err(problem) => draft.problems.push(problem),
         }
         open.pop();
     } else if script::is_script(path) {
+        draft.problems.extend(settings.reject_plugin(Plugin::Script, &path.display().to_string()));
         script::read(path, draft);
     } else if !open.is_empty() && !path.is_file() {
         // Reading a pipe in a folder could block forever. A pipe that the user names directly is read, because shells
@@ -155,28 +168,24 @@ fn add_path(path: &Path, open: &mut Vec<PathBuf>, system: &LocalSystem, draft: &
         draft.problems.push(Problem::new(format!("`{}` is not a regular file", path.display())));
     } else {
         match read::text(path, "inventory", system) {
-            Ok(source) => format::read(&source, draft),
+            Ok(source) => format::read(&source, settings, draft),
             Err(problem) => draft.problems.push(problem),
         }
     }
 }
 
 /// The variables of all `-e` options. If a name is repeated, the last value is used.
-fn extra_vars(
-    arguments: &[String],
-    system: &LocalSystem,
-    findings: &mut Vec<Finding>,
-    problems: &mut Vec<Problem>,
-) -> Vars {
+fn extra_vars(sources: &Sources, system: &LocalSystem, assembled: &mut Assembled) -> Vars {
+    let Assembled { findings, problems, .. } = assembled;
     let mut vars = Vars::new();
-    for argument in arguments {
+    for argument in &sources.extra {
         let read = match argument.strip_prefix('@') {
             Some(path) => read::text(&paths::expand(path), "variables file", system)
                 .and_then(|source| extra_vars::mapping(&Text::slice(&source, 0, source.text().len()), findings)),
             None => extra_vars::argument(&Source::new("-e", argument.as_str()), findings),
         };
         match read {
-            Ok(read) => vars.extend(read),
+            Ok(read) => problems.extend(sources.settings.extend(&mut vars, read)),
             Err(problem) => problems.push(problem),
         }
     }

@@ -13,6 +13,7 @@ use super::super::finding::Finding;
 use super::super::model::{FileVars, Folder, Vars};
 use super::super::problem::Problem;
 use super::super::text::Text;
+use super::settings::ReadSettings;
 use super::system::LocalSystem;
 use super::{directory, read};
 
@@ -30,9 +31,22 @@ struct OwnerVars {
 }
 
 /// Adds the variables from the folders of the inventory sources, and from the folder `working`.
-pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, assembled: &mut Assembled) {
+pub(super) fn add(
+    folders: &[PathBuf],
+    working: &Path,
+    access: (&ReadSettings, &LocalSystem),
+    assembled: &mut Assembled,
+) {
     let Assembled { inventory, findings, problems } = assembled;
     for (folder, path) in places(folders, working) {
+        if let Some(setting) = access.0.no_vars_files.as_ref().filter(|_| has_variables(&path)) {
+            let message = format!(
+                "{} does not enable the plugin `host_group_vars`, which reads `group_vars` and `host_vars`",
+                setting.origin
+            );
+            problems.push(Problem::new(message).hint("add `host_group_vars` to the plugins"));
+            return;
+        }
         if folder == Folder::Working && is_untrusted(&path) {
             let message = "all users can write to the working directory, so its variables are not trusted";
             problems.push(
@@ -41,7 +55,7 @@ pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, ass
             continue;
         }
         let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
-        for (at, read) in folder_vars(&path.join("group_vars"), &names, system, problems) {
+        for (at, read) in folder_vars(&path.join("group_vars"), &names, access, problems) {
             problems.extend(read.problems);
             findings.extend(read.findings);
             if let Some((_, group)) = inventory.groups.get_index_mut(at) {
@@ -49,7 +63,7 @@ pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, ass
             }
         }
         let names: Vec<&str> = inventory.hosts.keys().map(String::as_str).collect();
-        for (at, read) in folder_vars(&path.join("host_vars"), &names, system, problems) {
+        for (at, read) in folder_vars(&path.join("host_vars"), &names, access, problems) {
             problems.extend(read.problems);
             findings.extend(read.findings);
             if let Some((_, host)) = inventory.hosts.get_index_mut(at) {
@@ -63,8 +77,12 @@ pub(super) fn add(folders: &[PathBuf], working: &Path, system: &LocalSystem, ass
 /// lookup.
 fn is_untrusted(folder: &Path) -> bool {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let open = std::fs::metadata(here).is_ok_and(|found| found.permissions().mode() & 0o002 != 0);
-    open && ["group_vars", "host_vars"].iter().any(|name| here.join(name).exists())
+    std::fs::metadata(here).is_ok_and(|found| found.permissions().mode() & 0o002 != 0) && has_variables(folder)
+}
+
+/// Whether a folder contains variables of groups or hosts.
+fn has_variables(folder: &Path) -> bool {
+    ["group_vars", "host_vars"].iter().any(|name| folder.join(name).exists())
 }
 
 /// The folders to read, the weakest first. If a folder is repeated, only its last position is used.
@@ -91,7 +109,7 @@ fn places(folders: &[PathBuf], working: &Path) -> Vec<(Folder, PathBuf)> {
 fn folder_vars(
     folder: &Path,
     owners: &[&str],
-    system: &LocalSystem,
+    access: (&ReadSettings, &LocalSystem),
     problems: &mut Vec<Problem>,
 ) -> Vec<(usize, OwnerVars)> {
     if !folder.is_dir() {
@@ -113,7 +131,7 @@ fn folder_vars(
         }
     };
     // Decrypting a file takes milliseconds, so owners are read in parallel. The results keep the order of the owners.
-    found.into_par_iter().map(|(owner, files)| (owner, read_files(&files, system))).collect()
+    found.into_par_iter().map(|(owner, files)| (owner, read_files(&files, access))).collect()
 }
 
 /// The files of each owner that has files, in the order of the owners.
@@ -176,7 +194,7 @@ fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
 }
 
 /// Reads the files of one owner. If a variable is repeated, the value in the last file is used.
-fn read_files(files: &[PathBuf], system: &LocalSystem) -> OwnerVars {
+fn read_files(files: &[PathBuf], (settings, system): (&ReadSettings, &LocalSystem)) -> OwnerVars {
     let mut read = OwnerVars::default();
     for file in files {
         if !file.is_file() {
@@ -187,7 +205,7 @@ fn read_files(files: &[PathBuf], system: &LocalSystem) -> OwnerVars {
         let vars = read::text(file, "variables file", system)
             .and_then(|source| extra_vars::mapping(&Text::slice(&source, 0, source.text().len()), &mut read.findings));
         match vars {
-            Ok(vars) => read.vars.extend(vars),
+            Ok(vars) => read.problems.extend(settings.extend(&mut read.vars, vars)),
             Err(problem) => read.problems.push(problem),
         }
     }

@@ -86,3 +86,37 @@ fn a_node_that_has_only_busybox() {
     let run = site.run(&["apply", "--only", "nodes"]).expect(0);
     assert!(run.stdout.contains(&recap("node1", [3, 0, 0, 0, 0])), "{}", run.stdout);
 }
+
+#[test]
+fn become_in_ansible_cfg_applies_to_hosts_that_do_not_set_it() {
+    let mut site = Site::new(1);
+    site.set("ansible_user", SUDOER);
+    site.oregano
+        .write("ansible.cfg", "[privilege_escalation]\nbecome = True\nbecome_method = sudo\nbecome_user = root\n");
+    site.run(&["apply", "--only", "nodes"]).expect(0);
+    assert_eq!(site.nodes[0].owner(DOCKER).as_deref(), Some("root:root"));
+    site.oregano.write("ansible.cfg", "[privilege_escalation]\nbecome = True\nbecome_method = su\n");
+    let connections = site.nodes[0].connections();
+    let run = site.run(&["plan", "--only", "nodes"]).expect(1);
+    assert!(
+        run.stderr.contains("the value of `become_method` in `") && run.stderr.contains("ansible.cfg`"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(site.nodes[0].connections(), connections);
+    // The setting does not matter to a host that sets the variable, and to a run that contacts no node.
+    site.run(&["validate"]).expect(0);
+    site.set_literal("ansible_become", "False");
+    site.run(&["plan", "--only", "nodes"]).expect(2);
+}
+
+#[test]
+fn remote_port_in_ansible_cfg_applies_to_hosts_that_do_not_set_it() {
+    let site = Site::new(1);
+    site.oregano.write("ansible.cfg", "[defaults]\nremote_port = 1\n");
+    let port = format!("ansible_port={}", site.nodes[0].port());
+    let inventory = site.oregano.write("other", site.inventory().replace(&port, ""));
+    // Nothing listens on this port.
+    let run = site.oregano.run(&["plan", "--only", "nodes", "-i", inventory.to_str().unwrap()]).expect(4);
+    assert!(run.stderr.contains("connection refused"), "{}", run.stderr);
+}
