@@ -19,9 +19,10 @@ use oregano::engine::schedule::{Cancel, Stop};
 use oregano::event;
 use oregano::failure::Failure;
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
-use oregano::lookup::Account;
+use oregano::lookup::{Account, DOCKER_AUTH_CONFIG};
 use oregano::options::{Environment, Options, Question};
 use oregano::report::{ExitStatus, Journal};
+use oregano::secret::Secret;
 use oregano::ui::Output;
 use oregano::{doctor, process, ui};
 
@@ -191,6 +192,7 @@ fn account() -> Account {
         runtime_dir: var("XDG_RUNTIME_DIR"),
         config_home: var("XDG_CONFIG_HOME"),
         docker_config: var("DOCKER_CONFIG"),
+        docker_auth_config: environment().docker_auth_config,
         auth_file: var("REGISTRY_AUTH_FILE"),
         registries_conf: var("CONTAINERS_REGISTRIES_CONF"),
         cache_home: var("XDG_CACHE_HOME"),
@@ -356,6 +358,7 @@ fn environment() -> Environment {
         home: var("HOME").map(PathBuf::from).or_else(|| local_account().map(|account| account.dir)),
         kubeconfig: var("KUBECONFIG"),
         ssh_agent: var("SSH_AUTH_SOCK").map(PathBuf::from),
+        docker_auth_config: var(DOCKER_AUTH_CONFIG).and_then(|text| text.into_string().ok()).map(Secret::new),
     }
 }
 

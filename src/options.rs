@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::desired::Request;
 use crate::inventory::Sources;
 use crate::lookup::Account;
+use crate::secret::Secret;
 
 /// The command of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,4 +100,6 @@ pub struct Environment {
     pub kubeconfig: Option<OsString>,
     /// `SSH_AUTH_SOCK`.
     pub ssh_agent: Option<PathBuf>,
+    /// `DOCKER_AUTH_CONFIG`.
+    pub docker_auth_config: Option<Secret>,
 }

@@ -10,7 +10,7 @@ use oregano::dockerconfig::{self, AuthFile, Credential, Reader};
 use oregano::inventory::outside::NoAccess;
 use oregano::inventory::vault::Envelope;
 use oregano::inventory::{Inventory, Source, Variables, list, load, select, yaml};
-use oregano::lookup::{FileSystem, LookupRequest, PathState, RegistriesConf, SearchPath, look_up};
+use oregano::lookup::{Account, FileSystem, LookupRequest, PathState, RegistriesConf, SearchPath, look_up};
 use oregano::registry::challenge::{self, Challenge};
 use oregano::registry::image_location::ImageLocation;
 use oregano::secret::{Redactor, Secret, SecretBytes};
@@ -125,7 +125,10 @@ pub fn lookup(text: &str) {
     let (key, content) = rest.split_once('\n').unwrap_or((rest, ""));
     let (written, Ok(image)) = (image, Image::parse(image)) else { return };
     let entry = serde_json::json!({ "auths": { key: { "auth": "YTpi" } } }).to_string();
-    let searched = SearchPath::only(&["config.json".to_owned(), "other.json".to_owned(), ".dockercfg".to_owned()]);
+    let searched = SearchPath::only(
+        &["config.json".to_owned(), "other.json".to_owned(), ".dockercfg".to_owned()],
+        &Account::root(),
+    );
     let state = |path: &str| {
         let bytes = if path == "other.json" { &entry } else { content };
         PathState::Content(SecretBytes::new(bytes.as_bytes().to_vec()))

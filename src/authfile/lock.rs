@@ -33,7 +33,7 @@ pub struct Held {
 /// # Errors
 /// If the folder cannot be created or opened, or another process has the lock for too long.
 pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Result<Held, Failure> {
-    let target = target(path)?;
+    let target = target(path).map_err(|fault| fault.failure(&path.display().to_string()))?;
     let place = folder(&target);
     let failed = |what: &str, error| {
         Failure::new(format!("folder `{}` cannot be {what}", place.display()))

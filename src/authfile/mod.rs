@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, geteuid};
 
-use crate::facts::FileState;
-use crate::failure::{Failure, without_errno};
+use crate::facts::{FileAccess, FileFault, FileState};
+use crate::failure::without_errno;
 use crate::secret::SecretBytes;
 
 pub use lock::{Held, hold};
@@ -30,25 +30,37 @@ const MOST_LINKS: usize = 40;
 
 /// The current state of the file that `path` leads to, for a caller that only reads it.
 pub fn read(path: &Path) -> FileState {
-    state(target(path).and_then(|target| look(&target)))
+    state(path, look)
 }
 
 /// The current state of the file that `path` leads to, for a caller that replaces it: a file of another user is unusable.
 pub fn observe(path: &Path) -> FileState {
-    state(target(path).and_then(|target| own(&target)))
+    state(path, own)
 }
 
-fn state(found: Result<Option<(SecretBytes, Metadata)>, Failure>) -> FileState {
+/// Content and metadata of a file; `None` if it does not exist.
+type Found = Result<Option<(SecretBytes, Metadata)>, FileFault>;
+
+fn state(path: &Path, look: impl Fn(&Path) -> Found) -> FileState {
+    let found = target(path).and_then(|target| look(&target).map_err(|fault| fault_of_target(path, &target, fault)));
     match found {
         Ok(None) => FileState::Absent,
         Ok(Some((content, metadata))) => FileState::Present { content, mode: metadata.permissions().mode() & 0o7777 },
-        Err(failure) => FileState::Unusable(failure),
+        Err(fault) => FileState::Unusable(fault),
     }
+}
+
+/// The fault of `path` if the file that it leads to has `fault`.
+fn fault_of_target(path: &Path, target: &Path, fault: FileFault) -> FileFault {
+    if path == target {
+        return fault;
+    }
+    FileFault { fault: format!("leads to `{}`, which {}", target.display(), fault.fault), ..fault }
 }
 
 /// Follows the links of `path`, also to a file that does not exist. The kernel's `protected_symlinks` does not apply here,
 /// so links of other users are refused: a user who can create a link must not choose where a password is written.
-fn target(path: &Path) -> Result<PathBuf, Failure> {
+fn target(path: &Path) -> Result<PathBuf, FileFault> {
     let mut at = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&at) {
@@ -56,7 +68,8 @@ fn target(path: &Path) -> Result<PathBuf, Failure> {
             Ok(next) => {
                 let owner = fs::symlink_metadata(&at).map(|link| link.uid());
                 if owner.is_ok_and(|owner| owner != 0 && owner != geteuid().as_raw()) {
-                    return Err(unusable(&at, "is a link of another user").hint("name the file that it leads to"));
+                    let fault = FileFault::new("is a link of another user").hint("name the file that it leads to");
+                    return Err(fault_of_target(path, &at, fault));
                 }
                 at = folder(&at).join(next);
             }
@@ -64,38 +77,40 @@ fn target(path: &Path) -> Result<PathBuf, Failure> {
             Err(_) => return Ok(at),
         }
     }
-    Err(unusable(path, "leads through too many links"))
+    Err(unusable("leads through too many links"))
 }
 
-/// Content and metadata; `None` if the file does not exist.
-fn look(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
+fn look(target: &Path) -> Found {
     let metadata = match fs::symlink_metadata(target) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(closed(target)),
-        Err(error) => return Err(unusable(target, "cannot be examined").cause(without_errno(&error))),
+        Err(error) => return Err(unusable("cannot be examined").cause(without_errno(&error))),
     };
     match () {
-        () if metadata.is_dir() => return Err(unusable(target, "is a directory")),
+        () if metadata.is_dir() => return Err(unusable("is a directory")),
         // Opening a named pipe would block until another process opens its other end.
-        () if !metadata.is_file() => return Err(unusable(target, "is not a regular file")),
-        () if metadata.len() > LARGEST => return Err(unusable(target, "is too large for a file with credentials")),
+        () if !metadata.is_file() => return Err(unusable("is not a regular file")),
+        () if metadata.len() > LARGEST => return Err(unusable("is too large for a file with credentials")),
         () => {}
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     // The limit is applied again, because the file may grow after its size was checked.
     let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
-    read.map_err(|error| unusable(target, "cannot be read").cause(without_errno(&error)))?;
+    read.map_err(|error| {
+        let access = if error.kind() == io::ErrorKind::PermissionDenied { denied() } else { FileAccess::Granted };
+        FileFault { access, ..unusable("cannot be read").cause(without_errno(&error)) }
+    })?;
     Ok(Some((SecretBytes::new(content), metadata)))
 }
 
 /// Like `look`, but returns an error if a password of this user must not be written to the file.
-fn own(target: &Path) -> Result<Option<(SecretBytes, Metadata)>, Failure> {
+fn own(target: &Path) -> Found {
     let found = look(target)?;
     match &found {
         // A user who owns the file could read the password, even if the mode is 0600.
         Some((_, metadata)) if !may_hold(metadata, &fs::metadata(folder(target)), geteuid()) => {
-            Err(unusable(target, "belongs to another user").hint("run as that user, or name another file"))
+            Err(FileFault::new("belongs to another user").hint("run as that user, or name another file"))
         }
         _ => Ok(found),
     }
@@ -118,19 +133,26 @@ fn folder(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The failure if this user may not enter a folder of the path.
-fn closed(target: &Path) -> Failure {
+/// Who may read a file if the permissions deny it to this user.
+fn denied() -> FileAccess {
+    // A denial that applies even to root is not caused by the permission bits.
+    if geteuid().is_root() { FileAccess::Granted } else { FileAccess::OnlyRoot }
+}
+
+/// The fault if this user may not enter a folder of the path.
+fn closed(target: &Path) -> FileFault {
     // Nothing below a folder can be examined without permission to enter it.
     let closed = target.ancestors().skip(1).find(|above| fs::symlink_metadata(above).is_ok());
     let closed = closed.unwrap_or_else(|| folder(target)).display();
-    Failure::new(format!("`{}` can be neither read nor written: this user may not enter `{closed}`", target.display()))
-        .hint(format!("`chmod u+x {closed}` if it is yours, or name another file with `--to FILE`"))
+    let fault = FileFault::new(format!("can be neither read nor written: this user may not enter `{closed}`"))
+        .hint(format!("`chmod u+x {closed}` if it is yours, or name another file with `--to FILE`"));
+    FileFault { access: denied(), ..fault }
 }
 
 fn name(file: &Path) -> &OsStr {
     file.file_name().unwrap_or_default()
 }
 
-fn unusable(path: &Path, fault: &str) -> Failure {
-    Failure::new(format!("`{}` {fault}", path.display())).hint("name another file with `--to FILE`")
+fn unusable(fault: &str) -> FileFault {
+    FileFault::new(fault).hint("name another file with `--to FILE`")
 }

@@ -67,7 +67,7 @@ pub(super) fn replace(destination: &Destination, observed: &FileState, new: &Sec
     // Without this, a crash after the rename could leave an empty file under the final name.
     temporary.as_file().sync_all().map_err(failed)?;
     // This is checked as late as possible, because a program that takes no lock may have written during the fsync.
-    let now = look(target)?;
+    let now = look(target).map_err(|fault| fault.failure(&target.display().to_string()))?;
     let now_owner = now.as_ref().map(|(_, metadata)| (metadata.uid(), metadata.gid()));
     if now.as_ref().map(|(now, _)| now) != content || now_owner != destination.owner {
         return Err(changed(target));

@@ -75,13 +75,6 @@ pub enum HostKeyChecking {
     AcceptUnknown,
 }
 
-impl HostKeyChecking {
-    /// Converts Ansible's boolean setting.
-    pub fn from_setting(checked: bool) -> Self {
-        if checked { Self::Strict } else { Self::AcceptUnknown }
-    }
-}
-
 /// `ansible_become` and its password.
 #[derive(Debug, Clone)]
 pub enum Escalation {

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::authfile;
@@ -12,7 +11,7 @@ use crate::desired::{self, Desired, Image, NodeTarget};
 use crate::dockerconfig::mask;
 use crate::engine::schedule::{self, Cancel, Stop};
 use crate::engine::{self, Engine};
-use crate::facts::{FileFact, FileState};
+use crate::facts::{FileAccess, FileFact, FileState};
 use crate::failure::Failure;
 use crate::inventory;
 use crate::lookup::{
@@ -33,8 +32,17 @@ const NODE_DROP_INS: [&str; 3] = [
     "/etc/containers/registries.conf.d/shortnames.conf",
 ];
 
-/// The state of each path that was read.
-type PathStates = HashMap<String, PathState>;
+/// The files of a node that were read.
+#[derive(Default)]
+struct NodeFiles {
+    /// The state of each path.
+    states: HashMap<String, PathState>,
+    /// The paths that lead to the same file.
+    same: Vec<Vec<String>>,
+}
+
+/// The lookups on a node, and its managed files that no consumer reads.
+type NodeLookups = (Vec<ConsumerLookup>, Vec<String>);
 
 /// Finds the credentials that each consumer would use for the image of a question.
 ///
@@ -86,6 +94,9 @@ pub fn status(explanation: &Explanation) -> ExitStatus {
         () if any(|error| matches!(error, HostError::Interrupted)) => ExitStatus::Interrupted,
         () if any(|error| matches!(error, HostError::Unreachable(_))) => ExitStatus::Unreachable,
         () if any(|error| matches!(error, HostError::Failed(_))) => ExitStatus::Failed,
+        // On this machine, root's files are usually not the ones that the user asks about. On a node, the login user of
+        // the inventory lacks a permission.
+        () if explanation.hosts.iter().any(|host| host.host.is_some() && host.is_hidden()) => ExitStatus::Failed,
         () => ExitStatus::Done,
     }
 }
@@ -117,17 +128,17 @@ fn pod_secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<Po
 
 fn on_this_machine(question: &Question, account: &Account, request: LookupRequest<'_>) -> ExplainedHost {
     let paths = match question.files.as_slice() {
-        [] => account.search_paths(&global_auth_file(crio_settings().iter().map(String::as_str))),
-        files => SearchPath::only(files),
+        [] => account.search_paths(&global_auth_file(&crio_settings())),
+        files => SearchPath::only(files, account),
     };
     let files = FileSystem { state: &|path| read(Path::new(path)), list: &list };
-    ExplainedHost { host: None, lookups: Ok(look_up(request, &paths, &files)) }
+    ExplainedHost { host: None, lookups: Ok(look_up(request, &paths, &files)), unread: Vec::new() }
 }
 
-/// The content of CRI-O's configuration files on this machine, in the order in which CRI-O reads them.
-fn crio_settings() -> Vec<String> {
+/// CRI-O's configuration files on this machine, in the order in which CRI-O reads them.
+fn crio_settings() -> Vec<(String, PathState)> {
     let files = std::iter::once(CRIO_FILES[0].to_owned()).chain(list(CRIO_DROP_INS));
-    files.filter_map(|path| text(&read(Path::new(&path)))).collect()
+    files.map(|path| (path.clone(), read(Path::new(&path)))).collect()
 }
 
 /// The sorted paths in a directory of this machine.
@@ -138,21 +149,9 @@ fn list(directory: &str) -> Vec<String> {
     paths
 }
 
-fn text(state: &PathState) -> Option<String> {
-    match state {
-        PathState::Content(bytes) => Some(String::from_utf8_lossy(bytes.expose()).into_owned()),
-        PathState::Absent | PathState::Unreadable(_) | PathState::Forbidden(_) => None,
-    }
-}
-
 /// Reads a file of this machine.
 fn read(path: &Path) -> PathState {
-    match (path_state(authfile::read(path)), fs::File::open(path)) {
-        (PathState::Unreadable(why), Err(error)) if error.kind() == ErrorKind::PermissionDenied => {
-            PathState::Forbidden(why)
-        }
-        (state, _) => state,
-    }
+    path_state(authfile::read(path))
 }
 
 fn on_nodes(
@@ -179,7 +178,11 @@ fn on_nodes(
             let (node, lookups) = result.unwrap_or_else(|| {
                 (&nodes[at], Err(HostError::Failed(Failure::internal("the files of the node could not be read"))))
             });
-            hosts.push(ExplainedHost { host: Some(node.name.clone()), lookups });
+            let (lookups, unread) = match lookups {
+                Ok((lookups, unread)) => (Ok(lookups), unread),
+                Err(error) => (Err(error), Vec::new()),
+            };
+            hosts.push(ExplainedHost { host: Some(node.name.clone()), lookups, unread });
         },
     );
     hosts
@@ -190,23 +193,33 @@ fn on_node(
     engine: &Engine,
     node: &NodeTarget,
     request: LookupRequest<'_>,
-) -> Result<Vec<ConsumerLookup>, HostError> {
-    let mut states = PathStates::new();
+) -> Result<NodeLookups, HostError> {
+    let mut read = NodeFiles::default();
     let paths = if question.files.is_empty() {
         let settings = CRIO_FILES.map(str::to_owned);
         // CRI-O's path is known only after its configuration was read. The usual files are read on the same connection, so
         // a second connection is needed only for an unusual `global_auth_file`.
         let usual = all_paths(&Account::root().search_paths(&GlobalAuthFile::Unset));
-        read_on_node(engine, node, usual.into_iter().chain(settings.clone()).collect(), &mut states)?;
-        let texts: Vec<String> = settings.iter().filter_map(|path| text(states.get(path)?)).collect();
-        Account::root().search_paths(&global_auth_file(texts.iter().map(String::as_str)))
+        let managed = node.files.iter().cloned();
+        read_on_node(engine, node, usual.into_iter().chain(managed).chain(settings.clone()).collect(), &mut read)?;
+        let settings = settings.into_iter().filter_map(|path| Some((path.clone(), read.states.get(&path)?.clone())));
+        Account::root().search_paths(&global_auth_file(&settings.collect::<Vec<_>>()))
     } else {
-        SearchPath::only(&question.files)
+        SearchPath::only(&question.files, &Account::root())
     };
-    read_on_node(engine, node, all_paths(&paths), &mut states)?;
-    let state = |path: &str| states.get(path).cloned().unwrap_or(PathState::Absent);
+    read_on_node(engine, node, all_paths(&paths), &mut read)?;
+    let state = |path: &str| read.states.get(path).cloned().unwrap_or(PathState::Absent);
     let files = FileSystem { state: &state, list: &known_drop_ins };
-    Ok(look_up(request, &paths, &files))
+    let unread = if question.files.is_empty() { unread(&node.files, &paths, &read) } else { Vec::new() };
+    Ok((look_up(request, &paths, &files), unread))
+}
+
+/// Those of the `managed` files that are not in a search path, not even by another path that leads to the same file.
+fn unread(managed: &[String], paths: &[SearchPath], read: &NodeFiles) -> Vec<String> {
+    let is_searched = |file: &String| paths.iter().flat_map(|path| &path.paths).any(|(path, _)| path == file);
+    let same = |file: &String| read.same.iter().find(|paths| paths.contains(file));
+    let is_read = |file: &&String| is_searched(file) || same(file).is_some_and(|paths| paths.iter().any(is_searched));
+    managed.iter().filter(|file| !is_read(file)).cloned().collect()
 }
 
 /// The paths of all files that the consumers may read on a node.
@@ -225,46 +238,42 @@ fn known_drop_ins(directory: &str) -> Vec<String> {
         .collect()
 }
 
-/// Reads those of `paths` that are not in `states` yet, over one connection.
-fn read_on_node(
-    engine: &Engine,
-    node: &NodeTarget,
-    paths: Vec<String>,
-    states: &mut PathStates,
-) -> Result<(), HostError> {
+/// Reads those of `paths` that were not read yet, over one connection.
+fn read_on_node(engine: &Engine, node: &NodeTarget, paths: Vec<String>, read: &mut NodeFiles) -> Result<(), HostError> {
     let mut files: Vec<String> = Vec::new();
     for path in paths {
-        if !states.contains_key(&path) && !files.contains(&path) {
+        if !read.states.contains_key(&path) && !files.contains(&path) {
             files.push(path);
         }
     }
     if files.is_empty() {
         return Ok(());
     }
+    // The managed files are read again with them, because only the node knows which paths lead to the same file.
+    let managed = node.files.iter().filter(|file| read.states.contains_key(*file));
+    files.extend(managed.cloned());
     let (facts, session) = engine.open_node(node, &files).map_err(|failure| match failure {
         OpenFailure::Unreachable(failure) => HostError::Unreachable(failure),
         OpenFailure::Failed(failure) => HostError::Failed(failure),
     })?;
     // The content is complete. An error here has no effect, because the script on the node also ends by itself.
     session.keep();
-    facts.into_iter().for_each(|fact| insert(fact, states));
-    Ok(())
-}
-
-/// Inserts a file with all its paths.
-fn insert(fact: FileFact, states: &mut PathStates) {
-    let state = path_state(fact.state);
-    for path in std::iter::once(fact.path).chain(fact.aliases) {
-        states.insert(path, state.clone());
+    for FileFact { path, aliases, state } in facts {
+        let state = path_state(state);
+        let paths: Vec<String> = std::iter::once(path).chain(aliases).collect();
+        read.states.extend(paths.iter().map(|path| (path.clone(), state.clone())));
+        read.same.push(paths);
     }
+    Ok(())
 }
 
 fn path_state(state: FileState) -> PathState {
     match state {
         FileState::Present { content, .. } => PathState::Content(content),
         FileState::Absent => PathState::Absent,
-        FileState::Unusable(failure) => {
-            PathState::Unreadable(std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": "))
-        }
+        FileState::Unusable(fault) => match fault.access {
+            FileAccess::Granted => PathState::Unreadable(fault.text()),
+            FileAccess::OnlyRoot => PathState::Forbidden(fault.text()),
+        },
     }
 }

@@ -11,6 +11,8 @@ use crate::plan::{Action, Change, NodePlan, NodeWork, ObjectTarget, Plan, Stage,
 
 pub use crate::options::Command;
 pub use verdict_message::RegistryRow;
+#[cfg(test)]
+pub(crate) use verdict_message::row as registry_row;
 
 /// The JSON Schema (draft 2020-12) of a line of the JSON output.
 pub const SCHEMA: &str = include_str!("events.schema.json");

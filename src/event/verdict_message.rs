@@ -110,23 +110,25 @@ fn result(RegistryRow { host, user, image, verdict, .. }: &RegistryRow, server: 
     }
 }
 
+/// A row for tests, without optional values.
+#[cfg(test)]
+pub(crate) fn row(host: &str, user: &str, verdict: Verdict) -> RegistryRow {
+    RegistryRow {
+        host: host.to_owned(),
+        user: user.to_owned(),
+        image: String::new(),
+        verdict,
+        failure: None,
+        from: None,
+        expires: None,
+        rate_limit: None,
+        other_server: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(host: &str, user: &str, verdict: Verdict) -> RegistryRow {
-        RegistryRow {
-            host: host.to_owned(),
-            user: user.to_owned(),
-            image: String::new(),
-            verdict,
-            failure: None,
-            from: None,
-            expires: None,
-            rate_limit: None,
-            other_server: None,
-        }
-    }
 
     #[test]
     fn the_server_that_failed_is_named() {

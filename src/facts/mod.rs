@@ -125,5 +125,59 @@ pub enum FileState {
     /// There is no file; the directory may be missing, too.
     Absent,
     /// It cannot be managed: it is a directory or a device, or it cannot be read.
-    Unusable(Failure),
+    Unusable(FileFault),
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFault {
+    /// A predicate, which follows the path: `is a directory`.
+    pub fault: String,
+    /// The reasons, the outermost first.
+    pub causes: Vec<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Whether another user could read it.
+    pub access: FileAccess,
+}
+
+/// Whether the user who observed a file may read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileAccess {
+    /// Permissions are not the reason for the fault.
+    Granted,
+    /// The permissions deny it to this user, but not to root.
+    OnlyRoot,
+}
+
+impl FileFault {
+    /// A fault without causes and hint, for which permissions are not the reason.
+    pub fn new(fault: impl Into<String>) -> Self {
+        Self { fault: fault.into(), causes: Vec::new(), hint: None, access: FileAccess::Granted }
+    }
+
+    /// Adds a cause.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Sets the hint.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The failure of a file at `path`.
+    pub fn failure(&self, path: &str) -> Failure {
+        let failure = Failure::new(format!("`{path}` {}", self.fault));
+        let failure = self.causes.iter().fold(failure, Failure::cause);
+        Failure { hint: self.hint.clone(), ..failure }
+    }
+
+    /// The fault and its causes on one line, without the path.
+    pub fn text(&self) -> String {
+        std::iter::once(&self.fault).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
 }

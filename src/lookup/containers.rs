@@ -28,9 +28,9 @@ pub fn containers(image: &Image, files: &[CredentialFile]) -> LookupResult {
         let PathState::Content(bytes) = &file.state else {
             match &file.state {
                 PathState::Unreadable(why) if is_undecided(&result) => {
-                    result.fault = Some(format!("`{}` cannot be read, so the lookup fails: {why}", file.path));
+                    result.fault = Some(format!("`{}` {why}", file.path));
                 }
-                // The consumer may run as root and be able to read the file, so this is not an error of the lookup.
+                // The consumer runs as root and can read the file, so this is not an error of the lookup.
                 PathState::Forbidden(_) if is_undecided(&result) => result.hidden = Some(file.path.clone()),
                 _ => {}
             }

@@ -5,22 +5,38 @@
 use super::consumer_content::{self, ConsumerEntry};
 use super::containers::difference;
 use super::{
-    Candidate, CredentialFile, CredentialKind, LookupResult, PathState, UnusedEntry, UnusedReason, similar_entries,
+    Candidate, CredentialFile, CredentialKind, LookupResult, PathState, UnusedEntry, UnusedReason, docker_variable,
+    similar_entries,
 };
 use crate::desired::Image;
 use crate::dockerconfig::address::{self, split_port};
 use crate::dockerconfig::{HUB_KEY, mask};
 use crate::go::Padding;
+use crate::secret::Secret;
 
 /// The credential that docker uses for `image`, from its only `config.json`.
-pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
+///
+/// `variable` is `DOCKER_AUTH_CONFIG`, which takes precedence over the file.
+pub fn docker(image: &Image, file: &CredentialFile, variable: Option<&Secret>) -> LookupResult {
+    // docker looks up Docker Hub only by the key that it writes itself.
+    let wanted = if image.is_of_hub() { HUB_KEY } else { &image.domain };
+    let mut result = in_file(image, file, wanted);
+    if let Some(variable) = variable {
+        docker_variable::prefer(image, variable, wanted, &mut result);
+    }
+    result
+}
+
+fn in_file(image: &Image, file: &CredentialFile, wanted: &str) -> LookupResult {
     let mut result = LookupResult::default();
     let fault =
         |why: &str| Some(format!("docker cannot load `{}`, shows a warning, and uses no credential: {why}", file.path));
     let bytes = match &file.state {
         PathState::Content(bytes) => bytes,
         PathState::Absent => return result,
-        PathState::Unreadable(why) | PathState::Forbidden(why) => return LookupResult { fault: fault(why), ..result },
+        PathState::Unreadable(why) => return LookupResult { fault: fault(&format!("it {why}")), ..result },
+        // docker runs as root and can read the file.
+        PathState::Forbidden(_) => return LookupResult { hidden: Some(file.path.clone()), ..result },
     };
     let read = consumer_content::docker(bytes.expose());
     // All entries are checked, not only the one for the image, because docker decodes them all when it loads the file.
@@ -33,8 +49,6 @@ pub fn docker(image: &Image, file: &CredentialFile) -> LookupResult {
         Err(why) => return LookupResult { fault: fault(&why), ..result },
     };
     result.unused = similar_entries::in_other_format(bytes, &file.source(), image, config.auths.keys());
-    // docker looks up Docker Hub only by the key that it writes itself.
-    let wanted = if image.is_of_hub() { HUB_KEY } else { &image.domain };
     let own = config.cred_helpers.get_key_value(wanted).map(|(key, helper)| (Some(key.clone()), helper));
     let (helper_key, helper) = own.unwrap_or((None, &config.creds_store));
     if !helper.is_empty() {

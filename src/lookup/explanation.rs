@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Consumer, CredentialFile, CredentialKind, EntrySource, FileSystem, GlobalHelpers, LookupResult, PathState,
-    PodSecret, PullRoute, PullSource, RegistriesConf, SearchPath, UnusedEntry, UnusedReason, containers,
+    PodSecret, PullRoute, PullSource, RegistriesConf, RunsAs, SearchPath, UnusedEntry, UnusedReason, containers,
     containers_with_helpers, docker, kubelet, similar_entries,
 };
 use crate::desired::Image;
@@ -31,6 +31,15 @@ pub struct ExplainedHost {
     pub host: Option<String>,
     /// The lookups, or why there are none.
     pub lookups: Result<Vec<ConsumerLookup>, HostError>,
+    /// The managed files of the node that no consumer reads.
+    pub unread: Vec<String>,
+}
+
+impl ExplainedHost {
+    /// Whether a result is not known, because only root can read a file.
+    pub fn is_hidden(&self) -> bool {
+        self.lookups.as_ref().is_ok_and(|lookups| lookups.iter().any(|lookup| lookup.result.hidden.is_some()))
+    }
 }
 
 /// Why there are no lookups on a host.
@@ -108,12 +117,15 @@ fn by_consumer(request: LookupRequest<'_>, path: &SearchPath, files: &FileSystem
         PathState::Forbidden(why) => PathState::Unreadable(why),
         state => state,
     };
-    let files = &match path.consumer {
-        // The kubelet and CRI-O run as root, so they may read files that the current user may not read.
-        Consumer::Kubelet | Consumer::CriO => *files,
-        Consumer::Podman | Consumer::Docker => FileSystem { state: &as_user, ..*files },
+    let files = &match path.runs_as {
+        RunsAs::Root => *files,
+        RunsAs::User => FileSystem { state: &as_user, ..*files },
     };
     let own = PullSource { image: request.image.clone(), route: None, blocked: None };
+    if path.hidden.is_some() {
+        let result = LookupResult { hidden: path.hidden.clone(), ..LookupResult::default() };
+        return vec![consumer_lookup(&own, path, result, Vec::new(), files)];
+    }
     // containers/image rejects a name that it cannot parse before it reads registries.conf.
     let registries = path.registries.as_ref().filter(|_| request.image.is_valid_for_containers());
     let Some(registries) = registries else { return vec![for_source(&own, None, request, path, files)] };
@@ -161,7 +173,9 @@ fn for_source(
         (Consumer::Kubelet, _) => kubelet(image, request.secrets, &files),
         (Consumer::CriO | Consumer::Podman, None) => containers(image, &files),
         (Consumer::CriO | Consumer::Podman, Some(helpers)) => containers_with_helpers(image, &files, helpers),
-        (Consumer::Docker, _) => files.first().map(|file| docker(image, file)).unwrap_or_default(),
+        (Consumer::Docker, _) => {
+            files.first().map(|file| docker(image, file, path.variable.as_ref())).unwrap_or_default()
+        }
     };
     result.unused.extend(entries_of_usual_files(image, path, file_system.state));
     // After a credential was found, the remaining files were not searched, so a list of all files would be wrong.

@@ -22,9 +22,9 @@ pub enum PathState {
     Content(SecretBytes),
     /// Nothing.
     Absent,
-    /// A file that cannot be read, with the reason.
+    /// A file that cannot be read. The reason is a predicate, which follows the path: `is a directory`.
     Unreadable(String),
-    /// A file that the current user may not read, with the reason. Root may read it.
+    /// A file that the user who looked may not read, with the reason. Root may read it.
     Forbidden(String),
 }
 

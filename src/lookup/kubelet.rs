@@ -132,7 +132,7 @@ fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {
             PathState::Content(bytes) => bytes,
             PathState::Absent => continue,
             PathState::Unreadable(why) => {
-                result.unused.push(file.unused(UnusedReason::Corrupt(why.clone())));
+                result.unused.push(file.unused(UnusedReason::Unreadable(format!("it {why}"))));
                 continue;
             }
             // After the file that is used, a file that cannot be read makes no difference to the result.

@@ -5,6 +5,7 @@
 mod consumer_content;
 mod containers;
 mod docker;
+mod docker_variable;
 mod explanation;
 mod file_system;
 mod kubelet;
@@ -19,13 +20,14 @@ use serde::Serialize;
 
 pub use containers::{containers, containers_with_helpers};
 pub use docker::docker;
+pub use docker_variable::{DOCKER_AUTH_CONFIG, variable_user};
 pub use explanation::{
     ConsumerLookup, ExplainedHost, Explanation, FileResult, HostError, LookupRequest, SearchedFile, look_up,
 };
 pub use file_system::{CredentialFile, FileSystem, PathState};
 pub use kubelet::kubelet;
 pub use registries_conf::{GlobalHelpers, PullRoute, PullSource, RegistriesConf};
-pub use search_paths::{Account, CRIO_FILES, GlobalAuthFile, RegistriesPaths, SearchPath, global_auth_file};
+pub use search_paths::{Account, CRIO_FILES, GlobalAuthFile, RegistriesPaths, RunsAs, SearchPath, global_auth_file};
 pub use unused_reason::UnusedReason;
 
 use crate::secret::SecretBytes;
@@ -76,8 +78,7 @@ pub struct LookupResult {
     /// The error that ends the lookup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// The file at which the search ends here, because the current user may not read it. The consumer may be able to
-    /// read it.
+    /// The file at which the search ends here, because only root can read it, as which the consumer runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<String>,
     /// Entries that appear to be for the image, but are not used.
@@ -87,7 +88,7 @@ pub struct LookupResult {
 /// A credential that is used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Candidate {
-    /// The file or secret that has it.
+    /// What has it.
     #[serde(flatten)]
     pub source: EntrySource,
     /// The key of the entry, or of `credHelpers`, as written; `None` for `credsStore`.
@@ -97,7 +98,7 @@ pub struct Candidate {
     pub kind: CredentialKind,
 }
 
-/// The file or secret that has an entry.
+/// What has an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntrySource {
@@ -105,6 +106,8 @@ pub enum EntrySource {
     File(String),
     /// The name of a secret.
     Secret(String),
+    /// The name of an environment variable.
+    Variable(&'static str),
 }
 
 /// What a credential consists of.
@@ -138,7 +141,7 @@ pub enum CredentialKind {
 /// An entry that is not used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct UnusedEntry {
-    /// The file or secret that has it.
+    /// What has it.
     #[serde(flatten)]
     pub source: EntrySource,
     /// Its key; `None` for all entries of the file or secret.
@@ -155,6 +158,7 @@ impl fmt::Display for EntrySource {
         match self {
             Self::File(path) => f.write_str(path),
             Self::Secret(name) => write!(f, "secret {name}"),
+            Self::Variable(name) => f.write_str(name),
         }
     }
 }
@@ -164,6 +168,7 @@ impl EntrySource {
     pub fn name(&self) -> &str {
         match self {
             Self::File(name) | Self::Secret(name) => name,
+            Self::Variable(name) => name,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::Consumer;
+use super::{Consumer, DOCKER_AUTH_CONFIG, PathState};
 use crate::dockerconfig::Format;
+use crate::secret::Secret;
 
 /// The user account and environment that the paths depend on.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Account {
     pub config_home: Option<String>,
     /// `DOCKER_CONFIG`.
     pub docker_config: Option<String>,
+    /// `DOCKER_AUTH_CONFIG`, which contains entries.
+    pub docker_auth_config: Option<Secret>,
     /// `REGISTRY_AUTH_FILE`.
     pub auth_file: Option<String>,
     /// `CONTAINERS_REGISTRIES_CONF`.
@@ -39,10 +42,25 @@ pub struct SearchPath {
     pub given: Vec<String>,
     /// The environment variable that selects the paths, and the usual paths that it overrides.
     pub overridden: Option<(&'static str, Vec<String>)>,
+    /// The content of `DOCKER_AUTH_CONFIG`, if the consumer reads it.
+    pub variable: Option<Secret>,
+    /// The user as which it runs.
+    pub runs_as: RunsAs,
+    /// The file that must be read to find out the paths, if only root can read it.
+    pub hidden: Option<String>,
     /// The paths of its registries.conf, if it reads one.
     pub registries: Option<RegistriesPaths>,
     /// Assumptions that the paths depend on.
     pub notes: Vec<String>,
+}
+
+/// The user as which a consumer runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunsAs {
+    /// Root, who may read every file.
+    Root,
+    /// The user whose files are explained.
+    User,
 }
 
 /// The paths of registries.conf, its drop-ins and short-name-aliases.conf (containers-registries.conf(5)).
@@ -76,6 +94,8 @@ const KUBELET_HOME: &str = "/var/lib/origin/.docker/config.json";
 pub enum GlobalAuthFile {
     /// There is no configuration file of CRI-O.
     Unknown,
+    /// Only root can read this configuration file.
+    Hidden(String),
     /// The configuration does not set `global_auth_file`.
     Unset,
     /// The configuration sets this path.
@@ -94,6 +114,7 @@ impl Account {
             runtime_dir: None,
             config_home: None,
             docker_config: None,
+            docker_auth_config: None,
             auth_file: None,
             registries_conf: None,
             cache_home: None,
@@ -117,9 +138,18 @@ impl Account {
             crio(global_auth_file),
             SearchPath::new(Consumer::Podman, self.podman())
                 .overriding(podman_variable, plain.containers())
-                .with_registries(self.registries()),
-            SearchPath::new(Consumer::Docker, docker).overriding(docker_variable, usual_docker),
+                .with_registries(self.registries())
+                .run_as(self.runs_as()),
+            SearchPath::new(Consumer::Docker, docker)
+                .overriding(docker_variable, usual_docker)
+                .with_variable(self.docker_auth_config.clone())
+                .run_as(self.runs_as()),
         ]
+    }
+
+    /// The user as which podman and docker run.
+    fn runs_as(&self) -> RunsAs {
+        if self.uid == 0 { RunsAs::Root } else { RunsAs::User }
     }
 
     /// The files of the kubelet (`DefaultDockerConfigJSONPaths` and `DefaultDockercfgPaths` in pkg/credentialprovider).
@@ -198,6 +228,7 @@ fn crio(global_auth_file: &GlobalAuthFile) -> SearchPath {
     match global_auth_file {
         GlobalAuthFile::Path(path) => searched(path),
         GlobalAuthFile::Unset => new(Account::root().containers()),
+        GlobalAuthFile::Hidden(file) => SearchPath { hidden: Some(file.clone()), ..new(Vec::new()) },
         GlobalAuthFile::Unknown => SearchPath {
             notes: vec![format!(
                 "no configuration of CRI-O was found: `global_auth_file` is assumed to be OpenShift's `{NODE_FILE}`"
@@ -209,8 +240,30 @@ fn crio(global_auth_file: &GlobalAuthFile) -> SearchPath {
 
 impl SearchPath {
     fn new(consumer: Consumer, paths: Vec<(String, Format)>) -> Self {
-        let (home_files, given, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { consumer, paths, home_files, given, overridden: None, registries: None, notes }
+        Self {
+            consumer,
+            paths,
+            home_files: Vec::new(),
+            given: Vec::new(),
+            overridden: None,
+            variable: None,
+            runs_as: RunsAs::Root,
+            hidden: None,
+            registries: None,
+            notes: Vec::new(),
+        }
+    }
+
+    fn run_as(self, runs_as: RunsAs) -> Self {
+        Self { runs_as, ..self }
+    }
+
+    /// The same paths, with the content of `DOCKER_AUTH_CONFIG`.
+    fn with_variable(mut self, variable: Option<Secret>) -> Self {
+        if variable.is_some() {
+            self.notes.push(format!("docker reads `{DOCKER_AUTH_CONFIG}` since version 28.3"));
+        }
+        Self { variable, ..self }
     }
 
     fn with_registries(self, registries: RegistriesPaths) -> Self {
@@ -224,9 +277,9 @@ impl SearchPath {
         self
     }
 
-    /// Search paths with only `files`, for all consumers. A file name that ends with `.dockercfg` means the older
-    /// format.
-    pub fn only(files: &[String]) -> Vec<Self> {
+    /// Search paths with only `files`, for all consumers; podman and docker are run by `account`. A file name that ends
+    /// with `.dockercfg` means the older format.
+    pub fn only(files: &[String], account: &Account) -> Vec<Self> {
         let format = |path: &str| if path.ends_with(".dockercfg") { Format::Legacy } else { Format::Config };
         let paths: Vec<_> = files.iter().map(|path| (path.clone(), format(path))).collect();
         // docker reads only one file, and does not know the older format.
@@ -234,8 +287,8 @@ impl SearchPath {
         let searched = [
             Self::new(Consumer::Kubelet, paths.clone()),
             Self::new(Consumer::CriO, paths.clone()),
-            Self::new(Consumer::Podman, paths),
-            Self::new(Consumer::Docker, modern),
+            Self::new(Consumer::Podman, paths).run_as(account.runs_as()),
+            Self::new(Consumer::Docker, modern).run_as(account.runs_as()),
         ];
         searched.map(|searched| Self { given: files.to_vec(), ..searched }).into()
     }
@@ -269,7 +322,15 @@ impl RegistriesPaths {
 }
 
 /// Evaluates CRI-O's configuration files, in the order in which CRI-O reads them. Files that are not TOML are ignored.
-pub fn global_auth_file<'a>(settings: impl Iterator<Item = &'a str>) -> GlobalAuthFile {
+pub fn global_auth_file(settings: &[(String, PathState)]) -> GlobalAuthFile {
+    let hidden = settings.iter().find(|(_, state)| matches!(state, PathState::Forbidden(_)));
+    if let Some((path, _)) = hidden {
+        return GlobalAuthFile::Hidden(path.clone());
+    }
+    let texts = settings.iter().filter_map(|(_, state)| match state {
+        PathState::Content(bytes) => Some(String::from_utf8_lossy(bytes.expose())),
+        PathState::Absent | PathState::Unreadable(_) | PathState::Forbidden(_) => None,
+    });
     #[derive(Default, Deserialize)]
     struct Settings {
         crio: Option<Crio>,
@@ -282,10 +343,10 @@ pub fn global_auth_file<'a>(settings: impl Iterator<Item = &'a str>) -> GlobalAu
     struct Image {
         global_auth_file: Option<String>,
     }
-    settings.fold(GlobalAuthFile::Unknown, |known, text| {
+    texts.fold(GlobalAuthFile::Unknown, |known, text| {
         // Only one path depends on this configuration, so an invalid file must not prevent the lookups of the other
         // consumers.
-        let settings: Settings = toml::from_str(text).unwrap_or_default();
+        let settings: Settings = toml::from_str(&text).unwrap_or_default();
         let path = settings.crio.and_then(|crio| crio.image).and_then(|image| image.global_auth_file);
         match (path, known) {
             // An empty setting in a later file removes the path that an earlier file sets.
@@ -302,10 +363,15 @@ pub fn global_auth_file<'a>(settings: impl Iterator<Item = &'a str>) -> GlobalAu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::SecretBytes;
 
     #[test]
     fn the_last_setting_of_crio_is_used() {
-        let read = |settings: &[&str]| global_auth_file(settings.iter().copied());
+        let content = |text: &&str| PathState::Content(SecretBytes::new(text.as_bytes().to_vec()));
+        let read = |settings: &[&str]| {
+            let settings: Vec<_> = settings.iter().map(|text| ("/x".to_owned(), content(text))).collect();
+            global_auth_file(&settings)
+        };
         let some = |path: &str| GlobalAuthFile::Path(path.to_owned());
         let (a, b) = ("[crio.image]\nglobal_auth_file = \"/a\"\n", "[crio.image]\nglobal_auth_file = \"/b\"\n");
         assert_eq!(read(&[]), GlobalAuthFile::Unknown);

@@ -12,6 +12,8 @@ pub enum UnusedReason {
     Shadowed(String),
     /// This environment variable selects another file.
     Variable(&'static str),
+    /// The entry of this environment variable takes precedence.
+    Environment(&'static str),
     /// This key of the same file takes precedence.
     Key(String),
     /// This key of the same file has the same precedence, and the consumer may use either of them.
@@ -42,7 +44,9 @@ pub enum UnusedReason {
     Empty,
     /// The `auth` cannot be decoded. The text is the reason.
     Undecodable(&'static str),
-    /// The file or secret cannot be used. The text is the reason.
+    /// The file cannot be read. The text is the reason.
+    Unreadable(String),
+    /// The content cannot be used. The text is the reason.
     Corrupt(String),
     /// The consumer parses the file in the other one of the two formats, and finds no entries.
     Format,
@@ -58,6 +62,7 @@ impl UnusedReason {
         match self {
             Self::Shadowed(_) => "shadowed",
             Self::Variable(_) => "variable",
+            Self::Environment(_) => "environment",
             Self::Key(_) => "key",
             Self::Either(_) => "either",
             Self::Helper(_) => "helper",
@@ -73,6 +78,7 @@ impl UnusedReason {
             Self::NoAuth => "no-auth",
             Self::Empty => "empty",
             Self::Undecodable(_) => "undecodable",
+            Self::Unreadable(_) => "unreadable",
             Self::Corrupt(_) => "corrupt",
             Self::Format => "format",
             Self::Type(_) => "type",
@@ -86,6 +92,7 @@ impl fmt::Display for UnusedReason {
         match self {
             Self::Shadowed(by) => write!(f, "`{by}` comes first, and the search ends there"),
             Self::Variable(name) => write!(f, "`{name}` selects another file, and only that file is searched"),
+            Self::Environment(name) => write!(f, "`{name}` has a higher priority"),
             Self::Key(key) => write!(f, "`{key}` of the same file has a higher priority"),
             Self::Either(key) => write!(f, "`{key}` of the same file has the same priority: the order is random"),
             Self::Helper(helper) => write!(f, "`docker-credential-{helper}` is used instead"),
@@ -103,7 +110,7 @@ impl fmt::Display for UnusedReason {
             Self::NoAuth => f.write_str("it has no `auth`, and `username` and `password` are ignored"),
             Self::Empty => f.write_str("it has neither user nor password"),
             Self::Undecodable(what) => write!(f, "its `auth` is {what}"),
-            Self::Corrupt(why) => f.write_str(why),
+            Self::Unreadable(why) | Self::Corrupt(why) => f.write_str(why),
             Self::Format => f.write_str(
                 "it has the format of the other one of `config.json` and `.dockercfg`, so no entry is found",
             ),

@@ -3,6 +3,7 @@
 use super::WriteFailure;
 use super::protocol::{UnusableReason, WriteOutcome, WriteStage, tidy};
 use crate::desired::{Connection, Escalation};
+use crate::facts::{FileAccess, FileFault};
 use crate::failure::Failure;
 
 /// The privileges that the script runs with.
@@ -79,27 +80,29 @@ pub(super) fn missing_tool(node: &str, tool: &str) -> Failure {
         .hint(format!("install {package} on the node"))
 }
 
-/// The failure of a file that cannot be managed. `text` is the message of the system, or the path that is the problem.
-pub(super) fn unusable(path: &str, reason: UnusableReason, text: &str, privileges: Privileges) -> Failure {
+/// The fault of a file that cannot be managed. `text` is the message of the system, or the path that is the problem.
+pub(super) fn unusable(reason: UnusableReason, text: &str, privileges: Privileges) -> FileFault {
     match reason {
-        UnusableReason::Directory => Failure::new(format!("`{path}` is a directory")),
-        UnusableReason::Special => Failure::new(format!("`{path}` is not a regular file")),
-        UnusableReason::TooLarge => Failure::new(format!("`{path}` is larger than 1 MiB")),
-        UnusableReason::LineBreak => Failure::new(format!("`{path}` leads to a path that contains a line break")),
-        UnusableReason::DanglingLink => {
-            Failure::new(format!("`{path}` is a link into a directory that does not exist"))
-                .cause(format!("it leads to `{text}`"))
-                .hint("create that directory, or remove the link")
-        }
-        UnusableReason::Mounted => {
-            Failure::new(format!("`{path}` is a bind mount of a single file, which cannot be replaced"))
-                .hint("mount the directory of the file instead")
-        }
-        UnusableReason::Blocked => {
-            Failure::new(format!("`{path}` cannot exist")).cause(format!("`{text}` is not a directory"))
+        UnusableReason::Directory => FileFault::new("is a directory"),
+        UnusableReason::Special => FileFault::new("is not a regular file"),
+        UnusableReason::TooLarge => FileFault::new("is larger than 1 MiB"),
+        UnusableReason::LineBreak => FileFault::new("leads to a path that contains a line break"),
+        UnusableReason::DanglingLink => FileFault::new("is a link into a directory that does not exist")
+            .cause(format!("it leads to `{text}`"))
+            .hint("create that directory, or remove the link"),
+        UnusableReason::Mounted => FileFault::new("is a bind mount of a single file, which cannot be replaced")
+            .hint("mount the directory of the file instead"),
+        UnusableReason::Blocked => FileFault::new("cannot exist").cause(format!("`{text}` is not a directory")),
+        UnusableReason::Denied => {
+            let access = match privileges {
+                Privileges::Root => FileAccess::Granted,
+                Privileges::User => FileAccess::OnlyRoot,
+            };
+            FileFault { access, ..FileFault::new("cannot be read").cause("Permission denied").hint(denied(privileges)) }
         }
         UnusableReason::Unreadable => {
-            with_hint(Failure::new(format!("`{path}` cannot be read")).cause(text), text, privileges)
+            let fault = FileFault::new("cannot be read").cause(text);
+            FileFault { hint: hint(text, privileges).map(|(_, hint)| hint.to_owned()), ..fault }
         }
     }
 }
@@ -130,22 +133,34 @@ pub(super) fn check_written(path: &str, outcome: &WriteOutcome, privileges: Priv
             if *stage == WriteStage::Private {
                 failure.hint("check that its file system stores owners and modes, and that NFS does not squash root")
             } else {
-                with_hint(failure, text, privileges)
+                match hint(text, privileges) {
+                    Some((message, hint)) => {
+                        // The cause contains the name of a temporary file, which is different on each node.
+                        let summary = format!("{}: {message}", failure.message);
+                        failure.summary(summary).hint(hint)
+                    }
+                    None => failure,
+                }
             }
         }
     };
     Err(WriteFailure::Failed(failure))
 }
 
-/// Adds a hint if one is known for `text`, the message of the system.
-fn with_hint(failure: Failure, text: &str, privileges: Privileges) -> Failure {
-    let denied = match privileges {
+/// What to do if the permissions deny access.
+fn denied(privileges: Privileges) -> &'static str {
+    match privileges {
         Privileges::User => "log in as root, or set `ansible_become: true`",
         Privileges::Root => {
             "something denies access even to root: an immutable attribute (`lsattr`), SELinux (`ausearch -m avc`), or an \
              NFS server that squashes root"
         }
-    };
+    }
+}
+
+/// The hint for `text`, the message of the system, after the part of the text that it is for.
+fn hint(text: &str, privileges: Privileges) -> Option<(&'static str, &'static str)> {
+    let denied = denied(privileges);
     let hints = [
         ("Permission denied", denied),
         ("Operation not permitted", denied),
@@ -156,14 +171,7 @@ fn with_hint(failure: Failure, text: &str, privileges: Privileges) -> Failure {
         ("Too many levels", "the link leads back to itself: remove it"),
         ("not found", "install the missing tool on the node"),
     ];
-    match hints.iter().find(|(message, _)| text.contains(message)) {
-        Some((message, hint)) => {
-            // The cause contains the name of a temporary file, which is different on each node.
-            let summary = format!("{}: {message}", failure.message);
-            failure.summary(summary).hint(*hint)
-        }
-        None => failure,
-    }
+    hints.into_iter().find(|(message, _)| text.contains(message))
 }
 
 /// The failure for a refusal of sudo; `None` if what was printed does not look like one. `node` is the node in

@@ -21,9 +21,9 @@ pub(super) fn facts(paths: &[String], observed: Vec<ObservedFile>, privileges: P
             }
             ObservedFile::Absent { key } => (Some(key), None, FileState::Absent),
             ObservedFile::Unusable { reason, text } => {
-                let failure = error::unusable(path, reason, &text, privileges);
+                let fault = error::unusable(reason, &text, privileges);
                 // For a mounted file the text is its inode, which connects it with the other path of the same file.
-                (None, (reason == UnusableReason::Mounted).then_some(text), FileState::Unusable(failure))
+                (None, (reason == UnusableReason::Mounted).then_some(text), FileState::Unusable(fault))
             }
         };
         if let Some((.., fact)) = facts.iter_mut().find(|(known, ..)| key.is_some() && *known == key) {
@@ -32,8 +32,8 @@ pub(super) fn facts(paths: &[String], observed: Vec<ObservedFile>, privileges: P
             fact.aliases.push(path.clone());
             // One inode under two keys, without a hard link, means that one of the paths is a bind mount. A rename
             // cannot replace both, so neither is written.
-            let failure = error::unusable(&fact.path, UnusableReason::Mounted, "", privileges);
-            fact.state = FileState::Unusable(failure.cause(format!("`{path}` is the same file")));
+            let fault = error::unusable(UnusableReason::Mounted, "", privileges);
+            fact.state = FileState::Unusable(fault.cause(format!("`{path}` is the same file")));
         } else {
             facts.push((key, inode, FileFact { path: path.clone(), aliases: Vec::new(), state }));
         }

@@ -353,7 +353,9 @@ fn compare(path: &str, new: &[u8], observed: &ObservedFile, privileges: Privileg
         ObservedFile::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
         ObservedFile::Present { .. } => Ok(()),
         ObservedFile::Absent { .. } => wrong("it no longer exists".to_owned()),
-        ObservedFile::Unusable { reason, text } => wrong(error::unusable(path, *reason, text, privileges).message),
+        ObservedFile::Unusable { reason, text } => {
+            wrong(format!("it {}", error::unusable(*reason, text, privileges).fault))
+        }
     }
 }
 

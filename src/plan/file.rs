@@ -14,7 +14,7 @@ pub fn file(host: &str, fact: &FileFact, credentials: &[Credential], reader: Rea
     let step = |action| Step::new(Target::File(target), action);
     let (old, mode) = match &fact.state {
         // A file that cannot be read may have entries of other registries, so it is never replaced by a new one.
-        FileState::Unusable(failure) => return Planned::without_content(step(Action::Fail(failure.clone()))),
+        FileState::Unusable(fault) => return Planned::without_content(step(Action::Fail(fault.failure(&fact.path)))),
         FileState::Absent => (None, None),
         FileState::Present { content, mode } => {
             let to = mode & OWNER_BITS;

@@ -220,21 +220,7 @@ pub(super) fn incomplete_hosts(recap: &Recap) -> Vec<(&str, &Counts)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::RegistryRow;
-
-    fn row(host: &str, user: &str, verdict: Verdict) -> RegistryRow {
-        RegistryRow {
-            host: host.to_owned(),
-            user: user.to_owned(),
-            image: String::new(),
-            verdict,
-            failure: None,
-            from: None,
-            expires: None,
-            rate_limit: None,
-            other_server: None,
-        }
-    }
+    use crate::event::registry_row as row;
 
     #[test]
     fn credentials_are_counted_and_so_are_their_images() {

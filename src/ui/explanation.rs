@@ -33,6 +33,14 @@ struct LookupRow<'a> {
     lookup: &'a ConsumerLookup,
 }
 
+/// A managed file that no consumer reads (docs/json.md).
+#[derive(Serialize)]
+struct UnreadRow<'a> {
+    event: &'static str,
+    host: Option<&'a str>,
+    path: &'a str,
+}
+
 fn print_json(explanation: &Explanation) {
     let Explanation { image, hosts, warnings, .. } = explanation;
     warnings.iter().for_each(|message| json::print(&Event::Warning { message: message.clone() }));
@@ -42,6 +50,9 @@ fn print_json(explanation: &Explanation) {
                 json::print_line(&LookupRow { event: "lookup", host: host.host.as_deref(), image, lookup });
             }),
             Err(error) => json::print(&Event::Host(host_row(host, error))),
+        }
+        for path in &host.unread {
+            json::print_line(&UnreadRow { event: "unread-file", host: host.host.as_deref(), path });
         }
     }
 }
@@ -60,7 +71,9 @@ fn print_text(explanation: &Explanation, detail: Detail) {
     let mut hosts_by_text: IndexMap<String, Vec<Option<&str>>> = IndexMap::new();
     for host in &explanation.hosts {
         match &host.lookups {
-            Ok(lookups) => hosts_by_text.entry(paragraphs(lookups, detail)).or_default().push(host.host.as_deref()),
+            Ok(lookups) => {
+                hosts_by_text.entry(paragraphs(host, lookups, detail)).or_default().push(host.host.as_deref())
+            }
             Err(error) => match host_row(host, error) {
                 HostRow { failure: Some(failure), .. } => {
                     error_line(&block("error", &failure.message, &failure.causes, failure.hint.as_deref()));
@@ -90,19 +103,27 @@ fn host_names(hosts: &[Option<&str>]) -> String {
 }
 
 /// One paragraph for each lookup, with the names of all consumers that share it.
-fn paragraphs(lookups: &[ConsumerLookup], detail: Detail) -> String {
+fn paragraphs(host: &ExplainedHost, lookups: &[ConsumerLookup], detail: Detail) -> String {
+    let as_root = match host.host {
+        Some(_) => "log in as root, or set `ansible_become: true`",
+        None => "run as root",
+    };
     let mut consumers_by_text: IndexMap<(String, String), Vec<&str>> = IndexMap::new();
     for lookup in lookups {
         let from = match lookup.route {
             Some(route) => format!(" from {}{}", lookup.repository, route_name(route)),
             None => String::new(),
         };
-        consumers_by_text.entry((from, paragraph(lookup, detail))).or_default().push(name(lookup.consumer));
+        consumers_by_text.entry((from, paragraph(lookup, detail, as_root))).or_default().push(name(lookup.consumer));
     }
     let paragraph = |((from, text), consumers): ((String, String), Vec<&str>)| {
         format!("\n  {}{from}: {text}", consumers.join(", "))
     };
-    consumers_by_text.into_iter().map(paragraph).collect()
+    let unread = host
+        .unread
+        .iter()
+        .map(|path| format!("\n  note: `apply` manages `{path}`, but none of these consumers searches it by default"));
+    consumers_by_text.into_iter().map(paragraph).chain(unread).collect()
 }
 
 fn route_name(route: PullRoute) -> &'static str {
@@ -114,8 +135,9 @@ fn route_name(route: PullRoute) -> &'static str {
     }
 }
 
-fn paragraph(ConsumerLookup { consumer, result, notes, looked_at, .. }: &ConsumerLookup, detail: Detail) -> String {
-    let mut text = used(*consumer, result);
+fn paragraph(lookup: &ConsumerLookup, detail: Detail, as_root: &str) -> String {
+    let ConsumerLookup { consumer, result, notes, looked_at, .. } = lookup;
+    let mut text = used(*consumer, result, as_root);
     result.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", unused_text(unused))));
     if detail == Detail::Everything {
         for (result, name) in [(FileResult::NoMatch, "no match"), (FileResult::Missing, "missing")] {
@@ -140,7 +162,7 @@ fn name(consumer: Consumer) -> &'static str {
     }
 }
 
-fn used(consumer: Consumer, result: &LookupResult) -> String {
+fn used(consumer: Consumer, result: &LookupResult, as_root: &str) -> String {
     match (&result.fault, consumer) {
         // docker only shows a warning, and continues without a credential.
         (Some(fault), Consumer::Docker) => return format!("none: {fault}"),
@@ -155,7 +177,7 @@ fn used(consumer: Consumer, result: &LookupResult) -> String {
         last = Some(&found.source);
     }
     parts.extend(result.fault.iter().map(|fault| format!("the lookup fails: {fault}")));
-    let hidden = |path| format!("unknown, because this user may not read `{path}` (run as root)");
+    let hidden = |path| format!("not known: only root can read `{path}` ({as_root})");
     parts.extend(result.hidden.iter().map(hidden));
     if parts.is_empty() { "none".to_owned() } else { parts.join(", then ") }
 }

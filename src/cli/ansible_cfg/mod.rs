@@ -100,7 +100,10 @@ fn run_defaults(mut reader: SettingsReader<'_>) -> RunDefaults {
         timeout: reader.number("ANSIBLE_TIMEOUT", "timeout"),
         user: reader.get("ANSIBLE_REMOTE_USER", "remote_user").map(|setting| setting.unquoted().to_owned()),
         private_key_file: key.map(|setting| reader.path(&setting, &setting.text)),
-        host_key_checking: checking.map(HostKeyChecking::from_setting),
+        host_key_checking: checking.map(|checked| match checked {
+            true => HostKeyChecking::Strict,
+            false => HostKeyChecking::AcceptUnknown,
+        }),
         escalation: connection::escalation(&mut reader),
         connection: connection::defaults(&mut reader),
         problems: reader.problems,

@@ -102,7 +102,7 @@ fn flag(reader: &mut VariableReader<'_>, names: &[&str]) -> Option<bool> {
 
 fn host_key_checking(reader: &mut VariableReader<'_>) -> Option<HostKeyChecking> {
     let name = HOST_KEY_CHECKING.iter().rev().find(|name| reader.raw(name).is_some())?;
-    let checking = HostKeyChecking::from_setting(reader.flag(name)?);
+    let checking = if reader.flag(name)? { HostKeyChecking::Strict } else { HostKeyChecking::AcceptUnknown };
     // Only `inventory --check` shows the place of the variable. A run shows one warning for all nodes instead.
     if let (HostKeyChecking::AcceptUnknown, Some(node)) = (checking, reader.raw(name)) {
         let problem = Problem::hiding(

@@ -16,11 +16,12 @@ use crate::authfile::{self, Held};
 use crate::cluster::{ClusterPurpose, access};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
-use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask};
+use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask, mask_user};
 use crate::engine::schedule::{Cancel, Stop};
 use crate::event::{Command, Event, RegistryRow, Started, StepRow};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
+use crate::lookup::{DOCKER_AUTH_CONFIG, variable_user};
 use crate::options::Environment;
 use crate::plan::{self, Action, Planned, Step};
 use crate::registry::{self, Clients, ProgressEvent};
@@ -93,7 +94,8 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
     let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
     desired.risks().chain(expiring).for_each(|message| journal.record(Event::Warning { message }));
-    let file = LoginFile { path: &request.file, credential: &credential };
+    let variable = request.environment.docker_auth_config.as_ref();
+    let file = LoginFile { path: &request.file, credential: &credential, variable };
     // No lock is taken yet, because the requests to the registry may last long. The file is observed again under the
     // lock.
     let (Planned { step, .. }, _) = file.plan(authfile::observe(&request.file));
@@ -208,6 +210,8 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
 struct LoginFile<'a> {
     path: &'a Path,
     credential: &'a Credential,
+    /// `DOCKER_AUTH_CONFIG`.
+    variable: Option<&'a Secret>,
 }
 
 impl LoginFile<'_> {
@@ -215,7 +219,10 @@ impl LoginFile<'_> {
     fn plan(&self, state: FileState) -> (Planned, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
         let mut planned = plan::file(HERE, &fact, slice::from_ref(self.credential), self.reader(&fact));
-        planned.step.notes.extend(self.precedence_note(&fact).into_iter().chain(self.docker_note()));
+        planned
+            .step
+            .notes
+            .extend(self.precedence_note(&fact).into_iter().chain(self.docker_note()).chain(self.variable_note()));
         (planned, fact)
     }
 
@@ -250,6 +257,18 @@ impl LoginFile<'_> {
                 "docker does not support paths: it uses the entry for all of `{host}`, unless `{host}` has an entry of its own"
             ),
         })
+    }
+
+    /// A note about `DOCKER_AUTH_CONFIG`, if docker uses its entry instead of the new one.
+    fn variable_note(&self) -> Option<String> {
+        let key = &self.credential.key;
+        let host = if key == HUB_KEY { HUB } else { key.split('/').next().unwrap_or_default() };
+        let user = variable_user(self.variable?, host)?;
+        Some(format!(
+            "docker 28.3 and later do not use the new entry: `{DOCKER_AUTH_CONFIG}` has one for `{host}`, with the user \
+             `{}`, which has a higher priority until the variable is unset",
+            mask_user(&user).escape_debug()
+        ))
     }
 
     /// A note about existing entries that take precedence over the new one for some of its images.

@@ -201,6 +201,7 @@ fn unusable_reason(code: &str) -> UnusableReason {
         "dangling" => UnusableReason::DanglingLink,
         "mounted" => UnusableReason::Mounted,
         "blocked" => UnusableReason::Blocked,
+        "denied" => UnusableReason::Denied,
         // An unknown word must not be ignored: the file could not be read for some reason.
         _ => UnusableReason::Unreadable,
     }

@@ -81,6 +81,8 @@ pub(super) enum UnusableReason {
     Mounted,
     /// A parent directory is not a directory.
     Blocked,
+    /// The permissions do not allow this user to read it.
+    Denied,
     Unreadable,
 }
 

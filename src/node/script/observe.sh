@@ -1,5 +1,16 @@
 # Observes files: resolves their paths, and prints their mode, identity and content.
 
+# Sets reason for a file that cannot be read. $1 is the message of the tool, which ends with the message of the system
+# after the path.
+unreadable() {
+  error=${1%%"$newline"*}
+  error=${error##*": "}
+  case $error in
+    'Permission denied') reason='denied -' ;;
+    *) reason="unreadable $error" ;;
+  esac
+}
+
 # Follows the links of $1. Sets real to the resulting path, and key, which is equal for paths that lead to
 # the same file. If that fails, sets reason.
 resolve() {
@@ -8,7 +19,7 @@ resolve() {
     error=$(cat "$1" 2>&1 >/dev/null)
     case $error in
       *'No such file or directory') ;;
-      *) reason="unreadable ${error%%"$newline"*}"; return 1 ;;
+      *) unreadable "$error"; return 1 ;;
     esac
   fi
   follow "$1"
@@ -79,7 +90,8 @@ show() {
   elif [ ! -f "$real" ]; then
     say "FILE $1 unusable special -"
   elif ! error=$(head -c 1 "$real" 2>&1 >/dev/null); then
-    say "FILE $1 unusable unreadable ${error%%"$newline"*}"
+    unreadable "$error"
+    say "FILE $1 unusable $reason"
   elif [ "$(stat -c %s "$real")" -gt "$largest" ]; then
     say "FILE $1 unusable large -"
   elif mounted; then

@@ -9,7 +9,7 @@ use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::oregano::{Finished, Oregano};
 use crate::support::process::{eventually, free_port, program};
 use crate::support::site::{DOCKER, KUBELET};
-use crate::support::sshd::{ROOT, Sshd};
+use crate::support::sshd::{PLAIN, ROOT, Sshd};
 
 const PASSWORD: &str = "Canary-Expl4in'<&>\"x";
 const IMAGE: &str = "quay.io/team/app:v1";
@@ -212,9 +212,106 @@ fn files_that_only_root_may_read_are_unknown_to_other_users() {
     let used = "quay.io/team/app:v1 on this machine\n  kubelet, cri-o, podman, docker: quay.io of FILE (root)\n";
     assert_eq!(explain(0o644), used);
     let report = explain(0o600);
-    let unknown = "  kubelet, cri-o: unknown, because this user may not read `FILE` (run as root)\n";
-    assert!(report.contains(unknown) && report.contains("  podman: fails: `FILE` cannot be read"), "{report}");
+    let unknown = "  kubelet, cri-o: not known: only root can read `FILE` (run as root)\n";
+    assert!(report.contains(unknown), "{report}");
+    assert!(report.contains("  podman: fails: `FILE` cannot be read: Permission denied\n"), "{report}");
     assert!(!report.contains("(root)\n") && report.contains("docker: none: docker cannot load"), "{report}");
+}
+
+#[test]
+fn files_that_only_root_may_read_on_a_node_are_unknown_to_its_login_user() {
+    let (oregano, node) = (Oregano::new(), Sshd::start());
+    node.write("/var/lib/kubelet/config.json", config(&[("quay.io", "acme+old")]).as_bytes(), 0o600);
+    node.write(DOCKER, config(&[("quay.io", "root")]).as_bytes(), 0o600);
+    let inventory = fleet(&oregano, &[&node]);
+    let text = std::fs::read_to_string(&inventory).unwrap();
+    oregano.write("hosts", text.replace(&format!("ansible_user={ROOT}"), &format!("ansible_user={PLAIN}")));
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory]).expect(2));
+    let hint = "(log in as root, or set `ansible_become: true`)";
+    let unknown = format!("not known: only root can read `/var/lib/kubelet/config.json` {hint}\n");
+    assert!(run.stdout.contains(&format!("\n  kubelet: {unknown}")), "{}", run.stdout);
+    for consumer in ["cri-o", "podman", "docker"] {
+        let line =
+            run.stdout.lines().find(|line| line.trim_start().starts_with(&format!("{consumer}:"))).or_else(|| {
+                // Consumers with equal results share a line.
+                run.stdout.lines().find(|line| line.contains(consumer) && line.contains(": not known"))
+            });
+        let line = line.unwrap_or_else(|| panic!("{consumer}: {}", run.stdout));
+        assert!(line.contains(": not known: only root can read `/") && line.matches('/').count() <= 6, "{line}");
+    }
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory, "--output", "json"]).expect(2));
+    let kubelet = run.events().into_iter().find(|event| event["consumer"] == "kubelet").unwrap();
+    assert_eq!((&kubelet["hidden"], &kubelet["unused"]), (&json!("/var/lib/kubelet/config.json"), &json!([])));
+    // The reason is stated once, also where the files are managed.
+    oregano.write(
+        "hosts",
+        std::fs::read_to_string(&inventory).unwrap()
+            + "[all:vars]\noreg_url=quay.io/x/${component}\noreg_auth_user=a\noreg_auth_password=b12345\n",
+    );
+    let run = oregano.run(&["plan", "-i", &inventory, "--only", "nodes", "--from", "first-node", "-T", "2"]);
+    assert!(
+        run.stderr.contains(
+            "`/root/.docker/config.json` cannot be read\n  caused by: Permission denied\nhint: log in as root"
+        ),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_managed_file_that_no_consumer_reads_is_reported() {
+    let (oregano, node) = (Oregano::new(), Sshd::start());
+    let inventory = fleet(&oregano, &[&node]);
+    let managed = "/etc/pull/config.json";
+    node.write(managed, config(&[("quay.io", "acme+old")]).as_bytes(), 0o600);
+    let text = std::fs::read_to_string(&inventory).unwrap();
+    oregano.write("hosts", text.replace("[nodes]\n", "docker_auth_credentials_path=/etc/pull\n[nodes]\n"));
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory]).expect(0));
+    let note = format!("\n  note: `apply` manages `{managed}`, but none of these consumers searches it by default\n");
+    assert!(run.stdout.ends_with(&note), "{}", run.stdout);
+    let run = oregano.run(&["explain", IMAGE, "-i", &inventory, "--output", "json"]).expect(0);
+    assert_eq!(
+        run.events().last().unwrap(),
+        &json!({"version": 1, "event": "unread-file", "host": "node1", "path": managed})
+    );
+    // A consumer that reads it through a link reads it.
+    assert!(
+        node.sh("mkdir -p /root/.docker && ln -s /etc/pull/config.json /root/.docker/config.json").status.success()
+    );
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory]).expect(0));
+    assert!(run.stdout.contains("podman") && !run.stdout.contains("note: `apply`"), "{}", run.stdout);
+}
+
+#[test]
+fn docker_prefers_the_entry_of_a_variable() {
+    let mut oregano = Oregano::new();
+    oregano.write(".docker/config.json", config(&[("quay.io", "root")]));
+    oregano.env("DOCKER_AUTH_CONFIG", config(&[("quay.io", "me")]));
+    let home = oregano.home().display().to_string();
+    let run = shows_no_password(oregano.run(&["explain", IMAGE]).expect(0));
+    let expected = format!(
+        "\n  docker: quay.io of DOCKER_AUTH_CONFIG (me)\n    `quay.io` of {home}/.docker/config.json (root) is not used: \
+         `DOCKER_AUTH_CONFIG` has a higher priority\n    note: docker reads `DOCKER_AUTH_CONFIG` since version 28.3\n"
+    );
+    assert!(run.stdout.ends_with(&expected), "{}", run.stdout);
+    let run = shows_no_password(oregano.run(&["explain", IMAGE, "--output", "json"]).expect(0));
+    let docker = run.events().into_iter().find(|event| event["consumer"] == "docker").unwrap();
+    let credential = json!({"variable": "DOCKER_AUTH_CONFIG", "key": "quay.io", "kind": "login", "user": "me"});
+    assert_eq!((&docker["credentials"], &docker["unused"][0]["why"]), (&json!([credential]), &json!("environment")));
+    // A question about a named file is not about the environment.
+    let file = format!("{home}/.docker/config.json");
+    let run = oregano.run(&["explain", IMAGE, "--file", &file]).expect(0);
+    assert!(!run.stdout.contains("DOCKER_AUTH_CONFIG"), "{}", run.stdout);
+}
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let oregano = Oregano::new();
+    let pipe = oregano.home().join("pipe");
+    assert!(std::process::Command::new(program("mkfifo")).arg(&pipe).status().unwrap().success());
+    let run = oregano.run(&["explain", IMAGE, "--file", "pipe"]).expect(0);
+    assert!(run.stdout.contains("kubelet: none\n    pipe is not used: it is not a regular file\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("cri-o, podman: fails: `pipe` is not a regular file\n"), "{}", run.stdout);
 }
 
 #[test]

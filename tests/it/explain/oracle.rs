@@ -21,6 +21,8 @@ pub struct Question {
     /// Contents of `config.json`, in the order of the search path.
     #[serde(default)]
     pub files: Vec<String>,
+    /// The content of `DOCKER_AUTH_CONFIG`.
+    pub docker_auth_config: Option<String>,
     /// Contents of `.dockercfg`, after them.
     #[serde(default)]
     pub legacy: Vec<String>,
@@ -184,6 +186,7 @@ fn others_request(root: &Path, question: &Question) -> Value {
             "XDG_RUNTIME_DIR": folder("run"),
             "XDG_CONFIG_HOME": folder("config"),
             "DOCKER_CONFIG": folder("docker"),
+            "DOCKER_AUTH_CONFIG": question.docker_auth_config.as_deref().unwrap_or_default(),
         },
     })
 }

@@ -93,6 +93,9 @@ const PATHS: [&str; 22] = [
 /// A placeholder for the host of the image.
 const OWN: &str = "OWN";
 
+/// The key of Docker Hub.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
 /// How an entry is written.
 #[derive(Debug, Clone, Copy)]
 enum Written {
@@ -134,6 +137,17 @@ pub struct Random {
     files: Vec<(Content, Shape)>,
     legacy: Vec<(Content, Shape)>,
     secrets: Vec<(Content, &'static str)>,
+    variable: Option<Variable>,
+}
+
+/// `DOCKER_AUTH_CONFIG`, of which docker accepts only one form.
+#[derive(Debug, Clone)]
+struct Variable {
+    entries: Vec<(String, Written)>,
+    /// The name of `auths`.
+    name: &'static str,
+    /// What follows the JSON object.
+    end: &'static str,
 }
 
 /// Whether the entries are members of `auths`.
@@ -196,10 +210,31 @@ fn strategy() -> impl Strategy<Value = Random> {
     let files = prop::collection::vec((content(), shape(Shape::Config, Shape::Legacy)), 0..=FILES);
     let legacy = prop::collection::vec((content(), shape(Shape::Legacy, Shape::Config)), 0..=1);
     let secrets = prop::collection::vec((content(), types), 0..=2);
-    (image, files, legacy, secrets).prop_map(|(image, files, legacy, secrets)| Random { image, files, legacy, secrets })
+    let variable = prop_oneof![2 => Just(None), 1 => variable().prop_map(Some)];
+    (image, files, legacy, secrets, variable).prop_map(|(image, files, legacy, secrets, variable)| Random {
+        image,
+        files,
+        legacy,
+        secrets,
+        variable,
+    })
 }
 
-fn content() -> impl Strategy<Value = Content> {
+fn variable() -> impl Strategy<Value = Variable> {
+    use Written::*;
+    let key = prop_oneof![3 => Just(OWN.to_owned()), 1 => Just(HUB_KEY.to_owned()), 2 => key()];
+    let odd = vec![NoPassword, NoUser, NoColon, NotBase64, Broken, Unpadded, Members, Null, Nothing, AuthOfWrongType];
+    let written = prop_oneof![12 => Just(Auth), 1 => select(odd)];
+    let name = prop_oneof![12 => Just("auths"), 1 => Just("Auths"), 1 => Just("auth")];
+    let end = prop_oneof![12 => Just(""), 1 => Just("} x"), 1 => Just("\n{}")];
+    (prop::collection::vec((key, written), 0..4), name, end).prop_map(|(entries, name, end)| Variable {
+        entries,
+        name,
+        end,
+    })
+}
+
+fn key() -> impl Strategy<Value = String> {
     let scheme = prop_oneof![
         6 => Just(""),
         2 => Just("https://"),
@@ -208,8 +243,11 @@ fn content() -> impl Strategy<Value = Content> {
         1 => Just("HTTPS://"),
     ];
     let host = prop_oneof![2 => Just(OWN), 1 => select(HOSTS.as_slice())];
-    let key = (scheme, host, select(PATHS.as_slice())).prop_map(|(scheme, host, path)| format!("{scheme}{host}{path}"));
-    let entries = prop::collection::vec((key, written()), 0..5);
+    (scheme, host, select(PATHS.as_slice())).prop_map(|(scheme, host, path)| format!("{scheme}{host}{path}"))
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let entries = prop::collection::vec((key(), written()), 0..5);
     let helper = prop_oneof![9 => Just(None), 1 => select(HOSTS.as_slice()).prop_map(Some)];
     let store = prop_oneof![14 => Just(false), 1 => Just(true)];
     let texts = [
@@ -291,7 +329,19 @@ fn write(random: &Random) -> Question {
         Secret { name: format!("secret{at}"), type_: (*type_).to_owned(), config, legacy }
     });
     let secrets = secrets.collect();
-    Question { image: random.image.clone(), secrets, files, legacy }
+    let docker_auth_config = random.variable.as_ref().map(|variable| {
+        let mut entries = Map::new();
+        for (key, written) in &variable.entries {
+            number += 1;
+            let mut entry = entry(*written, number);
+            if let Some(members) = entry.as_object_mut() {
+                members.remove("email");
+            }
+            entries.insert(key.clone(), entry);
+        }
+        (json!({variable.name: entries}).to_string() + variable.end).replace(OWN, host)
+    });
+    Question { image: random.image.clone(), secrets, files, docker_auth_config, legacy }
 }
 
 fn text(content: &Content, shape: Shape, number: &mut usize) -> String {

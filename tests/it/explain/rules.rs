@@ -7,7 +7,7 @@ use oregano::lookup::{
     Candidate, CredentialFile, CredentialKind, LookupResult, PathState, PodSecret, SecretContent, UnusedReason,
     containers, docker, kubelet,
 };
-use oregano::secret::SecretBytes;
+use oregano::secret::{Secret, SecretBytes};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -109,11 +109,12 @@ impl Answers {
             PodSecret { name: secret.name.clone(), content: Some(content) }
         });
         let none = CredentialFile { path: "none".to_owned(), format: Format::Config, state: PathState::Absent };
+        let variable = question.docker_auth_config.as_deref().map(Secret::new);
         let first = if question.files.is_empty() { &none } else { &files[0] };
         Ok(Self {
             kubelet: kubelet(&image, &secrets.collect::<Vec<_>>(), &files),
             containers: containers(&image, &files),
-            docker: docker(&image, first),
+            docker: docker(&image, first, variable.as_ref()),
         })
     }
 }

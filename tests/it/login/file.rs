@@ -23,6 +23,22 @@ fn fed(command: &mut Command) -> (Option<i32>, String) {
 }
 
 #[test]
+fn an_entry_of_docker_auth_config_that_hides_the_new_one_is_reported() {
+    let (registry, mut user) = (registry(Auth::Basic), Oregano::new());
+    let host = registry.host().to_owned();
+    let entry = |key: &str| json!({"auths": {key: {"auth": auth("ci", "hunter2hunter2")}}}).to_string();
+    user.env("DOCKER_AUTH_CONFIG", entry("other.example.com"));
+    let run = log_in(&user, &registry, &[]).expect(0);
+    assert!(!run.stderr.contains("DOCKER_AUTH_CONFIG"), "{}", run.stderr);
+    user.env("DOCKER_AUTH_CONFIG", entry(&host));
+    let run = log_in(&user, &registry, &[]).expect(0);
+    let note = format!(
+        "docker 28.3 and later do not use the new entry: `DOCKER_AUTH_CONFIG` has one for `{host}`, with the user `ci`"
+    );
+    assert!(run.stderr.contains(&note) && !run.stderr.contains("hunter2"), "{}", run.stderr);
+}
+
+#[test]
 fn everything_else_in_the_file_is_kept_and_links_stay_links() {
     let (registry, user) = (registry(Auth::Basic), Oregano::new());
     let host = registry.host();

@@ -9,8 +9,8 @@ use oregano::desired::{
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
-    Facts, FileFact, FileState, NodeFact, ObjectFact, Observed, PathFact, PullSecretFact, RegistryFact, SecretFact,
-    StaleSecret, Verdict,
+    Facts, FileFact, FileFault, FileState, NodeFact, ObjectFact, Observed, PathFact, PullSecretFact, RegistryFact,
+    SecretFact, StaleSecret, Verdict,
 };
 use oregano::failure::Failure;
 use oregano::plan::{self, Change, NodePlan, NodeWork, Target};
@@ -193,7 +193,7 @@ fn file(file: &File) -> FileFact {
             content: bytes(&found.content),
             mode: u32::from_str_radix(&found.mode, 8).expect("an octal mode"),
         },
-        Found::Unknown(message) => FileState::Unusable(Failure::new(message)),
+        Found::Unknown(message) => FileState::Unusable(FileFault::new(message)),
     };
     FileFact { path: file.path.clone(), aliases: file.aliases.clone(), state }
 }

@@ -12,6 +12,7 @@ import (
 
 	dockerreference "github.com/distribution/reference"
 	docker "github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
 	"github.com/sirupsen/logrus"
 	"go.podman.io/image/v5/docker/reference"
 	containers "go.podman.io/image/v5/pkg/docker/config"
@@ -22,7 +23,7 @@ import (
 
 type request struct {
 	Image string
-	// XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG; each must be set.
+	// XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG, DOCKER_AUTH_CONFIG; each must be set.
 	Environment map[string]string
 	// What is .dockercfg in the home folder, if anything is.
 	Legacy string
@@ -120,13 +121,18 @@ func askDocker(asked request) *result {
 		return &result{Error: err.Error()}
 	}
 	file, err := docker.Load(asked.Docker)
-	if err != nil {
-		return &result{Repository: named.Name(), Error: err.Error()}
-	}
 	// The key of Docker Hub as docker's commands have it; their package cannot be had without the engine's.
 	key := dockerreference.Domain(named)
 	if key == "docker.io" || key == "index.docker.io" {
 		key = "https://index.docker.io/v1/"
+	}
+	if err != nil {
+		// docker's commands show this error and continue, so what DOCKER_AUTH_CONFIG has is still used.
+		alone, _ := configfile.New("").GetAuthConfig(key)
+		if alone.Username != "" {
+			return &result{named.Name(), alone.Username, alone.Password, alone.IdentityToken, ""}
+		}
+		return &result{Repository: named.Name(), Error: err.Error()}
 	}
 	found, err := file.GetAuthConfig(key)
 	if err != nil {

@@ -1,0 +1,168 @@
+//! `DOCKER_AUTH_CONFIG`, which docker reads since version 28.3 (`parseEnvConfig` in cli/config/configfile of
+//! github.com/docker/cli). Its entries take precedence over the file and over credential helpers. If it contains
+//! anything but entries with an `auth`, docker shows an error and ignores it.
+
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+
+use super::consumer_content::{self, DecodedAuth, Padding};
+use super::containers::difference;
+use super::{Candidate, CredentialKind, EntrySource, LookupResult, UnusedEntry, UnusedReason, similar_entries};
+use crate::desired::Image;
+use crate::dockerconfig::{HUB, HUB_KEY, is_hub, mask};
+use crate::secret::Secret;
+
+/// The name of the variable.
+pub const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+
+/// A JSON object, or `null`.
+type Members<'a> = Option<IndexMap<String, &'a RawValue>>;
+
+/// The user of the entry that docker uses for the registry `host`; `None` if the variable has no entry for it.
+pub fn variable_user(variable: &Secret, host: &str) -> Option<String> {
+    let wanted = if host == HUB || is_hub(host) { HUB_KEY } else { host };
+    Some(parse(variable.expose()).ok()?.swap_remove(wanted)?.user)
+}
+
+/// Adds the variable to `result`, which is docker's result without it.
+pub(super) fn prefer(image: &Image, variable: &Secret, wanted: &str, result: &mut LookupResult) {
+    let source = EntrySource::Variable(DOCKER_AUTH_CONFIG);
+    let unused = |key, user, reason| UnusedEntry { source: source.clone(), key, user, reason };
+    let entries = match parse(variable.expose()) {
+        Ok(entries) => entries,
+        Err(why) => {
+            result.unused.push(unused(None, None, UnusedReason::Corrupt(format!("docker ignores it, because {why}"))));
+            return;
+        }
+    };
+    for (key, DecodedAuth { user, .. }) in entries {
+        if key == wanted {
+            let without = std::mem::take(result);
+            let replaced = without.credentials.into_iter().map(replaced);
+            // A file that docker cannot load has no effect either, because the entry is found without it.
+            result.unused = replaced.chain(without.unused).collect();
+            let kind = CredentialKind::Login { user };
+            result.credentials = vec![Candidate { source: source.clone(), key: Some(key), kind }];
+        } else if similar_entries::is_similar(&key, image) {
+            // Unlike in the file, host names are not compared: only the exact key is found.
+            let reason = match difference(&key, wanted) {
+                UnusedReason::Port if !image.is_of_hub() => UnusedReason::Port,
+                _ => UnusedReason::Host(wanted.to_owned()),
+            };
+            result.unused.push(unused(Some(key), Some(user), reason));
+        }
+    }
+}
+
+/// What docker would use without the variable.
+fn replaced(mut found: Candidate) -> UnusedEntry {
+    if let CredentialKind::Helper { .. } = found.kind {
+        found.key = Some(found.key.map_or_else(|| "credsStore".to_owned(), |host| format!("credHelpers[{host}]")));
+    }
+    found.unused(UnusedReason::Environment(DOCKER_AUTH_CONFIG))
+}
+
+/// The entries by their keys.
+///
+/// # Errors
+/// Why docker ignores the variable, without any value.
+fn parse(text: &str) -> Result<IndexMap<String, DecodedAuth>, String> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Members<'_>>();
+    let root = match values.next() {
+        // An empty text is not an error for docker's decoder.
+        None => return Ok(IndexMap::new()),
+        Some(root) => root.map_err(|error| not_valid(&error))?,
+    };
+    let rest = text[values.byte_offset()..].trim_start_matches([' ', '\t', '\r', '\n']);
+    // `Decoder.More` of Go does not report these two characters.
+    if !rest.is_empty() && !rest.starts_with([']', '}']) {
+        return Err("it has more than one JSON value".to_owned());
+    }
+    let mut entries = IndexMap::new();
+    for (name, auths) in root.unwrap_or_default() {
+        if !name.eq_ignore_ascii_case("auths") {
+            return Err(unknown(&name));
+        }
+        for (key, entry) in object(auths)? {
+            let mut auth = None;
+            for (name, value) in object(entry)? {
+                if !name.eq_ignore_ascii_case("auth") {
+                    return Err(unknown(&name));
+                }
+                auth = serde_json::from_str::<Option<String>>(value.get()).map_err(|error| not_valid(&error))?;
+            }
+            let auth = Secret::new(auth.unwrap_or_default());
+            let decoded = match consumer_content::decode(auth.expose(), Padding::Required) {
+                _ if auth.expose().is_empty() => return Err(format!("`{}` has no `auth`", mask(&key))),
+                Ok(Some(decoded)) if decoded.user.is_empty() => Err("base64 without a user"),
+                Ok(Some(decoded)) => Ok(decoded),
+                Ok(None) => Err("base64 without a colon"),
+                Err(what) => Err(what),
+            };
+            let decoded = decoded.map_err(|what| format!("the `auth` of `{}` is {what}", mask(&key)))?;
+            entries.insert(key, decoded);
+        }
+    }
+    Ok(entries)
+}
+
+fn object(value: &RawValue) -> Result<IndexMap<String, &RawValue>, String> {
+    serde_json::from_str::<Members<'_>>(value.get()).map(Option::unwrap_or_default).map_err(|error| not_valid(&error))
+}
+
+fn not_valid(error: &serde_json::Error) -> String {
+    // The text of the error may quote a value, which may be a password.
+    match error.classify() {
+        serde_json::error::Category::Data => "a value has the wrong type".to_owned(),
+        _ => format!("it is not valid JSON at line {}, column {}", error.line(), error.column()),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!("it may only have `auths` with an `auth` for each registry, and not `{}`", mask(name).escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_is_parsed_as_strictly_as_docker_does() {
+        let users = |text: &str| {
+            parse(text).map(|entries| entries.into_iter().map(|(key, login)| format!("{key} {}", login.user)).collect())
+        };
+        let found: Result<Vec<String>, _> = users(r#" {"AUTHS":{"quay.io":{"Auth":"YTpi"}}}} "#);
+        assert_eq!(found, Ok(vec!["quay.io a".to_owned()]));
+        for empty in ["", " \n", "null", "{}", r#"{"auths":null}"#] {
+            assert_eq!(users(empty), Ok(Vec::new()), "{empty}");
+        }
+        for (text, why) in [
+            ("{", "not valid JSON at line 1, column 1"),
+            ("[]", "wrong type"),
+            (r#"{"auths":{"r":{"auth":7}}}"#, "wrong type"),
+            (r#"{"auths":{}} {}"#, "more than one JSON value"),
+            (r#"{"auths":{},"credsStore":"x"}"#, "not `credsStore`"),
+            (r#"{"auths":{"r":{"auth":"YTpi","me:hunter2":""}}}"#, "not `me:[redacted]`"),
+            (r#"{"auths":{"r":{}}}"#, "`r` has no `auth`"),
+            (r#"{"auths":{"r":null}}"#, "`r` has no `auth`"),
+            (r#"{"auths":{"r":{"auth":"YTpi="}}}"#, "the `auth` of `r` is not base64"),
+            (r#"{"auths":{"r":{"auth":"OmI="}}}"#, "base64 without a user"),
+            (
+                r#"{"auths":{"me:hunter2@r":{"auth":"YWI="}}}"#,
+                "the `auth` of `me:[redacted]@r` is base64 without a colon",
+            ),
+        ] {
+            let error = parse(text).err().unwrap();
+            assert!(error.contains(why) && !error.contains("hunter2"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_registry_has_the_key_that_docker_writes() {
+        let variable =
+            Secret::new(r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YTpi"},"quay.io":{"auth":"Yzpk"}}}"#);
+        assert_eq!(variable_user(&variable, "docker.io").as_deref(), Some("a"));
+        assert_eq!(variable_user(&variable, "quay.io").as_deref(), Some("c"));
+        assert_eq!(variable_user(&variable, "ghcr.io"), None);
+    }
+}
