@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 
 use super::consumer_content::{self, DecodedAuth, Padding};
 use super::containers::difference;
-use super::{Candidate, CredentialKind, EntrySource, LookupResult, UnusedEntry, UnusedReason, similar_entries};
+use super::{
+    Candidate, CredentialKind, DOCKER_AUTH_CONFIG, EntrySource, LookupResult, UnusedEntry, UnusedReason,
+    similar_entries,
+};
 use crate::desired::Image;
 use crate::dockerconfig::{HUB, HUB_KEY, is_hub, mask};
 use crate::secret::Secret;
-
-/// The name of the variable.
-pub const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 
 /// A JSON object, or `null`.
 type Members<'a> = Option<IndexMap<String, &'a RawValue>>;

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use containers::{containers, containers_with_helpers};
 pub use docker::docker;
-pub use docker_variable::{DOCKER_AUTH_CONFIG, variable_user};
+pub use docker_variable::variable_user;
 pub use explanation::{
     ConsumerLookup, ExplainedHost, Explanation, FileResult, HostError, LookupRequest, SearchedFile, look_up,
 };
@@ -31,6 +31,9 @@ pub use search_paths::{Account, CRIO_FILES, GlobalAuthFile, RegistriesPaths, Run
 pub use unused_reason::UnusedReason;
 
 use crate::secret::SecretBytes;
+
+/// The environment variable whose entries docker prefers to its file.
+pub const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 
 /// A program that searches for credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
