@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
-use super::consumer_content::{self, DecodedAuth, Padding};
+use super::consumer_content::{self, DecodedAuth};
 use super::containers::difference;
 use super::{
     Candidate, CredentialKind, DOCKER_AUTH_CONFIG, EntrySource, LookupResult, UnusedEntry, UnusedReason,
@@ -13,10 +13,8 @@ use super::{
 };
 use crate::desired::Image;
 use crate::dockerconfig::{HUB, HUB_KEY, is_hub, mask};
+use crate::go::{self, Member, Padding};
 use crate::secret::Secret;
-
-/// A JSON object, or `null`.
-type Members<'a> = Option<IndexMap<String, &'a RawValue>>;
 
 /// The user of the entry that docker uses for the registry `host`; `None` if the variable has no entry for it.
 pub fn variable_user(variable: &Secret, host: &str) -> Option<String> {
@@ -67,7 +65,7 @@ fn replaced(mut found: Candidate) -> UnusedEntry {
 /// # Errors
 /// Why docker ignores the variable, without any value.
 fn parse(text: &str) -> Result<IndexMap<String, DecodedAuth>, String> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Members<'_>>();
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let root = match values.next() {
         // An empty text is not an error for docker's decoder.
         None => return Ok(IndexMap::new()),
@@ -78,36 +76,49 @@ fn parse(text: &str) -> Result<IndexMap<String, DecodedAuth>, String> {
     if !rest.is_empty() && !rest.starts_with([']', '}']) {
         return Err("it has more than one JSON value".to_owned());
     }
-    let mut entries = IndexMap::new();
-    for (name, auths) in root.unwrap_or_default() {
-        if !name.eq_ignore_ascii_case("auths") {
-            return Err(unknown(&name));
+    // An entry that occurs twice replaces the first one, whose `auth` is not decoded then.
+    let mut auths: IndexMap<String, Secret> = IndexMap::new();
+    for value in values_of(root, "auths")? {
+        // A second member with this name adds its entries to those of the first one, except `null`.
+        if value.get() == "null" {
+            auths.clear();
         }
-        for (key, entry) in object(auths)? {
-            let mut auth = None;
-            for (name, value) in object(entry)? {
-                if !name.eq_ignore_ascii_case("auth") {
-                    return Err(unknown(&name));
-                }
-                auth = serde_json::from_str::<Option<String>>(value.get()).map_err(|error| not_valid(&error))?;
+        for (key, entry) in members(&value)? {
+            let mut auth = String::new();
+            for value in values_of(&entry, "auth")? {
+                let text: Option<String> = serde_json::from_str(value.get()).map_err(|error| not_valid(&error))?;
+                auth = text.unwrap_or(auth);
             }
-            let auth = Secret::new(auth.unwrap_or_default());
-            let decoded = match consumer_content::decode(auth.expose(), Padding::Required) {
-                _ if auth.expose().is_empty() => return Err(format!("`{}` has no `auth`", mask(&key))),
-                Ok(Some(decoded)) if decoded.user.is_empty() => Err("base64 without a user"),
-                Ok(Some(decoded)) => Ok(decoded),
-                Ok(None) => Err("base64 without a colon"),
-                Err(what) => Err(what),
-            };
-            let decoded = decoded.map_err(|what| format!("the `auth` of `{}` is {what}", mask(&key)))?;
-            entries.insert(key, decoded);
+            auths.insert(key, Secret::new(auth));
         }
     }
-    Ok(entries)
+    let decoded = auths.into_iter().map(|(key, auth)| {
+        let decoded = match consumer_content::decode(auth.expose(), Padding::Required) {
+            _ if auth.expose().is_empty() => return Err(format!("`{}` has no `auth`", mask(&key))),
+            Ok(Some(decoded)) if decoded.user.is_empty() => Err("base64 without a user"),
+            Ok(Some(decoded)) => Ok(decoded),
+            Ok(None) => Err("base64 without a colon"),
+            Err(what) => Err(what),
+        };
+        let decoded = decoded.map_err(|what| format!("the `auth` of `{}` is {what}", mask(&key)))?;
+        Ok((key, decoded))
+    });
+    decoded.collect()
 }
 
-fn object(value: &RawValue) -> Result<IndexMap<String, &RawValue>, String> {
-    serde_json::from_str::<Members<'_>>(value.get()).map(Option::unwrap_or_default).map_err(|error| not_valid(&error))
+/// The values of the members with this name.
+///
+/// # Errors
+/// If there is any other member.
+fn values_of(object: &RawValue, name: &str) -> Result<Vec<Box<RawValue>>, String> {
+    let value = |(written, value): Member| {
+        if go::same_member(&written, name) { Ok(value) } else { Err(unknown(&written)) }
+    };
+    members(object)?.into_iter().map(value).collect()
+}
+
+fn members(object: &RawValue) -> Result<Vec<Member>, String> {
+    go::members(object.get().as_bytes()).map_err(|error| not_valid(&error))
 }
 
 fn not_valid(error: &serde_json::Error) -> String {

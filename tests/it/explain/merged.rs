@@ -18,7 +18,7 @@ fn consumers_use_the_merged_credential() {
             };
             let (files, legacy) =
                 if is_legacy { (vec![], vec![result.clone()]) } else { (vec![result.clone()], vec![]) };
-            let question = Question { image, secrets: Vec::new(), files, legacy };
+            let question = Question { image, secrets: Vec::new(), files, legacy, docker_auth_config: None };
             asked.push((format!("{name} ({})", case.rule), credential, question));
         }
     }
