@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use clap::Args;
 use oregano::desired::TlsPolicy;
+use oregano::dockerconfig::{password_fault, without_line_end};
 use oregano::engine::login::{Password, Request, Target};
 use oregano::inventory::Problem;
 use oregano::inventory::load;
 use oregano::options::Environment;
 use oregano::secret::{PASSWORD_VARIABLE, Secret};
+use zeroize::Zeroizing;
 
 use super::run::Confirmation;
 use super::{MAX_TIMEOUT, TIMEOUT, usage_error};
@@ -144,7 +146,10 @@ impl LoginArguments {
         // The password is read last, so that invalid arguments are reported before the user types it.
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD_VARIABLE)) {
             // The order of these sources is the one that the help of `login` documents.
-            (true, ..) => given(without_line_break((console.input)()), "standard input")?,
+            (true, ..) => {
+                let text = (console.input)().map(Zeroizing::new);
+                given(text.map(|text| without_line_end(&text).to_owned()), "standard input")?
+            }
             (_, true, _) => Password::Token,
             // An empty variable is an error and not a missing one, because a prompt would make a script wait for input.
             (.., Some(text)) if text.is_empty() => return Err(Refusal::Problem(empty())),
@@ -191,26 +196,12 @@ fn docker_file(home: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> O
     Some(folder.join("config.json"))
 }
 
-/// Removes one line break at the end, as docker does, because `echo` adds one.
-fn without_line_break(text: Result<String, Problem>) -> Result<String, Problem> {
-    let mut text = text?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    Ok(text)
-}
-
 fn given(text: Result<String, Problem>, origin: &'static str) -> Result<Password, Refusal> {
     let password = Secret::new(text.map_err(Refusal::Problem)?);
-    let fault = match password.expose() {
-        "" => "is empty",
-        text if text.contains(char::is_control) => "contains a line break or another control character",
-        _ => return Ok(Password::Given { password, origin }),
-    };
-    Err(Refusal::Problem(Problem::new(format!("the password from {origin} {fault}"))))
+    match password_fault(password.expose()) {
+        None => Ok(Password::Given { password, origin }),
+        Some(fault) => Err(Refusal::Problem(Problem::new(format!("the password from {origin} {fault}")))),
+    }
 }
 
 fn empty() -> Problem {

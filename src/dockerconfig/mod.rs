@@ -9,12 +9,14 @@ mod json;
 mod keys;
 mod layout;
 mod merge;
+mod password;
 mod read;
 mod remove;
 
 pub use containers::{Match, matching_keys};
 pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, mask, mask_user, more_specific, registry_key};
 pub use merge::{merge, written_for};
+pub use password::{has_stray_line_end, password_fault, without_line_end};
 pub use read::{Auth, AuthFile, Entry, Login, read};
 pub use remove::{Removed, is_of, remove};
 

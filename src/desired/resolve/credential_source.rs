@@ -4,13 +4,14 @@
 use serde::Deserialize;
 
 use crate::desired::registry::Declaration;
-use crate::dockerconfig::{Auth, HUB_KEY, is_hub};
+use crate::dockerconfig::{Auth, HUB_KEY, is_hub, password_fault, without_line_end};
 use crate::inventory::code::NOT_CHECKED;
 use crate::inventory::outside::{OutsideError, OutsideErrorKind};
 use crate::inventory::{Problem, Span};
 use crate::secret::Secret;
 
 use super::cache::ExternalSource;
+use super::credential_text;
 use super::from_file;
 use super::members::Member;
 use super::registry_entry::RegistryEntry;
@@ -78,14 +79,15 @@ impl SourceValue {
     fn checked(self) -> Result<Self, &'static str> {
         let has_password = !self.password.expose().is_empty();
         let token = self.identity_token.as_ref().map(Secret::expose);
-        let texts = [Some(self.password.expose()), token, self.email.as_deref()];
+        let texts = [token, self.email.as_deref()];
         match &self.user {
             // This comes first, because an entry such as `{}` is a normal marker for a credential helper and has no
             // user either.
             _ if !has_password && token.is_none() => Err("has no credential"),
             _ if texts.into_iter().flatten().any(|text| text.contains(char::is_control)) => {
-                Err("has a control character in its secret or email")
+                Err("has a control character in its identity token or email")
             }
+            _ if let Some(fault) = password_fault(self.password.expose()).filter(|_| has_password) => Err(fault),
             Some(user) if user.is_empty() && has_password => Err("has no user"),
             // An identity token already identifies its user.
             Some(user) if user.is_empty() => Ok(Self { user: None, ..self }),
@@ -175,13 +177,13 @@ fn load(
     let text = match source.key {
         "password" => {
             let text = reader.credential_of(&source.node, name)?;
-            return reader.without_controls(text, name).map(|text| Secret::new(text.text).into());
+            return reader.password(text, name).map(SourceValue::from);
         }
         // The token is read by `of_entry`, because it may also accompany another source.
         IDENTITY_TOKEN => return Some(Secret::new("").into()),
         _ => reader.text_of(&source.node, name)?,
     };
-    let external = |source| -> Result<SourceValue, SourceError> { Ok(single_line(reader.cache.text(source)?)?) };
+    let external = |source| -> Result<SourceValue, SourceError> { Ok(whole_text(reader.cache.text(source)?)?) };
     let value = match source.key {
         "password_file" => external(ExternalSource::File(text.text.clone())),
         "password_command" => external(ExternalSource::Command(text.text.clone())),
@@ -190,7 +192,10 @@ fn load(
         _ => from_auth_file(reader, &text, host?),
     };
     let error = match value {
-        Ok(value) => return Some(value),
+        Ok(value) => {
+            reader.warnings.extend(credential_text::stray_line_end(&value.password, &source.node.span, name));
+            return Some(value);
+        }
         Err(error) => error,
     };
     let hint = match &error.helper {
@@ -245,16 +250,12 @@ fn advice(source: &Member, kind: OutsideErrorKind) -> &'static str {
     }
 }
 
-/// Removes the line break that editors and commands add at the end of a secret. More than one line is an error.
-fn single_line(text: Secret) -> Result<SourceValue, String> {
-    let plain = text.expose();
-    let plain = plain.strip_suffix('\n').map_or(plain, |line| line.strip_suffix('\r').unwrap_or(line));
-    match plain {
-        "" => Err("it is empty".to_owned()),
-        _ if plain.contains(char::is_control) => {
-            Err("it contains more than one line, or a control character".to_owned())
-        }
-        _ => Ok(Secret::new(plain).into()),
+/// The password that is the content of a file or the output of a command.
+fn whole_text(text: Secret) -> Result<SourceValue, String> {
+    let password = Secret::new(without_line_end(text.expose()));
+    match password_fault(password.expose()) {
+        Some(fault) => Err(format!("it {fault}")),
+        None => Ok(password.into()),
     }
 }
 

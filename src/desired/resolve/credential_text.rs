@@ -2,7 +2,9 @@
 //! Oregano always uses the text that the user wrote. If Ansible would use a different text, a finding reports that.
 
 use crate::desired::codes;
-use crate::inventory::{Finding, Node, Problem, Severity, Value, repr};
+use crate::dockerconfig::has_stray_line_end;
+use crate::inventory::{Finding, Node, Problem, Severity, Span, Value, repr};
+use crate::secret::Secret;
 
 const HINT: &str =
     "put it in quotes (on a host line in both kinds: \"'…'\"), so that Ansible and oregano read the same text";
@@ -46,7 +48,19 @@ pub(super) fn number_with_same_spelling(node: &Node, what: &str) -> Option<Findi
 
 /// The finding for a credential that starts or ends with white space, which is usually a mistake.
 pub(super) fn surrounding_white_space(node: &Node, what: &str) -> Option<Finding> {
-    let problem = Problem::hiding(&node.span, format!("{what} starts or ends with white space"))
-        .hint("remove the white space inside its quotes");
+    let problem = if node.text.ends_with('\n') {
+        Problem::hiding(&node.span, format!("{what} ends with a line break, which is a part of the credential"))
+            .hint("in YAML, `|` keeps the last line break and `|-` does not")
+    } else {
+        Problem::hiding(&node.span, format!("{what} starts or ends with white space"))
+            .hint("remove the white space inside its quotes")
+    };
     (node.text.trim() != node.text).then(|| Finding::new(codes::PADDED_CREDENTIAL, problem))
+}
+
+/// The finding for a password of the source `what` that is one line with a line end.
+pub(super) fn stray_line_end(password: &Secret, source: &Span, what: &str) -> Option<Finding> {
+    let message = format!("the password from {what} ends with a line break, which is a part of it");
+    let problem = Problem::hiding(source, message).hint("`printf` and `echo -n` write no line break after a password");
+    has_stray_line_end(password.expose()).then(|| Finding::new(codes::PADDED_CREDENTIAL, problem))
 }

@@ -2,7 +2,9 @@
 //! interpret any variable.
 
 use crate::desired::codes;
+use crate::dockerconfig::{has_stray_line_end, password_fault};
 use crate::inventory::{Finding, HostVars, Node, Problem, Span, Value};
+use crate::secret::Secret;
 
 use super::cache::ResolveCache;
 use super::credential_text;
@@ -82,7 +84,11 @@ impl<'a> VariableReader<'a> {
         let text = self.text_of(node, what)?;
         self.warnings.extend(credential_text::respelled_by_ansible(node, what));
         self.notices.extend(credential_text::number_with_same_spelling(node, what));
-        self.notices.extend(credential_text::surrounding_white_space(node, what));
+        match credential_text::surrounding_white_space(node, what) {
+            // It almost always comes from a block in YAML, and the registry would refuse the login, so every run reports it.
+            Some(finding) if has_stray_line_end(&node.text) => self.warnings.push(finding),
+            other => self.notices.extend(other),
+        }
         Some(text)
     }
 
@@ -128,6 +134,15 @@ impl<'a> VariableReader<'a> {
                 None
             }
         }
+    }
+
+    /// The text as a password; `None` and a problem if programs would change it.
+    pub fn password(&mut self, text: Text, what: &str) -> Option<Secret> {
+        if let Some(fault) = password_fault(&text.text) {
+            self.problems.push(Problem::hiding(&text.span, format!("{what} {fault}")));
+            return None;
+        }
+        Some(Secret::new(text.text))
     }
 
     /// The same text; `None` and a problem if it contains a control character.

@@ -16,7 +16,7 @@ use crate::authfile::{self, Held};
 use crate::cluster::{ClusterPurpose, access};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
-use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, mask, mask_user};
+use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, has_stray_line_end, mask, mask_user};
 use crate::engine::schedule::{Cancel, Stop};
 use crate::event::{Command, Event, RegistryRow, Started, StepRow};
 use crate::facts::{FileFact, FileState};
@@ -73,7 +73,7 @@ pub struct Request {
 pub enum Password {
     /// The user entered it or passed it to the program.
     Given {
-        /// It is not empty and has no control characters.
+        /// It is not empty, and programs send it unchanged.
         password: Secret,
         /// Where the password came from, for hints.
         origin: &'static str,
@@ -93,7 +93,9 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     cancel.begin();
     journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
     let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
-    desired.risks().chain(expiring).for_each(|message| journal.record(Event::Warning { message }));
+    let line_end = has_stray_line_end(credential.password.expose())
+        .then(|| "the password ends with a line break, which is a part of it".to_owned());
+    desired.risks().chain(expiring).chain(line_end).for_each(|message| journal.record(Event::Warning { message }));
     let variable = request.environment.docker_auth_config.as_ref();
     let file = LoginFile { path: &request.file, credential: &credential, variable };
     // No lock is taken yet, because the requests to the registry may last long. The file is observed again under the

@@ -45,9 +45,12 @@ fn an_invalid_credential_is_rejected_before_any_request() {
     let registry = registry(Auth::Basic);
     let host = registry.host().to_owned();
     let user = Oregano::new();
-    for (input, fault) in
-        [("", "is empty"), ("\n", "is empty"), ("a\nb", "control character"), ("a\n\n", "control character")]
-    {
+    for (input, fault) in [
+        ("", "is empty"),
+        ("\n", "is empty"),
+        ("a\0\n", "ends with a NUL character"),
+        ("\0a", "podman, CRI-O and docker"),
+    ] {
         let run = user.run_with_input(&words(&host, &[]), input).expect(1);
         assert!(run.stderr.contains(fault), "{input:?}: {}", run.stderr);
     }
@@ -74,6 +77,43 @@ fn an_invalid_credential_is_rejected_before_any_request() {
     }
     assert_eq!(registry.requests(), [], "the registry was asked");
     assert_eq!(names(&user.home()), Vec::<String>::new());
+}
+
+/// The key of a Google service account, whose JSON document is the password of the user `_json_key`.
+const JSON_KEY: &str = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----\\n\"\n}";
+
+#[test]
+fn a_password_of_several_lines_is_sent_and_saved_to_the_byte() {
+    for kind in [Auth::Basic, Auth::Token(Transport::Http)] {
+        // bcrypt uses only 72 bytes of a password.
+        let key = &JSON_KEY[..72];
+        let registry = Registry::start(kind, Transport::Http, &[("_json_key", key)]);
+        let mut user = Oregano::new();
+        let host = registry.host();
+        let mut words = vec!["login", host, "-u", "_json_key", "--tls-verify=false"];
+        // The token server gives a user access only to images below the name of the user, which no image can have here.
+        if kind == Auth::Basic {
+            registry.push("acme/app", "v1", "_json_key", key);
+            words.extend(["--test-image", "acme/app:v1"]);
+        }
+        let piped = [&words[..], &["--password-stdin", "--to", "stdin.json"]].concat();
+        let run = user.run_with_input(&piped, &format!("{key}\n")).expect(0);
+        assert!(!run.stderr.contains("warning: the password"), "{}", run.stderr);
+        user.env("OREGANO_PASSWORD", key);
+        user.run(&[&words[..], &["--to", "variable.json"]].concat()).expect(0);
+        for file in ["stdin.json", "variable.json"] {
+            assert_eq!(read(&user.home().join(file))["auths"][host]["auth"], auth("_json_key", key), "{file}");
+        }
+        let run = user.run_with_input(&piped, &key.replace('\n', "")).expect(2);
+        assert!(run.stderr.contains("refused the credentials of user `_json_key`"), "{}", run.stderr);
+    }
+    let (registry, user) = (registry(Auth::Basic), Oregano::new());
+    let run = user.run_with_input(&words(registry.host(), &[]), &format!("{PASSWORD}\n\n")).expect(2);
+    assert!(
+        run.stderr.contains("warning: the password ends with a line break, which is a part of it"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

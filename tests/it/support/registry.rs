@@ -253,15 +253,20 @@ impl TokenServer {
 fn write_users(file: &Path, users: &[(&str, &str)]) {
     fs::write(file, "").unwrap();
     for (user, password) in users {
+        // From its standard input, htpasswd reads only one line.
+        let is_one_line = !password.contains('\n');
         let mut child = Command::new(program("htpasswd"))
-            .args(["-i", "-B", "-C", "4"])
+            .args([if is_one_line { "-i" } else { "-b" }, "-B", "-C", "4"])
             .arg(file)
             .arg(user)
+            .args((!is_one_line).then_some(password))
             .stdin(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        if is_one_line {
+            child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        }
         assert!(child.wait().unwrap().success(), "htpasswd refused the user {user}");
     }
 }
