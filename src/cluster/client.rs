@@ -8,10 +8,10 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{Metadata, Resource};
+use k8s_openapi::{ListableResource, Metadata, Resource};
 use kube::Client;
 use kube::client::Body;
-use kube::core::{ObjectMeta, Status};
+use kube::core::{ObjectList, ObjectMeta, Status};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -31,6 +31,8 @@ pub(super) const BUSY_PAUSES: [Duration; 3] =
 
 /// The maximum size of an object, in bytes. The API server stores at most 1.5 MB, which base64 makes larger.
 const MAX_OBJECT: usize = 4 << 20;
+/// The maximum size of one page of a list, in bytes.
+const MAX_PAGE: usize = 16 << 20;
 
 /// How long a token file is used before it is read again. client-go uses the same time.
 const TOKEN_FILE_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
@@ -73,47 +75,58 @@ impl ApiClient {
     /// Sends a request, and retries it while the server is too busy, all within the time limit. Only for requests that
     /// change nothing, because a busy server may have done what it did not confirm.
     pub(super) async fn read(&self, request: Request) -> Result<Vec<u8>, ApiError> {
-        self.send(&request, &BUSY_PAUSES).await
+        self.send(&request, &BUSY_PAUSES, MAX_OBJECT).await
+    }
+
+    /// The same for a request whose response is one page of a list.
+    pub(super) async fn read_list(&self, request: Request) -> Result<Vec<u8>, ApiError> {
+        self.send(&request, &BUSY_PAUSES, MAX_PAGE).await
     }
 
     /// Sends a request once, within the time limit. Only the caller can decide about a retry, because a busy server may
     /// have carried out a write that it did not confirm.
     pub(super) async fn write(&self, request: Request) -> Result<(), ApiError> {
         // The response to a write is not needed, because the object is read back.
-        self.send(&request, &[]).await.map(drop)
+        self.send(&request, &[], MAX_OBJECT).await.map(drop)
     }
 
     /// Sends a request, and once more if the server rejected credentials that can be renewed. It did not carry out the
     /// first request then.
-    async fn send(&self, request: &Request, pauses: &[Duration]) -> Result<Vec<u8>, ApiError> {
+    async fn send(&self, request: &Request, pauses: &[Duration], limit: usize) -> Result<Vec<u8>, ApiError> {
         let session = self.session(None).await?;
-        match self.attempt(&session, request, pauses).await {
+        match self.attempt(&session, request, pauses, limit).await {
             Err(error) if error.code() == Some(401) && self.0.access.credentials.are_renewable() => {
                 let renewed = self.session(Some(&session)).await?;
                 // The same token would be rejected again. A client certificate is always new.
                 if renewed.authorization.is_some() && renewed.authorization == session.authorization {
                     return Err(error);
                 }
-                self.attempt(&renewed, request, pauses).await
+                self.attempt(&renewed, request, pauses, limit).await
             }
             result => result,
         }
     }
 
     /// Sends a request, again after each of the pauses while the server is too busy.
-    async fn attempt(&self, session: &Session, request: &Request, pauses: &[Duration]) -> Result<Vec<u8>, ApiError> {
+    async fn attempt(
+        &self,
+        session: &Session,
+        request: &Request,
+        pauses: &[Duration],
+        limit: usize,
+    ) -> Result<Vec<u8>, ApiError> {
         let sent = async {
             for pause in pauses {
-                match exchange(session, request.clone()).await {
+                match exchange(session, request.clone(), limit).await {
                     Err(error) if error.is_busy() => tokio::time::sleep(*pause).await,
                     other => return other,
                 }
             }
-            exchange(session, request.clone()).await
+            exchange(session, request.clone(), limit).await
         };
         // The time limit includes the pauses, because users set it for the complete request.
-        let limit = self.0.timeout;
-        tokio::time::timeout(limit, sent).await.unwrap_or(Err(ApiError::Timeout(limit)))
+        let timeout = self.0.timeout;
+        tokio::time::timeout(timeout, sent).await.unwrap_or(Err(ApiError::Timeout(timeout)))
     }
 
     /// The credentials, renewed if they have expired or are those of the session that was `rejected`. Simultaneous
@@ -189,16 +202,16 @@ impl ApiClient {
     }
 }
 
-/// Sends one request, and returns the body of a successful response.
-async fn exchange(session: &Session, mut request: Request) -> Result<Vec<u8>, ApiError> {
+/// Sends one request, and returns the body of a successful response, which has at most `limit` bytes.
+async fn exchange(session: &Session, mut request: Request, limit: usize) -> Result<Vec<u8>, ApiError> {
     if let Some(authorization) = &session.authorization {
         request.headers_mut().insert(AUTHORIZATION, authorization.clone());
     }
     let response = session.client.send(request.map(Body::from)).await.map_err(ApiError::Client)?;
     let code = response.status();
-    let body = Limited::new(response.into_body(), MAX_OBJECT).collect().await.map_err(|error| {
+    let body = Limited::new(response.into_body(), limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            ApiError::TooLarge(MAX_OBJECT)
+            ApiError::TooLarge(limit)
         } else {
             ApiError::Client(kube::Error::Service(error))
         }
@@ -245,6 +258,21 @@ where
     let head: Head = serde_json::from_slice(body).map_err(|_| ApiError::OtherObject)?;
     let found = (head.kind.as_deref(), head.metadata.namespace.as_deref(), head.metadata.name.as_deref());
     if found != (Some(K::KIND), namespace, Some(name)) {
+        return Err(ApiError::OtherObject);
+    }
+    serde_json::from_slice(body).map_err(|_| ApiError::OtherObject)
+}
+
+/// The page of a list in a response.
+///
+/// # Errors
+/// If it is not a list of objects of this kind.
+pub(super) fn list<K>(body: &[u8]) -> Result<ObjectList<K>, ApiError>
+where
+    K: ListableResource + Clone + DeserializeOwned,
+{
+    let head: Head = serde_json::from_slice(body).map_err(|_| ApiError::OtherObject)?;
+    if head.kind.as_deref() != Some(K::LIST_KIND) {
         return Err(ApiError::OtherObject);
     }
     serde_json::from_slice(body).map_err(|_| ApiError::OtherObject)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::core::Status;
 
 use super::access::credential_plugin::PluginError;
+use crate::facts::ObjectName;
 use crate::failure::{self, Failure, TlsFault, shorten, single_line, without_errno};
 use crate::process::ProcessError;
 use crate::secret::{Redactor, Secret};
@@ -60,18 +61,30 @@ pub(super) enum ApiError {
     Client(kube::Error),
 }
 
-/// What a request does with a secret.
+/// What a request does with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SecretVerb {
+pub(super) enum Verb {
     Read,
+    List,
     Create,
     Update,
+    Delete,
 }
 
-/// Which secret a request is about.
+/// The kinds of objects that requests are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resource {
+    Secret,
+    Namespace,
+}
+
+/// The object that a request is about.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SecretName<'a> {
+pub(super) struct Subject<'a> {
+    pub resource: Resource,
+    /// Empty for an object that is in no namespace.
     pub namespace: &'a str,
+    /// The name; for a list, the label selector.
     pub name: &'a str,
 }
 
@@ -86,9 +99,38 @@ pub(super) struct Diagnosis {
     pub redactor: Arc<Mutex<Redactor>>,
 }
 
-impl std::fmt::Display for SecretName<'_> {
+impl Verb {
+    /// The verb in sentences such as "cannot be read".
+    fn participle(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::List => "listed",
+            Self::Create => "created",
+            Self::Update => "updated",
+            Self::Delete => "deleted",
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// A secret.
+    pub fn secret(namespace: &'a str, name: &'a str) -> Self {
+        Self { resource: Resource::Secret, namespace, name }
+    }
+}
+
+impl<'a> From<&'a ObjectName> for Subject<'a> {
+    fn from(name: &'a ObjectName) -> Self {
+        Self::secret(&name.namespace, &name.name)
+    }
+}
+
+impl std::fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "secret `{}` in namespace `{}`", self.name, self.namespace)
+        match self.resource {
+            Resource::Secret => write!(f, "secret `{}` in namespace `{}`", self.name, self.namespace),
+            Resource::Namespace => write!(f, "the namespaces with the labels `{}`", self.name),
+        }
     }
 }
 
@@ -141,20 +183,20 @@ impl ApiError {
 
 impl Diagnosis {
     /// The failure of a request.
-    pub fn failure(&self, verb: SecretVerb, secret: SecretName<'_>, error: &ApiError) -> Failure {
+    pub fn failure(&self, verb: Verb, subject: Subject<'_>, error: &ApiError) -> Failure {
         let without = self.purpose.without_api();
         match error {
             ApiError::Timeout(limit) => self
                 .unreachable(format!("no response within {limit:?}"))
                 .hint(format!("check the route and the firewall to it, or raise `--timeout`; {without}")),
             ApiError::Credentials(failure) => failure.clone(),
-            ApiError::Refused(status) => self.denied(verb, secret, status, self.response(status)),
+            ApiError::Refused(status) => self.denied(verb, subject, status, self.response(status)),
             ApiError::Foreign(code) => {
                 let status = Status { code: *code, ..Status::default() };
                 let response = format!("{}: {code} without a Kubernetes status", self.server);
-                self.denied(verb, secret, &status, response)
+                self.denied(verb, subject, &status, response)
             }
-            ApiError::OtherObject => self.not_kubernetes(format!("its response is not the {secret}")),
+            ApiError::OtherObject => self.not_kubernetes(format!("its response is not the {subject}")),
             ApiError::TooLarge(limit) => {
                 self.not_kubernetes(format!("its response is larger than {} MiB", limit >> 20))
             }
@@ -248,15 +290,10 @@ impl Diagnosis {
     }
 
     /// The failure of a request that the server did not carry out.
-    fn denied(&self, verb: SecretVerb, secret: SecretName<'_>, status: &Status, response: String) -> Failure {
+    fn denied(&self, verb: Verb, subject: Subject<'_>, status: &Status, response: String) -> Failure {
         let without = self.purpose.without_api();
-        let SecretName { namespace, .. } = secret;
-        let participle = match verb {
-            SecretVerb::Read => "read",
-            SecretVerb::Create => "created",
-            SecretVerb::Update => "updated",
-        };
-        let denied = Failure::new(format!("{secret} cannot be {participle}"));
+        let Subject { namespace, .. } = subject;
+        let denied = Failure::new(format!("{subject} cannot be {}", verb.participle()));
         let (failure, hint) = match status.code {
             401 => (
                 Failure::new(format!("API server `{}` rejected the credentials", self.server)),
@@ -274,6 +311,12 @@ impl Diagnosis {
             403 if status.message.contains("system:anonymous") => {
                 (denied, "the kubeconfig contains no credentials for this server: log in (`oc login`)".to_owned())
             }
+            403 if subject.resource == Resource::Namespace => {
+                let hint =
+                    "grant the user `list` on namespaces in a ClusterRole, or name the namespaces in the inventory";
+                (denied, hint.to_owned())
+            }
+            400 if subject.resource == Resource::Namespace => (denied, "correct `labels` in the inventory".to_owned()),
             403 => {
                 let permissions = self.purpose.permissions();
                 (denied, format!("grant the user {permissions} on secrets in `{namespace}`; {without}"))

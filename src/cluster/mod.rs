@@ -17,9 +17,9 @@ use self::access::Access;
 use self::access::credentials::Credentials;
 use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
-use self::error::{Diagnosis, SecretName};
-pub use self::objects::secret::{ExpectedSecret, SecretWrite, WriteResult, overwritten, unconfirmed};
-use crate::facts::PullSecretFact;
+use self::error::Diagnosis;
+pub use self::objects::secret::{DeleteResult, ExpectedSecret, SecretWrite, WriteResult, overwritten, unconfirmed};
+use crate::facts::{NamespaceFact, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
 use crate::secret::Redactor;
@@ -61,13 +61,20 @@ impl Cluster {
         Ok(Self(client))
     }
 
-    /// Observes the secret, and secrets that openshift-ansible created for any of `hosts`. A missing secret is a fact;
-    /// a missing namespace is a failure.
+    /// Observes a secret. A missing secret is a fact; a missing namespace is a failure.
     ///
     /// # Errors
     /// If the server cannot be reached in time, denies the request, or has no such namespace.
-    pub async fn observe(&self, namespace: &str, name: &str, hosts: &[&str]) -> Result<PullSecretFact, Failure> {
-        self.0.observe(SecretName { namespace, name }, hosts).await
+    pub async fn observe_secret(&self, name: &ObjectName) -> Result<Observed<SecretFact>, Failure> {
+        self.0.observe_secret(name.into()).await
+    }
+
+    /// The namespaces that a label selector selects, in the order of the server.
+    ///
+    /// # Errors
+    /// If the server cannot be reached in time, denies the request, or rejects the selector.
+    pub async fn namespaces(&self, labels: &str) -> Result<Vec<NamespaceFact>, Failure> {
+        self.0.namespaces(labels).await
     }
 
     /// Writes new content to the secret if it is still in the state that the caller expects: a compare-and-swap. Other
@@ -75,13 +82,16 @@ impl Cluster {
     ///
     /// # Errors
     /// If the secret cannot be read or written; the message states whether it may have been written.
-    pub async fn write_secret(
-        &self,
-        namespace: &str,
-        name: &str,
-        write: &SecretWrite<'_>,
-    ) -> Result<WriteResult, Failure> {
-        self.0.write_secret(SecretName { namespace, name }, write).await
+    pub async fn write_secret(&self, name: &ObjectName, write: &SecretWrite<'_>) -> Result<WriteResult, Failure> {
+        self.0.write_secret(name.into(), write).await
+    }
+
+    /// Deletes a secret if it still has this version.
+    ///
+    /// # Errors
+    /// If the secret cannot be read or deleted; the message states whether it may have been deleted.
+    pub async fn delete_secret(&self, name: &ObjectName, version: &str) -> Result<DeleteResult, Failure> {
+        self.0.delete_secret(name.into(), version).await
     }
 
     /// The pull secrets that a pod gets from its service account, in their order. The list contains secrets that do not

@@ -1,23 +1,121 @@
-//! The objects that a cluster must contain. Types only.
+//! The objects that a cluster must contain, or must not contain. Types only: which namespaces a selector selects is
+//! known only after the cluster was observed, so `plan` expands a declaration to objects.
 
 use std::sync::Arc;
 
 use crate::dockerconfig::Credential;
 
-/// An object of the cluster that must exist.
+/// A declaration about objects of the cluster.
 #[derive(Debug, Clone)]
 pub enum Object {
-    /// A pull secret.
+    /// A pull secret in one or more namespaces.
     PullSecret(PullSecret),
 }
 
-/// A secret of type `kubernetes.io/dockerconfigjson`.
+/// A pull secret, in each of its namespaces.
 #[derive(Debug, Clone)]
 pub struct PullSecret {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
+    /// Its name, which is the same in every namespace.
     pub name: String,
-    /// The entries that it must contain.
-    pub credentials: Arc<[Credential]>,
+    /// Where it must, or must not, exist.
+    pub namespaces: Namespaces,
+    /// What it must contain, or that it must not exist.
+    pub state: PullSecretState,
+    /// Whether a secret of this name that something else created may be changed.
+    pub ownership: Ownership,
+}
+
+/// The namespaces of a declaration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Namespaces {
+    /// These namespaces, without repetitions.
+    Named(Vec<String>),
+    /// The namespaces that have certain labels when the cluster is observed.
+    Selected(NamespaceSelector),
+}
+
+/// Selects namespaces by their labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceSelector {
+    /// A label selector in the syntax of `kubectl get --selector`. The API server evaluates it.
+    pub labels: String,
+    /// Globs of names that are not selected, by the rules of Python's `fnmatch`.
+    pub except: Vec<String>,
+}
+
+/// What a pull secret must contain.
+#[derive(Debug, Clone)]
+pub enum PullSecretState {
+    /// It exists and contains these entries.
+    Present {
+        /// The entries.
+        credentials: Arc<[Credential]>,
+        /// How they are stored.
+        format: PullSecretFormat,
+    },
+    /// If it exists, it contains these entries. It is not created, and there is no step if it cannot be observed: the
+    /// secrets of openshift-ansible do not justify more permissions.
+    IfPresent {
+        /// The entries.
+        credentials: Arc<[Credential]>,
+    },
+    /// It does not exist.
+    Absent,
+}
+
+/// How a pull secret stores its entries (Kubernetes documentation, "Secrets", section "Docker config Secrets").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullSecretFormat {
+    /// `kubernetes.io/dockerconfigjson`: a `config.json` with `auths`.
+    DockerConfigJson,
+    /// `kubernetes.io/dockercfg`: the entries without `auths`, for consumers that read nothing else.
+    Dockercfg,
+}
+
+/// Who may change a secret that exists already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ownership {
+    /// The secret is shared by convention, such as `imagestreamsecret`: entries are merged into it, whoever created it,
+    /// and it is not marked.
+    Shared,
+    /// The secret belongs to the inventory that declares it. It is marked with the label `oregano/managed`, and with
+    /// the annotation `oregano/owner` if the inventory has an owner.
+    Declared {
+        /// `oregano_owner`.
+        owner: Option<String>,
+        /// Whether an unmarked secret is taken over.
+        adopt: Adopt,
+    },
+}
+
+/// `adopt` of a declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopt {
+    /// A secret of the same name that something else created is a failure.
+    No,
+    /// It is merged and marked, or removed with `state: absent`.
+    Yes,
+}
+
+impl PullSecretFormat {
+    /// The `type` of the secret.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::DockerConfigJson => "kubernetes.io/dockerconfigjson",
+            Self::Dockercfg => "kubernetes.io/dockercfg",
+        }
+    }
+
+    /// The key of the entries in `data`.
+    pub fn data_key(self) -> &'static str {
+        match self {
+            Self::DockerConfigJson => ".dockerconfigjson",
+            Self::Dockercfg => ".dockercfg",
+        }
+    }
+
+    /// The format of a secret with this `type`; `None` if it is not a pull secret.
+    pub fn of_type(name: &str) -> Option<Self> {
+        [Self::DockerConfigJson, Self::Dockercfg].into_iter().find(|format| format.type_name() == name)
+    }
 }

@@ -60,3 +60,7 @@ pub const UNSUPPORTED_CONNECTION: Code = Code::new(
     "unsupported-connection",
     "a connection variable with an unsupported value, which could change the target of the connection",
 );
+/// An object of the cluster that is declared twice.
+pub const DUPLICATE_OBJECT: Code = Code::new("duplicate-object", "an object of the cluster that is declared twice");
+/// A name that Kubernetes rejects.
+pub const KUBERNETES_NAME: Code = Code::new("kubernetes-name", "a name that Kubernetes does not accept");

@@ -5,6 +5,8 @@ mod cluster;
 pub mod codes;
 pub mod expiry;
 mod image;
+mod kubernetes_name;
+mod label_selector;
 mod no_proxy;
 mod node;
 mod registry;
@@ -19,7 +21,9 @@ use indexmap::IndexSet;
 use crate::inventory::Finding;
 use crate::secret::Redactor;
 
-pub use cluster::{Object, PullSecret};
+pub use cluster::{
+    Adopt, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat, PullSecretState,
+};
 pub use image::{Image, full_name, is_domain, split_host};
 pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
@@ -35,7 +39,7 @@ pub use resolve::{from_file, judge, nodes, resolve};
 pub struct Desired {
     /// The credentials to verify: one element for each distinct pair of credential and test image.
     pub registries: Vec<Registry>,
-    /// The objects of the cluster; empty with `--only nodes`.
+    /// The declarations about objects of the cluster; empty with `--only nodes`.
     pub objects: Vec<Object>,
     /// The selected nodes; empty with `--only cluster`.
     pub nodes: Vec<NodeTarget>,

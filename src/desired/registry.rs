@@ -90,6 +90,8 @@ pub enum Declaration {
     Default,
     /// An entry of `openshift_additional_registry_credentials`.
     Entry,
+    /// An entry of the file of a declared pull secret (`oregano_pull_secrets`, `from_file`).
+    PullSecret,
     /// The arguments of `oregano login`.
     CommandLine,
 }
@@ -112,6 +114,9 @@ pub enum TestLogin {
     LoginOnly,
     /// `test_login: False`: no request is sent and the credential is not verified.
     Skip,
+    /// The entry of a file that is no single registry, such as `cloud.openshift.com` or `*.example.com`: no request is
+    /// sent and the credential is not verified.
+    Impossible,
 }
 
 /// Whether TLS must be verified: `tls_verify` of a registry, or `openshift_docker_insecure_registries`.

@@ -24,7 +24,7 @@ pub(super) struct EntryMap {
 /// If a spelling of `auths` has a value that is neither an object nor `null`.
 pub(super) fn take(root: &mut Members, reader: Reader) -> Result<Vec<EntryMap>, ParseError> {
     let map = |member, entries| EntryMap { member, entries, is_changed: false };
-    if reader == Reader::Legacy {
+    if reader.is_legacy() {
         return Ok(vec![map(None, std::mem::take(root))]);
     }
     let read =

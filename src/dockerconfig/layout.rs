@@ -19,7 +19,7 @@ impl Layout {
         let Some(bytes) = old else {
             return match reader {
                 Reader::Node | Reader::Legacy => Self::Tabs,
-                Reader::PullSecret => Self::Compact,
+                Reader::PullSecret | Reader::LegacyPullSecret => Self::Compact,
             };
         };
         let body = bytes.trim_ascii();

@@ -98,7 +98,7 @@ fn user(key: &str, value: &Json) -> Option<String> {
 /// The entries that containers/image may use instead of the credential: it uses a random one of the keys that have equal
 /// normal forms if none of them is the name of the registry itself.
 fn rivals(maps: &[EntryMap], credential: &Credential, declared: &[Credential], reader: Reader) -> Vec<Shadow> {
-    let format = if reader == Reader::Legacy { Format::Legacy } else { Format::Config };
+    let format = if reader.is_legacy() { Format::Legacy } else { Format::Config };
     let (keys, name) = (keys(maps), registry_key(&credential.key));
     let matching = matching_keys(keys.iter().map(String::as_str), &name, format);
     if matching.first().is_none_or(|(_, how)| *how == Match::Exact) {
@@ -150,7 +150,7 @@ fn update_entry(
     let dropped: Vec<_> = stale.iter().copied().filter(|token| remove(&mut entry, token)).collect();
     let mut changed = !dropped.is_empty();
     // If there is only an identity token, no password is written, but an old password is still replaced.
-    let has_plain_members = reader == Reader::PullSecret && !credential.password.expose().is_empty();
+    let has_plain_members = reader.is_secret() && !credential.password.expose().is_empty();
     let user = Secret::new(credential.user.as_str());
     for (member, value) in [("username", &user), ("password", &credential.password)] {
         if has_plain_members || has(&entry, member) {

@@ -48,6 +48,20 @@ pub enum Reader {
     Legacy,
     /// Clients of the API server: `username`, `password` and `auth`, as `oc create secret docker-registry` writes them.
     PullSecret,
+    /// The same clients, for a secret of type `kubernetes.io/dockercfg`: the map of entries without `auths`.
+    LegacyPullSecret,
+}
+
+impl Reader {
+    /// Whether the entries are the content itself, without `auths`.
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Self::Legacy | Self::LegacyPullSecret)
+    }
+
+    /// Whether the content is read by clients of the API server.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::PullSecret | Self::LegacyPullSecret)
+    }
 }
 
 /// The format that a file is parsed as. It depends only on the name of the file.

@@ -88,6 +88,10 @@ impl Drop for CallGuard {
     }
 }
 
+/// The maximum number of requests to the API server at the same time. It is less than what an API server accepts from one
+/// client before it answers with 429.
+pub const CLUSTER_REQUESTS: usize = 16;
+
 /// The threads for SSH: `forks` of them. They are not in rayon's global pool, because they mostly wait.
 ///
 /// # Errors

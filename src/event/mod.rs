@@ -64,12 +64,21 @@ pub enum Outcome {
     Created,
     /// It differed.
     Updated,
+    /// It existed, and must not exist.
+    Deleted,
     /// It was already up to date.
     Unchanged,
     /// It could not be brought to the desired state.
     Failed,
     /// It was not tried.
     Skipped,
+}
+
+impl Outcome {
+    /// Whether something was, or would be, changed.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::Created | Self::Updated | Self::Deleted)
+    }
 }
 
 /// An object or a file and its result.
@@ -199,6 +208,7 @@ impl StepRow {
         match &step.action {
             Action::Create => Self::new(step, Outcome::Created),
             Action::Update => Self::new(step, Outcome::Updated),
+            Action::Delete => Self::new(step, Outcome::Deleted),
             Action::Unchanged => Self::new(step, Outcome::Unchanged),
             Action::Fail(failure) => Self::failed(step, failure.clone()),
         }
@@ -207,7 +217,7 @@ impl StepRow {
     /// The row of a step that is not carried out in this run.
     pub fn not_done(step: &Step) -> Self {
         match &step.action {
-            Action::Create | Action::Update => Self::new(step, Outcome::Skipped),
+            Action::Create | Action::Update | Action::Delete => Self::new(step, Outcome::Skipped),
             // These results are known from the plan and do not depend on whether anything is written.
             Action::Unchanged | Action::Fail(_) => Self::done(step),
         }

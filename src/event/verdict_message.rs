@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::desired::{Registry, expiry};
+use crate::desired::{Registry, TestLogin, expiry};
 use crate::facts::{OtherServer, RateLimit, RegistryFact, Verdict};
 use crate::failure::Failure;
 
@@ -48,11 +48,17 @@ impl RegistryRow {
             rate_limit: fact.rate_limit,
             other_server: fact.other_server.clone(),
         };
+        let message = match registry.test_login {
+            TestLogin::Impossible => {
+                format!("`{}` is not the name of one registry, so its credential was not verified", row.host)
+            }
+            TestLogin::Inspect | TestLogin::LoginOnly | TestLogin::Skip => message(&row),
+        };
         // The message needs the other fields of the row, so the failure is set after them.
         row.failure = (fact.verdict != Verdict::Proved).then(|| Failure {
             causes: fact.cause.iter().cloned().collect(),
             hint: fact.hint.clone(),
-            ..Failure::new(message(&row))
+            ..Failure::new(message)
         });
         row
     }

@@ -1,11 +1,16 @@
 //! The facts that were observed: plain values without behavior. A target that could not be observed is a separate fact,
 //! and is never treated as "no change".
 
+mod cluster;
 mod registry;
 
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
+pub use cluster::{
+    ClusterFact, LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespaceFact, NamespacePhase,
+    OWNER_ANNOTATION, ObjectName, SecretFact, Selections,
+};
 pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,
 };
@@ -19,8 +24,8 @@ pub struct Facts {
     pub contacted_from: Option<String>,
     /// What other nodes observed of the same registries (`--from every-node`), in the order of the nodes.
     pub paths: Vec<PathFact>,
-    /// One for each object of `Desired`.
-    pub objects: Vec<ObjectFact>,
+    /// The cluster.
+    pub cluster: ClusterFact,
     /// One for each node of the window.
     pub nodes: Vec<NodeFact>,
 }
@@ -44,48 +49,6 @@ impl<T> Observed<T> {
             Self::Absent | Self::Unknown(_) => None,
         }
     }
-}
-
-/// An object of the cluster as it was observed.
-#[derive(Debug)]
-pub enum ObjectFact {
-    /// A pull secret.
-    PullSecret(PullSecretFact),
-}
-
-/// A pull secret as it was observed.
-#[derive(Debug, Clone)]
-pub struct PullSecretFact {
-    /// The secret.
-    pub secret: Observed<SecretFact>,
-    /// Existing `o-a-<md5(host)>` secrets of declared hosts: openshift-ansible created them, and nothing updates them.
-    pub stale: Vec<StaleSecret>,
-}
-
-/// A secret that openshift-ansible created for one registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaleSecret {
-    /// `o-a-<md5(host)>`.
-    pub name: String,
-    /// The registry that it was created for.
-    pub host: String,
-}
-
-/// The type that a pull secret must have (`kubernetes.io/dockerconfigjson`; Kubernetes documentation, "Secrets").
-pub const PULL_SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
-
-/// A secret that was observed.
-#[derive(Debug, Clone)]
-pub struct SecretFact {
-    /// Its `metadata.resourceVersion`. The API server changes it with every write, and refuses a write with an outdated
-    /// version.
-    pub version: String,
-    /// Its `type`.
-    pub type_: String,
-    /// Whether the API server rejects all changes of its data (`immutable`).
-    pub immutable: bool,
-    /// The bytes under `.dockerconfigjson`, if there are any.
-    pub content: Option<SecretBytes>,
 }
 
 /// A node that was observed, or the reason why it was not.

@@ -4,18 +4,20 @@
 
 mod file;
 mod node;
+mod objects;
 mod pull_secret;
 
 use serde::Serialize;
 
-use crate::desired::{Desired, NodeTarget, Object};
+use crate::desired::{Desired, NodeTarget};
 use crate::dockerconfig::KeyChange;
-use crate::facts::{Facts, NodeFact, ObjectFact};
+use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 pub use file::file;
 pub use node::{NodePlan, NodeWork};
+pub use objects::{Expansion, UnknownSelection, WantedSecret, expand, selectors};
 pub use pull_secret::pull_secret;
 
 /// Everything that a run, or one window of its nodes, would do.
@@ -31,7 +33,7 @@ pub struct Plan {
 /// Steps that may be carried out at the same time.
 #[derive(Debug)]
 pub enum Stage {
-    /// Objects of the cluster, in the order of [`Desired::objects`].
+    /// Objects of the cluster, in the order of [`Desired::objects`]. Steps about something that is not known come first.
     Objects(Vec<Step>),
     /// The nodes of a window, in the order of the inventory.
     Batch(Vec<NodePlan>),
@@ -74,9 +76,10 @@ pub enum Target {
 pub struct ObjectTarget {
     /// Its kind.
     pub kind: ObjectKind,
-    /// Its namespace.
+    /// Its namespace; empty for an object that is in no namespace.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// Its name.
+    /// Its name; for namespaces, the label selector.
     pub name: String,
 }
 
@@ -85,6 +88,8 @@ pub struct ObjectTarget {
 pub enum ObjectKind {
     /// A secret of the core API group.
     Secret,
+    /// The namespaces that a selector selects. They are only read.
+    Namespace,
 }
 
 /// A file.
@@ -106,6 +111,8 @@ pub enum Action {
     Create,
     /// It exists and differs.
     Update,
+    /// It exists, and must not.
+    Delete,
     /// It is already up to date.
     Unchanged,
     /// It cannot be brought to the desired state.
@@ -120,6 +127,29 @@ pub enum Change {
     Key(KeyChange),
     /// Permission bits are removed.
     Mode(ModeChange),
+    /// A label or an annotation is set or removed.
+    Metadata(MetadataChange),
+}
+
+/// A label or an annotation of an object. Serialized as `{"kind": "label-set", "name": "oregano/managed"}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum MetadataChange {
+    /// A label is set.
+    LabelSet {
+        /// Its key.
+        name: &'static str,
+    },
+    /// An annotation is set.
+    AnnotationSet {
+        /// Its key.
+        name: &'static str,
+    },
+    /// An annotation is removed.
+    AnnotationRemoved {
+        /// Its key.
+        name: &'static str,
+    },
 }
 
 /// Permission bits that are removed. Serialized as `{"kind": "mode", "from": "0644", "to": "0600"}`.
@@ -149,6 +179,7 @@ impl ObjectKind {
     pub fn noun(self) -> &'static str {
         match self {
             Self::Secret => "secret",
+            Self::Namespace => "namespaces",
         }
     }
 }
@@ -161,6 +192,11 @@ impl Step {
 }
 
 impl Planned {
+    /// A secret that needs no change.
+    pub fn unchanged(name: &ObjectName) -> Self {
+        Self::without_content(Step::new(pull_secret::target(name), Action::Unchanged))
+    }
+
     /// A step that writes nothing.
     fn without_content(step: Step) -> Self {
         Self { step, content: None }
@@ -181,8 +217,7 @@ fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Er
 /// Compares the desired state with the facts: the objects, then `nodes`, which are the first window of
 /// [`Desired::nodes`] and have the facts in `facts.nodes`.
 pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts) -> Plan {
-    let objects: Vec<Step> =
-        desired.objects.iter().zip(&facts.objects).map(|(object, fact)| object_step(object, fact)).collect();
+    let objects = object_steps(desired, &facts.cluster);
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
     // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
     let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
@@ -203,10 +238,21 @@ pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact]) -> Plan {
     Plan { gate, stages: if nodes.is_empty() { Vec::new() } else { vec![Stage::Batch(nodes)] } }
 }
 
-fn object_step(object: &Object, fact: &ObjectFact) -> Step {
-    match (object, fact) {
-        (Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) => pull_secret(wanted, fact).step,
-    }
+/// The steps of the objects: first those for what is not known or declared twice, then one for each object.
+fn object_steps(desired: &Desired, facts: &ClusterFact) -> Vec<Step> {
+    let expansion = expand(&desired.objects, &facts.selections);
+    let unknown = expansion.unknown.iter().map(|unknown| {
+        let (kind, name) = (ObjectKind::Namespace, unknown.selector.labels.clone());
+        let target = Target::Object(ObjectTarget { kind, namespace: String::new(), name });
+        Step::new(target, Action::Fail(unknown.failure.clone()))
+    });
+    let twice = expansion.twice.iter().map(|name| {
+        let failure = Failure::new(format!("secret {name} is declared twice"));
+        let failure = failure.hint("change the labels or `except` of one of the two declarations, or its name");
+        Step::new(pull_secret::target(name), Action::Fail(failure))
+    });
+    let planned = expansion.secrets.iter().filter_map(|wanted| pull_secret(wanted, facts.secrets.get(&wanted.name)));
+    unknown.chain(twice).chain(planned.map(|planned| planned.step)).collect()
 }
 
 #[cfg(test)]
@@ -214,8 +260,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::desired::{Connection, Escalation, HostKeyChecking, PullSecret};
-    use crate::facts::{Observed, PullSecretFact};
+    use crate::desired::{
+        Connection, Escalation, HostKeyChecking, Namespaces, Object, Ownership, PullSecret, PullSecretState,
+    };
+    use crate::facts::{ObjectName, Observed};
 
     fn node(number: usize) -> NodeTarget {
         NodeTarget {
@@ -247,17 +295,24 @@ mod tests {
 
     #[test]
     fn only_the_first_window_has_the_objects() {
-        let secret = PullSecret { namespace: "ns".into(), name: "s".into(), credentials: Arc::new([]) };
+        let secret = PullSecret {
+            name: "s".into(),
+            namespaces: Namespaces::Named(vec!["ns".into()]),
+            state: PullSecretState::Absent,
+            ownership: Ownership::Shared,
+        };
         let desired = Desired {
             objects: vec![Object::PullSecret(secret)],
             nodes: (0..5).map(node).collect(),
             ..Desired::default()
         };
-        let fact = PullSecretFact { secret: Observed::Absent, stale: Vec::new() };
         let unobserved = || NodeFact::NotObserved;
         let windows: Vec<&[NodeTarget]> = desired.nodes.chunks(2).collect();
         let facts = Facts {
-            objects: vec![ObjectFact::PullSecret(fact)],
+            cluster: ClusterFact {
+                secrets: [(ObjectName::new("ns", "s"), Observed::Absent)].into(),
+                ..ClusterFact::default()
+            },
             nodes: vec![unobserved(), unobserved()],
             ..Facts::default()
         };

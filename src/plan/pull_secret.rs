@@ -1,85 +1,192 @@
-//! The rule for a pull secret: merge the entries into it, or create it if it does not exist. The type of a secret
-//! cannot be changed, and the API server rejects every change of an immutable secret (Kubernetes documentation,
-//! "Secrets").
+//! The rule for a pull secret: merge the entries into it, create it if it does not exist, or remove it. The type of a
+//! secret cannot be changed, and the API server rejects every change of an immutable secret (Kubernetes documentation,
+//! "Secrets"). A secret that something else created is changed only with permission.
 
-use super::{Action, Change, ObjectKind, ObjectTarget, Planned, Step, Target};
-use crate::desired::PullSecret;
-use crate::dockerconfig::{self, ParseError, Reader};
-use crate::facts::{Observed, PULL_SECRET_TYPE, PullSecretFact, SecretFact, StaleSecret};
+use super::objects::WantedSecret;
+use super::{Action, Change, MetadataChange, ObjectKind, ObjectTarget, Planned, Step, Target};
+use crate::desired::{Adopt, Ownership, PullSecretFormat, PullSecretState};
+use crate::dockerconfig::{self, Credential, ParseError, Reader};
+use crate::facts::{
+    LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespacePhase, OWNER_ANNOTATION, ObjectName,
+    Observed, SecretFact,
+};
 use crate::failure::Failure;
 
-/// The planned change of a pull secret.
-pub fn pull_secret(wanted: &PullSecret, fact: &PullSecretFact) -> Planned {
-    let mut planned = match &fact.secret {
-        Observed::Unknown(failure) => failed(wanted, failure.clone()),
+/// The planned change of a pull secret; `None` if there is nothing to report, because the secret matters only if it
+/// exists. A secret without a fact is a failure: if it were treated as absent, an existing one could be overwritten.
+pub fn pull_secret(wanted: &WantedSecret<'_>, fact: Option<&Observed<SecretFact>>) -> Option<Planned> {
+    let name = &wanted.name;
+    let Some(fact) = fact else { return Some(failed(name, Failure::internal("the secret was not observed"))) };
+    let planned = match (&wanted.declared.state, fact) {
+        (PullSecretState::IfPresent { .. }, Observed::Absent | Observed::Unknown(_)) => return None,
+        (_, Observed::Unknown(failure)) => failed(name, failure.clone()),
+        (PullSecretState::IfPresent { credentials }, Observed::Present(secret)) => {
+            present(wanted, secret, credentials, PullSecretFormat::DockerConfigJson)
+        }
+        (PullSecretState::Present { credentials, format }, Observed::Present(secret)) => {
+            present(wanted, secret, credentials, *format)
+        }
         // A new secret is planned only if the API server reported that there is none. After any other failure it may
         // exist.
-        Observed::Absent => merged(wanted, None),
-        Observed::Present(secret) if secret.type_ != PULL_SECRET_TYPE => failed(wanted, wrong_type(wanted, secret)),
-        Observed::Present(secret) => merged(wanted, Some(secret)),
+        (PullSecretState::Present { .. }, Observed::Absent) if wanted.phase == NamespacePhase::Terminating => {
+            let note = format!("namespace `{}` is being deleted, so nothing is created in it", name.namespace);
+            let step = Step { notes: vec![note], ..Step::new(target(name), Action::Unchanged) };
+            Planned::without_content(step)
+        }
+        (PullSecretState::Present { credentials, format }, Observed::Absent) => {
+            merged(wanted, None, credentials, *format)
+        }
+        (PullSecretState::Absent, Observed::Absent) => {
+            Planned::without_content(Step::new(target(name), Action::Unchanged))
+        }
+        (PullSecretState::Absent, Observed::Present(secret)) => {
+            foreign(wanted, secret).map_or_else(|| deleted(name, secret), |failure| failed(name, failure))
+        }
     };
-    // The notes are added after every result, because a stale secret also matters if the pull secret is unchanged.
-    planned.step.notes.extend(fact.stale.iter().map(|stale| stale_note(wanted, stale)));
+    Some(planned)
+}
+
+fn present(
+    wanted: &WantedSecret<'_>,
+    found: &SecretFact,
+    credentials: &[Credential],
+    format: PullSecretFormat,
+) -> Planned {
+    let name = &wanted.name;
+    if let Some(failure) = foreign(wanted, found) {
+        return failed(name, failure);
+    }
+    if found.type_ != format.type_name() {
+        return failed(name, wrong_type(name, found, format));
+    }
+    let mut planned = merged(wanted, Some(found), credentials, format);
+    planned.step.notes.extend(keeper_note(&found.marks));
+    if wanted.declared.ownership == Ownership::Shared && found.marks.last_applied == LastApplied::Present {
+        planned.step.notes.push(format!(
+            "its annotation `{LAST_APPLIED_ANNOTATION}` repeats the credentials, and keeps the old ones after an update: \
+             remove it with `oc annotate secret {} -n {} {LAST_APPLIED_ANNOTATION}-`",
+            name.name, name.namespace
+        ));
+    }
     planned
 }
 
-fn merged(wanted: &PullSecret, found: Option<&SecretFact>) -> Planned {
-    let old = found.and_then(|secret| secret.content.as_ref()).map(|bytes| bytes.expose());
-    let merged = match dockerconfig::merge(old, &wanted.credentials, Reader::PullSecret) {
+fn merged(
+    wanted: &WantedSecret<'_>,
+    found: Option<&SecretFact>,
+    credentials: &[Credential],
+    format: PullSecretFormat,
+) -> Planned {
+    let name = &wanted.name;
+    let old = found.and_then(|secret| secret.content.as_ref());
+    let merged = match dockerconfig::merge(old.map(|bytes| bytes.expose()), credentials, reader(format)) {
         Ok(merged) => merged,
-        Err(error) => return failed(wanted, unmergeable(wanted, &error)),
+        Err(error) => return failed(name, unmergeable(name, format, &error)),
     };
-    let action = match (found, &merged.content) {
+    let marks = marks(&wanted.declared.ownership, found.map(|secret| &secret.marks));
+    let changed = merged.content.is_some() || found.is_some() && !marks.is_empty();
+    let action = match found {
         // Without entries there is nothing to create either.
-        (_, None) => Action::Unchanged,
-        (None, Some(_)) => Action::Create,
+        _ if !changed => Action::Unchanged,
+        None => Action::Create,
         // An immutable secret that is already up to date is no failure, so this is checked only if there is a change.
-        (Some(found), Some(_)) if found.immutable => return failed(wanted, immutable(wanted)),
-        (Some(_), Some(_)) => Action::Update,
+        Some(found) if found.immutable => return failed(name, immutable(name)),
+        Some(_) => Action::Update,
     };
-    let changes = merged.changes.into_iter().map(Change::Key).collect();
-    Planned { step: Step { changes, ..Step::new(target(wanted), action) }, content: merged.content }
+    let changes = merged.changes.into_iter().map(Change::Key).chain(marks.into_iter().map(Change::Metadata));
+    let changes = if changed { changes.collect() } else { Vec::new() };
+    // If only the marks change, the content is written as it is.
+    let content = merged.content.or_else(|| old.cloned()).filter(|_| changed);
+    Planned { step: Step { changes, ..Step::new(target(name), action) }, content }
 }
 
-fn failed(wanted: &PullSecret, failure: Failure) -> Planned {
-    Planned::without_content(Step::new(target(wanted), Action::Fail(failure)))
+/// The programs that read a secret of this format.
+fn reader(format: PullSecretFormat) -> Reader {
+    match format {
+        PullSecretFormat::DockerConfigJson => Reader::PullSecret,
+        PullSecretFormat::Dockercfg => Reader::LegacyPullSecret,
+    }
 }
 
-fn target(wanted: &PullSecret) -> Target {
+/// The marks that are missing, or that must be removed.
+fn marks(ownership: &Ownership, found: Option<&Marks>) -> Vec<MetadataChange> {
+    let Ownership::Declared { owner, .. } = ownership else { return Vec::new() };
+    let absent = Marks::default();
+    let found = found.unwrap_or(&absent);
+    let label = (found.managed == Managed::No).then_some(MetadataChange::LabelSet { name: MANAGED_LABEL });
+    let annotation = match (owner, &found.owner) {
+        (wanted, found) if wanted == found => None,
+        (Some(_), _) => Some(MetadataChange::AnnotationSet { name: OWNER_ANNOTATION }),
+        (None, _) => Some(MetadataChange::AnnotationRemoved { name: OWNER_ANNOTATION }),
+    };
+    let last_applied = (found.last_applied == LastApplied::Present)
+        .then_some(MetadataChange::AnnotationRemoved { name: LAST_APPLIED_ANNOTATION });
+    label.into_iter().chain(annotation).chain(last_applied).collect()
+}
+
+fn deleted(name: &ObjectName, found: &SecretFact) -> Planned {
+    let notes = keeper_note(&found.marks).into_iter().collect();
+    Planned::without_content(Step { notes, ..Step::new(target(name), Action::Delete) })
+}
+
+fn failed(name: &ObjectName, failure: Failure) -> Planned {
+    Planned::without_content(Step::new(target(name), Action::Fail(failure)))
+}
+
+/// The secret as the target of a step.
+pub(super) fn target(name: &ObjectName) -> Target {
     Target::Object(ObjectTarget {
         kind: ObjectKind::Secret,
-        namespace: wanted.namespace.clone(),
-        name: wanted.name.clone(),
+        namespace: name.namespace.clone(),
+        name: name.name.clone(),
     })
 }
 
-fn stale_note(wanted: &PullSecret, stale: &StaleSecret) -> String {
-    format!(
-        "secret `{}` was created by openshift-ansible for `{}` and is not updated: image streams may continue to use its \
-         old password; delete it once `{}` is in place",
-        stale.name, stale.host, wanted.name
-    )
+/// Why the secret may not be changed: something else created it, or another inventory declares it. `None` if it may.
+fn foreign(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
+    let Ownership::Declared { owner, adopt: Adopt::No } = &wanted.declared.ownership else { return None };
+    let name = &wanted.name;
+    let message = match (found.marks.managed, &found.marks.owner) {
+        (Managed::No, _) => format!("secret {name} exists already, and was not created from an inventory"),
+        (Managed::Yes, other) if other == owner => return None,
+        (Managed::Yes, Some(other)) => {
+            format!("secret {name} belongs to another inventory: its annotation `{OWNER_ANNOTATION}` is `{other}`")
+        }
+        (Managed::Yes, None) => {
+            format!("secret {name} belongs to an inventory without `oregano_owner`")
+        }
+    };
+    let hint = match wanted.declared.state {
+        PullSecretState::Absent => "find out what uses it; to remove it anyway, set `adopt: true` in its declaration",
+        _ => "choose another name, or set `adopt: true` in its declaration to take it over; its other entries are kept",
+    };
+    Some(Failure::new(message).hint(hint))
 }
 
-fn unmergeable(wanted: &PullSecret, error: &ParseError) -> Failure {
-    let PullSecret { namespace, name, .. } = wanted;
+fn keeper_note(marks: &Marks) -> Option<String> {
+    let keeper = marks.keeper.as_ref()?;
+    Some(format!("{keeper} manages this secret, and may undo the change: change it there, too"))
+}
+
+fn unmergeable(ObjectName { namespace, name }: &ObjectName, format: PullSecretFormat, error: &ParseError) -> Failure {
     Failure::new(format!("secret `{namespace}/{name}` cannot be merged and stays unchanged"))
-        .cause(format!("`.dockerconfigjson`: {error}"))
+        .cause(format!("`{}`: {error}", format.data_key()))
         .hint(format!(
             "look at it with `oc get secret {name} -n {namespace} -o yaml`; fix or delete it, then run again"
         ))
 }
 
-fn wrong_type(PullSecret { namespace, name, .. }: &PullSecret, found: &SecretFact) -> Failure {
+fn wrong_type(ObjectName { namespace, name }: &ObjectName, found: &SecretFact, format: PullSecretFormat) -> Failure {
     let message = format!(
-        "secret `{namespace}/{name}` has the type `{}`, not `{PULL_SECRET_TYPE}`, and the type of a secret cannot be changed",
-        found.type_
+        "secret `{namespace}/{name}` has the type `{}`, not `{}`, and the type of a secret cannot be changed",
+        found.type_,
+        format.type_name()
     );
     Failure::new(message)
         .hint(format!("find out what uses it; then `oc delete secret {name} -n {namespace}` and run again"))
 }
 
-fn immutable(PullSecret { namespace, name, .. }: &PullSecret) -> Failure {
+fn immutable(ObjectName { namespace, name }: &ObjectName) -> Failure {
     Failure::new(format!("secret `{namespace}/{name}` is immutable")).hint(format!(
         "run `oc delete secret {name} -n {namespace}`, then run again: it is created with the new content"
     ))

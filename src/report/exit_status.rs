@@ -26,7 +26,7 @@ impl Report {
     /// The exit status for the events so far.
     pub fn status(&self) -> ExitStatus {
         let any = |holds: fn(Counts) -> bool| self.hosts.values().any(|tally| holds(tally.counts()));
-        let written = |row: &ObjectSummary| matches!(row.outcome, Outcome::Created | Outcome::Updated);
+        let written = |row: &ObjectSummary| row.outcome.is_change();
         let changed = any(|counts| counts.changed > 0) || self.objects.iter().any(written);
         match () {
             // The order is the documented precedence of the exit statuses.

@@ -146,8 +146,7 @@ fn log_in(recap: &Recap) -> String {
 
 /// How many secrets and files were, or would be, written.
 fn changes(recap: &Recap) -> (usize, usize) {
-    let written = |outcome: Outcome| matches!(outcome, Outcome::Created | Outcome::Updated);
-    let secrets = recap.objects.iter().filter(|row| written(row.outcome)).count();
+    let secrets = recap.objects.iter().filter(|row| row.outcome.is_change()).count();
     (secrets, recap.hosts.values().map(|counts| counts.changed).sum())
 }
 

@@ -130,8 +130,10 @@ fn outcome(outcome: Outcome, command: Option<Command>) -> (Tone, &'static str) {
     match outcome {
         Outcome::Created if planned => (Tone::Changed, "would be created"),
         Outcome::Updated if planned => (Tone::Changed, "would be updated"),
+        Outcome::Deleted if planned => (Tone::Changed, "would be deleted"),
         Outcome::Created => (Tone::Changed, "created"),
         Outcome::Updated => (Tone::Changed, "updated"),
+        Outcome::Deleted => (Tone::Changed, "deleted"),
         Outcome::Unchanged => (Tone::Good, "unchanged"),
         Outcome::Failed => (Tone::Failed, "failed"),
         Outcome::Skipped => (Tone::Skipped, "not written"),

@@ -9,7 +9,7 @@ use super::outcome;
 use super::plural::plural;
 use crate::dockerconfig::ChangeKind;
 use crate::event::{Command, StepRow};
-use crate::plan::{Change, ModeChange, ObjectTarget, Target, format_mode};
+use crate::plan::{Change, MetadataChange, ModeChange, ObjectTarget, Target, format_mode};
 
 /// Collected lines that are equal apart from the host, in the order in which each was first reported.
 #[derive(Default)]
@@ -91,7 +91,8 @@ fn aliases(row: &StepRow) -> String {
 
 /// The object in lines of the output: `secret openshift/imagestreamsecret`.
 pub(super) fn object_name(ObjectTarget { kind, namespace, name }: &ObjectTarget) -> String {
-    format!("{} {namespace}/{name}", kind.noun())
+    let noun = kind.noun();
+    if namespace.is_empty() { format!("{noun} {name}") } else { format!("{noun} {namespace}/{name}") }
 }
 
 /// What changes, as ` (+added, ~updated, mode 0644 -> 0600)`; never values.
@@ -100,9 +101,18 @@ fn change_list(changes: &[Change]) -> String {
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
+fn metadata_change(change: MetadataChange) -> String {
+    match change {
+        MetadataChange::LabelSet { name } => format!("label {name}"),
+        MetadataChange::AnnotationSet { name } => format!("annotation {name}"),
+        MetadataChange::AnnotationRemoved { name } => format!("without annotation {name}"),
+    }
+}
+
 fn change(change: &Change) -> String {
     let key = match change {
         Change::Mode(ModeChange { from, to }) => return format!("mode {} -> {}", format_mode(*from), format_mode(*to)),
+        Change::Metadata(change) => return metadata_change(*change),
         Change::Key(key) => key,
     };
     let sign = match key.kind {

@@ -103,15 +103,20 @@ fn a_new_password_reaches_the_secret_and_every_node() {
 }
 
 #[test]
-fn stale_secrets_of_openshift_ansible_are_named() {
+fn secrets_of_openshift_ansible_are_brought_up_to_date() {
     let (kubernetes, _guard) = Kubernetes::shared_openshift();
     let mut site = Site::new(1);
     site.cluster(kubernetes, User::Writer);
+    // `printf HOST | md5sum`, as openshift-ansible names them.
     let digest = openssl::hash::hash(openssl::hash::MessageDigest::md5(), site.key().as_bytes()).unwrap();
     let name = format!("o-a-{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     kubernetes.create_secret("openshift", &name, r#"{"auths":{}}"#);
     let run = site.run(&["apply"]).expect(0);
-    assert!(run.stderr.contains(&format!("`{name}`")) && run.stderr.contains("is not updated"), "{}", run.stderr);
+    assert!(run.stdout.contains(&format!("secret openshift/{name} : updated")), "{}", run.stdout);
+    let secret = kubernetes.secret_json("openshift", &name).unwrap();
+    assert_eq!(secret["auths"][site.key()]["password"], PASSWORD);
+    let again = site.run(&["apply", "-v"]).expect(0);
+    assert!(again.stdout.contains(&format!("secret openshift/{name} : unchanged")), "{}", again.stdout);
 }
 
 #[test]

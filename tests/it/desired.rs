@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oregano::desired::{
-    self, Desired, Escalation, Limit, NodeTarget, Object, Proxy, Registry, Request, Scope, TestLogin, TlsPolicy,
-    Vantage, VantagePoint,
+    self, Desired, Escalation, Limit, Namespaces, NodeTarget, Object, Ownership, Proxy, PullSecretState, Registry,
+    Request, Scope, TestLogin, TlsPolicy, Vantage, VantagePoint,
 };
 use oregano::dockerconfig::Credential;
 use oregano::inventory::{self, Problem, Sources};
@@ -48,6 +48,8 @@ struct Case {
     credentials: Option<BTreeMap<String, Vec<String>>>,
     /// The keys and users of the pull secret.
     secret: Option<Vec<String>>,
+    /// All pull secrets, as [`object_line`] writes them.
+    pull_secrets: Option<Vec<String>>,
     #[serde(default)]
     warnings: Vec<String>,
     /// `line:column: message`, in order.
@@ -159,6 +161,7 @@ fn registry_line(registry: &Registry) -> String {
         TestLogin::Inspect => "inspect",
         TestLogin::LoginOnly => "login-only",
         TestLogin::Skip => "skip",
+        TestLogin::Impossible => "impossible",
     };
     let (user, password) = (&registry.user, registry.password.expose());
     format!("{user} {password} {} {} {tls} {login}{}", registry.host, registry.image, more(registry))
@@ -195,6 +198,27 @@ fn more(registry: &Registry) -> String {
     text
 }
 
+/// `namespaces/name state credentials ownership` of a declared secret; `None` for the secrets of openshift-ansible.
+fn object_line(Object::PullSecret(secret): &Object) -> Option<String> {
+    let namespaces = match &secret.namespaces {
+        Namespaces::Named(names) => names.join(","),
+        Namespaces::Selected(selector) => format!("[{} except {:?}]", selector.labels, selector.except),
+    };
+    let keys = |credentials: &[Credential]| {
+        credentials.iter().map(|entry| format!("{}={}", entry.key, entry.user)).collect::<Vec<_>>().join(" ")
+    };
+    let state = match &secret.state {
+        PullSecretState::Present { credentials, format } => format!("{} {}", format.data_key(), keys(credentials)),
+        PullSecretState::IfPresent { .. } => return None,
+        PullSecretState::Absent => "absent".to_owned(),
+    };
+    let ownership = match &secret.ownership {
+        Ownership::Shared => "shared".to_owned(),
+        Ownership::Declared { owner, adopt } => format!("owner {} adopt {adopt:?}", owner.as_deref().unwrap_or("-")),
+    };
+    Some(format!("{namespaces}/{} {state}; {ownership}", secret.name))
+}
+
 fn check(name: &str, case: &Case, desired: &Desired) {
     if let Some(expected) = &case.registries {
         let found: Vec<String> = desired.registries.iter().map(registry_line).collect();
@@ -229,8 +253,12 @@ fn check(name: &str, case: &Case, desired: &Desired) {
     }
     if let Some(expected) = &case.secret {
         let Object::PullSecret(secret) = &desired.objects[0];
-        let found: Vec<String> =
-            secret.credentials.iter().map(|entry| format!("{} {}", entry.key, entry.user)).collect();
+        let PullSecretState::Present { credentials, .. } = &secret.state else { panic!("{name}: {secret:?}") };
+        let found: Vec<String> = credentials.iter().map(|entry| format!("{} {}", entry.key, entry.user)).collect();
+        assert_eq!(&found, expected, "{name}");
+    }
+    if let Some(expected) = &case.pull_secrets {
+        let found: Vec<String> = desired.objects.iter().filter_map(object_line).collect();
         assert_eq!(&found, expected, "{name}");
     }
     assert_eq!(desired.warnings.len(), case.warnings.len(), "{name}: {:?}", desired.warnings);

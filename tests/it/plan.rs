@@ -27,13 +27,38 @@ pub struct Case {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Desired {
-    /// `namespace/name`.
+    /// `namespace/name` of a secret that is shared by convention.
     pub pull_secret: Option<String>,
+    /// Declared secrets.
+    #[serde(default)]
+    pub secrets: Vec<DeclaredSecret>,
     /// The nodes, in the order of the inventory.
     #[serde(default)]
     pub nodes: Vec<String>,
     /// The entries of the secret and of each file: key and `user:password`.
     pub credentials: BTreeMap<String, String>,
+}
+
+/// An entry of `oregano_pull_secrets`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredSecret {
+    pub name: String,
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+    /// A label selector, instead of names.
+    pub labels: Option<String>,
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// `present`, `absent`, or `if-present`.
+    #[serde(default = "present")]
+    pub state: String,
+    /// Whether it is stored as `.dockercfg`.
+    #[serde(default)]
+    pub dockercfg: bool,
+    pub owner: Option<String>,
+    #[serde(default)]
+    pub adopt: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -46,9 +71,12 @@ pub struct Facts {
     #[serde(default)]
     pub verdicts_of_nodes: Vec<String>,
     pub pull_secret: Option<Found<Secret>>,
-    /// Secrets of openshift-ansible: name and registry.
+    /// Other secrets by `namespace/name`.
     #[serde(default)]
-    pub stale: BTreeMap<String, String>,
+    pub secrets: BTreeMap<String, Found<Secret>>,
+    /// For each label selector, the namespaces; a name with a `-` at its end is being deleted.
+    #[serde(default)]
+    pub namespaces: BTreeMap<String, Vec<String>>,
     /// One for each node, in the same order.
     #[serde(default)]
     pub nodes: Vec<Node>,
@@ -72,6 +100,14 @@ pub struct Secret {
     #[serde(default)]
     pub immutable: bool,
     pub content: Option<String>,
+    /// The label `oregano/managed`.
+    #[serde(default)]
+    pub managed: bool,
+    /// The annotation `oregano/owner`.
+    pub owner: Option<String>,
+    pub keeper: Option<String>,
+    #[serde(default)]
+    pub last_applied: bool,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +155,7 @@ pub enum Stage {
 pub enum Action {
     Create,
     Update,
+    Delete,
     Unchanged,
     Fail,
     /// A node without steps, because it could not be reached.
@@ -149,6 +186,10 @@ pub struct Step {
 
 fn pull_secret_type() -> String {
     "kubernetes.io/dockerconfigjson".to_owned()
+}
+
+fn present() -> String {
+    "present".to_owned()
 }
 
 #[test]

@@ -77,6 +77,7 @@ fn step(target: Target, outcome: Outcome) -> Event {
     Event::Step(match outcome {
         Outcome::Created => row(Action::Create),
         Outcome::Updated => row(Action::Update),
+        Outcome::Deleted => row(Action::Delete),
         Outcome::Unchanged => row(Action::Unchanged),
         Outcome::Failed => row(Action::Fail(Failure::new("it cannot be written"))),
         Outcome::Skipped => StepRow::not_done(&Step::new(target, Action::Update)),
@@ -163,7 +164,7 @@ proptest! {
             match run {
                 // The connection, and each file once.
                 HostRun::Reached(files) => {
-                    let written = |outcome: &&Outcome| matches!(outcome, Outcome::Created | Outcome::Updated);
+                    let written = |outcome: &&Outcome| outcome.is_change();
                     prop_assert_eq!(all.iter().sum::<usize>(), 1 + files.len());
                     prop_assert_eq!(counts.changed, files.iter().filter(written).count());
                 }

@@ -1,20 +1,19 @@
 //! The kinds of Kubernetes objects that are read or written, one file for each kind. They know how an object is stored,
 //! and not what its content means.
 
+mod marks;
 mod namespace;
 pub(super) mod secret;
 mod service_account;
-pub(super) mod stale_secret;
 
 use k8s_openapi::Metadata;
-use kube::api::GetParams;
+use kube::api::{GetParams, ListParams, ObjectList};
 use kube::core::{ObjectMeta, Request};
 use serde::de::DeserializeOwned;
-use tokio::task::JoinSet;
 
-use super::client::{ApiClient, object};
-use super::error::{ApiError, SecretName};
-use crate::facts::{Observed, PullSecretFact};
+use super::client::{ApiClient, list, object};
+use super::error::{ApiError, Subject};
+use crate::facts::{Observed, SecretFact};
 use crate::failure::Failure;
 
 /// Requests for the objects of a kind, in a namespace or in the cluster.
@@ -32,31 +31,22 @@ impl ApiClient {
         object(&self.read(request).await?, namespace, name)
     }
 
-    /// See [`crate::cluster::Cluster::observe`].
-    pub(in crate::cluster) async fn observe(
-        &self,
-        name: SecretName<'_>,
-        hosts: &[&str],
-    ) -> Result<PullSecretFact, Failure> {
-        let mut stale = JoinSet::new();
-        for (index, host) in hosts.iter().enumerate() {
-            let (client, namespace, host) = (self.clone(), name.namespace.to_owned(), (*host).to_owned());
-            // These requests do not depend on each other, so they are sent at the same time as the one for the secret
-            // itself.
-            stale.spawn(async move { (index, client.stale_secret(&namespace, host).await) });
+    /// Reads one page of a list.
+    async fn list_page<K>(&self, namespace: Option<&str>, parameters: &ListParams) -> Result<ObjectList<K>, ApiError>
+    where
+        K: kube::Resource<DynamicType = ()> + k8s_openapi::ListableResource + Clone + DeserializeOwned,
+    {
+        let request = collection::<K>(namespace).list(parameters).map_err(ApiError::unsent)?;
+        list(&self.read_list(request).await?)
+    }
+
+    /// See [`crate::cluster::Cluster::observe_secret`].
+    pub(in crate::cluster) async fn observe_secret(&self, name: Subject<'_>) -> Result<Observed<SecretFact>, Failure> {
+        match self.get(name).await? {
+            Some(found) => Ok(Observed::Present(secret::fact(&found))),
+            // A missing secret is created later, but only in a namespace that exists. The response for both is the same
+            // status.
+            None => self.check_namespace(name.namespace).await.map(|()| Observed::Absent),
         }
-        let found = self.get(name).await?;
-        // A missing secret is created later, but only in a namespace that exists. The response for both is the same
-        // status.
-        if found.is_none() {
-            self.check_namespace(name.namespace).await?;
-        }
-        let mut stale = stale.join_all().await;
-        // The tasks end in any order, but the result must not depend on which response arrives first.
-        stale.sort_unstable_by_key(|(index, _)| *index);
-        Ok(PullSecretFact {
-            secret: found.as_ref().map_or(Observed::Absent, |found| Observed::Present(secret::fact(found))),
-            stale: stale.into_iter().filter_map(|(_, stale)| stale).collect(),
-        })
     }
 }

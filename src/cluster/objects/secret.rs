@@ -4,18 +4,19 @@
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use kube::core::request;
 
 use super::collection;
 use crate::cluster::client::{ApiClient, BUSY_PAUSES};
-use crate::cluster::error::{ApiError, SecretName, SecretVerb};
-use crate::facts::{PULL_SECRET_TYPE, SecretFact};
+use crate::cluster::error::{ApiError, Subject, Verb};
+use crate::desired::{Ownership, PullSecretFormat};
+use crate::facts::{ObjectName, SecretFact};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
-/// The key of the content (`Secret` of type `kubernetes.io/dockerconfigjson`).
-const CONTENT_KEY: &str = ".dockerconfigjson";
+use super::marks;
+
 /// The server records under this name which fields this program has set.
 const FIELD_MANAGER: &str = "oregano";
 
@@ -33,8 +34,12 @@ pub enum ExpectedSecret<'a> {
 pub struct SecretWrite<'a> {
     /// The state that `content` was computed from.
     pub expected: ExpectedSecret<'a>,
-    /// The new bytes under `.dockerconfigjson`.
+    /// The type of a new secret, and where its content is.
+    pub format: PullSecretFormat,
+    /// The new content.
     pub content: &'a SecretBytes,
+    /// The marks that the secret gets.
+    pub ownership: &'a Ownership,
 }
 
 /// The result of a write that the server did not refuse.
@@ -50,6 +55,15 @@ pub enum WriteResult {
     Unconfirmed(Option<SecretFact>),
     /// The content was written, but something replaced it before it was read back. The new state; see [`overwritten`].
     Overwritten(Option<SecretFact>),
+}
+
+/// The result of a deletion that the server did not refuse.
+#[derive(Debug)]
+pub enum DeleteResult {
+    /// The secret was deleted.
+    Deleted,
+    /// The secret was not in the expected state, and was not deleted. The new state; `None` if it does not exist.
+    Conflict(Option<SecretFact>),
 }
 
 /// Whether an earlier request of the same write may have been carried out.
@@ -75,8 +89,8 @@ impl<'a> ExpectedSecret<'a> {
 }
 
 /// The failure for [`WriteResult::Overwritten`], if the new state of the secret is not acceptable to the caller.
-pub fn overwritten(namespace: &str, name: &str) -> Failure {
-    let secret = SecretName { namespace, name };
+pub fn overwritten(name: &ObjectName) -> Failure {
+    let secret = Subject::from(name);
     let failure = Failure::new(format!("{secret} does not contain what was just written to it"))
         .hint("something else changes it: look for an operator, a sync job or an admission webhook");
     possibly_written(secret, failure)
@@ -86,7 +100,7 @@ impl ApiClient {
     /// See [`crate::cluster::Cluster::write_secret`].
     pub(in crate::cluster) async fn write_secret(
         &self,
-        secret: SecretName<'_>,
+        secret: Subject<'_>,
         write: &SecretWrite<'_>,
     ) -> Result<WriteResult, Failure> {
         let mut pauses = BUSY_PAUSES.into_iter();
@@ -98,7 +112,7 @@ impl ApiClient {
             if !write.expected.is_met_by(found.as_ref()) {
                 return Ok(changed(found, write, earlier));
             }
-            let verb = if found.is_some() { SecretVerb::Update } else { SecretVerb::Create };
+            let verb = if found.is_some() { Verb::Update } else { Verb::Create };
             match self.send_content(secret, found, write).await {
                 // A success does not mean that the content is still there: an operator or an admission webhook may have
                 // changed it.
@@ -123,21 +137,49 @@ impl ApiClient {
         }
     }
 
+    /// See [`crate::cluster::Cluster::delete_secret`].
+    pub(in crate::cluster) async fn delete_secret(
+        &self,
+        secret: Subject<'_>,
+        version: &str,
+    ) -> Result<DeleteResult, Failure> {
+        let found = self.get(secret).await?;
+        let Some(found) = found.filter(|found| version_of(found) == version) else {
+            let found = self.get(secret).await?;
+            return Ok(DeleteResult::Conflict(found.as_ref().map(fact)));
+        };
+        // OpenShift 3.11 compares only the uid, later servers the version, too.
+        let preconditions = Preconditions {
+            uid: found.metadata.uid.clone(),
+            resource_version: found.metadata.resource_version.clone(),
+        };
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let request = collection::<Secret>(Some(secret.namespace)).delete(secret.name, &parameters);
+        let deleted = match request {
+            Ok(request) => self.write(request).await,
+            Err(error) => Err(ApiError::unsent(error)),
+        };
+        match deleted {
+            Ok(()) => Ok(DeleteResult::Deleted),
+            Err(error) if is_conflict(Verb::Delete, &error) => {
+                let found = self.get(secret).await?;
+                Ok(DeleteResult::Conflict(found.as_ref().map(fact)))
+            }
+            Err(error) => Err(self.unwritten(Verb::Delete, secret, &error)),
+        }
+    }
+
     /// The secret, if it exists.
-    pub(super) async fn get(&self, secret: SecretName<'_>) -> Result<Option<Secret>, Failure> {
+    pub(super) async fn get(&self, secret: Subject<'_>) -> Result<Option<Secret>, Failure> {
         match self.get_object(Some(secret.namespace), secret.name).await {
             Ok(found) => Ok(Some(found)),
             // The status 404 is not enough, because a web page of a router can have it, too.
             Err(error) if error.has_reason("NotFound") => Ok(None),
-            Err(error) => Err(self.diagnosis().failure(SecretVerb::Read, secret, &error)),
+            Err(error) => Err(self.diagnosis().failure(Verb::Read, secret, &error)),
         }
     }
 
-    async fn get_during_write(
-        &self,
-        secret: SecretName<'_>,
-        earlier: EarlierRequest,
-    ) -> Result<Option<Secret>, Failure> {
+    async fn get_during_write(&self, secret: Subject<'_>, earlier: EarlierRequest) -> Result<Option<Secret>, Failure> {
         self.get(secret).await.map_err(|failure| match earlier {
             EarlierRequest::Unconfirmed => possibly_written(secret, failure),
             EarlierRequest::None => failure,
@@ -147,7 +189,7 @@ impl ApiClient {
     /// Creates the secret, or replaces what was found.
     async fn send_content(
         &self,
-        secret: SecretName<'_>,
+        secret: Subject<'_>,
         found: Option<Secret>,
         write: &SecretWrite<'_>,
     ) -> Result<(), ApiError> {
@@ -157,24 +199,24 @@ impl ApiClient {
             serde_json::to_vec(secret).map_err(|error| ApiError::unsent(request::Error::SerializeBody(error)))
         };
         let request = match found {
-            None => secrets.create(&parameters, json(&new_secret(secret, write.content))?),
+            None => secrets.create(&parameters, json(&new_secret(secret, write))?),
             // The object carries the resourceVersion that was found, so the server refuses it if it is outdated.
-            Some(found) => secrets.replace(secret.name, &parameters, json(&with_content(found, write.content))?),
+            Some(found) => secrets.replace(secret.name, &parameters, json(&with_content(found, write))?),
         };
         self.write(request.map_err(ApiError::unsent)?).await
     }
 
     /// Compares the secret with what was written.
-    async fn read_back(&self, secret: SecretName<'_>, write: &SecretWrite<'_>) -> Result<WriteResult, Failure> {
+    async fn read_back(&self, secret: Subject<'_>, write: &SecretWrite<'_>) -> Result<WriteResult, Failure> {
         let found = self.get(secret).await.map_err(|failure| possibly_written(secret, failure))?;
-        if has_content(found.as_ref(), write.content) {
+        if has_content(found.as_ref(), write) {
             return Ok(WriteResult::Written);
         }
         Ok(WriteResult::Overwritten(found.as_ref().map(fact)))
     }
 
     /// The failure of a write that was refused, or whose result is not known.
-    fn unwritten(&self, verb: SecretVerb, secret: SecretName<'_>, error: &ApiError) -> Failure {
+    fn unwritten(&self, verb: Verb, secret: Subject<'_>, error: &ApiError) -> Failure {
         let failure = self.diagnosis().failure(verb, secret, error);
         if error.is_ambiguous() { possibly_written(secret, failure) } else { failure }
     }
@@ -184,26 +226,26 @@ impl ApiClient {
 fn changed(found: Option<Secret>, write: &SecretWrite<'_>, earlier: EarlierRequest) -> WriteResult {
     // An earlier request that the server did not confirm can be what changed the secret.
     match earlier {
-        EarlierRequest::Unconfirmed if has_content(found.as_ref(), write.content) => WriteResult::Written,
+        EarlierRequest::Unconfirmed if has_content(found.as_ref(), write) => WriteResult::Written,
         EarlierRequest::Unconfirmed => WriteResult::Unconfirmed(found.as_ref().map(fact)),
         EarlierRequest::None => WriteResult::Conflict(found.as_ref().map(fact)),
     }
 }
 
 /// Whether the server refused the request because the secret has changed: it was created, updated or deleted.
-fn is_conflict(verb: SecretVerb, error: &ApiError) -> bool {
+fn is_conflict(verb: Verb, error: &ApiError) -> bool {
     // For a creation, the same reason means that the namespace does not exist, which is not a conflict.
-    let deleted = verb == SecretVerb::Update && error.has_reason("NotFound");
+    let deleted = verb != Verb::Create && error.has_reason("NotFound");
     deleted || error.has_reason("Conflict") || error.has_reason("AlreadyExists")
 }
 
 /// The failure of a later attempt, after [`WriteResult::Unconfirmed`] of an earlier one.
-pub fn unconfirmed(namespace: &str, name: &str, failure: Failure) -> Failure {
-    possibly_written(SecretName { namespace, name }, failure)
+pub fn unconfirmed(name: &ObjectName, failure: Failure) -> Failure {
+    possibly_written(name.into(), failure)
 }
 
 /// A failure after which the secret may have the new content or the old one.
-fn possibly_written(secret: SecretName<'_>, failure: Failure) -> Failure {
+fn possibly_written(secret: Subject<'_>, failure: Failure) -> Failure {
     let Failure { message, causes, hint, .. } = failure;
     let check = "run `plan` to see its current content".to_owned();
     Failure {
@@ -215,12 +257,15 @@ fn possibly_written(secret: SecretName<'_>, failure: Failure) -> Failure {
 
 /// The facts about a secret.
 pub(super) fn fact(secret: &Secret) -> SecretFact {
+    // The API server sets this type if the creator of the secret named none.
+    let type_ = secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned());
+    let format = PullSecretFormat::of_type(&type_);
     SecretFact {
         version: version_of(secret).to_owned(),
-        // The API server sets this type if the creator of the secret named none.
-        type_: secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned()),
         immutable: secret.immutable == Some(true),
-        content: content_of(secret).map(|bytes| SecretBytes::new(bytes.to_vec())),
+        content: format.and_then(|format| content_of(secret, format)).map(|bytes| SecretBytes::new(bytes.to_vec())),
+        marks: marks::read(&secret.metadata),
+        type_,
     }
 }
 
@@ -230,28 +275,29 @@ fn version_of(secret: &Secret) -> &str {
     secret.metadata.resource_version.as_deref().unwrap_or_default()
 }
 
-fn content_of(secret: &Secret) -> Option<&[u8]> {
-    Some(&secret.data.as_ref()?.get(CONTENT_KEY)?.0)
+fn content_of(secret: &Secret, format: PullSecretFormat) -> Option<&[u8]> {
+    Some(&secret.data.as_ref()?.get(format.data_key())?.0)
 }
 
-fn has_content(secret: Option<&Secret>, content: &SecretBytes) -> bool {
-    secret.and_then(content_of) == Some(content.expose())
+fn has_content(secret: Option<&Secret>, write: &SecretWrite<'_>) -> bool {
+    secret.and_then(|secret| content_of(secret, write.format)) == Some(write.content.expose())
 }
 
-fn new_secret(secret: SecretName<'_>, content: &SecretBytes) -> Secret {
+fn new_secret(secret: Subject<'_>, write: &SecretWrite<'_>) -> Secret {
     let metadata = ObjectMeta {
         name: Some(secret.name.to_owned()),
         namespace: Some(secret.namespace.to_owned()),
         ..ObjectMeta::default()
     };
-    let empty = Secret { metadata, type_: Some(PULL_SECRET_TYPE.to_owned()), ..Secret::default() };
-    with_content(empty, content)
+    let empty = Secret { metadata, type_: Some(write.format.type_name().to_owned()), ..Secret::default() };
+    with_content(empty, write)
 }
 
-fn with_content(mut secret: Secret, content: &SecretBytes) -> Secret {
-    let bytes = ByteString(content.expose().to_vec());
+fn with_content(mut secret: Secret, write: &SecretWrite<'_>) -> Secret {
+    let bytes = ByteString(write.content.expose().to_vec());
     // Only this key is replaced, because the secret may contain other data that a PUT of the object would otherwise
     // remove.
-    secret.data.get_or_insert_default().insert(CONTENT_KEY.to_owned(), bytes);
+    secret.data.get_or_insert_default().insert(write.format.data_key().to_owned(), bytes);
+    marks::set(&mut secret.metadata, write.ownership);
     secret
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 
 use crate::cluster::client::ApiClient;
-use crate::cluster::error::{SecretName, SecretVerb};
+use crate::cluster::error::{Subject, Verb};
 use crate::failure::Failure;
 use crate::lookup::{PodSecret, SecretContent};
 use crate::secret::SecretBytes;
@@ -19,7 +19,7 @@ impl ApiClient {
         for name in self.pull_secret_names(namespace, service_account).await? {
             // A secret that does not exist stays in the list, because the kubelet skips it and the user should see
             // that.
-            let found = self.get(SecretName { namespace, name: &name }).await?;
+            let found = self.get(Subject::secret(namespace, &name)).await?;
             secrets.push(PodSecret { content: found.map(content), name });
         }
         Ok(secrets)
@@ -37,7 +37,7 @@ impl ApiClient {
                 Some(status) if error.has_reason("Forbidden") => Failure::new(format!("{account} cannot be read"))
                     .cause(self.diagnosis().response(status))
                     .hint(format!("grant the user `get` on serviceaccounts and secrets in `{namespace}`")),
-                _ => self.diagnosis().failure(SecretVerb::Read, SecretName { namespace, name }, &error),
+                _ => self.diagnosis().failure(Verb::Read, Subject::secret(namespace, name), &error),
             }
         })?;
         let references = found.image_pull_secrets.unwrap_or_default();

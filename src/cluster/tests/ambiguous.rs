@@ -42,8 +42,9 @@ async fn a_write_without_a_response_is_ambiguous() {
             }
             drop(stream);
         });
-        let write = SecretWrite { expected: ExpectedSecret::Absent, content: &append(None) };
-        let failure = cluster_within(&url, Duration::from_millis(700)).write_secret("openshift", NAME, &write).await;
+        let content = append(None);
+        let write = shared(ExpectedSecret::Absent, &content);
+        let failure = cluster_within(&url, Duration::from_millis(700)).write_secret(&name(), &write).await;
         let failure = failure.unwrap_err();
         assert_eq!(failure.message, AMBIGUOUS, "{then:?} {failure:?}");
         assert!(failure.causes[0].ends_with("cannot be reached"), "{then:?} {failure:?}");
@@ -67,8 +68,9 @@ async fn a_write_that_was_never_sent_is_not_ambiguous() {
         drop(listener);
         not_found(&mut stream);
     });
-    let write = SecretWrite { expected: ExpectedSecret::Absent, content: &append(None) };
-    let failure = cluster(&url).write_secret("openshift", NAME, &write).await.unwrap_err();
+    let content = append(None);
+    let write = shared(ExpectedSecret::Absent, &content);
+    let failure = cluster(&url).write_secret(&name(), &write).await.unwrap_err();
     assert!(failure.message.ends_with("cannot be reached"), "{failure:?}");
     assert_eq!(failure.causes, ["connection refused"]);
     server.join().unwrap();

@@ -51,14 +51,15 @@ fn a_credential_plugin_that_does_not_finish_is_killed() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
+        let secret = name();
         tokio::select! {
-            _ = patient.observe("openshift", NAME, &[]) => panic!("the plugin has ended"),
+            _ = patient.observe_secret(&secret) => panic!("the plugin has ended"),
             // Dropping the request has the same effect as Ctrl-C.
             () = started => {}
         }
         let limit = Duration::from_millis(700);
         let slow = with_user(dir.path(), "http://127.0.0.1:1", &plugin("sh", &script), limit);
-        slow.observe("openshift", NAME, &["a", "b"]).await.unwrap_err()
+        slow.observe_secret(&name()).await.unwrap_err()
     });
     drop(runtime);
     assert_eq!(failure.message, "credential plugin `sh` of the kubeconfig did not finish within 700ms");
@@ -83,7 +84,7 @@ async fn a_credential_plugin_is_run_once_for_all_requests() {
     let cluster = with_user(dir.path(), &double.url, &plugin("sh", &script), Duration::from_secs(30));
     assert!(!dir.path().join("runs").exists());
     for _ in 0..2 {
-        cluster.observe("openshift", NAME, &["a", "b"]).await.unwrap();
+        cluster.observe_secret(&name()).await.unwrap();
     }
     assert_eq!(std::fs::read_to_string(dir.path().join("runs")).unwrap(), "\n");
 }
@@ -97,7 +98,7 @@ async fn a_credential_that_has_expired_is_renewed() {
     let cluster = with_user(dir.path(), &double.url, &plugin("sh", &script), Duration::from_secs(30));
     double.store.lock().unwrap().put(NAME, "theirs");
     for _ in 0..3 {
-        cluster.observe("openshift", NAME, &[]).await.unwrap();
+        cluster.observe_secret(&name()).await.unwrap();
     }
     assert_eq!(std::fs::read_to_string(dir.path().join("runs")).unwrap(), "\n\n\n");
 }
@@ -111,13 +112,14 @@ async fn a_credential_that_is_rejected_is_renewed_once() {
     let script = format!("test -e '{mark}' && echo '{}' || echo '{}'; echo >> '{mark}'", token("new"), token("old"));
     let cluster = with_user(dir.path(), &valid.url, &plugin("sh", &script), Duration::from_secs(30));
     // A write is sent again, too, because the server has not carried it out.
-    let write = SecretWrite { expected: ExpectedSecret::Absent, content: &append(None) };
-    assert!(matches!(cluster.write_secret("openshift", NAME, &write).await, Ok(WriteResult::Written)));
+    let content = append(None);
+    let write = shared(ExpectedSecret::Absent, &content);
+    assert!(matches!(cluster.write_secret(&name(), &write).await, Ok(WriteResult::Written)));
     assert_eq!(valid.asked()[..3], [format!("GET {SECRET}"), format!("GET {SECRET}"), SECRETS.to_owned()]);
     // The same token is not sent again.
     let refusing = Double::start(only("Bearer other")).await;
     let cluster = with_user(dir.path(), &refusing.url, &plugin("sh", &script), Duration::from_secs(30));
-    let failure = cluster.observe("openshift", NAME, &[]).await.unwrap_err();
+    let failure = cluster.observe_secret(&name()).await.unwrap_err();
     assert!(failure.message.ends_with("rejected the credentials"), "{failure:?}");
     assert_eq!(refusing.asked().len(), 1);
     assert_eq!(std::fs::read_to_string(mark).unwrap().len(), 4);
@@ -134,15 +136,15 @@ async fn a_token_file_that_was_renewed_is_read_again() {
     double.store.lock().unwrap().put(NAME, "theirs");
     let cluster = with_user(dir.path(), &double.url, &json!({"tokenFile": file}), Duration::from_secs(30));
     std::fs::write(&file, "old\n").unwrap();
-    let failure = cluster.observe("openshift", NAME, &[]).await.unwrap_err();
+    let failure = cluster.observe_secret(&name()).await.unwrap_err();
     assert!(failure.message.ends_with("rejected the credentials"), "{failure:?}");
     std::fs::write(&file, "new\n").unwrap();
-    cluster.observe("openshift", NAME, &[]).await.unwrap();
+    cluster.observe_secret(&name()).await.unwrap();
     // A program may remove the file once it was read.
     std::fs::remove_file(&file).unwrap();
-    cluster.observe("openshift", NAME, &[]).await.unwrap();
+    cluster.observe_secret(&name()).await.unwrap();
     let missing = with_user(dir.path(), &double.url, &json!({"tokenFile": file}), Duration::from_secs(30));
-    let failure = missing.observe("openshift", NAME, &[]).await.unwrap_err();
+    let failure = missing.observe_secret(&name()).await.unwrap_err();
     assert!(failure.causes[0].ends_with("/token`: No such file or directory"), "{failure:?}");
 }
 
@@ -172,7 +174,7 @@ async fn a_credential_plugin_that_fails_is_named_and_shows_no_secret() {
     for (command, script, causes) in cases {
         let user = plugin(command, script);
         let cluster = with_user(dir.path(), "http://127.0.0.1:1", &user, Duration::from_secs(30));
-        let failure = cluster.observe("openshift", NAME, &[]).await.unwrap_err();
+        let failure = cluster.observe_secret(&name()).await.unwrap_err();
         assert_eq!(failure.causes, causes, "{failure:?}");
         let shown = format!("{failure:?}");
         assert!(!shown.contains("sesame") && !shown.contains("hunter2"), "{shown}");
@@ -185,7 +187,7 @@ async fn the_kubeconfig_recommends_how_to_install_a_plugin() {
     let mut user = plugin("no-such-plugin", "");
     user["exec"]["installHint"] = json!("get it from\n\u{1b}[1mhttps://example.com");
     let cluster = with_user(dir.path(), "http://127.0.0.1:1", &user, Duration::from_secs(30));
-    let failure = cluster.observe("openshift", NAME, &[]).await.unwrap_err();
+    let failure = cluster.observe_secret(&name()).await.unwrap_err();
     assert_eq!(failure.hint.as_deref(), Some("get it from [1mhttps://example.com"));
 }
 
@@ -198,7 +200,7 @@ async fn a_token_of_a_plugin_is_not_shown() {
     let script = format!("echo '{}'", credential(&json!({"token": "sesame-open"})));
     let double = double.await;
     let cluster = with_user(dir.path(), &double.url, &plugin("sh", &script), Duration::from_secs(30));
-    let failure = format!("{:?}", cluster.observe("openshift", NAME, &[]).await.unwrap_err());
+    let failure = format!("{:?}", cluster.observe_secret(&name()).await.unwrap_err());
     assert!(failure.contains("no: Bearer [redacted]") && !failure.contains("sesame"), "{failure}");
 }
 
@@ -231,6 +233,6 @@ async fn request(cluster: &serde_json::Value, user: &serde_json::Value) {
     let Ok(access) = access::parse(config.to_string().as_bytes()) else { return };
     let connected = Cluster::connect(access, Duration::from_secs(5), &Redactor::default(), ClusterPurpose::Run);
     if let Ok(cluster) = connected {
-        assert!(cluster.observe("openshift", NAME, &[]).await.is_err());
+        assert!(cluster.observe_secret(&name()).await.is_err());
     }
 }

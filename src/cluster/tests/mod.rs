@@ -11,9 +11,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use self::double::{Answer, Double, Seen, Store, status};
-use super::objects::stale_secret::stale_name;
 use super::*;
-use crate::facts::{PULL_SECRET_TYPE, SecretFact, StaleSecret};
+use crate::desired::{Ownership, PullSecretFormat};
+use crate::facts::{Managed, SecretFact};
 use crate::secret::{Secret, SecretBytes};
 
 const NAME: &str = "imagestreamsecret";
@@ -44,13 +44,23 @@ fn append(observed: Option<&SecretFact>) -> SecretBytes {
 /// Observes the secret, and writes it with the observed state as the precondition.
 async fn write(double: &Double) -> Result<WriteResult, Failure> {
     let cluster = cluster(&double.url);
-    let observed = cluster.observe("openshift", NAME, &[]).await?.secret;
+    let observed = cluster.observe_secret(&name()).await?;
     write_to(&cluster, observed.present()).await
 }
 
 async fn write_to(cluster: &Cluster, observed: Option<&SecretFact>) -> Result<WriteResult, Failure> {
-    let write = SecretWrite { expected: ExpectedSecret::of(observed), content: &append(observed) };
-    cluster.write_secret("openshift", NAME, &write).await
+    let content = append(observed);
+    let write = shared(ExpectedSecret::of(observed), &content);
+    cluster.write_secret(&name(), &write).await
+}
+
+fn name() -> ObjectName {
+    ObjectName::new("openshift", NAME)
+}
+
+/// A write of a secret that is not marked.
+fn shared<'a>(expected: ExpectedSecret<'a>, content: &'a SecretBytes) -> SecretWrite<'a> {
+    SecretWrite { expected, format: PullSecretFormat::DockerConfigJson, content, ownership: &Ownership::Shared }
 }
 
 /// The number of requests with this method.
@@ -88,7 +98,7 @@ async fn a_secret_that_changed_since_it_was_observed_is_not_written() {
     let double = Double::start(nothing).await;
     let cluster = cluster(&double.url);
     double.store.lock().unwrap().put(NAME, "observed");
-    let observed = cluster.observe("openshift", NAME, &[]).await.unwrap().secret;
+    let observed = cluster.observe_secret(&name()).await.unwrap();
     double.store.lock().unwrap().put(NAME, "theirs");
     let result = write_to(&cluster, observed.present()).await.unwrap();
     let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
@@ -153,7 +163,7 @@ async fn content_that_is_replaced_before_it_is_read_back_is_not_written() {
     let result = write(&double).await.unwrap();
     let WriteResult::Overwritten(Some(now)) = &result else { panic!("{result:?}") };
     assert_eq!(now.content.as_ref().unwrap().expose(), b"undone");
-    let failure = overwritten("openshift", NAME);
+    let failure = overwritten(&name());
     assert!(failure.message.ends_with("may or may not have been written"), "{failure:?}");
     assert!(failure.causes[0].contains("does not contain what was just written"), "{failure:?}");
 }
@@ -204,29 +214,27 @@ async fn a_message_that_quotes_the_secret_is_not_shown() {
 }
 
 #[tokio::test]
-async fn observation_returns_the_secret_and_stale_secrets() {
+async fn observation_returns_the_secret() {
     let double = Double::start(nothing).await;
-    let empty = cluster(&double.url).observe("openshift", NAME, &[]).await.unwrap();
-    assert!(empty.secret.present().is_none() && empty.stale.is_empty());
-    let stale = stale_name("quay.io").unwrap();
+    assert!(cluster(&double.url).observe_secret(&name()).await.unwrap().present().is_none());
     double.store.lock().unwrap().put(NAME, "theirs");
-    double.store.lock().unwrap().put(&stale, "old");
-    let full = cluster(&double.url).observe("openshift", NAME, &["other.example.com", "quay.io"]).await.unwrap();
-    let secret = full.secret.present().unwrap();
-    assert_eq!((secret.type_.as_str(), secret.content.as_ref().unwrap().expose()), (PULL_SECRET_TYPE, &b"theirs"[..]));
-    assert_eq!(full.stale, [StaleSecret { name: stale, host: "quay.io".into() }]);
+    let full = cluster(&double.url).observe_secret(&name()).await.unwrap();
+    let secret = full.present().unwrap();
+    assert_eq!(secret.type_, "kubernetes.io/dockerconfigjson");
+    assert_eq!(secret.content.as_ref().unwrap().expose(), b"theirs");
+    assert_eq!(secret.marks.managed, Managed::No);
 }
 
 #[tokio::test]
 async fn a_missing_namespace_is_not_a_missing_secret() {
     let double = Double::start(nothing).await;
-    let failure = cluster(&double.url).observe("nosuch", NAME, &[]).await.unwrap_err();
+    let failure = cluster(&double.url).observe_secret(&ObjectName::new("nosuch", NAME)).await.unwrap_err();
     assert_eq!(failure.message, "namespace `nosuch` does not exist");
     // A user who may not read namespaces still gets the fact that there is no secret.
     let narrow = Double::start(|seen: &Seen, _: &mut Store| {
         seen.path.ends_with("/openshift").then(|| status(403, "Forbidden", "namespaces is forbidden"))
     });
-    assert!(cluster(&narrow.await.url).observe("openshift", NAME, &["h"]).await.unwrap().secret.present().is_none());
+    assert!(cluster(&narrow.await.url).observe_secret(&name()).await.unwrap().present().is_none());
 }
 
 #[tokio::test]
@@ -234,7 +242,7 @@ async fn a_web_page_is_neither_an_absent_secret_nor_a_missing_namespace() {
     for code in [200, 302, 404] {
         let double = Double::start(move |_: &Seen, _: &mut Store| Some((code, json!("<html>router</html>"))));
         let double = double.await;
-        let failure = cluster(&double.url).observe("openshift", NAME, &[]).await.unwrap_err();
+        let failure = cluster(&double.url).observe_secret(&name()).await.unwrap_err();
         assert_eq!(failure.message, format!("`{}` is not a Kubernetes API server", double.url), "{failure:?}");
         assert!(!format!("{failure:?}").contains("html"), "{failure:?}");
     }
@@ -246,30 +254,24 @@ async fn a_request_to_a_busy_server_is_retried() {
         (store.seen.len() == 1).then(|| status(429, "TooManyRequests", "later"))
     });
     let double = double.await;
-    assert!(cluster(&double.url).observe("openshift", NAME, &[]).await.is_ok());
+    assert!(cluster(&double.url).observe_secret(&name()).await.is_ok());
     assert_eq!(double.asked()[..2], [format!("GET {SECRET}"), format!("GET {SECRET}")]);
 }
 
 #[tokio::test]
 async fn an_api_server_that_cannot_be_reached() {
-    let failure = cluster("http://127.0.0.1:1").observe("openshift", NAME, &[]).await.unwrap_err();
+    let failure = cluster("http://127.0.0.1:1").observe_secret(&name()).await.unwrap_err();
     assert_eq!(failure.message, "API server `http://127.0.0.1:1` cannot be reached");
     assert_eq!(failure.causes, ["connection refused"]);
     assert!(failure.hint.unwrap().contains("--only nodes"));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let waiting = cluster_within(&format!("http://{}", silent.local_addr().unwrap()), Duration::from_millis(200));
-    let failure = waiting.observe("openshift", NAME, &[]).await.unwrap_err();
+    let failure = waiting.observe_secret(&name()).await.unwrap_err();
     assert_eq!(failure.causes, ["no response within 200ms"]);
     let plain = Double::start(nothing).await;
     let tls = cluster(&plain.url.replace("http:", "https:"));
-    let failure = tls.observe("openshift", NAME, &[]).await.unwrap_err();
+    let failure = tls.observe_secret(&name()).await.unwrap_err();
     assert_eq!(failure.causes, ["the port does not speak TLS"], "{failure:?}");
-}
-
-#[test]
-fn stale_secrets_are_named_by_the_md5_of_the_host() {
-    // `printf registry.example.com | md5sum`
-    assert_eq!(stale_name("registry.example.com").unwrap(), "o-a-35bc994a01106a687ad02f9440f57b80");
 }
 
 #[test]

@@ -6,16 +6,16 @@ use std::net::TcpListener;
 use super::*;
 
 /// The failure of an observation for which the server responds to each GET of the secret with this body.
-async fn observed(body: serde_json::Value) -> Result<PullSecretFact, Failure> {
+async fn observed(body: serde_json::Value) -> Result<Observed<SecretFact>, Failure> {
     let double = Double::start(move |seen: &Seen, _: &mut Store| (seen.path == SECRET).then(|| (200, body.clone())));
-    cluster(&double.await.url).observe("openshift", NAME, &[]).await
+    cluster(&double.await.url).observe_secret(&name()).await
 }
 
 #[tokio::test]
 async fn only_the_object_that_was_requested_is_used() {
     let complete = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME, "namespace": "openshift",
         "resourceVersion": "1"}});
-    assert!(observed(complete.clone()).await.unwrap().secret.present().is_some());
+    assert!(observed(complete.clone()).await.unwrap().present().is_some());
     let with = |path: &str, value: serde_json::Value| {
         let mut other = complete.clone();
         *other.pointer_mut(path).unwrap() = value;
@@ -73,7 +73,7 @@ async fn a_large_response_is_not_read_to_its_end() {
             }
             sent
         });
-        let failure = cluster_within(&url, Duration::from_secs(60)).observe("openshift", NAME, &[]).await.unwrap_err();
+        let failure = cluster_within(&url, Duration::from_secs(60)).observe_secret(&name()).await.unwrap_err();
         assert_eq!(failure.causes, ["its response is larger than 4 MiB"], "{failure:?}");
         // Beyond the limit there are only the buffers of both sides.
         assert!(server.join().unwrap() < 50_000_000);

@@ -156,7 +156,7 @@ fn only_source<'a>(reader: &mut VariableReader<'_>, entry: &'a RegistryEntry) ->
                 Problem::hiding(&entry.members.span, "`oregano_oreg_auth` is set, but has no password")
                     .hint("set `oreg_auth_user` and `oreg_auth_password`, or add a source such as `from_file` to it")
             }
-            (Declaration::Entry | Declaration::CommandLine, _) => entry
+            (Declaration::Entry | Declaration::PullSecret | Declaration::CommandLine, _) => entry
                 .members
                 .lacks("`password`")
                 .hint(format!("add `password`, or one of {}", from_file::quoted_list(SOURCES[1..].iter().copied()))),

@@ -72,6 +72,25 @@ impl Members {
         reader.flag_of(&member.node, &member.name)
     }
 
+    /// A value as a list of texts; a single text is a list with one element. `None` if there is no such key or if there
+    /// is a problem.
+    pub fn texts(&self, reader: &mut VariableReader<'_>, key: &str) -> Option<Vec<Text>> {
+        let member = self.get(key)?;
+        let nodes = match &member.node.value {
+            Value::List(nodes) => nodes.as_slice(),
+            _ => std::slice::from_ref(&member.node),
+        };
+        if nodes.is_empty() {
+            let message = format!("{} is an empty list", member.name);
+            let problem = Problem::hiding(&member.node.span, message).code(codes::EMPTY_VALUE);
+            reader.problems.push(problem.hint("give it at least one element, or remove the line"));
+            return None;
+        }
+        // Every element is read even if one has a problem, so that one run reports all problems.
+        let texts: Vec<Option<Text>> = nodes.iter().map(|node| reader.text_of(node, &member.name)).collect();
+        texts.into_iter().collect()
+    }
+
     /// The problem that a required key is missing.
     pub fn lacks(&self, what: &str) -> Problem {
         Problem::hiding(&self.span, format!("{} has no {what}", self.name))

@@ -17,6 +17,8 @@ mod insecure_registries;
 mod managed_hosts;
 mod members;
 mod proxy;
+mod pull_secret_source;
+mod pull_secrets;
 mod registries;
 mod registry_entry;
 mod registry_host;
@@ -36,19 +38,19 @@ use crate::inventory::problem::nearest;
 use crate::inventory::{Finding, Inventory, Problem, Variables};
 
 use super::Desired;
-use super::cluster::{Object, PullSecret};
 use super::codes;
 use super::node::{NodeTarget, Vantage, VantagePoint};
-use super::registry::Registry;
-use super::request::Request;
+use super::registry::{Registry, TestLogin};
+use super::request::{Request, Scope};
 use cache::ResolveCache;
 use managed_hosts::HOSTS;
+use pull_secrets::{OWNER, PULL_SECRETS, with_default_secrets};
 use registry_entry::OREG_AUTH;
 use variable_reader::VariableReader;
 
 /// The prefix of oregano's variables. Any unknown variable with this prefix is reported as a mistake.
 const PREFIX: &str = "oregano_";
-const OWN_VARIABLES: [&str; 2] = [HOSTS, OREG_AUTH];
+const OWN_VARIABLES: [&str; 4] = [HOSTS, OREG_AUTH, OWNER, PULL_SECRETS];
 
 /// The desired state for a request.
 ///
@@ -167,23 +169,29 @@ impl<'a> Resolver<'a> {
         let (mut nodes, mut vantage_points) = (Vec::new(), Vec::new());
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
-        let mut secret = None;
+        let (mut objects, mut of_secrets) = (Vec::new(), Vec::new());
         // The host that provides the variables for the pull secret may be a master that `oregano_hosts` excludes.
         let other_owner = (!targets.contains(&owner)).then_some(owner);
         for name in other_owner.into_iter().chain(targets) {
             let vars = self.variables.of(name);
             let mut reader = VariableReader::new(&vars, self.cache);
             let declared = self.declared(&mut reader);
+            // `--only registries` verifies the credentials of the secrets, too.
+            if name == owner && scope != Scope::Nodes {
+                let secrets = pull_secrets::of_host(&mut reader, &declared);
+                of_secrets = secrets.registries;
+                if scope.has_cluster() {
+                    objects = with_default_secrets(secrets.objects, &declared.credentials);
+                }
+            }
             if selected.contains(name) {
                 nodes.extend(self.node(&mut reader, name, &declared));
                 vantage_points.extend(self.vantage_point(&mut reader, name, &declared));
             }
             self.collect(reader);
-            if name == owner {
-                secret = Some(Arc::clone(&declared.credentials));
-            }
             registries.extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
         }
+        registries.extend(not_verified_yet(of_secrets, &registries));
         // An invalid registry is missing from the list, too, and its own problem is the one to report.
         if registries.is_empty() && self.problems.is_empty() {
             let problem = Problem::new("the selected hosts have no registry credentials");
@@ -193,12 +201,6 @@ impl<'a> Resolver<'a> {
                 ),
             );
         }
-        let pull_secret = secret.filter(|_| scope.has_cluster()).map(|credentials| PullSecret {
-            namespace: "openshift".into(),
-            name: "imagestreamsecret".into(),
-            credentials,
-        });
-        let objects = pull_secret.map(Object::PullSecret).into_iter().collect();
         let vantage = self.request.vantage;
         Some(Desired { registries, objects, nodes, vantage, vantage_points, ..Desired::default() })
     }
@@ -255,6 +257,20 @@ impl<'a> Resolver<'a> {
         self.warnings.add(reader.warnings);
         self.notices.add(reader.notices);
     }
+}
+
+/// The registries of secrets whose login no other registry verifies. A registry with a test image verifies more than a
+/// login.
+fn not_verified_yet(of_secrets: Vec<Registry>, verified: &[Registry]) -> Vec<Registry> {
+    let login = |registry: &Registry| {
+        let Registry { host, user, password, identity_token, .. } = registry.clone();
+        (host, user, password, identity_token)
+    };
+    let verified: HashSet<_> = verified.iter().map(login).collect();
+    let mut seen = HashSet::new();
+    let needed =
+        |registry: &Registry| registry.test_login == TestLogin::Inspect || !verified.contains(&login(registry));
+    of_secrets.into_iter().filter(|registry| needed(registry) && seen.insert(registry.clone())).collect()
 }
 
 /// Returns the equal list that is already stored, or stores and returns this one.

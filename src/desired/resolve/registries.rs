@@ -48,7 +48,9 @@ fn registry(
     let (TestImages { host, images, choice, span }, credential) = (images?, credential?);
     let source = match entry.declaration {
         Declaration::Entry if entry.members.get("password").is_some() => format!("`{ADDITIONAL}`"),
-        Declaration::Entry | Declaration::CommandLine => format!("{}, `{ADDITIONAL}`,", credential.source),
+        Declaration::Entry | Declaration::PullSecret | Declaration::CommandLine => {
+            format!("{}, `{ADDITIONAL}`,", credential.source)
+        }
         Declaration::Default => credential.source,
     };
     let mut images = images.into_iter();

@@ -132,7 +132,7 @@ fn test_images(reader: &mut VariableReader<'_>, entry: &RegistryEntry, host: &st
 }
 
 /// The full name of the image `path` in the registry `host`, which may have a path itself.
-fn full_name(reader: &mut VariableReader<'_>, path: &Text, host: &str) -> Option<String> {
+pub(super) fn full_name(reader: &mut VariableReader<'_>, path: &Text, host: &str) -> Option<String> {
     let (name_host, namespace) = image::split_host(host);
     // A registry with a path is one namespace, and the test image must be inside of it: otherwise another entry would
     // be tested.

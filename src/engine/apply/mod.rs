@@ -6,15 +6,13 @@
 mod node;
 mod object;
 
-use crate::desired::{Desired, NodeTarget, Object};
+use crate::desired::{Desired, NodeTarget};
 use crate::engine::Engine;
 use crate::engine::observe::Sessions;
 use crate::engine::schedule::{self, Stop};
-use crate::event::{Event, StepRow};
-use crate::facts::{Facts, ObjectFact};
-use crate::failure::Failure;
+use crate::facts::Facts;
 use crate::node::Session;
-use crate::plan::{Gate, Plan, Stage, Step};
+use crate::plan::{Gate, Plan, Stage};
 use crate::report::Journal;
 
 use self::node::NodeJob;
@@ -37,7 +35,7 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     let Observation { desired, nodes, facts, sessions } = observation;
     let mut sessions = Some(sessions);
     plan.stages.iter().fold(plan.gate, |gate, stage| match stage {
-        Stage::Objects(steps) => objects(engine, gate, steps, desired, &facts, journal),
+        Stage::Objects(steps) => object::stage(engine, gate, steps, desired, &facts.cluster, journal),
         Stage::Batch(plans) => {
             let work = plans.iter().zip(nodes).zip(&facts.nodes).zip(sessions.take().unwrap_or_default());
             let work = work.map(|(((plan, target), fact), session)| NodeJob { plan, target, fact, session }).collect();
@@ -50,24 +48,4 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
 /// Ends every session without changing anything on the nodes.
 pub fn keep(engine: &Engine, sessions: Sessions) {
     schedule::each(&engine.pool, sessions, |session| session.map(Session::keep), |_| {});
-}
-
-/// Writes the objects one after another. The first failure closes the gate for all other objects and for the nodes.
-fn objects(engine: &Engine, gate: Gate, steps: &[Step], desired: &Desired, facts: &Facts, journal: &Journal) -> Gate {
-    let observed = desired.objects.iter().zip(&facts.objects);
-    steps.iter().zip(observed).fold(gate, |gate, (step, (object, fact))| {
-        let row = if gate == Gate::Closed || engine.cancel.level() > Stop::No {
-            StepRow::not_done(step)
-        } else {
-            match (&engine.cluster, object, fact) {
-                (Some(cluster), Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) => {
-                    object::write_pull_secret(engine, cluster, wanted, fact)
-                }
-                (None, ..) => StepRow::failed(step, Failure::internal("there is no connection to the cluster")),
-            }
-        };
-        let failed = row.failure.is_some();
-        journal.record(Event::Step(row));
-        if failed { Gate::Closed } else { gate }
-    })
 }

@@ -2,64 +2,113 @@
 //! function plans the new state, and that step is carried out and reported.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cluster::{self, Cluster, ExpectedSecret, SecretWrite, WriteResult};
-use crate::desired::PullSecret;
+use futures_util::{StreamExt as _, stream};
+
+use crate::cluster::{self, Cluster, DeleteResult, ExpectedSecret, SecretWrite, WriteResult};
+use crate::desired::{Desired, PullSecretFormat, PullSecretState};
 use crate::engine::Engine;
-use crate::engine::schedule::Stop;
-use crate::event::StepRow;
-use crate::facts::{Observed, PullSecretFact, SecretFact};
+use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
+use crate::event::{Event, StepRow};
+use crate::facts::{ClusterFact, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
-use crate::plan::{self, Action, Planned, Step};
+use crate::plan::{self, Action, Gate, Planned, Step, Target, WantedSecret};
+use crate::report::Journal;
 
 /// The maximum number of writes of one secret while another client keeps changing it.
 const WRITE_ATTEMPTS: u32 = 10;
 /// The pause after the first conflict; each further conflict adds the same time.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Writes a pull secret that was observed as `fact`. A second signal interrupts it.
-pub(super) fn write_pull_secret(
+/// Writes the objects of a stage, several at the same time; the events are recorded in the order of the steps. After
+/// the first failure no other write is started, and the gate is closed for everything after the stage.
+pub(super) fn stage(
     engine: &Engine,
-    cluster: &Cluster,
-    wanted: &PullSecret,
-    fact: &PullSecretFact,
-) -> StepRow {
-    engine.runtime.block_on(async {
-        tokio::select! {
-            row = write(cluster, wanted, fact) => row,
-            () = engine.cancel.reached(Stop::Now) => {
-                let failure = Failure::new("interrupted while the secret was being written");
-                let step = plan::pull_secret(wanted, fact).step;
-                StepRow::failed(&step, failure.hint("run `plan` to see its current content"))
-            }
+    gate: Gate,
+    steps: &[Step],
+    desired: &Desired,
+    facts: &ClusterFact,
+    journal: &Journal,
+) -> Gate {
+    let expansion = plan::expand(&desired.objects, &facts.selections);
+    let wanted: HashMap<&ObjectName, &WantedSecret<'_>> =
+        expansion.secrets.iter().map(|wanted| (&wanted.name, wanted)).collect();
+    let closed = AtomicBool::new(gate == Gate::Closed);
+    let rows = stream::iter(steps).map(async |step| {
+        if closed.load(Ordering::Relaxed) || engine.cancel.level() > Stop::No {
+            return StepRow::not_done(step);
         }
-    })
+        let row = carry_out(engine, step, &wanted, facts).await;
+        // The other requests of this moment end, but no further one is started.
+        closed.fetch_or(row.failure.is_some(), Ordering::Relaxed);
+        row
+    });
+    engine.runtime.block_on(async {
+        let mut rows = std::pin::pin!(rows.buffered(CLUSTER_REQUESTS));
+        while let Some(row) = rows.next().await {
+            journal.record(Event::Step(row));
+        }
+    });
+    if closed.into_inner() { Gate::Closed } else { Gate::Open }
+}
+
+/// Carries out the step of one object. A second signal interrupts it.
+async fn carry_out(
+    engine: &Engine,
+    step: &Step,
+    wanted: &HashMap<&ObjectName, &WantedSecret<'_>>,
+    facts: &ClusterFact,
+) -> StepRow {
+    let name = match &step.target {
+        Target::Object(object) => ObjectName::new(&object.namespace, &object.name),
+        Target::File(_) => return StepRow::failed(step, Failure::internal("a file is not an object of the cluster")),
+    };
+    let (Some(cluster), Some(wanted), Some(fact)) = (&engine.cluster, wanted.get(&name), facts.secrets.get(&name))
+    else {
+        return StepRow::failed(step, Failure::internal("the object was not observed"));
+    };
+    tokio::select! {
+        row = write(cluster, wanted, fact) => row,
+        () = engine.cancel.reached(Stop::Now) => {
+            let failure = Failure::new("interrupted while the secret was being written");
+            StepRow::failed(step, failure.hint("run `plan` to see its current content"))
+        }
+    }
 }
 
 /// Plans the secret and carries out the step; repeats both after each conflict. Returns the row of the last step.
-async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) -> StepRow {
-    let PullSecret { namespace, name, .. } = wanted;
-    let now = |secret: Option<SecretFact>| {
-        let secret = secret.map_or(Observed::Absent, Observed::Present);
-        PullSecretFact { secret, stale: fact.stale.clone() }
-    };
+async fn write(cluster: &Cluster, wanted: &WantedSecret<'_>, fact: &Observed<SecretFact>) -> StepRow {
+    let now = |secret: Option<SecretFact>| secret.map_or(Observed::Absent, Observed::Present);
     let mut fact = Cow::Borrowed(fact);
     // A step that the server may have carried out without confirming it.
     let mut unconfirmed: Option<Step> = None;
     for attempt in 0..WRITE_ATTEMPTS {
         tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
-        let Planned { step, content } = plan::pull_secret(wanted, &fact);
-        let Some(content) = content else {
-            return match (&step.action, &unconfirmed) {
-                // Another client changed the secret after our unconfirmed write and kept our entries: the write counts.
-                (Action::Unchanged, Some(unconfirmed)) => StepRow::done(unconfirmed),
-                // The secret is up to date, or it cannot be written; the step says which.
-                _ => StepRow::done(&step),
-            };
+        let Planned { step, content } = planned(wanted, &fact);
+        let result = match (&step.action, &content, fact.present()) {
+            (Action::Delete, _, Some(found)) => match cluster.delete_secret(&wanted.name, &found.version).await {
+                Ok(DeleteResult::Deleted) => return StepRow::done(&step),
+                Ok(DeleteResult::Conflict(secret)) => Ok(WriteResult::Conflict(secret)),
+                Err(failure) => Err(failure),
+            },
+            (_, Some(content), found) => {
+                let write = SecretWrite {
+                    expected: ExpectedSecret::of(found),
+                    format: format(wanted),
+                    content,
+                    ownership: &wanted.declared.ownership,
+                };
+                cluster.write_secret(&wanted.name, &write).await
+            }
+            // Another client changed the secret after our unconfirmed write and kept our entries: the write counts.
+            (Action::Unchanged, None, _) => return StepRow::done(unconfirmed.as_ref().unwrap_or(&step)),
+            // The secret cannot be written; the step says why.
+            (_, None, _) => return StepRow::done(&step),
         };
-        let write = SecretWrite { expected: ExpectedSecret::of(fact.secret.present()), content: &content };
-        match cluster.write_secret(namespace, name, &write).await {
+        match result {
             Ok(WriteResult::Written) => return StepRow::done(&step),
             Ok(WriteResult::Overwritten(secret)) => return overwritten(wanted, &step, &now(secret)),
             Ok(WriteResult::Conflict(secret)) => fact = Cow::Owned(now(secret)),
@@ -67,29 +116,44 @@ async fn write(cluster: &Cluster, wanted: &PullSecret, fact: &PullSecretFact) ->
                 fact = Cow::Owned(now(secret));
                 unconfirmed = Some(step);
             }
-            Err(failure) => return StepRow::failed(&step, after(unconfirmed.as_ref(), wanted, failure)),
+            Err(failure) => return StepRow::failed(&step, after(unconfirmed.as_ref(), &wanted.name, failure)),
         }
     }
+    let ObjectName { namespace, name } = &wanted.name;
     let message = format!(
         "secret `{name}` in namespace `{namespace}` was changed by another client during each of {WRITE_ATTEMPTS} attempts"
     );
     let hint =
         format!("find out what keeps writing it: `oc get secret {name} -n {namespace} -o yaml` lists the managers");
-    let failure = after(unconfirmed.as_ref(), wanted, Failure::new(message).hint(hint));
-    StepRow::failed(&plan::pull_secret(wanted, &fact).step, failure)
+    let failure = after(unconfirmed.as_ref(), &wanted.name, Failure::new(message).hint(hint));
+    StepRow::failed(&planned(wanted, &fact).step, failure)
+}
+
+/// The planned change of a secret for which the plan has a step.
+fn planned(wanted: &WantedSecret<'_>, fact: &Observed<SecretFact>) -> Planned {
+    // A secret that matters only if it exists was deleted after it was observed, so there is nothing left to do.
+    plan::pull_secret(wanted, Some(fact)).unwrap_or_else(|| Planned::unchanged(&wanted.name))
+}
+
+/// The format of a secret that is written.
+fn format(wanted: &WantedSecret<'_>) -> PullSecretFormat {
+    match wanted.declared.state {
+        PullSecretState::Present { format, .. } => format,
+        PullSecretState::IfPresent { .. } | PullSecretState::Absent => PullSecretFormat::DockerConfigJson,
+    }
 }
 
 /// The failure of an attempt after one that the server did not confirm.
-fn after(unconfirmed: Option<&Step>, wanted: &PullSecret, failure: Failure) -> Failure {
-    if unconfirmed.is_some() { cluster::unconfirmed(&wanted.namespace, &wanted.name, failure) } else { failure }
+fn after(unconfirmed: Option<&Step>, name: &ObjectName, failure: Failure) -> Failure {
+    if unconfirmed.is_some() { cluster::unconfirmed(name, failure) } else { failure }
 }
 
 /// Handles a secret that another program changed after it was written: if that program kept our entries, the write
 /// succeeded.
-fn overwritten(wanted: &PullSecret, step: &Step, fact: &PullSecretFact) -> StepRow {
-    match plan::pull_secret(wanted, fact).step.action {
+fn overwritten(wanted: &WantedSecret<'_>, step: &Step, fact: &Observed<SecretFact>) -> StepRow {
+    match planned(wanted, fact).step.action {
         Action::Unchanged => StepRow::done(step),
-        _ => StepRow::failed(step, cluster::overwritten(&wanted.namespace, &wanted.name)),
+        _ => StepRow::failed(step, cluster::overwritten(&wanted.name)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Gathers the facts from registries, cluster and nodes, all at the same time. It returns no error: something that
 //! could not be observed is recorded as a fact, too.
 
+mod cluster;
 mod hint;
 mod vantage;
 
@@ -9,11 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::vantage::RegistryObservations;
-use crate::desired::{Desired, NodeTarget, Object, Vantage};
+use crate::desired::{Desired, NodeTarget, Vantage};
 use crate::engine::Engine;
 use crate::engine::schedule::{self, Stop};
 use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, RegistryRow};
-use crate::facts::{Facts, NodeFact, ObjectFact, Observed, PullSecretFact, RegistryFact};
+use crate::facts::{Facts, NodeFact, RegistryFact};
 use crate::failure::Failure;
 use crate::node::{OpenFailure, Session};
 use crate::registry::{self, Clients, ProgressEvent};
@@ -38,7 +39,7 @@ pub fn observe(
     unusable: &mut UnusableNodes,
     journal: &Journal,
 ) -> (Facts, Sessions) {
-    let (observed, objects, (nodes, sessions)) = std::thread::scope(|scope| {
+    let (observed, cluster, (nodes, sessions)) = std::thread::scope(|scope| {
         let observed = scope.spawn(|| match desired.vantage {
             Vantage::Controller => {
                 let registries = engine.runtime.block_on(registries(engine, desired, journal));
@@ -46,20 +47,18 @@ pub fn observe(
             }
             Vantage::FirstNode | Vantage::EveryNode => vantage::observe(engine, desired, journal),
         });
-        let objects = scope.spawn(|| engine.runtime.block_on(objects(engine, &desired.objects)));
+        let cluster = scope.spawn(|| engine.runtime.block_on(cluster::observe(engine, &desired.objects)));
         let nodes = nodes(engine, window, journal);
-        (observed.join(), objects.join(), nodes)
+        (observed.join(), cluster.join(), nodes)
     });
     let observed = observed.unwrap_or_else(|_| {
         journal.record(Event::Error(Failure::internal("the registries could not be contacted")));
         RegistryObservations { registries: vec![None; desired.registries.len()], ..RegistryObservations::default() }
     });
     let RegistryObservations { registries, contacted_from, paths, unusable: unusable_nodes } = observed;
-    let objects = objects.unwrap_or_else(|_| {
-        let failure = Failure::internal("the cluster could not be observed");
-        desired.objects.iter().map(|object| unknown(object, failure.clone())).collect()
-    });
-    let facts = Facts { registries, contacted_from, paths, objects, nodes };
+    // The planner treats everything that has no fact as a failure.
+    let cluster = cluster.unwrap_or_default();
+    let facts = Facts { registries, contacted_from, paths, cluster, nodes };
     unusable.pending = unusable_nodes;
     if !unusable.pending.is_empty() {
         let later: HashSet<&str> = desired.nodes.iter().skip(window.len()).map(|node| node.name.as_str()).collect();
@@ -155,44 +154,6 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
         }
     }
     facts
-}
-
-/// One fact for each object.
-async fn objects(engine: &Engine, objects: &[Object]) -> Vec<ObjectFact> {
-    let mut facts = Vec::with_capacity(objects.len());
-    for object in objects {
-        facts.push(tokio::select! {
-            fact = observe_object(engine, object) => fact,
-            () = engine.cancel.reached(Stop::Gently) => {
-                unknown(object, Failure::new("interrupted before the cluster was observed"))
-            }
-        });
-    }
-    facts
-}
-
-async fn observe_object(engine: &Engine, object: &Object) -> ObjectFact {
-    let Some(cluster) = &engine.cluster else {
-        return unknown(object, Failure::internal("there is no connection to the cluster"));
-    };
-    match object {
-        Object::PullSecret(wanted) => {
-            let hosts: Vec<&str> = wanted.credentials.iter().map(|credential| credential.key.as_str()).collect();
-            match cluster.observe(&wanted.namespace, &wanted.name, &hosts).await {
-                Ok(fact) => ObjectFact::PullSecret(fact),
-                Err(failure) => unknown(object, failure),
-            }
-        }
-    }
-}
-
-/// The fact of an object that could not be observed.
-fn unknown(object: &Object, failure: Failure) -> ObjectFact {
-    match object {
-        Object::PullSecret(_) => {
-            ObjectFact::PullSecret(PullSecretFact { secret: Observed::Unknown(failure), stale: Vec::new() })
-        }
-    }
 }
 
 fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeFact>, Sessions) {

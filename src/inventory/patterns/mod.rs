@@ -13,6 +13,11 @@ use super::problem::{Problem, nearest};
 /// The names that mean this machine to Ansible, even if the inventory does not list them.
 const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
+/// Whether a shell glob matches a name, by the rules of Python's `fnmatch`.
+pub fn glob_matches(glob: &str, name: &str) -> bool {
+    glob::matches(&glob.chars().collect::<Vec<char>>(), name)
+}
+
 /// The hosts that `pattern` selects, in the order of `ansible --list-hosts`: term by term, and a group before its child
 /// groups.
 ///

@@ -26,8 +26,10 @@ use crate::secret::Redactor;
 /// Proves one credential, all requests together within the timeout; waiting for its `slot` does not count. No secret is
 /// part of the fact.
 pub async fn prove_one(context: &ProveContext, registry: &Registry, slot: Slot) -> RegistryFact {
-    if registry.test_login == TestLogin::Skip {
-        return RegistryFact::new(Verdict::Skipped);
+    match registry.test_login {
+        TestLogin::Skip => return RegistryFact::new(Verdict::Skipped),
+        TestLogin::Impossible => return RegistryFact::new(Verdict::NotProved),
+        TestLogin::Inspect | TestLogin::LoginOnly => {}
     }
     let host = contacted_host(registry);
     let mut secrets = Redactor::default();
@@ -67,7 +69,7 @@ pub async fn prove_one(context: &ProveContext, registry: &Registry, slot: Slot) 
 fn prepare(context: &ProveContext, registry: &Registry) -> Result<(Option<ImageLocation>, HttpSession), ProofFinding> {
     let image = match registry.test_login {
         TestLogin::LoginOnly => None,
-        TestLogin::Inspect | TestLogin::Skip => {
+        TestLogin::Inspect | TestLogin::Skip | TestLogin::Impossible => {
             Some(ImageLocation::parse(&registry.image).map_err(|rule| ProofFinding::InvalidImage(rule.to_owned()))?)
         }
     };

@@ -15,6 +15,7 @@ pub fn ca_file(registry: &Registry) -> &'static str {
     match registry.declaration {
         Declaration::Default => "`ca_file` of `oregano_oreg_auth`",
         Declaration::Entry => "`ca_file`",
+        Declaration::PullSecret => "`ca_file` of an entry of `openshift_additional_registry_credentials`",
         Declaration::CommandLine => "`--ca-file`",
     }
 }
@@ -25,6 +26,7 @@ fn test_image(registry: &Registry) -> &'static str {
         (Declaration::Default, _) => "`test_image` of `oregano_oreg_auth`",
         (Declaration::Entry, ImageChoice::Given) => "`test_image`",
         (Declaration::Entry, ImageChoice::Default) => "`test_image` (not set: the default image was used)",
+        (Declaration::PullSecret, _) => "`test_images` of the pull secret",
         (Declaration::CommandLine, _) => "`--test-image`",
     }
 }
@@ -34,6 +36,7 @@ pub fn auth_server(registry: &Registry) -> Option<&'static str> {
     match registry.declaration {
         Declaration::Default => Some("`auth_server` of `oregano_oreg_auth`"),
         Declaration::Entry => Some("`auth_server`"),
+        Declaration::PullSecret => Some("`auth_server` of an entry of `openshift_additional_registry_credentials`"),
         Declaration::CommandLine => None,
     }
 }
@@ -43,6 +46,7 @@ fn own_proxy(registry: &Registry) -> &'static str {
     match registry.declaration {
         Declaration::Default => "`proxy` of `oregano_oreg_auth`",
         Declaration::Entry | Declaration::CommandLine => "`proxy`",
+        Declaration::PullSecret => "`openshift_http_proxy`",
     }
 }
 
@@ -87,7 +91,9 @@ pub fn proxy_login(registry: &Registry, url: &Url, hop: &Hop) -> String {
 pub fn insecure(registry: &Registry) -> String {
     let host = &registry.host;
     let setting = match registry.declaration {
-        Declaration::Default => format!("add `{host}` to `openshift_docker_insecure_registries`"),
+        Declaration::Default | Declaration::PullSecret => {
+            format!("add `{host}` to `openshift_docker_insecure_registries`")
+        }
         Declaration::Entry => format!("set `tls_verify: False` for `{host}`"),
         Declaration::CommandLine => "use `--tls-verify=false`".to_owned(),
     };
@@ -159,7 +165,7 @@ pub fn missing_image(registry: &Registry, host: &str, login: LoginEvidence) -> S
     let setting = test_image(registry);
     let variables = match registry.declaration {
         Declaration::Default => ", or correct `oreg_url` and `openshift_image_tag`",
-        Declaration::Entry | Declaration::CommandLine => "",
+        Declaration::Entry | Declaration::PullSecret | Declaration::CommandLine => "",
     };
     let hidden = match reports_hidden_as_missing(host) {
         true => format!("; or the registry hides the image from `{}`", registry.user),
@@ -185,7 +191,7 @@ pub fn refused(registry: &Registry, host: &str) -> String {
     let origin = password_origin(registry, host);
     match registry.declaration {
         Declaration::CommandLine => format!("check user and password, nothing was saved: {origin}"),
-        Declaration::Default | Declaration::Entry => origin,
+        Declaration::Default | Declaration::Entry | Declaration::PullSecret => origin,
     }
 }
 

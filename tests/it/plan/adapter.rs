@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oregano::desired::{
-    Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, NodeTarget, Object, Proxy, PullSecret,
-    Registry, TestLogin, TlsPolicy,
+    Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, NamespaceSelector, Namespaces,
+    NodeTarget, Object, Ownership, Proxy, PullSecret, PullSecretFormat, PullSecretState, Registry, TestLogin,
+    TlsPolicy,
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
-    Facts, FileFact, FileFault, FileState, NodeFact, ObjectFact, Observed, PathFact, PullSecretFact, RegistryFact,
-    SecretFact, StaleSecret, Verdict,
+    ClusterFact, Facts, FileFact, FileFault, FileState, LastApplied, Managed, Marks, NamespaceFact, NamespacePhase,
+    NodeFact, ObjectName, Observed, PathFact, RegistryFact, SecretFact, Verdict,
 };
 use oregano::failure::Failure;
-use oregano::plan::{self, Change, NodePlan, NodeWork, Target};
+use oregano::plan::{self, Change, MetadataChange, NodePlan, NodeWork, Target};
 use oregano::secret::{Secret, SecretBytes};
 
-use super::{Action, Case, File, Found, Gate, Node, Stage, Step};
+use super::{Action, Case, DeclaredSecret, File, Found, Gate, Node, Stage, Step};
 use crate::cases::describe;
 
 /// A plan in the form of a case.
@@ -43,9 +44,14 @@ pub fn desired(case: &Case) -> Desired {
     let credentials: Arc<[Credential]> = case.desired.credentials.iter().map(credential).collect();
     let object = |name: &String| {
         let (namespace, name) = name.split_once('/').expect("`namespace/name`");
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        Object::PullSecret(PullSecret { namespace, name, credentials: Arc::clone(&credentials) })
+        let state = PullSecretState::Present {
+            credentials: Arc::clone(&credentials),
+            format: PullSecretFormat::DockerConfigJson,
+        };
+        let namespaces = Namespaces::Named(vec![namespace.to_owned()]);
+        Object::PullSecret(PullSecret { name: name.to_owned(), namespaces, state, ownership: Ownership::Shared })
     };
+    let secrets = case.desired.secrets.iter().map(|secret| declared(secret, &credentials));
     let node = |name: &String| NodeTarget {
         name: name.clone(),
         connection: Connection {
@@ -61,23 +67,22 @@ pub fn desired(case: &Case) -> Desired {
         credentials: Arc::clone(&credentials),
     };
     Desired {
-        objects: case.desired.pull_secret.iter().map(object).collect(),
+        objects: case.desired.pull_secret.iter().map(object).chain(secrets).collect(),
         nodes: case.desired.nodes.iter().map(node).collect(),
         ..Desired::default()
     }
 }
 
 pub fn facts(case: &Case) -> Facts {
-    let stale = case.facts.stale.iter().map(|(name, host)| StaleSecret { name: name.clone(), host: host.clone() });
-    let secret = case.facts.pull_secret.as_ref().map(|found| {
-        let secret = observed(found, |secret| SecretFact {
-            type_: secret.r#type.clone(),
-            immutable: secret.immutable,
-            content: secret.content.as_deref().map(bytes),
-            version: "1".to_owned(),
-        });
-        ObjectFact::PullSecret(PullSecretFact { secret, stale: stale.collect() })
-    });
+    let own = case.desired.pull_secret.iter().zip(&case.facts.pull_secret);
+    let secrets = own.chain(&case.facts.secrets).map(|(name, found)| (object_name(name), observed(found, secret)));
+    let namespace = |name: &String| match name.strip_suffix('-') {
+        Some(name) => NamespaceFact { name: name.to_owned(), phase: NamespacePhase::Terminating },
+        None => NamespaceFact { name: name.clone(), phase: NamespacePhase::Active },
+    };
+    let selections = case.facts.namespaces.iter();
+    let selections = selections.map(|(labels, names)| (labels.clone(), Ok(names.iter().map(namespace).collect())));
+    let cluster = ClusterFact { selections: selections.collect(), secrets: secrets.collect() };
     let node = |node: &Node| match node {
         Node::Files(files) => NodeFact::Observed(files.iter().map(file).collect()),
         Node::Unreachable(message) => NodeFact::Unreachable(Failure::new(message)),
@@ -88,7 +93,7 @@ pub fn facts(case: &Case) -> Facts {
     Facts {
         registries: case.facts.verdicts.iter().map(|code| verdict(code)).collect(),
         paths: case.facts.verdicts_of_nodes.iter().map(path).collect(),
-        objects: secret.into_iter().collect(),
+        cluster,
         nodes: case.facts.nodes.iter().map(node).collect(),
         ..Facts::default()
     }
@@ -113,9 +118,9 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Planned {
 
 /// The content of each step that writes something.
 fn writes(desired: &Desired, facts: &Facts) -> BTreeMap<String, String> {
-    let objects = desired.objects.iter().zip(&facts.objects).map(|(object, fact)| match (object, fact) {
-        (Object::PullSecret(wanted), ObjectFact::PullSecret(fact)) => plan::pull_secret(wanted, fact),
-    });
+    let expansion = plan::expand(&desired.objects, &facts.cluster.selections);
+    let wanted = expansion.secrets.iter();
+    let objects = wanted.filter_map(|wanted| plan::pull_secret(wanted, facts.cluster.secrets.get(&wanted.name)));
     let nodes = desired.nodes.iter().zip(&facts.nodes).flat_map(|(node, fact)| match fact {
         NodeFact::Observed(files) => {
             files.iter().map(|fact| plan::file(&node.name, fact, &node.credentials, Reader::Node)).collect()
@@ -146,12 +151,16 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
     let (action, failure) = match &step.action {
         plan::Action::Create => (Action::Create, vec![]),
         plan::Action::Update => (Action::Update, vec![]),
+        plan::Action::Delete => (Action::Delete, vec![]),
         plan::Action::Unchanged => (Action::Unchanged, vec![]),
         plan::Action::Fail(failure) => (Action::Fail, lines(failure)),
     };
     let change = |change: &Change| match change {
         Change::Key(key) => describe(key),
         Change::Mode(mode) => format!("mode {:04o} -> {:04o}", mode.from, mode.to),
+        Change::Metadata(MetadataChange::LabelSet { name }) => format!("label {name}"),
+        Change::Metadata(MetadataChange::AnnotationSet { name }) => format!("annotation {name}"),
+        Change::Metadata(MetadataChange::AnnotationRemoved { name }) => format!("no annotation {name}"),
     };
     Step {
         stage,
@@ -183,6 +192,46 @@ fn observed<A, B>(found: &Found<A>, present: impl Fn(&A) -> B) -> Observed<B> {
         Found::Absent => Observed::Absent,
         Found::Present(content) => Observed::Present(present(content)),
         Found::Unknown(message) => Observed::Unknown(Failure::new(message)),
+    }
+}
+
+fn declared(secret: &DeclaredSecret, credentials: &Arc<[Credential]>) -> Object {
+    let credentials = Arc::clone(credentials);
+    let format = if secret.dockercfg { PullSecretFormat::Dockercfg } else { PullSecretFormat::DockerConfigJson };
+    let namespaces = match &secret.labels {
+        Some(labels) => {
+            Namespaces::Selected(NamespaceSelector { labels: labels.clone(), except: secret.except.clone() })
+        }
+        None => Namespaces::Named(secret.namespaces.clone()),
+    };
+    let state = match secret.state.as_str() {
+        "present" => PullSecretState::Present { credentials, format },
+        "if-present" => PullSecretState::IfPresent { credentials },
+        "absent" => PullSecretState::Absent,
+        other => panic!("no state {other}"),
+    };
+    let adopt = if secret.adopt { Adopt::Yes } else { Adopt::No };
+    let ownership = Ownership::Declared { owner: secret.owner.clone(), adopt };
+    Object::PullSecret(PullSecret { name: secret.name.clone(), namespaces, state, ownership })
+}
+
+fn object_name(name: &str) -> ObjectName {
+    let (namespace, name) = name.split_once('/').expect("`namespace/name`");
+    ObjectName::new(namespace, name)
+}
+
+fn secret(found: &super::Secret) -> SecretFact {
+    SecretFact {
+        type_: found.r#type.clone(),
+        immutable: found.immutable,
+        content: found.content.as_deref().map(bytes),
+        version: "1".to_owned(),
+        marks: Marks {
+            managed: if found.managed { Managed::Yes } else { Managed::No },
+            owner: found.owner.clone(),
+            keeper: found.keeper.clone(),
+            last_applied: if found.last_applied { LastApplied::Present } else { LastApplied::Absent },
+        },
     }
 }
 

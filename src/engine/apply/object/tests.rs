@@ -7,14 +7,17 @@ use super::*;
 use crate::cluster::ClusterPurpose;
 use crate::cluster::access::Access;
 use crate::cluster::tests::double::{Double, Seen, Store, status};
+use crate::desired::{Namespaces, Ownership, PullSecret};
 use crate::dockerconfig::{self, ChangeKind, Credential, Reader};
 use crate::event::Outcome;
+use crate::facts::NamespacePhase;
 use crate::plan::Change;
 use crate::secret::{Redactor, Secret};
 
 const NAME: &str = "imagestreamsecret";
 
-fn wanted() -> PullSecret {
+/// The entry that the secret must contain.
+fn credentials() -> [Credential; 1] {
     let credential = Credential {
         key: "quay.io".to_owned(),
         user: "acme".to_owned(),
@@ -22,7 +25,20 @@ fn wanted() -> PullSecret {
         identity_token: None,
         email: None,
     };
-    PullSecret { namespace: "openshift".to_owned(), name: NAME.to_owned(), credentials: [credential].into() }
+    [credential]
+}
+
+/// A declaration of the secret, which is not marked.
+fn declared() -> PullSecret {
+    PullSecret {
+        name: NAME.to_owned(),
+        namespaces: Namespaces::Named(vec!["openshift".to_owned()]),
+        state: PullSecretState::Present {
+            credentials: credentials().into(),
+            format: PullSecretFormat::DockerConfigJson,
+        },
+        ownership: Ownership::Shared,
+    }
 }
 
 /// The content of a secret with one registry that this program does not manage.
@@ -36,8 +52,11 @@ async fn write(double: &Double) -> StepRow {
     let timeout = Duration::from_secs(5);
     let cluster =
         Cluster::connect(Access::anonymous(config), timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
-    let fact = cluster.observe("openshift", NAME, &[]).await.unwrap();
-    super::write(&cluster, &wanted(), &fact).await
+    let name = ObjectName::new("openshift", NAME);
+    let fact = cluster.observe_secret(&name).await.unwrap();
+    let declared = declared();
+    let wanted = WantedSecret { name, declared: &declared, phase: NamespacePhase::Active };
+    super::write(&cluster, &wanted, &fact).await
 }
 
 fn puts(double: &Double) -> usize {
@@ -93,7 +112,7 @@ async fn a_secret_that_is_created_or_deleted_meanwhile_is_updated_or_created() {
 async fn a_secret_that_another_client_brings_up_to_date_is_unchanged() {
     let double = Double::start(|seen: &Seen, store: &mut Store| {
         if seen.method == "PUT" {
-            let ours = dockerconfig::merge(None, &wanted().credentials, Reader::PullSecret).unwrap().content.unwrap();
+            let ours = dockerconfig::merge(None, &credentials(), Reader::PullSecret).unwrap().content.unwrap();
             store.put(NAME, std::str::from_utf8(ours.expose()).unwrap());
         }
         None
@@ -108,7 +127,7 @@ async fn a_secret_that_another_client_brings_up_to_date_is_unchanged() {
 #[tokio::test]
 async fn a_secret_that_is_up_to_date_is_not_written() {
     let double = Double::start(|_: &Seen, _: &mut Store| None).await;
-    let ours = dockerconfig::merge(None, &wanted().credentials, Reader::PullSecret).unwrap().content.unwrap();
+    let ours = dockerconfig::merge(None, &credentials(), Reader::PullSecret).unwrap().content.unwrap();
     double.store.lock().unwrap().put(NAME, std::str::from_utf8(ours.expose()).unwrap());
     let row = write(&double).await;
     assert_eq!((row.outcome, row.failure), (Outcome::Unchanged, None));
@@ -136,7 +155,7 @@ async fn a_write_counts_if_what_replaces_it_keeps_our_entries() {
         let double = Double::start(move |seen: &Seen, store: &mut Store| {
             if seen.method == "GET" && store.version == 2 {
                 let content = theirs("example.com");
-                let merged = dockerconfig::merge(Some(content.as_bytes()), &wanted().credentials, Reader::PullSecret);
+                let merged = dockerconfig::merge(Some(content.as_bytes()), &credentials(), Reader::PullSecret);
                 let merged = String::from_utf8(merged.unwrap().content.unwrap().expose().to_vec()).unwrap();
                 store.put(NAME, if keeps { &merged } else { &content });
             }
@@ -184,7 +203,7 @@ async fn an_unconfirmed_write_that_another_client_changed_and_kept_is_reported_a
             }
             // The server carries the write out without confirming it, and another client changes the secret at once.
             store.save(NAME, seen.body.clone());
-            let ours = dockerconfig::merge(None, &wanted().credentials, Reader::PullSecret).unwrap().content.unwrap();
+            let ours = dockerconfig::merge(None, &credentials(), Reader::PullSecret).unwrap().content.unwrap();
             let kept = String::from_utf8(ours.expose().to_vec()).unwrap();
             store.put(NAME, if keeps { &kept } else { "not JSON" });
             Some(status(504, "Timeout", "the request may or may not have been done"))

@@ -1,0 +1,265 @@
+//! `oregano_pull_secrets`: the pull secrets that an inventory declares, in addition to `imagestreamsecret`. Where their
+//! credentials come from is in `pull_secret_source`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use openssl::hash::{MessageDigest, hash};
+
+use crate::desired::cluster::{
+    Adopt, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat, PullSecretState,
+};
+use crate::desired::codes;
+use crate::desired::kubernetes_name::NameSyntax;
+use crate::desired::label_selector::selector_fault;
+use crate::desired::registry::Registry;
+use crate::dockerconfig::Credential;
+use crate::inventory::{Node, Problem, Span, Value};
+
+use super::HostRegistries;
+use super::members::{self, Member, Members};
+use super::pull_secret_source::{self, SecretSource};
+use super::registry_host::problem_about;
+use super::variable_reader::{Text, VariableReader};
+
+/// The list of declared pull secrets.
+pub(super) const PULL_SECRETS: &str = "oregano_pull_secrets";
+/// The name of the inventory in annotations, so that two inventories do not change each other's objects.
+pub(super) const OWNER: &str = "oregano_owner";
+
+/// All keys of a declaration.
+const KEYS: [&str; 8] = ["name", "namespaces", "registries", "from_file", "test_images", "type", "state", "adopt"];
+/// The keys of `namespaces` if it is a mapping.
+const SELECTOR_KEYS: [&str; 2] = ["labels", "except"];
+
+/// The namespace of the image streams of OpenShift, and the secret that openshift-ansible 3.11 creates for them (role
+/// `openshift_examples`).
+const SHARED_NAMESPACE: &str = "openshift";
+const SHARED_SECRET: &str = "imagestreamsecret";
+/// The start of the names of the secrets that openshift-ansible creates for single registries.
+const OPENSHIFT_ANSIBLE_PREFIX: &str = "o-a-";
+
+/// The declared pull secrets of a host, and the credentials that only their files contain.
+pub(super) struct DeclaredSecrets {
+    pub objects: Vec<Object>,
+    /// The credentials of files, which are verified like those of `registries`.
+    pub registries: Vec<Registry>,
+}
+
+/// The declared objects, after those that every inventory of openshift-ansible has: `imagestreamsecret` with all
+/// `credentials`, and the secrets that openshift-ansible created for single registries, if they exist.
+pub(super) fn with_default_secrets(declared: Vec<Object>, credentials: &Arc<[Credential]>) -> Vec<Object> {
+    let shared = |name: &str, state| {
+        let namespaces = Namespaces::Named(vec![SHARED_NAMESPACE.to_owned()]);
+        Object::PullSecret(PullSecret { name: name.to_owned(), namespaces, state, ownership: Ownership::Shared })
+    };
+    let (credentials, format) = (Arc::clone(credentials), PullSecretFormat::DockerConfigJson);
+    let of_one = credentials.iter().filter_map(|one| {
+        let state = PullSecretState::IfPresent { credentials: [one.clone()].into() };
+        Some(shared(&openshift_ansible_name(&one.key)?, state))
+    });
+    let of_one: Vec<Object> = of_one.collect();
+    let image_streams = shared(SHARED_SECRET, PullSecretState::Present { credentials, format });
+    // A declaration takes the place of a default.
+    let is_declared = |object: &Object| {
+        let name = |Object::PullSecret(secret): &Object| secret.name.clone();
+        declared.iter().any(|other| is_in_shared_namespace(other) && name(other) == name(object))
+    };
+    let defaults = std::iter::once(image_streams).chain(of_one).filter(|object| !is_declared(object));
+    defaults.collect::<Vec<_>>().into_iter().chain(declared).collect()
+}
+
+/// `o-a-<md5(host)>`; `None` where OpenSSL does not permit MD5 (FIPS mode).
+fn openshift_ansible_name(host: &str) -> Option<String> {
+    // openshift-ansible chose this hash for the name. It protects nothing here.
+    let digest = hash(MessageDigest::md5(), host.as_bytes()).ok()?;
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{OPENSHIFT_ANSIBLE_PREFIX}{hex}"))
+}
+
+fn is_in_shared_namespace(Object::PullSecret(secret): &Object) -> bool {
+    matches!(&secret.namespaces, Namespaces::Named(names) if names.iter().any(|name| name == SHARED_NAMESPACE))
+}
+
+/// The pull secrets that the host of `reader` declares. `declared` are its registries.
+pub(super) fn of_host(reader: &mut VariableReader<'_>, declared: &HostRegistries) -> DeclaredSecrets {
+    let owner = owner(reader);
+    let example = "[{'name': 'registry-credentials', 'namespaces': ['project-a']}]";
+    let mut found = DeclaredSecrets { objects: Vec::new(), registries: Vec::new() };
+    let mut places: HashMap<(String, String), Span> = HashMap::new();
+    for node in members::list(reader, PULL_SECRETS, example) {
+        let Some((secret, source)) = pull_secret(reader, &node, declared, owner.as_deref()) else { continue };
+        reject_duplicates(reader, &mut places, &secret, &node.span);
+        found.registries.extend(source.into_iter().flat_map(|source| source.registries));
+        found.objects.push(Object::PullSecret(secret));
+    }
+    found
+}
+
+/// The value of `oregano_owner`.
+fn owner(reader: &mut VariableReader<'_>) -> Option<String> {
+    let text = reader.text(OWNER)?;
+    reader.without_controls(text, &format!("`{OWNER}`")).map(|text| text.text)
+}
+
+/// One declaration; `None` if there is a problem.
+fn pull_secret(
+    reader: &mut VariableReader<'_>,
+    node: &Node,
+    declared: &HostRegistries,
+    owner: Option<&str>,
+) -> Option<(PullSecret, Option<SecretSource>)> {
+    let entry = Members::read(reader, node, entry_name(node), &KEYS, &[])?;
+    let before = reader.problems.len();
+    let name = secret_name(reader, &entry);
+    let namespaces = namespaces(reader, &entry);
+    let absent = state(reader, &entry) == Some(State::Absent);
+    let adopt = entry.flag(reader, "adopt").unwrap_or(false);
+    let format = format(reader, &entry);
+    // The other keys of an absent secret are accepted and ignored, so that an entry needs only one change.
+    let source = if absent { None } else { pull_secret_source::of_entry(reader, &entry, declared) };
+    let state = match &source {
+        _ if absent => Some(PullSecretState::Absent),
+        Some(source) => Some(PullSecretState::Present { credentials: source.credentials.clone(), format }),
+        None => None,
+    };
+    if reader.problems.len() > before {
+        return None;
+    }
+    let (name, namespaces, state) = (name?, namespaces?, state?);
+    let adopt = if adopt { Adopt::Yes } else { Adopt::No };
+    let declared = Ownership::Declared { owner: owner.map(str::to_owned), adopt };
+    let secret = PullSecret { name, namespaces, state, ownership: declared };
+    // Many programs expect this secret, and every installation of openshift-ansible has created it.
+    let is_shared = is_in_shared_namespace(&Object::PullSecret(secret.clone()))
+        && (secret.name == SHARED_SECRET || secret.name.starts_with(OPENSHIFT_ANSIBLE_PREFIX));
+    let ownership = if is_shared { Ownership::Shared } else { secret.ownership };
+    Some((PullSecret { ownership, ..secret }, source))
+}
+
+/// The name of an entry in messages, with the name of the secret if it is one.
+fn entry_name(entry: &Node) -> String {
+    if !matches!(entry.value, Value::Map(_)) {
+        return format!("an entry of `{PULL_SECRETS}`");
+    }
+    match entry.get("name").filter(|name| NameSyntax::Subdomain.fault(&name.text).is_none()) {
+        Some(name) => format!("pull secret `{}`", name.text),
+        None => format!("an entry of `{PULL_SECRETS}`"),
+    }
+}
+
+fn secret_name(reader: &mut VariableReader<'_>, entry: &Members) -> Option<String> {
+    if entry.get("name").is_none() {
+        reader.problems.push(entry.lacks("`name`").hint("add the name of the secret"));
+        return None;
+    }
+    let text = entry.text(reader, "name")?;
+    kubernetes_name(reader, text, "the name of a pull secret", NameSyntax::Subdomain)
+}
+
+/// A name that Kubernetes accepts; `None` and a problem if it does not.
+fn kubernetes_name(reader: &mut VariableReader<'_>, text: Text, what: &str, syntax: NameSyntax) -> Option<String> {
+    let Some(fault) = syntax.fault(&text.text) else { return Some(text.text) };
+    let hint = match syntax {
+        NameSyntax::Label => "use at most 63 lower-case letters, digits and `-`",
+        NameSyntax::Subdomain => "use at most 253 lower-case letters, digits, `-` and `.`",
+    };
+    reader.problems.push(problem_about(what, &text, fault).code(codes::KUBERNETES_NAME).hint(hint));
+    None
+}
+
+fn namespaces(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Namespaces> {
+    let Some(member) = entry.get("namespaces") else {
+        let hint = "add `namespaces: [project-a]`, or `namespaces: {labels: 'team=blue'}`";
+        reader.problems.push(entry.lacks("`namespaces`").hint(hint));
+        return None;
+    };
+    if let Value::Map(_) = member.node.value {
+        return selector(reader, member).map(Namespaces::Selected);
+    }
+    let mut names = Vec::new();
+    for text in entry.texts(reader, "namespaces")? {
+        let name = kubernetes_name(reader, text, &format!("a namespace of {}", entry.name), NameSyntax::Label)?;
+        // A namespace that is named twice is still one namespace.
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(Namespaces::Named(names))
+}
+
+fn selector(reader: &mut VariableReader<'_>, member: &Member) -> Option<NamespaceSelector> {
+    let mapping = Members::read(reader, &member.node, member.name.clone(), &SELECTOR_KEYS, &[])?;
+    if mapping.get("labels").is_none() {
+        reader.problems.push(mapping.lacks("`labels`").hint("add a label selector, such as `labels: 'team=blue'`"));
+        return None;
+    }
+    let labels = mapping.text(reader, "labels");
+    let except = match mapping.get("except") {
+        Some(_) => mapping.texts(reader, "except")?,
+        None => Vec::new(),
+    };
+    let labels = labels?;
+    if let Some(fault) = selector_fault(&labels.text) {
+        let problem = Problem::hiding(&labels.span, format!("`labels` of {} {fault}", member.name));
+        let hint = "write a label selector as for `kubectl get --selector`, such as `team=blue,env!=test`";
+        reader.problems.push(problem.hint(hint));
+        return None;
+    }
+    Some(NamespaceSelector { labels: labels.text, except: except.into_iter().map(|text| text.text).collect() })
+}
+
+/// The values of `state`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Present,
+    Absent,
+}
+
+fn state(reader: &mut VariableReader<'_>, entry: &Members) -> Option<State> {
+    const NAMES: [(&str, State); 2] = [("present", State::Present), ("absent", State::Absent)];
+    choice(reader, entry, "state", &NAMES)
+}
+
+fn format(reader: &mut VariableReader<'_>, entry: &Members) -> PullSecretFormat {
+    const NAMES: [(&str, PullSecretFormat); 4] = [
+        ("dockerconfigjson", PullSecretFormat::DockerConfigJson),
+        ("dockercfg", PullSecretFormat::Dockercfg),
+        ("kubernetes.io/dockerconfigjson", PullSecretFormat::DockerConfigJson),
+        ("kubernetes.io/dockercfg", PullSecretFormat::Dockercfg),
+    ];
+    choice(reader, entry, "type", &NAMES).unwrap_or(PullSecretFormat::DockerConfigJson)
+}
+
+/// One of several words; `None` if the key is missing, or if there is a problem.
+fn choice<T: Copy>(reader: &mut VariableReader<'_>, entry: &Members, key: &str, names: &[(&str, T)]) -> Option<T> {
+    let text = entry.text(reader, key)?;
+    if let Some((_, value)) = names.iter().find(|(name, _)| *name == text.text) {
+        return Some(*value);
+    }
+    let words: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let problem = problem_about(&format!("`{key}` of {}:", entry.name), &text, "is unknown");
+    reader.problems.push(problem.hint(format!("write one of {}", words.join(", "))));
+    None
+}
+
+/// Reports a secret that another entry already declares for the same namespace. Selectors are compared when the
+/// namespaces are known.
+fn reject_duplicates(
+    reader: &mut VariableReader<'_>,
+    places: &mut HashMap<(String, String), Span>,
+    secret: &PullSecret,
+    span: &Span,
+) {
+    let Namespaces::Named(namespaces) = &secret.namespaces else { return };
+    for namespace in namespaces {
+        let key = (namespace.clone(), secret.name.clone());
+        if let Some(other) = places.get(&key) {
+            let message = format!("secret `{namespace}/{}` is already declared at {other}", secret.name);
+            let problem = Problem::hiding(span, message).code(codes::DUPLICATE_OBJECT);
+            reader.problems.push(problem.hint("remove it from one of the two entries"));
+        } else {
+            places.insert(key, span.clone());
+        }
+    }
+}

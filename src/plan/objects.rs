@@ -1,0 +1,150 @@
+//! Expands declarations to the objects that they concern: one for each namespace. It does not decide what happens to
+//! them.
+
+use std::collections::HashSet;
+
+use crate::desired::{NamespaceSelector, Namespaces, Object, PullSecret};
+use crate::facts::{NamespacePhase, ObjectName, Selections};
+use crate::failure::Failure;
+use crate::inventory::patterns::glob_matches;
+
+/// Namespaces that no selector selects: they belong to the platform, and a label there is easily set by mistake.
+const PLATFORM_PREFIXES: [&str; 2] = ["openshift-", "kube-"];
+const PLATFORM_NAMES: [&str; 2] = ["default", "openshift"];
+
+/// The objects that the declarations concern.
+#[derive(Debug, Default)]
+pub struct Expansion<'a> {
+    /// The pull secrets, in the order of their declarations, each of them once.
+    pub secrets: Vec<WantedSecret<'a>>,
+    /// Secrets that two declarations concern. The second declaration has no effect.
+    pub twice: Vec<ObjectName>,
+    /// Selectors whose namespaces are not known.
+    pub unknown: Vec<UnknownSelection<'a>>,
+}
+
+/// A pull secret in one namespace.
+#[derive(Debug)]
+pub struct WantedSecret<'a> {
+    /// Its name and namespace.
+    pub name: ObjectName,
+    /// Its declaration.
+    pub declared: &'a PullSecret,
+    /// Whether objects can be created in the namespace.
+    pub phase: NamespacePhase,
+}
+
+/// A selector whose namespaces are not known.
+#[derive(Debug)]
+pub struct UnknownSelection<'a> {
+    /// The selector.
+    pub selector: &'a NamespaceSelector,
+    /// Why its namespaces are not known.
+    pub failure: Failure,
+}
+
+/// The label selectors of the declarations, without repetitions.
+pub fn selectors(objects: &[Object]) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for Object::PullSecret(declared) in objects {
+        if let Namespaces::Selected(NamespaceSelector { labels, .. }) = &declared.namespaces
+            && !found.contains(&labels.as_str())
+        {
+            found.push(labels);
+        }
+    }
+    found
+}
+
+/// The objects that the declarations concern, if `selections` are the namespaces of their selectors.
+pub fn expand<'a>(objects: &'a [Object], selections: &Selections) -> Expansion<'a> {
+    let mut expansion = Expansion::default();
+    let mut seen = HashSet::new();
+    for Object::PullSecret(declared) in objects {
+        let namespaces = match &declared.namespaces {
+            // A namespace that is being deleted refuses new objects, and the failure of the write says so.
+            Namespaces::Named(names) => names.iter().map(|name| (name.clone(), NamespacePhase::Active)).collect(),
+            Namespaces::Selected(selector) => match selected(selector, selections) {
+                Ok(namespaces) => namespaces,
+                Err(failure) => {
+                    expansion.unknown.push(UnknownSelection { selector, failure });
+                    continue;
+                }
+            },
+        };
+        for (namespace, phase) in namespaces {
+            let name = ObjectName::new(namespace, &declared.name);
+            if seen.insert(name.clone()) {
+                expansion.secrets.push(WantedSecret { name, declared, phase });
+            } else {
+                expansion.twice.push(name);
+            }
+        }
+    }
+    expansion
+}
+
+/// The namespaces of a selector, in the order of the API server.
+fn selected(
+    NamespaceSelector { labels, except }: &NamespaceSelector,
+    selections: &Selections,
+) -> Result<Vec<(String, NamespacePhase)>, Failure> {
+    let namespaces = match selections.get(labels) {
+        Some(Ok(namespaces)) => namespaces,
+        Some(Err(failure)) => return Err(failure.clone()),
+        None => return Err(Failure::internal("the namespaces of a selector were not observed")),
+    };
+    let is_excepted = |name: &str| is_platform(name) || except.iter().any(|glob| glob_matches(glob, name));
+    let wanted = namespaces.iter().filter(|namespace| !is_excepted(&namespace.name));
+    Ok(wanted.map(|namespace| (namespace.name.clone(), namespace.phase)).collect())
+}
+
+fn is_platform(name: &str) -> bool {
+    PLATFORM_NAMES.contains(&name) || PLATFORM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Ownership, PullSecretState};
+    use crate::facts::NamespaceFact;
+
+    fn declared(name: &str, namespaces: Namespaces) -> Object {
+        let (state, ownership) = (PullSecretState::Absent, Ownership::Shared);
+        Object::PullSecret(PullSecret { name: name.into(), namespaces, state, ownership })
+    }
+
+    fn selector(labels: &str, except: &[&str]) -> Namespaces {
+        let except = except.iter().map(ToString::to_string).collect();
+        Namespaces::Selected(NamespaceSelector { labels: labels.into(), except })
+    }
+
+    #[test]
+    fn a_selector_never_selects_namespaces_of_the_platform() {
+        let names = ["blue-1", "blue-sandbox", "openshift-config", "kube-system", "default", "openshift", "openshifty"];
+        let fact = |name: &&str| NamespaceFact { name: (*name).to_owned(), phase: NamespacePhase::Active };
+        let selections = Selections::from([("team=blue".to_owned(), Ok(names.iter().map(fact).collect()))]);
+        let objects = [declared("s", selector("team=blue", &["*-sandbox"]))];
+        let found: Vec<String> =
+            expand(&objects, &selections).secrets.into_iter().map(|wanted| wanted.name.namespace).collect();
+        assert_eq!(found, ["blue-1", "openshifty"]);
+        assert_eq!(selectors(&objects), ["team=blue"]);
+    }
+
+    #[test]
+    fn a_secret_that_two_declarations_concern_is_expanded_once() {
+        let fact = |name: &str| NamespaceFact { name: name.to_owned(), phase: NamespacePhase::Active };
+        let selections = Selections::from([("a".to_owned(), Ok(vec![fact("one"), fact("two")]))]);
+        let objects = [
+            declared("s", Namespaces::Named(vec!["one".into()])),
+            declared("s", selector("a", &[])),
+            declared("t", selector("a", &[])),
+            declared("t", selector("b", &[])),
+        ];
+        let expansion = expand(&objects, &selections);
+        let names: Vec<String> = expansion.secrets.iter().map(|wanted| wanted.name.to_string()).collect();
+        assert_eq!(names, ["`one/s`", "`two/s`", "`one/t`", "`two/t`"]);
+        assert_eq!(expansion.twice, [ObjectName::new("one", "s")]);
+        assert_eq!(expansion.unknown.len(), 1);
+    }
+}

@@ -1,0 +1,152 @@
+//! `oregano_pull_secrets` against a real API server: secrets are created, merged, marked and deleted, and kubectl reads
+//! them.
+
+use serde_json::{Value, json};
+
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::site::{DOCKER, PASSWORD, Site, USER, auth};
+
+/// A site with the namespaces `project-a` and `project-b`, which are selected by `team=blue`.
+fn site(kubernetes: &Kubernetes, user: User, secrets: &str) -> Site {
+    for name in ["project-a", "project-b", "blue-sandbox"] {
+        if kubernetes.api("GET", &format!("/api/v1/namespaces/{name}"), None).status == 404 {
+            kubernetes.namespace(name);
+        }
+        assert!(kubernetes.kubectl(&["label", "namespace", name, "team=blue", "--overwrite"]).status.success());
+    }
+    let mut site = Site::new(1);
+    site.cluster(kubernetes, user).set_literal("oregano_pull_secrets", secrets);
+    site
+}
+
+#[test]
+fn declared_secrets_are_created_rotated_and_deleted() {
+    let kubernetes = Kubernetes::private();
+    let declared = "[{'name':'team','namespaces':['project-a','project-b']},\
+                    {'name':'legacy','namespaces':'project-a','type':'dockercfg'}]";
+    let mut site = site(&kubernetes, User::Admin, declared);
+    site.set("oregano_owner", "production");
+
+    let plan = site.run(&["plan"]).expect(3);
+    assert!(plan.stdout.contains("secret project-b/team: would be created (+"), "{}", plan.stdout);
+    assert_eq!(kubernetes.secret("project-b", "team"), None, "plan wrote a secret");
+
+    site.run(&["apply"]).expect(0);
+    let entry = json!({"username": USER, "password": PASSWORD, "auth": auth()});
+    for namespace in ["project-a", "project-b"] {
+        let secret = kubernetes.secret(namespace, "team").unwrap();
+        assert_eq!(secret["metadata"]["labels"], json!({"oregano/managed": "true"}));
+        assert_eq!(secret["metadata"]["annotations"], json!({"oregano/owner": "production"}));
+        assert_eq!(kubernetes.secret_json(namespace, "team").unwrap(), json!({"auths": {site.key(): entry}}));
+    }
+    let template = "jsonpath={.type} {.data.\\.dockercfg}";
+    let shown = kubernetes.kubectl(&["get", "secret", "legacy", "-n", "project-a", "-o", template]).stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    let (type_, data) = shown.split_once(' ').unwrap();
+    assert_eq!(type_, "kubernetes.io/dockercfg");
+    let data = openssl::base64::decode_block(data).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&data).unwrap(), json!({site.key(): entry}));
+
+    let before = kubernetes.secret("project-a", "team").unwrap();
+    site.run(&["apply"]).expect(0);
+    site.run(&["plan"]).expect(0);
+    assert_eq!(kubernetes.secret("project-a", "team").unwrap(), before, "an unchanged run wrote a secret");
+
+    site.set_literal(
+        "oregano_pull_secrets",
+        "[{'name':'team','namespaces':['project-a','project-b'],'state':'absent'}]",
+    );
+    let plan = site.run(&["plan"]).expect(3);
+    assert!(plan.stdout.contains("secret project-a/team: would be deleted"), "{}", plan.stdout);
+    let run = site.run(&["apply"]).expect(0);
+    assert!(run.stdout.contains("secret project-b/team : deleted"), "{}", run.stdout);
+    assert_eq!((kubernetes.secret("project-a", "team"), kubernetes.secret("project-b", "team")), (None, None));
+    assert!(kubernetes.secret("project-a", "legacy").is_some(), "a secret that is not declared was deleted");
+    site.run(&["plan"]).expect(0);
+}
+
+#[test]
+fn a_foreign_secret_is_changed_only_with_adopt() {
+    let kubernetes = Kubernetes::private();
+    let mut site = site(&kubernetes, User::Admin, "[{'name':'team','namespaces':['project-a']}]");
+    let foreign = json!({"auths": {"foreign.example.com": {"auth": "Zm9v"}}});
+    kubernetes.create_secret("project-a", "team", &foreign.to_string());
+    // `kubectl apply` keeps a copy of the data in an annotation.
+    let annotation = "kubectl.kubernetes.io/last-applied-configuration={}";
+    assert!(
+        kubernetes
+            .kubectl(&["annotate", "secret", "team", "-n", "project-a", annotation, "note=kept"])
+            .status
+            .success()
+    );
+    let uid = kubernetes.secret("project-a", "team").unwrap()["metadata"]["uid"].clone();
+
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("secret `project-a/team` exists already, and was not created from an inventory"));
+    assert!(run.stderr.contains("`adopt: true`"), "{}", run.stderr);
+    assert_eq!((kubernetes.secret("openshift", "imagestreamsecret"), site.file(1, DOCKER)), (None, None));
+
+    site.set_literal("oregano_pull_secrets", "[{'name':'team','namespaces':['project-a'],'adopt':True}]");
+    site.run(&["apply"]).expect(0);
+    let secret = kubernetes.secret("project-a", "team").unwrap();
+    assert_eq!(secret["metadata"]["uid"], uid, "the secret was created again");
+    assert_eq!(secret["metadata"]["annotations"], json!({"note": "kept"}));
+    let content = kubernetes.secret_json("project-a", "team").unwrap();
+    assert_eq!(content["auths"]["foreign.example.com"], foreign["auths"]["foreign.example.com"]);
+    assert_eq!(content["auths"][site.key()]["password"], PASSWORD);
+
+    // Another inventory does not change it.
+    site.set("oregano_owner", "other")
+        .set_literal("oregano_pull_secrets", "[{'name':'team','namespaces':['project-a']}]");
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("belongs to an inventory without `oregano_owner`"), "{}", run.stderr);
+}
+
+#[test]
+fn namespaces_are_selected_by_their_labels() {
+    let kubernetes = Kubernetes::private();
+    let selector = "[{'name':'team','namespaces':{'labels':'team=blue','except':['*-sandbox']}}]";
+    let mut site = site(&kubernetes, User::Admin, selector);
+    // A label on a namespace of the platform has no effect.
+    assert!(kubernetes.kubectl(&["label", "namespace", "default", "openshift", "team=blue"]).status.success());
+    site.run(&["apply"]).expect(0);
+    let exists = |namespace: &str| kubernetes.secret(namespace, "team").is_some();
+    assert!(exists("project-a") && exists("project-b"));
+    assert!(!exists("blue-sandbox") && !exists("default") && !exists("openshift"));
+
+    // A user who may not list namespaces learns which permission is missing, and nothing is written.
+    site.cluster(&kubernetes, User::Writer);
+    kubernetes.kubectl(&["delete", "secret", "imagestreamsecret", "-n", "openshift"]);
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("the namespaces with the labels `team=blue` cannot be listed"), "{}", run.stderr);
+    assert!(run.stderr.contains("grant the user `list` on namespaces"), "{}", run.stderr);
+    assert_eq!(kubernetes.secret("openshift", "imagestreamsecret"), None);
+}
+
+#[test]
+fn the_entries_of_a_file_are_verified_before_anything_is_written() {
+    let kubernetes = Kubernetes::private();
+    let mut site = site(&kubernetes, User::Admin, "[]");
+    let wrong = "YWxpY2U6d3Jvbmc=";
+    let file = |auth: &str| {
+        json!({"auths": {site.key(): {"auth": auth, "email": "me@example.com"},
+        "cloud.openshift.com": {"auth": "YTpi"}}})
+    };
+    let (bad, good) = (file(wrong).to_string(), file(&auth()).to_string());
+    let path = site.oregano.write("pull-secret.json", bad);
+    site.set_literal(
+        "oregano_pull_secrets",
+        &format!("[{{'name':'vendor','namespaces':['project-a'],'from_file':'{}'}}]", path.display()),
+    );
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("refused the credentials"), "{}", run.stderr);
+    assert!(run.stderr.contains("`from_file` of pull secret `vendor`"), "{}", run.stderr);
+    assert_eq!((kubernetes.secret("project-a", "vendor"), site.file(1, DOCKER)), (None, None));
+
+    site.oregano.write("pull-secret.json", good);
+    let run = site.run(&["apply"]).expect(0);
+    assert!(run.stderr.contains("`cloud.openshift.com` is not the name of one registry"), "{}", run.stderr);
+    let content = kubernetes.secret_json("project-a", "vendor").unwrap();
+    assert_eq!(content["auths"][site.key()]["email"], "me@example.com");
+    assert_eq!(content["auths"]["cloud.openshift.com"]["auth"], "YTpi");
+}
