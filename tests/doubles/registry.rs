@@ -114,6 +114,13 @@ impl Double {
         Self { host: address.to_string(), received, task }
     }
 
+    /// Stops listening. Afterwards the port refuses connections.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // The task ends with an error, because it was aborted. Its listener is closed then.
+        let _ = (&mut self.task).await;
+    }
+
     /// `METHOD path` of each request, in order.
     pub fn request_lines(&self) -> Vec<String> {
         self.requests().iter().map(|received| format!("{} {}", received.method, received.path)).collect()

@@ -9,13 +9,15 @@ mod vantage;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
+use crate::support::double::RawServer;
+use crate::support::double::raw::{Connection, NO_TLS, Reaction, response};
 use crate::support::oregano::{Finished, Oregano};
-use crate::support::raw_http::{RawServer, response};
 use crate::support::site::USER;
 
 const REGISTRY: &str = "Canary-R3g1stry'<&>\"x";
@@ -32,7 +34,6 @@ fn forms(user: &str, secret: &str) -> Vec<String> {
         secret.to_owned(),
         json.trim_matches('"').to_owned(),
         secret.replace('\'', r"\'"),
-        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
         secret.chars().rev().collect(),
     ];
     for text in [secret, &pair] {
@@ -56,7 +57,40 @@ fn forms(user: &str, secret: &str) -> Vec<String> {
         })
         .collect();
     forms.push(percent);
+    for before in ["", "\\x", "%"] {
+        forms.push(hex(secret, before));
+        forms.push(hex(secret, before).to_uppercase().replace("\\X", "\\x"));
+    }
+    // In base32 of a longer text, the secret is at one of five offsets. The digits at both ends depend on its neighbors.
+    for skip in 0..5 {
+        let shifted = base32(&format!("{}{secret}", "x".repeat(skip)));
+        let digits = shifted.trim_end_matches('=');
+        forms.push(digits[(skip * 8).div_ceil(5)..digits.len() - 1].to_owned());
+    }
     forms
+}
+
+/// The bytes as hexadecimal digits, each after `before`.
+fn hex(text: &str, before: &str) -> String {
+    text.bytes().map(|byte| format!("{before}{byte:02x}")).collect()
+}
+
+/// RFC 4648, section 6.
+fn base32(text: &str) -> String {
+    let bits: Vec<u8> = text.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    let digit = |bits: &[u8]| (0..5).fold(0, |value, at| value << 1 | bits.get(at).copied().unwrap_or(0));
+    let digits = bits.chunks(5).map(|bits| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(digit(bits))]));
+    let digits: String = digits.collect();
+    let length = digits.len().next_multiple_of(8);
+    format!("{digits:=<length$}")
+}
+
+/// In the forms in which a redactor may not expect a secret.
+fn disguised(text: &str) -> String {
+    let split: String = text.chars().map(|c| format!("{c}\u{1b}[0m")).collect();
+    let percent = hex(text, "%");
+    let forms = [hex(text, ""), hex(text, "\\x"), base32(&format!("y{text}")), STANDARD.encode(format!("yy{text}"))];
+    format!("{} {percent} {split}", forms.join(" "))
 }
 
 /// The forms of the secrets that occur in a text.
@@ -74,30 +108,21 @@ struct Seen {
 
 /// Records all processes while `runs` runs.
 fn watched(runs: impl FnOnce() -> String) -> Seen {
-    let stop = AtomicBool::new(false);
+    // The sender is dropped when the runs have ended, also if the test fails.
+    let (running, ended) = channel();
     std::thread::scope(|scope| {
-        let watch = scope.spawn(|| processes(&stop));
-        let stopping = Stop(&stop);
+        let watch = scope.spawn(|| processes(ended));
         let printed = runs();
-        drop(stopping);
+        drop(running);
         let [arguments, environments] = watch.join().unwrap();
         Seen { printed, arguments, environments }
     })
 }
 
-/// Ends the recording, also if the test fails.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The arguments and the environments of all processes, gathered until `stop`.
-fn processes(stop: &AtomicBool) -> [String; 2] {
+/// The arguments and the environments of all processes, gathered every 2 ms until `ended` is disconnected.
+fn processes(ended: Receiver<()>) -> [String; 2] {
     let mut seen = [BTreeSet::new(), BTreeSet::new()];
-    while !stop.load(Ordering::Relaxed) {
+    while ended.recv_timeout(Duration::from_millis(2)) == Err(RecvTimeoutError::Timeout) {
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             for (file, seen) in ["cmdline", "environ"].iter().zip(&mut seen) {
                 if let Ok(bytes) = std::fs::read(entry.path().join(file)) {
@@ -105,7 +130,6 @@ fn processes(stop: &AtomicBool) -> [String; 2] {
                 }
             }
         }
-        std::thread::sleep(std::time::Duration::from_millis(2));
     }
     seen.map(|seen| seen.into_iter().collect::<Vec<_>>().join("\n"))
 }
@@ -168,29 +192,37 @@ fn left_nothing(user: &Oregano) {
 /// A registry, a token server and a proxy in one. They refuse every request and send its content back, raw and decoded:
 /// in the reason phrase, in headers and in the body.
 fn echo() -> RawServer {
-    RawServer::start(|port, request| {
-        let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
-        let credentials = head.lines().filter_map(|line| line.split_once("uthorization: ")).map(|(_, value)| value);
-        let decoded: Vec<String> = credentials
-            .flat_map(|value| {
-                let bytes = value.split_once(' ').and_then(|(_, text)| STANDARD.decode(text).ok()).unwrap_or_default();
-                [value.to_owned(), String::from_utf8_lossy(&bytes).into_owned()]
-            })
-            .collect();
-        let form = body.replace('+', " ").replace("%27", "'").replace("%3C", "<").replace("%3E", ">");
-        let echoed = format!("{} {body} {}", decoded.join(" "), form.replace("%26", "&").replace("%22", "\""));
-        let quoted = echoed.replace('\\', "\\\\").replace('"', "\\\"");
-        let message = serde_json::json!({"errors": [{"code": "UNAUTHORIZED", "message": echoed}], "details": echoed});
-        if head.to_ascii_lowercase().contains("proxy-authorization:") {
-            let header = format!("Proxy-Authenticate: Basic realm=\"{quoted}\"");
-            return response(&format!("407 {echoed}"), &header, &message.to_string());
-        }
-        if head.contains(" /token") {
-            return response(&format!("401 {echoed}"), "Content-Type: application/json", &message.to_string());
-        }
-        let realm = format!("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",error=\"{quoted}\"");
-        response(&format!("401 {echoed}"), &realm, &message.to_string())
-    })
+    RawServer::start(|connection| Reaction::Bytes(if connection.is_tls { NO_TLS.to_vec() } else { echoed(connection) }))
+}
+
+fn echoed(connection: &Connection) -> Vec<u8> {
+    let request = &connection.text;
+    let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
+    let credentials = head.lines().filter_map(|line| line.split_once("uthorization: ")).map(|(_, value)| value);
+    let decoded: Vec<String> = credentials
+        .flat_map(|value| {
+            let bytes = value.split_once(' ').and_then(|(_, text)| STANDARD.decode(text).ok()).unwrap_or_default();
+            [value.to_owned(), String::from_utf8_lossy(&bytes).into_owned()]
+        })
+        .collect();
+    let form = body.replace('+', " ").replace("%27", "'").replace("%3C", "<").replace("%3E", ">");
+    let echoed = format!("{} {body} {}", decoded.join(" "), form.replace("%26", "&").replace("%22", "\""));
+    let quoted = echoed.replace('\\', "\\\\").replace('"', "\\\"");
+    let password = decoded.last().and_then(|pair| pair.split_once(':')).map_or("", |(_, password)| password);
+    // The disguises come first, because messages are shortened.
+    let text = format!("{} {echoed}", disguised(password));
+    let message = serde_json::json!({"errors": [{"code": "UNAUTHORIZED", "message": text}], "details": text});
+    if head.to_ascii_lowercase().contains("proxy-authorization:") {
+        let header = format!("Proxy-Authenticate: Basic realm=\"{quoted}\"");
+        return response(&format!("407 {echoed}"), &header, &message.to_string());
+    }
+    if head.contains(" /token") {
+        return response(&format!("401 {echoed}"), "Content-Type: application/json", &message.to_string());
+    }
+    let host = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("host: ").map(str::to_owned));
+    let realm = format!("http://{}/token", host.unwrap_or_default());
+    let challenge = format!("WWW-Authenticate: Bearer realm=\"{realm}\",error=\"{quoted}\"");
+    response(&format!("401 {echoed}"), &challenge, &message.to_string())
 }
 
 #[test]
@@ -203,6 +235,10 @@ fn the_search_finds_planted_secrets() {
         STANDARD.encode(format!("{{\"auths\":{{\"r\":{{\"password\":\"{REGISTRY}\"}}}}}}")),
         STANDARD.encode(format!("y{REGISTRY}")),
         format!("?password={}", "Canary-R3g1stry%27%3C%26%3E%22x"),
+        hex(&format!("y{REGISTRY}y"), "\\x"),
+        hex(REGISTRY, "").to_uppercase(),
+        hex(REGISTRY, "%"),
+        base32(&format!("yyy{REGISTRY}y")),
     ] {
         assert_ne!(traces(&planted, &secrets), Vec::<String>::new(), "{planted}");
     }

@@ -71,6 +71,12 @@ async fn inspect_with(clients: &Arc<Clients>, registry: &Registry, timeout: Dura
     (facts.remove(0), warnings.into_inner().unwrap())
 }
 
+/// Waits until nothing is left to do except to wait. The clock must be paused: it advances only then.
+async fn until_idle() {
+    // This is less than the time limit of an attempt.
+    tokio::time::sleep(TIMEOUT / 4).await;
+}
+
 async fn inspect_double(double: &Double) -> RegistryFact {
     inspect(&registry(&double.host, "right")).await
 }

@@ -12,7 +12,7 @@ pub(super) use super::certificates::{secure_registry, secure_registry_with};
 pub(super) use super::double::*;
 pub(super) use super::proxies::*;
 pub(super) use super::raw::{NO_TLS, RawServer, Reaction, response as raw_response};
-pub(super) use super::{TIMEOUT, clients, inspect, inspect_double, inspect_with, inspect_within, registry};
+pub(super) use super::{TIMEOUT, clients, inspect, inspect_double, inspect_with, inspect_within, registry, until_idle};
 pub use crate::desired::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,
 };

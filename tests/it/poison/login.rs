@@ -61,7 +61,7 @@ fn no_other_source_of_a_login_shows_its_password() {
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
     });
     user.write("kubeconfig", kubeconfig.to_string());
-    let echoing = echo.host();
+    let echoing = echo.host.clone();
     let seen = watched(|| {
         let mut outputs = String::new();
         for (host, status) in [(registry.host(), 0), (&echoing, 2)] {

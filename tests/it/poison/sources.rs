@@ -24,13 +24,13 @@ fn no_source_of_a_secret_shows_it() {
     let helper = user.write("bin/docker-credential-lab", "#!/bin/sh\ncat >/dev/null; exec cat \"$HOME/answer\"\n");
     fs::set_permissions(helper, Permissions::from_mode(0o755)).unwrap();
     let auth = STANDARD.encode(format!("{USER}:{REGISTRY}"));
-    let entries = [registry.host(), &echo.host()].map(|host| (host.to_owned(), json!({"auth": auth})));
+    let entries = [registry.host(), &echo.host].map(|host| (host.to_owned(), json!({"auth": auth})));
     let file = json!({"auths": entries.into_iter().collect::<serde_json::Map<_, _>>()}).to_string();
     user.write("auth.json", &file);
     user.write("secret.yml", format!("kind: Secret\ndata: {{.dockerconfigjson: {}}}\n", STANDARD.encode(&file)));
     user.write("half.json", file.trim_end_matches('}'));
     let literal = format!("'{}'", REGISTRY.replace('\'', "\\'"));
-    let proxy = format!("'password_file': 'password', 'proxy': 'http://{PROXY_USER}:{PROXY}@{}'", echo.host());
+    let proxy = format!("'password_file': 'password', 'proxy': 'http://{PROXY_USER}:{PROXY}@{}'", echo.host);
     let broken = proxy.replace("http:", "ftp:");
     let sources = [
         format!("'password': {literal}"),
@@ -49,7 +49,7 @@ fn no_source_of_a_secret_shows_it() {
     let seen = watched(|| {
         let mut outputs = String::new();
         for (host, source) in
-            [registry.host(), &echo.host()].iter().flat_map(|host| sources.iter().map(move |one| (host, one)))
+            [registry.host(), &echo.host].iter().flat_map(|host| sources.iter().map(move |one| (host, one)))
         {
             let who =
                 if source.contains("helper") || source.contains("from_file") { "" } else { "'user': 'openshift3'," };

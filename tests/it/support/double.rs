@@ -1,4 +1,5 @@
-//! The registry of tests/doubles for tests that are not async. It contains the runtime that the registry runs on.
+//! The registry and the raw server of tests/doubles for tests that are not async. Each contains the runtime that it runs
+//! on.
 
 use std::ops::Deref;
 
@@ -9,6 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 #[path = "../../doubles/registry.rs"]
 pub mod registry;
 
+#[path = "../../doubles/raw.rs"]
+pub mod raw;
+
+use raw::{Connection, Reaction};
 use registry::Received;
 
 /// A listening registry, stopped when dropped.
@@ -20,7 +25,7 @@ pub struct Double {
 
 impl Double {
     pub fn start(script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = runtime();
         Self { double: runtime.block_on(registry::Double::start(script)), _runtime: runtime }
     }
 
@@ -36,4 +41,30 @@ impl Deref for Double {
     fn deref(&self) -> &registry::Double {
         &self.double
     }
+}
+
+/// A listening raw server, stopped when dropped.
+pub struct RawServer {
+    server: raw::RawServer,
+    /// Dropped last, because the server runs on it.
+    _runtime: Runtime,
+}
+
+impl RawServer {
+    pub fn start(script: impl Fn(&Connection) -> Reaction + Send + Sync + 'static) -> Self {
+        let runtime = runtime();
+        Self { server: runtime.block_on(raw::RawServer::start(script)), _runtime: runtime }
+    }
+}
+
+impl Deref for RawServer {
+    type Target = raw::RawServer;
+
+    fn deref(&self) -> &raw::RawServer {
+        &self.server
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }

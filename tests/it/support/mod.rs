@@ -12,7 +12,6 @@ pub mod kubernetes;
 pub mod network;
 pub mod oregano;
 pub mod process;
-pub mod raw_http;
 pub mod registry;
 pub mod schema;
 pub mod site;

@@ -145,8 +145,7 @@ async fn a_later_failure_is_observed_without_the_password() {
     let double = Double::start(|received: &Received| basic(received, 401)).await;
     let (logins, registries) = (Arc::default(), images(&double.host));
     assert_eq!(prove(&logins, &registries).await[0].verdict, Verdict::Refused);
-    drop(double);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    double.stop().await;
     for fact in prove(&logins, &registries).await {
         assert!(fact.verdict == Verdict::ConnectionRefused && is_observed(&&fact), "{fact:?}");
     }

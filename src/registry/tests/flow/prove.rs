@@ -85,13 +85,9 @@ async fn a_missing_permission_does_not_stop_other_images() {
     assert_eq!(verdicts(&facts), [Verdict::NoPermission, Verdict::Proved]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_credentials_in_order() {
-    let double = Double::start(|received: &Received| {
-        std::thread::sleep(Duration::from_millis(1));
-        basic_registry(received)
-    });
-    let double = double.await;
+    let double = Double::slow(|_| Duration::from_millis(1), basic_registry).await;
     let registries: Vec<Registry> = (0..100)
         .map(|index| {
             let mut registry = registry(&double.host, "right");
@@ -116,20 +112,16 @@ async fn no_registries() {
     assert!(prove(&[]).await.0.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dropped_proof_sends_no_further_requests() {
-    let double = Double::start(|received: &Received| {
-        std::thread::sleep(Duration::from_millis(20));
-        basic_registry(received)
-    });
-    let double = double.await;
+    let double = Double::slow(|_| Duration::from_millis(20), basic_registry).await;
     let registries: Vec<Registry> =
         (0..20).map(|index| image(registry(&double.host, "right"), &format!("a/b:{index}"))).collect();
     // The timeout drops the future of the proof, as an interrupted run does.
-    let _ = tokio::time::timeout(Duration::from_millis(100), prove(&registries)).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let ended = tokio::time::timeout(Duration::from_millis(100), prove(&registries)).await;
     let count = double.request_lines().len();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until_idle().await;
+    assert!(ended.is_err() && count > 1, "{count}");
     assert_eq!(double.request_lines().len(), count);
 }
 
