@@ -12,6 +12,7 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const HEX: &[u8; 16] = b"0123456789abcdef";
+const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Where a form counts as the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,10 +46,8 @@ pub fn of(secret: &str) -> Vec<Form> {
                 parts.extend((0..3).map(|offset| encoded(bytes, offset, alphabet)));
             }
             parts.extend((0..5).map(|offset| encoded(bytes, offset, BASE32)));
-            parts.push(encoded(bytes, 0, HEX));
+            parts.extend([HEX, HEX_UPPER].map(|alphabet| encoded(bytes, 0, alphabet)));
         }
-        let upper: Vec<String> = parts.iter().filter(|part| part.bytes().all(|c| HEX.contains(&c))).cloned().collect();
-        parts.extend(upper.iter().map(|part| part.to_ascii_uppercase()));
     }
     let whole = whole.into_iter().map(|text| (Zeroizing::new(text), place));
     let parts = parts.into_iter().map(|text| (Zeroizing::new(text), Place::PartOfEncoding));

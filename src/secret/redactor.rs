@@ -42,6 +42,7 @@ struct FormSet {
     search: OnceLock<Option<Search>>,
 }
 
+/// The automaton has its own copy of the first bytes of each form. That memory is not overwritten when it is dropped.
 #[derive(Clone)]
 struct Search {
     automaton: AhoCorasick,

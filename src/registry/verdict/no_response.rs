@@ -32,7 +32,7 @@ pub fn fact(registry: &Registry, context: &MessageContext<'_>, error: RequestErr
         RequestError::Downgrade { line, to } => new_fact(
             Verdict::Tls,
             format!("{}: redirects to `{}`, which is not HTTPS", context.request(&line), context.url(&to)),
-            hint::external_url(&context.host, "redirects"),
+            hint::external_url(&context.server(&line.url), "redirects"),
         ),
         RequestError::Unresolved { line, tries } => {
             let text = "the resolver did not respond in time".to_owned();
