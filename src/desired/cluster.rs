@@ -1,9 +1,14 @@
-//! The objects that a cluster must contain, or must not contain. Types only: which namespaces a selector selects is
-//! known only after the cluster was observed, so `plan` expands a declaration to objects.
+//! The objects that a cluster must contain, or must not contain. Which namespaces a selector selects is known only after
+//! the cluster was observed, so `plan` expands a declaration to objects.
 
 use std::sync::Arc;
 
 use crate::dockerconfig::Credential;
+use crate::inventory::patterns::glob_matches;
+
+/// Namespaces that no selector selects: they belong to the platform, and a label there is easily set by mistake.
+const PLATFORM_PREFIXES: [&str; 2] = ["openshift-", "kube-"];
+const PLATFORM_NAMES: [&str; 2] = ["default", "openshift"];
 
 /// A declaration about objects of the cluster.
 #[derive(Debug, Clone)]
@@ -75,8 +80,8 @@ pub enum PullSecretFormat {
 /// Who may change a secret that exists already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ownership {
-    /// The secret is shared by convention, such as `imagestreamsecret`: entries are merged into it, whoever created it,
-    /// and it is not marked.
+    /// The secret is shared by convention, such as `imagestreamsecret`: entries are merged into it even if
+    /// something else created it, and it is not marked.
     Shared,
     /// The secret belongs to the inventory that declares it. It is marked with the label `oregano/managed`, and with
     /// the annotation `oregano/owner` if the inventory has an owner.
@@ -95,6 +100,15 @@ pub enum Adopt {
     No,
     /// It is merged and marked, or removed with `state: absent`.
     Yes,
+}
+
+impl NamespaceSelector {
+    /// Whether the namespace is selected, if it has the labels.
+    pub fn admits(&self, namespace: &str) -> bool {
+        let is_platform =
+            PLATFORM_NAMES.contains(&namespace) || PLATFORM_PREFIXES.iter().any(|prefix| namespace.starts_with(prefix));
+        !is_platform && !self.except.iter().any(|glob| glob_matches(glob, namespace))
+    }
 }
 
 impl PullSecretFormat {

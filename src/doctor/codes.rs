@@ -21,7 +21,7 @@ pub const PLAINTEXT_PASSWORD: Code =
     Code::new("plaintext-password", "an unencrypted password in a file that all users can read");
 
 /// All codes, in the order in which findings at one place are reported.
-pub const ALL: [Code; 29] = [
+pub const ALL: [Code; 31] = [
     INVENTORY,
     DESIRED,
     inventory::DUPLICATE_VARIABLE,
@@ -51,6 +51,8 @@ pub const ALL: [Code; 29] = [
     inventory::NOT_CHECKED,
     desired::HOST_KEY_CHECKING_OFF,
     desired::UNSUPPORTED_CONNECTION,
+    desired::DUPLICATE_OBJECT,
+    desired::KUBERNETES_NAME,
 ];
 
 /// The position of a code in [`ALL`]: the order of findings at the same place.

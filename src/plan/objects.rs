@@ -6,11 +6,6 @@ use std::collections::HashSet;
 use crate::desired::{NamespaceSelector, Namespaces, Object, PullSecret};
 use crate::facts::{NamespacePhase, ObjectName, Selections};
 use crate::failure::Failure;
-use crate::inventory::patterns::glob_matches;
-
-/// Namespaces that no selector selects: they belong to the platform, and a label there is easily set by mistake.
-const PLATFORM_PREFIXES: [&str; 2] = ["openshift-", "kube-"];
-const PLATFORM_NAMES: [&str; 2] = ["default", "openshift"];
 
 /// The objects that the declarations concern.
 #[derive(Debug, Default)]
@@ -85,22 +80,14 @@ pub fn expand<'a>(objects: &'a [Object], selections: &Selections) -> Expansion<'
 }
 
 /// The namespaces of a selector, in the order of the API server.
-fn selected(
-    NamespaceSelector { labels, except }: &NamespaceSelector,
-    selections: &Selections,
-) -> Result<Vec<(String, NamespacePhase)>, Failure> {
-    let namespaces = match selections.get(labels) {
+fn selected(selector: &NamespaceSelector, selections: &Selections) -> Result<Vec<(String, NamespacePhase)>, Failure> {
+    let namespaces = match selections.get(&selector.labels) {
         Some(Ok(namespaces)) => namespaces,
         Some(Err(failure)) => return Err(failure.clone()),
         None => return Err(Failure::internal("the namespaces of a selector were not observed")),
     };
-    let is_excepted = |name: &str| is_platform(name) || except.iter().any(|glob| glob_matches(glob, name));
-    let wanted = namespaces.iter().filter(|namespace| !is_excepted(&namespace.name));
+    let wanted = namespaces.iter().filter(|namespace| selector.admits(&namespace.name));
     Ok(wanted.map(|namespace| (namespace.name.clone(), namespace.phase)).collect())
-}
-
-fn is_platform(name: &str) -> bool {
-    PLATFORM_NAMES.contains(&name) || PLATFORM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
