@@ -14,9 +14,9 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Where a form counts as the secret.
+/// Which occurrences of a form count as the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Occurrence {
     /// Only between characters that are not part of a word.
     WholeToken,
     /// Anywhere.
@@ -25,21 +25,21 @@ pub enum Place {
     PartOfEncoding,
 }
 
-/// The text in which a secret may occur, and where it counts.
-pub type Form = (Zeroizing<String>, Place);
+/// The text in which a secret may occur, and which of its occurrences count.
+pub type Form = (Zeroizing<String>, Occurrence);
 
 /// All forms of a secret.
 pub fn of(secret: &str) -> Vec<Form> {
     // A server that repeats the password in a JSON error escapes quotes and backslashes in it.
     let json = Zeroizing::new(serde_json::to_string(secret).unwrap_or_default());
     let escaped = &json[1.min(json.len())..json.len().saturating_sub(1)];
-    let place = if secret.chars().count() < SHORT { Place::WholeToken } else { Place::Anywhere };
+    let occurrence = if secret.chars().count() < SHORT { Occurrence::WholeToken } else { Occurrence::Anywhere };
     let mut whole = vec![secret.to_owned(), escaped.to_owned(), url_encode(secret)];
     // The unpadded form is a prefix of the padded one, but both are needed: removing only the shorter form would leave
     // the padding in the text.
     whole.extend([&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
     let mut parts = Vec::new();
-    if place == Place::Anywhere {
+    if occurrence == Occurrence::Anywhere {
         for text in [secret, escaped] {
             let bytes = text.as_bytes();
             for alphabet in [&BASE64[..], BASE64_URL] {
@@ -49,8 +49,8 @@ pub fn of(secret: &str) -> Vec<Form> {
             parts.extend([HEX, HEX_UPPER].map(|alphabet| encoded(bytes, 0, alphabet)));
         }
     }
-    let whole = whole.into_iter().map(|text| (Zeroizing::new(text), place));
-    let parts = parts.into_iter().map(|text| (Zeroizing::new(text), Place::PartOfEncoding));
+    let whole = whole.into_iter().map(|text| (Zeroizing::new(text), occurrence));
+    let parts = parts.into_iter().map(|text| (Zeroizing::new(text), Occurrence::PartOfEncoding));
     // An empty form would match at every position of a text.
     whole.chain(parts).filter(|(text, _)| !text.is_empty()).collect()
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use zeroize::Zeroizing;
 
-use super::forms::{self, Place};
+use super::forms::{self, Occurrence};
 use super::view::View;
 use super::{Secret, basic_auth};
 
@@ -38,7 +38,7 @@ struct Known {
 /// Forms of secrets, and the search for all of them, which is built when it is first needed.
 #[derive(Default, Clone)]
 struct FormSet {
-    forms: Vec<(Zeroizing<Vec<u8>>, Place)>,
+    forms: Vec<(Zeroizing<Vec<u8>>, Occurrence)>,
     search: OnceLock<Option<Search>>,
 }
 
@@ -47,7 +47,7 @@ struct FormSet {
 struct Search {
     automaton: AhoCorasick,
     /// In the order of the patterns of the automaton.
-    forms: Vec<(Zeroizing<Vec<u8>>, Place)>,
+    forms: Vec<(Zeroizing<Vec<u8>>, Occurrence)>,
 }
 
 impl Redactor {
@@ -57,12 +57,12 @@ impl Redactor {
     /// Adds a secret in all its forms.
     pub fn learn(&mut self, secret: &Secret) {
         let known = Arc::make_mut(&mut self.0);
-        for (form, place) in forms::of(secret.expose()) {
+        for (form, occurrence) in forms::of(secret.expose()) {
             let folded = View::without_invisible(&form).folded().bytes;
-            if folded.len() >= FOLDED && place != Place::WholeToken {
-                known.folded.add(folded, place);
+            if folded.len() >= FOLDED && occurrence != Occurrence::WholeToken {
+                known.folded.add(folded, occurrence);
             }
-            known.exact.add(form.as_bytes().to_vec(), place);
+            known.exact.add(form.as_bytes().to_vec(), occurrence);
         }
     }
 
@@ -79,7 +79,7 @@ impl Redactor {
         let mut plain = Ranges::default();
         exact
             .find(text.as_bytes())
-            .filter(|found| found.0 != Place::PartOfEncoding)
+            .filter(|found| found.0 != Occurrence::PartOfEncoding)
             .for_each(|found| plain.add(found.1));
         let plain = plain.sorted();
         let mut unusual = Ranges::default();
@@ -110,13 +110,13 @@ impl Redactor {
 }
 
 impl FormSet {
-    fn add(&mut self, form: Vec<u8>, place: Place) {
-        self.forms.push((Zeroizing::new(form), place));
+    fn add(&mut self, form: Vec<u8>, occurrence: Occurrence) {
+        self.forms.push((Zeroizing::new(form), occurrence));
         self.search = OnceLock::new();
     }
 
     /// The forms that occur in `text`. A match may be inside of another one.
-    fn find<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (Place, Range<usize>)> + 'a {
+    fn find<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (Occurrence, Range<usize>)> + 'a {
         let search = self.search.get_or_init(|| Search::new(&self.forms)).as_ref();
         search.into_iter().flat_map(move |search| search.find(text))
     }
@@ -124,9 +124,11 @@ impl FormSet {
 
 impl Search {
     /// `None` if there is nothing to find, or if the forms are too many for the library (over two billion bytes).
-    fn new(forms: &[(Zeroizing<Vec<u8>>, Place)]) -> Option<Self> {
+    fn new(forms: &[(Zeroizing<Vec<u8>>, Occurrence)]) -> Option<Self> {
         let mut forms = forms.to_vec();
-        forms.sort_by(|(form, place), (other, other_place)| form.cmp(other).then(place.cmp(other_place)));
+        forms.sort_by(|(form, occurrence), (other, other_occurrence)| {
+            form.cmp(other).then(occurrence.cmp(other_occurrence))
+        });
         // A form may belong to several secrets, or be known twice.
         forms.dedup();
         let patterns = forms.iter().map(|(form, _)| &form[..form.len().min(SEARCHED)]);
@@ -135,13 +137,13 @@ impl Search {
         Some(Self { automaton, forms })
     }
 
-    fn find<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (Place, Range<usize>)> + 'a {
+    fn find<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (Occurrence, Range<usize>)> + 'a {
         // Where the last complete match of a long form ends. The matches within it are not compared again, because a text
         // that repeats itself would otherwise take a long time.
         let mut complete: HashMap<usize, usize> = HashMap::new();
         self.automaton.find_overlapping_iter(text).filter_map(move |found| {
             let pattern = found.pattern().as_usize();
-            let (form, place) = &self.forms[pattern];
+            let (form, occurrence) = &self.forms[pattern];
             let (rest, mut range) = (form.get(SEARCHED..).unwrap_or_default(), found.range());
             if !rest.is_empty() && complete.get(&pattern).is_none_or(|end| *end < range.end) {
                 // A secret that is cut off is found, too.
@@ -151,8 +153,8 @@ impl Search {
                     complete.insert(pattern, range.end);
                 }
             }
-            let counts = *place != Place::WholeToken || is_whole_token(text, &range);
-            counts.then_some((*place, range))
+            let counts = *occurrence != Occurrence::WholeToken || is_whole_token(text, &range);
+            counts.then_some((*occurrence, range))
         })
     }
 }
