@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use lab::{Lab, Login};
 use oregano::desired::Request;
-use oregano::engine::schedule::Cancel;
+use oregano::engine::schedule::{Cancel, Supervised};
 use oregano::event::{self, Event, Outcome, Recap};
 use oregano::facts::Verdict;
 use oregano::inventory::Sources;
@@ -144,7 +144,9 @@ fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
     let (screen, printer) = ui::start(Output { format: Format::Text, detail: Detail::Changes, retry_file: None });
     let reader =
         std::thread::spawn(move || events.into_iter().inspect(|event| drop(screen.send(event.clone()))).last());
-    let status = oregano::run(&options, &Cancel::default(), Journal::new(journal));
+    let (cancel, journal) = (Cancel::default(), Journal::new(journal));
+    let ended = Supervised::Done(oregano::run(&options, &cancel, &journal));
+    let status = oregano::conclude(ended, &cancel, &journal);
     let last = reader.join();
     let _ = printer.join();
     println!("-> exit status {}\n", status as u8);

@@ -46,6 +46,11 @@ impl Failure {
         Self::new(format!("internal error: {message}")).hint("please report it with the text above")
     }
 
+    /// Creates the failure of a command that panicked. Where it did was already printed.
+    pub fn panicked() -> Self {
+        Self::internal("the command ended early")
+    }
+
     /// Appends a cause to the existing ones.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {

@@ -60,7 +60,7 @@ pub mod ui;
 use desired::{Desired, expiry};
 use engine::apply::Observation;
 use engine::observe::UnusableNodes;
-use engine::schedule::{Cancel, Stop};
+use engine::schedule::{Begin, Cancel, Stop, Supervised};
 use engine::{Engine, apply, login, observe};
 use event::{Command, Event, Started};
 use facts::Facts;
@@ -74,39 +74,44 @@ use report::{ExitStatus, Journal};
 /// memory.
 const WINDOW: usize = 1000;
 
-/// Runs `validate`, `plan` or `apply`, from the inventory to the exit status. Every event goes to `journal`, the recap last.
-pub fn run(options: &Options, cancel: &Cancel, journal: Journal) -> ExitStatus {
-    let ended = pipeline(options, cancel, &journal);
-    conclude(ended, cancel, journal)
-}
-
-/// Runs `login`, from its arguments to the exit status.
-pub fn log_in(request: &login::Request, cancel: &Cancel, journal: Journal) -> ExitStatus {
-    let ended = login::login(request, cancel, &journal).map_err(|failure| vec![failure]);
-    conclude(ended, cancel, journal)
-}
-
-/// Ends a command: reports the failures that prevented its start, or the signal that interrupted it, and then the
-/// recap.
-pub fn conclude(ended: Result<(), Vec<Failure>>, cancel: &Cancel, journal: Journal) -> ExitStatus {
-    // After a signal, reading the inventory fails because its scripts were ended, so the signal is reported instead of
-    // that failure.
-    let interrupted = cancel.level() > Stop::No && !cancel.has_begun();
-    if let (Err(failures), false) = (ended, interrupted) {
-        failures.into_iter().for_each(|failure| journal.record(Event::Error(failure)));
-    }
+/// Ends a command: reports the failures that prevented its start, the signal that interrupted it, or a defect of this
+/// program, and then the recap.
+pub fn conclude(ended: Supervised<Result<(), Vec<Failure>>>, cancel: &Cancel, journal: &Journal) -> ExitStatus {
+    let failures = match ended {
+        // After a signal, reading the inventory fails because its scripts were ended, so the signal is reported instead
+        // of that failure.
+        Supervised::Done(Err(_)) if cancel.level() > Stop::No && !cancel.has_begun() => Vec::new(),
+        Supervised::Done(ended) => ended.err().unwrap_or_default(),
+        Supervised::Interrupted => Vec::new(),
+        Supervised::Panicked => vec![Failure::panicked()],
+    };
+    failures.into_iter().for_each(|failure| journal.record(Event::Error(failure)));
     if cancel.level() > Stop::No {
         journal.record(Event::Interrupted);
     }
     journal.close()
 }
 
-fn pipeline(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Failure>> {
+/// The work of `login`. Every event goes to `journal`.
+///
+/// # Errors
+/// What prevented its start.
+pub fn log_in(request: &login::Request, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Failure>> {
+    login::login(request, cancel, journal).map_err(|failure| vec![failure])
+}
+
+/// The work of `validate`, `plan` or `apply`. Every event goes to `journal`.
+///
+/// # Errors
+/// What prevented its start.
+pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Failure>> {
     let variables = inventory::load(&options.settings.sources).map_err(failures)?;
     let desired = desired::resolve(&variables, &options.settings.request).map_err(failures)?;
-    cancel.begin();
     start(options, &variables, &desired, journal);
     let engine = Engine::new(&options.settings, &desired, cancel).map_err(|failure| vec![failure])?;
+    if cancel.begin() == Begin::Never {
+        return Ok(());
+    }
     let mut windows = desired.nodes.chunks(WINDOW);
     let nodes = windows.next().unwrap_or_default();
     let mut unusable = UnusableNodes::default();

@@ -4,7 +4,7 @@ mod cli;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use cli::ansible_cfg::{Defaults, RunDefaults, UserEnvironment};
 use cli::input::Input;
@@ -15,7 +15,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
 use oregano::desired::Request;
 use oregano::engine::explain;
-use oregano::engine::schedule::{Cancel, Stop};
+use oregano::engine::schedule::{self, Cancel, Stop, Supervised};
 use oregano::event;
 use oregano::failure::Failure;
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
@@ -27,15 +27,24 @@ use oregano::ui::Output;
 use oregano::{doctor, process, ui};
 
 fn main() -> ExitCode {
+    // The text of a panic may contain a secret, so only its place is printed.
+    std::panic::set_hook(Box::new(|panic| ui::panicked(panic.location())));
+    let status = std::panic::catch_unwind(command).unwrap_or(ExitStatus::Error);
+    // A program that is still running must not outlive the command.
+    process::stop();
+    ExitCode::from(status as u8)
+}
+
+fn command() -> ExitStatus {
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => {
             // clap reports --help and --version as errors, too.
             let _ = error.print();
-            return if error.use_stderr() { exit(ExitStatus::Usage) } else { exit(ExitStatus::Done) };
+            return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
         }
     };
-    exit(match cli.command {
+    match cli.command {
         Command::Validate(options) => run(event::Command::Validate, cli.global, options),
         Command::Plan(options) => run(event::Command::Plan, cli.global, options),
         // `apply --check` is the spelling that users of Ansible expect for `plan`.
@@ -43,7 +52,7 @@ fn main() -> ExitCode {
         Command::Apply(options) => run(event::Command::Apply, cli.global, options),
         Command::Explain(options) => explain(cli.global, options),
         Command::Login(arguments) => log_in(&cli.global, *arguments),
-        Command::Inventory(options) => show(&cli.global, options.task()),
+        Command::Inventory(options) => inventory(cli.global, options.task()),
         Command::Schema { interface: Interface::Events } => {
             ui::document(event::SCHEMA);
             complete(ExitStatus::Done)
@@ -57,7 +66,7 @@ fn main() -> ExitCode {
             ui::document(&cli::command().render_version());
             complete(ExitStatus::Done)
         }
-    })
+    }
 }
 
 /// Prints the manual page of the program, or writes those of all commands.
@@ -80,11 +89,14 @@ fn run(command: event::Command, global: Global, arguments: RunArguments) -> Exit
     let (format, detail) = global.format();
     let cancel = cancel_on_signal();
     let retry_file = arguments.retry_file.as_deref().map(ui::RetryFile::open).transpose();
-    let (retry_file, request) = match retry_file {
-        Ok(retry_file) => (retry_file, options(command, global, arguments, &cancel)),
-        Err(failure) => (None, Err(vec![failure])),
+    let (retry_file, failure) = match retry_file {
+        Ok(retry_file) => (retry_file, None),
+        Err(failure) => (None, Some(failure)),
     };
-    show_events(Output { format, detail, retry_file }, request, &cancel, oregano::run)
+    show_events(Output { format, detail, retry_file }, &cancel, move |cancel, journal| match failure {
+        Some(failure) => Err(vec![failure]),
+        None => oregano::run(&options(command, global, arguments, cancel)?, cancel, journal),
+    })
 }
 
 fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
@@ -104,26 +116,34 @@ fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
         Err(Refusal::Problem(problem)) => Err(vec![Failure::from(&problem)]),
     };
     let (format, detail) = global.format();
-    show_events(Output { format, detail, retry_file: None }, request, &cancel, oregano::log_in)
+    show_events(Output { format, detail, retry_file: None }, &cancel, move |cancel, journal| {
+        oregano::log_in(&request?, cancel, journal)
+    })
 }
 
-/// Runs `work` while its events are printed, or prints why the request is invalid.
-fn show_events<T>(
+/// Does `work` while its events are printed. The last event is the recap, whatever happens, so that a reader of the JSON
+/// output always gets it.
+fn show_events(
     output: Output,
-    request: Result<T, Vec<Failure>>,
     cancel: &Cancel,
-    work: impl FnOnce(&T, &Cancel, Journal) -> ExitStatus,
+    work: impl FnOnce(&Cancel, &Journal) -> Result<(), Vec<Failure>> + Send + 'static,
 ) -> ExitStatus {
     let (events, printer) = ui::start(output);
-    let journal = Journal::new(events);
-    let status = match request {
-        Ok(request) => work(&request, cancel, journal),
-        // An invalid request also ends with a recap, so that a reader of the JSON output always gets a last event.
-        Err(failures) => oregano::conclude(Err(failures), cancel, journal),
-    };
-    // The journal owned the last sender and is dropped, so the printer ends.
-    let _ = printer.join();
-    if ui::is_complete() { status } else { ExitStatus::Error }
+    let journal = Arc::new(Journal::new(events));
+    let shared = (cancel.clone(), Arc::clone(&journal));
+    let ended = supervise(cancel, move || work(&shared.0, &shared.1));
+    let status = oregano::conclude(ended, cancel, &journal);
+    // The printer ends with the recap. If it panicked, a part of the output is missing.
+    let printed = printer.join();
+    if printed.is_ok() { complete(status) } else { ExitStatus::Error }
+}
+
+/// Does the work of a command that reads. The first signal ends it, even during a prompt, which has switched off the
+/// echo of the terminal.
+fn supervise<T: Send + 'static>(cancel: &Cancel, work: impl FnOnce() -> T + Send + 'static) -> Supervised<T> {
+    let ended = schedule::supervise(cancel, work);
+    cli::input::restore();
+    ended
 }
 
 /// The options from the command line, the environment and `ansible.cfg`.
@@ -150,16 +170,22 @@ fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
     raise_open_files();
     let (format, detail) = global.format();
     let cancel = cancel_on_signal();
-    let result = question(global, arguments, &cancel).and_then(|question| explain::explain(&question, &cancel));
-    let status = match result {
-        Ok(explanation) => {
+    let shared = cancel.clone();
+    let ended = supervise(&cancel, move || explain::explain(&question(global, arguments, &shared)?, &shared));
+    let status = match ended {
+        Supervised::Done(Ok(explanation)) => {
             ui::explanation(&explanation, format, detail);
             explain::status(&explanation)
         }
         // The signal has also ended scripts and prompts, so the failures only describe the interruption.
-        Err(_) if cancel.level() > Stop::No => ExitStatus::Interrupted,
-        Err(failures) => {
+        Supervised::Done(Err(_)) if cancel.level() > Stop::No => ExitStatus::Interrupted,
+        Supervised::Done(Err(failures)) => {
             ui::failures(&failures, format);
+            ExitStatus::Error
+        }
+        Supervised::Interrupted => ExitStatus::Interrupted,
+        Supervised::Panicked => {
+            ui::failures(&[Failure::panicked()], format);
             ExitStatus::Error
         }
     };
@@ -222,13 +248,23 @@ fn load(global: &Global, defaults: &Defaults, cancel: &Cancel) -> Result<Variabl
     inventory::load(&sources.map_err(|problem| vec![problem])?)
 }
 
-fn show(global: &Global, task: InventoryTask) -> ExitStatus {
-    let cancel = Cancel::default();
-    let signaled = cancel.clone();
-    on_signal(move || {
-        interrupt(&signaled, process::stop);
-        leave();
-    });
+fn inventory(global: Global, task: InventoryTask) -> ExitStatus {
+    let cancel = cancel_on_signal();
+    let (shared, format) = (cancel.clone(), global.format().0);
+    match supervise(&cancel, move || show(&global, task, &shared)) {
+        Supervised::Done(status) if cancel.level() == Stop::No => status,
+        Supervised::Done(_) | Supervised::Interrupted => {
+            ui::interrupted(format);
+            ExitStatus::Interrupted
+        }
+        Supervised::Panicked => {
+            ui::failures(&[Failure::panicked()], format);
+            ExitStatus::Error
+        }
+    }
+}
+
+fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
     // The schema is printed before the inventory is read, because an editor requests it without an inventory.
     if let InventoryTask::Schema = task {
         ui::document(doctor::SCHEMA);
@@ -236,7 +272,7 @@ fn show(global: &Global, task: InventoryTask) -> ExitStatus {
     }
     let (defaults, read) = match defaults() {
         Ok(defaults) => {
-            let read = load(global, &defaults, &cancel);
+            let read = load(global, &defaults, cancel);
             (defaults, read)
         }
         Err(problems) => (Defaults::default(), Err(problems)),
@@ -304,13 +340,14 @@ fn cancel_on_signal() -> Cancel {
 
 /// Handles a signal. The first one lets running steps finish, the second one aborts them. The third one ends the
 /// process, because some system calls cannot be aborted, such as reading a file on an unavailable network mount. While
-/// the inventory is read, nothing has been contacted, and its scripts are ended.
-fn interrupt(cancel: &Cancel, end_scripts: impl FnOnce()) {
+/// the inventory is read, nothing has been contacted, and its programs are ended. A run that has begun may still need a
+/// program until the second signal.
+fn interrupt(cancel: &Cancel, end_programs: impl FnOnce()) {
     let before = cancel.level();
     // The code that waits for a script must see the signal before the script fails because of it.
     cancel.signal();
-    if !cancel.has_begun() {
-        end_scripts();
+    if !cancel.has_begun() || before > Stop::No {
+        end_programs();
     }
     if before == Stop::Now {
         leave();
@@ -379,12 +416,10 @@ fn raise_open_files() {
     }
 }
 
-fn exit(status: ExitStatus) -> ExitCode {
-    ExitCode::from(status as u8)
-}
-
 #[cfg(test)]
 mod tests {
+    use oregano::engine::schedule::Begin;
+
     use super::*;
 
     #[test]
@@ -396,8 +431,11 @@ mod tests {
         }
         assert_eq!(seen, [Stop::Gently, Stop::Now]);
         let cancel = Cancel::default();
-        cancel.begin();
+        assert_eq!(cancel.begin(), Begin::Now);
         interrupt(&cancel, || panic!("the inventory has already been read"));
         assert_eq!(cancel.level(), Stop::Gently);
+        let mut ended = false;
+        interrupt(&cancel, || ended = true);
+        assert!(ended && cancel.level() == Stop::Now);
     }
 }

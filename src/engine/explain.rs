@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use crate::authfile;
-use crate::cluster::ClusterPurpose;
+use crate::cluster::{Cluster, ClusterPurpose};
 use crate::desired::{self, Desired, Image, NodeTarget};
 use crate::dockerconfig::mask;
-use crate::engine::schedule::{self, Cancel, Stop};
+use crate::engine::schedule::{self, Begin, Cancel, Stop};
 use crate::engine::{self, Engine};
 use crate::facts::{FileAccess, FileFact, FileState};
 use crate::failure::Failure;
@@ -47,7 +47,8 @@ type NodeLookups = (Vec<ConsumerLookup>, Vec<String>);
 /// Finds the credentials that each consumer would use for the image of a question.
 ///
 /// # Errors
-/// If the image name is invalid, the inventory cannot be used, or the secrets cannot be read.
+/// If the image name is invalid, the inventory cannot be used, or the secrets cannot be read. None, if a signal arrived
+/// before anything was contacted.
 pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<Failure>> {
     let image = Image::parse(&question.image).map_err(|why| {
         let shown = mask(&question.image);
@@ -64,10 +65,10 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
         Where::Here(_) => Desired::default(),
         Where::Nodes => selected_nodes(question)?,
     };
-    cancel.begin();
     let repository = image.name.clone();
     let mut explanation = Explanation { image: question.image.clone(), repository, ..Explanation::default() };
     // The question is about local files only, so no engine is needed, and the command works without any configuration.
+    // It only reads, so the first signal ends it.
     if let (Where::Here(account), None) = (&question.place, &question.pod) {
         let request = LookupRequest { written: &question.image, image: &image, secrets: &[] };
         explanation.hosts.push(on_this_machine(question, account, request));
@@ -75,7 +76,12 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
     }
     let engine = Engine::new(&question.settings, &desired, cancel).map_err(|failure| vec![failure])?;
     explanation.warnings = question.settings.warnings.iter().cloned().chain(desired.risks()).collect();
-    let secrets = question.pod.as_ref().map_or(Ok(Vec::new()), |pod| pod_secrets(question, &engine, pod));
+    let access = |pod| pod_access(question, &engine, pod).map_err(|failure| vec![failure]);
+    let pod = question.pod.as_ref().map(access).transpose()?;
+    if cancel.begin() == Begin::Never {
+        return Err(Vec::new());
+    }
+    let secrets = pod.map_or(Ok(Vec::new()), |(cluster, pod)| pod_secrets(&engine, &cluster, pod));
     let secrets = secrets.map_err(|failure| vec![failure])?;
     let request = LookupRequest { written: &question.image, image: &image, secrets: &secrets };
     explanation.hosts = match &question.place {
@@ -116,8 +122,13 @@ fn selected_nodes(question: &Question) -> Result<Desired, Vec<Failure>> {
     Ok(Desired { nodes, ..Desired::default() })
 }
 
-fn pod_secrets(question: &Question, engine: &Engine, pod: &Pod) -> Result<Vec<PodSecret>, Failure> {
+/// Access to the cluster of the pod. Nothing is contacted.
+fn pod_access<'a>(question: &Question, engine: &Engine, pod: &'a Pod) -> Result<(Cluster, &'a Pod), Failure> {
     let cluster = engine::cluster(&question.settings, ClusterPurpose::Explain, &engine.runtime, &engine.redactor)?;
+    Ok((cluster, pod))
+}
+
+fn pod_secrets(engine: &Engine, cluster: &Cluster, pod: &Pod) -> Result<Vec<PodSecret>, Failure> {
     engine.runtime.block_on(async {
         tokio::select! {
             secrets = cluster.pull_secrets(&pod.namespace, &pod.service_account) => secrets,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::iter::{ParallelBridge, ParallelIterator};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Whether and how a run must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,15 @@ pub enum Stop {
     Gently,
     /// The second signal: running steps are aborted.
     Now,
+}
+
+/// Whether a run that has read everything may contact something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// It may.
+    Now,
+    /// A signal has arrived before.
+    Never,
 }
 
 /// Cancels a run, from any thread. Clones cancel the same run.
@@ -35,15 +44,18 @@ impl Default for Cancel {
 }
 
 impl Cancel {
-    /// Marks that the inventory has been read. Until then nothing was contacted, so a signal ends the program
-    /// immediately.
-    pub fn begin(&self) {
-        self.begun.store(true, Ordering::Release);
+    /// Marks that everything has been read. Until then nothing was contacted, so a signal ends the program immediately.
+    /// Returns whether the run may go on: a signal may have arrived at the same time.
+    #[must_use]
+    pub fn begin(&self) -> Begin {
+        // Either this sees the signal, or `supervise` sees that the run has begun.
+        self.begun.store(true, Ordering::SeqCst);
+        if self.level() == Stop::No { Begin::Now } else { Begin::Never }
     }
 
     /// Whether the run has begun to contact anything.
     pub fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Acquire)
+        self.begun.load(Ordering::SeqCst)
     }
 
     /// Handles a signal: the first one sets [`Stop::Gently`], the second one [`Stop::Now`].
@@ -91,6 +103,46 @@ impl Drop for CallGuard {
 /// The maximum number of requests to the API server at the same time. It is less than what an API server accepts from one
 /// client before it answers with 429.
 pub const CLUSTER_REQUESTS: usize = 16;
+
+/// The stack of the thread that does the work of a command, in bytes. The main thread usually has 8 MiB, which deeply
+/// nested inventories need.
+const STACK: usize = 16 << 20;
+
+/// How the work of a command ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Supervised<T> {
+    /// It returned this result.
+    Done(T),
+    /// A signal arrived while it read its input, so it was abandoned.
+    Interrupted,
+    /// It panicked, or its thread could not be started.
+    Panicked,
+}
+
+/// Does the work of a command in a thread. Until [`Cancel::begin`] the work only reads, which may block without a time
+/// limit, so the first signal abandons it; it then ends together with this process.
+pub fn supervise<T: Send + 'static>(cancel: &Cancel, work: impl FnOnce() -> T + Send + 'static) -> Supervised<T> {
+    let (done, mut result) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("work".to_owned()).stack_size(STACK);
+    let started = thread.spawn(move || drop(done.send(work())));
+    let (Ok(_), Ok(runtime)) = (started, tokio::runtime::Builder::new_current_thread().build()) else {
+        return Supervised::Panicked;
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            // The sender is dropped without a result if the thread has panicked.
+            result = &mut result => return result.map_or(Supervised::Panicked, Supervised::Done),
+            () = cancel.reached(Stop::Gently) => {}
+        }
+        // Work that has begun sees the signal itself.
+        if cancel.has_begun() {
+            result.await.map_or(Supervised::Panicked, Supervised::Done)
+        } else {
+            Supervised::Interrupted
+        }
+    })
+}
 
 /// The threads for SSH: `forks` of them. They are not in rayon's global pool, because they mostly wait.
 ///
@@ -163,6 +215,35 @@ mod tests {
         let mut seen = Vec::new();
         each(&pool(2).unwrap(), vec![1, 2, 3], |item| assert!(item != 2), |result| seen.push(result.is_some()));
         assert_eq!(seen, [true, false, true]);
+    }
+
+    #[test]
+    fn work_that_only_reads_is_abandoned_at_the_first_signal() {
+        let (cancel, (release, blocked)) = (Cancel::default(), std::sync::mpsc::channel::<()>());
+        let signaled = cancel.clone();
+        let ended = supervise(&cancel, move || {
+            signaled.signal();
+            blocked.recv()
+        });
+        assert_eq!(ended, Supervised::Interrupted);
+        drop(release);
+    }
+
+    #[test]
+    fn work_that_has_begun_is_waited_for() {
+        let cancel = Cancel::default();
+        let signaled = cancel.clone();
+        let ended = supervise(&cancel, move || {
+            let begin = signaled.begin();
+            signaled.signal();
+            (begin, signaled.begin())
+        });
+        assert_eq!(ended, Supervised::Done((Begin::Now, Begin::Never)));
+    }
+
+    #[test]
+    fn work_that_panics_is_reported() {
+        assert_eq!(supervise(&Cancel::default(), || panic!("not shown")), Supervised::<()>::Panicked);
     }
 
     #[test]

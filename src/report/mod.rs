@@ -106,28 +106,34 @@ impl Counts {
 #[derive(Debug)]
 pub struct Journal {
     report: Mutex<Report>,
-    reader: Sender<Event>,
+    /// `None` once the run has ended.
+    reader: Mutex<Option<Sender<Event>>>,
 }
 
 impl Journal {
     /// A journal whose events are also sent to `reader`.
     pub fn new(reader: Sender<Event>) -> Self {
-        Self { report: Mutex::default(), reader }
+        Self { report: Mutex::default(), reader: Mutex::new(Some(reader)) }
     }
 
     /// Records one event.
     pub fn record(&self, event: Event) {
         // A panic of another thread must not lose the report: a poisoned lock still has valid counts.
         self.report.lock().unwrap_or_else(PoisonError::into_inner).record(&event);
-        // This fails if the reader has ended, for example because of a closed pipe. That must not stop the run.
-        let _ = self.reader.send(event);
+        if let Some(reader) = &*self.reader.lock().unwrap_or_else(PoisonError::into_inner) {
+            // This fails if the reader has ended, for example because of a closed pipe. That must not stop the run.
+            let _ = reader.send(event);
+        }
     }
 
-    /// Ends the run: sends the recap and returns the exit status.
-    pub fn close(self) -> ExitStatus {
-        let report = self.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// Ends the run: sends the recap and returns the exit status. Work that was abandoned and still has this journal
+    /// sends nothing after it.
+    pub fn close(&self) -> ExitStatus {
+        let report = std::mem::take(&mut *self.report.lock().unwrap_or_else(PoisonError::into_inner));
         let status = report.status();
-        let _ = self.reader.send(Event::Recap(report.into_recap()));
+        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = reader.send(Event::Recap(report.into_recap()));
+        }
         status
     }
 }

@@ -162,6 +162,12 @@ pub fn failures(failures: &[Failure], format: Format) {
     }
 }
 
+/// Prints where this program panicked. The failure that follows describes what that means.
+pub fn panicked(at: Option<&std::panic::Location<'_>>) {
+    let place = at.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    error_line(&format!("internal error at {place}"));
+}
+
 /// Prints that a signal ended a command without events.
 pub fn interrupted(format: Format) {
     match format {

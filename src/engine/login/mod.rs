@@ -17,7 +17,7 @@ use crate::cluster::{ClusterPurpose, access};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, has_stray_line_end, mask, mask_user};
-use crate::engine::schedule::{Cancel, Stop};
+use crate::engine::schedule::{Begin, Cancel, Stop};
 use crate::event::{Command, Event, RegistryRow, Started, StepRow};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
@@ -90,7 +90,9 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
     let registry = registry(request)?;
     let credential = Credential { key: request.target.key.clone(), ..registry.credential() };
     let desired = Desired { registries: vec![registry], ..Desired::default() };
-    cancel.begin();
+    if cancel.begin() == Begin::Never {
+        return Ok(());
+    }
     journal.record(Event::Started(Started { command: Command::Login, hosts: vec![HERE.to_owned()] }));
     let expiring = expiry::warnings(&desired.registries, Timestamp::now(), WARN_DAYS);
     let line_end = has_stray_line_end(credential.password.expose())
