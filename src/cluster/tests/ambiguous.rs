@@ -34,17 +34,20 @@ async fn a_write_without_a_response_is_ambiguous() {
     for then in [AfterRequest::Close, AfterRequest::Silence] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let (gives_up, given_up) = std::sync::mpsc::channel::<()>();
         let server = std::thread::spawn(move || {
             not_found(&mut accept(&listener, "GET"));
             let stream = accept(&listener, "POST");
             if then == AfterRequest::Silence {
-                std::thread::sleep(Duration::from_secs(1));
+                // The connection stays open until the client has given up.
+                let _ = given_up.recv();
             }
             drop(stream);
         });
         let content = append(None);
         let write = shared(ExpectedSecret::Absent, &content);
         let failure = cluster_within(&url, Duration::from_millis(700)).write_secret(&name(), &write).await;
+        drop(gives_up);
         let failure = failure.unwrap_err();
         assert_eq!(failure.message, AMBIGUOUS, "{then:?} {failure:?}");
         assert!(failure.causes[0].ends_with("cannot be reached"), "{then:?} {failure:?}");

@@ -92,6 +92,12 @@ impl Kubernetes {
         self.folder.join(format!("{}.kubeconfig", user.name()))
     }
 
+    /// A client certificate for a user without permissions, `client`, and its key, both in PEM.
+    pub fn client_certificate(&self) -> (String, String) {
+        let (certificate, key) = certificate::make_client(&self.folder);
+        (fs::read_to_string(certificate).unwrap(), fs::read_to_string(key).unwrap())
+    }
+
     /// Creates a namespace, and waits until the writer has its permissions there.
     pub fn namespace(&self, name: &str) {
         let metadata = json!({"name": "writer", "namespace": name});
@@ -288,6 +294,8 @@ fn start_apiserver(
         .arg(&certificate.key)
         .arg("--cert-dir")
         .arg(folder.join("certs"))
+        .arg("--client-ca-file")
+        .arg(&certificate.ca)
         .arg("--token-auth-file")
         .arg(folder.join("tokens.csv"));
     let process = Process::start(command, &folder.join("kube-apiserver.log"));
