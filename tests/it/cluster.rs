@@ -1,7 +1,6 @@
 //! API servers and secrets that cannot be used: each message says what is wrong, and no node is written.
 
 mod credentials;
-
 mod pull_secrets;
 
 use serde_json::{Value, json};
