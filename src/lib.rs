@@ -67,7 +67,7 @@ use facts::Facts;
 use failure::Failure;
 use inventory::{Problem, Severity, Variables};
 use options::Options;
-use plan::{Gate, Plan};
+use plan::{Gate, Plan, RetiredCounts};
 use report::{ExitStatus, Journal};
 
 /// The number of nodes that are observed and written together. It is limited because an idle SSH session uses 84 kB of
@@ -108,15 +108,16 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
     let variables = inventory::load(&options.settings.sources).map_err(failures)?;
     let desired = desired::resolve(&variables, &options.settings.request).map_err(failures)?;
     start(options, &variables, &desired, journal);
-    let engine = Engine::new(&options.settings, &desired, cancel).map_err(|failure| vec![failure])?;
+    let engine = Engine::new(&options.settings, &options.plan, &desired, cancel).map_err(|failure| vec![failure])?;
     if cancel.begin() == Begin::Never {
         return Ok(());
     }
     let mut windows = desired.nodes.chunks(WINDOW);
     let nodes = windows.next().unwrap_or_default();
-    let mut unusable = UnusableNodes::default();
+    let (mut unusable, mut retired) = (UnusableNodes::default(), RetiredCounts::default());
     let (facts, sessions) = observe::observe(&engine, &desired, nodes, &mut unusable, journal);
-    let plan = plan::plan(&desired, nodes, &facts);
+    let plan = plan::plan(&desired, nodes, &facts, &options.plan);
+    retired.add(&plan);
     let observation = Observation { desired: &desired, nodes, facts, sessions };
     let mut gate = finish(options.command, &engine, &plan, observation, journal);
     for nodes in windows {
@@ -126,12 +127,14 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
             continue;
         }
         let (facts, sessions) = observe::observe_nodes(&engine, nodes, &mut unusable, journal);
-        let plan = plan::batch(gate, nodes, &facts);
+        let plan = plan::batch(gate, nodes, &facts, &options.plan);
+        retired.add(&plan);
         let facts = Facts { nodes: facts, ..Facts::default() };
         let observation = Observation { desired: &desired, nodes, facts, sessions };
         gate = finish(options.command, &engine, &plan, observation, journal);
     }
     unusable.report_rest(journal);
+    retired.warnings().for_each(|message| journal.record(Event::Warning { message }));
     // A resolver that does not respond would delay the end of the run.
     engine.runtime.shutdown_background();
     Ok(())

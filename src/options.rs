@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::desired::Request;
 use crate::inventory::Sources;
 use crate::lookup::Account;
+use crate::plan::PlanRequest;
 use crate::secret::Secret;
 
 /// The command of a run.
@@ -32,6 +33,8 @@ pub struct Options {
     pub command: Command,
     /// `--warn-days`: how many days before a credential expires the run reports it.
     pub warn_days: u16,
+    /// `--prune` and `--diff`.
+    pub plan: PlanRequest,
     /// How to access inventory, nodes and cluster.
     pub settings: Settings,
 }

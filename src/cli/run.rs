@@ -11,6 +11,7 @@ use oregano::event;
 use oregano::inventory::load::passwords::PasswordKind;
 use oregano::inventory::{Problem, load};
 use oregano::options::{Environment, Options, Settings};
+use oregano::plan::{PlanRequest, Prune, Salt};
 use oregano::secret::Secret;
 
 use super::input::Input;
@@ -42,11 +43,39 @@ pub struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub retry_file: Option<PathBuf>,
     #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
     pub check: Check,
     #[command(flatten)]
     pub confirmation: Confirmation,
     #[command(flatten)]
     pub access: Access,
+}
+
+/// What is changed, and how it is shown.
+#[derive(Debug, Args)]
+struct Changes {
+    /// Also remove the entries of the registries in `oregano_retired_registries`
+    #[arg(long)]
+    prune: bool,
+    /// Show each changed entry as it is and as it will be: its user and a fingerprint, never a password
+    #[arg(short = 'D', long)]
+    diff: bool,
+}
+
+impl Changes {
+    fn request(&self) -> Result<PlanRequest, Problem> {
+        let prune = if self.prune { Prune::Remove } else { Prune::Keep };
+        Ok(PlanRequest { prune, diff: if self.diff { Some(salt()?) } else { None } })
+    }
+}
+
+/// A new salt for fingerprints.
+fn salt() -> Result<Salt, Problem> {
+    let mut bytes = [0; 32];
+    let random = openssl::rand::rand_bytes(&mut bytes);
+    random.map_err(|_| Problem::new("the system has no random numbers, which `--diff` needs"))?;
+    Ok(Salt::new(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())))
 }
 
 /// Whether `apply` only shows what would change. The other commands accept the same options, because they never change
@@ -197,7 +226,8 @@ impl Global {
         machine: (Environment, String),
         input: &Input<'_>,
     ) -> Result<Options, Problem> {
-        let RunArguments { only, from, warn_days, retry_file: _, check: _, confirmation: _, access } = run;
+        let RunArguments { only, from, warn_days, retry_file: _, changes, check: _, confirmation: _, access } = run;
+        let plan = changes.request()?;
         let scope = match (command, only) {
             // `validate` writes nothing, so `--only` does not change its scope.
             (event::Command::Validate, _) => Scope::Registries,
@@ -211,7 +241,7 @@ impl Global {
             VantageOption::EveryNode => Vantage::EveryNode,
         };
         let settings = self.settings(RunPart { scope, vantage }, access, defaults, machine, input)?;
-        Ok(Options { command, warn_days, settings })
+        Ok(Options { command, warn_days, plan, settings })
     }
 
     /// How inventory, nodes and cluster are accessed.

@@ -8,6 +8,9 @@ pub const DUPLICATE_REGISTRY: Code = Code::new(
     "duplicate-registry",
     "a registry is declared twice; the same credential is used once, different credentials are rejected",
 );
+/// A registry that is both declared and retired.
+pub const RETIRED_REGISTRY: Code =
+    Code::new("retired-registry", "a registry is declared, but is also in `oregano_retired_registries`");
 /// A misspelled variable, or an unknown one with oregano's prefix.
 pub const UNKNOWN_VARIABLE: Code = Code::new(
     "unknown-variable",

@@ -43,6 +43,8 @@ pub struct NodeTarget {
     pub files: Vec<String>,
     /// The entries that each of the files must contain.
     pub credentials: Arc<[Credential]>,
+    /// The registries whose entries none of the files must contain (`oregano_retired_registries`).
+    pub retired: Arc<[String]>,
 }
 
 /// How to connect to a node over SSH, and how to become root there.

@@ -12,6 +12,7 @@ mod merge;
 mod password;
 mod read;
 mod remove;
+mod view;
 
 pub use containers::{Match, matching_keys};
 pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, mask, mask_user, more_specific, registry_key};
@@ -19,6 +20,7 @@ pub use merge::{merge, written_for};
 pub use password::{has_stray_line_end, password_fault, without_line_end};
 pub use read::{Auth, AuthFile, Entry, Login, read};
 pub use remove::{Removed, is_of, remove};
+pub use view::{EntryView, entries};
 
 use crate::secret::{Secret, SecretBytes};
 

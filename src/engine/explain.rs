@@ -20,6 +20,7 @@ use crate::lookup::{
 };
 use crate::node::OpenFailure;
 use crate::options::{Pod, Question, Where};
+use crate::plan::PlanRequest;
 use crate::report::ExitStatus;
 
 /// The directory of CRI-O's drop-in configuration files.
@@ -74,7 +75,8 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
         explanation.hosts.push(on_this_machine(question, account, request));
         return Ok(explanation);
     }
-    let engine = Engine::new(&question.settings, &desired, cancel).map_err(|failure| vec![failure])?;
+    let engine =
+        Engine::new(&question.settings, &PlanRequest::default(), &desired, cancel).map_err(|failure| vec![failure])?;
     explanation.warnings = question.settings.warnings.iter().cloned().chain(desired.risks()).collect();
     let access = |pod| pod_access(question, &engine, pod).map_err(|failure| vec![failure]);
     let pod = question.pod.as_ref().map(access).transpose()?;

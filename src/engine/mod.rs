@@ -15,6 +15,7 @@ use crate::facts::FileFact;
 use crate::failure::Failure;
 use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session};
 use crate::options::{Environment, Settings};
+use crate::plan::PlanRequest;
 use crate::secret::Redactor;
 
 use self::schedule::{CallGuard, Cancel, Stop};
@@ -38,6 +39,8 @@ pub struct Engine {
     pub host_keys: Arc<HostKeys>,
     /// Keys to log in with.
     pub identities: Identities,
+    /// What a plan includes, also one that is made again after a conflict.
+    pub plan: PlanRequest,
     /// Access to the API server; `None` if the run does not use a cluster.
     pub cluster: Option<Cluster>,
 }
@@ -47,7 +50,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the run has objects and there is no usable kubeconfig, or the system cannot start threads.
-    pub fn new(settings: &Settings, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
+    pub fn new(settings: &Settings, plan: &PlanRequest, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
         let environment = &settings.environment;
         let system = |error: &dyn std::error::Error| Failure::new("cannot start the threads").cause(error.to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -68,6 +71,7 @@ impl Engine {
             redactor,
             host_keys: Arc::new(HostKeys::load(&known_hosts(environment))),
             identities: Identities::new(environment.ssh_agent.clone(), default_identities(environment)),
+            plan: plan.clone(),
             cluster,
         })
     }

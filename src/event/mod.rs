@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::plan::{Action, Change, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
+use crate::plan::{Action, Change, Diff, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
 
 pub use crate::options::Command;
 pub use verdict_message::RegistryRow;
@@ -93,6 +93,15 @@ pub struct StepRow {
     pub changes: Vec<Change>,
     /// Additional information for the reader.
     pub notes: Vec<String>,
+    /// Keys of retired registries whose entries stay, because `--prune` is not given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<String>,
+    /// Other keys that the inventory does not declare. Their entries stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undeclared: Vec<String>,
+    /// The entries before and after (`--diff`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<Diff>,
     /// Why it failed.
     #[serde(flatten)]
     pub failure: Option<Failure>,
@@ -234,6 +243,9 @@ impl StepRow {
             outcome,
             changes: step.changes.clone(),
             notes: step.notes.clone(),
+            retired: step.left.retired.clone(),
+            undeclared: step.left.undeclared.clone(),
+            diff: step.diff.clone(),
             failure: None,
         }
     }
@@ -258,6 +270,5 @@ pub fn node_events(node: &NodePlan, row: impl Fn(&Step) -> StepRow) -> Vec<Event
     };
     // The event of the host comes before those of its files, so that a reader can decide with one line whether files
     // follow.
-    let steps: &[Step] = if let NodeWork::Files(steps) = &node.work { steps } else { &[] };
-    std::iter::once(Event::Host(host)).chain(steps.iter().map(|step| Event::Step(row(step)))).collect()
+    std::iter::once(Event::Host(host)).chain(node.steps().iter().map(|step| Event::Step(row(step)))).collect()
 }

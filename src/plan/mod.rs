@@ -2,6 +2,8 @@
 //! contains no secret, so it can be printed, serialized and pasted into a ticket. `apply` carries it out. This module
 //! does no I/O.
 
+mod diff;
+mod entries;
 mod file;
 mod node;
 mod objects;
@@ -15,10 +17,31 @@ use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
+pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
+pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
 pub use file::file;
 pub use node::{NodePlan, NodeWork};
 pub use objects::{Expansion, UnknownSelection, WantedSecret, expand, selectors};
 pub use pull_secret::pull_secret;
+
+/// What a plan includes.
+#[derive(Debug, Clone, Default)]
+pub struct PlanRequest {
+    /// Whether entries are removed.
+    pub prune: Prune,
+    /// For `--diff`: the random number of the run.
+    pub diff: Option<Salt>,
+}
+
+/// What happens to the entries of retired registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Prune {
+    /// They are reported and stay.
+    #[default]
+    Keep,
+    /// They are removed (`--prune`).
+    Remove,
+}
 
 /// Everything that a run, or one window of its nodes, would do.
 #[derive(Debug)]
@@ -59,6 +82,10 @@ pub struct Step {
     pub changes: Vec<Change>,
     /// Additional information for the reader.
     pub notes: Vec<String>,
+    /// Entries that are not declared and that stay.
+    pub left: LeftEntries,
+    /// The entries before and after, if they were requested.
+    pub diff: Option<Diff>,
 }
 
 /// What a step is about. Serialized, it names the event of the JSON output that reports the step.
@@ -123,7 +150,7 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Change {
-    /// An entry of `auths` is added or updated.
+    /// An entry of `auths` is added, updated or removed.
     Key(KeyChange),
     /// Permission bits are removed.
     Mode(ModeChange),
@@ -187,7 +214,8 @@ impl ObjectKind {
 impl Step {
     /// A step without changes and notes.
     pub fn new(target: Target, action: Action) -> Self {
-        Self { target, action, changes: Vec::new(), notes: Vec::new() }
+        let (changes, notes, left) = (Vec::new(), Vec::new(), LeftEntries::default());
+        Self { target, action, changes, notes, left, diff: None }
     }
 }
 
@@ -216,15 +244,15 @@ fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Er
 
 /// Compares the desired state with the facts: the objects, then `nodes`, which are the first window of
 /// [`Desired::nodes`] and have the facts in `facts.nodes`.
-pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts) -> Plan {
-    let objects = object_steps(desired, &facts.cluster);
+pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &PlanRequest) -> Plan {
+    let objects = object_steps(desired, &facts.cluster, request);
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
     // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
     let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
     // The files of nodes do not affect the gate: a node that fails does not stop the work on the other nodes.
     let possible = objects.iter().all(|step| !matches!(step.action, Action::Fail(_)));
     let gate = if proved && possible { Gate::Open } else { Gate::Closed };
-    let mut plan = batch(gate, nodes, &facts.nodes);
+    let mut plan = batch(gate, nodes, &facts.nodes, request);
     if !objects.is_empty() {
         // The objects come before the nodes, because one failed object must prevent every write on a node.
         plan.stages.insert(0, Stage::Objects(objects));
@@ -232,14 +260,24 @@ pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts) -> Plan {
     plan
 }
 
+impl Plan {
+    /// The steps of all targets.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.stages.iter().flat_map(|stage| match stage {
+            Stage::Objects(steps) => steps.iter().collect::<Vec<_>>(),
+            Stage::Batch(nodes) => nodes.iter().flat_map(NodePlan::steps).collect(),
+        })
+    }
+}
+
 /// The plan of a later window of nodes; `gate` is the state after the earlier stages.
-pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact]) -> Plan {
-    let nodes: Vec<NodePlan> = nodes.iter().zip(facts).map(|(node, fact)| node::node(node, fact)).collect();
+pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact], request: &PlanRequest) -> Plan {
+    let nodes: Vec<NodePlan> = nodes.iter().zip(facts).map(|(node, fact)| node::node(node, fact, request)).collect();
     Plan { gate, stages: if nodes.is_empty() { Vec::new() } else { vec![Stage::Batch(nodes)] } }
 }
 
 /// The steps of the objects: first those for what is not known or declared twice, then one for each object.
-fn object_steps(desired: &Desired, facts: &ClusterFact) -> Vec<Step> {
+fn object_steps(desired: &Desired, facts: &ClusterFact, request: &PlanRequest) -> Vec<Step> {
     let expansion = expand(&desired.objects, &facts.selections);
     let unknown = expansion.unknown.iter().map(|unknown| {
         let (kind, name) = (ObjectKind::Namespace, unknown.selector.labels.clone());
@@ -251,7 +289,8 @@ fn object_steps(desired: &Desired, facts: &ClusterFact) -> Vec<Step> {
         let failure = failure.hint("change the labels or `except` of one of the two declarations, or its name");
         Step::new(pull_secret::target(name), Action::Fail(failure))
     });
-    let planned = expansion.secrets.iter().filter_map(|wanted| pull_secret(wanted, facts.secrets.get(&wanted.name)));
+    let secret = |wanted: &WantedSecret<'_>| pull_secret(wanted, facts.secrets.get(&wanted.name), request);
+    let planned = expansion.secrets.iter().filter_map(secret);
     unknown.chain(twice).chain(planned.map(|planned| planned.step)).collect()
 }
 
@@ -279,6 +318,7 @@ mod tests {
             },
             files: Vec::new(),
             credentials: Arc::new([]),
+            retired: Arc::new([]),
         }
     }
 
@@ -301,6 +341,7 @@ mod tests {
             state: PullSecretState::Absent,
             ownership: Ownership::Shared,
         };
+        let request = PlanRequest::default();
         let desired = Desired {
             objects: vec![Object::PullSecret(secret)],
             nodes: (0..5).map(node).collect(),
@@ -316,10 +357,10 @@ mod tests {
             nodes: vec![unobserved(), unobserved()],
             ..Facts::default()
         };
-        assert_eq!(hosts(&plan(&desired, windows[0], &facts)), [vec!["objects"], vec!["node0", "node1"]]);
-        assert_eq!(hosts(&batch(Gate::Open, windows[1], &facts.nodes)), [["node2", "node3"]]);
-        assert_eq!(hosts(&batch(Gate::Closed, windows[2], &[unobserved()])), [["node4"]]);
+        assert_eq!(hosts(&plan(&desired, windows[0], &facts, &request)), [vec!["objects"], vec!["node0", "node1"]]);
+        assert_eq!(hosts(&batch(Gate::Open, windows[1], &facts.nodes, &request)), [["node2", "node3"]]);
+        assert_eq!(hosts(&batch(Gate::Closed, windows[2], &[unobserved()], &request)), [["node4"]]);
         // Without nodes (`--only cluster`) there is no batch.
-        assert_eq!(hosts(&plan(&desired, &[], &facts)), [["objects"]]);
+        assert_eq!(hosts(&plan(&desired, &[], &facts, &request)), [["objects"]]);
     }
 }

@@ -1,6 +1,6 @@
 //! The plan of one node: a step for each of its files, or the reason why there is none.
 
-use super::{Step, file};
+use super::{PlanRequest, Step, WantedEntries, file};
 use crate::desired::NodeTarget;
 use crate::dockerconfig::Reader;
 use crate::facts::NodeFact;
@@ -28,11 +28,19 @@ pub enum NodeWork {
     NotObserved,
 }
 
+impl NodePlan {
+    /// The steps; none without observed files.
+    pub fn steps(&self) -> &[Step] {
+        if let NodeWork::Files(steps) = &self.work { steps } else { &[] }
+    }
+}
+
 /// Compares the files of a node with the required content.
-pub(super) fn node(node: &NodeTarget, fact: &NodeFact) -> NodePlan {
+pub(super) fn node(node: &NodeTarget, fact: &NodeFact, request: &PlanRequest) -> NodePlan {
     let work = match fact {
         NodeFact::Observed(files) => {
-            let step = |fact| file(&node.name, fact, &node.credentials, Reader::Node).step;
+            let wanted = WantedEntries { credentials: &node.credentials, retired: &node.retired };
+            let step = |fact| file(&node.name, fact, wanted, Reader::Node, request).step;
             NodeWork::Files(files.iter().map(step).collect())
         }
         NodeFact::Unreachable(failure) => NodeWork::Unreachable(failure.clone()),

@@ -2,10 +2,13 @@
 //! secret cannot be changed, and the API server rejects every change of an immutable secret (Kubernetes documentation,
 //! "Secrets"). A secret that something else created is changed only with permission.
 
+use super::entries;
 use super::objects::WantedSecret;
-use super::{Action, Change, MetadataChange, ObjectKind, ObjectTarget, Planned, Step, Target};
+use super::{
+    Action, Change, MetadataChange, ObjectKind, ObjectTarget, PlanRequest, Planned, Step, Target, WantedEntries,
+};
 use crate::desired::{Adopt, Ownership, PullSecretFormat, PullSecretState};
-use crate::dockerconfig::{self, Credential, ParseError, Reader};
+use crate::dockerconfig::{Credential, ParseError, Reader};
 use crate::facts::{
     LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespacePhase, OWNER_ANNOTATION, ObjectName,
     Observed, SecretFact,
@@ -14,17 +17,21 @@ use crate::failure::Failure;
 
 /// The planned change of a pull secret; `None` if there is nothing to report, because the secret matters only if it
 /// exists. A secret without a fact is a failure: if it were treated as absent, an existing one could be overwritten.
-pub fn pull_secret(wanted: &WantedSecret<'_>, fact: Option<&Observed<SecretFact>>) -> Option<Planned> {
+pub fn pull_secret(
+    wanted: &WantedSecret<'_>,
+    fact: Option<&Observed<SecretFact>>,
+    request: &PlanRequest,
+) -> Option<Planned> {
     let name = &wanted.name;
     let Some(fact) = fact else { return Some(failed(name, Failure::internal("the secret was not observed"))) };
     let planned = match (&wanted.declared.state, fact) {
         (PullSecretState::IfPresent { .. }, Observed::Absent | Observed::Unknown(_)) => return None,
         (_, Observed::Unknown(failure)) => failed(name, failure.clone()),
         (PullSecretState::IfPresent { credentials }, Observed::Present(secret)) => {
-            present(wanted, secret, credentials, PullSecretFormat::DockerConfigJson)
+            present(wanted, secret, credentials, PullSecretFormat::DockerConfigJson, request)
         }
         (PullSecretState::Present { credentials, format }, Observed::Present(secret)) => {
-            present(wanted, secret, credentials, *format)
+            present(wanted, secret, credentials, *format, request)
         }
         // A new secret is planned only if the API server reported that there is none. After any other failure it may
         // exist.
@@ -34,7 +41,7 @@ pub fn pull_secret(wanted: &WantedSecret<'_>, fact: Option<&Observed<SecretFact>
             Planned::without_content(step)
         }
         (PullSecretState::Present { credentials, format }, Observed::Absent) => {
-            merged(wanted, None, credentials, *format)
+            merged(wanted, None, credentials, *format, request)
         }
         (PullSecretState::Absent, Observed::Absent) => {
             Planned::without_content(Step::new(target(name), Action::Unchanged))
@@ -51,6 +58,7 @@ fn present(
     found: &SecretFact,
     credentials: &[Credential],
     format: PullSecretFormat,
+    request: &PlanRequest,
 ) -> Planned {
     let name = &wanted.name;
     if let Some(failure) = foreign(wanted, found) {
@@ -59,7 +67,7 @@ fn present(
     if found.type_ != format.type_name() {
         return failed(name, wrong_type(name, found, format));
     }
-    let mut planned = merged(wanted, Some(found), credentials, format);
+    let mut planned = merged(wanted, Some(found), credentials, format, request);
     planned.step.notes.extend(keeper_note(&found.marks));
     if wanted.declared.ownership == Ownership::Shared && found.marks.last_applied == LastApplied::Present {
         planned.step.notes.push(format!(
@@ -76,10 +84,13 @@ fn merged(
     found: Option<&SecretFact>,
     credentials: &[Credential],
     format: PullSecretFormat,
+    request: &PlanRequest,
 ) -> Planned {
     let name = &wanted.name;
     let old = found.and_then(|secret| secret.content.as_ref());
-    let merged = match dockerconfig::merge(old.map(|bytes| bytes.expose()), credentials, reader(format)) {
+    // A secret may have only some of the declared registries, so its other entries are neither retired nor undeclared.
+    let entries = WantedEntries { credentials, retired: &[] };
+    let merged = match entries::planned(old, entries, reader(format), request) {
         Ok(merged) => merged,
         Err(error) => return failed(name, unmergeable(name, format, &error)),
     };
@@ -93,11 +104,12 @@ fn merged(
         Some(found) if found.immutable => return failed(name, immutable(name)),
         Some(_) => Action::Update,
     };
-    let changes = merged.changes.into_iter().map(Change::Key).chain(marks.into_iter().map(Change::Metadata));
+    let changes = merged.changes.into_iter().chain(marks.into_iter().map(Change::Metadata));
     let changes = if changed { changes.collect() } else { Vec::new() };
     // If only the marks change, the content is written as it is.
     let content = merged.content.or_else(|| old.cloned()).filter(|_| changed);
-    Planned { step: Step { changes, ..Step::new(target(name), action) }, content }
+    let diff = merged.diff.filter(|_| changed);
+    Planned { step: Step { changes, diff, ..Step::new(target(name), action) }, content }
 }
 
 /// The programs that read a secret of this format.

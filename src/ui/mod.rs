@@ -5,6 +5,7 @@
 
 mod bars;
 mod conclusion;
+mod diff;
 mod explanation;
 mod findings;
 mod json;

@@ -73,6 +73,18 @@ pub(super) fn change_line(row: &StepRow, command: Option<Command>) -> Line {
         .then(Tone::Plain, change_list(&row.changes))
 }
 
+/// The entries of a step that are not declared and stay.
+pub(super) fn left_lines(row: &StepRow, command: Option<Command>) -> Vec<Line> {
+    let line = |keys: &[String], what: &str| {
+        let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+        let text = format!("{}: also holds {}, {what}", label(row, command), keys.join(", "));
+        (!keys.is_empty()).then(|| Line::result(Tone::Plain, text))
+    };
+    let retired = line(&row.retired, "retired; `--prune` removes it");
+    let undeclared = line(&row.undeclared, "not in the inventory; left alone");
+    retired.into_iter().chain(undeclared).collect()
+}
+
 /// The target of a step as messages name it.
 fn label(row: &StepRow, command: Option<Command>) -> String {
     match &row.target {

@@ -10,9 +10,9 @@ use crate::plan::Target;
 use super::line::{Line, Tone};
 use super::problems::Problems;
 use super::quota::{self, quota};
-use super::steps::{Collected, change_line};
+use super::steps::{Collected, change_line, left_lines};
 use super::vantage::{self, FirstResults};
-use super::{Detail, Layout, conclusion, error_line, recap};
+use super::{Detail, Layout, conclusion, diff, error_line, recap};
 
 /// Converts events to lines. The lines depend on the command, and on the events before.
 pub(super) struct Screen {
@@ -92,9 +92,21 @@ impl Screen {
             self.problems.add_step(row, &node);
             return Vec::new();
         }
+        let mut left = if self.everything() { left_lines(row, self.command) } else { Vec::new() };
+        let mut lines = self.changes(row);
+        lines.append(&mut left);
+        lines
+    }
+
+    fn changes(&mut self, row: &StepRow) -> Vec<Line> {
         let few = self.everything() || self.hosts <= recap::MANY;
         match row.outcome {
             Outcome::Unchanged | Outcome::Skipped if !self.everything() => Vec::new(),
+            // A difference was requested, so it is shown for every target.
+            Outcome::Created | Outcome::Updated if row.diff.is_some() => {
+                let lines = row.diff.iter().flat_map(diff::lines).map(|line| Line::result(Tone::Plain, line));
+                std::iter::once(change_line(row, self.command)).chain(lines).collect()
+            }
             // With progress bars, the lines of `apply` would repeat what the recap counts. The changes of a plan are
             // always printed, because they are its result.
             _ if few && (self.shows_all() || !self.layout.bars) => vec![change_line(row, self.command)],

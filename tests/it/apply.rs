@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::certificate::Signer;
@@ -193,4 +195,62 @@ fn a_password_comes_through_templates_from_an_encrypted_file() {
     let applied = site.run(&["apply", "--only", "nodes"]).expect(0);
     assert!(applied.stdout.contains(": proved"), "{}", applied.stdout);
     assert!(site.file(1, DOCKER).unwrap().contains(&auth()));
+}
+
+#[test]
+fn retired_registries_are_reported_and_removed_with_prune() {
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let mut site = Site::new(2);
+    site.cluster(kubernetes, User::Writer);
+    site.run(&["apply"]).expect(0);
+    let entry = |password: &str| json!({"auth": STANDARD.encode(format!("old:{password}"))});
+    let more = json!({
+        "https://old.example.com/v1/": entry("Canary-one"), "OLD.example.com": entry("Canary-two"),
+        "other.example.com": entry("Canary-three"),
+    });
+    let add = |text: &str| {
+        let mut file: Value = serde_json::from_str(text).unwrap();
+        file["auths"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        file.to_string()
+    };
+    site.nodes[0].write(DOCKER, add(&site.file(1, DOCKER).unwrap()).as_bytes(), 0o600);
+    site.set_literal("oregano_retired_registries", "['old.example.com']");
+
+    // Without --prune nothing is pending, as for `kubectl apply` and its --prune.
+    for command in ["plan", "apply"] {
+        let run = site.run(&[command]).expect(0);
+        let warning = "warning: `https://old.example.com/v1/` is retired, but is still in 1 file of the nodes: `apply --prune` removes it";
+        assert!(run.stderr.contains(warning), "{}", run.stderr);
+        assert!(!run.stdout.contains("other.example.com"), "{}", run.stdout);
+    }
+    let verbose = site.run(&["plan", "-v"]).expect(0);
+    let left = format!("node1:{DOCKER}: also holds `other.example.com`, not in the inventory; left alone\n");
+    assert!(verbose.stdout.contains(&left), "{}", verbose.stdout);
+
+    let plan = site.run(&["plan", "--prune", "-D"]).expect(3);
+    let removed = format!(
+        "node1:{DOCKER}: would be updated (-https://old.example.com/v1/ read as old.example.com, -OLD.example.com read as old.example.com)\n  \
+         - https://old.example.com/v1/: user old, fingerprint "
+    );
+    assert!(plan.stdout.contains(&removed), "{}", plan.stdout);
+    assert!(!plan.stderr.contains("is retired"), "{}", plan.stderr);
+    let json = site.run(&["plan", "--prune", "--diff", "--output", "json"]).expect(3);
+    let events = json.events();
+    let file = events.iter().find(|event| event["event"] == "file" && event["outcome"] == "updated").unwrap();
+    assert_eq!(file["undeclared"], json!(["other.example.com"]));
+    let entries = file["diff"]["entries"].as_array().unwrap();
+    assert_eq!((entries.len(), &entries[0]["before"]["user"], &entries[0]["after"]), (2, &json!("old"), &Value::Null));
+    assert_ne!(entries[0]["before"]["fingerprint"], entries[1]["before"]["fingerprint"]);
+    // Another run has other fingerprints.
+    let again = site.run(&["plan", "--prune", "--diff", "--output", "json"]).expect(3);
+    assert!(!again.stdout.contains(entries[0]["before"]["fingerprint"].as_str().unwrap()), "{}", again.stdout);
+
+    let run = site.run(&["apply", "--prune", "--diff"]).expect(0);
+    assert!(run.stdout.contains("  - OLD.example.com: user old, fingerprint "), "{}", run.stdout);
+    for text in [&plan.stdout, &json.stdout, &run.stdout, &run.stderr] {
+        assert!(!text.contains("Canary"), "{text}");
+    }
+    let kept = json!({site.key(): {"auth": auth()}, "other.example.com": more["other.example.com"]});
+    assert_eq!(auths(&site, 1, DOCKER), kept);
+    site.run(&["plan", "--prune"]).expect(0);
 }

@@ -44,6 +44,8 @@ struct Case {
     connections: Option<Vec<String>>,
     /// `name: registry registry`, one text for each node from which registries are contacted.
     vantage: Option<Vec<String>>,
+    /// The retired registries of each node.
+    retired: Option<BTreeMap<String, Vec<String>>>,
     /// Keys, users and emails of the entries of each node.
     credentials: Option<BTreeMap<String, Vec<String>>>,
     /// The keys and users of the pull secret.
@@ -231,6 +233,11 @@ fn check(name: &str, case: &Case, desired: &Desired) {
     }
     if let Some(expected) = &case.connections {
         let found: Vec<String> = desired.nodes.iter().map(connection_line).collect();
+        assert_eq!(&found, expected, "{name}");
+    }
+    if let Some(expected) = &case.retired {
+        let retired = |node: &NodeTarget| (node.name.clone(), node.retired.to_vec());
+        let found: BTreeMap<String, Vec<String>> = desired.nodes.iter().map(retired).collect();
         assert_eq!(&found, expected, "{name}");
     }
     if let Some(expected) = &case.credentials {

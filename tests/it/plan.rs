@@ -5,6 +5,8 @@ mod adapter;
 
 use std::collections::BTreeMap;
 
+use oregano::plan::{PlanRequest, Prune, Salt};
+use oregano::secret;
 use serde::Deserialize;
 
 /// A rule of the planner.
@@ -16,6 +18,9 @@ pub struct Case {
     pub desired: Desired,
     #[serde(default)]
     pub facts: Facts,
+    /// `--prune`
+    #[serde(default)]
+    pub prune: bool,
     pub gate: Gate,
     /// Every step, in the order of the stages.
     pub steps: Vec<Step>,
@@ -37,6 +42,9 @@ pub struct Desired {
     pub nodes: Vec<String>,
     /// The entries of the secret and of each file: key and `user:password`.
     pub credentials: BTreeMap<String, String>,
+    /// The retired registries.
+    #[serde(default)]
+    pub retired: Vec<String>,
 }
 
 /// An entry of `oregano_pull_secrets`.
@@ -179,6 +187,15 @@ pub struct Step {
     pub changes: Vec<String>,
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Retired registries whose entries stay.
+    #[serde(default)]
+    pub retired: Vec<String>,
+    /// Other entries that are not declared; compared only if it is given.
+    #[serde(default)]
+    pub undeclared: Vec<String>,
+    /// `key: user #fingerprint -> user #fingerprint`; compared only if it is given.
+    #[serde(default)]
+    pub diff: Vec<String>,
     /// The message and the causes of a failure, one for each line; the hint is not compared.
     #[serde(default)]
     pub failure: Vec<String>,
@@ -197,8 +214,19 @@ fn plans() {
     for (name, case) in super::cases::read::<Case>("plan") {
         let name = format!("{name} ({})", case.rule);
         let (desired, facts) = (adapter::desired(&case), adapter::facts(&case));
-        let planned = adapter::plan(&desired, &facts);
+        let salt = Salt::new(secret::Secret::new("salt"));
+        let request = PlanRequest { prune: if case.prune { Prune::Remove } else { Prune::Keep }, diff: Some(salt) };
+        let mut planned = adapter::plan(&desired, &facts, &request);
         assert_eq!(planned.gate, case.gate, "{name}");
+        for (step, expected) in planned.steps.iter_mut().zip(&case.steps) {
+            // Most cases are about something else.
+            if expected.diff.is_empty() {
+                step.diff.clear();
+            }
+            if expected.undeclared.is_empty() {
+                step.undeclared.clear();
+            }
+        }
         assert_eq!(planned.steps, case.steps, "{name}");
         // A note of the plan must not show what the files contain.
         for password in case.desired.credentials.values().filter_map(|login| login.split_once(':')) {

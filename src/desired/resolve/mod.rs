@@ -23,6 +23,7 @@ mod registries;
 mod registry_entry;
 mod registry_host;
 mod registry_notices;
+mod retired_registries;
 mod test_image;
 mod user;
 mod variable_reader;
@@ -46,11 +47,12 @@ use cache::ResolveCache;
 use managed_hosts::HOSTS;
 use pull_secrets::{OWNER, PULL_SECRETS, with_default_secrets};
 use registry_entry::OREG_AUTH;
+use retired_registries::RETIRED;
 use variable_reader::VariableReader;
 
 /// The prefix of oregano's variables. Any unknown variable with this prefix is reported as a mistake.
 const PREFIX: &str = "oregano_";
-const OWN_VARIABLES: [&str; 4] = [HOSTS, OREG_AUTH, OWNER, PULL_SECRETS];
+const OWN_VARIABLES: [&str; 5] = [HOSTS, OREG_AUTH, OWNER, PULL_SECRETS, RETIRED];
 
 /// The desired state for a request.
 ///
@@ -114,6 +116,7 @@ impl Findings {
 struct HostRegistries {
     registries: Arc<[Registry]>,
     credentials: Arc<[Credential]>,
+    retired: Arc<[String]>,
 }
 
 struct Resolver<'a> {
@@ -127,6 +130,7 @@ struct Resolver<'a> {
     // Most hosts have equal lists. Sharing them limits the memory that 10,000 nodes need.
     registries: HashSet<Arc<[Registry]>>,
     credentials: HashSet<Arc<[Credential]>>,
+    retired: HashSet<Arc<[String]>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -141,6 +145,7 @@ impl<'a> Resolver<'a> {
             notices: Findings::default(),
             registries: HashSet::new(),
             credentials: HashSet::new(),
+            retired: HashSet::new(),
         }
     }
 
@@ -148,7 +153,7 @@ impl<'a> Resolver<'a> {
     fn nodes(&mut self) -> Option<Vec<NodeTarget>> {
         let targets = self.targets()?;
         let selected = self.limited(&targets)?;
-        let nothing = HostRegistries { registries: [].into(), credentials: [].into() };
+        let nothing = HostRegistries { registries: [].into(), credentials: [].into(), retired: [].into() };
         let mut nodes = Vec::new();
         for name in targets.into_iter().filter(|name| selected.contains(name)) {
             let vars = self.variables.of(name);
@@ -223,7 +228,9 @@ impl<'a> Resolver<'a> {
     fn declared(&mut self, reader: &mut VariableReader<'_>) -> HostRegistries {
         let registries = registries::of_host(reader);
         let credentials = credentials(&registries);
+        let retired = retired_registries::of_host(reader, &registries);
         HostRegistries {
+            retired: shared_list(&mut self.retired, retired),
             credentials: shared_list(&mut self.credentials, credentials),
             registries: shared_list(&mut self.registries, registries),
         }
@@ -235,7 +242,8 @@ impl<'a> Resolver<'a> {
         }
         let files = file_paths::of_host(reader);
         let connection = connection::of_host(reader, name, self.request)?;
-        Some(NodeTarget { name: name.to_owned(), connection, files, credentials: Arc::clone(&declared.credentials) })
+        let (credentials, retired) = (Arc::clone(&declared.credentials), Arc::clone(&declared.retired));
+        Some(NodeTarget { name: name.to_owned(), connection, files, credentials, retired })
     }
 
     fn vantage_point(

@@ -11,7 +11,7 @@ use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, StepRow, node_e
 use crate::facts::{FileFact, FileState, NodeFact};
 use crate::failure::Failure;
 use crate::node::{NewContent, OpenFailure, Session, WriteFailure};
-use crate::plan::{self, Action, Gate, NodePlan, NodeWork, Step};
+use crate::plan::{self, Action, Gate, NodePlan, NodeWork, Step, WantedEntries};
 use crate::report::Journal;
 use crate::secret::SecretBytes;
 
@@ -86,7 +86,8 @@ fn write_files(
     let (mut steps, mut writes) = (Vec::new(), Vec::new());
     for fact in facts {
         // The new bytes are computed again from the same facts, because a plan contains no secret.
-        let planned = plan::file(&node.name, fact, &node.credentials, Reader::Node);
+        let wanted = WantedEntries { credentials: &node.credentials, retired: &node.retired };
+        let planned = plan::file(&node.name, fact, wanted, Reader::Node, &engine.plan);
         writes.extend(planned.content.map(|new| NewContent { path: fact.path.clone(), old: old_content(fact), new }));
         steps.push(planned.step);
     }

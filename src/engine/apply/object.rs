@@ -15,7 +15,7 @@ use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::event::{Event, StepRow};
 use crate::facts::{ClusterFact, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
-use crate::plan::{self, Action, Gate, Planned, Step, Target, WantedSecret};
+use crate::plan::{self, Action, Gate, PlanRequest, Planned, Step, Target, WantedSecret};
 use crate::report::Journal;
 
 /// The maximum number of writes of one secret while another client keeps changing it.
@@ -71,7 +71,7 @@ async fn carry_out(
         return StepRow::failed(step, Failure::internal("the object was not observed"));
     };
     tokio::select! {
-        row = write(cluster, wanted, fact) => row,
+        row = write(cluster, wanted, fact, &engine.plan) => row,
         () = engine.cancel.reached(Stop::Now) => {
             let failure = Failure::new("interrupted while the secret was being written");
             StepRow::failed(step, failure.hint("run `plan` to see its current content"))
@@ -80,14 +80,19 @@ async fn carry_out(
 }
 
 /// Plans the secret and carries out the step; repeats both after each conflict. Returns the row of the last step.
-async fn write(cluster: &Cluster, wanted: &WantedSecret<'_>, fact: &Observed<SecretFact>) -> StepRow {
+async fn write(
+    cluster: &Cluster,
+    wanted: &WantedSecret<'_>,
+    fact: &Observed<SecretFact>,
+    request: &PlanRequest,
+) -> StepRow {
     let now = |secret: Option<SecretFact>| secret.map_or(Observed::Absent, Observed::Present);
     let mut fact = Cow::Borrowed(fact);
     // A step that the server may have carried out without confirming it.
     let mut unconfirmed: Option<Step> = None;
     for attempt in 0..WRITE_ATTEMPTS {
         tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
-        let Planned { step, content } = planned(wanted, &fact);
+        let Planned { step, content } = planned(wanted, &fact, request);
         let result = match (&step.action, &content, fact.present()) {
             (Action::Delete, _, Some(found)) => match cluster.delete_secret(&wanted.name, &found.version).await {
                 Ok(DeleteResult::Deleted) => return StepRow::done(&step),
@@ -110,7 +115,7 @@ async fn write(cluster: &Cluster, wanted: &WantedSecret<'_>, fact: &Observed<Sec
         };
         match result {
             Ok(WriteResult::Written) => return StepRow::done(&step),
-            Ok(WriteResult::Overwritten(secret)) => return overwritten(wanted, &step, &now(secret)),
+            Ok(WriteResult::Overwritten(secret)) => return overwritten(wanted, &step, &now(secret), request),
             Ok(WriteResult::Conflict(secret)) => fact = Cow::Owned(now(secret)),
             Ok(WriteResult::Unconfirmed(secret)) => {
                 fact = Cow::Owned(now(secret));
@@ -126,13 +131,13 @@ async fn write(cluster: &Cluster, wanted: &WantedSecret<'_>, fact: &Observed<Sec
     let hint =
         format!("find out what keeps writing it: `oc get secret {name} -n {namespace} -o yaml` lists the managers");
     let failure = after(unconfirmed.as_ref(), &wanted.name, Failure::new(message).hint(hint));
-    StepRow::failed(&planned(wanted, &fact).step, failure)
+    StepRow::failed(&planned(wanted, &fact, request).step, failure)
 }
 
 /// The planned change of a secret for which the plan has a step.
-fn planned(wanted: &WantedSecret<'_>, fact: &Observed<SecretFact>) -> Planned {
+fn planned(wanted: &WantedSecret<'_>, fact: &Observed<SecretFact>, request: &PlanRequest) -> Planned {
     // A secret that matters only if it exists was deleted after it was observed, so there is nothing left to do.
-    plan::pull_secret(wanted, Some(fact)).unwrap_or_else(|| Planned::unchanged(&wanted.name))
+    plan::pull_secret(wanted, Some(fact), request).unwrap_or_else(|| Planned::unchanged(&wanted.name))
 }
 
 /// The format of a secret that is written.
@@ -150,8 +155,13 @@ fn after(unconfirmed: Option<&Step>, name: &ObjectName, failure: Failure) -> Fai
 
 /// Handles a secret that another program changed after it was written: if that program kept our entries, the write
 /// succeeded.
-fn overwritten(wanted: &WantedSecret<'_>, step: &Step, fact: &Observed<SecretFact>) -> StepRow {
-    match planned(wanted, fact).step.action {
+fn overwritten(
+    wanted: &WantedSecret<'_>,
+    step: &Step,
+    fact: &Observed<SecretFact>,
+    request: &PlanRequest,
+) -> StepRow {
+    match planned(wanted, fact, request).step.action {
         Action::Unchanged => StepRow::done(step),
         _ => StepRow::failed(step, cluster::overwritten(&wanted.name)),
     }

@@ -23,7 +23,7 @@ use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
 use crate::lookup::{DOCKER_AUTH_CONFIG, variable_user};
 use crate::options::Environment;
-use crate::plan::{self, Action, Planned, Step};
+use crate::plan::{self, Action, LeftEntries, PlanRequest, Planned, Step, WantedEntries};
 use crate::registry::{self, Clients, ProgressEvent};
 use crate::report::Journal;
 use crate::secret::Secret;
@@ -222,7 +222,10 @@ impl LoginFile<'_> {
     /// Plans the change of the file from its observed `state`; returns the plan and the fact.
     fn plan(&self, state: FileState) -> (Planned, FileFact) {
         let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
-        let mut planned = plan::file(HERE, &fact, slice::from_ref(self.credential), self.reader(&fact));
+        let wanted = WantedEntries { credentials: slice::from_ref(self.credential), retired: &[] };
+        let mut planned = plan::file(HERE, &fact, wanted, self.reader(&fact), &PlanRequest::default());
+        // A login has no inventory that could declare the other entries.
+        planned.step.left = LeftEntries::default();
         planned
             .step
             .notes

@@ -14,7 +14,9 @@ use oregano::facts::{
     NodeFact, ObjectName, Observed, PathFact, RegistryFact, SecretFact, Verdict,
 };
 use oregano::failure::Failure;
-use oregano::plan::{self, Change, MetadataChange, NodePlan, NodeWork, Target};
+use oregano::plan::{
+    self, Change, CredentialView, EntryDiff, MetadataChange, NodePlan, NodeWork, PlanRequest, Target, WantedEntries,
+};
 use oregano::secret::{Secret, SecretBytes};
 
 use super::{Action, Case, DeclaredSecret, File, Found, Gate, Node, Stage, Step};
@@ -65,6 +67,7 @@ pub fn desired(case: &Case) -> Desired {
         },
         files: Vec::new(),
         credentials: Arc::clone(&credentials),
+        retired: case.desired.retired.iter().cloned().collect(),
     };
     Desired {
         objects: case.desired.pull_secret.iter().map(object).chain(secrets).collect(),
@@ -99,8 +102,8 @@ pub fn facts(case: &Case) -> Facts {
     }
 }
 
-pub fn plan(desired: &Desired, facts: &Facts) -> Planned {
-    let plan = plan::plan(desired, &desired.nodes, facts);
+pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned {
+    let plan = plan::plan(desired, &desired.nodes, facts, request);
     let steps = plan.stages.iter().flat_map(|stage| match stage {
         plan::Stage::Objects(steps) => steps.iter().map(|one| step(Stage::Objects, one)).collect::<Vec<_>>(),
         plan::Stage::Batch(nodes) => nodes.iter().flat_map(node_steps).collect(),
@@ -111,19 +114,20 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Planned {
             plan::Gate::Closed => Gate::Closed,
         },
         steps: steps.collect(),
-        writes: writes(desired, facts),
+        writes: writes(desired, facts, request),
         debug: format!("{plan:?}"),
     }
 }
 
 /// The content of each step that writes something.
-fn writes(desired: &Desired, facts: &Facts) -> BTreeMap<String, String> {
+fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<String, String> {
     let expansion = plan::expand(&desired.objects, &facts.cluster.selections);
     let wanted = expansion.secrets.iter();
-    let objects = wanted.filter_map(|wanted| plan::pull_secret(wanted, facts.cluster.secrets.get(&wanted.name)));
+    let objects = wanted.filter_map(|wanted| plan::pull_secret(wanted, facts.cluster.secrets.get(&wanted.name), request));
     let nodes = desired.nodes.iter().zip(&facts.nodes).flat_map(|(node, fact)| match fact {
         NodeFact::Observed(files) => {
-            files.iter().map(|fact| plan::file(&node.name, fact, &node.credentials, Reader::Node)).collect()
+            let wanted = WantedEntries { credentials: &node.credentials, retired: &node.retired };
+            files.iter().map(|fact| plan::file(&node.name, fact, wanted, Reader::Node, request)).collect()
         }
         _ => Vec::new(),
     });
@@ -137,7 +141,9 @@ fn writes(desired: &Desired, facts: &Facts) -> BTreeMap<String, String> {
 fn node_steps(node: &NodePlan) -> Vec<Step> {
     let without = |action, failure: Vec<String>| {
         let (stage, target) = (Stage::Batch, node.host.clone());
-        vec![Step { stage, target, aliases: vec![], action, changes: vec![], notes: vec![], failure }]
+        let none = Vec::new;
+        let (aliases, changes, notes, retired, undeclared, diff) = (none(), none(), none(), none(), none(), none());
+        vec![Step { stage, target, aliases, action, changes, notes, retired, undeclared, diff, failure }]
     };
     match &node.work {
         NodeWork::Files(steps) => steps.iter().map(|one| step(Stage::Batch, one)).collect(),
@@ -172,8 +178,35 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
         action,
         changes: step.changes.iter().map(change).collect(),
         notes: step.notes.clone(),
+        retired: step.left.retired.clone(),
+        undeclared: step.left.undeclared.clone(),
+        diff: step.diff.iter().flat_map(diff).collect(),
         failure,
     }
+}
+
+/// The lines of a difference. Fingerprints are numbered in the order in which they occur.
+fn diff(diff: &plan::Diff) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    let mut view = |view: &Option<CredentialView>| match view {
+        None => "none".to_owned(),
+        Some(CredentialView { user, fingerprint }) => {
+            let at = known.iter().position(|one| one == fingerprint).unwrap_or_else(|| {
+                known.push(fingerprint.clone());
+                known.len() - 1
+            });
+            format!("{} #{}", user.as_deref().unwrap_or("?"), at + 1)
+        }
+    };
+    let mut lines = Vec::new();
+    for EntryDiff { key, before, after } in &diff.entries {
+        let (before, after) = (view(before), view(after));
+        lines.push(format!("{key}: {before} -> {after}"));
+    }
+    lines.extend(diff.mode.iter().map(|mode| {
+        format!("mode: {} -> {}", mode.before.as_deref().unwrap_or("none"), mode.after)
+    }));
+    lines
 }
 
 fn target(target: &Target) -> String {

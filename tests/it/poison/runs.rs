@@ -41,10 +41,11 @@ fn no_secret_shows_anywhere() {
                 vec!["validate", "--from", "first-node"],
                 vec!["validate", "--from", "every-node"],
                 vec!["plan"],
+                vec!["plan", "--diff", "--prune", "-vvv"],
                 vec!["apply", "-e", &format!("@{}", wrong.display())],
                 vec!["apply", "-e", &format!("@{}", broken.display())],
                 vec!["apply", "-e", r#"{"oreg_auth_password": {"a": 1}}"#],
-                vec!["apply", "--limit", "node1"],
+                vec!["apply", "--limit", "node1", "--diff", "-vvv"],
                 vec!["apply"],
                 vec!["apply"],
             ] {

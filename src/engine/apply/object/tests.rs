@@ -56,7 +56,7 @@ async fn write(double: &Double) -> StepRow {
     let fact = cluster.observe_secret(&name).await.unwrap();
     let declared = declared();
     let wanted = WantedSecret { name, declared: &declared, phase: NamespacePhase::Active };
-    super::write(&cluster, &wanted, &fact).await
+    super::write(&cluster, &wanted, &fact, &PlanRequest::default()).await
 }
 
 fn puts(double: &Double) -> usize {

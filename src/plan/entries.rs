@@ -1,0 +1,96 @@
+//! The entries of a file or a secret: the declared ones are merged into it, and those of retired registries are removed
+//! from it or reported.
+
+use indexmap::IndexMap;
+
+use super::{Change, Diff, Plan, PlanRequest, Prune, diff};
+use crate::dockerconfig::{self, Credential, ParseError, Reader, is_of, mask};
+use crate::secret::SecretBytes;
+
+/// The entries that a file or a secret must contain, and those that it must not.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedEntries<'a> {
+    /// The declared credentials.
+    pub credentials: &'a [Credential],
+    /// The retired registries.
+    pub retired: &'a [String],
+}
+
+/// The new content of a file or a secret.
+pub(super) struct PlannedEntries {
+    /// The complete new content; `None` if no entry changes.
+    pub content: Option<SecretBytes>,
+    pub changes: Vec<Change>,
+    pub notes: Vec<String>,
+    pub left: LeftEntries,
+    pub diff: Option<Diff>,
+}
+
+/// Entries that are not declared and that stay, by their keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftEntries {
+    /// Entries of retired registries, which are removed only with [`Prune::Remove`].
+    pub retired: Vec<String>,
+    /// All others.
+    pub undeclared: Vec<String>,
+}
+
+/// How many files still have the entries of retired registries, over all windows of a run.
+#[derive(Debug, Default)]
+pub struct RetiredCounts(IndexMap<String, usize>);
+
+impl RetiredCounts {
+    /// Adds the files of a plan.
+    pub fn add(&mut self, plan: &Plan) {
+        for key in plan.steps().flat_map(|step| &step.left.retired) {
+            *self.0.entry(key.clone()).or_default() += 1;
+        }
+    }
+
+    /// A warning for each key.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(key, count)| {
+            let files = if *count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+            format!("`{key}` is retired, but is still in {files} of the nodes: `apply --prune` removes it")
+        })
+    }
+}
+
+/// Plans the entries of a content. Nothing else in the content changes.
+///
+/// # Errors
+/// If the content cannot be merged.
+pub(super) fn planned(
+    old: Option<&SecretBytes>,
+    wanted: WantedEntries<'_>,
+    reader: Reader,
+    request: &PlanRequest,
+) -> Result<PlannedEntries, ParseError> {
+    let old = old.map(|bytes| bytes.expose());
+    let merged = dockerconfig::merge(old, wanted.credentials, reader)?;
+    let current = merged.content.as_ref().map(SecretBytes::expose).or(old).unwrap_or_default();
+    // The merged content is changed once more, so that one write does both.
+    let removed = match request.prune {
+        Prune::Keep => None,
+        Prune::Remove => Some(dockerconfig::remove(current, wanted.retired, reader)?),
+    };
+    let (without, removals) = removed.map_or((None, Vec::new()), |removed| (removed.content, removed.changes));
+    let content = without.or(merged.content);
+    let after = dockerconfig::entries(content.as_ref().map(SecretBytes::expose).or(old).unwrap_or_default(), reader);
+    let mut left = LeftEntries::default();
+    for entry in &after {
+        let key = mask(&entry.key);
+        if wanted.retired.iter().any(|registry| is_of(&entry.key, registry)) {
+            left.retired.push(key);
+        } else if !wanted.credentials.iter().any(|credential| is_of(&entry.key, &credential.key)) {
+            left.undeclared.push(key);
+        }
+    }
+    let diff = request.diff.as_ref().map(|salt| {
+        let before = old.map(|old| dockerconfig::entries(old, reader)).unwrap_or_default();
+        Diff { entries: diff::entries(before, after, salt), mode: None }
+    });
+    let changes = merged.changes.into_iter().chain(removals).map(Change::Key).collect();
+    let notes = merged.shadows.iter().map(ToString::to_string).collect();
+    Ok(PlannedEntries { content, changes, notes, left, diff })
+}
