@@ -155,12 +155,7 @@ fn after(unconfirmed: Option<&Step>, name: &ObjectName, failure: Failure) -> Fai
 
 /// Handles a secret that another program changed after it was written: if that program kept our entries, the write
 /// succeeded.
-fn overwritten(
-    wanted: &WantedSecret<'_>,
-    step: &Step,
-    fact: &Observed<SecretFact>,
-    request: &PlanRequest,
-) -> StepRow {
+fn overwritten(wanted: &WantedSecret<'_>, step: &Step, fact: &Observed<SecretFact>, request: &PlanRequest) -> StepRow {
     match planned(wanted, fact, request).step.action {
         Action::Unchanged => StepRow::done(step),
         _ => StepRow::failed(step, cluster::overwritten(&wanted.name)),

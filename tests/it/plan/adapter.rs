@@ -123,7 +123,8 @@ pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned 
 fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<String, String> {
     let expansion = plan::expand(&desired.objects, &facts.cluster.selections);
     let wanted = expansion.secrets.iter();
-    let objects = wanted.filter_map(|wanted| plan::pull_secret(wanted, facts.cluster.secrets.get(&wanted.name), request));
+    let objects =
+        wanted.filter_map(|wanted| plan::pull_secret(wanted, facts.cluster.secrets.get(&wanted.name), request));
     let nodes = desired.nodes.iter().zip(&facts.nodes).flat_map(|(node, fact)| match fact {
         NodeFact::Observed(files) => {
             let wanted = WantedEntries { credentials: &node.credentials, retired: &node.retired };
@@ -203,9 +204,9 @@ fn diff(diff: &plan::Diff) -> Vec<String> {
         let (before, after) = (view(before), view(after));
         lines.push(format!("{key}: {before} -> {after}"));
     }
-    lines.extend(diff.mode.iter().map(|mode| {
-        format!("mode: {} -> {}", mode.before.as_deref().unwrap_or("none"), mode.after)
-    }));
+    lines.extend(
+        diff.mode.iter().map(|mode| format!("mode: {} -> {}", mode.before.as_deref().unwrap_or("none"), mode.after)),
+    );
     lines
 }
 
