@@ -27,12 +27,10 @@ fn hex(text: &str, before: &str) -> String {
 fn base32(text: &str) -> String {
     let bits: Vec<u8> = text.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
     let digit = |bits: &[u8]| (0..5).fold(0, |value, at| value << 1 | bits.get(at).copied().unwrap_or(0));
-    let mut digits: String =
-        bits.chunks(5).map(|bits| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(digit(bits))])).collect();
-    while digits.len() % 8 != 0 {
-        digits.push('=');
-    }
-    digits
+    let digits = bits.chunks(5).map(|bits| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(digit(bits))]));
+    let digits: String = digits.collect();
+    let length = digits.len().next_multiple_of(8);
+    format!("{digits:=<length$}")
 }
 
 #[test]
