@@ -61,7 +61,7 @@ use desired::{Desired, expiry};
 use engine::apply::Observation;
 use engine::observe::UnusableNodes;
 use engine::schedule::{Begin, Cancel, Stop, Supervised};
-use engine::{Engine, apply, login, observe};
+use engine::{Engine, apply, login, logout, observe};
 use event::{Command, Event, Started};
 use facts::Facts;
 use failure::Failure;
@@ -98,6 +98,11 @@ pub fn conclude(ended: Supervised<Result<(), Vec<Failure>>>, cancel: &Cancel, jo
 /// What prevented its start.
 pub fn log_in(request: &login::Request, cancel: &Cancel, journal: &Journal) -> Result<(), Vec<Failure>> {
     login::login(request, cancel, journal).map_err(|failure| vec![failure])
+}
+
+/// The work of `logout`. Every event goes to `journal`.
+pub fn log_out(request: &logout::Request, cancel: &Cancel, journal: &Journal) {
+    logout::logout(request, cancel, journal);
 }
 
 /// The work of `validate`, `plan` or `apply`. Every event goes to `journal`.
@@ -143,7 +148,7 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
 /// Shows or carries out the plan of one window, depending on the command. Returns whether later windows may be written.
 fn finish(command: Command, engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
     match command {
-        Command::Validate | Command::Login => {}
+        Command::Validate | Command::Login | Command::Logout => {}
         Command::Plan => {
             event::preview(plan).into_iter().for_each(|event| journal.record(event));
             apply::keep(engine, observation.sessions);

@@ -9,7 +9,8 @@ use std::sync::{Arc, mpsc};
 use cli::ansible_cfg::{Defaults, RunDefaults, UserEnvironment};
 use cli::input::Input;
 use cli::{
-    Command, Console, ExplainArguments, Global, Interface, InventoryTask, LoginArguments, Refusal, RunArguments,
+    Command, Console, ExplainArguments, Global, Interface, InventoryTask, LoginArguments, LogoutArguments, Refusal,
+    RunArguments,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid};
@@ -52,6 +53,7 @@ fn command() -> ExitStatus {
         Command::Apply(options) => run(event::Command::Apply, cli.global, options),
         Command::Explain(options) => explain(cli.global, options),
         Command::Login(arguments) => log_in(&cli.global, *arguments),
+        Command::Logout(arguments) => log_out(&cli.global, arguments),
         Command::Inventory(options) => inventory(cli.global, options.task()),
         Command::Schema { interface: Interface::Events } => {
             ui::document(event::SCHEMA);
@@ -118,6 +120,22 @@ fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
     let (format, detail) = global.format();
     show_events(Output { format, detail, retry_file: None }, &cancel, move |cancel, journal| {
         oregano::log_in(&request?, cancel, journal)
+    })
+}
+
+fn log_out(global: &Global, arguments: LogoutArguments) -> ExitStatus {
+    let cancel = cancel_on_signal();
+    let request = match arguments.request(environment(), |name| std::env::var_os(name)) {
+        Ok(request) => request,
+        Err(error) => {
+            let _ = error.print();
+            return ExitStatus::Usage;
+        }
+    };
+    let (format, detail) = global.format();
+    show_events(Output { format, detail, retry_file: None }, &cancel, move |cancel, journal| {
+        oregano::log_out(&request, cancel, journal);
+        Ok(())
     })
 }
 

@@ -24,6 +24,15 @@ pub enum Command {
     Apply,
     /// Verify one credential and save it in a file of this machine.
     Login,
+    /// Remove the credential of one registry from a file of this machine.
+    Logout,
+}
+
+impl Command {
+    /// Whether the command is about one file of this machine, and not about hosts of an inventory.
+    pub fn is_about_one_file(self) -> bool {
+        matches!(self, Self::Login | Self::Logout)
+    }
 }
 
 /// A run of `validate`, `plan` or `apply`. It has no `Debug`, because the settings may contain passwords.

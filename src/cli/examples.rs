@@ -75,6 +75,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "logout",
+        &[
+            example("Remove the entry from the file of docker", "oregano logout registry.example.com"),
+            example(
+                "Remove the entry of a namespace from another file",
+                "oregano logout registry.example.com/team --to auth.json",
+            ),
+        ],
+    ),
+    (
         "explain",
         &[
             example("On this machine", "oregano explain registry.example.com/openshift3/ose-pod:v3.11"),

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,11 +11,11 @@ use oregano::desired::TlsPolicy;
 use oregano::dockerconfig::{password_fault, without_line_end};
 use oregano::engine::login::{Password, Request, Target};
 use oregano::inventory::Problem;
-use oregano::inventory::load;
 use oregano::options::Environment;
 use oregano::secret::{PASSWORD_VARIABLE, Secret};
 use zeroize::Zeroizing;
 
+use super::credential_file;
 use super::run::Confirmation;
 use super::{MAX_TIMEOUT, TIMEOUT, usage_error};
 
@@ -133,15 +133,8 @@ impl LoginArguments {
             ));
         }
         self.email.iter().try_for_each(|email| check("--email", email))?;
-        // The shell has already expanded variables, but does not expand a `~` after an `=`.
         let home = environment.home.clone();
-        let expand = |path: PathBuf| match path.to_str() {
-            Some(text) => load::expand_with(text, &|_| None, home.as_deref()),
-            None => path,
-        };
-        let path = |name: &str| var(name).filter(|value| !value.is_empty());
-        let named = self.to.clone().or_else(|| path("REGISTRY_AUTH_FILE").map(PathBuf::from)).map(&expand);
-        let file = named.or_else(|| docker_file(home.as_deref(), path));
+        let file = credential_file::path(self.to.clone(), &environment, &var);
         let file = file.ok_or_else(|| usage("there is no home directory: specify the file with --to FILE"))?;
         // The password is read last, so that invalid arguments are reported before the user types it.
         let password = match (self.password_stdin, self.kubeconfig_token, var(PASSWORD_VARIABLE)) {
@@ -166,7 +159,7 @@ impl LoginArguments {
             email: self.email,
             image,
             tls: if self.tls_verify && !self.insecure { TlsPolicy::Verify } else { TlsPolicy::Insecure },
-            ca_file: self.ca_file.map(expand),
+            ca_file: self.ca_file.map(|path| credential_file::expand(path, home.as_deref())),
             file,
             timeout: Duration::from_secs(self.timeout),
             kubeconfig: self.kubeconfig,
@@ -188,12 +181,6 @@ impl LoginArguments {
             }
         }
     }
-}
-
-/// The default file of docker; `None` without a home directory.
-fn docker_file(home: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let folder = var("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home?.join(".docker")))?;
-    Some(folder.join("config.json"))
 }
 
 fn given(text: Result<String, Problem>, origin: &'static str) -> Result<Password, Refusal> {

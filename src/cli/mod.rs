@@ -2,12 +2,14 @@
 //! rejects conflicts before any I/O. The arguments of each command are in a separate file.
 
 pub mod ansible_cfg;
+mod credential_file;
 pub mod documents;
 mod examples;
 mod explain;
 pub mod input;
 mod inventory;
 mod login;
+mod logout;
 mod not_supported;
 mod run;
 mod tips;
@@ -23,6 +25,7 @@ use oregano::ui::{Detail, Format};
 pub use self::explain::ExplainArguments;
 pub use self::inventory::{InventoryArguments, InventoryTask};
 pub use self::login::{Console, LoginArguments, Refusal};
+pub use self::logout::LogoutArguments;
 pub use self::run::RunArguments;
 
 /// The default time limit, in seconds.
@@ -30,7 +33,7 @@ const TIMEOUT: u64 = 30;
 const MAX_TIMEOUT: u64 = 3600;
 
 /// The commands that read no inventory.
-const WITHOUT_INVENTORY: [&str; 5] = ["login", "schema", "completion", "man", "version"];
+const WITHOUT_INVENTORY: [&str; 6] = ["login", "logout", "schema", "completion", "man", "version"];
 
 /// The heading of the options that only commands with an inventory use.
 const INVENTORY: &str = "Options of every command with an inventory";
@@ -144,6 +147,13 @@ pub enum Command {
     /// of a user, in a directory that belongs to that user or that only root can write to; the file then belongs to the
     /// user.
     Login(Box<LoginArguments>),
+    /// Remove the credential of one registry from a file, as `docker logout` does
+    ///
+    /// The file is the same as for `login`: --to, else REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else
+    /// ~/.docker/config.json. All spellings of the registry are removed (`https://host`, `host/v1/`, the names of Docker
+    /// Hub); entries of its namespaces (`host/team`) and all other content of the file are kept. Nothing is contacted, and
+    /// no credential helper is run. A file without an entry for the registry is not changed, and the exit status is 0, too.
+    Logout(LogoutArguments),
     /// Show which credential each consumer uses for an image, and why not another one: on this machine, or on nodes
     /// with -i or --limit
     ///

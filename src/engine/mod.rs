@@ -2,7 +2,9 @@
 
 pub mod apply;
 pub mod explain;
+mod local_file;
 pub mod login;
+pub mod logout;
 pub mod observe;
 pub mod schedule;
 

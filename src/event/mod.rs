@@ -50,7 +50,7 @@ pub enum Event {
 /// The start of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Started {
-    /// `validate`, `plan`, `apply` or `login`.
+    /// `validate`, `plan`, `apply`, `login` or `logout`.
     pub command: Command,
     /// The selected hosts in inventory order.
     pub hosts: Vec<String>,

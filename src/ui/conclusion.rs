@@ -39,6 +39,7 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
         Command::Validate if recap.registries.is_empty() => "no credential could be proved".to_owned(),
         Command::Validate => format!("{}{}", proved(recap), vantage::from(recap)),
         Command::Login => log_in(recap),
+        Command::Logout => log_out(recap),
         Command::Plan if stopped || objects_failed => {
             format!("`apply` would change nothing until the errors above are fixed{}", what_failed(recap))
         }
@@ -61,7 +62,7 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
 /// The sentence after a signal.
 fn interrupted(command: Option<Command>, recap: &Recap) -> String {
     let result = match command {
-        Some(Command::Apply | Command::Login) => done(recap),
+        Some(Command::Apply | Command::Login | Command::Logout) => done(recap),
         Some(Command::Validate | Command::Plan) | None => "nothing was changed".to_owned(),
     };
     let (all, checked) = (recap.hosts.len(), recap.hosts.values().filter(|counts| counts.ok > 0).count());
@@ -139,6 +140,17 @@ fn log_in(recap: &Recap) -> String {
         (Some(row), Counts { changed: 1, .. }) => format!("the login of `{}` to `{}` is saved", row.user, row.host),
         (Some(_), Counts { ok: 1, .. }) if recap.status == ExitStatus::Done as u8 => {
             "no changes: the file is already up to date".to_owned()
+        }
+        _ => "nothing was changed".to_owned(),
+    }
+}
+
+fn log_out(recap: &Recap) -> String {
+    let counts: Counts = recap.hosts.values().copied().next().unwrap_or_default();
+    match counts {
+        Counts { changed: 1, .. } => "the credential is removed from the file".to_owned(),
+        Counts { ok: 1, .. } if recap.status == ExitStatus::Done as u8 => {
+            "no changes: the file has no credential for the registry".to_owned()
         }
         _ => "nothing was changed".to_owned(),
     }

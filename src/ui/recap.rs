@@ -20,8 +20,8 @@ const MAX_FAILED: usize = 10;
 
 /// The lines of the recap, without the last line of the run.
 pub(super) fn lines(recap: &Recap, command: Option<Command>, problems: &Problems, layout: &Layout) -> Vec<Line> {
-    if command == Some(Command::Login) {
-        // The recap of a login would repeat its only credential and its only file, which were reported before.
+    if command.is_some_and(Command::is_about_one_file) {
+        // The recap would repeat the only credential and the only file, which were reported before.
         return Vec::new();
     }
     let mut lines = registries(recap, layout);

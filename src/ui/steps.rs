@@ -89,7 +89,7 @@ pub(super) fn left_lines(row: &StepRow, command: Option<Command>) -> Vec<Line> {
 fn label(row: &StepRow, command: Option<Command>) -> String {
     match &row.target {
         Target::Object(object) => object_name(object),
-        Target::File(file) if command == Some(Command::Login) => file.path.clone(),
+        Target::File(file) if command.is_some_and(Command::is_about_one_file) => file.path.clone(),
         Target::File(file) => format!("{}:{}", file.host, file.path),
     }
 }

@@ -86,7 +86,9 @@ impl Screen {
         self.collected.add_notes(row, self.command);
         if row.failure.is_some() {
             let node = match &row.target {
-                Target::File(file) if self.command != Some(Command::Login) => format!("{}: ", file.host),
+                Target::File(file) if !self.command.is_some_and(Command::is_about_one_file) => {
+                    format!("{}: ", file.host)
+                }
                 Target::File(_) | Target::Object(_) => String::new(),
             };
             self.problems.add_step(row, &node);

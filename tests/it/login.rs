@@ -1,6 +1,7 @@
 //! `oregano login`: one credential, proved on a real registry and merged into a file of this machine.
 
 mod file;
+mod logout;
 mod password;
 
 use std::fs::{self, File};

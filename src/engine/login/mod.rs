@@ -1,40 +1,33 @@
 //! `oregano login`: verifies one credential and merges it into a credential file of this machine. The file is read before the
 //! first request is sent, and written only if the credential is verified.
 
+mod file;
 mod target;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::authfile::{self, Held};
 use crate::cluster::{ClusterPurpose, access};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
-use crate::dockerconfig::{self, Credential, HUB, HUB_KEY, Reader, has_stray_line_end, mask, mask_user};
+use crate::dockerconfig::{Credential, has_stray_line_end};
+use crate::engine::local_file::{self, HERE};
 use crate::engine::schedule::{Begin, Cancel, Stop};
 use crate::event::{Command, Event, RegistryRow, Started, StepRow};
-use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
-use crate::lookup::{DOCKER_AUTH_CONFIG, variable_user};
 use crate::options::Environment;
-use crate::plan::{self, Action, LeftEntries, PlanRequest, Planned, Step, WantedEntries};
+use crate::plan::Action;
 use crate::registry::{self, Clients, ProgressEvent};
 use crate::report::Journal;
 use crate::secret::Secret;
 
+use file::LoginFile;
 pub use target::Target;
-
-/// The name of this machine in events, as in Ansible.
-const HERE: &str = "localhost";
-
-/// The file name of the legacy format. It determines the format of a file without entries.
-const LEGACY: &str = ".dockercfg";
 
 /// The maximum size of a file with certificate authorities, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -99,10 +92,10 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
         .then(|| "the password ends with a line break, which is a part of it".to_owned());
     desired.risks().chain(expiring).chain(line_end).for_each(|message| journal.record(Event::Warning { message }));
     let variable = request.environment.docker_auth_config.as_ref();
-    let file = LoginFile { path: &request.file, credential: &credential, variable };
+    let file = LoginFile { credential: &credential, variable };
     // No lock is taken yet, because the requests to the registry may last long. The file is observed again under the
     // lock.
-    let (Planned { step, .. }, _) = file.plan(authfile::observe(&request.file));
+    let step = file.plan(&local_file::observe(&request.file)).step;
     let end = |row: StepRow| journal.record(Event::Step(row));
     // This is checked before the login, so that no password is sent if the result could not be saved.
     if let Action::Fail(_) = &step.action {
@@ -113,19 +106,7 @@ pub fn login(request: &Request, cancel: &Cancel, journal: &Journal) -> Result<()
         end(StepRow::not_done(&step));
         return Ok(());
     }
-    let stopped = || cancel.level() > Stop::No;
-    match authfile::hold(&request.file, request.timeout, stopped) {
-        Ok(held) => {
-            let (step, written) = file.write(&held);
-            end(match written {
-                Ok(()) => StepRow::done(&step),
-                Err(failure) => StepRow::failed(&step, failure),
-            });
-        }
-        // The wait for the lock also ends after a signal, which is not a failure of the file.
-        Err(_) if stopped() => end(StepRow::not_done(&step)),
-        Err(failure) => end(StepRow::failed(&step, failure)),
-    }
+    end(local_file::replace(&request.file, request.timeout, cancel, &step, |fact| file.plan(fact)));
     Ok(())
 }
 
@@ -208,94 +189,4 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
         journal.record(Event::Registry(RegistryRow::new(registry, fact, None)));
     }
     Ok(facts.first().is_some_and(|fact| fact.verdict.permits_run()))
-}
-
-/// The file and the credential that it must contain.
-struct LoginFile<'a> {
-    path: &'a Path,
-    credential: &'a Credential,
-    /// `DOCKER_AUTH_CONFIG`.
-    variable: Option<&'a Secret>,
-}
-
-impl LoginFile<'_> {
-    /// Plans the change of the file from its observed `state`; returns the plan and the fact.
-    fn plan(&self, state: FileState) -> (Planned, FileFact) {
-        let fact = FileFact { path: self.path.display().to_string(), aliases: Vec::new(), state };
-        let wanted = WantedEntries { credentials: slice::from_ref(self.credential), retired: &[] };
-        let mut planned = plan::file(HERE, &fact, wanted, self.reader(&fact), &PlanRequest::default());
-        // A login has no inventory that could declare the other entries.
-        planned.step.left = LeftEntries::default();
-        planned
-            .step
-            .notes
-            .extend(self.precedence_note(&fact).into_iter().chain(self.docker_note()).chain(self.variable_note()));
-        (planned, fact)
-    }
-
-    /// Observes the file again under its lock, and replaces it.
-    fn write(&self, held: &Held) -> (Step, Result<(), Failure>) {
-        let (Planned { mut step, content }, fact) = self.plan(held.observe());
-        step.notes.extend(held.unlocked());
-        let written = match (&step.action, content) {
-            (Action::Fail(failure), _) => Err(failure.clone()),
-            (_, Some(new)) => held.replace(&fact.state, &new),
-            (_, None) => Ok(()),
-        };
-        (step, written)
-    }
-
-    /// The format of the file: by its entries, else by its name.
-    fn reader(&self, fact: &FileFact) -> Reader {
-        content(fact).and_then(dockerconfig::written_for).unwrap_or_else(|| {
-            if self.path.file_name().is_some_and(|name| name == LEGACY) { Reader::Legacy } else { Reader::Node }
-        })
-    }
-
-    /// A note about docker for a key with a path (`ConvertToHostname` of docker/cli). Other programs support paths.
-    fn docker_note(&self) -> Option<String> {
-        let key = &self.credential.key;
-        let (host, _) = key.split_once('/').filter(|_| key != HUB_KEY)?;
-        Some(match host {
-            // docker looks up Docker Hub only by its URL, so it does not find this entry, not even for the images in
-            // the namespace.
-            HUB => format!("docker does not support paths, and uses only `{HUB_KEY}`"),
-            _ => format!(
-                "docker does not support paths: it uses the entry for all of `{host}`, unless `{host}` has an entry of its own"
-            ),
-        })
-    }
-
-    /// A note about `DOCKER_AUTH_CONFIG`, if docker uses its entry instead of the new one.
-    fn variable_note(&self) -> Option<String> {
-        let key = &self.credential.key;
-        let host = if key == HUB_KEY { HUB } else { key.split('/').next().unwrap_or_default() };
-        let user = variable_user(self.variable?, host)?;
-        Some(format!(
-            "docker 28.3 and later do not use the new entry: `{DOCKER_AUTH_CONFIG}` has one for `{host}`, with the user \
-             `{}`, which has a higher priority until the variable is unset",
-            mask_user(&user).escape_debug()
-        ))
-    }
-
-    /// A note about existing entries that take precedence over the new one for some of its images.
-    fn precedence_note(&self, fact: &FileFact) -> Option<String> {
-        // A file that cannot be parsed makes the plan fail with its own message, so no note is needed.
-        let file = dockerconfig::read(content(fact)?).ok()?;
-        let keys = file.entries.iter().map(|entry| entry.key.as_str());
-        let keys: Vec<String> = dockerconfig::more_specific(keys, &self.credential.key)
-            .into_iter()
-            .map(|key| format!("`{}`", mask(key).escape_debug()))
-            .collect();
-        let message =
-            "is kept: for the images in that namespace, podman, skopeo and CRI-O use it instead of the new entry";
-        (!keys.is_empty()).then(|| format!("{} {message}", keys.join(", ")))
-    }
-}
-
-fn content(fact: &FileFact) -> Option<&[u8]> {
-    match &fact.state {
-        FileState::Present { content, .. } => Some(content.expose()),
-        FileState::Absent | FileState::Unusable(_) => None,
-    }
 }
