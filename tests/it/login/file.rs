@@ -172,7 +172,7 @@ fn a_file_that_cannot_be_merged_is_reported_before_the_registry_is_contacted() {
     File::create(user.home().join("large.json")).unwrap().set_len(17 << 20).unwrap();
     for (file, fault) in [
         ("half.json", "not valid JSON"),
-        ("twice.json", "has a member twice"),
+        ("twice.json", "has the member `auths` twice"),
         ("folder.json", "is a directory"),
         ("large.json", "is too large"),
         ("half.json/below.json", "cannot be examined"),
