@@ -8,6 +8,7 @@ use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt};
 
 use super::Limits;
 use super::connect::{DetachedError, NodeLabel, SshConnection, describe_interruption, run_detached};
+use super::hint::{ConnectProblem, EarlyEnd};
 use super::identities::{Identities, KeyFile};
 use super::known_hosts::fingerprint;
 use super::protocol::tidy;
@@ -51,9 +52,10 @@ pub(super) fn log_in(
     // it waits for the agent.
     let end = deadline.checked_add(GRACE).unwrap_or(deadline);
     run_detached(limits, end, work).map_err(|error| match error {
-        DetachedError::Failed(cause) => failed().cause(cause),
+        DetachedError::Failed(cause) => failed().cause(cause).hint(ConnectProblem::NoThread.hint()),
         DetachedError::Interrupted(Interruption::Abort) => {
-            failed().cause(describe_interruption(Interruption::Abort, limits.timeout))
+            let failure = failed().cause(describe_interruption(Interruption::Abort, limits.timeout));
+            failure.hint(EarlyEnd::Interrupted.hint())
         }
         DetachedError::Interrupted(Interruption::Deadline) => {
             // Otherwise every other node would wait for the same agent until its own deadline.
@@ -309,7 +311,7 @@ impl LoginAttempts<'_> {
         match (self.hints.first(), self.connection.watch.interruption()) {
             // After a timeout or an abort the credentials were not necessarily wrong, so a hint about them would
             // mislead.
-            (_, Some(_)) => failure,
+            (_, Some(_)) => failure.hint(self.connection.early_end().hint()),
             (Some(hint), None) => failure.hint(hint.clone()),
             (None, None) => failure.hint(general),
         }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use ssh2::MethodType;
 
 use super::Limits;
-use super::error::{self, ConnectError, ConnectProblem};
+use super::error::{self, ConnectError};
+use super::hint::{self, ConnectProblem, EarlyEnd};
 use super::known_hosts::{HostKeyTrust, HostKeys, fingerprint, key_type};
 use super::watchdog::{Interruption, Watch};
 use crate::desired::{Connection, HostKeyChecking};
@@ -58,8 +59,9 @@ impl SshConnection {
         let socket = Arc::new(socket);
         let watch = limits.abort.watch(Arc::clone(&socket));
         watch.set_deadline(deadline);
-        let ssh = ssh2::Session::new()
-            .map_err(|error| unreachable(ConnectError::other("no SSH session could be created", error.message())))?;
+        let ssh = ssh2::Session::new().map_err(|error| {
+            unreachable(ConnectError::new(ConnectProblem::Other, "no SSH session could be created", error.message()))
+        })?;
         let mut connection = Self { ssh, socket, watch, timeout: limits.timeout };
         connection.handshake(label, keys)?;
         Ok(connection)
@@ -76,17 +78,27 @@ impl SshConnection {
             // libssh2 reports several error codes for a missing banner, but always this text.
             let (problem, summary) = match self.watch.interruption() {
                 None if error.message().contains("banner") => (ConnectProblem::NotSsh, "no SSH server on this port"),
-                None => (ConnectProblem::Other, "the SSH handshake failed"),
-                Some(Interruption::Deadline) => (ConnectProblem::Other, "no SSH handshake in time"),
-                Some(Interruption::Abort) => (ConnectProblem::Other, "interrupted"),
+                None => (ConnectProblem::Handshake, "the SSH handshake failed"),
+                Some(Interruption::Deadline) => (ConnectProblem::NoResponse, "no SSH handshake in time"),
+                Some(Interruption::Abort) => (ConnectProblem::Interrupted, "interrupted"),
             };
             let cause = self.describe_error("SSH handshake", &error.message());
             return Err(error::unreachable(label, ConnectError { problem, summary: summary.to_owned(), cause }));
         }
         let Some((blob, _)) = self.ssh.host_key() else {
-            return Err(Failure::new(format!("{label} presented no host key")).summary("no host key was presented"));
+            let failure = Failure::new(format!("{label} presented no host key")).summary("no host key was presented");
+            return Err(failure.hint(ConnectProblem::Handshake.hint()));
         };
         check_trust(label, blob, known.check(blob))
+    }
+
+    /// Why the connection ended, if an operation on it failed.
+    pub(super) fn early_end(&self) -> EarlyEnd {
+        match self.watch.interruption() {
+            Some(Interruption::Deadline) => EarlyEnd::Deadline,
+            Some(Interruption::Abort) => EarlyEnd::Interrupted,
+            None => EarlyEnd::Closed,
+        }
     }
 
     /// The text for an error of `task`. If the watchdog has shut the socket down, its reason is shown instead, because
@@ -124,13 +136,13 @@ fn connect_in_thread(connection: &Connection, limits: &Limits, deadline: Instant
     let connected = run_detached(limits, deadline, move || connect(&address, port, deadline));
     connected.map_err(|error| match error {
         DetachedError::Interrupted(interruption) => {
-            let summary = match interruption {
-                Interruption::Deadline => "no connection in time",
-                Interruption::Abort => "interrupted",
+            let (problem, summary) = match interruption {
+                Interruption::Deadline => (ConnectProblem::NoResponse, "no connection in time"),
+                Interruption::Abort => (ConnectProblem::Interrupted, "interrupted"),
             };
-            ConnectError::other(summary, describe_interruption(interruption, limits.timeout))
+            ConnectError::new(problem, summary, describe_interruption(interruption, limits.timeout))
         }
-        DetachedError::Failed(cause) => ConnectError::other(cause.clone(), cause),
+        DetachedError::Failed(cause) => ConnectError::new(ConnectProblem::NoThread, cause.clone(), cause),
     })?
 }
 
@@ -177,12 +189,14 @@ pub(super) fn run_detached<T: Send + 'static>(
 }
 
 fn connect(address: &str, port: u16, deadline: Instant) -> Result<TcpStream, ConnectError> {
-    let addresses = resolve(address, port).map_err(|error| ConnectError {
-        problem: ConnectProblem::UnresolvedName,
-        summary: format!("the name does not resolve: {}", without_errno(&error)),
-        cause: format!("`{address}` does not resolve: {}", without_errno(&error)),
+    let addresses = resolve(address, port).map_err(|error| {
+        let reason = without_errno(&error);
+        let problem = problem(&error, ConnectProblem::UnresolvedName);
+        let summary = format!("the name does not resolve: {reason}");
+        ConnectError::new(problem, summary, format!("`{address}` does not resolve: {reason}"))
     })?;
-    let mut last = ConnectError::other("the name has no address", format!("`{address}` has no address"));
+    let no_address = format!("`{address}` has no address");
+    let mut last = ConnectError::new(ConnectProblem::UnresolvedName, "the name has no address", no_address);
     for (at, target) in addresses.iter().enumerate() {
         // Each address gets only its share of the time, so that an address that does not respond leaves time for the
         // others.
@@ -208,17 +222,29 @@ fn resolve(address: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 fn connect_error(target: &SocketAddr, error: &io::Error, waited: Duration) -> ConnectError {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => ConnectError {
-            problem: ConnectProblem::Refused,
-            summary: "connection refused".to_owned(),
-            cause: format!("{target}: connection refused: nothing listens on this port"),
-        },
-        io::ErrorKind::TimedOut => {
-            let cause = format!("{target}: no response within {:.1} s", waited.as_secs_f64());
-            ConnectError::other("no connection in time", cause)
+    let problem = problem(error, ConnectProblem::Other);
+    let reason = without_errno(error);
+    let (summary, cause) = match problem {
+        ConnectProblem::Refused => {
+            ("connection refused", format!("{target}: connection refused: nothing listens on this port"))
         }
-        _ => ConnectError::other(without_errno(error), format!("{target}: {}", without_errno(error))),
+        ConnectProblem::NoResponse => {
+            ("no connection in time", format!("{target}: no response within {:.1} s", waited.as_secs_f64()))
+        }
+        _ => (reason.as_str(), format!("{target}: {reason}")),
+    };
+    ConnectError::new(problem, summary, cause)
+}
+
+/// The problem that a system error shows; `otherwise` if it shows none.
+fn problem(error: &io::Error, otherwise: ConnectProblem) -> ConnectProblem {
+    match error.kind() {
+        // This is the text of the system for EMFILE. A resolver returns only the text and no error number.
+        _ if error.to_string().contains("Too many open files") => ConnectProblem::TooManyFiles,
+        io::ErrorKind::ConnectionRefused => ConnectProblem::Refused,
+        io::ErrorKind::TimedOut => ConnectProblem::NoResponse,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ConnectProblem::NoRoute,
+        _ => otherwise,
     }
 }
 
@@ -226,51 +252,30 @@ fn connect_error(target: &SocketAddr, error: &io::Error, waited: Duration) -> Co
 fn check_trust(label: &NodeLabel, blob: &[u8], trust: HostKeyTrust) -> Result<(), Failure> {
     let presented = format!("it presented {} {}", key_type(blob), fingerprint(blob));
     let Connection { address, port, .. } = label.1;
+    let hint = hint::host_key(&trust, address, *port, &key_type(blob));
     let failure = match trust {
         HostKeyTrust::Trusted => return Ok(()),
         // Accepting unknown keys covers neither a changed nor a revoked key: those may be an attack.
         HostKeyTrust::Unknown(_) if label.1.host_key_checking == HostKeyChecking::AcceptUnknown => return Ok(()),
         HostKeyTrust::Unknown(others) => {
-            let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
-            let mut failure = Failure::new(format!("the host key of {label} is not known"))
+            let failure = Failure::new(format!("the host key of {label} is not known"))
                 .summary("the host key is not known")
                 .cause(presented);
-            if !others.is_empty() {
-                failure = failure.cause(format!("known_hosts only has its keys of type {}", others.join(", ")));
+            match others.is_empty() {
+                true => failure,
+                false => failure.cause(format!("known_hosts only has its keys of type {}", others.join(", "))),
             }
-            failure.hint(format!(
-                "run `ssh-keyscan {port}{address} >> ~/.ssh/known_hosts`, and compare the fingerprint with the \
-                 one that the node itself shows: `ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`",
-                key_file_suffix(&key_type(blob))
-            ))
         }
         HostKeyTrust::Changed { location, fingerprint } => {
-            // known_hosts stores a host with another port than 22 in this form, and `ssh-keygen -R` finds it only by
-            // this form.
-            let name = if *port == 22 { address.clone() } else { format!("[{address}]:{port}") };
             Failure::new(format!("the host key of {label} has changed: this may be an attack"))
                 .summary("the host key has changed: this may be an attack")
                 .cause(presented)
                 .cause(format!("{location} has {fingerprint}"))
-                .hint(format!(
-                    "do not log in before you know why; if the node was reinstalled, remove the old key with \
-                     `ssh-keygen -R '{name}'`"
-                ))
         }
         HostKeyTrust::Revoked { location } => Failure::new(format!("the host key of {label} is revoked"))
             .summary("the host key is revoked")
             .cause(presented)
             .cause(format!("{location} revokes it")),
     };
-    Err(failure)
-}
-
-/// `ed25519` for `ssh-ed25519`, as in the names of the files in /etc/ssh.
-fn key_file_suffix(key_type: &str) -> &str {
-    match key_type {
-        "ssh-rsa" => "rsa",
-        // All ECDSA curves share one file name, although each of them is a key type.
-        ecdsa if ecdsa.starts_with("ecdsa-") => "ecdsa",
-        other => other.trim_start_matches("ssh-"),
-    }
+    Err(Failure { hint, ..failure })
 }

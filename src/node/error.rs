@@ -1,30 +1,10 @@
-//! The failures of a node and their hints: of connecting, of sudo, and of single files. It does no I/O.
+//! The failures of a node: of connecting, of sudo, and of single files. `hint` has their hints. It does no I/O.
 
 use super::WriteFailure;
+use super::hint::{ConnectProblem, Privileges, SystemError};
 use super::protocol::{UnusableReason, WriteOutcome, WriteStage, tidy};
-use crate::desired::{Connection, Escalation};
 use crate::facts::{FileAccess, FileFault};
 use crate::failure::Failure;
-
-/// The privileges that the script runs with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Privileges {
-    /// Root, who is never refused because of file permissions.
-    Root,
-    /// Any user other than root.
-    User,
-}
-
-impl Privileges {
-    pub(super) fn of(connection: &Connection) -> Self {
-        match connection.escalation {
-            Escalation::Sudo { .. } => Self::Root,
-            // The hint for a denied permission differs: root cannot gain more permissions by logging in as root.
-            Escalation::None if connection.user == "root" => Self::Root,
-            Escalation::None => Self::User,
-        }
-    }
-}
 
 /// Why there is no connection to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,39 +16,16 @@ pub(super) struct ConnectError {
     pub(super) cause: String,
 }
 
-/// The connection problems for which there is a specific hint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConnectProblem {
-    /// The address is a name that does not resolve.
-    UnresolvedName,
-    /// Nothing listens on the port.
-    Refused,
-    /// The server on the port does not speak SSH.
-    NotSsh,
-    /// Any other problem.
-    Other,
-}
-
 impl ConnectError {
-    pub(super) fn other(summary: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self { problem: ConnectProblem::Other, summary: summary.into(), cause: cause.into() }
+    pub(super) fn new(problem: ConnectProblem, summary: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self { problem, summary: summary.into(), cause: cause.into() }
     }
 }
 
 /// The failure of a node that cannot be connected to.
 pub(super) fn unreachable(label: &dyn std::fmt::Display, error: ConnectError) -> Failure {
-    let hint = match error.problem {
-        // This is the text of the system for EMFILE. A resolver returns only the text and no error number.
-        _ if error.cause.contains("Too many open files") => {
-            Some("raise the limit with `ulimit -n`, or lower `--forks`")
-        }
-        ConnectProblem::UnresolvedName => Some("check `ansible_host`, and DNS and /etc/hosts of this machine"),
-        ConnectProblem::Refused => Some("check that sshd is running on the node, and that `ansible_port` is its port"),
-        ConnectProblem::NotSsh => Some("check that `ansible_port` is the port of an SSH server"),
-        ConnectProblem::Other => None,
-    };
     let failure = Failure::new(format!("could not reach {label}")).cause(error.cause).summary(error.summary);
-    Failure { hint: hint.map(str::to_owned), ..failure }
+    failure.hint(error.problem.hint())
 }
 
 /// The failure of a node that does not have a tool that the script needs.
@@ -82,29 +39,34 @@ pub(super) fn missing_tool(node: &str, tool: &str) -> Failure {
 
 /// The fault of a file that cannot be managed. `text` is the message of the system, or the path that is the problem.
 pub(super) fn unusable(reason: UnusableReason, text: &str, privileges: Privileges) -> FileFault {
-    match reason {
+    let fault = match reason {
         UnusableReason::Directory => FileFault::new("is a directory"),
         UnusableReason::Special => FileFault::new("is not a regular file"),
         UnusableReason::TooLarge => FileFault::new("is larger than 1 MiB"),
         UnusableReason::LineBreak => FileFault::new("leads to a path that contains a line break"),
-        UnusableReason::DanglingLink => FileFault::new("is a link into a directory that does not exist")
-            .cause(format!("it leads to `{text}`"))
-            .hint("create that directory, or remove the link"),
-        UnusableReason::Mounted => FileFault::new("is a bind mount of a single file, which cannot be replaced")
-            .hint("mount the directory of the file instead"),
+        UnusableReason::DanglingLink => {
+            FileFault::new("is a link into a directory that does not exist").cause(format!("it leads to `{text}`"))
+        }
+        UnusableReason::Mounted => FileFault::new("is a bind mount of a single file, which cannot be replaced"),
         UnusableReason::Blocked => FileFault::new("cannot exist").cause(format!("`{text}` is not a directory")),
         UnusableReason::Denied => {
             let access = match privileges {
                 Privileges::Root => FileAccess::Granted,
                 Privileges::User => FileAccess::OnlyRoot,
             };
-            FileFault { access, ..FileFault::new("cannot be read").cause("Permission denied").hint(denied(privileges)) }
+            FileFault { access, ..FileFault::new("cannot be read").cause("Permission denied") }
         }
-        UnusableReason::Unreadable => {
-            let fault = FileFault::new("cannot be read").cause(text);
-            FileFault { hint: hint(text, privileges).map(|(_, hint)| hint.to_owned()), ..fault }
-        }
-    }
+        UnusableReason::Unreadable => FileFault::new("cannot be read").cause(reported(text)),
+        UnusableReason::Changing => FileFault::new("was changed while it was examined"),
+        UnusableReason::Incomplete => FileFault::new("cannot be read")
+            .cause("reading failed before the end of the file, which may have been removed at that moment"),
+    };
+    fault.hint(reason.hint(text, privileges))
+}
+
+/// The message of the system. Some tools of busybox fail without one.
+fn reported(text: &str) -> &str {
+    if text.is_empty() { "the node reported no reason" } else { text }
 }
 
 /// Whether a file was written, and the failure if it was not.
@@ -117,7 +79,6 @@ pub(super) fn check_written(path: &str, outcome: &WriteOutcome, privileges: Priv
             .hint("another run is writing it: run again when it has finished"),
         WriteOutcome::Failed { stage, text } => {
             let task = match stage {
-                WriteStage::Resolve => "resolve its path",
                 WriteStage::Directory => "create its directory",
                 WriteStage::Temporary | WriteStage::Private => "create a private directory next to it",
                 WriteStage::Write => "write the new content next to it",
@@ -129,49 +90,22 @@ pub(super) fn check_written(path: &str, outcome: &WriteOutcome, privileges: Priv
                 WriteStage::Rename => "rename the new file to it",
             };
             let failure = Failure::new(format!("`{path}` could not be written"));
-            let failure = failure.cause(format!("cannot {task}: {text}"));
+            let failure = failure.cause(format!("cannot {task}: {}", reported(text)));
             if *stage == WriteStage::Private {
                 failure.hint("check that its file system stores owners and modes, and that NFS does not squash root")
             } else {
-                match hint(text, privileges) {
-                    Some((message, hint)) => {
-                        // The cause contains the name of a temporary file, which is different on each node.
-                        let summary = format!("{}: {message}", failure.message);
-                        failure.summary(summary).hint(hint)
-                    }
+                let error = SystemError::of(text, privileges);
+                // The cause contains the name of a temporary file, which is different on each node.
+                let summary = error.text().map(|message| format!("{}: {message}", failure.message));
+                let failure = failure.hint(error.hint());
+                match summary {
+                    Some(summary) => failure.summary(summary),
                     None => failure,
                 }
             }
         }
     };
     Err(WriteFailure::Failed(failure))
-}
-
-/// What to do if the permissions deny access.
-fn denied(privileges: Privileges) -> &'static str {
-    match privileges {
-        Privileges::User => "log in as root, or set `ansible_become: true`",
-        Privileges::Root => {
-            "something denies access even to root: an immutable attribute (`lsattr`), SELinux (`ausearch -m avc`), or an \
-             NFS server that squashes root"
-        }
-    }
-}
-
-/// The hint for `text`, the message of the system, after the part of the text that it is for.
-fn hint(text: &str, privileges: Privileges) -> Option<(&'static str, &'static str)> {
-    let denied = denied(privileges);
-    let hints = [
-        ("Permission denied", denied),
-        ("Operation not permitted", denied),
-        ("Read-only file system", "remount it read-write, or set `docker_auth_credentials_path` to a writable path"),
-        ("No space left", "free some space there"),
-        ("Disk quota exceeded", "free some space there"),
-        ("resource busy", "the file is itself a mount point: mount its directory instead"),
-        ("Too many levels", "the link leads back to itself: remove it"),
-        ("not found", "install the missing tool on the node"),
-    ];
-    hints.into_iter().find(|(message, _)| text.contains(message))
 }
 
 /// The failure for a refusal of sudo; `None` if what was printed does not look like one. `node` is the node in
@@ -199,7 +133,7 @@ pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
         failure("it is not installed").hint("install sudo, or log in as root without `ansible_become`")
     // A refusal in other words is quoted, because the errors of sudo begin with its name.
     } else if printed.lines().any(|line| line.starts_with("sudo:") || line.contains(" sudo: ")) {
-        quoted
+        quoted.hint("run `sudo -l` as this user on the node, and read its log (`journalctl -t sudo`)")
     } else {
         // The output is not from sudo, for example from a login shell that refuses to run commands.
         return None;
@@ -253,8 +187,10 @@ mod tests {
         assert!(name.unwrap().contains("`ansible_host`"));
         let banner = hint(ConnectProblem::NotSsh, "SSH handshake: Failed getting banner");
         assert!(banner.unwrap().contains("`ansible_port`"));
-        assert!(hint(unresolved, "`n` does not resolve: Too many open files").unwrap().contains("ulimit"));
-        assert_eq!(hint(ConnectProblem::Other, "10.0.0.1:22: no response within 3.0 s"), None);
+        assert!(hint(ConnectProblem::TooManyFiles, "`n` does not resolve").unwrap().contains("ulimit"));
+        assert!(
+            hint(ConnectProblem::NoResponse, "10.0.0.1:22: no response within 3.0 s").unwrap().contains("--timeout")
+        );
         let error = std::io::Error::from_raw_os_error(24);
         assert_eq!(crate::failure::without_errno(&error), "Too many open files");
     }
@@ -270,7 +206,10 @@ mod tests {
         let busy = unwritten(&failed(WriteStage::Rename, text), Privileges::Root);
         assert!(busy.hint.unwrap().contains("mount point"));
         let unknown = unwritten(&failed(WriteStage::Lock, "what?"), Privileges::Root);
-        assert_eq!((unknown.causes, unknown.hint), (vec!["cannot lock it: what?".to_owned()], None));
+        assert_eq!(unknown.causes, ["cannot lock it: what?"]);
+        assert!(unknown.hint.unwrap().contains("journalctl"));
+        let silent = unwritten(&failed(WriteStage::Compare, ""), Privileges::Root);
+        assert_eq!(silent.causes, ["cannot compare it with what was read: the node reported no reason"]);
         let shared = unwritten(&failed(WriteStage::Private, "/.a.x"), Privileges::Root);
         assert!(shared.hint.unwrap().contains("stores owners and modes"));
         assert_eq!(check_written("/a", &WriteOutcome::Written, Privileges::Root), Ok(()));

@@ -8,6 +8,7 @@
 mod auth;
 mod connect;
 mod error;
+mod hint;
 mod identities;
 mod known_hosts;
 mod protocol;
@@ -64,8 +65,10 @@ impl OpenFailure {
 /// Why a file was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteFailure {
-    /// The file is no longer what was observed.
+    /// The file is no longer what was observed, and was not written.
     Conflict,
+    /// The file was written, and is no longer what was written, for this reason.
+    Overwritten(String),
     /// Any other failure; the message states whether the file may have been written.
     Failed(Failure),
 }

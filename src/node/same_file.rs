@@ -1,7 +1,8 @@
 //! Paths that lead to the same file, for example through a symbolic link: they become one fact, so that the file is
 //! planned, written and reported once. The script determines which paths are the same; nothing is observed here.
 
-use super::error::{self, Privileges};
+use super::error;
+use super::hint::Privileges;
 use super::protocol::{ObservedFile, UnusableReason};
 use crate::facts::{FileFact, FileState};
 use crate::secret::SecretBytes;

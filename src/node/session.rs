@@ -8,7 +8,8 @@ use ssh2::{Channel, ExtendedData};
 use zeroize::Zeroizing;
 
 use super::connect::{NodeLabel, SshConnection};
-use super::error::{self, Privileges};
+use super::error;
+use super::hint::{EarlyEnd, Privileges};
 use super::protocol::{self, Decoder, Frame, LARGEST, Nonce, ObservedFile, PayloadItem, command, order, tidy};
 use super::same_file;
 use super::{NewContent, OpenFailure, WriteFailure, distant_future};
@@ -36,7 +37,7 @@ enum StreamError {
     /// The script or the shell ended.
     Ended,
     /// The connection failed, or was shut down.
-    Lost(String),
+    Lost(EarlyEnd, String),
     /// The output does not follow the protocol.
     Malformed(&'static str),
 }
@@ -55,19 +56,21 @@ impl Session {
     /// Runs the script until its first line arrives.
     pub(super) fn start(connection: SshConnection, label: &NodeLabel, files: &[String]) -> Result<Self, OpenFailure> {
         let node = label.to_string();
-        let failure = |cause: String| {
-            let failure = Failure::new(format!("could not start the script on {node}"));
+        let failure = |cause: String, hint: &str| {
+            let failure = Failure::new(format!("could not start the script on {node}")).hint(hint);
             OpenFailure::Unreachable(failure.summary(format!("could not start the script: {cause}")).cause(cause))
         };
         let Some(nonce) = Nonce::random() else {
-            return Err(failure("the system has no random numbers".to_owned()));
+            return Err(failure("the system has no random numbers".to_owned(), "check /dev/urandom of this machine"));
         };
         let escalation = &label.1.escalation;
         let opened = connection.ssh.channel_session().and_then(|mut channel| {
             channel.exec(&command(&nonce, escalation, files))?;
             Ok(channel)
         });
-        let channel = opened.map_err(|error| failure(connection.describe_error("exec", &error.message())))?;
+        let channel = opened.map_err(|error| {
+            failure(connection.describe_error("exec", &error.message()), connection.early_end().hint())
+        })?;
         let decoder = Decoder::new(nonce.clone(), files.len());
         let privileges = Privileges::of(label.1);
         let mut session = Self { connection, channel, decoder, nonce, node, privileges, paths: files.to_vec() };
@@ -115,18 +118,18 @@ impl Session {
 
     fn not_started(&mut self, error: StreamError, escalation: &Escalation) -> OpenFailure {
         let mut printed = self.decoder.noise();
-        let cause = match error {
+        let (cause, hint) = match error {
             StreamError::Ended => {
                 // Reading stderr is safe only after the end of the stream, because it would otherwise block.
                 printed = format!("{printed}\n{}", self.errors());
-                "the login shell ended before the script's first line".to_owned()
+                ("the login shell ended before the script's first line".to_owned(), EarlyEnd::Shell.hint())
             }
-            StreamError::Lost(cause) => cause,
-            StreamError::Malformed(cause) => cause.to_owned(),
+            StreamError::Lost(..) | StreamError::Malformed(_) => (error.text(), error.hint()),
         };
         let mut failure = Failure::new(format!("could not start the script on {}", self.node))
             .summary(format!("could not start the script: {cause}"))
-            .cause(cause);
+            .cause(cause)
+            .hint(hint);
         // Without sudo, a matching text in the output comes from something else, such as a login banner.
         if matches!(escalation, Escalation::Sudo { .. })
             && let Some(refusal) = error::sudo_refusal(&self.node, &printed)
@@ -161,9 +164,8 @@ impl Session {
         };
         received.map_err(|error| {
             let failure = Failure::new(format!("could not read the files on {}", self.node));
-            OpenFailure::Failed(
-                failure.summary(format!("could not read the files: {}", error.text())).cause(error.text()),
-            )
+            let failure = failure.summary(format!("could not read the files: {}", error.text())).cause(error.text());
+            OpenFailure::Failed(failure.hint(error.hint()))
         })?;
         // While the session waits for its order, no call of libssh2 responds to a request of sshd, so the watchdog
         // keeps the connection alive.
@@ -200,11 +202,14 @@ impl Session {
         let path = &file.path;
         // The script replaces only files that it has observed, because it compares their old content.
         if self.index(path).is_none() {
-            let failure = Failure::new(format!("`{path}` was not observed before"));
+            let failure = Failure::internal(&format!("`{path}` was not observed before"));
             return Some(Err(WriteFailure::Failed(failure)));
         }
         let too_large = file.new.expose().len() > LARGEST;
-        too_large.then(|| Err(WriteFailure::Failed(Failure::new(format!("`{path}` would be larger than 1 MiB")))))
+        too_large.then(|| {
+            let failure = Failure::new(format!("`{path}` would be larger than 1 MiB"));
+            Err(WriteFailure::Failed(failure.hint("remove entries that nothing needs from the file on the node")))
+        })
     }
 
     /// Sends the files that have no result yet, and receives their results.
@@ -253,7 +258,7 @@ impl Session {
         // The script prints a file again after it has written it.
         match self.next()? {
             Frame::File(index, observed) if index == item.index => {
-                Ok(compare(path, item.new, &observed, self.privileges).map_err(WriteFailure::Failed))
+                Ok(compare(item.new, &observed, self.privileges).map_err(WriteFailure::Overwritten))
             }
             _ => unexpected,
         }
@@ -278,29 +283,27 @@ impl Session {
             match self.channel.read(&mut *bytes) {
                 // After the watchdog has shut the socket down, reading from it looks like a normal end of the stream.
                 Ok(0) if self.connection.watch.interruption().is_some() => {
-                    return Err(StreamError::Lost(self.connection.describe_error("waiting for the script", &"")));
+                    return Err(self.lost("waiting for the script", &""));
                 }
                 Ok(0) => return Err(StreamError::Ended),
                 Ok(length) if self.decoder.feed(&bytes[..length]) => {}
                 Ok(_) => return Err(StreamError::Malformed("it printed more than the script can print")),
-                Err(error) => {
-                    return Err(StreamError::Lost(self.connection.describe_error("waiting for the script", &error)));
-                }
+                Err(error) => return Err(self.lost("waiting for the script", &error)),
             }
         }
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         // This does not flush, because the flush of libssh2 discards data that has arrived and was not read yet.
-        self.channel
-            .write_all(bytes)
-            .map_err(|error| StreamError::Lost(self.connection.describe_error("sending to the script", &error)))
+        self.channel.write_all(bytes).map_err(|error| self.lost("sending to the script", &error))
     }
 
     fn close(&mut self) -> Result<(), StreamError> {
-        self.channel.send_eof().map_err(|error| {
-            StreamError::Lost(self.connection.describe_error("sending to the script", &error.message()))
-        })
+        self.channel.send_eof().map_err(|error| self.lost("sending to the script", &error.message()))
+    }
+
+    fn lost(&self, task: &str, error: &dyn std::fmt::Display) -> StreamError {
+        StreamError::Lost(self.connection.early_end(), self.connection.describe_error(task, error))
     }
 
     /// Closes the connection properly. The script has ended, or is about to end.
@@ -320,19 +323,30 @@ impl StreamError {
     fn text(&self) -> String {
         match self {
             Self::Ended => "the script ended too early".to_owned(),
-            Self::Lost(cause) => cause.clone(),
+            Self::Lost(_, cause) => cause.clone(),
             Self::Malformed(problem) => (*problem).to_owned(),
         }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Ended => EarlyEnd::Script,
+            Self::Lost(end, _) => *end,
+            Self::Malformed(_) => EarlyEnd::Malformed,
+        }
+        .hint()
     }
 }
 
 impl WriteEnd {
     fn failure(&self, path: &str) -> Failure {
         match self {
-            Self::Done => {
-                Failure::new(format!("`{path}` was not written")).cause("the script reported no result for it")
+            Self::Done => Failure::new(format!("`{path}` was not written"))
+                .cause("the script reported no result for it")
+                .hint(EarlyEnd::Malformed.hint()),
+            Self::Unsent(error) => {
+                Failure::new(format!("`{path}` was not written")).cause(error.text()).hint(error.hint())
             }
-            Self::Unsent(error) => Failure::new(format!("`{path}` was not written")).cause(error.text()),
             Self::Unknown(error) => Failure::new(format!("`{path}` may or may not have been written"))
                 .cause(error.text())
                 .hint("the file is complete, and has either the old or the new content: run again"),
@@ -340,21 +354,17 @@ impl WriteEnd {
     }
 }
 
-/// Compares the file that was read back with what was written.
-fn compare(path: &str, new: &[u8], observed: &ObservedFile, privileges: Privileges) -> Result<(), Failure> {
-    let wrong = |cause: String| {
-        Err(Failure::new(format!("`{path}` was written, but reads back differently")).cause(cause).hint("run again"))
-    };
+/// Compares the file that was read back with what was written. A difference means that another program has changed the
+/// file in the meantime, and is described by the error.
+fn compare(new: &[u8], observed: &ObservedFile, privileges: Privileges) -> Result<(), String> {
     match observed {
-        ObservedFile::Present { content, .. } if content.as_slice() != new => {
-            wrong("it reads back with other bytes".to_owned())
-        }
+        ObservedFile::Present { content, .. } if content.as_slice() != new => Err("it has another content".to_owned()),
         // The file contains passwords, so no other user may have access.
-        ObservedFile::Present { mode, .. } if mode & 0o077 != 0 => wrong(format!("its mode is {mode:03o}")),
+        ObservedFile::Present { mode, .. } if mode & 0o077 != 0 => Err(format!("its mode is {mode:03o}")),
         ObservedFile::Present { .. } => Ok(()),
-        ObservedFile::Absent { .. } => wrong("it no longer exists".to_owned()),
+        ObservedFile::Absent { .. } => Err("it no longer exists".to_owned()),
         ObservedFile::Unusable { reason, text } => {
-            wrong(format!("it {}", error::unusable(*reason, text, privileges).fault))
+            Err(format!("it {}", error::unusable(*reason, text, privileges).fault))
         }
     }
 }
@@ -381,9 +391,9 @@ mod tests {
             key: String::new(),
             content: Zeroizing::new(content.as_bytes().to_vec()),
         };
-        assert!(compare("/a", b"x", &observed(0o600, "x"), Privileges::Root).is_ok());
+        assert!(compare(b"x", &observed(0o600, "x"), Privileges::Root).is_ok());
         for wrong in [observed(0o600, "y"), observed(0o640, "x"), absent("")] {
-            assert!(compare("/a", b"x", &wrong, Privileges::Root).is_err(), "{wrong:?}");
+            assert!(compare(b"x", &wrong, Privileges::Root).is_err(), "{wrong:?}");
         }
     }
 }

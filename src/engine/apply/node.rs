@@ -15,13 +15,30 @@ use crate::plan::{self, Action, Gate, NodePlan, NodeWork, Step, WantedEntries};
 use crate::report::Journal;
 use crate::secret::SecretBytes;
 
-/// What is done with the files of a node that changed after they were observed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OnConflict {
+/// What is done with the files of a node that another program changed after they were observed.
+#[derive(Clone, Copy)]
+enum OnConflict<'a> {
     /// The files are observed and planned once more, over a new connection.
     PlanAgain,
-    /// The files are reported as failed.
-    GiveUp,
+    /// This is that second time, after these conflicts. A further conflict is reported.
+    GiveUp(&'a [FileConflict<'a>]),
+}
+
+/// A file that another program changed while it was being written.
+struct FileConflict<'a> {
+    step: Step,
+    fact: &'a FileFact,
+    /// When the other program changed the file.
+    moment: Moment,
+}
+
+/// When another program changed a file.
+#[derive(Clone)]
+enum Moment {
+    /// After it was read; it was not written.
+    BeforeWrite,
+    /// After it was written; this is how it differs from what was written.
+    AfterWrite(String),
 }
 
 /// A node with everything that is needed to write it.
@@ -81,7 +98,7 @@ fn write_files(
     node: &NodeTarget,
     facts: &[FileFact],
     session: Session,
-    on_conflict: OnConflict,
+    on_conflict: OnConflict<'_>,
 ) -> Vec<StepRow> {
     let (mut steps, mut writes) = (Vec::new(), Vec::new());
     for fact in facts {
@@ -102,49 +119,73 @@ fn write_files(
     let (mut rows, mut conflicts) = (Vec::new(), Vec::new());
     for (step, fact) in steps.into_iter().zip(facts) {
         match results.remove(&fact.path) {
-            None => rows.push(StepRow::not_done(&step)),
+            None => rows.push(written_before(&step, fact, on_conflict).unwrap_or_else(|| StepRow::not_done(&step))),
             Some(Ok(())) => rows.push(StepRow::done(&step)),
             Some(Err(WriteFailure::Failed(failure))) => {
                 rows.push(StepRow::failed(&step, failure.scrubbed(&engine.redactor)));
             }
-            Some(Err(WriteFailure::Conflict)) => conflicts.push((step, fact)),
+            Some(Err(WriteFailure::Conflict)) => {
+                conflicts.push(FileConflict { step, fact, moment: Moment::BeforeWrite })
+            }
+            Some(Err(WriteFailure::Overwritten(difference))) => {
+                conflicts.push(FileConflict { step, fact, moment: Moment::AfterWrite(difference) });
+            }
         }
     }
     rows.extend(conflict_rows(engine, node, &conflicts, on_conflict));
     rows
 }
 
-/// The rows of files that another program changed after they were observed: they are observed, planned and written once
-/// more.
+/// The row of a file that is up to date when it is observed once more, but that this run has written before: the other
+/// program kept its entries, so the write counts.
+fn written_before(step: &Step, fact: &FileFact, on_conflict: OnConflict<'_>) -> Option<StepRow> {
+    let (Action::Unchanged, OnConflict::GiveUp(conflicts)) = (&step.action, on_conflict) else { return None };
+    let conflict = conflicts.iter().find(|conflict| conflict.fact.path == fact.path)?;
+    matches!(conflict.moment, Moment::AfterWrite(_)).then(|| StepRow::done(&conflict.step))
+}
+
+/// The rows of files that another program changed while they were being written: they are observed, planned and written
+/// once more.
 fn conflict_rows(
     engine: &Engine,
     node: &NodeTarget,
-    conflicts: &[(Step, &FileFact)],
-    on_conflict: OnConflict,
+    conflicts: &[FileConflict<'_>],
+    on_conflict: OnConflict<'_>,
 ) -> Vec<StepRow> {
-    let failed = |reason: Option<Failure>| {
-        let row = |(step, fact): &(Step, &FileFact)| StepRow::failed(step, changed(&fact.path, reason.as_ref()));
+    let failed = |reason: Option<&Failure>| {
+        let row = |conflict: &FileConflict<'_>| StepRow::failed(&conflict.step, changed(conflict, reason));
         conflicts.iter().map(row).collect()
     };
-    if conflicts.is_empty() || on_conflict == OnConflict::GiveUp {
+    if conflicts.is_empty() || matches!(on_conflict, OnConflict::GiveUp(_)) {
         return failed(None);
     }
     if engine.cancel.level() > Stop::No {
-        return conflicts.iter().map(|(step, _)| StepRow::not_done(step)).collect();
+        let row = |conflict: &FileConflict<'_>| match conflict.moment {
+            Moment::BeforeWrite => StepRow::not_done(&conflict.step),
+            Moment::AfterWrite(_) => StepRow::failed(&conflict.step, changed(conflict, None)),
+        };
+        return conflicts.iter().map(row).collect();
     }
     // With their aliases: the change may have made one file of several paths, or several files of one.
-    let facts = conflicts.iter().map(|(_, fact)| *fact);
+    let facts = conflicts.iter().map(|conflict| conflict.fact);
     let paths: Vec<String> = facts.flat_map(|fact| std::iter::once(&fact.path).chain(&fact.aliases)).cloned().collect();
     match engine.open_node(node, &paths) {
-        Ok((facts, session)) => write_files(engine, node, &facts, session, OnConflict::GiveUp),
-        Err(OpenFailure::Unreachable(reason) | OpenFailure::Failed(reason)) => failed(Some(reason)),
+        Ok((facts, session)) => write_files(engine, node, &facts, session, OnConflict::GiveUp(conflicts)),
+        Err(OpenFailure::Unreachable(reason) | OpenFailure::Failed(reason)) => failed(Some(&reason)),
     }
 }
 
-/// The failure of a file that was not written because of a conflict. `reason` is why it could not be planned again.
-fn changed(path: &str, reason: Option<&Failure>) -> Failure {
-    let failure =
-        Failure::new(format!("`{path}` was changed by another program after it was read, and was not written"));
+/// The failure of a file that another program has changed. `reason` is why it could not be planned again.
+fn changed(conflict: &FileConflict<'_>, reason: Option<&Failure>) -> Failure {
+    let path = &conflict.fact.path;
+    let failure = match &conflict.moment {
+        Moment::BeforeWrite => {
+            Failure::new(format!("`{path}` was changed by another program after it was read, and was not written"))
+        }
+        Moment::AfterWrite(difference) => {
+            Failure::new(format!("`{path}` was changed by another program after it was written")).cause(difference)
+        }
+    };
     match reason {
         None => failure.hint("find out what else writes it, then run again"),
         Some(Failure { message, causes, hint, .. }) => {

@@ -105,8 +105,7 @@ impl Decoder {
             ObservedFile::Unusable { reason: UnusableReason::TooLarge, text: String::new() }
         } else if &follows[status..end] != b"0" {
             // The exit status of `head`, which prints the content, is not 0.
-            let text = "it cannot be read to its end".to_owned();
-            ObservedFile::Unusable { reason: UnusableReason::Unreadable, text }
+            ObservedFile::Unusable { reason: UnusableReason::Incomplete, text: String::new() }
         } else {
             let content = Zeroizing::new(follows[..length].to_vec());
             ObservedFile::Present { mode: file.mode, inode: file.inode, key: file.key, content }
@@ -177,7 +176,7 @@ fn parse_result(line: &str) -> Option<Frame> {
         "locked" => WriteOutcome::Locked(tidy(rest)),
         "error" => {
             let (stage, text) = rest.split_once(' ').unwrap_or((rest, ""));
-            WriteOutcome::Failed { stage: write_stage(stage), text: tidy(text) }
+            WriteOutcome::Failed { stage: write_stage(stage)?, text: tidy(text) }
         }
         _ => return None,
     };
@@ -202,14 +201,15 @@ fn unusable_reason(code: &str) -> UnusableReason {
         "mounted" => UnusableReason::Mounted,
         "blocked" => UnusableReason::Blocked,
         "denied" => UnusableReason::Denied,
+        "changing" => UnusableReason::Changing,
         // An unknown word must not be ignored: the file could not be read for some reason.
         _ => UnusableReason::Unreadable,
     }
 }
 
-/// The stage for a code of the script.
-fn write_stage(code: &str) -> WriteStage {
-    match code {
+/// The stage for a code of the script. Another code can only come from a damaged stream.
+fn write_stage(code: &str) -> Option<WriteStage> {
+    Some(match code {
         "directory" => WriteStage::Directory,
         "temp" => WriteStage::Temporary,
         "private" => WriteStage::Private,
@@ -220,8 +220,8 @@ fn write_stage(code: &str) -> WriteStage {
         "lock" => WriteStage::Lock,
         "compare" => WriteStage::Compare,
         "rename" => WriteStage::Rename,
-        _ => WriteStage::Resolve,
-    }
+        _ => return None,
+    })
 }
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(frames("NONCE FILE 1 unusable directory -\n"), [unusable(UnusableReason::Directory, "-")]);
         assert_eq!(
             frames("NONCE FILE 1 present 644 7:15:1 k\nabc\nNONCE END 1\n"),
-            [unusable(UnusableReason::Unreadable, "it cannot be read to its end")]
+            [unusable(UnusableReason::Incomplete, "")]
         );
         assert_eq!(
             frames("NONCE RESULT 3 error rename mv: busy\nNONCE RESULT 1 changed\nNONCE RESULT 2 locked 77\n"),
@@ -310,6 +310,7 @@ mod tests {
             ]
         );
         assert_eq!(frames("NONCE FILE x present\n"), [Frame::Malformed]);
+        assert_eq!(frames("NONCE RESULT 1 error elsewhere x\n"), [Frame::Malformed]);
     }
 
     #[test]

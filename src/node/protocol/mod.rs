@@ -84,12 +84,15 @@ pub(super) enum UnusableReason {
     /// The permissions do not allow this user to read it.
     Denied,
     Unreadable,
+    /// Another program created, replaced or removed it while it was examined.
+    Changing,
+    /// Reading it failed after its first bytes.
+    Incomplete,
 }
 
 /// The step of a write that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteStage {
-    Resolve,
     Directory,
     /// Creating the private directory.
     Temporary,

@@ -42,8 +42,9 @@ adopt() {
   mode=600
   labelled=
   if [ "$1" != - ]; then
-    owner=$(stat -c %u:%g "../$name")
-    mode=$(printf %o "$((0$(stat -c %a "../$name") & 0700))")
+    attributes=$(stat -c '%u:%g %a' "../$name")
+    owner=${attributes% *}
+    mode=$(printf %o "$((0${attributes#* } & 0700))")
     [ "$(stat -c %u:%g "./$name")" = "$owner" ] || attempt owner chown -h "$owner" "./$name" || return 1
     ! chcon --reference="../$name" "./$name" >/dev/null || labelled=yes
   fi
@@ -64,13 +65,22 @@ swap() {
 # Replaces the file $1. Its old content is the $2 bytes (or -, for no file) at offset $3 of the payload, and its
 # new content is the $4 bytes after them.
 replace() {
-  resolve "$1" || { fail resolve "${reason#* }"; return 1; }
+  # The path could be managed when it was observed, so it was changed if it cannot be managed now.
+  resolve "$1" || { fault=changed; return 1; }
   [ "$2" = - ] || [ -e "$real" ] || { fault=changed; return 1; }
   from=$3
   [ "$2" = - ] || from=$(($3 + $2))
-  work || return 1
+  work || { possible "$1" || fault=changed; return 1; }
+  # The payload could not be stored before, so it could not be used here if it can be stored now.
+  [ -n "$store" ] || { fault=changed; return 1; }
   sweep
-  renew "$@" || settled "$from" "$4"
+  renew "$@" || { blame "$2" "$3"; return 1; }
+}
+
+# After work has failed: succeeds if the reason is not a change of the path $1 or of its directory.
+possible() {
+  resolve "$1" || return 1
+  case $fault in 'error directory '*) ;; *) [ -d "${real%/*}" ] ;; esac
 }
 
 renew() {
@@ -80,25 +90,28 @@ renew() {
   [ -n "$labelled" ] || relabel "../$name"
 }
 
-# Succeeds if the file was changed, but already has the new content, because another run has written the same content.
-settled() {
-  [ "$fault" = changed ] && holds "$1" "$2" || return 1
-  case $(stat -c %a "../$name") in *00) ;; *) return 1 ;; esac
+# After renew has failed: if the file is no longer what was read, or its directory was removed, that is the reason,
+# whichever step noticed it.
+blame() {
+  [ "$fault" != changed ] || return 0
+  noticed=$fault
+  if [ ! -d "$temp" ]; then
+    fault=changed
+  elif same "$1" "$2" || [ "$fault" != changed ]; then
+    fault=$noticed
+  fi
 }
 
-# Stores the payload next to the first file where that is possible, and checks that it is complete.
+# Stores the payload next to the first file where that is possible, and checks that it is complete. If it is possible
+# nowhere, each file fails later for its own reason.
 receive() {
   while [ "$#" -ge 3 ]; do
     eval "path=\$path_$1"
-    if resolve "$path"; then
-      if work; then break; fi
-    else
-      fail resolve "${reason#* }"
-    fi
+    if resolve "$path" && work; then break; fi
     shift 3
   done
   store=$temp
-  [ -n "$store" ] || { cat >/dev/null; return; }
+  [ -n "$store" ] || { fault=; cat >/dev/null; return; }
   temp=
   fault=
   error=$(cat 2>&1 >payload) || { fail payload "$error"; return; }

@@ -18,7 +18,8 @@ resolve() {
     # Either the file does not exist, or it may not be accessed. Only the error message distinguishes the two.
     error=$(cat "$1" 2>&1 >/dev/null)
     case $error in
-      *'No such file or directory') ;;
+      # Without a message, the file was created after the test.
+      '' | *'No such file or directory') ;;
       *) unreadable "$error"; return 1 ;;
     esac
   fi
@@ -61,6 +62,8 @@ descend() {
     up=${up%/*}
     [ ! -d "${up:-/}" ] || break
     if [ -e "$up" ] || [ -L "$up" ]; then
+      # Another run may have created the directory after the test.
+      [ ! -d "$up" ] || break
       reason="blocked $up"
       return 1
     fi
@@ -79,26 +82,49 @@ mounted() {
   esac
 }
 
-# Prints the file $2 as number $1.
-show() {
-  if ! resolve "$2"; then
-    say "FILE $1 unusable $reason"
+# Sets seen to the state of the file $1.
+examine() {
+  if ! resolve "$1"; then
+    seen="unusable $reason"
   elif [ ! -e "$real" ] && [ ! -L "$real" ]; then
-    say "FILE $1 absent $key"
+    seen="absent $key"
   elif [ -d "$real" ]; then
-    say "FILE $1 unusable directory -"
+    seen='unusable directory -'
   elif [ ! -f "$real" ]; then
-    say "FILE $1 unusable special -"
+    seen='unusable special -'
   elif ! error=$(head -c 1 "$real" 2>&1 >/dev/null); then
     unreadable "$error"
-    say "FILE $1 unusable $reason"
-  elif [ "$(stat -c %s "$real")" -gt "$largest" ]; then
-    say "FILE $1 unusable large -"
-  elif mounted; then
-    say "FILE $1 unusable mounted $(stat -c %d:%i:%h "$real")"
+    seen="unusable $reason"
   else
-    say "FILE $1 present $(stat -c '%a %d:%i:%h' "$real") $key"
-    head -c "$((largest + 1))" "$real"
-    printf '\n%s END %s\n' "$nonce" "$?"
+    attributes=$(stat -c '%s %a %d:%i:%h' "$real")
+    if [ -z "$attributes" ]; then
+      seen='unusable changing -'
+    elif [ "${attributes%% *}" -gt "$largest" ]; then
+      seen='unusable large -'
+    elif mounted; then
+      seen="unusable mounted ${attributes##* }"
+    else
+      seen="present ${attributes#* } $key"
+    fi
   fi
+}
+
+# Prints the file $2 as number $1. Another program may create, replace or remove the file during the examination,
+# so a state that cannot be managed counts only if it is seen twice.
+show() {
+  before=
+  looks=0
+  while examine "$2"; do
+    looks=$((looks + 1))
+    case $seen in unusable*) ;; *) break ;; esac
+    [ "$seen" != "$before" ] && [ "$looks" -lt 5 ] || break
+    before=$seen
+  done
+  say "FILE $1 $seen"
+  case $seen in
+    present*)
+      head -c "$((largest + 1))" "$real"
+      printf '\n%s END %s\n' "$nonce" "$?"
+      ;;
+  esac
 }
