@@ -56,6 +56,12 @@ impl RetiredCounts {
     }
 }
 
+fn is_declared(key: &str, credentials: &[Credential]) -> bool {
+    // Comparing spellings is slow, and most keys are spelled as they are declared.
+    credentials.iter().any(|declared| declared.key == key)
+        || credentials.iter().any(|declared| is_of(key, &declared.key))
+}
+
 /// Plans the entries of a content. Nothing else in the content changes.
 ///
 /// # Errors
@@ -82,7 +88,7 @@ pub(super) fn planned(
         let key = mask(&entry.key);
         if wanted.retired.iter().any(|registry| is_of(&entry.key, registry)) {
             left.retired.push(key);
-        } else if !wanted.credentials.iter().any(|credential| is_of(&entry.key, &credential.key)) {
+        } else if !is_declared(&entry.key, wanted.credentials) {
             left.undeclared.push(key);
         }
     }
