@@ -39,11 +39,7 @@ fn main() -> ExitCode {
 fn command() -> ExitStatus {
     let cli = match cli::parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // clap reports --help and --version as errors, too.
-            let _ = error.print();
-            return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
-        }
+        Err(error) => return show_usage(&error),
     };
     match cli.command {
         Command::Validate(options) => run(event::Command::Validate, cli.global, options),
@@ -84,6 +80,16 @@ fn manual(directory: Option<&Path>) -> ExitStatus {
             ExitStatus::Error
         }
     }
+}
+
+/// Prints a usage error, or the text of `--help` or `--version`, which clap reports as errors, too.
+fn show_usage(error: &clap::Error) -> ExitStatus {
+    let printed = error.print();
+    if error.use_stderr() {
+        return ExitStatus::Usage;
+    }
+    ui::record_output(printed);
+    complete(ExitStatus::Done)
 }
 
 fn run(command: event::Command, global: Global, arguments: RunArguments) -> ExitStatus {

@@ -2,6 +2,8 @@
 //! Therefore it shows only the name of the variable and a text that the problem declares to be safe. This file does not
 //! detect problems.
 
+use std::ops::Range;
+
 use super::code::Code;
 use super::source::Span;
 use crate::failure::Failure;
@@ -118,15 +120,15 @@ impl Place {
     fn masked_line(&self) -> (String, usize, usize) {
         let text = self.span.source.text();
         let start = floor_boundary(text, self.span.start);
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let Range { start: line_start, end: line_end } = self.span.source.line(start);
         // Of a value with several lines, only the first line is marked.
         let end = floor_boundary(text, self.span.end.clamp(start, line_end));
         let before = &text[line_start..start];
         let is_yaml = [".yml", ".yaml", ".json"].iter().any(|extension| self.span.source.name.ends_with(extension));
         let syntax = if is_yaml { Syntax::Yaml } else { Syntax::Ini };
         // A line of a block scalar may look like `name: value`, but all of it is the value.
-        let name = if in_block(&text[..line_end]) { "" } else { leading_name(&text[line_start..line_end], syntax) };
+        let name =
+            if self.span.source.is_in_block(start) { "" } else { leading_name(&text[line_start..line_end], syntax) };
         // Text between the name and the marked text may be part of a secret.
         let mut shown = if before.len() <= name.len() {
             before.to_owned()
@@ -155,19 +157,6 @@ enum Syntax {
     Yaml,
     /// `name=value` or `name: value`
     Ini,
-}
-
-/// Whether the last line of `text` belongs to a YAML block scalar (`key: |`), where a line is part of the value.
-fn in_block(text: &str) -> bool {
-    let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let mut lines = text.rsplit('\n');
-    let own = lines.next().map_or(0, depth);
-    let parent = lines.find(|line| !line.trim().is_empty() && depth(line) < own);
-    parent.is_some_and(|line| {
-        // A comment, or an indicator such as in `|2-`, may follow the `|`.
-        let end = line.split(" #").next().unwrap_or_default().trim_end();
-        end.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-')).ends_with(['|', '>'])
-    })
 }
 
 /// The variable name at the start of a line, with its `=` or `:`. Anything else may be part of a secret.

@@ -2,13 +2,12 @@
 //! written to stdout in parts, so that a listing of 100,000 hosts is never completely in memory. This file only writes
 //! the output.
 
-use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stdout};
-use std::sync::atomic::Ordering;
+use std::io::{BufWriter, IsTerminal, Write, stdout};
 
 use crate::inventory::Inventory;
 use crate::inventory::list::{self, Format};
 
-use super::{OUTPUT_LOST, visible};
+use super::{record_output, visible};
 
 /// The size of the write buffer in bytes.
 const BUFFER: usize = 1 << 16;
@@ -35,11 +34,10 @@ pub fn text(text: &str) {
     print(|out| write!(out, "{text}"));
 }
 
-/// Writes to stdout. A closed pipe (`| head`) is not an error of the command.
+/// Writes to stdout in large parts.
 fn print(write: impl FnOnce(&mut BufWriter<std::io::StdoutLock<'_>>) -> std::io::Result<()>) {
     let mut out = BufWriter::with_capacity(BUFFER, stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => OUTPUT_LOST.store(true, Ordering::Relaxed),
-        Ok(()) | Err(_) => {}
-    }
+    let written = write(&mut out).and_then(|()| out.flush());
+    drop(out);
+    record_output(written);
 }

@@ -189,14 +189,20 @@ pub fn is_complete() -> bool {
     complete
 }
 
-/// Prints one line on stdout. A reader that closes the pipe early (`| head`) is not a failure of the run.
-fn line(text: &str) {
-    let mut stdout = std::io::stdout().lock();
+/// Remembers that the output is not complete if it could not be written to stdout. A reader that closes the pipe early
+/// (`| head`) is not a failure of the run.
+pub fn record_output(written: std::io::Result<()>) {
     // The flush makes a write error visible here, where it can still change the exit status.
-    match writeln!(stdout, "{}", visible(text)).and_then(|()| stdout.flush()) {
+    match written.and_then(|()| std::io::stdout().flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => OUTPUT_LOST.store(true, Ordering::Relaxed),
         Ok(()) | Err(_) => {}
     }
+}
+
+/// Prints one line on stdout.
+fn line(text: &str) {
+    let written = writeln!(std::io::stdout().lock(), "{}", visible(text));
+    record_output(written);
 }
 
 /// Prints one line on stderr.

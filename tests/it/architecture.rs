@@ -4,6 +4,7 @@
 mod documents;
 mod imports;
 mod language;
+mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,6 +3,9 @@
 mod examples;
 mod habits;
 
+use std::fs::OpenOptions;
+use std::process::{Command, Stdio};
+
 use crate::support::oregano::Oregano;
 use crate::support::site::Site;
 
@@ -35,4 +38,61 @@ fn an_invalid_command_line_ends_with_64() {
     }
     oregano.run(&["--help"]).expect(0);
     oregano.run(&["--version"]).expect(0);
+}
+
+/// Every command that prints a result without contacting anything.
+const RESULTS: [&[&str]; 18] = [
+    &["--help"],
+    &["-h"],
+    &["--version"],
+    &["help", "plan"],
+    &["apply", "--help"],
+    &["login", "--help"],
+    &["version"],
+    &["completion", "bash"],
+    &["man"],
+    &["schema", "events"],
+    &["inventory", "--list"],
+    &["inventory", "--list", "--yaml"],
+    &["inventory", "--host", "node1"],
+    &["inventory", "--graph"],
+    &["inventory", "--check"],
+    &["inventory", "--check", "--output", "json"],
+    &["inventory", "--schema"],
+    &["explain", "quay.io/acme/app"],
+];
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_not() {
+    let oregano = Oregano::new();
+    oregano.write(
+        "inventory",
+        "[nodes]\nnode1\n[all:vars]\noreg_url=quay.io/a/b\noreg_auth_user=u\noreg_auth_password=p4ss\n",
+    );
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oregano"));
+        command.args(arguments).env_clear().env("HOME", oregano.home()).current_dir(oregano.home());
+        command.stdin(Stdio::null());
+        command
+    };
+    for arguments in RESULTS {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let run = command(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("the output could not be written completely"), "{arguments:?}: {said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = command(arguments).stdout(writer).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!((run.status.code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    // The events of a run are a result, too.
+    for output in ["text", "json"] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let run = command(&["plan", "--output", output, "-i", "nowhere"]).stdout(full).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{said}");
+        assert!(said.contains("could not be written") || output == "text", "{said}");
+    }
 }
