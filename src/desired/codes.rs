@@ -30,6 +30,14 @@ pub const NUMERIC_PASSWORD: Code =
     Code::new("numeric-password", "a credential that Ansible reads as a number or boolean");
 /// A credential that starts or ends with white space.
 pub const PADDED_CREDENTIAL: Code = Code::new("padded-credential", "a credential that starts or ends with white space");
+/// A credential with a character that is not visible.
+pub const INVISIBLE_CHARACTER: Code = Code::new(
+    "invisible-character",
+    "a credential with a byte order mark, a zero-width character or a similar character that is not visible",
+);
+/// A password on the command line.
+pub const COMMAND_LINE_PASSWORD: Code =
+    Code::new("command-line-password", "a password on the command line, where the process list shows it");
 /// The user of registry.redhat.io does not look like the name of a service account.
 pub const REDHAT_USER: Code =
     Code::new("redhat-user", "a user that does not look like a service account of registry.redhat.io");

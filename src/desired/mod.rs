@@ -9,6 +9,7 @@ mod kubernetes_name;
 mod label_selector;
 mod no_proxy;
 mod node;
+mod plain_passwords;
 mod registry;
 mod registry_host;
 mod request;
@@ -27,6 +28,7 @@ pub use cluster::{
 pub use image::{Image, full_name, is_domain, split_host};
 pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
+pub use plain_passwords::plain_passwords;
 pub use registry::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,
 };

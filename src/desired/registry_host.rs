@@ -83,10 +83,15 @@ impl fmt::Display for HostFault {
     }
 }
 
-/// Whether some program treats the two keys as the same registry. A registry can have only one credential.
+/// A text that is equal for all keys that some program treats as the same registry. A registry can have only one
+/// credential.
+pub(super) fn identity(key: &str) -> String {
+    registry_key(&host_in_lower_case(key))
+}
+
+/// Whether some program treats the two keys as the same registry.
 pub(super) fn same_registry(one: &str, other: &str) -> bool {
-    let registry = |key: &str| registry_key(&host_in_lower_case(key));
-    registry(one) == registry(other)
+    identity(one) == identity(other)
 }
 
 /// The key with its host in lower case. The path is not changed.

@@ -21,7 +21,7 @@ pub const PLAINTEXT_PASSWORD: Code =
     Code::new("plaintext-password", "an unencrypted password in a file that all users can read");
 
 /// All codes, in the order in which findings at one place are reported.
-pub const ALL: [Code; 31] = [
+pub const ALL: [Code; 34] = [
     INVENTORY,
     DESIRED,
     inventory::DUPLICATE_VARIABLE,
@@ -39,7 +39,10 @@ pub const ALL: [Code; 31] = [
     desired::EMPTY_VALUE,
     desired::NUMERIC_PASSWORD,
     desired::PADDED_CREDENTIAL,
+    desired::INVISIBLE_CHARACTER,
     PLAINTEXT_PASSWORD,
+    desired::COMMAND_LINE_PASSWORD,
+    inventory::WRITABLE_BY_OTHERS,
     desired::REDHAT_USER,
     desired::HOST_SCHEME,
     desired::HOST_SPELLING,

@@ -5,39 +5,24 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::codes;
-use crate::inventory::{Finding, Inventory, Node, Problem, Source, Span, Trust, Value, yaml};
+use crate::desired::plain_passwords;
+use crate::inventory::{Finding, Inventory, Node, Problem, Source, Span, Value};
 
 /// The permission bit that allows all users to read a file.
 const OTHERS_READ: u32 = 0o004;
 
-/// Variables that contain registry entries with passwords.
-const ENTRIES: [&str; 2] = ["oregano_oreg_auth", "openshift_additional_registry_credentials"];
-
-/// Variables that contain a password.
-const PASSWORDS: [&str; 8] = [
-    "oreg_auth_password",
-    "ansible_password",
-    "ansible_ssh_pass",
-    "ansible_ssh_password",
-    "ansible_become_password",
-    "ansible_become_pass",
-    "ansible_sudo_pass",
-    "ansible_su_pass",
-];
-
-/// Reports unquoted `#` characters, and for each file the first unencrypted password.
+/// Reports unquoted `#` characters, and unencrypted passwords.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
-    // One finding for each file is enough, because `chmod` protects all passwords in it.
-    let mut open_files: HashSet<*const Source> = HashSet::new();
+    // A value on a line with a host range belongs to thousands of hosts.
+    let mut reported: HashSet<(*const Source, usize)> = HashSet::new();
     for (name, node) in inventory.written() {
         findings.extend(unquoted_hash(name, node));
         let source = &node.span.source;
-        let mode = source.mode().filter(|mode| mode & OTHERS_READ != 0);
-        if let Some(mode) = mode.filter(|_| PASSWORDS.contains(&name) || ENTRIES.contains(&name))
-            && let Some(password) = plain_password(name, node)
-            // `insert` must come last: it marks the file as reported.
-            && open_files.insert(Arc::as_ptr(source))
-        {
+        let Some(mode) = source.mode().filter(|mode| mode & OTHERS_READ != 0) else { continue };
+        for password in plain_passwords(name, node) {
+            if !reported.insert((Arc::as_ptr(source), password.start)) {
+                continue;
+            }
             let message = format!("the password in `{name}` is not encrypted, and all users can read the file");
             let hint = format!(
                 "the mode of the file is {mode:04o}: run `chmod 600 {}`, and encrypt the password with `ansible-vault`",
@@ -75,26 +60,4 @@ fn unquoted_hash(name: &str, node: &Node) -> Option<Finding> {
 /// The byte offset of a `#` that looks like the start of a comment.
 fn comment_start(written: &str) -> Option<usize> {
     written.match_indices('#').map(|(at, _)| at).find(|at| written[..*at].ends_with(char::is_whitespace))
-}
-
-/// The place of the first password that is neither encrypted nor a template. Registry entries may be JSON in a string,
-/// so such strings are parsed too.
-fn plain_password(name: &str, node: &Node) -> Option<Span> {
-    match &node.value {
-        Value::Str(_) if ENTRIES.contains(&name) => first_password(&yaml::parse_node(node).unwrap_or(node.clone())),
-        _ => first_password(node),
-    }
-}
-
-fn first_password(node: &Node) -> Option<Span> {
-    match &node.value {
-        Value::List(items) => items.iter().find_map(first_password),
-        // Only these keys contain a secret. The other sources of a registry entry name a file, a command or a helper.
-        Value::Map(_) => ["password", "identity_token"].iter().find_map(|key| first_password(node.get(key)?)),
-        Value::Null | Value::Vault => None,
-        _ if node.text.trim().is_empty() => None,
-        // A template usually inserts an encrypted variable or the result of a lookup, so it is not reported.
-        _ if node.trust == Trust::Template && node.text.contains("{{") => None,
-        _ => Some(node.span.clone()),
-    }
 }

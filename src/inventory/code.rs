@@ -44,3 +44,8 @@ pub const NOT_CHECKED: Code = Code::new("not-checked", "a value from a command, 
 /// A template uses an undefined variable.
 pub const UNDEFINED_VARIABLE: Code =
     Code::new("undefined-variable", "a template uses a variable that the host does not have");
+/// A file or folder that all users can write to.
+pub const WRITABLE_BY_OTHERS: Code = Code::new(
+    "writable-by-others",
+    "a file that the inventory is read from, or its folder, to which all users can write",
+);

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::assemble::Draft;
-use super::model::UNGROUPED;
+use super::model::{Node, UNGROUPED, Value};
 use super::problem::{Problem, nearest};
 use super::source::{Source, Span};
 use super::text::Text;
 use super::{python, ranges, shlex};
+
+/// What to do about a value that continues on the next line.
+const ONE_LINE: &str = "a value of an INI inventory ends at the end of its line: write it on one line, or into a YAML file in `group_vars`";
 
 /// What the lines of a section contain.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,16 +39,38 @@ struct IniReader<'a> {
     group: &'a str,
     kind: SectionKind,
     pending: IndexMap<&'a str, Pending<'a>>,
+    /// A value of the line before whose brackets are not closed.
+    unfinished: Option<Unfinished<'a>>,
+}
+
+/// A value whose brackets are not closed at the end of its line. To Ansible, it is text.
+struct Unfinished<'a> {
+    name: &'a str,
+    span: Span,
 }
 
 /// Adds an INI inventory, and its problems, to the draft.
 pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
-    let mut reader = IniReader { source, draft, group: UNGROUPED, kind: SectionKind::Hosts, pending: IndexMap::new() };
+    let mut reader = IniReader {
+        source,
+        draft,
+        group: UNGROUPED,
+        kind: SectionKind::Hosts,
+        pending: IndexMap::new(),
+        unfinished: None,
+    };
     for (start, end) in lines(source.text()) {
         let line = Text::slice(source, start, end).trim();
         // Reading continues after a faulty line, so that one run reports all problems of the file.
-        if let Err(problem) = reader.line(line) {
-            reader.draft.problems.push(problem);
+        let unfinished = reader.unfinished.take();
+        match (reader.line(line), unfinished) {
+            (Ok(()), _) => {}
+            (Err(_), Some(value)) => {
+                reader.draft.problems.push(continued(&value));
+                // Each of the other lines of the value would cause another problem.
+                reader.kind = SectionKind::Unknown;
+            }
+            (Err(problem), None) => reader.draft.problems.push(problem),
         }
     }
     reader.finish();
@@ -130,7 +155,7 @@ impl<'a> IniReader<'a> {
 
     /// Adds the hosts of a line `host[01:10]:22 name=value …`.
     fn hosts(&mut self, line: Text<'a>) -> Result<(), Problem> {
-        let words = shlex::split(&line)?;
+        let words = shlex::split(&line).map_err(|problem| problem.hint(ONE_LINE))?;
         let Some((pattern, variables)) = words.split_first() else { return Ok(()) };
         let pattern = pattern.text(self.source);
         if pattern.text.contains('=') {
@@ -184,6 +209,9 @@ impl<'a> IniReader<'a> {
             if line.text.contains(": ") { problem.hint("write `=` instead of `: `") } else { problem }
         })?;
         let value = python::value(&value.trim())?;
+        if is_unfinished(&value) {
+            self.unfinished = Some(Unfinished { name: name.trim(), span: value.span.clone() });
+        }
         self.draft.set_variable(self.group, name.trim(), value);
         Ok(())
     }
@@ -209,6 +237,27 @@ impl<'a> IniReader<'a> {
             self.draft.problems.push(problem.hint(hint));
         }
     }
+}
+
+/// Whether a value is text that starts like a list or mapping, and has more opening than closing brackets.
+fn is_unfinished(value: &Node) -> bool {
+    let count = |brackets: [char; 2]| value.text.matches(brackets).count();
+    matches!(value.value, Value::Str(_))
+        && value.text.starts_with(['[', '{'])
+        && !value.text.starts_with("{{")
+        && count(['[', '{']) > count([']', '}'])
+}
+
+/// The problem of a value that continues on the next line.
+fn continued(value: &Unfinished<'_>) -> Problem {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    // Another name may be a part of a password.
+    let name = if value.name.chars().all(word) { format!("`{}`", value.name) } else { "this variable".to_owned() };
+    Problem::hiding(
+        &value.span,
+        format!("the value of {name} continues on the next line, but it ends at the end of its line"),
+    )
+    .hint(ONE_LINE)
 }
 
 /// The name before the first `=` and the value after it; `None` without a `=` or without a name.

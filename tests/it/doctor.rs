@@ -1,6 +1,7 @@
 //! Runs tests/cases/doctor: an inventory in, the findings of `inventory --check` out. Every code has a case in
 //! which it fires, and a near miss in which it does not.
 
+mod scale;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,9 @@ struct Case {
     /// The permission bits of the file, in octal.
     #[serde(default = "private")]
     mode: String,
+    /// The values of `-e`.
+    #[serde(default)]
+    extra: Vec<String>,
     /// Codes whose condition is almost met, and that must not be reported.
     #[serde(default)]
     near_miss: Vec<String>,
@@ -59,7 +63,8 @@ fn examine(name: &str, case: &Case) -> (Vec<Finding>, String) {
     let mode = u32::from_str_radix(&case.mode, 8).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     let file = path.display().to_string();
-    let read = inventory::load(&Sources { inventories: vec![file.clone()], ..Sources::default() });
+    let sources = Sources { inventories: vec![file.clone()], extra: case.extra.clone(), ..Sources::default() };
+    let read = inventory::load(&sources);
     (doctor::examine(&read, &Request { user: "me".into(), ..Request::default() }), file)
 }
 
@@ -93,7 +98,7 @@ fn findings() {
         for code in &case.near_miss {
             assert!(!findings.iter().any(|finding| finding.code.name() == code), "{name}");
         }
-        let texts = format!("{:?} {:?}", case.ini, case.yaml);
+        let texts = format!("{:?} {:?} {:?}", case.ini, case.yaml, case.extra);
         let plants = case.secrets.is_empty() || case.secrets.iter().any(|secret| texts.contains(secret.as_str()));
         assert!(plants, "{name}: none of its secrets is in it");
     }

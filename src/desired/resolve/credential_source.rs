@@ -194,6 +194,11 @@ fn load(
     let error = match value {
         Ok(value) => {
             reader.warnings.extend(credential_text::stray_line_end(&value.password, &source.node.span, name));
+            let what = format!("the credential of {name}");
+            for secret in [Some(&value.password), value.identity_token.as_ref()].into_iter().flatten() {
+                reader.notices.extend(credential_text::surrounding_blanks(secret, &text.span, &what));
+                reader.notices.extend(credential_text::invisible_characters(secret.expose(), &text.span, &what));
+            }
             return Some(value);
         }
         Err(error) => error,

@@ -58,6 +58,27 @@ pub(super) fn surrounding_white_space(node: &Node, what: &str) -> Option<Finding
     (node.text.trim() != node.text).then(|| Finding::new(codes::PADDED_CREDENTIAL, problem))
 }
 
+/// The finding for a credential from another source that starts or ends with a blank.
+pub(super) fn surrounding_blanks(secret: &Secret, source: &Span, what: &str) -> Option<Finding> {
+    let problem = Problem::hiding(source, format!("{what} starts or ends with white space"))
+        .hint("remove the white space: it is a part of the credential that is sent");
+    let padded = secret.expose().trim_matches([' ', '\t']) != secret.expose();
+    padded.then(|| Finding::new(codes::PADDED_CREDENTIAL, problem))
+}
+
+/// The finding for a credential with characters that are not visible.
+pub(super) fn invisible_characters(text: &str, span: &Span, what: &str) -> Option<Finding> {
+    let problem = Problem::hiding(span, format!("{what} has a byte order mark or a zero-width character"));
+    let problem = problem
+        .hint("remove the character: it is a part of the credential that is sent, and often comes from a web page");
+    text.contains(is_invisible).then(|| Finding::new(codes::INVISIBLE_CHARACTER, problem))
+}
+
+/// Whether a character has no width: the byte order mark, joiners, soft hyphens and marks of the direction of text.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 /// The finding for a password of the source `what` that is one line with a line end.
 pub(super) fn stray_line_end(password: &Secret, source: &Span, what: &str) -> Option<Finding> {
     let message = format!("the password from {what} ends with a line break, which is a part of it");

@@ -1,8 +1,10 @@
 //! Registries and token servers that are declared twice. A credential file has only one entry for each key, so two
 //! different credentials for one registry are a problem.
 
+use std::collections::HashMap;
+
 use crate::desired::codes;
-use crate::desired::registry_host::same_registry;
+use crate::desired::registry_host::identity;
 use crate::inventory::Finding;
 
 use super::declared_registry::DeclaredRegistry;
@@ -15,9 +17,12 @@ pub(super) fn without_duplicates(
     declared: Vec<DeclaredRegistry>,
 ) -> Vec<DeclaredRegistry> {
     let mut kept: Vec<DeclaredRegistry> = Vec::new();
+    // The positions in `kept` of the declarations of one registry.
+    let mut positions: HashMap<_, Vec<usize>> = HashMap::new();
     for next in declared {
         let host = &next.registry.host;
-        let same = || kept.iter().filter(|kept| same_registry(&kept.registry.host, host));
+        let known = positions.entry(identity(host)).or_default();
+        let same = || known.iter().map(|at| &kept[*at]);
         if let Some(other) = same().find(|other| other.credential() != next.credential()) {
             let name = &other.registry.host;
             let spelling = if name == host { String::new() } else { format!(", as `{name}`,") };
@@ -32,6 +37,7 @@ pub(super) fn without_duplicates(
         } else {
             // A different spelling of the same registry with the same credential is kept, because it is a different
             // key.
+            known.push(kept.len());
             kept.push(next);
         }
     }
@@ -40,20 +46,28 @@ pub(super) fn without_duplicates(
 
 /// Reports token servers with two credentials. A token server has one entry in files and secrets, like a registry.
 pub(super) fn reject_shared_auth_servers(reader: &mut VariableReader<'_>, declared: &[DeclaredRegistry]) {
-    for (at, each) in declared.iter().enumerate() {
+    let mut registries = HashMap::new();
+    for each in declared {
+        registries.entry(identity(&each.registry.host)).or_insert(each);
+    }
+    // The earlier declarations of each token server, one for each of their credentials. Only earlier declarations are
+    // compared, so that each pair of token servers is reported once.
+    let mut servers: HashMap<_, Vec<&DeclaredRegistry>> = HashMap::new();
+    for each in declared {
         let Some(server) = &each.registry.auth_server else { continue };
-        let is_server = |key: &str| same_registry(key, server);
+        let earlier = servers.entry(identity(server)).or_default();
         // A token server may also be declared as a registry, for example because both are on one host.
-        let as_registry = declared.iter().find(|other| is_server(&other.registry.host));
-        // Only earlier declarations are compared, so that each pair of token servers is reported once.
-        let before = declared[..at].iter().filter(|other| other.registry.auth_server.as_deref().is_some_and(is_server));
-        let others = as_registry.into_iter().chain(before);
+        let as_registry = registries.get(&identity(server)).copied();
+        let others = as_registry.into_iter().chain(earlier.iter().copied());
         if let Some(other) = others.into_iter().find(|other| other.credential() != each.credential()) {
             let host = &each.registry.host;
             let message =
                 format!("`{server}`, the token server of registry `{host}`, has another credential at {}", other.span);
             let problem = each.problem(message).code(codes::DUPLICATE_REGISTRY);
             reader.problems.push(problem.hint("a token server has one credential: remove one of the two"));
+        }
+        if earlier.iter().all(|other| other.credential() != each.credential()) {
+            earlier.push(each);
         }
     }
 }

@@ -108,7 +108,9 @@ pub(super) fn list(reader: &mut VariableReader<'_>, variable: &str, example: &st
         Value::Str(text) if text.trim_start().starts_with('[') => match yaml::parse_node(&node) {
             Ok(node) => node,
             Err(problem) => {
-                reader.problems.push(problem);
+                let advice = format!("write the complete list on one line, as in {example}");
+                let hint = problem.hint.clone().unwrap_or(advice);
+                reader.problems.push(problem.hint(hint));
                 return Vec::new();
             }
         },

@@ -89,6 +89,7 @@ impl<'a> VariableReader<'a> {
             Some(finding) if has_stray_line_end(&node.text) => self.warnings.push(finding),
             other => self.notices.extend(other),
         }
+        self.notices.extend(credential_text::invisible_characters(&node.text, &node.span, what));
         Some(text)
     }
 

@@ -14,6 +14,7 @@ pub mod settings;
 mod shell_command;
 pub mod system;
 mod vars_files;
+mod writable;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use super::text::Text;
 use super::variables::Variables;
 use super::{extra_vars, host_list};
 use crate::process::ProcessError;
-use passwords::VaultIdentity;
+use passwords::{PasswordSource, VaultIdentity};
 use settings::{Plugin, ReadSettings};
 use system::LocalSystem;
 
@@ -87,8 +88,14 @@ pub fn load_from(sources: &Sources, working: &Path) -> Result<Variables, Vec<Pro
     vars_files::add(&folders, working, (&sources.settings, &system), &mut assembled);
     assembled.inventory.extra = extra_vars(sources, &system, &mut assembled);
     let changed = sources.settings.reject_changes(&assembled);
-    let Assembled { inventory, findings, mut problems } = assembled;
+    let Assembled { inventory, mut findings, mut problems } = assembled;
     problems.extend(changed);
+    let read = system.files();
+    let passwords = sources.vault.iter().filter_map(|identity| match &identity.source {
+        PasswordSource::File(path) => Some(path),
+        PasswordSource::Typed(_) => None,
+    });
+    findings.extend(writable::findings(read.iter().chain(passwords).map(PathBuf::as_path)));
     if problems.is_empty() {
         Ok(Variables::new(inventory, Arc::new(system)).with_findings(findings))
     } else {
@@ -161,6 +168,7 @@ fn add_path(
         open.pop();
     } else if script::is_script(path) {
         draft.problems.extend(settings.reject_plugin(Plugin::Script, &path.display().to_string()));
+        system.record(path);
         script::read(path, draft);
     } else if !open.is_empty() && !path.is_file() {
         // Reading a pipe in a folder could block forever. A pipe that the user names directly is read, because shells

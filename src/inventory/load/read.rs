@@ -19,6 +19,7 @@ const MAX_FILE: u64 = 512 << 20;
 /// The text of a file, decrypted if it is encrypted, with its permissions and its absolute path as `inventory_file`. Messages
 /// call the file `what`.
 pub(super) fn text(path: &Path, what: &str, system: &LocalSystem) -> Result<Arc<Source>, Problem> {
+    system.record(path);
     let name = path.display();
     let cannot = |error: io::Error| Problem::new(format!("cannot read the {what} `{name}`: {error}"));
     let mut file = File::open(path).map_err(cannot)?;

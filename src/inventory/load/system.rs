@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct LocalSystem {
     passwords: Vec<Password>,
     /// The decrypted values by their envelopes.
     decrypted: Mutex<HashMap<String, Arc<Decrypted>>>,
+    /// The files that the inventory was read from.
+    files: Mutex<Vec<PathBuf>>,
 }
 
 /// The plain text of an envelope, set on first use. If one thread decrypts it, other threads that need it wait.
@@ -38,7 +40,17 @@ impl LocalSystem {
     pub fn new(folder: PathBuf, home: Option<PathBuf>, passwords: Vec<Password>) -> Self {
         // The system does not start a program in a folder with an empty name.
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-        Self { folder, home, passwords, decrypted: Mutex::default() }
+        Self { folder, home, passwords, decrypted: Mutex::default(), files: Mutex::default() }
+    }
+
+    /// Records a file that is read or run as a part of the inventory.
+    pub(super) fn record(&self, file: &Path) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(file.to_owned());
+    }
+
+    /// The files that were recorded.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The plain text of a completely encrypted file; `None` if the text is not encrypted.
