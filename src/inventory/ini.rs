@@ -39,7 +39,7 @@ struct IniReader<'a> {
     group: &'a str,
     kind: SectionKind,
     pending: IndexMap<&'a str, Pending<'a>>,
-    /// A value of the line before whose brackets are not closed.
+    /// The variable that was set last, if its brackets are not closed.
     unfinished: Option<Unfinished<'a>>,
 }
 
@@ -62,15 +62,16 @@ pub(super) fn read(source: &Arc<Source>, draft: &mut Draft) {
     for (start, end) in lines(source.text()) {
         let line = Text::slice(source, start, end).trim();
         // Reading continues after a faulty line, so that one run reports all problems of the file.
-        let unfinished = reader.unfinished.take();
-        match (reader.line(line), unfinished) {
-            (Ok(()), _) => {}
-            (Err(_), Some(value)) => {
-                reader.draft.problems.push(continued(&value));
-                // Each of the other lines of the value would cause another problem.
-                reader.kind = SectionKind::Unknown;
-            }
-            (Err(problem), None) => reader.draft.problems.push(problem),
+        if let Err(problem) = reader.line(line) {
+            let problem = match reader.unfinished.take() {
+                Some(value) => {
+                    // Each of the other lines of the value would cause another problem.
+                    reader.kind = SectionKind::Unknown;
+                    continued(&value)
+                }
+                None => problem,
+            };
+            reader.draft.problems.push(problem);
         }
     }
     reader.finish();
@@ -117,6 +118,7 @@ impl<'a> IniReader<'a> {
     /// Starts a section: `[group]`, `[group:children]` or `[group:vars]`.
     fn header(&mut self, group: Text<'a>, kind: Option<Text<'a>>) -> Result<(), Problem> {
         self.group = group.text;
+        self.unfinished = None;
         self.kind = match kind.map(|kind| kind.text) {
             None | Some("hosts") => SectionKind::Hosts,
             Some("children") => SectionKind::Children,
@@ -209,8 +211,10 @@ impl<'a> IniReader<'a> {
             if line.text.contains(": ") { problem.hint("write `=` instead of `: `") } else { problem }
         })?;
         let value = python::value(&value.trim())?;
-        if is_unfinished(&value) {
-            self.unfinished = Some(Unfinished { name: name.trim(), span: value.span.clone() });
+        // A line with another name may be a part of the value before: `{'password': 'a=b'},`.
+        if is_word(name.trim()) {
+            let span = value.span.clone();
+            self.unfinished = is_unfinished(&value).then(|| Unfinished { name: name.trim(), span });
         }
         self.draft.set_variable(self.group, name.trim(), value);
         Ok(())
@@ -239,6 +243,10 @@ impl<'a> IniReader<'a> {
     }
 }
 
+fn is_word(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
 /// Whether a value is text that starts like a list or mapping, and has more opening than closing brackets.
 fn is_unfinished(value: &Node) -> bool {
     let count = |brackets: [char; 2]| value.text.matches(brackets).count();
@@ -250,12 +258,10 @@ fn is_unfinished(value: &Node) -> bool {
 
 /// The problem of a value that continues on the next line.
 fn continued(value: &Unfinished<'_>) -> Problem {
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    // Another name may be a part of a password.
-    let name = if value.name.chars().all(word) { format!("`{}`", value.name) } else { "this variable".to_owned() };
+    let name = value.name;
     Problem::hiding(
         &value.span,
-        format!("the value of {name} continues on the next line, but it ends at the end of its line"),
+        format!("the value of `{name}` continues on the next line, but it ends at the end of its line"),
     )
     .hint(ONE_LINE)
 }
