@@ -26,7 +26,7 @@ use oregano::facts::Verdict;
 use oregano::inventory::Sources;
 use oregano::options::{Environment, Options, Settings};
 use oregano::report::{ExitStatus, Journal};
-use oregano::ui::{self, Detail, Format, Output};
+use oregano::ui::{self, Output};
 use serde_json::{Value, json};
 
 /// What `node2` has already: another registry's credential, readable by every user of the node.
@@ -141,7 +141,7 @@ fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
     let warn_days = oregano::desired::expiry::WARN_DAYS;
     let options = Options { command: event::Command::Apply, warn_days, settings };
     let (journal, events) = mpsc::channel::<Event>();
-    let (screen, printer) = ui::start(Output { format: Format::Text, detail: Detail::Changes, retry_file: None });
+    let (screen, printer) = ui::start(Output::default());
     let reader =
         std::thread::spawn(move || events.into_iter().inspect(|event| drop(screen.send(event.clone()))).last());
     let (cancel, journal) = (Cancel::default(), Journal::new(journal));

@@ -94,14 +94,14 @@ fn show_usage(error: &clap::Error) -> ExitStatus {
 
 fn run(command: event::Command, global: Global, arguments: RunArguments) -> ExitStatus {
     raise_open_files();
-    let (format, detail) = global.format();
+    let output = global.run_output();
     let cancel = cancel_on_signal();
     let retry_file = arguments.retry_file.as_deref().map(ui::RetryFile::open).transpose();
     let (retry_file, failure) = match retry_file {
         Ok(retry_file) => (retry_file, None),
         Err(failure) => (None, Some(failure)),
     };
-    show_events(Output { format, detail, retry_file }, &cancel, move |cancel, journal| match failure {
+    show_events(Output { retry_file, ..output }, &cancel, move |cancel, journal| match failure {
         Some(failure) => Err(vec![failure]),
         None => oregano::run(&options(command, global, arguments, cancel)?, cancel, journal),
     })
@@ -123,10 +123,7 @@ fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
         // Unlike a usage error, this failure is an event, so it also appears in the JSON output.
         Err(Refusal::Problem(problem)) => Err(vec![Failure::from(&problem)]),
     };
-    let (format, detail) = global.format();
-    show_events(Output { format, detail, retry_file: None }, &cancel, move |cancel, journal| {
-        oregano::log_in(&request?, cancel, journal)
-    })
+    show_events(global.run_output(), &cancel, move |cancel, journal| oregano::log_in(&request?, cancel, journal))
 }
 
 fn log_out(global: &Global, arguments: LogoutArguments) -> ExitStatus {
@@ -138,8 +135,7 @@ fn log_out(global: &Global, arguments: LogoutArguments) -> ExitStatus {
             return ExitStatus::Usage;
         }
     };
-    let (format, detail) = global.format();
-    show_events(Output { format, detail, retry_file: None }, &cancel, move |cancel, journal| {
+    show_events(global.run_output(), &cancel, move |cancel, journal| {
         oregano::log_out(&request, cancel, journal);
         Ok(())
     })

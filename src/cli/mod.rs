@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use oregano::ui::{Detail, Format};
+use oregano::ui::{Color, Detail, Format, Output};
 
 pub use self::explain::ExplainArguments;
 pub use self::inventory::{InventoryArguments, InventoryTask};
@@ -71,9 +71,15 @@ pub struct Global {
     /// Prompt for the vault password
     #[arg(short = 'J', long, global = true, help_heading = INVENTORY, alias = "ask-vault-password")]
     pub ask_vault_pass: bool,
-    /// Also show what is already up to date
+    /// Also show what is already up to date; -vv: also the steps of SSH and HTTP connections; -vvv: also their timing
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Print nothing if nothing was changed and nothing failed, for cron
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to use colors; auto: on terminals, unless NO_COLOR or CLICOLOR_FORCE is set
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorOption,
     /// The output format; default: text
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
     pub output: Option<OutputFormat>,
@@ -192,6 +198,14 @@ pub enum Interface {
     Events,
 }
 
+/// When text output has colors.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ColorOption {
+    Auto,
+    Always,
+    Never,
+}
+
 /// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
@@ -220,6 +234,9 @@ impl Global {
         if self.json && self.output == Some(OutputFormat::Text) {
             return Err(usage_error(command, "--json contradicts --output text"));
         }
+        if self.quiet && self.verbose > 0 {
+            return Err(usage_error(command, "--quiet contradicts --verbose"));
+        }
         match self.inventory_option() {
             Some(option) if WITHOUT_INVENTORY.contains(&command) => {
                 let message = format!("{option} has no effect: `oregano {command}` reads no inventory");
@@ -236,6 +253,24 @@ impl Global {
             _ if self.json => Format::Json,
             _ => Format::Text,
         };
-        (format, if self.verbose > 0 { Detail::Everything } else { Detail::Changes })
+        let detail = match (self.quiet, self.verbose) {
+            (true, _) => Detail::Quiet,
+            (false, 0) => Detail::Changes,
+            (false, 1) => Detail::Everything,
+            (false, 2) => Detail::Steps,
+            (false, _) => Detail::Timing,
+        };
+        (format, detail)
+    }
+
+    /// What is printed of a run.
+    pub fn run_output(&self) -> Output {
+        let (format, detail) = self.format();
+        let color = match self.color {
+            ColorOption::Auto => Color::Auto,
+            ColorOption::Always => Color::Always,
+            ColorOption::Never => Color::Never,
+        };
+        Output { format, detail, color, retry_file: None }
     }
 }

@@ -265,7 +265,7 @@ fn read_on_node(engine: &Engine, node: &NodeTarget, paths: Vec<String>, read: &m
     // The managed files are read again with them, because only the node knows which paths lead to the same file.
     let managed = node.files.iter().filter(|file| read.states.contains_key(*file));
     files.extend(managed.cloned());
-    let (facts, session) = engine.open_node(node, &files).map_err(|failure| match failure {
+    let (facts, session) = engine.open_node(node, &files, &mut |_| {}).map_err(|failure| match failure {
         OpenFailure::Unreachable(failure) => HostError::Unreachable(failure),
         OpenFailure::Failed(failure) => HostError::Failed(failure),
     })?;

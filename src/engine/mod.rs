@@ -7,6 +7,7 @@ pub mod login;
 pub mod logout;
 pub mod observe;
 pub mod schedule;
+mod trace;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::cluster::{Cluster, ClusterPurpose, access};
 use crate::desired::{Desired, NodeTarget};
 use crate::facts::FileFact;
 use crate::failure::Failure;
-use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session};
+use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session, SshStep};
 use crate::options::{Environment, Settings};
 use crate::plan::PlanRequest;
 use crate::secret::Redactor;
@@ -78,13 +79,18 @@ impl Engine {
         })
     }
 
-    /// Connects to a node and reads the state of `files`; see [`node::open`].
+    /// Connects to a node and reads the state of `files`; `on_step` gets each completed step. See [`node::open`].
     ///
     /// # Errors
     /// [`OpenFailure`], without secrets.
-    pub fn open_node(&self, node: &NodeTarget, files: &[String]) -> Result<(Vec<FileFact>, Session), OpenFailure> {
+    pub fn open_node(
+        &self,
+        node: &NodeTarget,
+        files: &[String],
+        on_step: &mut dyn FnMut(SshStep),
+    ) -> Result<(Vec<FileFact>, Session), OpenFailure> {
         let Self { host_keys, identities, limits, redactor, .. } = self;
-        node::open(&node.name, &node.connection, files, host_keys, identities, limits)
+        node::open(&node.name, &node.connection, files, (host_keys, identities, limits), on_step)
             .map_err(|failure| failure.scrubbed(redactor))
     }
 

@@ -3,6 +3,8 @@
 
 mod verdict_message;
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -37,6 +39,9 @@ pub enum Event {
     /// The progress of the run. It is not part of the JSON output.
     #[serde(skip)]
     Progress(Progress),
+    /// A step of a connection, for `-vv`. It is not part of the JSON output.
+    #[serde(skip)]
+    Trace(Trace),
     /// A signal requested the run to stop.
     Interrupted,
     /// The last event of every run.
@@ -134,14 +139,34 @@ pub enum HostOutcome {
 }
 
 /// The progress of one phase of the run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     /// The phase.
     pub phase: Phase,
-    /// How many are done.
-    pub done: usize,
-    /// How many there are.
+    /// How many steps the phase has.
     pub total: usize,
+    /// What happened.
+    pub step: ProgressStep,
+}
+
+/// The beginning or the end of a step. Each names the node, or the registry.
+#[derive(Debug, Clone)]
+pub enum ProgressStep {
+    /// It has begun.
+    Begun(String),
+    /// It has ended, with any result.
+    Ended(String),
+}
+
+/// A completed step of a connection.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// The node, the registry or the object that it is about.
+    pub subject: String,
+    /// What was done, without secrets.
+    pub text: String,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// The phases that take time.
@@ -197,6 +222,18 @@ pub struct ObjectSummary {
     pub object: ObjectTarget,
     /// Its result.
     pub outcome: Outcome,
+}
+
+impl Progress {
+    /// The event for a step that has begun.
+    pub fn begun(phase: Phase, total: usize, name: &str) -> Event {
+        Event::Progress(Self { phase, total, step: ProgressStep::Begun(name.to_owned()) })
+    }
+
+    /// The event for a step that has ended.
+    pub fn ended(phase: Phase, total: usize, name: &str) -> Event {
+        Event::Progress(Self { phase, total, step: ProgressStep::Ended(name.to_owned()) })
+    }
 }
 
 impl HostRow {

@@ -42,6 +42,19 @@ pub struct Limits {
     pub abort: Abort,
 }
 
+/// A completed step of [`open`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SshStep {
+    /// There is a connection, and the host key is trusted.
+    Connected,
+    /// The login succeeded.
+    LoggedIn,
+    /// The script runs, with sudo if it is needed.
+    Started,
+    /// The files were read.
+    Observed,
+}
+
 /// Why a node could not be observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenFailure {
@@ -85,7 +98,7 @@ pub struct NewContent {
 }
 
 /// Connects to the node `name` and observes `files`, which are absolute paths. Nothing on the node is created, touched
-/// or removed. The [`Session`] then waits for [`Session::keep`] or [`Session::write`].
+/// or removed. The [`Session`] then waits for [`Session::keep`] or [`Session::write`]. `on_step` gets each completed step.
 ///
 /// # Errors
 /// [`OpenFailure`]; the connection is closed then.
@@ -93,19 +106,22 @@ pub fn open(
     name: &str,
     connection: &Connection,
     files: &[String],
-    keys: &HostKeys,
-    identities: &Identities,
-    limits: &Limits,
+    (keys, identities, limits): (&HostKeys, &Identities, &Limits),
+    on_step: &mut dyn FnMut(SshStep),
 ) -> Result<(Vec<FileFact>, Session), OpenFailure> {
     // The addition fails only for a timeout that the clock cannot represent, which then means that there is no limit.
     let deadline = Instant::now().checked_add(limits.timeout).unwrap_or_else(distant_future);
     let label = connect::NodeLabel(name, connection);
     let opened = connect::SshConnection::open(&label, keys, limits, deadline);
     let opened = opened.map_err(OpenFailure::Unreachable)?;
+    on_step(SshStep::Connected);
     let opened = auth::log_in(opened, &label, identities, limits, deadline).map_err(OpenFailure::Unreachable)?;
+    on_step(SshStep::LoggedIn);
     let mut session = Session::start(opened, &label, files)?;
+    on_step(SshStep::Started);
     // The files are read on the same channel as the one that writes them later, so no second login is needed.
     let facts = session.observe()?;
+    on_step(SshStep::Observed);
     Ok((facts, session))
 }
 

@@ -14,6 +14,7 @@ mod verdict;
 mod tests;
 
 pub use flow::challenge;
+pub use flow::context::Exchange;
 pub use flow::failed_logins::Logins;
 pub use flow::prove::{ProgressEvent, prove};
 pub use http::client::Clients;

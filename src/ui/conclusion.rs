@@ -49,7 +49,11 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
         }
         // The object that failed may have been written, and other objects were written before.
         Command::Apply if objects_failed => {
-            format!("no node was changed{}; fix the errors above, then run again", what_failed(recap))
+            let before = match changes(recap) {
+                (0, _) => String::new(),
+                _ => format!("{} written and read back; ", written(recap)),
+            };
+            format!("{before}no node was changed{}; fix the errors above, then run again", what_failed(recap))
         }
         // Nodes that were not checked may have old credentials, so the result must not be called up to date.
         Command::Apply if changes(recap) == (0, 0) && incomplete_hosts(recap).is_empty() => {
@@ -162,6 +166,11 @@ fn changes(recap: &Recap) -> (usize, usize) {
     (secrets, recap.hosts.values().map(|counts| counts.changed).sum())
 }
 
+/// Whether the run has something to report: it changed something, or did not end with 0.
+pub(super) fn has_news(recap: &Recap) -> bool {
+    recap.status != ExitStatus::Done as u8 || changes(recap) != (0, 0)
+}
+
 /// The same in words.
 fn written(recap: &Recap) -> String {
     match changes(recap) {
@@ -232,6 +241,20 @@ pub(super) fn incomplete_hosts(recap: &Recap) -> Vec<(&str, &Counts)> {
 mod tests {
     use super::*;
     use crate::event::registry_row as row;
+
+    #[test]
+    fn a_limit_can_be_pasted_into_a_shell_and_selects_these_hosts() {
+        let counts = Counts { failed: 1, ..Counts::default() };
+        let limit = |hosts: &[&str], file| limit(&hosts.iter().map(|host| (*host, &counts)).collect::<Vec<_>>(), file);
+        assert_eq!(limit(&["n1", "n2.example.com"], None), "`--limit n1,n2.example.com`");
+        assert_eq!(limit(&["fe80::1"], None), "`--limit fe80::1,`");
+        assert_eq!(limit(&["it's", "n 2"], None), r"`--limit 'it'\''s,n 2'`");
+        let eleven: Vec<String> = (1..=11).map(|number| format!("n{number}")).collect();
+        let eleven: Vec<&str> = eleven.iter().map(String::as_str).collect();
+        let names = "(n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, … (+1))";
+        assert_eq!(limit(&eleven, Some("my file")), format!("`--limit '@my file'` {names}"));
+        assert_eq!(limit(&eleven, None), format!("`--limit @FILE`, which `--retry-file FILE` writes {names}"));
+    }
 
     #[test]
     fn credentials_are_counted_and_so_are_their_images() {

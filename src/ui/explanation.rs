@@ -139,7 +139,7 @@ fn paragraph(lookup: &ConsumerLookup, detail: Detail, as_root: &str) -> String {
     let ConsumerLookup { consumer, result, notes, looked_at, .. } = lookup;
     let mut text = used(*consumer, result, as_root);
     result.unused.iter().for_each(|unused| text.push_str(&format!("\n    {}", unused_text(unused))));
-    if detail == Detail::Everything {
+    if detail >= Detail::Everything {
         for (result, name) in [(FileResult::NoMatch, "no match"), (FileResult::Missing, "missing")] {
             let files =
                 looked_at.iter().filter(|searched| searched.result == result).map(|searched| searched.file.as_str());

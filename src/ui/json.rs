@@ -14,9 +14,9 @@ struct Line<'a, T> {
     event: &'a T,
 }
 
-/// Prints one event, unless it is progress, which is for people only.
+/// Prints one event, unless it is progress or a trace, which are for people only.
 pub(super) fn print(event: &Event) {
-    if matches!(event, Event::Progress(_)) {
+    if matches!(event, Event::Progress(_) | Event::Trace(_)) {
         return;
     }
     print_line(event);

@@ -5,6 +5,8 @@
 pub(super) enum Tone {
     /// Nothing in particular.
     Plain,
+    /// A step of a connection.
+    Trace,
     /// It is as the inventory declares it.
     Good,
     /// It was changed, or would be.

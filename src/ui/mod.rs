@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
 mod bars;
+mod color;
 mod conclusion;
 mod diff;
 mod explanation;
@@ -31,32 +32,42 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use self::bars::Bars;
+use self::color::ColoredStreams;
 use self::line::{Line, Stream, Tone};
 use crate::event::{Command, Event, Outcome};
 use crate::failure::Failure;
 use crate::inventory::Problem;
 
+pub use color::Color;
 pub use explanation::explanation;
 pub use findings::findings;
 pub use list::{graph, host, list, text as document};
 pub use retry_file::RetryFile;
 
 /// The output format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// Text for people: lines, and progress bars if stderr is a terminal.
+    #[default]
     Text,
     /// One JSON object per line, on stdout.
     Json,
 }
 
 /// How much the text output shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
+    /// Nothing, if nothing was changed and nothing failed (`-q`); otherwise the same as [`Detail::Changes`].
+    Quiet,
     /// What changes and what fails.
+    #[default]
     Changes,
     /// Also what is already up to date (`-v`).
     Everything,
+    /// Also the steps of connections (`-vv`).
+    Steps,
+    /// Also how long each step took (`-vvv`).
+    Timing,
 }
 
 /// How the output of a run is arranged.
@@ -72,12 +83,14 @@ struct Layout {
 }
 
 /// What is printed of a run, and how.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Output {
     /// The format.
     pub format: Format,
     /// How much text output shows.
     pub detail: Detail,
+    /// Whether text output has colors.
+    pub color: Color,
     /// The file that gets the names of the nodes that are not done.
     pub retry_file: Option<RetryFile>,
 }
@@ -89,11 +102,14 @@ pub fn start(output: Output) -> (Sender<Event>, JoinHandle<()>) {
 }
 
 fn print_events(output: Output, events: &Receiver<Event>) {
-    let Output { format, detail, mut retry_file } = output;
-    let mut bars = Bars::on_stderr();
+    let Output { format, detail, color, mut retry_file } = output;
+    let colors = ColoredStreams::new(color);
+    let mut bars = if detail == Detail::Quiet { Bars::hidden() } else { Bars::on_stderr() };
     let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     let retry_name = retry_file.as_ref().map(RetryFile::name);
     let mut screen = text::Screen::new(Layout { detail, width, bars: bars.are_visible(), retry_file: retry_name });
+    // The lines that are printed only if the run has news.
+    let mut held = Vec::new();
     for event in events {
         if let (Event::Recap(recap), Some(file)) = (&event, &mut retry_file)
             && file.write(recap).is_err()
@@ -105,23 +121,33 @@ fn print_events(output: Output, events: &Receiver<Event>) {
             continue;
         }
         match &event {
-            Event::Progress(progress) => bars.update(*progress),
+            Event::Progress(progress) => bars.update(progress),
             // Bars that an interruption left must not be drawn again below the recap.
             Event::Recap(_) => bars.clear(),
             _ => {}
         }
-        let lines = screen.show(&event);
+        let mut lines = screen.show(&event);
+        if detail == Detail::Quiet {
+            held.append(&mut lines);
+            match &event {
+                Event::Recap(recap) if conclusion::has_news(recap) => lines = std::mem::take(&mut held),
+                Event::Recap(_) => held.clear(),
+                _ => {}
+            }
+        }
         if !lines.is_empty() {
-            bars.aside(|| lines.iter().for_each(print));
+            bars.aside(|| lines.iter().for_each(|line| print(line, colors)));
         }
     }
+    // Lines are left only if the run ended without a recap, because of a bug.
+    held.iter().for_each(|line| print(line, colors));
 }
 
-fn print(line: &Line) {
-    let text: String = line.parts.iter().map(|(_, text)| text.as_str()).collect();
+fn print(line: &Line, colors: ColoredStreams) {
+    let text = colors.paint(line);
     match line.stream {
-        Stream::Results => self::line(&text),
-        Stream::Messages => error_line(&text),
+        Stream::Results => write_result(&text),
+        Stream::Messages => write_message(&text),
     }
 }
 
@@ -201,14 +227,24 @@ pub fn record_output(written: std::io::Result<()>) {
 
 /// Prints one line on stdout.
 fn line(text: &str) {
-    let written = writeln!(std::io::stdout().lock(), "{}", visible(text));
-    record_output(written);
+    write_result(&visible(text));
 }
 
 /// Prints one line on stderr.
 fn error_line(text: &str) {
+    write_message(&visible(text));
+}
+
+/// Writes one line to stdout.
+fn write_result(text: &str) {
+    let written = writeln!(std::io::stdout().lock(), "{text}");
+    record_output(written);
+}
+
+/// Writes one line to stderr.
+fn write_message(text: &str) {
     // A closed stderr leaves no place to report the error, and it must not stop the run.
-    let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// The text with control characters made visible, because a server or a node may have chosen a part of it.

@@ -26,11 +26,11 @@ pub(super) fn lines(recap: &Recap, command: Option<Command>, problems: &Problems
     }
     let mut lines = registries(recap, layout);
     lines.extend(objects(recap, command, layout));
-    if recap.hosts.len() > MANY && layout.detail == Detail::Changes {
+    if recap.hosts.len() > MANY && layout.detail < Detail::Everything {
         lines.extend(many_hosts(recap, command));
         lines.extend(problems.recap(layout.width));
     } else {
-        lines.extend(every_host(&recap.hosts));
+        lines.extend(every_host(&recap.hosts, layout.width));
     }
     lines
 }
@@ -77,7 +77,7 @@ fn tone(verdict: Verdict) -> Tone {
 }
 
 fn objects(recap: &Recap, command: Option<Command>, layout: &Layout) -> Vec<Line> {
-    let many = recap.objects.len() > MANY && layout.detail == Detail::Changes;
+    let many = recap.objects.len() > MANY && layout.detail < Detail::Everything;
     // The result of a failed object is never only counted.
     let (counted, shown): (Vec<_>, Vec<_>) =
         recap.objects.iter().partition(|row| many && row.outcome != Outcome::Failed);
@@ -123,8 +123,8 @@ fn many_hosts(recap: &Recap, command: Option<Command>) -> Vec<Line> {
     .collect()
 }
 
-/// Ansible's line for each host, with aligned columns.
-fn every_host(hosts: &IndexMap<String, Counts>) -> Vec<Line> {
+/// Ansible's line for each host, with aligned columns. `terminal` is the number of columns of the terminal.
+fn every_host(hosts: &IndexMap<String, Counts>, terminal: Option<usize>) -> Vec<Line> {
     let width = hosts.keys().map(|host| host.chars().count()).max().unwrap_or_default();
     let mut widths = [0; 7];
     for counts in hosts.values() {
@@ -132,12 +132,16 @@ fn every_host(hosts: &IndexMap<String, Counts>) -> Vec<Line> {
             *width = count.to_string().len().max(*width);
         }
     }
+    let names: usize = columns(&Counts::default()).iter().map(|(name, ..)| name.len() + 2).sum();
+    let full = width + 2 + names + widths.iter().sum::<usize>();
+    // `rescued` and `ignored` are always 0, so a narrow terminal shows the other columns without breaking the lines.
+    let shown = if terminal.is_some_and(|terminal| terminal < full) { 5 } else { 7 };
     let line = |(host, counts): (&String, &Counts)| {
         let padding = " ".repeat(width - host.chars().count());
         let line = Line::result(host_tone(counts), host).then(Tone::Plain, format!("{padding} :"));
-        columns(counts).into_iter().zip(widths).fold(line, |line, ((name, tone, count), width)| {
-            let last = name == "ignored";
-            let padding = if last { 0 } else { width - count.to_string().len() };
+        columns(counts).into_iter().zip(widths).take(shown).enumerate().fold(line, |line, (at, column)| {
+            let ((name, tone, count), width) = column;
+            let padding = if at + 1 == shown { 0 } else { width - count.to_string().len() };
             // Ansible colors only the counts that are not 0.
             let tone = if count > 0 { tone } else { Tone::Plain };
             line.then(Tone::Plain, " ").then(tone, format!("{name}={count}")).then(Tone::Plain, " ".repeat(padding))
@@ -164,5 +168,24 @@ fn host_tone(counts: &Counts) -> Tone {
         Counts { unreachable: 0, failed: 0, changed: 0, .. } => Tone::Good,
         Counts { unreachable: 0, failed: 0, .. } => Tone::Changed,
         _ => Tone::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_are_aligned_and_fit_a_narrow_terminal() {
+        let counts = |ok| Counts { ok, ..Counts::default() };
+        let hosts = [("n1".to_owned(), counts(3)), ("node2".to_owned(), counts(12))].into_iter().collect();
+        let lines = |terminal| every_host(&hosts, terminal).iter().map(Line::text).collect::<Vec<_>>();
+        let few = [
+            "n1    : ok=3  changed=0 unreachable=0 failed=0 skipped=0",
+            "node2 : ok=12 changed=0 unreachable=0 failed=0 skipped=0",
+        ];
+        assert_eq!(lines(Some(60)), few);
+        assert_eq!(lines(Some(80)), few.map(|line| format!("{line} rescued=0 ignored=0")));
+        assert_eq!(lines(None), lines(Some(80)));
     }
 }

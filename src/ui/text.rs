@@ -1,7 +1,7 @@
 //! Formats a run as text. Warnings, and the changes of few hosts, are shown as they happen; problems are collected, and
 //! each is shown once at the end, followed by a recap like Ansible's and the result in one sentence. Prints nothing.
 
-use crate::event::{Command, Event, Outcome, Recap, RegistryRow, StepRow};
+use crate::event::{Command, Event, Outcome, Recap, RegistryRow, StepRow, Trace};
 use crate::facts::Verdict;
 use crate::failure::Failure;
 use crate::inventory::Problem;
@@ -45,6 +45,7 @@ impl Screen {
                 Vec::new()
             }
             Event::Step(row) => self.step(row),
+            Event::Trace(trace) => self.trace(trace).into_iter().collect(),
             Event::Recap(recap) => self.end(recap),
             // The last line of the run reports the interruption.
             Event::Registry(_) | Event::Progress(_) | Event::Interrupted => Vec::new(),
@@ -53,6 +54,15 @@ impl Screen {
 
     fn everything(&self) -> bool {
         self.layout.detail >= Detail::Everything
+    }
+
+    fn trace(&self, Trace { subject, text, took }: &Trace) -> Option<Line> {
+        let timing = match self.layout.detail {
+            Detail::Timing => format!(" ({} ms)", took.as_millis()),
+            _ => String::new(),
+        };
+        let shown = self.layout.detail >= Detail::Steps;
+        shown.then(|| Line::message(Tone::Trace, format!("{subject}: {text}{timing}")))
     }
 
     fn registry(&mut self, row: &RegistryRow) -> Vec<Line> {

@@ -3,6 +3,7 @@
 //! `OREGANO_UPDATE_SNAPSHOTS=1 tests/run --test it snapshots` rewrites all.
 
 mod compare;
+mod fleet;
 mod picture;
 mod scene;
 
@@ -196,6 +197,27 @@ fn two_of_twelve_broken() {
 }
 
 #[test]
+fn ten_of_500_broken() {
+    use fleet::Special::{Outdated, ReadOnly, Refuses, UnknownKey};
+    let refuses = [47, 101, 113, 214, 215, 216, 333].map(|number| (number, Refuses));
+    let broken = [&refuses[..], &[(77, ReadOnly), (400, ReadOnly), (8, UnknownKey)]].concat();
+    let mut scene = fleet::fleet(500, &[&broken[..], &[(300, Outdated)]].concat());
+    scene.oregano.env("ANSIBLE_FORKS", "64");
+    let words = ["apply", "-i", "hosts.ini", "--only", "nodes", "--retry-file", "failed.txt"];
+    let run = scene.run(&words).expect(4);
+    compare::check("ten-of-500-broken", Form::Text, &transcript(&words, &scene.normalize(&run.stdout), 4));
+    // The file selects exactly these nodes.
+    let names = std::fs::read_to_string(scene.oregano.home().join("failed.txt")).unwrap();
+    let mut numbers: Vec<usize> = broken.iter().map(|(number, _)| *number).collect();
+    numbers.sort_unstable();
+    let expected: String = numbers.iter().map(|number| format!("node{number:03}.example.com\n")).collect();
+    assert_eq!(names, expected);
+    let again = ["plan", "-i", "hosts.ini", "--only", "nodes", "--limit", "@failed.txt", "--output", "json"];
+    let again = scene.run(&again).expect(4);
+    assert_eq!(again.events().last().unwrap()["hosts"].as_object().unwrap().len(), 10);
+}
+
+#[test]
 fn unknown_host_key() {
     snapshot("unknown-host-key", 4, &["apply", "-i", "hosts.ini", "--only", "nodes"], || {
         let scene = machines();
@@ -323,7 +345,9 @@ fn every_snapshot_has_its_test() {
 #[test]
 fn the_transcripts_of_the_documentation_are_snapshots() {
     let transcripts = compare::transcripts();
-    for name in ["first-apply", "second-apply", "revoked-token", "login", "explain", "from-every-node"] {
+    for name in
+        ["first-apply", "second-apply", "revoked-token", "ten-of-500-broken", "login", "explain", "from-every-node"]
+    {
         assert!(transcripts.iter().any(|transcript| transcript.name == name), "no document shows `{name}`");
     }
     transcripts.iter().for_each(compare::check_transcript);

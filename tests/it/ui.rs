@@ -1,5 +1,7 @@
 //! The JSON lines that docs/json.md describes: other programs rely on every name here.
 
+mod output;
+
 use serde_json::{Value, json};
 
 use crate::support::kubernetes::{Kubernetes, User};

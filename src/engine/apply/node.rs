@@ -2,12 +2,14 @@
 //! program changed a file in the meantime, that file is observed, planned and written once more.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use crate::desired::NodeTarget;
 use crate::dockerconfig::Reader;
 use crate::engine::Engine;
 use crate::engine::schedule::{self, Stop};
-use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, StepRow, node_events};
+use crate::engine::trace;
+use crate::event::{Event, HostOutcome, HostRow, Outcome, Phase, Progress, StepRow, node_events};
 use crate::facts::{FileFact, FileState, NodeFact};
 use crate::failure::Failure;
 use crate::node::{NewContent, OpenFailure, Session, WriteFailure};
@@ -56,7 +58,19 @@ pub(super) fn batch(engine: &Engine, gate: Gate, jobs: Vec<NodeJob<'_>>, journal
     schedule::each(
         &engine.pool,
         jobs,
-        |job| node(engine, gate, job),
+        |job| {
+            let (host, started) = (job.plan.host.as_str(), Instant::now());
+            if gate == Gate::Closed {
+                return node(engine, gate, job);
+            }
+            journal.record(Progress::begun(Phase::Write, total, host));
+            let events = node(engine, gate, job);
+            if events.iter().any(is_write) {
+                trace::task(host, "ssh: the files were written and read back", started, journal);
+            }
+            journal.record(Progress::ended(Phase::Write, total, host));
+            events
+        },
         |events| {
             let lost = || {
                 let failure = Failure::internal("the node could not be written");
@@ -64,11 +78,12 @@ pub(super) fn batch(engine: &Engine, gate: Gate, jobs: Vec<NodeJob<'_>>, journal
             };
             events.unwrap_or_else(lost).into_iter().for_each(|event| journal.record(event));
             done += 1;
-            if gate == Gate::Open {
-                journal.record(Event::Progress(Progress { phase: Phase::Write, done, total }));
-            }
         },
     );
+}
+
+fn is_write(event: &Event) -> bool {
+    matches!(event, Event::Step(StepRow { outcome: Outcome::Created | Outcome::Updated, .. }))
 }
 
 /// Writes one node if the gate is open, and returns its events.
@@ -169,7 +184,7 @@ fn conflict_rows(
     // With their aliases: the change may have made one file of several paths, or several files of one.
     let facts = conflicts.iter().map(|conflict| conflict.fact);
     let paths: Vec<String> = facts.flat_map(|fact| std::iter::once(&fact.path).chain(&fact.aliases)).cloned().collect();
-    match engine.open_node(node, &paths) {
+    match engine.open_node(node, &paths, &mut |_| {}) {
         Ok((facts, session)) => write_files(engine, node, &facts, session, OnConflict::GiveUp(conflicts)),
         Err(OpenFailure::Unreachable(reason) | OpenFailure::Failed(reason)) => failed(Some(&reason)),
     }

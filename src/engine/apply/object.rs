@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -12,10 +12,11 @@ use crate::cluster::{self, Cluster, DeleteResult, ExpectedSecret, SecretWrite, W
 use crate::desired::{Desired, PullSecretFormat, PullSecretState};
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
+use crate::engine::trace;
 use crate::event::{Event, StepRow};
 use crate::facts::{ClusterFact, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
-use crate::plan::{self, Action, Gate, PlanRequest, Planned, Step, Target, WantedSecret};
+use crate::plan::{self, Action, Gate, ObjectTarget, PlanRequest, Planned, Step, Target, WantedSecret};
 use crate::report::Journal;
 
 /// The maximum number of writes of one secret while another client keeps changing it.
@@ -41,7 +42,11 @@ pub(super) fn stage(
         if closed.load(Ordering::Relaxed) || engine.cancel.level() > Stop::No {
             return StepRow::not_done(step);
         }
+        let begin = Instant::now();
         let row = carry_out(engine, step, &wanted, facts).await;
+        if let Target::Object(ObjectTarget { namespace, name, .. }) = &step.target {
+            trace::task(&format!("{namespace}/{name}"), "http: the object was processed", begin, journal);
+        }
         // The other requests of this moment end, but no further one is started.
         closed.fetch_or(row.failure.is_some(), Ordering::Relaxed);
         row

@@ -18,6 +18,7 @@ use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Regist
 use crate::dockerconfig::{Credential, has_stray_line_end};
 use crate::engine::local_file::{self, HERE};
 use crate::engine::schedule::{Begin, Cancel, Stop};
+use crate::engine::trace;
 use crate::event::{Command, Event, RegistryRow, Started, StepRow};
 use crate::failure::Failure;
 use crate::options::Environment;
@@ -171,6 +172,9 @@ fn prove(request: &Request, desired: &Desired, cancel: &Cancel, journal: &Journa
     let (registries, redactor) = (&desired.registries, desired.redactor());
     let (clients, logins) = (Arc::new(Clients::new(request.environment.home.as_deref())), Arc::default());
     let on_event = |event: ProgressEvent<'_>| {
+        if let ProgressEvent::Exchange(exchange) = event {
+            journal.record(trace::http(exchange, None));
+        }
         if let ProgressEvent::Warning(message) = event {
             journal.record(Event::Warning { message: message.to_owned() });
         }

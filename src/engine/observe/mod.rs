@@ -6,13 +6,14 @@ mod hint;
 mod vantage;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use self::vantage::RegistryObservations;
 use crate::desired::{Desired, NodeTarget, Vantage};
 use crate::engine::Engine;
 use crate::engine::schedule::{self, Stop};
+use crate::engine::trace;
 use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, RegistryRow};
 use crate::facts::{Facts, NodeFact, RegistryFact};
 use crate::failure::Failure;
@@ -47,7 +48,14 @@ pub fn observe(
             }
             Vantage::FirstNode | Vantage::EveryNode => vantage::observe(engine, desired, journal),
         });
-        let cluster = scope.spawn(|| engine.runtime.block_on(cluster::observe(engine, &desired.objects)));
+        let cluster = scope.spawn(|| {
+            let begin = Instant::now();
+            let facts = engine.runtime.block_on(cluster::observe(engine, &desired.objects));
+            if !desired.objects.is_empty() {
+                trace::task("cluster", "http: the objects were read", begin, journal);
+            }
+            facts
+        });
         let nodes = nodes(engine, window, journal);
         (observed.join(), cluster.join(), nodes)
     });
@@ -129,16 +137,16 @@ impl UnusableNodes {
 
 async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Vec<Option<RegistryFact>> {
     let total = desired.registries.len();
-    journal.record(Event::Progress(Progress { phase: Phase::Registries, done: 0, total }));
+    let hosts = desired.registries.iter().map(|registry| &registry.host);
+    hosts.for_each(|host| journal.record(Progress::begun(Phase::Registries, total, host)));
     let facts = Mutex::new(vec![None; total]);
-    let done = AtomicUsize::new(0);
     let on_event = |event: ProgressEvent<'_>| match event {
         ProgressEvent::Warning(message) => journal.record(Event::Warning { message: message.to_owned() }),
         ProgressEvent::Verdict(at, fact) => {
             facts.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(fact.clone());
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            journal.record(Event::Progress(Progress { phase: Phase::Registries, done, total }));
+            journal.record(Progress::ended(Phase::Registries, total, &desired.registries[at].host));
         }
+        ProgressEvent::Exchange(exchange) => journal.record(trace::http(exchange, None)),
     };
     let (clients, logins) = (Arc::new(Clients::new(engine.home.as_deref())), Arc::default());
     let proving =
@@ -159,7 +167,6 @@ async fn registries(engine: &Engine, desired: &Desired, journal: &Journal) -> Ve
 fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeFact>, Sessions) {
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let total = nodes.len();
-    journal.record(Event::Progress(Progress { phase: Phase::Observe, done: 0, total }));
     let (mut facts, mut sessions) = (Vec::with_capacity(total), Vec::with_capacity(total));
     schedule::each(
         &engine.pool,
@@ -168,7 +175,10 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
             if engine.cancel.level() > Stop::No {
                 return (NodeFact::NotObserved, None);
             }
-            match engine.open_node(node, &node.files) {
+            journal.record(Progress::begun(Phase::Observe, total, &node.name));
+            let opened = engine.open_node(node, &node.files, &mut trace::ssh(&node.name, journal));
+            journal.record(Progress::ended(Phase::Observe, total, &node.name));
+            match opened {
                 Ok((files, session)) => (NodeFact::Observed(files), Some(session)),
                 Err(_) if engine.cancel.level() > Stop::No => (NodeFact::NotObserved, None),
                 Err(OpenFailure::Unreachable(failure)) => (NodeFact::Unreachable(failure), None),
@@ -180,7 +190,6 @@ fn nodes(engine: &Engine, nodes: &[NodeTarget], journal: &Journal) -> (Vec<NodeF
                 .unwrap_or_else(|| (NodeFact::Failed(Failure::internal("the node could not be looked at")), None));
             facts.push(fact);
             sessions.push(session);
-            journal.record(Event::Progress(Progress { phase: Phase::Observe, done: facts.len(), total }));
         },
     );
     (facts, sessions)

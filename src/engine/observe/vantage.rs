@@ -11,6 +11,7 @@ use super::hint::{compare, explain_for_node};
 use crate::desired::{Authority, Desired, Proxy, Registry, TestLogin, TlsPolicy, Vantage, VantagePoint};
 use crate::engine::Engine;
 use crate::engine::schedule::{self, Stop};
+use crate::engine::trace;
 use crate::event::{Event, Phase, Progress, RegistryRow};
 use crate::facts::{PathFact, RegistryFact, Verdict};
 use crate::failure::Failure;
@@ -76,7 +77,8 @@ impl NodeObserver<'_> {
         let total = self.desired.registries.len();
         let mut observations =
             RegistryObservations { registries: vec![None; total], ..RegistryObservations::default() };
-        self.progress(Phase::Registries, 0, total);
+        let hosts = self.desired.registries.iter().map(|registry| &registry.host);
+        hosts.for_each(|host| self.journal.record(Progress::begun(Phase::Registries, total, host)));
         let (first, others) = self.desired.vantage_points.split_at(1.min(self.desired.vantage_points.len()));
         // After the first node, several tunnels are opened at the same time, because the timeouts of unreachable nodes
         // could otherwise add up to hours.
@@ -101,7 +103,7 @@ impl NodeObserver<'_> {
             return;
         }
         let registries = &self.desired.registries;
-        let on_done = |done| self.progress(Phase::Registries, done, registries.len());
+        let on_done = |host: &str| self.journal.record(Progress::ended(Phase::Registries, registries.len(), host));
         match tunnel.and_then(|tunnel| self.prove(&tunnel, point, registries, on_done)) {
             Err(_) if self.is_cancelled() => {}
             Err(failure) => observations.unusable.push((point.name.clone(), failure)),
@@ -152,11 +154,15 @@ impl NodeObserver<'_> {
         let points: Vec<&VantagePoint> =
             self.desired.vantage_points.iter().filter(|point| !used.contains(&point.name)).collect();
         let (total, mut done) = (points.len(), 0);
-        self.progress(Phase::Vantage, 0, total);
         schedule::each(
             &self.engine.pool,
             points.clone(),
-            |point| self.paths(point, &known),
+            |point| {
+                self.journal.record(Progress::begun(Phase::Vantage, total, &point.name));
+                let paths = self.paths(point, &known);
+                self.journal.record(Progress::ended(Phase::Vantage, total, &point.name));
+                paths
+            },
             |result| {
                 let name = &points[done].name;
                 done += 1;
@@ -170,7 +176,6 @@ impl NodeObserver<'_> {
                         paths.extend(facts);
                     }
                 }
-                self.progress(Phase::Vantage, done, total);
             },
         );
     }
@@ -196,20 +201,20 @@ impl NodeObserver<'_> {
         Ok(registries.into_iter().zip(facts).map(path).collect())
     }
 
-    /// Proves `registries` through a tunnel; `on_done` gets the number of verdicts so far. Groups with different proxies
+    /// Proves `registries` through a tunnel; `on_done` gets the host of each verdict. Groups with different proxies
     /// are proved one after another, so that two of them do not send the same wrong login.
     fn prove(
         &self,
         tunnel: &Tunnel,
         point: &VantagePoint,
         registries: &[Registry],
-        on_done: impl Fn(usize),
+        on_done: impl Fn(&str),
     ) -> Result<Vec<Option<RegistryFact>>, OpenFailure> {
         let mut groups: IndexMap<&Proxy, Vec<usize>> = IndexMap::new();
         for (at, registry) in registries.iter().enumerate() {
             groups.entry(&registry.proxy).or_default().push(at);
         }
-        let facts = Mutex::new((vec![None; registries.len()], 0));
+        let facts = Mutex::new(vec![None; registries.len()]);
         for (proxy, indices) in groups {
             // Without random numbers there is no login for the tunnel. These registries get no fact, which stops the
             // run.
@@ -222,10 +227,10 @@ impl NodeObserver<'_> {
                     let failed = fact.failed_request.as_ref();
                     let obstacle = failed.and_then(|failed| tunnel.obstacle(proxy, &failed.address));
                     let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
-                    facts.0[indices[at]] = Some(explain_for_node(&point.name, &group[at], fact, obstacle.as_ref()));
-                    facts.1 += 1;
-                    on_done(facts.1);
+                    facts[indices[at]] = Some(explain_for_node(&point.name, &group[at], fact, obstacle.as_ref()));
+                    on_done(&group[at].host);
                 }
+                ProgressEvent::Exchange(exchange) => self.journal.record(trace::http(exchange, Some(&point.name))),
             };
             // Dropping the future ends all requests immediately.
             let Engine { limits, redactor, cancel, runtime, .. } = self.engine;
@@ -246,7 +251,7 @@ impl NodeObserver<'_> {
             }
         }
         self.check_at_end(tunnel, point)?;
-        Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner).0)
+        Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Checks the conditions of a tunnel that are known only when all requests have ended.
@@ -274,10 +279,6 @@ impl NodeObserver<'_> {
         if let Some(fact) = fact {
             self.journal.record(Event::Registry(RegistryRow::new(registry, fact, Some(node))));
         }
-    }
-
-    fn progress(&self, phase: Phase, done: usize, total: usize) {
-        self.journal.record(Event::Progress(Progress { phase, done, total }));
     }
 }
 

@@ -9,8 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, onesho
 use super::failed_logins::Logins;
 use super::ping::Pings;
 use crate::facts::RegistryFact;
+use crate::failure::{shorten, single_line};
 use crate::registry::http::client::Clients;
 use crate::registry::http::permits::HostPermits;
+use crate::registry::http::request::OnExchange;
+use crate::registry::http::url::without_user;
 use crate::secret::Redactor;
 
 /// How many credentials are proved at the same time. The number is high because most of the time is spent waiting for
@@ -31,12 +34,24 @@ pub struct ProveContext {
     messages: mpsc::UnboundedSender<TaskMessage>,
 }
 
+/// A request that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Method and URL without user, query and fragment: `GET https://quay.io/v2/`.
+    pub request: String,
+    /// The status of the response; `None` if there was none.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub took: Duration,
+}
+
 /// The permit to send requests to a host; dropping it returns it.
 pub type Permit<'a> = (Option<OwnedSemaphorePermit>, Option<SemaphorePermit<'a>>);
 
 /// A message from a task to the caller of `prove`.
 pub enum TaskMessage {
     Warning(String, oneshot::Sender<()>),
+    Exchange(Exchange),
     Verdict(usize, RegistryFact),
 }
 
@@ -77,6 +92,21 @@ impl ProveContext {
             pending::<()>().await;
         }
         warned.insert(key);
+    }
+
+    /// Reports each request of an attempt to the caller.
+    pub fn on_exchange(&self) -> OnExchange {
+        let (messages, redactor) = (self.messages.clone(), self.redactor.clone());
+        Arc::new(move |line, status, took| {
+            let mut url = without_user(line.url.clone());
+            url.set_query(None);
+            url.set_fragment(None);
+            // A server may have chosen the URL.
+            let request = shorten(&single_line(&redactor.scrub(&format!("{} {url}", line.method))));
+            let status = status.map(|status| status.as_u16());
+            // This fails only if the complete proof was dropped.
+            let _ = messages.send(TaskMessage::Exchange(Exchange { request, status, took }));
+        })
     }
 
     /// Waits for a permit to contact `host`. An attempt that holds a permit never waits for another attempt that may

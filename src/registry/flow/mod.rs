@@ -2,7 +2,7 @@
 //! worded in `verdict`.
 
 pub mod challenge;
-mod context;
+pub mod context;
 pub mod failed_logins;
 mod manifest;
 mod ping;

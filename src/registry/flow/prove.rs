@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::context::{ProveContext, TaskMessage};
+use super::context::{Exchange, ProveContext, TaskMessage};
 use super::failed_logins::{AttemptQueue, LoginKey, Logins};
 use super::steps::prove_one;
 use crate::desired::{Registry, TestLogin};
@@ -23,6 +23,8 @@ use crate::secret::Redactor;
 pub enum ProgressEvent<'a> {
     /// A warning about a password, which is sent only after the callback has returned.
     Warning(&'a str),
+    /// A request that ended.
+    Exchange(&'a Exchange),
     /// The verdict on the registry with this index.
     Verdict(usize, &'a RegistryFact),
 }
@@ -84,6 +86,7 @@ async fn forward(
                 // This fails only if the task that waits for it has panicked.
                 let _ = shown.send(());
             }
+            TaskMessage::Exchange(exchange) => on_event(ProgressEvent::Exchange(&exchange)),
             TaskMessage::Verdict(index, fact) => {
                 on_event(ProgressEvent::Verdict(index, &fact));
                 facts[index] = Some(fact);

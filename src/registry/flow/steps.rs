@@ -75,7 +75,8 @@ fn prepare(context: &ProveContext, registry: &Registry) -> Result<(Option<ImageL
     };
     let client = context.clients.client_for(registry, &contacted_host(registry)).map_err(ProofFinding::NoClient)?;
     let timeout = context.timeout;
-    Ok((image, HttpSession { client, tls: registry.tls, timeout, deadline: Instant::now() + timeout }))
+    let (deadline, on_exchange) = (Instant::now() + timeout, context.on_exchange());
+    Ok((image, HttpSession { client, tls: registry.tls, timeout, deadline, on_exchange }))
 }
 
 /// The proof of one credential while it runs.

@@ -81,7 +81,8 @@ mod tests {
 
     fn redirected(tls: TlsPolicy, location: &str) -> Result<String, RequestError> {
         let timeout = Duration::from_secs(1);
-        let session = HttpSession { client: client(tls), tls, timeout, deadline: Instant::now() + timeout };
+        let (deadline, on_exchange) = (Instant::now() + timeout, std::sync::Arc::new(|_: &_, _, _| {}));
+        let session = HttpSession { client: client(tls), tls, timeout, deadline, on_exchange };
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, location.parse().unwrap());
         let url = Url::parse("https://registry.example.com/v2/").unwrap();

@@ -21,6 +21,9 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// is long.
 const TOKEN_BODY_LIMIT: usize = 1024 * 1024;
 
+/// Gets a request that ended, the status of its response if there was one, and how long it took.
+pub type OnExchange = Arc<dyn Fn(&RequestLine, Option<StatusCode>, Duration) + Send + Sync>;
+
 /// The client and time limit of one attempt.
 pub struct HttpSession {
     pub client: RegistryClient,
@@ -29,6 +32,8 @@ pub struct HttpSession {
     pub timeout: Duration,
     /// When the attempt must end.
     pub deadline: Instant,
+    /// Gets each request that ended, for traces.
+    pub on_exchange: OnExchange,
 }
 
 /// The method and URL of a request.
@@ -202,6 +207,13 @@ impl HttpSession {
 
     /// Sends a request once and reads the response.
     pub async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, reqwest::Error> {
+        let begin = Instant::now();
+        let result = self.send_and_read(request).await;
+        (self.on_exchange)(&request.line, result.as_ref().ok().map(|response| response.status), begin.elapsed());
+        result
+    }
+
+    async fn send_and_read(&self, request: &HttpRequest) -> Result<HttpResponse, reqwest::Error> {
         let mut builder = self.client.client.request(request.line.method.clone(), request.line.url.clone());
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);

@@ -31,7 +31,7 @@ fn no_secret_of_a_login_shows_anywhere() {
                 ("auth.json", REGISTRY),
                 ("auth.json", REGISTRY),
             ] {
-                let words = ["login", registry.host(), "-u", USER, "--password-stdin", "--tls-verify=false", "-v"];
+                let words = ["login", registry.host(), "-u", USER, "--password-stdin", "--tls-verify=false", "-vvv"];
                 let more = ["--to", file, "--test-image", "openshift3/ose-pod:v3.11", "--output", format];
                 outputs += &both(&oregano.run_with_input(&[&words[..], &more].concat(), password));
             }
@@ -66,7 +66,7 @@ fn no_other_source_of_a_login_shows_its_password() {
         let mut outputs = String::new();
         for (host, status) in [(registry.host(), 0), (&echoing, 2)] {
             for format in ["text", "json"] {
-                let words = ["login", host, "-u", USER, "--tls-verify=false", "--output", format, "-v"];
+                let words = ["login", host, "-u", USER, "--tls-verify=false", "--output", format, "-vvv"];
                 let token = [&words[..], &["--kubeconfig-token", "--kubeconfig", "kubeconfig"]].concat();
                 outputs += &both(&with_variable.run(&words).expect(status));
                 outputs += &both(&user.run(&token).expect(status));
@@ -74,7 +74,7 @@ fn no_other_source_of_a_login_shows_its_password() {
                     &both(&user.run_with_input(&[&words[..], &["--password-stdin"]].concat(), LOGIN).expect(status));
             }
         }
-        let words = ["login", registry.host(), "-u", USER, "--tls-verify=false", "-v"];
+        let words = ["login", registry.host(), "-u", USER, "--tls-verify=false", "-vvv"];
         outputs + &user.type_at_prompt(&words, LOGIN)
     });
     seen.says_but_not(

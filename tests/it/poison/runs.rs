@@ -35,7 +35,7 @@ fn no_secret_shows_anywhere() {
         let wrong = site.oregano.write("wrong.yml", format!("oreg_auth_password: {REGISTRY_WRONG:?}\n"));
         let broken = site.oregano.write("broken.yml", format!("oreg_auth_password: [{REGISTRY_WRONG:?}\n"));
         for format in ["text", "json"] {
-            let common = ["--output", format, "-v"];
+            let common = ["--output", format, "-vvv"];
             for words in [
                 vec!["validate"],
                 vec!["validate", "--from", "first-node"],

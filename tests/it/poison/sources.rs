@@ -58,7 +58,7 @@ fn no_source_of_a_secret_shows_it() {
             let text = format!("[nodes]\nnode1\n[nodes:vars]\nopenshift_additional_registry_credentials=[{entry}]\n");
             let hosts = user.write("hosts", text).display().to_string();
             for format in ["text", "json"] {
-                outputs += &both(&user.run(&["validate", "-i", &hosts, "--output", format, "-v"]));
+                outputs += &both(&user.run(&["validate", "-i", &hosts, "--output", format, "-vvv"]));
             }
             outputs += &both(&user.run(&["inventory", "--check", "-i", &hosts]));
         }

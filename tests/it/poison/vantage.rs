@@ -22,7 +22,7 @@ fn no_secret_of_a_tunnel_shows_anywhere() {
             site.set("openshift_http_proxy", &url).set("openshift_https_proxy", &url);
             site.set_literal("openshift_generate_no_proxy_hosts", "False");
             for (from, format) in [("first-node", "text"), ("every-node", "text"), ("every-node", "json")] {
-                outputs += &both(&site.run(&["validate", "--from", from, "--output", format, "-v"]).expect(2));
+                outputs += &both(&site.run(&["validate", "--from", from, "--output", format, "-vvv"]).expect(2));
             }
         }
         outputs
@@ -56,7 +56,7 @@ fn no_secret_that_explain_reads_shows_anywhere() {
     let seen = watched(|| {
         let mut outputs = String::new();
         for format in ["text", "json"] {
-            let words = ["explain", "f.example.com/team/app:v1", "--output", format, "-v"];
+            let words = ["explain", "f.example.com/team/app:v1", "--output", format, "-vvv"];
             outputs += &both(&site.run(&words));
             outputs += &both(&site.oregano.run(&words).expect(0));
             outputs += &both(&site.oregano.run(&[&words[..], &in_namespace].concat()).expect(0));
