@@ -25,6 +25,7 @@ use oregano::event::{self, Event, Outcome, Recap};
 use oregano::facts::Verdict;
 use oregano::inventory::Sources;
 use oregano::options::{Environment, Options, Settings};
+use oregano::plan::PlanRequest;
 use oregano::report::{ExitStatus, Journal};
 use oregano::ui::{self, Output};
 use serde_json::{Value, json};
@@ -139,7 +140,8 @@ fn apply(lab: &Lab) -> Result<(ExitStatus, Recap), String> {
         environment: Environment { home: Some(lab.home()), ..Environment::default() },
     };
     let warn_days = oregano::desired::expiry::WARN_DAYS;
-    let options = Options { command: event::Command::Apply, warn_days, settings };
+    let plan = PlanRequest::default();
+    let options = Options { command: event::Command::Apply, warn_days, plan, settings };
     let (journal, events) = mpsc::channel::<Event>();
     let (screen, printer) = ui::start(Output::default());
     let reader =
