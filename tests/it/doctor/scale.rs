@@ -6,8 +6,11 @@ use oregano::desired::Request;
 use oregano::doctor;
 use oregano::inventory::{self, Sources};
 
-/// Shapes of inventories: the name of the file, and the text for `n` hosts, groups, variables or registries.
-const SHAPES: [(&str, fn(usize) -> String); 8] = [
+/// The name of a file, and its text for a number of hosts.
+type Shape = (&'static str, fn(usize) -> String);
+
+/// Inventories with `n` hosts, groups, variables or registries.
+const SHAPES: [Shape; 8] = [
     ("hosts.ini", |n| format!("[nodes]\n{}{TAIL}", lines(n, |at| format!("n{at} ansible_host=10.0.0.1")))),
     ("hosts.ini", |n| format!("[nodes]\n{}{TAIL}", lines(n, |at| format!("n{} a={at}", at / 2)))),
     ("hosts.ini", |n| format!("[nodes]\nn1\n{}{TAIL}", lines(n, |at| format!("[g-{at}]\nn1")))),
