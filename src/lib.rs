@@ -65,8 +65,8 @@ use engine::{Engine, apply, login, logout, observe};
 use event::{Command, Event, Started};
 use facts::Facts;
 use failure::Failure;
-use inventory::{Problem, Severity, Variables};
-use options::Options;
+use inventory::{Finding, Problem, Severity, Variables, code};
+use options::{Inspection, Options};
 use plan::{Gate, Plan, RetiredCounts};
 use report::{ExitStatus, Journal};
 
@@ -103,6 +103,41 @@ pub fn log_in(request: &login::Request, cancel: &Cancel, journal: &Journal) -> R
 /// The work of `logout`. Every event goes to `journal`.
 pub fn log_out(request: &logout::Request, cancel: &Cancel, journal: &Journal) {
     logout::logout(request, cancel, journal);
+}
+
+/// The result of an [`Inspection`].
+pub enum Inspected {
+    /// The names of the selected hosts.
+    Hosts(Vec<String>),
+    /// The inventory has no problem that would stop the run.
+    Valid,
+}
+
+/// The work of `--list-hosts` and `--syntax-check`: the result, and warnings.
+///
+/// # Errors
+/// The problems of the inventory.
+pub fn inspect(options: &Options, inspection: Inspection) -> Result<(Inspected, Vec<String>), Vec<Failure>> {
+    let (settings, request) = (&options.settings, &options.settings.request);
+    // Nothing is contacted, and a command of the inventory could contact any machine.
+    let variables = inventory::load(&settings.sources).map_err(failures)?.without_commands();
+    match inspection {
+        Inspection::ListHosts => {
+            let hosts = desired::hosts(&variables, request).map_err(failures)?;
+            Ok((Inspected::Hosts(hosts), settings.warnings.clone()))
+        }
+        Inspection::SyntaxCheck => {
+            let (desired, problems) = desired::judge(&variables, request);
+            // A value from a command may be correct: only a run executes the command.
+            let (unchecked, problems): (Vec<_>, Vec<_>) =
+                problems.into_iter().partition(|problem| problem.code == Some(code::NOT_CHECKED));
+            if !problems.is_empty() {
+                return Err(failures(problems));
+            }
+            let unchecked = unchecked.into_iter().map(|problem| Finding::new(code::NOT_CHECKED, problem).to_string());
+            Ok((Inspected::Valid, warnings(options, &variables, &desired).chain(unchecked).collect()))
+        }
+    }
 }
 
 /// The work of `validate`, `plan` or `apply`. Every event goes to `journal`.
@@ -161,14 +196,17 @@ fn finish(command: Command, engine: &Engine, plan: &Plan, observation: Observati
 fn start(options: &Options, variables: &Variables, desired: &Desired, journal: &Journal) {
     let hosts = desired.nodes.iter().map(|node| node.name.clone()).collect();
     journal.record(Event::Started(Started { command: options.command, hosts }));
+    warnings(options, variables, desired).for_each(|message| journal.record(Event::Warning { message }));
+}
+
+/// The warnings about options and inventory, before anything is contacted.
+fn warnings(options: &Options, variables: &Variables, desired: &Desired) -> impl Iterator<Item = String> {
     let warnings = desired.warnings.iter().filter(|finding| finding.severity == Severity::Warning);
     let warnings = warnings.map(ToString::to_string);
     let suspicious = suspicious(variables.findings().len());
     let expiring = expiry::warnings(&desired.registries, jiff::Timestamp::now(), options.warn_days);
-    let warnings = options.settings.warnings.iter().cloned().chain(suspicious).chain(warnings);
-    for message in warnings.chain(desired.risks()).chain(expiring) {
-        journal.record(Event::Warning { message });
-    }
+    let options = options.settings.warnings.iter().cloned();
+    options.chain(suspicious).chain(warnings).chain(desired.risks()).chain(expiring)
 }
 
 /// The warning that `inventory --check` would report this number of findings.

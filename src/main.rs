@@ -21,11 +21,11 @@ use oregano::event;
 use oregano::failure::Failure;
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::lookup::{Account, DOCKER_AUTH_CONFIG};
-use oregano::options::{Environment, Options, Question};
+use oregano::options::{Environment, Inspection, Options, Question};
 use oregano::report::{ExitStatus, Journal};
 use oregano::secret::Secret;
-use oregano::ui::Output;
-use oregano::{doctor, process, ui};
+use oregano::ui::{Detail, Format, Output};
+use oregano::{Inspected, doctor, process, ui};
 
 fn main() -> ExitCode {
     // The text of a panic may contain a secret, so only its place is printed.
@@ -93,6 +93,9 @@ fn show_usage(error: &clap::Error) -> ExitStatus {
 }
 
 fn run(command: event::Command, global: Global, arguments: RunArguments) -> ExitStatus {
+    if let Some(inspection) = arguments.inspection() {
+        return inspect(inspection, command, global, arguments.without_passwords());
+    }
     raise_open_files();
     let output = global.run_output();
     let cancel = cancel_on_signal();
@@ -104,6 +107,25 @@ fn run(command: event::Command, global: Global, arguments: RunArguments) -> Exit
     show_events(Output { retry_file, ..output }, &cancel, move |cancel, journal| match failure {
         Some(failure) => Err(vec![failure]),
         None => oregano::run(&options(command, global, arguments, cancel)?, cancel, journal),
+    })
+}
+
+/// Reads the inventory of a run, and shows the hosts or the problems of it.
+fn inspect(inspection: Inspection, command: event::Command, global: Global, arguments: RunArguments) -> ExitStatus {
+    let (format, detail) = global.format();
+    let cancel = cancel_on_signal();
+    let shared = cancel.clone();
+    let work = move || oregano::inspect(&options(command, global, arguments, &shared)?, inspection);
+    answer(supervise(&cancel, work), &cancel, format, |(found, warnings)| {
+        if detail > Detail::Quiet {
+            ui::warnings(&warnings);
+        }
+        match found {
+            Inspected::Hosts(hosts) => ui::hosts(&hosts),
+            Inspected::Valid if detail > Detail::Quiet => ui::valid(),
+            Inspected::Valid => {}
+        }
+        ExitStatus::Done
     })
 }
 
@@ -192,11 +214,21 @@ fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
     let cancel = cancel_on_signal();
     let shared = cancel.clone();
     let ended = supervise(&cancel, move || explain::explain(&question(global, arguments, &shared)?, &shared));
+    answer(ended, &cancel, format, |explanation| {
+        ui::explanation(&explanation, format, detail);
+        explain::status(&explanation)
+    })
+}
+
+/// Ends a command without events: shows its result, or why there is none.
+fn answer<T>(
+    ended: Supervised<Result<T, Vec<Failure>>>,
+    cancel: &Cancel,
+    format: Format,
+    show: impl FnOnce(T) -> ExitStatus,
+) -> ExitStatus {
     let status = match ended {
-        Supervised::Done(Ok(explanation)) => {
-            ui::explanation(&explanation, format, detail);
-            explain::status(&explanation)
-        }
+        Supervised::Done(Ok(result)) => show(result),
         // The signal has also ended scripts and prompts, so the failures only describe the interruption.
         Supervised::Done(Err(_)) if cancel.level() > Stop::No => ExitStatus::Interrupted,
         Supervised::Done(Err(failures)) => {

@@ -35,6 +35,15 @@ impl Command {
     }
 }
 
+/// What a command does instead of a run. Only the inventory is read, and nothing is contacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inspection {
+    /// `--list-hosts`: print the selected hosts.
+    ListHosts,
+    /// `--syntax-check`: report what would stop the run before anything is contacted.
+    SyntaxCheck,
+}
+
 /// A run of `validate`, `plan` or `apply`. It has no `Debug`, because the settings may contain passwords.
 #[derive(Clone)]
 pub struct Options {

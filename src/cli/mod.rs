@@ -120,6 +120,9 @@ pub fn parse() -> Result<Cli, clap::Error> {
     not_supported::reject(&matches)?;
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
     cli.global.check(&name)?;
+    if let Command::Validate(run) | Command::Plan(run) | Command::Apply(run) = &cli.command {
+        run.check(&name, &cli.global)?;
+    }
     Ok(cli)
 }
 

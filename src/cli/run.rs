@@ -10,12 +10,13 @@ use oregano::desired::{DefaultEscalation, Limit, Request, Scope, Vantage};
 use oregano::event;
 use oregano::inventory::load::passwords::PasswordKind;
 use oregano::inventory::{Problem, load};
-use oregano::options::{Environment, Options, Settings};
+use oregano::options::{Environment, Inspection, Options, Settings};
 use oregano::plan::{PlanRequest, Prune, Salt};
 use oregano::secret::Secret;
+use oregano::ui::Format;
 
 use super::input::Input;
-use super::{Global, MAX_TIMEOUT, TIMEOUT};
+use super::{Global, MAX_TIMEOUT, TIMEOUT, usage_error};
 use crate::cli::ansible_cfg::Defaults;
 
 /// The default number of nodes that are worked on at a time.
@@ -46,6 +47,8 @@ pub struct RunArguments {
     changes: Changes,
     #[command(flatten)]
     pub check: Check,
+    #[command(flatten)]
+    inspect: Inspect,
     #[command(flatten)]
     pub confirmation: Confirmation,
     #[command(flatten)]
@@ -95,6 +98,17 @@ pub struct Check {
 enum DryRun {
     Client,
     Server,
+}
+
+/// Options for which the inventory is read, and nothing else is done.
+#[derive(Debug, Args)]
+struct Inspect {
+    /// Only print the hosts that `oregano_hosts` and --limit select; nothing is contacted
+    #[arg(long, conflicts_with_all = ["syntax_check", "retry_file"])]
+    list_hosts: bool,
+    /// Only report the problems of the inventory that would stop the run; nothing is contacted
+    #[arg(long, conflicts_with = "retry_file")]
+    syntax_check: bool,
 }
 
 /// Options of tools that ask for a confirmation.
@@ -187,6 +201,47 @@ fn limit(written: String) -> Result<Limit, Problem> {
     Ok(Limit { pattern: load::limit(&written)?, written })
 }
 
+impl RunArguments {
+    /// What is done instead of a run.
+    pub fn inspection(&self) -> Option<Inspection> {
+        match self.inspect {
+            Inspect { list_hosts: true, .. } => Some(Inspection::ListHosts),
+            Inspect { syntax_check: true, .. } => Some(Inspection::SyntaxCheck),
+            Inspect { .. } => None,
+        }
+    }
+
+    /// Checks for options that contradict each other.
+    ///
+    /// # Errors
+    /// A usage error that names the options.
+    pub(super) fn check(&self, command: &str, global: &Global) -> Result<(), clap::Error> {
+        let json = global.format().0 == Format::Json;
+        let message = match self.inspection() {
+            Some(Inspection::ListHosts) if json => {
+                "--list-hosts prints only text: for programs, use `oregano inventory --list`, which prints JSON"
+            }
+            Some(Inspection::SyntaxCheck) if json => {
+                "--syntax-check prints only text: for programs, use `oregano inventory --check --output json`"
+            }
+            Some(Inspection::ListHosts) if matches!(self.only, Some(Only::Cluster)) => {
+                "--list-hosts contradicts --only cluster, which leaves all hosts out"
+            }
+            _ => return Ok(()),
+        };
+        Err(usage_error(command, message))
+    }
+
+    /// The same arguments without the passwords for nodes, which an inspection does not need. Ansible does not prompt
+    /// for them either.
+    pub fn without_passwords(mut self) -> Self {
+        let login = &mut self.access.login;
+        (login.ask_pass, login.ask_become_pass) = (false, false);
+        (login.connection_password_file, login.become_password_file) = (None, None);
+        self
+    }
+}
+
 impl Check {
     /// Whether nothing may be changed.
     pub fn is_given(&self) -> bool {
@@ -226,7 +281,7 @@ impl Global {
         machine: (Environment, String),
         input: &Input<'_>,
     ) -> Result<Options, Problem> {
-        let RunArguments { only, from, warn_days, retry_file: _, changes, check: _, confirmation: _, access } = run;
+        let RunArguments { only, from, warn_days, changes, access, .. } = run;
         let plan = changes.request()?;
         let scope = match (command, only) {
             // `validate` writes nothing, so `--only` does not change its scope.

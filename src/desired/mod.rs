@@ -34,7 +34,7 @@ pub use registry::{
 };
 pub use registry_host::{HostFault, host_fault};
 pub use request::{Applies, ConnectionDefaults, DefaultEscalation, Limit, Request, Scope, UnsupportedDefault};
-pub use resolve::{from_file, judge, nodes, resolve};
+pub use resolve::{from_file, hosts, judge, nodes, resolve};
 
 /// Everything that a run must verify and write, in inventory order.
 #[derive(Debug, Clone, Default)]

@@ -172,6 +172,17 @@ pub fn warnings(warnings: &[String]) {
     warnings.iter().for_each(|message| text::warning(message));
 }
 
+/// Prints the names of hosts as `ansible --list-hosts` does.
+pub fn hosts(hosts: &[String]) {
+    line(&format!("  hosts ({}):", hosts.len()));
+    hosts.iter().for_each(|host| line(&format!("    {host}")));
+}
+
+/// Prints that `--syntax-check` found no problem.
+pub fn valid() {
+    line("the inventory is valid; nothing was contacted");
+}
+
 /// Prints problems that end a command without events, such as `inventory --list`.
 pub fn problems(problems: &[Problem]) {
     for problem in problems {

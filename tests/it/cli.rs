@@ -2,6 +2,7 @@
 
 mod examples;
 mod habits;
+mod inspections;
 
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
@@ -41,7 +42,7 @@ fn an_invalid_command_line_ends_with_64() {
 }
 
 /// Every command that prints a result without contacting anything.
-const RESULTS: [&[&str]; 18] = [
+const RESULTS: [&[&str]; 20] = [
     &["--help"],
     &["-h"],
     &["--version"],
@@ -60,6 +61,8 @@ const RESULTS: [&[&str]; 18] = [
     &["inventory", "--check", "--output", "json"],
     &["inventory", "--schema"],
     &["explain", "quay.io/acme/app"],
+    &["apply", "--list-hosts", "-i", "inventory"],
+    &["validate", "--syntax-check", "-i", "inventory"],
 ];
 
 #[test]

@@ -87,6 +87,19 @@ pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>
     if resolver.problems.is_empty() { Ok(nodes) } else { Err(in_inventory_order(resolver.problems)) }
 }
 
+/// The names of the selected hosts, in inventory order, whatever part of the work is done.
+///
+/// # Errors
+/// All problems of the host selection.
+pub fn hosts(variables: &Variables, request: &Request) -> Result<Vec<String>, Vec<Problem>> {
+    let cache = ResolveCache::new(variables);
+    let mut resolver = Resolver::new(variables, &cache, request);
+    match resolver.hosts() {
+        Some(hosts) => Ok(hosts),
+        None => Err(in_inventory_order(resolver.problems)),
+    }
+}
+
 /// Removes repeated problems and sorts the rest in inventory order. Many hosts may share the variable that causes a
 /// problem.
 fn in_inventory_order(problems: Vec<Problem>) -> Vec<Problem> {
@@ -148,6 +161,13 @@ impl<'a> Resolver<'a> {
             credentials: HashSet::new(),
             retired: HashSet::new(),
         }
+    }
+
+    /// The names of the selected hosts.
+    fn hosts(&mut self) -> Option<Vec<String>> {
+        let targets = self.targets()?;
+        let selected = self.limited(&targets)?;
+        Some(targets.into_iter().filter(|name| selected.contains(name)).map(str::to_owned).collect())
     }
 
     /// The selected nodes without credentials.

@@ -43,6 +43,12 @@ fn conflicts_are_rejected_before_anything_is_read() {
         "explain image --context prod",
         "plan --dry-run=none -i nowhere",
         "version -i hosts.ini",
+        "plan --list-hosts --syntax-check -i nowhere",
+        "validate --list-hosts --retry-file failed.txt -i nowhere",
+        "apply --syntax-check --retry-file failed.txt -i nowhere",
+        "apply --list-hosts --only cluster -i nowhere",
+        "plan --list-hosts --json -i nowhere",
+        "--output json validate --syntax-check -i nowhere",
     ] {
         let run = oregano.run(&words.split(' ').collect::<Vec<_>>()).expect(64);
         assert!(run.stderr.contains("Usage: ") || run.stderr.contains("possible values"), "{words}: {}", run.stderr);
