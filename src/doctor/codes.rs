@@ -21,13 +21,14 @@ pub const PLAINTEXT_PASSWORD: Code =
     Code::new("plaintext-password", "an unencrypted password in a file that all users can read");
 
 /// All codes, in the order in which findings at one place are reported.
-pub const ALL: [Code; 34] = [
+pub const ALL: [Code; 35] = [
     INVENTORY,
     DESIRED,
     inventory::DUPLICATE_VARIABLE,
     inventory::DUPLICATE_KEY,
     inventory::DUPLICATE_HOST,
     desired::DUPLICATE_REGISTRY,
+    desired::RETIRED_REGISTRY,
     inventory::GROUP_NAME,
     inventory::GROUP_AND_HOST,
     SAME_MACHINE,

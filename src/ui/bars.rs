@@ -204,7 +204,13 @@ mod tests {
             let step = |step| Progress { phase, total: 1000, step };
             bars.update(&step(ProgressStep::Begun("node1".to_owned())));
             bars.update(&step(ProgressStep::Ended("node1".to_owned())));
-            bars.shown.last().unwrap().1.bar.tick();
+        }
+        // A thread of indicatif draws the bars.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let is_drawn =
+            |lines: &[String]| lines.iter().any(|line| line.contains("writing nodes") && line.contains("] 1/"));
+        while !is_drawn(&terminal.0.lock().unwrap()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
         }
         let lines = terminal.0.lock().unwrap().clone();
         assert!(lines.iter().any(|line| line.starts_with("testing from nodes [")), "{lines:?}");
