@@ -31,6 +31,8 @@ enum Cause {
         image: Option<String>,
         verdict: Verdict,
         other_server: Option<OtherServer>,
+        /// The causes, if a node contacted the registry: two nodes may fail to connect for different reasons.
+        causes: Option<Vec<String>>,
     },
     /// An object, or a failure of a node that has no summary: the complete failure.
     Failure(Box<Failure>),
@@ -64,12 +66,15 @@ impl Problems {
         let RegistryRow { host, user, image, verdict, from, other_server, .. } = row;
         let Some(failure) = &row.failure else { return };
         let about_image = matches!(verdict, Verdict::NoPermission | Verdict::NotFound);
+        // The cause of a refused forwarding names the node, so it differs although the problem is the same.
+        let has_common_causes = from.is_some() && *verdict != Verdict::Proxy;
         let cause = Cause::Credential {
             host: host.clone(),
             user: user.clone(),
             image: about_image.then(|| image.clone()),
             verdict: *verdict,
             other_server: other_server.clone(),
+            causes: has_common_causes.then(|| failure.causes.clone()),
         };
         let (subject, name) = match from {
             Some(node) => (Subject::VantagePoint, node),

@@ -39,7 +39,7 @@ fn no_secret_of_a_login_shows_anywhere() {
         }
         outputs
     });
-    let shown = ["refused", "control character", "is not a JSON object", "is saved", "already up to date"];
+    let shown = ["refused", "ends with a line break", "is not a JSON object", "is saved", "already up to date"];
     seen.says_but_not(&shown, &SECRETS);
     seen.environments_hold_none(&SECRETS);
     left_nothing(&oregano);

@@ -54,7 +54,7 @@ fn connections_that_sshd_forbids_have_a_separate_row() {
                  (administratively prohibited)\n"
             ),
             &format!("hint: add `{forbidden}` to `PermitOpen` in the sshd_config of `node1`"),
-            "1 of 2 credentials proved from `node1`",
+            &format!("1 of 2 credentials proved; not proved: `{forbidden}` from `node1`"),
         ],
     );
     assert!(!run.stdout.contains("failed=1"), "{}", run.stdout);
