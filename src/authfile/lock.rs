@@ -49,7 +49,9 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
             Ok(()) => break None,
             // Some file systems, such as NFS, cannot lock a folder.
             Err(TryLockError::Error(error)) => break Some(without_errno(&error)),
-            Err(TryLockError::WouldBlock) if stopped() => return Err(Failure::new("interrupted before the write")),
+            Err(TryLockError::WouldBlock) if stopped() => {
+                return Err(Failure::new("interrupted before the write").hint("nothing was changed: run again"));
+            }
             Err(TryLockError::WouldBlock) if start.elapsed() > patience && open_to_others(&lock) => {
                 break Some("another process keeps it locked, which other users may do".to_owned());
             }

@@ -219,7 +219,8 @@ impl Diagnosis {
         let without = self.purpose.without_api();
         if !matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) {
             return Failure::new(format!("API server `{}` cannot be used", self.server))
-                .cause(self.foreign(&innermost(error)));
+                .cause(self.foreign(&innermost(error)))
+                .hint(format!("check `server` and the certificates in the kubeconfig; {without}"));
         }
         let (reason, hint) = match (tls_reason(error), &self.proxy) {
             (Some((reason, hint)), _) => (reason.to_owned(), hint),

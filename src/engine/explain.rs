@@ -134,7 +134,9 @@ fn pod_secrets(engine: &Engine, cluster: &Cluster, pod: &Pod) -> Result<Vec<PodS
     engine.runtime.block_on(async {
         tokio::select! {
             secrets = cluster.pull_secrets(&pod.namespace, &pod.service_account) => secrets,
-            () = engine.cancel.reached(Stop::Gently) => Err(Failure::new("interrupted before the secrets were read")),
+            () = engine.cancel.reached(Stop::Gently) => {
+                Err(Failure::new("interrupted before the secrets were read").hint("run again"))
+            }
         }
     })
 }

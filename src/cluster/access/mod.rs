@@ -82,8 +82,11 @@ pub fn parse(content: &[u8]) -> Result<Access, Failure> {
 /// The service account of the pod that this process runs in.
 fn service_account() -> Result<Access, Failure> {
     let config = Config::incluster();
-    let mut config = config
-        .map_err(|error| Failure::new("the service account of this pod cannot be used").cause(error.to_string()))?;
+    let mut config = config.map_err(|error| {
+        Failure::new("the service account of this pod cannot be used").cause(error.to_string()).hint(
+            "check `automountServiceAccountToken` of the pod and its service account, or pass `--kubeconfig FILE`",
+        )
+    })?;
     let token_file = std::mem::take(&mut config.auth_info).token_file;
     Ok(Access { config, credentials: token_file.map_or(Credentials::None, |file| Credentials::TokenFile(file.into())) })
 }

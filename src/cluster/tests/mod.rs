@@ -4,6 +4,7 @@ mod ambiguous;
 mod credentials;
 #[path = "../../../tests/doubles/kubernetes.rs"]
 pub(crate) mod double;
+mod hints;
 mod responses;
 
 use std::time::Duration;

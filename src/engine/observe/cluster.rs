@@ -38,6 +38,8 @@ async fn request<T>(engine: &Engine, send: impl AsyncFnOnce(&Cluster) -> Result<
     let Some(cluster) = &engine.cluster else { return Err(Failure::internal("there is no connection to the cluster")) };
     tokio::select! {
         result = send(cluster) => result,
-        () = engine.cancel.reached(Stop::Gently) => Err(Failure::new("interrupted before the cluster was observed")),
+        () = engine.cancel.reached(Stop::Gently) => {
+            Err(Failure::new("interrupted before the cluster was observed").hint("nothing was changed: run again"))
+        }
     }
 }

@@ -1,0 +1,76 @@
+//! Every failure of a request has a hint that says what to do now.
+
+use std::os::unix::process::ExitStatusExt as _;
+
+use kube::core::Status;
+
+use super::*;
+use crate::cluster::access::credential_plugin::PluginError;
+use crate::cluster::error::{ApiError, Diagnosis, Resource, Subject, Verb};
+use crate::process::ProcessError;
+
+fn diagnosis(purpose: ClusterPurpose) -> Diagnosis {
+    let redactor = std::sync::Arc::new(std::sync::Mutex::new(Redactor::default()));
+    Diagnosis { purpose, server: "https://api.example.com:6443".to_owned(), proxy: None, redactor }
+}
+
+fn errors() -> Vec<ApiError> {
+    let refused = |code, reason: &str, message: &str| {
+        let (reason, message) = (reason.to_owned(), message.to_owned());
+        ApiError::Refused(Box::new(Status { code, reason, message, ..Status::default() }))
+    };
+    vec![
+        ApiError::Timeout(Duration::from_secs(5)),
+        refused(400, "BadRequest", "unable to parse requirement"),
+        refused(401, "Unauthorized", "Unauthorized"),
+        refused(403, "Forbidden", "secrets is forbidden"),
+        refused(403, "Forbidden", "exceeded quota: q"),
+        refused(403, "Forbidden", "User \"system:anonymous\" cannot get"),
+        refused(404, "NotFound", "namespaces \"openshift\" not found"),
+        refused(409, "Conflict", "the object has been modified"),
+        refused(410, "Expired", "The provided continue parameter is too old"),
+        refused(422, "Invalid", "field is immutable"),
+        refused(429, "TooManyRequests", "later"),
+        refused(500, "InternalError", "etcd"),
+        refused(503, "ServiceUnavailable", "later"),
+        ApiError::Foreign(302),
+        ApiError::Foreign(404),
+        ApiError::Foreign(502),
+        ApiError::OtherObject,
+        ApiError::TooLarge(4 << 20),
+        ApiError::Client(kube::Error::TlsRequired),
+        ApiError::Client(kube::Error::Service("connection reset".into())),
+    ]
+}
+
+#[test]
+fn every_failure_of_a_request_has_a_hint() {
+    let list = Subject { resource: Resource::Namespace, namespace: "", name: "team=blue" };
+    let secret = Subject::secret("openshift", NAME);
+    for purpose in [ClusterPurpose::Run, ClusterPurpose::Explain, ClusterPurpose::Login] {
+        let diagnosis = diagnosis(purpose);
+        for (verb, subject) in [
+            (Verb::Read, secret),
+            (Verb::Create, secret),
+            (Verb::Update, secret),
+            (Verb::Delete, secret),
+            (Verb::List, list),
+        ] {
+            for error in errors() {
+                let failure = diagnosis.failure(verb, subject, &error);
+                assert!(failure.hint.as_ref().is_some_and(|hint| hint.len() > 8), "{verb:?} {error:?}: {failure:?}");
+            }
+        }
+        for error in [
+            PluginError::Missing(None),
+            PluginError::Missing(Some("install it from example.com".to_owned())),
+            PluginError::Process(ProcessError::Timeout(Duration::from_secs(5))),
+            PluginError::Failed(std::process::ExitStatus::from_raw(256), None),
+            PluginError::Unusable("it is empty".to_owned()),
+            PluginError::NoTerminal,
+        ] {
+            let failure = diagnosis.plugin_failure("oc-login", &error);
+            assert!(failure.hint.as_ref().is_some_and(|hint| hint.len() > 8), "{failure:?}");
+        }
+    }
+}
