@@ -38,6 +38,17 @@ fn asked(site: &Site) -> String {
 }
 
 #[test]
+fn a_check_reports_invisible_characters_and_blanks_in_a_file() {
+    let mut site = bare(1);
+    site.set("oreg_auth_user", USER).set_literal("oregano_oreg_auth", "{'password_file': 'password'}");
+    site.oregano.write("password", "\u{feff}s3cr3t \n");
+    let run = site.run(&["inventory", "--check"]);
+    assert!(run.stdout.contains("has a byte order mark or a zero-width character"), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("padded-credential"), "{}", run.stdout);
+    assert!(!run.stdout.contains("s3cr3t"), "{}", run.stdout);
+}
+
+#[test]
 fn the_secret_of_every_source_is_written_to_the_nodes() {
     let mut site = bare(2);
     let answer = json!({"ServerURL": site.key(), "Username": USER, "Secret": PASSWORD});
