@@ -24,6 +24,7 @@ mod registry_entry;
 mod registry_host;
 mod registry_notices;
 mod retired_registries;
+mod shared_registries;
 mod test_image;
 mod user;
 mod variable_reader;
@@ -49,6 +50,7 @@ use managed_hosts::HOSTS;
 use pull_secrets::{OWNER, PULL_SECRETS, with_default_secrets};
 use registry_entry::OREG_AUTH;
 use retired_registries::RETIRED;
+use shared_registries::SharedRegistries;
 use variable_reader::VariableReader;
 
 /// The prefix of oregano's variables. Any unknown variable with this prefix is reported as a mistake.
@@ -145,6 +147,7 @@ struct Resolver<'a> {
     registries: HashSet<Arc<[Registry]>>,
     credentials: HashSet<Arc<[Credential]>>,
     retired: HashSet<Arc<[String]>>,
+    known: SharedRegistries,
 }
 
 impl<'a> Resolver<'a> {
@@ -157,6 +160,7 @@ impl<'a> Resolver<'a> {
             problems: Vec::new(),
             warnings: Findings::default(),
             notices: Findings::default(),
+            known: SharedRegistries::default(),
             registries: HashSet::new(),
             credentials: HashSet::new(),
             retired: HashSet::new(),
@@ -263,6 +267,17 @@ impl<'a> Resolver<'a> {
     }
 
     fn declared(&mut self, reader: &mut VariableReader<'_>) -> HostRegistries {
+        if let Some(known) = self.known.find(reader) {
+            return known;
+        }
+        reader.start_recording();
+        let declared = self.resolved(reader);
+        let names = reader.recorded();
+        self.known.keep(reader, names, &declared);
+        declared
+    }
+
+    fn resolved(&mut self, reader: &mut VariableReader<'_>) -> HostRegistries {
         let registries = registries::of_host(reader);
         let credentials = credentials(&registries);
         let retired = retired_registries::of_host(reader, &registries);

@@ -1,6 +1,8 @@
 //! Reads the variables of one host with the types that the desired state needs, and collects the problems. It does not
 //! interpret any variable.
 
+use std::cell::RefCell;
+
 use crate::desired::codes;
 use crate::dockerconfig::{has_stray_line_end, password_fault};
 use crate::inventory::{Finding, HostVars, Node, Problem, Span, Value};
@@ -26,20 +28,49 @@ pub(super) struct VariableReader<'a> {
     pub warnings: Vec<Finding>,
     /// Findings that only `inventory --check` shows.
     pub notices: Vec<Finding>,
+    /// The names of the variables that were read, while they are recorded.
+    recorded: RefCell<Option<Vec<String>>>,
 }
 
 impl<'a> VariableReader<'a> {
     pub fn new(vars: &'a HostVars<'a>, cache: &'a ResolveCache<'a>) -> Self {
-        Self { vars, cache, problems: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
+        Self {
+            vars,
+            cache,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            notices: Vec::new(),
+            recorded: RefCell::new(None),
+        }
+    }
+
+    /// Records the names of all variables that are read from now on.
+    pub fn start_recording(&mut self) {
+        self.recorded = RefCell::new(Some(Vec::new()));
+    }
+
+    /// Ends the recording, and returns the names in the order in which they were first read.
+    pub fn recorded(&mut self) -> Vec<String> {
+        self.recorded.take().unwrap_or_default()
+    }
+
+    fn record(&self, name: &str) {
+        if let Some(names) = &mut *self.recorded.borrow_mut()
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+        }
     }
 
     /// The variable as written, with unevaluated templates; `None` if it is not set.
     pub fn raw(&self, name: &str) -> Option<&'a Node> {
+        self.record(name);
         self.vars.raw(name)
     }
 
     /// The variable with its templates evaluated; `None` if it is not set or if there is a problem.
     pub fn node(&mut self, name: &str) -> Option<Node> {
+        self.record(name);
         self.vars.get(name).unwrap_or_else(|problem| {
             self.problems.push(problem);
             None
@@ -48,6 +79,7 @@ impl<'a> VariableReader<'a> {
 
     /// The variable with its templates evaluated. Problems are ignored, because only advice depends on the value.
     pub fn node_or_none(&self, name: &str) -> Option<Node> {
+        self.record(name);
         self.vars.get(name).ok().flatten()
     }
 
@@ -72,6 +104,7 @@ impl<'a> VariableReader<'a> {
     pub fn warn_about_inserted_values(&mut self, raw: &Node, what: &str) {
         for name in credential_text::inserted_variables(raw) {
             // A variable that cannot be evaluated is reported when the credential itself is read.
+            self.record(name);
             if let Ok(Some(node)) = self.vars.get(name) {
                 let inserted = format!("`{name}`, which is inserted into {what},");
                 self.warnings.extend(credential_text::respelled_by_ansible(&node, &inserted));

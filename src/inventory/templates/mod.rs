@@ -21,6 +21,8 @@ use eval::{Frame, HostScope};
 pub(super) use eval::{Resources, new_resources};
 use value::errors::ResolveError;
 
+pub use compile::may_be_template;
+
 /// The variables of one host. Each is resolved when it is requested: a variable that is not used may contain an error.
 #[derive(Clone)]
 pub struct HostVars<'a> {

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 pub(super) use invalid::InvalidTemplate;
 use rewrite::{MAX_DEPTH, Rewriter, is_variable};
-pub(super) use scan::may_be_template;
+pub use scan::may_be_template;
 use scan::{Segment, SegmentKind, segments};
 pub(super) use vocabulary::{Callable, Names, UnknownName, Vocabulary, short_name};
 

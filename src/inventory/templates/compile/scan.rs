@@ -49,7 +49,7 @@ pub(super) enum Lexeme {
 }
 
 /// Whether a text may contain a template. A text without these delimiters is never read as one.
-pub(in crate::inventory::templates) fn may_be_template(text: &str) -> bool {
+pub fn may_be_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 
