@@ -143,10 +143,9 @@ impl ApiClient {
         secret: Subject<'_>,
         version: &str,
     ) -> Result<DeleteResult, Failure> {
-        let found = self.get(secret).await?;
-        let Some(found) = found.filter(|found| version_of(found) == version) else {
-            let found = self.get(secret).await?;
-            return Ok(DeleteResult::Conflict(found.as_ref().map(fact)));
+        let found = match self.get(secret).await? {
+            Some(found) if version_of(&found) == version => found,
+            other => return Ok(DeleteResult::Conflict(other.as_ref().map(fact))),
         };
         // OpenShift 3.11 compares only the uid, later servers the version, too.
         let preconditions = Preconditions {

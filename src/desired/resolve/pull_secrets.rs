@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use openssl::hash::{MessageDigest, hash};
 
 use crate::desired::cluster::{
@@ -61,9 +62,11 @@ pub(super) fn with_default_secrets(declared: Vec<Object>, credentials: &Arc<[Cre
     let of_one: Vec<Object> = of_one.collect();
     let image_streams = shared(SHARED_SECRET, PullSecretState::Present { credentials, format });
     // A declaration takes the place of a default.
-    let is_declared = |object: &Object| {
-        let name = |Object::PullSecret(secret): &Object| secret.name.clone();
-        declared.iter().any(|other| is_in_shared_namespace(other) && name(other) == name(object))
+    let is_declared = |Object::PullSecret(default): &Object| {
+        let takes_its_place = |Object::PullSecret(other): &Object| {
+            other.name == default.name && names_shared_namespace(&other.namespaces)
+        };
+        declared.iter().any(takes_its_place)
     };
     let defaults = std::iter::once(image_streams).chain(of_one).filter(|object| !is_declared(object));
     defaults.collect::<Vec<_>>().into_iter().chain(declared).collect()
@@ -77,8 +80,8 @@ fn openshift_ansible_name(host: &str) -> Option<String> {
     Some(format!("{OPENSHIFT_ANSIBLE_PREFIX}{hex}"))
 }
 
-fn is_in_shared_namespace(Object::PullSecret(secret): &Object) -> bool {
-    matches!(&secret.namespaces, Namespaces::Named(names) if names.iter().any(|name| name == SHARED_NAMESPACE))
+fn names_shared_namespace(namespaces: &Namespaces) -> bool {
+    matches!(namespaces, Namespaces::Named(names) if names.iter().any(|name| name == SHARED_NAMESPACE))
 }
 
 /// The pull secrets that the host of `reader` declares. `declared` are its registries.
@@ -113,28 +116,28 @@ fn pull_secret(
     let before = reader.problems.len();
     let name = secret_name(reader, &entry);
     let namespaces = namespaces(reader, &entry);
-    let absent = state(reader, &entry) == Some(State::Absent);
-    let adopt = entry.flag(reader, "adopt").unwrap_or(false);
-    let format = format(reader, &entry);
+    let adopt = if entry.flag(reader, "adopt") == Some(true) { Adopt::Yes } else { Adopt::No };
     // The other keys of an absent secret are accepted and ignored, so that an entry needs only one change.
-    let source = if absent { None } else { pull_secret_source::of_entry(reader, &entry, declared) };
-    let state = match &source {
-        _ if absent => Some(PullSecretState::Absent),
-        Some(source) => Some(PullSecretState::Present { credentials: source.credentials.clone(), format }),
-        None => None,
+    let (state, source) = if state(reader, &entry) == Some(State::Absent) {
+        (Some(PullSecretState::Absent), None)
+    } else {
+        let format = format(reader, &entry);
+        let source = pull_secret_source::of_entry(reader, &entry, declared);
+        let credentials = source.as_ref().map(|source| Arc::clone(&source.credentials));
+        (credentials.map(|credentials| PullSecretState::Present { credentials, format }), source)
     };
     if reader.problems.len() > before {
         return None;
     }
     let (name, namespaces, state) = (name?, namespaces?, state?);
-    let adopt = if adopt { Adopt::Yes } else { Adopt::No };
-    let declared = Ownership::Declared { owner: owner.map(str::to_owned), adopt };
-    let secret = PullSecret { name, namespaces, state, ownership: declared };
-    // Many programs expect this secret, and every installation of openshift-ansible has created it.
-    let is_shared = is_in_shared_namespace(&Object::PullSecret(secret.clone()))
-        && (secret.name == SHARED_SECRET || secret.name.starts_with(OPENSHIFT_ANSIBLE_PREFIX));
-    let ownership = if is_shared { Ownership::Shared } else { secret.ownership };
-    Some((PullSecret { ownership, ..secret }, source))
+    // Many programs expect these secrets, and every installation of openshift-ansible has created them.
+    let has_shared_name = name == SHARED_SECRET || name.starts_with(OPENSHIFT_ANSIBLE_PREFIX);
+    let ownership = if has_shared_name && names_shared_namespace(&namespaces) {
+        Ownership::Shared
+    } else {
+        Ownership::Declared { owner: owner.map(str::to_owned), adopt }
+    };
+    Some((PullSecret { name, namespaces, state, ownership }, source))
 }
 
 /// The name of an entry in messages, with the name of the secret if it is one.
@@ -177,15 +180,13 @@ fn namespaces(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Namesp
     if let Value::Map(_) = member.node.value {
         return selector(reader, member).map(Namespaces::Selected);
     }
-    let mut names = Vec::new();
-    for text in entry.texts(reader, "namespaces")? {
-        let name = kubernetes_name(reader, text, &format!("a namespace of {}", entry.name), NameSyntax::Label)?;
-        // A namespace that is named twice is still one namespace.
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Some(Namespaces::Named(names))
+    let what = format!("a namespace of {}", entry.name);
+    let texts = entry.texts(reader, "namespaces")?;
+    // A namespace that is named twice is still one namespace. Every name is checked, so that one run reports all
+    // problems.
+    let names: IndexSet<Option<String>> =
+        texts.into_iter().map(|text| kubernetes_name(reader, text, &what, NameSyntax::Label)).collect();
+    names.into_iter().collect::<Option<Vec<String>>>().map(Namespaces::Named)
 }
 
 fn selector(reader: &mut VariableReader<'_>, member: &Member) -> Option<NamespaceSelector> {
@@ -196,8 +197,8 @@ fn selector(reader: &mut VariableReader<'_>, member: &Member) -> Option<Namespac
     }
     let labels = mapping.text(reader, "labels");
     let except = match mapping.get("except") {
-        Some(_) => mapping.texts(reader, "except")?,
-        None => Vec::new(),
+        Some(_) => mapping.texts(reader, "except"),
+        None => Some(Vec::new()),
     };
     let labels = labels?;
     if let Some(fault) = selector_fault(&labels.text) {
@@ -206,7 +207,7 @@ fn selector(reader: &mut VariableReader<'_>, member: &Member) -> Option<Namespac
         reader.problems.push(problem.hint(hint));
         return None;
     }
-    Some(NamespaceSelector { labels: labels.text, except: except.into_iter().map(|text| text.text).collect() })
+    Some(NamespaceSelector { labels: labels.text, except: except?.into_iter().map(|text| text.text).collect() })
 }
 
 /// The values of `state`.
