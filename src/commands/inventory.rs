@@ -1,0 +1,98 @@
+//! `inventory`: shows the inventory, or reports its problems. It contacts nothing.
+
+use oregano::desired::Request;
+use oregano::engine::schedule::{Cancel, Stop, Supervised};
+use oregano::failure::Failure;
+use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
+use oregano::report::ExitStatus;
+use oregano::{doctor, ui};
+
+use super::{complete, machine, signals, supervise};
+use crate::cli::ansible_cfg::{Defaults, RunDefaults};
+use crate::cli::{self, Global, InventoryTask};
+
+/// `inventory` with one of its tasks.
+pub fn inventory(global: Global, task: InventoryTask) -> ExitStatus {
+    let cancel = signals::cancel_on_signal();
+    let (shared, format) = (cancel.clone(), global.format().0);
+    match supervise(&cancel, move || show(&global, task, &shared)) {
+        Supervised::Done(status) if cancel.level() == Stop::No => status,
+        Supervised::Done(_) | Supervised::Interrupted => {
+            ui::interrupted(format);
+            ExitStatus::Interrupted
+        }
+        Supervised::Panicked => {
+            ui::failures(&[Failure::panicked()], format);
+            ExitStatus::Error
+        }
+    }
+}
+
+fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
+    // The schema is printed before the inventory is read, because an editor requests it without an inventory.
+    if let InventoryTask::Schema = task {
+        ui::document(doctor::SCHEMA);
+        return complete(ExitStatus::Done);
+    }
+    let (defaults, read) = match machine::defaults() {
+        Ok(defaults) => {
+            let read = load(global, &defaults, cancel);
+            (defaults, read)
+        }
+        Err(problems) => (Defaults::default(), Err(problems)),
+    };
+    if cancel.level() > Stop::No {
+        return ExitStatus::Interrupted;
+    }
+    if let InventoryTask::Check = task {
+        return check(global, &read, defaults.run);
+    }
+    let variables = match read {
+        Ok(variables) => variables,
+        Err(problems) => {
+            ui::problems(&problems);
+            return ExitStatus::Error;
+        }
+    };
+    let inventory = variables.inventory();
+    let shown = match task {
+        InventoryTask::List(format) => {
+            ui::list(inventory, format);
+            Ok(())
+        }
+        InventoryTask::Host(name, format) => {
+            list::one_host(inventory, &name).map(|host| ui::host(inventory, host, format))
+        }
+        InventoryTask::Graph(group, detail) => graph::graph(&variables, &group, detail).map(|text| ui::graph(&text)),
+        InventoryTask::Check | InventoryTask::Schema => Ok(()),
+    };
+    // The process ends here. Freeing the memory of 100,000 hosts piece by piece would take a fifth of the run time.
+    std::mem::forget(variables);
+    if let Err(problem) = shown {
+        ui::problems(&[problem]);
+        return ExitStatus::Error;
+    }
+    complete(ExitStatus::Done)
+}
+
+/// Loads the inventory, for commands that contact nothing.
+fn load(global: &Global, defaults: &Defaults, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
+    ui::warnings(&defaults.warnings);
+    let sources =
+        global.sources(defaults, machine::environment().home.as_deref(), |prompt| cli::input::secret(prompt, cancel));
+    inventory::load(&sources.map_err(|problem| vec![problem])?)
+}
+
+fn check(global: &Global, read: &Result<Variables, Vec<Problem>>, defaults: RunDefaults) -> ExitStatus {
+    let request = Request {
+        user: defaults.user.unwrap_or_else(machine::local_user),
+        home: machine::environment().home,
+        escalation: defaults.escalation,
+        connection: defaults.connection,
+        ..Request::default()
+    };
+    let findings = doctor::examine(read, &request);
+    ui::findings(&findings, global.format().0);
+    let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
+    complete(if has_errors { ExitStatus::Error } else { ExitStatus::Done })
+}

@@ -1,0 +1,63 @@
+//! `validate`, `plan` and `apply`, and what they do with `--list-hosts` and `--syntax-check`.
+
+use oregano::Inspected;
+use oregano::engine::schedule::Cancel;
+use oregano::event::Command;
+use oregano::failure::Failure;
+use oregano::options::{Inspection, Options};
+use oregano::report::ExitStatus;
+use oregano::ui::{self, Detail, Output};
+
+use super::{answer, machine, show_events, signals, supervise};
+use crate::cli::input::Input;
+use crate::cli::{self, Global, RunArguments};
+
+/// `validate`, `plan` or `apply`, or an inspection instead of it.
+pub fn run(command: Command, global: Global, arguments: RunArguments) -> ExitStatus {
+    if let Some(inspection) = arguments.inspection() {
+        return inspect(inspection, command, global, arguments.without_passwords());
+    }
+    machine::raise_open_files();
+    let output = global.run_output();
+    let cancel = signals::cancel_on_signal();
+    let retry_file = arguments.retry_file.as_deref().map(ui::RetryFile::open).transpose();
+    let (retry_file, failure) = match retry_file {
+        Ok(retry_file) => (retry_file, None),
+        Err(failure) => (None, Some(failure)),
+    };
+    show_events(Output { retry_file, ..output }, &cancel, move |cancel, journal| match failure {
+        Some(failure) => Err(vec![failure]),
+        None => oregano::run(&options(command, global, arguments, cancel)?, cancel, journal),
+    })
+}
+
+/// Reads the inventory of a run, and shows the hosts or the problems of it.
+fn inspect(inspection: Inspection, command: Command, global: Global, arguments: RunArguments) -> ExitStatus {
+    let (format, detail) = global.format();
+    let cancel = signals::cancel_on_signal();
+    let shared = cancel.clone();
+    let work = move || oregano::inspect(&options(command, global, arguments, &shared)?, inspection);
+    answer(supervise(&cancel, work), &cancel, format, |(found, warnings)| {
+        if detail > Detail::Quiet {
+            ui::warnings(&warnings);
+        }
+        match found {
+            Inspected::Hosts(hosts) => ui::hosts(&hosts),
+            Inspected::Valid if detail > Detail::Quiet => ui::valid(),
+            Inspected::Valid => {}
+        }
+        ExitStatus::Done
+    })
+}
+
+/// The options from the command line, the environment and `ansible.cfg`.
+fn options(command: Command, global: Global, run: RunArguments, cancel: &Cancel) -> Result<Options, Vec<Failure>> {
+    let defaults =
+        machine::run_defaults().map_err(|problems| problems.iter().map(Failure::from).collect::<Vec<_>>())?;
+    let input = Input {
+        prompt: &|text| cli::input::secret(text, cancel),
+        file: &|kind, path| cli::input::file(kind, path, cancel),
+    };
+    let options = global.options(command, run, &defaults, (machine::environment(), machine::local_user()), &input);
+    options.map_err(|problem| vec![Failure::from(&problem)])
+}
