@@ -148,7 +148,9 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
     let variables = inventory::load(&options.settings.sources).map_err(failures)?;
     let desired = desired::resolve(&variables, &options.settings.request).map_err(failures)?;
     start(options, &variables, &desired, journal);
-    let engine = Engine::new(&options.settings, &options.plan, &desired, cancel).map_err(|failure| vec![failure])?;
+    let engine = Engine::new(&options.settings, &options.plan, &desired, cancel)?;
+    let warnings = engine.warnings.iter().cloned();
+    warnings.for_each(|message| journal.record(Event::Warning { message }));
     if cancel.begin() == Begin::Never {
         return Ok(());
     }

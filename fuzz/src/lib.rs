@@ -116,7 +116,7 @@ pub fn kubeconfig(text: &str) {
     let _ = access::token(&access);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let _inside = runtime.enter();
-    let _ = Cluster::connect(access, Duration::from_secs(1), &Redactor::default(), ClusterPurpose::Run);
+    let _ = Cluster::connect(access, None, Duration::from_secs(1), &Redactor::default(), ClusterPurpose::Run);
 }
 
 /// An image name and a key of `auths` on a line each, and a credential file behind them.

@@ -132,7 +132,8 @@ pub struct Access {
     /// `timeout` in ansible.cfg, or 30
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT))]
     pub timeout: Option<u64>,
-    /// The kubeconfig; default: KUBECONFIG (a list), ~/.kube/config, or the service account of the pod
+    /// The kubeconfig; default: `oregano_kubeconfig`, KUBECONFIG (a list), ~/.kube/config, that of the first master (over
+    /// SSH), or the service account of the pod
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig; default: its current context

@@ -192,7 +192,11 @@ impl ApiClient {
         if let Some((certificate, key)) = certificate {
             config.auth_info = client_certificate(certificate.as_bytes(), key.expose().as_bytes());
         }
-        Client::try_from(config).map_err(|error| self.0.diagnosis.client_failure(&error))
+        let client = match &self.0.diagnosis.route {
+            Some(route) => route.client(config),
+            None => Client::try_from(config),
+        };
+        client.map_err(|error| self.0.diagnosis.client_failure(&error))
     }
 
     /// A token that must not be shown.

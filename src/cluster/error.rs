@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::core::Status;
 
 use super::access::credential_plugin::PluginError;
+use super::route::Route;
 use crate::facts::ObjectName;
 use crate::failure::{self, Failure, TlsFault, shorten, single_line, without_errno};
 use crate::process::ProcessError;
@@ -93,6 +94,8 @@ pub(super) struct Subject<'a> {
 pub(super) struct Diagnosis {
     pub purpose: ClusterPurpose,
     pub server: String,
+    /// The way through a node, if it is used.
+    pub route: Option<Route>,
     /// `host:port` of the proxy, if one is used.
     pub proxy: Option<String>,
     /// The secrets of the run, and those of this connection.
@@ -222,7 +225,11 @@ impl Diagnosis {
                 .cause(self.foreign(&innermost(error)))
                 .hint(format!("check `server` and the certificates in the kubeconfig; {without}"));
         }
-        let (reason, hint) = match (tls_reason(error), &self.proxy) {
+        let tls = tls_reason(error);
+        if let (None, Some(route)) = (tls, &self.route) {
+            return self.through_node(route, &innermost(error));
+        }
+        let (reason, hint) = match (tls, &self.proxy) {
             (Some((reason, hint)), _) => (reason.to_owned(), hint),
             // Without the proxy in the cause, the reader would look for the fault at the API server.
             (None, Some(proxy)) => (
@@ -277,6 +284,16 @@ impl Diagnosis {
                 .cause(format!("{plugin} must be run in a terminal: its `interactiveMode` is `Always`"))
                 .hint(format!("run this command in a terminal; {without}")),
         }
+    }
+
+    /// The failure of a connection through a node.
+    fn through_node(&self, route: &Route, reason: &str) -> Failure {
+        if let Some(failure) = (route.failure)() {
+            return failure.cause(format!("API server `{}` is reached through this node", self.server));
+        }
+        let (reason, hint) = route.explain(reason);
+        let without = self.purpose.without_api();
+        self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {without}"))
     }
 
     fn not_kubernetes(&self, reason: String) -> Failure {

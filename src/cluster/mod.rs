@@ -6,6 +6,7 @@ pub mod access;
 mod client;
 mod error;
 mod objects;
+mod route;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,6 +20,7 @@ use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::Diagnosis;
 pub use self::objects::secret::{DeleteResult, ExpectedSecret, SecretWrite, WriteResult, overwritten, unconfirmed};
+pub use self::route::Route;
 use crate::facts::{NamespaceFact, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
@@ -30,12 +32,13 @@ pub struct Cluster(ApiClient);
 impl Cluster {
     /// Sets up a client; nothing is contacted yet. A credential plugin that the kubeconfig names is run by the first
     /// request, and again when its credential has expired or is rejected. `timeout` limits the plugin and each request,
-    /// together with the retries of requests that change nothing. Must be called within a tokio runtime.
+    /// together with the retries of requests that change nothing. With a `route`, the requests are sent over it. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If the credentials of the kubeconfig cannot be used.
     pub fn connect(
         mut access: Access,
+        route: Option<Route>,
         timeout: Duration,
         redactor: &Redactor,
         purpose: ClusterPurpose,
@@ -50,6 +53,7 @@ impl Cluster {
         let diagnosis = Diagnosis {
             purpose,
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
+            route: route.clone(),
             proxy: config.proxy_url.as_ref().and_then(|url| url.authority()).map(without_user_info),
             redactor: Arc::new(Mutex::new(redactor.clone())),
         };

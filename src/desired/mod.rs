@@ -1,6 +1,7 @@
 //! The desired state of a run: which credentials to verify, and which pull secret and node files must contain them. It
 //! does no I/O. Each file contains the types for one subject; `resolve` creates them from inventory variables.
 
+mod api_access;
 mod cluster;
 pub mod codes;
 pub mod expiry;
@@ -22,6 +23,7 @@ use indexmap::IndexSet;
 use crate::inventory::Finding;
 use crate::secret::Redactor;
 
+pub use api_access::{ApiAccess, KubeconfigFile, Master};
 pub use cluster::{
     Adopt, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat, PullSecretState,
 };
@@ -34,7 +36,7 @@ pub use registry::{
 };
 pub use registry_host::{HostFault, host_fault};
 pub use request::{Applies, ConnectionDefaults, DefaultEscalation, Limit, Request, Scope, UnsupportedDefault};
-pub use resolve::{from_file, hosts, judge, nodes, resolve};
+pub use resolve::{api_access, from_file, hosts, judge, nodes, resolve};
 
 /// Everything that a run must verify and write, in inventory order.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,8 @@ pub struct Desired {
     pub registries: Vec<Registry>,
     /// The declarations about objects of the cluster; empty with `--only nodes`.
     pub objects: Vec<Object>,
+    /// How the API server is reached; nothing with `--only nodes`.
+    pub access: ApiAccess,
     /// The selected nodes; empty with `--only cluster`.
     pub nodes: Vec<NodeTarget>,
     /// Where registry requests are sent from.
@@ -95,7 +99,8 @@ impl Desired {
         for (user, password) in proxies.into_iter().flat_map(ProxySettings::credentials) {
             redactor.learn_credential(&user, &password);
         }
-        for connection in self.connections() {
+        let master = self.access.master.iter().filter_map(|master| master.connection.as_ref().ok());
+        for connection in self.connections().chain(master) {
             let escalation = match &connection.escalation {
                 Escalation::Sudo { password } => password.as_ref(),
                 Escalation::None => None,

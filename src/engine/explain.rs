@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::authfile;
-use crate::cluster::{Cluster, ClusterPurpose};
-use crate::desired::{self, Desired, Image, NodeTarget};
+use crate::cluster::ClusterPurpose;
+use crate::desired::{self, ApiAccess, Desired, Image, NodeTarget};
 use crate::dockerconfig::mask;
+use crate::engine::Engine;
 use crate::engine::schedule::{self, Begin, Cancel, Stop};
-use crate::engine::{self, Engine};
 use crate::facts::{FileAccess, FileFact, FileState};
 use crate::failure::Failure;
 use crate::inventory;
@@ -75,15 +75,16 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
         explanation.hosts.push(on_this_machine(question, account, request));
         return Ok(explanation);
     }
-    let engine =
-        Engine::new(&question.settings, &PlanRequest::default(), &desired, cancel).map_err(|failure| vec![failure])?;
-    explanation.warnings = question.settings.warnings.iter().cloned().chain(desired.risks()).collect();
-    let access = |pod| pod_access(question, &engine, pod).map_err(|failure| vec![failure]);
-    let pod = question.pod.as_ref().map(access).transpose()?;
+    let mut engine = Engine::new(&question.settings, &PlanRequest::default(), &desired, cancel)?;
+    if question.pod.is_some() {
+        engine.use_cluster(&question.settings, ClusterPurpose::Explain, &desired.access)?;
+    }
+    let warnings = question.settings.warnings.iter().cloned().chain(desired.risks());
+    explanation.warnings = warnings.chain(engine.warnings.iter().cloned()).collect();
     if cancel.begin() == Begin::Never {
         return Err(Vec::new());
     }
-    let secrets = pod.map_or(Ok(Vec::new()), |(cluster, pod)| pod_secrets(&engine, &cluster, pod));
+    let secrets = question.pod.as_ref().map_or(Ok(Vec::new()), |pod| pod_secrets(&engine, pod));
     let secrets = secrets.map_err(|failure| vec![failure])?;
     let request = LookupRequest { written: &question.image, image: &image, secrets: &secrets };
     explanation.hosts = match &question.place {
@@ -121,19 +122,20 @@ fn selected_nodes(question: &Question) -> Result<Desired, Vec<Failure>> {
     let failures = |problems: Vec<inventory::Problem>| problems.iter().map(Failure::from).collect::<Vec<_>>();
     let variables = inventory::load(&question.settings.sources).map_err(failures)?;
     let nodes = desired::nodes(&variables, &question.settings.request).map_err(failures)?;
-    Ok(Desired { nodes, ..Desired::default() })
+    let access = match question.pod {
+        Some(_) => desired::api_access(&variables, &question.settings.request).map_err(failures)?,
+        None => ApiAccess::default(),
+    };
+    Ok(Desired { nodes, access, ..Desired::default() })
 }
 
-/// Access to the cluster of the pod. Nothing is contacted.
-fn pod_access<'a>(question: &Question, engine: &Engine, pod: &'a Pod) -> Result<(Cluster, &'a Pod), Failure> {
-    let cluster = engine::cluster(&question.settings, ClusterPurpose::Explain, &engine.runtime, &engine.redactor)?;
-    Ok((cluster, pod))
-}
-
-fn pod_secrets(engine: &Engine, cluster: &Cluster, pod: &Pod) -> Result<Vec<PodSecret>, Failure> {
+fn pod_secrets(engine: &Engine, pod: &Pod) -> Result<Vec<PodSecret>, Failure> {
+    let _guard = engine.abort_nodes_at(Stop::Gently);
+    let Some(connection) = &engine.cluster else { return Err(Failure::internal("there is no cluster")) };
+    let secrets = async { connection.cluster().await?.pull_secrets(&pod.namespace, &pod.service_account).await };
     engine.runtime.block_on(async {
         tokio::select! {
-            secrets = cluster.pull_secrets(&pod.namespace, &pod.service_account) => secrets,
+            secrets = secrets => secrets,
             () = engine.cancel.reached(Stop::Gently) => {
                 Err(Failure::new("interrupted before the secrets were read").hint("run again"))
             }

@@ -1,5 +1,6 @@
 //! What all edges share: threads, runtime, timeouts, cancellation, and the connection to the cluster.
 
+pub mod api;
 pub mod apply;
 pub mod explain;
 mod local_file;
@@ -12,8 +13,8 @@ mod trace;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cluster::{Cluster, ClusterPurpose, access};
-use crate::desired::{Desired, NodeTarget};
+use crate::cluster::ClusterPurpose;
+use crate::desired::{ApiAccess, Desired, NodeTarget};
 use crate::facts::FileFact;
 use crate::failure::Failure;
 use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session, SshStep};
@@ -21,6 +22,7 @@ use crate::options::{Environment, Settings};
 use crate::plan::PlanRequest;
 use crate::secret::Redactor;
 
+use self::api::{ApiConnection, Ssh};
 use self::schedule::{CallGuard, Cancel, Stop};
 
 /// Everything a run needs to do I/O.
@@ -45,7 +47,9 @@ pub struct Engine {
     /// What a plan includes, also one that is made again after a conflict.
     pub plan: PlanRequest,
     /// Access to the API server; `None` if the run does not use a cluster.
-    pub cluster: Option<Cluster>,
+    pub cluster: Option<ApiConnection>,
+    /// Warnings about the way to the API server.
+    pub warnings: Vec<String>,
 }
 
 impl Engine {
@@ -53,30 +57,54 @@ impl Engine {
     ///
     /// # Errors
     /// If the run has objects and there is no usable kubeconfig, or the system cannot start threads.
-    pub fn new(settings: &Settings, plan: &PlanRequest, desired: &Desired, cancel: &Cancel) -> Result<Self, Failure> {
+    pub fn new(
+        settings: &Settings,
+        plan: &PlanRequest,
+        desired: &Desired,
+        cancel: &Cancel,
+    ) -> Result<Self, Vec<Failure>> {
         let environment = &settings.environment;
-        let system = |error: &dyn std::error::Error| Failure::new("cannot start the threads").cause(error.to_string());
+        let system =
+            |error: &dyn std::error::Error| vec![Failure::new("cannot start the threads").cause(error.to_string())];
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| system(&error))?;
-        let redactor = desired.redactor();
-        let cluster = if desired.objects.is_empty() {
-            None
-        } else {
-            Some(cluster(settings, ClusterPurpose::Run, &runtime, &redactor)?)
-        };
         let nodes = desired.nodes.len().max(desired.vantage_points.len());
-        Ok(Self {
+        let mut engine = Self {
             runtime,
             pool: schedule::pool(settings.forks.min(nodes.max(1))).map_err(|error| system(&error))?,
             limits: Limits { timeout: settings.timeout, abort: Abort::default() },
             home: environment.home.clone(),
             cancel: cancel.clone(),
-            redactor,
+            redactor: desired.redactor(),
             host_keys: Arc::new(HostKeys::load(&known_hosts(environment))),
             identities: Identities::new(environment.ssh_agent.clone(), default_identities(environment)),
             plan: plan.clone(),
-            cluster,
-        })
+            cluster: None,
+            warnings: Vec::new(),
+        };
+        if !desired.objects.is_empty() {
+            engine.use_cluster(settings, ClusterPurpose::Run, &desired.access)?;
+        }
+        Ok(engine)
+    }
+
+    /// Chooses how the API server is reached; nothing is contacted.
+    ///
+    /// # Errors
+    /// As those of [`ApiConnection::choose`].
+    pub fn use_cluster(
+        &mut self,
+        settings: &Settings,
+        purpose: ClusterPurpose,
+        access: &ApiAccess,
+    ) -> Result<(), Vec<Failure>> {
+        let Self { host_keys, identities, limits, .. } = &*self;
+        let ssh = Ssh { host_keys: Arc::clone(host_keys), identities: identities.clone(), limits: limits.clone() };
+        let _inside = self.runtime.enter();
+        let (connection, warning) = ApiConnection::choose(settings, purpose, access, (&ssh, &self.redactor))?;
+        self.cluster = Some(connection);
+        self.warnings.extend(warning);
+        Ok(())
     }
 
     /// Connects to a node and reads the state of `files`; `on_step` gets each completed step. See [`node::open`].
@@ -99,23 +127,6 @@ impl Engine {
         let abort = self.limits.abort.clone();
         self.cancel.call_at(level, move || abort.fire(), self.runtime.handle())
     }
-}
-
-/// Access to the API server that the kubeconfig names; no request is sent yet.
-///
-/// # Errors
-/// If there is no kubeconfig that can be used.
-pub fn cluster(
-    settings: &Settings,
-    purpose: ClusterPurpose,
-    runtime: &tokio::runtime::Runtime,
-    redactor: &Redactor,
-) -> Result<Cluster, Failure> {
-    let environment = &settings.environment;
-    let (flag, variable) = (settings.kubeconfig.as_deref(), environment.kubeconfig.as_deref());
-    let source = access::find(purpose, flag, variable, environment.home.as_deref())?;
-    let _inside = runtime.enter();
-    Cluster::connect(access::load(&source, settings.context.as_deref())?, settings.timeout, redactor, purpose)
 }
 
 /// The files OpenSSH reads by default (`UserKnownHostsFile`, `GlobalKnownHostsFile` of ssh_config(5)).

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod pull_secrets;
+mod reach;
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! What kubeconfig files select: they are merged, and the current context leads to a server, a user and certificates.
 //! It never shows a line of a kubeconfig, because any line may contain a token.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use super::Access;
 use super::credentials::{self, Credentials};
 use crate::failure::{Failure, without_errno};
 use crate::go::{Padding, decode_base64};
+use crate::secret::{Secret, SecretBytes};
 
 /// What to do about a file that cannot be used.
 const FIX_OR_CHOOSE: &str = "fix it, or choose another file with `--kubeconfig FILE`";
@@ -22,8 +24,33 @@ const FIX_OR_CHOOSE: &str = "fix it, or choose another file with `--kubeconfig F
 /// an end.
 const MAX_FILE: u64 = 16 << 20;
 
+/// The contents of files of a node, or why each cannot be read.
+type ReadFiles = HashMap<PathBuf, Result<SecretBytes, String>>;
+
+/// The kubeconfig of a node, which was read there.
+pub struct NodeKubeconfig<'a> {
+    /// The name of the node.
+    pub host: &'a str,
+    /// Its absolute path.
+    pub path: &'a PathBuf,
+    /// Its content.
+    pub content: &'a [u8],
+}
+
 /// The files that are merged into one kubeconfig, as messages name them.
-struct FileNames<'a>(&'a [PathBuf]);
+struct FileNames<'a> {
+    paths: &'a [PathBuf],
+    place: KubeconfigPlace<'a>,
+}
+
+/// Where a kubeconfig and the files that it names are.
+#[derive(Clone, Copy)]
+enum KubeconfigPlace<'a> {
+    /// On this machine.
+    Here,
+    /// On a node, with the files that were read there.
+    Node(&'a str, &'a ReadFiles),
+}
 
 /// The parts of a kubeconfig that its current context selects.
 struct Selection {
@@ -31,10 +58,32 @@ struct Selection {
     user: AuthInfo,
 }
 
-impl FileNames<'_> {
+impl<'a> FileNames<'a> {
     fn failure(&self, fault: &str) -> Failure {
-        let names: Vec<String> = self.0.iter().map(|path| format!("`{}`", path.display())).collect();
-        Failure::new(format!("kubeconfig {} {fault}", names.join(", "))).hint(FIX_OR_CHOOSE)
+        let names: Vec<String> = self.paths.iter().map(|path| format!("`{}`", path.display())).collect();
+        let names = names.join(", ");
+        match self.place {
+            KubeconfigPlace::Here => Failure::new(format!("kubeconfig {names} {fault}")).hint(FIX_OR_CHOOSE),
+            KubeconfigPlace::Node(host, _) => {
+                Failure::new(format!("kubeconfig {names} on `{host}` {fault}")).hint(other_kubeconfig(host))
+            }
+        }
+    }
+
+    fn of(path: &'a PathBuf) -> Self {
+        Self { paths: std::slice::from_ref(path), place: KubeconfigPlace::Here }
+    }
+
+    /// The content of a file that the kubeconfig names, or why it cannot be read.
+    fn bytes(&self, file: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+        match self.place {
+            KubeconfigPlace::Here => bytes(Path::new(file)).map(Zeroizing::new).map_err(|error| without_errno(&error)),
+            KubeconfigPlace::Node(_, files) => match files.get(Path::new(file)) {
+                Some(Ok(content)) => Ok(Zeroizing::new(content.expose().to_vec())),
+                Some(Err(reason)) => Err(reason.clone()),
+                None => Err("it was not read".to_owned()),
+            },
+        }
     }
 
     /// The content of a member, which is base64 and takes precedence, or of the file that another member names.
@@ -45,12 +94,7 @@ impl FileNames<'_> {
                 Some(pem) => Ok(Some(pem)),
                 None => Err(unusable("it is not base64")),
             },
-            (None, Some(file)) => {
-                let bytes = bytes(Path::new(file));
-                bytes
-                    .map(|bytes| Some(Zeroizing::new(bytes)))
-                    .map_err(|error| unusable(&format!("`{file}`: {}", without_errno(&error))))
-            }
+            (None, Some(file)) => self.bytes(file).map(Some).map_err(|reason| unusable(&format!("`{file}`: {reason}"))),
             (None, None) => Ok(None),
         }
     }
@@ -59,12 +103,73 @@ impl FileNames<'_> {
 /// What the files describe. It is assembled here, because the functions of the kube crate would also apply their own
 /// interpretation of NO_PROXY, and panic at some texts.
 pub(super) fn load(paths: &[PathBuf], context: Option<&str>) -> Result<Access, Failure> {
-    access(read(paths)?, context, &FileNames(paths))
+    access(read(paths)?, context, &FileNames { paths, place: KubeconfigPlace::Here })
 }
 
 /// The same for the content of one file.
 pub(super) fn parse(path: &PathBuf, content: &[u8]) -> Result<Access, Failure> {
-    access(parsed(path, content)?, None, &FileNames(std::slice::from_ref(path)))
+    let names = FileNames::of(path);
+    access(parsed(&names, content)?, None, &names)
+}
+
+/// What the kubeconfig of a node describes. `files` are those that [`named_files`] returned.
+///
+/// # Errors
+/// As those of [`load`](super::load), and if its user has a credential plugin, which could only run on the node.
+pub fn of_node(
+    kubeconfig: &NodeKubeconfig<'_>,
+    files: &HashMap<PathBuf, Result<SecretBytes, String>>,
+    context: Option<&str>,
+) -> Result<Access, Failure> {
+    let names = FileNames {
+        paths: std::slice::from_ref(kubeconfig.path),
+        place: KubeconfigPlace::Node(kubeconfig.host, files),
+    };
+    let mut access = access(parsed(&names, kubeconfig.content)?, context, &names)?;
+    if access.config.proxy_url.is_some() {
+        return Err(names.failure("has a `proxy-url`, which is not supported on a node"));
+    }
+    let token = match &access.credentials {
+        Credentials::Plugin(plugin) => {
+            let fault = format!("has the credential plugin `{}`, which this machine does not run", plugin.command);
+            return Err(names.failure(&fault));
+        }
+        Credentials::TokenFile(path) => {
+            let file = path.display().to_string();
+            let unusable = |reason: String| {
+                names.failure("has a token file that cannot be used").cause(format!("`{file}`: {reason}"))
+            };
+            let bytes = names.bytes(&file).map_err(unusable)?;
+            let token = std::str::from_utf8(&bytes).map(|text| Secret::new(text.trim()));
+            Some(token.map_err(|_| unusable("it is not UTF-8".to_owned()))?)
+        }
+        Credentials::None | Credentials::Basic(..) | Credentials::Token(_) => None,
+    };
+    if let Some(token) = token {
+        access.credentials = Credentials::Token(token);
+    }
+    access.config.headers.push(super::user_agent());
+    Ok(access)
+}
+
+/// The absolute paths of the files that the context of a node's kubeconfig needs.
+///
+/// # Errors
+/// If the kubeconfig cannot be parsed, or the context does not lead to a server.
+pub fn named_files(kubeconfig: &NodeKubeconfig<'_>, context: Option<&str>) -> Result<Vec<PathBuf>, Failure> {
+    let none = ReadFiles::new();
+    let names = FileNames {
+        paths: std::slice::from_ref(kubeconfig.path),
+        place: KubeconfigPlace::Node(kubeconfig.host, &none),
+    };
+    let Selection { cluster, user } = select(parsed(&names, kubeconfig.content)?, context, &names)?;
+    let files = [cluster.certificate_authority, user.client_certificate, user.client_key, user.token_file];
+    Ok(files.into_iter().flatten().filter(|file| !file.is_empty()).map(PathBuf::from).collect())
+}
+
+/// What to do about a kubeconfig on a node that cannot be used.
+pub fn other_kubeconfig(host: &str) -> String {
+    format!("fix it, name another file of `{host}` in `oregano_master_kubeconfig`, or pass `--kubeconfig FILE`")
 }
 
 fn access(kubeconfig: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) -> Result<Access, Failure> {
@@ -124,21 +229,24 @@ fn read(paths: &[PathBuf]) -> Result<Kubeconfig, Failure> {
     // The first file that sets a value wins, so each further file is merged into the earlier ones.
     let mut merged = Kubeconfig::default();
     for path in paths {
-        let content = bytes(path).map_err(|error| unreadable(path, &error))?;
-        merged = merged.merge(parsed(path, &content)?).map_err(|error| invalid(path, &error))?;
+        let names = FileNames::of(path);
+        let content = bytes(path).map_err(|error| unreadable(&names, &error))?;
+        merged = merged.merge(parsed(&names, &content)?).map_err(|error| invalid(&names, &error))?;
     }
     Ok(merged)
 }
 
-fn parsed(path: &PathBuf, content: &[u8]) -> Result<Kubeconfig, Failure> {
-    let text = text(content).map_err(|error| unreadable(path, &error))?;
-    let mut parsed = Kubeconfig::from_yaml(&text).map_err(|error| invalid(path, &error))?;
-    resolve_paths(&mut parsed, path.parent().unwrap_or(Path::new("")));
+/// Parses the content of a single file.
+fn parsed(names: &FileNames<'_>, content: &[u8]) -> Result<Kubeconfig, Failure> {
+    let text = text(content).map_err(|error| unreadable(names, &error))?;
+    let mut parsed = Kubeconfig::from_yaml(&text).map_err(|error| invalid(names, &error))?;
+    let folder = names.paths.first().and_then(|path| path.parent());
+    resolve_paths(&mut parsed, folder.unwrap_or(Path::new("")));
     Ok(parsed)
 }
 
-fn unreadable(path: &PathBuf, error: &io::Error) -> Failure {
-    cannot_be_used(path).cause(without_errno(error))
+fn unreadable(names: &FileNames<'_>, error: &io::Error) -> Failure {
+    names.failure("cannot be used").cause(without_errno(error))
 }
 
 /// The content of a file or a pipe, up to a limit.
@@ -184,12 +292,8 @@ fn resolve_paths(config: &mut Kubeconfig, folder: &Path) {
     }
 }
 
-fn cannot_be_used(path: &PathBuf) -> Failure {
-    FileNames(std::slice::from_ref(path)).failure("cannot be used")
-}
-
-fn invalid(path: &PathBuf, error: &KubeconfigError) -> Failure {
-    let failure = cannot_be_used(path);
+fn invalid(names: &FileNames<'_>, error: &KubeconfigError) -> Failure {
+    let failure = names.failure("cannot be used");
     match error {
         // The text of the parser quotes the file, so only the position is shown.
         KubeconfigError::Parse(error) => match error.location() {

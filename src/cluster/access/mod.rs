@@ -16,7 +16,8 @@ use kube::config::AuthInfo;
 use serde_json::json;
 
 use self::credentials::Credentials;
-pub use self::kubeconfig_order::{AccessSource, find};
+pub use self::kubeconfig::{NodeKubeconfig, named_files, of_node, other_kubeconfig};
+pub use self::kubeconfig_order::{AccessSource, Masters, Search, find};
 pub use self::token::token;
 use crate::failure::Failure;
 
@@ -40,6 +41,11 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
+    /// The host of the server, as in a URL.
+    pub fn host(&self) -> &str {
+        self.config.cluster_url.host().unwrap_or_default()
+    }
+
     /// Access without credentials.
     #[cfg(test)]
     pub(crate) fn anonymous(config: Config) -> Self {
@@ -54,7 +60,9 @@ impl Access {
 /// If a file cannot be read or parsed, the context does not lead to a server, or its user cannot be used.
 pub fn load(source: &AccessSource, context: Option<&str>) -> Result<Access, Failure> {
     let mut access = match source {
-        AccessSource::Kubeconfig(paths) => kubeconfig::load(paths, context)?,
+        AccessSource::Named(path) => kubeconfig::load(std::slice::from_ref(path), context)?,
+        AccessSource::OfUser(paths) => kubeconfig::load(paths, context)?,
+        AccessSource::FirstMaster => return Err(Failure::internal("the kubeconfig of the master was not read")),
         AccessSource::ServiceAccount if context.is_some() => {
             return Err(Failure::new("`--context` cannot be used with the service account of this pod")
                 .cause("no kubeconfig was found, and only a kubeconfig has contexts")
@@ -67,8 +75,12 @@ pub fn load(source: &AccessSource, context: Option<&str>) -> Result<Access, Fail
     if config.proxy_url.is_none() {
         config.proxy_url = proxy::from_environment(config).and_then(|url| url.parse().ok());
     }
-    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
+    config.headers.push(user_agent());
     Ok(access)
+}
+
+fn user_agent() -> (http::HeaderName, http::HeaderValue) {
+    (http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT))
 }
 
 /// The access that the content of one kubeconfig describes. Unlike [`load`], it does not use the environment.

@@ -13,10 +13,10 @@ fn with_user(folder: &Path, url: &str, user: &serde_json::Value, timeout: Durati
         "clusters": [{"name": "k", "cluster": {"server": url}}], "users": [{"name": "u", "user": user}]});
     let path = folder.join("config");
     std::fs::write(&path, config.to_string()).unwrap();
-    let source = access::find(ClusterPurpose::Run, Some(&path), None, None).unwrap();
+    let source = access::AccessSource::Named(path);
     let mut redactor = Redactor::default();
     redactor.learn(&Secret::new("hunter2"));
-    Cluster::connect(access::load(&source, None).unwrap(), timeout, &redactor, ClusterPurpose::Run).unwrap()
+    Cluster::connect(access::load(&source, None).unwrap(), None, timeout, &redactor, ClusterPurpose::Run).unwrap()
 }
 
 fn plugin(command: &str, script: &str) -> serde_json::Value {
@@ -231,7 +231,7 @@ async fn request(cluster: &serde_json::Value, user: &serde_json::Value) {
     let config = json!({"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
         "clusters": [{"name": "k", "cluster": cluster}], "users": [{"name": "u", "user": user}]});
     let Ok(access) = access::parse(config.to_string().as_bytes()) else { return };
-    let connected = Cluster::connect(access, Duration::from_secs(5), &Redactor::default(), ClusterPurpose::Run);
+    let connected = Cluster::connect(access, None, Duration::from_secs(5), &Redactor::default(), ClusterPurpose::Run);
     if let Ok(cluster) = connected {
         assert!(cluster.observe_secret(&name()).await.is_err());
     }

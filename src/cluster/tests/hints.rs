@@ -11,7 +11,7 @@ use crate::process::ProcessError;
 
 fn diagnosis(purpose: ClusterPurpose) -> Diagnosis {
     let redactor = std::sync::Arc::new(std::sync::Mutex::new(Redactor::default()));
-    Diagnosis { purpose, server: "https://api.example.com:6443".to_owned(), proxy: None, redactor }
+    Diagnosis { purpose, server: "https://api.example.com:6443".to_owned(), route: None, proxy: None, redactor }
 }
 
 fn errors() -> Vec<ApiError> {

@@ -29,7 +29,7 @@ fn cluster_within(url: &str, timeout: Duration) -> Cluster {
     redactor.learn(&Secret::new("hunter2"));
     let mut config = kube::Config::new(url.parse().unwrap());
     config.headers.push(("user-agent".parse().unwrap(), "oregano/test".parse().unwrap()));
-    Cluster::connect(Access::anonymous(config), timeout, &redactor, ClusterPurpose::Run).unwrap()
+    Cluster::connect(Access::anonymous(config), None, timeout, &redactor, ClusterPurpose::Run).unwrap()
 }
 
 fn nothing(_: &Seen, _: &mut Store) -> Answer {

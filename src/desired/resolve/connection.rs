@@ -167,7 +167,7 @@ fn reject_unsupported<'a>(
 }
 
 /// Replaces a leading `~/` by the home directory.
-fn expand(path: &str, home: Option<&Path>) -> PathBuf {
+pub(super) fn expand(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path),

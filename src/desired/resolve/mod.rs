@@ -2,6 +2,7 @@
 //! reads inventory variables for the desired state is in this folder, with one file for each rule. It does no I/O:
 //! files, commands and credential helpers are accessed only through `inventory::Outside`.
 
+mod api_access;
 mod cache;
 mod connection;
 mod credential_source;
@@ -40,11 +41,13 @@ use crate::inventory::problem::nearest;
 use crate::inventory::{Finding, Inventory, Problem, Variables};
 
 use super::Desired;
+use super::api_access::ApiAccess;
 use super::codes;
 use super::node::{NodeTarget, Vantage, VantagePoint};
 use super::plain_passwords;
 use super::registry::{Registry, TestLogin};
 use super::request::{Request, Scope};
+use api_access::{KUBECONFIG, MASTER_KUBECONFIG};
 use cache::ResolveCache;
 use managed_hosts::HOSTS;
 use pull_secrets::{OWNER, PULL_SECRETS, with_default_secrets};
@@ -55,7 +58,7 @@ use variable_reader::VariableReader;
 
 /// The prefix of oregano's variables. Any unknown variable with this prefix is reported as a mistake.
 const PREFIX: &str = "oregano_";
-const OWN_VARIABLES: [&str; 5] = [HOSTS, OREG_AUTH, OWNER, PULL_SECRETS, RETIRED];
+const OWN_VARIABLES: [&str; 7] = [HOSTS, KUBECONFIG, MASTER_KUBECONFIG, OREG_AUTH, OWNER, PULL_SECRETS, RETIRED];
 
 /// The desired state for a request.
 ///
@@ -87,6 +90,17 @@ pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>
     let mut resolver = Resolver::new(variables, &cache, request);
     let nodes = resolver.nodes().unwrap_or_default();
     if resolver.problems.is_empty() { Ok(nodes) } else { Err(in_inventory_order(resolver.problems)) }
+}
+
+/// How the API server is reached, for a command that only reads from the cluster.
+///
+/// # Errors
+/// All problems of the host selection and of the variables that describe it.
+pub fn api_access(variables: &Variables, request: &Request) -> Result<ApiAccess, Vec<Problem>> {
+    let cache = ResolveCache::new(variables);
+    let mut resolver = Resolver::new(variables, &cache, request);
+    let access = resolver.owner().map(|owner| resolver.api_access(owner)).unwrap_or_default();
+    if resolver.problems.is_empty() { Ok(access) } else { Err(in_inventory_order(resolver.problems)) }
 }
 
 /// The names of the selected hosts, in inventory order, whatever part of the work is done.
@@ -189,6 +203,13 @@ impl<'a> Resolver<'a> {
         Some(nodes)
     }
 
+    /// The host that provides the variables for the cluster.
+    fn owner(&mut self) -> Option<&'a str> {
+        let targets = self.targets()?;
+        let selected = self.limited(&targets)?;
+        self.secret_owner(&targets, &selected)
+    }
+
     /// The desired state; `None` if no hosts are selected.
     fn desired(&mut self) -> Option<Desired> {
         self.reject_unknown_variables();
@@ -201,6 +222,7 @@ impl<'a> Resolver<'a> {
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
         let (mut objects, mut of_secrets) = (Vec::new(), Vec::new());
+        let access = if scope.has_cluster() { self.api_access(owner) } else { ApiAccess::default() };
         // The host that provides the variables for the pull secret may be a master that `oregano_hosts` excludes.
         let other_owner = (!targets.contains(&owner)).then_some(owner);
         for name in other_owner.into_iter().chain(targets) {
@@ -233,7 +255,7 @@ impl<'a> Resolver<'a> {
             );
         }
         let vantage = self.request.vantage;
-        Some(Desired { registries, objects, nodes, vantage, vantage_points, ..Desired::default() })
+        Some(Desired { registries, objects, access, nodes, vantage, vantage_points, ..Desired::default() })
     }
 
     /// Reports unknown variables with oregano's prefix: a misspelled variable would have no effect, and no message

@@ -71,9 +71,13 @@ async fn carry_out(
         Target::Object(object) => ObjectName::new(&object.namespace, &object.name),
         Target::File(_) => return StepRow::failed(step, Failure::internal("a file is not an object of the cluster")),
     };
-    let (Some(cluster), Some(wanted), Some(fact)) = (&engine.cluster, wanted.get(&name), facts.secrets.get(&name))
+    let (Some(connection), Some(wanted), Some(fact)) = (&engine.cluster, wanted.get(&name), facts.secrets.get(&name))
     else {
         return StepRow::failed(step, Failure::internal("the object was not observed"));
+    };
+    let cluster = match connection.cluster().await {
+        Ok(cluster) => cluster,
+        Err(failure) => return StepRow::failed(step, failure),
     };
     tokio::select! {
         row = write(cluster, wanted, fact, &engine.plan) => row,

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cluster::{ClusterPurpose, access};
+use crate::cluster::ClusterPurpose;
+use crate::cluster::access::{self, Search};
 use crate::desired::expiry::{self, WARN_DAYS};
 use crate::desired::{Authority, Declaration, Desired, ImageChoice, Proxy, Registry, TestLogin, TlsPolicy};
 use crate::dockerconfig::{Credential, has_stray_line_end};
@@ -138,7 +139,8 @@ fn registry(request: &Request) -> Result<Registry, Failure> {
 
 fn token(request: &Request) -> Result<Secret, Failure> {
     let (flag, variable) = (request.kubeconfig.as_deref(), request.environment.kubeconfig.as_deref());
-    let source = access::find(ClusterPurpose::Login, flag, variable, request.environment.home.as_deref())?;
+    let search = Search { flag, variable, home: request.environment.home.as_deref(), ..Search::default() };
+    let source = access::find(ClusterPurpose::Login, &search)?;
     access::token(&access::load(&source, request.context.as_deref())?)
 }
 

@@ -13,6 +13,8 @@ use crate::plan;
 
 /// Observes everything that the declarations need. Ctrl-C ends it: what was not observed then has a failure as its fact.
 pub(super) async fn observe(engine: &Engine, objects: &[Object]) -> ClusterFact {
+    // The API server may be reached through a node.
+    let _guard = engine.abort_nodes_at(Stop::Gently);
     let selections = selections(engine, objects).await;
     let wanted = plan::expand(objects, &selections).secrets;
     let secrets = stream::iter(wanted).map(async |wanted| {
@@ -36,8 +38,9 @@ async fn selections(engine: &Engine, objects: &[Object]) -> Selections {
 /// Sends a request that changes nothing, unless the run is interrupted before it ends.
 async fn request<T>(engine: &Engine, send: impl AsyncFnOnce(&Cluster) -> Result<T, Failure>) -> Result<T, Failure> {
     let Some(cluster) = &engine.cluster else { return Err(Failure::internal("there is no connection to the cluster")) };
+    let send = async { send(cluster.cluster().await?).await };
     tokio::select! {
-        result = send(cluster) => result,
+        result = send => result,
         () = engine.cancel.reached(Stop::Gently) => {
             Err(Failure::new("interrupted before the cluster was observed").hint("nothing was changed: run again"))
         }

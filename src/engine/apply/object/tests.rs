@@ -51,7 +51,7 @@ async fn write(double: &Double) -> StepRow {
     let config = kube::Config::new(double.url.parse().unwrap());
     let timeout = Duration::from_secs(5);
     let cluster =
-        Cluster::connect(Access::anonymous(config), timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
+        Cluster::connect(Access::anonymous(config), None, timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
     let name = ObjectName::new("openshift", NAME);
     let fact = cluster.observe_secret(&name).await.unwrap();
     let declared = declared();
