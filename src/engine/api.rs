@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::cluster::access::{self, Access, AccessSource, Masters, NodeKubeconfig, Search};
 use crate::cluster::{Cluster, ClusterPurpose, Route};
-use crate::desired::{ApiAccess, Connection, Proxy};
+use crate::desired::{ApiAccess, Connection, HostKeyChecking, Proxy};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
 use crate::node::{self, HostKeys, Identities, Limits, OpenFailure, Tunnel};
@@ -82,7 +82,8 @@ impl ApiConnection {
                 ssh: ssh.clone(),
                 redactor: redactor.clone(),
             };
-            return Ok((Self::ThroughMaster(Arc::new(access), OnceCell::new()), None));
+            let warning = unchecked_master(&access);
+            return Ok((Self::ThroughMaster(Arc::new(access), OnceCell::new()), warning));
         }
         let load = || {
             let access = access::load(&source, settings.context.as_deref())?;
@@ -110,6 +111,18 @@ impl ApiConnection {
             }
         }
     }
+}
+
+/// The warning about a master that anyone on the network path can impersonate: its kubeconfig decides which certificate
+/// of the API server is trusted.
+fn unchecked_master(access: &MasterAccess) -> Option<String> {
+    (access.connection.host_key_checking == HostKeyChecking::AcceptUnknown).then(|| {
+        format!(
+            "host key checking is off for master `{}`, whose kubeconfig is used: anyone on the network path can \
+             impersonate it and the API server, and read the credentials",
+            access.name
+        )
+    })
 }
 
 /// The warning about a kubeconfig of the user, which was not chosen for this inventory, for a server outside of it.

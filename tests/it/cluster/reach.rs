@@ -65,7 +65,10 @@ fn the_api_server_is_reached_through_the_first_master() {
     let words = ["grep", "-rlF", &User::Admin.token()];
     let found = std::process::Command::new(words[0]).args(&words[1..]).arg(site.oregano.home()).output().unwrap();
     assert!(found.stdout.is_empty(), "the token is on this machine: {found:?}");
-    site.run(&["plan"]).expect(0);
+    let run = site.run(&["plan", "--only", "cluster", "-e", "ansible_host_key_checking=false"]).expect(0);
+    assert!(run.stderr.contains("host key checking is off for master `node1`"), "{}", run.stderr);
+    let run = site.run(&["plan"]).expect(0);
+    assert!(!run.stderr.contains("host key checking"), "{}", run.stderr);
     // The other command that has an inventory and uses the cluster.
     let account = json!({"metadata": {"name": "through-master"}});
     let path = "/api/v1/namespaces/openshift/serviceaccounts";
