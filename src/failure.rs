@@ -1,6 +1,6 @@
 //! Defines the failure that users see, and prepares errors of other software for display: it limits the length of texts
-//! that a server or a tool produced, follows the sources of an error, and interprets OpenSSL's error texts. It does no
-//! I/O.
+//! that a server or a tool produced, follows the sources of an error, and interprets the texts of OpenSSL and of the HTTP
+//! client's SOCKS5 connector. It does no I/O.
 
 use std::error::Error;
 use std::iter::successors;
@@ -62,6 +62,13 @@ impl Failure {
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Appends a further hint to the existing one.
+    #[must_use]
+    pub fn further_hint(self, further: &str) -> Self {
+        let hint = self.hint.as_deref().map_or_else(|| further.to_owned(), |hint| format!("{hint}; {further}"));
+        self.hint(hint)
     }
 
     /// Sets the cause in a few words that are equal for all nodes with this cause.
@@ -176,6 +183,35 @@ pub fn tls_fault<T: AsRef<str>>(chain: &[T]) -> Option<TlsFault> {
     ];
     let matches = |mark: &str| chain.iter().any(|text| text.as_ref().contains(mark));
     MARKS.into_iter().find(|(mark, _)| matches(mark)).map(|(_, fault)| fault)
+}
+
+/// What happened at a node to a connection that was requested from the SOCKS5 listener of a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TunnelFault {
+    /// The server refused it.
+    Refused,
+    /// The node has no route to it.
+    NoRoute,
+    /// Its name does not resolve on the node.
+    NoName,
+    /// The node got no response in time.
+    TimedOut,
+    /// sshd of the node forbids the connection, or the HTTP proxy of the node refused it.
+    Forbidden,
+}
+
+/// Finds out what happened from the reply of the listener, in the wording of hyper-util, which offers no other
+/// distinction (RFC 1928, section 6). SOCKS5 has no replies for some cases, so the tunnel uses others for them
+/// (`node/tunnel/socks.rs`). Returns `None` for any other text.
+pub fn tunnel_fault(reply: &str) -> Option<TunnelFault> {
+    Some(match reply {
+        "connection refused" => TunnelFault::Refused,
+        "network unreachable" => TunnelFault::NoRoute,
+        "host unreachable" => TunnelFault::NoName,
+        "ttl expired" => TunnelFault::TimedOut,
+        "connection not allowed" => TunnelFault::Forbidden,
+        _ => return None,
+    })
 }
 
 /// Extracts the reason field of an OpenSSL error text, `error:0A000410:SSL routines:function:reason:file:line:`.

@@ -26,7 +26,7 @@ pub enum ClusterPurpose {
 
 impl ClusterPurpose {
     /// How to run without an API server.
-    pub(super) fn without_api(self) -> &'static str {
+    pub fn without_api(self) -> &'static str {
         match self {
             Self::Run => "to leave out the cluster, run with `--only nodes`",
             Self::Explain => "to leave out the cluster, run without `--namespace`",
@@ -289,11 +289,11 @@ impl Diagnosis {
     /// The failure of a connection through a node.
     fn through_node(&self, route: &Route, reason: &str) -> Failure {
         if let Some(failure) = (route.failure)() {
-            return failure.cause(format!("API server `{}` is reached through this node", self.server));
+            let failure = failure.cause(format!("API server `{}` is reached through this node", self.server));
+            return failure.further_hint(self.purpose.without_api());
         }
-        let (reason, hint) = route.explain(reason);
-        let without = self.purpose.without_api();
-        self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {without}"))
+        let (reason, hint) = route.reason(reason);
+        self.unreachable(self.foreign(&reason)).hint(hint).further_hint(self.purpose.without_api())
     }
 
     fn not_kubernetes(&self, reason: String) -> Failure {

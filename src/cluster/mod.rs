@@ -32,7 +32,8 @@ pub struct Cluster(ApiClient);
 impl Cluster {
     /// Sets up a client; nothing is contacted yet. A credential plugin that the kubeconfig names is run by the first
     /// request, and again when its credential has expired or is rejected. `timeout` limits the plugin and each request,
-    /// together with the retries of requests that change nothing. With a `route`, the requests are sent over it. Must be called within a tokio runtime.
+    /// together with the retries of requests that change nothing. With a `route`, the requests are sent over it. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
     /// If the credentials of the kubeconfig cannot be used.

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::{Client, Config};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, TunnelFault, tunnel_fault};
 use crate::secret::Secret;
 
 /// A way through a node.
@@ -52,24 +52,26 @@ impl Route {
         Ok(builder.build())
     }
 
-    /// The reason of a failed connection, and a hint. `reason` is the text of the HTTP client for the reply of the
-    /// listener, which chooses it according to what happened at the node (`node/tunnel/socks.rs`).
-    pub(super) fn explain(&self, reason: &str) -> (String, String) {
+    /// The reason of a failed connection, and a hint. `text` is that of the HTTP client.
+    pub(super) fn reason(&self, text: &str) -> (String, String) {
         let Self { node, kubeconfig, .. } = self;
+        let reply = text.strip_prefix("socks error: ").unwrap_or(text);
         let server = format!("check `server` in `{kubeconfig}` on `{node}`");
-        let (what, hint) = match reason.strip_prefix("socks error: ").unwrap_or(reason) {
-            "host unreachable" => {
+        let (reason, hint) = match tunnel_fault(reply) {
+            Some(TunnelFault::NoName) => {
                 ("its name does not resolve there", format!("{server}, and the resolver and /etc/hosts of `{node}`"))
             }
-            "connection refused" => ("connection refused", format!("check that it is running; {server}")),
-            "network unreachable" => ("no route to host", format!("{server}, and the routes of `{node}`")),
-            "ttl expired" => ("connection timed out", format!("{server}, and the firewall of `{node}`")),
-            "connection not allowed" => (
+            Some(TunnelFault::Refused) => {
+                ("connection refused", format!("check that the API server is running; {server}"))
+            }
+            Some(TunnelFault::NoRoute) => ("no route to host", format!("{server}, and the routes of `{node}`")),
+            Some(TunnelFault::TimedOut) => ("connection timed out", format!("{server}, and the firewall of `{node}`")),
+            Some(TunnelFault::Forbidden) => (
                 "sshd forbids forwarding to it (administratively prohibited)",
                 format!("allow it with `AllowTcpForwarding` and `PermitOpen` in the sshd_config of `{node}`"),
             ),
-            other => (other, server),
+            None => (reply, server),
         };
-        (format!("through `{node}`: {what}"), hint)
+        (format!("through `{node}`: {reason}"), hint)
     }
 }

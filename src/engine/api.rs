@@ -1,21 +1,20 @@
 //! The connection to the API server: from this machine, or through the first master as openshift-ansible does it. The
 //! master is contacted by the first use of the connection, and nothing that is read there is stored on this machine.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use crate::cluster::access::{self, Access, AccessSource, Masters, NodeKubeconfig, Search};
+use crate::cluster::access::{self, Access, AccessSource, Masters, NodeKubeconfig, ReadFiles, Search};
 use crate::cluster::{Cluster, ClusterPurpose, Route};
 use crate::desired::{ApiAccess, Connection, HostKeyChecking, Proxy};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
 use crate::node::{self, HostKeys, Identities, Limits, OpenFailure, Tunnel};
 use crate::options::Settings;
-use crate::secret::{Redactor, SecretBytes};
+use crate::secret::Redactor;
 
 /// A connection to the API server.
 pub enum ApiConnection {
@@ -85,13 +84,11 @@ impl ApiConnection {
             let warning = unchecked_master(&access);
             return Ok((Self::ThroughMaster(Arc::new(access), OnceCell::new()), warning));
         }
-        let load = || {
-            let access = access::load(&source, settings.context.as_deref())?;
-            let warning = foreign_server(&source, &access, wanted);
-            let cluster = Cluster::connect(access, None, settings.timeout, redactor, purpose)?;
-            Ok((Self::Direct(Box::new(cluster)), warning))
-        };
-        load().map_err(|failure| vec![failure])
+        let access = access::load(&source, settings.context.as_deref()).map_err(|failure| vec![failure])?;
+        let warning = foreign_server(&source, &access, wanted);
+        let cluster = Cluster::connect(access, None, settings.timeout, redactor, purpose);
+        let cluster = cluster.map_err(|failure| vec![failure])?;
+        Ok((Self::Direct(Box::new(cluster)), warning))
     }
 
     /// The cluster. The first call contacts the master, if the API server is reached through it.
@@ -143,10 +140,15 @@ fn foreign_server(source: &AccessSource, access: &Access, wanted: &ApiAccess) ->
 impl MasterAccess {
     /// Reads the kubeconfig, and opens a tunnel to the API server. It blocks.
     fn open(&self) -> Result<Cluster, Failure> {
+        self.connect().map_err(|failure| failure.further_hint(self.purpose.without_api()))
+    }
+
+    fn connect(&self) -> Result<Cluster, Failure> {
         let access = self.access()?;
         let Ssh { host_keys, identities, limits } = &self.ssh;
         let tunnel = Tunnel::open(&self.name, &self.connection, host_keys, identities, limits);
         let tunnel = tunnel.map_err(|failure| self.unusable(failure))?;
+        // The master itself needs no proxy to reach its API server.
         let socks = tunnel.socks(&Proxy::Environment)?;
         let (node, redactor) = (self.name.clone(), self.redactor.clone());
         let failure = move || {
@@ -168,18 +170,18 @@ impl MasterAccess {
         let kubeconfig = NodeKubeconfig { host: &self.name, path: &path, content: content.expose() };
         let named = access::named_files(&kubeconfig, self.context.as_deref())?;
         // The kubeconfig of openshift-ansible contains everything, so a second connection is rarely needed.
-        let files = if named.is_empty() { HashMap::new() } else { self.read(&named)? };
+        let files = if named.is_empty() { ReadFiles::new() } else { self.read(&named)? };
         access::of_node(&kubeconfig, &files, self.context.as_deref())
     }
 
     /// The content of each file of the master, or why it cannot be read.
-    fn read(&self, paths: &[PathBuf]) -> Result<HashMap<PathBuf, Result<SecretBytes, String>>, Failure> {
+    fn read(&self, paths: &[PathBuf]) -> Result<ReadFiles, Failure> {
         let files: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let Ssh { host_keys, identities, limits } = &self.ssh;
         let opened = node::open(&self.name, &self.connection, &files, (host_keys, identities, limits), &mut |_| {});
         let (facts, session) = opened.map_err(|failure| self.unusable(failure))?;
         session.keep();
-        let mut contents = HashMap::new();
+        let mut contents = ReadFiles::new();
         for FileFact { path, aliases, state } in facts {
             let content = match state {
                 FileState::Present { content, .. } => Ok(content),
@@ -194,13 +196,12 @@ impl MasterAccess {
 
     fn unusable(&self, failure: OpenFailure) -> Failure {
         let failure = reason(failure.scrubbed(&self.redactor));
-        let way = "or pass `--kubeconfig FILE`, and the master is not needed";
-        let hint = failure.hint.as_deref().map_or_else(|| way.to_owned(), |hint| format!("{hint}; {way}"));
         let why = "the API server is reached through the first master, because this machine has no kubeconfig";
-        failure.cause(why).hint(hint)
+        failure.cause(why).further_hint("to do without the master, pass `--kubeconfig FILE`")
     }
 }
 
+/// The failure, whether or not the node was reached.
 fn reason(failure: OpenFailure) -> Failure {
     match failure {
         OpenFailure::Unreachable(failure) | OpenFailure::Failed(failure) => failure,

@@ -126,10 +126,16 @@ fn only_nodes_needs_no_kubeconfig_and_only_cluster_no_node() {
     let (kubernetes, _guard) = Kubernetes::shared_openshift();
     let mut site = Site::new(1);
     // Without a kubeconfig on this machine, that of the first master is used, and this one has none.
-    let without = site.run(&["apply"]).expect(2);
+    let master = site.run(&["apply"]).expect(2);
     let fault = "kubeconfig `/etc/origin/master/admin.kubeconfig` on `node1` cannot be read";
-    assert!(without.stderr.contains(fault), "{}", without.stderr);
+    assert!(master.stderr.contains(fault) && master.stderr.contains("--only nodes"), "{}", master.stderr);
     assert_eq!(site.file(1, DOCKER), None, "a node was changed");
+
+    let (requests, connections) = (site.registry.requests(), site.nodes[0].connections());
+    let without = site.without_masters().run(&["apply"]).expect(1);
+    assert!(without.stderr.contains("--only nodes"), "{}", without.stderr);
+    assert_eq!(site.registry.requests(), requests, "something was contacted");
+    assert_eq!(site.nodes[0].connections(), connections);
 
     site.run(&["apply", "--only", "nodes"]).expect(0);
     assert_eq!(auths(&site, 1, DOCKER)[site.key()], json!({"auth": auth()}));

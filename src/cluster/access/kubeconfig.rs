@@ -25,7 +25,7 @@ const FIX_OR_CHOOSE: &str = "fix it, or choose another file with `--kubeconfig F
 const MAX_FILE: u64 = 16 << 20;
 
 /// The contents of files of a node, or why each cannot be read.
-type ReadFiles = HashMap<PathBuf, Result<SecretBytes, String>>;
+pub type ReadFiles = HashMap<PathBuf, Result<SecretBytes, String>>;
 
 /// The kubeconfig of a node, which was read there.
 pub struct NodeKubeconfig<'a> {
@@ -116,11 +116,7 @@ pub(super) fn parse(path: &PathBuf, content: &[u8]) -> Result<Access, Failure> {
 ///
 /// # Errors
 /// As those of [`load`](super::load), and if its user has a credential plugin, which could only run on the node.
-pub fn of_node(
-    kubeconfig: &NodeKubeconfig<'_>,
-    files: &HashMap<PathBuf, Result<SecretBytes, String>>,
-    context: Option<&str>,
-) -> Result<Access, Failure> {
+pub fn of_node(kubeconfig: &NodeKubeconfig<'_>, files: &ReadFiles, context: Option<&str>) -> Result<Access, Failure> {
     let names = FileNames {
         paths: std::slice::from_ref(kubeconfig.path),
         place: KubeconfigPlace::Node(kubeconfig.host, files),

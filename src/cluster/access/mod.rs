@@ -16,7 +16,7 @@ use kube::config::AuthInfo;
 use serde_json::json;
 
 use self::credentials::Credentials;
-pub use self::kubeconfig::{NodeKubeconfig, named_files, of_node, other_kubeconfig};
+pub use self::kubeconfig::{NodeKubeconfig, ReadFiles, named_files, of_node, other_kubeconfig};
 pub use self::kubeconfig_order::{AccessSource, Masters, Search, find};
 pub use self::token::token;
 use crate::failure::Failure;

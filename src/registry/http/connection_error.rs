@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 
 use super::proxy::Hop;
-use crate::failure::{self, TlsFault, openssl_reason, tls_fault};
+use crate::failure::{self, TlsFault, TunnelFault, openssl_reason, tls_fault, tunnel_fault};
 
 const RESET: &str = "connection reset";
 const BROKEN_PIPE: &str = "broken pipe";
@@ -108,20 +108,16 @@ fn proxy_error(text: &str) -> ProxyError {
     }
 }
 
-/// The reply of a tunnel's SOCKS5 listener (RFC 1928, section 6), in the wording of the HTTP client. The tunnel chooses
-/// the reply according to what happened at the node (`node/tunnel/socks.rs`).
+/// The reply of a tunnel's SOCKS5 listener, in the wording of the HTTP client.
 fn refused_by_tunnel(text: &str) -> ConnectionError {
-    match text {
-        "connection refused" => ConnectionError::Refused(text.to_owned()),
-        "network unreachable" => ConnectionError::Refused("no route to host".to_owned()),
-        // SOCKS5 has no reply for a name that does not resolve, so the tunnel uses this one (`Reply::NoName`).
-        "host unreachable" => ConnectionError::Dns("the name does not resolve there".to_owned()),
-        // The tunnel uses this reply for a timeout, for which SOCKS5 has none (`Reply::TimedOut`).
-        "ttl expired" => ConnectionError::Timeout("connection timed out".to_owned()),
-        // The tunnel uses one reply for sshd and for the proxy of the node, and records separately which of them
-        // refused.
-        "connection not allowed" => ConnectionError::Proxy(ProxyError::FarEnd),
-        other => ConnectionError::Tunnel(other.to_owned()),
+    match tunnel_fault(text) {
+        Some(TunnelFault::Refused) => ConnectionError::Refused(text.to_owned()),
+        Some(TunnelFault::NoRoute) => ConnectionError::Refused("no route to host".to_owned()),
+        Some(TunnelFault::NoName) => ConnectionError::Dns("the name does not resolve there".to_owned()),
+        Some(TunnelFault::TimedOut) => ConnectionError::Timeout("connection timed out".to_owned()),
+        // The tunnel records separately whether sshd or the proxy of the node refused.
+        Some(TunnelFault::Forbidden) => ConnectionError::Proxy(ProxyError::FarEnd),
+        None => ConnectionError::Tunnel(text.to_owned()),
     }
 }
 

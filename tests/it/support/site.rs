@@ -31,6 +31,7 @@ pub struct Site {
     variables: Vec<(String, String)>,
     host_variables: Vec<String>,
     kubeconfig: Option<PathBuf>,
+    masters: &'static str,
 }
 
 impl Site {
@@ -54,6 +55,7 @@ impl Site {
             variables: Vec::new(),
             host_variables: Vec::new(),
             kubeconfig: None,
+            masters: "node1\n",
         };
         site.set("ansible_host", "127.0.0.1").set("ansible_user", ROOT);
         (0..nodes).for_each(|_| site.add_node(Sshd::start()));
@@ -102,6 +104,12 @@ impl Site {
         self
     }
 
+    /// Leaves the group `masters` empty.
+    pub fn without_masters(&mut self) -> &mut Self {
+        self.masters = "";
+        self
+    }
+
     /// The current inventory.
     pub fn inventory(&self) -> String {
         let mut text = String::from("[all:vars]\n");
@@ -109,7 +117,7 @@ impl Site {
             text += &format!("{name}={value}\n");
         }
         text += "\n[masters]\n";
-        text += if self.nodes.is_empty() { "" } else { "node1\n" };
+        text += if self.nodes.is_empty() { "" } else { self.masters };
         text += "\n[nodes]\n";
         for (at, (node, variables)) in self.nodes.iter().zip(&self.host_variables).enumerate() {
             text += &format!("node{} ansible_port={}{variables}\n", at + 1, node.port());
