@@ -1,13 +1,12 @@
 //! `inventory`: shows the inventory, or reports its problems. It contacts nothing.
 
 use oregano::desired::Request;
-use oregano::engine::schedule::{Cancel, Stop, Supervised};
-use oregano::failure::Failure;
+use oregano::engine::schedule::{Cancel, Stop};
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::report::ExitStatus;
 use oregano::{doctor, ui};
 
-use super::{complete, machine, signals, supervise};
+use super::{answer, machine, signals, supervise};
 use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 use crate::cli::{self, Global, InventoryTask};
 
@@ -15,24 +14,16 @@ use crate::cli::{self, Global, InventoryTask};
 pub fn inventory(global: Global, task: InventoryTask) -> ExitStatus {
     let cancel = signals::cancel_on_signal();
     let (shared, format) = (cancel.clone(), global.format().0);
-    match supervise(&cancel, move || show(&global, task, &shared)) {
-        Supervised::Done(status) if cancel.level() == Stop::No => status,
-        Supervised::Done(_) | Supervised::Interrupted => {
-            ui::interrupted(format);
-            ExitStatus::Interrupted
-        }
-        Supervised::Panicked => {
-            ui::failures(&[Failure::panicked()], format);
-            ExitStatus::Error
-        }
-    }
+    let ended = supervise(&cancel, move || Ok(show(&global, task, &shared)));
+    // A signal that arrives while the result is printed leaves it incomplete.
+    answer(ended, &cancel, format, |status| if cancel.level() == Stop::No { status } else { ExitStatus::Interrupted })
 }
 
 fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
     // The schema is printed before the inventory is read, because an editor requests it without an inventory.
     if let InventoryTask::Schema = task {
         ui::document(doctor::SCHEMA);
-        return complete(ExitStatus::Done);
+        return ExitStatus::Done;
     }
     let (defaults, read) = match machine::defaults() {
         Ok(defaults) => {
@@ -72,7 +63,7 @@ fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
         ui::problems(&[problem]);
         return ExitStatus::Error;
     }
-    complete(ExitStatus::Done)
+    ExitStatus::Done
 }
 
 /// Loads the inventory, for commands that contact nothing.
@@ -94,5 +85,5 @@ fn check(global: &Global, read: &Result<Variables, Vec<Problem>>, defaults: RunD
     let findings = doctor::examine(read, &request);
     ui::findings(&findings, global.format().0);
     let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
-    complete(if has_errors { ExitStatus::Error } else { ExitStatus::Done })
+    if has_errors { ExitStatus::Error } else { ExitStatus::Done }
 }
