@@ -165,7 +165,7 @@ pub fn named_files(kubeconfig: &NodeKubeconfig<'_>, context: Option<&str>) -> Re
 
 /// What to do about a kubeconfig on a node that cannot be used.
 pub fn other_kubeconfig(host: &str) -> String {
-    format!("fix it, name another file of `{host}` in `oregano_master_kubeconfig`, or pass `--kubeconfig FILE`")
+    format!("check the file, name another one of `{host}` in `oregano_master_kubeconfig`, or pass `--kubeconfig FILE`")
 }
 
 fn access(kubeconfig: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) -> Result<Access, Failure> {
