@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{ListableResource, Metadata, Resource};
 use kube::Client;
 use kube::client::Body;
+use kube::core::response::StatusDetails;
 use kube::core::{ObjectList, ObjectMeta, Status};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -85,9 +86,16 @@ impl ApiClient {
 
     /// Sends a request once, within the time limit. Only the caller can decide about a retry, because a busy server may
     /// have carried out a write that it did not confirm.
-    pub(super) async fn write(&self, request: Request) -> Result<(), ApiError> {
+    pub(super) async fn write(&self, request: &Request) -> Result<(), ApiError> {
         // The response to a write is not needed, because the object is read back.
-        self.send(&request, &[], MAX_OBJECT).await.map(drop)
+        self.send(request, &[], MAX_OBJECT).await.map(drop)
+    }
+
+    /// Waits before a request is sent again: at least as long as the server asks for, but not longer than a request may
+    /// take.
+    pub(super) async fn pause(&self, pause: Duration, error: &ApiError) {
+        let requested = error.retry_after().unwrap_or_default().min(self.0.timeout);
+        tokio::time::sleep(pause.max(requested)).await;
     }
 
     /// Sends a request, and once more if the server rejected credentials that can be renewed. It did not carry out the
@@ -118,7 +126,7 @@ impl ApiClient {
         let sent = async {
             for pause in pauses {
                 match exchange(session, request.clone(), limit).await {
-                    Err(error) if error.is_busy() => tokio::time::sleep(*pause).await,
+                    Err(error) if error.is_busy() => self.pause(*pause, &error).await,
                     other => return other,
                 }
             }
@@ -213,6 +221,7 @@ async fn exchange(session: &Session, mut request: Request, limit: usize) -> Resu
     }
     let response = session.client.send(request.map(Body::from)).await.map_err(ApiError::Client)?;
     let code = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let body = Limited::new(response.into_body(), limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             ApiError::TooLarge(limit)
@@ -221,19 +230,32 @@ async fn exchange(session: &Session, mut request: Request, limit: usize) -> Resu
         }
     })?;
     let body = Vec::from(body.to_bytes());
-    if code.is_success() { Ok(body) } else { Err(refusal(code, &body)) }
+    if code.is_success() { Ok(body) } else { Err(refusal(code, &body, retry_after)) }
 }
 
-/// The error for a response with another status than success.
-fn refusal(code: StatusCode, body: &[u8]) -> ApiError {
+/// The error for a response with another status than success; `retry_after` is the header of that name, in seconds.
+fn refusal(code: StatusCode, body: &[u8], retry_after: Option<u32>) -> ApiError {
     let head: Head = serde_json::from_slice(body).unwrap_or_default();
-    match serde_json::from_slice::<Status>(body) {
-        Ok(status) if head.kind.as_deref() == Some("Status") => {
-            ApiError::Refused(Box::new(Status { code: code.as_u16(), ..status }))
+    let status = match serde_json::from_slice::<Status>(body) {
+        Ok(status) if head.kind.as_deref() == Some("Status") => status,
+        // The API server rejects a request that exceeds its limits without a status object.
+        _ if code == StatusCode::TOO_MANY_REQUESTS => {
+            Status { reason: "TooManyRequests".to_owned(), ..Status::default() }
         }
         // Another web server has responded, such as a proxy or a router.
-        _ => ApiError::Foreign(code.as_u16()),
-    }
+        _ => return ApiError::Foreign(code.as_u16()),
+    };
+    let none = || StatusDetails {
+        name: String::new(),
+        group: String::new(),
+        kind: String::new(),
+        uid: String::new(),
+        causes: Vec::new(),
+        retry_after_seconds: 0,
+    };
+    let mut details = status.details.unwrap_or_else(none);
+    details.retry_after_seconds = details.retry_after_seconds.max(retry_after.unwrap_or_default());
+    ApiError::Refused(Box::new(Status { code: code.as_u16(), details: Some(details), ..status }))
 }
 
 /// The members that identify an object.

@@ -8,7 +8,7 @@ use kube::core::Status;
 
 use super::access::credential_plugin::PluginError;
 use super::route::Route;
-use crate::facts::ObjectName;
+use crate::facts::{ObjectKind, ObjectName};
 use crate::failure::{self, Failure, TlsFault, shorten, single_line, without_errno};
 use crate::process::ProcessError;
 use crate::secret::{Redactor, Secret};
@@ -37,7 +37,7 @@ impl ClusterPurpose {
     /// The permissions that are needed.
     fn permissions(self) -> &'static str {
         match self {
-            Self::Run => "`get`, `create` and `update`",
+            Self::Run => "`get`, `create`, `patch` and `delete`",
             Self::Explain | Self::Login => "`get`",
         }
     }
@@ -72,23 +72,6 @@ pub(super) enum Verb {
     Delete,
 }
 
-/// The kinds of objects that requests are about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resource {
-    Secret,
-    Namespace,
-}
-
-/// The object that a request is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Subject<'a> {
-    pub resource: Resource,
-    /// Empty for an object that is in no namespace.
-    pub namespace: &'a str,
-    /// The name; for a list, the label selector.
-    pub name: &'a str,
-}
-
 /// What messages about an API server need: how it is accessed, and what must not be shown.
 #[derive(Debug, Clone)]
 pub(super) struct Diagnosis {
@@ -111,28 +94,6 @@ impl Verb {
             Self::Create => "created",
             Self::Update => "updated",
             Self::Delete => "deleted",
-        }
-    }
-}
-
-impl<'a> Subject<'a> {
-    /// A secret.
-    pub fn secret(namespace: &'a str, name: &'a str) -> Self {
-        Self { resource: Resource::Secret, namespace, name }
-    }
-}
-
-impl<'a> From<&'a ObjectName> for Subject<'a> {
-    fn from(name: &'a ObjectName) -> Self {
-        Self::secret(&name.namespace, &name.name)
-    }
-}
-
-impl std::fmt::Display for Subject<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.resource {
-            Resource::Secret => write!(f, "secret `{}` in namespace `{}`", self.name, self.namespace),
-            Resource::Namespace => write!(f, "the namespaces with the labels `{}`", self.name),
         }
     }
 }
@@ -165,6 +126,22 @@ impl ApiError {
         matches!(self.code(), Some(429 | 503 | 504))
     }
 
+    /// How long the server asks to wait before the request is sent again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.status()?.details.as_ref()?.retry_after_seconds;
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    }
+
+    /// Whether the server, or a webhook of it, supports no dry run. Servers before Kubernetes 1.13 reject the parameter,
+    /// and only the message distinguishes this from other invalid requests.
+    pub fn rejects_dry_run(&self) -> bool {
+        let status = self.status().filter(|status| status.code == 400);
+        status.is_some_and(|status| {
+            let message = status.message.to_lowercase();
+            message.contains("dryrun") || message.contains("dry run")
+        })
+    }
+
     /// Whether the request may have been carried out: it was sent, and not clearly refused.
     pub fn is_ambiguous(&self) -> bool {
         match self {
@@ -186,20 +163,20 @@ impl ApiError {
 
 impl Diagnosis {
     /// The failure of a request.
-    pub fn failure(&self, verb: Verb, subject: Subject<'_>, error: &ApiError) -> Failure {
+    pub fn failure(&self, verb: Verb, object: &ObjectName, error: &ApiError) -> Failure {
         let without = self.purpose.without_api();
         match error {
             ApiError::Timeout(limit) => self
                 .unreachable(format!("no response within {limit:?}"))
                 .hint(format!("check the route and the firewall to it, or raise `--timeout`; {without}")),
             ApiError::Credentials(failure) => failure.clone(),
-            ApiError::Refused(status) => self.denied(verb, subject, status, self.response(status)),
+            ApiError::Refused(status) => self.denied(verb, object, status, self.response(status)),
             ApiError::Foreign(code) => {
                 let status = Status { code: *code, ..Status::default() };
                 let response = format!("{}: {code} without a Kubernetes status", self.server);
-                self.denied(verb, subject, &status, response)
+                self.denied(verb, object, &status, response)
             }
-            ApiError::OtherObject => self.not_kubernetes(format!("its response is not the {subject}")),
+            ApiError::OtherObject => self.not_kubernetes(format!("its response is not {object}")),
             ApiError::TooLarge(limit) => {
                 self.not_kubernetes(format!("its response is larger than {} MiB", limit >> 20))
             }
@@ -308,20 +285,17 @@ impl Diagnosis {
     }
 
     /// The failure of a request that the server did not carry out.
-    fn denied(&self, verb: Verb, subject: Subject<'_>, status: &Status, response: String) -> Failure {
+    fn denied(&self, verb: Verb, object: &ObjectName, status: &Status, response: String) -> Failure {
         let without = self.purpose.without_api();
-        let Subject { namespace, .. } = subject;
-        let denied = Failure::new(format!("{subject} cannot be {}", verb.participle()));
+        let ObjectName { kind, namespace, .. } = object;
+        let denied = Failure::new(format!("{object} cannot be {}", verb.participle()));
         let (failure, hint) = match status.code {
             401 => (
                 Failure::new(format!("API server `{}` rejected the credentials", self.server)),
                 "log in again (`oc login`), or check the token and client certificate in the kubeconfig".to_owned(),
             ),
             // Kubernetes refuses new objects in such a namespace with the same status as a missing permission.
-            403 if is_terminating(status) => (
-                Failure::new(format!("namespace `{namespace}` is being deleted")),
-                "wait until it is deleted, and create it again".to_owned(),
-            ),
+            403 if is_terminating(status) => return terminating_namespace(namespace).cause(response),
             // The server sends no field for these two cases, only its message.
             403 if status.message.contains("exceeded quota") => {
                 (denied, format!("raise the quota of namespace `{namespace}` for secrets"))
@@ -329,20 +303,23 @@ impl Diagnosis {
             403 if status.message.contains("system:anonymous") => {
                 (denied, "the kubeconfig contains no credentials for this server: log in (`oc login`)".to_owned())
             }
-            403 if subject.resource == Resource::Namespace => {
+            403 if *kind == ObjectKind::Namespace => {
                 let hint =
                     "grant the user `list` on namespaces in a ClusterRole, or name the namespaces in the inventory";
                 (denied, hint.to_owned())
             }
-            400 if subject.resource == Resource::Namespace => (denied, "correct `labels` in the inventory".to_owned()),
+            400 if *kind == ObjectKind::Namespace => (denied, "correct `labels` in the inventory".to_owned()),
             403 => {
                 let permissions = self.purpose.permissions();
-                (denied, format!("grant the user {permissions} on secrets in `{namespace}`; {without}"))
+                let resource = resource(*kind);
+                (denied, format!("grant the user {permissions} on {resource} in `{namespace}`; {without}"))
             }
             404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(response),
             // An API server does not redirect, and it knows the path of secrets. So another web server has responded.
             300..=399 | 404 => return self.not_kubernetes(response),
-            422 => (denied, "inspect the secret with `oc describe secret`; it may be immutable".to_owned()),
+            422 if *kind == ObjectKind::Secret => {
+                (denied, "inspect the secret with `oc describe secret`; it may be immutable".to_owned())
+            }
             _ => (denied, "try again; if the error persists, check the log of the API server".to_owned()),
         };
         failure.cause(response).hint(hint)
@@ -374,6 +351,21 @@ pub(super) fn missing_namespace(namespace: &str) -> Failure {
     Failure::new(format!("namespace `{namespace}` does not exist")).hint(format!(
         "create it (`oc create namespace {namespace}`), or check that the kubeconfig is for this cluster"
     ))
+}
+
+/// The failure for a namespace in which nothing can be created.
+pub(super) fn terminating_namespace(namespace: &str) -> Failure {
+    Failure::new(format!("namespace `{namespace}` is being deleted"))
+        .hint("wait until it is deleted, and create it again")
+}
+
+/// The name of a kind in the rules of a Role.
+fn resource(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Secret => "secrets",
+        ObjectKind::ServiceAccount => "serviceaccounts",
+        ObjectKind::Namespace => "namespaces",
+    }
 }
 
 /// Whether the server reports that the namespace does not exist. The reason is not enough, because the server responds

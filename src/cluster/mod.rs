@@ -19,9 +19,9 @@ use self::access::credentials::Credentials;
 use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::Diagnosis;
-pub use self::objects::secret::{DeleteResult, ExpectedSecret, SecretWrite, WriteResult, overwritten, unconfirmed};
+pub use self::objects::write::{EarlierRequest, ObjectWrite, WriteResult, overwritten, possibly_written};
 pub use self::route::Route;
-use crate::facts::{NamespaceFact, ObjectName, Observed, SecretFact};
+use crate::facts::{NamespaceFact, ObjectFact, ObjectName, Objects, Observed};
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
 use crate::secret::Redactor;
@@ -66,15 +66,20 @@ impl Cluster {
         Ok(Self(client))
     }
 
-    /// Observes a secret. A missing secret is a fact; a missing namespace is a failure.
+    /// Observes an object. A missing object is a fact; a missing namespace is a failure.
     ///
     /// # Errors
     /// If the server cannot be reached in time, denies the request, or has no such namespace.
-    pub async fn observe_secret(&self, name: &ObjectName) -> Result<Observed<SecretFact>, Failure> {
-        self.0.observe_secret(name.into()).await
+    pub async fn observe(&self, name: &ObjectName) -> Result<Observed<ObjectFact>, Failure> {
+        self.0.observe(name).await
     }
 
-    /// The namespaces that a label selector selects, in the order of the server.
+    /// Observes many objects with at most this number of requests at the same time. What could not be observed is a fact.
+    pub async fn observe_all(&self, names: Vec<ObjectName>, requests: usize) -> Objects {
+        self.0.observe_all(names, requests).await
+    }
+
+    /// The namespaces that a label selector selects, in the order of the server; all of them for an empty selector.
     ///
     /// # Errors
     /// If the server cannot be reached in time, denies the request, or rejects the selector.
@@ -82,21 +87,22 @@ impl Cluster {
         self.0.namespaces(labels).await
     }
 
-    /// Writes new content to the secret if it is still in the state that the caller expects: a compare-and-swap. Other
-    /// data, labels and annotations are kept. The content is read back. The caller decides what to do after a conflict.
+    /// Writes an object if it is still in the state that the caller expects: a compare-and-swap. Everything that the new
+    /// content does not contain stays. The caller decides what to do after a conflict, and reads the object back.
     ///
     /// # Errors
-    /// If the secret cannot be read or written; the message states whether it may have been written.
-    pub async fn write_secret(&self, name: &ObjectName, write: &SecretWrite<'_>) -> Result<WriteResult, Failure> {
-        self.0.write_secret(name.into(), write).await
+    /// If the object cannot be written; the message states whether it may have been written.
+    pub async fn write(&self, name: &ObjectName, write: ObjectWrite<'_>) -> Result<WriteResult, Failure> {
+        self.0.write_object(name, write).await
     }
 
-    /// Deletes a secret if it still has this version.
+    /// Asks the server whether it would accept the write (`dryRun=All`): permissions, quotas and webhooks are checked,
+    /// and nothing is stored. A server without dry run is taken to accept it.
     ///
     /// # Errors
-    /// If the secret cannot be read or deleted; the message states whether it may have been deleted.
-    pub async fn delete_secret(&self, name: &ObjectName, version: &str) -> Result<DeleteResult, Failure> {
-        self.0.delete_secret(name.into(), version).await
+    /// Why the object cannot be written.
+    pub async fn check_write(&self, name: &ObjectName, write: ObjectWrite<'_>) -> Result<(), Failure> {
+        self.0.check_write(name, write).await
     }
 
     /// The pull secrets that a pod gets from its service account, in their order. The list contains secrets that do not

@@ -10,6 +10,7 @@ mod kubernetes_name;
 mod label_selector;
 mod no_proxy;
 mod node;
+mod object_content;
 mod plain_passwords;
 mod registry;
 mod registry_host;
@@ -30,6 +31,7 @@ pub use cluster::{
 pub use image::{Image, full_name, is_domain, split_host};
 pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
+pub use object_content::{AccountLinks, ObjectContent};
 pub use plain_passwords::plain_passwords;
 pub use registry::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,

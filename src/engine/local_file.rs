@@ -9,6 +9,7 @@ use crate::engine::schedule::{Cancel, Stop};
 use crate::event::StepRow;
 use crate::facts::{FileFact, FileState};
 use crate::plan::{Action, Planned, Step};
+use crate::secret::SecretBytes;
 
 /// The name of this machine in events, as in Ansible.
 pub(super) const HERE: &str = "localhost";
@@ -48,7 +49,7 @@ pub(super) fn replace(
     timeout: Duration,
     cancel: &Cancel,
     planned: &Step,
-    plan: impl Fn(&FileFact) -> Planned,
+    plan: impl Fn(&FileFact) -> Planned<SecretBytes>,
 ) -> StepRow {
     let stopped = || cancel.level() > Stop::No;
     let held = match authfile::hold(path, timeout, stopped) {

@@ -12,7 +12,7 @@ use crate::facts::FileFact;
 use crate::lookup::{DOCKER_AUTH_CONFIG, variable_user};
 use crate::plan::{self, Action, Change, LeftEntries, PlanRequest, Planned, Prune, Step, WantedEntries};
 use crate::report::Journal;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes};
 
 /// The maximum number of keys that a note lists.
 const MAX_LISTED: usize = 10;
@@ -47,7 +47,7 @@ pub fn logout(request: &Request, cancel: &Cancel, journal: &Journal) {
     journal.record(Event::Step(row));
 }
 
-fn plan(request: &Request, fact: &FileFact) -> Planned {
+fn plan(request: &Request, fact: &FileFact) -> Planned<SecretBytes> {
     let reader = local_file::reader(fact);
     let wanted = WantedEntries { credentials: &[], retired: std::slice::from_ref(&request.registry) };
     let removal = PlanRequest { prune: Prune::Remove, ..PlanRequest::default() };

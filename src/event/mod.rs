@@ -8,8 +8,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use crate::facts::ObjectName;
 use crate::failure::Failure;
-use crate::plan::{Action, Change, Diff, NodePlan, NodeWork, ObjectTarget, Plan, Stage, Step, Target};
+use crate::plan::{Action, Change, Diff, NodePlan, NodeWork, Plan, Stage, Step, Target};
 
 pub use crate::options::Command;
 pub use verdict_message::RegistryRow;
@@ -176,6 +177,8 @@ pub enum Phase {
     Registries,
     /// Registries are contacted from the nodes after the first one.
     Vantage,
+    /// Objects are written.
+    Objects,
     /// Nodes are observed.
     Observe,
     /// Nodes are written.
@@ -219,7 +222,7 @@ pub struct Counts {
 pub struct ObjectSummary {
     /// The object.
     #[serde(flatten)]
-    pub object: ObjectTarget,
+    pub object: ObjectName,
     /// Its result.
     pub outcome: Outcome,
 }
@@ -272,6 +275,12 @@ impl StepRow {
     /// The row of a step that was tried and failed.
     pub fn failed(step: &Step, failure: Failure) -> Self {
         Self { failure: Some(failure), ..Self::new(step, Outcome::Failed) }
+    }
+
+    /// Turns it into the row of a step that failed after it was carried out.
+    pub fn fail(&mut self, failure: Failure) {
+        self.outcome = Outcome::Failed;
+        self.failure = Some(failure);
     }
 
     fn new(step: &Step, outcome: Outcome) -> Self {

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use super::Observed;
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
@@ -22,8 +24,30 @@ pub type Selections = HashMap<String, Result<Vec<NamespaceFact>, Failure>>;
 pub struct ClusterFact {
     /// The namespaces of the selectors.
     pub selections: Selections,
-    /// The declared secrets.
-    pub secrets: HashMap<ObjectName, Observed<SecretFact>>,
+    /// The objects that the declarations concern.
+    pub objects: Objects,
+}
+
+/// Objects, and what was observed of each.
+pub type Objects = HashMap<ObjectName, Observed<ObjectFact>>;
+
+/// An object that was observed.
+#[derive(Debug, Clone)]
+pub enum ObjectFact {
+    /// A secret.
+    Secret(SecretFact),
+    /// A service account.
+    ServiceAccount(AccountFact),
+}
+
+/// Identifies one state of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Revision {
+    /// Its `metadata.uid`, which a new object of the same name does not have.
+    pub uid: String,
+    /// Its `metadata.resourceVersion`. The API server changes it with every write, and refuses a write with an outdated
+    /// version.
+    pub version: String,
 }
 
 /// A namespace that a selector selects.
@@ -44,34 +68,101 @@ pub enum NamespacePhase {
     Terminating,
 }
 
-/// The name of an object in a namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The kinds of objects that are read or written; serialized as the Kubernetes API spells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum ObjectKind {
+    /// A secret of the core API group.
+    Secret,
+    /// A service account.
+    ServiceAccount,
+    /// The namespaces that a selector selects. They are only read.
+    Namespace,
+}
+
+/// The kind, namespace and name of an object, which identify it in its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ObjectName {
-    /// Its namespace.
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its namespace; empty for an object that is in no namespace.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// Its name.
+    /// Its name; for namespaces, the label selector.
     pub name: String,
+}
+
+impl ObjectKind {
+    /// The kind as it appears in sentences: `secret`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::ServiceAccount => "service account",
+            Self::Namespace => "namespaces",
+        }
+    }
 }
 
 impl ObjectName {
     /// The object `name` in `namespace`.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+    pub fn new(kind: ObjectKind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The secret `name` in `namespace`.
+    pub fn secret(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self::new(ObjectKind::Secret, namespace, name)
     }
 }
 
+/// The object in messages: "secret `namespace/name`".
 impl std::fmt::Display for ObjectName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}/{}`", self.namespace, self.name)
+        let Self { kind, namespace, name } = self;
+        match kind {
+            ObjectKind::Namespace => write!(f, "the namespaces with the labels `{name}`"),
+            _ => write!(f, "{} `{namespace}/{name}`", kind.noun()),
+        }
+    }
+}
+
+impl ObjectFact {
+    /// The state of the object that was observed.
+    pub fn revision(&self) -> &Revision {
+        match self {
+            Self::Secret(secret) => &secret.revision,
+            Self::ServiceAccount(account) => &account.revision,
+        }
+    }
+}
+
+impl Observed<ObjectFact> {
+    /// The state of a secret. An object of another kind is an internal error.
+    pub fn secret(&self) -> Observed<&SecretFact> {
+        self.of_kind(|fact| if let ObjectFact::Secret(secret) = fact { Some(secret) } else { None })
+    }
+
+    /// The state of a service account. An object of another kind is an internal error.
+    pub fn account(&self) -> Observed<&AccountFact> {
+        self.of_kind(|fact| if let ObjectFact::ServiceAccount(account) = fact { Some(account) } else { None })
+    }
+
+    fn of_kind<'a, T>(&'a self, select: impl Fn(&'a ObjectFact) -> Option<&'a T>) -> Observed<&'a T> {
+        match self {
+            Self::Present(fact) => match select(fact) {
+                Some(found) => Observed::Present(found),
+                None => Observed::Unknown(Failure::internal("an object of another kind was observed")),
+            },
+            Self::Absent => Observed::Absent,
+            Self::Unknown(failure) => Observed::Unknown(failure.clone()),
+        }
     }
 }
 
 /// A secret that was observed.
 #[derive(Debug, Clone)]
 pub struct SecretFact {
-    /// Its `metadata.resourceVersion`. The API server changes it with every write, and refuses a write with an outdated
-    /// version.
-    pub version: String,
+    /// The state that was observed.
+    pub revision: Revision,
     /// Its `type`.
     pub type_: String,
     /// Whether the API server rejects all changes of its data (`immutable`).
@@ -80,6 +171,28 @@ pub struct SecretFact {
     pub content: Option<SecretBytes>,
     /// What its metadata says about who keeps it.
     pub marks: Marks,
+}
+
+/// A service account that was observed.
+#[derive(Debug, Clone)]
+pub struct AccountFact {
+    /// The state that was observed.
+    pub revision: Revision,
+    /// What its metadata says about who keeps it.
+    pub marks: Marks,
+    /// The names in `imagePullSecrets`, in their order.
+    pub image_pull_secrets: Vec<String>,
+    /// The entries of `secrets`, in their order.
+    pub secrets: Vec<SecretReference>,
+}
+
+/// An entry of the list `secrets` of a service account (`ObjectReference` of the core API).
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretReference {
+    /// The name of the secret; it may be empty.
+    pub name: String,
+    /// The complete entry, which is written back as it is.
+    pub object: serde_json::Value,
 }
 
 /// What the metadata of an object says about who keeps it.

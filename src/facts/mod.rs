@@ -8,8 +8,9 @@ use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 pub use cluster::{
-    ClusterFact, LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespaceFact, NamespacePhase,
-    OWNER_ANNOTATION, ObjectName, SecretFact, Selections,
+    AccountFact, ClusterFact, LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespaceFact,
+    NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, SecretFact,
+    SecretReference, Selections,
 };
 pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,

@@ -8,6 +8,7 @@ use super::{
 use crate::dockerconfig::{ParseError, Reader};
 use crate::facts::{FileFact, FileState};
 use crate::failure::Failure;
+use crate::secret::SecretBytes;
 
 /// The permission bits that a file with passwords may have: those of its owner.
 const OWNER_BITS: u32 = 0o700;
@@ -16,7 +17,13 @@ const OWNER_BITS: u32 = 0o700;
 const NEW_FILE: u32 = 0o600;
 
 /// The planned change of one file of `host`.
-pub fn file(host: &str, fact: &FileFact, wanted: WantedEntries<'_>, reader: Reader, request: &PlanRequest) -> Planned {
+pub fn file(
+    host: &str,
+    fact: &FileFact,
+    wanted: WantedEntries<'_>,
+    reader: Reader,
+    request: &PlanRequest,
+) -> Planned<SecretBytes> {
     let target = FileTarget { host: host.to_owned(), path: fact.path.clone(), aliases: fact.aliases.clone() };
     let step = |action| Step::new(Target::File(target), action);
     let (old, mode) = match &fact.state {

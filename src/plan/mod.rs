@@ -4,25 +4,26 @@
 
 mod diff;
 mod entries;
+mod expansion;
 mod file;
 mod node;
-mod objects;
+mod object;
 mod pull_secret;
 
 use serde::Serialize;
 
 use crate::desired::{Desired, NodeTarget};
 use crate::dockerconfig::KeyChange;
-use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
+use crate::facts::{ClusterFact, Facts, NodeFact, ObjectKind, ObjectName};
 use crate::failure::Failure;
-use crate::secret::SecretBytes;
 
 pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
 pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
+pub use expansion::{Expansion, UnknownSelection, expand, selectors};
 pub use file::file;
 pub use node::{NodePlan, NodeWork};
-pub use objects::{Expansion, UnknownSelection, WantedSecret, expand, selectors};
-pub use pull_secret::pull_secret;
+pub use object::{Wanted, object};
+pub use pull_secret::WantedSecret;
 
 /// What a plan includes.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +57,8 @@ pub struct Plan {
 /// Steps that may be carried out at the same time.
 #[derive(Debug)]
 pub enum Stage {
-    /// Objects of the cluster, in the order of [`Desired::objects`]. Steps about something that is not known come first.
+    /// Objects of the cluster that do not depend on one another, in the order of [`Desired::objects`]. Steps about
+    /// something that is not known come first.
     Objects(Vec<Step>),
     /// The nodes of a window, in the order of the inventory.
     Batch(Vec<NodePlan>),
@@ -93,30 +95,9 @@ pub struct Step {
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Target {
     /// An object of the Kubernetes API.
-    Object(ObjectTarget),
+    Object(ObjectName),
     /// A file of a node, or of this machine.
     File(FileTarget),
-}
-
-/// An object of the Kubernetes API.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct ObjectTarget {
-    /// Its kind.
-    pub kind: ObjectKind,
-    /// Its namespace; empty for an object that is in no namespace.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub namespace: String,
-    /// Its name; for namespaces, the label selector.
-    pub name: String,
-}
-
-/// The kinds of objects that are written; serialized as the Kubernetes API spells them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub enum ObjectKind {
-    /// A secret of the core API group.
-    Secret,
-    /// The namespaces that a selector selects. They are only read.
-    Namespace,
 }
 
 /// A file.
@@ -191,24 +172,16 @@ pub struct ModeChange {
     pub to: u32,
 }
 
-/// A step, and the bytes that carry it out. `apply` computes it again from the facts, because a [`Plan`] contains no
-/// secret.
+/// A step, and the content that carries it out: the bytes of a file, or an [`ObjectContent`]. `apply` computes it again
+/// from the facts, because a [`Plan`] contains no secret.
+///
+/// [`ObjectContent`]: crate::desired::ObjectContent
 #[derive(Debug)]
-pub struct Planned {
+pub struct Planned<C> {
     /// What happens.
     pub step: Step,
-    /// The complete new content; `None` if nothing is written.
-    pub content: Option<SecretBytes>,
-}
-
-impl ObjectKind {
-    /// The kind as it appears in sentences: `secret`.
-    pub fn noun(self) -> &'static str {
-        match self {
-            Self::Secret => "secret",
-            Self::Namespace => "namespaces",
-        }
-    }
+    /// The new content; `None` if nothing is written, or if the object is deleted.
+    pub content: Option<C>,
 }
 
 impl Step {
@@ -217,12 +190,22 @@ impl Step {
         let (changes, notes, left) = (Vec::new(), Vec::new(), LeftEntries::default());
         Self { target, action, changes, notes, left, diff: None }
     }
+
+    /// A step about an object, without changes and notes.
+    pub fn object(name: &ObjectName, action: Action) -> Self {
+        Self::new(Target::Object(name.clone()), action)
+    }
 }
 
-impl Planned {
-    /// A secret that needs no change.
+impl<C> Planned<C> {
+    /// An object that needs no change.
     pub fn unchanged(name: &ObjectName) -> Self {
-        Self::without_content(Step::new(pull_secret::target(name), Action::Unchanged))
+        Self::without_content(Step::object(name, Action::Unchanged))
+    }
+
+    /// An object that cannot be brought to the desired state.
+    fn failed(name: &ObjectName, failure: Failure) -> Self {
+        Self::without_content(Step::object(name, Action::Fail(failure)))
     }
 
     /// A step that writes nothing.
@@ -245,19 +228,16 @@ fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Er
 /// Compares the desired state with the facts: the objects, then `nodes`, which are the first window of
 /// [`Desired::nodes`] and have the facts in `facts.nodes`.
 pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &PlanRequest) -> Plan {
-    let objects = object_steps(desired, &facts.cluster, request);
+    let objects = object_stages(desired, &facts.cluster, request);
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
     // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
     let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
     // The files of nodes do not affect the gate: a node that fails does not stop the work on the other nodes.
-    let possible = objects.iter().all(|step| !matches!(step.action, Action::Fail(_)));
+    let possible = objects.iter().flatten().all(|step| !matches!(step.action, Action::Fail(_)));
     let gate = if proved && possible { Gate::Open } else { Gate::Closed };
-    let mut plan = batch(gate, nodes, &facts.nodes, request);
-    if !objects.is_empty() {
-        // The objects come before the nodes, because one failed object must prevent every write on a node.
-        plan.stages.insert(0, Stage::Objects(objects));
-    }
-    plan
+    // The objects come before the nodes, because one failed object must prevent every write on a node.
+    let objects = objects.into_iter().filter(|steps| !steps.is_empty()).map(Stage::Objects);
+    Plan { gate, stages: objects.chain(batch(gate, nodes, &facts.nodes, request).stages).collect() }
 }
 
 impl Plan {
@@ -276,22 +256,28 @@ pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact], request: &Pla
     Plan { gate, stages: if nodes.is_empty() { Vec::new() } else { vec![Stage::Batch(nodes)] } }
 }
 
-/// The steps of the objects: first those for what is not known or declared twice, then one for each object.
-fn object_steps(desired: &Desired, facts: &ClusterFact, request: &PlanRequest) -> Vec<Step> {
-    let expansion = expand(&desired.objects, &facts.selections);
+/// The steps of the objects, by stage: first those for what is not known or declared twice, then one for each object.
+fn object_stages(desired: &Desired, facts: &ClusterFact, request: &PlanRequest) -> Vec<Vec<Step>> {
+    let expansion = expand(&desired.objects, facts);
     let unknown = expansion.unknown.iter().map(|unknown| {
-        let (kind, name) = (ObjectKind::Namespace, unknown.selector.labels.clone());
-        let target = Target::Object(ObjectTarget { kind, namespace: String::new(), name });
-        Step::new(target, Action::Fail(unknown.failure.clone()))
+        let name = ObjectName::new(ObjectKind::Namespace, "", &unknown.selector.labels);
+        Step::object(&name, Action::Fail(unknown.failure.clone()))
     });
     let twice = expansion.twice.iter().map(|name| {
-        let failure = Failure::new(format!("secret {name} is declared twice"));
+        let failure = Failure::new(format!("{name} is declared twice"));
         let failure = failure.hint("change the labels or `except` of one of the two declarations, or its name");
-        Step::new(pull_secret::target(name), Action::Fail(failure))
+        Step::object(name, Action::Fail(failure))
     });
-    let secret = |wanted: &WantedSecret<'_>| pull_secret(wanted, facts.secrets.get(&wanted.name), request);
-    let planned = expansion.secrets.iter().filter_map(secret);
-    unknown.chain(twice).chain(planned.map(|planned| planned.step)).collect()
+    let mut stages = vec![unknown.chain(twice).collect::<Vec<_>>()];
+    for wanted in &expansion.wanted {
+        let stage = wanted.stage();
+        if stages.len() <= stage {
+            stages.resize_with(stage + 1, Vec::new);
+        }
+        let planned = object(wanted, facts.objects.get(wanted.name()), request);
+        stages[stage].extend(planned.map(|planned| planned.step));
+    }
+    stages
 }
 
 #[cfg(test)]
@@ -302,7 +288,7 @@ mod tests {
     use crate::desired::{
         Connection, Escalation, HostKeyChecking, Namespaces, Object, Ownership, PullSecret, PullSecretState,
     };
-    use crate::facts::{ObjectName, Observed};
+    use crate::facts::Observed;
 
     fn node(number: usize) -> NodeTarget {
         NodeTarget {
@@ -351,7 +337,7 @@ mod tests {
         let windows: Vec<&[NodeTarget]> = desired.nodes.chunks(2).collect();
         let facts = Facts {
             cluster: ClusterFact {
-                secrets: [(ObjectName::new("ns", "s"), Observed::Absent)].into(),
+                objects: [(ObjectName::secret("ns", "s"), Observed::Absent)].into(),
                 ..ClusterFact::default()
             },
             nodes: vec![unobserved(), unobserved()],

@@ -3,11 +3,8 @@
 //! "Secrets"). A secret that something else created is changed only with permission.
 
 use super::entries;
-use super::objects::WantedSecret;
-use super::{
-    Action, Change, MetadataChange, ObjectKind, ObjectTarget, PlanRequest, Planned, Step, Target, WantedEntries,
-};
-use crate::desired::{Adopt, Ownership, PullSecretFormat, PullSecretState};
+use super::{Action, Change, MetadataChange, PlanRequest, Planned, Step, WantedEntries};
+use crate::desired::{Adopt, ObjectContent, Ownership, PullSecret, PullSecretFormat, PullSecretState};
 use crate::dockerconfig::{Credential, ParseError, Reader};
 use crate::facts::{
     LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespacePhase, OWNER_ANNOTATION, ObjectName,
@@ -15,18 +12,28 @@ use crate::facts::{
 };
 use crate::failure::Failure;
 
+/// A pull secret in one namespace.
+#[derive(Debug)]
+pub struct WantedSecret<'a> {
+    /// Its name and namespace.
+    pub name: ObjectName,
+    /// Its declaration.
+    pub declared: &'a PullSecret,
+    /// Whether objects can be created in the namespace.
+    pub phase: NamespacePhase,
+}
+
 /// The planned change of a pull secret; `None` if there is nothing to report, because the secret matters only if it
-/// exists. A secret without a fact is a failure: if it were treated as absent, an existing one could be overwritten.
-pub fn pull_secret(
+/// exists.
+pub(super) fn pull_secret(
     wanted: &WantedSecret<'_>,
-    fact: Option<&Observed<SecretFact>>,
+    fact: Observed<&SecretFact>,
     request: &PlanRequest,
-) -> Option<Planned> {
+) -> Option<Planned<ObjectContent>> {
     let name = &wanted.name;
-    let Some(fact) = fact else { return Some(failed(name, Failure::internal("the secret was not observed"))) };
     let planned = match (&wanted.declared.state, fact) {
         (PullSecretState::IfPresent { .. }, Observed::Absent | Observed::Unknown(_)) => return None,
-        (_, Observed::Unknown(failure)) => failed(name, failure.clone()),
+        (_, Observed::Unknown(failure)) => Planned::failed(name, failure),
         (PullSecretState::IfPresent { credentials }, Observed::Present(secret)) => {
             present(wanted, secret, credentials, PullSecretFormat::DockerConfigJson, request)
         }
@@ -37,17 +44,15 @@ pub fn pull_secret(
         // exist.
         (PullSecretState::Present { .. }, Observed::Absent) if wanted.phase == NamespacePhase::Terminating => {
             let note = format!("namespace `{}` is being deleted, so nothing is created in it", name.namespace);
-            let step = Step { notes: vec![note], ..Step::new(target(name), Action::Unchanged) };
+            let step = Step { notes: vec![note], ..Step::object(name, Action::Unchanged) };
             Planned::without_content(step)
         }
         (PullSecretState::Present { credentials, format }, Observed::Absent) => {
             merged(wanted, None, credentials, *format, request)
         }
-        (PullSecretState::Absent, Observed::Absent) => {
-            Planned::without_content(Step::new(target(name), Action::Unchanged))
-        }
+        (PullSecretState::Absent, Observed::Absent) => Planned::without_content(Step::object(name, Action::Unchanged)),
         (PullSecretState::Absent, Observed::Present(secret)) => {
-            foreign(wanted, secret).map_or_else(|| deleted(name, secret), |failure| failed(name, failure))
+            foreign(wanted, secret).map_or_else(|| deleted(name, secret), |failure| Planned::failed(name, failure))
         }
     };
     Some(planned)
@@ -59,13 +64,13 @@ fn present(
     credentials: &[Credential],
     format: PullSecretFormat,
     request: &PlanRequest,
-) -> Planned {
+) -> Planned<ObjectContent> {
     let name = &wanted.name;
     if let Some(failure) = foreign(wanted, found) {
-        return failed(name, failure);
+        return Planned::failed(name, failure);
     }
     if found.type_ != format.type_name() {
-        return failed(name, wrong_type(name, found, format));
+        return Planned::failed(name, wrong_type(name, found, format));
     }
     let mut planned = merged(wanted, Some(found), credentials, format, request);
     planned.step.notes.extend(keeper_note(&found.marks));
@@ -85,14 +90,14 @@ fn merged(
     credentials: &[Credential],
     format: PullSecretFormat,
     request: &PlanRequest,
-) -> Planned {
+) -> Planned<ObjectContent> {
     let name = &wanted.name;
     let old = found.and_then(|secret| secret.content.as_ref());
     // A secret may have only some of the declared registries, so its other entries are neither retired nor undeclared.
     let entries = WantedEntries { credentials, retired: &[] };
     let merged = match entries::planned(old, entries, reader(format), request) {
         Ok(merged) => merged,
-        Err(error) => return failed(name, unmergeable(name, format, &error)),
+        Err(error) => return Planned::failed(name, unmergeable(name, format, &error)),
     };
     let marks = marks(&wanted.declared.ownership, found.map(|secret| &secret.marks));
     let changed = merged.content.is_some() || found.is_some() && !marks.is_empty();
@@ -101,15 +106,17 @@ fn merged(
         _ if !changed => Action::Unchanged,
         None => Action::Create,
         // An immutable secret that is already up to date is no failure, so this is checked only if there is a change.
-        Some(found) if found.immutable => return failed(name, immutable(name)),
+        Some(found) if found.immutable => return Planned::failed(name, immutable(name)),
         Some(_) => Action::Update,
     };
     let changes = merged.changes.into_iter().chain(marks.into_iter().map(Change::Metadata));
     let changes = if changed { changes.collect() } else { Vec::new() };
     // If only the marks change, the content is written as it is.
+    let ownership = wanted.declared.ownership.clone();
     let content = merged.content.or_else(|| old.cloned()).filter(|_| changed);
+    let content = content.map(|content| ObjectContent::PullSecret { format, content, ownership });
     let diff = merged.diff.filter(|_| changed);
-    Planned { step: Step { changes, diff, ..Step::new(target(name), action) }, content }
+    Planned { step: Step { changes, diff, ..Step::object(name, action) }, content }
 }
 
 /// The programs that read a secret of this format.
@@ -136,22 +143,9 @@ fn marks(ownership: &Ownership, found: Option<&Marks>) -> Vec<MetadataChange> {
     label.into_iter().chain(annotation).chain(last_applied).collect()
 }
 
-fn deleted(name: &ObjectName, found: &SecretFact) -> Planned {
+fn deleted(name: &ObjectName, found: &SecretFact) -> Planned<ObjectContent> {
     let notes = keeper_note(&found.marks).into_iter().collect();
-    Planned::without_content(Step { notes, ..Step::new(target(name), Action::Delete) })
-}
-
-fn failed(name: &ObjectName, failure: Failure) -> Planned {
-    Planned::without_content(Step::new(target(name), Action::Fail(failure)))
-}
-
-/// The secret as the target of a step.
-pub(super) fn target(name: &ObjectName) -> Target {
-    Target::Object(ObjectTarget {
-        kind: ObjectKind::Secret,
-        namespace: name.namespace.clone(),
-        name: name.name.clone(),
-    })
+    Planned::without_content(Step { notes, ..Step::object(name, Action::Delete) })
 }
 
 /// Why the secret may not be changed: something else created it, or another inventory declares it. `None` if it may.
@@ -159,13 +153,13 @@ fn foreign(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
     let Ownership::Declared { owner, adopt: Adopt::No } = &wanted.declared.ownership else { return None };
     let name = &wanted.name;
     let message = match (found.marks.managed, &found.marks.owner) {
-        (Managed::No, _) => format!("secret {name} exists already, and was not created from an inventory"),
+        (Managed::No, _) => format!("{name} exists already, and was not created from an inventory"),
         (Managed::Yes, other) if other == owner => return None,
         (Managed::Yes, Some(other)) => {
-            format!("secret {name} belongs to another inventory: its annotation `{OWNER_ANNOTATION}` is `{other}`")
+            format!("{name} belongs to another inventory: its annotation `{OWNER_ANNOTATION}` is `{other}`")
         }
         (Managed::Yes, None) => {
-            format!("secret {name} belongs to an inventory without `oregano_owner`")
+            format!("{name} belongs to an inventory without `oregano_owner`")
         }
     };
     let hint = match wanted.declared.state {
@@ -180,17 +174,19 @@ fn keeper_note(marks: &Marks) -> Option<String> {
     Some(format!("{keeper} manages this secret, and may undo the change: change it there, too"))
 }
 
-fn unmergeable(ObjectName { namespace, name }: &ObjectName, format: PullSecretFormat, error: &ParseError) -> Failure {
-    Failure::new(format!("secret `{namespace}/{name}` cannot be merged and stays unchanged"))
+fn unmergeable(secret: &ObjectName, format: PullSecretFormat, error: &ParseError) -> Failure {
+    let ObjectName { namespace, name, .. } = secret;
+    Failure::new(format!("{secret} cannot be merged and stays unchanged"))
         .cause(format!("`{}`: {error}", format.data_key()))
         .hint(format!(
             "look at it with `oc get secret {name} -n {namespace} -o yaml`; fix or delete it, then run again"
         ))
 }
 
-fn wrong_type(ObjectName { namespace, name }: &ObjectName, found: &SecretFact, format: PullSecretFormat) -> Failure {
+fn wrong_type(secret: &ObjectName, found: &SecretFact, format: PullSecretFormat) -> Failure {
+    let ObjectName { namespace, name, .. } = secret;
     let message = format!(
-        "secret `{namespace}/{name}` has the type `{}`, not `{}`, and the type of a secret cannot be changed",
+        "{secret} has the type `{}`, not `{}`, and the type of a secret cannot be changed",
         found.type_,
         format.type_name()
     );
@@ -198,8 +194,9 @@ fn wrong_type(ObjectName { namespace, name }: &ObjectName, found: &SecretFact, f
         .hint(format!("find out what uses it; then `oc delete secret {name} -n {namespace}` and run again"))
 }
 
-fn immutable(ObjectName { namespace, name }: &ObjectName) -> Failure {
-    Failure::new(format!("secret `{namespace}/{name}` is immutable")).hint(format!(
+fn immutable(secret: &ObjectName) -> Failure {
+    let ObjectName { namespace, name, .. } = secret;
+    Failure::new(format!("{secret} is immutable")).hint(format!(
         "run `oc delete secret {name} -n {namespace}`, then run again: it is created with the new content"
     ))
 }

@@ -142,9 +142,9 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::event::{HostRow, Started};
-    use crate::facts::Verdict;
+    use crate::facts::{ObjectName, Verdict};
     use crate::failure::Failure;
-    use crate::plan::{Action, ObjectKind, ObjectTarget, Step};
+    use crate::plan::{Action, Step};
 
     fn registry(verdict: Verdict) -> Event {
         Event::Registry(RegistryRow {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn object(action: Action) -> Event {
-        let object = ObjectTarget { kind: ObjectKind::Secret, namespace: "ns".into(), name: "s".into() };
+        let object = ObjectName::secret("ns", "s");
         Event::Step(StepRow::done(&Step::new(Target::Object(object), action)))
     }
 

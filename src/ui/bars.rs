@@ -101,6 +101,7 @@ impl PhaseBar {
         let name = match progress.phase {
             Phase::Registries => "registries",
             Phase::Vantage => "testing from nodes",
+            Phase::Objects => "writing objects",
             Phase::Observe => "observing nodes",
             Phase::Write => "writing nodes",
         };
@@ -200,7 +201,7 @@ mod tests {
     fn a_bar_fits_40_columns() {
         let terminal = Narrow::default();
         let mut bars = Bars::on(ProgressDrawTarget::term_like(Box::new(terminal.clone())), 40);
-        for phase in [Phase::Registries, Phase::Vantage, Phase::Observe, Phase::Write] {
+        for phase in [Phase::Registries, Phase::Vantage, Phase::Objects, Phase::Observe, Phase::Write] {
             let step = |step| Progress { phase, total: 1000, step };
             bars.update(&step(ProgressStep::Begun("node1".to_owned())));
             bars.update(&step(ProgressStep::Ended("node1".to_owned())));

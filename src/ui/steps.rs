@@ -9,7 +9,8 @@ use super::outcome;
 use super::plural::plural;
 use crate::dockerconfig::ChangeKind;
 use crate::event::{Command, StepRow};
-use crate::plan::{Change, MetadataChange, ModeChange, ObjectTarget, Target, format_mode};
+use crate::facts::ObjectName;
+use crate::plan::{Change, MetadataChange, ModeChange, Target, format_mode};
 
 /// Collected lines that are equal apart from the host, in the order in which each was first reported.
 #[derive(Default)]
@@ -102,7 +103,7 @@ fn aliases(row: &StepRow) -> String {
 }
 
 /// The object in lines of the output: `secret openshift/imagestreamsecret`.
-pub(super) fn object_name(ObjectTarget { kind, namespace, name }: &ObjectTarget) -> String {
+pub(super) fn object_name(ObjectName { kind, namespace, name }: &ObjectName) -> String {
     let noun = kind.noun();
     if namespace.is_empty() { format!("{noun} {name}") } else { format!("{noun} {namespace}/{name}") }
 }

@@ -9,9 +9,9 @@ use super::line::Line;
 use super::text::Screen;
 use super::{Detail, Layout};
 use crate::event::{Command, Event, HostOutcome, HostRow, RegistryRow, Started, StepRow};
-use crate::facts::Verdict;
+use crate::facts::{ObjectName, Verdict};
 use crate::failure::Failure;
-use crate::plan::{Action, FileTarget, ObjectKind, ObjectTarget, Step, Target};
+use crate::plan::{Action, FileTarget, Step, Target};
 use crate::report::Report;
 
 const FILES: [&str; 2] = ["/var/lib/origin/.docker/config.json", "/root/.docker/config.json"];
@@ -133,7 +133,7 @@ fn registry(number: usize, verdict: Verdict) -> Event {
 
 fn secret(action: Action) -> Event {
     let (namespace, name) = ("openshift".to_owned(), "imagestreamsecret".to_owned());
-    let target = Target::Object(ObjectTarget { kind: ObjectKind::Secret, namespace, name });
+    let target = Target::Object(ObjectName::secret(namespace, name));
     Event::Step(StepRow::done(&Step::new(target, action)))
 }
 

@@ -103,6 +103,7 @@ impl Store {
         secret["metadata"]["name"] = json!(name);
         secret["metadata"]["namespace"] = json!("openshift");
         secret["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        secret["metadata"]["uid"] = json!("6b1f7a5e-0000-4000-8000-000000000001");
         self.secrets.insert(name.to_owned(), secret.clone());
         secret
     }
@@ -126,14 +127,39 @@ impl Store {
                 }
                 (201, self.save(&name, seen.body.clone()))
             }
-            ("PUT", [_, "secrets", name]) => match self.secrets.get(*name) {
-                None => status(404, "NotFound", "secrets not found"),
-                Some(old) if old["metadata"]["resourceVersion"] != seen.body["metadata"]["resourceVersion"] => {
-                    status(409, "Conflict", "the object has been modified")
+            ("PATCH", [_, "secrets", name]) => {
+                let Some(old) = self.secrets.get(*name) else { return status(404, "NotFound", "secrets not found") };
+                let expected = &seen.body["metadata"]["resourceVersion"];
+                if !expected.is_null() && *expected != old["metadata"]["resourceVersion"] {
+                    return status(409, "Conflict", "the object has been modified");
                 }
-                Some(_) => (200, self.save(name, seen.body.clone())),
+                let mut patched = old.clone();
+                merge(&mut patched, &seen.body);
+                (200, self.save(name, patched))
+            }
+            ("DELETE", [_, "secrets", name]) => match self.secrets.remove(*name) {
+                None => status(404, "NotFound", "secrets not found"),
+                Some(old) => (200, old),
             },
             _ => status(405, "MethodNotAllowed", "not in this double"),
+        }
+    }
+}
+
+/// Applies a JSON merge patch (RFC 7386).
+pub fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, change) in changes {
+        if change.is_null() {
+            target.as_object_mut().unwrap().remove(name);
+        } else {
+            merge(&mut target[name], change);
         }
     }
 }

@@ -2,9 +2,9 @@
 //! different hosts arrive, and no host is counted twice.
 
 use oregano::event::{Command, Event, HostOutcome, HostRow, Outcome, Recap, RegistryRow, Started, StepRow};
-use oregano::facts::Verdict;
+use oregano::facts::{ObjectName, Verdict};
 use oregano::failure::Failure;
-use oregano::plan::{Action, FileTarget, ObjectKind, ObjectTarget, Step, Target};
+use oregano::plan::{Action, FileTarget, Step, Target};
 use oregano::report::Report;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -118,7 +118,7 @@ impl Run {
         });
         let objects = self.objects.iter().enumerate().map(|(at, outcome)| {
             let (namespace, name) = ("openshift".to_owned(), format!("secret{at}"));
-            step(Target::Object(ObjectTarget { kind: ObjectKind::Secret, namespace, name }), *outcome)
+            step(Target::Object(ObjectName::secret(namespace, name)), *outcome)
         });
         let stops = self.stops.iter().map(|stop| match stop {
             Stop::Error => Event::Error(Failure::new("it went wrong")),

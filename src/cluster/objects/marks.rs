@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Value, json};
 
 use crate::desired::Ownership;
 use crate::facts::{LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, OWNER_ANNOTATION};
@@ -40,17 +41,28 @@ pub(super) fn read(metadata: &ObjectMeta) -> Marks {
     }
 }
 
-/// Sets the marks of an object that belongs to an inventory. The labels and annotations of others are not changed.
-pub(super) fn set(metadata: &mut ObjectMeta, ownership: &Ownership) {
-    let Ownership::Declared { owner, .. } = ownership else { return };
-    metadata.labels.get_or_insert_default().insert(MANAGED_LABEL.to_owned(), "true".to_owned());
-    let annotations = metadata.annotations.get_or_insert_default();
-    // It contains the old credential, and `kubectl apply` would compare the object with it.
-    annotations.remove(LAST_APPLIED_ANNOTATION);
-    match owner {
-        Some(owner) => annotations.insert(OWNER_ANNOTATION.to_owned(), owner.clone()),
-        None => annotations.remove(OWNER_ANNOTATION),
-    };
+/// The metadata of a new object that belongs to an inventory, without its name.
+pub(super) fn new(ownership: &Ownership) -> Value {
+    match ownership {
+        Ownership::Shared => json!({}),
+        Ownership::Declared { owner: None, .. } => json!({"labels": {MANAGED_LABEL: "true"}}),
+        Ownership::Declared { owner: Some(owner), .. } => {
+            json!({"labels": {MANAGED_LABEL: "true"}, "annotations": {OWNER_ANNOTATION: owner}})
+        }
+    }
+}
+
+/// The change of the metadata of an object that belongs to an inventory. The labels and annotations of others stay.
+pub(super) fn patch(ownership: &Ownership) -> Value {
+    match ownership {
+        Ownership::Shared => json!({}),
+        // The last applied configuration contains the old credential, and `kubectl apply` would compare the object with
+        // it. A missing owner removes the annotation.
+        Ownership::Declared { owner, .. } => json!({
+            "labels": {MANAGED_LABEL: "true"},
+            "annotations": {OWNER_ANNOTATION: owner, LAST_APPLIED_ANNOTATION: null},
+        }),
+    }
 }
 
 fn keeper(metadata: &ObjectMeta) -> Option<String> {
@@ -104,24 +116,28 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_read_as_they_were_set_and_others_are_kept() {
+    fn marks_are_set_and_removed_by_a_merge_patch() {
         let declared = |owner: Option<&str>| Ownership::Declared {
             owner: owner.map(str::to_owned),
             adopt: crate::desired::Adopt::No,
         };
-        let mut metadata = ObjectMeta {
-            labels: map(&[("team", "blue"), (MANAGED_BY, "x")]),
-            annotations: map(&[(LAST_APPLIED_ANNOTATION, "{}"), ("note", "kept")]),
+        let label = json!({MANAGED_LABEL: "true"});
+        for (owner, created) in [
+            (None, json!({"labels": label})),
+            (Some("prod"), json!({"labels": label, "annotations": {OWNER_ANNOTATION: "prod"}})),
+        ] {
+            assert_eq!(new(&declared(owner)), created);
+            let annotations = json!({OWNER_ANNOTATION: owner, LAST_APPLIED_ANNOTATION: null});
+            assert_eq!(patch(&declared(owner)), json!({"labels": label, "annotations": annotations}));
+        }
+        assert_eq!((new(&Ownership::Shared), patch(&Ownership::Shared)), (json!({}), json!({})));
+        let metadata = ObjectMeta {
+            labels: map(&[("team", "blue"), (MANAGED_LABEL, "true"), (MANAGED_BY, "x")]),
+            annotations: map(&[(LAST_APPLIED_ANNOTATION, "{}"), (OWNER_ANNOTATION, "prod")]),
             ..ObjectMeta::default()
         };
-        assert_eq!(read(&metadata).last_applied, LastApplied::Present);
-        set(&mut metadata, &declared(Some("prod")));
         let marks = read(&metadata);
         assert_eq!((marks.managed, marks.owner.as_deref()), (Managed::Yes, Some("prod")));
-        assert_eq!((marks.last_applied, marks.keeper.as_deref()), (LastApplied::Absent, Some("`x`")));
-        set(&mut metadata, &declared(None));
-        assert_eq!(read(&metadata).owner, None);
-        assert_eq!(metadata.annotations, map(&[("note", "kept")]));
-        assert_eq!(metadata.labels.as_ref().unwrap()["team"], "blue");
+        assert_eq!((marks.last_applied, marks.keeper.as_deref()), (LastApplied::Present, Some("`x`")));
     }
 }

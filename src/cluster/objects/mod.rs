@@ -1,52 +1,80 @@
 //! The kinds of Kubernetes objects that are read or written, one file for each kind. They know how an object is stored,
 //! and not what its content means.
 
+mod list;
 mod marks;
 mod namespace;
-pub(super) mod secret;
+mod observe;
+mod secret;
 mod service_account;
+pub(super) mod write;
 
 use k8s_openapi::Metadata;
-use kube::api::{GetParams, ListParams, ObjectList};
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use kube::Resource;
+use kube::api::GetParams;
 use kube::core::{ObjectMeta, Request};
 use serde::de::DeserializeOwned;
 
-use super::client::{ApiClient, list, object};
-use super::error::{ApiError, Subject};
-use crate::facts::{Observed, SecretFact};
+use super::client::{ApiClient, object};
+use super::error::{ApiError, Verb};
+use crate::facts::{ObjectFact, ObjectKind, ObjectName, Observed, Revision};
 use crate::failure::Failure;
 
-/// Requests for the objects of a kind, in a namespace or in the cluster.
-fn collection<K: kube::Resource<DynamicType = ()>>(namespace: Option<&str>) -> Request {
-    Request::new(K::url_path(&(), namespace))
+/// Requests for the objects of a kind, in a namespace, or in the cluster if it is empty.
+fn collection(kind: ObjectKind, namespace: &str) -> Request {
+    let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+    Request::new(match kind {
+        ObjectKind::Secret => Secret::url_path(&(), namespace),
+        ObjectKind::ServiceAccount => ServiceAccount::url_path(&(), namespace),
+        ObjectKind::Namespace => Namespace::url_path(&(), None),
+    })
+}
+
+/// The revision of an object that the server stores. The API server sets both on every object.
+fn revision(metadata: &ObjectMeta) -> Revision {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    Revision { uid: text(&metadata.uid), version: text(&metadata.resource_version) }
 }
 
 impl ApiClient {
     /// Reads one object.
-    async fn get_object<K>(&self, namespace: Option<&str>, name: &str) -> Result<K, ApiError>
+    async fn get_object<K>(&self, kind: ObjectKind, namespace: &str, name: &str) -> Result<K, ApiError>
     where
-        K: kube::Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + DeserializeOwned,
+        K: Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + DeserializeOwned,
     {
-        let request = collection::<K>(namespace).get(name, &GetParams::default()).map_err(ApiError::unsent)?;
+        let request = collection(kind, namespace).get(name, &GetParams::default()).map_err(ApiError::unsent)?;
+        let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
         object(&self.read(request).await?, namespace, name)
     }
 
-    /// Reads one page of a list.
-    async fn list_page<K>(&self, namespace: Option<&str>, parameters: &ListParams) -> Result<ObjectList<K>, ApiError>
+    /// The object, if it exists.
+    async fn get<K>(&self, name: &ObjectName) -> Result<Option<K>, Failure>
     where
-        K: kube::Resource<DynamicType = ()> + k8s_openapi::ListableResource + Clone + DeserializeOwned,
+        K: Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + DeserializeOwned,
     {
-        let request = collection::<K>(namespace).list(parameters).map_err(ApiError::unsent)?;
-        list(&self.read_list(request).await?)
+        match self.get_object(name.kind, &name.namespace, &name.name).await {
+            Ok(found) => Ok(Some(found)),
+            // The status 404 is not enough, because a web page of a router can have it, too.
+            Err(error) if error.has_reason("NotFound") => Ok(None),
+            Err(error) => Err(self.diagnosis().failure(Verb::Read, name, &error)),
+        }
     }
 
-    /// See [`crate::cluster::Cluster::observe_secret`].
-    pub(in crate::cluster) async fn observe_secret(&self, name: Subject<'_>) -> Result<Observed<SecretFact>, Failure> {
-        match self.get(name).await? {
-            Some(found) => Ok(Observed::Present(secret::fact(&found))),
-            // A missing secret is created later, but only in a namespace that exists. The response for both is the same
+    /// See [`crate::cluster::Cluster::observe`].
+    pub(in crate::cluster) async fn observe(&self, name: &ObjectName) -> Result<Observed<ObjectFact>, Failure> {
+        let found = match name.kind {
+            ObjectKind::Secret => self.get(name).await?.map(|found| ObjectFact::Secret(secret::fact(found))),
+            ObjectKind::ServiceAccount => {
+                self.get(name).await?.map(|found| ObjectFact::ServiceAccount(service_account::fact(found)))
+            }
+            ObjectKind::Namespace => return Err(Failure::internal("a namespace is no declared object")),
+        };
+        match found {
+            Some(found) => Ok(Observed::Present(found)),
+            // A missing object is created later, but only in a namespace that exists. The response for both is the same
             // status.
-            None => self.check_namespace(name.namespace).await.map(|()| Observed::Absent),
+            None => self.check_namespace(&name.namespace).await.map(|()| Observed::Absent),
         }
     }
 }

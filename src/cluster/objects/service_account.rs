@@ -1,9 +1,12 @@
-//! Service accounts: only the pull secrets that one gives to its pods, as `explain` needs them.
+//! Service accounts: the secrets that one gives to its pods, and how new lists of them are stored.
 
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use serde_json::{Value, json};
 
+use super::{marks, revision};
 use crate::cluster::client::ApiClient;
-use crate::cluster::error::{Subject, Verb};
+use crate::desired::AccountLinks;
+use crate::facts::{AccountFact, ObjectKind, ObjectName, SecretReference};
 use crate::failure::Failure;
 use crate::lookup::{PodSecret, SecretContent};
 use crate::secret::SecretBytes;
@@ -19,7 +22,7 @@ impl ApiClient {
         for name in self.pull_secret_names(namespace, service_account).await? {
             // A secret that does not exist stays in the list, because the kubelet skips it and the user should see
             // that.
-            let found = self.get(Subject::secret(namespace, &name)).await?;
+            let found = self.get::<Secret>(&ObjectName::secret(namespace, &name)).await?;
             secrets.push(PodSecret { content: found.map(content), name });
         }
         Ok(secrets)
@@ -27,22 +30,43 @@ impl ApiClient {
 
     /// The names under `imagePullSecrets`.
     async fn pull_secret_names(&self, namespace: &str, name: &str) -> Result<Vec<String>, Failure> {
-        let found = self.get_object::<ServiceAccount>(Some(namespace), name).await.map_err(|error| {
-            let account = format!("service account `{name}` in namespace `{namespace}`");
-            match error.status() {
-                Some(status) if error.has_reason("NotFound") => Failure::new(format!("{account} does not exist"))
-                    .cause(self.diagnosis().response(status))
-                    .hint("check the names, and that the kubeconfig is for this cluster"),
-                // The general failure would name permissions on secrets only.
-                Some(status) if error.has_reason("Forbidden") => Failure::new(format!("{account} cannot be read"))
-                    .cause(self.diagnosis().response(status))
-                    .hint(format!("grant the user `get` on serviceaccounts and secrets in `{namespace}`")),
-                _ => self.diagnosis().failure(Verb::Read, Subject::secret(namespace, name), &error),
-            }
+        let account = ObjectName::new(ObjectKind::ServiceAccount, namespace, name);
+        let found = self.get::<ServiceAccount>(&account).await?.ok_or_else(|| {
+            Failure::new(format!("{account} does not exist"))
+                .hint("check the names, and that the kubeconfig is for this cluster")
         })?;
         let references = found.image_pull_secrets.unwrap_or_default();
         Ok(references.into_iter().map(|reference| reference.name).filter(|name| !name.is_empty()).collect())
     }
+}
+
+/// The facts about a service account.
+pub(super) fn fact(account: ServiceAccount) -> AccountFact {
+    let pull = account.image_pull_secrets.unwrap_or_default();
+    let mount = account.secrets.unwrap_or_default().into_iter().map(|reference| SecretReference {
+        // Serializing a reference cannot fail: it has only texts.
+        object: serde_json::to_value(&reference).unwrap_or_default(),
+        name: reference.name.unwrap_or_default(),
+    });
+    AccountFact {
+        revision: revision(&account.metadata),
+        marks: marks::read(&account.metadata),
+        image_pull_secrets: pull.into_iter().map(|reference| reference.name).collect(),
+        secrets: mount.collect(),
+    }
+}
+
+/// The change of a service account. Both lists are replaced completely, because `imagePullSecrets` is atomic, and a merge
+/// patch replaces every list.
+pub(super) fn patch(links: &AccountLinks) -> Value {
+    let mut patch = json!({});
+    if let Some(names) = &links.image_pull_secrets {
+        patch["imagePullSecrets"] = names.iter().map(|name| json!({"name": name})).collect();
+    }
+    if let Some(references) = &links.secrets {
+        patch["secrets"] = references.clone().into();
+    }
+    patch
 }
 
 fn content(secret: Secret) -> SecretContent {

@@ -53,13 +53,13 @@ fn a_credential_plugin_that_does_not_finish_is_killed() {
         };
         let secret = name();
         tokio::select! {
-            _ = patient.observe_secret(&secret) => panic!("the plugin has ended"),
+            _ = patient.observe(&secret) => panic!("the plugin has ended"),
             // Dropping the request has the same effect as Ctrl-C.
             () = started => {}
         }
         let limit = Duration::from_millis(700);
         let slow = with_user(dir.path(), "http://127.0.0.1:1", &plugin("sh", &script), limit);
-        slow.observe_secret(&name()).await.unwrap_err()
+        slow.observe(&name()).await.unwrap_err()
     });
     drop(runtime);
     assert_eq!(failure.message, "credential plugin `sh` of the kubeconfig did not finish within 700ms");
@@ -84,7 +84,7 @@ async fn a_credential_plugin_is_run_once_for_all_requests() {
     let cluster = with_user(dir.path(), &double.url, &plugin("sh", &script), Duration::from_secs(30));
     assert!(!dir.path().join("runs").exists());
     for _ in 0..2 {
-        cluster.observe_secret(&name()).await.unwrap();
+        cluster.observe(&name()).await.unwrap();
     }
     assert_eq!(std::fs::read_to_string(dir.path().join("runs")).unwrap(), "\n");
 }
@@ -98,7 +98,7 @@ async fn a_credential_that_has_expired_is_renewed() {
     let cluster = with_user(dir.path(), &double.url, &plugin("sh", &script), Duration::from_secs(30));
     double.store.lock().unwrap().put(NAME, "theirs");
     for _ in 0..3 {
-        cluster.observe_secret(&name()).await.unwrap();
+        cluster.observe(&name()).await.unwrap();
     }
     assert_eq!(std::fs::read_to_string(dir.path().join("runs")).unwrap(), "\n\n\n");
 }
@@ -112,14 +112,12 @@ async fn a_credential_that_is_rejected_is_renewed_once() {
     let script = format!("test -e '{mark}' && echo '{}' || echo '{}'; echo >> '{mark}'", token("new"), token("old"));
     let cluster = with_user(dir.path(), &valid.url, &plugin("sh", &script), Duration::from_secs(30));
     // A write is sent again, too, because the server has not carried it out.
-    let content = append(None);
-    let write = shared(ExpectedSecret::Absent, &content);
-    assert!(matches!(cluster.write_secret(&name(), &write).await, Ok(WriteResult::Written)));
-    assert_eq!(valid.asked()[..3], [format!("GET {SECRET}"), format!("GET {SECRET}"), SECRETS.to_owned()]);
+    assert!(matches!(write_to(&cluster, None).await, Ok(WriteResult::Written)));
+    assert_eq!(valid.asked(), [SECRETS, SECRETS]);
     // The same token is not sent again.
     let refusing = Double::start(only("Bearer other")).await;
     let cluster = with_user(dir.path(), &refusing.url, &plugin("sh", &script), Duration::from_secs(30));
-    let failure = cluster.observe_secret(&name()).await.unwrap_err();
+    let failure = cluster.observe(&name()).await.unwrap_err();
     assert!(failure.message.ends_with("rejected the credentials"), "{failure:?}");
     assert_eq!(refusing.asked().len(), 1);
     assert_eq!(std::fs::read_to_string(mark).unwrap().len(), 4);
@@ -136,15 +134,15 @@ async fn a_token_file_that_was_renewed_is_read_again() {
     double.store.lock().unwrap().put(NAME, "theirs");
     let cluster = with_user(dir.path(), &double.url, &json!({"tokenFile": file}), Duration::from_secs(30));
     std::fs::write(&file, "old\n").unwrap();
-    let failure = cluster.observe_secret(&name()).await.unwrap_err();
+    let failure = cluster.observe(&name()).await.unwrap_err();
     assert!(failure.message.ends_with("rejected the credentials"), "{failure:?}");
     std::fs::write(&file, "new\n").unwrap();
-    cluster.observe_secret(&name()).await.unwrap();
+    cluster.observe(&name()).await.unwrap();
     // A program may remove the file once it was read.
     std::fs::remove_file(&file).unwrap();
-    cluster.observe_secret(&name()).await.unwrap();
+    cluster.observe(&name()).await.unwrap();
     let missing = with_user(dir.path(), &double.url, &json!({"tokenFile": file}), Duration::from_secs(30));
-    let failure = missing.observe_secret(&name()).await.unwrap_err();
+    let failure = missing.observe(&name()).await.unwrap_err();
     assert!(failure.causes[0].ends_with("/token`: No such file or directory"), "{failure:?}");
 }
 
@@ -174,7 +172,7 @@ async fn a_credential_plugin_that_fails_is_named_and_shows_no_secret() {
     for (command, script, causes) in cases {
         let user = plugin(command, script);
         let cluster = with_user(dir.path(), "http://127.0.0.1:1", &user, Duration::from_secs(30));
-        let failure = cluster.observe_secret(&name()).await.unwrap_err();
+        let failure = cluster.observe(&name()).await.unwrap_err();
         assert_eq!(failure.causes, causes, "{failure:?}");
         let shown = format!("{failure:?}");
         assert!(!shown.contains("sesame") && !shown.contains("hunter2"), "{shown}");
@@ -187,7 +185,7 @@ async fn the_kubeconfig_recommends_how_to_install_a_plugin() {
     let mut user = plugin("no-such-plugin", "");
     user["exec"]["installHint"] = json!("get it from\n\u{1b}[1mhttps://example.com");
     let cluster = with_user(dir.path(), "http://127.0.0.1:1", &user, Duration::from_secs(30));
-    let failure = cluster.observe_secret(&name()).await.unwrap_err();
+    let failure = cluster.observe(&name()).await.unwrap_err();
     assert_eq!(failure.hint.as_deref(), Some("get it from [1mhttps://example.com"));
 }
 
@@ -200,7 +198,7 @@ async fn a_token_of_a_plugin_is_not_shown() {
     let script = format!("echo '{}'", credential(&json!({"token": "sesame-open"})));
     let double = double.await;
     let cluster = with_user(dir.path(), &double.url, &plugin("sh", &script), Duration::from_secs(30));
-    let failure = format!("{:?}", cluster.observe_secret(&name()).await.unwrap_err());
+    let failure = format!("{:?}", cluster.observe(&name()).await.unwrap_err());
     assert!(failure.contains("no: Bearer [redacted]") && !failure.contains("sesame"), "{failure}");
 }
 
@@ -233,6 +231,6 @@ async fn request(cluster: &serde_json::Value, user: &serde_json::Value) {
     let Ok(access) = access::parse(config.to_string().as_bytes()) else { return };
     let connected = Cluster::connect(access, None, Duration::from_secs(5), &Redactor::default(), ClusterPurpose::Run);
     if let Ok(cluster) = connected {
-        assert!(cluster.observe_secret(&name()).await.is_err());
+        assert!(cluster.observe(&name()).await.is_err());
     }
 }

@@ -6,7 +6,8 @@ use kube::core::Status;
 
 use super::*;
 use crate::cluster::access::credential_plugin::PluginError;
-use crate::cluster::error::{ApiError, Diagnosis, Resource, Subject, Verb};
+use crate::cluster::error::{ApiError, Diagnosis, Verb};
+use crate::facts::ObjectKind;
 use crate::process::ProcessError;
 
 fn diagnosis(purpose: ClusterPurpose) -> Diagnosis {
@@ -45,19 +46,21 @@ fn errors() -> Vec<ApiError> {
 
 #[test]
 fn every_failure_of_a_request_has_a_hint() {
-    let list = Subject { resource: Resource::Namespace, namespace: "", name: "team=blue" };
-    let secret = Subject::secret("openshift", NAME);
+    let list = ObjectName::new(ObjectKind::Namespace, "", "team=blue");
+    let secret = name();
+    let account = ObjectName::new(ObjectKind::ServiceAccount, "openshift", "builder");
     for purpose in [ClusterPurpose::Run, ClusterPurpose::Explain, ClusterPurpose::Login] {
         let diagnosis = diagnosis(purpose);
-        for (verb, subject) in [
-            (Verb::Read, secret),
-            (Verb::Create, secret),
-            (Verb::Update, secret),
-            (Verb::Delete, secret),
-            (Verb::List, list),
+        for (verb, object) in [
+            (Verb::Read, &secret),
+            (Verb::Create, &secret),
+            (Verb::Update, &secret),
+            (Verb::Delete, &secret),
+            (Verb::Update, &account),
+            (Verb::List, &list),
         ] {
             for error in errors() {
-                let failure = diagnosis.failure(verb, subject, &error);
+                let failure = diagnosis.failure(verb, object, &error);
                 assert!(failure.hint.as_ref().is_some_and(|hint| hint.len() > 8), "{verb:?} {error:?}: {failure:?}");
             }
         }

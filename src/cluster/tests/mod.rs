@@ -13,8 +13,8 @@ use serde_json::json;
 
 use self::double::{Answer, Double, Seen, Store, status};
 use super::*;
-use crate::desired::{Ownership, PullSecretFormat};
-use crate::facts::{Managed, SecretFact};
+use crate::desired::{ObjectContent, Ownership, PullSecretFormat};
+use crate::facts::Managed;
 use crate::secret::{Secret, SecretBytes};
 
 const NAME: &str = "imagestreamsecret";
@@ -36,32 +36,46 @@ fn nothing(_: &Seen, _: &mut Store) -> Answer {
     None
 }
 
-/// The content of a secret with `+ours` appended, in place of a real merge.
-fn append(observed: Option<&SecretFact>) -> SecretBytes {
-    let old = observed.and_then(|secret| secret.content.as_ref()).map_or(&b""[..], |content| content.expose());
-    SecretBytes::new([old, b"+ours"].concat())
+/// The new content of a secret: what was observed, and `+ours` in place of a real merge. The secret is not marked.
+fn append(observed: Option<&ObjectFact>) -> ObjectContent {
+    let old = observed.map(text).unwrap_or_default();
+    let (format, ownership) = (PullSecretFormat::DockerConfigJson, Ownership::Shared);
+    ObjectContent::PullSecret { format, content: SecretBytes::new(format!("{old}+ours").into_bytes()), ownership }
+}
+
+/// The content of a secret.
+fn text(fact: &ObjectFact) -> String {
+    let ObjectFact::Secret(secret) = fact else { panic!("{fact:?}") };
+    String::from_utf8(secret.content.as_ref().unwrap().expose().to_vec()).unwrap()
 }
 
 /// Observes the secret, and writes it with the observed state as the precondition.
 async fn write(double: &Double) -> Result<WriteResult, Failure> {
     let cluster = cluster(&double.url);
-    let observed = cluster.observe_secret(&name()).await?;
+    let observed = cluster.observe(&name()).await?;
     write_to(&cluster, observed.present()).await
 }
 
-async fn write_to(cluster: &Cluster, observed: Option<&SecretFact>) -> Result<WriteResult, Failure> {
+async fn write_to(cluster: &Cluster, observed: Option<&ObjectFact>) -> Result<WriteResult, Failure> {
     let content = append(observed);
-    let write = shared(ExpectedSecret::of(observed), &content);
-    cluster.write_secret(&name(), &write).await
+    let write = match observed {
+        Some(found) => ObjectWrite::Update(&content, found.revision()),
+        None => ObjectWrite::Create(&content),
+    };
+    cluster.write(&name(), write).await
+}
+
+/// The state that a conflict reports; `None` if the secret does not exist.
+fn conflict(result: WriteResult) -> Option<ObjectFact> {
+    match result {
+        WriteResult::Conflict { now: Observed::Present(now), earlier: EarlierRequest::None } => Some(now),
+        WriteResult::Conflict { now: Observed::Absent, earlier: EarlierRequest::None } => None,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn name() -> ObjectName {
-    ObjectName::new("openshift", NAME)
-}
-
-/// A write of a secret that is not marked.
-fn shared<'a>(expected: ExpectedSecret<'a>, content: &'a SecretBytes) -> SecretWrite<'a> {
-    SecretWrite { expected, format: PullSecretFormat::DockerConfigJson, content, ownership: &Ownership::Shared }
+    ObjectName::secret("openshift", NAME)
 }
 
 /// The number of requests with this method.
@@ -99,32 +113,29 @@ async fn a_secret_that_changed_since_it_was_observed_is_not_written() {
     let double = Double::start(nothing).await;
     let cluster = cluster(&double.url);
     double.store.lock().unwrap().put(NAME, "observed");
-    let observed = cluster.observe_secret(&name()).await.unwrap();
+    let observed = cluster.observe(&name()).await.unwrap();
     double.store.lock().unwrap().put(NAME, "theirs");
-    let result = write_to(&cluster, observed.present()).await.unwrap();
-    let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
-    assert_eq!(now.content.as_ref().unwrap().expose(), b"theirs");
-    assert_eq!(count(&double, "PUT"), 0);
+    let now = conflict(write_to(&cluster, observed.present()).await.unwrap()).unwrap();
+    assert_eq!((text(&now).as_str(), double.content(NAME).unwrap().as_str()), ("theirs", "theirs"));
     // The new state is the precondition of the next write.
-    assert!(matches!(write_to(&cluster, Some(now)).await, Ok(WriteResult::Written)));
+    assert!(matches!(write_to(&cluster, Some(&now)).await, Ok(WriteResult::Written)));
     assert_eq!(double.content(NAME).unwrap(), "theirs+ours");
 }
 
 #[tokio::test]
 async fn a_conflict_that_the_server_reports_returns_the_new_state() {
-    // The secret changes between the GET and the PUT of one write.
+    // The secret changes between the GET and the PATCH of one write.
     let double = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "PUT" {
+        if seen.method == "PATCH" {
             store.put(NAME, "theirs");
         }
         None
     });
     let double = double.await;
     double.store.lock().unwrap().put(NAME, "observed");
-    let result = write(&double).await.unwrap();
-    let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
-    assert_eq!(now.content.as_ref().unwrap().expose(), b"theirs");
-    assert_eq!((now.version.as_str(), count(&double, "PUT")), ("2", 1));
+    let now = conflict(write(&double).await.unwrap()).unwrap();
+    assert_eq!((text(&now).as_str(), now.revision().version.as_str()), ("theirs", "2"));
+    assert_eq!(count(&double, "PATCH"), 1);
 }
 
 #[tokio::test]
@@ -136,37 +147,16 @@ async fn a_secret_that_is_created_or_deleted_during_the_write_is_a_conflict() {
         None
     });
     let created = created.await;
-    let result = write(&created).await.unwrap();
-    let WriteResult::Conflict(Some(now)) = &result else { panic!("{result:?}") };
-    assert_eq!(now.content.as_ref().unwrap().expose(), b"theirs");
+    assert_eq!(text(&conflict(write(&created).await.unwrap()).unwrap()), "theirs");
     let deleted = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "PUT" {
+        if seen.method == "PATCH" {
             store.secrets.clear();
         }
         None
     });
     let deleted = deleted.await;
     deleted.store.lock().unwrap().put(NAME, "theirs");
-    let result = write(&deleted).await.unwrap();
-    assert!(matches!(result, WriteResult::Conflict(None)), "{result:?}");
-}
-
-#[tokio::test]
-async fn content_that_is_replaced_before_it_is_read_back_is_not_written() {
-    let double = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "GET" && store.version > 1 {
-            store.put(NAME, "undone");
-        }
-        None
-    });
-    let double = double.await;
-    double.store.lock().unwrap().put(NAME, "theirs");
-    let result = write(&double).await.unwrap();
-    let WriteResult::Overwritten(Some(now)) = &result else { panic!("{result:?}") };
-    assert_eq!(now.content.as_ref().unwrap().expose(), b"undone");
-    let failure = overwritten(&name());
-    assert!(failure.message.ends_with("may or may not have been written"), "{failure:?}");
-    assert!(failure.causes[0].contains("does not contain what was just written"), "{failure:?}");
+    assert!(conflict(write(&deleted).await.unwrap()).is_none());
 }
 
 #[tokio::test]
@@ -217,10 +207,10 @@ async fn a_message_that_quotes_the_secret_is_not_shown() {
 #[tokio::test]
 async fn observation_returns_the_secret() {
     let double = Double::start(nothing).await;
-    assert!(cluster(&double.url).observe_secret(&name()).await.unwrap().present().is_none());
+    assert!(cluster(&double.url).observe(&name()).await.unwrap().present().is_none());
     double.store.lock().unwrap().put(NAME, "theirs");
-    let full = cluster(&double.url).observe_secret(&name()).await.unwrap();
-    let secret = full.present().unwrap();
+    let full = cluster(&double.url).observe(&name()).await.unwrap();
+    let Observed::Present(ObjectFact::Secret(secret)) = full else { panic!("{full:?}") };
     assert_eq!(secret.type_, "kubernetes.io/dockerconfigjson");
     assert_eq!(secret.content.as_ref().unwrap().expose(), b"theirs");
     assert_eq!(secret.marks.managed, Managed::No);
@@ -229,13 +219,13 @@ async fn observation_returns_the_secret() {
 #[tokio::test]
 async fn a_missing_namespace_is_not_a_missing_secret() {
     let double = Double::start(nothing).await;
-    let failure = cluster(&double.url).observe_secret(&ObjectName::new("nosuch", NAME)).await.unwrap_err();
+    let failure = cluster(&double.url).observe(&ObjectName::secret("nosuch", NAME)).await.unwrap_err();
     assert_eq!(failure.message, "namespace `nosuch` does not exist");
     // A user who may not read namespaces still gets the fact that there is no secret.
     let narrow = Double::start(|seen: &Seen, _: &mut Store| {
         seen.path.ends_with("/openshift").then(|| status(403, "Forbidden", "namespaces is forbidden"))
     });
-    assert!(cluster(&narrow.await.url).observe_secret(&name()).await.unwrap().present().is_none());
+    assert!(cluster(&narrow.await.url).observe(&name()).await.unwrap().present().is_none());
 }
 
 #[tokio::test]
@@ -243,7 +233,7 @@ async fn a_web_page_is_neither_an_absent_secret_nor_a_missing_namespace() {
     for code in [200, 302, 404] {
         let double = Double::start(move |_: &Seen, _: &mut Store| Some((code, json!("<html>router</html>"))));
         let double = double.await;
-        let failure = cluster(&double.url).observe_secret(&name()).await.unwrap_err();
+        let failure = cluster(&double.url).observe(&name()).await.unwrap_err();
         assert_eq!(failure.message, format!("`{}` is not a Kubernetes API server", double.url), "{failure:?}");
         assert!(!format!("{failure:?}").contains("html"), "{failure:?}");
     }
@@ -255,23 +245,23 @@ async fn a_request_to_a_busy_server_is_retried() {
         (store.seen.len() == 1).then(|| status(429, "TooManyRequests", "later"))
     });
     let double = double.await;
-    assert!(cluster(&double.url).observe_secret(&name()).await.is_ok());
+    assert!(cluster(&double.url).observe(&name()).await.is_ok());
     assert_eq!(double.asked()[..2], [format!("GET {SECRET}"), format!("GET {SECRET}")]);
 }
 
 #[tokio::test]
 async fn an_api_server_that_cannot_be_reached() {
-    let failure = cluster("http://127.0.0.1:1").observe_secret(&name()).await.unwrap_err();
+    let failure = cluster("http://127.0.0.1:1").observe(&name()).await.unwrap_err();
     assert_eq!(failure.message, "API server `http://127.0.0.1:1` cannot be reached");
     assert_eq!(failure.causes, ["connection refused"]);
     assert!(failure.hint.unwrap().contains("--only nodes"));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let waiting = cluster_within(&format!("http://{}", silent.local_addr().unwrap()), Duration::from_millis(200));
-    let failure = waiting.observe_secret(&name()).await.unwrap_err();
+    let failure = waiting.observe(&name()).await.unwrap_err();
     assert_eq!(failure.causes, ["no response within 200ms"]);
     let plain = Double::start(nothing).await;
     let tls = cluster(&plain.url.replace("http:", "https:"));
-    let failure = tls.observe_secret(&name()).await.unwrap_err();
+    let failure = tls.observe(&name()).await.unwrap_err();
     assert_eq!(failure.causes, ["the port does not speak TLS"], "{failure:?}");
 }
 

@@ -6,9 +6,9 @@ use std::net::TcpListener;
 use super::*;
 
 /// The failure of an observation for which the server responds to each GET of the secret with this body.
-async fn observed(body: serde_json::Value) -> Result<Observed<SecretFact>, Failure> {
+async fn observed(body: serde_json::Value) -> Result<Observed<ObjectFact>, Failure> {
     let double = Double::start(move |seen: &Seen, _: &mut Store| (seen.path == SECRET).then(|| (200, body.clone())));
-    cluster(&double.await.url).observe_secret(&name()).await
+    cluster(&double.await.url).observe(&name()).await
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn only_the_object_that_was_requested_is_used() {
     ] {
         let failure = observed(body.clone()).await.expect_err(&body.to_string());
         assert!(failure.message.ends_with("is not a Kubernetes API server"), "{body}: {failure:?}");
-        let cause = "its response is not the secret `imagestreamsecret` in namespace `openshift`";
+        let cause = "its response is not secret `openshift/imagestreamsecret`";
         assert_eq!(failure.causes, [cause], "{body}");
     }
 }
@@ -73,7 +73,7 @@ async fn a_large_response_is_not_read_to_its_end() {
             }
             sent
         });
-        let failure = cluster_within(&url, Duration::from_secs(60)).observe_secret(&name()).await.unwrap_err();
+        let failure = cluster_within(&url, Duration::from_secs(60)).observe(&name()).await.unwrap_err();
         assert_eq!(failure.causes, ["its response is larger than 4 MiB"], "{failure:?}");
         // Beyond the limit there are only the buffers of both sides.
         assert!(server.join().unwrap() < 50_000_000);

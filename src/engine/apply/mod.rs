@@ -12,10 +12,11 @@ use crate::engine::observe::Sessions;
 use crate::engine::schedule::{self, Stop};
 use crate::facts::Facts;
 use crate::node::Session;
-use crate::plan::{Gate, Plan, Stage};
+use crate::plan::{self, Gate, Plan, Stage};
 use crate::report::Journal;
 
 use self::node::NodeJob;
+use self::object::ObjectWork;
 
 /// What a plan was computed from, and the open sessions that carry it out.
 pub struct Observation<'a> {
@@ -34,8 +35,14 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     let _guard = engine.abort_nodes_at(Stop::Now);
     let Observation { desired, nodes, facts, sessions } = observation;
     let mut sessions = Some(sessions);
-    plan.stages.iter().fold(plan.gate, |gate, stage| match stage {
-        Stage::Objects(steps) => object::stage(engine, gate, steps, desired, &facts.cluster, journal),
+    let expansion = plan::expand(&desired.objects, &facts.cluster);
+    let mut objects = ObjectWork::new(engine, &expansion, &facts.cluster);
+    let gate = match plan.gate {
+        Gate::Open => objects.check(plan),
+        Gate::Closed => Gate::Closed,
+    };
+    plan.stages.iter().fold(gate, |gate, stage| match stage {
+        Stage::Objects(steps) => objects.stage(gate, steps, journal),
         Stage::Batch(plans) => {
             let work = plans.iter().zip(nodes).zip(&facts.nodes).zip(sessions.take().unwrap_or_default());
             let work = work.map(|(((plan, target), fact), session)| NodeJob { plan, target, fact, session }).collect();

@@ -1,5 +1,6 @@
-//! Writes the objects of the cluster, each with the observed state as precondition. After a conflict the same pure
-//! function plans the new state, and that step is carried out and reported.
+//! Writes the objects of the cluster, each with the observed state as its precondition. After a conflict the same pure
+//! function plans the new state, and that step is carried out and reported. At the end of a stage everything that was
+//! written is read back.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,167 +9,222 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::cluster::{self, Cluster, DeleteResult, ExpectedSecret, SecretWrite, WriteResult};
-use crate::desired::{Desired, PullSecretFormat, PullSecretState};
+use crate::cluster::{self, Cluster, EarlierRequest, ObjectWrite, WriteResult};
+use crate::desired::ObjectContent;
 use crate::engine::Engine;
+use crate::engine::observe;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::engine::trace;
-use crate::event::{Event, StepRow};
-use crate::facts::{ClusterFact, ObjectName, Observed, SecretFact};
+use crate::event::{Event, Phase, Progress, StepRow};
+use crate::facts::{ClusterFact, ObjectFact, ObjectName, Observed};
 use crate::failure::Failure;
-use crate::plan::{self, Action, Gate, ObjectTarget, PlanRequest, Planned, Step, Target, WantedSecret};
+use crate::plan::{self, Action, Expansion, Gate, Plan, PlanRequest, Planned, Stage, Step, Target, Wanted};
 use crate::report::Journal;
 
-/// The maximum number of writes of one secret while another client keeps changing it.
+/// The maximum number of writes of one object while another client keeps changing it.
 const WRITE_ATTEMPTS: u32 = 10;
 /// The pause after the first conflict; each further conflict adds the same time.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Writes the objects of a stage, several at the same time; the events are recorded in the order of the steps. After
-/// the first failure no other write is started, and the gate is closed for everything after the stage.
-pub(super) fn stage(
-    engine: &Engine,
-    gate: Gate,
-    steps: &[Step],
-    desired: &Desired,
-    facts: &ClusterFact,
-    journal: &Journal,
-) -> Gate {
-    let expansion = plan::expand(&desired.objects, &facts.selections);
-    let wanted: HashMap<&ObjectName, &WantedSecret<'_>> =
-        expansion.secrets.iter().map(|wanted| (&wanted.name, wanted)).collect();
-    let closed = AtomicBool::new(gate == Gate::Closed);
-    let rows = stream::iter(steps).map(async |step| {
-        if closed.load(Ordering::Relaxed) || engine.cancel.level() > Stop::No {
-            return StepRow::not_done(step);
-        }
-        let begin = Instant::now();
-        let row = carry_out(engine, step, &wanted, facts).await;
-        if let Target::Object(ObjectTarget { namespace, name, .. }) = &step.target {
-            trace::task(&format!("{namespace}/{name}"), "http: the object was processed", begin, journal);
-        }
-        // The other requests of this moment end, but no further one is started.
-        closed.fetch_or(row.failure.is_some(), Ordering::Relaxed);
-        row
-    });
-    engine.runtime.block_on(async {
-        let mut rows = std::pin::pin!(rows.buffered(CLUSTER_REQUESTS));
-        while let Some(row) = rows.next().await {
-            journal.record(Event::Step(row));
-        }
-    });
-    if closed.into_inner() { Gate::Closed } else { Gate::Open }
+/// The objects of a run, with what was declared and observed about each.
+pub(super) struct ObjectWork<'a> {
+    engine: &'a Engine,
+    wanted: HashMap<&'a ObjectName, &'a Wanted<'a>>,
+    facts: &'a ClusterFact,
+    /// The objects that the API server would not accept.
+    refused: HashMap<ObjectName, Failure>,
 }
 
-/// Carries out the step of one object. A second signal interrupts it.
-async fn carry_out(
-    engine: &Engine,
-    step: &Step,
-    wanted: &HashMap<&ObjectName, &WantedSecret<'_>>,
-    facts: &ClusterFact,
-) -> StepRow {
-    let name = match &step.target {
-        Target::Object(object) => ObjectName::new(&object.namespace, &object.name),
-        Target::File(_) => return StepRow::failed(step, Failure::internal("a file is not an object of the cluster")),
-    };
-    let (Some(connection), Some(wanted), Some(fact)) = (&engine.cluster, wanted.get(&name), facts.secrets.get(&name))
-    else {
-        return StepRow::failed(step, Failure::internal("the object was not observed"));
-    };
-    let cluster = match connection.cluster().await {
-        Ok(cluster) => cluster,
-        Err(failure) => return StepRow::failed(step, failure),
-    };
-    tokio::select! {
-        row = write(cluster, wanted, fact, &engine.plan) => row,
-        () = engine.cancel.reached(Stop::Now) => {
-            let failure = Failure::new("interrupted while the secret was being written");
-            StepRow::failed(step, failure.hint("run `plan` to see its current content"))
+/// A step that was carried out.
+struct CarriedOut {
+    row: StepRow,
+    /// The object, if it was written and must be read back.
+    written: Option<ObjectName>,
+}
+
+impl From<StepRow> for CarriedOut {
+    fn from(row: StepRow) -> Self {
+        Self { row, written: None }
+    }
+}
+
+impl<'a> ObjectWork<'a> {
+    pub(super) fn new(engine: &'a Engine, expansion: &'a Expansion<'a>, facts: &'a ClusterFact) -> Self {
+        let wanted = expansion.wanted.iter().map(|wanted| (wanted.name(), wanted)).collect();
+        Self { engine, wanted, facts, refused: HashMap::new() }
+    }
+
+    /// Asks the API server whether it would accept every write of the plan, before the first one is carried out.
+    pub(super) fn check(&mut self, plan: &Plan) -> Gate {
+        let steps = plan.stages.iter().flat_map(|stage| match stage {
+            Stage::Objects(steps) => steps.as_slice(),
+            Stage::Batch(_) => &[],
+        });
+        let checks = stream::iter(steps).map(async |step| self.refusal(step).await);
+        let refused = self.engine.runtime.block_on(checks.buffer_unordered(CLUSTER_REQUESTS).collect::<Vec<_>>());
+        self.refused = refused.into_iter().flatten().collect();
+        if self.refused.is_empty() { Gate::Open } else { Gate::Closed }
+    }
+
+    /// Why the API server would not accept a step; `None` if it would, or if the run is interrupted.
+    async fn refusal(&self, step: &Step) -> Option<(ObjectName, Failure)> {
+        let Target::Object(name) = &step.target else { return None };
+        let (wanted, fact) = (self.wanted.get(name)?, self.facts.objects.get(name)?);
+        let planned = planned(wanted, fact, &self.engine.plan);
+        let write = object_write(&planned, fact.present())?;
+        let cluster = self.engine.cluster.as_ref()?.cluster().await.ok()?;
+        let result = tokio::select! {
+            result = cluster.check_write(name, write) => result,
+            () = self.engine.cancel.reached(Stop::Gently) => Ok(()),
+        };
+        result.err().map(|failure| (name.clone(), failure))
+    }
+
+    /// Writes the objects of a stage, several at the same time; the events are recorded in the order of the steps. After
+    /// the first failure no other write is started, and the gate is closed for everything after the stage.
+    pub(super) fn stage(&self, gate: Gate, steps: &[Step], journal: &Journal) -> Gate {
+        let closed = AtomicBool::new(gate == Gate::Closed);
+        let writes = steps.iter().filter(|step| is_change(&step.action)).count();
+        let rows = stream::iter(steps).map(async |step| {
+            let Target::Object(name) = &step.target else { return StepRow::not_done(step).into() };
+            if let Some(failure) = self.refused.get(name) {
+                return StepRow::failed(step, failure.clone()).into();
+            }
+            if closed.load(Ordering::Relaxed) || self.engine.cancel.level() > Stop::No || !is_change(&step.action) {
+                return StepRow::not_done(step).into();
+            }
+            let (begin, subject) = (Instant::now(), format!("{}/{}", name.namespace, name.name));
+            journal.record(Progress::begun(Phase::Objects, writes, &subject));
+            let done = self.carry_out(step, name).await;
+            trace::task(&subject, "http: the object was written", begin, journal);
+            journal.record(Progress::ended(Phase::Objects, writes, &subject));
+            // The other requests of this moment end, but no further one is started.
+            closed.fetch_or(done.row.failure.is_some(), Ordering::Relaxed);
+            done
+        });
+        let rows = self.engine.runtime.block_on(async {
+            let mut rows: Vec<CarriedOut> = rows.buffered(CLUSTER_REQUESTS).collect().await;
+            self.read_back(&mut rows).await;
+            rows
+        });
+        let failed = rows.iter().any(|done| done.row.failure.is_some());
+        rows.into_iter().for_each(|done| journal.record(Event::Step(done.row)));
+        if failed || closed.into_inner() { Gate::Closed } else { Gate::Open }
+    }
+
+    /// Carries out the step of one object. A second signal interrupts it.
+    async fn carry_out(&self, step: &Step, name: &ObjectName) -> CarriedOut {
+        let engine = self.engine;
+        let known = (&engine.cluster, self.wanted.get(name), self.facts.objects.get(name));
+        let (Some(connection), Some(wanted), Some(fact)) = known else {
+            return StepRow::failed(step, Failure::internal("the object was not observed")).into();
+        };
+        let cluster = match connection.cluster().await {
+            Ok(cluster) => cluster,
+            Err(failure) => return StepRow::failed(step, failure).into(),
+        };
+        tokio::select! {
+            done = write(cluster, wanted, fact, &engine.plan) => done,
+            () = engine.cancel.reached(Stop::Now) => {
+                let failure = Failure::new(format!("interrupted while {name} was being written"));
+                StepRow::failed(step, failure.hint("run `plan` to see its current content")).into()
+            }
+        }
+    }
+
+    /// Observes everything that was written. A success does not mean that the content is still there: an operator or an
+    /// admission webhook may have changed it.
+    async fn read_back(&self, rows: &mut [CarriedOut]) {
+        let names = rows.iter().filter_map(|done| done.written.clone()).collect();
+        let now = observe::objects(self.engine, names, Stop::Now).await;
+        for CarriedOut { row, written } in rows {
+            let Some(name) = written else { continue };
+            let (Some(wanted), Some(fact)) = (self.wanted.get(name), now.get(name)) else { continue };
+            if let Some(failure) = not_kept(wanted, fact, &self.engine.plan) {
+                row.fail(failure);
+            }
         }
     }
 }
 
-/// Plans the secret and carries out the step; repeats both after each conflict. Returns the row of the last step.
+/// Why an object that was written is not as it must be; `None` if it is, also if something else in it has changed.
+fn not_kept(wanted: &Wanted<'_>, fact: &Observed<ObjectFact>, request: &PlanRequest) -> Option<Failure> {
+    let name = wanted.name();
+    if let Observed::Unknown(failure) = fact {
+        return Some(cluster::possibly_written(name, failure.clone()));
+    }
+    let is_kept = planned(wanted, fact, request).step.action == Action::Unchanged;
+    (!is_kept).then(|| cluster::overwritten(name))
+}
+
+/// Plans the object and carries out the step; repeats both after each conflict. Returns the row of the last step.
 async fn write(
     cluster: &Cluster,
-    wanted: &WantedSecret<'_>,
-    fact: &Observed<SecretFact>,
+    wanted: &Wanted<'_>,
+    fact: &Observed<ObjectFact>,
     request: &PlanRequest,
-) -> StepRow {
-    let now = |secret: Option<SecretFact>| secret.map_or(Observed::Absent, Observed::Present);
+) -> CarriedOut {
+    let name = wanted.name();
     let mut fact = Cow::Borrowed(fact);
     // A step that the server may have carried out without confirming it.
     let mut unconfirmed: Option<Step> = None;
     for attempt in 0..WRITE_ATTEMPTS {
         tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
-        let Planned { step, content } = planned(wanted, &fact, request);
-        let result = match (&step.action, &content, fact.present()) {
-            (Action::Delete, _, Some(found)) => match cluster.delete_secret(&wanted.name, &found.version).await {
-                Ok(DeleteResult::Deleted) => return StepRow::done(&step),
-                Ok(DeleteResult::Conflict(secret)) => Ok(WriteResult::Conflict(secret)),
-                Err(failure) => Err(failure),
-            },
-            (_, Some(content), found) => {
-                let write = SecretWrite {
-                    expected: ExpectedSecret::of(found),
-                    format: format(wanted),
-                    content,
-                    ownership: &wanted.declared.ownership,
-                };
-                cluster.write_secret(&wanted.name, &write).await
-            }
-            // Another client changed the secret after our unconfirmed write and kept our entries: the write counts.
-            (Action::Unchanged, None, _) => return StepRow::done(unconfirmed.as_ref().unwrap_or(&step)),
-            // The secret cannot be written; the step says why.
-            (_, None, _) => return StepRow::done(&step),
+        let planned = planned(wanted, &fact, request);
+        let Some(write) = object_write(&planned, fact.present()) else {
+            // Either the object cannot be written, and the step says why, or another client has brought it up to date.
+            // If an unconfirmed write of this run was kept, that one is reported.
+            let step = unconfirmed.filter(|_| planned.step.action == Action::Unchanged).unwrap_or(planned.step);
+            return StepRow::done(&step).into();
         };
-        match result {
-            Ok(WriteResult::Written) => return StepRow::done(&step),
-            Ok(WriteResult::Overwritten(secret)) => return overwritten(wanted, &step, &now(secret), request),
-            Ok(WriteResult::Conflict(secret)) => fact = Cow::Owned(now(secret)),
-            Ok(WriteResult::Unconfirmed(secret)) => {
-                fact = Cow::Owned(now(secret));
-                unconfirmed = Some(step);
+        match cluster.write(name, write).await {
+            Ok(WriteResult::Written) => {
+                let written = planned.content.is_some().then(|| name.clone());
+                return CarriedOut { row: StepRow::done(&planned.step), written };
             }
-            Err(failure) => return StepRow::failed(&step, after(unconfirmed.as_ref(), &wanted.name, failure)),
+            Ok(WriteResult::Conflict { now, earlier }) => {
+                fact = Cow::Owned(now);
+                if earlier == EarlierRequest::Unconfirmed {
+                    unconfirmed = Some(planned.step);
+                }
+            }
+            Err(failure) => return StepRow::failed(&planned.step, after(unconfirmed.as_ref(), name, failure)).into(),
         }
     }
-    let ObjectName { namespace, name } = &wanted.name;
-    let message = format!(
-        "secret `{name}` in namespace `{namespace}` was changed by another client during each of {WRITE_ATTEMPTS} attempts"
+    let message = format!("{name} was changed by another client during each of {WRITE_ATTEMPTS} attempts");
+    let ObjectName { kind, namespace, name: own } = name;
+    let hint = format!(
+        "find out what keeps writing it: `oc get {} {own} -n {namespace} -o yaml --show-managed-fields` lists the managers",
+        kind.noun().replace(' ', "")
     );
-    let hint =
-        format!("find out what keeps writing it: `oc get secret {name} -n {namespace} -o yaml` lists the managers");
-    let failure = after(unconfirmed.as_ref(), &wanted.name, Failure::new(message).hint(hint));
-    StepRow::failed(&planned(wanted, &fact, request).step, failure)
+    let failure = after(unconfirmed.as_ref(), name, Failure::new(message).hint(hint));
+    StepRow::failed(&planned(wanted, &fact, request).step, failure).into()
 }
 
-/// The planned change of a secret for which the plan has a step.
-fn planned(wanted: &WantedSecret<'_>, fact: &Observed<SecretFact>, request: &PlanRequest) -> Planned {
-    // A secret that matters only if it exists was deleted after it was observed, so there is nothing left to do.
-    plan::pull_secret(wanted, Some(fact), request).unwrap_or_else(|| Planned::unchanged(&wanted.name))
-}
-
-/// The format of a secret that is written.
-fn format(wanted: &WantedSecret<'_>) -> PullSecretFormat {
-    match wanted.declared.state {
-        PullSecretState::Present { format, .. } => format,
-        PullSecretState::IfPresent { .. } | PullSecretState::Absent => PullSecretFormat::DockerConfigJson,
+/// The write that carries out a step; `None` if nothing is written.
+fn object_write<'a>(planned: &'a Planned<ObjectContent>, found: Option<&'a ObjectFact>) -> Option<ObjectWrite<'a>> {
+    let revision = found.map(ObjectFact::revision);
+    match (&planned.step.action, &planned.content, revision) {
+        (Action::Delete, _, Some(revision)) => Some(ObjectWrite::Delete(revision)),
+        (_, Some(content), Some(revision)) => Some(ObjectWrite::Update(content, revision)),
+        (_, Some(content), None) => Some(ObjectWrite::Create(content)),
+        (_, None, _) => None,
     }
+}
+
+fn is_change(action: &Action) -> bool {
+    matches!(action, Action::Create | Action::Update | Action::Delete)
+}
+
+/// The planned change of an object for which the plan has a step.
+fn planned(wanted: &Wanted<'_>, fact: &Observed<ObjectFact>, request: &PlanRequest) -> Planned<ObjectContent> {
+    // An object that matters only if it exists was deleted after it was observed, so there is nothing left to do.
+    plan::object(wanted, Some(fact), request).unwrap_or_else(|| Planned::unchanged(wanted.name()))
 }
 
 /// The failure of an attempt after one that the server did not confirm.
 fn after(unconfirmed: Option<&Step>, name: &ObjectName, failure: Failure) -> Failure {
-    if unconfirmed.is_some() { cluster::unconfirmed(name, failure) } else { failure }
-}
-
-/// Handles a secret that another program changed after it was written: if that program kept our entries, the write
-/// succeeded.
-fn overwritten(wanted: &WantedSecret<'_>, step: &Step, fact: &Observed<SecretFact>, request: &PlanRequest) -> StepRow {
-    match planned(wanted, fact, request).step.action {
-        Action::Unchanged => StepRow::done(step),
-        _ => StepRow::failed(step, cluster::overwritten(&wanted.name)),
-    }
+    if unconfirmed.is_some() { cluster::possibly_written(name, failure) } else { failure }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) struct LoginFile<'a> {
 
 impl LoginFile<'_> {
     /// Plans the change of the file.
-    pub(super) fn plan(&self, fact: &FileFact) -> Planned {
+    pub(super) fn plan(&self, fact: &FileFact) -> Planned<SecretBytes> {
         let reader = local_file::reader(fact);
         let wanted = WantedEntries { credentials: slice::from_ref(self.credential), retired: &[] };
         let mut planned = plan::file(HERE, fact, wanted, reader, &PlanRequest::default());

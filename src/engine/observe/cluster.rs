@@ -1,48 +1,57 @@
 //! Gathers the facts from the cluster: first the namespaces of the selectors, then the objects that the declarations
 //! concern there.
 
-use futures_util::{StreamExt as _, stream};
-
 use crate::cluster::Cluster;
 use crate::desired::Object;
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
-use crate::facts::{ClusterFact, Observed, Selections};
+use crate::facts::{ClusterFact, ObjectName, Objects, Observed, Selections};
 use crate::failure::Failure;
 use crate::plan;
 
 /// Observes everything that the declarations need. Ctrl-C ends it: what was not observed then has a failure as its fact.
-pub(super) async fn observe(engine: &Engine, objects: &[Object]) -> ClusterFact {
+pub(super) async fn observe(engine: &Engine, declared: &[Object]) -> ClusterFact {
     // The API server may be reached through a node.
     let _guard = engine.abort_nodes_at(Stop::Gently);
-    let selections = selections(engine, objects).await;
-    let wanted = plan::expand(objects, &selections).secrets;
-    let secrets = stream::iter(wanted).map(async |wanted| {
-        let name = wanted.name;
-        let fact = request(engine, async |cluster| cluster.observe_secret(&name).await).await;
-        (name, fact.unwrap_or_else(Observed::Unknown))
-    });
-    let secrets = secrets.buffer_unordered(CLUSTER_REQUESTS).collect().await;
-    ClusterFact { selections, secrets }
+    let mut facts = ClusterFact { selections: selections(engine, declared).await, ..ClusterFact::default() };
+    let wanted = plan::expand(declared, &facts).wanted;
+    let names = wanted.iter().map(|wanted| wanted.name().clone()).collect();
+    facts.objects = objects(engine, names, Stop::Gently).await;
+    facts
 }
 
-async fn selections(engine: &Engine, objects: &[Object]) -> Selections {
+/// Observes objects, unless the run is canceled at `level` before all of them are observed.
+pub(in crate::engine) async fn objects(engine: &Engine, names: Vec<ObjectName>, level: Stop) -> Objects {
+    if names.is_empty() {
+        return Objects::new();
+    }
+    let observe = async |cluster: &Cluster| Ok(cluster.observe_all(names.clone(), CLUSTER_REQUESTS).await);
+    request(engine, level, observe)
+        .await
+        .unwrap_or_else(|failure| names.into_iter().map(|name| (name, Observed::Unknown(failure.clone()))).collect())
+}
+
+async fn selections(engine: &Engine, declared: &[Object]) -> Selections {
     let mut found = Selections::new();
-    for labels in plan::selectors(objects) {
-        let namespaces = request(engine, async |cluster| cluster.namespaces(labels).await).await;
+    for labels in plan::selectors(declared) {
+        let namespaces = request(engine, Stop::Gently, async |cluster| cluster.namespaces(labels).await).await;
         found.insert(labels.to_owned(), namespaces);
     }
     found
 }
 
-/// Sends a request that changes nothing, unless the run is interrupted before it ends.
-async fn request<T>(engine: &Engine, send: impl AsyncFnOnce(&Cluster) -> Result<T, Failure>) -> Result<T, Failure> {
+/// Sends requests that change nothing, unless the run is canceled at `level` before they end.
+async fn request<T>(
+    engine: &Engine,
+    level: Stop,
+    send: impl AsyncFnOnce(&Cluster) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let Some(cluster) = &engine.cluster else { return Err(Failure::internal("there is no connection to the cluster")) };
     let send = async { send(cluster.cluster().await?).await };
     tokio::select! {
         result = send => result,
-        () = engine.cancel.reached(Stop::Gently) => {
-            Err(Failure::new("interrupted before the cluster was observed").hint("nothing was changed: run again"))
+        () = engine.cancel.reached(level) => {
+            Err(Failure::new("interrupted before the cluster was observed").hint("run again"))
         }
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+pub(super) use self::cluster::objects;
 use self::vantage::RegistryObservations;
 use crate::desired::{Desired, NodeTarget, Vantage};
 use crate::engine::Engine;

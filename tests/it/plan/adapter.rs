@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use oregano::desired::{
     Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, NamespaceSelector, Namespaces,
-    NodeTarget, Object, Ownership, Proxy, PullSecret, PullSecretFormat, PullSecretState, Registry, TestLogin,
-    TlsPolicy,
+    NodeTarget, Object, ObjectContent, Ownership, Proxy, PullSecret, PullSecretFormat, PullSecretState, Registry,
+    TestLogin, TlsPolicy,
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
     ClusterFact, Facts, FileFact, FileFault, FileState, LastApplied, Managed, Marks, NamespaceFact, NamespacePhase,
-    NodeFact, ObjectName, Observed, PathFact, RegistryFact, SecretFact, Verdict,
+    NodeFact, ObjectFact, ObjectName, Observed, PathFact, RegistryFact, Revision, SecretFact, Verdict,
 };
 use oregano::failure::Failure;
 use oregano::plan::{
@@ -78,14 +78,16 @@ pub fn desired(case: &Case) -> Desired {
 
 pub fn facts(case: &Case) -> Facts {
     let own = case.desired.pull_secret.iter().zip(&case.facts.pull_secret);
-    let secrets = own.chain(&case.facts.secrets).map(|(name, found)| (object_name(name), observed(found, secret)));
+    let secrets = own
+        .chain(&case.facts.secrets)
+        .map(|(name, found)| (object_name(name), observed(found, |found| ObjectFact::Secret(secret(found)))));
     let namespace = |name: &String| match name.strip_suffix('-') {
         Some(name) => NamespaceFact { name: name.to_owned(), phase: NamespacePhase::Terminating },
         None => NamespaceFact { name: name.clone(), phase: NamespacePhase::Active },
     };
     let selections = case.facts.namespaces.iter();
     let selections = selections.map(|(labels, names)| (labels.clone(), Ok(names.iter().map(namespace).collect())));
-    let cluster = ClusterFact { selections: selections.collect(), secrets: secrets.collect() };
+    let cluster = ClusterFact { selections: selections.collect(), objects: secrets.collect() };
     let node = |node: &Node| match node {
         Node::Files(files) => NodeFact::Observed(files.iter().map(file).collect()),
         Node::Unreachable(message) => NodeFact::Unreachable(Failure::new(message)),
@@ -121,10 +123,16 @@ pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned 
 
 /// The content of each step that writes something.
 fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<String, String> {
-    let expansion = plan::expand(&desired.objects, &facts.cluster.selections);
-    let wanted = expansion.secrets.iter();
-    let objects =
-        wanted.filter_map(|wanted| plan::pull_secret(wanted, facts.cluster.secrets.get(&wanted.name), request));
+    let expansion = plan::expand(&desired.objects, &facts.cluster);
+    let object = |wanted| {
+        let planned = plan::object(wanted, facts.cluster.objects.get(wanted.name()), request)?;
+        let content = match planned.content? {
+            ObjectContent::PullSecret { content, .. } => String::from_utf8(content.expose().to_vec()).unwrap(),
+            ObjectContent::ServiceAccount(links) => format!("{links:?}"),
+        };
+        Some((target(&planned.step.target), content))
+    };
+    let objects = expansion.wanted.iter().filter_map(object);
     let nodes = desired.nodes.iter().zip(&facts.nodes).flat_map(|(node, fact)| match fact {
         NodeFact::Observed(files) => {
             let wanted = WantedEntries { credentials: &node.credentials, retired: &node.retired };
@@ -132,11 +140,11 @@ fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<S
         }
         _ => Vec::new(),
     });
-    let content = |planned: plan::Planned| {
+    let content = |planned: plan::Planned<SecretBytes>| {
         let text = String::from_utf8(planned.content?.expose().to_vec()).unwrap();
         Some((target(&planned.step.target), text))
     };
-    objects.chain(nodes).filter_map(content).collect()
+    objects.chain(nodes.filter_map(content)).collect()
 }
 
 fn node_steps(node: &NodePlan) -> Vec<Step> {
@@ -251,7 +259,7 @@ fn declared(secret: &DeclaredSecret, credentials: &Arc<[Credential]>) -> Object 
 
 fn object_name(name: &str) -> ObjectName {
     let (namespace, name) = name.split_once('/').expect("`namespace/name`");
-    ObjectName::new(namespace, name)
+    ObjectName::secret(namespace, name)
 }
 
 fn secret(found: &super::Secret) -> SecretFact {
@@ -259,7 +267,7 @@ fn secret(found: &super::Secret) -> SecretFact {
         type_: found.r#type.clone(),
         immutable: found.immutable,
         content: found.content.as_deref().map(bytes),
-        version: "1".to_owned(),
+        revision: Revision { uid: "u".to_owned(), version: "1".to_owned() },
         marks: Marks {
             managed: if found.managed { Managed::Yes } else { Managed::No },
             owner: found.owner.clone(),

@@ -106,7 +106,7 @@ impl Kubernetes {
         self.create(
             &format!("/apis/{role}/namespaces/{name}/roles"),
             &json!({"metadata": metadata, "rules": [
-                {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "update"]},
+                {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"]},
             ]}),
         );
         self.create(

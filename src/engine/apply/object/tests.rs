@@ -6,12 +6,12 @@ use serde_json::json;
 use super::*;
 use crate::cluster::ClusterPurpose;
 use crate::cluster::access::Access;
-use crate::cluster::tests::double::{Double, Seen, Store, status};
-use crate::desired::{Namespaces, Ownership, PullSecret};
+use crate::cluster::tests::double::{self, Double, Seen, Store, status};
+use crate::desired::{Namespaces, Ownership, PullSecret, PullSecretFormat, PullSecretState};
 use crate::dockerconfig::{self, ChangeKind, Credential, Reader};
 use crate::event::Outcome;
 use crate::facts::NamespacePhase;
-use crate::plan::Change;
+use crate::plan::{Change, WantedSecret};
 use crate::secret::{Redactor, Secret};
 
 const NAME: &str = "imagestreamsecret";
@@ -52,25 +52,31 @@ async fn write(double: &Double) -> StepRow {
     let timeout = Duration::from_secs(5);
     let cluster =
         Cluster::connect(Access::anonymous(config), None, timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
-    let name = ObjectName::new("openshift", NAME);
-    let fact = cluster.observe_secret(&name).await.unwrap();
-    let declared = declared();
-    let wanted = WantedSecret { name, declared: &declared, phase: NamespacePhase::Active };
-    super::write(&cluster, &wanted, &fact, &PlanRequest::default()).await
+    let name = ObjectName::secret("openshift", NAME);
+    let fact = cluster.observe(&name).await.unwrap();
+    let (declared, request) = (declared(), PlanRequest::default());
+    let wanted =
+        Wanted::PullSecret(WantedSecret { name: name.clone(), declared: &declared, phase: NamespacePhase::Active });
+    let CarriedOut { mut row, written } = super::write(&cluster, &wanted, &fact, &request).await;
+    if written.is_some() {
+        let now = cluster.observe(&name).await.unwrap();
+        not_kept(&wanted, &now, &request).into_iter().for_each(|failure| row.fail(failure));
+    }
+    row
 }
 
-fn puts(double: &Double) -> usize {
-    double.asked().iter().filter(|request| request.starts_with("PUT")).count()
+fn patches(double: &Double) -> usize {
+    double.asked().iter().filter(|request| request.starts_with("PATCH")).count()
 }
 
 #[tokio::test]
 async fn after_a_conflict_the_new_state_is_planned_and_that_step_is_reported() {
-    // Another client changes the secret between the GET and the PUT, twice; the second change adds the registry of this
+    // Another client changes the secret between the GET and the PATCH, twice; the second change adds the registry of this
     // run.
     let double = Double::start(|seen: &Seen, store: &mut Store| {
         match (seen.method.as_str(), store.version) {
-            ("PUT", 1) => store.put(NAME, &theirs("other.example.com")),
-            ("PUT", 2) => store.put(NAME, &theirs("quay.io")),
+            ("PATCH", 1) => store.put(NAME, &theirs("other.example.com")),
+            ("PATCH", 2) => store.put(NAME, &theirs("quay.io")),
             _ => {}
         }
         None
@@ -97,7 +103,7 @@ async fn a_secret_that_is_created_or_deleted_meanwhile_is_updated_or_created() {
     assert_eq!((row.outcome, row.failure), (Outcome::Updated, None));
     assert!(created.content(NAME).unwrap().contains("example.com"));
     let deleted = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "PUT" {
+        if seen.method == "PATCH" {
             store.secrets.clear();
         }
         None
@@ -111,7 +117,7 @@ async fn a_secret_that_is_created_or_deleted_meanwhile_is_updated_or_created() {
 #[tokio::test]
 async fn a_secret_that_another_client_brings_up_to_date_is_unchanged() {
     let double = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "PUT" {
+        if seen.method == "PATCH" {
             let ours = dockerconfig::merge(None, &credentials(), Reader::PullSecret).unwrap().content.unwrap();
             store.put(NAME, std::str::from_utf8(ours.expose()).unwrap());
         }
@@ -121,7 +127,7 @@ async fn a_secret_that_another_client_brings_up_to_date_is_unchanged() {
     double.store.lock().unwrap().put(NAME, &theirs("example.com"));
     let row = write(&double).await;
     assert_eq!((row.outcome, row.changes, row.failure), (Outcome::Unchanged, vec![], None));
-    assert_eq!(puts(&double), 1);
+    assert_eq!(patches(&double), 1);
 }
 
 #[tokio::test]
@@ -137,7 +143,7 @@ async fn a_secret_that_is_up_to_date_is_not_written() {
 #[tokio::test]
 async fn endless_conflicts_end_with_a_failure() {
     let double = Double::start(|seen: &Seen, store: &mut Store| {
-        if seen.method == "PUT" {
+        if seen.method == "PATCH" {
             store.put(NAME, &theirs("example.com"));
         }
         None
@@ -146,7 +152,7 @@ async fn endless_conflicts_end_with_a_failure() {
     double.store.lock().unwrap().put(NAME, &theirs("example.com"));
     let failure = write(&double).await.failure.unwrap();
     assert!(failure.message.contains("was changed by another client during each of 10 attempts"), "{failure:?}");
-    assert_eq!(puts(&double), 10);
+    assert_eq!(patches(&double), 10);
 }
 
 #[tokio::test]
@@ -180,7 +186,7 @@ async fn a_secret_that_cannot_be_changed_after_a_conflict_fails_with_a_hint() {
         [(wrong_type, "has the type `Opaque`", "oc delete secret"), (immutable, "is immutable", "oc delete secret")]
     {
         let double = Double::start(move |seen: &Seen, store: &mut Store| {
-            if seen.method == "PUT" {
+            if seen.method == "PATCH" {
                 store.save(NAME, secret.clone());
             }
             None
@@ -190,7 +196,7 @@ async fn a_secret_that_cannot_be_changed_after_a_conflict_fails_with_a_hint() {
         let row = write(&double).await;
         let failure = row.failure.unwrap();
         assert!(failure.message.contains(message) && failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
-        assert_eq!((row.outcome, puts(&double)), (Outcome::Failed, 1));
+        assert_eq!((row.outcome, patches(&double)), (Outcome::Failed, 1));
     }
 }
 
@@ -198,11 +204,13 @@ async fn a_secret_that_cannot_be_changed_after_a_conflict_fails_with_a_hint() {
 async fn an_unconfirmed_write_that_another_client_changed_and_kept_is_reported_as_written() {
     for keeps in [true, false] {
         let double = Double::start(move |seen: &Seen, store: &mut Store| {
-            if seen.method != "PUT" || store.version > 1 {
+            if seen.method != "PATCH" || store.version > 1 {
                 return None;
             }
             // The server carries the write out without confirming it, and another client changes the secret at once.
-            store.save(NAME, seen.body.clone());
+            let mut secret = store.secrets[NAME].clone();
+            double::merge(&mut secret, &seen.body);
+            store.save(NAME, secret);
             let ours = dockerconfig::merge(None, &credentials(), Reader::PullSecret).unwrap().content.unwrap();
             let kept = String::from_utf8(ours.expose().to_vec()).unwrap();
             store.put(NAME, if keeps { &kept } else { "not JSON" });
@@ -212,6 +220,7 @@ async fn an_unconfirmed_write_that_another_client_changed_and_kept_is_reported_a
         double.store.lock().unwrap().put(NAME, &theirs("example.com"));
         let row = write(&double).await;
         assert_eq!(row.outcome, if keeps { Outcome::Updated } else { Outcome::Failed }, "{row:?}");
-        assert_eq!(puts(&double), 1);
+        // The same request again is harmless, because of its precondition.
+        assert_eq!(patches(&double), 2);
     }
 }

@@ -3,30 +3,21 @@
 
 use std::collections::HashSet;
 
-use crate::desired::{NamespaceSelector, Namespaces, Object, PullSecret};
-use crate::facts::{NamespacePhase, ObjectName, Selections};
+use super::object::Wanted;
+use super::pull_secret::WantedSecret;
+use crate::desired::{NamespaceSelector, Namespaces, Object};
+use crate::facts::{ClusterFact, NamespacePhase, ObjectName, Selections};
 use crate::failure::Failure;
 
 /// The objects that the declarations concern.
 #[derive(Debug, Default)]
 pub struct Expansion<'a> {
-    /// The pull secrets, in the order of their declarations, each of them once.
-    pub secrets: Vec<WantedSecret<'a>>,
-    /// Secrets that two declarations concern. The second declaration has no effect.
+    /// The objects, in the order of their declarations, each of them once.
+    pub wanted: Vec<Wanted<'a>>,
+    /// Objects that two declarations concern. The second declaration has no effect.
     pub twice: Vec<ObjectName>,
     /// Selectors whose namespaces are not known.
     pub unknown: Vec<UnknownSelection<'a>>,
-}
-
-/// A pull secret in one namespace.
-#[derive(Debug)]
-pub struct WantedSecret<'a> {
-    /// Its name and namespace.
-    pub name: ObjectName,
-    /// Its declaration.
-    pub declared: &'a PullSecret,
-    /// Whether objects can be created in the namespace.
-    pub phase: NamespacePhase,
 }
 
 /// A selector whose namespaces are not known.
@@ -51,32 +42,37 @@ pub fn selectors(objects: &[Object]) -> Vec<&str> {
     found
 }
 
-/// The objects that the declarations concern, if `selections` are the namespaces of their selectors.
-pub fn expand<'a>(objects: &'a [Object], selections: &Selections) -> Expansion<'a> {
+/// The objects that the declarations concern, if the namespaces of their selectors are those of `facts`.
+pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
     let mut expansion = Expansion::default();
     let mut seen = HashSet::new();
     for Object::PullSecret(declared) in objects {
-        let namespaces = match &declared.namespaces {
-            // A namespace that is being deleted refuses new objects, and the failure of the write says so.
-            Namespaces::Named(names) => names.iter().map(|name| (name.clone(), NamespacePhase::Active)).collect(),
-            Namespaces::Selected(selector) => match selected(selector, selections) {
-                Ok(namespaces) => namespaces,
-                Err(failure) => {
-                    expansion.unknown.push(UnknownSelection { selector, failure });
-                    continue;
-                }
-            },
-        };
-        for (namespace, phase) in namespaces {
-            let name = ObjectName::new(namespace, &declared.name);
+        for (namespace, phase) in namespaces(&declared.namespaces, facts, &mut expansion) {
+            let name = ObjectName::secret(namespace, &declared.name);
             if seen.insert(name.clone()) {
-                expansion.secrets.push(WantedSecret { name, declared, phase });
+                expansion.wanted.push(Wanted::PullSecret(WantedSecret { name, declared, phase }));
             } else {
                 expansion.twice.push(name);
             }
         }
     }
     expansion
+}
+
+/// The namespaces of a declaration; none, and an unknown selection, if they are not known.
+fn namespaces<'a>(
+    declared: &'a Namespaces,
+    facts: &ClusterFact,
+    expansion: &mut Expansion<'a>,
+) -> Vec<(String, NamespacePhase)> {
+    match declared {
+        // A namespace that is being deleted refuses new objects, and the failure of the write says so.
+        Namespaces::Named(names) => names.iter().map(|name| (name.clone(), NamespacePhase::Active)).collect(),
+        Namespaces::Selected(selector) => selected(selector, &facts.selections).unwrap_or_else(|failure| {
+            expansion.unknown.push(UnknownSelection { selector, failure });
+            Vec::new()
+        }),
+    }
 }
 
 /// The namespaces of a selector, in the order of the API server.
@@ -93,12 +89,16 @@ fn selected(selector: &NamespaceSelector, selections: &Selections) -> Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::{Ownership, PullSecretState};
+    use crate::desired::{Ownership, PullSecret, PullSecretState};
     use crate::facts::NamespaceFact;
 
     fn declared(name: &str, namespaces: Namespaces) -> Object {
         let (state, ownership) = (PullSecretState::Absent, Ownership::Shared);
         Object::PullSecret(PullSecret { name: name.into(), namespaces, state, ownership })
+    }
+
+    fn facts(selections: Selections) -> ClusterFact {
+        ClusterFact { selections, ..ClusterFact::default() }
     }
 
     fn selector(labels: &str, except: &[&str]) -> Namespaces {
@@ -113,7 +113,7 @@ mod tests {
         let selections = Selections::from([("team=blue".to_owned(), Ok(names.iter().map(fact).collect()))]);
         let objects = [declared("s", selector("team=blue", &["*-sandbox"]))];
         let found: Vec<String> =
-            expand(&objects, &selections).secrets.into_iter().map(|wanted| wanted.name.namespace).collect();
+            expand(&objects, &facts(selections)).wanted.iter().map(|wanted| wanted.name().namespace.clone()).collect();
         assert_eq!(found, ["blue-1", "openshifty"]);
         assert_eq!(selectors(&objects), ["team=blue"]);
     }
@@ -128,10 +128,11 @@ mod tests {
             declared("t", selector("a", &[])),
             declared("t", selector("b", &[])),
         ];
-        let expansion = expand(&objects, &selections);
-        let names: Vec<String> = expansion.secrets.iter().map(|wanted| wanted.name.to_string()).collect();
-        assert_eq!(names, ["`one/s`", "`two/s`", "`one/t`", "`two/t`"]);
-        assert_eq!(expansion.twice, [ObjectName::new("one", "s")]);
+        let facts = facts(selections);
+        let expansion = expand(&objects, &facts);
+        let names: Vec<String> = expansion.wanted.iter().map(|wanted| wanted.name().to_string()).collect();
+        assert_eq!(names, ["secret `one/s`", "secret `two/s`", "secret `one/t`", "secret `two/t`"]);
+        assert_eq!(expansion.twice, [ObjectName::secret("one", "s")]);
         assert_eq!(expansion.unknown.len(), 1);
     }
 }

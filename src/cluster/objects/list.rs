@@ -1,0 +1,107 @@
+//! Lists, page by page.
+
+use std::collections::HashMap;
+
+use k8s_openapi::ListableResource;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::Resource;
+use kube::api::{ListParams, ObjectList};
+use serde::de::DeserializeOwned;
+
+use super::{collection, secret, service_account};
+use crate::cluster::client::{ApiClient, list};
+use crate::cluster::error::{ApiError, Verb};
+use crate::facts::{ObjectFact, ObjectKind, ObjectName};
+use crate::failure::Failure;
+
+/// The number of objects in one response. The server limits how long it keeps the rest of a list.
+const PAGE: u32 = 500;
+
+/// How often a list is started again because the server no longer has the rest of it.
+const RESTARTS: u32 = 3;
+
+/// The objects of one name in all namespaces.
+#[derive(Debug)]
+pub(super) enum Listing {
+    /// Those that exist, by namespace.
+    Found(HashMap<String, ObjectFact>),
+    /// The user may not list them in all namespaces, or they are too large for a list.
+    Unavailable,
+}
+
+impl ApiClient {
+    /// All objects that the parameters select, in the order of the server.
+    pub(super) async fn list_all<K>(
+        &self,
+        kind: ObjectKind,
+        namespace: &str,
+        parameters: &ListParams,
+    ) -> Result<Vec<K>, ApiError>
+    where
+        K: Resource<DynamicType = ()> + ListableResource + Clone + DeserializeOwned,
+    {
+        let mut restarts = 0;
+        let mut parameters = parameters.clone().limit(PAGE);
+        let mut found = Vec::new();
+        loop {
+            let request = collection(kind, namespace).list(&parameters).map_err(ApiError::unsent)?;
+            let page = match self.read_list(request).await {
+                // The server keeps a list only for some minutes, and the rest of another one would not fit to the first
+                // pages (Kubernetes documentation, "API Concepts", section "Retrieving large results sets in chunks").
+                Err(error) if error.code() == Some(410) && restarts < RESTARTS => {
+                    restarts += 1;
+                    parameters.continue_token = None;
+                    found.clear();
+                    continue;
+                }
+                body => list::<K>(&body?)?,
+            };
+            let ObjectList { items, metadata, .. } = page;
+            found.extend(items);
+            match metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters.continue_token = Some(token),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// The objects of one kind and name in all namespaces.
+    pub(super) async fn everywhere(&self, kind: ObjectKind, name: &str) -> Result<Listing, Failure> {
+        let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+        let found = match kind {
+            ObjectKind::Secret => {
+                self.facts::<Secret>(kind, &parameters, |found| ObjectFact::Secret(secret::fact(found))).await
+            }
+            ObjectKind::ServiceAccount => {
+                let fact = |found| ObjectFact::ServiceAccount(service_account::fact(found));
+                self.facts::<ServiceAccount>(kind, &parameters, fact).await
+            }
+            ObjectKind::Namespace => return Ok(Listing::Unavailable),
+        };
+        match found {
+            Ok(found) => Ok(Listing::Found(found)),
+            Err(error) if error.code() == Some(403) || matches!(error, ApiError::TooLarge(_)) => {
+                Ok(Listing::Unavailable)
+            }
+            Err(error) => {
+                let name = ObjectName::new(kind, "", name);
+                Err(self.diagnosis().failure(Verb::List, &name, &error))
+            }
+        }
+    }
+
+    /// The facts of a list over all namespaces, by namespace.
+    async fn facts<K>(
+        &self,
+        kind: ObjectKind,
+        parameters: &ListParams,
+        fact: impl Fn(K) -> ObjectFact,
+    ) -> Result<HashMap<String, ObjectFact>, ApiError>
+    where
+        K: Resource<DynamicType = ()> + ListableResource + Clone + DeserializeOwned,
+    {
+        let found = self.list_all::<K>(kind, "", parameters).await?;
+        let by_namespace = |object: K| Some((object.meta().namespace.clone()?, fact(object)));
+        Ok(found.into_iter().filter_map(by_namespace).collect())
+    }
+}

@@ -1,0 +1,50 @@
+//! The objects that declarations concern, and which file of this folder has the rule for each kind.
+
+use super::pull_secret::{WantedSecret, pull_secret};
+use super::{PlanRequest, Planned};
+use crate::desired::{ObjectContent, PullSecretState};
+use crate::facts::{ObjectFact, ObjectName, Observed};
+use crate::failure::Failure;
+
+/// An object, and what is declared about it.
+#[derive(Debug)]
+pub enum Wanted<'a> {
+    /// A pull secret.
+    PullSecret(WantedSecret<'a>),
+}
+
+impl Wanted<'_> {
+    /// The object.
+    pub fn name(&self) -> &ObjectName {
+        match self {
+            Self::PullSecret(wanted) => &wanted.name,
+        }
+    }
+
+    /// The position of its stage among those of all objects: what others refer to is created before them, and is removed
+    /// after them.
+    pub(super) fn stage(&self) -> usize {
+        match self {
+            Self::PullSecret(wanted) => match wanted.declared.state {
+                PullSecretState::Present { .. } | PullSecretState::IfPresent { .. } => 0,
+                PullSecretState::Absent => 2,
+            },
+        }
+    }
+}
+
+/// The planned change of an object; `None` if there is nothing to report, because it matters only if it exists. An
+/// object without a fact is a failure: if it were treated as absent, an existing one could be overwritten.
+pub fn object(
+    wanted: &Wanted<'_>,
+    fact: Option<&Observed<ObjectFact>>,
+    request: &PlanRequest,
+) -> Option<Planned<ObjectContent>> {
+    let Some(fact) = fact else {
+        let failure = Failure::internal("the object was not observed");
+        return Some(Planned::failed(wanted.name(), failure));
+    };
+    match wanted {
+        Wanted::PullSecret(wanted) => pull_secret(wanted, fact.secret(), request),
+    }
+}
