@@ -6,6 +6,9 @@ use std::sync::Arc;
 use crate::dockerconfig::Credential;
 use crate::inventory::patterns::glob_matches;
 
+use super::global_pull_secret::GlobalPullSecret;
+use super::image_puller::ImagePuller;
+
 /// Namespaces that no selector selects: they belong to the platform, and a label there is easily set by mistake.
 const PLATFORM_PREFIXES: [&str; 2] = ["openshift-", "kube-"];
 const PLATFORM_NAMES: [&str; 2] = ["default", "openshift"];
@@ -15,6 +18,10 @@ const PLATFORM_NAMES: [&str; 2] = ["default", "openshift"];
 pub enum Object {
     /// A pull secret in one or more namespaces.
     PullSecret(PullSecret),
+    /// Who may pull the images of a project from the registry of the cluster.
+    ImagePuller(ImagePuller),
+    /// The pull secret of all nodes of an OpenShift 4 cluster.
+    GlobalPullSecret(GlobalPullSecret),
 }
 
 /// A pull secret, in each of its namespaces.
@@ -28,6 +35,42 @@ pub struct PullSecret {
     pub state: PullSecretState,
     /// Whether a secret of this name that something else created may be changed.
     pub ownership: Ownership,
+    /// Which service accounts of each namespace use it. With [`PullSecretState::Absent`] it is the default, because the
+    /// secret is then removed from all of them.
+    pub service_accounts: ServiceAccounts,
+}
+
+/// The service accounts that use a pull secret, in each of its namespaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceAccounts {
+    /// These, each of them once. The list may be empty.
+    Named(Vec<LinkedAccount>),
+    /// All that the namespace has, with these uses.
+    All(Vec<LinkUse>),
+}
+
+impl Default for ServiceAccounts {
+    fn default() -> Self {
+        Self::Named(Vec::new())
+    }
+}
+
+/// A service account that uses a pull secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedAccount {
+    /// Its name.
+    pub name: String,
+    /// What for: at least one use, without repetitions, `Pull` before `Mount`.
+    pub uses: Vec<LinkUse>,
+}
+
+/// What a service account uses a secret for: the values of `oc secrets link --for`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkUse {
+    /// Its pods pull images with the secret: `imagePullSecrets` of the account.
+    Pull,
+    /// Its pods may mount the secret: `secrets` of the account. Builds push images with these secrets.
+    Mount,
 }
 
 /// The namespaces of a declaration.

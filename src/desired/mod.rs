@@ -5,13 +5,16 @@ mod api_access;
 mod cluster;
 pub mod codes;
 pub mod expiry;
+mod global_pull_secret;
 mod image;
+mod image_puller;
 mod kubernetes_name;
 mod label_selector;
 mod no_proxy;
 mod node;
 mod object_content;
 mod plain_passwords;
+mod platform;
 mod registry;
 mod registry_host;
 mod request;
@@ -26,13 +29,17 @@ use crate::secret::Redactor;
 
 pub use api_access::{ApiAccess, KubeconfigFile, Master};
 pub use cluster::{
-    Adopt, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat, PullSecretState,
+    Adopt, LinkUse, LinkedAccount, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat,
+    PullSecretState, ServiceAccounts,
 };
+pub use global_pull_secret::{GlobalMode, GlobalPullSecret};
 pub use image::{Image, full_name, is_domain, split_host};
+pub use image_puller::{ImagePuller, ImagePullerState, Puller};
 pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
 pub use object_content::{AccountLinks, ObjectContent};
 pub use plain_passwords::plain_passwords;
+pub use platform::{Platform, Waits};
 pub use registry::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,
 };
@@ -47,6 +54,10 @@ pub struct Desired {
     pub registries: Vec<Registry>,
     /// The declarations about objects of the cluster; empty with `--only nodes`.
     pub objects: Vec<Object>,
+    /// What the cluster is; `None` if the inventory does not say it, and the API server must be asked.
+    pub platform: Option<Platform>,
+    /// How long a run waits for what the cluster does itself.
+    pub waits: Waits,
     /// How the API server is reached; nothing with `--only nodes`.
     pub access: ApiAccess,
     /// The selected nodes; empty with `--only cluster`.
@@ -96,6 +107,12 @@ impl Desired {
             redactor.learn_credential(&registry.user, &registry.password);
             registry.identity_token.iter().for_each(|token| redactor.learn(token));
         }
+        let of_objects = self.objects.iter().flat_map(|object| match object {
+            Object::GlobalPullSecret(global) => global.secrets(),
+            // Their secrets are those of registries.
+            Object::PullSecret(_) | Object::ImagePuller(_) => Vec::new(),
+        });
+        of_objects.for_each(|secret| redactor.learn(&secret));
         // Thousands of registries may share one proxy, whose credential is then added only once.
         let proxies: HashSet<&ProxySettings> = self.registries.iter().filter_map(|one| one.proxy.settings()).collect();
         for (user, password) in proxies.into_iter().flat_map(ProxySettings::credentials) {

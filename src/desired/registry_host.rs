@@ -12,6 +12,9 @@ use super::image::{REPOSITORY_LIMIT, is_component, is_domain, is_host};
 /// Docker Hub.
 const ORIGIN: &str = "openshift/origin-";
 
+/// OpenShift Cluster Manager.
+const CLUSTER_MANAGER: &str = "cloud.openshift.com";
+
 /// The maximum length of the path of a key. In a repository name, at least `/` and one character of the image name must
 /// follow it.
 const PATH_LIMIT: usize = REPOSITORY_LIMIT - 2;
@@ -87,6 +90,12 @@ impl fmt::Display for HostFault {
 /// credential.
 pub(super) fn identity(key: &str) -> String {
     registry_key(&host_in_lower_case(key))
+}
+
+/// Whether the entry of this key is no registry, but the account of OpenShift Cluster Manager. Red Hat's pull secrets have
+/// one. A registry request must never be sent there.
+pub(super) fn is_cluster_manager(key: &str) -> bool {
+    same_registry(key, CLUSTER_MANAGER)
 }
 
 /// Whether some program treats the two keys as the same registry.

@@ -32,7 +32,8 @@ pub struct UnknownSelection<'a> {
 /// The label selectors of the declarations, without repetitions.
 pub fn selectors(objects: &[Object]) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
-    for Object::PullSecret(declared) in objects {
+    for object in objects {
+        let Object::PullSecret(declared) = object else { continue };
         if let Namespaces::Selected(NamespaceSelector { labels, .. }) = &declared.namespaces
             && !found.contains(&labels.as_str())
         {
@@ -46,7 +47,8 @@ pub fn selectors(objects: &[Object]) -> Vec<&str> {
 pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
     let mut expansion = Expansion::default();
     let mut seen = HashSet::new();
-    for Object::PullSecret(declared) in objects {
+    for object in objects {
+        let Object::PullSecret(declared) = object else { continue };
         for (namespace, phase) in namespaces(&declared.namespaces, facts, &mut expansion) {
             let name = ObjectName::secret(namespace, &declared.name);
             if seen.insert(name.clone()) {
@@ -89,12 +91,18 @@ fn selected(selector: &NamespaceSelector, selections: &Selections) -> Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::{Ownership, PullSecret, PullSecretState};
+    use crate::desired::{Ownership, PullSecret, PullSecretState, ServiceAccounts};
     use crate::facts::NamespaceFact;
 
     fn declared(name: &str, namespaces: Namespaces) -> Object {
         let (state, ownership) = (PullSecretState::Absent, Ownership::Shared);
-        Object::PullSecret(PullSecret { name: name.into(), namespaces, state, ownership })
+        Object::PullSecret(PullSecret {
+            name: name.into(),
+            namespaces,
+            state,
+            ownership,
+            service_accounts: ServiceAccounts::default(),
+        })
     }
 
     fn facts(selections: Selections) -> ClusterFact {

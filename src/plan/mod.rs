@@ -287,6 +287,7 @@ mod tests {
     use super::*;
     use crate::desired::{
         Connection, Escalation, HostKeyChecking, Namespaces, Object, Ownership, PullSecret, PullSecretState,
+        ServiceAccounts,
     };
     use crate::facts::Observed;
 
@@ -326,6 +327,7 @@ mod tests {
             namespaces: Namespaces::Named(vec!["ns".into()]),
             state: PullSecretState::Absent,
             ownership: Ownership::Shared,
+            service_accounts: ServiceAccounts::default(),
         };
         let request = PlanRequest::default();
         let desired = Desired {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oregano::desired::{
-    self, Desired, Escalation, Limit, Namespaces, NodeTarget, Object, Ownership, Proxy, PullSecretState, Registry,
-    Request, Scope, TestLogin, TlsPolicy, Vantage, VantagePoint,
+    self, Desired, Escalation, GlobalMode, GlobalPullSecret, ImagePuller, Limit, LinkUse, Namespaces, NodeTarget,
+    Object, Ownership, Platform, Proxy, PullSecret, PullSecretState, Puller, Registry, Request, Scope, ServiceAccounts,
+    TestLogin, TlsPolicy, Vantage, VantagePoint,
 };
 use oregano::dockerconfig::Credential;
 use oregano::inventory::{self, Problem, Sources};
@@ -50,8 +51,12 @@ struct Case {
     credentials: Option<BTreeMap<String, Vec<String>>>,
     /// The keys and users of the pull secret.
     secret: Option<Vec<String>>,
-    /// All pull secrets, as [`object_line`] writes them.
-    pull_secrets: Option<Vec<String>>,
+    /// All objects of the cluster, as [`object_line`] writes them.
+    objects: Option<Vec<String>>,
+    /// The name of the platform, or `unknown`.
+    platform: Option<String>,
+    /// The seconds that a run waits for service accounts, and for a rollout.
+    waits: Option<[u64; 2]>,
     #[serde(default)]
     warnings: Vec<String>,
     /// `line:column: message`, in order.
@@ -200,14 +205,37 @@ fn more(registry: &Registry) -> String {
     text
 }
 
-/// `namespaces/name state credentials ownership` of a declared secret; `None` for the secrets of openshift-ansible.
-fn object_line(Object::PullSecret(secret): &Object) -> Option<String> {
+/// One line for a declared object; `None` for the secrets of openshift-ansible.
+fn object_line(object: &Object) -> Option<String> {
+    let owner = |owner: &Option<String>| format!("owner {}", owner.as_deref().unwrap_or("-"));
+    match object {
+        Object::PullSecret(secret) => secret_line(secret),
+        Object::ImagePuller(ImagePuller { namespace, puller, state, owner: of }) => {
+            let puller = match puller {
+                Puller::Account { namespace, name } => format!("{namespace}/{name}"),
+                Puller::AccountsOf(namespace) => format!("{namespace}/*"),
+            };
+            Some(format!("{puller} pulls from {namespace} {state:?}; {}", owner(of)))
+        }
+        Object::GlobalPullSecret(GlobalPullSecret { mode, owner: of }) => {
+            let mode = match mode {
+                GlobalMode::Append { credentials } => format!("append {}", keys(credentials)),
+                GlobalMode::Replace { content } => format!("replace {}", String::from_utf8_lossy(content.expose())),
+            };
+            Some(format!("global {mode}; {}", owner(of)))
+        }
+    }
+}
+
+fn keys(credentials: &[Credential]) -> String {
+    credentials.iter().map(|entry| format!("{}={}", entry.key, entry.user)).collect::<Vec<_>>().join(" ")
+}
+
+/// `namespaces/name state credentials ownership accounts` of a pull secret.
+fn secret_line(secret: &PullSecret) -> Option<String> {
     let namespaces = match &secret.namespaces {
         Namespaces::Named(names) => names.join(","),
         Namespaces::Selected(selector) => format!("[{} except {:?}]", selector.labels, selector.except),
-    };
-    let keys = |credentials: &[Credential]| {
-        credentials.iter().map(|entry| format!("{}={}", entry.key, entry.user)).collect::<Vec<_>>().join(" ")
     };
     let state = match &secret.state {
         PullSecretState::Present { credentials, format } => format!("{} {}", format.data_key(), keys(credentials)),
@@ -218,7 +246,15 @@ fn object_line(Object::PullSecret(secret): &Object) -> Option<String> {
         Ownership::Shared => "shared".to_owned(),
         Ownership::Declared { owner, adopt } => format!("owner {} adopt {adopt:?}", owner.as_deref().unwrap_or("-")),
     };
-    Some(format!("{namespaces}/{} {state}; {ownership}", secret.name))
+    let account = |name: &str, uses: &[LinkUse]| {
+        format!("{name}:{}", uses.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join("+"))
+    };
+    let accounts: Vec<String> = match &secret.service_accounts {
+        ServiceAccounts::Named(accounts) => accounts.iter().map(|one| account(&one.name, &one.uses)).collect(),
+        ServiceAccounts::All(uses) => vec![account("*", uses)],
+    };
+    let accounts = if accounts.is_empty() { String::new() } else { format!("; accounts {}", accounts.join(" ")) };
+    Some(format!("{namespaces}/{} {state}; {ownership}{accounts}", secret.name))
 }
 
 fn check(name: &str, case: &Case, desired: &Desired) {
@@ -259,14 +295,21 @@ fn check(name: &str, case: &Case, desired: &Desired) {
         assert_eq!(desired.vantage, case.from.into(), "{name}");
     }
     if let Some(expected) = &case.secret {
-        let Object::PullSecret(secret) = &desired.objects[0];
+        let Object::PullSecret(secret) = &desired.objects[0] else { panic!("{name}: no pull secret") };
         let PullSecretState::Present { credentials, .. } = &secret.state else { panic!("{name}: {secret:?}") };
         let found: Vec<String> = credentials.iter().map(|entry| format!("{} {}", entry.key, entry.user)).collect();
         assert_eq!(&found, expected, "{name}");
     }
-    if let Some(expected) = &case.pull_secrets {
+    if let Some(expected) = &case.objects {
         let found: Vec<String> = desired.objects.iter().filter_map(object_line).collect();
         assert_eq!(&found, expected, "{name}");
+    }
+    if let Some(expected) = &case.platform {
+        assert_eq!(desired.platform.map_or("unknown", Platform::name), expected, "{name}");
+    }
+    if let Some(expected) = &case.waits {
+        let found = [desired.waits.service_accounts, desired.waits.rollout];
+        assert_eq!(&found.map(|time| time.as_secs()), expected, "{name}");
     }
     assert_eq!(desired.warnings.len(), case.warnings.len(), "{name}: {:?}", desired.warnings);
     for (found, expected) in desired.warnings.iter().zip(&case.warnings) {

@@ -7,6 +7,8 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::desired::registry::{Authority, ProxySettings};
 use crate::dockerconfig::AuthFile;
 use crate::inventory::outside::OutsideError;
@@ -72,6 +74,12 @@ impl<'a> ResolveCache<'a> {
             let text = self.text(ExternalSource::File(path.clone()))?;
             Ok(Rc::new(from_file::parse(text.expose())?))
         })
+    }
+
+    /// The text of a credential file: the file itself, or what a manifest contains.
+    pub fn auth_content(&self, path: &str) -> LoadResult<Zeroizing<String>> {
+        let text = self.text(ExternalSource::File(path.to_owned()))?;
+        Ok(from_file::content(text.expose())?)
     }
 
     /// The certificates of a file.

@@ -9,9 +9,9 @@ use crate::dockerconfig::{self, AuthFile, mask};
 use crate::go::{self, Padding};
 use crate::inventory::{Node, Source, Value, yaml};
 
-/// The keys of a Secret that may contain a credential file: those that Kubernetes defines for its secret types, and the
-/// file names that `kubectl create secret --from-file` uses as keys.
-const MEMBERS: [&str; 4] = [".dockerconfigjson", ".dockercfg", "auth.json", "config.json"];
+/// The keys of a Secret that may contain a credential file: those that Kubernetes defines for its secret types, the key of
+/// the type `kubernetes.io/podmanconfigjson` (which only podman's users write), and the file names that `kubectl create secret --from-file` uses as keys.
+const MEMBERS: [&str; 5] = [".dockerconfigjson", ".dockercfg", ".podmanconfigjson", "auth.json", "config.json"];
 
 /// The maximum number of names that a message lists.
 const MAX_LISTED: usize = 10;
@@ -22,15 +22,29 @@ const MAX_LISTED: usize = 10;
 /// Why the text cannot be parsed, in lower case and without any value of the text.
 pub fn parse(text: &str) -> Result<AuthFile, String> {
     let read = |text: &str| dockerconfig::read(text.as_bytes()).map_err(|error| error.to_string());
+    match in_manifest(text)? {
+        Some(content) => read(&content).map_err(|error| format!("in the Secret, {error}")),
+        None => read(text),
+    }
+}
+
+/// The credential file that the text is, or that it contains as a manifest. It is not parsed.
+///
+/// # Errors
+/// As for [`parse`], if the text is a manifest.
+pub(super) fn content(text: &str) -> Result<Zeroizing<String>, String> {
+    Ok(in_manifest(text)?.unwrap_or_else(|| Zeroizing::new(text.to_owned())))
+}
+
+/// The credential file in a manifest; `None` if the text is no manifest.
+fn in_manifest(text: &str) -> Result<Option<Zeroizing<String>>, String> {
     // A `config.json` is usually valid YAML, too, so only the `kind` shows whether the text is a manifest.
     match yaml::parse_documents(&Source::new("", text)) {
-        Ok(documents) if documents.iter().any(is_manifest) => {
-            read(&secret(only_pull_secret(&documents)?)?).map_err(|error| format!("in the Secret, {error}"))
-        }
+        Ok(documents) if documents.iter().any(is_manifest) => secret(only_pull_secret(&documents)?).map(Some),
         // JSON allows characters that YAML does not, such as DEL. If such a Secret were parsed as a `config.json`, it
         // would appear to contain no entries.
         Err(_) if is_json_manifest(text) => Err("the manifest is not valid YAML".to_owned()),
-        _ => read(text),
+        _ => Ok(None),
     }
 }
 

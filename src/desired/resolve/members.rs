@@ -1,10 +1,11 @@
 //! Mappings and lists of the inventory whose keys are known in advance: entries of a list of registries or pull secrets.
-//! This file checks only which keys exist, not their values.
+//! This file checks only which keys exist, and the types of their values, not what they mean.
 
 use crate::desired::codes;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Node, Problem, Span, Value, yaml};
 
+use super::registry_host::problem_about;
 use super::variable_reader::{Text, VariableReader};
 
 /// One key of a mapping with its value.
@@ -75,6 +76,15 @@ impl Members {
     /// A value as a list of texts; a single text is a list with one element. `None` if there is no such key or if there
     /// is a problem.
     pub fn texts(&self, reader: &mut VariableReader<'_>, key: &str) -> Option<Vec<Text>> {
+        let (member, nodes) = (self.get(key)?, self.elements(reader, key)?);
+        // Every element is read even if one has a problem, so that one run reports all problems.
+        let texts: Vec<Option<Text>> = nodes.iter().map(|node| reader.text_of(node, &member.name)).collect();
+        texts.into_iter().collect()
+    }
+
+    /// The elements of a list; a single value is a list with one element. `None` if there is no such key or if there is a
+    /// problem.
+    pub fn elements(&self, reader: &mut VariableReader<'_>, key: &str) -> Option<&[Node]> {
         let member = self.get(key)?;
         let nodes = match &member.node.value {
             Value::List(nodes) => nodes.as_slice(),
@@ -86,9 +96,13 @@ impl Members {
             reader.problems.push(problem.hint("give it at least one element, or remove the line"));
             return None;
         }
-        // Every element is read even if one has a problem, so that one run reports all problems.
-        let texts: Vec<Option<Text>> = nodes.iter().map(|node| reader.text_of(node, &member.name)).collect();
-        texts.into_iter().collect()
+        Some(nodes)
+    }
+
+    /// One of several words; `None` if the key is missing, or if there is a problem.
+    pub fn choice<T: Copy>(&self, reader: &mut VariableReader<'_>, key: &str, names: &[(&str, T)]) -> Option<T> {
+        let text = self.text(reader, key)?;
+        choice(reader, &text, &format!("`{key}` of {}:", self.name), names)
     }
 
     /// The problem that a required key is missing.
@@ -122,6 +136,41 @@ pub(super) fn list(reader: &mut VariableReader<'_>, variable: &str, example: &st
     let message = format!("`{variable}` is {}, not a list", list.value.type_name());
     reader.problems.push(Problem::hiding(&list.span, message).hint(format!("write {example}")));
     Vec::new()
+}
+
+/// Reads a mapping; `None` if it is null, or if there is a problem. It may be a text with JSON: Ansible evaluates only
+/// Python literals, so JSON with `true` or `null` is still a text. `what` is its name in messages, and `example` is a hint
+/// for a value of another type.
+pub(super) fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str, example: &str) -> Option<Node> {
+    let parsed = match &node.value {
+        Value::Null => return None,
+        Value::Str(text) if text.trim_start().starts_with('{') => yaml::parse_node(node),
+        _ => Ok(node.clone()),
+    };
+    let problem = match parsed {
+        Ok(node) if matches!(node.value, Value::Map(_)) => return Some(node),
+        Ok(node) => Problem::hiding(&node.span, format!("{what} is {}, not a mapping", node.value.type_name()))
+            .hint(format!("write {example}")),
+        Err(problem) => problem,
+    };
+    reader.problems.push(problem);
+    None
+}
+
+/// The value that a word names; `None` and a problem if it is another word. `what` is the name of the text in messages.
+pub(super) fn choice<T: Copy>(
+    reader: &mut VariableReader<'_>,
+    text: &Text,
+    what: &str,
+    names: &[(&str, T)],
+) -> Option<T> {
+    let found = names.iter().find(|(name, _)| *name == text.text);
+    if found.is_none() {
+        let words: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let problem = problem_about(what, text, "is unknown");
+        reader.problems.push(problem.hint(format!("write one of {}", words.join(", "))));
+    }
+    found.map(|(_, value)| *value)
 }
 
 /// Splits the members of a mapping into those with a known key, and the keys of all others.

@@ -4,6 +4,7 @@
 
 mod api_access;
 mod cache;
+mod cluster_objects;
 mod connection;
 mod credential_source;
 mod credential_text;
@@ -13,10 +14,14 @@ mod duplicate_registries;
 mod file_paths;
 pub mod from_file;
 mod generated_no_proxy;
+mod global_pull_secret;
 mod image_policy;
+mod image_pullers;
 mod insecure_registries;
+mod kubernetes_name;
 mod managed_hosts;
 mod members;
+mod platform;
 mod proxy;
 mod pull_secret_source;
 mod pull_secrets;
@@ -25,6 +30,7 @@ mod registry_entry;
 mod registry_host;
 mod registry_notices;
 mod retired_registries;
+mod service_accounts;
 mod shared_registries;
 mod test_image;
 mod user;
@@ -45,12 +51,17 @@ use super::api_access::ApiAccess;
 use super::codes;
 use super::node::{NodeTarget, Vantage, VantagePoint};
 use super::plain_passwords;
+use super::platform::{Platform, Waits};
 use super::registry::{Registry, TestLogin};
 use super::request::{Request, Scope};
 use api_access::{KUBECONFIG, MASTER_KUBECONFIG};
 use cache::ResolveCache;
+use cluster_objects::{DeclaredObjects, OWNER};
+use global_pull_secret::GLOBAL_PULL_SECRET;
+use image_pullers::IMAGE_PULLERS;
 use managed_hosts::HOSTS;
-use pull_secrets::{OWNER, PULL_SECRETS, with_default_secrets};
+use platform::{PLATFORM, ROLLOUT_TIMEOUT, WAIT};
+use pull_secrets::{PULL_SECRETS, with_default_secrets};
 use registry_entry::OREG_AUTH;
 use retired_registries::RETIRED;
 use shared_registries::SharedRegistries;
@@ -58,7 +69,20 @@ use variable_reader::VariableReader;
 
 /// The prefix of oregano's variables. Any unknown variable with this prefix is reported as a mistake.
 const PREFIX: &str = "oregano_";
-const OWN_VARIABLES: [&str; 7] = [HOSTS, KUBECONFIG, MASTER_KUBECONFIG, OREG_AUTH, OWNER, PULL_SECRETS, RETIRED];
+const OWN_VARIABLES: [&str; 12] = [
+    GLOBAL_PULL_SECRET,
+    HOSTS,
+    IMAGE_PULLERS,
+    KUBECONFIG,
+    MASTER_KUBECONFIG,
+    OREG_AUTH,
+    OWNER,
+    PLATFORM,
+    PULL_SECRETS,
+    RETIRED,
+    ROLLOUT_TIMEOUT,
+    WAIT,
+];
 
 /// The desired state for a request.
 ///
@@ -221,7 +245,8 @@ impl<'a> Resolver<'a> {
         let (mut nodes, mut vantage_points) = (Vec::new(), Vec::new());
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
-        let (mut objects, mut of_secrets) = (Vec::new(), Vec::new());
+        let mut own = DeclaredObjects::default();
+        let (mut platform, mut waits) = (None, Waits::default());
         let access = if scope.has_cluster() { self.api_access(owner) } else { ApiAccess::default() };
         // The host that provides the variables for the pull secret may be a master that `oregano_hosts` excludes.
         let other_owner = (!targets.contains(&owner)).then_some(owner);
@@ -229,12 +254,11 @@ impl<'a> Resolver<'a> {
             let vars = self.variables.of(name);
             let mut reader = VariableReader::new(&vars, self.cache);
             let declared = self.declared(&mut reader);
-            // `--only registries` verifies the credentials of the secrets, too.
-            if name == owner && scope != Scope::Nodes {
-                let secrets = pull_secrets::of_host(&mut reader, &declared);
-                of_secrets = secrets.registries;
-                if scope.has_cluster() {
-                    objects = with_default_secrets(secrets.objects, &declared.credentials);
+            if name == owner {
+                (platform, waits) = (platform::of_host(&mut reader), platform::waits(&mut reader));
+                // `--only registries` verifies the credentials of the secrets, too.
+                if scope != Scope::Nodes {
+                    own = self.objects(&mut reader, &declared, platform);
                 }
             }
             if selected.contains(name) {
@@ -244,9 +268,10 @@ impl<'a> Resolver<'a> {
             self.collect(reader);
             registries.extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
         }
+        let DeclaredObjects { objects, registries: of_secrets } = own;
         registries.extend(not_verified_yet(of_secrets, &registries));
         // An invalid registry is missing from the list, too, and its own problem is the one to report.
-        if registries.is_empty() && self.problems.is_empty() {
+        if registries.is_empty() && objects.is_empty() && self.problems.is_empty() {
             let problem = Problem::new("the selected hosts have no registry credentials");
             self.problems.push(
                 problem.hint(
@@ -255,7 +280,25 @@ impl<'a> Resolver<'a> {
             );
         }
         let vantage = self.request.vantage;
-        Some(Desired { registries, objects, access, nodes, vantage, vantage_points, ..Desired::default() })
+        let cluster = Desired { objects, platform, waits, access, ..Desired::default() };
+        Some(Desired { registries, nodes, vantage, vantage_points, ..cluster })
+    }
+
+    /// The objects of the host whose variables describe the cluster; none if the cluster is not part of the run.
+    fn objects(
+        &self,
+        reader: &mut VariableReader<'_>,
+        declared: &HostRegistries,
+        platform: Option<Platform>,
+    ) -> DeclaredObjects {
+        let DeclaredObjects { objects, registries } = cluster_objects::of_host(reader, declared, platform);
+        let objects = match platform {
+            _ if !self.request.scope.has_cluster() => Vec::new(),
+            // Only openshift-ansible 3.11 creates these secrets.
+            Some(Platform::OpenShift4 | Platform::Kubernetes) => objects,
+            Some(Platform::OpenShift3) | None => with_default_secrets(objects, &declared.credentials),
+        };
+        DeclaredObjects { objects, registries }
     }
 
     /// Reports unknown variables with oregano's prefix: a misspelled variable would have no effect, and no message

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::desired::registry::{Declaration, ImageChoice, Registry, TestLogin};
-use crate::desired::registry_host::{host_fault, same_registry};
+use crate::desired::registry_host::{host_fault, is_cluster_manager, same_registry};
 use crate::dockerconfig::{Auth, Credential, Entry, HUB, mask, registry_key};
 use crate::inventory::outside::OutsideErrorKind;
 use crate::inventory::problem::nearest;
@@ -15,12 +15,10 @@ use super::HostRegistries;
 use super::defaults::RegistryDefaults;
 use super::from_file;
 use super::members::Members;
+use super::registry_entry::RegistryEntry;
 use super::registry_host::problem_about;
 use super::test_image;
 use super::variable_reader::{Text, VariableReader};
-
-/// An entry of Red Hat's pull secrets that is no registry: the account of OpenShift Cluster Manager.
-const CLUSTER_MANAGER: &str = "cloud.openshift.com";
 
 /// What a pull secret contains.
 pub(super) struct SecretSource {
@@ -28,6 +26,14 @@ pub(super) struct SecretSource {
     pub credentials: Arc<[Credential]>,
     /// The entries of the file, as registries to verify.
     pub registries: Vec<Registry>,
+}
+
+/// An entry of a file, with one of the test images.
+pub(super) struct FileEntry {
+    /// What verifies it.
+    pub registry: Registry,
+    /// What a secret contains.
+    pub credential: Credential,
 }
 
 /// The entries of a declaration; `None` if there is a problem. Without `registries` and `from_file`, these are all
@@ -46,11 +52,15 @@ pub(super) fn of_entry(
         let problem = Problem::hiding(&member.node.span, format!("{} has no effect without `from_file`", member.name));
         reader.problems.push(problem.hint("a declared registry has its own `test_image`"));
     }
+    if named.is_none() && file.is_none() && !RegistryEntry::is_any_declared(reader) {
+        let problem = entry.lacks("`from_file`, and the inventory declares no registry that it could contain");
+        reader.problems.push(problem.hint("add `from_file`, or declare the registries"));
+    }
     if reader.problems.len() > before {
         return None;
     }
     let (registries, of_file) = match file {
-        Some(entries) => entries?.into_iter().unzip(),
+        Some(entries) => entries?.into_iter().map(|entry| (entry.registry, entry.credential)).unzip(),
         None => (Vec::new(), Vec::new()),
     };
     let mut credentials: Vec<Credential> = match named {
@@ -118,8 +128,9 @@ fn named_registries(
     Some(credentials)
 }
 
-/// The entries of the file, and the registry that verifies each of them.
-fn file_entries(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Vec<(Registry, Credential)>> {
+/// The entries of the file `from_file`, each of them once for each of its test images. Those with a problem are omitted;
+/// `None` if the file itself has one.
+pub(super) fn file_entries(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Vec<FileEntry>> {
     let path = entry.text(reader, "from_file")?;
     let file = match reader.cache.auth_file(&path.text) {
         Ok(file) => file,
@@ -155,7 +166,8 @@ fn file_entries(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Vec<
                 let images = images.iter().find(|(key, _)| same_registry(key, &one.key));
                 let images = images.map_or(&[][..], |(_, images)| images);
                 let registries = registries(&credential, images, &defaults, &origin);
-                found.extend(registries.into_iter().map(|registry| (registry, credential.clone())));
+                let entries = registries.into_iter();
+                found.extend(entries.map(|registry| FileEntry { registry, credential: credential.clone() }));
             }
             Err(why) => {
                 let key = mask(&one.key);
@@ -193,7 +205,7 @@ fn registries(credential: &Credential, images: &[String], defaults: &RegistryDef
     // The key may have a scheme or a path of an API. Image names have neither.
     let host = registry_key(&credential.key);
     let test_login = match images {
-        _ if host == CLUSTER_MANAGER || host_fault(&host).is_some() => TestLogin::Impossible,
+        _ if is_cluster_manager(&host) || host_fault(&host).is_some() => TestLogin::Impossible,
         [] => TestLogin::LoginOnly,
         _ => TestLogin::Inspect,
     };

@@ -1,5 +1,5 @@
 //! `oregano_pull_secrets`: the pull secrets that an inventory declares, in addition to `imagestreamsecret`. Where their
-//! credentials come from is in `pull_secret_source`.
+//! credentials come from is in `pull_secret_source`, and who uses them in `service_accounts`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,27 +9,28 @@ use openssl::hash::{MessageDigest, hash};
 
 use crate::desired::cluster::{
     Adopt, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat, PullSecretState,
+    ServiceAccounts,
 };
 use crate::desired::codes;
 use crate::desired::kubernetes_name::NameSyntax;
 use crate::desired::label_selector::selector_fault;
-use crate::desired::registry::Registry;
 use crate::dockerconfig::Credential;
 use crate::inventory::{Node, Problem, Span, Value};
 
 use super::HostRegistries;
+use super::cluster_objects::DeclaredObjects;
+use super::kubernetes_name::kubernetes_name;
 use super::members::{self, Member, Members};
 use super::pull_secret_source::{self, SecretSource};
-use super::registry_host::problem_about;
-use super::variable_reader::{Text, VariableReader};
+use super::service_accounts;
+use super::variable_reader::VariableReader;
 
 /// The list of declared pull secrets.
 pub(super) const PULL_SECRETS: &str = "oregano_pull_secrets";
-/// The name of the inventory in annotations, so that two inventories do not change each other's objects.
-pub(super) const OWNER: &str = "oregano_owner";
 
 /// All keys of a declaration.
-const KEYS: [&str; 8] = ["name", "namespaces", "registries", "from_file", "test_images", "type", "state", "adopt"];
+const KEYS: [&str; 9] =
+    ["name", "namespaces", "registries", "from_file", "test_images", "service_accounts", "type", "state", "adopt"];
 /// The keys of `namespaces` if it is a mapping.
 const SELECTOR_KEYS: [&str; 2] = ["labels", "except"];
 
@@ -37,39 +38,43 @@ const SELECTOR_KEYS: [&str; 2] = ["labels", "except"];
 /// `openshift_examples`).
 const SHARED_NAMESPACE: &str = "openshift";
 const SHARED_SECRET: &str = "imagestreamsecret";
+/// The start of the types of secrets that Kubernetes defines.
+const TYPE_PREFIX: &str = "kubernetes.io/";
+/// A type whose secrets no program reads.
+const PODMAN: &str = "podmanconfigjson";
 /// The start of the names of the secrets that openshift-ansible creates for single registries.
 const OPENSHIFT_ANSIBLE_PREFIX: &str = "o-a-";
 
-/// The declared pull secrets of a host, and the credentials that only their files contain.
-pub(super) struct DeclaredSecrets {
-    pub objects: Vec<Object>,
-    /// The credentials of files, which are verified like those of `registries`.
-    pub registries: Vec<Registry>,
-}
-
 /// The declared objects, after those that every inventory of openshift-ansible has: `imagestreamsecret` with all
-/// `credentials`, and the secrets that openshift-ansible created for single registries, if they exist.
+/// `credentials`, and the secrets that openshift-ansible created for single registries, if they exist. There are none if
+/// the inventory declares no registry.
 pub(super) fn with_default_secrets(declared: Vec<Object>, credentials: &Arc<[Credential]>) -> Vec<Object> {
-    let shared = |name: &str, state| {
-        let namespaces = Namespaces::Named(vec![SHARED_NAMESPACE.to_owned()]);
-        Object::PullSecret(PullSecret { name: name.to_owned(), namespaces, state, ownership: Ownership::Shared })
+    if credentials.is_empty() {
+        return declared;
+    }
+    let shared = |name: &str, state| PullSecret {
+        name: name.to_owned(),
+        namespaces: Namespaces::Named(vec![SHARED_NAMESPACE.to_owned()]),
+        state,
+        ownership: Ownership::Shared,
+        service_accounts: ServiceAccounts::default(),
     };
     let (credentials, format) = (Arc::clone(credentials), PullSecretFormat::DockerConfigJson);
     let of_one = credentials.iter().filter_map(|one| {
         let state = PullSecretState::IfPresent { credentials: [one.clone()].into() };
         Some(shared(&openshift_ansible_name(&one.key)?, state))
     });
-    let of_one: Vec<Object> = of_one.collect();
+    let of_one: Vec<PullSecret> = of_one.collect();
     let image_streams = shared(SHARED_SECRET, PullSecretState::Present { credentials, format });
     // A declaration takes the place of a default.
-    let is_declared = |Object::PullSecret(default): &Object| {
-        let takes_its_place = |Object::PullSecret(other): &Object| {
-            other.name == default.name && names_shared_namespace(&other.namespaces)
-        };
-        declared.iter().any(takes_its_place)
+    let is_declared = |default: &PullSecret| {
+        declared.iter().any(|object| match object {
+            Object::PullSecret(other) => other.name == default.name && names_shared_namespace(&other.namespaces),
+            Object::ImagePuller(_) | Object::GlobalPullSecret(_) => false,
+        })
     };
-    let defaults = std::iter::once(image_streams).chain(of_one).filter(|object| !is_declared(object));
-    defaults.collect::<Vec<_>>().into_iter().chain(declared).collect()
+    let defaults = std::iter::once(image_streams).chain(of_one).filter(|secret| !is_declared(secret));
+    defaults.map(Object::PullSecret).collect::<Vec<_>>().into_iter().chain(declared).collect()
 }
 
 /// `o-a-<md5(host)>`; `None` where OpenSSL does not permit MD5 (FIPS mode).
@@ -84,25 +89,23 @@ fn names_shared_namespace(namespaces: &Namespaces) -> bool {
     matches!(namespaces, Namespaces::Named(names) if names.iter().any(|name| name == SHARED_NAMESPACE))
 }
 
-/// The pull secrets that the host of `reader` declares. `declared` are its registries.
-pub(super) fn of_host(reader: &mut VariableReader<'_>, declared: &HostRegistries) -> DeclaredSecrets {
-    let owner = owner(reader);
+/// The pull secrets that the host of `reader` declares. `declared` are its registries, and `owner` is the value of
+/// `oregano_owner`.
+pub(super) fn of_host(
+    reader: &mut VariableReader<'_>,
+    declared: &HostRegistries,
+    owner: Option<&str>,
+) -> DeclaredObjects {
     let example = "[{'name': 'registry-credentials', 'namespaces': ['project-a']}]";
-    let mut found = DeclaredSecrets { objects: Vec::new(), registries: Vec::new() };
+    let mut found = DeclaredObjects::default();
     let mut places: HashMap<(String, String), Span> = HashMap::new();
     for node in members::list(reader, PULL_SECRETS, example) {
-        let Some((secret, source)) = pull_secret(reader, &node, declared, owner.as_deref()) else { continue };
+        let Some((secret, source)) = pull_secret(reader, &node, declared, owner) else { continue };
         reject_duplicates(reader, &mut places, &secret, &node.span);
         found.registries.extend(source.into_iter().flat_map(|source| source.registries));
         found.objects.push(Object::PullSecret(secret));
     }
     found
-}
-
-/// The value of `oregano_owner`.
-fn owner(reader: &mut VariableReader<'_>) -> Option<String> {
-    let text = reader.text(OWNER)?;
-    reader.without_controls(text, &format!("`{OWNER}`")).map(|text| text.text)
 }
 
 /// One declaration; `None` if there is a problem.
@@ -118,13 +121,14 @@ fn pull_secret(
     let namespaces = namespaces(reader, &entry);
     let adopt = if entry.flag(reader, "adopt") == Some(true) { Adopt::Yes } else { Adopt::No };
     // The other keys of an absent secret are accepted and ignored, so that an entry needs only one change.
-    let (state, source) = if state(reader, &entry) == Some(State::Absent) {
-        (Some(PullSecretState::Absent), None)
+    let (state, source, service_accounts) = if state(reader, &entry) == Some(State::Absent) {
+        (Some(PullSecretState::Absent), None, ServiceAccounts::default())
     } else {
         let format = format(reader, &entry);
         let source = pull_secret_source::of_entry(reader, &entry, declared);
         let credentials = source.as_ref().map(|source| Arc::clone(&source.credentials));
-        (credentials.map(|credentials| PullSecretState::Present { credentials, format }), source)
+        let state = credentials.map(|credentials| PullSecretState::Present { credentials, format });
+        (state, source, service_accounts::of_entry(reader, &entry))
     };
     if reader.problems.len() > before {
         return None;
@@ -137,7 +141,7 @@ fn pull_secret(
     } else {
         Ownership::Declared { owner: owner.map(str::to_owned), adopt }
     };
-    Some((PullSecret { name, namespaces, state, ownership }, source))
+    Some((PullSecret { name, namespaces, state, ownership, service_accounts }, source))
 }
 
 /// The name of an entry in messages, with the name of the secret if it is one.
@@ -158,17 +162,6 @@ fn secret_name(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Strin
     }
     let text = entry.text(reader, "name")?;
     kubernetes_name(reader, text, "the name of a pull secret", NameSyntax::Subdomain)
-}
-
-/// A name that Kubernetes accepts; `None` and a problem if it does not.
-fn kubernetes_name(reader: &mut VariableReader<'_>, text: Text, what: &str, syntax: NameSyntax) -> Option<String> {
-    let Some(fault) = syntax.fault(&text.text) else { return Some(text.text) };
-    let hint = match syntax {
-        NameSyntax::Label => "use at most 63 lower-case letters, digits and `-`",
-        NameSyntax::Subdomain => "use at most 253 lower-case letters, digits, `-` and `.`",
-    };
-    reader.problems.push(problem_about(what, &text, fault).code(codes::KUBERNETES_NAME).hint(hint));
-    None
 }
 
 fn namespaces(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Namespaces> {
@@ -219,7 +212,7 @@ enum State {
 
 fn state(reader: &mut VariableReader<'_>, entry: &Members) -> Option<State> {
     const NAMES: [(&str, State); 2] = [("present", State::Present), ("absent", State::Absent)];
-    choice(reader, entry, "state", &NAMES)
+    entry.choice(reader, "state", &NAMES)
 }
 
 fn format(reader: &mut VariableReader<'_>, entry: &Members) -> PullSecretFormat {
@@ -229,19 +222,14 @@ fn format(reader: &mut VariableReader<'_>, entry: &Members) -> PullSecretFormat 
         ("kubernetes.io/dockerconfigjson", PullSecretFormat::DockerConfigJson),
         ("kubernetes.io/dockercfg", PullSecretFormat::Dockercfg),
     ];
-    choice(reader, entry, "type", &NAMES).unwrap_or(PullSecretFormat::DockerConfigJson)
-}
-
-/// One of several words; `None` if the key is missing, or if there is a problem.
-fn choice<T: Copy>(reader: &mut VariableReader<'_>, entry: &Members, key: &str, names: &[(&str, T)]) -> Option<T> {
-    let text = entry.text(reader, key)?;
-    if let Some((_, value)) = names.iter().find(|(name, _)| *name == text.text) {
-        return Some(*value);
+    let written = entry.get("type").filter(|member| member.node.text.trim_start_matches(TYPE_PREFIX) == PODMAN);
+    if let Some(member) = written {
+        let message = format!("{} is `{PODMAN}`, which neither Kubernetes nor OpenShift reads", member.name);
+        let problem = Problem::hiding(&member.node.span, message);
+        reader.problems.push(problem.hint("write `dockerconfigjson`, which has the same content"));
+        return PullSecretFormat::DockerConfigJson;
     }
-    let words: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let problem = problem_about(&format!("`{key}` of {}:", entry.name), &text, "is unknown");
-    reader.problems.push(problem.hint(format!("write one of {}", words.join(", "))));
-    None
+    entry.choice(reader, "type", &NAMES).unwrap_or(PullSecretFormat::DockerConfigJson)
 }
 
 /// Reports a secret that another entry already declares for the same namespace. Selectors are compared when the

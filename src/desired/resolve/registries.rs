@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::desired::registry::{Authority, Declaration, Registry, TestLogin, TlsPolicy};
+use crate::desired::registry_host::is_cluster_manager;
 use crate::inventory::{Node, Value};
 
 use super::declared_registry::DeclaredRegistry;
@@ -54,6 +55,11 @@ fn registry(
         Declaration::Default => credential.source,
     };
     let mut images = images.into_iter();
+    let test_login = match test_login {
+        _ if is_cluster_manager(&host) => TestLogin::Impossible,
+        true => TestLogin::Inspect,
+        false => TestLogin::Skip,
+    };
     let registry = Registry {
         tls: own_tls.unwrap_or_else(|| defaults.tls(&host)),
         host,
@@ -63,7 +69,7 @@ fn registry(
         email: credential.email,
         image: images.next()?,
         image_choice: choice,
-        test_login: if test_login { TestLogin::Inspect } else { TestLogin::Skip },
+        test_login,
         ca,
         proxy: proxy.unwrap_or_else(|| defaults.proxy.clone()),
         auth_server,

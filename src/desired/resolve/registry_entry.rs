@@ -3,9 +3,9 @@
 //! values.
 
 use crate::desired::registry::Declaration;
-use crate::inventory::{Node, Problem, Span, Value, yaml};
+use crate::inventory::{Node, Problem, Span, Value};
 
-use super::members::{Member, Members, known, unknown_key};
+use super::members::{Member, Members, known, mapping, unknown_key};
 use super::registry_host::quotable;
 use super::variable_reader::VariableReader;
 
@@ -65,6 +65,16 @@ impl RegistryEntry {
         place.map(|node| node.span.clone())
     }
 
+    /// Whether the host sets a variable that declares a registry.
+    pub fn is_any_declared(reader: &VariableReader<'_>) -> bool {
+        let is_set = |node: &Node| match &node.value {
+            Value::Null => false,
+            Value::List(entries) => !entries.is_empty(),
+            _ => true,
+        };
+        reader.raw(ADDITIONAL).is_some_and(is_set) || Self::place_of_default_registry(reader).is_some()
+    }
+
     /// The values of the default registry; `None` if there is a problem.
     pub fn default_registry(reader: &mut VariableReader<'_>, place: &Span) -> Option<Self> {
         let names = [("user", OREG_USER), ("password", OREG_PASSWORD), ("test_login", OREG_TEST_LOGIN)];
@@ -78,7 +88,9 @@ impl RegistryEntry {
             }
             members.extend(reader.node(variable).map(|node| Member { key, name, node }));
         }
-        if let Some(more) = reader.node(OREG_AUTH).and_then(|node| mapping(reader, &node, &format!("`{OREG_AUTH}`"))) {
+        let example = "{'password_file': '/etc/oregano/password'}";
+        let auth = reader.node(OREG_AUTH);
+        if let Some(more) = auth.and_then(|node| mapping(reader, &node, &format!("`{OREG_AUTH}`"), example)) {
             // These keys have a variable of openshift-ansible, which must stay the only place for the value.
             let (known, unknown) = known(&more, &default_keys());
             reader.problems.extend(unknown.into_iter().map(|key| unknown_of_default(&key)));
@@ -108,24 +120,6 @@ pub(super) fn name(entry: &Node) -> String {
         Some(host) => format!("the registry entry for `{host}`"),
         None => "a registry entry".to_owned(),
     }
-}
-
-/// Reads a mapping. It may be a text with JSON: Ansible evaluates only Python literals, so JSON with `true` or `null`
-/// is still a text.
-fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str) -> Option<Node> {
-    let parsed = match &node.value {
-        Value::Null => return None,
-        Value::Str(text) if text.trim_start().starts_with('{') => yaml::parse_node(node),
-        _ => Ok(node.clone()),
-    };
-    let problem = match parsed {
-        Ok(node) if matches!(node.value, Value::Map(_)) => return Some(node),
-        Ok(node) => Problem::hiding(&node.span, format!("{what} is {}, not a mapping", node.value.type_name()))
-            .hint("write {'password_file': '/etc/oregano/password'}"),
-        Err(problem) => problem,
-    };
-    reader.problems.push(problem);
-    None
 }
 
 /// The keys of `oregano_oreg_auth`: all that have no variable of openshift-ansible.

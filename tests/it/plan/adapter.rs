@@ -6,7 +6,7 @@ use std::sync::Arc;
 use oregano::desired::{
     Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, NamespaceSelector, Namespaces,
     NodeTarget, Object, ObjectContent, Ownership, Proxy, PullSecret, PullSecretFormat, PullSecretState, Registry,
-    TestLogin, TlsPolicy,
+    ServiceAccounts, TestLogin, TlsPolicy,
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
@@ -51,7 +51,13 @@ pub fn desired(case: &Case) -> Desired {
             format: PullSecretFormat::DockerConfigJson,
         };
         let namespaces = Namespaces::Named(vec![namespace.to_owned()]);
-        Object::PullSecret(PullSecret { name: name.to_owned(), namespaces, state, ownership: Ownership::Shared })
+        Object::PullSecret(PullSecret {
+            name: name.to_owned(),
+            namespaces,
+            state,
+            ownership: Ownership::Shared,
+            service_accounts: ServiceAccounts::default(),
+        })
     };
     let secrets = case.desired.secrets.iter().map(|secret| declared(secret, &credentials));
     let node = |name: &String| NodeTarget {
@@ -254,7 +260,13 @@ fn declared(secret: &DeclaredSecret, credentials: &Arc<[Credential]>) -> Object 
     };
     let adopt = if secret.adopt { Adopt::Yes } else { Adopt::No };
     let ownership = Ownership::Declared { owner: secret.owner.clone(), adopt };
-    Object::PullSecret(PullSecret { name: secret.name.clone(), namespaces, state, ownership })
+    Object::PullSecret(PullSecret {
+        name: secret.name.clone(),
+        namespaces,
+        state,
+        ownership,
+        service_accounts: ServiceAccounts::default(),
+    })
 }
 
 fn object_name(name: &str) -> ObjectName {

@@ -38,6 +38,7 @@ fn declared() -> PullSecret {
             format: PullSecretFormat::DockerConfigJson,
         },
         ownership: Ownership::Shared,
+        service_accounts: crate::desired::ServiceAccounts::default(),
     }
 }
 

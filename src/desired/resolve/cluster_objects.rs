@@ -1,0 +1,42 @@
+//! The objects of the cluster that a host declares: pull secrets, image pullers and the global pull secret.
+
+use crate::desired::cluster::Object;
+use crate::desired::platform::Platform;
+use crate::desired::registry::Registry;
+
+use super::variable_reader::VariableReader;
+use super::{HostRegistries, global_pull_secret, image_pullers, pull_secrets};
+
+/// The name of the inventory in annotations, so that two inventories do not change each other's objects.
+pub(super) const OWNER: &str = "oregano_owner";
+
+/// The declared objects, and the credentials that only their files contain.
+#[derive(Default)]
+pub(super) struct DeclaredObjects {
+    pub objects: Vec<Object>,
+    /// The credentials of files, which are verified like those of `registries`.
+    pub registries: Vec<Registry>,
+}
+
+/// The objects that the host of `reader` declares. `declared` are its registries.
+pub(super) fn of_host(
+    reader: &mut VariableReader<'_>,
+    declared: &HostRegistries,
+    platform: Option<Platform>,
+) -> DeclaredObjects {
+    let owner = owner(reader);
+    let mut found = pull_secrets::of_host(reader, declared, owner.as_deref());
+    let pullers = image_pullers::of_host(reader, platform, owner.as_deref());
+    found.objects.extend(pullers.into_iter().map(Object::ImagePuller));
+    if let Some((global, registries)) = global_pull_secret::of_host(reader, declared, platform, owner.as_deref()) {
+        found.objects.push(Object::GlobalPullSecret(global));
+        found.registries.extend(registries);
+    }
+    found
+}
+
+/// The value of `oregano_owner`.
+fn owner(reader: &mut VariableReader<'_>) -> Option<String> {
+    let text = reader.text(OWNER)?;
+    reader.without_controls(text, &format!("`{OWNER}`")).map(|text| text.text)
+}
