@@ -16,8 +16,8 @@ pub const UNKNOWN_VARIABLE: Code = Code::new(
     "unknown-variable",
     "a variable whose name is similar to a known one, or an unknown variable with oregano's prefix",
 );
-/// An unknown key in a registry entry.
-pub const UNKNOWN_KEY: Code = Code::new("unknown-key", "a key that registry entries do not have");
+/// An unknown key in an entry of a list, or in a mapping.
+pub const UNKNOWN_KEY: Code = Code::new("unknown-key", "a key that an entry or a mapping of this kind does not have");
 /// A variable or key of an older openshift-ansible.
 pub const LEFTOVER: Code = Code::new(
     "leftover",

@@ -322,6 +322,10 @@ fn every_secret_is_known_to_the_redactor() {
     let folder = tempfile::tempdir().unwrap();
     let inventory = folder.path().join("hosts.yml");
     std::fs::write(folder.path().join("token"), "canary-1\n").unwrap();
+    // `auth` is base64 of `u:canary-8`. The other members are written with it, but no registry is verified with them.
+    let content =
+        r#"{"auths":{"c.example.com":{"auth":"dTpjYW5hcnktOA==","password":"canary-9","registrytoken":"canary-10"}}}"#;
+    std::fs::write(folder.path().join("auth.json"), content).unwrap();
     let text = r#"
 nodes:
   hosts: {node1: {ansible_password: canary-2, ansible_become: yes, ansible_become_password: canary-3}}
@@ -330,15 +334,18 @@ nodes:
     openshift_additional_registry_credentials:
       - {host: a.example.com, user: u, password_file: token, identity_token: canary-5}
       - {host: b.example.com, user: u, password: canary-6, proxy: "http://me:canary-7@proxy.example.com"}
+    oregano_global_pull_secret: {mode: replace, from_file: auth.json}
 "#;
     std::fs::write(&inventory, text).unwrap();
     let sources = Sources { inventories: vec![inventory.display().to_string()], ..Sources::default() };
     let read = inventory::load::load_from(&sources, folder.path()).unwrap();
-    let request = Request { scope: Scope::Registries, vantage: Vantage::FirstNode, ..Request::default() };
+    let request = Request { scope: Scope::Everything, vantage: Vantage::FirstNode, ..Request::default() };
     let redactor = desired::resolve(&read, &request).unwrap().redactor();
-    let all: Vec<String> = (1..=7).map(|number| format!("canary-{number}")).collect();
+    let all: Vec<String> = (1..=10).map(|number| format!("canary-{number}")).collect();
     let scrubbed = redactor.scrub(&format!("{} canary%2D4", all.join(" ")));
     assert!(!scrubbed.contains("canary"), "{scrubbed}");
+    let content = redactor.scrub(content);
+    assert!(!content.contains("canary") && !content.contains("dTpjYW5hcnktOA"), "{content}");
     let debugged = format!("{:?}", desired::resolve(&read, &request).unwrap());
     assert!(all.iter().all(|canary| !debugged.contains(canary.as_str())), "{debugged}");
 }

@@ -25,14 +25,15 @@ pub(super) fn of_host(
     platform: Option<Platform>,
 ) -> DeclaredObjects {
     let owner = owner(reader);
-    let mut found = pull_secrets::of_host(reader, declared, owner.as_deref());
+    let (secrets, mut registries) = pull_secrets::of_host(reader, declared, owner.as_deref());
     let pullers = image_pullers::of_host(reader, platform, owner.as_deref());
-    found.objects.extend(pullers.into_iter().map(Object::ImagePuller));
-    if let Some((global, registries)) = global_pull_secret::of_host(reader, declared, platform, owner.as_deref()) {
-        found.objects.push(Object::GlobalPullSecret(global));
-        found.registries.extend(registries);
+    let mut objects: Vec<Object> = secrets.into_iter().map(Object::PullSecret).collect();
+    objects.extend(pullers.into_iter().map(Object::ImagePuller));
+    if let Some((global, of_file)) = global_pull_secret::of_host(reader, declared, platform, owner.as_deref()) {
+        objects.push(Object::GlobalPullSecret(global));
+        registries.extend(of_file);
     }
-    found
+    DeclaredObjects { objects, registries }
 }
 
 /// The value of `oregano_owner`.

@@ -103,14 +103,16 @@ fn reject_helpers(reader: &mut VariableReader<'_>, entry: &Members) {
     let Some(path) = entry.get("from_file").map(|member| &member.node) else { return };
     // The other problems of the file are reported when its entries are read.
     let Ok(file) = reader.cache.auth_file(&path.text) else { return };
-    let helpers = [("credHelpers", !file.cred_helpers.is_empty()), ("credsStore", file.creds_store.is_some())];
-    for (member, _) in helpers.iter().filter(|(_, exists)| *exists && !file.entries.is_empty()) {
+    if file.entries.is_empty() {
+        return;
+    }
+    let helpers = (!file.cred_helpers.is_empty()).then_some("credHelpers");
+    let store = file.creds_store.as_ref().map(|_| "credsStore");
+    for member in helpers.into_iter().chain(store) {
         let fault = format!("of {} has `{member}`, which the machine config operator does not accept", entry.name);
         let text = Text { text: path.text.clone(), span: path.span.clone() };
-        let problem = problem_about("`from_file`", &text, &fault);
-        reader
-            .problems
-            .push(problem.hint(format!("remove `{member}`, and add the credentials of the helper to `auths`")));
+        let hint = format!("remove `{member}`, and add the credentials of the helper to `auths`");
+        reader.problems.push(problem_about("`from_file`", &text, &fault).hint(hint));
     }
 }
 

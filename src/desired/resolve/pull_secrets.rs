@@ -14,11 +14,11 @@ use crate::desired::cluster::{
 use crate::desired::codes;
 use crate::desired::kubernetes_name::NameSyntax;
 use crate::desired::label_selector::selector_fault;
+use crate::desired::registry::Registry;
 use crate::dockerconfig::Credential;
 use crate::inventory::{Node, Problem, Span, Value};
 
 use super::HostRegistries;
-use super::cluster_objects::DeclaredObjects;
 use super::kubernetes_name::kubernetes_name;
 use super::members::{self, Member, Members};
 use super::pull_secret_source::{self, SecretSource};
@@ -89,23 +89,23 @@ fn names_shared_namespace(namespaces: &Namespaces) -> bool {
     matches!(namespaces, Namespaces::Named(names) if names.iter().any(|name| name == SHARED_NAMESPACE))
 }
 
-/// The pull secrets that the host of `reader` declares. `declared` are its registries, and `owner` is the value of
-/// `oregano_owner`.
+/// The pull secrets that the host of `reader` declares, and the credentials that only their files contain. `declared` are
+/// the registries of the host, and `owner` is the value of `oregano_owner`.
 pub(super) fn of_host(
     reader: &mut VariableReader<'_>,
     declared: &HostRegistries,
     owner: Option<&str>,
-) -> DeclaredObjects {
+) -> (Vec<PullSecret>, Vec<Registry>) {
     let example = "[{'name': 'registry-credentials', 'namespaces': ['project-a']}]";
-    let mut found = DeclaredObjects::default();
+    let (mut secrets, mut registries) = (Vec::new(), Vec::new());
     let mut places: HashMap<(String, String), Span> = HashMap::new();
     for node in members::list(reader, PULL_SECRETS, example) {
         let Some((secret, source)) = pull_secret(reader, &node, declared, owner) else { continue };
         reject_duplicates(reader, &mut places, &secret, &node.span);
-        found.registries.extend(source.into_iter().flat_map(|source| source.registries));
-        found.objects.push(Object::PullSecret(secret));
+        registries.extend(source.into_iter().flat_map(|source| source.registries));
+        secrets.push(secret);
     }
-    found
+    (secrets, registries)
 }
 
 /// One declaration; `None` if there is a problem.

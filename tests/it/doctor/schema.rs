@@ -96,7 +96,33 @@ fn typing_errors_are_rejected() {
     ] {
         assert_eq!(faults(&entry(good)), "");
     }
+    for good in [
+        json!({"oregano_platform": "openshift-4", "oregano_wait": 90, "oregano_rollout_timeout": "1h30m"}),
+        json!({"oregano_global_pull_secret": {"registries": ["a.example.com"], "from_file": "f"}}),
+        json!({"oregano_global_pull_secret": {"mode": "replace", "from_file": "f", "test_images": {"quay.io": "a/b"}}}),
+        json!({"oregano_image_pullers": [{"namespace": "b", "service_account": "a/default"},
+            {"namespace": "b", "service_accounts_of": "a", "state": "absent"}]}),
+        json!({"oregano_pull_secrets": [{"name": "s", "namespaces": "a", "service_accounts": "*"},
+            {"name": "t", "namespaces": "a", "service_accounts": ["x", {"name": "*", "for": ["pull", "mount"]}]}]}),
+    ] {
+        assert_eq!(faults(&vars(good)), "");
+    }
     for (yaml, fault) in [
+        (vars(json!({"oregano_platform": "okd"})), "okd"),
+        (vars(json!({"oregano_wait": "soon"})), "soon"),
+        (vars(json!({"oregano_global_pull_secret": {"mode": "replace"}})), "not valid under any"),
+        (
+            vars(json!({"oregano_global_pull_secret": {"mode": "replace", "from_file": "f", "registries": "a"}})),
+            "replace",
+        ),
+        (vars(json!({"oregano_image_pullers": [{"namespace": "b"}]})), "not valid under any"),
+        (vars(json!({"oregano_image_pullers": [{"namespace": "b", "service_account": "default"}]})), "default"),
+        (
+            vars(
+                json!({"oregano_pull_secrets": [{"name": "s", "namespaces": "a", "service_accounts": [{"for": "pull"}]}]}),
+            ),
+            "not valid under any",
+        ),
         (vars(json!({"oreg_auth_password": 12345})), "12345"),
         (vars(json!({"openshift_deployment_type": "okd"})), "okd"),
         (vars(json!({"ansible_port": 70000})), "70000"),
