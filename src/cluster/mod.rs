@@ -19,6 +19,7 @@ use self::access::credentials::Credentials;
 use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::Diagnosis;
+pub use self::objects::list::Accounts;
 pub use self::objects::write::{EarlierRequest, ObjectWrite, WriteResult, overwritten, possibly_written};
 pub use self::route::Route;
 use crate::facts::{NamespaceFact, ObjectFact, ObjectName, Objects, Observed};
@@ -85,6 +86,12 @@ impl Cluster {
     /// If the server cannot be reached in time, denies the request, or rejects the selector.
     pub async fn namespaces(&self, labels: &str) -> Result<Vec<NamespaceFact>, Failure> {
         self.0.namespaces(labels).await
+    }
+
+    /// The service accounts of each of these namespaces, with at most this number of requests at the same time. What could
+    /// not be listed is a fact.
+    pub async fn accounts(&self, namespaces: &[String], requests: usize) -> Accounts {
+        self.0.accounts(namespaces, requests).await
     }
 
     /// Writes an object if it is still in the state that the caller expects: a compare-and-swap. Everything that the new

@@ -145,6 +145,24 @@ pub enum Adopt {
     Yes,
 }
 
+impl LinkUse {
+    /// Its name in inventories and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Mount => "mount",
+        }
+    }
+
+    /// The field of a service account that has the secrets for this use.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Pull => "imagePullSecrets",
+            Self::Mount => "secrets",
+        }
+    }
+}
+
 impl NamespaceSelector {
     /// Whether the namespace is selected, if it has the labels.
     pub fn admits(&self, namespace: &str) -> bool {

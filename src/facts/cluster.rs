@@ -24,9 +24,14 @@ pub type Selections = HashMap<String, Result<Vec<NamespaceFact>, Failure>>;
 pub struct ClusterFact {
     /// The namespaces of the selectors.
     pub selections: Selections,
+    /// The names of the service accounts of each namespace in which all of them matter, or why they are not known.
+    pub accounts: AccountNames,
     /// The objects that the declarations concern.
     pub objects: Objects,
 }
+
+/// For each of several namespaces, the names of its service accounts, or why they are not known.
+pub type AccountNames = HashMap<String, Result<Vec<String>, Failure>>;
 
 /// Objects, and what was observed of each.
 pub type Objects = HashMap<ObjectName, Observed<ObjectFact>>;
@@ -87,7 +92,7 @@ pub struct ObjectName {
     /// Its namespace; empty for an object that is in no namespace.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// Its name; for namespaces, the label selector.
+    /// Its name; for namespaces, the label selector; `*` for all service accounts of the namespace.
     pub name: String,
 }
 
@@ -120,6 +125,7 @@ impl std::fmt::Display for ObjectName {
         let Self { kind, namespace, name } = self;
         match kind {
             ObjectKind::Namespace => write!(f, "the namespaces with the labels `{name}`"),
+            ObjectKind::ServiceAccount if name == "*" => write!(f, "the service accounts of namespace `{namespace}`"),
             _ => write!(f, "{} `{namespace}/{name}`", kind.noun()),
         }
     }
@@ -206,6 +212,28 @@ pub struct Marks {
     pub keeper: Option<String>,
     /// Whether the object has [`LAST_APPLIED_ANNOTATION`], which repeats the credentials.
     pub last_applied: LastApplied,
+}
+
+impl Observed<&AccountFact> {
+    /// Whether the service account names the secret, or may name it, because it could not be observed.
+    pub fn is_linked(&self, secret: &str) -> bool {
+        match self {
+            Self::Present(account) => {
+                account.image_pull_secrets.iter().any(|name| name == secret)
+                    || account.secrets.iter().any(|entry| entry.name == secret)
+            }
+            Self::Absent => false,
+            Self::Unknown(_) => true,
+        }
+    }
+}
+
+impl Marks {
+    /// The note about a program that keeps the object, which is named by its kind.
+    pub fn keeper_note(&self, noun: &str) -> Option<String> {
+        let keeper = self.keeper.as_ref()?;
+        Some(format!("{keeper} manages this {noun}, and may undo the change: change it there, too"))
+    }
 }
 
 /// Whether an object has [`LAST_APPLIED_ANNOTATION`].

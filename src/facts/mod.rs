@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 pub use cluster::{
-    AccountFact, ClusterFact, LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespaceFact,
-    NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, SecretFact,
+    AccountFact, AccountNames, ClusterFact, LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks,
+    NamespaceFact, NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, SecretFact,
     SecretReference, Selections,
 };
 pub use registry::{

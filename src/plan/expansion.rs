@@ -1,12 +1,15 @@
-//! Expands declarations to the objects that they concern: one for each namespace. It does not decide what happens to
-//! them.
+//! Expands declarations to the objects that they concern: one for each namespace, and the service accounts there. It does
+//! not decide what happens to them.
 
 use std::collections::HashSet;
 
+use indexmap::{IndexMap, IndexSet};
+
 use super::object::Wanted;
 use super::pull_secret::WantedSecret;
-use crate::desired::{NamespaceSelector, Namespaces, Object};
-use crate::facts::{ClusterFact, NamespacePhase, ObjectName, Selections};
+use super::service_account::WantedAccount;
+use crate::desired::{NamespaceSelector, Namespaces, Object, PullSecret, PullSecretState, ServiceAccounts};
+use crate::facts::{ClusterFact, NamespacePhase, ObjectKind, ObjectName, Selections};
 use crate::failure::Failure;
 
 /// The objects that the declarations concern.
@@ -16,24 +19,23 @@ pub struct Expansion<'a> {
     pub wanted: Vec<Wanted<'a>>,
     /// Objects that two declarations concern. The second declaration has no effect.
     pub twice: Vec<ObjectName>,
-    /// Selectors whose namespaces are not known.
-    pub unknown: Vec<UnknownSelection<'a>>,
+    /// What is not known about the cluster, so that it is not known which objects a declaration concerns.
+    pub unknown: Vec<UnknownObjects>,
 }
 
-/// A selector whose namespaces are not known.
-#[derive(Debug)]
-pub struct UnknownSelection<'a> {
-    /// The selector.
-    pub selector: &'a NamespaceSelector,
-    /// Why its namespaces are not known.
+/// Objects that could not be listed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UnknownObjects {
+    /// Their kind, and where they are: for namespaces, the label selector is the name.
+    pub what: ObjectName,
+    /// Why they are not known.
     pub failure: Failure,
 }
 
 /// The label selectors of the declarations, without repetitions.
 pub fn selectors(objects: &[Object]) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
-    for object in objects {
-        let Object::PullSecret(declared) = object else { continue };
+    for declared in pull_secrets(objects) {
         if let Namespaces::Selected(NamespaceSelector { labels, .. }) = &declared.namespaces
             && !found.contains(&labels.as_str())
         {
@@ -43,35 +45,116 @@ pub fn selectors(objects: &[Object]) -> Vec<&str> {
     found
 }
 
-/// The objects that the declarations concern, if the namespaces of their selectors are those of `facts`.
+fn pull_secrets(objects: &[Object]) -> impl Iterator<Item = &PullSecret> {
+    objects.iter().filter_map(|object| if let Object::PullSecret(declared) = object { Some(declared) } else { None })
+}
+
+/// The namespaces in which all service accounts matter: all of them are linked, or may name a secret that is removed.
+pub fn account_namespaces(objects: &[Object], facts: &ClusterFact) -> Vec<String> {
+    let mut unknown = Vec::new();
+    let all = pull_secrets(objects).filter(|declared| concerns_all_accounts(declared));
+    let names: IndexSet<String> = all
+        .flat_map(|declared| namespaces(&declared.namespaces, facts, &mut unknown))
+        .map(|(namespace, _)| namespace)
+        .collect();
+    names.into_iter().collect()
+}
+
+fn concerns_all_accounts(declared: &PullSecret) -> bool {
+    matches!(declared.state, PullSecretState::Absent) || matches!(declared.service_accounts, ServiceAccounts::All(_))
+}
+
+/// The objects that the declarations concern, if the namespaces of their selectors, and the service accounts there, are
+/// those of `facts`.
 pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
     let mut expansion = Expansion::default();
     let mut seen = HashSet::new();
-    for object in objects {
-        let Object::PullSecret(declared) = object else { continue };
-        for (namespace, phase) in namespaces(&declared.namespaces, facts, &mut expansion) {
-            let name = ObjectName::secret(namespace, &declared.name);
-            if seen.insert(name.clone()) {
-                expansion.wanted.push(Wanted::PullSecret(WantedSecret { name, declared, phase }));
-            } else {
+    let mut accounts = IndexMap::new();
+    for declared in pull_secrets(objects) {
+        for (namespace, phase) in namespaces(&declared.namespaces, facts, &mut expansion.unknown) {
+            let name = ObjectName::secret(&namespace, &declared.name);
+            if !seen.insert(name.clone()) {
                 expansion.twice.push(name);
+                continue;
+            }
+            expansion.wanted.push(Wanted::PullSecret(WantedSecret { name, declared, phase }));
+            // Nothing can be changed for long in a namespace that is being deleted.
+            if phase == NamespacePhase::Active {
+                add_accounts(&mut accounts, declared, &namespace, facts, &mut expansion.unknown);
             }
         }
     }
+    expansion.wanted.extend(accounts.into_values().map(Wanted::ServiceAccount));
     expansion
 }
 
-/// The namespaces of a declaration; none, and an unknown selection, if they are not known.
-fn namespaces<'a>(
-    declared: &'a Namespaces,
+/// Adds the service accounts of a namespace that a pull secret concerns.
+fn add_accounts<'a>(
+    accounts: &mut IndexMap<ObjectName, WantedAccount<'a>>,
+    declared: &'a PullSecret,
+    namespace: &str,
     facts: &ClusterFact,
-    expansion: &mut Expansion<'a>,
+    unknown: &mut Vec<UnknownObjects>,
+) {
+    let mut all = || match facts.accounts.get(namespace) {
+        Some(Ok(names)) => names.as_slice(),
+        Some(Err(failure)) => {
+            let what = ObjectName::new(ObjectKind::ServiceAccount, namespace, "*");
+            let failure = UnknownObjects { what, failure: failure.clone() };
+            if !unknown.contains(&failure) {
+                unknown.push(failure);
+            }
+            &[]
+        }
+        None => &[],
+    };
+    let secret = declared.name.as_str();
+    match (&declared.state, &declared.service_accounts) {
+        (PullSecretState::Absent, _) => {
+            for name in all() {
+                // An account that does not name the secret is of no interest.
+                let found = ObjectName::new(ObjectKind::ServiceAccount, namespace, name);
+                if facts.objects.get(&found).is_none_or(|fact| fact.account().is_linked(secret)) {
+                    account(accounts, namespace, name).unlinks.insert(secret);
+                }
+            }
+        }
+        (_, ServiceAccounts::Named(named)) => {
+            for linked in named {
+                account(accounts, namespace, &linked.name).links.insert(secret, linked.uses.clone());
+            }
+        }
+        (_, ServiceAccounts::All(uses)) => {
+            for name in all() {
+                account(accounts, namespace, name).links.insert(secret, uses.clone());
+            }
+        }
+    }
+}
+
+/// The service account among those found so far.
+fn account<'m, 'a>(
+    accounts: &'m mut IndexMap<ObjectName, WantedAccount<'a>>,
+    namespace: &str,
+    name: &str,
+) -> &'m mut WantedAccount<'a> {
+    let name = ObjectName::new(ObjectKind::ServiceAccount, namespace, name);
+    let (links, unlinks) = (IndexMap::new(), IndexSet::new());
+    accounts.entry(name.clone()).or_insert_with(|| WantedAccount { name, links, unlinks })
+}
+
+/// The namespaces of a declaration; none, and what is unknown, if they are not known.
+fn namespaces(
+    declared: &Namespaces,
+    facts: &ClusterFact,
+    unknown: &mut Vec<UnknownObjects>,
 ) -> Vec<(String, NamespacePhase)> {
     match declared {
         // A namespace that is being deleted refuses new objects, and the failure of the write says so.
         Namespaces::Named(names) => names.iter().map(|name| (name.clone(), NamespacePhase::Active)).collect(),
         Namespaces::Selected(selector) => selected(selector, &facts.selections).unwrap_or_else(|failure| {
-            expansion.unknown.push(UnknownSelection { selector, failure });
+            let what = ObjectName::new(ObjectKind::Namespace, "", &selector.labels);
+            unknown.push(UnknownObjects { what, failure });
             Vec::new()
         }),
     }
@@ -91,7 +174,7 @@ fn selected(selector: &NamespaceSelector, selections: &Selections) -> Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::{Ownership, PullSecret, PullSecretState, ServiceAccounts};
+    use crate::desired::Ownership;
     use crate::facts::NamespaceFact;
 
     fn declared(name: &str, namespaces: Namespaces) -> Object {

@@ -9,21 +9,23 @@ mod file;
 mod node;
 mod object;
 mod pull_secret;
+mod service_account;
 
 use serde::Serialize;
 
 use crate::desired::{Desired, NodeTarget};
 use crate::dockerconfig::KeyChange;
-use crate::facts::{ClusterFact, Facts, NodeFact, ObjectKind, ObjectName};
+use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
 use crate::failure::Failure;
 
 pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
 pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
-pub use expansion::{Expansion, UnknownSelection, expand, selectors};
+pub use expansion::{Expansion, UnknownObjects, account_namespaces, expand, selectors};
 pub use file::file;
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
 pub use pull_secret::WantedSecret;
+pub use service_account::{LinkChange, WantedAccount};
 
 /// What a plan includes.
 #[derive(Debug, Clone, Default)]
@@ -137,6 +139,8 @@ pub enum Change {
     Mode(ModeChange),
     /// A label or an annotation is set or removed.
     Metadata(MetadataChange),
+    /// A secret is added to or removed from a service account.
+    Link(LinkChange),
 }
 
 /// A label or an annotation of an object. Serialized as `{"kind": "label-set", "name": "oregano/managed"}`.
@@ -259,10 +263,10 @@ pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact], request: &Pla
 /// The steps of the objects, by stage: first those for what is not known or declared twice, then one for each object.
 fn object_stages(desired: &Desired, facts: &ClusterFact, request: &PlanRequest) -> Vec<Vec<Step>> {
     let expansion = expand(&desired.objects, facts);
-    let unknown = expansion.unknown.iter().map(|unknown| {
-        let name = ObjectName::new(ObjectKind::Namespace, "", &unknown.selector.labels);
-        Step::object(&name, Action::Fail(unknown.failure.clone()))
-    });
+    let unknown = expansion
+        .unknown
+        .iter()
+        .map(|UnknownObjects { what, failure }| Step::object(what, Action::Fail(failure.clone())));
     let twice = expansion.twice.iter().map(|name| {
         let failure = Failure::new(format!("{name} is declared twice"));
         let failure = failure.hint("change the labels or `except` of one of the two declarations, or its name");

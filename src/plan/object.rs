@@ -1,6 +1,7 @@
 //! The objects that declarations concern, and which file of this folder has the rule for each kind.
 
 use super::pull_secret::{WantedSecret, pull_secret};
+use super::service_account::{WantedAccount, service_account};
 use super::{PlanRequest, Planned};
 use crate::desired::{ObjectContent, PullSecretState};
 use crate::facts::{ObjectFact, ObjectName, Observed};
@@ -11,6 +12,8 @@ use crate::failure::Failure;
 pub enum Wanted<'a> {
     /// A pull secret.
     PullSecret(WantedSecret<'a>),
+    /// A service account.
+    ServiceAccount(WantedAccount<'a>),
 }
 
 impl Wanted<'_> {
@@ -18,6 +21,7 @@ impl Wanted<'_> {
     pub fn name(&self) -> &ObjectName {
         match self {
             Self::PullSecret(wanted) => &wanted.name,
+            Self::ServiceAccount(wanted) => &wanted.name,
         }
     }
 
@@ -29,6 +33,7 @@ impl Wanted<'_> {
                 PullSecretState::Present { .. } | PullSecretState::IfPresent { .. } => 0,
                 PullSecretState::Absent => 2,
             },
+            Self::ServiceAccount(_) => 1,
         }
     }
 }
@@ -46,5 +51,6 @@ pub fn object(
     };
     match wanted {
         Wanted::PullSecret(wanted) => pull_secret(wanted, fact.secret(), request),
+        Wanted::ServiceAccount(wanted) => service_account(wanted, fact.account(), request),
     }
 }

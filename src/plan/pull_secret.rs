@@ -73,7 +73,7 @@ fn present(
         return Planned::failed(name, wrong_type(name, found, format));
     }
     let mut planned = merged(wanted, Some(found), credentials, format, request);
-    planned.step.notes.extend(keeper_note(&found.marks));
+    planned.step.notes.extend(found.marks.keeper_note("secret"));
     if wanted.declared.ownership == Ownership::Shared && found.marks.last_applied == LastApplied::Present {
         planned.step.notes.push(format!(
             "its annotation `{LAST_APPLIED_ANNOTATION}` repeats the credentials, and keeps the old ones after an update: \
@@ -144,7 +144,7 @@ fn marks(ownership: &Ownership, found: Option<&Marks>) -> Vec<MetadataChange> {
 }
 
 fn deleted(name: &ObjectName, found: &SecretFact) -> Planned<ObjectContent> {
-    let notes = keeper_note(&found.marks).into_iter().collect();
+    let notes = found.marks.keeper_note("secret").into_iter().collect();
     Planned::without_content(Step { notes, ..Step::object(name, Action::Delete) })
 }
 
@@ -167,11 +167,6 @@ fn foreign(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
         _ => "choose another name, or set `adopt: true` in its declaration to take it over; its other entries are kept",
     };
     Some(Failure::new(message).hint(hint))
-}
-
-fn keeper_note(marks: &Marks) -> Option<String> {
-    let keeper = marks.keeper.as_ref()?;
-    Some(format!("{keeper} manages this secret, and may undo the change: change it there, too"))
 }
 
 fn unmergeable(secret: &ObjectName, format: PullSecretFormat, error: &ParseError) -> Failure {

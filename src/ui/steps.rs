@@ -10,7 +10,7 @@ use super::plural::plural;
 use crate::dockerconfig::ChangeKind;
 use crate::event::{Command, StepRow};
 use crate::facts::ObjectName;
-use crate::plan::{Change, MetadataChange, ModeChange, Target, format_mode};
+use crate::plan::{Change, LinkChange, MetadataChange, ModeChange, Target, format_mode};
 
 /// Collected lines that are equal apart from the host, in the order in which each was first reported.
 #[derive(Default)]
@@ -122,10 +122,19 @@ fn metadata_change(change: MetadataChange) -> String {
     }
 }
 
+fn link_change(change: &LinkChange) -> String {
+    match change {
+        LinkChange::Linked { secret, link } => format!("+{secret} for {}", link.name()),
+        LinkChange::Unlinked { secret, link } => format!("-{secret} for {}", link.name()),
+        LinkChange::Collapsed { secret, link } => format!("{secret} only once for {}", link.name()),
+    }
+}
+
 fn change(change: &Change) -> String {
     let key = match change {
         Change::Mode(ModeChange { from, to }) => return format!("mode {} -> {}", format_mode(*from), format_mode(*to)),
         Change::Metadata(change) => return metadata_change(*change),
+        Change::Link(change) => return link_change(change),
         Change::Key(key) => key,
     };
     let sign = match key.kind {

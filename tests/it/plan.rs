@@ -5,6 +5,7 @@ mod adapter;
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use oregano::plan::{PlanRequest, Prune, Salt};
 use oregano::secret;
 use serde::Deserialize;
@@ -67,6 +68,9 @@ pub struct DeclaredSecret {
     pub owner: Option<String>,
     #[serde(default)]
     pub adopt: bool,
+    /// Service accounts and what they use the secret for; the name `*` means all of them.
+    #[serde(default)]
+    pub accounts: IndexMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -82,6 +86,12 @@ pub struct Facts {
     /// Other secrets by `namespace/name`.
     #[serde(default)]
     pub secrets: BTreeMap<String, Found<Secret>>,
+    /// Service accounts by `namespace/name`. Those that are present are all that their namespaces have.
+    #[serde(default)]
+    pub accounts: IndexMap<String, Found<Account>>,
+    /// Namespaces whose service accounts could not be listed, and why.
+    #[serde(default)]
+    pub unlisted_accounts: BTreeMap<String, String>,
     /// For each label selector, the namespaces; a name with a `-` at its end is being deleted.
     #[serde(default)]
     pub namespaces: BTreeMap<String, Vec<String>>,
@@ -116,6 +126,17 @@ pub struct Secret {
     pub keeper: Option<String>,
     #[serde(default)]
     pub last_applied: bool,
+}
+
+/// The names in the lists of a service account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    #[serde(default)]
+    pub pull: Vec<String>,
+    #[serde(default)]
+    pub mount: Vec<String>,
+    pub keeper: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,8 @@
 //! Lists, page by page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use futures_util::{StreamExt as _, stream};
 use k8s_openapi::ListableResource;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Resource;
@@ -17,6 +18,10 @@ use crate::failure::Failure;
 /// The number of objects in one response. The server limits how long it keeps the rest of a list.
 const PAGE: u32 = 500;
 
+/// Up to this number, objects of one name are read one by one, and the objects of namespaces namespace by namespace: a
+/// list of the cluster makes the API server read all objects of the kind.
+pub(super) const FEW: usize = 8;
+
 /// How often a list is started again because the server no longer has the rest of it.
 const RESTARTS: u32 = 3;
 
@@ -28,6 +33,9 @@ pub(super) enum Listing {
     /// The user may not list them in all namespaces, or they are too large for a list.
     Unavailable,
 }
+
+/// The service accounts of namespaces, or why they are not known.
+pub type Accounts = HashMap<String, Result<Vec<(ObjectName, ObjectFact)>, Failure>>;
 
 impl ApiClient {
     /// All objects that the parameters select, in the order of the server.
@@ -88,6 +96,45 @@ impl ApiClient {
                 Err(self.diagnosis().failure(Verb::List, &name, &error))
             }
         }
+    }
+
+    /// The service accounts of each of these namespaces. Those of many namespaces cost one list, if the user may send it.
+    pub(in crate::cluster) async fn accounts(&self, namespaces: &[String], requests: usize) -> Accounts {
+        let wanted: HashSet<&str> = namespaces.iter().map(String::as_str).collect();
+        if namespaces.len() > FEW
+            && let Ok(found) = self.account_list("").await
+        {
+            let mut accounts: Accounts = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
+            for account in found {
+                let namespace = account.0.namespace.clone();
+                if wanted.contains(namespace.as_str())
+                    && let Some(Ok(accounts)) = accounts.get_mut(&namespace)
+                {
+                    accounts.push(account);
+                }
+            }
+            return accounts;
+        }
+        let lists = stream::iter(namespaces).map(async |namespace| {
+            let found = self.account_list(namespace).await.map_err(|error| {
+                let all = ObjectName::new(ObjectKind::ServiceAccount, namespace, "*");
+                self.diagnosis().failure(Verb::List, &all, &error)
+            });
+            (namespace.clone(), found)
+        });
+        lists.buffer_unordered(requests).collect().await
+    }
+
+    /// The service accounts of a namespace, or of the cluster if it is empty.
+    async fn account_list(&self, namespace: &str) -> Result<Vec<(ObjectName, ObjectFact)>, ApiError> {
+        let kind = ObjectKind::ServiceAccount;
+        let found = self.list_all::<ServiceAccount>(kind, namespace, &ListParams::default()).await?;
+        let account = |account: ServiceAccount| {
+            let metadata = &account.metadata;
+            let name = ObjectName::new(kind, metadata.namespace.clone()?, metadata.name.clone()?);
+            Some((name, ObjectFact::ServiceAccount(service_account::fact(account))))
+        };
+        Ok(found.into_iter().filter_map(account).collect())
     }
 
     /// The facts of a list over all namespaces, by namespace.

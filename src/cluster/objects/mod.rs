@@ -1,7 +1,7 @@
 //! The kinds of Kubernetes objects that are read or written, one file for each kind. They know how an object is stored,
 //! and not what its content means.
 
-mod list;
+pub(super) mod list;
 mod marks;
 mod namespace;
 mod observe;

@@ -4,13 +4,10 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::list::Listing;
+use super::list::{FEW, Listing};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::{missing_namespace, terminating_namespace};
 use crate::facts::{NamespacePhase, ObjectKind, ObjectName, Objects, Observed};
-
-/// Up to this number, objects of one name are read one by one: a list makes the API server read all objects of the kind.
-const FEW: usize = 8;
 
 /// The namespaces of the cluster; `None` if the user may not list them.
 type Phases = Option<HashMap<String, NamespacePhase>>;

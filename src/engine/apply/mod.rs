@@ -36,7 +36,7 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     let Observation { desired, nodes, facts, sessions } = observation;
     let mut sessions = Some(sessions);
     let expansion = plan::expand(&desired.objects, &facts.cluster);
-    let mut objects = ObjectWork::new(engine, &expansion, &facts.cluster);
+    let mut objects = ObjectWork::new(engine, &expansion, &facts.cluster, desired.waits.service_accounts);
     let gate = match plan.gate {
         Gate::Open => objects.check(plan),
         Gate::Closed => Gate::Closed,

@@ -25,12 +25,16 @@ use crate::report::Journal;
 const WRITE_ATTEMPTS: u32 = 10;
 /// The pause after the first conflict; each further conflict adds the same time.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+/// The pause between two looks for a service account that does not exist yet.
+const ACCOUNT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The objects of a run, with what was declared and observed about each.
 pub(super) struct ObjectWork<'a> {
     engine: &'a Engine,
     wanted: HashMap<&'a ObjectName, &'a Wanted<'a>>,
     facts: &'a ClusterFact,
+    /// How long to wait for a service account.
+    account_wait: Duration,
     /// The objects that the API server would not accept.
     refused: HashMap<ObjectName, Failure>,
 }
@@ -49,9 +53,14 @@ impl From<StepRow> for CarriedOut {
 }
 
 impl<'a> ObjectWork<'a> {
-    pub(super) fn new(engine: &'a Engine, expansion: &'a Expansion<'a>, facts: &'a ClusterFact) -> Self {
+    pub(super) fn new(
+        engine: &'a Engine,
+        expansion: &'a Expansion<'a>,
+        facts: &'a ClusterFact,
+        account_wait: Duration,
+    ) -> Self {
         let wanted = expansion.wanted.iter().map(|wanted| (wanted.name(), wanted)).collect();
-        Self { engine, wanted, facts, refused: HashMap::new() }
+        Self { engine, wanted, facts, account_wait, refused: HashMap::new() }
     }
 
     /// Asks the API server whether it would accept every write of the plan, before the first one is carried out.
@@ -123,11 +132,44 @@ impl<'a> ObjectWork<'a> {
             Ok(cluster) => cluster,
             Err(failure) => return StepRow::failed(step, failure).into(),
         };
+        let awaited;
+        let fact = match (wanted, fact) {
+            (Wanted::ServiceAccount(_), Observed::Absent) => match self.await_account(cluster, name).await {
+                Ok(fact) => {
+                    awaited = fact;
+                    &awaited
+                }
+                Err(failure) => return StepRow::failed(step, failure).into(),
+            },
+            _ => fact,
+        };
         tokio::select! {
             done = write(cluster, wanted, fact, &engine.plan) => done,
             () = engine.cancel.reached(Stop::Now) => {
                 let failure = Failure::new(format!("interrupted while {name} was being written"));
                 StepRow::failed(step, failure.hint("run `plan` to see its current content")).into()
+            }
+        }
+    }
+
+    /// Waits for a service account that a controller creates.
+    async fn await_account(&self, cluster: &Cluster, name: &ObjectName) -> Result<Observed<ObjectFact>, Failure> {
+        let limit = self.account_wait;
+        let observe = async {
+            loop {
+                match cluster.observe(name).await? {
+                    found @ Observed::Present(_) => return Ok(found),
+                    Observed::Absent | Observed::Unknown(_) => tokio::time::sleep(ACCOUNT_PAUSE).await,
+                }
+            }
+        };
+        tokio::select! {
+            found = tokio::time::timeout(limit, observe) => found.unwrap_or_else(|_| {
+                let hint = "create it, remove it from `service_accounts`, or wait longer with `oregano_wait`";
+                Err(Failure::new(format!("{name} does not exist after {limit:?}")).hint(hint))
+            }),
+            () = self.engine.cancel.reached(Stop::Gently) => {
+                Err(Failure::new(format!("interrupted while waiting for {name}")).hint("run again when it exists"))
             }
         }
     }

@@ -5,19 +5,43 @@ use crate::cluster::Cluster;
 use crate::desired::Object;
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
-use crate::facts::{ClusterFact, ObjectName, Objects, Observed, Selections};
+use crate::facts::{AccountNames, ClusterFact, ObjectName, Objects, Observed, Selections};
 use crate::failure::Failure;
-use crate::plan;
+use crate::plan::{self, Wanted};
 
 /// Observes everything that the declarations need. Ctrl-C ends it: what was not observed then has a failure as its fact.
 pub(super) async fn observe(engine: &Engine, declared: &[Object]) -> ClusterFact {
     // The API server may be reached through a node.
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let mut facts = ClusterFact { selections: selections(engine, declared).await, ..ClusterFact::default() };
+    let namespaces = plan::account_namespaces(declared, &facts);
+    (facts.accounts, facts.objects) = accounts(engine, namespaces).await;
     let wanted = plan::expand(declared, &facts).wanted;
-    let names = wanted.iter().map(|wanted| wanted.name().clone()).collect();
-    facts.objects = objects(engine, names, Stop::Gently).await;
+    let names = wanted.iter().map(Wanted::name).filter(|name| !facts.objects.contains_key(name));
+    let observed = objects(engine, names.cloned().collect(), Stop::Gently).await;
+    facts.objects.extend(observed);
     facts
+}
+
+/// All service accounts of some namespaces, and their states.
+async fn accounts(engine: &Engine, namespaces: Vec<String>) -> (AccountNames, Objects) {
+    let (mut names, mut objects) = (AccountNames::new(), Objects::new());
+    if namespaces.is_empty() {
+        return (names, objects);
+    }
+    let observe = async |cluster: &Cluster| Ok(cluster.accounts(&namespaces, CLUSTER_REQUESTS).await);
+    let found = request(engine, Stop::Gently, observe).await.unwrap_or_else(|failure| {
+        namespaces.iter().map(|namespace| (namespace.clone(), Err(failure.clone()))).collect()
+    });
+    for (namespace, accounts) in found {
+        let accounts = accounts.map(|accounts| {
+            let own: Vec<String> = accounts.iter().map(|(name, _)| name.name.clone()).collect();
+            objects.extend(accounts.into_iter().map(|(name, fact)| (name, Observed::Present(fact))));
+            own
+        });
+        names.insert(namespace, accounts);
+    }
+    (names, objects)
 }
 
 /// Observes objects, unless the run is canceled at `level` before all of them are observed.

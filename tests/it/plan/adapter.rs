@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oregano::desired::{
-    Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, NamespaceSelector, Namespaces,
-    NodeTarget, Object, ObjectContent, Ownership, Proxy, PullSecret, PullSecretFormat, PullSecretState, Registry,
-    ServiceAccounts, TestLogin, TlsPolicy,
+    AccountLinks, Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, LinkUse,
+    LinkedAccount, NamespaceSelector, Namespaces, NodeTarget, Object, ObjectContent, Ownership, Proxy, PullSecret,
+    PullSecretFormat, PullSecretState, Registry, ServiceAccounts, TestLogin, TlsPolicy,
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
-    ClusterFact, Facts, FileFact, FileFault, FileState, LastApplied, Managed, Marks, NamespaceFact, NamespacePhase,
-    NodeFact, ObjectFact, ObjectName, Observed, PathFact, RegistryFact, Revision, SecretFact, Verdict,
+    AccountFact, AccountNames, ClusterFact, Facts, FileFact, FileFault, FileState, LastApplied, Managed, Marks,
+    NamespaceFact, NamespacePhase, NodeFact, ObjectFact, ObjectKind, ObjectName, Observed, PathFact, RegistryFact,
+    Revision, SecretFact, SecretReference, Verdict,
 };
 use oregano::failure::Failure;
 use oregano::plan::{
-    self, Change, CredentialView, EntryDiff, MetadataChange, NodePlan, NodeWork, PlanRequest, Target, WantedEntries,
+    self, Change, CredentialView, EntryDiff, LinkChange, MetadataChange, NodePlan, NodeWork, PlanRequest, Target,
+    WantedEntries,
 };
 use oregano::secret::{Secret, SecretBytes};
 
@@ -93,7 +95,15 @@ pub fn facts(case: &Case) -> Facts {
     };
     let selections = case.facts.namespaces.iter();
     let selections = selections.map(|(labels, names)| (labels.clone(), Ok(names.iter().map(namespace).collect())));
-    let cluster = ClusterFact { selections: selections.collect(), objects: secrets.collect() };
+    let accounts = case.facts.accounts.iter().map(|(name, found)| {
+        let name = ObjectName { kind: ObjectKind::ServiceAccount, ..object_name(name) };
+        (name, observed(found, |found| ObjectFact::ServiceAccount(account(found))))
+    });
+    let cluster = ClusterFact {
+        selections: selections.collect(),
+        accounts: account_names(case),
+        objects: secrets.chain(accounts).collect(),
+    };
     let node = |node: &Node| match node {
         Node::Files(files) => NodeFact::Observed(files.iter().map(file).collect()),
         Node::Unreachable(message) => NodeFact::Unreachable(Failure::new(message)),
@@ -134,7 +144,9 @@ fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<S
         let planned = plan::object(wanted, facts.cluster.objects.get(wanted.name()), request)?;
         let content = match planned.content? {
             ObjectContent::PullSecret { content, .. } => String::from_utf8(content.expose().to_vec()).unwrap(),
-            ObjectContent::ServiceAccount(links) => format!("{links:?}"),
+            ObjectContent::ServiceAccount(AccountLinks { image_pull_secrets, secrets }) => {
+                serde_json::json!({"imagePullSecrets": image_pull_secrets, "secrets": secrets}).to_string()
+            }
         };
         Some((target(&planned.step.target), content))
     };
@@ -182,6 +194,9 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
         Change::Metadata(MetadataChange::LabelSet { name }) => format!("label {name}"),
         Change::Metadata(MetadataChange::AnnotationSet { name }) => format!("annotation {name}"),
         Change::Metadata(MetadataChange::AnnotationRemoved { name }) => format!("no annotation {name}"),
+        Change::Link(LinkChange::Linked { secret, link }) => format!("+{secret} {}", link.name()),
+        Change::Link(LinkChange::Unlinked { secret, link }) => format!("-{secret} {}", link.name()),
+        Change::Link(LinkChange::Collapsed { secret, link }) => format!("={secret} {}", link.name()),
     };
     Step {
         stage,
@@ -265,13 +280,55 @@ fn declared(secret: &DeclaredSecret, credentials: &Arc<[Credential]>) -> Object 
         namespaces,
         state,
         ownership,
-        service_accounts: ServiceAccounts::default(),
+        service_accounts: service_accounts(secret),
     })
 }
 
 fn object_name(name: &str) -> ObjectName {
     let (namespace, name) = name.split_once('/').expect("`namespace/name`");
     ObjectName::secret(namespace, name)
+}
+
+/// The service accounts of each namespace, as a list of all of them.
+fn account_names(case: &Case) -> AccountNames {
+    let mut names = AccountNames::new();
+    for (name, found) in &case.facts.accounts {
+        let ObjectName { namespace, name, .. } = object_name(name);
+        if let (Found::Present(_), Ok(names)) = (found, names.entry(namespace).or_insert_with(|| Ok(Vec::new()))) {
+            names.push(name);
+        }
+    }
+    let unlisted = case.facts.unlisted_accounts.iter();
+    names.extend(unlisted.map(|(namespace, message)| (namespace.clone(), Err(Failure::new(message)))));
+    names
+}
+
+fn account(found: &super::Account) -> AccountFact {
+    let entry =
+        |name: &String| SecretReference { name: name.clone(), object: serde_json::json!({"name": name, "other": 1}) };
+    AccountFact {
+        revision: Revision { uid: "u".to_owned(), version: "1".to_owned() },
+        marks: Marks { keeper: found.keeper.clone(), ..Marks::default() },
+        image_pull_secrets: found.pull.clone(),
+        secrets: found.mount.iter().map(entry).collect(),
+    }
+}
+
+fn service_accounts(secret: &DeclaredSecret) -> ServiceAccounts {
+    let link = |name: &String| match name.as_str() {
+        "pull" => LinkUse::Pull,
+        "mount" => LinkUse::Mount,
+        other => panic!("no use {other}"),
+    };
+    let uses = |names: &Vec<String>| names.iter().map(link).collect();
+    match secret.accounts.get("*") {
+        Some(names) => ServiceAccounts::All(uses(names)),
+        None => {
+            let account =
+                |(name, names): (&String, &Vec<String>)| LinkedAccount { name: name.clone(), uses: uses(names) };
+            ServiceAccounts::Named(secret.accounts.iter().map(account).collect())
+        }
+    }
 }
 
 fn secret(found: &super::Secret) -> SecretFact {
