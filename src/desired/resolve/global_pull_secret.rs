@@ -147,9 +147,9 @@ fn reject_unreadable_entries(
 /// Why the `auth` of an entry cannot be used as it is; `None` if it can. The text is a predicate.
 fn auth_fault(entry: &str) -> Option<&'static str> {
     let members = go::members(entry.as_bytes()).unwrap_or_default();
-    let texts = members.iter().filter(|(name, _)| go::same_member(name, "auth"));
-    let auth: Option<Zeroizing<String>> =
-        texts.filter_map(|(_, value)| serde_json::from_str(value.get()).ok()).last().map(Zeroizing::new);
+    // Of several spellings of a member, Go uses the last one.
+    let text = members.iter().rfind(|(name, _)| go::same_member(name, "auth"));
+    let auth = text.and_then(|(_, value)| serde_json::from_str(value.get()).ok()).map(Zeroizing::<String>::new);
     match auth.as_deref().map(String::as_str) {
         None | Some("") => Some("has no `auth`, which the machine config operator and CRI-O require"),
         Some(text) if go::decode_base64(text, Padding::Required).is_none() => {

@@ -62,6 +62,16 @@ fn no_source_of_a_secret_shows_it() {
             }
             outputs += &both(&user.run(&["inventory", "--check", "-i", &hosts]));
         }
+        for (mode, file) in ["append", "replace"]
+            .iter()
+            .flat_map(|mode| ["auth.json", "secret.yml", "half.json"].map(|file| (mode, file)))
+        {
+            let global = format!("oregano_global_pull_secret={{'mode': '{mode}', 'from_file': '{file}'}}\n");
+            let text = format!("[nodes]\nnode1\n[nodes:vars]\noregano_platform=openshift-4\n{global}");
+            let hosts = user.write("hosts", text).display().to_string();
+            outputs += &both(&user.run(&["validate", "-i", &hosts, "-vvv"]));
+            outputs += &both(&user.run(&["inventory", "--check", "-i", &hosts]));
+        }
         outputs
     });
     let shown = [
