@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::io;
 
+use openssl::error::ErrorStack;
+
 use super::proxy::Hop;
 use crate::failure::{self, TlsFault, TunnelFault, openssl_reason, tls_fault, tunnel_fault};
 
@@ -39,6 +41,34 @@ pub enum ProxyError {
     Other(String),
 }
 
+/// How far a request got whose connection was lost without a reason. The reason may have been lost, too: with TLS 1.3 a
+/// server rejects a client certificate only after the handshake, and then it closes the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostConnection {
+    /// It was closed before any part of the request was sent.
+    Unsent,
+    /// It was reset, and a part of the request may have arrived.
+    MaybeSent,
+}
+
+/// Whether the connection was lost after it was established.
+pub fn lost_connection(error: &reqwest::Error) -> Option<LostConnection> {
+    let chain = chain(error);
+    if error.is_connect() || tls_fault(&chain) == Some(TlsFault::ClientCertificate) {
+        return None;
+    }
+    match is_unsent(error) {
+        true => Some(LostConnection::Unsent),
+        false => is_cut(&chain).then_some(LostConnection::MaybeSent),
+    }
+}
+
+/// Whether the HTTP client gave a request back, because the connection ended before it could be written. hyper reports
+/// it as canceled, or as closed if it was not even queued.
+fn is_unsent(error: &(dyn Error + 'static)) -> bool {
+    failure::find::<hyper::Error>(error).is_some_and(|error| error.is_canceled() || error.is_closed())
+}
+
 /// The meaning of an error of a request that went through `hop`.
 pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
     let chain = chain(error);
@@ -67,6 +97,8 @@ pub fn classify(error: &reqwest::Error, hop: &Hop) -> ConnectionError {
         _ if error.is_dns() => ConnectionError::Dns(reason),
         _ if error.is_timeout() => ConnectionError::Timeout(reason),
         _ if error.is_connect() => ConnectionError::Refused(reason),
+        // The HTTP client's text ("connection was not ready") does not tell a user what happened.
+        _ if is_unsent(error) => ConnectionError::NotHttp("connection closed before the request was sent".to_owned()),
         _ => ConnectionError::NotHttp(reason),
     }
 }
@@ -138,17 +170,29 @@ fn handshake_reason(chain: &[String]) -> String {
 fn closed_in_handshake(chain: &[String]) -> Option<TlsFault> {
     // A reset during the TCP connect means that nothing listens there, which says nothing about TLS.
     let connected = !chain.iter().any(|text| text == "tcp connect error");
-    let cut = chain.last().is_some_and(|reason| reason == RESET || reason == BROKEN_PIPE);
-    (connected && cut).then_some(TlsFault::HungUp)
+    (connected && is_cut(chain)).then_some(TlsFault::HungUp)
+}
+
+/// Whether the other side closed the connection while this side still used it.
+fn is_cut(chain: &[String]) -> bool {
+    chain.last().is_some_and(|reason| reason == RESET || reason == BROKEN_PIPE)
 }
 
 /// The causes below the HTTP client's own text.
 fn chain(error: &reqwest::Error) -> Vec<String> {
     let text = |error: &(dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
         Some(io) => system_error(io),
-        None => error.to_string(),
+        None => error.downcast_ref().and_then(tls_system_error).unwrap_or_else(|| error.to_string()),
     };
     failure::chain(error).skip(1).map(text).collect()
+}
+
+/// The error of the system that OpenSSL passes on when it cannot write. OpenSSL 3 marks such a code with the highest bit,
+/// and the other bits are the number of the error (`ERR_SYSTEM_FLAG` in openssl/err.h).
+fn tls_system_error(errors: &ErrorStack) -> Option<String> {
+    const SYSTEM: u32 = 1 << 31;
+    let code = u32::try_from(errors.errors().first()?.code()).ok().filter(|code| code & SYSTEM != 0)?;
+    Some(system_error(&io::Error::from_raw_os_error(i32::try_from(code & !SYSTEM).ok()?)))
 }
 
 /// `connection refused`, without the `(os error 111)`.
@@ -167,6 +211,8 @@ fn system_error(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hyper_util::rt::TokioIo;
+
     use super::*;
 
     #[test]
@@ -176,5 +222,19 @@ mod tests {
         let expected = "certificate verify failed (CA signature digest algorithm too weak)";
         assert_eq!(handshake_reason(&chain), expected);
         assert_eq!(handshake_reason(&chain[1..]), "certificate verify failed");
+    }
+
+    #[tokio::test]
+    async fn a_request_on_a_closed_connection_is_unsent() {
+        let (client, server) = tokio::io::duplex(64);
+        let (mut requests, connection) =
+            hyper::client::conn::http1::handshake::<_, String>(TokioIo::new(client)).await.unwrap();
+        drop(server);
+        assert!(connection.await.is_err());
+        // `connection was not ready`: the connection ended after it was found ready, and before the request was queued.
+        let error = requests.try_send_request(http::Request::new(String::new())).await.unwrap_err();
+        assert!(is_unsent(&error.into_error()));
+        // `channel closed`
+        assert!(is_unsent(&requests.ready().await.unwrap_err()));
     }
 }

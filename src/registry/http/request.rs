@@ -11,6 +11,7 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::time::Instant;
 
 use super::client::RegistryClient;
+use super::connection_error::{self, LostConnection};
 use super::peer::Peer;
 use crate::desired::TlsPolicy;
 use crate::secret::Secret;
@@ -170,9 +171,11 @@ impl RequestError {
     pub fn sent_nothing(&self) -> bool {
         match self {
             Self::Unresolved { .. } | Self::BadProxyUrl { .. } => true,
-            // The library reports errors of name resolution, TCP and TLS this way. They occur before any part of the
-            // request is sent.
-            Self::Connection { error, .. } => error.is_connect(),
+            // The library reports errors of name resolution, TCP and TLS as errors of connecting. They occur before any
+            // part of the request is sent.
+            Self::Connection { error, .. } => {
+                error.is_connect() || connection_error::lost_connection(error) == Some(LostConnection::Unsent)
+            }
             // A timeout may occur after the request was sent, and a redirect is a response to a request that was sent.
             Self::Timeout { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }

@@ -9,9 +9,9 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::connection_error;
+use super::connection_error::{self, LostConnection};
 use super::peer::{self, Peer};
-use super::request::{HttpRequest, HttpResponse, HttpSession, RequestError};
+use super::request::{HttpRequest, HttpResponse, HttpSession, RequestAuth, RequestError};
 use crate::desired::TlsPolicy;
 
 /// The maximum number of times that a request is sent.
@@ -30,7 +30,7 @@ impl HttpSession {
             let wait = match &result {
                 Ok(response) if response.is_temporary() => pause(response.retry_after(), tries),
                 // The failed connection has already taken time, so the pause after it is short.
-                Err(error) if error.is_temporary() => pause(None, tries).min(left / 8),
+                Err(error) if error.is_temporary(&request.auth) => pause(None, tries).min(left / 8),
                 // Every other result is final. A pause as long as the remaining time ends the loop.
                 _ => left,
             };
@@ -112,12 +112,16 @@ impl HttpResponse {
 }
 
 impl RequestError {
-    /// Whether there is no connection yet, and another try may establish one.
-    fn is_temporary(&self) -> bool {
+    /// Whether another try may establish a connection, or show why it is closed. A login that may have arrived is final.
+    fn is_temporary(&self, auth: &RequestAuth) -> bool {
         match self {
             Self::Unresolved { .. } => true,
-            // A refused connection is final, because the server has responded. Only a lost packet justifies a retry.
-            Self::Connection { error, .. } => error.is_connect() && error.is_timeout(),
+            Self::Connection { error, .. } => match connection_error::lost_connection(error) {
+                Some(LostConnection::Unsent) => true,
+                Some(LostConnection::MaybeSent) => !auth.is_login(),
+                // A refused connection is final, because the server has responded. Only a lost packet justifies a retry.
+                None => error.is_connect() && error.is_timeout(),
+            },
             Self::Timeout { .. } | Self::BadProxyUrl { .. } | Self::Redirect { .. } | Self::Downgrade { .. } => false,
         }
     }

@@ -195,6 +195,46 @@ async fn a_password_that_was_never_sent_is_retried() {
     assert_eq!(server.connections(), 3);
 }
 
+/// A relay to `registry`, over plain HTTP, that resets a connection where `resets` is true.
+async fn resetting(
+    registry: &Double,
+    resets: impl Fn(u32, &str) -> bool + Clone + Send + Sync + 'static,
+) -> (RawServer, Arc<AtomicU32>) {
+    let (host, count) = (registry.host.clone(), Arc::new(AtomicU32::new(0)));
+    let reset = Arc::clone(&count);
+    let server = RawServer::start(move |connection| {
+        if connection.is_tls {
+            return Reaction::Bytes(NO_TLS.to_vec());
+        }
+        if resets(reset.load(Ordering::SeqCst), &connection.text.to_ascii_lowercase()) {
+            reset.fetch_add(1, Ordering::SeqCst);
+            return Reaction::Reset;
+        }
+        match connection.text.contains("uthorization: ") {
+            true => Reaction::Relay(host.clone()),
+            // The login needs a connection of its own.
+            false => Reaction::Bytes(raw_response("401 Unauthorized", "WWW-Authenticate: Basic realm=x", "")),
+        }
+    });
+    (server.await, count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_request_is_sent_again_unless_it_is_a_login() {
+    let double = Double::start(basic_registry).await;
+    let cases: [(fn(u32, &str) -> bool, u32, Verdict, &str); 3] = [
+        (|count, _| count < 2, 2, Verdict::Proved, ""),
+        (|_, _| true, 3, Verdict::RegistryError, "connection reset (tried 3 times)"),
+        (|_, text| text.contains("authorization: basic"), 1, Verdict::RegistryError, "not HTTP: connection reset"),
+    ];
+    for (resets, count, verdict, reason) in cases {
+        let (server, reset) = resetting(&double, resets).await;
+        let fact = inspect_within(&registry(&server.host, "right"), Duration::from_secs(60)).await;
+        assert_eq!((fact.verdict, reset.load(Ordering::SeqCst)), (verdict, count), "{fact:?}");
+        assert!(fact.cause.as_deref().unwrap_or_default().ends_with(reason), "{fact:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_check_for_a_public_image_has_a_short_time_limit() {
     // Anonymous requests get no response.
