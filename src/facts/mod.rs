@@ -3,6 +3,7 @@
 
 mod cluster;
 mod registry;
+mod rollout;
 
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
@@ -14,6 +15,9 @@ pub use cluster::{
 };
 pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,
+};
+pub use rollout::{
+    Availability, Condition, NODE_PULL_SECRET, NodeSystem, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact,
 };
 
 /// Everything that was observed before a plan is computed. Each list has the order of `Desired`.

@@ -9,6 +9,7 @@ mod file;
 mod node;
 mod object;
 mod pull_secret;
+pub mod rollout;
 mod service_account;
 
 use serde::Serialize;

@@ -2,6 +2,7 @@
 //! types of the crate.
 
 mod adapter;
+mod rollout;
 
 use std::collections::BTreeMap;
 

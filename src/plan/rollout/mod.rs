@@ -1,0 +1,309 @@
+//! Whether the global pull secret of OpenShift 4 has arrived on every node, computed from what was observed. The status
+//! of a pool is not sufficient: it still reports `Updated` between a write of the secret and the rendering of the new
+//! MachineConfig, for a pool without nodes, and it does not report it while a node is cordoned. Therefore the entries of
+//! the rendered file and the annotations of each node are compared. This module does no I/O.
+
+mod progress;
+mod text;
+mod warnings;
+
+use crate::dockerconfig::{self, Reader};
+use crate::facts::{Availability, Condition, NodeSystem, Observed, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
+use crate::failure::Failure;
+use crate::secret::SecretBytes;
+
+pub use progress::has_progressed;
+pub use warnings::warnings;
+
+/// What the file of each node shall contain.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedFile<'a> {
+    /// The content of the global pull secret. Each of its entries must be in the file with the same credential. Other
+    /// entries are ignored, because the operator adds some.
+    pub content: &'a SecretBytes,
+    /// Keys that must not be in the file.
+    pub removed: &'a [String],
+}
+
+/// The state of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollout {
+    /// The pools, in the order of the API server.
+    pub pools: Vec<PoolRollout>,
+    /// The nodes that the operator does not update.
+    pub outside: Vec<OutsideNode>,
+}
+
+/// The state of one pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolRollout {
+    /// The name of the pool.
+    pub name: String,
+    /// The MachineConfig that its nodes shall get.
+    pub target: String,
+    /// The state.
+    pub state: PoolState,
+    /// Its nodes.
+    pub nodes: Vec<NodeRollout>,
+    /// Whether the operator updates its nodes.
+    pub updates: PoolUpdates,
+}
+
+/// The state of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PoolState {
+    /// Every node has the file.
+    Done,
+    /// It has no nodes, so there is nothing to update.
+    Empty,
+    /// It is expected to advance without intervention.
+    Progressing(Pending),
+    /// It does not advance before something is repaired or resumed.
+    Blocked(Vec<Blocker>),
+    /// It could not be observed.
+    Unknown(Failure),
+}
+
+/// What a pool waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pending {
+    /// The operator has not rendered the new content yet. The keys that the target does not have as they are wanted.
+    Rendering(Vec<String>),
+    /// Some of its nodes are not updated yet.
+    Nodes,
+    /// All nodes are updated, and the operator has not reported it yet.
+    Confirmation,
+}
+
+/// Why a pool does not advance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocker {
+    /// It is paused.
+    Paused,
+    /// The operator cannot process the pull secret or its templates. Its message.
+    Controller(String),
+    /// The operator cannot render the MachineConfig of the pool. Its message.
+    Rendering(String),
+    /// The operator reports the pool as degraded. Its message, which may be empty.
+    Degraded(String),
+}
+
+/// The state of one node of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRollout {
+    /// Its name.
+    pub name: String,
+    /// How far it is.
+    pub step: NodeStep,
+    /// Whether pods can be scheduled on it. The operator updates only few nodes at the same time that are not available.
+    pub availability: Availability,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeStep {
+    /// The machine config daemon has not reported anything about it.
+    Unmanaged,
+    /// The operator has not selected it for the update yet.
+    Waiting,
+    /// It is being updated.
+    Updating,
+    /// The update failed. The reason that the machine config daemon reports, which may be empty.
+    Failed(String),
+    /// It has the target.
+    Done,
+}
+
+/// A node that the operator does not update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideNode {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: OutsideReason,
+}
+
+/// Why the operator does not update a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutsideReason {
+    /// It is a Windows node.
+    Windows,
+    /// It is in no pool.
+    NoPool,
+    /// It is in these custom pools, and the operator permits only one.
+    SeveralPools(Vec<String>),
+}
+
+/// The state of the rollout of `wanted`.
+///
+/// # Errors
+/// If the pools are not known.
+pub fn rollout(wanted: &WantedFile<'_>, facts: &RolloutFact) -> Result<Rollout, Failure> {
+    let pools = match &facts.pools {
+        Observed::Present(pools) if !pools.is_empty() => pools,
+        Observed::Present(_) | Observed::Absent => {
+            return Err(Failure::new("the cluster has no MachineConfigPools")
+                .hint("check that the kubeconfig is for an OpenShift 4 cluster with the machine config operator"));
+        }
+        Observed::Unknown(failure) => return Err(failure.clone()),
+    };
+    let nodes = facts.nodes.present().map(Vec::as_slice).unwrap_or_default();
+    let outside = nodes.iter().filter_map(|node| {
+        let reason = primary_pool(node).err()?;
+        Some(OutsideNode { name: node.name.clone(), reason })
+    });
+    let pools = pools.iter().map(|pool| pool_rollout(pool, nodes, wanted, facts));
+    Ok(Rollout { pools: pools.collect(), outside: outside.collect() })
+}
+
+impl Rollout {
+    /// Whether every node that the operator should update has the file.
+    pub fn is_done(&self) -> bool {
+        let done = |pool: &PoolRollout| matches!(pool.state, PoolState::Done | PoolState::Empty);
+        let stuck = |node: &OutsideNode| matches!(node.reason, OutsideReason::SeveralPools(_));
+        self.pools.iter().all(done) && !self.outside.iter().any(stuck)
+    }
+}
+
+impl PoolRollout {
+    /// The nodes that do not have the target.
+    pub fn behind(&self) -> impl Iterator<Item = &NodeRollout> {
+        self.nodes.iter().filter(|node| node.step != NodeStep::Done)
+    }
+
+    /// The nodes that are not available.
+    fn unavailable(&self) -> impl Iterator<Item = &NodeRollout> {
+        self.nodes.iter().filter(|node| node.availability != Availability::Ready)
+    }
+}
+
+/// The pool to which the operator assigns a node (machine-config-operator, pkg/helpers, `GetPoolsForNode`): a custom pool
+/// is preferred to `worker`, and `master` to all others.
+fn primary_pool(node: &PoolNodeFact) -> Result<&str, OutsideReason> {
+    if node.system == NodeSystem::Windows {
+        return Err(OutsideReason::Windows);
+    }
+    let pools = || node.matching_pools.iter().map(String::as_str);
+    let custom: Vec<&str> = pools().filter(|name| !["master", "worker"].contains(name)).collect();
+    if custom.len() > 1 {
+        return Err(OutsideReason::SeveralPools(custom.into_iter().map(str::to_owned).collect()));
+    }
+    let master = pools().find(|name| *name == "master");
+    master.or(custom.first().copied()).or(pools().next()).ok_or(OutsideReason::NoPool)
+}
+
+fn pool_rollout(pool: &PoolFact, nodes: &[PoolNodeFact], wanted: &WantedFile<'_>, facts: &RolloutFact) -> PoolRollout {
+    let outdated = match facts.files.get(&pool.target) {
+        Some(Observed::Present(content)) => Ok(outdated_keys(wanted, Some(content))),
+        Some(Observed::Absent) | None => Ok(outdated_keys(wanted, None)),
+        Some(Observed::Unknown(failure)) => Err(failure.clone()),
+    };
+    let members = nodes.iter().filter(|node| primary_pool(node) == Ok(pool.name.as_str()));
+    let nodes: Vec<NodeRollout> = members
+        .map(|node| match node_rollout(node, &pool.target) {
+            // It has the MachineConfig of the old content.
+            done if done.step == NodeStep::Done && outdated.as_ref().is_ok_and(|keys| !keys.is_empty()) => {
+                NodeRollout { step: NodeStep::Waiting, ..done }
+            }
+            other => other,
+        })
+        .collect();
+    let state = state(pool, &nodes, outdated, facts);
+    PoolRollout { name: pool.name.clone(), target: pool.target.clone(), state, nodes, updates: pool.updates }
+}
+
+fn state(
+    pool: &PoolFact,
+    nodes: &[NodeRollout],
+    outdated: Result<Vec<String>, Failure>,
+    facts: &RolloutFact,
+) -> PoolState {
+    if nodes.is_empty() && pool.machines == 0 {
+        return PoolState::Empty;
+    }
+    let mut blockers = blockers(pool, nodes, &facts.controller);
+    let pending = match (outdated, &facts.nodes) {
+        (Ok(keys), _) if !keys.is_empty() => Ok(Some(Pending::Rendering(keys))),
+        (Err(failure), _) => Err(failure),
+        (Ok(_), Observed::Unknown(failure)) => Err(failure.clone()),
+        (Ok(_), _) => Ok(pending(pool, nodes)),
+    };
+    // A paused pool whose nodes have the file already is done.
+    if pool.updates == PoolUpdates::Paused && !matches!(pending, Ok(None)) {
+        blockers.insert(0, Blocker::Paused);
+    }
+    match pending {
+        _ if !blockers.is_empty() => PoolState::Blocked(blockers),
+        Err(failure) => PoolState::Unknown(failure),
+        Ok(Some(pending)) => PoolState::Progressing(pending),
+        Ok(None) => PoolState::Done,
+    }
+}
+
+/// What is not done yet, if the target has the wanted entries.
+fn pending(pool: &PoolFact, nodes: &[NodeRollout]) -> Option<Pending> {
+    if nodes.iter().any(|node| node.step != NodeStep::Done) {
+        return Some(Pending::Nodes);
+    }
+    // The operator confirms the target only when all nodes are available. A node that is not available, and has reported
+    // the target, has the file.
+    let unavailable = nodes.iter().any(|node| node.availability != Availability::Ready);
+    (pool.current != pool.target && !unavailable).then_some(Pending::Confirmation)
+}
+
+/// What the operator reports as broken.
+fn blockers(pool: &PoolFact, nodes: &[NodeRollout], controller: &Observed<Vec<Condition>>) -> Vec<Blocker> {
+    let controller = controller.present().map(Vec::as_slice).unwrap_or_default();
+    let failing = message(controller, "TemplateControllerFailing").map(Blocker::Controller);
+    let rendering = message(&pool.conditions, "RenderDegraded").map(Blocker::Rendering);
+    let node_failed = nodes.iter().any(|node| matches!(node.step, NodeStep::Failed(_)));
+    let conditions = ["NodeDegraded", "Degraded"].map(|name| message(&pool.conditions, name));
+    let reported = conditions.iter().any(Option::is_some) || pool.degraded_machines > 0;
+    // `Degraded` repeats the other conditions, and `NodeDegraded` the reasons of the nodes.
+    let degraded = match (node_failed, rendering.is_some()) {
+        (true, _) => Some(Blocker::Degraded(String::new())),
+        (false, false) if reported => {
+            let messages = conditions.into_iter().flatten();
+            Some(Blocker::Degraded(messages.into_iter().find(|message| !message.is_empty()).unwrap_or_default()))
+        }
+        (false, _) => None,
+    };
+    [failing, rendering, degraded].into_iter().flatten().collect()
+}
+
+/// The message of a condition, if it is true.
+fn message(conditions: &[Condition], name: &str) -> Option<String> {
+    conditions.iter().find(|condition| condition.name == name).map(|condition| condition.message.clone())
+}
+
+/// The keys that a rendered file does not have as they are wanted.
+fn outdated_keys(wanted: &WantedFile<'_>, file: Option<&SecretBytes>) -> Vec<String> {
+    let entries = |content: &SecretBytes| dockerconfig::entries(content.expose(), Reader::PullSecret);
+    let found = file.map(entries).unwrap_or_default();
+    let differs = |key: &String, credential| {
+        let entry = found.iter().find(|entry| entry.key == *key);
+        entry.is_none_or(|entry| entry.credential != credential)
+    };
+    let wanted_entries =
+        entries(wanted.content).into_iter().filter(|entry| differs(&entry.key, entry.credential.clone()));
+    let left = wanted.removed.iter().filter(|key| found.iter().any(|entry| entry.key == **key));
+    wanted_entries.map(|entry| entry.key).chain(left.cloned()).collect()
+}
+
+fn node_rollout(node: &PoolNodeFact, target: &str) -> NodeRollout {
+    let is_target = |config: &Option<String>| config.as_deref() == Some(target);
+    let state = node.state.as_deref();
+    let step = match (&node.current_config, &node.desired_config) {
+        _ if matches!(state, Some("Degraded" | "Unreconcilable")) => {
+            NodeStep::Failed(node.reason.clone().unwrap_or_default())
+        }
+        (None, _) | (_, None) => NodeStep::Unmanaged,
+        (_, desired) if !is_target(desired) => NodeStep::Waiting,
+        // In image mode, a node also has to change to the image that was built from the MachineConfig.
+        (current, _) if is_target(current) && node.current_image == node.desired_image && state == Some("Done") => {
+            NodeStep::Done
+        }
+        _ => NodeStep::Updating,
+    };
+    NodeRollout { name: node.name.clone(), step, availability: node.availability }
+}
