@@ -334,7 +334,7 @@ impl Diagnosis {
     }
 
     /// Text that the server chose: without quoted objects, redacted, on one line, and short.
-    fn foreign(&self, text: &str) -> String {
+    pub fn foreign(&self, text: &str) -> String {
         // The text is redacted before it is cut, because the cut could leave a part of a secret that no longer matches.
         let redactor = self.redactor();
         let redacted = redactor.scrub(text);

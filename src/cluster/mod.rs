@@ -6,6 +6,7 @@ pub mod access;
 mod client;
 mod error;
 mod objects;
+mod platform;
 mod route;
 
 #[cfg(test)]
@@ -22,7 +23,7 @@ use self::error::Diagnosis;
 pub use self::objects::list::Accounts;
 pub use self::objects::write::{EarlierRequest, ObjectWrite, WriteResult, overwritten, possibly_written};
 pub use self::route::Route;
-use crate::facts::{NamespaceFact, ObjectFact, ObjectName, Objects, Observed};
+use crate::facts::{ApiPlatform, ControlPlane, NamespaceFact, ObjectFact, ObjectName, Objects, Observed, RolloutFact};
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
 use crate::secret::Redactor;
@@ -110,6 +111,29 @@ impl Cluster {
     /// Why the object cannot be written.
     pub async fn check_write(&self, name: &ObjectName, write: ObjectWrite<'_>) -> Result<(), Failure> {
         self.0.check_write(name, write).await
+    }
+
+    /// The platform that the API server belongs to. Only single API groups are requested, because the complete discovery
+    /// fails if one aggregated API server does not run.
+    ///
+    /// # Errors
+    /// If the server cannot be reached in time, or its responses do not show the platform.
+    pub async fn platform(&self) -> Result<ApiPlatform, Failure> {
+        self.0.platform().await
+    }
+
+    /// Where the control plane of an OpenShift 4 cluster runs.
+    ///
+    /// # Errors
+    /// If the server cannot be reached in time, denies the request, or does not know it.
+    pub async fn control_plane(&self) -> Result<ControlPlane, Failure> {
+        self.0.control_plane().await
+    }
+
+    /// Observes the rollout of the global pull secret of OpenShift 4. What cannot be observed is a part of the fact. The
+    /// MachineConfigs that were read for the `earlier` fact are not read again.
+    pub async fn observe_rollout(&self, earlier: Option<&RolloutFact>) -> RolloutFact {
+        self.0.observe_rollout(earlier).await
     }
 
     /// The pull secrets that a pod gets from its service account, in their order. The list contains secrets that do not

@@ -2,6 +2,7 @@
 //! and is never treated as "no change".
 
 mod cluster;
+mod platform;
 mod registry;
 mod rollout;
 
@@ -13,6 +14,7 @@ pub use cluster::{
     NamespaceFact, NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, SecretFact,
     SecretReference, Selections,
 };
+pub use platform::{ApiPlatform, ControlPlane};
 pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,
 };

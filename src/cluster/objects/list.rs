@@ -7,6 +7,7 @@ use k8s_openapi::ListableResource;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Resource;
 use kube::api::{ListParams, ObjectList};
+use kube::core::Request;
 use serde::de::DeserializeOwned;
 
 use super::{collection, secret, service_account};
@@ -48,11 +49,24 @@ impl ApiClient {
     where
         K: Resource<DynamicType = ()> + ListableResource + Clone + DeserializeOwned,
     {
+        self.list_facts(&collection(kind, namespace), parameters.clone().limit(PAGE), |object| object).await
+    }
+
+    /// The facts of all objects of a collection that the parameters select, in the order of the server. Only the facts of
+    /// a page are kept.
+    pub(super) async fn list_facts<K, F>(
+        &self,
+        collection: &Request,
+        mut parameters: ListParams,
+        mut fact: impl FnMut(K) -> F,
+    ) -> Result<Vec<F>, ApiError>
+    where
+        K: ListableResource + Clone + DeserializeOwned,
+    {
         let mut restarts = 0;
-        let mut parameters = parameters.clone().limit(PAGE);
         let mut found = Vec::new();
         loop {
-            let request = collection(kind, namespace).list(&parameters).map_err(ApiError::unsent)?;
+            let request = collection.list(&parameters).map_err(ApiError::unsent)?;
             let page = match self.read_list(request).await {
                 // The server keeps a list only for some minutes, and the rest of another one would not fit to the first
                 // pages (Kubernetes documentation, "API Concepts", section "Retrieving large results sets in chunks").
@@ -65,7 +79,7 @@ impl ApiClient {
                 body => list::<K>(&body?)?,
             };
             let ObjectList { items, metadata, .. } = page;
-            found.extend(items);
+            found.extend(items.into_iter().map(&mut fact));
             match metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters.continue_token = Some(token),
                 None => return Ok(found),

@@ -1,10 +1,14 @@
 //! The kinds of Kubernetes objects that are read or written, one file for each kind. They know how an object is stored,
 //! and not what its content means.
 
+mod cluster_scoped;
+mod ignition;
 pub(super) mod list;
 mod marks;
 mod namespace;
 mod observe;
+pub(super) mod openshift;
+mod rollout;
 mod secret;
 mod service_account;
 pub(super) mod write;

@@ -5,6 +5,7 @@ mod credentials;
 #[path = "../../../tests/doubles/kubernetes.rs"]
 pub(crate) mod double;
 mod hints;
+mod platform;
 mod responses;
 
 use std::time::Duration;

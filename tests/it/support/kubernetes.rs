@@ -168,6 +168,19 @@ impl Kubernetes {
         assert_eq!(answer.status, 201, "{path}: {}", String::from_utf8_lossy(&answer.body));
     }
 
+    /// Changes the object at this path with a merge patch.
+    pub fn patch(&self, path: &str, patch: &Value) {
+        let answer = self.api("PATCH", path, Some(patch));
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+    }
+
+    /// The object at this path.
+    pub fn get(&self, path: &str) -> Value {
+        let answer = self.api("GET", path, None);
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
     /// Sends a request to the API as the admin.
     pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Response {
         self.api_as(User::Admin, method, path, body)
@@ -175,7 +188,8 @@ impl Kubernetes {
 
     /// Sends a request to the API as this user.
     pub fn api_as(&self, user: User, method: &str, path: &str, body: Option<&Value>) -> Response {
-        let headers = [("Authorization", &*format!("Bearer {}", user.token())), ("Content-Type", "application/json")];
+        let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let headers = [("Authorization", &*format!("Bearer {}", user.token())), ("Content-Type", content_type)];
         let body = body.map(Value::to_string).unwrap_or_default();
         http::request(method, &format!("{}{path}", self.url), &headers, body.as_bytes())
     }

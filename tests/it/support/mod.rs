@@ -10,6 +10,7 @@ pub mod double;
 pub mod http;
 pub mod kubernetes;
 pub mod network;
+pub mod openshift;
 pub mod oregano;
 pub mod process;
 pub mod registry;

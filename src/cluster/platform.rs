@@ -1,0 +1,89 @@
+//! The platform that an API server belongs to, as its API groups show it. An API group that cannot be requested does not
+//! mean that the cluster does not have it, so it makes the platform unknown.
+
+use serde::Deserialize;
+
+use super::client::{ApiClient, Request};
+use super::error::{ApiError, Verb};
+use super::objects::openshift::Infrastructure;
+use crate::facts::{ApiPlatform, ControlPlane, ObjectName};
+use crate::failure::Failure;
+
+/// The group of ClusterVersion, which is a custom resource of every OpenShift 4 cluster.
+const OPENSHIFT_4: &str = "config.openshift.io";
+
+/// Groups of every OpenShift 3.11 cluster. Both are served by the same aggregated API server; one is sufficient.
+const OPENSHIFT: [&str; 2] = ["apps.openshift.io", "project.openshift.io"];
+
+/// What to do if the platform is not known.
+const HINT: &str = "set `oregano_platform` in the inventory to `openshift-3`, `openshift-4` or `kubernetes`";
+
+/// The `APIGroup` that an API server has for each group, and its `Info` at `/version`.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Discovery {
+    kind: String,
+    name: String,
+    git_version: String,
+}
+
+impl ApiClient {
+    /// See [`crate::cluster::Cluster::platform`].
+    pub(super) async fn platform(&self) -> Result<ApiPlatform, Failure> {
+        if self.has_group(OPENSHIFT_4).await? {
+            return Ok(ApiPlatform::OpenShift4);
+        }
+        for group in OPENSHIFT {
+            if self.has_group(group).await? {
+                return Ok(ApiPlatform::OpenShift3);
+            }
+        }
+        // An API server has no status object for a group that it does not have, so its responses look like those of any
+        // web server.
+        let version = self.discover("/version").await.map_err(|error| self.unknown_platform("/version", &error))?;
+        if version.git_version.is_empty() {
+            return Err(self.unknown_platform("/version", &ApiError::OtherObject));
+        }
+        Ok(ApiPlatform::Kubernetes)
+    }
+
+    /// See [`crate::cluster::Cluster::control_plane`].
+    pub(super) async fn control_plane(&self) -> Result<ControlPlane, Failure> {
+        match self.read_kind::<Infrastructure>(Infrastructure::NAME).await? {
+            Some(found) if found.status.control_plane_topology == "External" => Ok(ControlPlane::Hosted),
+            Some(_) => Ok(ControlPlane::Nodes),
+            None => Err(Failure::new(format!("Infrastructure `{}` does not exist", Infrastructure::NAME))
+                .hint("check that the kubeconfig is for an OpenShift 4 cluster")),
+        }
+    }
+
+    async fn has_group(&self, group: &str) -> Result<bool, Failure> {
+        let path = format!("/apis/{group}");
+        match self.discover(&path).await {
+            Ok(found) if found.kind == "APIGroup" && found.name == group => Ok(true),
+            Ok(_) => Err(self.unknown_platform(&path, &ApiError::OtherObject)),
+            Err(error) if error.code() == Some(404) => Ok(false),
+            Err(error) => Err(self.unknown_platform(&path, &error)),
+        }
+    }
+
+    async fn discover(&self, path: &str) -> Result<Discovery, ApiError> {
+        let mut request = Request::default();
+        *request.uri_mut() = path.parse().map_err(|_| ApiError::OtherObject)?;
+        serde_json::from_slice(&self.read(request).await?).map_err(|_| ApiError::OtherObject)
+    }
+
+    fn unknown_platform(&self, path: &str, error: &ApiError) -> Failure {
+        let diagnosis = self.diagnosis();
+        let failure =
+            Failure::new(format!("the platform of API server `{}` is not known", diagnosis.server)).hint(HINT);
+        match (error, error.status(), error.code()) {
+            (ApiError::OtherObject, ..) => {
+                failure.cause(format!("GET {path}: the response is not of the Kubernetes API"))
+            }
+            (_, Some(status), _) if status.code != 401 => failure.cause(diagnosis.response(status)),
+            (_, None, Some(code)) => failure.cause(format!("GET {path}: {code} without a Kubernetes status")),
+            _ => diagnosis.failure(Verb::Read, &ObjectName::secret("", path), error),
+        }
+    }
+}
