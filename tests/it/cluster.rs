@@ -1,10 +1,8 @@
 //! API servers and secrets that cannot be used: each message says what is wrong, and no node is written.
 
 mod credentials;
-mod platform;
 mod pull_secrets;
 mod reach;
-mod rollout;
 
 use serde_json::{Value, json};
 

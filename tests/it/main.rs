@@ -13,6 +13,7 @@ mod explain;
 mod inventory;
 mod login;
 mod node;
+mod openshift;
 mod plan;
 mod poison;
 mod registry;

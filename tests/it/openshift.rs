@@ -1,0 +1,4 @@
+//! OpenShift 4: its kinds on a real API server, with the published schemas, and pools and nodes that the tests change.
+
+mod platform;
+mod rollout;
