@@ -3,6 +3,7 @@
 mod credentials;
 mod pull_secrets;
 mod reach;
+mod service_accounts;
 
 use serde_json::{Value, json};
 

@@ -138,6 +138,10 @@ fn the_schema_of_events_describes_what_it_should_and_nothing_else() {
         json!({"version": 1, "event": "interrupted"}),
         json!({"version": 1, "event": "error", "message": "m", "place": "hosts:1:2", "causes": ["c"], "hint": "h"}),
         json!({"version": 1, "event": "host", "host": "n", "outcome": "unreachable", "message": "m"}),
+        json!({"version": 1, "event": "object", "kind": "ServiceAccount", "namespace": "n", "name": "s", "outcome": "updated",
+               "changes": [{"kind": "linked", "secret": "team", "for": "pull"}], "notes": []}),
+        json!({"version": 1, "event": "object", "kind": "Secret", "namespace": "n", "name": "s", "outcome": "created",
+               "changes": [{"kind": "label-set", "name": "oregano/managed"}], "notes": []}),
     ] {
         assert_eq!(schema::errors(&valid.to_string()), Vec::<String>::new(), "{valid}");
     }
@@ -148,6 +152,8 @@ fn the_schema_of_events_describes_what_it_should_and_nothing_else() {
         json!({"version": 1, "event": "host", "host": "n", "outcome": "unreachable", "hint": "without a message"}),
         json!({"version": 1, "event": "registry", "host": "r", "user": "u", "image": "r", "verdict": "refused"}),
         json!({"version": 1, "event": "file", "host": "n", "path": "/f", "outcome": "failed", "changes": [], "notes": []}),
+        json!({"version": 1, "event": "object", "kind": "ServiceAccount", "namespace": "n", "name": "s", "outcome": "updated",
+               "changes": [{"kind": "linked", "secret": "team", "for": "push"}], "notes": []}),
         json!({"version": 1, "event": "object", "kind": "Secret", "namespace": "n", "name": "s", "outcome": "updated",
                "changes": [{"key": "k", "kind": "added", "value": "hunter2"}], "notes": []}),
     ] {
