@@ -1,6 +1,6 @@
 //! `inventory`: shows the inventory, or reports its problems. It contacts nothing.
 
-use oregano::desired::Request;
+use oregano::desired::{self, Request};
 use oregano::engine::schedule::{Cancel, Stop};
 use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::report::ExitStatus;
@@ -46,6 +46,8 @@ fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
         }
     };
     let inventory = variables.inventory();
+    let passwords = desired::command_line_passwords(inventory);
+    ui::warnings(&passwords.iter().map(ToString::to_string).collect::<Vec<_>>());
     let shown = match task {
         InventoryTask::List(format) => {
             ui::list(inventory, format);

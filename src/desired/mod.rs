@@ -38,7 +38,7 @@ pub use image_puller::{ImagePuller, ImagePullerState, Puller};
 pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
 pub use object_content::{AccountLinks, ObjectContent};
-pub use plain_passwords::plain_passwords;
+pub use plain_passwords::{command_line_passwords, plain_passwords};
 pub use platform::{Platform, Waits};
 pub use registry::{
     Authority, Declaration, ImageChoice, Proxy, ProxyOrigin, ProxySettings, Registry, TestLogin, TlsPolicy,

@@ -18,7 +18,7 @@ pub const UNQUOTED_HASH: Code = Code::new(
 );
 /// An unencrypted password in a file that all users can read.
 pub const PLAINTEXT_PASSWORD: Code =
-    Code::new("plaintext-password", "an unencrypted password in a file that all users can read");
+    Code::new("plaintext-password", "an unencrypted password, also in the URL of a proxy, in a file that all users can read");
 
 /// All codes, in the order in which findings at one place are reported.
 pub const ALL: [Code; 35] = [

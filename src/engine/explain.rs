@@ -79,7 +79,8 @@ pub fn explain(question: &Question, cancel: &Cancel) -> Result<Explanation, Vec<
     if question.pod.is_some() {
         engine.use_cluster(&question.settings, ClusterPurpose::Explain, &desired.access)?;
     }
-    let warnings = question.settings.warnings.iter().cloned().chain(desired.risks());
+    let warnings = question.settings.warnings.iter().cloned();
+    let warnings = warnings.chain(desired.warnings.iter().map(ToString::to_string)).chain(desired.risks());
     explanation.warnings = warnings.chain(engine.warnings.iter().cloned()).collect();
     if cancel.begin() == Begin::Never {
         return Err(Vec::new());
@@ -126,7 +127,8 @@ fn selected_nodes(question: &Question) -> Result<Desired, Vec<Failure>> {
         Some(_) => desired::api_access(&variables, &question.settings.request).map_err(failures)?,
         None => ApiAccess::default(),
     };
-    Ok(Desired { nodes, access, ..Desired::default() })
+    let warnings = desired::command_line_passwords(variables.inventory());
+    Ok(Desired { nodes, access, warnings, ..Desired::default() })
 }
 
 fn pod_secrets(engine: &Engine, pod: &Pod) -> Result<Vec<PodSecret>, Failure> {

@@ -3,6 +3,7 @@
 mod examples;
 mod habits;
 mod inspections;
+mod passwords;
 
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};

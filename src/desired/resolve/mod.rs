@@ -50,7 +50,7 @@ use super::Desired;
 use super::api_access::ApiAccess;
 use super::codes;
 use super::node::{NodeTarget, Vantage, VantagePoint};
-use super::plain_passwords;
+use super::plain_passwords::command_line_passwords;
 use super::platform::{Platform, Waits};
 use super::registry::{Registry, TestLogin};
 use super::request::{Request, Scope};
@@ -237,7 +237,7 @@ impl<'a> Resolver<'a> {
     /// The desired state; `None` if no hosts are selected.
     fn desired(&mut self) -> Option<Desired> {
         self.reject_unknown_variables();
-        self.warn_about_command_line();
+        self.warnings.add(command_line_passwords(self.inventory));
         let targets = self.targets()?;
         let selected = self.limited(&targets)?;
         let owner = self.secret_owner(&targets, &selected)?;
@@ -312,21 +312,6 @@ impl<'a> Resolver<'a> {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
                     None => problem.hint(format!("the variables with this prefix are: {}", OWN_VARIABLES.join(", "))),
                 });
-            }
-        }
-    }
-
-    /// Warns about passwords in `-e name=value`, which all users of this machine can see.
-    fn warn_about_command_line(&mut self) {
-        let inventory = self.inventory;
-        // An `@file` has a path, and an argument has none.
-        let arguments = inventory.extra.iter().filter(|(_, node)| node.span.source.origin().file.is_none());
-        for (name, node) in arguments {
-            for password in plain_passwords::on_command_line(name, node) {
-                let message = "a password is given on the command line, where the process list shows it to all users";
-                let problem = Problem::hiding(&password, message);
-                let problem = problem.hint("write the variable into a file, and give it with `-e @FILE`");
-                self.warnings.add(vec![Finding::new(codes::COMMAND_LINE_PASSWORD, problem)]);
             }
         }
     }

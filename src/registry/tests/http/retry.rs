@@ -222,7 +222,8 @@ async fn resetting(
 #[tokio::test(start_paused = true)]
 async fn a_reset_request_is_sent_again_unless_it_is_a_login() {
     let double = Double::start(basic_registry).await;
-    let cases: [(fn(u32, &str) -> bool, u32, Verdict, &str); 3] = [
+    type Resets = fn(u32, &str) -> bool;
+    let cases: [(Resets, u32, Verdict, &str); 3] = [
         (|count, _| count < 2, 2, Verdict::Proved, ""),
         (|_, _| true, 3, Verdict::RegistryError, "connection reset (tried 3 times)"),
         (|_, text| text.contains("authorization: basic"), 1, Verdict::RegistryError, "not HTTP: connection reset"),
