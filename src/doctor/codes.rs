@@ -17,8 +17,10 @@ pub const UNQUOTED_HASH: Code = Code::new(
     "a `#` without quotes: on a host line it ends the value, under `:vars` it is part of it",
 );
 /// An unencrypted password in a file that all users can read.
-pub const PLAINTEXT_PASSWORD: Code =
-    Code::new("plaintext-password", "an unencrypted password, also in the URL of a proxy, in a file that all users can read");
+pub const PLAINTEXT_PASSWORD: Code = Code::new(
+    "plaintext-password",
+    "an unencrypted password, also in the URL of a proxy, in a file that all users can read",
+);
 
 /// All codes, in the order in which findings at one place are reported.
 pub const ALL: [Code; 35] = [
