@@ -10,6 +10,7 @@ pub mod input;
 mod inventory;
 mod login;
 mod logout;
+mod node_passwords;
 mod not_supported;
 mod run;
 mod tips;

@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use oregano::desired::expiry::WARN_DAYS;
 use oregano::desired::{DefaultEscalation, Limit, Request, Scope, Vantage};
 use oregano::event;
-use oregano::inventory::load::passwords::PasswordKind;
 use oregano::inventory::{Problem, load};
 use oregano::options::{Environment, Inspection, Options, Settings};
 use oregano::plan::{PlanRequest, Prune, Salt};
@@ -16,17 +15,13 @@ use oregano::secret::Secret;
 use oregano::ui::Format;
 
 use super::input::Input;
+use super::node_passwords::{self, NodePasswords, PasswordInput};
 use super::{Global, MAX_TIMEOUT, TIMEOUT, usage_error};
-use crate::cli::ansible_cfg::Defaults;
+use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 
 /// The default number of nodes that are worked on at a time.
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
-
-/// The hints if there is no terminal to prompt on.
-const NO_SSH_PASSWORD: &str =
-    "log in with a key (`--private-key` or an SSH agent), or use `--connection-password-file` or `ansible_password`";
-const NO_BECOME_PASSWORD: &str = "use `--become-password-file`, or set `ansible_become_password`";
 
 /// The arguments of `validate`, `plan` and `apply`.
 #[derive(Debug, Args)]
@@ -152,21 +147,34 @@ pub struct NodeLogin {
     /// Log in with this key file if the inventory sets none; default: `private_key_file` in ansible.cfg
     #[arg(long, value_name = "FILE", alias = "key-file")]
     private_key: Option<PathBuf>,
-    /// Prompt for the SSH password
+    /// Prompt for the SSH password; default: `ask_pass` in ansible.cfg
     #[arg(short = 'k', long, alias = "ask-password")]
     ask_pass: bool,
-    /// Read the SSH password from this file, or from its output if it is executable; - is standard input
+    /// Read the SSH password from this file, or from its output if it is executable; - is standard input; default:
+    /// `connection_password_file` in ansible.cfg
     #[arg(long, value_name = "FILE", alias = "conn-pass-file", conflicts_with = "ask_pass")]
     connection_password_file: Option<PathBuf>,
     /// Work as root, with sudo, on nodes for which the inventory does not set `ansible_become`
     #[arg(short, long)]
     r#become: bool,
-    /// Prompt for the sudo password
+    /// Prompt for the sudo password; default: `become_ask_pass` in ansible.cfg
     #[arg(short = 'K', long, alias = "ask-become-password")]
     ask_become_pass: bool,
-    /// Read the sudo password from this file, or from its output if it is executable; - is standard input
+    /// Read the sudo password from this file, or from its output if it is executable; - is standard input; default:
+    /// `become_password_file` in ansible.cfg
     #[arg(long, value_name = "FILE", alias = "become-pass-file", conflicts_with = "ask_become_pass")]
     become_password_file: Option<PathBuf>,
+    #[arg(skip)]
+    passwords: PasswordUse,
+}
+
+/// Whether the passwords for nodes are needed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum PasswordUse {
+    #[default]
+    Needed,
+    /// No node is contacted.
+    NotNeeded,
 }
 
 /// The part of the work that is done.
@@ -236,9 +244,7 @@ impl RunArguments {
     /// The same arguments without the passwords for nodes, which an inspection does not need. Ansible does not prompt
     /// for them either.
     pub fn without_passwords(mut self) -> Self {
-        let login = &mut self.access.login;
-        (login.ask_pass, login.ask_become_pass) = (false, false);
-        (login.connection_password_file, login.become_password_file) = (None, None);
+        self.access.login.passwords = PasswordUse::NotNeeded;
         self
     }
 }
@@ -257,6 +263,39 @@ impl NodeLogin {
         let files = [private_key, &self.connection_password_file, &self.become_password_file];
         let flags = [*ask_pass, *r#become, *ask_become_pass];
         user.is_some() || files.into_iter().any(Option::is_some) || flags.contains(&true)
+    }
+
+    /// The SSH and sudo passwords of the options or, if the run contacts nodes, those of `ansible.cfg`.
+    fn passwords(
+        self,
+        nodes: PasswordUse,
+        defaults: &RunDefaults,
+        home: Option<&Path>,
+        input: &Input<'_>,
+    ) -> Result<NodePasswords, Problem> {
+        if self.passwords == PasswordUse::NotNeeded {
+            return Ok(NodePasswords::default());
+        }
+        let file =
+            |path: Option<PathBuf>| path.map_or(PasswordInput::None, |path| PasswordInput::File(expand(path, home)));
+        let ssh = if self.ask_pass { PasswordInput::Prompt } else { file(self.connection_password_file) };
+        let sudo = if self.ask_become_pass { PasswordInput::Prompt } else { file(self.become_password_file) };
+        match nodes {
+            PasswordUse::Needed => {
+                node_passwords::read(ssh.or(&defaults.ssh_password), sudo.or(&defaults.become_password), input)
+            }
+            PasswordUse::NotNeeded => node_passwords::read(ssh, sudo, input),
+        }
+    }
+}
+
+impl RunPart {
+    /// A run that contacts only registries, from this machine, logs in to no node.
+    fn password_use(&self) -> PasswordUse {
+        match (self.scope, self.vantage) {
+            (Scope::Registries, Vantage::Controller) => PasswordUse::NotNeeded,
+            _ => PasswordUse::Needed,
+        }
     }
 }
 
@@ -311,17 +350,9 @@ impl Global {
     ) -> Result<Settings, Problem> {
         let home = environment.home.as_deref();
         let sources = self.sources(defaults, home, input.prompt)?;
-        let NodeLogin { user, private_key, ask_pass, ask_become_pass, .. } = access.login;
-        let secret = |text, hint: &str| (input.prompt)(text).map(Secret::new).map_err(|problem| problem.hint(hint));
-        let read = |kind, path: Option<PathBuf>| path.map(|path| (input.file)(kind, expand(path, home))).transpose();
-        let ssh_password = match ask_pass {
-            true => Some(secret("SSH password: ", NO_SSH_PASSWORD)?),
-            false => read(PasswordKind::Ssh, access.login.connection_password_file)?,
-        };
-        let become_password = match ask_become_pass {
-            true => Some(secret("BECOME password: ", NO_BECOME_PASSWORD)?),
-            false => read(PasswordKind::Sudo, access.login.become_password_file)?,
-        };
+        let (user, private_key) = (access.login.user.clone(), access.login.private_key.clone());
+        let become_root = access.login.r#become;
+        let passwords = access.login.passwords(part.password_use(), &defaults.run, home, input)?;
         let request = Request {
             scope: part.scope,
             vantage: part.vantage,
@@ -329,9 +360,9 @@ impl Global {
             user: user.or_else(|| defaults.run.user.clone()).unwrap_or(local_user),
             host_key_checking: defaults.run.host_key_checking.unwrap_or_default(),
             private_key_file: private_key.or_else(|| defaults.run.private_key_file.clone()),
-            password: ssh_password,
-            escalation: if access.login.r#become { DefaultEscalation::Sudo } else { defaults.run.escalation },
-            become_password,
+            password: passwords.ssh,
+            escalation: if become_root { DefaultEscalation::Sudo } else { defaults.run.escalation },
+            become_password: passwords.sudo,
             connection: defaults.run.connection.clone(),
             home: environment.home.clone(),
         };

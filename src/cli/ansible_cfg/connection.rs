@@ -4,6 +4,7 @@
 use oregano::desired::{Applies, ConnectionDefaults, DefaultEscalation, UnsupportedDefault};
 use oregano::inventory::Problem;
 
+use super::PasswordInput;
 use super::reader::{SettingsReader, Written};
 use super::ssh_args;
 
@@ -88,6 +89,28 @@ const LIMITED: [Limited; 8] = [
         hint: REMOVE,
     },
 ];
+
+/// How the SSH password is given.
+pub(super) fn ssh_password(reader: &mut SettingsReader<'_>) -> PasswordInput {
+    let prompt = reader.get("ANSIBLE_ASK_PASS", "ask_pass");
+    let file = reader.get("ANSIBLE_CONNECTION_PASSWORD_FILE", "connection_password_file");
+    password(reader, prompt, file)
+}
+
+/// How the sudo password is given.
+pub(super) fn become_password(reader: &mut SettingsReader<'_>) -> PasswordInput {
+    let prompt = reader.first(&["ANSIBLE_BECOME_ASK_PASS"], &[("privilege_escalation", "become_ask_pass")]);
+    let file = reader.get("ANSIBLE_BECOME_PASSWORD_FILE", "become_password_file");
+    password(reader, prompt, file)
+}
+
+fn password(reader: &mut SettingsReader<'_>, prompt: Option<Written>, file: Option<Written>) -> PasswordInput {
+    match (prompt.and_then(|setting| reader.flag_of(&setting)), file) {
+        (Some(true), _) => PasswordInput::Prompt,
+        (_, Some(file)) => PasswordInput::File(reader.path(&file, &file.text)),
+        (_, None) => PasswordInput::None,
+    }
+}
 
 /// Whether scripts become root on hosts that do not set it.
 pub(super) fn escalation(reader: &mut SettingsReader<'_>) -> DefaultEscalation {

@@ -13,6 +13,7 @@ use oregano::desired::{ConnectionDefaults, DefaultEscalation, HostKeyChecking};
 use oregano::inventory::Problem;
 use oregano::inventory::load::settings::ReadSettings;
 
+use super::node_passwords::PasswordInput;
 use reader::SettingsReader;
 
 /// The settings from the environment and `ansible.cfg`; `None` or empty if they are not set.
@@ -47,6 +48,10 @@ pub struct RunDefaults {
     pub private_key_file: Option<PathBuf>,
     /// `ANSIBLE_HOST_KEY_CHECKING`, `host_key_checking`.
     pub host_key_checking: Option<HostKeyChecking>,
+    /// `ANSIBLE_ASK_PASS`, `ask_pass`; else `ANSIBLE_CONNECTION_PASSWORD_FILE`, `connection_password_file`.
+    pub ssh_password: PasswordInput,
+    /// `ANSIBLE_BECOME_ASK_PASS`, `become_ask_pass`; else `ANSIBLE_BECOME_PASSWORD_FILE`, `become_password_file`.
+    pub become_password: PasswordInput,
     /// `ANSIBLE_BECOME`, `become`.
     pub escalation: DefaultEscalation,
     /// The other settings of connections.
@@ -104,6 +109,8 @@ fn run_defaults(mut reader: SettingsReader<'_>) -> RunDefaults {
             true => HostKeyChecking::Strict,
             false => HostKeyChecking::AcceptUnknown,
         }),
+        ssh_password: connection::ssh_password(&mut reader),
+        become_password: connection::become_password(&mut reader),
         escalation: connection::escalation(&mut reader),
         connection: connection::defaults(&mut reader),
         problems: reader.problems,

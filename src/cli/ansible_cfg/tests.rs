@@ -99,6 +99,22 @@ fn host_key_checking_and_users() {
 }
 
 #[test]
+fn passwords_for_nodes_are_prompted_for_or_in_files() {
+    let text = "[defaults]\nask_pass=no\nconnection_password_file = secrets/ssh\nbecome_password_file=~/sudo\n\
+        [privilege_escalation]\nbecome_ask_pass = True\n";
+    let folders = TestFolders::new().file("work/ansible.cfg", text);
+    let run = folders.defaults().unwrap().run;
+    assert_eq!(run.ssh_password, PasswordInput::File(folders.path("work/secrets/ssh")));
+    assert_eq!(run.become_password, PasswordInput::Prompt);
+    let folders = folders.env("ANSIBLE_ASK_PASS", "yes").env("ANSIBLE_BECOME_ASK_PASS", "0");
+    let run = folders.defaults().unwrap().run;
+    assert_eq!(run.ssh_password, PasswordInput::Prompt);
+    assert_eq!(run.become_password, PasswordInput::File(folders.path("home/sudo")));
+    let none = TestFolders::new().defaults().unwrap().run;
+    assert_eq!((none.ssh_password, none.become_password), (PasswordInput::None, PasswordInput::None));
+}
+
+#[test]
 fn settings_whose_effect_is_not_known_are_refused() {
     for text in [
         "[defaults]\nprecedence=all_inventory,groups_inventory",

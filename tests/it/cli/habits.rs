@@ -139,6 +139,37 @@ fn passwords_for_nodes_come_from_files_and_scripts() {
 }
 
 #[test]
+fn passwords_for_nodes_come_from_ansible_cfg() {
+    let mut site = Site::new(1);
+    let password = site.nodes[0].password().to_owned();
+    site.oregano.write("secrets/password", format!("{password}\n"));
+    site.unset("ansible_ssh_private_key_file").unset("ansible_user");
+    let hosts = site.oregano.write("hosts", site.inventory()).display().to_string();
+    let plan = ["plan", "--only", "nodes", "-i", &hosts, "-b", "-u", ASKED];
+    let files = "connection_password_file=secrets/password\nbecome_password_file=secrets/password\n";
+    site.oregano.write("ansible.cfg", format!("[defaults]\n{files}"));
+    site.oregano.run(&plan).expect(3);
+    // An option takes precedence, also over a prompt.
+    let run = site.oregano.run(&[&plan[..], &["--become-password-file=nowhere"]].concat()).expect(1);
+    assert!(run.stderr.contains("cannot read the sudo password file `nowhere`"), "{}", run.stderr);
+    site.oregano.write("ansible.cfg", format!("[defaults]\nask_pass=True\n{files}"));
+    let run = site.oregano.run(&plan).expect(1);
+    assert!(run.stderr.contains("cannot prompt for a password: there is no terminal"), "{}", run.stderr);
+    site.oregano.run(&[&plan[..], &["--connection-password-file=secrets/password"]].concat()).expect(3);
+    let session = site.oregano.sit_at(&plan, "", &format!("{password}\n"));
+    assert_eq!(session.status, Some(3), "{}", session.shown);
+    // The sudo password is that of SSH if the user only presses Enter.
+    site.oregano.write("ansible.cfg", "[defaults]\nask_pass=True\n[privilege_escalation]\nbecome_ask_pass=True\n");
+    let session = site.oregano.sit_at(&plan, "", &format!("{password}\n\n"));
+    assert_eq!(session.status, Some(3), "{}", session.shown);
+    assert!(session.shown.contains("BECOME password[defaults to SSH password]: "), "{}", session.shown);
+    assert!(!session.shown.contains(&password), "{}", session.shown);
+    // A run that contacts no node asks for no password.
+    site.run(&["validate"]).expect(0);
+    site.run(&["validate", "--from", "first-node"]).expect(1);
+}
+
+#[test]
 fn a_password_of_standard_input() {
     let mut site = Site::new(1);
     let password = site.nodes[0].password().to_owned();

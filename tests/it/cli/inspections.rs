@@ -60,6 +60,12 @@ fn inspections_contact_nothing_and_ask_for_no_password() {
             assert_eq!(run.stdout, "  hosts (1):\n    node2\n");
             assert_eq!(site.run(&[&[command, "--syntax-check"], login].concat()).expect(0).stdout, valid);
         }
+        for settings in ["[defaults]\nask_pass=True\n", "[defaults]\nconnection_password_file=nowhere\n"] {
+            let file = site.oregano.write("ansible.cfg", settings);
+            site.run(&[command, "--list-hosts"]).expect(0);
+            site.run(&[command, "--syntax-check"]).expect(0);
+            std::fs::remove_file(file).unwrap();
+        }
         let run = site.run(&[command, "--syntax-check", "-q"]).expect(0);
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
     }
