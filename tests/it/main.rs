@@ -14,6 +14,7 @@ mod inventory;
 mod login;
 mod node;
 mod openshift;
+mod panic;
 mod plan;
 mod poison;
 mod registry;
