@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
+use super::fault::Unwritten;
 use super::replace::{self, Destination};
 use super::{folder, target};
 use crate::facts::FileState;
@@ -35,14 +36,11 @@ pub struct Held {
 pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Result<Held, Failure> {
     let target = target(path).map_err(|fault| fault.failure(&path.display().to_string()))?;
     let place = folder(&target);
-    let failed = |what: &str, error| {
-        Failure::new(format!("folder `{}` cannot be {what}", place.display()))
-            .cause(without_errno(&error))
-            .hint("name another file with `--to FILE`")
-    };
+    let unwritten = |reason: Unwritten| reason.failure(&target, place);
     // A recursive builder does not fail if the folder exists, and then does not change its mode.
-    DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(|error| failed("created", error))?;
-    let lock = File::open(place).map_err(|error| failed("opened", error))?;
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(place);
+    created.map_err(|error| unwritten(Unwritten::Uncreated(without_errno(&error))))?;
+    let lock = File::open(place).map_err(|error| unwritten(Unwritten::Unopened(without_errno(&error))))?;
     let start = Instant::now();
     let unlocked = loop {
         match lock.try_lock() {
@@ -50,14 +48,13 @@ pub fn hold(path: &Path, patience: Duration, stopped: impl Fn() -> bool) -> Resu
             // Some file systems, such as NFS, cannot lock a folder.
             Err(TryLockError::Error(error)) => break Some(without_errno(&error)),
             Err(TryLockError::WouldBlock) if stopped() => {
-                return Err(Failure::new("interrupted before the write").hint("nothing was changed: run again"));
+                return Err(unwritten(Unwritten::Interrupted));
             }
             Err(TryLockError::WouldBlock) if start.elapsed() > patience && open_to_others(&lock) => {
                 break Some("another process keeps it locked, which other users may do".to_owned());
             }
             Err(TryLockError::WouldBlock) if start.elapsed() > patience => {
-                return Err(Failure::new(format!("folder `{}` is locked by another process", place.display()))
-                    .hint("run again once it has ended"));
+                return Err(unwritten(Unwritten::Locked));
             }
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
         }

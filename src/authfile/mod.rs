@@ -1,6 +1,7 @@
 //! The auth-file edge: files with credentials on this machine. It follows links, reads the file, and replaces it
 //! atomically, so that a crash at any point leaves the old file or the new one. It does not interpret the content.
 
+mod fault;
 mod lock;
 mod replace;
 
@@ -19,6 +20,7 @@ use crate::facts::{FileAccess, FileFault, FileState};
 use crate::failure::without_errno;
 use crate::secret::SecretBytes;
 
+use fault::Unusable;
 pub use lock::{Held, hold};
 
 /// The maximum size of an auth file in bytes. A Kubernetes secret has at most 1 MiB, so a larger file is not an auth
@@ -68,8 +70,7 @@ fn target(path: &Path) -> Result<PathBuf, FileFault> {
             Ok(next) => {
                 let owner = fs::symlink_metadata(&at).map(|link| link.uid());
                 if owner.is_ok_and(|owner| owner != 0 && owner != geteuid().as_raw()) {
-                    let fault = FileFault::new("is a link of another user").hint("name the file that it leads to");
-                    return Err(fault_of_target(path, &at, fault));
+                    return Err(fault_of_target(path, &at, Unusable::ForeignLink.fault()));
                 }
                 at = folder(&at).join(next);
             }
@@ -77,7 +78,7 @@ fn target(path: &Path) -> Result<PathBuf, FileFault> {
             Err(_) => return Ok(at),
         }
     }
-    Err(unusable("leads through too many links"))
+    Err(Unusable::TooManyLinks.fault())
 }
 
 fn look(target: &Path) -> Found {
@@ -85,13 +86,13 @@ fn look(target: &Path) -> Found {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(closed(target)),
-        Err(error) => return Err(unusable("cannot be examined").cause(without_errno(&error))),
+        Err(error) => return Err(Unusable::Unexamined(without_errno(&error)).fault()),
     };
     match () {
-        () if metadata.is_dir() => return Err(unusable("is a directory")),
+        () if metadata.is_dir() => return Err(Unusable::Directory.fault()),
         // Opening a named pipe would block until another process opens its other end.
-        () if !metadata.is_file() => return Err(unusable("is not a regular file")),
-        () if metadata.len() > LARGEST => return Err(unusable("is too large for a file with credentials")),
+        () if !metadata.is_file() => return Err(Unusable::Special.fault()),
+        () if metadata.len() > LARGEST => return Err(Unusable::TooLarge.fault()),
         () => {}
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
@@ -99,7 +100,7 @@ fn look(target: &Path) -> Found {
     let read = File::open(target).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
     read.map_err(|error| {
         let access = if error.kind() == io::ErrorKind::PermissionDenied { denied() } else { FileAccess::Granted };
-        FileFault { access, ..unusable("cannot be read").cause(without_errno(&error)) }
+        Unusable::Unread(access, without_errno(&error)).fault()
     })?;
     Ok(Some((SecretBytes::new(content), metadata)))
 }
@@ -110,7 +111,7 @@ fn own(target: &Path) -> Found {
     match &found {
         // A user who owns the file could read the password, even if the mode is 0600.
         Some((_, metadata)) if !may_hold(metadata, &fs::metadata(folder(target)), geteuid()) => {
-            Err(FileFault::new("belongs to another user").hint("run as that user, or name another file"))
+            Err(Unusable::OtherUser.fault())
         }
         _ => Ok(found),
     }
@@ -143,16 +144,9 @@ fn denied() -> FileAccess {
 fn closed(target: &Path) -> FileFault {
     // Nothing below a folder can be examined without permission to enter it.
     let closed = target.ancestors().skip(1).find(|above| fs::symlink_metadata(above).is_ok());
-    let closed = closed.unwrap_or_else(|| folder(target)).display();
-    let fault = FileFault::new(format!("can be neither read nor written: this user may not enter `{closed}`"))
-        .hint(format!("`chmod u+x {closed}` if it is yours, or name another file with `--to FILE`"));
-    FileFault { access: denied(), ..fault }
+    Unusable::Closed(denied(), closed.unwrap_or_else(|| folder(target)).to_owned()).fault()
 }
 
 fn name(file: &Path) -> &OsStr {
     file.file_name().unwrap_or_default()
-}
-
-fn unusable(fault: &str) -> FileFault {
-    FileFault::new(fault).hint("name another file with `--to FILE`")
 }

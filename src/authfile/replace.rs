@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use tempfile::{Builder, NamedTempFile};
 
+use super::fault::Unwritten;
 use super::{folder, look, name};
 use crate::facts::FileState;
 use crate::failure::{Failure, without_errno};
@@ -48,11 +49,8 @@ pub(super) struct Destination {
 /// Replaces a file, if its content is still what was `observed` and its owner is still the same.
 pub(super) fn replace(destination: &Destination, observed: &FileState, new: &SecretBytes) -> Result<(), Failure> {
     let target = destination.target.as_path();
-    let failed = |error: io::Error| {
-        Failure::new(format!("cannot write `{}`; it stays unchanged", target.display()))
-            .cause(without_errno(&error))
-            .hint("make its folder writable, or name another file with `--to FILE`")
-    };
+    let unwritten = |reason: Unwritten| reason.failure(target, folder(target));
+    let failed = |error: io::Error| unwritten(Unwritten::Failed(without_errno(&error)));
     let mut builder = Builder::new();
     let name = prefix(target);
     // The file is created with its mode, because a later change would leave a moment in which others could open it.
@@ -70,14 +68,14 @@ pub(super) fn replace(destination: &Destination, observed: &FileState, new: &Sec
     let now = look(target).map_err(|fault| fault.failure(&target.display().to_string()))?;
     let now_owner = now.as_ref().map(|(_, metadata)| (metadata.uid(), metadata.gid()));
     if now.as_ref().map(|(now, _)| now) != content || now_owner != destination.owner {
-        return Err(changed(target));
+        return Err(unwritten(Unwritten::Changed));
     }
     // The owner is changed only now, because a new owner could write to the temporary file.
     if let Some((user, group)) = destination.owner.filter(|_| geteuid().is_root()) {
         fchown(temporary.as_file(), Some(user), Some(group)).map_err(failed)?;
     }
     rename(temporary, target, observed).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => changed(target),
+        io::ErrorKind::AlreadyExists => unwritten(Unwritten::Changed),
         _ => failed(error),
     })?;
     // The rename itself must survive a crash. It has succeeded already, so an error of this call is not reported.
@@ -94,9 +92,4 @@ fn rename(temporary: NamedTempFile, target: &Path, observed: &FileState) -> io::
         FileState::Absent | FileState::Unusable(_) => temporary.persist_noclobber(target),
     };
     renamed.map(|_| ()).map_err(|error| error.error)
-}
-
-fn changed(target: &Path) -> Failure {
-    Failure::new(format!("`{}` was changed by another program in the meantime; it stays unchanged", target.display()))
-        .hint("run again")
 }

@@ -1,8 +1,8 @@
-//! The failures of a node: of connecting, of sudo, and of single files. `hint` has their hints. It does no I/O.
+//! The failures of a node: of connecting, and of single files. `hint` has their hints. It does no I/O.
 
 use super::WriteFailure;
 use super::hint::{ConnectProblem, Privileges, SystemError};
-use super::protocol::{UnusableReason, WriteOutcome, WriteStage, tidy};
+use super::protocol::{UnusableReason, WriteOutcome, WriteStage};
 use crate::facts::{FileAccess, FileFault};
 use crate::failure::Failure;
 
@@ -108,73 +108,10 @@ pub(super) fn check_written(path: &str, outcome: &WriteOutcome, privileges: Priv
     Err(WriteFailure::Failed(failure))
 }
 
-/// The failure for a refusal of sudo; `None` if what was printed does not look like one. `node` is the node in
-/// messages.
-pub(super) fn sudo_refusal(node: &str, printed: &str) -> Option<Failure> {
-    let has = |words: &str| printed.contains(words);
-    let unknown = |cause: &str| Failure::new(format!("sudo refused on {node}")).cause(cause);
-    let failure = |cause: &str| unknown(cause).summary(format!("sudo refused: {cause}"));
-    // The text of sudo is only quoted where it contains more than the cause that is recognized.
-    let quoted = unknown(&from_sudo(printed));
-    let password = "set the password with `ansible_become_password` or `-K`, or grant the user NOPASSWD in sudoers";
-    let entry = "add the user to sudoers, or use another `ansible_user`";
-    Some(if has("must have a tty") {
-        quoted.summary("sudo refused: it requires a terminal").hint("add `Defaults:USER !requiretty` to sudoers")
-    } else if has("a password is required") || has("a terminal is required") || has("no tty present") {
-        failure("it requires a password").hint(password)
-    } else if has("Sorry, try again") || has("incorrect password attempt") || has("no password was provided") {
-        wrong_sudo_password(node)
-    } else if has("not in the sudoers file") || has("may not run sudo") {
-        failure("the user is not in the sudoers file").hint(entry)
-    } else if has("is not allowed to execute") || has("is not allowed to run sudo") {
-        // sudo quotes the complete command here, which contains the script.
-        failure("the user is not allowed to run `sh` as root").hint(entry)
-    } else if has("sudo: not found") || has("sudo: command not found") || has("sudo: No such file") {
-        failure("it is not installed").hint("install sudo, or log in as root without `ansible_become`")
-    // A refusal in other words is quoted, because the errors of sudo begin with its name.
-    } else if printed.lines().any(|line| line.starts_with("sudo:") || line.contains(" sudo: ")) {
-        quoted.hint("run `sudo -l` as this user on the node, and read its log (`journalctl -t sudo`)")
-    } else {
-        // The output is not from sudo, for example from a login shell that refuses to run commands.
-        return None;
-    })
-}
-
-/// The failure when sudo prompts for the password a second time.
-pub(super) fn wrong_sudo_password(node: &str) -> Failure {
-    Failure::new(format!("sudo refused on {node}"))
-        .cause("the password is wrong")
-        .summary("sudo refused: the password is wrong")
-        .hint("check `ansible_become_password`")
-}
-
-/// The output from the point where sudo names itself.
-fn from_sudo(printed: &str) -> String {
-    // Text before this, such as the banner of a login shell, would hide the reason after the text was shortened.
-    let from = printed.find("sudo:").unwrap_or(0);
-    tidy(&printed[from..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn refusals_of_sudo() {
-        for (printed, cause) in [
-            ("sudo: sorry, you must have a tty to run sudo", "tty"),
-            ("sudo: a password is required", "requires a password"),
-            ("bob is not in the sudoers file.", "not in the sudoers"),
-            ("Sorry, user bob is not allowed to execute '/bin/sh -c exec…' as root on n.", "not allowed to run"),
-            ("oregano: 1: exec: sudo: not found", "not installed"),
-            ("sudo: 1 incorrect password attempt", "is wrong"),
-            ("sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set", "setuid"),
-        ] {
-            let failure = sudo_refusal("`n`", printed).unwrap();
-            assert!(failure.causes[0].contains(cause), "{printed}: {failure:?}");
-        }
-        assert_eq!(sudo_refusal("`n`", "This account is currently not available."), None);
-    }
+    use crate::node::hint::tests::all;
 
     #[test]
     fn an_unreachable_node_comes_with_a_hint() {
@@ -219,5 +156,35 @@ mod tests {
         for (privileges, hint) in [(Privileges::User, "ansible_become"), (Privileges::Root, "lsattr")] {
             assert!(unwritten(&denied, privileges).hint.unwrap().contains(hint));
         }
+    }
+    #[test]
+    fn every_stage_of_a_write_has_a_task_and_a_hint() {
+        use WriteStage::*;
+        let stages = all(Directory, |stage| match stage {
+            Directory => Some(Temporary),
+            Temporary => Some(Private),
+            Private => Some(Payload),
+            Payload => Some(Write),
+            Write => Some(Owner),
+            Owner => Some(Mode),
+            Mode => Some(Lock),
+            Lock => Some(Compare),
+            Compare => Some(Rename),
+            Rename => None,
+        });
+        for stage in stages {
+            for privileges in [Privileges::Root, Privileges::User] {
+                for text in ["", "what?", "cp: x: No space left on device", "mv: x: Permission denied"] {
+                    let outcome = WriteOutcome::Failed { stage, text: text.to_owned() };
+                    let Err(WriteFailure::Failed(failure)) = check_written("/a", &outcome, privileges) else {
+                        panic!("{stage:?}");
+                    };
+                    assert!(failure.causes[0].starts_with("cannot "), "{failure:?}");
+                    assert!(failure.hint.as_ref().is_some_and(|hint| hint.len() > 15), "{failure:?}");
+                }
+            }
+        }
+        let locked = check_written("/a", &WriteOutcome::Locked("7".to_owned()), Privileges::Root);
+        assert!(matches!(locked, Err(WriteFailure::Failed(Failure { hint: Some(_), .. }))));
     }
 }

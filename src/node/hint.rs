@@ -227,16 +227,17 @@ fn key_file_suffix(key_type: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// All values of a closed set. `next` is a match, so a new variant does not compile until it is added here.
-    fn all<T: Copy>(first: T, next: impl Fn(T) -> Option<T>) -> Vec<T> {
+    pub fn all<T: Copy>(first: T, next: impl Fn(T) -> Option<T>) -> Vec<T> {
         std::iter::successors(Some(first), |value| next(*value)).collect()
     }
 
+    /// Every hint says what to do, and is the hint of one reason only.
     #[track_caller]
-    fn check(hints: &[String]) {
+    pub fn check(hints: &[String]) {
         for (at, hint) in hints.iter().enumerate() {
             assert!(hint.len() > 15 && !hint.ends_with('.'), "{hint:?} does not say what to do");
             assert!(!hints[..at].contains(hint), "two reasons have the hint {hint:?}");

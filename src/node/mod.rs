@@ -14,6 +14,7 @@ mod known_hosts;
 mod protocol;
 mod same_file;
 mod session;
+mod sudo;
 mod tunnel;
 mod watchdog;
 

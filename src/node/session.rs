@@ -12,6 +12,7 @@ use super::error;
 use super::hint::{EarlyEnd, Privileges};
 use super::protocol::{self, Decoder, Frame, LARGEST, Nonce, ObservedFile, PayloadItem, command, order, tidy};
 use super::same_file;
+use super::sudo::SudoRefusal;
 use super::{NewContent, OpenFailure, WriteFailure, distant_future};
 use crate::desired::Escalation;
 use crate::facts::FileFact;
@@ -93,7 +94,7 @@ impl Session {
                     }
                     // A second prompt means that sudo rejected the password. Sending it again would count as another
                     // failed attempt.
-                    None => return Err(OpenFailure::Failed(error::wrong_sudo_password(&self.node))),
+                    None => return Err(OpenFailure::Failed(SudoRefusal::WrongPassword.failure(&self.node, ""))),
                 },
                 Ok(_) => {
                     let error = StreamError::Malformed("its output does not begin with its first line");
@@ -132,9 +133,9 @@ impl Session {
             .hint(hint);
         // Without sudo, a matching text in the output comes from something else, such as a login banner.
         if matches!(escalation, Escalation::Sudo { .. })
-            && let Some(refusal) = error::sudo_refusal(&self.node, &printed)
+            && let Some(refusal) = SudoRefusal::of(&printed)
         {
-            return OpenFailure::Failed(refusal);
+            return OpenFailure::Failed(refusal.failure(&self.node, &printed));
         }
         let printed = tidy(&printed);
         if !printed.is_empty() {
