@@ -325,6 +325,12 @@ impl Diagnosis {
         failure.cause(response).hint(hint)
     }
 
+    /// The message of a status that is part of a response.
+    pub fn message(&self, status: &Status) -> String {
+        let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
+        if message.is_empty() { reason } else { message }
+    }
+
     /// The response in one line: `https://api:6443: 403 Forbidden: secrets is forbidden: …`.
     pub fn response(&self, status: &Status) -> String {
         let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
@@ -364,6 +370,7 @@ fn resource(kind: ObjectKind) -> &'static str {
     match kind {
         ObjectKind::Secret => "secrets",
         ObjectKind::ServiceAccount => "serviceaccounts",
+        ObjectKind::ImageStreamImport => "imagestreamimports",
         ObjectKind::Namespace => "namespaces",
     }
 }

@@ -20,10 +20,14 @@ use self::access::credentials::Credentials;
 use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::Diagnosis;
+pub use self::objects::import::{ImportReport, ImportResult, ImportSecrets};
 pub use self::objects::list::Accounts;
 pub use self::objects::write::{EarlierRequest, ObjectWrite, WriteResult, overwritten, possibly_written};
 pub use self::route::Route;
-use crate::facts::{ApiPlatform, ControlPlane, NamespaceFact, ObjectFact, ObjectName, Objects, Observed, RolloutFact};
+use crate::desired::TlsPolicy;
+use crate::facts::{
+    ApiPlatform, ControlPlane, Importer, NamespaceFact, ObjectFact, ObjectName, Objects, Observed, RolloutFact,
+};
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
 use crate::secret::Redactor;
@@ -93,6 +97,25 @@ impl Cluster {
     /// not be listed is a fact.
     pub async fn accounts(&self, namespaces: &[String], requests: usize) -> Accounts {
         self.0.accounts(namespaces, requests).await
+    }
+
+    /// Whether the cluster has the image importer of OpenShift.
+    pub async fn importer(&self) -> Importer {
+        self.0.importer().await
+    }
+
+    /// All pull secrets of each of these namespaces, with at most this number of requests at the same time. What could not
+    /// be listed is a fact.
+    pub async fn import_secrets(&self, namespaces: &[String], requests: usize) -> ImportSecrets {
+        self.0.import_secrets(namespaces, requests).await
+    }
+
+    /// Lets the importer of OpenShift read images with the pull secrets of a namespace. Nothing is stored.
+    ///
+    /// # Errors
+    /// If the server cannot be reached in time, or its response is not about these images.
+    pub async fn import(&self, namespace: &str, images: &[(&str, TlsPolicy)]) -> Result<ImportReport, Failure> {
+        self.0.import(namespace, images).await
     }
 
     /// Writes an object if it is still in the state that the caller expects: a compare-and-swap. Everything that the new

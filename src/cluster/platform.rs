@@ -57,7 +57,7 @@ impl ApiClient {
         }
     }
 
-    async fn has_group(&self, group: &str) -> Result<bool, Failure> {
+    pub(super) async fn has_group(&self, group: &str) -> Result<bool, Failure> {
         let path = format!("/apis/{group}");
         match self.discover(&path).await {
             Ok(found) if found.kind == "APIGroup" && found.name == group => Ok(true),

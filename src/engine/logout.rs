@@ -42,7 +42,7 @@ pub fn logout(request: &Request, cancel: &Cancel, journal: &Journal) {
         Action::Create | Action::Update | Action::Delete => {
             local_file::replace(&request.file, request.timeout, cancel, &step, |fact| plan(request, fact))
         }
-        Action::Unchanged | Action::Fail(_) => StepRow::done(&step),
+        Action::Unchanged | Action::Prove | Action::Fail(_) => StepRow::done(&step),
     };
     journal.record(Event::Step(row));
 }

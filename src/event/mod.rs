@@ -74,6 +74,8 @@ pub enum Outcome {
     Deleted,
     /// It was already up to date.
     Unchanged,
+    /// It was proved to work; nothing was written.
+    Proved,
     /// It could not be brought to the desired state.
     Failed,
     /// It was not tried.
@@ -259,6 +261,7 @@ impl StepRow {
             Action::Update => Self::new(step, Outcome::Updated),
             Action::Delete => Self::new(step, Outcome::Deleted),
             Action::Unchanged => Self::new(step, Outcome::Unchanged),
+            Action::Prove => Self::new(step, Outcome::Proved),
             Action::Fail(failure) => Self::failed(step, failure.clone()),
         }
     }
@@ -266,7 +269,7 @@ impl StepRow {
     /// The row of a step that is not carried out in this run.
     pub fn not_done(step: &Step) -> Self {
         match &step.action {
-            Action::Create | Action::Update | Action::Delete => Self::new(step, Outcome::Skipped),
+            Action::Create | Action::Update | Action::Delete | Action::Prove => Self::new(step, Outcome::Skipped),
             // These results are known from the plan and do not depend on whether anything is written.
             Action::Unchanged | Action::Fail(_) => Self::done(step),
         }
@@ -301,6 +304,7 @@ impl StepRow {
 pub fn preview(plan: &Plan) -> Vec<Event> {
     let stage = |stage: &Stage| match stage {
         Stage::Objects(steps) => steps.iter().map(|step| Event::Step(StepRow::done(step))).collect::<Vec<_>>(),
+        Stage::Imports(_) => Vec::new(),
         Stage::Batch(nodes) => nodes.iter().flat_map(|node| node_events(node, StepRow::done)).collect(),
     };
     plan.stages.iter().flat_map(stage).collect()

@@ -16,6 +16,9 @@ pub const OWNER_ANNOTATION: &str = "oregano/owner";
 /// The annotation in which `kubectl apply` keeps a copy of the object, with its data.
 pub const LAST_APPLIED_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The annotation that keeps a secret from image imports, with the value `true`.
+pub const EXCLUDE_SECRET_ANNOTATION: &str = "openshift.io/image.excludeSecret";
+
 /// For each label selector, the namespaces that it selects, or why they are not known.
 pub type Selections = HashMap<String, Result<Vec<NamespaceFact>, Failure>>;
 
@@ -28,6 +31,8 @@ pub struct ClusterFact {
     pub accounts: AccountNames,
     /// The objects that the declarations concern.
     pub objects: Objects,
+    /// Image imports.
+    pub imports: ImportFacts,
 }
 
 /// For each of several namespaces, the names of its service accounts, or why they are not known.
@@ -80,6 +85,8 @@ pub enum ObjectKind {
     Secret,
     /// A service account.
     ServiceAccount,
+    /// An import of an image, which is named instead of the object: nothing is stored.
+    ImageStreamImport,
     /// The namespaces that a selector selects. They are only read.
     Namespace,
 }
@@ -102,6 +109,7 @@ impl ObjectKind {
         match self {
             Self::Secret => "secret",
             Self::ServiceAccount => "service account",
+            Self::ImageStreamImport => "import",
             Self::Namespace => "namespaces",
         }
     }
@@ -199,6 +207,47 @@ pub struct SecretReference {
     pub name: String,
     /// The complete entry, which is written back as it is.
     pub object: serde_json::Value,
+}
+
+/// What was observed about image imports.
+#[derive(Debug, Default)]
+pub struct ImportFacts {
+    /// Whether the cluster imports images.
+    pub importer: Importer,
+    /// For each namespace that gets a pull secret, all its pull secrets, or why they are not known. Empty without importer.
+    pub secrets: HashMap<String, Result<Vec<ImportSecret>, Failure>>,
+}
+
+/// Whether an API server has the API group `image.openshift.io`.
+#[derive(Debug, Default)]
+pub enum Importer {
+    /// It has.
+    Present,
+    /// It has not, or the run does not need to know it.
+    #[default]
+    Absent,
+    /// It could not be asked.
+    Unknown(Failure),
+}
+
+/// A pull secret of a namespace.
+#[derive(Debug, Clone)]
+pub struct ImportSecret {
+    /// Its name.
+    pub name: String,
+    /// Its content and its marks.
+    pub fact: SecretFact,
+    /// Whether image imports use it.
+    pub import_use: ImportUse,
+}
+
+/// Whether image imports use a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportUse {
+    /// They do.
+    Used,
+    /// [`EXCLUDE_SECRET_ANNOTATION`] is `true`.
+    Excluded,
 }
 
 /// What the metadata of an object says about who keeps it.

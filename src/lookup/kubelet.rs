@@ -122,6 +122,22 @@ fn add_secret(image: &Image, secret: &PodSecret, keyring: &mut Keyring, result: 
     }
 }
 
+/// The entries of one secret that is in the list of a consumer with the kubelet's rules, which keeps their order; none for
+/// a secret that it skips.
+///
+/// # Errors
+/// Why the consumer fails because of the secret.
+pub(super) fn secret_entries(secret: &PodSecret) -> Result<Vec<Candidate>, String> {
+    let Some(content) = &secret.content else { return Ok(Vec::new()) };
+    let (bytes, format) = match content.type_.as_str() {
+        CONFIG_TYPE => (&content.config, Format::Config),
+        LEGACY_TYPE => (&content.legacy, Format::Legacy),
+        _ => return Ok(Vec::new()),
+    };
+    let Some(bytes) = bytes.as_ref().filter(|bytes| !bytes.expose().is_empty()) else { return Ok(Vec::new()) };
+    candidates(bytes, format, &EntrySource::Secret(secret.name.clone()))
+}
+
 /// Uses the first readable file. Files of the older format are searched last, in whatever directory they are
 /// (`ReadDockerConfigFile`).
 fn node(image: &Image, files: &[CredentialFile], result: &mut LookupResult) {

@@ -8,6 +8,7 @@ mod docker;
 mod docker_variable;
 mod explanation;
 mod file_system;
+mod importer;
 mod kubelet;
 mod registries_conf;
 mod search_paths;
@@ -25,6 +26,7 @@ pub use explanation::{
     ConsumerLookup, ExplainedHost, Explanation, FileResult, HostError, LookupRequest, SearchedFile, look_up,
 };
 pub use file_system::{CredentialFile, FileSystem, PathState};
+pub use importer::{ImportLookup, importer};
 pub use kubelet::kubelet;
 pub use registries_conf::{GlobalHelpers, PullRoute, PullSource, RegistriesConf};
 pub use search_paths::{Account, CRIO_FILES, GlobalAuthFile, RegistriesPaths, RunsAs, SearchPath, global_auth_file};

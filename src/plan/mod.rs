@@ -6,6 +6,7 @@ mod diff;
 mod entries;
 mod expansion;
 mod file;
+mod imports;
 mod node;
 mod object;
 mod pull_secret;
@@ -23,6 +24,7 @@ pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
 pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
 pub use expansion::{Expansion, UnknownObjects, account_namespaces, expand, selectors};
 pub use file::file;
+pub use imports::{ImportCheck, ImportImage, import_namespaces, import_obstacles};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
 pub use pull_secret::WantedSecret;
@@ -63,6 +65,9 @@ pub enum Stage {
     /// Objects of the cluster that do not depend on one another, in the order of [`Desired::objects`]. Steps about
     /// something that is not known come first.
     Objects(Vec<Step>),
+    /// The imports of OpenShift that prove that image streams can use the pull secrets. They write nothing, and one that
+    /// fails does not close the gate.
+    Imports(Vec<ImportCheck>),
     /// The nodes of a window, in the order of the inventory.
     Batch(Vec<NodePlan>),
 }
@@ -126,6 +131,8 @@ pub enum Action {
     Delete,
     /// It is already up to date.
     Unchanged,
+    /// It is not written: what it stands for is proved.
+    Prove,
     /// It cannot be brought to the desired state.
     Fail(Failure),
 }
@@ -233,7 +240,8 @@ fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Er
 /// Compares the desired state with the facts: the objects, then `nodes`, which are the first window of
 /// [`Desired::nodes`] and have the facts in `facts.nodes`.
 pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &PlanRequest) -> Plan {
-    let objects = object_stages(desired, &facts.cluster, request);
+    let expansion = expand(&desired.objects, &facts.cluster);
+    let objects = object_stages(desired, &expansion, &facts.cluster, request);
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
     // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
     let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
@@ -242,7 +250,9 @@ pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &Pl
     let gate = if proved && possible { Gate::Open } else { Gate::Closed };
     // The objects come before the nodes, because one failed object must prevent every write on a node.
     let objects = objects.into_iter().filter(|steps| !steps.is_empty()).map(Stage::Objects);
-    Plan { gate, stages: objects.chain(batch(gate, nodes, &facts.nodes, request).stages).collect() }
+    let imports = imports::checks(&desired.registries, &expansion, &facts.cluster.imports);
+    let imports = (!imports.is_empty()).then_some(Stage::Imports(imports));
+    Plan { gate, stages: objects.chain(imports).chain(batch(gate, nodes, &facts.nodes, request).stages).collect() }
 }
 
 impl Plan {
@@ -250,6 +260,7 @@ impl Plan {
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flat_map(|stage| match stage {
             Stage::Objects(steps) => steps.iter().collect::<Vec<_>>(),
+            Stage::Imports(_) => Vec::new(),
             Stage::Batch(nodes) => nodes.iter().flat_map(NodePlan::steps).collect(),
         })
     }
@@ -262,8 +273,12 @@ pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact], request: &Pla
 }
 
 /// The steps of the objects, by stage: first those for what is not known or declared twice, then one for each object.
-fn object_stages(desired: &Desired, facts: &ClusterFact, request: &PlanRequest) -> Vec<Vec<Step>> {
-    let expansion = expand(&desired.objects, facts);
+fn object_stages(
+    desired: &Desired,
+    expansion: &Expansion<'_>,
+    facts: &ClusterFact,
+    request: &PlanRequest,
+) -> Vec<Vec<Step>> {
     let unknown = expansion
         .unknown
         .iter()
@@ -279,8 +294,11 @@ fn object_stages(desired: &Desired, facts: &ClusterFact, request: &PlanRequest) 
         if stages.len() <= stage {
             stages.resize_with(stage + 1, Vec::new);
         }
-        let planned = object(wanted, facts.objects.get(wanted.name()), request);
-        stages[stage].extend(planned.map(|planned| planned.step));
+        let Some(planned) = object(wanted, facts.objects.get(wanted.name()), request) else { continue };
+        let notes = import_obstacles(&desired.registries, wanted, &planned, &facts.imports);
+        let mut step = planned.step;
+        step.notes.extend(notes);
+        stages[stage].push(step);
     }
     stages
 }
@@ -319,6 +337,7 @@ mod tests {
         for stage in &plan.stages {
             found.push(match stage {
                 Stage::Objects(steps) => vec!["objects"; steps.len()],
+                Stage::Imports(checks) => vec!["imports"; checks.len()],
                 Stage::Batch(nodes) => nodes.iter().map(|node| node.host.as_str()).collect(),
             });
         }

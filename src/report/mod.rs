@@ -95,7 +95,7 @@ impl Counts {
                 self.ok += 1;
                 self.changed += 1;
             }
-            Outcome::Unchanged => self.ok += 1,
+            Outcome::Unchanged | Outcome::Proved => self.ok += 1,
             Outcome::Failed => self.failed += 1,
             Outcome::Skipped => self.skipped += 1,
         }

@@ -162,6 +162,7 @@ fn outcome(outcome: Outcome, command: Option<Command>) -> (Tone, &'static str) {
         Outcome::Updated => (Tone::Changed, "updated"),
         Outcome::Deleted => (Tone::Changed, "deleted"),
         Outcome::Unchanged => (Tone::Good, "unchanged"),
+        Outcome::Proved => (Tone::Good, "proved"),
         Outcome::Failed => (Tone::Failed, "failed"),
         Outcome::Skipped => (Tone::Skipped, "not written"),
     }

@@ -49,7 +49,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     ("facts", &["secret", "failure", "dockerconfig", "desired"]),
     ("lookup", &["secret", "failure", "go", "inventory", "dockerconfig", "desired", "facts"]),
     ("doctor", &["secret", "failure", "inventory", "dockerconfig", "desired", "facts"]),
-    ("plan", &["secret", "failure", "dockerconfig", "desired", "facts"]),
+    ("plan", &["secret", "failure", "dockerconfig", "desired", "facts", "lookup"]),
     ("options", &["secret", "inventory", "desired", "lookup", "plan"]),
     ("event", &["failure", "dockerconfig", "desired", "facts", "plan", "options"]),
     ("report", &["failure", "facts", "plan", "event"]),

@@ -44,6 +44,9 @@ pub struct Desired {
     pub nodes: Vec<String>,
     /// The entries of the secret and of each file: key and `user:password`.
     pub credentials: BTreeMap<String, String>,
+    /// The test image of each registry that has one, by key.
+    #[serde(default)]
+    pub images: BTreeMap<String, String>,
     /// The retired registries.
     #[serde(default)]
     pub retired: Vec<String>,
@@ -93,6 +96,10 @@ pub struct Facts {
     /// Namespaces whose service accounts could not be listed, and why.
     #[serde(default)]
     pub unlisted_accounts: BTreeMap<String, String>,
+    /// For each namespace, its pull secrets, which the image importer of OpenShift uses. Without namespaces, the cluster has
+    /// no importer.
+    #[serde(default)]
+    pub imports: BTreeMap<String, BTreeMap<String, Secret>>,
     /// For each label selector, the namespaces; a name with a `-` at its end is being deleted.
     #[serde(default)]
     pub namespaces: BTreeMap<String, Vec<String>>,
@@ -127,6 +134,9 @@ pub struct Secret {
     pub keeper: Option<String>,
     #[serde(default)]
     pub last_applied: bool,
+    /// The annotation `openshift.io/image.excludeSecret`.
+    #[serde(default)]
+    pub excluded: bool,
 }
 
 /// The names in the lists of a service account.
@@ -177,6 +187,7 @@ pub enum Gate {
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     Objects,
+    Imports,
     Batch,
 }
 
@@ -187,6 +198,7 @@ pub enum Action {
     Update,
     Delete,
     Unchanged,
+    Prove,
     Fail,
     /// A node without steps, because it could not be reached.
     Unreachable,

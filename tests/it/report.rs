@@ -78,6 +78,7 @@ fn step(target: Target, outcome: Outcome) -> Event {
         Outcome::Created => row(Action::Create),
         Outcome::Updated => row(Action::Update),
         Outcome::Deleted => row(Action::Delete),
+        Outcome::Proved => row(Action::Prove),
         Outcome::Unchanged => row(Action::Unchanged),
         Outcome::Failed => row(Action::Fail(Failure::new("it cannot be written"))),
         Outcome::Skipped => StepRow::not_done(&Step::new(target, Action::Update)),

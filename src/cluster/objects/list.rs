@@ -98,7 +98,7 @@ impl ApiClient {
                 let fact = |found| ObjectFact::ServiceAccount(service_account::fact(found));
                 self.facts::<ServiceAccount>(kind, &parameters, fact).await
             }
-            ObjectKind::Namespace => return Ok(Listing::Unavailable),
+            ObjectKind::Namespace | ObjectKind::ImageStreamImport => return Ok(Listing::Unavailable),
         };
         match found {
             Ok(found) => Ok(Listing::Found(found)),

@@ -3,6 +3,7 @@
 
 mod cluster_scoped;
 mod ignition;
+pub(super) mod import;
 pub(super) mod list;
 mod marks;
 mod namespace;
@@ -31,6 +32,9 @@ fn collection(kind: ObjectKind, namespace: &str) -> Request {
     Request::new(match kind {
         ObjectKind::Secret => Secret::url_path(&(), namespace),
         ObjectKind::ServiceAccount => ServiceAccount::url_path(&(), namespace),
+        ObjectKind::ImageStreamImport => {
+            format!("/apis/image.openshift.io/v1/namespaces/{}/imagestreamimports", namespace.unwrap_or_default())
+        }
         ObjectKind::Namespace => Namespace::url_path(&(), None),
     })
 }
@@ -72,7 +76,9 @@ impl ApiClient {
             ObjectKind::ServiceAccount => {
                 self.get(name).await?.map(|found| ObjectFact::ServiceAccount(service_account::fact(found)))
             }
-            ObjectKind::Namespace => return Err(Failure::internal("a namespace is no declared object")),
+            ObjectKind::Namespace | ObjectKind::ImageStreamImport => {
+                return Err(Failure::internal("only declared objects are observed"));
+            }
         };
         match found {
             Some(found) => Ok(Observed::Present(found)),

@@ -3,6 +3,7 @@
 //! report what was done, not what was planned: a target that has changed since it was observed is observed and planned
 //! again.
 
+mod import;
 mod node;
 mod object;
 
@@ -15,6 +16,7 @@ use crate::node::Session;
 use crate::plan::{self, Gate, Plan, Stage};
 use crate::report::Journal;
 
+use self::import::ImportWork;
 use self::node::NodeJob;
 use self::object::ObjectWork;
 
@@ -37,12 +39,17 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     let mut sessions = Some(sessions);
     let expansion = plan::expand(&desired.objects, &facts.cluster);
     let mut objects = ObjectWork::new(engine, &expansion, &facts.cluster, desired.waits.service_accounts);
+    let imports = ImportWork { engine, desired, expansion: &expansion, facts: &facts.cluster };
     let gate = match plan.gate {
         Gate::Open => objects.check(plan),
         Gate::Closed => Gate::Closed,
     };
     plan.stages.iter().fold(gate, |gate, stage| match stage {
         Stage::Objects(steps) => objects.stage(gate, steps, journal),
+        Stage::Imports(checks) => {
+            imports.stage(gate, checks, journal);
+            gate
+        }
         Stage::Batch(plans) => {
             let work = plans.iter().zip(nodes).zip(&facts.nodes).zip(sessions.take().unwrap_or_default());
             let work = work.map(|(((plan, target), fact), session)| NodeJob { plan, target, fact, session }).collect();

@@ -1,26 +1,48 @@
 //! Gathers the facts from the cluster: first the namespaces of the selectors, then the objects that the declarations
 //! concern there.
 
-use crate::cluster::Cluster;
-use crate::desired::Object;
+use crate::cluster::{Cluster, ImportSecrets};
+use crate::desired::{Desired, Object, Platform};
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
-use crate::facts::{AccountNames, ClusterFact, ObjectName, Objects, Observed, Selections};
+use crate::facts::{AccountNames, ClusterFact, ImportFacts, Importer, ObjectName, Objects, Observed, Selections};
 use crate::failure::Failure;
 use crate::plan::{self, Wanted};
 
 /// Observes everything that the declarations need. Ctrl-C ends it: what was not observed then has a failure as its fact.
-pub(super) async fn observe(engine: &Engine, declared: &[Object]) -> ClusterFact {
+pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
+    let declared = &desired.objects;
+    if declared.is_empty() {
+        return ClusterFact::default();
+    }
     // The API server may be reached through a node.
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let mut facts = ClusterFact { selections: selections(engine, declared).await, ..ClusterFact::default() };
     let namespaces = plan::account_namespaces(declared, &facts);
     (facts.accounts, facts.objects) = accounts(engine, namespaces).await;
-    let wanted = plan::expand(declared, &facts).wanted;
+    let expansion = plan::expand(declared, &facts);
+    let wanted = &expansion.wanted;
     let names = wanted.iter().map(Wanted::name).filter(|name| !facts.objects.contains_key(name));
     let observed = objects(engine, names.cloned().collect(), Stop::Gently).await;
+    facts.imports = imports(engine, desired, plan::import_namespaces(&expansion).into_iter().collect()).await;
     facts.objects.extend(observed);
     facts
+}
+
+/// What image imports depend on in these namespaces. Only OpenShift has an importer.
+async fn imports(engine: &Engine, desired: &Desired, namespaces: Vec<String>) -> ImportFacts {
+    if namespaces.is_empty() || desired.platform == Some(Platform::Kubernetes) {
+        return ImportFacts::default();
+    }
+    let observe = async |cluster: &Cluster| {
+        let importer = cluster.importer().await;
+        let secrets = match importer {
+            Importer::Present => cluster.import_secrets(&namespaces, CLUSTER_REQUESTS).await,
+            Importer::Absent | Importer::Unknown(_) => ImportSecrets::new(),
+        };
+        Ok(ImportFacts { importer, secrets })
+    };
+    request(engine, Stop::Gently, observe).await.unwrap_or_default()
 }
 
 /// All service accounts of some namespaces, and their states.

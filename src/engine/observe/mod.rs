@@ -51,7 +51,7 @@ pub fn observe(
         });
         let cluster = scope.spawn(|| {
             let begin = Instant::now();
-            let facts = engine.runtime.block_on(cluster::observe(engine, &desired.objects));
+            let facts = engine.runtime.block_on(cluster::observe(engine, desired));
             if !desired.objects.is_empty() {
                 trace::task("cluster", "http: the objects were read", begin, journal);
             }

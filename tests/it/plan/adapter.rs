@@ -10,9 +10,9 @@ use oregano::desired::{
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
-    AccountFact, AccountNames, ClusterFact, Facts, FileFact, FileFault, FileState, LastApplied, Managed, Marks,
-    NamespaceFact, NamespacePhase, NodeFact, ObjectFact, ObjectKind, ObjectName, Observed, PathFact, RegistryFact,
-    Revision, SecretFact, SecretReference, Verdict,
+    AccountFact, AccountNames, ClusterFact, Facts, FileFact, FileFault, FileState, ImportFacts, ImportSecret,
+    ImportUse, Importer, LastApplied, Managed, Marks, NamespaceFact, NamespacePhase, NodeFact, ObjectFact, ObjectKind,
+    ObjectName, Observed, PathFact, RegistryFact, Revision, SecretFact, SecretReference, Verdict,
 };
 use oregano::failure::Failure;
 use oregano::plan::{
@@ -77,7 +77,12 @@ pub fn desired(case: &Case) -> Desired {
         credentials: Arc::clone(&credentials),
         retired: case.desired.retired.iter().cloned().collect(),
     };
+    let registry = |(key, image): (&String, &String)| {
+        let credential = credentials.iter().find(|one| one.key == *key).expect("the credential of the image");
+        Registry { host: key.clone(), user: credential.user.clone(), image: image.clone(), ..registry() }
+    };
     Desired {
+        registries: case.desired.images.iter().map(registry).collect(),
         objects: case.desired.pull_secret.iter().map(object).chain(secrets).collect(),
         nodes: case.desired.nodes.iter().map(node).collect(),
         ..Desired::default()
@@ -103,6 +108,7 @@ pub fn facts(case: &Case) -> Facts {
         selections: selections.collect(),
         accounts: account_names(case),
         objects: secrets.chain(accounts).collect(),
+        imports: imports(case),
     };
     let node = |node: &Node| match node {
         Node::Files(files) => NodeFact::Observed(files.iter().map(file).collect()),
@@ -124,6 +130,7 @@ pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned 
     let plan = plan::plan(desired, &desired.nodes, facts, request);
     let steps = plan.stages.iter().flat_map(|stage| match stage {
         plan::Stage::Objects(steps) => steps.iter().map(|one| step(Stage::Objects, one)).collect::<Vec<_>>(),
+        plan::Stage::Imports(checks) => checks.iter().flat_map(import_steps).collect(),
         plan::Stage::Batch(nodes) => nodes.iter().flat_map(node_steps).collect(),
     });
     Planned {
@@ -165,6 +172,10 @@ fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<S
     objects.chain(nodes.filter_map(content)).collect()
 }
 
+fn import_steps(check: &plan::ImportCheck) -> Vec<Step> {
+    check.images.iter().map(|image| step(Stage::Imports, &check.step(image))).collect()
+}
+
 fn node_steps(node: &NodePlan) -> Vec<Step> {
     let without = |action, failure: Vec<String>| {
         let (stage, target) = (Stage::Batch, node.host.clone());
@@ -186,6 +197,7 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
         plan::Action::Update => (Action::Update, vec![]),
         plan::Action::Delete => (Action::Delete, vec![]),
         plan::Action::Unchanged => (Action::Unchanged, vec![]),
+        plan::Action::Prove => (Action::Prove, vec![]),
         plan::Action::Fail(failure) => (Action::Fail, lines(failure)),
     };
     let change = |change: &Change| match change {
@@ -287,6 +299,22 @@ fn declared(secret: &DeclaredSecret, credentials: &Arc<[Credential]>) -> Object 
 fn object_name(name: &str) -> ObjectName {
     let (namespace, name) = name.split_once('/').expect("`namespace/name`");
     ObjectName::secret(namespace, name)
+}
+
+/// What the image importer finds.
+fn imports(case: &Case) -> ImportFacts {
+    let import_secret = |(name, found): (&String, &super::Secret)| ImportSecret {
+        name: name.clone(),
+        fact: secret(found),
+        import_use: if found.excluded { ImportUse::Excluded } else { ImportUse::Used },
+    };
+    let secrets = case
+        .facts
+        .imports
+        .iter()
+        .map(|(namespace, found)| (namespace.clone(), Ok(found.iter().map(import_secret).collect())));
+    let importer = if case.facts.imports.is_empty() { Importer::Absent } else { Importer::Present };
+    ImportFacts { importer, secrets: secrets.collect() }
 }
 
 /// The service accounts of each namespace, as a list of all of them.

@@ -8,6 +8,7 @@ pub mod ansible;
 pub mod certificate;
 pub mod double;
 pub mod http;
+pub mod importer;
 pub mod kubernetes;
 pub mod network;
 pub mod openshift;

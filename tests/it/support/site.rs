@@ -100,7 +100,12 @@ impl Site {
 
     /// Lets runs access this cluster as this user.
     pub fn cluster(&mut self, kubernetes: &Kubernetes, user: User) -> &mut Self {
-        self.kubeconfig = Some(kubernetes.kubeconfig(user));
+        self.kubeconfig(kubernetes.kubeconfig(user))
+    }
+
+    /// Lets runs use this kubeconfig.
+    pub fn kubeconfig(&mut self, file: PathBuf) -> &mut Self {
+        self.kubeconfig = Some(file);
         self
     }
 

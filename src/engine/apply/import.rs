@@ -1,0 +1,100 @@
+//! Proves that image imports of OpenShift can use the pull secrets: the importer of the cluster reads each test image, with
+//! its own choice of credential and over its own network. Nothing is stored.
+
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, stream};
+
+use crate::cluster::{ImportReport, ImportResult};
+use crate::desired::{Desired, TlsPolicy};
+use crate::engine::Engine;
+use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
+use crate::engine::trace;
+use crate::event::{Event, StepRow};
+use crate::facts::ClusterFact;
+use crate::failure::Failure;
+use crate::plan::{self, Expansion, Gate, ImportCheck, ImportImage};
+use crate::report::Journal;
+
+/// What image imports need to be explained.
+pub(super) struct ImportWork<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) desired: &'a Desired,
+    pub(super) expansion: &'a Expansion<'a>,
+    pub(super) facts: &'a ClusterFact,
+}
+
+impl ImportWork<'_> {
+    /// Proves the images of each namespace by one request, several at the same time. If the gate is closed, the secrets are
+    /// not all written, so nothing is proved.
+    pub(super) fn stage(&self, gate: Gate, checks: &[ImportCheck], journal: &Journal) {
+        let rows = stream::iter(checks).map(async |check| {
+            let skip = gate == Gate::Closed || self.engine.cancel.level() > Stop::No;
+            if skip {
+                return check.images.iter().map(|image| StepRow::not_done(&check.step(image))).collect();
+            }
+            let begin = Instant::now();
+            let rows = self.prove(check).await;
+            trace::task(&check.namespace, "http: images were imported without storing them", begin, journal);
+            rows
+        });
+        self.engine.runtime.block_on(async {
+            let mut rows = std::pin::pin!(rows.buffered(CLUSTER_REQUESTS));
+            while let Some(rows) = rows.next().await {
+                rows.into_iter().for_each(|row: StepRow| journal.record(Event::Step(row)));
+            }
+        });
+    }
+
+    async fn prove(&self, check: &ImportCheck) -> Vec<StepRow> {
+        let report = tokio::select! {
+            report = self.request(check) => report,
+            () = self.engine.cancel.reached(Stop::Gently) => {
+                return check.images.iter().map(|image| StepRow::not_done(&check.step(image))).collect();
+            }
+        };
+        let steps = check.images.iter().map(|image| (image, check.step(image)));
+        match report {
+            Ok(ImportReport::Results(results)) => {
+                let row = |((image, step), result)| match result {
+                    ImportResult::Imported => StepRow::done(&step),
+                    ImportResult::Failed(message) => StepRow::failed(&step, self.failure(check, image, &message)),
+                };
+                steps.zip(results).map(row).collect()
+            }
+            Ok(ImportReport::Denied(failure)) => {
+                let note = format!("whether it works is not known: {}", failure.hint.unwrap_or(failure.message));
+                let row = |(_, step): (&ImportImage, plan::Step)| {
+                    StepRow::not_done(&plan::Step { notes: vec![note.clone()], ..step })
+                };
+                steps.map(row).collect()
+            }
+            Err(failure) => steps.map(|(_, step)| StepRow::failed(&step, failure.clone())).collect(),
+        }
+    }
+
+    async fn request(&self, check: &ImportCheck) -> Result<ImportReport, Failure> {
+        let Some(connection) = &self.engine.cluster else {
+            return Err(Failure::internal("there is no connection to the cluster"));
+        };
+        let images: Vec<(&str, TlsPolicy)> =
+            check.images.iter().map(|image| (image.name.as_str(), image.tls)).collect();
+        connection.cluster().await?.import(&check.namespace, &images).await
+    }
+
+    /// The failure of an import, with what is known about the secrets of the namespace.
+    fn failure(&self, check: &ImportCheck, image: &ImportImage, message: &str) -> Failure {
+        let ImportCheck { namespace, .. } = check;
+        let failure = Failure::new(format!("image `{}` cannot be imported in namespace `{namespace}`", image.name));
+        let own = self.expansion.wanted.iter().filter(|wanted| wanted.name().namespace == *namespace);
+        let obstacles = own.filter_map(|wanted| {
+            let planned = plan::object(wanted, self.facts.objects.get(wanted.name()), &self.engine.plan)?;
+            Some(plan::import_obstacles(&self.desired.registries, wanted, &planned, &self.facts.imports))
+        });
+        let failure = obstacles.flatten().fold(failure.cause(message), Failure::cause);
+        failure.hint(
+            "keep the old credential valid, because image streams of this namespace do not work with the new one; fix the \
+             cause, then run again",
+        )
+    }
+}
