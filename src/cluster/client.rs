@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::access::credentials::{Credentials, basic, bearer};
-use super::access::{Access, client_certificate};
+use super::access::{Access, client_certificate, rejected};
 use super::error::{ApiError, Diagnosis};
 use crate::failure::{Failure, without_errno};
 use crate::secret::Secret;
@@ -98,9 +98,21 @@ impl ApiClient {
         tokio::time::sleep(pause.max(requested)).await;
     }
 
+    /// Sends a request. The error for rejected credentials that have expired says so.
+    async fn send(&self, request: &Request, pauses: &[Duration], limit: usize) -> Result<Vec<u8>, ApiError> {
+        let sent = self.send_renewed(request, pauses, limit).await;
+        sent.map_err(|error| match error.code() {
+            Some(401) => {
+                let server = &self.0.diagnosis.server;
+                rejected::expired(&self.0.access, server, Timestamp::now()).map_or(error, ApiError::Credentials)
+            }
+            _ => error,
+        })
+    }
+
     /// Sends a request, and once more if the server rejected credentials that can be renewed. It did not carry out the
     /// first request then.
-    async fn send(&self, request: &Request, pauses: &[Duration], limit: usize) -> Result<Vec<u8>, ApiError> {
+    async fn send_renewed(&self, request: &Request, pauses: &[Duration], limit: usize) -> Result<Vec<u8>, ApiError> {
         let session = self.session(None).await?;
         match self.attempt(&session, request, pauses, limit).await {
             Err(error) if error.code() == Some(401) && self.0.access.credentials.are_renewable() => {

@@ -48,7 +48,7 @@ impl ClusterPurpose {
 pub(super) enum ApiError {
     /// There was no response within this time, retries included.
     Timeout(Duration),
-    /// There are no usable credentials, so nothing was sent.
+    /// There are no usable credentials, so nothing was sent, or the server rejected them because they have expired.
     Credentials(Failure),
     /// The server refused it.
     Refused(Box<Status>),

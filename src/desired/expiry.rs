@@ -43,7 +43,8 @@ fn warning(registry: &Registry, at: Timestamp, now: Timestamp) -> String {
     format!("the credential of user `{user}` for registry `{host}` {when}; it comes from {origin}: renew it")
 }
 
-fn of_secret(secret: &Secret) -> Option<Timestamp> {
+/// When a password or token expires; `None` if it contains no date.
+pub fn of_secret(secret: &Secret) -> Option<Timestamp> {
     let text = secret.expose();
     if text.len() > MAX_TOKEN {
         return None;

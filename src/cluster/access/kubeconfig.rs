@@ -56,17 +56,28 @@ enum KubeconfigPlace<'a> {
 struct Selection {
     cluster: Cluster,
     user: AuthInfo,
+    /// The name of the user, if the context has one.
+    user_name: Option<String>,
+}
+
+/// The files in messages: "kubeconfig `config`", and on which node they are.
+impl std::fmt::Display for FileNames<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<String> = self.paths.iter().map(|path| format!("`{}`", path.display())).collect();
+        write!(f, "kubeconfig {}", names.join(", "))?;
+        match self.place {
+            KubeconfigPlace::Here => Ok(()),
+            KubeconfigPlace::Node(host, _) => write!(f, " on `{host}`"),
+        }
+    }
 }
 
 impl<'a> FileNames<'a> {
     fn failure(&self, fault: &str) -> Failure {
-        let names: Vec<String> = self.paths.iter().map(|path| format!("`{}`", path.display())).collect();
-        let names = names.join(", ");
+        let failure = Failure::new(format!("{self} {fault}"));
         match self.place {
-            KubeconfigPlace::Here => Failure::new(format!("kubeconfig {names} {fault}")).hint(FIX_OR_CHOOSE),
-            KubeconfigPlace::Node(host, _) => {
-                Failure::new(format!("kubeconfig {names} on `{host}` {fault}")).hint(other_kubeconfig(host))
-            }
+            KubeconfigPlace::Here => failure.hint(FIX_OR_CHOOSE),
+            KubeconfigPlace::Node(host, _) => failure.hint(other_kubeconfig(host)),
         }
     }
 
@@ -158,7 +169,7 @@ pub fn named_files(kubeconfig: &NodeKubeconfig<'_>, context: Option<&str>) -> Re
         paths: std::slice::from_ref(kubeconfig.path),
         place: KubeconfigPlace::Node(kubeconfig.host, &none),
     };
-    let Selection { cluster, user } = select(parsed(&names, kubeconfig.content)?, context, &names)?;
+    let Selection { cluster, user, .. } = select(parsed(&names, kubeconfig.content)?, context, &names)?;
     let files = [cluster.certificate_authority, user.client_certificate, user.client_key, user.token_file];
     Ok(files.into_iter().flatten().filter(|file| !file.is_empty()).map(PathBuf::from).collect())
 }
@@ -169,7 +180,7 @@ pub fn other_kubeconfig(host: &str) -> String {
 }
 
 fn access(kubeconfig: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) -> Result<Access, Failure> {
-    let Selection { cluster, user } = select(kubeconfig, context, names)?;
+    let Selection { cluster, user, user_name } = select(kubeconfig, context, names)?;
     let fault = |fault: String| names.failure(&fault);
     let authority = names.pem(
         "certificate authority",
@@ -203,7 +214,8 @@ fn access(kubeconfig: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) 
         (Some(_), None) => return Err(names.failure("has a client certificate without its key")),
         (None, Some(_)) => return Err(names.failure("has a client key without its certificate")),
     };
-    Ok(Access { config, credentials })
+    let origin = format!("user `{}` in {names}", user_name.unwrap_or_default());
+    Ok(Access { config, credentials, origin })
 }
 
 /// The URL of the server. As in kubectl, one without a scheme has `https` if anything about TLS is set.
@@ -318,7 +330,8 @@ fn select(config: Kubeconfig, context: Option<&str>, names: &FileNames<'_>) -> R
     let cluster = cluster.and_then(|entry| entry.cluster).ok_or_else(|| missing("cluster", &context.cluster))?;
     // kubectl, too, sends anonymous requests if the user of the context is not defined.
     let user = config.auth_infos.into_iter().find(|entry| Some(&entry.name) == context.user.as_ref());
-    Ok(Selection { cluster, user: user.and_then(|entry| entry.auth_info).unwrap_or_default() })
+    let user = user.and_then(|entry| entry.auth_info).unwrap_or_default();
+    Ok(Selection { cluster, user, user_name: context.user })
 }
 
 /// The certificates, in DER.

@@ -1,12 +1,13 @@
 //! Access to an API server: which kubeconfig files are used (`kubeconfig_order`), what they select (`kubeconfig`), how
 //! the user authenticates (`credentials`, `credential_plugin`), which proxy is used (`proxy`), and the token of the user
-//! (`token`). It reads files and the environment. It sends no request to an API server.
+//! (`token`), and why a server rejects the credentials (`rejected`). It reads files and the environment. It sends no request to an API server.
 
 pub(super) mod credential_plugin;
 pub(super) mod credentials;
 mod kubeconfig;
 mod kubeconfig_order;
 mod proxy;
+pub(super) mod rejected;
 mod token;
 
 use base64::Engine as _;
@@ -30,6 +31,8 @@ pub struct Access {
     /// Server, certificates, proxy, and headers. Of the credentials it has only the client certificate.
     pub(super) config: Config,
     pub(super) credentials: Credentials,
+    /// Whose credentials they are and where they come from, as in messages: "user `admin` in kubeconfig `config`".
+    pub(super) origin: String,
 }
 
 /// The headers and the certificate are not shown, because they may contain a secret.
@@ -49,7 +52,7 @@ impl Access {
     /// Access without credentials.
     #[cfg(test)]
     pub(crate) fn anonymous(config: Config) -> Self {
-        Self { config, credentials: Credentials::None }
+        Self { config, credentials: Credentials::None, origin: "user `none`".to_owned() }
     }
 }
 
@@ -100,7 +103,8 @@ fn service_account() -> Result<Access, Failure> {
         )
     })?;
     let token_file = std::mem::take(&mut config.auth_info).token_file;
-    Ok(Access { config, credentials: token_file.map_or(Credentials::None, |file| Credentials::TokenFile(file.into())) })
+    let credentials = token_file.map_or(Credentials::None, |file| Credentials::TokenFile(file.into()));
+    Ok(Access { config, credentials, origin: "the service account of this pod".to_owned() })
 }
 
 /// A user with a client certificate and its key, both in PEM.

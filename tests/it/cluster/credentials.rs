@@ -186,3 +186,20 @@ fn a_token_with_a_line_end_is_the_token() {
     let run = oregano.run(&words(&kubeconfig(&oregano, kubernetes, &user), &[])).expect(1);
     assert!(run.stderr.contains("User \"writer\" cannot get"), "{}", run.stderr);
 }
+
+#[test]
+fn expired_credentials_are_named_with_their_user_file_and_date() {
+    let (kubernetes, oregano) = (Kubernetes::private(), Oregano::new());
+    let (certificate, key) = kubernetes.expired_client_certificate();
+    let certificate = STANDARD.encode(certificate);
+    let certificate = json!({"client-certificate-data": certificate, "client-key-data": STANDARD.encode(key)});
+    let part = |text: &str| STANDARD.encode(text).trim_end_matches('=').to_owned();
+    let token = format!("{}.{}.c2ln", part(r#"{"alg":"RS256"}"#), part(r#"{"exp":1577923200}"#));
+    for (user, what) in [(certificate, "client certificate"), (json!({"token": token}), "token")] {
+        let config = kubeconfig(&oregano, &kubernetes, &user);
+        let run = oregano.run(&words(&config, &[])).expect(1);
+        assert!(run.stderr.contains("rejected the credentials"), "{}", run.stderr);
+        let cause = format!("the {what} of user `admin` in kubeconfig `{config}` expired at 2020-01-02T00:00:00Z");
+        assert!(run.stderr.contains(&cause), "{cause}: {}", run.stderr);
+    }
+}

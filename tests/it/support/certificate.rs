@@ -4,6 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use openssl::x509::extension::ExtendedKeyUsage;
+
 use super::process::run;
 
 /// The signer of a server's certificate.
@@ -94,6 +99,27 @@ pub fn make_client(folder: &Path) -> (PathBuf, PathBuf) {
     leaf.arg("-CA").arg(folder.join("ca.crt")).arg("-CAkey").arg(folder.join("ca.key"));
     run(leaf.args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=clientAuth"]));
     (certificate, key)
+}
+
+/// The same, but it has expired: it was valid on the first day of 2020. Both in PEM.
+pub fn make_expired_client(folder: &Path) -> (String, String) {
+    use openssl::asn1::Asn1Time;
+    let authority = X509::from_pem(&std::fs::read(folder.join("ca.crt")).unwrap()).unwrap();
+    let signer = PKey::private_key_from_pem(&std::fs::read(folder.join("ca.key")).unwrap()).unwrap();
+    let (certificate, key) = make_client(folder);
+    let valid = X509::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_serial_number(valid.serial_number()).unwrap();
+    builder.set_subject_name(valid.subject_name()).unwrap();
+    builder.set_issuer_name(authority.subject_name()).unwrap();
+    builder.set_pubkey(&valid.public_key().unwrap()).unwrap();
+    builder.append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap()).unwrap();
+    builder.set_not_before(&Asn1Time::from_str("20200101000000Z").unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::from_str("20200102000000Z").unwrap()).unwrap();
+    builder.sign(&signer, MessageDigest::sha256()).unwrap();
+    let pem = String::from_utf8(builder.build().to_pem().unwrap()).unwrap();
+    (pem, std::fs::read_to_string(key).unwrap())
 }
 
 fn request(certificate: &Path, key: &Path, name: &str) -> Command {

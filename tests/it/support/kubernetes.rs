@@ -98,6 +98,11 @@ impl Kubernetes {
         (fs::read_to_string(certificate).unwrap(), fs::read_to_string(key).unwrap())
     }
 
+    /// A client certificate of 2020, and its key, both in PEM.
+    pub fn expired_client_certificate(&self) -> (String, String) {
+        certificate::make_expired_client(&self.folder)
+    }
+
     /// Creates a namespace, and waits until the writer has its permissions there.
     pub fn namespace(&self, name: &str) {
         let metadata = json!({"name": "writer", "namespace": name});
