@@ -176,7 +176,7 @@ impl<'a> CredentialProof<'a> {
     fn login_for(&self, root: &Url, challenge: &HttpResponse) -> Option<LoginKey> {
         match choose(&challenges(&challenge.headers))? {
             Challenge::Bearer(bearer) => {
-                let realm = token_server::checked_realm(&bearer.realm, self.registry).ok()?;
+                let realm = token_server::checked_realm(&bearer.realm, self.registry, root).ok()?;
                 Some(LoginKey::at(&realm.url, self.sends, self.registry))
             }
             Challenge::Basic => Some(LoginKey::at(root, LoginSecret::Password, self.registry)),
@@ -259,7 +259,7 @@ impl<'a> CredentialProof<'a> {
         source: ChallengeSource,
         attempt: &mut Attempt,
     ) -> Result<ProofFinding, ProofFinding> {
-        let server = TokenServer::of(bearer, self.registry, &self.session, &self.context.token_permits)?;
+        let server = TokenServer::of(bearer, root, self.registry, &self.session, &self.context.token_permits)?;
         let warning = token_server::password_warning(&server.realm.url, root, self.registry, &|text| self.scrub(text));
         if let Some(text) = warning {
             // The scheme is part of the subject, because a warning about a realm over TLS does not cover the same realm

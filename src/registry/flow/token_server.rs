@@ -100,12 +100,14 @@ struct TokenClaims {
 }
 
 /// The token server, if a password may be sent there. A realm without HTTPS is contacted with HTTPS where TLS must be
-/// verified: registries behind a proxy that terminates TLS often name the wrong scheme.
-pub fn checked_realm(realm: &str, registry: &Registry) -> Result<Realm, ProofFinding> {
+/// verified, and where the registry at `root` itself is contacted with HTTPS: registries behind a proxy that terminates
+/// TLS often name the wrong scheme.
+pub fn checked_realm(realm: &str, registry: &Registry, root: &Url) -> Result<Realm, ProofFinding> {
     let url = Url::parse(realm).map_err(|_| ProofFinding::InvalidRealm(realm.to_owned()))?;
+    let is_root = || plain_http::with_tls(url.clone()).origin() == root.origin();
     let (url, plain_http) = match plain_http::check(&url, registry.tls) {
-        Scheme::Allowed => (url, None),
-        Scheme::PlainHttp => (plain_http::with_tls(url.clone()), Some(without_user(url))),
+        Scheme::Allowed if url.scheme() == "https" || !is_root() => (url, None),
+        Scheme::Allowed | Scheme::PlainHttp => (plain_http::with_tls(url.clone()), Some(without_user(url))),
         Scheme::Unsupported => return Err(ProofFinding::InvalidRealm(realm.to_owned())),
     };
     match &registry.auth_server {
@@ -157,11 +159,12 @@ impl<'a> TokenServer<'a> {
     /// The server that the challenge names; an error if the password must not be sent there.
     pub fn of(
         bearer: &'a Bearer,
+        root: &Url,
         registry: &'a Registry,
         session: &'a HttpSession,
         permits: &'a HostPermits,
     ) -> Result<Self, ProofFinding> {
-        let realm = checked_realm(&bearer.realm, registry)?;
+        let realm = checked_realm(&bearer.realm, registry, root)?;
         Ok(Self { realm, service: bearer.service.as_deref(), registry, session, permits })
     }
 
@@ -361,7 +364,7 @@ mod tests {
         for (named, realm, allowed) in cases {
             let mut registry = registry("registry.example.com", "right");
             registry.auth_server = Some(named.to_owned());
-            let checked = checked_realm(realm, &registry);
+            let checked = checked_realm(realm, &registry, &Url::parse("https://registry.example.com").unwrap());
             assert_eq!(checked.is_ok(), allowed, "{named} {realm}");
             assert!(allowed || matches!(checked, Err(ProofFinding::UndeclaredRealm(_))));
         }

@@ -128,14 +128,50 @@ fn a_credential_plugin_may_return_a_client_certificate() {
     let config = kubeconfig(&oregano, &kubernetes, &plugin(V1, "Never"));
     let run = oregano.run(&words(&config, &[])).expect(1);
     assert!(run.stderr.contains("User \"client\" cannot get"), "{}", run.stderr);
-    // The same certificate in the kubeconfig, base64 wrapped as `base64` prints it.
-    let wrapped = |text: &str| {
-        let line = STANDARD.encode(text);
-        line.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>().join("\n") + "\n"
-    };
-    let user = json!({"client-certificate-data": wrapped(&certificate), "client-key-data": wrapped(&key)});
-    let run = oregano.run(&words(&kubeconfig(&oregano, &kubernetes, &user), &[])).expect(1);
-    assert!(run.stderr.contains("User \"client\" cannot get"), "{}", run.stderr);
+}
+
+/// The lines of a YAML block with this indentation, wrapped as `base64` wraps them.
+fn wrapped(text: &str, indentation: &str) -> String {
+    let encoded = STANDARD.encode(text);
+    let lines = encoded.as_bytes().chunks(76).map(|line| format!("{indentation}{}\n", String::from_utf8_lossy(line)));
+    lines.collect()
+}
+
+#[test]
+fn certificates_and_key_may_be_wrapped_blocks_as_for_kubectl() {
+    let (kubernetes, oregano) = (Kubernetes::private(), Oregano::new());
+    let (certificate, key) = kubernetes.client_certificate();
+    let admin: Value = serde_json::from_slice(&fs::read(kubernetes.kubeconfig(User::Admin)).unwrap()).unwrap();
+    let authority = admin["clusters"][0]["cluster"]["certificate-authority"].as_str().unwrap();
+    let authority = fs::read_to_string(authority).unwrap();
+    // The API server knows the user only if it has verified the certificate, and its authority was verified. A folded
+    // block has spaces, which Go's decoder does not ignore.
+    let known = "User \"client\" cannot get";
+    let cases = [
+        ("|", "\n", known, known),
+        ("|-", "\n", known, known),
+        ("|", "\r\n", known, known),
+        (">", "\n", "illegal base64", "it is not base64"),
+    ];
+    for (block, line_end, of_kubectl, expected) in cases {
+        let [authority, certificate, key] = [&authority, &certificate, &key].map(|text| wrapped(text, "      "));
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- name: c\n  context: {{cluster: c, user: u}}\n\
+             clusters:\n- name: c\n  cluster:\n    server: {}\n    certificate-authority-data: {block}\n{authority}\
+             users:\n- name: u\n  user:\n    client-certificate-data: {block}\n{certificate}    client-key-data: {block}\n{key}",
+            kubernetes.url()
+        );
+        let config = oregano.write("kubeconfig", text.replace('\n', line_end)).display().to_string();
+        let kubectl = std::process::Command::new(program("kubectl"))
+            .args(["--kubeconfig", &config, "get", "serviceaccount", "default", "-n", "default"])
+            .env("HOME", oregano.home())
+            .output()
+            .unwrap();
+        let run = oregano.run(&words(&config, &[])).expect(1);
+        let kubectl = String::from_utf8_lossy(&kubectl.stderr);
+        assert!(kubectl.contains(of_kubectl), "{block} {line_end:?}: {kubectl}");
+        assert!(run.stderr.contains(expected), "{block} {line_end:?}: {}", run.stderr);
+    }
 }
 
 #[test]

@@ -91,6 +91,27 @@ fn the_secret_of_every_source_is_written_to_the_nodes() {
 }
 
 #[test]
+fn a_helper_may_have_a_password_of_several_lines() {
+    // The beginning of the key of a Google service account. bcrypt uses only 72 bytes of a password.
+    let key = "{\n  \"type\": \"service_account\",\n  \"project_id\": \"acme\"\n}";
+    let registry = Registry::start(Auth::Basic, Transport::Http, &[("_json_key", key)]);
+    registry.push("acme/app", "v1", "_json_key", key);
+    let host = registry.host();
+    let mut site = bare(1);
+    helper(&site, "cat \"$HOME/answer\"");
+    let entry = format!("{{'host':'{host}','credential_helper':'lab','test_image':'acme/app:v1','tls_verify':False}}");
+    site.unset("oreg_url").set_literal("openshift_additional_registry_credentials", &format!("[{entry}]"));
+    for (secret, status) in [(key.to_owned(), 0), (format!("{key}\n"), 2)] {
+        let answer = json!({"ServerURL": host, "Username": "_json_key", "Secret": secret});
+        site.oregano.write("answer", answer.to_string());
+        let run = site.run(&["apply", "--only", "nodes"]).expect(status);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("project_id"), "{}{}", run.stdout, run.stderr);
+    }
+    let written: serde_json::Value = serde_json::from_str(&site.file(1, DOCKER).unwrap()).unwrap();
+    assert_eq!(written["auths"][host]["auth"], STANDARD.encode(format!("_json_key:{key}")));
+}
+
+#[test]
 fn the_output_of_a_failing_helper_is_not_shown() {
     let mut site = bare(1);
     site.set_literal("oregano_oreg_auth", "{'credential_helper': 'lab'}");

@@ -155,6 +155,10 @@ async fn a_realm_without_tls_is_contacted_with_tls() {
     let (fact, warnings) =
         inspect_with(&clients(), &Registry { password: Secret::new("wrong"), ..wanted.clone() }, TIMEOUT).await;
     assert_eq!((fact.verdict, warnings, double.logins()), (Verdict::Refused, vec![], 1), "{fact:?}");
+    // Plain HTTP is permitted for an insecure registry, but this port uses TLS.
+    let insecure = Registry { tls: TlsPolicy::Insecure, ca: None, ..wanted.clone() };
+    let (fact, warnings) = inspect_with(&clients(), &insecure, TIMEOUT).await;
+    assert_eq!((fact.verdict, warnings.len()), (Verdict::Proved, 1), "{fact:?} {warnings:?}");
     // The declared server is the same with both schemes.
     for (auth_server, verdict) in [(double.host.as_str(), Verdict::Proved), ("127.0.0.1", Verdict::RegistryError)] {
         let declared = Registry { auth_server: Some(auth_server.to_owned()), ..wanted.clone() };
