@@ -10,7 +10,7 @@ use oregano::desired::{DefaultEscalation, Limit, Request, Scope, Vantage};
 use oregano::event;
 use oregano::inventory::{Problem, load};
 use oregano::options::{Environment, Inspection, Options, Settings};
-use oregano::plan::{PlanRequest, Prune, Salt};
+use oregano::plan::{PlanRequest, Prune, Salt, Transfer};
 use oregano::secret::Secret;
 use oregano::ui::Format;
 
@@ -59,12 +59,17 @@ struct Changes {
     /// Show each changed entry as it is and as it will be: its user and a fingerprint, never a password
     #[arg(short = 'D', long)]
     diff: bool,
+    /// Permit changes of the entries `cloud.openshift.com` and `arosvc.azurecr.io` of the global pull secret, which say to
+    /// whom an OpenShift 4 cluster belongs
+    #[arg(long)]
+    transfer_ownership: bool,
 }
 
 impl Changes {
     fn request(&self) -> Result<PlanRequest, Problem> {
         let prune = if self.prune { Prune::Remove } else { Prune::Keep };
-        Ok(PlanRequest { prune, diff: if self.diff { Some(salt()?) } else { None } })
+        let transfer = if self.transfer_ownership { Transfer::Permit } else { Transfer::Refuse };
+        Ok(PlanRequest { prune, diff: if self.diff { Some(salt()?) } else { None }, transfer })
     }
 }
 

@@ -372,6 +372,7 @@ fn resource(kind: ObjectKind) -> &'static str {
         ObjectKind::ServiceAccount => "serviceaccounts",
         ObjectKind::ImageStreamImport => "imagestreamimports",
         ObjectKind::Namespace => "namespaces",
+        ObjectKind::MachineConfigPool => "machineconfigpools.machineconfiguration.openshift.io",
     }
 }
 

@@ -6,6 +6,7 @@ pub mod address;
 mod containers;
 mod entry_maps;
 mod json;
+mod keep;
 mod keys;
 mod layout;
 mod merge;
@@ -15,6 +16,7 @@ mod remove;
 mod view;
 
 pub use containers::{Match, matching_keys};
+pub use keep::keep;
 pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, mask, mask_user, more_specific, registry_key};
 pub use merge::{merge, written_for};
 pub use password::{has_stray_line_end, password_fault, without_line_end};

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::facts::ObjectName;
 use crate::failure::Failure;
+use crate::plan::rollout::{PoolRollout, PoolState};
 use crate::plan::{Action, Change, Diff, NodePlan, NodeWork, Plan, Stage, Step, Target};
 
 pub use crate::options::Command;
@@ -37,6 +38,8 @@ pub enum Event {
     Registry(RegistryRow),
     /// A node was reached, or no work on it is possible.
     Host(HostRow),
+    /// The state of a pool has changed while its rollout is followed.
+    Pool(PoolRow),
     /// The progress of the run. It is not part of the JSON output.
     #[serde(skip)]
     Progress(Progress),
@@ -141,6 +144,37 @@ pub enum HostOutcome {
     Skipped,
 }
 
+/// How far a pool of nodes is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolRow {
+    /// The name of the pool.
+    pub pool: String,
+    /// Its state.
+    pub state: RolloutState,
+    /// How many of its nodes have the global pull secret.
+    pub updated: usize,
+    /// How many nodes it has.
+    pub nodes: usize,
+    /// The state in words.
+    pub message: String,
+    /// The nodes that are behind, and why: one line for each reason.
+    pub behind: Vec<String>,
+}
+
+/// The state of a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RolloutState {
+    /// Every node is updated, or there is none.
+    Done,
+    /// It is expected to advance.
+    Progressing,
+    /// It does not advance before something is repaired or resumed.
+    Blocked,
+    /// It could not be observed.
+    Unknown,
+}
+
 /// The progress of one phase of the run.
 #[derive(Debug, Clone)]
 pub struct Progress {
@@ -181,6 +215,8 @@ pub enum Phase {
     Vantage,
     /// Objects are written.
     Objects,
+    /// The machine config operator updates nodes.
+    Rollout,
     /// Nodes are observed.
     Observe,
     /// Nodes are written.
@@ -238,6 +274,26 @@ impl Progress {
     /// The event for a step that has ended.
     pub fn ended(phase: Phase, total: usize, name: &str) -> Event {
         Event::Progress(Self { phase, total, step: ProgressStep::Ended(name.to_owned()) })
+    }
+}
+
+impl PoolRow {
+    /// The row of a pool.
+    pub fn new(pool: &PoolRollout) -> Self {
+        let state = match &pool.state {
+            PoolState::Done | PoolState::Empty => RolloutState::Done,
+            PoolState::Progressing(_) => RolloutState::Progressing,
+            PoolState::Blocked(_) => RolloutState::Blocked,
+            PoolState::Unknown(_) => RolloutState::Unknown,
+        };
+        Self {
+            pool: pool.name.clone(),
+            state,
+            updated: pool.nodes.len() - pool.behind().count(),
+            nodes: pool.nodes.len(),
+            message: pool.summary(),
+            behind: pool.nodes_behind(),
+        }
     }
 }
 
@@ -303,7 +359,9 @@ impl StepRow {
 /// The events of a plan that is only shown.
 pub fn preview(plan: &Plan) -> Vec<Event> {
     let stage = |stage: &Stage| match stage {
-        Stage::Objects(steps) => steps.iter().map(|step| Event::Step(StepRow::done(step))).collect::<Vec<_>>(),
+        Stage::Objects(steps) | Stage::AwaitPools(steps) => {
+            steps.iter().map(|step| Event::Step(StepRow::done(step))).collect::<Vec<_>>()
+        }
         Stage::Imports(_) => Vec::new(),
         Stage::Batch(nodes) => nodes.iter().flat_map(|node| node_events(node, StepRow::done)).collect(),
     };

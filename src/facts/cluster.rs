@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::Observed;
+use super::{GlobalFact, Observed};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
@@ -33,6 +33,8 @@ pub struct ClusterFact {
     pub objects: Objects,
     /// Image imports.
     pub imports: ImportFacts,
+    /// Only if the global pull secret is declared.
+    pub global: Option<GlobalFact>,
 }
 
 /// For each of several namespaces, the names of its service accounts, or why they are not known.
@@ -89,6 +91,8 @@ pub enum ObjectKind {
     ImageStreamImport,
     /// The namespaces that a selector selects. They are only read.
     Namespace,
+    /// A pool of nodes of OpenShift 4. It is only read: its rollout is followed.
+    MachineConfigPool,
 }
 
 /// The kind, namespace and name of an object, which identify it in its cluster.
@@ -111,6 +115,7 @@ impl ObjectKind {
             Self::ServiceAccount => "service account",
             Self::ImageStreamImport => "import",
             Self::Namespace => "namespaces",
+            Self::MachineConfigPool => "pool",
         }
     }
 }
@@ -133,6 +138,7 @@ impl std::fmt::Display for ObjectName {
         let Self { kind, namespace, name } = self;
         match kind {
             ObjectKind::Namespace => write!(f, "the namespaces with the labels `{name}`"),
+            ObjectKind::MachineConfigPool => write!(f, "pool `{name}`"),
             ObjectKind::ServiceAccount if name == "*" => write!(f, "the service accounts of namespace `{namespace}`"),
             _ => write!(f, "{} `{namespace}/{name}`", kind.noun()),
         }

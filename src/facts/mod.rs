@@ -19,7 +19,7 @@ pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,
 };
 pub use rollout::{
-    Availability, Condition, NODE_PULL_SECRET, NodeSystem, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact,
+    Availability, Condition, GlobalFact, NODE_PULL_SECRET, NodeSystem, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact,
 };
 
 /// Everything that was observed before a plan is computed. Each list has the order of `Desired`.

@@ -3,11 +3,21 @@
 
 use std::collections::HashMap;
 
-use super::Observed;
+use super::{ControlPlane, Observed};
+use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 /// The file that contains the global pull secret on each node.
 pub const NODE_PULL_SECRET: &str = "/var/lib/kubelet/config.json";
+
+/// What was observed for the global pull secret, apart from the secret itself.
+#[derive(Debug, Clone)]
+pub struct GlobalFact {
+    /// Where the control plane runs, or why it is not known.
+    pub control_plane: Result<ControlPlane, Failure>,
+    /// The rollout of the current content.
+    pub rollout: RolloutFact,
+}
 
 /// The state of a rollout at one point in time. Texts of the operator are redacted and short.
 #[derive(Debug, Clone)]
@@ -21,6 +31,14 @@ pub struct RolloutFact {
     pub nodes: Observed<Vec<PoolNodeFact>>,
     /// The conditions of the ControllerConfig that are true; absent if there is no ControllerConfig.
     pub controller: Observed<Vec<Condition>>,
+}
+
+impl RolloutFact {
+    /// A rollout that could not be observed.
+    pub fn unknown(failure: Failure) -> Self {
+        let pools = Observed::Unknown(failure);
+        Self { pools, files: HashMap::new(), nodes: Observed::Absent, controller: Observed::Absent }
+    }
 }
 
 /// A MachineConfigPool.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use indexmap::{IndexMap, IndexSet};
 
+use super::global_pull_secret::WantedGlobal;
 use super::object::Wanted;
 use super::pull_secret::WantedSecret;
 use super::service_account::WantedAccount;
@@ -85,6 +86,11 @@ pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
         }
     }
     expansion.wanted.extend(accounts.into_values().map(Wanted::ServiceAccount));
+    let global = objects.iter().filter_map(|object| match object {
+        Object::GlobalPullSecret(declared) => Some(WantedGlobal::new(declared, facts)),
+        Object::PullSecret(_) | Object::ImagePuller(_) => None,
+    });
+    expansion.wanted.extend(global.map(Wanted::GlobalPullSecret));
     expansion
 }
 

@@ -6,6 +6,7 @@ mod diff;
 mod entries;
 mod expansion;
 mod file;
+mod global_pull_secret;
 mod imports;
 mod node;
 mod object;
@@ -21,9 +22,11 @@ use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
 use crate::failure::Failure;
 
 pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
+use entries::PlannedEntries;
 pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
 pub use expansion::{Expansion, UnknownObjects, account_namespaces, expand, selectors};
 pub use file::file;
+pub use global_pull_secret::WantedGlobal;
 pub use imports::{ImportCheck, ImportImage, import_namespaces, import_obstacles};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
@@ -37,6 +40,8 @@ pub struct PlanRequest {
     pub prune: Prune,
     /// For `--diff`: the random number of the run.
     pub diff: Option<Salt>,
+    /// Whether the cluster may be transferred to another account.
+    pub transfer: Transfer,
 }
 
 /// What happens to the entries of retired registries.
@@ -47,6 +52,16 @@ pub enum Prune {
     Keep,
     /// They are removed (`--prune`).
     Remove,
+}
+
+/// What happens to the entries of the global pull secret that say to whom the cluster belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transfer {
+    /// They are never changed or removed.
+    #[default]
+    Refuse,
+    /// They may be changed and removed (`--transfer-ownership`).
+    Permit,
 }
 
 /// Everything that a run, or one window of its nodes, would do.
@@ -65,6 +80,8 @@ pub enum Stage {
     /// Objects of the cluster that do not depend on one another, in the order of [`Desired::objects`]. Steps about
     /// something that is not known come first.
     Objects(Vec<Step>),
+    /// The pools of OpenShift 4 whose nodes must get the global pull secret.
+    AwaitPools(Vec<Step>),
     /// The imports of OpenShift that prove that image streams can use the pull secrets. They write nothing, and one that
     /// fails does not close the gate.
     Imports(Vec<ImportCheck>),
@@ -242,24 +259,27 @@ fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Er
 pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &PlanRequest) -> Plan {
     let expansion = expand(&desired.objects, &facts.cluster);
     let objects = object_stages(desired, &expansion, &facts.cluster, request);
+    let pools = pool_steps(&expansion, &facts.cluster, request);
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
     // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
     let proved = verdicts.into_iter().all(|fact| fact.as_ref().is_some_and(|fact| fact.verdict.permits_run()));
     // The files of nodes do not affect the gate: a node that fails does not stop the work on the other nodes.
-    let possible = objects.iter().flatten().all(|step| !matches!(step.action, Action::Fail(_)));
+    let possible = objects.iter().flatten().chain(&pools).all(|step| !matches!(step.action, Action::Fail(_)));
     let gate = if proved && possible { Gate::Open } else { Gate::Closed };
     // The objects come before the nodes, because one failed object must prevent every write on a node.
     let objects = objects.into_iter().filter(|steps| !steps.is_empty()).map(Stage::Objects);
+    let pools = Some(pools).filter(|steps| !steps.is_empty()).map(Stage::AwaitPools);
     let imports = imports::checks(&desired.registries, &expansion, &facts.cluster.imports);
     let imports = (!imports.is_empty()).then_some(Stage::Imports(imports));
-    Plan { gate, stages: objects.chain(imports).chain(batch(gate, nodes, &facts.nodes, request).stages).collect() }
+    let nodes = batch(gate, nodes, &facts.nodes, request).stages;
+    Plan { gate, stages: objects.chain(pools).chain(imports).chain(nodes).collect() }
 }
 
 impl Plan {
     /// The steps of all targets.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flat_map(|stage| match stage {
-            Stage::Objects(steps) => steps.iter().collect::<Vec<_>>(),
+            Stage::Objects(steps) | Stage::AwaitPools(steps) => steps.iter().collect::<Vec<_>>(),
             Stage::Imports(_) => Vec::new(),
             Stage::Batch(nodes) => nodes.iter().flat_map(NodePlan::steps).collect(),
         })
@@ -303,6 +323,16 @@ fn object_stages(
     stages
 }
 
+/// The steps of the pools, which follow the rollout of the global pull secret; none if it is not declared.
+fn pool_steps(expansion: &Expansion<'_>, facts: &ClusterFact, request: &PlanRequest) -> Vec<Step> {
+    let global = expansion.wanted.iter().find(|wanted| matches!(wanted, Wanted::GlobalPullSecret(_)));
+    let observed = global.and_then(|wanted| Some((wanted, facts.objects.get(wanted.name())?, facts.global.as_ref()?)));
+    observed.map_or_else(Vec::new, |(wanted, found, global)| {
+        let planned = object(wanted, Some(found), request);
+        planned.map_or_else(Vec::new, |planned| rollout::steps(&planned, found, &global.rollout))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -337,6 +367,7 @@ mod tests {
         for stage in &plan.stages {
             found.push(match stage {
                 Stage::Objects(steps) => vec!["objects"; steps.len()],
+                Stage::AwaitPools(steps) => vec!["pools"; steps.len()],
                 Stage::Imports(checks) => vec!["imports"; checks.len()],
                 Stage::Batch(nodes) => nodes.iter().map(|node| node.host.as_str()).collect(),
             });

@@ -1,5 +1,6 @@
 //! The objects that declarations concern, and which file of this folder has the rule for each kind.
 
+use super::global_pull_secret::{WantedGlobal, global_pull_secret};
 use super::pull_secret::{WantedSecret, pull_secret};
 use super::service_account::{WantedAccount, service_account};
 use super::{PlanRequest, Planned};
@@ -14,6 +15,8 @@ pub enum Wanted<'a> {
     PullSecret(WantedSecret<'a>),
     /// A service account.
     ServiceAccount(WantedAccount<'a>),
+    /// The global pull secret of OpenShift 4.
+    GlobalPullSecret(WantedGlobal<'a>),
 }
 
 impl Wanted<'_> {
@@ -22,6 +25,7 @@ impl Wanted<'_> {
         match self {
             Self::PullSecret(wanted) => &wanted.name,
             Self::ServiceAccount(wanted) => &wanted.name,
+            Self::GlobalPullSecret(wanted) => &wanted.name,
         }
     }
 
@@ -34,6 +38,8 @@ impl Wanted<'_> {
                 PullSecretState::Absent => 2,
             },
             Self::ServiceAccount(_) => 1,
+            // It changes every node, so everything else must have succeeded before.
+            Self::GlobalPullSecret(_) => 3,
         }
     }
 }
@@ -52,5 +58,6 @@ pub fn object(
     match wanted {
         Wanted::PullSecret(wanted) => pull_secret(wanted, fact.secret(), request),
         Wanted::ServiceAccount(wanted) => service_account(wanted, fact.account(), request),
+        Wanted::GlobalPullSecret(wanted) => Some(global_pull_secret(wanted, fact.secret(), request)),
     }
 }

@@ -74,12 +74,8 @@ fn present(
     }
     let mut planned = merged(wanted, Some(found), credentials, format, request);
     planned.step.notes.extend(found.marks.keeper_note("secret"));
-    if wanted.declared.ownership == Ownership::Shared && found.marks.last_applied == LastApplied::Present {
-        planned.step.notes.push(format!(
-            "its annotation `{LAST_APPLIED_ANNOTATION}` repeats the credentials, and keeps the old ones after an update: \
-             remove it with `oc annotate secret {} -n {} {LAST_APPLIED_ANNOTATION}-`",
-            name.name, name.namespace
-        ));
+    if wanted.declared.ownership == Ownership::Shared {
+        planned.step.notes.extend(last_applied_note(name, &found.marks));
     }
     planned
 }
@@ -148,6 +144,17 @@ fn deleted(name: &ObjectName, found: &SecretFact) -> Planned<ObjectContent> {
     Planned::without_content(Step { notes, ..Step::object(name, Action::Delete) })
 }
 
+/// The note about an annotation of a shared secret that repeats its credentials.
+pub(super) fn last_applied_note(secret: &ObjectName, marks: &Marks) -> Option<String> {
+    let ObjectName { namespace, name, .. } = secret;
+    (marks.last_applied == LastApplied::Present).then(|| {
+        format!(
+            "its annotation `{LAST_APPLIED_ANNOTATION}` repeats the credentials, and keeps the old ones after an update: \
+             remove it with `oc annotate secret {name} -n {namespace} {LAST_APPLIED_ANNOTATION}-`"
+        )
+    })
+}
+
 /// Why the secret may not be changed: something else created it, or another inventory declares it. `None` if it may.
 fn foreign(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
     let Ownership::Declared { owner, adopt: Adopt::No } = &wanted.declared.ownership else { return None };
@@ -169,7 +176,7 @@ fn foreign(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
     Some(Failure::new(message).hint(hint))
 }
 
-fn unmergeable(secret: &ObjectName, format: PullSecretFormat, error: &ParseError) -> Failure {
+pub(super) fn unmergeable(secret: &ObjectName, format: PullSecretFormat, error: &ParseError) -> Failure {
     let ObjectName { namespace, name, .. } = secret;
     Failure::new(format!("{secret} cannot be merged and stays unchanged"))
         .cause(format!("`{}`: {error}", format.data_key()))
@@ -178,7 +185,7 @@ fn unmergeable(secret: &ObjectName, format: PullSecretFormat, error: &ParseError
         ))
 }
 
-fn wrong_type(secret: &ObjectName, found: &SecretFact, format: PullSecretFormat) -> Failure {
+pub(super) fn wrong_type(secret: &ObjectName, found: &SecretFact, format: PullSecretFormat) -> Failure {
     let ObjectName { namespace, name, .. } = secret;
     let message = format!(
         "{secret} has the type `{}`, not `{}`, and the type of a secret cannot be changed",
@@ -189,7 +196,7 @@ fn wrong_type(secret: &ObjectName, found: &SecretFact, format: PullSecretFormat)
         .hint(format!("find out what uses it; then `oc delete secret {name} -n {namespace}` and run again"))
 }
 
-fn immutable(secret: &ObjectName) -> Failure {
+pub(super) fn immutable(secret: &ObjectName) -> Failure {
     let ObjectName { namespace, name, .. } = secret;
     Failure::new(format!("{secret} is immutable")).hint(format!(
         "run `oc delete secret {name} -n {namespace}`, then run again: it is created with the new content"

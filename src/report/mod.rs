@@ -54,7 +54,7 @@ impl Report {
                 self.host(&file.host).files.add(*outcome);
             }
             // A warning never changes the exit status.
-            Event::Warning { .. } | Event::Progress(_) | Event::Trace(_) | Event::Recap(_) => {}
+            Event::Warning { .. } | Event::Pool(_) | Event::Progress(_) | Event::Trace(_) | Event::Recap(_) => {}
         }
     }
 

@@ -102,6 +102,7 @@ impl PhaseBar {
             Phase::Registries => "registries",
             Phase::Vantage => "testing from nodes",
             Phase::Objects => "writing objects",
+            Phase::Rollout => "rollout",
             Phase::Observe => "observing nodes",
             Phase::Write => "writing nodes",
         };

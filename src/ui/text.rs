@@ -40,6 +40,7 @@ impl Screen {
             Event::Warning { message } => vec![warning_line(message)],
             Event::Error(failure) => vec![Line::message(Tone::Failed, failure_block("error", failure))],
             Event::Registry(row) if self.first.is_new(row) || self.everything() => self.registry(row),
+            Event::Pool(row) => vec![Line::message(Tone::Plain, format!("pool {}: {}", row.pool, row.message))],
             Event::Host(row) => {
                 self.problems.add_host(row);
                 Vec::new()

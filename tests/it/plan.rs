@@ -2,6 +2,7 @@
 //! types of the crate.
 
 mod adapter;
+mod global_pull_secret;
 mod rollout;
 
 use std::collections::BTreeMap;
@@ -249,7 +250,11 @@ fn plans() {
         let name = format!("{name} ({})", case.rule);
         let (desired, facts) = (adapter::desired(&case), adapter::facts(&case));
         let salt = Salt::new(secret::Secret::new("salt"));
-        let request = PlanRequest { prune: if case.prune { Prune::Remove } else { Prune::Keep }, diff: Some(salt) };
+        let request = PlanRequest {
+            prune: if case.prune { Prune::Remove } else { Prune::Keep },
+            diff: Some(salt),
+            ..PlanRequest::default()
+        };
         let mut planned = adapter::plan(&desired, &facts, &request);
         assert_eq!(planned.gate, case.gate, "{name}");
         for (step, expected) in planned.steps.iter_mut().zip(&case.steps) {

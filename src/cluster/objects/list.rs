@@ -98,7 +98,9 @@ impl ApiClient {
                 let fact = |found| ObjectFact::ServiceAccount(service_account::fact(found));
                 self.facts::<ServiceAccount>(kind, &parameters, fact).await
             }
-            ObjectKind::Namespace | ObjectKind::ImageStreamImport => return Ok(Listing::Unavailable),
+            ObjectKind::Namespace | ObjectKind::ImageStreamImport | ObjectKind::MachineConfigPool => {
+                return Ok(Listing::Unavailable);
+            }
         };
         match found {
             Ok(found) => Ok(Listing::Found(found)),

@@ -21,6 +21,7 @@ use kube::api::GetParams;
 use kube::core::{ObjectMeta, Request};
 use serde::de::DeserializeOwned;
 
+use self::openshift::MachineConfigPool;
 use super::client::{ApiClient, object};
 use super::error::{ApiError, Verb};
 use crate::facts::{ObjectFact, ObjectKind, ObjectName, Observed, Revision};
@@ -36,6 +37,7 @@ fn collection(kind: ObjectKind, namespace: &str) -> Request {
             format!("/apis/image.openshift.io/v1/namespaces/{}/imagestreamimports", namespace.unwrap_or_default())
         }
         ObjectKind::Namespace => Namespace::url_path(&(), None),
+        ObjectKind::MachineConfigPool => MachineConfigPool::url_path(&(), None),
     })
 }
 
@@ -76,7 +78,7 @@ impl ApiClient {
             ObjectKind::ServiceAccount => {
                 self.get(name).await?.map(|found| ObjectFact::ServiceAccount(service_account::fact(found)))
             }
-            ObjectKind::Namespace | ObjectKind::ImageStreamImport => {
+            ObjectKind::Namespace | ObjectKind::ImageStreamImport | ObjectKind::MachineConfigPool => {
                 return Err(Failure::internal("only declared objects are observed"));
             }
         };

@@ -6,6 +6,7 @@
 mod import;
 mod node;
 mod object;
+mod pools;
 
 use crate::desired::{Desired, NodeTarget};
 use crate::engine::Engine;
@@ -19,6 +20,7 @@ use crate::report::Journal;
 use self::import::ImportWork;
 use self::node::NodeJob;
 use self::object::ObjectWork;
+use self::pools::PoolWork;
 
 /// What a plan was computed from, and the open sessions that carry it out.
 pub struct Observation<'a> {
@@ -46,6 +48,10 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     };
     plan.stages.iter().fold(gate, |gate, stage| match stage {
         Stage::Objects(steps) => objects.stage(gate, steps, journal),
+        Stage::AwaitPools(steps) => {
+            let work = PoolWork::new(engine, &expansion, &facts.cluster, desired.waits.rollout);
+            work.stage(gate, steps, journal)
+        }
         Stage::Imports(checks) => {
             imports.stage(gate, checks, journal);
             gate

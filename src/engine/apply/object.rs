@@ -67,7 +67,7 @@ impl<'a> ObjectWork<'a> {
     pub(super) fn check(&mut self, plan: &Plan) -> Gate {
         let steps = plan.stages.iter().flat_map(|stage| match stage {
             Stage::Objects(steps) => steps.as_slice(),
-            Stage::Imports(_) | Stage::Batch(_) => &[],
+            Stage::AwaitPools(_) | Stage::Imports(_) | Stage::Batch(_) => &[],
         });
         let checks = stream::iter(steps).map(async |step| self.refusal(step).await);
         let refused = self.engine.runtime.block_on(checks.buffer_unordered(CLUSTER_REQUESTS).collect::<Vec<_>>());

@@ -5,7 +5,9 @@ use crate::cluster::{Cluster, ImportSecrets};
 use crate::desired::{Desired, Object, Platform};
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
-use crate::facts::{AccountNames, ClusterFact, ImportFacts, Importer, ObjectName, Objects, Observed, Selections};
+use crate::facts::{
+    AccountNames, ClusterFact, GlobalFact, ImportFacts, Importer, ObjectName, Objects, Observed, RolloutFact, Selections,
+};
 use crate::failure::Failure;
 use crate::plan::{self, Wanted};
 
@@ -20,12 +22,16 @@ pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
     let mut facts = ClusterFact { selections: selections(engine, declared).await, ..ClusterFact::default() };
     let namespaces = plan::account_namespaces(declared, &facts);
     (facts.accounts, facts.objects) = accounts(engine, namespaces).await;
+    // The rollout of the global pull secret is observed later, because it does not decide what else is.
     let expansion = plan::expand(declared, &facts);
     let wanted = &expansion.wanted;
     let names = wanted.iter().map(Wanted::name).filter(|name| !facts.objects.contains_key(name));
     let observed = objects(engine, names.cloned().collect(), Stop::Gently).await;
     facts.imports = imports(engine, desired, plan::import_namespaces(&expansion).into_iter().collect()).await;
     facts.objects.extend(observed);
+    if declared.iter().any(|object| matches!(object, Object::GlobalPullSecret(_))) {
+        facts.global = Some(global(engine).await);
+    }
     facts
 }
 
@@ -43,6 +49,13 @@ async fn imports(engine: &Engine, desired: &Desired, namespaces: Vec<String>) ->
         Ok(ImportFacts { importer, secrets })
     };
     request(engine, Stop::Gently, observe).await.unwrap_or_default()
+}
+
+/// What the global pull secret needs, apart from the secret itself.
+async fn global(engine: &Engine) -> GlobalFact {
+    let control_plane = request(engine, Stop::Gently, async |cluster| cluster.control_plane().await).await;
+    let rollout = request(engine, Stop::Gently, async |cluster| Ok(cluster.observe_rollout(None).await)).await;
+    GlobalFact { control_plane, rollout: rollout.unwrap_or_else(RolloutFact::unknown) }
 }
 
 /// All service accounts of some namespaces, and their states.

@@ -4,6 +4,7 @@
 //! the rendered file and the annotations of each node are compared. This module does no I/O.
 
 mod progress;
+mod steps;
 mod text;
 mod warnings;
 
@@ -13,6 +14,8 @@ use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 pub use progress::has_progressed;
+pub(super) use steps::steps;
+pub use steps::{ended, pool_step};
 pub use warnings::warnings;
 
 /// What the file of each node shall contain.
@@ -30,8 +33,6 @@ pub struct WantedFile<'a> {
 pub struct Rollout {
     /// The pools, in the order of the API server.
     pub pools: Vec<PoolRollout>,
-    /// The nodes that the operator does not update.
-    pub outside: Vec<OutsideNode>,
 }
 
 /// The state of one pool.
@@ -80,6 +81,8 @@ pub enum Pending {
 pub enum Blocker {
     /// It is paused.
     Paused,
+    /// These nodes are in several custom pools, so the operator does not update them.
+    SharedNodes(Vec<String>),
     /// The operator cannot process the pull secret or its templates. Its message.
     Controller(String),
     /// The operator cannot render the MachineConfig of the pool. Its message.
@@ -115,17 +118,14 @@ pub enum NodeStep {
 }
 
 /// A node that the operator does not update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutsideNode {
-    /// Its name.
-    pub name: String,
-    /// Why.
-    pub reason: OutsideReason,
+struct OutsideNode {
+    name: String,
+    reason: OutsideReason,
 }
 
 /// Why the operator does not update a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OutsideReason {
+#[derive(Debug, PartialEq, Eq)]
+enum OutsideReason {
     /// It is a Windows node.
     Windows,
     /// It is in no pool.
@@ -148,24 +148,32 @@ pub fn rollout(wanted: &WantedFile<'_>, facts: &RolloutFact) -> Result<Rollout, 
         Observed::Unknown(failure) => return Err(failure.clone()),
     };
     let nodes = facts.nodes.present().map(Vec::as_slice).unwrap_or_default();
-    let outside = nodes.iter().filter_map(|node| {
-        let reason = primary_pool(node).err()?;
-        Some(OutsideNode { name: node.name.clone(), reason })
-    });
     let pools = pools.iter().map(|pool| pool_rollout(pool, nodes, wanted, facts));
-    Ok(Rollout { pools: pools.collect(), outside: outside.collect() })
+    Ok(Rollout { pools: pools.collect() })
 }
 
 impl Rollout {
     /// Whether every node that the operator should update has the file.
     pub fn is_done(&self) -> bool {
-        let done = |pool: &PoolRollout| matches!(pool.state, PoolState::Done | PoolState::Empty);
-        let stuck = |node: &OutsideNode| matches!(node.reason, OutsideReason::SeveralPools(_));
-        self.pools.iter().all(done) && !self.outside.iter().any(stuck)
+        self.pools.iter().all(PoolRollout::is_done)
+    }
+
+    /// Whether waiting is useless: each pool is done, or is paused, or has nodes that the operator does not update.
+    pub fn is_stuck(&self) -> bool {
+        let permanent = |blocker: &Blocker| matches!(blocker, Blocker::Paused | Blocker::SharedNodes(_));
+        self.pools.iter().all(|pool| match &pool.state {
+            PoolState::Blocked(blockers) => blockers.iter().any(permanent),
+            _ => pool.is_done(),
+        })
     }
 }
 
 impl PoolRollout {
+    /// Whether every node has the file.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, PoolState::Done | PoolState::Empty)
+    }
+
     /// The nodes that do not have the target.
     pub fn behind(&self) -> impl Iterator<Item = &NodeRollout> {
         self.nodes.iter().filter(|node| node.step != NodeStep::Done)
@@ -175,6 +183,11 @@ impl PoolRollout {
     fn unavailable(&self) -> impl Iterator<Item = &NodeRollout> {
         self.nodes.iter().filter(|node| node.availability != Availability::Ready)
     }
+}
+
+/// The nodes that the operator does not update.
+fn outside(nodes: &[PoolNodeFact]) -> impl Iterator<Item = OutsideNode> {
+    nodes.iter().filter_map(|node| Some(OutsideNode { name: node.name.clone(), reason: primary_pool(node).err()? }))
 }
 
 /// The pool to which the operator assigns a node (machine-config-operator, pkg/helpers, `GetPoolsForNode`): a custom pool
@@ -218,10 +231,12 @@ fn state(
     outdated: Result<Vec<String>, Failure>,
     facts: &RolloutFact,
 ) -> PoolState {
-    if nodes.is_empty() && pool.machines == 0 {
+    let shared = shared_nodes(&pool.name, facts);
+    if shared.is_none() && nodes.is_empty() && pool.machines == 0 {
         return PoolState::Empty;
     }
     let mut blockers = blockers(pool, nodes, &facts.controller);
+    blockers.extend(shared.map(Blocker::SharedNodes));
     let pending = match (outdated, &facts.nodes) {
         (Ok(keys), _) if !keys.is_empty() => Ok(Some(Pending::Rendering(keys))),
         (Err(failure), _) => Err(failure),
@@ -249,6 +264,17 @@ fn pending(pool: &PoolFact, nodes: &[NodeRollout]) -> Option<Pending> {
     // the target, has the file.
     let unavailable = nodes.iter().any(|node| node.availability != Availability::Ready);
     (pool.current != pool.target && !unavailable).then_some(Pending::Confirmation)
+}
+
+/// The nodes that are in this custom pool and in another one.
+fn shared_nodes(pool: &str, facts: &RolloutFact) -> Option<Vec<String>> {
+    let shared = |node: &&PoolNodeFact| match primary_pool(node) {
+        Err(OutsideReason::SeveralPools(pools)) => pools.iter().any(|name| name == pool),
+        _ => false,
+    };
+    let nodes = facts.nodes.present().into_iter().flatten().filter(shared);
+    let names: Vec<String> = nodes.map(|node| node.name.clone()).collect();
+    (!names.is_empty()).then_some(names)
 }
 
 /// What the operator reports as broken.

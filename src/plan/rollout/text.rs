@@ -4,7 +4,7 @@ use std::fmt;
 
 use indexmap::IndexMap;
 
-use super::{Blocker, NodeRollout, NodeStep, OutsideReason, Pending, PoolRollout, PoolState, Rollout};
+use super::{Blocker, NodeRollout, NodeStep, OutsideReason, Pending, PoolRollout, PoolState};
 use crate::facts::{Availability, PoolUpdates};
 
 /// How many names a list has at most.
@@ -36,7 +36,7 @@ impl PoolRollout {
 
     /// The nodes that are behind, and why: one line for each reason.
     pub fn nodes_behind(&self) -> Vec<String> {
-        by_reason(self.behind().map(|node| (node.to_string(), node.name.as_str())))
+        by_reason(self.behind().map(|node| (node.to_string(), node.name.clone())))
     }
 
     /// What the user should know about a pool that is done.
@@ -51,17 +51,14 @@ impl PoolRollout {
     }
 }
 
-impl Rollout {
-    /// The nodes that the operator does not update, and why: one line for each reason.
-    pub fn nodes_outside(&self) -> Vec<String> {
-        by_reason(self.outside.iter().map(|node| (node.reason.to_string(), node.name.as_str())))
-    }
-}
-
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, message) = match self {
             Self::Paused => ("the pool is paused", ""),
+            Self::SharedNodes(nodes) => {
+                let nodes = names(nodes.iter().map(String::as_str));
+                return write!(f, "the operator does not update nodes that are in several custom pools ({nodes})");
+            }
             Self::Controller(message) => ("the operator cannot process its configuration", message.as_str()),
             Self::Rendering(message) => ("the operator cannot render the MachineConfig", message.as_str()),
             Self::Degraded(message) => ("the operator reports the pool as degraded", message.as_str()),
@@ -104,10 +101,12 @@ impl fmt::Display for OutsideReason {
 }
 
 /// One line for each reason, with the nodes that it applies to.
-fn by_reason<'a>(nodes: impl Iterator<Item = (String, &'a str)>) -> Vec<String> {
-    let mut reasons: IndexMap<String, Vec<&str>> = IndexMap::new();
+pub(super) fn by_reason(nodes: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut reasons: IndexMap<String, Vec<String>> = IndexMap::new();
     nodes.for_each(|(reason, name)| reasons.entry(reason).or_default().push(name));
-    reasons.into_iter().map(|(reason, nodes)| format!("{}: {reason}", names(nodes.into_iter()))).collect()
+    let line =
+        |(reason, nodes): (String, Vec<String>)| format!("{}: {reason}", names(nodes.iter().map(String::as_str)));
+    reasons.into_iter().map(line).collect()
 }
 
 /// `` `w1`, `w2` ``, or `` `w1`, …, `w10`, … (+7) `` if there are more.

@@ -1,7 +1,7 @@
 //! What the user should know before the global pull secret is changed.
 
-use super::primary_pool;
-use super::text::names;
+use super::text::{by_reason, names};
+use super::{outside, primary_pool};
 use crate::facts::{Availability, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
 
 /// The warnings about a change of the global pull secret. The cause of pools that are not known is not among them.
@@ -10,7 +10,8 @@ pub fn warnings(facts: &RolloutFact) -> Vec<String> {
     let pools = facts.pools.present().map(Vec::as_slice).unwrap_or_default();
     let nodes = facts.nodes.present().map(Vec::as_slice).unwrap_or_default();
     let of_pools = pools.iter().flat_map(|pool| of_pool(pool, nodes));
-    std::iter::once(readers).chain(of_pools).collect()
+    let outside = by_reason(outside(nodes).map(|node| (node.reason.to_string(), node.name)));
+    std::iter::once(readers).chain(of_pools).chain(outside).collect()
 }
 
 fn of_pool(pool: &PoolFact, nodes: &[PoolNodeFact]) -> Vec<String> {

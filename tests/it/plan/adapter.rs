@@ -109,6 +109,7 @@ pub fn facts(case: &Case) -> Facts {
         accounts: account_names(case),
         objects: secrets.chain(accounts).collect(),
         imports: imports(case),
+        ..ClusterFact::default()
     };
     let node = |node: &Node| match node {
         Node::Files(files) => NodeFact::Observed(files.iter().map(file).collect()),
@@ -129,7 +130,9 @@ pub fn facts(case: &Case) -> Facts {
 pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned {
     let plan = plan::plan(desired, &desired.nodes, facts, request);
     let steps = plan.stages.iter().flat_map(|stage| match stage {
-        plan::Stage::Objects(steps) => steps.iter().map(|one| step(Stage::Objects, one)).collect::<Vec<_>>(),
+        plan::Stage::AwaitPools(steps) | plan::Stage::Objects(steps) => {
+            steps.iter().map(|one| step(Stage::Objects, one)).collect::<Vec<_>>()
+        }
         plan::Stage::Imports(checks) => checks.iter().flat_map(import_steps).collect(),
         plan::Stage::Batch(nodes) => nodes.iter().flat_map(node_steps).collect(),
     });

@@ -1,0 +1,177 @@
+//! The rule for the global pull secret of OpenShift 4: merge entries into it, or replace its content. Two entries belong to
+//! the owner of the cluster, and a content that the machine config operator cannot process is never written. The secret is
+//! shared by convention, so it gets no marks: nothing must ever remove it.
+
+use serde_json::Value;
+
+use super::pull_secret::{immutable, last_applied_note, unmergeable, wrong_type};
+use super::rollout::warnings;
+use super::{Action, Change, Diff, PlanRequest, Planned, PlannedEntries, Step, Transfer, WantedEntries, diff, entries};
+use crate::desired::{GlobalMode, GlobalPullSecret, ObjectContent, Ownership, PullSecretFormat};
+use crate::dockerconfig::{self, Auth, ChangeKind, EntryView, KeyChange, ParseError, Reader, is_of, mask};
+use crate::facts::{ClusterFact, ControlPlane, ObjectName, Observed, SecretFact};
+use crate::failure::Failure;
+use crate::secret::SecretBytes;
+
+/// The only format that the operator accepts.
+const FORMAT: PullSecretFormat = PullSecretFormat::DockerConfigJson;
+
+/// The content is read on the nodes, so an entry gets `auth` only, as OpenShift Cluster Manager writes it.
+const READER: Reader = Reader::Node;
+
+/// The entries that say to whom the cluster belongs: the account of OpenShift Cluster Manager, and Azure Red Hat
+/// OpenShift.
+const PROTECTED: [&str; 2] = ["cloud.openshift.com", "arosvc.azurecr.io"];
+
+/// The global pull secret, and whether the cluster has one.
+#[derive(Debug)]
+pub struct WantedGlobal<'a> {
+    /// Its name and namespace.
+    pub name: ObjectName,
+    /// Its declaration.
+    pub declared: &'a GlobalPullSecret,
+    /// Why it must not be written in this cluster.
+    usable: Result<(), Failure>,
+    /// What the user should know before it is changed.
+    warnings: Vec<String>,
+}
+
+impl<'a> WantedGlobal<'a> {
+    pub(super) fn new(declared: &'a GlobalPullSecret, facts: &ClusterFact) -> Self {
+        let usable = match facts.global.as_ref().map(|global| &global.control_plane) {
+            Some(Ok(ControlPlane::Nodes)) => Ok(()),
+            Some(Ok(ControlPlane::Hosted)) => Err(hosted()),
+            Some(Err(failure)) => Err(failure.clone()),
+            None => Err(Failure::internal("the control plane was not observed")),
+        };
+        let warnings = facts.global.iter().flat_map(|global| warnings(&global.rollout)).collect();
+        Self { name: ObjectName::secret("openshift-config", "pull-secret"), declared, usable, warnings }
+    }
+}
+
+/// The planned change of the global pull secret.
+pub(super) fn global_pull_secret(
+    wanted: &WantedGlobal<'_>,
+    fact: Observed<&SecretFact>,
+    request: &PlanRequest,
+) -> Planned<ObjectContent> {
+    let name = &wanted.name;
+    let found = match (&wanted.usable, fact) {
+        (Err(failure), _) => return Planned::failed(name, failure.clone()),
+        (Ok(()), Observed::Unknown(failure)) => return Planned::failed(name, failure),
+        (Ok(()), Observed::Present(found)) => Some(found),
+        (Ok(()), Observed::Absent) => None,
+    };
+    if let Some(found) = found.filter(|found| found.type_ != FORMAT.type_name()) {
+        return Planned::failed(name, wrong_type(name, found, FORMAT));
+    }
+    let old = found.and_then(|found| found.content.as_ref());
+    let planned = match &wanted.declared.mode {
+        GlobalMode::Append { credentials } => {
+            entries::planned(old, WantedEntries { credentials, retired: &[] }, READER, request)
+        }
+        GlobalMode::Replace { content } => replaced(old, content, request),
+    };
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(error) => return Planned::failed(name, unmergeable(name, FORMAT, &error)),
+    };
+    let notes = planned.notes.into_iter().chain(found.and_then(|found| last_applied_note(name, &found.marks)));
+    let Some(content) = planned.content else {
+        let step = Step { notes: notes.collect(), ..Step::object(name, Action::Unchanged) };
+        return Planned::without_content(step);
+    };
+    let refused = transferred(name, &planned.changes, request.transfer).or_else(|| degrading(name, &content));
+    if let Some(failure) = refused.or_else(|| found.filter(|found| found.immutable).map(|_| immutable(name))) {
+        return Planned::failed(name, failure);
+    }
+    let keeper = found.and_then(|found| found.marks.keeper_note("secret"));
+    let notes = notes.chain(keeper).chain(wanted.warnings.iter().cloned()).collect();
+    let action = if found.is_some() { Action::Update } else { Action::Create };
+    let step = Step { changes: planned.changes, diff: planned.diff, notes, ..Step::object(name, action) };
+    let content = ObjectContent::PullSecret { format: FORMAT, content, ownership: Ownership::Shared };
+    Planned { step, content: Some(content) }
+}
+
+/// Plans a new content, in which the protected entries of the old one stay.
+fn replaced(
+    old: Option<&SecretBytes>,
+    content: &SecretBytes,
+    request: &PlanRequest,
+) -> Result<PlannedEntries, ParseError> {
+    let old = old.map(|old| old.expose()).unwrap_or_default();
+    let kept = match request.transfer {
+        Transfer::Refuse => dockerconfig::keep(content.expose(), old, &PROTECTED, READER)?,
+        Transfer::Permit => None,
+    };
+    let note = "it keeps entries that say to whom the cluster belongs, although they are not declared: \
+                `--transfer-ownership` removes them";
+    let notes = kept.iter().map(|_| note.to_owned()).collect();
+    let content = kept.unwrap_or_else(|| content.clone());
+    // The API server and the operator may write the same JSON in another layout.
+    let value = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
+    let is_equal = value(old).is_some_and(|old| Some(old) == value(content.expose()));
+    let (before, after) = (dockerconfig::entries(old, READER), dockerconfig::entries(content.expose(), READER));
+    let changes = key_changes(&before, &after).map(Change::Key).collect();
+    let diff = request.diff.as_ref().map(|salt| Diff { entries: diff::entries(before, after, salt), mode: None });
+    let content = (!is_equal).then_some(content);
+    Ok(PlannedEntries { content, changes, notes, left: super::LeftEntries::default(), diff })
+}
+
+fn key_changes<'a>(before: &'a [EntryView], after: &'a [EntryView]) -> impl Iterator<Item = KeyChange> + 'a {
+    let change =
+        |entry: &EntryView, kind| KeyChange { key: mask(&entry.key), kind, same_as: None, dropped: Vec::new() };
+    let find = |entries: &'a [EntryView], key: &str| entries.iter().find(|entry| entry.key == key);
+    let value = |entry: &EntryView| serde_json::from_str::<Value>(entry.text.expose()).ok();
+    let new = after.iter().filter_map(move |entry| match find(before, &entry.key) {
+        None => Some(change(entry, ChangeKind::Added)),
+        Some(old) => (value(old) != value(entry)).then(|| change(entry, ChangeKind::Updated)),
+    });
+    let removed = before.iter().filter(move |entry| find(after, &entry.key).is_none());
+    new.chain(removed.map(move |entry| change(entry, ChangeKind::Removed)))
+}
+
+/// The failure of a change of a protected entry that is not permitted.
+fn transferred(name: &ObjectName, changes: &[Change], transfer: Transfer) -> Option<Failure> {
+    let changed = changes.iter().find_map(|change| match change {
+        Change::Key(KeyChange { key, kind: ChangeKind::Updated | ChangeKind::Removed, .. }) => {
+            PROTECTED.iter().find(|registry| is_of(key, registry))
+        }
+        _ => None,
+    })?;
+    let message = format!("the entry `{changed}` of {name} says to whom the cluster belongs, and would change");
+    let hint =
+        "remove it from the declaration; to transfer the cluster to another account, pass `--transfer-ownership`";
+    (transfer == Transfer::Refuse).then(|| Failure::new(message).hint(hint))
+}
+
+/// The failure of a content that makes the machine config operator report that it is degraded, or makes it print the
+/// content. Entries of others are checked, too, because they would be rolled out to every node again.
+fn degrading(name: &ObjectName, content: &SecretBytes) -> Option<Failure> {
+    let file = match dockerconfig::read(content.expose()) {
+        Ok(file) => file,
+        Err(error) => return Some(unmergeable(name, FORMAT, &error)),
+    };
+    let helpers = (!file.cred_helpers.is_empty()).then_some("`credHelpers`");
+    let store = file.creds_store.is_some().then_some("`credsStore`");
+    let fault = helpers.or(store).map(|member| format!("it has {member}")).or_else(|| {
+        file.entries.iter().find_map(|entry| {
+            let fault = match &entry.auth {
+                Auth::Login(_) => return None,
+                Auth::Missing => "has no `auth`".to_owned(),
+                Auth::Unreadable(reason) => format!("has an `auth` that is {reason}"),
+            };
+            Some(format!("its entry `{}` {fault}", mask(&entry.key)))
+        })
+    })?;
+    let message = format!("{name} would degrade the machine config operator, so it stays unchanged");
+    let hint = "correct the entry with `oc edit`, or declare the complete content with `mode: replace`";
+    Some(Failure::new(message).cause(fault).hint(hint))
+}
+
+/// The failure of a cluster whose control plane runs in another one.
+fn hosted() -> Failure {
+    Failure::new("the global pull secret of a cluster with a hosted control plane is not written")
+        .cause("`controlPlaneTopology` of Infrastructure `cluster` is `External`: the management cluster overwrites it")
+        .hint("change the pull secret of the HostedCluster, and remove `oregano_global_pull_secret` from the inventory")
+}

@@ -1,0 +1,163 @@
+//! Runs tests/cases/global-pull-secret: a declaration and the secret in, the planned change and the steps of the pools out.
+
+use indexmap::IndexMap;
+use oregano::desired::{Desired, GlobalMode, GlobalPullSecret, Object, ObjectContent};
+use oregano::dockerconfig::Credential;
+use oregano::facts::{
+    ClusterFact, ControlPlane, Facts, GlobalFact, Marks, ObjectFact, ObjectName, Observed, Revision, RolloutFact,
+    SecretFact,
+};
+use oregano::failure::Failure;
+use oregano::plan::{self, Action, Change, Gate, PlanRequest, Stage, Target, Transfer};
+use oregano::secret::{Secret, SecretBytes};
+use serde::Deserialize;
+
+use super::Found;
+use super::rollout::{Observation, observation};
+use crate::cases::{self, describe};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    rule: String,
+    /// `mode: append`: key and `user:password`.
+    append: Option<IndexMap<String, String>>,
+    /// `mode: replace`: the content.
+    replace: Option<String>,
+    secret: Found<Content>,
+    #[serde(default)]
+    control_plane: Plane,
+    /// `--transfer-ownership`
+    #[serde(default)]
+    transfer: bool,
+    /// The pools; without them, there is no kind MachineConfigPool.
+    rollout: Option<Observation>,
+    gate: super::Gate,
+    action: super::Action,
+    #[serde(default)]
+    changes: Vec<String>,
+    /// Without the note about readers of MachineConfigs, which every change has.
+    #[serde(default)]
+    notes: Vec<String>,
+    #[serde(default)]
+    failure: Vec<String>,
+    /// The complete new content.
+    content: Option<String>,
+    /// The action of each pool, and its notes or the message of its failure.
+    #[serde(default)]
+    pools: IndexMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    content: String,
+    r#type: Option<String>,
+    #[serde(default)]
+    immutable: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+enum Plane {
+    #[default]
+    Nodes,
+    Hosted,
+    Unknown(String),
+}
+
+#[test]
+fn changes_of_the_global_pull_secret() {
+    for (name, case) in cases::read::<Case>("global-pull-secret") {
+        let name = format!("{name} ({})", case.rule);
+        let transfer = if case.transfer { Transfer::Permit } else { Transfer::Refuse };
+        let request = PlanRequest { transfer, ..PlanRequest::default() };
+        let secret = ObjectName::secret("openshift-config", "pull-secret");
+        let mode = match (case.append, case.replace) {
+            (Some(entries), None) => GlobalMode::Append { credentials: entries.into_iter().map(credential).collect() },
+            (None, Some(text)) => GlobalMode::Replace { content: SecretBytes::new(text.into_bytes()) },
+            _ => panic!("{name}: either `append` or `replace`"),
+        };
+        let objects = vec![Object::GlobalPullSecret(GlobalPullSecret { mode, owner: None })];
+        let control_plane = match case.control_plane {
+            Plane::Nodes => Ok(ControlPlane::Nodes),
+            Plane::Hosted => Ok(ControlPlane::Hosted),
+            Plane::Unknown(message) => Err(Failure::new(message)),
+        };
+        let missing = || RolloutFact::unknown(Failure::new("the pools were not observed"));
+        let rollout = case.rollout.map_or_else(missing, observation);
+        let cluster = ClusterFact {
+            objects: [(secret.clone(), found(case.secret))].into(),
+            global: Some(GlobalFact { control_plane, rollout }),
+            ..ClusterFact::default()
+        };
+        let expansion = plan::expand(&objects, &cluster);
+        let [wanted] = expansion.wanted.as_slice() else { panic!("{name}: {expansion:?}") };
+        let planned = plan::object(wanted, cluster.objects.get(&secret), &request).unwrap();
+        let content = planned.content.map(|content| match content {
+            ObjectContent::PullSecret { content, .. } => String::from_utf8(content.expose().to_vec()).unwrap(),
+            ObjectContent::ServiceAccount(_) => panic!("{name}"),
+        });
+        assert_eq!(content, case.content, "{name}");
+        let (action, failure) = match &planned.step.action {
+            Action::Create => (super::Action::Create, Vec::new()),
+            Action::Update => (super::Action::Update, Vec::new()),
+            Action::Unchanged => (super::Action::Unchanged, Vec::new()),
+            Action::Delete => (super::Action::Delete, Vec::new()),
+            Action::Fail(failure) => {
+                (super::Action::Fail, [vec![failure.message.clone()], failure.causes.clone()].concat())
+            }
+        };
+        assert_eq!((action, failure), (case.action, case.failure), "{name}");
+        let changes = planned.step.changes.iter().map(|change| match change {
+            Change::Key(change) => describe(change),
+            other => format!("{other:?}"),
+        });
+        assert_eq!(changes.collect::<Vec<_>>(), case.changes, "{name}");
+        let notes: Vec<&String> =
+            planned.step.notes.iter().filter(|note| !note.contains("read MachineConfigs")).collect();
+        assert_eq!(notes, case.notes.iter().collect::<Vec<_>>(), "{name}");
+        let facts = Facts { cluster, ..Facts::default() };
+        let desired = Desired { objects, ..Desired::default() };
+        let plan = plan::plan(&desired, &[], &facts, &request);
+        let gate = if plan.gate == Gate::Open { super::Gate::Open } else { super::Gate::Closed };
+        assert_eq!(gate, case.gate, "{name}");
+        let pools = plan.stages.iter().flat_map(|stage| match stage {
+            Stage::AwaitPools(steps) => steps.as_slice(),
+            Stage::Objects(_) | Stage::Batch(_) => &[],
+        });
+        let pools: IndexMap<String, Vec<String>> = pools
+            .map(|step| {
+                let Target::Object(pool) = &step.target else { panic!("{name}: {step:?}") };
+                let first = match &step.action {
+                    Action::Unchanged => vec!["unchanged".to_owned()],
+                    Action::Update => vec!["update".to_owned()],
+                    Action::Fail(failure) => vec!["fail".to_owned(), failure.message.clone()],
+                    other => panic!("{name}: {other:?}"),
+                };
+                (pool.name.clone(), [first, step.notes.clone()].concat())
+            })
+            .collect();
+        assert_eq!(pools, case.pools, "{name}");
+    }
+}
+
+fn credential((key, login): (String, String)) -> Credential {
+    let (user, password) = login.split_once(':').expect("`user:password`");
+    let (user, password) = (user.to_owned(), Secret::new(password));
+    Credential { key, user, password, identity_token: None, email: None }
+}
+
+fn found(found: Found<Content>) -> Observed<ObjectFact> {
+    match found {
+        Found::Absent => Observed::Absent,
+        Found::Unknown(message) => Observed::Unknown(Failure::new(message)),
+        Found::Present(secret) => Observed::Present(ObjectFact::Secret(SecretFact {
+            revision: Revision::default(),
+            type_: secret.r#type.unwrap_or_else(|| "kubernetes.io/dockerconfigjson".to_owned()),
+            immutable: secret.immutable,
+            content: Some(SecretBytes::new(secret.content.into_bytes())),
+            marks: Marks::default(),
+        })),
+    }
+}
