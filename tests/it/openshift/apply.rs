@@ -1,0 +1,159 @@
+//! `apply` and `plan` with the global pull secret: what is written, and how the rollout is followed.
+
+use serde_json::{Value, json};
+
+use crate::support::kubernetes::User;
+use crate::support::openshift::OpenShift;
+use crate::support::oregano::Running;
+use crate::support::process::eventually;
+use crate::support::site::{Site, auth};
+
+const OLD: &str = r#"{"auths":{"cloud.openshift.com":{"auth":"b2NtOnQ=","email":"a@b"}}}"#;
+
+/// A site whose registry is appended to the global pull secret.
+fn site(openshift: &OpenShift) -> Site {
+    let mut site = Site::new(1);
+    site.cluster(&openshift.kubernetes, User::Admin);
+    site.set("oregano_platform", "openshift-4");
+    site.set_literal("oregano_global_pull_secret", "{'mode': 'append'}");
+    site
+}
+
+fn arguments(command: &str) -> [&str; 5] {
+    [command, "--only", "cluster", "--output", "json"]
+}
+
+/// Waits until the run has written the secret.
+fn await_write(openshift: &OpenShift, site: &Site) {
+    eventually("the secret is written", || !secret(openshift)["auths"][site.key()].is_null());
+}
+
+fn secret(openshift: &OpenShift) -> Value {
+    openshift.kubernetes.secret_json("openshift-config", "pull-secret").unwrap()
+}
+
+/// Waits until the run has reported this state of a pool.
+fn await_pool(run: &Running, pool: &str, message: &str) {
+    let expected = format!("\"pool\":\"{pool}\"");
+    let is_reported = |line: &str| line.contains(&expected) && line.contains(message);
+    eventually(message, || run.stdout().lines().any(is_reported));
+}
+
+/// The objects of the events, each with its outcome.
+fn objects(events: &[Value]) -> Vec<(&str, &str)> {
+    let objects = events.iter().filter(|event| event["event"] == "object");
+    objects.map(|row| (row["name"].as_str().unwrap(), row["outcome"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn a_run_writes_the_secret_and_ends_when_every_node_has_it() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("master", &["m1"]);
+    openshift.create_pool("worker", &["w1", "w2"]);
+    let site = site(&openshift);
+    let plan = site.run(&arguments("plan")).expect(3).events();
+    assert_eq!(objects(&plan), [("pull-secret", "updated"), ("master", "updated"), ("worker", "updated")]);
+    assert_eq!(secret(&openshift), serde_json::from_str::<Value>(OLD).unwrap(), "a plan writes nothing");
+
+    let run = site.start(&arguments("apply"));
+    await_write(&openshift, &site);
+    await_pool(&run, "worker", "has not rendered the new content");
+    openshift.render("master");
+    openshift.update("master", "m1");
+    await_pool(&run, "master", "1 of 1 nodes updated");
+    openshift.render("worker");
+    openshift.update("worker", "w1");
+    await_pool(&run, "worker", "1 of 2 nodes updated");
+    openshift.update("worker", "w2");
+    let run = run.wait().expect(0);
+    let events = run.events();
+    assert_eq!(objects(&events), [("pull-secret", "updated"), ("master", "updated"), ("worker", "updated")]);
+    let expected = json!({"auths": {
+        "cloud.openshift.com": {"auth": "b2NtOnQ=", "email": "a@b"},
+        site.key(): {"auth": auth()},
+    }});
+    assert_eq!(secret(&openshift), expected);
+
+    let again = site.run(&arguments("apply")).expect(0).events();
+    assert_eq!(objects(&again), [("pull-secret", "unchanged"), ("master", "unchanged"), ("worker", "unchanged")]);
+}
+
+#[test]
+fn a_rollout_that_does_not_advance_ends_with_the_nodes_that_are_behind() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &["w1", "w2"]);
+    openshift.create_pool("infra", &["i1"]);
+    openshift.set_paused("infra", true);
+    let mut site = site(&openshift);
+    site.set("oregano_rollout_timeout", "5s");
+    let run = site.start(&arguments("apply"));
+    await_write(&openshift, &site);
+    openshift.render("worker");
+    openshift.render("infra");
+    openshift.update("worker", "w1");
+    openshift.select("worker", "w2");
+    openshift.fail_update("w2", "no space left on device");
+    openshift.report("worker");
+    let events = run.wait().expect(2).events();
+    assert_eq!(objects(&events), [("pull-secret", "updated"), ("infra", "failed"), ("worker", "failed")]);
+    let of = |name: &str| events.iter().find(|event| event["event"] == "object" && event["name"] == name).unwrap();
+    assert_eq!(
+        of("worker")["causes"],
+        json!([
+            "1 of 2 nodes updated: the operator reports the pool as degraded",
+            "`w2`: the update failed: no space left on device",
+            "nothing has advanced for 5s",
+        ])
+    );
+    assert_eq!(of("infra")["causes"][0], "0 of 1 nodes updated: the pool is paused");
+    assert!(of("infra")["hint"].as_str().unwrap().contains("oc patch machineconfigpool infra"), "{}", of("infra"));
+    // The next run continues where this one has ended.
+    let plan = site.run(&arguments("plan")).expect(3).events();
+    assert_eq!(objects(&plan), [("pull-secret", "unchanged"), ("infra", "updated"), ("worker", "updated")]);
+}
+
+#[test]
+fn nothing_waits_for_a_paused_pool() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &["w1"]);
+    openshift.set_paused("worker", true);
+    let site = site(&openshift);
+    let plan = site.run(&["plan", "--only", "cluster"]).expect(3);
+    assert!(plan.stderr.contains("pool `worker` is paused"), "{}", plan.stderr);
+    // The default is to wait for 30 minutes.
+    let events = site.run(&arguments("apply")).expect(2).events();
+    assert_eq!(objects(&events), [("pull-secret", "updated"), ("worker", "failed")]);
+}
+
+#[test]
+fn an_interrupted_run_says_what_was_written_and_how_to_continue() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &["w1"]);
+    let site = site(&openshift);
+    let run = site.start(&["apply", "--only", "cluster"]);
+    eventually("the rollout is followed", || run.stderr().contains("pool worker: the operator has not rendered"));
+    let run = run.end_at_once("INT");
+    for part in [
+        "pool `worker` does not have the global pull secret on all of its nodes",
+        "the run was interrupted; the operator continues by itself",
+        "the secret was written, so run `apply` again to follow the rest",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    assert!(!secret(&openshift)["auths"][site.key()].is_null());
+}
+
+#[test]
+fn a_hosted_control_plane_is_a_failure() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &["w1"]);
+    openshift.set_topology("External");
+    let run = site(&openshift).run(&["apply", "--only", "cluster"]).expect(2);
+    assert!(run.stderr.contains("hosted control plane"), "{}", run.stderr);
+    assert_eq!(secret(&openshift), serde_json::from_str::<Value>(OLD).unwrap());
+}
