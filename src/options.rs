@@ -117,6 +117,8 @@ pub struct Pod {
 pub struct Environment {
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `XDG_STATE_HOME`.
+    pub state_home: Option<PathBuf>,
     /// `KUBECONFIG`: a list of files.
     pub kubeconfig: Option<OsString>,
     /// `SSH_AUTH_SOCK`.

@@ -1,6 +1,7 @@
 //! The auth-file edge: files with credentials on this machine. It follows links, reads the file, and replaces it
 //! atomically, so that a crash at any point leaves the old file or the new one. It does not interpret the content.
 
+mod backup;
 mod fault;
 mod lock;
 mod replace;
@@ -20,6 +21,7 @@ use crate::facts::{FileAccess, FileFault, FileState};
 use crate::failure::without_errno;
 use crate::secret::SecretBytes;
 
+pub use backup::{BackupFile, Backups};
 use fault::Unusable;
 pub use lock::{Held, hold};
 

@@ -145,6 +145,11 @@ impl Cluster {
         self.0.platform().await
     }
 
+    /// The URL of the API server.
+    pub fn server(&self) -> &str {
+        &self.0.diagnosis().server
+    }
+
     /// Where the control plane of an OpenShift 4 cluster runs.
     ///
     /// # Errors

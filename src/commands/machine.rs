@@ -19,6 +19,7 @@ pub(super) fn environment() -> Environment {
     Environment {
         // A system service may have no HOME. ssh uses the home directory of the account, too.
         home: var("HOME").map(PathBuf::from).or_else(|| local_account().map(|account| account.dir)),
+        state_home: var("XDG_STATE_HOME").map(PathBuf::from),
         kubeconfig: var("KUBECONFIG"),
         ssh_agent: var("SSH_AUTH_SOCK").map(PathBuf::from),
         docker_auth_config: var(DOCKER_AUTH_CONFIG).and_then(|text| text.into_string().ok()).map(Secret::new),

@@ -13,6 +13,7 @@ mod trace;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::authfile::Backups;
 use crate::cluster::ClusterPurpose;
 use crate::desired::{ApiAccess, Desired, NodeTarget};
 use crate::facts::FileFact;
@@ -36,6 +37,8 @@ pub struct Engine {
     pub limits: Limits,
     /// The home folder of the user, for configuration files in it.
     pub home: Option<PathBuf>,
+    /// Where backups are; `None` if the user has no home folder.
+    pub backups: Option<Backups>,
     /// Receives the requests to stop the run.
     pub cancel: Cancel,
     /// Masks every secret of the run in text from servers and nodes.
@@ -74,6 +77,7 @@ impl Engine {
             pool: schedule::pool(settings.forks.min(nodes.max(1))).map_err(|error| system(&error))?,
             limits: Limits { timeout: settings.timeout, abort: Abort::default() },
             home: environment.home.clone(),
+            backups: Backups::of_user(environment.state_home.as_deref(), environment.home.as_deref()),
             cancel: cancel.clone(),
             redactor: desired.redactor(),
             host_keys: Arc::new(HostKeys::load(&known_hosts(environment))),

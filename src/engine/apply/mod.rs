@@ -3,6 +3,7 @@
 //! report what was done, not what was planned: a target that has changed since it was observed is observed and planned
 //! again.
 
+mod backup;
 mod import;
 mod node;
 mod object;

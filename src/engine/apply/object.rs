@@ -21,6 +21,8 @@ use crate::failure::Failure;
 use crate::plan::{self, Action, Expansion, Gate, Plan, PlanRequest, Planned, Stage, Step, Target, Wanted};
 use crate::report::Journal;
 
+use super::backup::Backup;
+
 /// The maximum number of writes of one object while another client keeps changing it.
 const WRITE_ATTEMPTS: u32 = 10;
 /// The pause after the first conflict; each further conflict adds the same time.
@@ -143,8 +145,9 @@ impl<'a> ObjectWork<'a> {
             },
             _ => fact,
         };
+        let backup = Backup::new(engine, cluster, wanted);
         tokio::select! {
-            done = write(cluster, wanted, fact, &engine.plan) => done,
+            done = write(cluster, wanted, fact, &engine.plan, &backup) => done,
             () = engine.cancel.reached(Stop::Now) => {
                 let failure = Failure::new(format!("interrupted while {name} was being written"));
                 StepRow::failed(step, failure.hint("run `plan` to see its current content")).into()
@@ -205,6 +208,7 @@ async fn write(
     wanted: &Wanted<'_>,
     fact: &Observed<ObjectFact>,
     request: &PlanRequest,
+    backup: &Backup,
 ) -> CarriedOut {
     let name = wanted.name();
     let mut fact = Cow::Borrowed(fact);
@@ -212,7 +216,13 @@ async fn write(
     let mut unconfirmed: Option<Step> = None;
     for attempt in 0..WRITE_ATTEMPTS {
         tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
-        let planned = planned(wanted, &fact, request);
+        let mut planned = planned(wanted, &fact, request);
+        if planned.content.is_some() {
+            match backup.save(fact.present()) {
+                Ok(note) => planned.step.notes.extend(note),
+                Err(failure) => return StepRow::failed(&planned.step, failure).into(),
+            }
+        }
         let Some(write) = object_write(&planned, fact.present()) else {
             // Either the object cannot be written, and the step says why, or another client has brought it up to date.
             // If an unconfirmed write of this run was kept, that one is reported.

@@ -1,5 +1,9 @@
 //! `apply` and `plan` with the global pull secret: what is written, and how the rollout is followed.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::support::kubernetes::User;
@@ -77,6 +81,43 @@ fn a_run_writes_the_secret_and_ends_when_every_node_has_it() {
 
     let again = site.run(&arguments("apply")).expect(0).events();
     assert_eq!(objects(&again), [("pull-secret", "unchanged"), ("master", "unchanged"), ("worker", "unchanged")]);
+}
+
+#[test]
+fn the_old_content_is_saved_before_it_is_overwritten() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &[]);
+    let site = site(&openshift);
+    let backups = site.oregano.home().join(".local/state/oregano/backups");
+    site.run(&arguments("plan")).expect(3);
+    assert!(!backups.exists(), "a plan saves nothing");
+    let run = site.run(&["apply", "--only", "cluster"]).expect(0);
+    let found = files(&backups);
+    let [path] = found.as_slice() else { panic!("{found:?}") };
+    assert!(run.stderr.contains(&format!("its old content is saved in `{}`", path.display())), "{}", run.stderr);
+    assert_eq!(fs::read_to_string(path).unwrap(), OLD);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&backups), mode(path)), (0o700, 0o600));
+    site.run(&arguments("apply")).expect(0);
+    assert_eq!(files(&backups).len(), 1, "a run that changes nothing saves nothing");
+}
+
+#[test]
+fn nothing_is_overwritten_that_could_not_be_saved() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &[]);
+    let site = site(&openshift);
+    fs::write(site.oregano.home().join(".local"), "a file").unwrap();
+    let run = site.run(&["apply", "--only", "cluster"]).expect(2);
+    assert!(run.stderr.contains("the folder of backups"), "{}", run.stderr);
+    assert_eq!(secret(&openshift), serde_json::from_str::<Value>(OLD).unwrap());
+}
+
+/// The files of a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn write(double: &Double) -> StepRow {
     let (declared, request) = (declared(), PlanRequest::default());
     let wanted =
         Wanted::PullSecret(WantedSecret { name: name.clone(), declared: &declared, phase: NamespacePhase::Active });
-    let CarriedOut { mut row, written } = super::write(&cluster, &wanted, &fact, &request).await;
+    let CarriedOut { mut row, written } = super::write(&cluster, &wanted, &fact, &request, &Backup::None).await;
     if written.is_some() {
         let now = cluster.observe(&name).await.unwrap();
         not_kept(&wanted, &now, &request).into_iter().for_each(|failure| row.fail(failure));

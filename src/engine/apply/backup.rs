@@ -1,0 +1,53 @@
+//! The backup of the global pull secret before it is overwritten. Other objects have none: their credentials are in the
+//! inventory, and the rest of them stays as it is.
+
+use jiff::Timestamp;
+
+use crate::authfile::BackupFile;
+use crate::cluster::Cluster;
+use crate::engine::Engine;
+use crate::facts::ObjectFact;
+use crate::failure::Failure;
+use crate::plan::Wanted;
+
+/// What happens before an object is overwritten.
+pub(super) enum Backup {
+    /// Nothing.
+    None,
+    /// Its content is saved. A run has one backup of it, also if it writes the object again after a conflict.
+    File(BackupFile),
+    /// Its content must be saved, and there is no place for it.
+    Impossible,
+}
+
+impl Backup {
+    pub(super) fn new(engine: &Engine, cluster: &Cluster, wanted: &Wanted<'_>) -> Self {
+        match (wanted, &engine.backups) {
+            (Wanted::GlobalPullSecret(_), Some(backups)) => {
+                let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+                Self::File(backups.new_file(&time, cluster.server()))
+            }
+            (Wanted::GlobalPullSecret(_), None) => Self::Impossible,
+            _ => Self::None,
+        }
+    }
+
+    /// Saves the content of an object that is overwritten next. Returns a note about it.
+    ///
+    /// # Errors
+    /// If it cannot be saved, and the object must not be overwritten.
+    pub(super) fn save(&self, found: Option<&ObjectFact>) -> Result<Option<String>, Failure> {
+        let Some(ObjectFact::Secret(secret)) = found else { return Ok(None) };
+        let Some(content) = &secret.content else { return Ok(None) };
+        match self {
+            Self::None => Ok(None),
+            Self::File(file) => {
+                let path = file.save(content)?;
+                Ok(Some(format!("its old content is saved in `{}`", path.display())))
+            }
+            Self::Impossible => Err(Failure::new("the old content of the global pull secret cannot be saved")
+                .cause("the user has no home folder")
+                .hint("set HOME or XDG_STATE_HOME")),
+        }
+    }
+}
