@@ -154,6 +154,7 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
     if cancel.begin() == Begin::Never {
         return Ok(());
     }
+    let desired = engine::decide(&engine, desired, journal).map_err(|failure| vec![failure])?;
     let mut windows = desired.nodes.chunks(WINDOW);
     let nodes = windows.next().unwrap_or_default();
     let (mut unusable, mut retired) = (UnusableNodes::default(), RetiredCounts::default());

@@ -23,6 +23,7 @@ use self::error::Diagnosis;
 pub use self::objects::import::{ImportReport, ImportResult, ImportSecrets};
 pub use self::objects::list::Accounts;
 pub use self::objects::write::{EarlierRequest, ObjectWrite, WriteResult, overwritten, possibly_written};
+pub use self::platform::PlatformFault;
 pub use self::route::Route;
 use crate::desired::TlsPolicy;
 use crate::facts::{
@@ -141,7 +142,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the server cannot be reached in time, or its responses do not show the platform.
-    pub async fn platform(&self) -> Result<ApiPlatform, Failure> {
+    pub async fn platform(&self) -> Result<ApiPlatform, PlatformFault> {
         self.0.platform().await
     }
 

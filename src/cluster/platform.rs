@@ -27,9 +27,18 @@ struct Discovery {
     git_version: String,
 }
 
+/// Why the platform is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlatformFault {
+    /// The API server cannot be used at all, for anything.
+    Unusable(Failure),
+    /// It responds, and its responses do not show the platform.
+    Unknown(Failure),
+}
+
 impl ApiClient {
     /// See [`crate::cluster::Cluster::platform`].
-    pub(super) async fn platform(&self) -> Result<ApiPlatform, Failure> {
+    pub(super) async fn platform(&self) -> Result<ApiPlatform, PlatformFault> {
         if self.has_group(OPENSHIFT_4).await? {
             return Ok(ApiPlatform::OpenShift4);
         }
@@ -57,7 +66,7 @@ impl ApiClient {
         }
     }
 
-    pub(super) async fn has_group(&self, group: &str) -> Result<bool, Failure> {
+    pub(super) async fn has_group(&self, group: &str) -> Result<bool, PlatformFault> {
         let path = format!("/apis/{group}");
         match self.discover(&path).await {
             Ok(found) if found.kind == "APIGroup" && found.name == group => Ok(true),
@@ -73,17 +82,15 @@ impl ApiClient {
         serde_json::from_slice(&self.read(request).await?).map_err(|_| ApiError::OtherObject)
     }
 
-    fn unknown_platform(&self, path: &str, error: &ApiError) -> Failure {
+    fn unknown_platform(&self, path: &str, error: &ApiError) -> PlatformFault {
         let diagnosis = self.diagnosis();
-        let failure =
-            Failure::new(format!("the platform of API server `{}` is not known", diagnosis.server)).hint(HINT);
-        match (error, error.status(), error.code()) {
-            (ApiError::OtherObject, ..) => {
-                failure.cause(format!("GET {path}: the response is not of the Kubernetes API"))
-            }
-            (_, Some(status), _) if status.code != 401 => failure.cause(diagnosis.response(status)),
-            (_, None, Some(code)) => failure.cause(format!("GET {path}: {code} without a Kubernetes status")),
-            _ => diagnosis.failure(Verb::Read, &ObjectName::secret("", path), error),
-        }
+        let cause = match (error, error.status(), error.code()) {
+            (ApiError::OtherObject, ..) => format!("GET {path}: the response is not of the Kubernetes API"),
+            (_, Some(status), _) if status.code != 401 => diagnosis.response(status),
+            (_, None, Some(code)) => format!("GET {path}: {code} without a Kubernetes status"),
+            _ => return PlatformFault::Unusable(diagnosis.failure(Verb::Read, &ObjectName::secret("", path), error)),
+        };
+        let failure = Failure::new(format!("the platform of API server `{}` is not known", diagnosis.server));
+        PlatformFault::Unknown(failure.cause(cause).hint(HINT))
     }
 }

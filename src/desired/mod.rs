@@ -54,6 +54,8 @@ pub struct Desired {
     pub registries: Vec<Registry>,
     /// The declarations about objects of the cluster; empty with `--only nodes`.
     pub objects: Vec<Object>,
+    /// How many of them, from the first one, are not declared: OpenShift 3.11 has them by default.
+    pub default_objects: usize,
     /// What the cluster is; `None` if the inventory does not say it, and the API server must be asked.
     pub platform: Option<Platform>,
     /// How long a run waits for what the cluster does itself.

@@ -1,7 +1,10 @@
-//! What the cluster is, and how long a run waits for it. This file contains only types; `resolve` reads them from inventory
-//! variables.
+//! What the cluster is, and how long a run waits for it. `resolve` reads both from inventory variables; if they do not say
+//! what the cluster is, it is known only after the API server was asked.
 
 use std::time::Duration;
+
+use super::{Desired, NodeTarget, Object};
+use crate::failure::Failure;
 
 /// `oregano_platform`: what the cluster is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,39 @@ impl Platform {
             Self::OpenShift3 => "openshift-3",
             Self::OpenShift4 => "openshift-4",
             Self::Kubernetes => "kubernetes",
+        }
+    }
+}
+
+impl Desired {
+    /// The desired state for a cluster whose platform the inventory does not say.
+    ///
+    /// # Errors
+    /// If the inventory declares something that the platform does not have.
+    pub fn on(mut self, platform: Platform) -> Result<Self, Failure> {
+        self.platform = Some(platform);
+        if platform != Platform::OpenShift3 {
+            self.objects.drain(..self.default_objects.min(self.objects.len()));
+            self.default_objects = 0;
+        }
+        let foreign = self.objects.iter().find_map(|object| match object {
+            Object::GlobalPullSecret(_) if platform != Platform::OpenShift4 => Some("oregano_global_pull_secret"),
+            Object::ImagePuller(_) if platform == Platform::Kubernetes => Some("oregano_image_pullers"),
+            _ => None,
+        });
+        match foreign {
+            None => Ok(self),
+            Some(variable) => Err(Failure::new(format!("`{variable}` does not fit the cluster"))
+                .cause(format!("its API server is of the platform `{}`", platform.name()))
+                .hint("remove it, use another kubeconfig, or set `oregano_platform` if the platform is another one")),
+        }
+    }
+
+    /// Takes out the nodes whose files something else manages: on OpenShift 4, the machine config operator owns them.
+    pub fn take_foreign_nodes(&mut self) -> Vec<NodeTarget> {
+        match self.platform {
+            Some(Platform::OpenShift4) => std::mem::take(&mut self.nodes),
+            _ => Vec::new(),
         }
     }
 }

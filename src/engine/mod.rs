@@ -7,6 +7,7 @@ mod local_file;
 pub mod login;
 pub mod logout;
 pub mod observe;
+mod platform;
 pub mod schedule;
 mod trace;
 
@@ -24,6 +25,7 @@ use crate::plan::PlanRequest;
 use crate::secret::Redactor;
 
 use self::api::{ApiConnection, Ssh};
+pub use self::platform::decide;
 use self::schedule::{CallGuard, Cancel, Stop};
 
 /// Everything a run needs to do I/O.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::list::FEW;
 use super::{collection, secret};
+use crate::cluster::PlatformFault;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::{ApiError, Verb};
 use crate::desired::{PullSecretFormat, TlsPolicy};
@@ -66,7 +67,7 @@ impl ApiClient {
         match self.has_group(GROUP).await {
             Ok(true) => Importer::Present,
             Ok(false) => Importer::Absent,
-            Err(failure) => Importer::Unknown(failure),
+            Err(PlatformFault::Unusable(failure) | PlatformFault::Unknown(failure)) => Importer::Unknown(failure),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::facts::ApiPlatform;
 /// The response to a path; `None` if there is no API group and no version.
 type Response = fn(&str) -> Option<(u16, serde_json::Value)>;
 
-async fn platform(response: Response) -> Result<ApiPlatform, Failure> {
+async fn platform(response: Response) -> Result<ApiPlatform, PlatformFault> {
     let double = Double::start(move |seen, _| Some(response(&seen.path).unwrap_or((404, "not found".into())))).await;
     cluster(&double.url).platform().await
 }
@@ -36,9 +36,16 @@ async fn a_group_that_cannot_be_requested_is_not_known() {
         (|_| None, "GET /version: 404 without a Kubernetes status"),
     ];
     for (response, expected) in cases {
-        let failure = platform(response).await.unwrap_err();
+        let Err(PlatformFault::Unknown(failure)) = platform(response).await else { panic!("{expected}") };
         assert!(failure.message.starts_with("the platform of API server `http://127.0.0.1:"), "{failure:?}");
         assert!(failure.causes[0].contains(expected), "{expected}: {failure:?}");
         assert!(failure.hint.is_some_and(|hint| hint.contains("oregano_platform")), "{expected}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_rejects_the_credentials_is_unusable() {
+    let found = platform(|_| Some(status(401, "Unauthorized", "Unauthorized"))).await;
+    let Err(PlatformFault::Unusable(failure)) = found else { panic!("{found:?}") };
+    assert!(failure.message.contains("rejected the credentials"), "{failure:?}");
 }

@@ -61,7 +61,7 @@ use global_pull_secret::GLOBAL_PULL_SECRET;
 use image_pullers::IMAGE_PULLERS;
 use managed_hosts::HOSTS;
 use platform::{PLATFORM, ROLLOUT_TIMEOUT, WAIT};
-use pull_secrets::{PULL_SECRETS, with_default_secrets};
+use pull_secrets::{PULL_SECRETS, default_secrets};
 use registry_entry::OREG_AUTH;
 use retired_registries::RETIRED;
 use shared_registries::SharedRegistries;
@@ -245,7 +245,7 @@ impl<'a> Resolver<'a> {
         let (mut nodes, mut vantage_points) = (Vec::new(), Vec::new());
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
-        let mut own = DeclaredObjects::default();
+        let (mut own, mut default_objects) = (DeclaredObjects::default(), 0);
         let (mut platform, mut waits) = (None, Waits::default());
         let access = if scope.has_cluster() { self.api_access(owner) } else { ApiAccess::default() };
         // The host that provides the variables for the pull secret may be a master that `oregano_hosts` excludes.
@@ -258,7 +258,7 @@ impl<'a> Resolver<'a> {
                 (platform, waits) = (platform::of_host(&mut reader), platform::waits(&mut reader));
                 // `--only registries` verifies the credentials of the secrets, too.
                 if scope != Scope::Nodes {
-                    own = self.objects(&mut reader, &declared, platform);
+                    (own, default_objects) = self.objects(&mut reader, &declared, platform);
                 }
             }
             if selected.contains(name) {
@@ -280,25 +280,29 @@ impl<'a> Resolver<'a> {
             );
         }
         let vantage = self.request.vantage;
-        let cluster = Desired { objects, platform, waits, access, ..Desired::default() };
+        let cluster = Desired { objects, default_objects, platform, waits, access, ..Desired::default() };
         Some(Desired { registries, nodes, vantage, vantage_points, ..cluster })
     }
 
-    /// The objects of the host whose variables describe the cluster; none if the cluster is not part of the run.
+    /// The objects of the host whose variables describe the cluster, none if the cluster is not part of the run; and how
+    /// many of them are defaults.
     fn objects(
         &self,
         reader: &mut VariableReader<'_>,
         declared: &HostRegistries,
         platform: Option<Platform>,
-    ) -> DeclaredObjects {
+    ) -> (DeclaredObjects, usize) {
         let DeclaredObjects { objects, registries } = cluster_objects::of_host(reader, declared, platform);
-        let objects = match platform {
-            _ if !self.request.scope.has_cluster() => Vec::new(),
+        if !self.request.scope.has_cluster() {
+            return (DeclaredObjects { objects: Vec::new(), registries }, 0);
+        }
+        let defaults = match platform {
             // Only openshift-ansible 3.11 creates these secrets.
-            Some(Platform::OpenShift4 | Platform::Kubernetes) => objects,
-            Some(Platform::OpenShift3) | None => with_default_secrets(objects, &declared.credentials),
+            Some(Platform::OpenShift4 | Platform::Kubernetes) => Vec::new(),
+            Some(Platform::OpenShift3) | None => default_secrets(&objects, &declared.credentials),
         };
-        DeclaredObjects { objects, registries }
+        let count = defaults.len();
+        (DeclaredObjects { objects: defaults.into_iter().chain(objects).collect(), registries }, count)
     }
 
     /// Reports unknown variables with oregano's prefix: a misspelled variable would have no effect, and no message

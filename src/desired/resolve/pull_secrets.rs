@@ -45,12 +45,12 @@ const PODMAN: &str = "podmanconfigjson";
 /// The start of the names of the secrets that openshift-ansible creates for single registries.
 const OPENSHIFT_ANSIBLE_PREFIX: &str = "o-a-";
 
-/// The declared objects, after those that every inventory of openshift-ansible has: `imagestreamsecret` with all
-/// `credentials`, and the secrets that openshift-ansible created for single registries, if they exist. There are none if
-/// the inventory declares no registry.
-pub(super) fn with_default_secrets(declared: Vec<Object>, credentials: &Arc<[Credential]>) -> Vec<Object> {
+/// The objects that every inventory of openshift-ansible has, apart from those that are `declared`: `imagestreamsecret` with
+/// all `credentials`, and the secrets that openshift-ansible created for single registries, if they exist. There are none
+/// if the inventory declares no registry.
+pub(super) fn default_secrets(declared: &[Object], credentials: &Arc<[Credential]>) -> Vec<Object> {
     if credentials.is_empty() {
-        return declared;
+        return Vec::new();
     }
     let shared = |name: &str, state| PullSecret {
         name: name.to_owned(),
@@ -74,7 +74,7 @@ pub(super) fn with_default_secrets(declared: Vec<Object>, credentials: &Arc<[Cre
         })
     };
     let defaults = std::iter::once(image_streams).chain(of_one).filter(|secret| !is_declared(secret));
-    defaults.map(Object::PullSecret).collect::<Vec<_>>().into_iter().chain(declared).collect()
+    defaults.map(Object::PullSecret).collect()
 }
 
 /// `o-a-<md5(host)>`; `None` where OpenSSL does not permit MD5 (FIPS mode).

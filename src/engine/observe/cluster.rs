@@ -6,7 +6,8 @@ use crate::desired::{Desired, Object, Platform};
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::facts::{
-    AccountNames, ClusterFact, GlobalFact, ImportFacts, Importer, ObjectName, Objects, Observed, RolloutFact, Selections,
+    AccountNames, ClusterFact, GlobalFact, ImportFacts, Importer, ObjectName, Objects, Observed, RolloutFact,
+    Selections,
 };
 use crate::failure::Failure;
 use crate::plan::{self, Wanted};

@@ -98,7 +98,7 @@ impl Site {
         self
     }
 
-    /// Lets runs access this cluster as this user.
+    /// Lets runs access this cluster as this user, as if it were an OpenShift 3.11 cluster.
     pub fn cluster(&mut self, kubernetes: &Kubernetes, user: User) -> &mut Self {
         self.kubeconfig(kubernetes.kubeconfig(user))
     }
