@@ -63,6 +63,8 @@ impl Site {
         site.set("oreg_url", &format!("{host}/openshift3/ose-${{component}}:${{version}}"));
         site.set("oreg_auth_user", USER).set("oreg_auth_password", password);
         site.set("openshift_docker_insecure_registries", &host);
+        // The API server of the tests is plain Kubernetes.
+        site.set("oregano_platform", "openshift-3");
         site
     }
 
@@ -98,7 +100,7 @@ impl Site {
         self
     }
 
-    /// Lets runs access this cluster as this user, as if it were an OpenShift 3.11 cluster.
+    /// Lets runs access this cluster as this user.
     pub fn cluster(&mut self, kubernetes: &Kubernetes, user: User) -> &mut Self {
         self.kubeconfig(kubernetes.kubeconfig(user))
     }
