@@ -103,7 +103,7 @@ fn changes_of_the_global_pull_secret() {
             Action::Create => (super::Action::Create, Vec::new()),
             Action::Update => (super::Action::Update, Vec::new()),
             Action::Unchanged => (super::Action::Unchanged, Vec::new()),
-            Action::Delete => (super::Action::Delete, Vec::new()),
+            Action::Delete | Action::Prove => panic!("{name}: {:?}", planned.step),
             Action::Fail(failure) => {
                 (super::Action::Fail, [vec![failure.message.clone()], failure.causes.clone()].concat())
             }
@@ -124,7 +124,7 @@ fn changes_of_the_global_pull_secret() {
         assert_eq!(gate, case.gate, "{name}");
         let pools = plan.stages.iter().flat_map(|stage| match stage {
             Stage::AwaitPools(steps) => steps.as_slice(),
-            Stage::Objects(_) | Stage::Batch(_) => &[],
+            Stage::Objects(_) | Stage::Imports(_) | Stage::Batch(_) => &[],
         });
         let pools: IndexMap<String, Vec<String>> = pools
             .map(|step| {
