@@ -189,6 +189,64 @@ fn an_interrupted_run_says_what_was_written_and_how_to_continue() {
 }
 
 #[test]
+fn a_backup_is_put_back_by_declaring_it() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &[]);
+    let mut site = site(&openshift);
+    site.run(&arguments("apply")).expect(0);
+    let backup = files(&site.oregano.home().join(".local/state/oregano/backups")).remove(0);
+    let declared = format!("{{'mode': 'replace', 'from_file': '{}'}}", backup.display());
+    site.set_literal("oregano_global_pull_secret", &declared);
+    let events = site.run(&arguments("apply")).expect(0).events();
+    assert_eq!(events.iter().find(|event| event["name"] == "pull-secret").unwrap()["changes"][0]["kind"], "removed");
+    assert_eq!(secret(&openshift), serde_json::from_str::<Value>(OLD).unwrap());
+}
+
+#[test]
+fn eight_runs_lose_no_entry_of_one_another() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &[]);
+    let sites: Vec<Site> = (0..8).map(|_| site(&openshift)).collect();
+    let runs: Vec<Running> = sites.iter().map(|site| site.start(&arguments("apply"))).collect();
+    for run in runs {
+        run.wait().expect(0);
+    }
+    let found = secret(&openshift);
+    for site in &sites {
+        assert_eq!(found["auths"][site.key()], json!({"auth": auth()}), "{found}");
+    }
+    assert_eq!(found["auths"]["cloud.openshift.com"], json!({"auth": "b2NtOnQ=", "email": "a@b"}));
+}
+
+#[test]
+fn the_documented_permissions_are_sufficient() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &["w1"]);
+    let mut site = site(&openshift);
+    site.cluster(&openshift.kubernetes, User::Reader);
+    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
+    let machine_config = ["machineconfigpools", "machineconfigs", "controllerconfigs"];
+    openshift.grant(
+        "reader",
+        &json!([
+            rule("machineconfiguration.openshift.io", &machine_config, &["get", "list"]),
+            rule("config.openshift.io", &["infrastructures"], &["get"]),
+            rule("", &["nodes"], &["list"]),
+        ]),
+        &json!([rule("", &["secrets"], &["get", "patch"])]),
+    );
+    eventually("the permissions are in effect", || site.run(&arguments("plan")).status == 3);
+    let run = site.start(&arguments("apply"));
+    await_write(&openshift, &site);
+    openshift.render("worker");
+    openshift.update("worker", "w1");
+    run.wait().expect(0);
+}
+
+#[test]
 fn a_hosted_control_plane_is_a_failure() {
     let openshift = OpenShift::empty();
     openshift.set_pull_secret(OLD);

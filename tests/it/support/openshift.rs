@@ -18,6 +18,8 @@ const CONFIG: &str = "/apis/config.openshift.io/v1";
 const NODES: &str = "/api/v1/nodes";
 /// The global pull secret.
 const SECRET: &str = "/api/v1/namespaces/openshift-config/secrets/pull-secret";
+/// The name of the roles of [`OpenShift::grant`].
+const GRANT: &str = "granted";
 /// The time of every condition.
 const TIME: &str = "2026-01-01T00:00:00Z";
 
@@ -53,7 +55,39 @@ impl OpenShift {
         Self { kubernetes }
     }
 
+    /// Gives a user exactly these permissions in the cluster, and these in the namespace of the global pull secret.
+    pub fn grant(&self, user: &str, cluster: &Value, namespace: &Value) {
+        let rbac = "/apis/rbac.authorization.k8s.io/v1";
+        let in_namespace = format!("{rbac}/namespaces/openshift-config");
+        let role = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": GRANT});
+        let subjects = json!([{"kind": "User", "name": user}]);
+        let metadata = json!({"name": GRANT});
+        for (path, object) in [
+            (format!("{rbac}/clusterroles"), json!({"metadata": metadata, "rules": cluster})),
+            (
+                format!("{rbac}/clusterrolebindings"),
+                json!({"metadata": metadata, "subjects": subjects, "roleRef": role("ClusterRole")}),
+            ),
+            (format!("{in_namespace}/roles"), json!({"metadata": metadata, "rules": namespace})),
+            (
+                format!("{in_namespace}/rolebindings"),
+                json!({"metadata": metadata, "subjects": subjects, "roleRef": role("Role")}),
+            ),
+        ] {
+            self.kubernetes.create(&path, &object);
+        }
+    }
+
     fn remove_everything(&self) {
+        let rbac = "/apis/rbac.authorization.k8s.io/v1";
+        for path in [
+            format!("{rbac}/clusterrolebindings/{GRANT}"),
+            format!("{rbac}/clusterroles/{GRANT}"),
+            format!("{rbac}/namespaces/openshift-config/rolebindings/{GRANT}"),
+            format!("{rbac}/namespaces/openshift-config/roles/{GRANT}"),
+        ] {
+            assert!([200, 404].contains(&self.kubernetes.api("DELETE", &path, None).status), "{path}");
+        }
         let kinds = ["machineconfigpools", "machineconfigs", "controllerconfigs"];
         let paths = kinds.map(|kind| format!("{MACHINE_CONFIG}/{kind}"));
         let secrets = "/api/v1/namespaces/openshift-config/secrets".to_owned();
