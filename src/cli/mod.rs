@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use oregano::ui::{Color, Detail, Format, Output};
+use oregano::ui::{Color, Detail, Format, Style};
 
 pub use self::explain::ExplainArguments;
 pub use self::inventory::{InventoryArguments, InventoryTask};
@@ -75,7 +75,7 @@ pub struct Global {
     /// Also show what is already up to date; -vv: also the steps of SSH and HTTP connections; -vvv: also their timing
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Print nothing if nothing was changed and nothing failed, for cron
+    /// Print nothing if nothing was changed and nothing failed, for cron; without a run, print no warnings
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// When to use colors; auto: on terminals, unless NO_COLOR or CLICOLOR_FORCE is set
@@ -251,7 +251,7 @@ impl Global {
     }
 
     /// How the output is printed.
-    pub fn format(&self) -> (Format, Detail) {
+    pub fn style(&self) -> Style {
         let format = match self.output {
             Some(OutputFormat::Json) => Format::Json,
             _ if self.json => Format::Json,
@@ -264,17 +264,11 @@ impl Global {
             (false, 2) => Detail::Steps,
             (false, _) => Detail::Timing,
         };
-        (format, detail)
-    }
-
-    /// What is printed of a run.
-    pub fn run_output(&self) -> Output {
-        let (format, detail) = self.format();
         let color = match self.color {
             ColorOption::Auto => Color::Auto,
             ColorOption::Always => Color::Always,
             ColorOption::Never => Color::Never,
         };
-        Output { format, detail, color, retry_file: None }
+        Style { format, detail, color }
     }
 }

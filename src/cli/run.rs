@@ -230,7 +230,7 @@ impl RunArguments {
     /// # Errors
     /// A usage error that names the options.
     pub(super) fn check(&self, command: &str, global: &Global) -> Result<(), clap::Error> {
-        let json = global.format().0 == Format::Json;
+        let json = global.style().format == Format::Json;
         let message = match self.inspection() {
             Some(Inspection::ListHosts) if json => {
                 "--list-hosts prints only text: for programs, use `oregano inventory --list`, which prints JSON"

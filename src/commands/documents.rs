@@ -34,7 +34,7 @@ pub fn manual(directory: Option<&Path>) -> ExitStatus {
     match cli::documents::write_manual(directory) {
         Ok(()) => ExitStatus::Done,
         Err(problem) => {
-            ui::problems(&[problem]);
+            ui::problems(&[problem], ui::Style::default());
             ExitStatus::Error
         }
     }

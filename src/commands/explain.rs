@@ -20,12 +20,12 @@ pub fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
         return ExitStatus::Usage;
     }
     machine::raise_open_files();
-    let (format, detail) = global.format();
+    let style = global.style();
     let cancel = signals::cancel_on_signal();
     let shared = cancel.clone();
     let ended = supervise(&cancel, move || explain::explain(&question(global, arguments, &shared)?, &shared));
-    answer(ended, &cancel, format, |explanation| {
-        ui::explanation(&explanation, format, detail);
+    answer(ended, &cancel, style, |explanation| {
+        ui::explanation(&explanation, style);
         explain::status(&explanation)
     })
 }

@@ -13,13 +13,14 @@ use crate::cli::{self, Global, InventoryTask};
 /// `inventory` with one of its tasks.
 pub fn inventory(global: Global, task: InventoryTask) -> ExitStatus {
     let cancel = signals::cancel_on_signal();
-    let (shared, format) = (cancel.clone(), global.format().0);
+    let (shared, style) = (cancel.clone(), global.style());
     let ended = supervise(&cancel, move || Ok(show(&global, task, &shared)));
     // A signal that arrives while the result is printed leaves it incomplete.
-    answer(ended, &cancel, format, |status| if cancel.level() == Stop::No { status } else { ExitStatus::Interrupted })
+    answer(ended, &cancel, style, |status| if cancel.level() == Stop::No { status } else { ExitStatus::Interrupted })
 }
 
 fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
+    let style = global.style();
     // The schema is printed before the inventory is read, because an editor requests it without an inventory.
     if let InventoryTask::Schema = task {
         ui::document(doctor::SCHEMA);
@@ -41,13 +42,13 @@ fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
     let variables = match read {
         Ok(variables) => variables,
         Err(problems) => {
-            ui::problems(&problems);
+            ui::problems(&problems, style);
             return ExitStatus::Error;
         }
     };
     let inventory = variables.inventory();
     let passwords = desired::command_line_passwords(inventory);
-    ui::warnings(&passwords.iter().map(ToString::to_string).collect::<Vec<_>>());
+    ui::warnings(&passwords.iter().map(ToString::to_string).collect::<Vec<_>>(), style);
     let shown = match task {
         InventoryTask::List(format) => {
             ui::list(inventory, format);
@@ -62,7 +63,7 @@ fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
     // The process ends here. Freeing the memory of 100,000 hosts piece by piece would take a fifth of the run time.
     std::mem::forget(variables);
     if let Err(problem) = shown {
-        ui::problems(&[problem]);
+        ui::problems(&[problem], style);
         return ExitStatus::Error;
     }
     ExitStatus::Done
@@ -70,7 +71,7 @@ fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {
 
 /// Loads the inventory, for commands that contact nothing.
 fn load(global: &Global, defaults: &Defaults, cancel: &Cancel) -> Result<Variables, Vec<Problem>> {
-    ui::warnings(&defaults.warnings);
+    ui::warnings(&defaults.warnings, global.style());
     let sources =
         global.sources(defaults, machine::environment().home.as_deref(), |prompt| cli::input::secret(prompt, cancel));
     inventory::load(&sources.map_err(|problem| vec![problem])?)
@@ -85,7 +86,7 @@ fn check(global: &Global, read: &Result<Variables, Vec<Problem>>, defaults: RunD
         ..Request::default()
     };
     let findings = doctor::examine(read, &request);
-    ui::findings(&findings, global.format().0);
+    ui::findings(&findings, global.style());
     let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
     if has_errors { ExitStatus::Error } else { ExitStatus::Done }
 }

@@ -2,6 +2,7 @@
 
 use oregano::failure::Failure;
 use oregano::report::ExitStatus;
+use oregano::ui;
 
 use super::{machine, show_events, signals};
 use crate::cli::{self, Console, Global, LoginArguments, LogoutArguments, Refusal};
@@ -23,7 +24,9 @@ pub fn log_in(global: &Global, arguments: LoginArguments) -> ExitStatus {
         // Unlike a usage error, this failure is an event, so it also appears in the JSON output.
         Err(Refusal::Problem(problem)) => Err(vec![Failure::from(&problem)]),
     };
-    show_events(global.run_output(), &cancel, move |cancel, journal| oregano::log_in(&request?, cancel, journal))
+    show_events(ui::Output { style: global.style(), retry_file: None }, &cancel, move |cancel, journal| {
+        oregano::log_in(&request?, cancel, journal)
+    })
 }
 
 /// `logout`.
@@ -36,7 +39,7 @@ pub fn log_out(global: &Global, arguments: LogoutArguments) -> ExitStatus {
             return ExitStatus::Usage;
         }
     };
-    show_events(global.run_output(), &cancel, move |cancel, journal| {
+    show_events(ui::Output { style: global.style(), retry_file: None }, &cancel, move |cancel, journal| {
         oregano::log_out(&request, cancel, journal);
         Ok(())
     })

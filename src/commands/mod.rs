@@ -14,7 +14,7 @@ use std::sync::Arc;
 use oregano::engine::schedule::{self, Cancel, Stop, Supervised};
 use oregano::failure::Failure;
 use oregano::report::{ExitStatus, Journal};
-use oregano::ui::{self, Format, Output};
+use oregano::ui::{self, Output, Style};
 
 use crate::cli;
 
@@ -39,7 +39,7 @@ fn show_events(
 fn answer<T>(
     ended: Supervised<Result<T, Vec<Failure>>>,
     cancel: &Cancel,
-    format: Format,
+    style: Style,
     show: impl FnOnce(T) -> ExitStatus,
 ) -> ExitStatus {
     let status = match ended {
@@ -47,17 +47,17 @@ fn answer<T>(
         // The signal has also ended scripts and prompts, so the failures only describe the interruption.
         Supervised::Done(Err(_)) if cancel.level() > Stop::No => ExitStatus::Interrupted,
         Supervised::Done(Err(failures)) => {
-            ui::failures(&failures, format);
+            ui::failures(&failures, style);
             ExitStatus::Error
         }
         Supervised::Interrupted => ExitStatus::Interrupted,
         Supervised::Panicked => {
-            ui::failures(&[Failure::panicked()], format);
+            ui::failures(&[Failure::panicked()], style);
             ExitStatus::Error
         }
     };
     if status == ExitStatus::Interrupted {
-        ui::interrupted(format);
+        ui::interrupted(style);
     }
     complete(status)
 }

@@ -6,7 +6,7 @@ use oregano::event::Command;
 use oregano::failure::Failure;
 use oregano::options::{Inspection, Options};
 use oregano::report::ExitStatus;
-use oregano::ui::{self, Detail, Output};
+use oregano::ui::{self, Output};
 
 use super::{answer, machine, show_events, signals, supervise};
 use crate::cli::input::Input;
@@ -18,14 +18,14 @@ pub fn run(command: Command, global: Global, arguments: RunArguments) -> ExitSta
         return inspect(inspection, command, global, arguments.without_passwords());
     }
     machine::raise_open_files();
-    let output = global.run_output();
+    let style = global.style();
     let cancel = signals::cancel_on_signal();
     let retry_file = arguments.retry_file.as_deref().map(ui::RetryFile::open).transpose();
     let (retry_file, failure) = match retry_file {
         Ok(retry_file) => (retry_file, None),
         Err(failure) => (None, Some(failure)),
     };
-    show_events(Output { retry_file, ..output }, &cancel, move |cancel, journal| match failure {
+    show_events(Output { style, retry_file }, &cancel, move |cancel, journal| match failure {
         Some(failure) => Err(vec![failure]),
         None => oregano::run(&options(command, global, arguments, cancel)?, cancel, journal),
     })
@@ -33,18 +33,15 @@ pub fn run(command: Command, global: Global, arguments: RunArguments) -> ExitSta
 
 /// Reads the inventory of a run, and shows the hosts or the problems of it.
 fn inspect(inspection: Inspection, command: Command, global: Global, arguments: RunArguments) -> ExitStatus {
-    let (format, detail) = global.format();
+    let style = global.style();
     let cancel = signals::cancel_on_signal();
     let shared = cancel.clone();
     let work = move || oregano::inspect(&options(command, global, arguments, &shared)?, inspection);
-    answer(supervise(&cancel, work), &cancel, format, |(found, warnings)| {
-        if detail > Detail::Quiet {
-            ui::warnings(&warnings);
-        }
+    answer(supervise(&cancel, work), &cancel, style, |(found, warnings)| {
+        ui::warnings(&warnings, style);
         match found {
             Inspected::Hosts(hosts) => ui::hosts(&hosts),
-            Inspected::Valid if detail > Detail::Quiet => ui::valid(),
-            Inspected::Valid => {}
+            Inspected::Valid => ui::valid(style),
         }
         ExitStatus::Done
     })

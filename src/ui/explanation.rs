@@ -6,9 +6,11 @@ use std::fmt::Write as _;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::answers::{put, warnings};
+use super::line::{Line, Tone};
 use super::plural::plural;
-use super::text::block;
-use super::{Detail, Format, error_line, json, line};
+use super::text::failure_line;
+use super::{Detail, Format, Style, json, line};
 use crate::event::{Event, HostOutcome, HostRow};
 use crate::lookup::{
     Candidate, Consumer, ConsumerLookup, CredentialKind, ExplainedHost, Explanation, FileResult, HostError,
@@ -16,10 +18,10 @@ use crate::lookup::{
 };
 
 /// Prints the lookups on stdout and errors on stderr, or everything as JSON on stdout.
-pub fn explanation(explanation: &Explanation, format: Format, detail: Detail) {
-    match format {
+pub fn explanation(explanation: &Explanation, style: Style) {
+    match style.format {
         Format::Json => print_json(explanation),
-        Format::Text => print_text(explanation, detail),
+        Format::Text => print_text(explanation, style),
     }
 }
 
@@ -66,19 +68,17 @@ fn host_row(host: &ExplainedHost, error: &HostError) -> HostRow {
     HostRow { host: host.host.clone().unwrap_or_default(), outcome, failure: failure.cloned() }
 }
 
-fn print_text(explanation: &Explanation, detail: Detail) {
-    explanation.warnings.iter().for_each(|message| super::text::warning(message));
+fn print_text(explanation: &Explanation, style: Style) {
+    warnings(&explanation.warnings, style);
     let mut hosts_by_text: IndexMap<String, Vec<Option<&str>>> = IndexMap::new();
     for host in &explanation.hosts {
         match &host.lookups {
             Ok(lookups) => {
-                hosts_by_text.entry(paragraphs(host, lookups, detail)).or_default().push(host.host.as_deref())
+                hosts_by_text.entry(paragraphs(host, lookups, style.detail)).or_default().push(host.host.as_deref())
             }
             Err(error) => match host_row(host, error) {
-                HostRow { failure: Some(failure), .. } => {
-                    error_line(&block("error", &failure.message, &failure.causes, failure.hint.as_deref()));
-                }
-                HostRow { host, .. } => error_line(&format!("{host}: skipped")),
+                HostRow { failure: Some(failure), .. } => put(&failure_line(&failure), style),
+                HostRow { host, .. } => put(&Line::message(Tone::Skipped, format!("{host}: skipped")), style),
             },
         }
     }

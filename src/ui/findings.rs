@@ -6,20 +6,25 @@ use serde::Serialize;
 
 use crate::inventory::{Finding, Severity};
 
+use super::answers::put;
+use super::line::{Line, Tone};
 use super::plural::plural;
-use super::{Format, json, line, text};
+use super::{Detail, Format, Style, json, line, text};
 
-/// Prints all findings; the text output ends with their number.
-pub fn findings(findings: &[Finding], format: Format) {
-    match format {
+/// Prints all findings; the text output ends with their number. With `-q`, no findings are no output.
+pub fn findings(findings: &[Finding], style: Style) {
+    match style.format {
         Format::Json => findings.iter().for_each(|finding| json::print_line(&FindingRow::from(finding))),
         Format::Text => {
             for finding in findings {
                 let label = format!("{}[{}]", finding.severity.name(), finding.code.name());
                 let hint = finding.problem.hint.as_deref();
-                line(&format!("{}\n", text::block(&label, &finding.problem.render(), &[], hint)));
+                let block = format!("{}\n", text::block(&label, &finding.problem.render(), &[], hint));
+                put(&Line::result(tone(finding.severity), block), style);
             }
-            line(&summary(findings));
+            if style.detail > Detail::Quiet || !findings.is_empty() {
+                line(&summary(findings));
+            }
         }
     }
 }
@@ -57,6 +62,14 @@ impl<'a> From<&'a Finding> for FindingRow<'a> {
             place,
             hint: finding.problem.hint.as_deref(),
         }
+    }
+}
+
+fn tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Error => Tone::Failed,
+        Severity::Warning => Tone::Warning,
+        Severity::Note => Tone::Plain,
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
+mod answers;
 mod bars;
 mod color;
 mod conclusion;
@@ -35,9 +36,8 @@ use self::bars::Bars;
 use self::color::ColoredStreams;
 use self::line::{Line, Stream, Tone};
 use crate::event::{Command, Event, Outcome};
-use crate::failure::Failure;
-use crate::inventory::Problem;
 
+pub use answers::{failures, hosts, interrupted, problems, valid, warnings};
 pub use color::Color;
 pub use explanation::explanation;
 pub use findings::findings;
@@ -82,15 +82,22 @@ struct Layout {
     retry_file: Option<String>,
 }
 
-/// What is printed of a run, and how.
-#[derive(Debug, Default)]
-pub struct Output {
+/// How a command prints.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
     /// The format.
     pub format: Format,
     /// How much text output shows.
     pub detail: Detail,
     /// Whether text output has colors.
     pub color: Color,
+}
+
+/// What is printed of a run, and how.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// How it is printed.
+    pub style: Style,
     /// The file that gets the names of the nodes that are not done.
     pub retry_file: Option<RetryFile>,
 }
@@ -102,7 +109,7 @@ pub fn start(output: Output) -> (Sender<Event>, JoinHandle<()>) {
 }
 
 fn print_events(output: Output, events: &Receiver<Event>) {
-    let Output { format, detail, color, mut retry_file } = output;
+    let Output { style: Style { format, detail, color }, mut retry_file } = output;
     let colors = ColoredStreams::new(color);
     let mut bars = if detail == Detail::Quiet { Bars::hidden() } else { Bars::on_stderr() };
     let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
@@ -168,51 +175,10 @@ fn outcome(outcome: Outcome, command: Option<Command>) -> (Tone, &'static str) {
     }
 }
 
-/// Prints the warnings about the options, for a command without events.
-pub fn warnings(warnings: &[String]) {
-    warnings.iter().for_each(|message| text::warning(message));
-}
-
-/// Prints the names of hosts as `ansible --list-hosts` does.
-pub fn hosts(hosts: &[String]) {
-    line(&format!("  hosts ({}):", hosts.len()));
-    hosts.iter().for_each(|host| line(&format!("    {host}")));
-}
-
-/// Prints that `--syntax-check` found no problem.
-pub fn valid() {
-    line("the inventory is valid; nothing was contacted");
-}
-
-/// Prints problems that end a command without events, such as `inventory --list`.
-pub fn problems(problems: &[Problem]) {
-    for problem in problems {
-        text::problem(problem);
-    }
-}
-
-/// Prints the failures that end a command without events, as text or as JSON.
-pub fn failures(failures: &[Failure], format: Format) {
-    for failure in failures {
-        match format {
-            Format::Json => json::print(&Event::Error(failure.clone())),
-            Format::Text => text::failure(failure),
-        }
-    }
-}
-
 /// Prints where this program panicked. The failure that follows describes what that means.
 pub fn panicked(at: Option<&std::panic::Location<'_>>) {
     let place = at.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     error_line(&format!("internal error at {place}"));
-}
-
-/// Prints that a signal ended a command without events.
-pub fn interrupted(format: Format) {
-    match format {
-        Format::Json => json::print(&Event::Interrupted),
-        Format::Text => text::interrupted(),
-    }
 }
 
 /// Whether a part of the output could not be written to stdout or to the retry file, for example because a disk is full.

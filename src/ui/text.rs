@@ -4,7 +4,6 @@
 use crate::event::{Command, Event, Outcome, Recap, RegistryRow, StepRow, Trace};
 use crate::facts::Verdict;
 use crate::failure::Failure;
-use crate::inventory::Problem;
 use crate::plan::Target;
 
 use super::line::{Line, Tone};
@@ -12,7 +11,7 @@ use super::problems::Problems;
 use super::quota::{self, quota};
 use super::steps::{Collected, change_line, left_lines};
 use super::vantage::{self, FirstResults};
-use super::{Detail, Layout, conclusion, diff, error_line, recap};
+use super::{Detail, Layout, conclusion, diff, recap};
 
 /// Converts events to lines. The lines depend on the command, and on the events before.
 pub(super) struct Screen {
@@ -38,7 +37,7 @@ impl Screen {
                 Vec::new()
             }
             Event::Warning { message } => vec![warning_line(message)],
-            Event::Error(failure) => vec![Line::message(Tone::Failed, failure_block("error", failure))],
+            Event::Error(failure) => vec![failure_line(failure)],
             Event::Registry(row) if self.first.is_new(row) || self.everything() => self.registry(row),
             Event::Pool(row) => vec![Line::message(Tone::Plain, format!("pool {}: {}", row.pool, row.message))],
             Event::Host(row) => {
@@ -144,28 +143,14 @@ impl Screen {
     }
 }
 
-/// Prints that a signal ended a command that changes nothing.
-pub(super) fn interrupted() {
-    error_line("interrupted: nothing was changed");
-}
-
-fn warning_line(message: &str) -> Line {
+/// A warning.
+pub(super) fn warning_line(message: &str) -> Line {
     Line::message(Tone::Warning, format!("warning: {message}"))
 }
 
-/// Prints a warning.
-pub(super) fn warning(message: &str) {
-    error_line(&format!("warning: {message}"));
-}
-
-/// Prints an inventory problem with its line and caret.
-pub(super) fn problem(problem: &Problem) {
-    error_line(&failure_block("error", &Failure::from(problem)));
-}
-
-/// Prints the failure that ends a command.
-pub(super) fn failure(failure: &Failure) {
-    error_line(&failure_block("error", failure));
+/// A failure that ends the command.
+pub(super) fn failure_line(failure: &Failure) -> Line {
+    Line::message(Tone::Failed, failure_block("error", failure))
 }
 
 fn failure_block(label: &str, failure: &Failure) -> String {

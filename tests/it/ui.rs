@@ -1,5 +1,6 @@
 //! The JSON lines that docs/json.md describes: other programs rely on every name here.
 
+mod answers;
 mod output;
 
 use serde_json::{Value, json};
