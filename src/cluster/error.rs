@@ -8,6 +8,7 @@ use kube::core::Status;
 
 use super::access::credential_plugin::PluginError;
 use super::route::Route;
+use crate::desired::IMAGE_PULLER_ROLE;
 use crate::facts::{ObjectKind, ObjectName};
 use crate::failure::{self, Failure, TlsFault, shorten, single_line, without_errno};
 use crate::process::ProcessError;
@@ -308,9 +309,17 @@ impl Diagnosis {
                     "grant the user `list` on namespaces in a ClusterRole, or name the namespaces in the inventory";
                 (denied, hint.to_owned())
             }
+            // The server refuses to give others more permissions than the user has, unless the user may `bind` the role.
+            403 if status.message.contains("attempting to grant RBAC permissions") => {
+                let role = IMAGE_PULLER_ROLE;
+                let hint = format!(
+                    "grant the user `bind` on the ClusterRole `{role}`, or `{role}` itself in namespace `{namespace}`"
+                );
+                (denied, hint)
+            }
             400 if *kind == ObjectKind::Namespace => (denied, "correct `labels` in the inventory".to_owned()),
             403 => {
-                let permissions = self.purpose.permissions();
+                let permissions = if verb == Verb::List { "`list`" } else { self.purpose.permissions() };
                 let resource = resource(*kind);
                 (denied, format!("grant the user {permissions} on {resource} in `{namespace}`; {without}"))
             }
@@ -371,6 +380,8 @@ fn resource(kind: ObjectKind) -> &'static str {
         ObjectKind::Secret => "secrets",
         ObjectKind::ServiceAccount => "serviceaccounts",
         ObjectKind::ImageStreamImport => "imagestreamimports",
+        ObjectKind::RoleBinding => "rolebindings.rbac.authorization.k8s.io",
+        ObjectKind::ClusterRole => "clusterroles.rbac.authorization.k8s.io",
         ObjectKind::Namespace => "namespaces",
         ObjectKind::MachineConfigPool => "machineconfigpools.machineconfiguration.openshift.io",
     }

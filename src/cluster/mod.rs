@@ -1,6 +1,5 @@
-//! The Kubernetes edge: finds the API server, observes secrets and service accounts, and writes pull secrets. It knows
-//! nothing of registries, nodes or inventories. It does not know what the content of a pull secret means, and does not
-//! decide what is written.
+//! The Kubernetes edge: finds the API server, observes and writes objects. It knows nothing of registries, nodes or
+//! inventories. It does not know what the content of a pull secret means, and does not decide what is written.
 
 pub mod access;
 mod client;
@@ -21,13 +20,14 @@ use self::client::ApiClient;
 pub use self::error::ClusterPurpose;
 use self::error::Diagnosis;
 pub use self::objects::import::{ImportReport, ImportResult, ImportSecrets};
-pub use self::objects::list::Accounts;
+pub use self::objects::list::Listings;
 pub use self::objects::write::{EarlierRequest, ObjectWrite, WriteResult, overwritten, possibly_written};
 pub use self::platform::PlatformFault;
 pub use self::route::Route;
 use crate::desired::TlsPolicy;
 use crate::facts::{
-    ApiPlatform, ControlPlane, Importer, NamespaceFact, ObjectFact, ObjectName, Objects, Observed, RolloutFact,
+    ApiPlatform, ControlPlane, Importer, NamespaceFact, ObjectFact, ObjectKind, ObjectName, Objects, Observed,
+    RolloutFact,
 };
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
@@ -94,10 +94,10 @@ impl Cluster {
         self.0.namespaces(labels).await
     }
 
-    /// The service accounts of each of these namespaces, with at most this number of requests at the same time. What could
-    /// not be listed is a fact.
-    pub async fn accounts(&self, namespaces: &[String], requests: usize) -> Accounts {
-        self.0.accounts(namespaces, requests).await
+    /// All objects of a kind in each of these namespaces, with at most this number of requests at the same time. What
+    /// could not be listed is a fact.
+    pub async fn all_of(&self, kind: ObjectKind, namespaces: &[String], requests: usize) -> Listings {
+        self.0.all_of(kind, namespaces, requests).await
     }
 
     /// Whether the cluster has the image importer of OpenShift.

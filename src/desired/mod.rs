@@ -34,7 +34,7 @@ pub use cluster::{
 };
 pub use global_pull_secret::{GlobalMode, GlobalPullSecret};
 pub use image::{Image, full_name, is_domain, split_host};
-pub use image_puller::{ImagePuller, ImagePullerState, Puller};
+pub use image_puller::{IMAGE_PULLER_ROLE, ImagePuller, ImagePullerState, Puller, RBAC_GROUP, Subject};
 pub use no_proxy::NoProxy;
 pub use node::{Connection, Escalation, HostKeyChecking, NodeTarget, Vantage, VantagePoint};
 pub use object_content::{AccountLinks, ObjectContent};

@@ -2,6 +2,7 @@
 //! secrets, so it is never a part of a plan.
 
 use super::cluster::{Ownership, PullSecretFormat};
+use super::image_puller::Subject;
 use crate::secret::SecretBytes;
 
 /// What an object must contain. Everything else in it stays.
@@ -18,6 +19,13 @@ pub enum ObjectContent {
     },
     /// The lists of a service account.
     ServiceAccount(AccountLinks),
+    /// The role binding of the image pullers of a namespace.
+    ImagePullers {
+        /// All of its subjects.
+        subjects: Vec<Subject>,
+        /// The marks that a new role binding gets.
+        ownership: Ownership,
+    },
 }
 
 /// New lists of a service account; `None` for a list that stays as it is.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{GlobalFact, Observed};
+use crate::desired::{IMAGE_PULLER_ROLE, Subject};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
@@ -28,7 +29,9 @@ pub struct ClusterFact {
     /// The namespaces of the selectors.
     pub selections: Selections,
     /// The names of the service accounts of each namespace in which all of them matter, or why they are not known.
-    pub accounts: AccountNames,
+    pub accounts: NamesByNamespace,
+    /// The names of the role bindings of each namespace with declared image pullers, or why they are not known.
+    pub bindings: NamesByNamespace,
     /// The objects that the declarations concern.
     pub objects: Objects,
     /// Image imports.
@@ -37,8 +40,8 @@ pub struct ClusterFact {
     pub global: Option<GlobalFact>,
 }
 
-/// For each of several namespaces, the names of its service accounts, or why they are not known.
-pub type AccountNames = HashMap<String, Result<Vec<String>, Failure>>;
+/// For each of several namespaces, the names of all of its objects of one kind, or why they are not known.
+pub type NamesByNamespace = HashMap<String, Result<Vec<String>, Failure>>;
 
 /// Objects, and what was observed of each.
 pub type Objects = HashMap<ObjectName, Observed<ObjectFact>>;
@@ -50,6 +53,10 @@ pub enum ObjectFact {
     Secret(SecretFact),
     /// A service account.
     ServiceAccount(AccountFact),
+    /// A role binding.
+    RoleBinding(BindingFact),
+    /// A cluster role. Nothing but its existence matters.
+    ClusterRole(Revision),
 }
 
 /// Identifies one state of one object.
@@ -89,6 +96,10 @@ pub enum ObjectKind {
     ServiceAccount,
     /// An import of an image, which is named instead of the object: nothing is stored.
     ImageStreamImport,
+    /// A role binding of the API group `rbac.authorization.k8s.io`.
+    RoleBinding,
+    /// A cluster role of the same API group. It is only read.
+    ClusterRole,
     /// The namespaces that a selector selects. They are only read.
     Namespace,
     /// A pool of nodes of OpenShift 4. It is only read: its rollout is followed.
@@ -103,7 +114,7 @@ pub struct ObjectName {
     /// Its namespace; empty for an object that is in no namespace.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// Its name; for namespaces, the label selector; `*` for all service accounts of the namespace.
+    /// Its name; for namespaces, the label selector; `*` for all objects of the kind in the namespace.
     pub name: String,
 }
 
@@ -114,6 +125,8 @@ impl ObjectKind {
             Self::Secret => "secret",
             Self::ServiceAccount => "service account",
             Self::ImageStreamImport => "import",
+            Self::RoleBinding => "role binding",
+            Self::ClusterRole => "cluster role",
             Self::Namespace => "namespaces",
             Self::MachineConfigPool => "pool",
         }
@@ -138,8 +151,8 @@ impl std::fmt::Display for ObjectName {
         let Self { kind, namespace, name } = self;
         match kind {
             ObjectKind::Namespace => write!(f, "the namespaces with the labels `{name}`"),
-            ObjectKind::MachineConfigPool => write!(f, "pool `{name}`"),
-            ObjectKind::ServiceAccount if name == "*" => write!(f, "the service accounts of namespace `{namespace}`"),
+            _ if namespace.is_empty() => write!(f, "{} `{name}`", kind.noun()),
+            _ if name == "*" => write!(f, "the {}s of namespace `{namespace}`", kind.noun()),
             _ => write!(f, "{} `{namespace}/{name}`", kind.noun()),
         }
     }
@@ -151,6 +164,8 @@ impl ObjectFact {
         match self {
             Self::Secret(secret) => &secret.revision,
             Self::ServiceAccount(account) => &account.revision,
+            Self::RoleBinding(binding) => &binding.revision,
+            Self::ClusterRole(revision) => revision,
         }
     }
 }
@@ -164,6 +179,11 @@ impl Observed<ObjectFact> {
     /// The state of a service account. An object of another kind is an internal error.
     pub fn account(&self) -> Observed<&AccountFact> {
         self.of_kind(|fact| if let ObjectFact::ServiceAccount(account) = fact { Some(account) } else { None })
+    }
+
+    /// The state of a role binding. An object of another kind is an internal error.
+    pub fn binding(&self) -> Observed<&BindingFact> {
+        self.of_kind(|fact| if let ObjectFact::RoleBinding(binding) = fact { Some(binding) } else { None })
     }
 
     fn of_kind<'a, T>(&'a self, select: impl Fn(&'a ObjectFact) -> Option<&'a T>) -> Observed<&'a T> {
@@ -254,6 +274,35 @@ pub enum ImportUse {
     Used,
     /// [`EXCLUDE_SECRET_ANNOTATION`] is `true`.
     Excluded,
+}
+
+/// A role binding that was observed.
+#[derive(Debug, Clone)]
+pub struct BindingFact {
+    /// The state that was observed.
+    pub revision: Revision,
+    /// What its metadata says about who keeps it.
+    pub marks: Marks,
+    /// The role that its subjects have. It cannot be changed.
+    pub role: RoleReference,
+    /// Who has the role, in the order of the list.
+    pub subjects: Vec<Subject>,
+}
+
+/// The `roleRef` of a role binding. Its API group is always that of role bindings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleReference {
+    /// `Role` or `ClusterRole`.
+    pub kind: String,
+    /// The name of the role.
+    pub name: String,
+}
+
+impl RoleReference {
+    /// Whether it is [`IMAGE_PULLER_ROLE`].
+    pub fn is_image_puller(&self) -> bool {
+        self.kind == "ClusterRole" && self.name == IMAGE_PULLER_ROLE
+    }
 }
 
 /// What the metadata of an object says about who keeps it.

@@ -10,9 +10,10 @@ use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 pub use cluster::{
-    AccountFact, AccountNames, ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer,
-    LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespaceFact, NamespacePhase,
-    OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, SecretFact, SecretReference, Selections,
+    AccountFact, BindingFact, ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer,
+    LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamesByNamespace, NamespaceFact,
+    NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, RoleReference, SecretFact,
+    SecretReference, Selections,
 };
 pub use platform::{ApiPlatform, ControlPlane};
 pub use registry::{

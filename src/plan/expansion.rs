@@ -6,11 +6,14 @@ use std::collections::HashSet;
 use indexmap::{IndexMap, IndexSet};
 
 use super::global_pull_secret::WantedGlobal;
+use super::image_puller::{PullerRole, WantedBinding, WantedPuller, binding_name, role_name};
 use super::object::Wanted;
 use super::pull_secret::WantedSecret;
 use super::service_account::WantedAccount;
-use crate::desired::{NamespaceSelector, Namespaces, Object, PullSecret, PullSecretState, ServiceAccounts};
-use crate::facts::{ClusterFact, NamespacePhase, ObjectKind, ObjectName, Selections};
+use crate::desired::{
+    ImagePuller, NamespaceSelector, Namespaces, Object, PullSecret, PullSecretState, ServiceAccounts, Subject,
+};
+use crate::facts::{ClusterFact, NamespacePhase, ObjectKind, ObjectName, Observed, Selections};
 use crate::failure::Failure;
 
 /// The objects that the declarations concern.
@@ -48,6 +51,21 @@ pub fn selectors(objects: &[Object]) -> Vec<&str> {
 
 fn pull_secrets(objects: &[Object]) -> impl Iterator<Item = &PullSecret> {
     objects.iter().filter_map(|object| if let Object::PullSecret(declared) = object { Some(declared) } else { None })
+}
+
+fn image_pullers(objects: &[Object]) -> impl Iterator<Item = &ImagePuller> {
+    objects.iter().filter_map(|object| if let Object::ImagePuller(declared) = object { Some(declared) } else { None })
+}
+
+/// The namespaces in which all role bindings matter: one of them may already give a declared image puller its role.
+pub fn binding_namespaces(objects: &[Object]) -> Vec<String> {
+    let names: IndexSet<&String> = image_pullers(objects).map(|declared| &declared.namespace).collect();
+    names.into_iter().cloned().collect()
+}
+
+/// What decides whether the objects can be used at all, and is not changed: the role of image pullers.
+pub fn prerequisites(objects: &[Object]) -> Vec<ObjectName> {
+    image_pullers(objects).next().map(|_| role_name()).into_iter().collect()
 }
 
 /// The namespaces in which all service accounts matter: all of them are linked, or may name a secret that is removed.
@@ -91,6 +109,8 @@ pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
         Object::PullSecret(_) | Object::ImagePuller(_) => None,
     });
     expansion.wanted.extend(global.map(Wanted::GlobalPullSecret));
+    let bindings = bindings(objects, facts, &mut expansion.unknown);
+    expansion.wanted.extend(bindings.into_values().map(Wanted::ImagePullers));
     expansion
 }
 
@@ -136,6 +156,49 @@ fn add_accounts<'a>(
             }
         }
     }
+}
+
+/// The role binding of each namespace with declared image pullers.
+fn bindings<'a>(
+    objects: &'a [Object],
+    facts: &ClusterFact,
+    unknown: &mut Vec<UnknownObjects>,
+) -> IndexMap<&'a str, WantedBinding<'a>> {
+    let role = match facts.objects.get(&role_name()) {
+        Some(Observed::Absent) => PullerRole::Missing,
+        // Many users may not read cluster roles.
+        Some(Observed::Present(_) | Observed::Unknown(_)) | None => PullerRole::Usable,
+    };
+    let mut bindings: IndexMap<&str, WantedBinding<'_>> = IndexMap::new();
+    for ImagePuller { namespace, puller, state, owner } in image_pullers(objects) {
+        if let Some(Err(failure)) = facts.bindings.get(namespace) {
+            let what = ObjectName::new(ObjectKind::RoleBinding, namespace, "*");
+            let failure = UnknownObjects { what, failure: failure.clone() };
+            if !unknown.contains(&failure) {
+                unknown.push(failure);
+            }
+            continue;
+        }
+        let (name, owner) = (binding_name(namespace), owner.as_deref());
+        let new = || WantedBinding { name: name.clone(), owner, role, pullers: Vec::new() };
+        let subject = puller.subject();
+        let elsewhere = elsewhere(&name, &subject, facts);
+        bindings.entry(namespace).or_insert_with(new).pullers.push(WantedPuller { subject, state: *state, elsewhere });
+    }
+    bindings
+}
+
+/// The names of the other role bindings in the namespace of `own` that give a subject the role of image pullers.
+fn elsewhere(own: &ObjectName, subject: &Subject, facts: &ClusterFact) -> Vec<String> {
+    let names = facts.bindings.get(&own.namespace).and_then(|names| names.as_ref().ok());
+    let others = names.into_iter().flatten().filter(|name| **name != own.name);
+    let gives = |name: &&String| {
+        let name = ObjectName { name: (*name).clone(), ..own.clone() };
+        let fact = facts.objects.get(&name).map(Observed::binding);
+        matches!(fact, Some(Observed::Present(binding))
+            if binding.role.is_image_puller() && binding.subjects.contains(subject))
+    };
+    others.filter(gives).cloned().collect()
 }
 
 /// The service account among those found so far.

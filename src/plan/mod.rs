@@ -7,7 +7,9 @@ mod entries;
 mod expansion;
 mod file;
 mod global_pull_secret;
+mod image_puller;
 mod imports;
+mod marks;
 mod node;
 mod object;
 mod pull_secret;
@@ -24,9 +26,12 @@ use crate::failure::Failure;
 pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
 use entries::PlannedEntries;
 pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
-pub use expansion::{Expansion, UnknownObjects, account_namespaces, expand, selectors};
+pub use expansion::{
+    Expansion, UnknownObjects, account_namespaces, binding_namespaces, expand, prerequisites, selectors,
+};
 pub use file::file;
 pub use global_pull_secret::WantedGlobal;
+pub use image_puller::{PullerRole, SubjectChange, WantedBinding, WantedPuller};
 pub use imports::{ImportCheck, ImportImage, import_namespaces, import_obstacles};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
@@ -166,6 +171,8 @@ pub enum Change {
     Metadata(MetadataChange),
     /// A secret is added to or removed from a service account.
     Link(LinkChange),
+    /// A subject is added to or removed from a role binding.
+    Subject(SubjectChange),
 }
 
 /// A label or an annotation of an object. Serialized as `{"kind": "label-set", "name": "oregano/managed"}`.

@@ -1,6 +1,7 @@
 //! The objects that declarations concern, and which file of this folder has the rule for each kind.
 
 use super::global_pull_secret::{WantedGlobal, global_pull_secret};
+use super::image_puller::{WantedBinding, image_puller};
 use super::pull_secret::{WantedSecret, pull_secret};
 use super::service_account::{WantedAccount, service_account};
 use super::{PlanRequest, Planned};
@@ -17,6 +18,8 @@ pub enum Wanted<'a> {
     ServiceAccount(WantedAccount<'a>),
     /// The global pull secret of OpenShift 4.
     GlobalPullSecret(WantedGlobal<'a>),
+    /// The role binding of the image pullers of a namespace.
+    ImagePullers(WantedBinding<'a>),
 }
 
 impl Wanted<'_> {
@@ -26,6 +29,7 @@ impl Wanted<'_> {
             Self::PullSecret(wanted) => &wanted.name,
             Self::ServiceAccount(wanted) => &wanted.name,
             Self::GlobalPullSecret(wanted) => &wanted.name,
+            Self::ImagePullers(wanted) => &wanted.name,
         }
     }
 
@@ -37,6 +41,7 @@ impl Wanted<'_> {
                 PullSecretState::Present { .. } | PullSecretState::IfPresent { .. } => 0,
                 PullSecretState::Absent => 2,
             },
+            Self::ImagePullers(_) => 0,
             Self::ServiceAccount(_) => 1,
             // It changes every node, so everything else must have succeeded before.
             Self::GlobalPullSecret(_) => 3,
@@ -59,5 +64,6 @@ pub fn object(
         Wanted::PullSecret(wanted) => pull_secret(wanted, fact.secret(), request),
         Wanted::ServiceAccount(wanted) => service_account(wanted, fact.account(), request),
         Wanted::GlobalPullSecret(wanted) => Some(global_pull_secret(wanted, fact.secret(), request)),
+        Wanted::ImagePullers(wanted) => Some(image_puller(wanted, fact.binding(), request)),
     }
 }

@@ -2,14 +2,11 @@
 //! secret cannot be changed, and the API server rejects every change of an immutable secret (Kubernetes documentation,
 //! "Secrets"). A secret that something else created is changed only with permission.
 
-use super::entries;
-use super::{Action, Change, MetadataChange, PlanRequest, Planned, Step, WantedEntries};
+use super::{Action, Change, PlanRequest, Planned, Step, WantedEntries};
+use super::{entries, marks};
 use crate::desired::{Adopt, ObjectContent, Ownership, PullSecret, PullSecretFormat, PullSecretState};
 use crate::dockerconfig::{Credential, ParseError, Reader};
-use crate::facts::{
-    LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamespacePhase, OWNER_ANNOTATION, ObjectName,
-    Observed, SecretFact,
-};
+use crate::facts::{LAST_APPLIED_ANNOTATION, LastApplied, Marks, NamespacePhase, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
 
 /// A pull secret in one namespace.
@@ -95,7 +92,7 @@ fn merged(
         Ok(merged) => merged,
         Err(error) => return Planned::failed(name, unmergeable(name, format, &error)),
     };
-    let marks = marks(&wanted.declared.ownership, found.map(|secret| &secret.marks));
+    let marks = marks::changes(&wanted.declared.ownership, found.map(|secret| &secret.marks));
     let changed = merged.content.is_some() || found.is_some() && !marks.is_empty();
     let action = match found {
         // Without entries there is nothing to create either.
@@ -123,22 +120,6 @@ fn reader(format: PullSecretFormat) -> Reader {
     }
 }
 
-/// The marks that are missing, or that must be removed.
-fn marks(ownership: &Ownership, found: Option<&Marks>) -> Vec<MetadataChange> {
-    let Ownership::Declared { owner, .. } = ownership else { return Vec::new() };
-    let absent = Marks::default();
-    let found = found.unwrap_or(&absent);
-    let label = (found.managed == Managed::No).then_some(MetadataChange::LabelSet { name: MANAGED_LABEL });
-    let annotation = match (owner, &found.owner) {
-        (wanted, found) if wanted == found => None,
-        (Some(_), _) => Some(MetadataChange::AnnotationSet { name: OWNER_ANNOTATION }),
-        (None, _) => Some(MetadataChange::AnnotationRemoved { name: OWNER_ANNOTATION }),
-    };
-    let last_applied = (found.last_applied == LastApplied::Present)
-        .then_some(MetadataChange::AnnotationRemoved { name: LAST_APPLIED_ANNOTATION });
-    label.into_iter().chain(annotation).chain(last_applied).collect()
-}
-
 fn deleted(name: &ObjectName, found: &SecretFact) -> Planned<ObjectContent> {
     let notes = found.marks.keeper_note("secret").into_iter().collect();
     Planned::without_content(Step { notes, ..Step::object(name, Action::Delete) })
@@ -158,17 +139,7 @@ pub(super) fn last_applied_note(secret: &ObjectName, marks: &Marks) -> Option<St
 /// Why the secret may not be changed: something else created it, or another inventory declares it. `None` if it may.
 fn foreign(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
     let Ownership::Declared { owner, adopt: Adopt::No } = &wanted.declared.ownership else { return None };
-    let name = &wanted.name;
-    let message = match (found.marks.managed, &found.marks.owner) {
-        (Managed::No, _) => format!("{name} exists already, and was not created from an inventory"),
-        (Managed::Yes, other) if other == owner => return None,
-        (Managed::Yes, Some(other)) => {
-            format!("{name} belongs to another inventory: its annotation `{OWNER_ANNOTATION}` is `{other}`")
-        }
-        (Managed::Yes, None) => {
-            format!("{name} belongs to an inventory without `oregano_owner`")
-        }
-    };
+    let message = marks::foreign(&wanted.name, owner.as_deref(), &found.marks)?;
     let hint = match wanted.declared.state {
         PullSecretState::Absent => "find out what uses it; to remove it anyway, set `adopt: true` in its declaration",
         _ => "choose another name, or set `adopt: true` in its declaration to take it over; its other entries are kept",

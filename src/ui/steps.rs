@@ -10,7 +10,7 @@ use super::plural::plural;
 use crate::dockerconfig::ChangeKind;
 use crate::event::{Command, StepRow};
 use crate::facts::ObjectName;
-use crate::plan::{Change, LinkChange, MetadataChange, ModeChange, Target, format_mode};
+use crate::plan::{Change, LinkChange, MetadataChange, ModeChange, SubjectChange, Target, format_mode};
 
 /// Collected lines that are equal apart from the host, in the order in which each was first reported.
 #[derive(Default)]
@@ -135,6 +135,8 @@ fn change(change: &Change) -> String {
         Change::Mode(ModeChange { from, to }) => return format!("mode {} -> {}", format_mode(*from), format_mode(*to)),
         Change::Metadata(change) => return metadata_change(*change),
         Change::Link(change) => return link_change(change),
+        Change::Subject(SubjectChange::SubjectAdded { subject }) => return format!("+{subject}"),
+        Change::Subject(SubjectChange::SubjectRemoved { subject }) => return format!("-{subject}"),
         Change::Key(key) => key,
     };
     let sign = match key.kind {

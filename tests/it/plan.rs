@@ -40,6 +40,14 @@ pub struct Desired {
     /// Declared secrets.
     #[serde(default)]
     pub secrets: Vec<DeclaredSecret>,
+    /// `oregano_owner`, for everything but `secrets`.
+    pub owner: Option<String>,
+    /// Image pullers: `namespace <- project/account`, or `namespace <- project` for all accounts of the project.
+    #[serde(default)]
+    pub pullers: Vec<String>,
+    /// Image pullers that must be absent, in the same form.
+    #[serde(default)]
+    pub absent_pullers: Vec<String>,
     /// The nodes, in the order of the inventory.
     #[serde(default)]
     pub nodes: Vec<String>,
@@ -101,6 +109,15 @@ pub struct Facts {
     /// no importer.
     #[serde(default)]
     pub imports: BTreeMap<String, BTreeMap<String, Secret>>,
+    /// Role bindings by `namespace/name`. Those that are present are all that their namespaces have.
+    #[serde(default)]
+    pub bindings: IndexMap<String, Found<Binding>>,
+    /// Namespaces whose role bindings could not be listed, and why.
+    #[serde(default)]
+    pub unlisted_bindings: BTreeMap<String, String>,
+    /// Whether the cluster has the role of image pullers.
+    #[serde(default)]
+    pub puller_role: Option<Found<()>>,
     /// For each label selector, the namespaces; a name with a `-` at its end is being deleted.
     #[serde(default)]
     pub namespaces: BTreeMap<String, Vec<String>>,
@@ -148,6 +165,23 @@ pub struct Account {
     pub pull: Vec<String>,
     #[serde(default)]
     pub mount: Vec<String>,
+    pub keeper: Option<String>,
+}
+
+/// A role binding.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// `kind/name` of the role.
+    #[serde(default = "puller_role")]
+    pub role: String,
+    /// `project/account`, or `kind:name` of a user or a group.
+    pub subjects: Vec<String>,
+    /// The label `oregano/managed`.
+    #[serde(default)]
+    pub managed: bool,
+    /// The annotation `oregano/owner`.
+    pub owner: Option<String>,
     pub keeper: Option<String>,
 }
 
@@ -238,6 +272,10 @@ pub struct Step {
 
 fn pull_secret_type() -> String {
     "kubernetes.io/dockerconfigjson".to_owned()
+}
+
+fn puller_role() -> String {
+    "ClusterRole/system:image-puller".to_owned()
 }
 
 fn present() -> String {

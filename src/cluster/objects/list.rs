@@ -1,16 +1,17 @@
 //! Lists, page by page.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::{StreamExt as _, stream};
 use k8s_openapi::ListableResource;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Resource;
 use kube::api::{ListParams, ObjectList};
 use kube::core::Request;
 use serde::de::DeserializeOwned;
 
-use super::{collection, secret, service_account};
+use super::{collection, role_binding, secret, service_account};
 use crate::cluster::client::{ApiClient, list};
 use crate::cluster::error::{ApiError, Verb};
 use crate::facts::{ObjectFact, ObjectKind, ObjectName};
@@ -35,8 +36,11 @@ pub(super) enum Listing {
     Unavailable,
 }
 
-/// The service accounts of namespaces, or why they are not known.
-pub type Accounts = HashMap<String, Result<Vec<(ObjectName, ObjectFact)>, Failure>>;
+/// The names and facts of objects.
+type Named = Vec<(ObjectName, ObjectFact)>;
+
+/// The objects of one kind by namespace, or why they are not known.
+pub type Listings = HashMap<String, Result<Named, Failure>>;
 
 impl ApiClient {
     /// All objects that the parameters select, in the order of the server.
@@ -90,20 +94,8 @@ impl ApiClient {
     /// The objects of one kind and name in all namespaces.
     pub(super) async fn everywhere(&self, kind: ObjectKind, name: &str) -> Result<Listing, Failure> {
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-        let found = match kind {
-            ObjectKind::Secret => {
-                self.facts::<Secret>(kind, &parameters, |found| ObjectFact::Secret(secret::fact(found))).await
-            }
-            ObjectKind::ServiceAccount => {
-                let fact = |found| ObjectFact::ServiceAccount(service_account::fact(found));
-                self.facts::<ServiceAccount>(kind, &parameters, fact).await
-            }
-            ObjectKind::Namespace | ObjectKind::ImageStreamImport | ObjectKind::MachineConfigPool => {
-                return Ok(Listing::Unavailable);
-            }
-        };
-        match found {
-            Ok(found) => Ok(Listing::Found(found)),
+        match self.facts(kind, "", &parameters).await {
+            Ok(found) => Ok(Listing::Found(found.into_iter().map(|(name, fact)| (name.namespace, fact)).collect())),
             Err(error) if error.code() == Some(403) || matches!(error, ApiError::TooLarge(_)) => {
                 Ok(Listing::Unavailable)
             }
@@ -114,26 +106,27 @@ impl ApiClient {
         }
     }
 
-    /// The service accounts of each of these namespaces. Those of many namespaces cost one list, if the user may send it.
-    pub(in crate::cluster) async fn accounts(&self, namespaces: &[String], requests: usize) -> Accounts {
-        let wanted: HashSet<&str> = namespaces.iter().map(String::as_str).collect();
+    /// All objects of a kind in each of these namespaces. Those of many namespaces cost one list, if the user may send it.
+    pub(in crate::cluster) async fn all_of(
+        &self,
+        kind: ObjectKind,
+        namespaces: &[String],
+        requests: usize,
+    ) -> Listings {
         if namespaces.len() > FEW
-            && let Ok(found) = self.account_list("").await
+            && let Ok(found) = self.facts(kind, "", &ListParams::default()).await
         {
-            let mut accounts: Accounts = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
-            for account in found {
-                let namespace = account.0.namespace.clone();
-                if wanted.contains(namespace.as_str())
-                    && let Some(Ok(accounts)) = accounts.get_mut(&namespace)
-                {
-                    accounts.push(account);
+            let mut listings: Listings = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
+            for object in found {
+                if let Some(Ok(objects)) = listings.get_mut(&object.0.namespace) {
+                    objects.push(object);
                 }
             }
-            return accounts;
+            return listings;
         }
         let lists = stream::iter(namespaces).map(async |namespace| {
-            let found = self.account_list(namespace).await.map_err(|error| {
-                let all = ObjectName::new(ObjectKind::ServiceAccount, namespace, "*");
+            let found = self.facts(kind, namespace, &ListParams::default()).await.map_err(|error| {
+                let all = ObjectName::new(kind, namespace, "*");
                 self.diagnosis().failure(Verb::List, &all, &error)
             });
             (namespace.clone(), found)
@@ -141,30 +134,36 @@ impl ApiClient {
         lists.buffer_unordered(requests).collect().await
     }
 
-    /// The service accounts of a namespace, or of the cluster if it is empty.
-    async fn account_list(&self, namespace: &str) -> Result<Vec<(ObjectName, ObjectFact)>, ApiError> {
-        let kind = ObjectKind::ServiceAccount;
-        let found = self.list_all::<ServiceAccount>(kind, namespace, &ListParams::default()).await?;
-        let account = |account: ServiceAccount| {
-            let metadata = &account.metadata;
-            let name = ObjectName::new(kind, metadata.namespace.clone()?, metadata.name.clone()?);
-            Some((name, ObjectFact::ServiceAccount(service_account::fact(account))))
-        };
-        Ok(found.into_iter().filter_map(account).collect())
+    /// The facts of a list in a namespace, or in the cluster if it is empty.
+    async fn facts(&self, kind: ObjectKind, namespace: &str, parameters: &ListParams) -> Result<Named, ApiError> {
+        match kind {
+            ObjectKind::Secret => {
+                let found = self.list_all::<Secret>(kind, namespace, parameters).await?;
+                Ok(named(kind, found, |found| ObjectFact::Secret(secret::fact(found))))
+            }
+            ObjectKind::ServiceAccount => {
+                let found = self.list_all::<ServiceAccount>(kind, namespace, parameters).await?;
+                Ok(named(kind, found, |found| ObjectFact::ServiceAccount(service_account::fact(found))))
+            }
+            ObjectKind::RoleBinding => {
+                let found = self.list_all::<RoleBinding>(kind, namespace, parameters).await?;
+                Ok(named(kind, found, |found| ObjectFact::RoleBinding(role_binding::fact(found))))
+            }
+            // There is no list of them by namespace.
+            ObjectKind::ClusterRole
+            | ObjectKind::Namespace
+            | ObjectKind::ImageStreamImport
+            | ObjectKind::MachineConfigPool => Ok(Vec::new()),
+        }
     }
+}
 
-    /// The facts of a list over all namespaces, by namespace.
-    async fn facts<K>(
-        &self,
-        kind: ObjectKind,
-        parameters: &ListParams,
-        fact: impl Fn(K) -> ObjectFact,
-    ) -> Result<HashMap<String, ObjectFact>, ApiError>
-    where
-        K: Resource<DynamicType = ()> + ListableResource + Clone + DeserializeOwned,
-    {
-        let found = self.list_all::<K>(kind, "", parameters).await?;
-        let by_namespace = |object: K| Some((object.meta().namespace.clone()?, fact(object)));
-        Ok(found.into_iter().filter_map(by_namespace).collect())
-    }
+/// The names and facts of objects.
+fn named<K: Resource<DynamicType = ()>>(kind: ObjectKind, found: Vec<K>, fact: impl Fn(K) -> ObjectFact) -> Named {
+    let named = |object: K| {
+        let metadata = object.meta();
+        let name = ObjectName::new(kind, metadata.namespace.clone()?, metadata.name.clone()?);
+        Some((name, fact(object)))
+    };
+    found.into_iter().filter_map(named).collect()
 }

@@ -9,6 +9,7 @@ mod marks;
 mod namespace;
 mod observe;
 pub(super) mod openshift;
+mod role_binding;
 mod rollout;
 mod secret;
 mod service_account;
@@ -16,6 +17,7 @@ pub(super) mod write;
 
 use k8s_openapi::Metadata;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use kube::Resource;
 use kube::api::GetParams;
 use kube::core::{ObjectMeta, Request};
@@ -36,6 +38,8 @@ fn collection(kind: ObjectKind, namespace: &str) -> Request {
         ObjectKind::ImageStreamImport => {
             format!("/apis/image.openshift.io/v1/namespaces/{}/imagestreamimports", namespace.unwrap_or_default())
         }
+        ObjectKind::RoleBinding => RoleBinding::url_path(&(), namespace),
+        ObjectKind::ClusterRole => ClusterRole::url_path(&(), None),
         ObjectKind::Namespace => Namespace::url_path(&(), None),
         ObjectKind::MachineConfigPool => MachineConfigPool::url_path(&(), None),
     })
@@ -78,12 +82,20 @@ impl ApiClient {
             ObjectKind::ServiceAccount => {
                 self.get(name).await?.map(|found| ObjectFact::ServiceAccount(service_account::fact(found)))
             }
+            ObjectKind::RoleBinding => {
+                self.get(name).await?.map(|found| ObjectFact::RoleBinding(role_binding::fact(found)))
+            }
+            ObjectKind::ClusterRole => {
+                let found = self.get::<ClusterRole>(name).await?;
+                found.map(|found| ObjectFact::ClusterRole(revision(&found.metadata)))
+            }
             ObjectKind::Namespace | ObjectKind::ImageStreamImport | ObjectKind::MachineConfigPool => {
                 return Err(Failure::internal("only declared objects are observed"));
             }
         };
         match found {
             Some(found) => Ok(Observed::Present(found)),
+            None if name.namespace.is_empty() => Ok(Observed::Absent),
             // A missing object is created later, but only in a namespace that exists. The response for both is the same
             // status.
             None => self.check_namespace(&name.namespace).await.map(|()| Observed::Absent),

@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::request;
 use serde_json::Value;
 
-use super::{collection, secret, service_account};
+use super::{collection, role_binding, secret, service_account};
 use crate::cluster::client::{ApiClient, BUSY_PAUSES, Request};
 use crate::cluster::error::{ApiError, Verb};
 use crate::desired::ObjectContent;
@@ -100,6 +100,7 @@ fn new_object(object: &ObjectName, content: &ObjectContent) -> Value {
         ObjectContent::PullSecret { format, content, ownership } => secret::new(*format, content, ownership),
         // The plan never creates a service account. If it did, the server would reject an object without a kind.
         ObjectContent::ServiceAccount(links) => service_account::patch(links),
+        ObjectContent::ImagePullers { subjects, ownership } => role_binding::new(subjects, ownership),
     };
     new["metadata"]["name"] = object.name.as_str().into();
     new["metadata"]["namespace"] = object.namespace.as_str().into();
@@ -111,6 +112,7 @@ fn patch(content: &ObjectContent) -> Value {
     match content {
         ObjectContent::PullSecret { format, content, ownership } => secret::patch(*format, content, ownership),
         ObjectContent::ServiceAccount(links) => service_account::patch(links),
+        ObjectContent::ImagePullers { subjects, .. } => role_binding::patch(subjects),
     }
 }
 

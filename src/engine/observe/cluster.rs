@@ -6,8 +6,8 @@ use crate::desired::{Desired, Object, Platform};
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::facts::{
-    AccountNames, ClusterFact, GlobalFact, ImportFacts, Importer, ObjectName, Objects, Observed, RolloutFact,
-    Selections,
+    ClusterFact, GlobalFact, ImportFacts, Importer, NamesByNamespace, ObjectKind, ObjectName, Objects, Observed,
+    RolloutFact, Selections,
 };
 use crate::failure::Failure;
 use crate::plan::{self, Wanted};
@@ -22,12 +22,15 @@ pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let mut facts = ClusterFact { selections: selections(engine, declared).await, ..ClusterFact::default() };
     let namespaces = plan::account_namespaces(declared, &facts);
-    (facts.accounts, facts.objects) = accounts(engine, namespaces).await;
+    facts.accounts = all_of(engine, ObjectKind::ServiceAccount, namespaces, &mut facts.objects).await;
+    let namespaces = plan::binding_namespaces(declared);
+    facts.bindings = all_of(engine, ObjectKind::RoleBinding, namespaces, &mut facts.objects).await;
     // The rollout of the global pull secret is observed later, because it does not decide what else is.
     let expansion = plan::expand(declared, &facts);
     let wanted = &expansion.wanted;
     let names = wanted.iter().map(Wanted::name).filter(|name| !facts.objects.contains_key(name));
-    let observed = objects(engine, names.cloned().collect(), Stop::Gently).await;
+    let names = names.cloned().chain(plan::prerequisites(declared));
+    let observed = objects(engine, names.collect(), Stop::Gently).await;
     facts.imports = imports(engine, desired, plan::import_namespaces(&expansion).into_iter().collect()).await;
     facts.objects.extend(observed);
     if declared.iter().any(|object| matches!(object, Object::GlobalPullSecret(_))) {
@@ -59,25 +62,25 @@ async fn global(engine: &Engine) -> GlobalFact {
     GlobalFact { control_plane, rollout: rollout.unwrap_or_else(RolloutFact::unknown) }
 }
 
-/// All service accounts of some namespaces, and their states.
-async fn accounts(engine: &Engine, namespaces: Vec<String>) -> (AccountNames, Objects) {
-    let (mut names, mut objects) = (AccountNames::new(), Objects::new());
+/// The names of all objects of a kind in some namespaces. Their states are added to `objects`.
+async fn all_of(engine: &Engine, kind: ObjectKind, namespaces: Vec<String>, objects: &mut Objects) -> NamesByNamespace {
+    let mut names = NamesByNamespace::new();
     if namespaces.is_empty() {
-        return (names, objects);
+        return names;
     }
-    let observe = async |cluster: &Cluster| Ok(cluster.accounts(&namespaces, CLUSTER_REQUESTS).await);
+    let observe = async |cluster: &Cluster| Ok(cluster.all_of(kind, &namespaces, CLUSTER_REQUESTS).await);
     let found = request(engine, Stop::Gently, observe).await.unwrap_or_else(|failure| {
         namespaces.iter().map(|namespace| (namespace.clone(), Err(failure.clone()))).collect()
     });
-    for (namespace, accounts) in found {
-        let accounts = accounts.map(|accounts| {
-            let own: Vec<String> = accounts.iter().map(|(name, _)| name.name.clone()).collect();
-            objects.extend(accounts.into_iter().map(|(name, fact)| (name, Observed::Present(fact))));
+    for (namespace, found) in found {
+        let found = found.map(|found| {
+            let own: Vec<String> = found.iter().map(|(name, _)| name.name.clone()).collect();
+            objects.extend(found.into_iter().map(|(name, fact)| (name, Observed::Present(fact))));
             own
         });
-        names.insert(namespace, accounts);
+        names.insert(namespace, found);
     }
-    (names, objects)
+    names
 }
 
 /// Observes objects, unless the run is canceled at `level` before all of them are observed.

@@ -34,7 +34,7 @@ pub(in crate::plan) fn steps(
     }
     let written = planned.content.as_ref().and_then(|content| match content {
         ObjectContent::PullSecret { content, .. } => Some(content.clone()),
-        ObjectContent::ServiceAccount(_) => None,
+        ObjectContent::ServiceAccount(_) | ObjectContent::ImagePullers { .. } => None,
     });
     let kind = if written.is_some() { Content::New } else { Content::Current };
     let current = || found.secret().present().and_then(|secret| secret.content.clone());

@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use oregano::desired::{
-    AccountLinks, Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, ImageChoice, LinkUse,
-    LinkedAccount, NamespaceSelector, Namespaces, NodeTarget, Object, ObjectContent, Ownership, Proxy, PullSecret,
-    PullSecretFormat, PullSecretState, Registry, ServiceAccounts, TestLogin, TlsPolicy,
+    AccountLinks, Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, IMAGE_PULLER_ROLE, ImageChoice,
+    ImagePuller, ImagePullerState, LinkUse, LinkedAccount, NamespaceSelector, Namespaces, NodeTarget, Object,
+    ObjectContent, Ownership, Proxy, PullSecret, PullSecretFormat, PullSecretState, Puller, RBAC_GROUP, Registry,
+    ServiceAccounts, Subject, TestLogin, TlsPolicy,
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
-    AccountFact, AccountNames, ClusterFact, Facts, FileFact, FileFault, FileState, ImportFacts, ImportSecret,
-    ImportUse, Importer, LastApplied, Managed, Marks, NamespaceFact, NamespacePhase, NodeFact, ObjectFact, ObjectKind,
-    ObjectName, Observed, PathFact, RegistryFact, Revision, SecretFact, SecretReference, Verdict,
+    AccountFact, BindingFact, ClusterFact, Facts, FileFact, FileFault, FileState, ImportFacts, ImportSecret, ImportUse,
+    Importer, LastApplied, Managed, Marks, NamesByNamespace, NamespaceFact, NamespacePhase, NodeFact, ObjectFact,
+    ObjectKind, ObjectName, Observed, PathFact, RegistryFact, Revision, RoleReference, SecretFact, SecretReference,
+    Verdict,
 };
 use oregano::failure::Failure;
 use oregano::plan::{
-    self, Change, CredentialView, EntryDiff, LinkChange, MetadataChange, NodePlan, NodeWork, PlanRequest, Target,
-    WantedEntries,
+    self, Change, CredentialView, EntryDiff, LinkChange, MetadataChange, NodePlan, NodeWork, PlanRequest,
+    SubjectChange, Target, WantedEntries,
 };
 use oregano::secret::{Secret, SecretBytes};
 
@@ -83,7 +86,7 @@ pub fn desired(case: &Case) -> Desired {
     };
     Desired {
         registries: case.desired.images.iter().map(registry).collect(),
-        objects: case.desired.pull_secret.iter().map(object).chain(secrets).collect(),
+        objects: case.desired.pull_secret.iter().map(object).chain(secrets).chain(pullers(&case.desired)).collect(),
         nodes: case.desired.nodes.iter().map(node).collect(),
         ..Desired::default()
     }
@@ -104,10 +107,19 @@ pub fn facts(case: &Case) -> Facts {
         let name = ObjectName { kind: ObjectKind::ServiceAccount, ..object_name(name) };
         (name, observed(found, |found| ObjectFact::ServiceAccount(account(found))))
     });
+    let bindings = case.facts.bindings.iter().map(|(name, found)| {
+        let name = ObjectName { kind: ObjectKind::RoleBinding, ..object_name(name) };
+        (name, observed(found, |found| ObjectFact::RoleBinding(binding(found))))
+    });
+    let role = case.facts.puller_role.iter().map(|found| {
+        let name = ObjectName::new(ObjectKind::ClusterRole, "", IMAGE_PULLER_ROLE);
+        (name, observed(found, |()| ObjectFact::ClusterRole(revision())))
+    });
     let cluster = ClusterFact {
         selections: selections.collect(),
-        accounts: account_names(case),
-        objects: secrets.chain(accounts).collect(),
+        accounts: names(&case.facts.accounts, &case.facts.unlisted_accounts),
+        bindings: names(&case.facts.bindings, &case.facts.unlisted_bindings),
+        objects: secrets.chain(accounts).chain(bindings).chain(role).collect(),
         imports: imports(case),
         ..ClusterFact::default()
     };
@@ -156,6 +168,9 @@ fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<S
             ObjectContent::PullSecret { content, .. } => String::from_utf8(content.expose().to_vec()).unwrap(),
             ObjectContent::ServiceAccount(AccountLinks { image_pull_secrets, secrets }) => {
                 serde_json::json!({"imagePullSecrets": image_pull_secrets, "secrets": secrets}).to_string()
+            }
+            ObjectContent::ImagePullers { subjects, ownership } => {
+                format!("{} {ownership:?}", subjects.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
             }
         };
         Some((target(&planned.step.target), content))
@@ -209,6 +224,8 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
         Change::Metadata(MetadataChange::LabelSet { name }) => format!("label {name}"),
         Change::Metadata(MetadataChange::AnnotationSet { name }) => format!("annotation {name}"),
         Change::Metadata(MetadataChange::AnnotationRemoved { name }) => format!("no annotation {name}"),
+        Change::Subject(SubjectChange::SubjectAdded { subject }) => format!("+{subject}"),
+        Change::Subject(SubjectChange::SubjectRemoved { subject }) => format!("-{subject}"),
         Change::Link(LinkChange::Linked { secret, link }) => format!("+{secret} {}", link.name()),
         Change::Link(LinkChange::Unlinked { secret, link }) => format!("-{secret} {}", link.name()),
         Change::Link(LinkChange::Collapsed { secret, link }) => format!("={secret} {}", link.name()),
@@ -320,25 +337,66 @@ fn imports(case: &Case) -> ImportFacts {
     ImportFacts { importer, secrets: secrets.collect() }
 }
 
-/// The service accounts of each namespace, as a list of all of them.
-fn account_names(case: &Case) -> AccountNames {
-    let mut names = AccountNames::new();
-    for (name, found) in &case.facts.accounts {
+/// The names of the objects that are present, as a list of all objects of each namespace.
+fn names<T>(objects: &IndexMap<String, Found<T>>, unlisted: &BTreeMap<String, String>) -> NamesByNamespace {
+    let mut names = NamesByNamespace::new();
+    for (name, found) in objects {
         let ObjectName { namespace, name, .. } = object_name(name);
         if let (Found::Present(_), Ok(names)) = (found, names.entry(namespace).or_insert_with(|| Ok(Vec::new()))) {
             names.push(name);
         }
     }
-    let unlisted = case.facts.unlisted_accounts.iter();
-    names.extend(unlisted.map(|(namespace, message)| (namespace.clone(), Err(Failure::new(message)))));
+    names.extend(unlisted.iter().map(|(namespace, message)| (namespace.clone(), Err(Failure::new(message)))));
     names
+}
+
+fn revision() -> Revision {
+    Revision { uid: "u".to_owned(), version: "1".to_owned() }
+}
+
+/// The declared image pullers.
+fn pullers(desired: &super::Desired) -> impl Iterator<Item = Object> {
+    let object = |text: &String, state| {
+        let (namespace, puller) = text.split_once(" <- ").expect("`namespace <- puller`");
+        let puller = match puller.split_once('/') {
+            Some((namespace, name)) => Puller::Account { namespace: namespace.to_owned(), name: name.to_owned() },
+            None => Puller::AccountsOf(puller.to_owned()),
+        };
+        let owner = desired.owner.clone();
+        Object::ImagePuller(ImagePuller { namespace: namespace.to_owned(), puller, state, owner })
+    };
+    let present = desired.pullers.iter().map(move |text| object(text, ImagePullerState::Present));
+    present.chain(desired.absent_pullers.iter().map(move |text| object(text, ImagePullerState::Absent)))
+}
+
+fn binding(found: &super::Binding) -> BindingFact {
+    let subject = |text: &String| match text.split_once('/') {
+        Some((namespace, name)) => Puller::Account { namespace: namespace.to_owned(), name: name.to_owned() }.subject(),
+        None => {
+            let (kind, name) = text.split_once(':').expect("`kind:name`");
+            let (kind, name, api_group) = (kind.to_owned(), name.to_owned(), RBAC_GROUP.to_owned());
+            Subject { kind, api_group, namespace: String::new(), name }
+        }
+    };
+    let (kind, name) = found.role.split_once('/').expect("`kind/name`");
+    BindingFact {
+        revision: revision(),
+        marks: Marks {
+            managed: if found.managed { Managed::Yes } else { Managed::No },
+            owner: found.owner.clone(),
+            keeper: found.keeper.clone(),
+            ..Marks::default()
+        },
+        role: RoleReference { kind: kind.to_owned(), name: name.to_owned() },
+        subjects: found.subjects.iter().map(subject).collect(),
+    }
 }
 
 fn account(found: &super::Account) -> AccountFact {
     let entry =
         |name: &String| SecretReference { name: name.clone(), object: serde_json::json!({"name": name, "other": 1}) };
     AccountFact {
-        revision: Revision { uid: "u".to_owned(), version: "1".to_owned() },
+        revision: revision(),
         marks: Marks { keeper: found.keeper.clone(), ..Marks::default() },
         image_pull_secrets: found.pull.clone(),
         secrets: found.mount.iter().map(entry).collect(),
@@ -367,7 +425,7 @@ fn secret(found: &super::Secret) -> SecretFact {
         type_: found.r#type.clone(),
         immutable: found.immutable,
         content: found.content.as_deref().map(bytes),
-        revision: Revision { uid: "u".to_owned(), version: "1".to_owned() },
+        revision: revision(),
         marks: Marks {
             managed: if found.managed { Managed::Yes } else { Managed::No },
             owner: found.owner.clone(),
