@@ -1,6 +1,7 @@
 //! API servers and secrets that cannot be used: each message says what is wrong, and no node is written.
 
 mod credentials;
+mod image_pullers;
 mod imports;
 mod pull_secrets;
 mod reach;

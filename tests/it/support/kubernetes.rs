@@ -205,6 +205,14 @@ impl Kubernetes {
         self.apiserver.log().split(&request).skip(1).any(|rest| rest.starts_with(['"', '?']))
     }
 
+    /// How many such requests the server has refused or accepted with this status, according to its log.
+    pub fn count(&self, method: &str, path: &str, status: u16) -> usize {
+        let request = format!("verb=\"{method}\" URI=\"{path}");
+        let log = self.apiserver.log();
+        let lines = log.lines().filter(|line| line.contains(&request));
+        lines.filter(|line| line.contains(&format!(" resp={status}"))).count()
+    }
+
     /// Kills the API server, and then its etcd.
     pub fn stop(&self) {
         self.apiserver.stop();
