@@ -63,11 +63,11 @@ use engine::observe::UnusableNodes;
 use engine::schedule::{Begin, Cancel, Stop, Supervised};
 use engine::{Engine, apply, login, logout, observe};
 use event::{Command, Event, Started};
-use facts::Facts;
+use facts::{ClusterFact, Facts};
 use failure::Failure;
 use inventory::{Finding, Problem, Severity, Variables, code};
 use options::{Inspection, Options};
-use plan::{Gate, Plan, RetiredCounts};
+use plan::{Gate, Plan, PrunePlan, RetiredCounts};
 use report::{ExitStatus, Journal};
 
 /// The number of nodes that are observed and written together. It is limited because an idle SSH session uses 84 kB of
@@ -148,6 +148,9 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
     let variables = inventory::load(&options.settings.sources).map_err(failures)?;
     let desired = desired::resolve(&variables, &options.settings.request).map_err(failures)?;
     start(options, &variables, &desired, journal);
+    if let Some(refusal) = plan::prune_refusal(&desired, &options.plan) {
+        return Err(vec![refusal]);
+    }
     let engine = Engine::new(&options.settings, &options.plan, &desired, cancel)?;
     let warnings = engine.warnings.iter().cloned();
     warnings.for_each(|message| journal.record(Event::Warning { message }));
@@ -161,7 +164,7 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
     let (facts, sessions) = observe::observe(&engine, &desired, nodes, &mut unusable, journal);
     let plan = plan::plan(&desired, nodes, &facts, &options.plan);
     retired.add(&plan);
-    let observation = Observation { desired: &desired, nodes, facts, sessions };
+    let observation = Observation { desired: &desired, nodes, facts: &facts, sessions };
     let mut gate = finish(options.command, &engine, &plan, observation, journal);
     for nodes in windows {
         // `plan` continues after the gate is closed, because it must show the changes of all nodes.
@@ -173,14 +176,34 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
         let plan = plan::batch(gate, nodes, &facts, &options.plan);
         retired.add(&plan);
         let facts = Facts { nodes: facts, ..Facts::default() };
-        let observation = Observation { desired: &desired, nodes, facts, sessions };
+        let observation = Observation { desired: &desired, nodes, facts: &facts, sessions };
         gate = finish(options.command, &engine, &plan, observation, journal);
     }
     unusable.report_rest(journal);
+    prune(options, &engine, gate, (&desired, &facts.cluster), journal);
     retired.warnings().for_each(|message| journal.record(Event::Warning { message }));
     // A resolver that does not respond would delay the end of the run.
     engine.runtime.shutdown_background();
     Ok(())
+}
+
+/// Shows or carries out what is done about objects that are no longer declared, after everything else.
+fn prune(
+    options: &Options,
+    engine: &Engine,
+    gate: Gate,
+    (desired, facts): (&Desired, &ClusterFact),
+    journal: &Journal,
+) {
+    // What another object or a node still needs must not be removed.
+    let gate = if journal.has_failures() { Gate::Closed } else { gate };
+    let PrunePlan { plan, warnings } = plan::prune(gate, desired, facts, &options.plan);
+    match options.command {
+        Command::Validate | Command::Login | Command::Logout => {}
+        Command::Plan => event::preview(&plan).into_iter().for_each(|event| journal.record(event)),
+        Command::Apply => apply::prune(engine, &plan, desired, facts, journal),
+    }
+    warnings.into_iter().for_each(|message| journal.record(Event::Warning { message }));
 }
 
 /// Shows or carries out the plan of one window, depending on the command. Returns whether later windows may be written.

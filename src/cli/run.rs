@@ -53,7 +53,8 @@ pub struct RunArguments {
 /// What is changed, and how it is shown.
 #[derive(Debug, Args)]
 struct Changes {
-    /// Also remove the entries of the registries in `oregano_retired_registries`
+    /// Also remove the entries of the registries in `oregano_retired_registries`, and the objects of the cluster that this
+    /// inventory has created and no longer declares (see `oregano_owner`)
     #[arg(long)]
     prune: bool,
     /// Show each changed entry as it is and as it will be: its user and a fingerprint, never a password
@@ -240,6 +241,11 @@ impl RunArguments {
             }
             Some(Inspection::ListHosts) if matches!(self.only, Some(Only::Cluster)) => {
                 "--list-hosts contradicts --only cluster, which leaves all hosts out"
+            }
+            // Without the other nodes it is not known whether something still needs what is removed.
+            None if self.changes.prune && self.access.limit.is_some() && !matches!(self.only, Some(Only::Nodes)) => {
+                "--prune cannot be combined with --limit, because it also removes objects of the cluster: leave one of them \
+                 out, or add --only nodes"
             }
             _ => return Ok(()),
         };

@@ -315,3 +315,22 @@ where
     }
     serde_json::from_slice(body).map_err(|_| ApiError::OtherObject)
 }
+
+/// An object of which only the metadata is read.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct OnlyMetadata {
+    pub metadata: ObjectMeta,
+}
+
+/// The page of a list of which only the metadata was requested.
+///
+/// # Errors
+/// If it is not a list of objects.
+pub(super) fn metadata_list(body: &[u8]) -> Result<ObjectList<OnlyMetadata>, ApiError> {
+    let head: Head = serde_json::from_slice(body).map_err(|_| ApiError::OtherObject)?;
+    // Old servers send complete objects.
+    if !head.kind.is_some_and(|kind| kind.ends_with("List")) {
+        return Err(ApiError::OtherObject);
+    }
+    serde_json::from_slice(body).map_err(|_| ApiError::OtherObject)
+}

@@ -119,6 +119,12 @@ impl Cluster {
         self.0.import(namespace, images).await
     }
 
+    /// The metadata of those objects of a kind that have the label `oregano/managed` in each of these namespaces, with at
+    /// most this number of requests at the same time. What could not be listed is a fact.
+    pub async fn managed(&self, kind: ObjectKind, namespaces: &[String], requests: usize) -> Listings {
+        self.0.managed(kind, namespaces, requests).await
+    }
+
     /// Writes an object if it is still in the state that the caller expects: a compare-and-swap. Everything that the new
     /// content does not contain stays. The caller decides what to do after a conflict, and reads the object back.
     ///

@@ -21,6 +21,7 @@ mod request;
 mod resolve;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use indexmap::IndexSet;
 
@@ -56,6 +57,10 @@ pub struct Desired {
     pub objects: Vec<Object>,
     /// How many of them, from the first one, are not declared: OpenShift 3.11 has them by default.
     pub default_objects: usize,
+    /// `oregano_owner`: the name of the inventory, which its objects have in an annotation.
+    pub owner: Option<String>,
+    /// The registries whose entries `--prune` removes from the pull secrets of `objects`.
+    pub retired: Arc<[String]>,
     /// What the cluster is; `None` if the inventory does not say it, and the API server must be asked.
     pub platform: Option<Platform>,
     /// How long a run waits for what the cluster does itself.

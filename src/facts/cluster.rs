@@ -32,6 +32,8 @@ pub struct ClusterFact {
     pub accounts: NamesByNamespace,
     /// The names of the role bindings of each namespace with declared image pullers, or why they are not known.
     pub bindings: NamesByNamespace,
+    /// The names of the objects of each kind with [`MANAGED_LABEL`] in each declared namespace, or why they are not known.
+    pub managed: HashMap<ObjectKind, NamesByNamespace>,
     /// The objects that the declarations concern.
     pub objects: Objects,
     /// Image imports.
@@ -57,6 +59,8 @@ pub enum ObjectFact {
     RoleBinding(BindingFact),
     /// A cluster role. Nothing but its existence matters.
     ClusterRole(Revision),
+    /// An object of which only the metadata was observed.
+    Metadata(MetadataFact),
 }
 
 /// Identifies one state of one object.
@@ -166,6 +170,18 @@ impl ObjectFact {
             Self::ServiceAccount(account) => &account.revision,
             Self::RoleBinding(binding) => &binding.revision,
             Self::ClusterRole(revision) => revision,
+            Self::Metadata(metadata) => &metadata.revision,
+        }
+    }
+
+    /// What its metadata says about who keeps it; `None` if that was not read.
+    pub fn marks(&self) -> Option<&Marks> {
+        match self {
+            Self::Secret(secret) => Some(&secret.marks),
+            Self::ServiceAccount(account) => Some(&account.marks),
+            Self::RoleBinding(binding) => Some(&binding.marks),
+            Self::ClusterRole(_) => None,
+            Self::Metadata(metadata) => Some(&metadata.marks),
         }
     }
 }
@@ -303,6 +319,15 @@ impl RoleReference {
     pub fn is_image_puller(&self) -> bool {
         self.kind == "ClusterRole" && self.name == IMAGE_PULLER_ROLE
     }
+}
+
+/// The metadata of an object.
+#[derive(Debug, Clone)]
+pub struct MetadataFact {
+    /// The state that was observed.
+    pub revision: Revision,
+    /// What it says about who keeps the object.
+    pub marks: Marks,
 }
 
 /// What the metadata of an object says about who keeps it.

@@ -11,7 +11,7 @@ use crate::secret::SecretBytes;
 
 pub use cluster::{
     AccountFact, BindingFact, ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer,
-    LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, NamesByNamespace, NamespaceFact,
+    LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, MetadataFact, NamesByNamespace, NamespaceFact,
     NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, RoleReference, SecretFact,
     SecretReference, Selections,
 };

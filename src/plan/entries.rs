@@ -3,7 +3,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Change, Diff, Plan, PlanRequest, Prune, diff};
+use super::{Change, Diff, Plan, PlanRequest, Prune, Target, diff};
 use crate::dockerconfig::{self, Credential, ParseError, Reader, is_of, mask};
 use crate::secret::SecretBytes;
 
@@ -35,23 +35,42 @@ pub struct LeftEntries {
     pub undeclared: Vec<String>,
 }
 
-/// How many files still have the entries of retired registries, over all windows of a run.
+/// How many files and pull secrets still have the entries of retired registries, over all windows of a run.
 #[derive(Debug, Default)]
-pub struct RetiredCounts(IndexMap<String, usize>);
+pub struct RetiredCounts(IndexMap<String, RetiredCount>);
+
+#[derive(Debug, Default)]
+struct RetiredCount {
+    files: usize,
+    secrets: usize,
+}
 
 impl RetiredCounts {
-    /// Adds the files of a plan.
+    /// Adds the files and pull secrets of a plan.
     pub fn add(&mut self, plan: &Plan) {
-        for key in plan.steps().flat_map(|step| &step.left.retired) {
-            *self.0.entry(key.clone()).or_default() += 1;
+        for step in plan.steps() {
+            for key in &step.left.retired {
+                let count = self.0.entry(key.clone()).or_default();
+                match step.target {
+                    Target::File(_) => count.files += 1,
+                    Target::Object(_) => count.secrets += 1,
+                }
+            }
         }
     }
 
     /// A warning for each key.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(key, count)| {
-            let files = if *count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-            format!("`{key}` is retired, but is still in {files} of the nodes: `apply --prune` removes it")
+            let some = |count: usize, one: &str, many: &str| match count {
+                0 => None,
+                1 => Some(format!("1 {one}")),
+                _ => Some(format!("{count} {many}")),
+            };
+            let files = some(count.files, "file of the nodes", "files of the nodes");
+            let secrets = some(count.secrets, "pull secret", "pull secrets");
+            let places: Vec<String> = files.into_iter().chain(secrets).collect();
+            format!("`{key}` is retired, but is still in {}: `apply --prune` removes it", places.join(" and in "))
         })
     }
 }

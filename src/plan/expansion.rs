@@ -10,8 +10,9 @@ use super::image_puller::{PullerRole, WantedBinding, WantedPuller, binding_name,
 use super::object::Wanted;
 use super::pull_secret::WantedSecret;
 use super::service_account::WantedAccount;
+use super::undeclared::{MANAGED_KINDS, UndeclaredObject, belongs_to};
 use crate::desired::{
-    ImagePuller, NamespaceSelector, Namespaces, Object, PullSecret, PullSecretState, ServiceAccounts, Subject,
+    Desired, ImagePuller, NamespaceSelector, Namespaces, Object, PullSecret, PullSecretState, ServiceAccounts, Subject,
 };
 use crate::facts::{ClusterFact, NamespacePhase, ObjectKind, ObjectName, Observed, Selections};
 use crate::failure::Failure;
@@ -25,6 +26,11 @@ pub struct Expansion<'a> {
     pub twice: Vec<ObjectName>,
     /// What is not known about the cluster, so that it is not known which objects a declaration concerns.
     pub unknown: Vec<UnknownObjects>,
+    /// Objects that the inventory has created and no longer declares, and before them the service accounts that use them.
+    /// Empty if there is something `unknown`.
+    pub undeclared: Vec<Wanted<'a>>,
+    /// What could not be listed, so that there may be more `undeclared` objects.
+    pub unlisted: Vec<UnknownObjects>,
 }
 
 /// Objects that could not be listed.
@@ -83,9 +89,28 @@ fn concerns_all_accounts(declared: &PullSecret) -> bool {
     matches!(declared.state, PullSecretState::Absent) || matches!(declared.service_accounts, ServiceAccounts::All(_))
 }
 
+/// The namespaces in which objects of the inventory may be that it no longer declares: those of all declarations.
+pub fn declared_namespaces(objects: &[Object], facts: &ClusterFact) -> Vec<String> {
+    let mut unknown = Vec::new();
+    let of_secrets = pull_secrets(objects).flat_map(|declared| namespaces(&declared.namespaces, facts, &mut unknown));
+    let active = of_secrets.filter(|(_, phase)| *phase == NamespacePhase::Active).map(|(namespace, _)| namespace);
+    let names: IndexSet<String> = active.chain(binding_namespaces(objects)).collect();
+    names.into_iter().collect()
+}
+
+/// The namespaces with secrets that are no longer declared: all of their service accounts matter, because they may name
+/// one of them.
+pub fn pruned_namespaces(desired: &Desired, facts: &ClusterFact) -> Vec<String> {
+    let undeclared = expand(desired, facts).undeclared;
+    let secrets = undeclared.iter().map(Wanted::name).filter(|name| name.kind == ObjectKind::Secret);
+    let names: IndexSet<String> = secrets.map(|name| name.namespace.clone()).collect();
+    names.into_iter().collect()
+}
+
 /// The objects that the declarations concern, if the namespaces of their selectors, and the service accounts there, are
 /// those of `facts`.
-pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
+pub fn expand<'a>(desired: &'a Desired, facts: &'a ClusterFact) -> Expansion<'a> {
+    let objects = &desired.objects;
     let mut expansion = Expansion::default();
     let mut seen = HashSet::new();
     let mut accounts = IndexMap::new();
@@ -96,7 +121,12 @@ pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
                 expansion.twice.push(name);
                 continue;
             }
-            expansion.wanted.push(Wanted::PullSecret(WantedSecret { name, declared, phase }));
+            expansion.wanted.push(Wanted::PullSecret(WantedSecret {
+                name,
+                declared,
+                retired: &desired.retired,
+                phase,
+            }));
             // Nothing can be changed for long in a namespace that is being deleted.
             if phase == NamespacePhase::Active {
                 add_accounts(&mut accounts, declared, &namespace, facts, &mut expansion.unknown);
@@ -111,6 +141,13 @@ pub fn expand<'a>(objects: &'a [Object], facts: &ClusterFact) -> Expansion<'a> {
     expansion.wanted.extend(global.map(Wanted::GlobalPullSecret));
     let bindings = bindings(objects, facts, &mut expansion.unknown);
     expansion.wanted.extend(bindings.into_values().map(Wanted::ImagePullers));
+    seen.extend(image_pullers(objects).map(|declared| binding_name(&declared.namespace)));
+    // A declaration whose namespaces are not known may concern any object.
+    if let (Some(owner), true) = (&desired.owner, expansion.unknown.is_empty()) {
+        for namespace in declared_namespaces(objects, facts) {
+            add_undeclared(&mut expansion, owner, &namespace, facts, &seen);
+        }
+    }
     expansion
 }
 
@@ -156,6 +193,54 @@ fn add_accounts<'a>(
             }
         }
     }
+}
+
+/// Adds the objects of a namespace that have the marks of the inventory and are not `declared`, and before them the
+/// service accounts that name such a secret.
+fn add_undeclared<'a>(
+    expansion: &mut Expansion<'a>,
+    owner: &'a str,
+    namespace: &str,
+    facts: &'a ClusterFact,
+    declared: &HashSet<ObjectName>,
+) {
+    let mut accounts = IndexMap::new();
+    let mut removals = Vec::new();
+    let mut listed = |kind, names: Option<&'a Result<Vec<String>, Failure>>| match names {
+        Some(Ok(names)) => Some(names.as_slice()),
+        Some(Err(failure)) => {
+            let what = ObjectName::new(kind, namespace, "*");
+            expansion.unlisted.push(UnknownObjects { what, failure: failure.clone() });
+            None
+        }
+        None => Some([].as_slice()),
+    };
+    for kind in MANAGED_KINDS {
+        let names = listed(kind, facts.managed.get(&kind).and_then(|names| names.get(namespace)));
+        // A secret is removed only if it is known which service accounts name it.
+        let accounts_of = match kind {
+            ObjectKind::Secret => listed(ObjectKind::ServiceAccount, facts.accounts.get(namespace)),
+            _ => Some([].as_slice()),
+        };
+        let (Some(names), Some(accounts_of)) = (names, accounts_of) else { continue };
+        for own in names {
+            let name = ObjectName::new(kind, namespace, own);
+            let belongs = facts.objects.get(&name).and_then(Observed::present);
+            if declared.contains(&name) || !belongs.is_some_and(|found| belongs_to(found, owner)) {
+                continue;
+            }
+            removals.push(Wanted::Undeclared(UndeclaredObject { name, owner }));
+            for account_name in accounts_of {
+                // An account that does not name the secret is of no interest.
+                let found = ObjectName::new(ObjectKind::ServiceAccount, namespace, account_name);
+                if facts.objects.get(&found).is_none_or(|fact| fact.account().is_linked(own)) {
+                    account(&mut accounts, namespace, account_name).unlinks.insert(own.as_str());
+                }
+            }
+        }
+    }
+    expansion.undeclared.extend(accounts.into_values().map(Wanted::ServiceAccount));
+    expansion.undeclared.extend(removals);
 }
 
 /// The role binding of each namespace with declared image pullers.
@@ -257,6 +342,10 @@ mod tests {
         })
     }
 
+    fn desired(objects: Vec<Object>) -> Desired {
+        Desired { objects, ..Desired::default() }
+    }
+
     fn facts(selections: Selections) -> ClusterFact {
         ClusterFact { selections, ..ClusterFact::default() }
     }
@@ -271,25 +360,25 @@ mod tests {
         let names = ["blue-1", "blue-sandbox", "openshift-config", "kube-system", "default", "openshift", "openshifty"];
         let fact = |name: &&str| NamespaceFact { name: (*name).to_owned(), phase: NamespacePhase::Active };
         let selections = Selections::from([("team=blue".to_owned(), Ok(names.iter().map(fact).collect()))]);
-        let objects = [declared("s", selector("team=blue", &["*-sandbox"]))];
+        let desired = desired([declared("s", selector("team=blue", &["*-sandbox"]))].into());
         let found: Vec<String> =
-            expand(&objects, &facts(selections)).wanted.iter().map(|wanted| wanted.name().namespace.clone()).collect();
+            expand(&desired, &facts(selections)).wanted.iter().map(|wanted| wanted.name().namespace.clone()).collect();
         assert_eq!(found, ["blue-1", "openshifty"]);
-        assert_eq!(selectors(&objects), ["team=blue"]);
+        assert_eq!(selectors(&desired.objects), ["team=blue"]);
     }
 
     #[test]
     fn a_secret_that_two_declarations_concern_is_expanded_once() {
         let fact = |name: &str| NamespaceFact { name: name.to_owned(), phase: NamespacePhase::Active };
         let selections = Selections::from([("a".to_owned(), Ok(vec![fact("one"), fact("two")]))]);
-        let objects = [
+        let objects = vec![
             declared("s", Namespaces::Named(vec!["one".into()])),
             declared("s", selector("a", &[])),
             declared("t", selector("a", &[])),
             declared("t", selector("b", &[])),
         ];
-        let facts = facts(selections);
-        let expansion = expand(&objects, &facts);
+        let (desired, facts) = (desired(objects), facts(selections));
+        let expansion = expand(&desired, &facts);
         let names: Vec<String> = expansion.wanted.iter().map(|wanted| wanted.name().to_string()).collect();
         assert_eq!(names, ["secret `one/s`", "secret `two/s`", "secret `one/t`", "secret `two/t`"]);
         assert_eq!(expansion.twice, [ObjectName::secret("one", "s")]);

@@ -12,9 +12,11 @@ mod imports;
 mod marks;
 mod node;
 mod object;
+mod prune;
 mod pull_secret;
 pub mod rollout;
 mod service_account;
+mod undeclared;
 
 use serde::Serialize;
 
@@ -27,7 +29,8 @@ pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
 use entries::PlannedEntries;
 pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
 pub use expansion::{
-    Expansion, UnknownObjects, account_namespaces, binding_namespaces, expand, prerequisites, selectors,
+    Expansion, UnknownObjects, account_namespaces, binding_namespaces, declared_namespaces, expand, prerequisites,
+    pruned_namespaces, selectors,
 };
 pub use file::file;
 pub use global_pull_secret::WantedGlobal;
@@ -35,8 +38,10 @@ pub use image_puller::{PullerRole, SubjectChange, WantedBinding, WantedPuller};
 pub use imports::{ImportCheck, ImportImage, import_namespaces, import_obstacles};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
+pub use prune::{PrunePlan, prune, prune_refusal};
 pub use pull_secret::WantedSecret;
 pub use service_account::{LinkChange, WantedAccount};
+pub use undeclared::{MANAGED_KINDS, UndeclaredObject};
 
 /// What a plan includes.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +54,7 @@ pub struct PlanRequest {
     pub transfer: Transfer,
 }
 
-/// What happens to the entries of retired registries.
+/// What happens to the entries of retired registries, and to objects that are no longer declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Prune {
     /// They are reported and stay.
@@ -264,7 +269,7 @@ fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Er
 /// Compares the desired state with the facts: the objects, then `nodes`, which are the first window of
 /// [`Desired::nodes`] and have the facts in `facts.nodes`.
 pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &PlanRequest) -> Plan {
-    let expansion = expand(&desired.objects, &facts.cluster);
+    let expansion = expand(desired, &facts.cluster);
     let objects = object_stages(desired, &expansion, &facts.cluster, request);
     let pools = pool_steps(&expansion, &facts.cluster, request);
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));

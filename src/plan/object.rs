@@ -4,6 +4,7 @@ use super::global_pull_secret::{WantedGlobal, global_pull_secret};
 use super::image_puller::{WantedBinding, image_puller};
 use super::pull_secret::{WantedSecret, pull_secret};
 use super::service_account::{WantedAccount, service_account};
+use super::undeclared::{UndeclaredObject, undeclared};
 use super::{PlanRequest, Planned};
 use crate::desired::{ObjectContent, PullSecretState};
 use crate::facts::{ObjectFact, ObjectName, Observed};
@@ -20,6 +21,8 @@ pub enum Wanted<'a> {
     GlobalPullSecret(WantedGlobal<'a>),
     /// The role binding of the image pullers of a namespace.
     ImagePullers(WantedBinding<'a>),
+    /// An object that is no longer declared.
+    Undeclared(UndeclaredObject<'a>),
 }
 
 impl Wanted<'_> {
@@ -30,6 +33,7 @@ impl Wanted<'_> {
             Self::ServiceAccount(wanted) => &wanted.name,
             Self::GlobalPullSecret(wanted) => &wanted.name,
             Self::ImagePullers(wanted) => &wanted.name,
+            Self::Undeclared(wanted) => &wanted.name,
         }
     }
 
@@ -43,6 +47,7 @@ impl Wanted<'_> {
             },
             Self::ImagePullers(_) => 0,
             Self::ServiceAccount(_) => 1,
+            Self::Undeclared(_) => 2,
             // It changes every node, so everything else must have succeeded before.
             Self::GlobalPullSecret(_) => 3,
         }
@@ -65,5 +70,6 @@ pub fn object(
         Wanted::ServiceAccount(wanted) => service_account(wanted, fact.account(), request),
         Wanted::GlobalPullSecret(wanted) => Some(global_pull_secret(wanted, fact.secret(), request)),
         Wanted::ImagePullers(wanted) => Some(image_puller(wanted, fact.binding(), request)),
+        Wanted::Undeclared(wanted) => Some(undeclared(wanted, fact, request)),
     }
 }

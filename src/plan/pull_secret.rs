@@ -2,10 +2,10 @@
 //! secret cannot be changed, and the API server rejects every change of an immutable secret (Kubernetes documentation,
 //! "Secrets"). A secret that something else created is changed only with permission.
 
-use super::{Action, Change, PlanRequest, Planned, Step, WantedEntries};
+use super::{Action, Change, LeftEntries, PlanRequest, Planned, Step, WantedEntries};
 use super::{entries, marks};
 use crate::desired::{Adopt, ObjectContent, Ownership, PullSecret, PullSecretFormat, PullSecretState};
-use crate::dockerconfig::{Credential, ParseError, Reader};
+use crate::dockerconfig::{Credential, ParseError, Reader, is_of};
 use crate::facts::{LAST_APPLIED_ANNOTATION, LastApplied, Marks, NamespacePhase, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
 
@@ -16,6 +16,8 @@ pub struct WantedSecret<'a> {
     pub name: ObjectName,
     /// Its declaration.
     pub declared: &'a PullSecret,
+    /// The registries whose entries `--prune` removes, unless the declaration has an entry for one.
+    pub retired: &'a [String],
     /// Whether objects can be created in the namespace.
     pub phase: NamespacePhase,
 }
@@ -86,8 +88,10 @@ fn merged(
 ) -> Planned<ObjectContent> {
     let name = &wanted.name;
     let old = found.and_then(|secret| secret.content.as_ref());
-    // A secret may have only some of the declared registries, so its other entries are neither retired nor undeclared.
-    let entries = WantedEntries { credentials, retired: &[] };
+    // The file of a declaration may have an entry of a retired registry, which would be added and removed by each run.
+    let is_wanted = |registry: &String| credentials.iter().any(|credential| is_of(&credential.key, registry));
+    let retired: Vec<String> = wanted.retired.iter().filter(|registry| !is_wanted(registry)).cloned().collect();
+    let entries = WantedEntries { credentials, retired: &retired };
     let merged = match entries::planned(old, entries, reader(format), request) {
         Ok(merged) => merged,
         Err(error) => return Planned::failed(name, unmergeable(name, format, &error)),
@@ -109,7 +113,9 @@ fn merged(
     let content = merged.content.or_else(|| old.cloned()).filter(|_| changed);
     let content = content.map(|content| ObjectContent::PullSecret { format, content, ownership });
     let diff = merged.diff.filter(|_| changed);
-    Planned { step: Step { changes, diff, ..Step::object(name, action) }, content }
+    // A secret may have only some of the declared registries, so its other entries are not reported.
+    let left = LeftEntries { undeclared: Vec::new(), ..merged.left };
+    Planned { step: Step { changes, diff, left, ..Step::object(name, action) }, content }
 }
 
 /// The programs that read a secret of this format.

@@ -126,6 +126,12 @@ impl Journal {
         }
     }
 
+    /// Whether something has failed, could not be reached, or was interrupted so far.
+    pub fn has_failures(&self) -> bool {
+        let status = self.report.lock().unwrap_or_else(PoisonError::into_inner).status();
+        !matches!(status, ExitStatus::Done | ExitStatus::ChangesPending)
+    }
+
     /// Ends the run: sends the recap and returns the exit status. Work that was abandoned and still has this journal
     /// sends nothing after it.
     pub fn close(&self) -> ExitStatus {

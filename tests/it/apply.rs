@@ -222,6 +222,12 @@ fn retired_registries_are_reported_and_removed_with_prune() {
     };
     site.nodes[0].write(DOCKER, add(&site.file(1, DOCKER).unwrap()).as_bytes(), 0o600);
     site.set_literal("oregano_retired_registries", "['old.example.com']");
+    let refused = site.run(&["apply", "--prune"]).expect(1);
+    assert!(refused.stderr.contains("`--prune` needs `oregano_owner`"), "{}", refused.stderr);
+    let refused = site.run(&["apply", "--prune", "--limit", "node1"]).expect(64);
+    assert!(refused.stderr.contains("--prune cannot be combined with --limit"), "{}", refused.stderr);
+    site.run(&["plan", "--prune", "--limit", "node1", "--only", "nodes"]).expect(3);
+    site.set("oregano_owner", "production");
 
     // Without --prune nothing is pending, as for `kubectl apply` and its --prune.
     for command in ["plan", "apply"] {

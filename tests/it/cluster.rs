@@ -3,6 +3,7 @@
 mod credentials;
 mod image_pullers;
 mod imports;
+mod prune;
 mod pull_secrets;
 mod reach;
 mod service_accounts;

@@ -27,6 +27,9 @@ pub struct Case {
     pub gate: Gate,
     /// Every step, in the order of the stages.
     pub steps: Vec<Step>,
+    /// What is not known about objects that may no longer be declared.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Parts of the complete new content, by target. A step that is not named here writes nothing.
     #[serde(default)]
     pub writes: BTreeMap<String, Vec<String>>,
@@ -115,6 +118,9 @@ pub struct Facts {
     /// Namespaces whose role bindings could not be listed, and why.
     #[serde(default)]
     pub unlisted_bindings: BTreeMap<String, String>,
+    /// Namespaces whose objects with the label `oregano/managed` could not be listed, and why.
+    #[serde(default)]
+    pub unlisted_managed: BTreeMap<String, String>,
     /// Whether the cluster has the role of image pullers.
     #[serde(default)]
     pub puller_role: Option<Found<()>>,
@@ -224,6 +230,8 @@ pub enum Stage {
     Objects,
     Imports,
     Batch,
+    /// The removal of objects that are no longer declared, after everything else.
+    Prune,
 }
 
 #[derive(Deserialize, Debug, PartialEq, Eq, Clone, Copy)]
@@ -305,6 +313,7 @@ fn plans() {
             }
         }
         assert_eq!(planned.steps, case.steps, "{name}");
+        assert_eq!(planned.warnings, case.warnings, "{name}");
         // A note of the plan must not show what the files contain.
         for password in case.desired.credentials.values().filter_map(|login| login.split_once(':')) {
             assert!(!planned.debug.contains(password.1), "{name}: the plan shows a password");

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::{StreamExt as _, stream};
+use http::header::{ACCEPT, HeaderValue};
 use k8s_openapi::ListableResource;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -11,10 +12,10 @@ use kube::api::{ListParams, ObjectList};
 use kube::core::Request;
 use serde::de::DeserializeOwned;
 
-use super::{collection, role_binding, secret, service_account};
-use crate::cluster::client::{ApiClient, list};
+use super::{collection, marks, revision, role_binding, secret, service_account};
+use crate::cluster::client::{ApiClient, OnlyMetadata, list, metadata_list};
 use crate::cluster::error::{ApiError, Verb};
-use crate::facts::{ObjectFact, ObjectKind, ObjectName};
+use crate::facts::{MANAGED_LABEL, MetadataFact, ObjectFact, ObjectKind, ObjectName};
 use crate::failure::Failure;
 
 /// The number of objects in one response. The server limits how long it keeps the rest of a list.
@@ -26,6 +27,19 @@ pub(super) const FEW: usize = 8;
 
 /// How often a list is started again because the server no longer has the rest of it.
 const RESTARTS: u32 = 3;
+
+/// Requests only the metadata of objects. An old server sends the complete objects, which is why both are accepted
+/// (Kubernetes documentation, "API Concepts", section "Metadata-only fetches").
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json";
+
+/// What a list contains of each object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Representation {
+    /// The object.
+    Complete,
+    /// Its metadata.
+    Metadata,
+}
 
 /// The objects of one name in all namespaces.
 #[derive(Debug)]
@@ -61,16 +75,31 @@ impl ApiClient {
     pub(super) async fn list_facts<K, F>(
         &self,
         collection: &Request,
-        mut parameters: ListParams,
-        mut fact: impl FnMut(K) -> F,
+        parameters: ListParams,
+        fact: impl FnMut(K) -> F,
     ) -> Result<Vec<F>, ApiError>
     where
         K: ListableResource + Clone + DeserializeOwned,
     {
+        self.pages(collection, parameters, Representation::Complete, list::<K>, fact).await
+    }
+
+    /// The same for a representation of the objects; `page` reads one page of the list.
+    async fn pages<T: Clone, F>(
+        &self,
+        collection: &Request,
+        mut parameters: ListParams,
+        representation: Representation,
+        page: impl Fn(&[u8]) -> Result<ObjectList<T>, ApiError>,
+        mut fact: impl FnMut(T) -> F,
+    ) -> Result<Vec<F>, ApiError> {
         let mut restarts = 0;
         let mut found = Vec::new();
         loop {
-            let request = collection.list(&parameters).map_err(ApiError::unsent)?;
+            let mut request = collection.list(&parameters).map_err(ApiError::unsent)?;
+            if representation == Representation::Metadata {
+                request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+            }
             let page = match self.read_list(request).await {
                 // The server keeps a list only for some minutes, and the rest of another one would not fit to the first
                 // pages (Kubernetes documentation, "API Concepts", section "Retrieving large results sets in chunks").
@@ -80,7 +109,7 @@ impl ApiClient {
                     found.clear();
                     continue;
                 }
-                body => list::<K>(&body?)?,
+                body => page(&body?)?,
             };
             let ObjectList { items, metadata, .. } = page;
             found.extend(items.into_iter().map(&mut fact));
@@ -113,8 +142,36 @@ impl ApiClient {
         namespaces: &[String],
         requests: usize,
     ) -> Listings {
+        let list = async |namespace: &str| self.facts(kind, namespace, &ListParams::default()).await;
+        self.listings(kind, namespaces, requests, list).await
+    }
+
+    /// See [`crate::cluster::Cluster::managed`].
+    pub(in crate::cluster) async fn managed(
+        &self,
+        kind: ObjectKind,
+        namespaces: &[String],
+        requests: usize,
+    ) -> Listings {
+        let list = async |namespace: &str| {
+            let parameters = ListParams::default().labels(&format!("{MANAGED_LABEL}=true")).limit(PAGE);
+            let (all, fact) = (collection(kind, namespace), |object| metadata(kind, object));
+            let found = self.pages(&all, parameters, Representation::Metadata, metadata_list, fact).await?;
+            Ok(found.into_iter().flatten().collect())
+        };
+        self.listings(kind, namespaces, requests, list).await
+    }
+
+    /// The results of `list` for each of these namespaces. It lists a namespace, or the cluster if the name is empty.
+    async fn listings(
+        &self,
+        kind: ObjectKind,
+        namespaces: &[String],
+        requests: usize,
+        list: impl AsyncFn(&str) -> Result<Named, ApiError>,
+    ) -> Listings {
         if namespaces.len() > FEW
-            && let Ok(found) = self.facts(kind, "", &ListParams::default()).await
+            && let Ok(found) = list("").await
         {
             let mut listings: Listings = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
             for object in found {
@@ -125,7 +182,7 @@ impl ApiClient {
             return listings;
         }
         let lists = stream::iter(namespaces).map(async |namespace| {
-            let found = self.facts(kind, namespace, &ListParams::default()).await.map_err(|error| {
+            let found = list(namespace).await.map_err(|error| {
                 let all = ObjectName::new(kind, namespace, "*");
                 self.diagnosis().failure(Verb::List, &all, &error)
             });
@@ -156,6 +213,13 @@ impl ApiClient {
             | ObjectKind::MachineConfigPool => Ok(Vec::new()),
         }
     }
+}
+
+/// The metadata of an object, by its name.
+fn metadata(kind: ObjectKind, OnlyMetadata { metadata }: OnlyMetadata) -> Option<(ObjectName, ObjectFact)> {
+    let (revision, marks) = (revision(&metadata), marks::read(&metadata));
+    let name = ObjectName::new(kind, metadata.namespace?, metadata.name?);
+    Some((name, ObjectFact::Metadata(MetadataFact { revision, marks })))
 }
 
 /// The names and facts of objects.

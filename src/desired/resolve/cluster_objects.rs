@@ -14,6 +14,8 @@ pub(super) const OWNER: &str = "oregano_owner";
 #[derive(Default)]
 pub(super) struct DeclaredObjects {
     pub objects: Vec<Object>,
+    /// The value of `oregano_owner`.
+    pub owner: Option<String>,
     /// The credentials of files, which are verified like those of `registries`.
     pub registries: Vec<Registry>,
 }
@@ -33,7 +35,7 @@ pub(super) fn of_host(
         objects.push(Object::GlobalPullSecret(global));
         registries.extend(of_file);
     }
-    DeclaredObjects { objects, registries }
+    DeclaredObjects { objects, owner, registries }
 }
 
 /// The value of `oregano_owner`.

@@ -247,6 +247,7 @@ impl<'a> Resolver<'a> {
         let mut seen = HashSet::new();
         let (mut own, mut default_objects) = (DeclaredObjects::default(), 0);
         let (mut platform, mut waits) = (None, Waits::default());
+        let mut retired: Arc<[String]> = [].into();
         let access = if scope.has_cluster() { self.api_access(owner) } else { ApiAccess::default() };
         // The host that provides the variables for the pull secret may be a master that `oregano_hosts` excludes.
         let other_owner = (!targets.contains(&owner)).then_some(owner);
@@ -259,6 +260,7 @@ impl<'a> Resolver<'a> {
                 // `--only registries` verifies the credentials of the secrets, too.
                 if scope != Scope::Nodes {
                     (own, default_objects) = self.objects(&mut reader, &declared, platform);
+                    retired = Arc::clone(&declared.retired);
                 }
             }
             if selected.contains(name) {
@@ -268,7 +270,7 @@ impl<'a> Resolver<'a> {
             self.collect(reader);
             registries.extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
         }
-        let DeclaredObjects { objects, registries: of_secrets } = own;
+        let DeclaredObjects { objects, owner, registries: of_secrets } = own;
         registries.extend(not_verified_yet(of_secrets, &registries));
         // An invalid registry is missing from the list, too, and its own problem is the one to report.
         if registries.is_empty() && objects.is_empty() && self.problems.is_empty() {
@@ -280,7 +282,8 @@ impl<'a> Resolver<'a> {
             );
         }
         let vantage = self.request.vantage;
-        let cluster = Desired { objects, default_objects, platform, waits, access, ..Desired::default() };
+        let cluster =
+            Desired { objects, default_objects, owner, retired, platform, waits, access, ..Desired::default() };
         Some(Desired { registries, nodes, vantage, vantage_points, ..cluster })
     }
 
@@ -292,9 +295,9 @@ impl<'a> Resolver<'a> {
         declared: &HostRegistries,
         platform: Option<Platform>,
     ) -> (DeclaredObjects, usize) {
-        let DeclaredObjects { objects, registries } = cluster_objects::of_host(reader, declared, platform);
+        let DeclaredObjects { objects, owner, registries } = cluster_objects::of_host(reader, declared, platform);
         if !self.request.scope.has_cluster() {
-            return (DeclaredObjects { objects: Vec::new(), registries }, 0);
+            return (DeclaredObjects { objects: Vec::new(), owner, registries }, 0);
         }
         let defaults = match platform {
             // Only openshift-ansible 3.11 creates these secrets.
@@ -302,7 +305,8 @@ impl<'a> Resolver<'a> {
             Some(Platform::OpenShift3) | None => default_secrets(&objects, &declared.credentials),
         };
         let count = defaults.len();
-        (DeclaredObjects { objects: defaults.into_iter().chain(objects).collect(), registries }, count)
+        let objects = defaults.into_iter().chain(objects).collect();
+        (DeclaredObjects { objects, owner, registries }, count)
     }
 
     /// Reports unknown variables with oregano's prefix: a misspelled variable would have no effect, and no message

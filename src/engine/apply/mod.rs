@@ -13,9 +13,9 @@ use crate::desired::{Desired, NodeTarget};
 use crate::engine::Engine;
 use crate::engine::observe::Sessions;
 use crate::engine::schedule::{self, Stop};
-use crate::facts::Facts;
+use crate::facts::{ClusterFact, Facts};
 use crate::node::Session;
-use crate::plan::{self, Gate, Plan, Stage};
+use crate::plan::{self, Gate, Plan, PrunePlan, Stage};
 use crate::report::Journal;
 
 use self::import::ImportWork;
@@ -30,7 +30,7 @@ pub struct Observation<'a> {
     /// The nodes of the window that `facts.nodes` describes.
     pub nodes: &'a [NodeTarget],
     /// What was observed.
-    pub facts: Facts,
+    pub facts: &'a Facts,
     /// One entry for each node of the window.
     pub sessions: Sessions,
 }
@@ -40,11 +40,11 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     let _guard = engine.abort_nodes_at(Stop::Now);
     let Observation { desired, nodes, facts, sessions } = observation;
     let mut sessions = Some(sessions);
-    let expansion = plan::expand(&desired.objects, &facts.cluster);
-    let mut objects = ObjectWork::new(engine, &expansion, &facts.cluster, desired.waits.service_accounts);
+    let expansion = plan::expand(desired, &facts.cluster);
+    let mut objects = ObjectWork::new(engine, &expansion.wanted, &facts.cluster, desired.waits.service_accounts);
     let imports = ImportWork { engine, desired, expansion: &expansion, facts: &facts.cluster };
     let gate = match plan.gate {
-        Gate::Open => objects.check(plan),
+        Gate::Open => worse(objects.check(plan), prune_check(engine, desired, &facts.cluster)),
         Gate::Closed => Gate::Closed,
     };
     plan.stages.iter().fold(gate, |gate, stage| match stage {
@@ -64,6 +64,30 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
             gate
         }
     })
+}
+
+/// Carries out the removal of objects that are no longer declared, which `plan` was computed for.
+pub fn prune(engine: &Engine, plan: &Plan, desired: &Desired, facts: &ClusterFact, journal: &Journal) {
+    let _guard = engine.abort_nodes_at(Stop::Now);
+    let expansion = plan::expand(desired, facts);
+    let mut objects = ObjectWork::new(engine, &expansion.undeclared, facts, desired.waits.service_accounts);
+    // An object that cannot be removed closed the gate before the first write. This shows which one it is.
+    let gate = worse(objects.check(plan), plan.gate);
+    let steps =
+        plan.stages.iter().filter_map(|stage| if let Stage::Objects(steps) = stage { Some(steps) } else { None });
+    steps.fold(gate, |gate, steps| objects.stage(gate, steps, journal));
+}
+
+/// Asks the API server whether it would accept the removals, before the first write of the run.
+fn prune_check(engine: &Engine, desired: &Desired, facts: &ClusterFact) -> Gate {
+    let PrunePlan { plan, .. } = plan::prune(Gate::Open, desired, facts, &engine.plan);
+    let expansion = plan::expand(desired, facts);
+    ObjectWork::new(engine, &expansion.undeclared, facts, desired.waits.service_accounts).check(&plan)
+}
+
+/// Closed if one of them is.
+fn worse(one: Gate, other: Gate) -> Gate {
+    if other == Gate::Closed { Gate::Closed } else { one }
 }
 
 /// Ends every session without changing anything on the nodes.

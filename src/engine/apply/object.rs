@@ -18,7 +18,7 @@ use crate::engine::trace;
 use crate::event::{Event, Phase, Progress, StepRow};
 use crate::facts::{ClusterFact, ObjectFact, ObjectName, Observed};
 use crate::failure::Failure;
-use crate::plan::{self, Action, Expansion, Gate, Plan, PlanRequest, Planned, Stage, Step, Target, Wanted};
+use crate::plan::{self, Action, Gate, Plan, PlanRequest, Planned, Stage, Step, Target, Wanted};
 use crate::report::Journal;
 
 use super::backup::Backup;
@@ -57,11 +57,11 @@ impl From<StepRow> for CarriedOut {
 impl<'a> ObjectWork<'a> {
     pub(super) fn new(
         engine: &'a Engine,
-        expansion: &'a Expansion<'a>,
+        wanted: &'a [Wanted<'a>],
         facts: &'a ClusterFact,
         account_wait: Duration,
     ) -> Self {
-        let wanted = expansion.wanted.iter().map(|wanted| (wanted.name(), wanted)).collect();
+        let wanted = wanted.iter().map(|wanted| (wanted.name(), wanted)).collect();
         Self { engine, wanted, facts, account_wait, refused: HashMap::new() }
     }
 

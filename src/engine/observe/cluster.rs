@@ -1,7 +1,7 @@
 //! Gathers the facts from the cluster: first the namespaces of the selectors, then the objects that the declarations
 //! concern there.
 
-use crate::cluster::{Cluster, ImportSecrets};
+use crate::cluster::{Cluster, ImportSecrets, Listings};
 use crate::desired::{Desired, Object, Platform};
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
@@ -10,7 +10,7 @@ use crate::facts::{
     RolloutFact, Selections,
 };
 use crate::failure::Failure;
-use crate::plan::{self, Wanted};
+use crate::plan::{self, Prune, Wanted};
 
 /// Observes everything that the declarations need. Ctrl-C ends it: what was not observed then has a failure as its fact.
 pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
@@ -26,7 +26,7 @@ pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
     let namespaces = plan::binding_namespaces(declared);
     facts.bindings = all_of(engine, ObjectKind::RoleBinding, namespaces, &mut facts.objects).await;
     // The rollout of the global pull secret is observed later, because it does not decide what else is.
-    let expansion = plan::expand(declared, &facts);
+    let expansion = plan::expand(desired, &facts);
     let wanted = &expansion.wanted;
     let names = wanted.iter().map(Wanted::name).filter(|name| !facts.objects.contains_key(name));
     let names = names.cloned().chain(plan::prerequisites(declared));
@@ -36,6 +36,7 @@ pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
     if declared.iter().any(|object| matches!(object, Object::GlobalPullSecret(_))) {
         facts.global = Some(global(engine).await);
     }
+    add_managed(engine, desired, &mut facts).await;
     facts
 }
 
@@ -62,13 +63,48 @@ async fn global(engine: &Engine) -> GlobalFact {
     GlobalFact { control_plane, rollout: rollout.unwrap_or_else(RolloutFact::unknown) }
 }
 
+/// Adds the objects with the marks of inventories in the namespaces of the declarations. Without a name, the inventory
+/// cannot know its own ones.
+async fn add_managed(engine: &Engine, desired: &Desired, facts: &mut ClusterFact) {
+    let namespaces = plan::declared_namespaces(&desired.objects, facts);
+    if desired.owner.is_none() || namespaces.is_empty() {
+        return;
+    }
+    for kind in plan::MANAGED_KINDS {
+        let observe = async |cluster: &Cluster| Ok(cluster.managed(kind, &namespaces, CLUSTER_REQUESTS).await);
+        let (names, found) = listed(engine, &namespaces, observe).await;
+        // More is known of the declared ones.
+        for (name, fact) in found {
+            facts.objects.entry(name).or_insert(fact);
+        }
+        facts.managed.insert(kind, names);
+    }
+    if engine.plan.prune == Prune::Remove {
+        let namespaces = plan::pruned_namespaces(desired, facts);
+        let namespaces = namespaces.into_iter().filter(|namespace| !facts.accounts.contains_key(namespace)).collect();
+        let accounts = all_of(engine, ObjectKind::ServiceAccount, namespaces, &mut facts.objects).await;
+        facts.accounts.extend(accounts);
+    }
+}
+
 /// The names of all objects of a kind in some namespaces. Their states are added to `objects`.
 async fn all_of(engine: &Engine, kind: ObjectKind, namespaces: Vec<String>, objects: &mut Objects) -> NamesByNamespace {
-    let mut names = NamesByNamespace::new();
-    if namespaces.is_empty() {
-        return names;
-    }
     let observe = async |cluster: &Cluster| Ok(cluster.all_of(kind, &namespaces, CLUSTER_REQUESTS).await);
+    let (names, found) = listed(engine, &namespaces, observe).await;
+    objects.extend(found);
+    names
+}
+
+/// The names and states of the objects that `observe` lists in some namespaces.
+async fn listed(
+    engine: &Engine,
+    namespaces: &[String],
+    observe: impl AsyncFnOnce(&Cluster) -> Result<Listings, Failure>,
+) -> (NamesByNamespace, Objects) {
+    let (mut names, mut objects) = (NamesByNamespace::new(), Objects::new());
+    if namespaces.is_empty() {
+        return (names, objects);
+    }
     let found = request(engine, Stop::Gently, observe).await.unwrap_or_else(|failure| {
         namespaces.iter().map(|namespace| (namespace.clone(), Err(failure.clone()))).collect()
     });
@@ -80,7 +116,7 @@ async fn all_of(engine: &Engine, kind: ObjectKind, namespaces: Vec<String>, obje
         });
         names.insert(namespace, found);
     }
-    names
+    (names, objects)
 }
 
 /// Observes objects, unless the run is canceled at `level` before all of them are observed.

@@ -19,8 +19,8 @@ use oregano::facts::{
 };
 use oregano::failure::Failure;
 use oregano::plan::{
-    self, Change, CredentialView, EntryDiff, LinkChange, MetadataChange, NodePlan, NodeWork, PlanRequest,
-    SubjectChange, Target, WantedEntries,
+    self, Change, CredentialView, EntryDiff, LinkChange, MANAGED_KINDS, MetadataChange, NodePlan, NodeWork,
+    PlanRequest, Prune, PrunePlan, SubjectChange, Target, WantedEntries,
 };
 use oregano::secret::{Secret, SecretBytes};
 
@@ -31,6 +31,8 @@ use crate::cases::describe;
 pub struct Planned {
     pub gate: Gate,
     pub steps: Vec<Step>,
+    /// About objects that may no longer be declared.
+    pub warnings: Vec<String>,
     /// The complete new content, by target.
     pub writes: BTreeMap<String, String>,
     /// The plan as `Debug` prints it.
@@ -87,6 +89,8 @@ pub fn desired(case: &Case) -> Desired {
     Desired {
         registries: case.desired.images.iter().map(registry).collect(),
         objects: case.desired.pull_secret.iter().map(object).chain(secrets).chain(pullers(&case.desired)).collect(),
+        owner: case.desired.owner.clone(),
+        retired: case.desired.retired.iter().cloned().collect(),
         nodes: case.desired.nodes.iter().map(node).collect(),
         ..Desired::default()
     }
@@ -117,6 +121,7 @@ pub fn facts(case: &Case) -> Facts {
     });
     let cluster = ClusterFact {
         selections: selections.collect(),
+        managed: MANAGED_KINDS.into_iter().map(|kind| (kind, managed(case, kind))).collect(),
         accounts: names(&case.facts.accounts, &case.facts.unlisted_accounts),
         bindings: names(&case.facts.bindings, &case.facts.unlisted_bindings),
         objects: secrets.chain(accounts).chain(bindings).chain(role).collect(),
@@ -141,6 +146,8 @@ pub fn facts(case: &Case) -> Facts {
 
 pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned {
     let plan = plan::plan(desired, &desired.nodes, facts, request);
+    let PrunePlan { plan: prune, warnings } = plan::prune(plan.gate, desired, &facts.cluster, request);
+    let removals = prune.steps().map(|one| step(Stage::Prune, one));
     let steps = plan.stages.iter().flat_map(|stage| match stage {
         plan::Stage::AwaitPools(steps) | plan::Stage::Objects(steps) => {
             steps.iter().map(|one| step(Stage::Objects, one)).collect::<Vec<_>>()
@@ -153,7 +160,8 @@ pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned 
             plan::Gate::Open => Gate::Open,
             plan::Gate::Closed => Gate::Closed,
         },
-        steps: steps.collect(),
+        steps: steps.chain(removals).collect(),
+        warnings,
         writes: writes(desired, facts, request),
         debug: format!("{plan:?}"),
     }
@@ -161,7 +169,11 @@ pub fn plan(desired: &Desired, facts: &Facts, request: &PlanRequest) -> Planned 
 
 /// The content of each step that writes something.
 fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<String, String> {
-    let expansion = plan::expand(&desired.objects, &facts.cluster);
+    let expansion = plan::expand(desired, &facts.cluster);
+    let undeclared = match request.prune {
+        Prune::Keep => [].as_slice(),
+        Prune::Remove => expansion.undeclared.as_slice(),
+    };
     let object = |wanted| {
         let planned = plan::object(wanted, facts.cluster.objects.get(wanted.name()), request)?;
         let content = match planned.content? {
@@ -175,7 +187,7 @@ fn writes(desired: &Desired, facts: &Facts, request: &PlanRequest) -> BTreeMap<S
         };
         Some((target(&planned.step.target), content))
     };
-    let objects = expansion.wanted.iter().filter_map(object);
+    let objects = expansion.wanted.iter().chain(undeclared).filter_map(object);
     let nodes = desired.nodes.iter().zip(&facts.nodes).flat_map(|(node, fact)| match fact {
         NodeFact::Observed(files) => {
             let wanted = WantedEntries { credentials: &node.credentials, retired: &node.retired };
@@ -347,6 +359,28 @@ fn names<T>(objects: &IndexMap<String, Found<T>>, unlisted: &BTreeMap<String, St
         }
     }
     names.extend(unlisted.iter().map(|(namespace, message)| (namespace.clone(), Err(Failure::new(message)))));
+    names
+}
+
+/// The objects of a kind with the label `oregano/managed`.
+fn managed(case: &Case, kind: ObjectKind) -> NamesByNamespace {
+    let secrets =
+        case.facts.secrets.iter().filter(|(_, found)| matches!(found, Found::Present(secret) if secret.managed));
+    let bindings =
+        case.facts.bindings.iter().filter(|(_, found)| matches!(found, Found::Present(binding) if binding.managed));
+    let objects: Vec<&String> = match kind {
+        ObjectKind::Secret => secrets.map(|(name, _)| name).collect(),
+        _ => bindings.map(|(name, _)| name).collect(),
+    };
+    let mut names = NamesByNamespace::new();
+    for name in objects {
+        let ObjectName { namespace, name, .. } = object_name(name);
+        if let Ok(names) = names.entry(namespace).or_insert_with(|| Ok(Vec::new())) {
+            names.push(name);
+        }
+    }
+    let unlisted = case.facts.unlisted_managed.iter();
+    names.extend(unlisted.map(|(namespace, message)| (namespace.clone(), Err(Failure::new(message)))));
     names
 }
 

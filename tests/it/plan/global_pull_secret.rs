@@ -91,12 +91,13 @@ fn changes_of_the_global_pull_secret() {
             global: Some(GlobalFact { control_plane, rollout }),
             ..ClusterFact::default()
         };
-        let expansion = plan::expand(&objects, &cluster);
+        let desired = Desired { objects, ..Desired::default() };
+        let expansion = plan::expand(&desired, &cluster);
         let [wanted] = expansion.wanted.as_slice() else { panic!("{name}: {expansion:?}") };
         let planned = plan::object(wanted, cluster.objects.get(&secret), &request).unwrap();
         let content = planned.content.map(|content| match content {
             ObjectContent::PullSecret { content, .. } => String::from_utf8(content.expose().to_vec()).unwrap(),
-            ObjectContent::ServiceAccount(_) => panic!("{name}"),
+            ObjectContent::ServiceAccount(_) | ObjectContent::ImagePullers { .. } => panic!("{name}"),
         });
         assert_eq!(content, case.content, "{name}");
         let (action, failure) = match &planned.step.action {
@@ -118,7 +119,6 @@ fn changes_of_the_global_pull_secret() {
             planned.step.notes.iter().filter(|note| !note.contains("read MachineConfigs")).collect();
         assert_eq!(notes, case.notes.iter().collect::<Vec<_>>(), "{name}");
         let facts = Facts { cluster, ..Facts::default() };
-        let desired = Desired { objects, ..Desired::default() };
         let plan = plan::plan(&desired, &[], &facts, &request);
         let gate = if plan.gate == Gate::Open { super::Gate::Open } else { super::Gate::Closed };
         assert_eq!(gate, case.gate, "{name}");

@@ -11,7 +11,7 @@ fn no_secret_shows_anywhere() {
     let (kubernetes, _guard) = Kubernetes::shared_openshift();
     let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, REGISTRY)]);
     let mut site = Site::with_password(registry, 2, REGISTRY);
-    site.cluster(kubernetes, User::Writer);
+    site.cluster(kubernetes, User::Writer).set("oregano_owner", "production");
     site.set("ansible_user", ASKED).set_literal("ansible_become", "True");
     site.unset("ansible_ssh_private_key_file");
     let ssh = site.nodes[0].password().to_owned();

@@ -56,8 +56,8 @@ async fn write(double: &Double) -> StepRow {
     let name = ObjectName::secret("openshift", NAME);
     let fact = cluster.observe(&name).await.unwrap();
     let (declared, request) = (declared(), PlanRequest::default());
-    let wanted =
-        Wanted::PullSecret(WantedSecret { name: name.clone(), declared: &declared, phase: NamespacePhase::Active });
+    let phase = NamespacePhase::Active;
+    let wanted = Wanted::PullSecret(WantedSecret { name: name.clone(), declared: &declared, retired: &[], phase });
     let CarriedOut { mut row, written } = super::write(&cluster, &wanted, &fact, &request, &Backup::None).await;
     if written.is_some() {
         let now = cluster.observe(&name).await.unwrap();
