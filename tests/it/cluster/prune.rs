@@ -105,7 +105,7 @@ fn nothing_is_removed_if_something_else_failed() {
     site.set_literal("oregano_pull_secrets", "[{'name':'kept','namespaces':['project-a']}]");
     site.nodes[0].stop();
     let run = site.run(&["apply", "--prune"]).expect(4);
-    assert!(run.stdout.contains("secret project-a/team : skipped"), "{}", run.stdout);
+    assert!(run.stdout.contains("secret project-a/team : not written"), "{}", run.stdout);
     assert!(kubernetes.secret("project-a", "team").is_some());
     assert_eq!(pull_secrets(&kubernetes), ["foreign", "team"]);
     // The cluster alone can be cleaned up without the node.
