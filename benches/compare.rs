@@ -23,13 +23,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
-
+use support::fleet;
 use support::oregano::Oregano;
+use support::process::cpu_of_children;
 use support::registry::{Auth, Registry, Transport};
 use support::site::{PASSWORD, USER};
-use support::sshd::{Listen, Options, ROOT, Sshd};
+use support::sshd::{Listen, Options, Sshd};
 
 const ROUNDS: usize = 20;
 /// Nodes of a real sshd, which forks for each connection: more of them measure sshd.
@@ -92,7 +91,7 @@ fn cases(user: &Oregano, registry: Registry, sshd: Sshd) -> Vec<Case> {
     let logins: Vec<(&str, &str)> = users.iter().map(|user| (user.as_str(), PASSWORD)).collect();
     let many = Registry::start(Auth::Basic, Transport::Http, &logins);
     many.push("team/app", "v1", "user0", PASSWORD);
-    let fleet = fleet(user, &sshd, &registry);
+    let fleet = fleet::inventory(user, &sshd, &registry, NODES);
     let credentials = credentials(user, &many, &users);
     let closed = closed(user);
     let words = |line: &str, inventory: &str| -> Vec<String> {
@@ -150,7 +149,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn run(user: &Oregano, program: &Path, case: &Case) -> Cost {
-    let before = children();
+    let before = cpu_of_children();
     let mut child = Command::new(program)
         .args(&case.words)
         .current_dir(user.home())
@@ -165,13 +164,7 @@ fn run(user: &Oregano, program: &Path, case: &Case) -> Cost {
     let memory = peak(&mut child);
     let status = child.wait().unwrap().code();
     assert_eq!(status, Some(case.status), "{} of {}", case.name, program.display());
-    Cost { cpu: children() - before, memory }
-}
-
-/// The CPU time of all children that have ended, in milliseconds.
-fn children() -> f64 {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-    (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1000.0
+    Cost { cpu: cpu_of_children() - before, memory }
 }
 
 /// The peak of the resident memory of a process until it ends, in MiB, as the kernel counts it (`VmHWM`).
@@ -186,26 +179,6 @@ fn peak(child: &mut Child) -> f64 {
         std::thread::sleep(Duration::from_millis(2));
     }
     peak
-}
-
-/// An inventory of nodes that one sshd serves, each with a file of its own.
-fn fleet(user: &Oregano, sshd: &Sshd, registry: &Registry) -> String {
-    let host = registry.host();
-    let mut text = format!(
-        "[all:vars]\nansible_port={}\nansible_user={ROOT}\nansible_ssh_private_key_file={}\n\
-         oreg_url={host}/openshift3/ose-${{component}}:${{version}}\noreg_auth_user={USER}\n\
-         oreg_auth_password='{}'\nopenshift_docker_insecure_registries={host}\n\n[nodes]\n",
-        sshd.port(),
-        sshd.key_file().display(),
-        PASSWORD.replace('\\', r"\\").replace('\'', r"\'"),
-    );
-    for at in 0..NODES {
-        let address = format!("127.0.1.{}", at + 1);
-        user.trust(&sshd.known_hosts_line(&address));
-        let path = format!("/var/lib/origin/node{at}/.docker");
-        writeln!(text, "node{at} ansible_host={address} docker_auth_credentials_path={path}").unwrap();
-    }
-    user.write("fleet", text).display().to_string()
 }
 
 /// An inventory with many credentials of one registry.

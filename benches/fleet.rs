@@ -22,11 +22,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use support::fleet;
 use support::oregano::Oregano;
 use support::process::program;
 use support::registry::{Auth, Registry, Transport};
 use support::site::{PASSWORD, USER};
-use support::sshd::{Listen, Options, ROOT, Sshd};
+use support::sshd::{Listen, Options, Sshd};
 
 const FORKS: &str = "64";
 const ROUNDS: usize = 5;
@@ -41,7 +42,7 @@ fn main() {
     registry.push("openshift3/ose-pod", "v3.11", USER, PASSWORD);
     let sshd = Sshd::start_with(&Options { listen: Listen::AllLoopback, ..Options::default() });
     let user = Oregano::new();
-    let hosts = inventory(&user, &sshd, &registry, nodes);
+    let hosts = fleet::inventory(&user, &sshd, &registry, nodes);
     let apply = ["apply", "--only", "nodes", "--forks", FORKS, "-i", &hosts];
     let fresh = || assert!(sshd.sh("rm -rf /var/lib/origin/*").status.success());
 
@@ -70,27 +71,6 @@ fn timed(work: impl FnOnce()) -> Duration {
     let start = Instant::now();
     work();
     start.elapsed()
-}
-
-/// Writes the inventory, adds every address to known_hosts, and returns the path of the inventory.
-fn inventory(user: &Oregano, sshd: &Sshd, registry: &Registry, nodes: usize) -> String {
-    let host = registry.host();
-    let mut text = format!(
-        "[all:vars]\nansible_port={}\nansible_user={ROOT}\nansible_ssh_private_key_file={}\n\
-         ansible_python_interpreter=/usr/bin/python3\n\
-         oreg_url={host}/openshift3/ose-${{component}}:${{version}}\noreg_auth_user={USER}\n\
-         oreg_auth_password='{}'\nopenshift_docker_insecure_registries={host}\n\n[nodes]\n",
-        sshd.port(),
-        sshd.key_file().display(),
-        PASSWORD.replace('\\', r"\\").replace('\'', r"\'"),
-    );
-    for at in 0..nodes {
-        let address = format!("127.0.{}.{}", at / 200 + 1, at % 200 + 1);
-        user.trust(&sshd.known_hosts_line(&address));
-        text +=
-            &format!("node{at} ansible_host={address} docker_auth_credentials_path=/var/lib/origin/node{at}/.docker\n");
-    }
-    user.write("hosts", text).display().to_string()
 }
 
 /// Writes the same file with Ansible's `copy`, with the fastest connection settings.

@@ -27,13 +27,11 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
 use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
 
 use support::certificate::{Signer, make_for};
 use support::oregano::Oregano;
-use support::process::program;
+use support::process::{cpu_of_children, program};
 use support::registry::{Auth, Registry, Transport};
 
 const CREDENTIALS: usize = 200;
@@ -264,14 +262,9 @@ fn cpu() -> Vec<String> {
 
 /// The user and system CPU time of the processes that `work` starts and waits for, in milliseconds for each credential.
 fn milliseconds(work: impl FnOnce()) -> f64 {
-    let before = children();
+    let before = cpu_of_children();
     work();
-    (children() - before) / CREDENTIALS as f64
-}
-
-fn children() -> f64 {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-    (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1000.0
+    (cpu_of_children() - before) / CREDENTIALS as f64
 }
 
 // ── start ────────────────────────────────────────────────────────────────────────────────────────

@@ -30,24 +30,26 @@ pub(super) enum Unusable {
 
 impl Unusable {
     pub(super) fn fault(self) -> FileFault {
-        match self {
-            Self::Directory => FileFault::new("is a directory").hint(OTHER_FILE),
-            Self::Special => FileFault::new("is not a regular file").hint(OTHER_FILE),
-            Self::TooLarge => FileFault::new("is too large for a file with credentials").hint(OTHER_FILE),
-            Self::TooManyLinks => FileFault::new("leads through too many links").hint(OTHER_FILE),
-            Self::ForeignLink => FileFault::new("is a link of another user").hint("name the file that it leads to"),
-            Self::Unexamined(text) => FileFault::new("cannot be examined").cause(text).hint(OTHER_FILE),
-            Self::Unread(access, text) => {
-                FileFault { access, ..FileFault::new("cannot be read").cause(text).hint(OTHER_FILE) }
-            }
-            Self::Closed(access, folder) => {
+        let access = match &self {
+            Self::Unread(access, _) | Self::Closed(access, _) => *access,
+            _ => FileAccess::Granted,
+        };
+        let failure = match self {
+            Self::Directory => Failure::new("is a directory").hint(OTHER_FILE),
+            Self::Special => Failure::new("is not a regular file").hint(OTHER_FILE),
+            Self::TooLarge => Failure::new("is too large for a file with credentials").hint(OTHER_FILE),
+            Self::TooManyLinks => Failure::new("leads through too many links").hint(OTHER_FILE),
+            Self::ForeignLink => Failure::new("is a link of another user").hint("name the file that it leads to"),
+            Self::Unexamined(text) => Failure::new("cannot be examined").cause(text).hint(OTHER_FILE),
+            Self::Unread(_, text) => Failure::new("cannot be read").cause(text).hint(OTHER_FILE),
+            Self::Closed(_, folder) => {
                 let folder = folder.display();
-                let fault = format!("can be neither read nor written: this user may not enter `{folder}`");
-                let hint = format!("`chmod u+x {folder}` if it is yours, or {OTHER_FILE}");
-                FileFault { access, ..FileFault::new(fault).hint(hint) }
+                Failure::new(format!("can be neither read nor written: this user may not enter `{folder}`"))
+                    .hint(format!("`chmod u+x {folder}` if it is yours, or {OTHER_FILE}"))
             }
-            Self::OtherUser => FileFault::new("belongs to another user").hint("run as that user, or name another file"),
-        }
+            Self::OtherUser => Failure::new("belongs to another user").hint("run as that user, or name another file"),
+        };
+        FileFault { access, ..FileFault::from(failure) }
     }
 }
 
@@ -127,7 +129,7 @@ mod tests {
         for reason in reasons {
             let name = format!("{reason:?}");
             let fault = reason.fault();
-            assert!(is_hint(fault.hint.as_ref()), "{name}: {fault:?}");
+            assert!(is_hint(fault.failure.hint.as_ref()), "{name}: {fault:?}");
         }
     }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Uid, geteuid};
 
 use crate::facts::{FileAccess, FileFault, FileState};
-use crate::failure::without_errno;
+use crate::failure::{Failure, without_errno};
 use crate::secret::SecretBytes;
 
 pub use backup::{BackupFile, Backups};
@@ -59,7 +59,8 @@ fn fault_of_target(path: &Path, target: &Path, fault: FileFault) -> FileFault {
     if path == target {
         return fault;
     }
-    FileFault { fault: format!("leads to `{}`, which {}", target.display(), fault.fault), ..fault }
+    let message = format!("leads to `{}`, which {}", target.display(), fault.failure.message);
+    FileFault { failure: Box::new(Failure { message, ..*fault.failure }), access: fault.access }
 }
 
 /// Follows the links of `path`, also to a file that does not exist. The kernel's `protected_symlinks` does not apply here,

@@ -83,7 +83,7 @@ fn what_is_no_file_is_named() {
     ] {
         match observe(path) {
             FileState::Unusable(found) => {
-                assert!(found.fault.contains(fault) && found.hint.is_some(), "{found:?}");
+                assert!(found.failure.message.contains(fault) && found.failure.hint.is_some(), "{found:?}");
             }
             other => panic!("{}: {other:?}", path.display()),
         }
@@ -195,7 +195,7 @@ fn root_writes_for_another_user_only_where_no_third_user_created_the_file() {
         |path: &Path| std::os::unix::fs::lchown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
     of_unprivileged(&file);
     let refused = |path: &Path, fault: &str| match observe(path) {
-        FileState::Unusable(found) => assert!(found.fault.contains(fault), "{found:?}"),
+        FileState::Unusable(found) => assert!(found.failure.message.contains(fault), "{found:?}"),
         other => panic!("{other:?}"),
     };
     let set_mode = |mode: u32| fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();

@@ -102,12 +102,8 @@ pub enum FileState {
 /// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
-    /// A predicate, which follows the path: `is a directory`.
-    pub fault: String,
-    /// The reasons, the outermost first.
-    pub causes: Vec<String>,
-    /// What to do.
-    pub hint: Option<String>,
+    /// The failure. Its message is a predicate, which follows the path: `is a directory`.
+    pub failure: Box<Failure>,
     /// Whether another user could read it.
     pub access: FileAccess,
 }
@@ -124,31 +120,23 @@ pub enum FileAccess {
 impl FileFault {
     /// A fault without causes and hint, for which permissions are not the reason.
     pub fn new(fault: impl Into<String>) -> Self {
-        Self { fault: fault.into(), causes: Vec::new(), hint: None, access: FileAccess::Granted }
-    }
-
-    /// Adds a cause.
-    #[must_use]
-    pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.causes.push(cause.into());
-        self
-    }
-
-    /// Sets the hint.
-    #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self::from(Failure::new(fault))
     }
 
     /// The failure of a file at `path`.
     pub fn failure(&self, path: &str) -> Failure {
-        let failure = Failure::new(format!("`{path}` {}", self.fault));
-        let failure = self.causes.iter().fold(failure, Failure::cause);
-        Failure { hint: self.hint.clone(), ..failure }
+        Failure { message: format!("`{path}` {}", self.failure.message), ..Failure::clone(&self.failure) }
     }
 
     /// The fault and its causes on one line, without the path.
     pub fn text(&self) -> String {
-        std::iter::once(&self.fault).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": ")
+        let Failure { message, causes, .. } = &*self.failure;
+        std::iter::once(message).chain(causes).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+}
+
+impl From<Failure> for FileFault {
+    fn from(failure: Failure) -> Self {
+        Self { failure: Box::new(failure), access: FileAccess::Granted }
     }
 }

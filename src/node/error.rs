@@ -39,29 +39,27 @@ pub(super) fn missing_tool(node: &str, tool: &str) -> Failure {
 
 /// The fault of a file that cannot be managed. `text` is the message of the system, or the path that is the problem.
 pub(super) fn unusable(reason: UnusableReason, text: &str, privileges: Privileges) -> FileFault {
-    let fault = match reason {
-        UnusableReason::Directory => FileFault::new("is a directory"),
-        UnusableReason::Special => FileFault::new("is not a regular file"),
-        UnusableReason::TooLarge => FileFault::new("is larger than 1 MiB"),
-        UnusableReason::LineBreak => FileFault::new("leads to a path that contains a line break"),
+    let failure = match reason {
+        UnusableReason::Directory => Failure::new("is a directory"),
+        UnusableReason::Special => Failure::new("is not a regular file"),
+        UnusableReason::TooLarge => Failure::new("is larger than 1 MiB"),
+        UnusableReason::LineBreak => Failure::new("leads to a path that contains a line break"),
         UnusableReason::DanglingLink => {
-            FileFault::new("is a link into a directory that does not exist").cause(format!("it leads to `{text}`"))
+            Failure::new("is a link into a directory that does not exist").cause(format!("it leads to `{text}`"))
         }
-        UnusableReason::Mounted => FileFault::new("is a bind mount of a single file, which cannot be replaced"),
-        UnusableReason::Blocked => FileFault::new("cannot exist").cause(format!("`{text}` is not a directory")),
-        UnusableReason::Denied => {
-            let access = match privileges {
-                Privileges::Root => FileAccess::Granted,
-                Privileges::User => FileAccess::OnlyRoot,
-            };
-            FileFault { access, ..FileFault::new("cannot be read").cause("Permission denied") }
-        }
-        UnusableReason::Unreadable => FileFault::new("cannot be read").cause(reported(text)),
-        UnusableReason::Changing => FileFault::new("was changed while it was examined"),
-        UnusableReason::Incomplete => FileFault::new("cannot be read")
+        UnusableReason::Mounted => Failure::new("is a bind mount of a single file, which cannot be replaced"),
+        UnusableReason::Blocked => Failure::new("cannot exist").cause(format!("`{text}` is not a directory")),
+        UnusableReason::Denied => Failure::new("cannot be read").cause("Permission denied"),
+        UnusableReason::Unreadable => Failure::new("cannot be read").cause(reported(text)),
+        UnusableReason::Changing => Failure::new("was changed while it was examined"),
+        UnusableReason::Incomplete => Failure::new("cannot be read")
             .cause("reading failed before the end of the file, which may have been removed at that moment"),
     };
-    fault.hint(reason.hint(text, privileges))
+    let access = match (reason, privileges) {
+        (UnusableReason::Denied, Privileges::User) => FileAccess::OnlyRoot,
+        _ => FileAccess::Granted,
+    };
+    FileFault { access, ..FileFault::from(failure.hint(reason.hint(text, privileges))) }
 }
 
 /// The message of the system. Some tools of busybox fail without one.

@@ -4,7 +4,7 @@
 use super::error;
 use super::hint::Privileges;
 use super::protocol::{ObservedFile, UnusableReason};
-use crate::facts::{FileFact, FileState};
+use crate::facts::{FileFact, FileFault, FileState};
 use crate::secret::SecretBytes;
 
 /// One fact for each file. Paths with the same key lead to the same file, and it can be written through any of them. An
@@ -34,7 +34,8 @@ pub(super) fn facts(paths: &[String], observed: Vec<ObservedFile>, privileges: P
             // One inode under two keys, without a hard link, means that one of the paths is a bind mount. A rename
             // cannot replace both, so neither is written.
             let fault = error::unusable(UnusableReason::Mounted, "", privileges);
-            fact.state = FileState::Unusable(fault.cause(format!("`{path}` is the same file")));
+            let failure = fault.failure.cause(format!("`{path}` is the same file"));
+            fact.state = FileState::Unusable(FileFault { access: fault.access, ..FileFault::from(failure) });
         } else {
             facts.push((key, inode, FileFact { path: path.clone(), aliases: Vec::new(), state }));
         }

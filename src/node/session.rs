@@ -365,7 +365,7 @@ fn compare(new: &[u8], observed: &ObservedFile, privileges: Privileges) -> Resul
         ObservedFile::Present { .. } => Ok(()),
         ObservedFile::Absent { .. } => Err("it no longer exists".to_owned()),
         ObservedFile::Unusable { reason, text } => {
-            Err(format!("it {}", error::unusable(*reason, text, privileges).fault))
+            Err(format!("it {}", error::unusable(*reason, text, privileges).failure.message))
         }
     }
 }

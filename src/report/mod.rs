@@ -147,23 +147,13 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{HostRow, Started};
+    use crate::event::{HostRow, Started, registry_row};
     use crate::facts::{ObjectName, Verdict};
     use crate::failure::Failure;
     use crate::plan::{Action, Step};
 
     fn registry(verdict: Verdict) -> Event {
-        Event::Registry(RegistryRow {
-            host: "r".into(),
-            user: "u".into(),
-            image: "r/i:1".into(),
-            verdict,
-            failure: None,
-            from: None,
-            expires: None,
-            rate_limit: None,
-            other_server: None,
-        })
+        Event::Registry(registry_row("r", "u", verdict))
     }
 
     fn host(outcome: HostOutcome) -> Event {

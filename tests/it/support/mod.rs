@@ -7,6 +7,7 @@
 pub mod ansible;
 pub mod certificate;
 pub mod double;
+pub mod fleet;
 pub mod http;
 pub mod importer;
 pub mod kubernetes;

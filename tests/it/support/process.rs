@@ -14,6 +14,9 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+
 /// The maximum time until a server is ready, on a machine that is busy with other builds.
 pub const READY: Duration = Duration::from_secs(60);
 
@@ -202,6 +205,12 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
 /// Whether a process has ended. It remains as a zombie until its parent has read its exit status.
 pub fn is_gone(id: u32) -> bool {
     fs::read_to_string(format!("/proc/{id}/stat")).map_or(true, |state| state.contains(") Z "))
+}
+
+/// The user and system CPU time of all children that have ended, in milliseconds.
+pub fn cpu_of_children() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1000.0
 }
 
 /// A folder for files that one run of the test binary shares and cannot remove when it ends.
