@@ -31,8 +31,10 @@ use support::kubernetes::{Kubernetes, User};
 use support::oregano::Oregano;
 use support::process::program;
 use support::registry::{Auth, Registry, Transport};
-use support::site::{PASSWORD, USER};
+use support::site::USER;
 
+/// Without characters that the inventory would have to quote.
+const PASSWORD: &str = "bench-password";
 /// The number of requests at the same time: that of oregano, and that of `xargs -P`.
 const CONCURRENCY: usize = 16;
 const ROUNDS: usize = 3;
@@ -52,7 +54,7 @@ fn main() {
     let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
     let user = Oregano::new();
     let inventory = inventory(&user, &registry, &names);
-    let apply = ["apply", "-q", "-i", &inventory, "--kubeconfig", kubeconfig.to_str().unwrap()];
+    let apply = ["apply", "-q", "--only", "cluster", "-i", &inventory, "--kubeconfig", kubeconfig.to_str().unwrap()];
     let client = runtime.block_on(client(&kubeconfig));
     runtime.block_on(create_namespaces(&client, &names));
 
@@ -106,7 +108,7 @@ fn inventory(user: &Oregano, registry: &Registry, names: &[String]) -> String {
          openshift_additional_registry_credentials=[{{'host':'{host}','user':'{USER}','password':'{PASSWORD}',\
          'test_image':'openshift3/ose-pod:v3.11','tls_verify':False}}]\n\
          oregano_pull_secrets=[{{'name':'team','namespaces':{names:?},'service_accounts':['default','builder']}}]\n\
-         [nodes]\n",
+         [nodes]\nnode1\n",
         names = names.split(',').collect::<Vec<_>>()
     );
     user.write("hosts", text).display().to_string()

@@ -34,14 +34,6 @@ impl ClusterPurpose {
             Self::Login => "to log in without a kubeconfig, pipe the token in with `--password-stdin`",
         }
     }
-
-    /// The permissions that are needed.
-    fn permissions(self) -> &'static str {
-        match self {
-            Self::Run => "`get`, `create`, `patch` and `delete`",
-            Self::Explain | Self::Login => "`get`",
-        }
-    }
 }
 
 /// A request that did not succeed.
@@ -95,6 +87,17 @@ impl Verb {
             Self::Create => "created",
             Self::Update => "updated",
             Self::Delete => "deleted",
+        }
+    }
+
+    /// The verb in the rules of a Role.
+    fn of_role(self) -> &'static str {
+        match self {
+            Self::Read => "get",
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Update => "patch",
+            Self::Delete => "delete",
         }
     }
 }
@@ -305,8 +308,7 @@ impl Diagnosis {
                 (denied, "the kubeconfig contains no credentials for this server: log in (`oc login`)".to_owned())
             }
             403 if *kind == ObjectKind::Namespace => {
-                let hint =
-                    "grant the user `list` on namespaces in a ClusterRole, or name the namespaces in the inventory";
+                let hint = "grant the user `list` on namespaces in a ClusterRole (docs/permissions.md), or name the namespaces in the inventory";
                 (denied, hint.to_owned())
             }
             // The server refuses to give others more permissions than the user has, unless the user may `bind` the role.
@@ -319,9 +321,12 @@ impl Diagnosis {
             }
             400 if *kind == ObjectKind::Namespace => (denied, "correct `labels` in the inventory".to_owned()),
             403 => {
-                let permissions = if verb == Verb::List { "`list`" } else { self.purpose.permissions() };
-                let resource = resource(*kind);
-                (denied, format!("grant the user {permissions} on {resource} in `{namespace}`; {without}"))
+                let (verb, resource) = (verb.of_role(), resource(*kind));
+                let role = match self.purpose {
+                    ClusterPurpose::Run => " (docs/permissions.md has the roles)",
+                    ClusterPurpose::Explain | ClusterPurpose::Login => "",
+                };
+                (denied, format!("grant the user `{verb}` on {resource} in namespace `{namespace}`{role}; {without}"))
             }
             404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(response),
             // An API server does not redirect, and it knows the path of secrets. So another web server has responded.

@@ -3,6 +3,7 @@
 mod credentials;
 mod image_pullers;
 mod imports;
+mod permissions;
 mod prune;
 mod pull_secrets;
 mod reach;

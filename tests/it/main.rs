@@ -17,6 +17,7 @@ mod openshift;
 mod panic;
 mod plan;
 mod poison;
+mod procedures;
 mod registry;
 mod report;
 mod schedule;

@@ -1,0 +1,74 @@
+//! The declarations of docs/procedures.md on a real API server: each of them is planned, applied, and then up to date.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::kubernetes::{Kubernetes, User};
+use crate::support::site::{Site, auth};
+
+/// A section of the document with a declaration.
+struct Procedure {
+    title: String,
+    declared: String,
+}
+
+/// The sections that declare objects of the cluster.
+fn procedures() -> Vec<Procedure> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/procedures.md")).unwrap();
+    let sections = text.split("\n## ").skip(1).filter_map(|section| {
+        let (title, rest) = section.split_once('\n')?;
+        let declared = rest.split_once("```yaml\n")?.1.split_once("```")?.0;
+        Some(Procedure { title: title.to_owned(), declared: declared.to_owned() })
+    });
+    sections.collect()
+}
+
+/// The projects of the document, with the service accounts that a controller of OpenShift creates in each.
+fn cluster() -> Kubernetes {
+    let kubernetes = Kubernetes::private();
+    for namespace in ["project-a", "project-b"] {
+        kubernetes.namespace(namespace);
+        assert!(kubernetes.kubectl(&["label", "namespace", namespace, "team=blue"]).status.success());
+        for account in ["default", "builder"] {
+            let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+            kubernetes.create(&path, &json!({"metadata": {"name": account}, "imagePullSecrets": [{"name": "old"}]}));
+        }
+    }
+    kubernetes.create_secret("project-a", "old", r#"{"auths":{}}"#);
+    let rules = json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]);
+    let role = json!({"metadata": {"name": "system:image-puller"}, "rules": rules});
+    kubernetes.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role);
+    kubernetes
+}
+
+#[test]
+fn every_declaration_is_planned_applied_and_then_up_to_date() {
+    let procedures = procedures();
+    assert!(procedures.len() >= 8, "{}", procedures.len());
+    for Procedure { title, declared } in procedures {
+        let kubernetes = cluster();
+        let mut site = Site::new(1);
+        site.cluster(&kubernetes, User::Admin);
+        let file = site.oregano.write("config.json", json!({"auths": {site.key(): {"auth": auth()}}}).to_string());
+        let declared = declared.replace("registry.example.com", site.key());
+        let declared = declared.replace("/etc/oregano/config.json", &file.display().to_string());
+        site.oregano.write("group_vars/all.yml", declared);
+        let run = |words: &[&str], status: i32| {
+            let run = site.run(&[words, &["--only", "cluster"]].concat());
+            println!("{title}: {words:?}\n{}{}", run.stdout, run.stderr);
+            run.expect(status)
+        };
+        run(&["plan"], 3);
+        let events = run(&["apply", "--output", "json"], 0).events();
+        let changed = |event: &&Value| {
+            event["event"] == "object"
+                && ["created", "updated", "deleted"].contains(&event["outcome"].as_str().unwrap())
+        };
+        assert!(events.iter().filter(changed).count() > 1, "{title}: only imagestreamsecret changed");
+        let events = run(&["apply", "--output", "json"], 0).events();
+        assert_eq!(events.iter().filter(changed).count(), 0, "{title}: a second run changed something");
+        run(&["plan"], 0);
+    }
+}
