@@ -32,6 +32,7 @@ fn command() -> ExitStatus {
             run::run(event::Command::Plan, cli.global, arguments)
         }
         Command::Apply(arguments) => run::run(event::Command::Apply, cli.global, arguments),
+        Command::Restore(arguments) => run::restore(cli.global, *arguments),
         Command::Explain(arguments) => explain::explain(cli.global, arguments),
         Command::Login(arguments) => login::log_in(&cli.global, *arguments),
         Command::Logout(arguments) => login::log_out(&cli.global, arguments),

@@ -61,6 +61,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "restore",
+        &[example("List the backups, the newest first; put one back with its name and `-i`", "oregano restore")],
+    ),
+    (
         "login",
         &[
             example("Type the password at a prompt", "oregano login registry.example.com --username puller"),

@@ -27,7 +27,7 @@ pub use self::explain::ExplainArguments;
 pub use self::inventory::{InventoryArguments, InventoryTask};
 pub use self::login::{Console, LoginArguments, Refusal};
 pub use self::logout::LogoutArguments;
-pub use self::run::RunArguments;
+pub use self::run::{RunArguments, RunObjects};
 
 /// The default time limit, in seconds.
 const TIMEOUT: u64 = 30;
@@ -145,6 +145,12 @@ pub enum Command {
     Plan(RunArguments),
     /// Verify every credential, then write the pull secret and the files of every node
     Apply(RunArguments),
+    /// List the backups of the global pull secret of OpenShift 4, or put one back
+    ///
+    /// `apply` saves the old content before it overwrites it, in ~/.local/state/oregano/backups or below XDG_STATE_HOME.
+    /// Putting a backup back is a run of `apply` for this secret only: its entries are verified first, the current content
+    /// is saved, and the rollout is followed. With --check, it is a run of `plan`.
+    Restore(Box<RestoreArguments>),
     /// Log in to one registry, as `docker login` does, and save the credential once it is verified
     ///
     /// The password comes from --password-stdin, --kubeconfig-token, the variable OREGANO_PASSWORD, or the terminal, in
@@ -193,6 +199,16 @@ pub enum Command {
     },
     /// Print the version, as --version does
     Version,
+}
+
+/// The arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// The name of a backup; without it, all backups are listed, the newest first
+    #[arg(value_name = "BACKUP")]
+    pub backup: Option<String>,
+    #[command(flatten)]
+    pub run: RunArguments,
 }
 
 /// An interface with a JSON Schema.

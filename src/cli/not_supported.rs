@@ -36,7 +36,7 @@ const OPTIONS: [Unsupported; 8] = [
 ];
 
 /// The commands that contact nodes.
-const COMMANDS: [&str; 4] = ["validate", "plan", "apply", "explain"];
+const COMMANDS: [&str; 5] = ["validate", "plan", "apply", "restore", "explain"];
 
 /// Adds the options to a command that contacts nodes.
 pub(super) fn add(command: Command) -> Command {

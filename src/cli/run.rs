@@ -48,6 +48,19 @@ pub struct RunArguments {
     pub confirmation: Confirmation,
     #[command(flatten)]
     pub access: Access,
+    /// Whether it is a run of `restore`.
+    #[arg(skip)]
+    pub objects: RunObjects,
+}
+
+/// The objects of the cluster that a run includes.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum RunObjects {
+    /// All that are declared.
+    #[default]
+    Declared,
+    /// Only the global pull secret.
+    GlobalPullSecret,
 }
 
 /// What is changed, and how it is shown.
@@ -332,9 +345,10 @@ impl Global {
         machine: (Environment, String),
         input: &Input<'_>,
     ) -> Result<Options, Problem> {
-        let RunArguments { only, from, warn_days, changes, access, .. } = run;
+        let RunArguments { only, from, warn_days, changes, access, objects, .. } = run;
         let plan = changes.request()?;
         let scope = match (command, only) {
+            _ if matches!(objects, RunObjects::GlobalPullSecret) => Scope::GlobalPullSecret,
             // `validate` writes nothing, so `--only` does not change its scope.
             (event::Command::Validate, _) => Scope::Registries,
             (_, Some(Only::Nodes)) => Scope::Nodes,

@@ -17,14 +17,16 @@ pub enum Scope {
     Nodes,
     /// Only the pull secret.
     Cluster,
+    /// Only the global pull secret (`restore`).
+    GlobalPullSecret,
     /// Only the registries: credentials are verified and nothing is written (`validate`).
     Registries,
 }
 
 impl Scope {
-    /// Whether the pull secret is included.
+    /// Whether objects of the cluster are included.
     pub fn has_cluster(self) -> bool {
-        matches!(self, Self::Everything | Self::Cluster)
+        matches!(self, Self::Everything | Self::Cluster | Self::GlobalPullSecret)
     }
 
     /// Whether the nodes are included.

@@ -20,6 +20,11 @@ pub fn hosts(hosts: &[String]) {
     hosts.iter().for_each(|host| line(&format!("    {host}")));
 }
 
+/// Prints names, one on each line.
+pub fn names(names: &[String]) {
+    names.iter().for_each(|name| line(name));
+}
+
 /// Prints that `--syntax-check` found no problem; nothing with `-q`.
 pub fn valid(style: Style) {
     if style.detail > Detail::Quiet {

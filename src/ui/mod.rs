@@ -37,7 +37,7 @@ use self::color::ColoredStreams;
 use self::line::{Line, Stream, Tone};
 use crate::event::{Command, Event, Outcome};
 
-pub use answers::{failures, hosts, interrupted, problems, valid, warnings};
+pub use answers::{failures, hosts, interrupted, names, problems, valid, warnings};
 pub use color::Color;
 pub use explanation::explanation;
 pub use findings::findings;

@@ -3,6 +3,7 @@
 use crate::desired::cluster::Object;
 use crate::desired::platform::Platform;
 use crate::desired::registry::Registry;
+use crate::desired::request::Scope;
 
 use super::variable_reader::VariableReader;
 use super::{HostRegistries, global_pull_secret, image_pullers, pull_secrets};
@@ -20,13 +21,24 @@ pub(super) struct DeclaredObjects {
     pub registries: Vec<Registry>,
 }
 
-/// The objects that the host of `reader` declares. `declared` are its registries.
+/// The objects that the host of `reader` declares, as far as they belong to the part of the work. `declared` are its
+/// registries.
 pub(super) fn of_host(
     reader: &mut VariableReader<'_>,
     declared: &HostRegistries,
     platform: Option<Platform>,
+    scope: Scope,
 ) -> DeclaredObjects {
     let owner = owner(reader);
+    if scope == Scope::GlobalPullSecret {
+        let global = global_pull_secret::of_host(reader, declared, platform, owner.as_deref());
+        // Without an owner, nothing can be pruned: the other declarations are not a part of this run.
+        return global.map_or_else(DeclaredObjects::default, |(global, registries)| DeclaredObjects {
+            objects: vec![Object::GlobalPullSecret(global)],
+            owner: None,
+            registries,
+        });
+    }
     let (secrets, mut registries) = pull_secrets::of_host(reader, declared, owner.as_deref());
     let pullers = image_pullers::of_host(reader, platform, owner.as_deref());
     let mut objects: Vec<Object> = secrets.into_iter().map(Object::PullSecret).collect();

@@ -268,7 +268,10 @@ impl<'a> Resolver<'a> {
                 vantage_points.extend(self.vantage_point(&mut reader, name, &declared));
             }
             self.collect(reader);
-            registries.extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
+            if scope != Scope::GlobalPullSecret {
+                registries
+                    .extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
+            }
         }
         let DeclaredObjects { objects, owner, registries: of_secrets } = own;
         registries.extend(not_verified_yet(of_secrets, &registries));
@@ -295,11 +298,13 @@ impl<'a> Resolver<'a> {
         declared: &HostRegistries,
         platform: Option<Platform>,
     ) -> (DeclaredObjects, usize) {
-        let DeclaredObjects { objects, owner, registries } = cluster_objects::of_host(reader, declared, platform);
+        let DeclaredObjects { objects, owner, registries } =
+            cluster_objects::of_host(reader, declared, platform, self.request.scope);
         if !self.request.scope.has_cluster() {
             return (DeclaredObjects { objects: Vec::new(), owner, registries }, 0);
         }
         let defaults = match platform {
+            _ if self.request.scope == Scope::GlobalPullSecret => Vec::new(),
             // Only openshift-ansible 3.11 creates these secrets.
             Some(Platform::OpenShift4 | Platform::Kubernetes) => Vec::new(),
             Some(Platform::OpenShift3) | None => default_secrets(&objects, &declared.credentials),

@@ -189,18 +189,40 @@ fn an_interrupted_run_says_what_was_written_and_how_to_continue() {
 }
 
 #[test]
-fn a_backup_is_put_back_by_declaring_it() {
+fn a_backup_is_listed_and_put_back_through_the_same_gates() {
     let openshift = OpenShift::empty();
     openshift.set_pull_secret(OLD);
-    openshift.create_pool("worker", &[]);
-    let mut site = site(&openshift);
-    site.run(&arguments("apply")).expect(0);
-    let backup = files(&site.oregano.home().join(".local/state/oregano/backups")).remove(0);
-    let declared = format!("{{'mode': 'replace', 'from_file': '{}'}}", backup.display());
-    site.set_literal("oregano_global_pull_secret", &declared);
-    let events = site.run(&arguments("apply")).expect(0).events();
-    assert_eq!(events.iter().find(|event| event["name"] == "pull-secret").unwrap()["changes"][0]["kind"], "removed");
+    openshift.create_pool("worker", &["w1"]);
+    openshift.set_paused("worker", true);
+    let site = site(&openshift);
+    assert_eq!(site.oregano.run(&["restore"]).expect(0).stdout, "");
+    site.run(&arguments("apply")).expect(2);
+    let list = site.oregano.run(&["restore"]).expect(0).stdout;
+    let [name] = list.lines().collect::<Vec<_>>()[..] else { panic!("{list}") };
+    let unknown = site.oregano.run(&["restore", "other.json"]).expect(1);
+    assert!(unknown.stderr.contains("there is no backup `other.json`"), "{}", unknown.stderr);
+
+    let check = site.run(&["restore", name, "--check", "--output", "json"]).expect(3).events();
+    assert_eq!(objects(&check), [("pull-secret", "updated"), ("worker", "unchanged")]);
+    let restored = site.run(&["restore", name, "--output", "json"]).expect(0).events();
+    // The nodes have not got the new content, so they have the old one already.
+    assert_eq!(objects(&restored), [("pull-secret", "updated"), ("worker", "unchanged")]);
     assert_eq!(secret(&openshift), serde_json::from_str::<Value>(OLD).unwrap());
+    // The content that was replaced is saved, too.
+    assert_eq!(site.oregano.run(&["restore"]).expect(0).stdout.lines().count(), 2);
+}
+
+#[test]
+fn a_backup_whose_entries_are_refused_is_not_put_back() {
+    let openshift = OpenShift::empty();
+    openshift.create_empty_pool("worker");
+    let site = site(&openshift);
+    openshift.set_pull_secret(&json!({"auths": {site.key(): {"auth": "cm9ib3Q6b2xk"}}}).to_string());
+    site.run(&arguments("apply")).expect(0);
+    let list = site.oregano.run(&["restore"]).expect(0).stdout;
+    let run = site.run(&["restore", list.trim()]).expect(2);
+    assert!(run.stderr.contains("refused the credentials of user `robot`"), "{}", run.stderr);
+    assert_eq!(secret(&openshift)["auths"][site.key()]["auth"], auth());
 }
 
 #[test]

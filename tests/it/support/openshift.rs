@@ -141,16 +141,8 @@ impl OpenShift {
 
     /// Creates a pool with nodes that have the current content of the global pull secret.
     pub fn create_pool(&self, name: &str, nodes: &[&str]) {
+        self.create_empty_pool(name);
         let role = format!("node-role.kubernetes.io/{name}");
-        self.kubernetes.create(
-            &format!("{MACHINE_CONFIG}/machineconfigpools"),
-            &json!({
-                "apiVersion": "machineconfiguration.openshift.io/v1",
-                "kind": "MachineConfigPool",
-                "metadata": {"name": name},
-                "spec": {"nodeSelector": {"matchLabels": {role.clone(): ""}}},
-            }),
-        );
         let config = self.render(name);
         for node in nodes {
             let metadata = json!({
@@ -162,6 +154,20 @@ impl OpenShift {
             self.set_ready(node, "True");
         }
         self.report(name);
+    }
+
+    /// Creates a pool without nodes, for which nothing is rendered.
+    pub fn create_empty_pool(&self, name: &str) {
+        let role = format!("node-role.kubernetes.io/{name}");
+        self.kubernetes.create(
+            &format!("{MACHINE_CONFIG}/machineconfigpools"),
+            &json!({
+                "apiVersion": "machineconfiguration.openshift.io/v1",
+                "kind": "MachineConfigPool",
+                "metadata": {"name": name},
+                "spec": {"nodeSelector": {"matchLabels": {role: ""}}},
+            }),
+        );
     }
 
     /// The render controller makes a MachineConfig with the current content of the global pull secret, and sets it as
