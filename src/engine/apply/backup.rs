@@ -24,7 +24,8 @@ impl Backup {
     pub(super) fn new(engine: &Engine, cluster: &Cluster, wanted: &Wanted<'_>) -> Self {
         match (wanted, &engine.backups) {
             (Wanted::GlobalPullSecret(_), Some(backups)) => {
-                let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+                // Two runs of one second must not share a name.
+                let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%.6fZ").to_string();
                 Self::File(backups.new_file(&time, cluster.server()))
             }
             (Wanted::GlobalPullSecret(_), None) => Self::Impossible,
