@@ -20,6 +20,8 @@ use crate::secret::SecretBytes;
 
 /// The least pause between two observations.
 const PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause, also after an observation that ended with the time limit.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An observation of a large cluster takes long, and must not keep the API server busy: the pause is at least this
 /// multiple of its duration.
 const PAUSE_FACTOR: u32 = 10;
@@ -103,7 +105,8 @@ impl<'a> PoolWork<'a> {
                     (None, _) => Ok(watch.ended(reason)),
                 };
             }
-            let pause = PAUSE.max(begin.elapsed() * PAUSE_FACTOR).min(self.timeout.saturating_sub(idle));
+            let pause = (begin.elapsed() * PAUSE_FACTOR).clamp(PAUSE, LONGEST_PAUSE);
+            let pause = pause.min(self.timeout.saturating_sub(idle));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.engine.cancel.reached(Stop::Gently) => return Ok(watch.ended(interrupted())),

@@ -10,7 +10,7 @@ use crate::support::kubernetes::User;
 use crate::support::openshift::OpenShift;
 use crate::support::oregano::Running;
 use crate::support::process::eventually;
-use crate::support::site::{Site, auth};
+use crate::support::site::{PASSWORD, Site, auth};
 
 const OLD: &str = r#"{"auths":{"cloud.openshift.com":{"auth":"b2NtOnQ=","email":"a@b"}}}"#;
 
@@ -135,7 +135,8 @@ fn a_rollout_that_does_not_advance_ends_with_the_nodes_that_are_behind() {
     openshift.render("infra");
     openshift.update("worker", "w1");
     openshift.select("worker", "w2");
-    openshift.fail_update("w2", "no space left on device");
+    // A message that quotes the credential.
+    openshift.fail_update("w2", &format!("no space left on device for {} of {PASSWORD}", auth()));
     openshift.report("worker");
     let events = run.wait().expect(2).events();
     assert_eq!(objects(&events), [("pull-secret", "updated"), ("infra", "failed"), ("worker", "failed")]);
@@ -144,7 +145,7 @@ fn a_rollout_that_does_not_advance_ends_with_the_nodes_that_are_behind() {
         of("worker")["causes"],
         json!([
             "1 of 2 nodes updated: the operator reports the pool as degraded",
-            "`w2`: the update failed: no space left on device",
+            "`w2`: the update failed: no space left on device for [redacted] of [redacted]",
             "nothing has advanced for 5s",
         ])
     );
@@ -250,11 +251,13 @@ fn the_documented_permissions_are_sufficient() {
     let mut site = site(&openshift);
     site.cluster(&openshift.kubernetes, User::Reader);
     let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
-    let machine_config = ["machineconfigpools", "machineconfigs", "controllerconfigs"];
+    let machine_config = "machineconfiguration.openshift.io";
+    // Those of docs/permissions.md.
     openshift.grant(
         "reader",
         &json!([
-            rule("machineconfiguration.openshift.io", &machine_config, &["get", "list"]),
+            rule(machine_config, &["machineconfigpools"], &["list"]),
+            rule(machine_config, &["machineconfigs", "controllerconfigs"], &["get"]),
             rule("config.openshift.io", &["infrastructures"], &["get"]),
             rule("", &["nodes"], &["list"]),
         ]),
