@@ -111,6 +111,37 @@ fn image_pullers_are_granted_and_revoked() {
 }
 
 #[test]
+fn many_namespaces_cost_one_list_and_a_missing_one_stops_the_run() {
+    let kubernetes = Kubernetes::private();
+    let entry = |name: &str| format!("{{'namespace':'{name}','service_accounts_of':'project-a'}}");
+    let names: Vec<String> = (0..10).map(|number| format!("many-{number}")).collect();
+    let mut entries: Vec<String> = names.iter().map(|name| entry(name)).collect();
+    entries.push(entry("missing"));
+    let mut site = site(&kubernetes, User::Admin, &format!("[{}]", entries.join(",")));
+    create_role(&kubernetes);
+    names.iter().for_each(|name| kubernetes.namespace(name));
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("namespace `missing` does not exist"), "{}", run.stderr);
+    let count = |name: &str| {
+        let shown = kubernetes.kubectl(&["get", "rolebinding", NAME, "-n", name, "--ignore-not-found", "-o", "name"]);
+        usize::from(!shown.stdout.is_empty())
+    };
+    assert_eq!(names.iter().map(|name| count(name)).sum::<usize>(), 0);
+
+    entries.pop();
+    site.set_literal("oregano_image_pullers", &format!("[{}]", entries.join(",")));
+    // The server calls a list of one name a GET.
+    let lists = || ["LIST", "GET"].map(|verb| kubernetes.count(verb, &format!("{RBAC}/rolebindings?"), 200));
+    let before = lists();
+    site.run(&["apply"]).expect(0);
+    assert_eq!(names.iter().map(|name| count(name)).sum::<usize>(), 10);
+    // All role bindings once, and those of oregano before and after the writes.
+    assert_eq!(lists(), [before[0] + 1, before[1] + 2]);
+    let of_one = format!("{RBAC}/namespaces/many-3/rolebindings?");
+    assert_eq!(kubernetes.count("LIST", &of_one, 200), 0, "a namespace was listed");
+}
+
+#[test]
 fn the_subjects_of_another_writer_are_kept() {
     let kubernetes = Kubernetes::private();
     let mut site = site(&kubernetes, User::Admin, "[{'namespace':'project-b','service_account':'project-a/default'}]");

@@ -49,6 +49,15 @@ fn bindings(kubernetes: &Kubernetes) -> Vec<String> {
 fn what_is_no_longer_declared_is_removed_last() {
     let kubernetes = Kubernetes::private();
     let mut site = site(&kubernetes);
+    // A declared secret has an entry of a registry that is retired later.
+    let content = kubernetes.secret_json("project-b", "kept").unwrap();
+    let mut content = content.as_object().unwrap().clone();
+    content["auths"]["https://old.example.com/v1/"] = json!({"auth": "YTpi"});
+    content["auths"]["other.example.com"] = json!({"auth": "YTpi"});
+    let encoded = openssl::base64::encode_block(Value::from(content).to_string().as_bytes());
+    let patch = json!({"data": {".dockerconfigjson": encoded}}).to_string();
+    assert!(kubernetes.kubectl(&["patch", "secret", "kept", "-n", "project-b", "-p", &patch]).status.success());
+    site.set_literal("oregano_retired_registries", "['old.example.com']");
     // Objects of others, in the same namespaces.
     kubernetes.create_secret("project-a", "foreign", "{}");
     for (name, owner) in [("of-another", "test"), ("same-label", "")] {
@@ -66,6 +75,9 @@ fn what_is_no_longer_declared_is_removed_last() {
         let run = site.run(&[command]).expect(0);
         let warning = "warning: secret project-a/team: it is no longer declared, and stays: `apply --prune` deletes it";
         assert!(run.stderr.contains(warning), "{}", run.stderr);
+        let retired =
+            "`https://old.example.com/v1/` is retired, but is still in 1 pull secret: `apply --prune` removes it";
+        assert!(run.stderr.contains(retired), "{}", run.stderr);
         assert!(!run.stderr.contains("of-another") && !run.stderr.contains("same-label"), "{}", run.stderr);
     }
     assert!(kubernetes.secret("project-a", "team").is_some());
@@ -94,6 +106,11 @@ fn what_is_no_longer_declared_is_removed_last() {
     for name in ["foreign", "of-another", "same-label", "kept"] {
         assert!(kubernetes.secret("project-a", name).is_some(), "{name} is gone");
     }
+    let kept = kubernetes.secret_json("project-b", "kept").unwrap();
+    assert_eq!(
+        (kept["auths"].get("https://old.example.com/v1/"), &kept["auths"]["other.example.com"]["auth"]),
+        (None, &json!("YTpi"))
+    );
     let again = site.run(&["plan", "--prune"]).expect(0);
     assert!(!again.stderr.contains("no longer declared"), "{}", again.stderr);
 }
