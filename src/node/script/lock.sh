@@ -1,11 +1,13 @@
 # The lock of a file: a symbolic link next to it, whose target identifies the process that holds the lock.
 
-# Sets started to the start time of process $1: field 22 of /proc/PID/stat. The process name in field 2 may
-# contain blanks, so the fields are counted from its closing parenthesis.
+# Sets state and started to the state and the start time of process $1: fields 3 and 22 of /proc/PID/stat. The process
+# name in field 2 may contain blanks, so the fields are counted from its closing parenthesis.
 start_of() {
+  state=
   started=
   read -r status <"/proc/$1/stat" || return 1
   set -- ${status##*) }
+  state=$1
   started=${20}
 }
 
@@ -14,6 +16,8 @@ alive() {
   holder_pid=${1%%.*}
   holder_start=${1#*.}
   if start_of "$holder_pid"; then
+    # A process that was killed is a zombie until its parent has read its exit status.
+    case $state in [ZXx]) return 1 ;; esac
     [ "${holder_start%%.*}" = 0 ] || [ "${holder_start%%.*}" = "$started" ]
   else
     # kill fails with a permission error for a process of another user, but that process is running.

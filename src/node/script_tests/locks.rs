@@ -120,8 +120,33 @@ fn a_file_with_the_name_of_the_lock_is_not_touched() {
     });
 }
 
+#[test]
+fn a_killed_run_whose_exit_status_is_unread_is_dead() {
+    each(|node| {
+        node.make("config.json", "old", 0o600);
+        // Its parent, this test, reads its exit status only at the end.
+        let mut zombie = Command::new("sleep").arg("300").spawn().unwrap();
+        let id = format!("{}.{}.abc", zombie.id(), field(zombie.id(), 22));
+        symlink(&id, node.at(".config.json.oregano.lock")).unwrap();
+        let left = node.at(&format!(".config.json.oregano.{id}.abcdef"));
+        fs::create_dir(&left).unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(left.join("payload"), "s3cret").unwrap();
+        signal("-KILL", zombie.id());
+        wait_until(|| field(zombie.id(), 3) == "Z");
+        assert_eq!(node.replace(&["config.json"], Some("old"), "new"), WriteOutcome::Written);
+        assert_eq!(node.names(), ["config.json"]);
+        zombie.wait().unwrap();
+    });
+}
+
 /// The start time of this process, as the script reads it.
 fn started() -> String {
-    let stat = text(Path::new("/proc/self/stat"));
-    stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().to_owned()
+    field(std::process::id(), 22)
+}
+
+/// A field of /proc/PID/stat, counted from 1 as in proc(5), after the name of the process.
+fn field(process: u32, number: usize) -> String {
+    let stat = text(Path::new(&format!("/proc/{process}/stat")));
+    stat.rsplit(") ").next().unwrap().split(' ').nth(number - 3).unwrap().to_owned()
 }
