@@ -27,7 +27,7 @@ pub use self::route::Route;
 use crate::desired::TlsPolicy;
 use crate::facts::{
     ApiPlatform, ControlPlane, Importer, NamespaceFact, ObjectFact, ObjectKind, ObjectName, Objects, Observed,
-    RolloutFact,
+    PodsByNamespace, RolloutFact,
 };
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
@@ -98,6 +98,12 @@ impl Cluster {
     /// could not be listed is a fact.
     pub async fn all_of(&self, kind: ObjectKind, namespaces: &[String], requests: usize) -> Listings {
         self.0.all_of(kind, namespaces, requests).await
+    }
+
+    /// The pods of each of these namespaces that have not ended, with at most this number of requests at the same time. What
+    /// could not be listed is a fact.
+    pub async fn pods(&self, namespaces: &[String], requests: usize) -> PodsByNamespace {
+        self.0.pods(namespaces, requests).await
     }
 
     /// Whether the cluster has the image importer of OpenShift.

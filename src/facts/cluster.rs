@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{GlobalFact, Observed};
+use super::{GlobalFact, Observed, PodsByNamespace};
 use crate::desired::{IMAGE_PULLER_ROLE, Subject};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
@@ -36,6 +36,8 @@ pub struct ClusterFact {
     pub managed: HashMap<ObjectKind, NamesByNamespace>,
     /// The objects that the declarations concern.
     pub objects: Objects,
+    /// The pods of namespaces in which secrets are linked or removed.
+    pub pods: PodsByNamespace,
     /// Image imports.
     pub imports: ImportFacts,
     /// Only if the global pull secret is declared.

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod platform;
+mod pods;
 mod registry;
 mod rollout;
 
@@ -16,6 +17,7 @@ pub use cluster::{
     SecretReference, Selections,
 };
 pub use platform::{ApiPlatform, ControlPlane};
+pub use pods::{PodFact, PodsByNamespace};
 pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,
 };

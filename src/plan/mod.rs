@@ -12,6 +12,7 @@ mod imports;
 mod marks;
 mod node;
 mod object;
+mod pods;
 mod prune;
 mod pull_secret;
 pub mod rollout;
@@ -38,6 +39,7 @@ pub use image_puller::{PullerRole, SubjectChange, WantedBinding, WantedPuller};
 pub use imports::{ImportCheck, ImportImage, import_namespaces, import_obstacles};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
+pub use pods::pod_namespaces;
 pub use prune::{PrunePlan, prune, prune_refusal};
 pub use pull_secret::WantedSecret;
 pub use service_account::{LinkChange, WantedAccount};
@@ -119,6 +121,9 @@ pub struct Step {
     pub changes: Vec<Change>,
     /// Additional information for the reader.
     pub notes: Vec<String>,
+    /// The same about what surrounds the object and is not read again when the step is carried out: pods, and the other
+    /// secrets of the namespace.
+    pub surroundings: Vec<String>,
     /// Entries that are not declared and that stay.
     pub left: LeftEntries,
     /// The entries before and after, if they were requested.
@@ -229,7 +234,7 @@ impl Step {
     /// A step without changes and notes.
     pub fn new(target: Target, action: Action) -> Self {
         let (changes, notes, left) = (Vec::new(), Vec::new(), LeftEntries::default());
-        Self { target, action, changes, notes, left, diff: None }
+        Self { target, action, changes, notes, surroundings: Vec::new(), left, diff: None }
     }
 
     /// A step about an object, without changes and notes.
@@ -327,10 +332,10 @@ fn object_stages(
             stages.resize_with(stage + 1, Vec::new);
         }
         let Some(planned) = object(wanted, facts.objects.get(wanted.name()), request) else { continue };
-        let notes = import_obstacles(&desired.registries, wanted, &planned, &facts.imports);
-        let mut step = planned.step;
-        step.notes.extend(notes);
-        stages[stage].push(step);
+        let pods = pods::notes(wanted, &planned.step, facts);
+        let imports = import_obstacles(&desired.registries, wanted, &planned, &facts.imports);
+        let surroundings = imports.into_iter().chain(pods).collect();
+        stages[stage].push(Step { surroundings, ..planned.step });
     }
     stages
 }

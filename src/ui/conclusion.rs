@@ -8,7 +8,7 @@ use super::names::{MAX_NAMES, names};
 use super::plural::plural;
 use super::vantage;
 use crate::event::{Command, Counts, Outcome, Recap};
-use crate::facts::Verdict;
+use crate::facts::{ObjectKind, Verdict};
 use crate::report::ExitStatus;
 
 /// The last line of a run. The sentence must also be correct if something could not be checked. `retry_file` is the file
@@ -160,10 +160,10 @@ fn log_out(recap: &Recap) -> String {
     }
 }
 
-/// How many secrets and files were, or would be, written.
+/// How many objects and files were, or would be, written.
 fn changes(recap: &Recap) -> (usize, usize) {
-    let secrets = recap.objects.iter().filter(|row| row.outcome.is_change()).count();
-    (secrets, recap.hosts.values().map(|counts| counts.changed).sum())
+    let objects = recap.objects.iter().filter(|row| row.outcome.is_change()).count();
+    (objects, recap.hosts.values().map(|counts| counts.changed).sum())
 }
 
 /// Whether the run has something to report: it changed something, or did not end with 0.
@@ -173,11 +173,13 @@ pub(super) fn has_news(recap: &Recap) -> bool {
 
 /// The same in words.
 fn written(recap: &Recap) -> String {
+    let mut changed = recap.objects.iter().filter(|row| row.outcome.is_change());
+    let noun = if changed.all(|row| row.object.kind == ObjectKind::Secret) { "secret" } else { "object" };
     match changes(recap) {
         (0, 0) => "nothing".to_owned(),
-        (secrets, 0) => plural(secrets, "secret"),
+        (objects, 0) => plural(objects, noun),
         (0, files) => plural(files, "file"),
-        (secrets, files) => format!("{} and {}", plural(secrets, "secret"), plural(files, "file")),
+        (objects, files) => format!("{} and {}", plural(objects, noun), plural(files, "file")),
     }
 }
 

@@ -108,6 +108,9 @@ pub struct Facts {
     /// Namespaces whose service accounts could not be listed, and why.
     #[serde(default)]
     pub unlisted_accounts: BTreeMap<String, String>,
+    /// For each namespace, its pods.
+    #[serde(default)]
+    pub pods: BTreeMap<String, Found<Vec<Pod>>>,
     /// For each namespace, its pull secrets, which the image importer of OpenShift uses. Without namespaces, the cluster has
     /// no importer.
     #[serde(default)]
@@ -161,6 +164,16 @@ pub struct Secret {
     /// The annotation `openshift.io/image.excludeSecret`.
     #[serde(default)]
     pub excluded: bool,
+}
+
+/// A pod.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pod {
+    pub owner: String,
+    pub account: String,
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// The names in the lists of a service account.

@@ -9,6 +9,7 @@ mod marks;
 mod namespace;
 mod observe;
 pub(super) mod openshift;
+mod pod;
 mod role_binding;
 mod rollout;
 mod secret;

@@ -106,7 +106,11 @@ impl<'a> ObjectWork<'a> {
             }
             let (begin, subject) = (Instant::now(), format!("{}/{}", name.namespace, name.name));
             journal.record(Progress::begun(Phase::Objects, writes, &subject));
-            let done = self.carry_out(step, name).await;
+            let mut done = self.carry_out(step, name).await;
+            // The step was planned again without them.
+            let missing = step.surroundings.iter().filter(|note| !done.row.notes.contains(note));
+            let missing: Vec<String> = missing.cloned().collect();
+            done.row.notes.extend(missing);
             trace::task(&subject, "http: the object was written", begin, journal);
             journal.record(Progress::ended(Phase::Objects, writes, &subject));
             // The other requests of this moment end, but no further one is started.

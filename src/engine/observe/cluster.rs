@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::facts::{
     ClusterFact, GlobalFact, ImportFacts, Importer, NamesByNamespace, ObjectKind, ObjectName, Objects, Observed,
-    RolloutFact, Selections,
+    PodsByNamespace, RolloutFact, Selections,
 };
 use crate::failure::Failure;
 use crate::plan::{self, Prune, Wanted};
@@ -31,8 +31,10 @@ pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
     let names = wanted.iter().map(Wanted::name).filter(|name| !facts.objects.contains_key(name));
     let names = names.cloned().chain(plan::prerequisites(declared));
     let observed = objects(engine, names.collect(), Stop::Gently).await;
-    facts.imports = imports(engine, desired, plan::import_namespaces(&expansion).into_iter().collect()).await;
+    let imports = imports(engine, desired, plan::import_namespaces(&expansion).into_iter().collect()).await;
+    let pods = pods(engine, plan::pod_namespaces(&expansion)).await;
     facts.objects.extend(observed);
+    (facts.imports, facts.pods) = (imports, pods);
     if declared.iter().any(|object| matches!(object, Object::GlobalPullSecret(_))) {
         facts.global = Some(global(engine).await);
     }
@@ -53,6 +55,15 @@ async fn imports(engine: &Engine, desired: &Desired, namespaces: Vec<String>) ->
         };
         Ok(ImportFacts { importer, secrets })
     };
+    request(engine, Stop::Gently, observe).await.unwrap_or_default()
+}
+
+/// The pods of these namespaces.
+async fn pods(engine: &Engine, namespaces: Vec<String>) -> PodsByNamespace {
+    if namespaces.is_empty() {
+        return PodsByNamespace::new();
+    }
+    let observe = async |cluster: &Cluster| Ok(cluster.pods(&namespaces, CLUSTER_REQUESTS).await);
     request(engine, Stop::Gently, observe).await.unwrap_or_default()
 }
 

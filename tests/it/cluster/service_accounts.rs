@@ -212,3 +212,34 @@ fn a_namespace_that_is_being_deleted_stops_the_run() {
     assert!(run.stderr.contains("namespace `going` is being deleted"), "{}", run.stderr);
     assert_eq!((kubernetes.secret("project-a", "team"), site.file(1, DOCKER)), (None, None));
 }
+
+#[test]
+fn pods_that_keep_running_without_the_secret_are_listed_by_their_owners() {
+    let kubernetes = Kubernetes::private();
+    let declared = "[{'name':'team','namespaces':['project-a'],'service_accounts':['default']}]";
+    let mut site = site(&kubernetes, declared, &["project-a"], &["default"]);
+    let owner =
+        json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d4f", "uid": "u", "controller": true}]);
+    for name in ["web-5d4f-1", "web-5d4f-2"] {
+        let labels = json!({"pod-template-hash": "5d4f"});
+        let pod = json!({
+            "metadata": {"name": name, "labels": labels, "ownerReferences": owner},
+            "spec": {
+                "serviceAccountName": "default",
+                "imagePullSecrets": [{"name": "default-dockercfg-x7k2p"}],
+                "containers": [{"name": "app", "image": "quay.io/acme/app"}],
+            },
+        });
+        kubernetes.create("/api/v1/namespaces/project-a/pods", &pod);
+    }
+    let note = "pods keep running without secret `team` until they are created again: Deployment web (2)";
+    let plan = site.run(&["plan"]).expect(3);
+    assert!(plan.stderr.contains(note), "{}", plan.stderr);
+    let run = site.run(&["apply"]).expect(0);
+    assert!(run.stderr.contains(note), "{}", run.stderr);
+
+    // The writer may link nothing and list nothing here, but the pods are not the reason.
+    site.cluster(&kubernetes, User::Writer);
+    let run = site.run(&["plan"]).expect(2);
+    assert!(run.stderr.contains("`get` on serviceaccounts in namespace `project-a`"), "{}", run.stderr);
+}

@@ -14,8 +14,8 @@ use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
     AccountFact, BindingFact, ClusterFact, Facts, FileFact, FileFault, FileState, ImportFacts, ImportSecret, ImportUse,
     Importer, LastApplied, Managed, Marks, NamesByNamespace, NamespaceFact, NamespacePhase, NodeFact, ObjectFact,
-    ObjectKind, ObjectName, Observed, PathFact, RegistryFact, Revision, RoleReference, SecretFact, SecretReference,
-    Verdict,
+    ObjectKind, ObjectName, Observed, PathFact, PodFact, PodsByNamespace, RegistryFact, Revision, RoleReference,
+    SecretFact, SecretReference, Verdict,
 };
 use oregano::failure::Failure;
 use oregano::plan::{
@@ -126,6 +126,7 @@ pub fn facts(case: &Case) -> Facts {
         bindings: names(&case.facts.bindings, &case.facts.unlisted_bindings),
         objects: secrets.chain(accounts).chain(bindings).chain(role).collect(),
         imports: imports(case),
+        pods: pods(case),
         ..ClusterFact::default()
     };
     let node = |node: &Node| match node {
@@ -251,7 +252,7 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
         },
         action,
         changes: step.changes.iter().map(change).collect(),
-        notes: step.notes.clone(),
+        notes: step.notes.iter().chain(&step.surroundings).cloned().collect(),
         retired: step.left.retired.clone(),
         undeclared: step.left.undeclared.clone(),
         diff: step.diff.iter().flat_map(diff).collect(),
@@ -331,6 +332,24 @@ fn declared(secret: &DeclaredSecret, credentials: &Arc<[Credential]>) -> Object 
 fn object_name(name: &str) -> ObjectName {
     let (namespace, name) = name.split_once('/').expect("`namespace/name`");
     ObjectName::secret(namespace, name)
+}
+
+/// The pods of each namespace.
+fn pods(case: &Case) -> PodsByNamespace {
+    let pod = |pod: &super::Pod| PodFact {
+        owner: pod.owner.clone(),
+        account: pod.account.clone(),
+        secrets: pod.secrets.clone(),
+    };
+    let pods = case.facts.pods.iter().map(|(namespace, found)| {
+        let found = match observed(found, |pods| pods.iter().map(pod).collect()) {
+            Observed::Present(pods) => Ok(pods),
+            Observed::Absent => Ok(Vec::new()),
+            Observed::Unknown(failure) => Err(failure),
+        };
+        (namespace.clone(), found)
+    });
+    pods.collect()
 }
 
 /// What the image importer finds.

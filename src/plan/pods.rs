@@ -1,0 +1,96 @@
+//! Which pods keep running without a secret that is linked now, or still name one that is removed. The server gives a pod
+//! the pull secrets of its service account when the pod is created, and never again.
+
+use indexmap::IndexMap;
+
+use super::object::Wanted;
+use super::{Action, Expansion, Step};
+use crate::desired::{LinkUse, PullSecretState};
+use crate::facts::{AccountFact, ClusterFact, PodFact};
+use crate::failure::Failure;
+
+/// The maximum number of owners in a note.
+const MANY: usize = 10;
+
+/// The namespaces whose pods matter: secrets are linked or removed there.
+pub fn pod_namespaces(expansion: &Expansion<'_>) -> Vec<String> {
+    let concerned = expansion.wanted.iter().filter(|wanted| match wanted {
+        Wanted::ServiceAccount(wanted) => !wanted.links.is_empty(),
+        Wanted::PullSecret(wanted) => matches!(wanted.declared.state, PullSecretState::Absent),
+        Wanted::GlobalPullSecret(_) | Wanted::ImagePullers(_) | Wanted::Undeclared(_) => false,
+    });
+    let names: indexmap::IndexSet<&str> = concerned.map(|wanted| wanted.name().namespace.as_str()).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// The notes about pods that a step does not reach.
+pub(super) fn notes(wanted: &Wanted<'_>, step: &Step, facts: &ClusterFact) -> Vec<String> {
+    let Some(pods) = facts.pods.get(&wanted.name().namespace) else { return Vec::new() };
+    match wanted {
+        Wanted::ServiceAccount(wanted) => {
+            let found = facts.objects.get(&wanted.name).map(|fact| fact.account());
+            let Some(found) = found.as_ref().and_then(|fact| fact.present()) else { return Vec::new() };
+            let linked = wanted.links.iter().filter(|(_, uses)| uses.contains(&LinkUse::Pull));
+            linked.filter_map(|(secret, _)| without(secret, &wanted.name.name, found, pods, step)).collect()
+        }
+        Wanted::PullSecret(wanted) if step.action == Action::Delete => {
+            let naming = |pod: &&PodFact| pod.secrets.contains(&wanted.name.name);
+            let note = |owners| format!("pods still name it, and must be created again: {owners}");
+            of_pods(pods, naming, step).map(|owners| owners.map_or_else(unknown, note)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The note about pods of a service account that do not have a secret.
+fn without(
+    secret: &str,
+    account: &str,
+    found: &AccountFact,
+    pods: &Result<Vec<PodFact>, Failure>,
+    step: &Step,
+) -> Option<String> {
+    let lacks = |pod: &&PodFact| {
+        // A pod with pull secrets of its own gets none of its service account.
+        let has_own = pod.secrets.iter().any(|name| !found.image_pull_secrets.contains(name));
+        pod.account == account && !has_own && !pod.secrets.iter().any(|name| name == secret)
+    };
+    let note = |owners| format!("pods keep running without secret `{secret}` until they are created again: {owners}");
+    Some(of_pods(pods, lacks, step)?.map_or_else(unknown, note))
+}
+
+fn unknown(failure: String) -> String {
+    format!("which pods keep running with their old secrets is not known: {failure}")
+}
+
+/// The owners of the pods that are selected; `None` if there are none. If the pods are not known, that is only of interest
+/// when something changes.
+fn of_pods(
+    pods: &Result<Vec<PodFact>, Failure>,
+    select: impl Fn(&&PodFact) -> bool,
+    step: &Step,
+) -> Option<Result<String, String>> {
+    match pods {
+        Ok(pods) => owners(pods.iter().filter(select)).map(Ok),
+        Err(failure) => (step.action != Action::Unchanged).then(|| Err(failure.message.clone())),
+    }
+}
+
+/// `Deployment web (3), StatefulSet db`; `None` without pods.
+fn owners<'a>(pods: impl Iterator<Item = &'a PodFact>) -> Option<String> {
+    let mut counts: IndexMap<&str, usize> = IndexMap::new();
+    for pod in pods {
+        *counts.entry(&pod.owner).or_default() += 1;
+    }
+    let total = counts.len();
+    let shown = counts.into_iter().take(MANY).map(|(owner, count)| match count {
+        1 => owner.to_owned(),
+        _ => format!("{owner} ({count})"),
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match total {
+        0 => None,
+        1..=MANY => Some(shown),
+        _ => Some(format!("{shown}, … (+{})", total - MANY)),
+    }
+}
