@@ -55,11 +55,7 @@ fn every_declaration_is_planned_applied_and_then_up_to_date() {
         let declared = declared.replace("registry.example.com", site.key());
         let declared = declared.replace("/etc/oregano/config.json", &file.display().to_string());
         site.oregano.write("group_vars/all.yml", declared);
-        let run = |words: &[&str], status: i32| {
-            let run = site.run(&[words, &["--only", "cluster"]].concat());
-            println!("{title}: {words:?}\n{}{}", run.stdout, run.stderr);
-            run.expect(status)
-        };
+        let run = |words: &[&str], status: i32| site.run(&[words, &["--only", "cluster"]].concat()).expect(status);
         run(&["plan"], 3);
         let events = run(&["apply", "--output", "json"], 0).events();
         let changed = |event: &&Value| {
