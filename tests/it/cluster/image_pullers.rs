@@ -179,7 +179,7 @@ fn a_missing_permission_is_named_before_anything_is_written() {
     let run = site.run(&["apply"]).expect(2);
     let message = "the role bindings of namespace `project-b` cannot be listed";
     assert!(run.stderr.contains(message), "{}", run.stderr);
-    let hint = "grant the user `list` on rolebindings.rbac.authorization.k8s.io in `project-b`";
+    let hint = "grant the user `list` on rolebindings.rbac.authorization.k8s.io in namespace `project-b`";
     assert!(run.stderr.contains(hint), "{}", run.stderr);
 
     let group = "rbac.authorization.k8s.io";
