@@ -373,7 +373,7 @@ quay.io/team/app:v1 on this machine
     );
     assert_eq!(found.stdout, expected);
     let none = run(User::Admin, "nobody").expect(1);
-    assert!(none.stderr.contains("service account `nobody` in namespace `explain` does not exist"), "{}", none.stderr);
+    assert!(none.stderr.contains("service account `explain/nobody` does not exist"), "{}", none.stderr);
     let refused = run(User::Writer, "builder").expect(1);
     assert!(
         refused.stderr.contains("cannot be read") && refused.stderr.contains("serviceaccounts"),
