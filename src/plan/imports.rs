@@ -98,7 +98,10 @@ pub fn import_obstacles(
 ) -> Vec<String> {
     let Some((name, credentials)) = present(wanted) else { return Vec::new() };
     if let Importer::Unknown(failure) = &facts.importer {
-        return vec![format!("whether image imports use it is not known: {}", failure.message)];
+        let reason = failure.causes.first().unwrap_or(&failure.message);
+        return vec![format!(
+            "whether image imports use it is not known, because API group `image.openshift.io` cannot be requested: {reason}"
+        )];
     }
     let found = match facts.secrets.get(&name.namespace) {
         None => return Vec::new(),

@@ -108,7 +108,16 @@ impl Store {
         secret
     }
 
+    /// The response to a request. A dry run stores nothing; the options of a deletion are in its body.
     fn answer(&mut self, seen: &Seen) -> (u16, Value) {
+        if seen.query.contains("dryRun=All") || seen.body["dryRun"] == json!(["All"]) {
+            let (secrets, version) = (self.secrets.clone(), self.version);
+            return Store { secrets, version, seen: Vec::new() }.carry_out(seen);
+        }
+        self.carry_out(seen)
+    }
+
+    fn carry_out(&mut self, seen: &Seen) -> (u16, Value) {
         let parts: Vec<&str> = seen.path.trim_start_matches("/api/v1/namespaces/").split('/').collect();
         match (seen.method.as_str(), parts.as_slice()) {
             ("GET", ["openshift"]) => (200, json!({"kind": "Namespace", "metadata": {"name": "openshift"}})),
@@ -141,6 +150,8 @@ impl Store {
                 None => status(404, "NotFound", "secrets not found"),
                 Some(old) => (200, old),
             },
+            // It has no API groups.
+            ("GET", _) if seen.path.starts_with("/apis/") => status(404, "NotFound", "not found"),
             _ => status(405, "MethodNotAllowed", "not in this double"),
         }
     }

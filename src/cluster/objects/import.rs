@@ -3,13 +3,12 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::list::FEW;
+use super::list::by_namespace;
 use super::{collection, secret};
 use crate::cluster::PlatformFault;
 use crate::cluster::client::ApiClient;
@@ -73,25 +72,11 @@ impl ApiClient {
 
     /// See [`crate::cluster::Cluster::import_secrets`].
     pub(in crate::cluster) async fn import_secrets(&self, namespaces: &[String], requests: usize) -> ImportSecrets {
-        if namespaces.len() > FEW
-            && let Ok(found) = self.pull_secrets_in("").await
-        {
-            let mut secrets: ImportSecrets = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
-            for (namespace, secret) in found {
-                if let Some(Ok(secrets)) = secrets.get_mut(&namespace) {
-                    secrets.push(secret);
-                }
-            }
-            return secrets;
-        }
-        let lists = stream::iter(namespaces).map(async |namespace| {
-            let found = self.pull_secrets_in(namespace).await.map_err(|error| {
-                let all = ObjectName::secret(namespace, "*");
-                self.diagnosis().failure(Verb::List, &all, &error)
-            });
-            (namespace.clone(), found.map(|found| found.into_iter().map(|(_, secret)| secret).collect()))
-        });
-        lists.buffer_unordered(requests).collect().await
+        let list = async |namespace: &str| self.pull_secrets_in(namespace).await;
+        let failure = |namespace: &str, error: &ApiError| {
+            self.diagnosis().failure(Verb::List, &ObjectName::secret(namespace, "*"), error)
+        };
+        by_namespace(namespaces, requests, list, failure).await
     }
 
     /// The pull secrets of both types in a namespace, or in the cluster if it is empty; each with its namespace.

@@ -162,7 +162,7 @@ impl ApiClient {
         self.listings(kind, namespaces, requests, list).await
     }
 
-    /// The results of `list` for each of these namespaces. It lists a namespace, or the cluster if the name is empty.
+    /// The objects of a kind that `list` finds in each of these namespaces.
     async fn listings(
         &self,
         kind: ObjectKind,
@@ -170,25 +170,14 @@ impl ApiClient {
         requests: usize,
         list: impl AsyncFn(&str) -> Result<Named, ApiError>,
     ) -> Listings {
-        if namespaces.len() > FEW
-            && let Ok(found) = list("").await
-        {
-            let mut listings: Listings = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
-            for object in found {
-                if let Some(Ok(objects)) = listings.get_mut(&object.0.namespace) {
-                    objects.push(object);
-                }
-            }
-            return listings;
-        }
-        let lists = stream::iter(namespaces).map(async |namespace| {
-            let found = list(namespace).await.map_err(|error| {
-                let all = ObjectName::new(kind, namespace, "*");
-                self.diagnosis().failure(Verb::List, &all, &error)
-            });
-            (namespace.clone(), found)
-        });
-        lists.buffer_unordered(requests).collect().await
+        let list = async |namespace: &str| {
+            let found = list(namespace).await?;
+            Ok(found.into_iter().map(|object| (object.0.namespace.clone(), object)).collect())
+        };
+        let failure = |namespace: &str, error: &ApiError| {
+            self.diagnosis().failure(Verb::List, &ObjectName::new(kind, namespace, "*"), error)
+        };
+        by_namespace(namespaces, requests, list, failure).await
     }
 
     /// The facts of a list in a namespace, or in the cluster if it is empty.
@@ -213,6 +202,32 @@ impl ApiClient {
             | ObjectKind::MachineConfigPool => Ok(Vec::new()),
         }
     }
+}
+
+/// What `list` finds in each of these namespaces, or why it is not known. `list` lists a namespace, or the cluster if the
+/// name is empty, and returns each object with its namespace.
+pub(super) async fn by_namespace<T>(
+    namespaces: &[String],
+    requests: usize,
+    list: impl AsyncFn(&str) -> Result<Vec<(String, T)>, ApiError>,
+    failure: impl Fn(&str, &ApiError) -> Failure,
+) -> HashMap<String, Result<Vec<T>, Failure>> {
+    if namespaces.len() > FEW
+        && let Ok(found) = list("").await
+    {
+        let mut all: HashMap<_, _> = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
+        for (namespace, object) in found {
+            if let Some(Ok(objects)) = all.get_mut(&namespace) {
+                objects.push(object);
+            }
+        }
+        return all;
+    }
+    let lists = stream::iter(namespaces).map(async |namespace| {
+        let found = list(namespace).await.map(|found| found.into_iter().map(|(_, object)| object).collect());
+        (namespace.clone(), found.map_err(|error| failure(namespace, &error)))
+    });
+    lists.buffer_unordered(requests).collect().await
 }
 
 /// The metadata of an object, by its name.

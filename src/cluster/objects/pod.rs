@@ -1,12 +1,11 @@
 //! Pods: which of them run, what creates them, and their pull secrets. Only these facts of a list are kept.
 
-use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
 use kube::api::ListParams;
 use kube::core::Request;
 
-use super::list::FEW;
+use super::list::by_namespace;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::facts::{PodFact, PodsByNamespace};
@@ -23,27 +22,14 @@ const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 impl ApiClient {
     /// See [`crate::cluster::Cluster::pods`].
     pub(in crate::cluster) async fn pods(&self, namespaces: &[String], requests: usize) -> PodsByNamespace {
-        if namespaces.len() > FEW
-            && let Ok(found) = self.pods_in(None).await
-        {
-            let mut pods: PodsByNamespace = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
-            for (namespace, pod) in found {
-                if let Some(Ok(pods)) = pods.get_mut(&namespace) {
-                    pods.push(pod);
-                }
-            }
-            return pods;
-        }
-        let lists = stream::iter(namespaces).map(async |namespace| {
-            let found = self.pods_in(Some(namespace)).await;
-            let found = found.map(|found| found.into_iter().map(|(_, pod)| pod).collect());
-            (namespace.clone(), found.map_err(|error| self.unlisted(namespace, &error)))
-        });
-        lists.buffer_unordered(requests).collect().await
+        let list = async |namespace: &str| self.pods_in(namespace).await;
+        by_namespace(namespaces, requests, list, |namespace, error| self.unlisted(namespace, error)).await
     }
 
-    async fn pods_in(&self, namespace: Option<&str>) -> Result<Vec<(String, PodFact)>, ApiError> {
+    /// The pods of a namespace, or of the cluster if it is empty; each with its namespace.
+    async fn pods_in(&self, namespace: &str) -> Result<Vec<(String, PodFact)>, ApiError> {
         let parameters = ListParams::default().limit(PAGE);
+        let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
         let found = self.list_facts(&Request::new(Pod::url_path(&(), namespace)), parameters, running).await?;
         Ok(found.into_iter().flatten().collect())
     }
