@@ -60,10 +60,14 @@ pub(super) fn global_pull_secret(
         (Err(failure), _) => return Planned::failed(name, failure.clone()),
         (Ok(()), Observed::Unknown(failure)) => return Planned::failed(name, failure),
         (Ok(()), Observed::Present(found)) => Some(found),
-        (Ok(()), Observed::Absent) => None,
+        (Ok(()), Observed::Absent) => match absent(name, &wanted.declared.mode, request.transfer) {
+            Some(failure) => return Planned::failed(name, failure),
+            None => None,
+        },
     };
     if let Some(found) = found.filter(|found| found.type_ != FORMAT.type_name()) {
-        return Planned::failed(name, wrong_type(name, found, FORMAT));
+        let hint = recreate(name, &format!("set `type: {}`", FORMAT.type_name()));
+        return Planned::failed(name, wrong_type(name, found, FORMAT).hint(hint));
     }
     let old = found.and_then(|found| found.content.as_ref());
     let planned = match &wanted.declared.mode {
@@ -74,7 +78,7 @@ pub(super) fn global_pull_secret(
     };
     let planned = match planned {
         Ok(planned) => planned,
-        Err(error) => return Planned::failed(name, unmergeable(name, FORMAT, &error)),
+        Err(error) => return Planned::failed(name, unmergeable(name, FORMAT, &error).hint(correct(name))),
     };
     let notes = planned.notes.into_iter().chain(found.and_then(|found| last_applied_note(name, &found.marks)));
     let Some(content) = planned.content else {
@@ -82,7 +86,11 @@ pub(super) fn global_pull_secret(
         return Planned::without_content(step);
     };
     let refused = transferred(name, &planned.changes, request.transfer).or_else(|| degrading(name, &content));
-    if let Some(failure) = refused.or_else(|| found.filter(|found| found.immutable).map(|_| immutable(name))) {
+    let immutable = || {
+        let is_immutable = found.is_some_and(|found| found.immutable);
+        is_immutable.then(|| immutable(name).hint(recreate(name, "remove `immutable: true`")))
+    };
+    if let Some(failure) = refused.or_else(immutable) {
         return Planned::failed(name, failure);
     }
     let keeper = found.and_then(|found| found.marks.keeper_note("secret"));
@@ -91,6 +99,41 @@ pub(super) fn global_pull_secret(
     let step = Step { changes: planned.changes, diff: planned.diff, notes, ..Step::object(name, action) };
     let content = ObjectContent::PullSecret { format: FORMAT, content, ownership: Ownership::Shared };
     Planned { step, content: Some(content) }
+}
+
+/// The failure of a secret that does not exist. The cluster cannot work without the entries that it had, and a declaration
+/// rarely has all of them. `None` if the content is complete and the user has permitted it.
+fn absent(name: &ObjectName, mode: &GlobalMode, transfer: Transfer) -> Option<Failure> {
+    let failure = Failure::new(format!("{name} does not exist, so it is not known which entries the cluster needs"));
+    let copies = "`oregano restore` lists the backups, and `/var/lib/kubelet/config.json` on the nodes may still have the \
+                  old content";
+    let hint = match (mode, transfer) {
+        (GlobalMode::Replace { .. }, Transfer::Permit) => return None,
+        (GlobalMode::Replace { .. }, Transfer::Refuse) => {
+            format!("{copies}; to create it with the new content only, pass `--transfer-ownership`")
+        }
+        (GlobalMode::Append { .. }, _) => format!(
+            "put it back first ({copies}), or declare the complete content with `mode: replace` and pass \
+             `--transfer-ownership`"
+        ),
+    };
+    Some(failure.hint(hint))
+}
+
+/// How a secret gets what only a new one can have, without losing its content.
+fn recreate(ObjectName { namespace, name, .. }: &ObjectName, change: &str) -> String {
+    format!(
+        "run `oc get secret {name} -n {namespace} -o yaml >FILE`, {change} in FILE, then run `oc replace --force -f FILE`"
+    )
+}
+
+/// How the content is corrected by hand.
+fn correct(ObjectName { namespace, name, .. }: &ObjectName) -> String {
+    let key = FORMAT.data_key();
+    format!(
+        "run `oc extract secret/{name} -n {namespace} --to=FOLDER`, correct the file `{key}` in FOLDER, then run \
+         `oc set data secret/{name} -n {namespace} --from-file={key}=FOLDER/{key}`"
+    )
 }
 
 /// Plans a new content, in which the protected entries of the old one stay.
@@ -150,7 +193,7 @@ fn transferred(name: &ObjectName, changes: &[Change], transfer: Transfer) -> Opt
 fn degrading(name: &ObjectName, content: &SecretBytes) -> Option<Failure> {
     let file = match dockerconfig::read(content.expose()) {
         Ok(file) => file,
-        Err(error) => return Some(unmergeable(name, FORMAT, &error)),
+        Err(error) => return Some(unmergeable(name, FORMAT, &error).hint(correct(name))),
     };
     let helpers = (!file.cred_helpers.is_empty()).then_some("`credHelpers`");
     let store = file.creds_store.is_some().then_some("`credsStore`");
@@ -165,8 +208,7 @@ fn degrading(name: &ObjectName, content: &SecretBytes) -> Option<Failure> {
         })
     })?;
     let message = format!("{name} would degrade the machine config operator, so it stays unchanged");
-    let hint = "correct the entry with `oc edit`, or declare the complete content with `mode: replace`";
-    Some(Failure::new(message).cause(fault).hint(hint))
+    Some(Failure::new(message).cause(fault).hint(correct(name)))
 }
 
 /// The failure of a cluster whose control plane runs in another one.

@@ -50,7 +50,7 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
     plan.stages.iter().fold(gate, |gate, stage| match stage {
         Stage::Objects(steps) => objects.stage(gate, steps, journal),
         Stage::AwaitPools(steps) => {
-            let work = PoolWork::new(engine, &expansion, &facts.cluster, desired.waits.rollout);
+            let work = PoolWork::new(engine, &expansion, desired.waits.rollout);
             work.stage(gate, steps, journal)
         }
         Stage::Imports(checks) => {

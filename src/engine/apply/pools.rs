@@ -7,13 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::{self, Cluster};
-use crate::dockerconfig::{self, Reader};
 use crate::engine::Engine;
 use crate::engine::schedule::Stop;
 use crate::event::{Event, Phase, PoolRow, Progress, StepRow};
-use crate::facts::{ClusterFact, ObjectFact, ObjectName, Observed, RolloutFact};
+use crate::facts::{ObjectFact, Observed, RolloutFact};
 use crate::failure::Failure;
-use crate::plan::rollout::{self, PoolRollout, Rollout, WantedFile};
+use crate::plan::rollout::{self, PoolRollout, Rollout};
 use crate::plan::{self, Action, Expansion, Gate, Step, Target, Wanted};
 use crate::report::Journal;
 use crate::secret::SecretBytes;
@@ -30,7 +29,6 @@ const PAUSE_FACTOR: u32 = 10;
 pub(super) struct PoolWork<'a> {
     engine: &'a Engine,
     wanted: Option<&'a Wanted<'a>>,
-    facts: &'a ClusterFact,
     /// How long to wait while nothing advances.
     timeout: Duration,
 }
@@ -44,14 +42,9 @@ struct Ended {
 }
 
 impl<'a> PoolWork<'a> {
-    pub(super) fn new(
-        engine: &'a Engine,
-        expansion: &'a Expansion<'a>,
-        facts: &'a ClusterFact,
-        timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(engine: &'a Engine, expansion: &'a Expansion<'a>, timeout: Duration) -> Self {
         let wanted = expansion.wanted.iter().find(|wanted| matches!(wanted, Wanted::GlobalPullSecret(_)));
-        Self { engine, wanted, facts, timeout }
+        Self { engine, wanted, timeout }
     }
 
     /// Waits until every pool is done. Returns whether the stages after it may be carried out.
@@ -130,21 +123,9 @@ impl<'a> PoolWork<'a> {
         let Some(content) = content(&found) else {
             return Err(Unobserved::Overwritten(cluster::overwritten(name)));
         };
-        let removed = self.removed(name, content);
         let facts = cluster.observe_rollout(earlier).await;
-        let rollout = rollout::rollout(&WantedFile { content, removed: &removed }, &facts);
+        let rollout = rollout::rollout(content, &facts);
         rollout.map(|rollout| (facts, rollout)).map_err(Unobserved::Failed)
-    }
-
-    /// The keys that the secret had before this run, and has no longer.
-    fn removed(&self, name: &ObjectName, content: &SecretBytes) -> Vec<String> {
-        let keys = |content: &SecretBytes| -> HashSet<String> {
-            let entries = dockerconfig::entries(content.expose(), Reader::PullSecret);
-            entries.into_iter().map(|entry| entry.key).collect()
-        };
-        let before = self.facts.objects.get(name).and_then(|found| self::content(found)).map(keys).unwrap_or_default();
-        let now = keys(content);
-        before.into_iter().filter(|key| !now.contains(key)).collect()
     }
 }
 

@@ -8,7 +8,7 @@ mod steps;
 mod text;
 mod warnings;
 
-use crate::dockerconfig::{self, Reader};
+use crate::dockerconfig::{self, EntryView, Reader, mask};
 use crate::facts::{Availability, Condition, NodeSystem, Observed, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
@@ -17,16 +17,6 @@ pub use progress::has_progressed;
 pub(super) use steps::steps;
 pub use steps::{ended, pool_step};
 pub use warnings::warnings;
-
-/// What the file of each node shall contain.
-#[derive(Debug, Clone, Copy)]
-pub struct WantedFile<'a> {
-    /// The content of the global pull secret. Each of its entries must be in the file with the same credential. Other
-    /// entries are ignored, because the operator adds some.
-    pub content: &'a SecretBytes,
-    /// Keys that must not be in the file.
-    pub removed: &'a [String],
-}
 
 /// The state of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +58,7 @@ pub enum PoolState {
 /// What a pool waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pending {
-    /// The operator has not rendered the new content yet. The keys that the target does not have as they are wanted.
+    /// The operator has not rendered the new content yet. The keys in which the target differs, masked.
     Rendering(Vec<String>),
     /// Some of its nodes are not updated yet.
     Nodes,
@@ -134,11 +124,11 @@ enum OutsideReason {
     SeveralPools(Vec<String>),
 }
 
-/// The state of the rollout of `wanted`.
+/// The state of the rollout of the global pull secret with this content.
 ///
 /// # Errors
 /// If the pools are not known.
-pub fn rollout(wanted: &WantedFile<'_>, facts: &RolloutFact) -> Result<Rollout, Failure> {
+pub fn rollout(wanted: &SecretBytes, facts: &RolloutFact) -> Result<Rollout, Failure> {
     let pools = match &facts.pools {
         Observed::Present(pools) if !pools.is_empty() => pools,
         Observed::Present(_) | Observed::Absent => {
@@ -205,7 +195,7 @@ fn primary_pool(node: &PoolNodeFact) -> Result<&str, OutsideReason> {
     master.or(custom.first().copied()).or(pools().next()).ok_or(OutsideReason::NoPool)
 }
 
-fn pool_rollout(pool: &PoolFact, nodes: &[PoolNodeFact], wanted: &WantedFile<'_>, facts: &RolloutFact) -> PoolRollout {
+fn pool_rollout(pool: &PoolFact, nodes: &[PoolNodeFact], wanted: &SecretBytes, facts: &RolloutFact) -> PoolRollout {
     let outdated = match facts.files.get(&pool.target) {
         Some(Observed::Present(content)) => Ok(outdated_keys(wanted, Some(content))),
         Some(Observed::Absent) | None => Ok(outdated_keys(wanted, None)),
@@ -302,18 +292,25 @@ fn message(conditions: &[Condition], name: &str) -> Option<String> {
     conditions.iter().find(|condition| condition.name == name).map(|condition| condition.message.clone())
 }
 
-/// The keys that a rendered file does not have as they are wanted.
-fn outdated_keys(wanted: &WantedFile<'_>, file: Option<&SecretBytes>) -> Vec<String> {
+/// The keys in which a rendered file differs from the secret, masked: those of entries that the file does not have with
+/// the same credential, and those of entries that are no longer in the secret. The `email` of an entry and members
+/// without a meaning for the nodes are not compared.
+fn outdated_keys(wanted: &SecretBytes, file: Option<&SecretBytes>) -> Vec<String> {
     let entries = |content: &SecretBytes| dockerconfig::entries(content.expose(), Reader::PullSecret);
-    let found = file.map(entries).unwrap_or_default();
-    let differs = |key: &String, credential| {
-        let entry = found.iter().find(|entry| entry.key == *key);
-        entry.is_none_or(|entry| entry.credential != credential)
+    let (wanted, found) = (entries(wanted), file.map(entries).unwrap_or_default());
+    let differs = |entry: &&EntryView| {
+        let rendered = found.iter().find(|other| other.key == entry.key);
+        rendered.is_none_or(|rendered| rendered.credential != entry.credential)
     };
-    let wanted_entries =
-        entries(wanted.content).into_iter().filter(|entry| differs(&entry.key, entry.credential.clone()));
-    let left = wanted.removed.iter().filter(|key| found.iter().any(|entry| entry.key == **key));
-    wanted_entries.map(|entry| entry.key).chain(left.cloned()).collect()
+    let is_left = |entry: &&EntryView| !is_of_operator(&entry.key) && wanted.iter().all(|other| other.key != entry.key);
+    let keys = wanted.iter().filter(differs).chain(found.iter().filter(is_left));
+    keys.map(|entry| mask(&entry.key)).collect()
+}
+
+/// Whether the operator adds the entry when it renders the file: that of the registry inside a cluster that was installed
+/// without an external one (machine-config-operator, feature gate `NoRegistryClusterInstall`).
+fn is_of_operator(key: &str) -> bool {
+    key == "localhost:22625" || key.starts_with("api-int.") && key.ends_with(":22625")
 }
 
 fn node_rollout(node: &PoolNodeFact, target: &str) -> NodeRollout {

@@ -1,11 +1,10 @@
 //! The steps that follow a rollout, one for each pool, and what is reported when the rollout has ended.
 
-use super::{Blocker, PoolRollout, PoolState, WantedFile, rollout};
+use super::{Blocker, PoolRollout, PoolState, rollout};
 use crate::desired::ObjectContent;
-use crate::dockerconfig::ChangeKind;
 use crate::facts::{ObjectFact, ObjectKind, ObjectName, Observed, RolloutFact};
 use crate::failure::Failure;
-use crate::plan::{Action, Change, Planned, Step};
+use crate::plan::{Action, Planned, Step};
 
 /// Whether the global pull secret is changed.
 #[derive(Clone, Copy)]
@@ -40,17 +39,14 @@ pub(in crate::plan) fn steps(
     let current = || found.secret().present().and_then(|secret| secret.content.clone());
     // A secret without content that needs no change has nothing to roll out.
     let Some(content) = written.or_else(current) else { return Vec::new() };
-    let removed: Vec<String> = planned.step.changes.iter().filter_map(removed_key).collect();
-    match rollout(&WantedFile { content: &content, removed: &removed }, facts) {
+    // Without the nodes, the end of the rollout could not be found out after the write.
+    let rollout = match &facts.nodes {
+        Observed::Unknown(failure) => Err(failure.clone()),
+        Observed::Present(_) | Observed::Absent => rollout(&content, facts),
+    };
+    match rollout {
         Ok(rollout) => rollout.pools.iter().map(|pool| step(pool, kind)).collect(),
         Err(failure) => vec![Step::object(&pool_name("*"), Action::Fail(failure))],
-    }
-}
-
-fn removed_key(change: &Change) -> Option<String> {
-    match change {
-        Change::Key(change) if change.kind == ChangeKind::Removed => Some(change.key.clone()),
-        _ => None,
     }
 }
 

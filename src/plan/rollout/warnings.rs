@@ -2,16 +2,22 @@
 
 use super::text::{by_reason, names};
 use super::{outside, primary_pool};
-use crate::facts::{Availability, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
+use crate::facts::{Availability, Observed, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
 
 /// The warnings about a change of the global pull secret. The cause of pools that are not known is not among them.
 pub fn warnings(facts: &RolloutFact) -> Vec<String> {
     let readers = "users who can read MachineConfigs can read the credentials of the global pull secret".to_owned();
     let pools = facts.pools.present().map(Vec::as_slice).unwrap_or_default();
     let nodes = facts.nodes.present().map(Vec::as_slice).unwrap_or_default();
+    let controller = match (&facts.pools, &facts.controller) {
+        (Observed::Present(_), Observed::Unknown(failure)) => {
+            Some(format!("whether the operator can process the pull secret is not known: {}", failure.message))
+        }
+        _ => None,
+    };
     let of_pools = pools.iter().flat_map(|pool| of_pool(pool, nodes));
     let outside = by_reason(outside(nodes).map(|node| (node.reason.to_string(), node.name)));
-    std::iter::once(readers).chain(of_pools).chain(outside).collect()
+    std::iter::once(readers).chain(controller).chain(of_pools).chain(outside).collect()
 }
 
 fn of_pool(pool: &PoolFact, nodes: &[PoolNodeFact]) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use oregano::cluster::access::{self, AccessSource};
 use oregano::cluster::{Cluster, ClusterPurpose};
 use oregano::facts::{Observed, RolloutFact};
-use oregano::plan::rollout::{Rollout, WantedFile, has_progressed, rollout};
+use oregano::plan::rollout::{Rollout, has_progressed, rollout};
 use oregano::secret::{Redactor, SecretBytes};
 
 use crate::support::kubernetes::{Kubernetes, User};
@@ -36,8 +36,7 @@ fn state(openshift: &OpenShift) -> Rollout {
 }
 
 fn of(facts: &RolloutFact) -> Rollout {
-    let content = SecretBytes::new(NEW.as_bytes().to_vec());
-    rollout(&WantedFile { content: &content, removed: &[] }, facts).unwrap()
+    rollout(&SecretBytes::new(NEW.as_bytes().to_vec()), facts).unwrap()
 }
 
 /// The summaries of the pools and the lines about their nodes.

@@ -41,6 +41,9 @@ struct Case {
     notes: Vec<String>,
     #[serde(default)]
     failure: Vec<String>,
+    /// Parts of its hint. No hint deletes the secret: its entries exist nowhere else.
+    #[serde(default)]
+    hint: Vec<String>,
     /// The complete new content.
     content: Option<String>,
     /// The action of each pool, and its notes or the message of its failure.
@@ -110,6 +113,11 @@ fn changes_of_the_global_pull_secret() {
             }
         };
         assert_eq!((action, failure), (case.action, case.failure), "{name}");
+        if let Action::Fail(Failure { hint, .. }) = &planned.step.action {
+            let hint = hint.as_deref().unwrap_or_default();
+            assert!(case.hint.iter().all(|part| hint.contains(part)), "{name}: {hint}");
+            assert!(!hint.contains("oc delete"), "{name}: {hint}");
+        }
         let changes = planned.step.changes.iter().map(|change| match change {
             Change::Key(change) => describe(change),
             other => format!("{other:?}"),

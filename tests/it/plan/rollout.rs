@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use indexmap::IndexMap;
 use oregano::facts::{Availability, Condition, NodeSystem, Observed, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
 use oregano::failure::Failure;
-use oregano::plan::rollout::{WantedFile, has_progressed, rollout, warnings};
+use oregano::plan::rollout::{has_progressed, rollout, warnings};
 use oregano::secret::{Secret, SecretBytes, basic_auth};
 use serde::Deserialize;
 
@@ -21,9 +21,6 @@ struct Case {
     rule: String,
     /// The entries of the global pull secret.
     wanted: Entries,
-    /// Keys that must not be in the file.
-    #[serde(default)]
-    removed: Vec<String>,
     facts: Observation,
     /// An earlier observation, and whether `facts` are closer to the end.
     earlier: Option<Observation>,
@@ -60,6 +57,7 @@ pub struct Observation {
     nodes_unknown: Option<String>,
     /// The message of `TemplateControllerFailing`.
     controller: Option<String>,
+    controller_unknown: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -107,8 +105,7 @@ fn done() -> String {
 fn rollouts() {
     for (name, case) in cases::read::<Case>("rollout") {
         let name = format!("{name} ({})", case.rule);
-        let content = content(&case.wanted);
-        let wanted = WantedFile { content: &content, removed: &case.removed };
+        let wanted = content(&case.wanted);
         let facts = observation(case.facts);
         let now = rollout(&wanted, &facts);
         let outcome = match &now {
@@ -158,7 +155,7 @@ pub fn observation(facts: Observation) -> RolloutFact {
         pools: observed(facts.pools.map(|pools| pools.into_iter().map(pool).collect()), facts.pools_unknown),
         files: facts.files.into_iter().map(|(name, found)| (name, file(found))).collect(),
         nodes: observed(Some(facts.nodes.into_iter().map(node).collect()), facts.nodes_unknown),
-        controller: Observed::Present(failing.into_iter().collect()),
+        controller: observed(Some(failing.into_iter().collect()), facts.controller_unknown),
     }
 }
 
