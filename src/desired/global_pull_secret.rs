@@ -7,6 +7,10 @@ use crate::dockerconfig::{self, Credential, Reader};
 use crate::go;
 use crate::secret::{Secret, SecretBytes};
 
+/// Its namespace.
+pub const GLOBAL_NAMESPACE: &str = "openshift-config";
+/// Its name.
+pub const GLOBAL_NAME: &str = "pull-secret";
 /// The members of an entry that are not secret.
 const PUBLIC: [&str; 2] = ["username", "email"];
 

@@ -33,7 +33,7 @@ pub use cluster::{
     Adopt, LinkUse, LinkedAccount, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat,
     PullSecretState, ServiceAccounts,
 };
-pub use global_pull_secret::{GlobalMode, GlobalPullSecret};
+pub use global_pull_secret::{GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret};
 pub use image::{Image, full_name, is_domain, split_host};
 pub use image_puller::{IMAGE_PULLER_ROLE, ImagePuller, ImagePullerState, Puller, RBAC_GROUP, Subject};
 pub use no_proxy::NoProxy;

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::pull_secret::{immutable, last_applied_note, unmergeable, wrong_type};
 use super::rollout::warnings;
 use super::{Action, Change, Diff, PlanRequest, Planned, PlannedEntries, Step, Transfer, WantedEntries, diff, entries};
-use crate::desired::{GlobalMode, GlobalPullSecret, ObjectContent, Ownership, PullSecretFormat};
+use crate::desired::{
+    GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret, ObjectContent, Ownership, PullSecretFormat,
+};
 use crate::dockerconfig::{self, Auth, ChangeKind, EntryView, KeyChange, ParseError, Reader, is_of, mask};
 use crate::facts::{ClusterFact, ControlPlane, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
@@ -45,7 +47,7 @@ impl<'a> WantedGlobal<'a> {
             None => Err(Failure::internal("the control plane was not observed")),
         };
         let warnings = facts.global.iter().flat_map(|global| warnings(&global.rollout)).collect();
-        Self { name: ObjectName::secret("openshift-config", "pull-secret"), declared, usable, warnings }
+        Self { name: ObjectName::secret(GLOBAL_NAMESPACE, GLOBAL_NAME), declared, usable, warnings }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::desired::cluster::{
     ServiceAccounts,
 };
 use crate::desired::codes;
+use crate::desired::global_pull_secret::{GLOBAL_NAME, GLOBAL_NAMESPACE};
 use crate::desired::kubernetes_name::NameSyntax;
 use crate::desired::label_selector::selector_fault;
 use crate::desired::registry::Registry;
@@ -19,6 +20,7 @@ use crate::dockerconfig::Credential;
 use crate::inventory::{Node, Problem, Span, Value};
 
 use super::HostRegistries;
+use super::global_pull_secret::GLOBAL_PULL_SECRET;
 use super::kubernetes_name::kubernetes_name;
 use super::members::{self, Member, Members};
 use super::pull_secret_source::{self, SecretSource};
@@ -69,7 +71,7 @@ pub(super) fn default_secrets(declared: &[Object], credentials: &Arc<[Credential
     // A declaration takes the place of a default.
     let is_declared = |default: &PullSecret| {
         declared.iter().any(|object| match object {
-            Object::PullSecret(other) => other.name == default.name && names_shared_namespace(&other.namespaces),
+            Object::PullSecret(other) => other.name == default.name && names(&other.namespaces, SHARED_NAMESPACE),
             Object::ImagePuller(_) | Object::GlobalPullSecret(_) => false,
         })
     };
@@ -85,8 +87,19 @@ fn openshift_ansible_name(host: &str) -> Option<String> {
     Some(format!("{OPENSHIFT_ANSIBLE_PREFIX}{hex}"))
 }
 
-fn names_shared_namespace(namespaces: &Namespaces) -> bool {
-    matches!(namespaces, Namespaces::Named(names) if names.iter().any(|name| name == SHARED_NAMESPACE))
+/// Whether a namespace is named. Selectors never select the namespaces of OpenShift.
+fn names(namespaces: &Namespaces, name: &str) -> bool {
+    matches!(namespaces, Namespaces::Named(names) if names.iter().any(|one| one == name))
+}
+
+/// The problem that an entry declares the secret that has a variable of its own. As any other pull secret, it would be
+/// written without a backup, and with content that degrades the machine config operator.
+fn is_global_pull_secret(entry: &Members) -> Problem {
+    let message = format!("{} in namespace `{GLOBAL_NAMESPACE}` is the global pull secret of OpenShift 4", entry.name);
+    Problem::hiding(&entry.span, message).hint(format!(
+        "remove the namespace here, and declare the entries of that secret in `{GLOBAL_PULL_SECRET}`, which protects its \
+         content, keeps a backup and waits for the nodes"
+    ))
 }
 
 /// The pull secrets that the host of `reader` declares, and the credentials that only their files contain. `declared` are
@@ -134,9 +147,13 @@ fn pull_secret(
         return None;
     }
     let (name, namespaces, state) = (name?, namespaces?, state?);
+    if name == GLOBAL_NAME && names(&namespaces, GLOBAL_NAMESPACE) {
+        reader.problems.push(is_global_pull_secret(&entry));
+        return None;
+    }
     // Many programs expect these secrets, and every installation of openshift-ansible has created them.
     let has_shared_name = name == SHARED_SECRET || name.starts_with(OPENSHIFT_ANSIBLE_PREFIX);
-    let ownership = if has_shared_name && names_shared_namespace(&namespaces) {
+    let ownership = if has_shared_name && names(&namespaces, SHARED_NAMESPACE) {
         Ownership::Shared
     } else {
         Ownership::Declared { owner: owner.map(str::to_owned), adopt }
