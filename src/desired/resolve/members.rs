@@ -5,8 +5,8 @@ use crate::desired::codes;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Node, Problem, Span, Value, yaml};
 
-use super::registry_host::problem_about;
-use super::variable_reader::{Text, VariableReader};
+use super::registry_host::{problem_about, quotable};
+use super::variable_reader::{Text, VariableReader, empty_value};
 
 /// One key of a mapping with its value.
 pub(super) struct Member {
@@ -167,7 +167,8 @@ pub(super) fn choice<T: Copy>(
     let found = names.iter().find(|(name, _)| *name == text.text);
     if found.is_none() {
         let words: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let problem = problem_about(what, text, "is unknown");
+        let fault = if quotable(&text.text).is_some() { "is unknown" } else { "has an unknown value" };
+        let problem = problem_about(what, text, fault);
         reader.problems.push(problem.hint(format!("write one of {}", words.join(", "))));
     }
     found.map(|(_, value)| *value)

@@ -104,6 +104,7 @@ fn named_registries(
             let problem = problem_about(&format!("`registries` of {}:", entry.name), &name, "is not declared");
             let keys = declared.credentials.iter().map(|credential| credential.key.as_str());
             reader.problems.push(match nearest(&name.text, keys.clone()) {
+                _ if name.text.contains(',') => problem.hint("write several registries as a list: `[first, second]`"),
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
                 None => problem.hint(format!("the declared registries are {}", from_file::quoted_list(keys))),
             });

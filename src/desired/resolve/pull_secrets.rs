@@ -21,7 +21,7 @@ use crate::inventory::{Node, Problem, Span, Value};
 
 use super::HostRegistries;
 use super::global_pull_secret::GLOBAL_PULL_SECRET;
-use super::kubernetes_name::kubernetes_name;
+use super::kubernetes_name::{kubernetes_name, kubernetes_name_in_list};
 use super::members::{self, Member, Members};
 use super::pull_secret_source::{self, SecretSource};
 use super::service_accounts;
@@ -195,7 +195,7 @@ fn namespaces(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Namesp
     // A namespace that is named twice is still one namespace. Every name is checked, so that one run reports all
     // problems.
     let names: IndexSet<Option<String>> =
-        texts.into_iter().map(|text| kubernetes_name(reader, text, &what, NameSyntax::Label)).collect();
+        texts.into_iter().map(|text| kubernetes_name_in_list(reader, text, &what, NameSyntax::Label)).collect();
     names.into_iter().collect::<Option<Vec<String>>>().map(Namespaces::Named)
 }
 

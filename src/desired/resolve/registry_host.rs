@@ -22,11 +22,11 @@ pub(super) fn quotable(text: &str) -> Option<String> {
     (plain && (port.chars().all(|c| c.is_ascii_digit()) || rest == "${version}")).then(|| mask(name))
 }
 
-/// A problem about `what`. The value is quoted only if it is [`quotable`].
+/// A problem about `what`, which may end with the colon before the value. The value is quoted only if it is [`quotable`].
 pub(super) fn problem_about(what: &str, text: &Text, fault: &str) -> Problem {
     match quotable(&text.text) {
         Some(name) => Problem::naming(&text.span, &name, format!("{what} `{name}` {fault}")),
-        None => Problem::hiding(&text.span, format!("{what} {fault}")),
+        None => Problem::hiding(&text.span, format!("{} {fault}", what.trim_end_matches(':'))),
     }
 }
 

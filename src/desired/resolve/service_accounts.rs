@@ -7,7 +7,7 @@ use crate::desired::codes;
 use crate::desired::kubernetes_name::NameSyntax;
 use crate::inventory::{Node, Problem, Value};
 
-use super::kubernetes_name::kubernetes_name;
+use super::kubernetes_name::kubernetes_name_in_list;
 use super::members::Members;
 use super::registry_host::problem_about;
 use super::variable_reader::{Text, VariableReader};
@@ -70,17 +70,23 @@ fn account_name(reader: &mut VariableReader<'_>, text: Text, what: &str) -> Opti
         return Some(text);
     }
     let span = text.span.clone();
-    let name = kubernetes_name(reader, text, &format!("{what}: the name"), NameSyntax::Subdomain)?;
+    let name = kubernetes_name_in_list(reader, text, &format!("{what}: the name"), NameSyntax::Subdomain)?;
     Some(Text { text: name, span })
 }
 
-/// The values of `for`, without repetitions and in their order.
+/// The values of `for`, without repetitions and in their order. As in `oc secrets link --for=pull,mount`, one text may have
+/// several of them.
 fn uses(reader: &mut VariableReader<'_>, entry: &Members) -> Option<Vec<LinkUse>> {
-    let words = entry.texts(reader, "for")?;
+    let texts = entry.texts(reader, "for")?;
     let what = format!("`for` of {}:", entry.name);
+    let words = texts.iter().flat_map(|text| text.text.split(',').map(|word| (word.trim(), &text.span)));
     // Every word is checked, so that one run reports all problems.
-    let uses: Vec<Option<LinkUse>> =
-        words.iter().map(|word| super::members::choice(reader, word, &what, &USES)).collect();
+    let uses: Vec<Option<LinkUse>> = words
+        .map(|(word, span)| {
+            let word = Text { text: word.to_owned(), span: span.clone() };
+            super::members::choice(reader, &word, &what, &USES)
+        })
+        .collect();
     let uses: Option<BTreeSet<LinkUse>> = uses.into_iter().collect();
     uses.map(|uses| uses.into_iter().collect())
 }

@@ -103,7 +103,8 @@ fn typing_errors_are_rejected() {
         json!({"oregano_image_pullers": [{"namespace": "b", "service_account": "a/default"},
             {"namespace": "b", "service_accounts_of": "a", "state": "absent"}]}),
         json!({"oregano_pull_secrets": [{"name": "s", "namespaces": "a", "service_accounts": "*"},
-            {"name": "t", "namespaces": "a", "service_accounts": ["x", {"name": "*", "for": ["pull", "mount"]}]}]}),
+            {"name": "t", "namespaces": "a", "service_accounts": ["x", {"name": "*", "for": ["pull", "mount"]}]},
+            {"name": "u", "namespaces": "a", "service_accounts": [{"name": "x", "for": "pull,mount"}]}]}),
     ] {
         assert_eq!(faults(&vars(good)), "");
     }
