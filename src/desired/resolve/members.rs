@@ -42,7 +42,8 @@ impl Members {
     ) -> Option<Self> {
         let Value::Map(_) = &node.value else {
             let message = format!("{name} is {}, not a mapping", node.value.type_name());
-            reader.problems.push(Problem::hiding(&node.span, message));
+            let hint = format!("write a mapping; its keys are {}", keys.join(", "));
+            reader.problems.push(Problem::hiding(&node.span, message).hint(hint));
             return None;
         };
         let (known, unknown) = known(node, &[keys, old].concat());
@@ -87,6 +88,10 @@ impl Members {
     pub fn elements(&self, reader: &mut VariableReader<'_>, key: &str) -> Option<&[Node]> {
         let member = self.get(key)?;
         let nodes = match &member.node.value {
+            Value::Null => {
+                reader.problems.push(empty_value(&member.node, &member.name));
+                return None;
+            }
             Value::List(nodes) => nodes.as_slice(),
             _ => std::slice::from_ref(&member.node),
         };
@@ -115,8 +120,16 @@ impl Members {
 /// for a value of another type.
 pub(super) fn list(reader: &mut VariableReader<'_>, variable: &str, example: &str) -> Vec<Node> {
     let Some(node) = reader.node(variable) else { return Vec::new() };
+    list_of(reader, node, variable, example)
+}
+
+/// The same for the value `node` of the variable.
+pub(super) fn list_of(reader: &mut VariableReader<'_>, node: Node, variable: &str, example: &str) -> Vec<Node> {
     let list = match &node.value {
-        Value::Null => return Vec::new(),
+        _ if node.is_blank() => {
+            reader.problems.push(empty_value(&node, &format!("`{variable}`")));
+            return Vec::new();
+        }
         // On host lines, Ansible evaluates only Python literals. JSON with `true` or `null` is not a Python literal, so
         // it is still a text here.
         Value::Str(text) if text.trim_start().starts_with('[') => match yaml::parse_node(&node) {
@@ -138,12 +151,12 @@ pub(super) fn list(reader: &mut VariableReader<'_>, variable: &str, example: &st
     Vec::new()
 }
 
-/// Reads a mapping; `None` if it is null, or if there is a problem. It may be a text with JSON: Ansible evaluates only
+/// Reads a mapping; `None` if there is a problem. It may be a text with JSON: Ansible evaluates only
 /// Python literals, so JSON with `true` or `null` is still a text. `what` is its name in messages, and `example` is a hint
 /// for a value of another type.
 pub(super) fn mapping(reader: &mut VariableReader<'_>, node: &Node, what: &str, example: &str) -> Option<Node> {
     let parsed = match &node.value {
-        Value::Null => return None,
+        _ if node.is_blank() => Err(empty_value(node, what)),
         Value::Str(text) if text.trim_start().starts_with('{') => yaml::parse_node(node),
         _ => Ok(node.clone()),
     };

@@ -96,7 +96,11 @@ fn authority(reader: &mut VariableReader<'_>, entry: &RegistryEntry) -> Option<A
 /// The default registry: `oreg_url` with `oreg_auth_user` and `oreg_auth_password`. `None` if it has no credential, or
 /// if there is a problem.
 fn default_registry(reader: &mut VariableReader<'_>, defaults: &RegistryDefaults) -> Option<DeclaredRegistry> {
-    let place = RegistryEntry::place_of_default_registry(reader)?;
+    let Some(place) = RegistryEntry::place_of_default_registry(reader) else {
+        // A variable without a value is a problem, even if nothing else declares the default registry.
+        RegistryEntry::more_members(reader);
+        return None;
+    };
     let entry = RegistryEntry::default_registry(reader, &place);
     let images = of_default_registry(reader, defaults, entry.as_ref(), &place);
     let host = images.as_ref().map(|images| images.host.clone());
@@ -106,7 +110,9 @@ fn default_registry(reader: &mut VariableReader<'_>, defaults: &RegistryDefaults
 /// The entries of `openshift_additional_registry_credentials`.
 fn additional_registries(reader: &mut VariableReader<'_>, defaults: &RegistryDefaults) -> Vec<DeclaredRegistry> {
     let example = "[{'host': 'registry.example.com', 'user': 'name', 'password': 'secret'}]";
-    let entries = members::list(reader, ADDITIONAL, example);
+    // openshift-ansible accepts a null value, which means no registries.
+    let list = reader.node(ADDITIONAL).filter(|node| !matches!(node.value, Value::Null));
+    let entries = list.map(|list| members::list_of(reader, list, ADDITIONAL, example)).unwrap_or_default();
     let raw_entries = match reader.raw(ADDITIONAL).map(|raw| &raw.value) {
         Some(Value::List(raw)) => raw.as_slice(),
         _ => &[],

@@ -59,7 +59,7 @@ pub(super) struct RegistryEntry {
 impl RegistryEntry {
     /// The place of the default registry's credential; `None` if it has no credential.
     pub fn place_of_default_registry(reader: &VariableReader<'_>) -> Option<Span> {
-        let auth = || reader.raw(OREG_AUTH).filter(|node| !matches!(node.value, Value::Null));
+        let auth = || reader.raw(OREG_AUTH).filter(|node| !node.is_blank());
         // `oreg_url` does not count: a cluster may pull from its default registry without a credential.
         let place = reader.raw(OREG_USER).or_else(|| reader.raw(OREG_PASSWORD)).or_else(auth);
         place.map(|node| node.span.clone())
@@ -88,9 +88,7 @@ impl RegistryEntry {
             }
             members.extend(reader.node(variable).map(|node| Member { key, name, node }));
         }
-        let example = "{'password_file': '/etc/oregano/password'}";
-        let auth = reader.node(OREG_AUTH);
-        if let Some(more) = auth.and_then(|node| mapping(reader, &node, &format!("`{OREG_AUTH}`"), example)) {
+        if let Some(more) = Self::more_members(reader) {
             // These keys have a variable of openshift-ansible, which must stay the only place for the value.
             let (known, unknown) = known(&more, &default_keys());
             reader.problems.extend(unknown.into_iter().map(|key| unknown_of_default(&key)));
@@ -101,6 +99,12 @@ impl RegistryEntry {
             declaration: Declaration::Default,
             members: Members::new(format!("`{OREG_AUTH}`"), place.clone(), members),
         })
+    }
+
+    /// The value of `oregano_oreg_auth`; `None` if it is not set, or if there is a problem.
+    pub fn more_members(reader: &mut VariableReader<'_>) -> Option<Node> {
+        let node = reader.node(OREG_AUTH)?;
+        mapping(reader, &node, &format!("`{OREG_AUTH}`"), "{'password_file': '/etc/oregano/password'}")
     }
 
     /// One entry of the list; `None` if it is not a mapping.

@@ -135,15 +135,12 @@ impl<'a> VariableReader<'a> {
     /// A scalar as text. `what` is its name in messages.
     pub fn text_of(&mut self, node: &Node, what: &str) -> Option<Text> {
         let problem = match &node.value {
-            _ if node.is_blank() => Problem::hiding(&node.span, format!("{what} is empty"))
-                .code(codes::EMPTY_VALUE)
-                .hint(if node.text.trim().is_empty() {
-                    "give it a value, or remove the line"
-                } else {
-                    "Ansible reads this word as a null value: put it in quotes if you mean the word"
-                }),
+            _ if node.is_blank() && node.text.trim().is_empty() => empty_value(node, what),
+            _ if node.is_blank() => empty_value(node, what)
+                .hint("Ansible reads this word as a null value: put it in quotes if you mean the word"),
             Value::List(_) | Value::Map(_) => {
                 Problem::hiding(&node.span, format!("{what} is {}, not text", node.value.type_name()))
+                    .hint("write a single value")
             }
             // The text of this value is still encrypted, and must not be used as the secret.
             Value::Vault => {
@@ -189,4 +186,10 @@ impl<'a> VariableReader<'a> {
         }
         Some(text)
     }
+}
+
+/// The problem that a value is null, or text without any character.
+pub(super) fn empty_value(node: &Node, what: &str) -> Problem {
+    let problem = Problem::hiding(&node.span, format!("{what} is empty")).code(codes::EMPTY_VALUE);
+    problem.hint("give it a value, or remove the line")
 }
