@@ -57,8 +57,8 @@ fn error(problem: &Problem, kind: Code) -> Finding {
     Finding::new(problem.code.unwrap_or(kind), problem.clone()).with_severity(Severity::Error)
 }
 
-/// Sorts the findings by source, in the order of the first finding of each source, and then by place. If several
-/// findings have the same code and place, only the most severe one is kept.
+/// Sorts the findings by source, in the order of the first finding of each source, and then by place. Of several findings
+/// with the same code and place, the errors are kept, which have different messages, or else the most severe finding.
 fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     let mut sources: HashMap<*const Source, usize> = HashMap::new();
     let mut place = |finding: &Finding| {
@@ -69,11 +69,15 @@ fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_cached_key(|finding| (place(finding), codes::rank(finding.code), Reverse(finding.severity)));
     // Errors are sorted first, so that `retain` keeps the most severe finding of each place.
     findings.sort_by_key(|finding| finding.severity);
-    let mut kept = HashSet::new();
-    findings.retain(|finding| match &finding.problem.place {
-        Some(place) => kept.insert((finding.code, Arc::as_ptr(&place.span.source), place.span.start, String::new())),
-        // Findings without a place are distinguished by their message, because they all have the same place otherwise.
-        None => kept.insert((finding.code, std::ptr::null(), 0, finding.problem.message.clone())),
+    let (mut places, mut messages) = (HashSet::new(), HashSet::new());
+    findings.retain(|finding| {
+        let span = finding.problem.place.as_ref().map(|place| &place.span);
+        let place = span.map(|span| (Arc::as_ptr(&span.source), span.start));
+        let is_first = places.insert((finding.code, place));
+        // An entry may lack two keys. Findings without a place are not about the same thing either.
+        let is_distinct = finding.severity == Severity::Error || place.is_none();
+        let is_new = messages.insert((finding.code, place, finding.problem.message.clone()));
+        is_new && (is_first || is_distinct)
     });
     findings.sort_by_cached_key(|finding| (place(finding), codes::rank(finding.code)));
     findings
