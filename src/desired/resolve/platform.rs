@@ -48,7 +48,9 @@ fn duration(reader: &mut VariableReader<'_>, variable: &str) -> Option<Duration>
         Ok(duration) => Some(duration),
         Err(fault) => {
             let problem = problem_about(&format!("`{variable}`"), &text, fault);
-            reader.problems.push(problem.hint("write seconds, or a time with units such as `90s`, `30m` or `1h30m`"));
+            reader.problems.push(
+                problem.hint("write seconds, or a time with units such as `90s`, `30m` or `1h30m`, at most `24h`"),
+            );
             None
         }
     }
