@@ -41,7 +41,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example("Show what apply would change", "oregano plan -i hosts.ini"),
             example("The same for two nodes, as JSON lines", "oregano plan -i hosts.ini --limit node1,node2 -o json"),
             example(
-                "Only the pull secret, in the cluster of another context",
+                "Only the objects of the cluster, with another context of the kubeconfig",
                 "oregano plan -i hosts.ini --only cluster --context prod",
             ),
         ],
@@ -49,7 +49,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "apply",
         &[
-            example("Verify every credential, then write the secret and the files", "oregano apply -i hosts.ini"),
+            example("Verify every credential, then write the secrets and the files", "oregano apply -i hosts.ini"),
             example(
                 "Read the passwords from a file that ansible-vault encrypted",
                 "oregano apply -i hosts.ini -e @secrets.yml --vault-password-file vault-password",

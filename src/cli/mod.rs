@@ -36,14 +36,17 @@ const MAX_TIMEOUT: u64 = 3600;
 /// The commands that read no inventory.
 const WITHOUT_INVENTORY: [&str; 6] = ["login", "logout", "schema", "completion", "man", "version"];
 
+/// The command that only contacts registries.
+const VALIDATE: &str = "validate";
+
 /// The heading of the options that only commands with an inventory use.
 const INVENTORY: &str = "Options of every command with an inventory";
 
-/// Verify registry credentials, and install them on every node and in the pull secret of a cluster
+/// Verify registry credentials, and install them in the pull secrets of a cluster and on every node
 ///
-/// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, a secret, a node, or the file of
-/// `login` failed; 3 changes are pending (plan); 4 a node could not be reached, and other nodes may have failed; 64 usage
-/// error; 130 interrupted.
+/// Exit status: 0 done; 1 inventory, configuration or internal error; 2 a registry, an object of the cluster, a node, or
+/// the file of `login` failed; 3 changes are pending (plan); 4 a node could not be reached, and other nodes may have
+/// failed; 64 usage error; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "oregano", version, max_term_width = 100)]
 pub struct Cli {
@@ -103,6 +106,7 @@ pub fn command() -> clap::Command {
     let cli = cli.mut_subcommands(|command| {
         let examples = examples::text(command.get_name());
         let command = if WITHOUT_INVENTORY.contains(&command.get_name()) { command.mut_args(hide) } else { command };
+        let command = if command.get_name() == VALIDATE { command.mut_args(run::hide_from_validate) } else { command };
         if examples.is_empty() { command } else { command.after_help(examples) }
     });
     cli.after_help(examples::text("oregano"))
@@ -143,7 +147,7 @@ pub enum Command {
     Validate(RunArguments),
     /// Show what apply would change (the same as apply --check); exit status 3 if changes are pending
     Plan(RunArguments),
-    /// Verify every credential, then write the pull secret and the files of every node
+    /// Verify every credential, then write the objects of the cluster and the files of every node
     Apply(RunArguments),
     /// List the backups of the global pull secret of OpenShift 4, or put one back
     ///
@@ -193,7 +197,7 @@ pub enum Command {
     },
     /// Print the manual page of oregano, or write the manual pages of all commands to a directory
     Man {
-        /// The directory, which must exist
+        /// The directory, which is created if it does not exist; without it, the page is printed
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },

@@ -16,17 +16,19 @@ use oregano::ui::Format;
 
 use super::input::Input;
 use super::node_passwords::{self, NodePasswords, PasswordInput};
-use super::{Global, MAX_TIMEOUT, TIMEOUT, usage_error};
+use super::{Global, MAX_TIMEOUT, TIMEOUT, VALIDATE, usage_error};
 use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 
 /// The default number of nodes that are worked on at a time.
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
+/// The options that have no effect on `validate`: it writes nothing, and does not contact the API server.
+const NOT_FOR_VALIDATE: [&str; 6] = ["only", "prune", "diff", "transfer_ownership", "kubeconfig", "context"];
 
 /// The arguments of `validate`, `plan` and `apply`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// Only work on the files of the nodes, or only on the cluster
+    /// Only work on the files of the nodes, or only on the objects of the cluster
     #[arg(long, value_enum)]
     pub only: Option<Only>,
     /// Contact the registries from this machine, or from nodes through SSH, which then also resolve the names
@@ -201,7 +203,8 @@ enum PasswordUse {
 pub enum Only {
     /// The files of the nodes; no kubeconfig is needed
     Nodes,
-    /// The pull secret; no node is observed, but with --from registries are contacted from nodes
+    /// Pull secrets, their service accounts, image pullers and the global pull secret; no node is observed, but with --from
+    /// registries are contacted from nodes
     Cluster,
 }
 
@@ -215,6 +218,12 @@ pub enum VantageOption {
     /// All credentials from the first node, and every registry from every other node; nodes with different results are
     /// shown
     EveryNode,
+}
+
+/// Hides the options that have no effect on `validate`. They are not removed, so that they can be rejected with an
+/// explanation, and so that it accepts the same options for the cluster as `plan` and `apply`.
+pub(super) fn hide_from_validate(option: clap::Arg) -> clap::Arg {
+    if NOT_FOR_VALIDATE.contains(&option.get_id().as_str()) { option.hide(true) } else { option }
 }
 
 /// The part of the work that a command has, and from where it contacts the registries.
@@ -244,6 +253,10 @@ impl RunArguments {
     /// # Errors
     /// A usage error that names the options.
     pub(super) fn check(&self, command: &str, global: &Global) -> Result<(), clap::Error> {
+        if let Some(option) = self.writing_option().filter(|_| command == VALIDATE) {
+            let message = format!("{option} has no effect: `oregano validate` only verifies credentials, use `oregano plan`");
+            return Err(usage_error(command, &message));
+        }
         let json = global.style().format == Format::Json;
         let message = match self.inspection() {
             Some(Inspection::ListHosts) if json => {
@@ -263,6 +276,17 @@ impl RunArguments {
             _ => return Ok(()),
         };
         Err(usage_error(command, message))
+    }
+
+    /// The first option that is given and concerns what is written.
+    fn writing_option(&self) -> Option<&'static str> {
+        let given = [
+            ("--only", self.only.is_some()),
+            ("--prune", self.changes.prune),
+            ("--diff", self.changes.diff),
+            ("--transfer-ownership", self.changes.transfer_ownership),
+        ];
+        given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
     }
 
     /// The same arguments without the passwords for nodes, which an inspection does not need. Ansible does not prompt

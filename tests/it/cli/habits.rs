@@ -49,10 +49,26 @@ fn conflicts_are_rejected_before_anything_is_read() {
         "apply --list-hosts --only cluster -i nowhere",
         "plan --list-hosts --json -i nowhere",
         "--output json validate --syntax-check -i nowhere",
+        "validate --only cluster -i nowhere",
+        "validate --prune -i nowhere",
+        "validate -D -i nowhere",
+        "validate --transfer-ownership -i nowhere",
     ] {
         let run = oregano.run(&words.split(' ').collect::<Vec<_>>()).expect(64);
         assert!(run.stderr.contains("Usage: ") || run.stderr.contains("possible values"), "{words}: {}", run.stderr);
         assert!(!run.stderr.contains("does not exist"), "{words}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn the_help_lists_the_options_that_have_an_effect() {
+    let oregano = Oregano::new();
+    for (command, has_effect) in [("validate", false), ("plan", true), ("apply", true)] {
+        let help = oregano.run(&[command, "--help"]).expect(0).stdout;
+        for option in ["--only", "--prune", "--diff", "--transfer-ownership", "--kubeconfig", "--context"] {
+            assert_eq!(help.contains(&format!(" {option}")), has_effect, "{command} {option}: {help}");
+        }
+        assert!(help.contains("--from"), "{command}: {help}");
     }
 }
 
@@ -95,7 +111,7 @@ fn every_spelling_of_a_dry_run_changes_nothing() {
         }
     }
     assert_eq!(site.file(1, DOCKER), None);
-    site.run(&["validate", "--check", "--yes"]).expect(0);
+    site.run(&["validate", "--check", "--yes", "--kubeconfig", "nowhere"]).expect(0);
     for json in [&["--json"][..], &["-o", "json"], &["--output", "json"]] {
         let run = site.run(&[&["plan", "--only", "nodes"], json].concat()).expect(3);
         assert_eq!(run.events().last().unwrap()["event"], "recap");
