@@ -254,7 +254,8 @@ impl RunArguments {
     /// A usage error that names the options.
     pub(super) fn check(&self, command: &str, global: &Global) -> Result<(), clap::Error> {
         if let Some(option) = self.writing_option().filter(|_| command == VALIDATE) {
-            let message = format!("{option} has no effect: `oregano validate` only verifies credentials, use `oregano plan`");
+            let message =
+                format!("{option} has no effect: `oregano validate` only verifies credentials, use `oregano plan`");
             return Err(usage_error(command, &message));
         }
         let json = global.style().format == Format::Json;
