@@ -127,7 +127,7 @@ pub fn inspect(options: &Options, inspection: Inspection) -> Result<(Inspected, 
             Ok((Inspected::Hosts(hosts), settings.warnings.clone()))
         }
         Inspection::SyntaxCheck => {
-            let (desired, problems) = desired::judge(&variables, request);
+            let (desired, problems) = desired::resolve_with_problems(&variables, request);
             // A value from a command may be correct: only a run executes the command.
             let (unchecked, problems): (Vec<_>, Vec<_>) =
                 problems.into_iter().partition(|problem| problem.code == Some(code::NOT_CHECKED));

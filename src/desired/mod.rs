@@ -46,7 +46,7 @@ pub use registry::{
 };
 pub use registry_host::{HostFault, host_fault};
 pub use request::{Applies, ConnectionDefaults, DefaultEscalation, Limit, Request, Scope, UnsupportedDefault};
-pub use resolve::{api_access, from_file, hosts, judge, nodes, resolve};
+pub use resolve::{api_access, from_file, hosts, nodes, resolve, resolve_with_problems};
 
 /// Everything that a run must verify and write, in inventory order.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +61,7 @@ pub struct Desired {
     pub owner: Option<String>,
     /// The registries whose entries `--prune` removes from the pull secrets of `objects`.
     pub retired: Arc<[String]>,
-    /// What the cluster is; `None` if the inventory does not say it, and the API server must be asked.
+    /// What the cluster is; `None` if the inventory does not say it, and the API server decides.
     pub platform: Option<Platform>,
     /// How long a run waits for what the cluster does itself.
     pub waits: Waits,

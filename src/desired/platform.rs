@@ -1,5 +1,5 @@
 //! What the cluster is, and how long a run waits for it. `resolve` reads both from inventory variables; if they do not say
-//! what the cluster is, it is known only after the API server was asked.
+//! what the cluster is, only the API server shows it.
 
 use std::time::Duration;
 
@@ -36,18 +36,18 @@ impl Desired {
     ///
     /// # Errors
     /// If the inventory declares something that the platform does not have.
-    pub fn on(mut self, platform: Platform) -> Result<Self, Failure> {
+    pub fn for_platform(mut self, platform: Platform) -> Result<Self, Failure> {
         self.platform = Some(platform);
         if platform != Platform::OpenShift3 {
             self.objects.drain(..self.default_objects.min(self.objects.len()));
             self.default_objects = 0;
         }
-        let foreign = self.objects.iter().find_map(|object| match object {
+        let unavailable = self.objects.iter().find_map(|object| match object {
             Object::GlobalPullSecret(_) if platform != Platform::OpenShift4 => Some("oregano_global_pull_secret"),
             Object::ImagePuller(_) if platform == Platform::Kubernetes => Some("oregano_image_pullers"),
             _ => None,
         });
-        match foreign {
+        match unavailable {
             None => Ok(self),
             Some(variable) => Err(Failure::new(format!("`{variable}` does not fit the cluster"))
                 .cause(format!("its API server is of the platform `{}`", platform.name()))
@@ -55,8 +55,8 @@ impl Desired {
         }
     }
 
-    /// Takes out the nodes whose files something else manages: on OpenShift 4, the machine config operator owns them.
-    pub fn take_foreign_nodes(&mut self) -> Vec<NodeTarget> {
+    /// Takes out the nodes whose files the machine config operator manages: all nodes of OpenShift 4.
+    pub fn take_operator_managed_nodes(&mut self) -> Vec<NodeTarget> {
         match self.platform {
             Some(Platform::OpenShift4) => std::mem::take(&mut self.nodes),
             _ => Vec::new(),

@@ -26,7 +26,7 @@ pub fn examine(read: &Result<Variables, Vec<Problem>>, request: &Request) -> Vec
         Err(problems) => findings.extend(problems.iter().map(|problem| error(problem, codes::INVENTORY))),
         Ok(variables) => {
             // A check contacts nothing, and a command of the inventory could contact any machine, so none is executed.
-            let (desired, problems) = desired::judge(&variables.without_commands(), request);
+            let (desired, problems) = desired::resolve_with_problems(&variables.without_commands(), request);
             findings.extend(variables.findings().iter().cloned());
             findings.extend(problems.iter().map(|problem| error(problem, codes::DESIRED)));
             findings.extend(desired.warnings.into_iter().chain(desired.notices));

@@ -9,8 +9,8 @@ use crate::facts::ApiPlatform;
 use crate::failure::Failure;
 use crate::report::Journal;
 
-/// The desired state for the platform of the cluster. The nodes whose files something else manages are reported, and are
-/// not in it.
+/// The desired state for the platform of the cluster. The nodes whose files the machine config operator manages are
+/// reported, and are not in it.
 ///
 /// # Errors
 /// If the API server does not show what it is, or the inventory does not fit it.
@@ -18,20 +18,20 @@ pub fn decide(engine: &Engine, desired: Desired, journal: &Journal) -> Result<De
     let mut desired = match desired.platform {
         Some(_) => desired,
         None => match engine.runtime.block_on(ask(engine))? {
-            Some(platform) => desired.on(platform)?,
+            Some(platform) => desired.for_platform(platform)?,
             None => desired,
         },
     };
-    let foreign = desired.take_foreign_nodes();
-    if !foreign.is_empty() {
+    let managed = desired.take_operator_managed_nodes();
+    if !managed.is_empty() {
         let message = format!(
             "the files of the nodes ({}) are not changed: the machine config operator of OpenShift 4 owns them, and \
              `oregano_global_pull_secret` is for all nodes",
-            foreign.len()
+            managed.len()
         );
         journal.record(Event::Warning { message });
     }
-    for node in foreign {
+    for node in managed {
         journal.record(Event::Host(HostRow::new(&node.name, HostOutcome::Skipped)));
     }
     Ok(desired)

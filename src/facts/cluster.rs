@@ -270,7 +270,7 @@ pub enum Importer {
     /// It has not, or the run does not need to know it.
     #[default]
     Absent,
-    /// It could not be asked.
+    /// The API server did not show it.
     Unknown(Failure),
 }
 

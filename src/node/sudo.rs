@@ -51,7 +51,7 @@ impl SudoRefusal {
         known.or_else(|| is_other().then_some(Self::Other))
     }
 
-    /// The cause; `None` if only the text of sudo tells it.
+    /// The cause; `None` if only the text of sudo shows it.
     fn cause(self) -> Option<&'static str> {
         match self {
             Self::NoTerminal => Some("it requires a terminal"),

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::answers::{put, warnings};
 use super::line::{Line, Tone};
+use super::messages::{put, warnings};
 use super::plural::plural;
 use super::text::failure_line;
 use super::{Detail, Format, Style, json, line};

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::inventory::{Finding, Severity};
 
-use super::answers::put;
 use super::line::{Line, Tone};
+use super::messages::put;
 use super::plural::plural;
 use super::{Detail, Format, Style, json, line, text};
 

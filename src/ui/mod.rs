@@ -3,7 +3,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
-mod answers;
 mod bars;
 mod color;
 mod conclusion;
@@ -13,6 +12,7 @@ mod findings;
 mod json;
 mod line;
 mod list;
+mod messages;
 mod names;
 mod plural;
 mod problems;
@@ -37,11 +37,11 @@ use self::color::ColoredStreams;
 use self::line::{Line, Stream, Tone};
 use crate::event::{Command, Event, Outcome};
 
-pub use answers::{failures, hosts, interrupted, names, problems, valid, warnings};
 pub use color::Color;
 pub use explanation::explanation;
 pub use findings::findings;
 pub use list::{graph, host, list, text as document};
+pub use messages::{failures, hosts, interrupted, names, problems, valid, warnings};
 pub use retry_file::RetryFile;
 
 /// The output format.

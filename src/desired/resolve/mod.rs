@@ -89,14 +89,14 @@ const OWN_VARIABLES: [&str; 12] = [
 /// # Errors
 /// All problems, each of them once, in inventory order.
 pub fn resolve(variables: &Variables, request: &Request) -> Result<Desired, Vec<Problem>> {
-    match judge(variables, request) {
+    match resolve_with_problems(variables, request) {
         (desired, problems) if problems.is_empty() => Ok(desired),
         (_, problems) => Err(problems),
     }
 }
 
 /// The valid part of the desired state, and all problems. Each problem is listed once, in inventory order.
-pub fn judge(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
+pub fn resolve_with_problems(variables: &Variables, request: &Request) -> (Desired, Vec<Problem>) {
     let cache = ResolveCache::new(variables);
     let mut resolver = Resolver::new(variables, &cache, request);
     // The warnings are kept even if there are problems, because `inventory --check` shows both.
