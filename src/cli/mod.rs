@@ -78,7 +78,7 @@ pub struct Global {
     /// Also show what is already up to date; -vv: also the steps of SSH and HTTP connections; -vvv: also their timing
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Print nothing if nothing was changed and nothing failed, for cron; without a run, print no warnings
+    /// Print nothing if nothing was changed and nothing failed, for cron; commands that only read print no warnings
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// When to use colors; auto: on terminals, unless NO_COLOR or CLICOLOR_FORCE is set
