@@ -108,7 +108,13 @@ fn typing_errors_are_rejected() {
     ] {
         assert_eq!(faults(&vars(good)), "");
     }
+    assert_eq!(faults(&vars(json!({"openshift_additional_registry_credentials": null}))), "");
     for (yaml, fault) in [
+        (vars(json!({"oregano_global_pull_secret": null})), "None is not"),
+        (vars(json!({"oregano_image_pullers": null})), "None is not"),
+        (vars(json!({"oregano_oreg_auth": null})), "None is not"),
+        (vars(json!({"oregano_pull_secrets": null})), "None is not"),
+        (vars(json!({"oregano_retired_registries": null})), "None is not"),
         (vars(json!({"oregano_platform": "okd"})), "okd"),
         (vars(json!({"oregano_wait": "soon"})), "soon"),
         (vars(json!({"oregano_global_pull_secret": {"mode": "replace"}})), "not valid under any"),
