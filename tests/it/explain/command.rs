@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::poison::traces;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::oregano::{Finished, Oregano};
-use crate::support::process::{eventually, free_port, program};
+use crate::support::process::{ClosedPort, eventually, program};
 use crate::support::site::{DOCKER, KUBELET};
 use crate::support::sshd::{PLAIN, ROOT, Sshd};
 
@@ -97,7 +97,8 @@ fn a_node_that_cannot_be_reached_is_reported_and_the_others_are_explained() {
     node.write(KUBELET, config(&[("quay.io", "acme+old")]).as_bytes(), 0o600);
     let inventory = fleet(&oregano, &[&node]);
     let text = std::fs::read_to_string(&inventory).unwrap();
-    oregano.write("hosts", format!("{text}gone ansible_port={}\n", free_port()));
+    let closed = ClosedPort::new();
+    oregano.write("hosts", format!("{text}gone ansible_port={}\n", closed.number()));
     let run = shows_no_password(oregano.run(&["explain", IMAGE, "-i", &inventory]).expect(4));
     assert!(run.stdout.starts_with("quay.io/team/app:v1 on node1\n"), "{}", run.stdout);
     assert!(run.stderr.contains("gone"), "{}", run.stderr);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{FOREIGN, PROXY, PROXY_USER, REGISTRY, both, echo, foreign_file, left_nothing, watched};
 use crate::support::kubernetes::{Kubernetes, User};
-use crate::support::process::free_port;
+use crate::support::process::ClosedPort;
 use crate::support::registry::{Auth, Registry, Transport};
 use crate::support::site::{DOCKER, KUBELET, Site, USER};
 
@@ -12,12 +12,12 @@ use crate::support::site::{DOCKER, KUBELET, Site, USER};
 fn no_secret_of_a_tunnel_shows_anywhere() {
     let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, REGISTRY)]);
     let mut site = Site::with_password(registry, 2, REGISTRY);
-    let echo = echo();
+    let (echo, closed) = (echo(), ClosedPort::new());
     let secrets = [(USER, REGISTRY), (PROXY_USER, PROXY)];
     let seen = watched(|| {
         let mut outputs = String::new();
         // One proxy refuses and sends back what it received, and another one does not exist: the command reports both.
-        for port in [echo.port(), free_port()] {
+        for port in [echo.port(), closed.number()] {
             let url = format!("http://{PROXY_USER}:{PROXY}@127.0.0.1:{port}");
             site.set("openshift_http_proxy", &url).set("openshift_https_proxy", &url);
             site.set_literal("openshift_generate_no_proxy_hosts", "False");

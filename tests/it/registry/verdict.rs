@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::certificate::Signer;
-use crate::support::process::{eventually, free_port};
+use crate::support::process::{ClosedPort, eventually};
 use crate::support::registry::{Auth, Registry, Transport};
 use crate::support::site::{DOCKER, KUBELET, PASSWORD, Site, USER, recap};
 
@@ -133,8 +133,8 @@ fn a_certificate_of_an_unknown_authority_is_refused_unless_tls_verify_is_off() {
 #[test]
 fn connection_refused_and_an_unknown_name() {
     let mut site = Site::new(1);
-    let port = free_port();
-    site.set("oreg_url", &format!("127.0.0.1:{port}/a/b:1"));
+    let closed = ClosedPort::new();
+    site.set("oreg_url", &format!("127.0.0.1:{}/a/b:1", closed.number()));
     let run = site.run(&["validate"]).expect(2);
     assert!(run.stdout.contains(" : connection-refused"), "{}", run.stdout);
     site.set("oreg_url", "registry.invalid/a/b:1");

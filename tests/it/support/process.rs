@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
+use tokio::net::TcpSocket;
 
 /// The maximum time until a server is ready, on a machine that is busy with other builds.
 pub const READY: Duration = Duration::from_secs(60);
@@ -190,6 +191,23 @@ pub fn free_port() -> u16 {
         if GIVEN.lock().unwrap().insert(port) {
             return port;
         }
+    }
+}
+
+/// A port of 127.0.0.1 where connections are refused until this value is dropped. A port that is merely free can be taken
+/// by another program, and Linux can connect a client to itself there.
+pub struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    pub fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        // Without `listen`, the kernel refuses connections to a bound port.
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self(socket)
+    }
+
+    pub fn number(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
     }
 }
 

@@ -8,7 +8,7 @@ use oregano::secret::Secret;
 
 use super::{ECHO, Inside, NAME, assert_has, connect, rows, tunnel};
 use crate::support::network::Guest;
-use crate::support::process::free_port;
+use crate::support::process::{ClosedPort, free_port};
 use crate::support::sshd::Options;
 
 /// An HTTP proxy that requires a login. Only the proxy can resolve the name of the registry.
@@ -58,8 +58,9 @@ fn the_nodes_own_proxy() {
     assert_eq!(received, b"hello");
     assert_eq!(connect(&through("eve:wrong@", ""), NAME, port).err(), Some(2));
     assert!(connect(&through("eve:wrong@", ".internal"), NAME, port).is_ok(), "no_proxy was not heeded");
-    let closed = Some(Secret::new(format!("http://127.0.0.1:{}", free_port())));
-    let settings = ProxySettings { http: None, https: closed, ..ProxySettings::default() };
+    let closed = ClosedPort::new();
+    let https = Some(Secret::new(format!("http://127.0.0.1:{}", closed.number())));
+    let settings = ProxySettings { http: None, https, ..ProxySettings::default() };
     assert_eq!(connect(&tunnel.socks(&Proxy::Set(Arc::new(settings))).unwrap(), NAME, port).err(), Some(2));
     assert_eq!(tunnel.failure(), None);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::support::process::free_port;
+use crate::support::process::ClosedPort;
 use crate::support::registry::{Auth, Registry, Transport};
 use crate::support::site::{PASSWORD, Site, USER, recap};
 
@@ -11,8 +11,9 @@ fn a_node_that_is_down_is_reported_once_in_every_window() {
     let registry = Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]);
     let site = Site::with(registry, 1);
     let mut inventory = site.inventory();
-    let port = free_port();
-    (2..=1002).for_each(|at| writeln!(inventory, "n{at} ansible_host=127.0.0.1 ansible_port={port}").unwrap());
+    let closed = ClosedPort::new();
+    let address = format!("ansible_host=127.0.0.1 ansible_port={}", closed.number());
+    (2..=1002).for_each(|at| writeln!(inventory, "n{at} {address}").unwrap());
     let file = site.oregano.write("many", inventory).display().to_string();
     let run = ["plan", "--only", "nodes", "--from", "every-node", "-i", &file, "--forks", "64", "-v"];
     let run = site.oregano.run(&run).expect(4);
