@@ -16,6 +16,7 @@ use kube::core::{ObjectList, ObjectMeta, Status};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::access::credentials::{Credentials, basic, bearer};
 use super::access::{Access, client_certificate, rejected};
@@ -94,8 +95,11 @@ impl ApiClient {
     /// Waits before a request is sent again: at least as long as the server asks for, but not longer than a request may
     /// take.
     pub(super) async fn pause(&self, pause: Duration, error: &ApiError) {
-        let requested = error.retry_after().unwrap_or_default().min(self.0.timeout);
-        tokio::time::sleep(pause.max(requested)).await;
+        tokio::time::sleep(self.pause_after(pause, error)).await;
+    }
+
+    fn pause_after(&self, pause: Duration, error: &ApiError) -> Duration {
+        pause.max(error.retry_after().unwrap_or_default().min(self.0.timeout))
     }
 
     /// Sends a request. The error for rejected credentials that have expired says so.
@@ -135,18 +139,26 @@ impl ApiClient {
         pauses: &[Duration],
         limit: usize,
     ) -> Result<Vec<u8>, ApiError> {
+        // The time limit includes the pauses, because users set it for the complete request.
+        let timeout = self.0.timeout;
+        let end = Instant::now() + timeout;
         let sent = async {
             for pause in pauses {
                 match exchange(session, request.clone(), limit).await {
-                    Err(error) if error.is_busy() => self.pause(*pause, &error).await,
+                    Err(error) if error.is_busy() => {
+                        let pause = self.pause_after(*pause, &error);
+                        // That the server is busy says more than that there was no time to ask it again.
+                        if Instant::now() + pause >= end {
+                            return Err(error);
+                        }
+                        tokio::time::sleep(pause).await;
+                    }
                     other => return other,
                 }
             }
             exchange(session, request.clone(), limit).await
         };
-        // The time limit includes the pauses, because users set it for the complete request.
-        let timeout = self.0.timeout;
-        tokio::time::timeout(timeout, sent).await.unwrap_or(Err(ApiError::Timeout(timeout)))
+        tokio::time::timeout_at(end, sent).await.unwrap_or(Err(ApiError::Timeout(timeout)))
     }
 
     /// The credentials, renewed if they have expired or are those of the session that was `rejected`. Simultaneous

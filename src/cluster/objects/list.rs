@@ -125,9 +125,7 @@ impl ApiClient {
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
         match self.facts(kind, "", &parameters).await {
             Ok(found) => Ok(Listing::Found(found.into_iter().map(|(name, fact)| (name.namespace, fact)).collect())),
-            Err(error) if error.code() == Some(403) || matches!(error, ApiError::TooLarge(_)) => {
-                Ok(Listing::Unavailable)
-            }
+            Err(error) if is_unavailable(&error) => Ok(Listing::Unavailable),
             Err(error) => {
                 let name = ObjectName::new(kind, "", name);
                 Err(self.diagnosis().failure(Verb::List, &name, &error))
@@ -204,6 +202,11 @@ impl ApiClient {
     }
 }
 
+/// Whether the objects of single namespaces may be listed although a list of the cluster is not possible.
+fn is_unavailable(error: &ApiError) -> bool {
+    error.code() == Some(403) || matches!(error, ApiError::TooLarge(_))
+}
+
 /// What `list` finds in each of these namespaces, or why it is not known. `list` lists a namespace, or the cluster if the
 /// name is empty, and returns each object with its namespace.
 pub(super) async fn by_namespace<T>(
@@ -212,16 +215,23 @@ pub(super) async fn by_namespace<T>(
     list: impl AsyncFn(&str) -> Result<Vec<(String, T)>, ApiError>,
     failure: impl Fn(&str, &ApiError) -> Failure,
 ) -> HashMap<String, Result<Vec<T>, Failure>> {
-    if namespaces.len() > FEW
-        && let Ok(found) = list("").await
-    {
-        let mut all: HashMap<_, _> = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
-        for (namespace, object) in found {
-            if let Some(Ok(objects)) = all.get_mut(&namespace) {
-                objects.push(object);
+    if namespaces.len() > FEW {
+        match list("").await {
+            Ok(found) => {
+                let mut all: HashMap<_, _> = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
+                for (namespace, object) in found {
+                    if let Some(Ok(objects)) = all.get_mut(&namespace) {
+                        objects.push(object);
+                    }
+                }
+                return all;
+            }
+            Err(error) if is_unavailable(&error) => {}
+            // One request for each namespace would only keep a server busy that has a problem.
+            Err(error) => {
+                return namespaces.iter().map(|name| (name.clone(), Err(failure(name, &error)))).collect();
             }
         }
-        return all;
     }
     let lists = stream::iter(namespaces).map(async |namespace| {
         let found = list(namespace).await.map(|found| found.into_iter().map(|(_, object)| object).collect());

@@ -90,7 +90,14 @@ impl ObjectWrite<'_> {
                 all.delete(&object.name, &DeleteParams { dry_run, preconditions, ..DeleteParams::default() })
             }
         };
-        request.map_err(ApiError::unsent)
+        let mut request = request.map_err(ApiError::unsent)?;
+        if let (Self::Delete(_), Effect::Check) = (self, effect) {
+            // A server without dry run (OpenShift 3.11) does not know this option in the body, and would delete the object.
+            // It rejects the parameter.
+            let uri = format!("{}?dryRun=All", request.uri().path());
+            *request.uri_mut() = uri.parse().map_err(|_| ApiError::OtherObject)?;
+        }
+        Ok(request)
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use self::double::{Answer, Double, Seen, Store, status};
 use super::*;
 use crate::desired::{ObjectContent, Ownership, PullSecretFormat};
-use crate::facts::Managed;
+use crate::facts::{Managed, ObjectKind};
 use crate::secret::{Secret, SecretBytes};
 
 const NAME: &str = "imagestreamsecret";
@@ -158,6 +158,52 @@ async fn a_secret_that_is_created_or_deleted_during_the_write_is_a_conflict() {
     let deleted = deleted.await;
     deleted.store.lock().unwrap().put(NAME, "theirs");
     assert!(conflict(write(&deleted).await.unwrap()).is_none());
+}
+
+#[tokio::test]
+async fn a_checked_deletion_deletes_nothing_on_a_server_with_and_without_dry_run() {
+    // OpenShift 3.11 rejects the parameter, and ignores the option in the body.
+    for supported in [true, false] {
+        let double = Double::start(move |seen: &Seen, _: &mut Store| {
+            let refused = !supported && seen.query.contains("dryRun");
+            refused.then(|| status(400, "BadRequest", "the dryRun alpha feature is disabled"))
+        });
+        let double = double.await;
+        double.store.lock().unwrap().put(NAME, "theirs");
+        let cluster = cluster(&double.url);
+        let found = cluster.observe(&name()).await.unwrap();
+        let found = found.present().unwrap();
+        assert!(cluster.check_write(&name(), ObjectWrite::Delete(found.revision())).await.is_ok());
+        assert_eq!(double.content(NAME).unwrap(), "theirs", "supported: {supported}");
+        assert_eq!(count(&double, "DELETE"), 1);
+        assert!(matches!(
+            cluster.write(&name(), ObjectWrite::Delete(found.revision())).await,
+            Ok(WriteResult::Written)
+        ));
+        assert_eq!(double.content(NAME), None);
+    }
+}
+
+#[tokio::test]
+async fn a_server_with_a_problem_is_not_asked_for_each_namespace() {
+    for (code, requests) in [(500, 1), (403, 13)] {
+        let double = Double::start(move |_: &Seen, _: &mut Store| Some(status(code, "InternalError", "etcd"))).await;
+        let namespaces: Vec<String> = (0..12).map(|number| format!("project-{number}")).collect();
+        let found = cluster(&double.url).all_of(ObjectKind::ServiceAccount, &namespaces, 16).await;
+        assert_eq!((found.len(), found.values().filter(|found| found.is_err()).count()), (12, 12));
+        assert_eq!(count(&double, "GET"), requests, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_is_longer_than_the_time_limit_is_reported_as_a_busy_server() {
+    let double = Double::start(|_: &Seen, _: &mut Store| {
+        let (code, mut body) = status(429, "TooManyRequests", "later");
+        body["details"] = json!({"retryAfterSeconds": 60});
+        Some((code, body))
+    });
+    let failure = cluster_within(&double.await.url, Duration::from_secs(2)).observe(&name()).await.unwrap_err();
+    assert!(failure.causes[0].contains("429 TooManyRequests"), "{failure:?}");
 }
 
 #[tokio::test]
