@@ -58,7 +58,7 @@ pub mod engine;
 pub mod ui;
 
 use desired::{Desired, expiry};
-use engine::apply::Observation;
+use engine::apply::{Observation, Refusals};
 use engine::observe::UnusableNodes;
 use engine::schedule::{Begin, Cancel, Stop, Supervised};
 use engine::{Engine, apply, login, logout, observe};
@@ -157,15 +157,20 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
     if cancel.begin() == Begin::Never {
         return Ok(());
     }
-    let desired = engine::decide(&engine, desired, journal).map_err(|failure| vec![failure])?;
+    let (desired, unusable_cluster) = engine::decide(&engine, desired, journal).map_err(|failure| vec![failure])?;
     let mut windows = desired.nodes.chunks(WINDOW);
     let nodes = windows.next().unwrap_or_default();
     let (mut unusable, mut retired) = (UnusableNodes::default(), RetiredCounts::default());
-    let (facts, sessions) = observe::observe(&engine, &desired, nodes, &mut unusable, journal);
+    let (facts, sessions) =
+        observe::observe(&engine, &desired, unusable_cluster.as_ref(), (nodes, &mut unusable), journal);
     let plan = plan::plan(&desired, nodes, &facts, &options.plan);
     retired.add(&plan);
+    let refusals = match options.command {
+        Command::Apply => apply::preflight(&engine, &plan, &desired, &facts.cluster),
+        Command::Plan | Command::Validate | Command::Login | Command::Logout => Refusals::new(),
+    };
     let observation = Observation { desired: &desired, nodes, facts: &facts, sessions };
-    let mut gate = finish(options.command, &engine, &plan, observation, journal);
+    let mut gate = finish(options.command, &engine, (&plan, &refusals), observation, journal);
     for nodes in windows {
         // `plan` continues after the gate is closed, because it must show the changes of all nodes.
         if options.command == Command::Apply && gate == Gate::Closed {
@@ -177,10 +182,10 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
         retired.add(&plan);
         let facts = Facts { nodes: facts, ..Facts::default() };
         let observation = Observation { desired: &desired, nodes, facts: &facts, sessions };
-        gate = finish(options.command, &engine, &plan, observation, journal);
+        gate = finish(options.command, &engine, (&plan, &Refusals::new()), observation, journal);
     }
     unusable.report_rest(journal);
-    prune(options, &engine, gate, (&desired, &facts.cluster), journal);
+    prune(options, &engine, (gate, &refusals), (&desired, &facts.cluster), journal);
     retired.warnings().for_each(|message| journal.record(Event::Warning { message }));
     // A resolver that does not respond would delay the end of the run.
     engine.runtime.shutdown_background();
@@ -191,7 +196,7 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
 fn prune(
     options: &Options,
     engine: &Engine,
-    gate: Gate,
+    (gate, refusals): (Gate, &Refusals),
     (desired, facts): (&Desired, &ClusterFact),
     journal: &Journal,
 ) {
@@ -201,20 +206,26 @@ fn prune(
     match options.command {
         Command::Validate | Command::Login | Command::Logout => {}
         Command::Plan => event::preview(&plan).into_iter().for_each(|event| journal.record(event)),
-        Command::Apply => apply::prune(engine, &plan, desired, facts, journal),
+        Command::Apply => apply::prune(engine, &plan, refusals, (desired, facts), journal),
     }
     warnings.into_iter().for_each(|message| journal.record(Event::Warning { message }));
 }
 
 /// Shows or carries out the plan of one window, depending on the command. Returns whether later windows may be written.
-fn finish(command: Command, engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
+fn finish(
+    command: Command,
+    engine: &Engine,
+    (plan, refusals): (&Plan, &Refusals),
+    observation: Observation<'_>,
+    journal: &Journal,
+) -> Gate {
     match command {
         Command::Validate | Command::Login | Command::Logout => {}
         Command::Plan => {
             event::preview(plan).into_iter().for_each(|event| journal.record(event));
             apply::keep(engine, observation.sessions);
         }
-        Command::Apply => return apply::apply(engine, plan, observation, journal),
+        Command::Apply => return apply::apply(engine, plan, refusals, observation, journal),
     }
     plan.gate
 }

@@ -9,17 +9,21 @@ use crate::facts::ApiPlatform;
 use crate::failure::Failure;
 use crate::report::Journal;
 
-/// The desired state for the platform of the cluster. The nodes whose files the machine config operator manages are
-/// reported, and are not in it.
+/// The desired state for the platform of the cluster. The nodes whose files the machine config operator manages
+/// are reported, and are not in it. If the API server cannot be used, the platform stays open, and the second value says why: nothing may then be
+/// written, also if the server responds to a later request.
 ///
 /// # Errors
 /// If the API server does not show what it is, or the inventory does not fit it.
-pub fn decide(engine: &Engine, desired: Desired, journal: &Journal) -> Result<Desired, Failure> {
-    let mut desired = match desired.platform {
-        Some(_) => desired,
-        None => match engine.runtime.block_on(ask(engine))? {
-            Some(platform) => desired.for_platform(platform)?,
-            None => desired,
+pub fn decide(engine: &Engine, desired: Desired, journal: &Journal) -> Result<(Desired, Option<Failure>), Failure> {
+    let (mut desired, unusable) = match desired.platform {
+        Some(_) => (desired, None),
+        None => match engine.runtime.block_on(ask(engine)) {
+            Ok(Some(platform)) => (desired.for_platform(platform)?, None),
+            Ok(None) => (desired, None),
+            // Each object fails for this reason, which closes the gate. Without objects there is nothing to close it.
+            Err(PlatformFault::Unusable(failure)) if !desired.objects.is_empty() => (desired, Some(failure)),
+            Err(PlatformFault::Unusable(failure) | PlatformFault::Unknown(failure)) => return Err(failure),
         },
     };
     let managed = desired.take_operator_managed_nodes();
@@ -34,12 +38,11 @@ pub fn decide(engine: &Engine, desired: Desired, journal: &Journal) -> Result<De
     for node in managed {
         journal.record(Event::Host(HostRow::new(&node.name, HostOutcome::Skipped)));
     }
-    Ok(desired)
+    Ok((desired, unusable))
 }
 
-/// The platform of the API server; `None` if the run uses no API server, or cannot use it for anything: the objects then
-/// fail, and nothing is written.
-async fn ask(engine: &Engine) -> Result<Option<Platform>, Failure> {
+/// The platform of the API server; `None` if the run uses no API server, or is interrupted.
+async fn ask(engine: &Engine) -> Result<Option<Platform>, PlatformFault> {
     let Some(connection) = &engine.cluster else { return Ok(None) };
     // The API server may be reached through a node.
     let _guard = engine.abort_nodes_at(Stop::Gently);
@@ -53,11 +56,11 @@ async fn ask(engine: &Engine) -> Result<Option<Platform>, Failure> {
         found = ask => found,
         () = engine.cancel.reached(Stop::Gently) => return Ok(None),
     };
-    match found {
-        Ok(ApiPlatform::OpenShift3) => Ok(Some(Platform::OpenShift3)),
-        Ok(ApiPlatform::OpenShift4) => Ok(Some(Platform::OpenShift4)),
-        Ok(ApiPlatform::Kubernetes) => Ok(Some(Platform::Kubernetes)),
-        Err(PlatformFault::Unusable(_)) => Ok(None),
-        Err(PlatformFault::Unknown(failure)) => Err(failure),
-    }
+    found.map(|found| {
+        Some(match found {
+            ApiPlatform::OpenShift3 => Platform::OpenShift3,
+            ApiPlatform::OpenShift4 => Platform::OpenShift4,
+            ApiPlatform::Kubernetes => Platform::Kubernetes,
+        })
+    })
 }

@@ -79,6 +79,9 @@ pub enum Outcome {
     Unchanged,
     /// It was proved to work; nothing was written.
     Proved,
+    /// It was not tried to prove it, or nothing is known.
+    #[serde(rename = "not-proved")]
+    NotProved,
     /// It could not be brought to the desired state.
     Failed,
     /// It was not tried.
@@ -325,7 +328,8 @@ impl StepRow {
     /// The row of a step that is not carried out in this run.
     pub fn not_done(step: &Step) -> Self {
         match &step.action {
-            Action::Create | Action::Update | Action::Delete | Action::Prove => Self::new(step, Outcome::Skipped),
+            Action::Create | Action::Update | Action::Delete => Self::new(step, Outcome::Skipped),
+            Action::Prove => Self::new(step, Outcome::NotProved),
             // These results are known from the plan and do not depend on whether anything is written.
             Action::Unchanged | Action::Fail(_) => Self::done(step),
         }

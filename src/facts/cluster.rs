@@ -359,14 +359,6 @@ impl Observed<&AccountFact> {
     }
 }
 
-impl Marks {
-    /// The note about a program that keeps the object, which is named by its kind.
-    pub fn keeper_note(&self, noun: &str) -> Option<String> {
-        let keeper = self.keeper.as_ref()?;
-        Some(format!("{keeper} manages this {noun}, and may undo the change: change it there, too"))
-    }
-}
-
 /// Whether an object has [`LAST_APPLIED_ANNOTATION`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LastApplied {

@@ -13,26 +13,25 @@ pub struct ImportLookup {
     pub used: Option<Candidate>,
     /// Another spelling of the same key in the same secret. Which of the two the importer uses is random.
     pub other_spelling: Option<Candidate>,
-    /// The secrets that make every import of the namespace fail, and why.
-    pub broken: Vec<(String, String)>,
 }
 
-/// The credential that the importer uses for `image`. `secrets` are those of the namespace that are not excluded.
+/// The secrets that make every import of their namespace fail, and why. `secrets` are those of the namespace that are not
+/// excluded.
+pub fn broken_import_secrets(secrets: &[PodSecret]) -> Vec<(&str, String)> {
+    let broken = secrets.iter().filter_map(|secret| Some((secret.name.as_str(), secret_entries(secret).err()?)));
+    let mut broken: Vec<_> = broken.collect();
+    broken.sort_unstable();
+    broken
+}
+
+/// The credential that the importer uses for `image`, if none of the secrets is broken.
 pub fn importer(image: &Image, secrets: &[PodSecret]) -> ImportLookup {
     let mut sorted: Vec<PodSecret> = secrets.to_vec();
     sorted.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut broken = Vec::new();
-    sorted.retain(|secret| match secret_entries(secret) {
-        Ok(_) => true,
-        Err(why) => {
-            broken.push((secret.name.clone(), why));
-            false
-        }
-    });
     let mut candidates = kubelet(image, &sorted, &[]).credentials.into_iter();
     let used = candidates.next();
     let other_spelling = candidates.next().filter(|other| used.as_ref().is_some_and(|used| is_same_key(used, other)));
-    ImportLookup { used, other_spelling, broken }
+    ImportLookup { used, other_spelling }
 }
 
 fn is_same_key(one: &Candidate, other: &Candidate) -> bool {
@@ -75,12 +74,14 @@ mod tests {
     }
 
     #[test]
-    fn broken_secrets_are_all_named_and_have_no_entries() {
-        let image = Image::parse("registry.example.com/acme/app:v1").unwrap();
-        let secrets = [secret("b", r#"{"auths":[]}"#), secret("a", r#"{"auths":{"x":{"auth":"%%%"}}}"#)];
-        let found = importer(&image, &secrets);
-        assert_eq!(found.broken.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(found.used, None);
+    fn broken_secrets_are_all_named() {
+        let secrets = [
+            secret("b", r#"{"auths":[]}"#),
+            secret("good", &auths("quay.io")),
+            secret("a", r#"{"auths":{"x":{"auth":"%%%"}}}"#),
+        ];
+        let names: Vec<&str> = broken_import_secrets(&secrets).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b"]);
     }
 
     #[test]

@@ -151,6 +151,13 @@ pub fn expand<'a>(desired: &'a Desired, facts: &'a ClusterFact) -> Expansion<'a>
     expansion
 }
 
+/// Adds objects that could not be listed, once for all declarations that need them.
+fn add_unknown(unknown: &mut Vec<UnknownObjects>, what: ObjectName, failure: Failure) {
+    if !unknown.iter().any(|known| known.what == what) {
+        unknown.push(UnknownObjects { what, failure });
+    }
+}
+
 /// Adds the service accounts of a namespace that a pull secret concerns.
 fn add_accounts<'a>(
     accounts: &mut IndexMap<ObjectName, WantedAccount<'a>>,
@@ -161,15 +168,12 @@ fn add_accounts<'a>(
 ) {
     let mut all = || match facts.accounts.get(namespace) {
         Some(Ok(names)) => names.as_slice(),
-        Some(Err(failure)) => {
-            let what = ObjectName::new(ObjectKind::ServiceAccount, namespace, "*");
-            let failure = UnknownObjects { what, failure: failure.clone() };
-            if !unknown.contains(&failure) {
-                unknown.push(failure);
-            }
+        unlisted => {
+            let not_observed = || Failure::internal("the service accounts of a namespace were not observed");
+            let failure = unlisted.and_then(|names| names.as_ref().err()).cloned().unwrap_or_else(not_observed);
+            add_unknown(unknown, ObjectName::new(ObjectKind::ServiceAccount, namespace, "*"), failure);
             &[]
         }
-        None => &[],
     };
     let secret = declared.name.as_str();
     match (&declared.state, &declared.service_accounts) {
@@ -257,11 +261,7 @@ fn bindings<'a>(
     let mut bindings: IndexMap<&str, WantedBinding<'_>> = IndexMap::new();
     for ImagePuller { namespace, puller, state, owner } in image_pullers(objects) {
         if let Some(Err(failure)) = facts.bindings.get(namespace) {
-            let what = ObjectName::new(ObjectKind::RoleBinding, namespace, "*");
-            let failure = UnknownObjects { what, failure: failure.clone() };
-            if !unknown.contains(&failure) {
-                unknown.push(failure);
-            }
+            add_unknown(unknown, ObjectName::new(ObjectKind::RoleBinding, namespace, "*"), failure.clone());
             continue;
         }
         let (name, owner) = (binding_name(namespace), owner.as_deref());
@@ -377,7 +377,8 @@ mod tests {
             declared("t", selector("a", &[])),
             declared("t", selector("b", &[])),
         ];
-        let (desired, facts) = (desired(objects), facts(selections));
+        let accounts = ["one", "two"].map(|namespace| (namespace.to_owned(), Ok(Vec::new()))).into();
+        let (desired, facts) = (desired(objects), ClusterFact { accounts, ..facts(selections) });
         let expansion = expand(&desired, &facts);
         let names: Vec<String> = expansion.wanted.iter().map(|wanted| wanted.name().to_string()).collect();
         assert_eq!(names, ["secret `one/s`", "secret `two/s`", "secret `one/t`", "secret `two/t`"]);

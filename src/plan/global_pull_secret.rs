@@ -95,8 +95,7 @@ pub(super) fn global_pull_secret(
     if let Some(failure) = refused.or_else(immutable) {
         return Planned::failed(name, failure);
     }
-    let keeper = found.and_then(|found| found.marks.keeper_note("secret"));
-    let notes = notes.chain(keeper).chain(wanted.warnings.iter().cloned()).collect();
+    let notes = notes.chain(wanted.warnings.iter().cloned()).collect();
     let action = if found.is_some() { Action::Update } else { Action::Create };
     let step = Step { changes: planned.changes, diff: planned.diff, notes, ..Step::object(name, action) };
     let content = ObjectContent::PullSecret { format: FORMAT, content, ownership: Ownership::Shared };

@@ -98,9 +98,7 @@ pub(super) fn image_puller(
         Some(_) => Action::Update,
         None => Action::Create,
     };
-    let keeper = found.and_then(|found| found.marks.keeper_note("role binding"));
-    let keeper = keeper.filter(|_| action != Action::Unchanged);
-    let notes = wanted.pullers.iter().filter_map(elsewhere_note).chain(keeper).collect();
+    let notes = wanted.pullers.iter().filter_map(elsewhere_note).collect();
     let content = matches!(action, Action::Create | Action::Update).then(|| ObjectContent::ImagePullers {
         subjects: new,
         ownership: Ownership::Declared { owner: wanted.owner.map(str::to_owned), adopt: Adopt::No },

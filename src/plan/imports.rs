@@ -1,17 +1,23 @@
 //! Whether image imports of OpenShift use the declared credentials. The importer takes one entry of all pull secrets of a
 //! namespace, so another secret can hide a declared one, and a broken one makes every import fail.
 
+use std::collections::HashMap;
+
 use indexmap::{IndexMap, IndexSet};
 
-use super::object::Wanted;
-use super::{Action, Expansion, Planned, Step};
-use crate::desired::{Image, ObjectContent, PullSecretFormat, PullSecretState, Registry, TestLogin, TlsPolicy};
+use super::object::{Wanted, object};
+use super::{Action, Expansion, PlanRequest, Planned, Step, Target};
+use crate::desired::{
+    Desired, Image, ObjectContent, PullSecretFormat, PullSecretState, Registry, TestLogin, TlsPolicy,
+};
 use crate::dockerconfig::{self, Credential, EntryView, Reader, is_of, mask};
 use crate::facts::{
-    EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer, NamespacePhase, ObjectKind, ObjectName,
+    ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportUse, Importer, NamespacePhase, ObjectKind, ObjectName,
 };
-use crate::lookup::{Candidate, CredentialKind, ImportLookup, PodSecret, SecretContent, importer};
-use crate::secret::SecretBytes;
+use crate::lookup::{
+    Candidate, CredentialKind, ImportLookup, PodSecret, SecretContent, broken_import_secrets, importer,
+};
+use crate::secret::{Secret, SecretBytes};
 
 /// The test images whose import is proved in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +45,42 @@ impl ImportCheck {
     }
 }
 
-/// A pull secret that is declared for a namespace, as it is after the run.
-struct Declared<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    content: PodSecret,
+/// The pull secrets that image imports use, by namespace, as they are after the run.
+pub(super) struct SecretsAfterRun<'a>(HashMap<&'a str, Vec<PodSecret>>);
+
+impl<'a> SecretsAfterRun<'a> {
+    /// What was observed, with what is planned for each object.
+    pub(super) fn new<'p>(facts: &'a ImportFacts, planned: impl Iterator<Item = &'p Planned<ObjectContent>>) -> Self {
+        let known = facts.secrets.iter().filter_map(|(namespace, found)| Some((namespace, found.as_ref().ok()?)));
+        let used = known.map(|(namespace, found)| {
+            let used = found.iter().filter(|secret| secret.import_use == ImportUse::Used);
+            let used = used.map(|one| pod_secret(&one.name, &one.fact.type_, one.fact.content.clone()));
+            (namespace.as_str(), used.collect())
+        });
+        let mut after = Self(used.collect());
+        planned.for_each(|planned| after.add(planned, facts));
+        after
+    }
+
+    fn add(&mut self, planned: &Planned<ObjectContent>, facts: &ImportFacts) {
+        let Target::Object(name) = &planned.step.target else { return };
+        let Some(secrets) = self.0.get_mut(name.namespace.as_str()) else { return };
+        if name.kind != ObjectKind::Secret || is_excluded(name, facts) {
+            return;
+        }
+        if planned.step.action == Action::Delete || planned.content.is_some() {
+            secrets.retain(|secret| secret.name != name.name);
+        }
+        if let Some(ObjectContent::PullSecret { format, content, .. }) = &planned.content {
+            secrets.push(pod_secret(&name.name, format.type_name(), Some(content.clone())));
+        }
+    }
+}
+
+fn is_excluded(name: &ObjectName, facts: &ImportFacts) -> bool {
+    let found = facts.secrets.get(&name.namespace).and_then(|found| found.as_ref().ok());
+    let own = found.into_iter().flatten().find(|secret| secret.name == name.name);
+    own.is_some_and(|secret| secret.import_use == ImportUse::Excluded)
 }
 
 /// The proofs that are due after the objects are written: one for each namespace that gets a pull secret.
@@ -53,9 +90,9 @@ pub(super) fn checks(registries: &[Registry], expansion: &Expansion<'_>, facts: 
     }
     let mut found: IndexMap<&str, IndexSet<ImportImage>> = IndexMap::new();
     for wanted in &expansion.wanted {
-        let Some((name, credentials)) = present(wanted) else { continue };
+        let Some((name, credentials)) = declared_entries(wanted) else { continue };
         let images = tested(registries, credentials);
-        let images = images.map(|registry| ImportImage { name: registry.image.clone(), tls: registry.tls });
+        let images = images.map(|(registry, _)| ImportImage { name: registry.image.clone(), tls: registry.tls });
         found.entry(&name.namespace).or_default().extend(images);
     }
     let check = |(namespace, images): (&str, IndexSet<ImportImage>)| ImportCheck {
@@ -67,11 +104,11 @@ pub(super) fn checks(registries: &[Registry], expansion: &Expansion<'_>, facts: 
 
 /// The namespaces whose pull secrets matter for image imports.
 pub fn import_namespaces(expansion: &Expansion<'_>) -> IndexSet<String> {
-    expansion.wanted.iter().filter_map(present).map(|(name, _)| name.namespace.clone()).collect()
+    expansion.wanted.iter().filter_map(declared_entries).map(|(name, _)| name.namespace.clone()).collect()
 }
 
-/// A secret that must exist, with its declared entries.
-fn present<'w>(wanted: &'w Wanted<'_>) -> Option<(&'w ObjectName, &'w [Credential])> {
+/// The declared entries of a secret that must exist.
+fn declared_entries<'w>(wanted: &'w Wanted<'_>) -> Option<(&'w ObjectName, &'w [Credential])> {
     let Wanted::PullSecret(wanted) = wanted else { return None };
     match &wanted.declared.state {
         PullSecretState::Present { credentials, .. } if wanted.phase == NamespacePhase::Active => {
@@ -81,57 +118,70 @@ fn present<'w>(wanted: &'w Wanted<'_>) -> Option<(&'w ObjectName, &'w [Credentia
     }
 }
 
-/// The registries whose test image is requested, and whose credential is among these.
-fn tested<'a>(registries: &'a [Registry], credentials: &[Credential]) -> impl Iterator<Item = &'a Registry> {
-    registries.iter().filter(|registry| {
-        let is_used = |one: &Credential| one.key == registry.host && one.user == registry.user;
-        registry.test_login == TestLogin::Inspect && credentials.iter().any(is_used)
+/// The registries whose test image is requested, each with the entry among these that is for it.
+fn tested<'a>(
+    registries: &'a [Registry],
+    credentials: &'a [Credential],
+) -> impl Iterator<Item = (&'a Registry, &'a Credential)> {
+    let inspected = registries.iter().filter(|registry| registry.test_login == TestLogin::Inspect);
+    inspected.filter_map(|registry| {
+        // The key of an entry of a file may have a scheme.
+        let is_used = |one: &&Credential| is_of(&one.key, &registry.host) && one.user == registry.user;
+        Some((registry, credentials.iter().find(is_used)?))
     })
 }
 
-/// What prevents image imports from using a secret after the run.
+/// What prevents image imports from using the secrets of a namespace after the run.
 pub fn import_obstacles(
+    (desired, namespace): (&Desired, &str),
+    expansion: &Expansion<'_>,
+    facts: &ClusterFact,
+    request: &PlanRequest,
+) -> Vec<String> {
+    let own = expansion.wanted.iter().filter(|wanted| wanted.name().namespace == namespace);
+    let planned = own.filter_map(|wanted| Some((wanted, object(wanted, facts.objects.get(wanted.name()), request)?)));
+    let planned: Vec<_> = planned.collect();
+    let after = SecretsAfterRun::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
+    let notes = planned.iter().flat_map(|(wanted, _)| notes(&desired.registries, wanted, &after, &facts.imports));
+    notes.collect::<IndexSet<_>>().into_iter().collect()
+}
+
+/// What prevents image imports from using a secret after the run.
+pub(super) fn notes(
     registries: &[Registry],
     wanted: &Wanted<'_>,
-    planned: &Planned<ObjectContent>,
+    after: &SecretsAfterRun<'_>,
     facts: &ImportFacts,
 ) -> Vec<String> {
-    let Some((name, credentials)) = present(wanted) else { return Vec::new() };
+    let Some((name, credentials)) = declared_entries(wanted) else { return Vec::new() };
     if let Importer::Unknown(failure) = &facts.importer {
         let reason = failure.causes.first().unwrap_or(&failure.message);
         return vec![format!(
             "whether image imports use it is not known, because API group `image.openshift.io` cannot be requested: {reason}"
         )];
     }
-    let found = match facts.secrets.get(&name.namespace) {
-        None => return Vec::new(),
-        Some(Ok(found)) => found,
-        Some(Err(failure)) => {
-            return vec![format!("whether image imports use it is not known: {}", failure.message)];
-        }
-    };
-    let own = found.iter().find(|secret| secret.name == name.name);
-    if own.is_some_and(|secret| secret.import_use == ImportUse::Excluded) {
+    if let Some(Err(failure)) = facts.secrets.get(&name.namespace) {
+        return vec![format!("whether image imports use it is not known: {}", failure.message)];
+    }
+    if is_excluded(name, facts) {
         return vec![format!(
             "its annotation `{EXCLUDE_SECRET_ANNOTATION}` keeps image imports from using it: remove it"
         )];
     }
-    let Some(content) = after(planned, own) else { return Vec::new() };
-    let declared = Declared { name: &name.name, namespace: &name.namespace, content };
-    let images = tested(registries, credentials).map(|registry| (registry.image.as_str(), registry.host.as_str()));
-    // One entry may hide the secret for several images.
-    let notes: IndexSet<String> = images.flat_map(|(image, key)| hidden(&declared, image, key, found)).collect();
-    notes.into_iter().collect()
-}
-
-/// The content of a secret after the run; `None` if it then does not exist.
-fn after(planned: &Planned<ObjectContent>, own: Option<&ImportSecret>) -> Option<PodSecret> {
-    match (&planned.content, &planned.step.target) {
-        (Some(ObjectContent::PullSecret { format, content, .. }), super::Target::Object(name)) => {
-            Some(pod_secret(&name.name, format.type_name(), Some(content.clone())))
-        }
-        _ => own.map(|secret| pod_secret(&secret.name, &secret.fact.type_, secret.fact.content.clone())),
+    let Some(secrets) = after.0.get(name.namespace.as_str()) else { return Vec::new() };
+    let broken = broken_import_secrets(secrets);
+    if !broken.is_empty() {
+        let namespace = &name.namespace;
+        let note = |(secret, why)| {
+            format!("no image can be imported in namespace `{namespace}`, because of secret `{secret}`: {why}")
+        };
+        return broken.into_iter().map(note).collect();
     }
+    let images = tested(registries, credentials);
+    // One entry may hide the secret for several images.
+    let notes: IndexSet<String> =
+        images.flat_map(|(registry, credential)| hidden(name, &registry.image, &credential.key, secrets)).collect();
+    notes.into_iter().collect()
 }
 
 fn pod_secret(name: &str, type_: &str, content: Option<SecretBytes>) -> PodSecret {
@@ -142,36 +192,22 @@ fn pod_secret(name: &str, type_: &str, content: Option<SecretBytes>) -> PodSecre
     PodSecret { name: name.to_owned(), content: Some(SecretContent { type_: type_.to_owned(), config, legacy }) }
 }
 
-/// Why the import of an image does not use the entry with this key.
-fn hidden(declared: &Declared<'_>, image: &str, key: &str, found: &[ImportSecret]) -> Vec<String> {
+/// Why the import of an image does not use the entry of a secret with this key.
+fn hidden(own: &ObjectName, image: &str, key: &str, secrets: &[PodSecret]) -> Vec<String> {
     let Ok(parsed) = Image::parse(image) else { return Vec::new() };
-    let others = found.iter().filter(|secret| secret.name != declared.name && secret.import_use == ImportUse::Used);
-    let others = others.map(|secret| pod_secret(&secret.name, &secret.fact.type_, secret.fact.content.clone()));
-    let secrets: Vec<PodSecret> = others.chain(std::iter::once(declared.content.clone())).collect();
-    let ImportLookup { used, other_spelling, broken } = importer(&parsed, &secrets);
-    let namespace = declared.namespace;
-    let mut notes: Vec<String> = broken
-        .iter()
-        .map(|(name, why)| {
-            format!("no image can be imported in namespace `{namespace}`, because of secret `{name}`: {why}")
-        })
-        .collect();
-    let Some(used) = used else { return notes };
-    let own = entry(&secrets, declared.name, key);
-    for candidate in [Some(&used), other_spelling.as_ref()].into_iter().flatten() {
+    let ImportLookup { used, other_spelling } = importer(&parsed, secrets);
+    let login = entry(secrets, &own.name, key);
+    let candidates = used.iter().chain(&other_spelling).filter(|candidate| {
         let (secret, other) = (candidate.source.name(), candidate.key.as_deref().unwrap_or_default());
-        let has_same_login = own.is_some() && own == entry(&secrets, secret, other);
-        let is_own = secret == declared.name && is_of(other, key);
-        if has_same_login || is_own && other_spelling.is_none() {
-            continue;
-        }
-        notes.push(explanation(declared, candidate, key, namespace));
-    }
-    notes
+        let has_same_login = login.is_some() && login == entry(secrets, secret, other);
+        let is_own = secret == own.name && is_of(other, key);
+        !(has_same_login || is_own && other_spelling.is_none())
+    });
+    candidates.map(|candidate| explanation(own, candidate, key)).collect()
 }
 
 /// The login of an entry.
-fn entry(secrets: &[PodSecret], secret: &str, key: &str) -> Option<(Option<String>, Vec<crate::secret::Secret>)> {
+fn entry(secrets: &[PodSecret], secret: &str, key: &str) -> Option<(Option<String>, Vec<Secret>)> {
     let content = secrets.iter().find(|one| one.name == secret)?.content.as_ref()?;
     let (bytes, reader) = match (&content.config, &content.legacy) {
         (Some(bytes), _) => (bytes, Reader::PullSecret),
@@ -183,12 +219,13 @@ fn entry(secrets: &[PodSecret], secret: &str, key: &str) -> Option<(Option<Strin
     Some((user, credential))
 }
 
-fn explanation(declared: &Declared<'_>, used: &Candidate, key: &str, namespace: &str) -> String {
+fn explanation(own: &ObjectName, used: &Candidate, key: &str) -> String {
+    let ObjectName { namespace, name, .. } = own;
     let (secret, other) = (used.source.name(), mask(used.key.as_deref().unwrap_or_default()));
-    let reason = match (secret == declared.name, is_of(&other, key)) {
+    let reason = match (secret == name, is_of(&other, key)) {
         (true, true) => "both spellings are the same registry for the importer, which takes either of them".to_owned(),
         (_, false) => format!("its key is more specific than `{key}`"),
-        (false, true) => format!("its name comes before `{}`", declared.name),
+        (false, true) => format!("its name comes before `{}`", name),
     };
     let login = match used.kind {
         CredentialKind::Empty => ", which has neither user nor password",

@@ -26,6 +26,8 @@ use crate::dockerconfig::KeyChange;
 use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
 use crate::failure::Failure;
 
+use imports::SecretsAfterRun;
+
 pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
 use entries::PlannedEntries;
 pub use entries::{LeftEntries, RetiredCounts, WantedEntries};
@@ -230,6 +232,13 @@ pub struct Planned<C> {
     pub content: Option<C>,
 }
 
+impl Action {
+    /// Whether the object or file is written or removed.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Delete)
+    }
+}
+
 impl Step {
     /// A step without changes and notes.
     pub fn new(target: Target, action: Action) -> Self {
@@ -326,16 +335,20 @@ fn object_stages(
         Step::object(name, Action::Fail(failure))
     });
     let mut stages = vec![unknown.chain(twice).collect::<Vec<_>>()];
-    for wanted in &expansion.wanted {
+    let planned = expansion.wanted.iter().filter_map(|wanted| {
+        let planned = object(wanted, facts.objects.get(wanted.name()), request)?;
+        Some((wanted, planned))
+    });
+    let planned: Vec<_> = planned.collect();
+    let after = SecretsAfterRun::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
+    for (wanted, Planned { step, .. }) in planned {
+        let imports = imports::notes(&desired.registries, wanted, &after, &facts.imports);
+        let pods = pods::notes(wanted, &step, facts);
         let stage = wanted.stage();
         if stages.len() <= stage {
             stages.resize_with(stage + 1, Vec::new);
         }
-        let Some(planned) = object(wanted, facts.objects.get(wanted.name()), request) else { continue };
-        let pods = pods::notes(wanted, &planned.step, facts);
-        let imports = import_obstacles(&desired.registries, wanted, &planned, &facts.imports);
-        let surroundings = imports.into_iter().chain(pods).collect();
-        stages[stage].push(Step { surroundings, ..planned.step });
+        stages[stage].push(Step { surroundings: imports.into_iter().chain(pods).collect(), ..step });
     }
     stages
 }
@@ -412,6 +425,7 @@ mod tests {
         let facts = Facts {
             cluster: ClusterFact {
                 objects: [(ObjectName::secret("ns", "s"), Observed::Absent)].into(),
+                accounts: [("ns".to_owned(), Ok(Vec::new()))].into(),
                 ..ClusterFact::default()
             },
             nodes: vec![unobserved(), unobserved()],

@@ -65,11 +65,19 @@ pub fn object(
         let failure = Failure::internal("the object was not observed");
         return Some(Planned::failed(wanted.name(), failure));
     };
-    match wanted {
-        Wanted::PullSecret(wanted) => pull_secret(wanted, fact.secret(), request),
-        Wanted::ServiceAccount(wanted) => service_account(wanted, fact.account(), request),
-        Wanted::GlobalPullSecret(wanted) => Some(global_pull_secret(wanted, fact.secret(), request)),
-        Wanted::ImagePullers(wanted) => Some(image_puller(wanted, fact.binding(), request)),
-        Wanted::Undeclared(wanted) => Some(undeclared(wanted, fact, request)),
+    let mut planned = match wanted {
+        Wanted::PullSecret(wanted) => pull_secret(wanted, fact.secret(), request)?,
+        Wanted::ServiceAccount(wanted) => service_account(wanted, fact.account())?,
+        Wanted::GlobalPullSecret(wanted) => global_pull_secret(wanted, fact.secret(), request),
+        Wanted::ImagePullers(wanted) => image_puller(wanted, fact.binding(), request),
+        Wanted::Undeclared(wanted) => undeclared(wanted, fact, request),
+    };
+    if planned.step.action.is_change() {
+        let keeper = fact.present().and_then(ObjectFact::marks).and_then(|marks| marks.keeper.as_ref());
+        planned.step.notes.extend(keeper.map(|keeper| {
+            let noun = wanted.name().kind.noun();
+            format!("{keeper} manages this {noun}, and may undo the change: change it there, too")
+        }));
     }
+    Some(planned)
 }

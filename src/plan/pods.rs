@@ -1,44 +1,54 @@
 //! Which pods keep running without a secret that is linked now, or still name one that is removed. The server gives a pod
 //! the pull secrets of its service account when the pod is created, and never again.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::object::Wanted;
-use super::{Action, Expansion, Step};
+use super::{Action, Expansion, Prune, Step};
 use crate::desired::{LinkUse, PullSecretState};
-use crate::facts::{AccountFact, ClusterFact, PodFact};
+use crate::facts::{AccountFact, ClusterFact, ObjectKind, PodFact};
 use crate::failure::Failure;
 
 /// The maximum number of owners in a note.
 const MANY: usize = 10;
 
 /// The namespaces whose pods matter: secrets are linked or removed there.
-pub fn pod_namespaces(expansion: &Expansion<'_>) -> Vec<String> {
-    let concerned = expansion.wanted.iter().filter(|wanted| match wanted {
+pub fn pod_namespaces(expansion: &Expansion<'_>, prune: Prune) -> Vec<String> {
+    let undeclared = expansion.undeclared.iter().filter(|_| prune == Prune::Remove);
+    let concerned = expansion.wanted.iter().chain(undeclared).filter(|wanted| match wanted {
         Wanted::ServiceAccount(wanted) => !wanted.links.is_empty(),
         Wanted::PullSecret(wanted) => matches!(wanted.declared.state, PullSecretState::Absent),
-        Wanted::GlobalPullSecret(_) | Wanted::ImagePullers(_) | Wanted::Undeclared(_) => false,
+        Wanted::Undeclared(wanted) => wanted.name.kind == ObjectKind::Secret,
+        Wanted::GlobalPullSecret(_) | Wanted::ImagePullers(_) => false,
     });
-    let names: indexmap::IndexSet<&str> = concerned.map(|wanted| wanted.name().namespace.as_str()).collect();
+    let names: IndexSet<&str> = concerned.map(|wanted| wanted.name().namespace.as_str()).collect();
     names.into_iter().map(str::to_owned).collect()
 }
 
 /// The notes about pods that a step does not reach.
 pub(super) fn notes(wanted: &Wanted<'_>, step: &Step, facts: &ClusterFact) -> Vec<String> {
     let Some(pods) = facts.pods.get(&wanted.name().namespace) else { return Vec::new() };
+    let naming = |name: &str| {
+        let names_it = |pod: &&PodFact| pod.secrets.iter().any(|secret| secret == name);
+        let note = |owners| format!("pods still name it, and must be created again: {owners}");
+        of_pods(pods, names_it, step).map(|owners| owners.map_or_else(unknown, note)).into_iter().collect()
+    };
     match wanted {
         Wanted::ServiceAccount(wanted) => {
             let found = facts.objects.get(&wanted.name).map(|fact| fact.account());
             let Some(found) = found.as_ref().and_then(|fact| fact.present()) else { return Vec::new() };
             let linked = wanted.links.iter().filter(|(_, uses)| uses.contains(&LinkUse::Pull));
-            linked.filter_map(|(secret, _)| without(secret, &wanted.name.name, found, pods, step)).collect()
+            let notes = linked.filter_map(|(secret, _)| without(secret, &wanted.name.name, found, pods, step));
+            // That pods are not known is one note for all secrets.
+            notes.collect::<IndexSet<_>>().into_iter().collect()
         }
-        Wanted::PullSecret(wanted) if step.action == Action::Delete => {
-            let naming = |pod: &&PodFact| pod.secrets.contains(&wanted.name.name);
-            let note = |owners| format!("pods still name it, and must be created again: {owners}");
-            of_pods(pods, naming, step).map(|owners| owners.map_or_else(unknown, note)).into_iter().collect()
+        Wanted::PullSecret(wanted) if matches!(wanted.declared.state, PullSecretState::Absent) => {
+            naming(&wanted.name.name)
         }
-        _ => Vec::new(),
+        Wanted::Undeclared(wanted) if step.action == Action::Delete => naming(&wanted.name.name),
+        Wanted::PullSecret(_) | Wanted::Undeclared(_) | Wanted::GlobalPullSecret(_) | Wanted::ImagePullers(_) => {
+            Vec::new()
+        }
     }
 }
 
@@ -51,8 +61,12 @@ fn without(
     step: &Step,
 ) -> Option<String> {
     let lacks = |pod: &&PodFact| {
-        // A pod with pull secrets of its own gets none of its service account.
-        let has_own = pod.secrets.iter().any(|name| !found.image_pull_secrets.contains(name));
+        // A pod with pull secrets of its own gets none of its service account. OpenShift replaces the secret for its own
+        // registry from time to time, so an older pod has another one than the account.
+        let is_inherited = |name: &String| {
+            found.image_pull_secrets.contains(name) || name.starts_with(&format!("{account}-dockercfg-"))
+        };
+        let has_own = !pod.secrets.iter().all(is_inherited);
         pod.account == account && !has_own && !pod.secrets.iter().any(|name| name == secret)
     };
     let note = |owners| format!("pods keep running without secret `{secret}` until they are created again: {owners}");

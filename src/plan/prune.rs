@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 
 use super::object::{Wanted, object};
-use super::{Expansion, Gate, Plan, PlanRequest, Prune, Stage, UnknownObjects, expand};
+use super::{Expansion, Gate, Plan, PlanRequest, Planned, Prune, Stage, Step, UnknownObjects, expand, pods};
 use crate::desired::Desired;
 use crate::facts::{ClusterFact, ObjectKind};
 use crate::failure::Failure;
@@ -41,7 +41,10 @@ pub fn prune(gate: Gate, desired: &Desired, facts: &ClusterFact, request: &PlanR
             _ if request.prune == Prune::Keep => continue,
             _ => &mut changes,
         };
-        steps.extend(object(wanted, facts.objects.get(wanted.name()), request).map(|planned| planned.step));
+        let planned = object(wanted, facts.objects.get(wanted.name()), request);
+        steps.extend(
+            planned.map(|Planned { step, .. }| Step { surroundings: pods::notes(wanted, &step, facts), ..step }),
+        );
     }
     let stages = [changes, removals].into_iter().filter(|steps| !steps.is_empty()).map(Stage::Objects).collect();
     PrunePlan { plan: Plan { gate, stages }, warnings: warnings(&unlisted) }

@@ -30,6 +30,13 @@ pub(super) fn pull_secret(
     request: &PlanRequest,
 ) -> Option<Planned<ObjectContent>> {
     let name = &wanted.name;
+    // Only a selector finds such a namespace. What is in it goes away by itself, and the server refuses new objects there,
+    // so its secrets are not even observed with success.
+    if wanted.phase == NamespacePhase::Terminating {
+        let note = format!("namespace `{}` is being deleted, so nothing is changed in it", name.namespace);
+        let step = Step { notes: vec![note], ..Step::object(name, Action::Unchanged) };
+        return Some(Planned::without_content(step));
+    }
     let planned = match (&wanted.declared.state, fact) {
         (PullSecretState::IfPresent { .. }, Observed::Absent | Observed::Unknown(_)) => return None,
         (_, Observed::Unknown(failure)) => Planned::failed(name, failure),
@@ -41,17 +48,13 @@ pub(super) fn pull_secret(
         }
         // A new secret is planned only if the API server reported that there is none. After any other failure it may
         // exist.
-        (PullSecretState::Present { .. }, Observed::Absent) if wanted.phase == NamespacePhase::Terminating => {
-            let note = format!("namespace `{}` is being deleted, so nothing is created in it", name.namespace);
-            let step = Step { notes: vec![note], ..Step::object(name, Action::Unchanged) };
-            Planned::without_content(step)
-        }
         (PullSecretState::Present { credentials, format }, Observed::Absent) => {
             merged(wanted, None, credentials, *format, request)
         }
         (PullSecretState::Absent, Observed::Absent) => Planned::without_content(Step::object(name, Action::Unchanged)),
         (PullSecretState::Absent, Observed::Present(secret)) => {
-            foreign(wanted, secret).map_or_else(|| deleted(name, secret), |failure| Planned::failed(name, failure))
+            let action = foreign(wanted, secret).map_or(Action::Delete, Action::Fail);
+            Planned::without_content(Step::object(name, action))
         }
     };
     Some(planned)
@@ -72,7 +75,6 @@ fn present(
         return Planned::failed(name, wrong_type(name, found, format));
     }
     let mut planned = merged(wanted, Some(found), credentials, format, request);
-    planned.step.notes.extend(found.marks.keeper_note("secret"));
     if wanted.declared.ownership == Ownership::Shared {
         planned.step.notes.extend(last_applied_note(name, &found.marks));
     }
@@ -124,11 +126,6 @@ fn reader(format: PullSecretFormat) -> Reader {
         PullSecretFormat::DockerConfigJson => Reader::PullSecret,
         PullSecretFormat::Dockercfg => Reader::LegacyPullSecret,
     }
-}
-
-fn deleted(name: &ObjectName, found: &SecretFact) -> Planned<ObjectContent> {
-    let notes = found.marks.keeper_note("secret").into_iter().collect();
-    Planned::without_content(Step { notes, ..Step::object(name, Action::Delete) })
 }
 
 /// The note about an annotation of a shared secret that repeats its credentials.

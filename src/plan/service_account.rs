@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
-use super::{Action, Change, PlanRequest, Planned, Step};
+use super::{Action, Change, Planned, Step};
 use crate::desired::{AccountLinks, LinkUse, ObjectContent};
 use crate::facts::{AccountFact, ObjectName, Observed};
 
@@ -63,7 +63,6 @@ fn use_name<S: serde::Serializer>(link: &LinkUse, serializer: S) -> Result<S::Ok
 pub(super) fn service_account(
     wanted: &WantedAccount<'_>,
     fact: Observed<&AccountFact>,
-    _request: &PlanRequest,
 ) -> Option<Planned<ObjectContent>> {
     let name = &wanted.name;
     match fact {
@@ -90,11 +89,10 @@ fn present(wanted: &WantedAccount<'_>, found: &AccountFact) -> Planned<ObjectCon
     let mount = found.secrets.iter().map(|entry| (entry.name.as_str(), entry.object.clone()));
     let mount = list(wanted, LinkUse::Mount, mount.collect(), |name| serde_json::json!({"name": name}));
     let changes: Vec<Change> = pull.changes.into_iter().chain(mount.changes).map(Change::Link).collect();
-    let mut notes: Vec<String> = pull.notes.into_iter().chain(mount.notes).collect();
+    let notes: Vec<String> = pull.notes.into_iter().chain(mount.notes).collect();
     if changes.is_empty() {
         return Planned::without_content(Step { notes, ..Step::object(&wanted.name, Action::Unchanged) });
     }
-    notes.extend(found.marks.keeper_note("service account"));
     let content = AccountLinks { image_pull_secrets: pull.entries, secrets: mount.entries };
     let step = Step { changes, notes, ..Step::object(&wanted.name, Action::Update) };
     Planned { step, content: Some(ObjectContent::ServiceAccount(content)) }

@@ -30,15 +30,15 @@ pub(super) fn undeclared(
         Observed::Present(found) => found,
     };
     // Something else may have taken it over since it was listed.
-    let Some(marks) = found.marks().filter(|_| belongs_to(found, wanted.owner)) else {
+    if !belongs_to(found, wanted.owner) {
         return Planned::unchanged(name);
-    };
+    }
     let (action, notes) = match request.prune {
         Prune::Keep => {
             let note = "it is no longer declared, and stays: `apply --prune` deletes it".to_owned();
             (Action::Unchanged, vec![note])
         }
-        Prune::Remove => (Action::Delete, marks.keeper_note(name.kind.noun()).into_iter().collect()),
+        Prune::Remove => (Action::Delete, Vec::new()),
     };
     Planned::without_content(Step { notes, ..Step::object(name, action) })
 }

@@ -97,7 +97,7 @@ impl Counts {
             }
             Outcome::Unchanged | Outcome::Proved => self.ok += 1,
             Outcome::Failed => self.failed += 1,
-            Outcome::Skipped => self.skipped += 1,
+            Outcome::Skipped | Outcome::NotProved => self.skipped += 1,
         }
     }
 }

@@ -170,6 +170,7 @@ fn outcome(outcome: Outcome, command: Option<Command>) -> (Tone, &'static str) {
         Outcome::Deleted => (Tone::Changed, "deleted"),
         Outcome::Unchanged => (Tone::Good, "unchanged"),
         Outcome::Proved => (Tone::Good, "proved"),
+        Outcome::NotProved => (Tone::Skipped, "not proved"),
         Outcome::Failed => (Tone::Failed, "failed"),
         Outcome::Skipped => (Tone::Skipped, "not written"),
     }

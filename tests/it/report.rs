@@ -79,6 +79,7 @@ fn step(target: Target, outcome: Outcome) -> Event {
         Outcome::Updated => row(Action::Update),
         Outcome::Deleted => row(Action::Delete),
         Outcome::Proved => row(Action::Prove),
+        Outcome::NotProved => StepRow::not_done(&Step::new(target, Action::Prove)),
         Outcome::Unchanged => row(Action::Unchanged),
         Outcome::Failed => row(Action::Fail(Failure::new("it cannot be written"))),
         Outcome::Skipped => StepRow::not_done(&Step::new(target, Action::Update)),

@@ -100,6 +100,13 @@ impl ApiClient {
         match self.request_import(namespace, images).await {
             Ok(results) => Ok(ImportReport::Results(results)),
             Err(error) => {
+                if let ApiError::Timeout(limit) = error {
+                    // The server imports the images while it is asked.
+                    return Err(Failure::new(format!(
+                        "the imports in namespace `{namespace}` did not end within {limit:?}"
+                    ))
+                    .hint("check whether the cluster can reach the registries, or raise `--timeout`"));
+                }
                 let failure = self.diagnosis().failure(Verb::Create, &name, &error);
                 if error.code() == Some(403) { Ok(ImportReport::Denied(failure)) } else { Err(failure) }
             }

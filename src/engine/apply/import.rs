@@ -16,6 +16,10 @@ use crate::failure::Failure;
 use crate::plan::{self, Expansion, Gate, ImportCheck, ImportImage};
 use crate::report::Journal;
 
+/// What to do about an import that is not proved.
+const KEEP_OLD: &str = "keep the old credential valid, because image streams of this namespace do not work with the new \
+                        one; fix the cause, then run again";
+
 /// What image imports need to be explained.
 pub(super) struct ImportWork<'a> {
     pub(super) engine: &'a Engine,
@@ -69,7 +73,10 @@ impl ImportWork<'_> {
                 };
                 steps.map(row).collect()
             }
-            Err(failure) => steps.map(|(_, step)| StepRow::failed(&step, failure.clone())).collect(),
+            Err(failure) => {
+                let failure = failure.further_hint(KEEP_OLD);
+                steps.map(|(_, step)| StepRow::failed(&step, failure.clone())).collect()
+            }
         }
     }
 
@@ -86,15 +93,9 @@ impl ImportWork<'_> {
     fn failure(&self, check: &ImportCheck, image: &ImportImage, message: &str) -> Failure {
         let ImportCheck { namespace, .. } = check;
         let failure = Failure::new(format!("image `{}` cannot be imported in namespace `{namespace}`", image.name));
-        let own = self.expansion.wanted.iter().filter(|wanted| wanted.name().namespace == *namespace);
-        let obstacles = own.filter_map(|wanted| {
-            let planned = plan::object(wanted, self.facts.objects.get(wanted.name()), &self.engine.plan)?;
-            Some(plan::import_obstacles(&self.desired.registries, wanted, &planned, &self.facts.imports))
-        });
-        let failure = obstacles.flatten().fold(failure.cause(message), Failure::cause);
-        failure.hint(
-            "keep the old credential valid, because image streams of this namespace do not work with the new one; fix the \
-             cause, then run again",
-        )
+        let obstacles =
+            plan::import_obstacles((self.desired, namespace), self.expansion, self.facts, &self.engine.plan);
+        let failure = obstacles.into_iter().fold(failure.cause(message), Failure::cause);
+        failure.hint(KEEP_OLD)
     }
 }

@@ -21,6 +21,7 @@ use crate::report::Journal;
 use self::import::ImportWork;
 use self::node::NodeJob;
 use self::object::ObjectWork;
+pub use self::object::Refusals;
 use self::pools::PoolWork;
 
 /// What a plan was computed from, and the open sessions that carry it out.
@@ -35,20 +36,39 @@ pub struct Observation<'a> {
     pub sessions: Sessions,
 }
 
-/// Carries out `plan`, which was computed from `observation`. Returns whether later windows may be written.
-pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal: &Journal) -> Gate {
+/// Asks the API server whether it would accept every write and every removal of a run, before the first one is carried
+/// out. Nothing is asked if nothing may be written.
+pub fn preflight(engine: &Engine, plan: &Plan, desired: &Desired, facts: &ClusterFact) -> Refusals {
+    if plan.gate == Gate::Closed {
+        return Refusals::new();
+    }
+    let _guard = engine.abort_nodes_at(Stop::Now);
+    let expansion = plan::expand(desired, facts);
+    let check = |wanted, plan| ObjectWork::new(engine, wanted, facts, desired.waits.service_accounts).check(plan);
+    let PrunePlan { plan: removals, .. } = plan::prune(Gate::Open, desired, facts, &engine.plan);
+    let mut refusals = check(&expansion.wanted, plan);
+    refusals.extend(check(&expansion.undeclared, &removals));
+    refusals
+}
+
+/// Carries out `plan`, which was computed from `observation`. A refusal closes the gate. Returns whether later windows may
+/// be written.
+pub fn apply(
+    engine: &Engine,
+    plan: &Plan,
+    refusals: &Refusals,
+    observation: Observation<'_>,
+    journal: &Journal,
+) -> Gate {
     let _guard = engine.abort_nodes_at(Stop::Now);
     let Observation { desired, nodes, facts, sessions } = observation;
     let mut sessions = Some(sessions);
     let expansion = plan::expand(desired, &facts.cluster);
-    let mut objects = ObjectWork::new(engine, &expansion.wanted, &facts.cluster, desired.waits.service_accounts);
+    let objects = ObjectWork::new(engine, &expansion.wanted, &facts.cluster, desired.waits.service_accounts);
     let imports = ImportWork { engine, desired, expansion: &expansion, facts: &facts.cluster };
-    let gate = match plan.gate {
-        Gate::Open => worse(objects.check(plan), prune_check(engine, desired, &facts.cluster)),
-        Gate::Closed => Gate::Closed,
-    };
+    let gate = if refusals.is_empty() { plan.gate } else { Gate::Closed };
     plan.stages.iter().fold(gate, |gate, stage| match stage {
-        Stage::Objects(steps) => objects.stage(gate, steps, journal),
+        Stage::Objects(steps) => objects.stage(gate, steps, refusals, journal),
         Stage::AwaitPools(steps) => {
             let work = PoolWork::new(engine, &expansion, desired.waits.rollout);
             work.stage(gate, steps, journal)
@@ -67,27 +87,19 @@ pub fn apply(engine: &Engine, plan: &Plan, observation: Observation<'_>, journal
 }
 
 /// Carries out the removal of objects that are no longer declared, which `plan` was computed for.
-pub fn prune(engine: &Engine, plan: &Plan, desired: &Desired, facts: &ClusterFact, journal: &Journal) {
+pub fn prune(
+    engine: &Engine,
+    plan: &Plan,
+    refusals: &Refusals,
+    (desired, facts): (&Desired, &ClusterFact),
+    journal: &Journal,
+) {
     let _guard = engine.abort_nodes_at(Stop::Now);
     let expansion = plan::expand(desired, facts);
-    let mut objects = ObjectWork::new(engine, &expansion.undeclared, facts, desired.waits.service_accounts);
-    // An object that cannot be removed closed the gate before the first write. This shows which one it is.
-    let gate = worse(objects.check(plan), plan.gate);
+    let objects = ObjectWork::new(engine, &expansion.undeclared, facts, desired.waits.service_accounts);
     let steps =
         plan.stages.iter().filter_map(|stage| if let Stage::Objects(steps) = stage { Some(steps) } else { None });
-    steps.fold(gate, |gate, steps| objects.stage(gate, steps, journal));
-}
-
-/// Asks the API server whether it would accept the removals, before the first write of the run.
-fn prune_check(engine: &Engine, desired: &Desired, facts: &ClusterFact) -> Gate {
-    let PrunePlan { plan, .. } = plan::prune(Gate::Open, desired, facts, &engine.plan);
-    let expansion = plan::expand(desired, facts);
-    ObjectWork::new(engine, &expansion.undeclared, facts, desired.waits.service_accounts).check(&plan)
-}
-
-/// Closed if one of them is.
-fn worse(one: Gate, other: Gate) -> Gate {
-    if other == Gate::Closed { Gate::Closed } else { one }
+    steps.fold(plan.gate, |gate, steps| objects.stage(gate, steps, refusals, journal));
 }
 
 /// Ends every session without changing anything on the nodes.

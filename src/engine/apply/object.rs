@@ -30,6 +30,9 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 /// The pause between two looks for a service account that does not exist yet.
 const ACCOUNT_PAUSE: Duration = Duration::from_millis(500);
 
+/// The objects that the API server would not accept, and why.
+pub type Refusals = HashMap<ObjectName, Failure>;
+
 /// The objects of a run, with what was declared and observed about each.
 pub(super) struct ObjectWork<'a> {
     engine: &'a Engine,
@@ -37,8 +40,6 @@ pub(super) struct ObjectWork<'a> {
     facts: &'a ClusterFact,
     /// How long to wait for a service account.
     account_wait: Duration,
-    /// The objects that the API server would not accept.
-    refused: HashMap<ObjectName, Failure>,
 }
 
 /// A step that was carried out.
@@ -62,19 +63,18 @@ impl<'a> ObjectWork<'a> {
         account_wait: Duration,
     ) -> Self {
         let wanted = wanted.iter().map(|wanted| (wanted.name(), wanted)).collect();
-        Self { engine, wanted, facts, account_wait, refused: HashMap::new() }
+        Self { engine, wanted, facts, account_wait }
     }
 
     /// Asks the API server whether it would accept every write of the plan, before the first one is carried out.
-    pub(super) fn check(&mut self, plan: &Plan) -> Gate {
+    pub(super) fn check(&self, plan: &Plan) -> Refusals {
         let steps = plan.stages.iter().flat_map(|stage| match stage {
             Stage::Objects(steps) => steps.as_slice(),
             Stage::AwaitPools(_) | Stage::Imports(_) | Stage::Batch(_) => &[],
         });
         let checks = stream::iter(steps).map(async |step| self.refusal(step).await);
         let refused = self.engine.runtime.block_on(checks.buffer_unordered(CLUSTER_REQUESTS).collect::<Vec<_>>());
-        self.refused = refused.into_iter().flatten().collect();
-        if self.refused.is_empty() { Gate::Open } else { Gate::Closed }
+        refused.into_iter().flatten().collect()
     }
 
     /// Why the API server would not accept a step; `None` if it would, or if the run is interrupted.
@@ -93,15 +93,15 @@ impl<'a> ObjectWork<'a> {
 
     /// Writes the objects of a stage, several at the same time; the events are recorded in the order of the steps. After
     /// the first failure no other write is started, and the gate is closed for everything after the stage.
-    pub(super) fn stage(&self, gate: Gate, steps: &[Step], journal: &Journal) -> Gate {
+    pub(super) fn stage(&self, gate: Gate, steps: &[Step], refusals: &Refusals, journal: &Journal) -> Gate {
         let closed = AtomicBool::new(gate == Gate::Closed);
-        let writes = steps.iter().filter(|step| is_change(&step.action)).count();
+        let writes = steps.iter().filter(|step| step.action.is_change()).count();
         let rows = stream::iter(steps).map(async |step| {
             let Target::Object(name) = &step.target else { return StepRow::not_done(step).into() };
-            if let Some(failure) = self.refused.get(name) {
+            if let Some(failure) = refusals.get(name) {
                 return StepRow::failed(step, failure.clone()).into();
             }
-            if closed.load(Ordering::Relaxed) || self.engine.cancel.level() > Stop::No || !is_change(&step.action) {
+            if closed.load(Ordering::Relaxed) || self.engine.cancel.level() > Stop::No || !step.action.is_change() {
                 return StepRow::not_done(step).into();
             }
             let (begin, subject) = (Instant::now(), format!("{}/{}", name.namespace, name.name));
@@ -162,18 +162,25 @@ impl<'a> ObjectWork<'a> {
     /// Waits for a service account that a controller creates.
     async fn await_account(&self, cluster: &Cluster, name: &ObjectName) -> Result<Observed<ObjectFact>, Failure> {
         let limit = self.account_wait;
+        let mut last = None;
         let observe = async {
             loop {
-                match cluster.observe(name).await? {
-                    found @ Observed::Present(_) => return Ok(found),
-                    Observed::Absent | Observed::Unknown(_) => tokio::time::sleep(ACCOUNT_PAUSE).await,
+                match cluster.observe(name).await {
+                    Ok(found @ Observed::Present(_)) => return found,
+                    Ok(Observed::Absent | Observed::Unknown(_)) => last = None,
+                    // The API server may be restarting.
+                    Err(failure) => last = Some(failure),
                 }
+                tokio::time::sleep(ACCOUNT_PAUSE).await;
             }
         };
         tokio::select! {
-            found = tokio::time::timeout(limit, observe) => found.unwrap_or_else(|_| {
+            found = tokio::time::timeout(limit, observe) => found.map_err(|_| {
+                if let Some(failure) = last {
+                    return failure;
+                }
                 let hint = "create it, remove it from `service_accounts`, or wait longer with `oregano_wait`";
-                Err(Failure::new(format!("{name} does not exist after {limit:?}")).hint(hint))
+                Failure::new(format!("{name} does not exist after {limit:?}")).hint(hint)
             }),
             () = self.engine.cancel.reached(Stop::Gently) => {
                 Err(Failure::new(format!("interrupted while waiting for {name}")).hint("run again when it exists"))
@@ -266,10 +273,6 @@ fn object_write<'a>(planned: &'a Planned<ObjectContent>, found: Option<&'a Objec
         (_, Some(content), None) => Some(ObjectWrite::Create(content)),
         (_, None, _) => None,
     }
-}
-
-fn is_change(action: &Action) -> bool {
-    matches!(action, Action::Create | Action::Update | Action::Delete)
 }
 
 /// The planned change of an object for which the plan has a step.

@@ -13,10 +13,13 @@ use crate::failure::Failure;
 use crate::plan::{self, Prune, Wanted};
 
 /// Observes everything that the declarations need. Ctrl-C ends it: what was not observed then has a failure as its fact.
-pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
+pub(super) async fn observe(engine: &Engine, desired: &Desired, unusable: Option<&Failure>) -> ClusterFact {
     let declared = &desired.objects;
     if declared.is_empty() {
         return ClusterFact::default();
+    }
+    if let Some(failure) = unusable {
+        return unobserved(desired, failure);
     }
     // The API server may be reached through a node.
     let _guard = engine.abort_nodes_at(Stop::Gently);
@@ -32,13 +35,36 @@ pub(super) async fn observe(engine: &Engine, desired: &Desired) -> ClusterFact {
     let names = names.cloned().chain(plan::prerequisites(declared));
     let observed = objects(engine, names.collect(), Stop::Gently).await;
     let imports = imports(engine, desired, plan::import_namespaces(&expansion).into_iter().collect()).await;
-    let pods = pods(engine, plan::pod_namespaces(&expansion)).await;
     facts.objects.extend(observed);
-    (facts.imports, facts.pods) = (imports, pods);
+    facts.imports = imports;
     if declared.iter().any(|object| matches!(object, Object::GlobalPullSecret(_))) {
         facts.global = Some(global(engine).await);
     }
     add_managed(engine, desired, &mut facts).await;
+    let namespaces = plan::pod_namespaces(&plan::expand(desired, &facts), engine.plan.prune);
+    facts.pods = pods(engine, namespaces).await;
+    facts
+}
+
+/// The facts if the cluster cannot be used: nothing is known.
+fn unobserved(desired: &Desired, failure: &Failure) -> ClusterFact {
+    let labels = plan::selectors(&desired.objects).into_iter();
+    let mut facts = ClusterFact {
+        selections: labels.map(|labels| (labels.to_owned(), Err(failure.clone()))).collect(),
+        global: Some(GlobalFact {
+            control_plane: Err(failure.clone()),
+            rollout: RolloutFact::unknown(failure.clone()),
+        }),
+        ..ClusterFact::default()
+    };
+    let unknown = |namespaces: Vec<String>| -> NamesByNamespace {
+        namespaces.into_iter().map(|namespace| (namespace, Err(failure.clone()))).collect()
+    };
+    facts.accounts = unknown(plan::account_namespaces(&desired.objects, &facts));
+    facts.bindings = unknown(plan::binding_namespaces(&desired.objects));
+    let wanted = plan::expand(desired, &facts).wanted;
+    let objects = wanted.iter().map(|wanted| (wanted.name().clone(), Observed::Unknown(failure.clone()))).collect();
+    facts.objects = objects;
     facts
 }
 
@@ -55,7 +81,9 @@ async fn imports(engine: &Engine, desired: &Desired, namespaces: Vec<String>) ->
         };
         Ok(ImportFacts { importer, secrets })
     };
-    request(engine, Stop::Gently, observe).await.unwrap_or_default()
+    request(engine, Stop::Gently, observe)
+        .await
+        .unwrap_or_else(|failure| ImportFacts { importer: Importer::Unknown(failure), secrets: ImportSecrets::new() })
 }
 
 /// The pods of these namespaces.
@@ -64,7 +92,9 @@ async fn pods(engine: &Engine, namespaces: Vec<String>) -> PodsByNamespace {
         return PodsByNamespace::new();
     }
     let observe = async |cluster: &Cluster| Ok(cluster.pods(&namespaces, CLUSTER_REQUESTS).await);
-    request(engine, Stop::Gently, observe).await.unwrap_or_default()
+    request(engine, Stop::Gently, observe).await.unwrap_or_else(|failure| {
+        namespaces.iter().map(|namespace| (namespace.clone(), Err(failure.clone()))).collect()
+    })
 }
 
 /// What the global pull secret needs, apart from the secret itself.

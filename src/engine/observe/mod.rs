@@ -33,12 +33,12 @@ pub struct UnusableNodes {
 }
 
 /// Observes registries, cluster and the first window of nodes, all at the same time. Ctrl-C ends it immediately,
-/// because nothing is being changed yet.
+/// because nothing is being changed yet. A cluster that is known to be unusable is not contacted.
 pub fn observe(
     engine: &Engine,
     desired: &Desired,
-    window: &[NodeTarget],
-    unusable: &mut UnusableNodes,
+    unusable_cluster: Option<&Failure>,
+    (window, unusable): (&[NodeTarget], &mut UnusableNodes),
     journal: &Journal,
 ) -> (Facts, Sessions) {
     let (observed, cluster, (nodes, sessions)) = std::thread::scope(|scope| {
@@ -51,7 +51,7 @@ pub fn observe(
         });
         let cluster = scope.spawn(|| {
             let begin = Instant::now();
-            let facts = engine.runtime.block_on(cluster::observe(engine, desired));
+            let facts = engine.runtime.block_on(cluster::observe(engine, desired, unusable_cluster));
             if !desired.objects.is_empty() {
                 trace::task("cluster", "http: the objects were read", begin, journal);
             }

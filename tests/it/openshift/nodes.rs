@@ -1,5 +1,9 @@
 //! What the platform decides about nodes and about the secrets that OpenShift 3.11 has by default.
 
+use std::fs;
+
+use crate::support::double::RawServer;
+use crate::support::double::raw::Reaction;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::openshift::OpenShift;
 use crate::support::process::eventually;
@@ -59,4 +63,24 @@ fn nothing_is_written_if_the_api_server_does_not_show_what_it_is() {
     assert_eq!(site.file(1, DOCKER), None);
     site.set("oregano_platform", "openshift-3");
     site.run(&["apply"]).expect(0);
+}
+
+#[test]
+fn an_api_server_that_responds_only_to_later_requests_is_not_taken_for_openshift_3() {
+    let kubernetes = Kubernetes::private();
+    let host = kubernetes.url().strip_prefix("https://").unwrap().to_owned();
+    let front = RawServer::start(move |connection| match connection.number {
+        0 => Reaction::Close,
+        _ => Reaction::Relay(host.clone()),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let text = fs::read_to_string(kubernetes.kubeconfig(User::Admin)).unwrap();
+    fs::write(&kubeconfig, text.replace(kubernetes.url(), &format!("https://{}", front.host))).unwrap();
+    let mut site = Site::new(1);
+    site.kubeconfig(kubeconfig).unset("oregano_platform");
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains(&front.host), "{}", run.stderr);
+    assert_eq!(kubernetes.secret("openshift", "imagestreamsecret"), None);
+    assert_eq!(site.file(1, DOCKER), None);
 }

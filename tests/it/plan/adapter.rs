@@ -119,10 +119,17 @@ pub fn facts(case: &Case) -> Facts {
         let name = ObjectName::new(ObjectKind::ClusterRole, "", IMAGE_PULLER_ROLE);
         (name, observed(found, |()| ObjectFact::ClusterRole(revision())))
     });
+    let mut accounts_of = names(&case.facts.accounts, &case.facts.unlisted_accounts);
+    // A namespace for which the case gives no service accounts has none.
+    let named = case.desired.secrets.iter().flat_map(|secret| &secret.namespaces).cloned();
+    let selected = case.facts.namespaces.values().flatten().map(|name| name.trim_end_matches('-').to_owned());
+    for namespace in named.chain(selected) {
+        accounts_of.entry(namespace).or_insert_with(|| Ok(Vec::new()));
+    }
     let cluster = ClusterFact {
         selections: selections.collect(),
         managed: MANAGED_KINDS.into_iter().map(|kind| (kind, managed(case, kind))).collect(),
-        accounts: names(&case.facts.accounts, &case.facts.unlisted_accounts),
+        accounts: accounts_of,
         bindings: names(&case.facts.bindings, &case.facts.unlisted_bindings),
         objects: secrets.chain(accounts).chain(bindings).chain(role).collect(),
         imports: imports(case),
