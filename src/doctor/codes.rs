@@ -6,8 +6,8 @@ use crate::inventory::{Code, code as inventory};
 
 /// The inventory is not valid by Ansible's rules.
 pub const INVENTORY: Code = Code::new("inventory", "the inventory cannot be read by Ansible's rules");
-/// The variables do not define a complete configuration.
-pub const DESIRED: Code = Code::new("desired", "the variables do not define a complete configuration");
+/// A value is missing, cannot be used, or contradicts another one, and no other code describes this.
+pub const DESIRED: Code = Code::new("desired", "a value is missing, cannot be used, or contradicts another value");
 /// Two inventory names have the same address, so the machine would be configured twice.
 pub const SAME_MACHINE: Code =
     Code::new("same-machine", "two inventory names have the same address: the machine is configured twice");
