@@ -40,6 +40,7 @@ fn directory(reader: &mut VariableReader<'_>, name: &str) -> Option<String> {
         // Two spellings of one directory would otherwise make the file appear twice in the list.
         path => return Some(path.trim_end_matches('/').to_owned()),
     };
-    reader.problems.push(Problem::hiding(&text.span, format!("`{name}` {fault}")));
+    let problem = Problem::hiding(&text.span, format!("`{name}` {fault}"));
+    reader.problems.push(problem.hint("write the absolute path of a folder on the nodes, such as `/var/lib/origin`"));
     None
 }

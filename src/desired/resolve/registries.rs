@@ -135,7 +135,9 @@ fn additional_registry(
     let host = match entry.members.get("host") {
         Some(_) => entry.members.text(reader, "host").and_then(|host| registry_host::host(reader, host)),
         None => {
-            reader.problems.push(entry.members.lacks("`host`"));
+            reader
+                .problems
+                .push(entry.members.lacks("`host`").hint("add the registry, such as `host: registry.example.com`"));
             None
         }
     };
