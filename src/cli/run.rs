@@ -23,7 +23,7 @@ use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
 /// The options that have no effect on `validate`: it writes nothing, and does not contact the API server.
-const NOT_FOR_VALIDATE: [&str; 6] = ["only", "prune", "diff", "transfer_ownership", "kubeconfig", "context"];
+const NOT_FOR_VALIDATE: [&str; 7] = ["only", "prune", "diff", "transfer_ownership", "check", "kubeconfig", "context"];
 
 /// The arguments of `validate`, `plan` and `apply`.
 #[derive(Debug, Args)]
@@ -220,8 +220,8 @@ pub enum VantageOption {
     EveryNode,
 }
 
-/// Hides the options that have no effect on `validate`. They are not removed, so that they can be rejected with an
-/// explanation, and so that it accepts the same options for the cluster as `plan` and `apply`.
+/// Hides the options that have no effect on `validate`. They are not removed: those about what is written are rejected
+/// with an explanation, and the others are accepted, so that a script can use the same options for all runs.
 pub(super) fn hide_from_validate(option: clap::Arg) -> clap::Arg {
     if NOT_FOR_VALIDATE.contains(&option.get_id().as_str()) { option.hide(true) } else { option }
 }
