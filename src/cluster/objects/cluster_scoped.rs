@@ -31,12 +31,12 @@ impl ApiClient {
     }
 
     /// The facts of all objects of a kind that is in no namespace; `None` if the server does not have the kind.
-    pub(super) async fn list_kind<K, F>(&self, fact: impl FnMut(K) -> F) -> Result<Option<Vec<F>>, Failure>
+    pub(super) async fn list_kind<K, F>(&self, fact: impl Fn(K) -> F) -> Result<Option<Vec<F>>, Failure>
     where
         K: kube::Resource<DynamicType = ()> + ListableResource + Clone + DeserializeOwned,
     {
         let collection = Request::new(K::url_path(&(), None));
-        match self.list_facts(&collection, ListParams::default().limit(PAGE), fact).await {
+        match self.list_facts(&collection, ListParams::default().limit(PAGE), |object| Some(fact(object))).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.code() == Some(404) => Ok(None),
             Err(error) => Err(self.unread::<K>(&format!("the list of {}s", K::KIND), &error)),

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::list::by_namespace;
+use super::list::{Scope, by_namespace};
 use super::{collection, secret};
 use crate::cluster::PlatformFault;
 use crate::cluster::client::ApiClient;
@@ -72,20 +72,19 @@ impl ApiClient {
 
     /// See [`crate::cluster::Cluster::import_secrets`].
     pub(in crate::cluster) async fn import_secrets(&self, namespaces: &[String], requests: usize) -> ImportSecrets {
-        let list = async |namespace: &str| self.pull_secrets_in(namespace).await;
+        let list = async |scope: Scope<'_>| self.pull_secrets_in(scope).await;
         let failure = |namespace: &str, error: &ApiError| {
             self.diagnosis().failure(Verb::List, &ObjectName::secret(namespace, "*"), error)
         };
         by_namespace(namespaces, requests, list, failure).await
     }
 
-    /// The pull secrets of both types in a namespace, or in the cluster if it is empty; each with its namespace.
-    async fn pull_secrets_in(&self, namespace: &str) -> Result<Vec<(String, ImportSecret)>, ApiError> {
+    /// The pull secrets of both types; each with its namespace.
+    async fn pull_secrets_in(&self, scope: Scope<'_>) -> Result<Vec<(String, ImportSecret)>, ApiError> {
         let mut found = Vec::new();
         for format in [PullSecretFormat::DockerConfigJson, PullSecretFormat::Dockercfg] {
             let parameters = ListParams::default().fields(&format!("type={}", format.type_name()));
-            let secrets = self.list_all::<Secret>(ObjectKind::Secret, namespace, &parameters).await?;
-            found.extend(secrets.into_iter().filter_map(import_secret));
+            found.extend(self.list_scope(ObjectKind::Secret, scope, parameters, import_secret).await?);
         }
         Ok(found)
     }

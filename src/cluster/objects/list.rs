@@ -1,6 +1,6 @@
 //! Lists, page by page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, stream};
 use http::header::{ACCEPT, HeaderValue};
@@ -19,7 +19,7 @@ use crate::facts::{MANAGED_LABEL, MetadataFact, ObjectFact, ObjectKind, ObjectNa
 use crate::failure::Failure;
 
 /// The number of objects in one response. The server limits how long it keeps the rest of a list.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 
 /// Up to this number, objects of one name are read one by one, and the objects of namespaces namespace by namespace: a
 /// list of the cluster makes the API server read all objects of the kind.
@@ -41,7 +41,34 @@ enum Representation {
     Metadata,
 }
 
-/// The objects of one name in all namespaces.
+/// Where objects are listed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scope<'a> {
+    /// In one namespace.
+    Namespace(&'a str),
+    /// In the whole cluster. Only the objects of these namespaces are kept.
+    Cluster(&'a HashSet<&'a str>),
+}
+
+impl<'a> Scope<'a> {
+    /// The namespace of a request; it is empty for the cluster.
+    pub(super) fn namespace(self) -> &'a str {
+        match self {
+            Self::Namespace(name) => name,
+            Self::Cluster(_) => "",
+        }
+    }
+
+    /// Whether an object of this namespace is kept.
+    pub(super) fn contains(self, namespace: &str) -> bool {
+        match self {
+            Self::Namespace(_) => true,
+            Self::Cluster(names) => names.contains(namespace),
+        }
+    }
+}
+
+/// The objects of one name in some namespaces.
 #[derive(Debug)]
 pub(super) enum Listing {
     /// Those that exist, by namespace.
@@ -57,26 +84,32 @@ type Named = Vec<(ObjectName, ObjectFact)>;
 pub type Listings = HashMap<String, Result<Named, Failure>>;
 
 impl ApiClient {
-    /// All objects that the parameters select, in the order of the server.
-    pub(super) async fn list_all<K>(
+    /// The facts of the objects of a scope that the parameters select, in the order of the server. Objects without a fact
+    /// are left out.
+    pub(super) async fn list_scope<K, F>(
         &self,
         kind: ObjectKind,
-        namespace: &str,
-        parameters: &ListParams,
-    ) -> Result<Vec<K>, ApiError>
+        scope: Scope<'_>,
+        parameters: ListParams,
+        fact: impl Fn(K) -> Option<F>,
+    ) -> Result<Vec<F>, ApiError>
     where
         K: Resource<DynamicType = ()> + ListableResource + Clone + DeserializeOwned,
     {
-        self.list_facts(&collection(kind, namespace), parameters.clone().limit(PAGE), |object| object).await
+        let kept = |object: K| {
+            let is_kept = scope.contains(object.meta().namespace.as_deref().unwrap_or_default());
+            if is_kept { fact(object) } else { None }
+        };
+        self.list_facts(&collection(kind, scope.namespace()), parameters.limit(PAGE), kept).await
     }
 
-    /// The facts of all objects of a collection that the parameters select, in the order of the server. Only the facts of
-    /// a page are kept.
+    /// The facts of the objects of a collection that the parameters select, in the order of the server. Of each page, only
+    /// the facts are kept. Objects without a fact are left out.
     pub(super) async fn list_facts<K, F>(
         &self,
         collection: &Request,
         parameters: ListParams,
-        fact: impl FnMut(K) -> F,
+        fact: impl Fn(K) -> Option<F>,
     ) -> Result<Vec<F>, ApiError>
     where
         K: ListableResource + Clone + DeserializeOwned,
@@ -91,7 +124,7 @@ impl ApiClient {
         mut parameters: ListParams,
         representation: Representation,
         page: impl Fn(&[u8]) -> Result<ObjectList<T>, ApiError>,
-        mut fact: impl FnMut(T) -> F,
+        fact: impl Fn(T) -> Option<F>,
     ) -> Result<Vec<F>, ApiError> {
         let mut restarts = 0;
         let mut found = Vec::new();
@@ -112,7 +145,7 @@ impl ApiClient {
                 body => page(&body?)?,
             };
             let ObjectList { items, metadata, .. } = page;
-            found.extend(items.into_iter().map(&mut fact));
+            found.extend(items.into_iter().filter_map(&fact));
             match metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters.continue_token = Some(token),
                 None => return Ok(found),
@@ -120,10 +153,15 @@ impl ApiClient {
         }
     }
 
-    /// The objects of one kind and name in all namespaces.
-    pub(super) async fn everywhere(&self, kind: ObjectKind, name: &str) -> Result<Listing, Failure> {
+    /// The objects of one kind and name in these namespaces, with one list of the cluster.
+    pub(super) async fn everywhere(
+        &self,
+        kind: ObjectKind,
+        name: &str,
+        namespaces: &HashSet<&str>,
+    ) -> Result<Listing, Failure> {
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-        match self.facts(kind, "", &parameters).await {
+        match self.facts(kind, Scope::Cluster(namespaces), parameters).await {
             Ok(found) => Ok(Listing::Found(found.into_iter().map(|(name, fact)| (name.namespace, fact)).collect())),
             Err(error) if is_unavailable(&error) => Ok(Listing::Unavailable),
             Err(error) => {
@@ -140,7 +178,7 @@ impl ApiClient {
         namespaces: &[String],
         requests: usize,
     ) -> Listings {
-        let list = async |namespace: &str| self.facts(kind, namespace, &ListParams::default()).await;
+        let list = async |scope: Scope<'_>| self.facts(kind, scope, ListParams::default()).await;
         self.listings(kind, namespaces, requests, list).await
     }
 
@@ -151,11 +189,11 @@ impl ApiClient {
         namespaces: &[String],
         requests: usize,
     ) -> Listings {
-        let list = async |namespace: &str| {
+        let list = async |scope: Scope<'_>| {
             let parameters = ListParams::default().labels(&format!("{MANAGED_LABEL}=true")).limit(PAGE);
-            let (all, fact) = (collection(kind, namespace), |object| metadata(kind, object));
-            let found = self.pages(&all, parameters, Representation::Metadata, metadata_list, fact).await?;
-            Ok(found.into_iter().flatten().collect())
+            let fact = |object| metadata(kind, object).filter(|(name, _)| scope.contains(&name.namespace));
+            let all = collection(kind, scope.namespace());
+            self.pages(&all, parameters, Representation::Metadata, metadata_list, fact).await
         };
         self.listings(kind, namespaces, requests, list).await
     }
@@ -166,10 +204,10 @@ impl ApiClient {
         kind: ObjectKind,
         namespaces: &[String],
         requests: usize,
-        list: impl AsyncFn(&str) -> Result<Named, ApiError>,
+        list: impl AsyncFn(Scope<'_>) -> Result<Named, ApiError>,
     ) -> Listings {
-        let list = async |namespace: &str| {
-            let found = list(namespace).await?;
+        let list = async |scope: Scope<'_>| {
+            let found = list(scope).await?;
             Ok(found.into_iter().map(|object| (object.0.namespace.clone(), object)).collect())
         };
         let failure = |namespace: &str, error: &ApiError| {
@@ -178,20 +216,24 @@ impl ApiClient {
         by_namespace(namespaces, requests, list, failure).await
     }
 
-    /// The facts of a list in a namespace, or in the cluster if it is empty.
-    async fn facts(&self, kind: ObjectKind, namespace: &str, parameters: &ListParams) -> Result<Named, ApiError> {
+    /// The facts of the objects of a kind.
+    async fn facts(&self, kind: ObjectKind, scope: Scope<'_>, parameters: ListParams) -> Result<Named, ApiError> {
         match kind {
             ObjectKind::Secret => {
-                let found = self.list_all::<Secret>(kind, namespace, parameters).await?;
-                Ok(named(kind, found, |found| ObjectFact::Secret(secret::fact(found))))
+                let fact = |found: Secret| Some((name(kind, &found)?, ObjectFact::Secret(secret::fact(found))));
+                self.list_scope(kind, scope, parameters, fact).await
             }
             ObjectKind::ServiceAccount => {
-                let found = self.list_all::<ServiceAccount>(kind, namespace, parameters).await?;
-                Ok(named(kind, found, |found| ObjectFact::ServiceAccount(service_account::fact(found))))
+                let fact = |found: ServiceAccount| {
+                    Some((name(kind, &found)?, ObjectFact::ServiceAccount(service_account::fact(found))))
+                };
+                self.list_scope(kind, scope, parameters, fact).await
             }
             ObjectKind::RoleBinding => {
-                let found = self.list_all::<RoleBinding>(kind, namespace, parameters).await?;
-                Ok(named(kind, found, |found| ObjectFact::RoleBinding(role_binding::fact(found))))
+                let fact = |found: RoleBinding| {
+                    Some((name(kind, &found)?, ObjectFact::RoleBinding(role_binding::fact(found))))
+                };
+                self.list_scope(kind, scope, parameters, fact).await
             }
             // There is no list of them by namespace.
             ObjectKind::ClusterRole
@@ -207,16 +249,15 @@ fn is_unavailable(error: &ApiError) -> bool {
     error.code() == Some(403) || matches!(error, ApiError::TooLarge(_))
 }
 
-/// What `list` finds in each of these namespaces, or why it is not known. `list` lists a namespace, or the cluster if the
-/// name is empty, and returns each object with its namespace.
+/// What `list` finds in each of these namespaces, or why it is not known. `list` returns each object with its namespace.
 pub(super) async fn by_namespace<T>(
     namespaces: &[String],
     requests: usize,
-    list: impl AsyncFn(&str) -> Result<Vec<(String, T)>, ApiError>,
+    list: impl AsyncFn(Scope<'_>) -> Result<Vec<(String, T)>, ApiError>,
     failure: impl Fn(&str, &ApiError) -> Failure,
 ) -> HashMap<String, Result<Vec<T>, Failure>> {
     if namespaces.len() > FEW {
-        match list("").await {
+        match list(Scope::Cluster(&namespaces.iter().map(String::as_str).collect())).await {
             Ok(found) => {
                 let mut all: HashMap<_, _> = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
                 for (namespace, object) in found {
@@ -234,7 +275,7 @@ pub(super) async fn by_namespace<T>(
         }
     }
     let lists = stream::iter(namespaces).map(async |namespace| {
-        let found = list(namespace).await.map(|found| found.into_iter().map(|(_, object)| object).collect());
+        let found = list(Scope::Namespace(namespace)).await.map(|found| found.into_iter().map(|(_, object)| object).collect());
         (namespace.clone(), found.map_err(|error| failure(namespace, &error)))
     });
     lists.buffer_unordered(requests).collect().await
@@ -247,12 +288,8 @@ fn metadata(kind: ObjectKind, OnlyMetadata { metadata }: OnlyMetadata) -> Option
     Some((name, ObjectFact::Metadata(MetadataFact { revision, marks })))
 }
 
-/// The names and facts of objects.
-fn named<K: Resource<DynamicType = ()>>(kind: ObjectKind, found: Vec<K>, fact: impl Fn(K) -> ObjectFact) -> Named {
-    let named = |object: K| {
-        let metadata = object.meta();
-        let name = ObjectName::new(kind, metadata.namespace.clone()?, metadata.name.clone()?);
-        Some((name, fact(object)))
-    };
-    found.into_iter().filter_map(named).collect()
+/// The name of an object. The API server sets both parts on every object.
+fn name(kind: ObjectKind, object: &impl Resource) -> Option<ObjectName> {
+    let metadata = object.meta();
+    Some(ObjectName::new(kind, metadata.namespace.clone()?, metadata.name.clone()?))
 }

@@ -3,6 +3,8 @@
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 
+use super::collection;
+use super::list::PAGE;
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::{Verb, is_missing_namespace, missing_namespace, terminating_namespace};
 use crate::facts::{NamespaceFact, NamespacePhase, ObjectKind, ObjectName};
@@ -21,18 +23,18 @@ impl ApiClient {
 
     /// See [`crate::cluster::Cluster::namespaces`].
     pub(in crate::cluster) async fn namespaces(&self, labels: &str) -> Result<Vec<NamespaceFact>, Failure> {
-        let parameters = ListParams::default().labels(labels);
-        let found = self.list_all::<Namespace>(ObjectKind::Namespace, "", &parameters).await;
-        let found = found.map_err(|error| {
+        let parameters = ListParams::default().labels(labels).limit(PAGE);
+        let found = self.list_facts(&collection(ObjectKind::Namespace, ""), parameters, fact).await;
+        found.map_err(|error| {
             let selection = ObjectName::new(ObjectKind::Namespace, "", labels);
             self.diagnosis().failure(Verb::List, &selection, &error)
-        })?;
-        Ok(found.iter().filter_map(fact).collect())
+        })
     }
 }
 
-fn fact(namespace: &Namespace) -> Option<NamespaceFact> {
-    Some(NamespaceFact { name: namespace.metadata.name.clone()?, phase: phase(namespace) })
+fn fact(namespace: Namespace) -> Option<NamespaceFact> {
+    let phase = phase(&namespace);
+    Some(NamespaceFact { name: namespace.metadata.name?, phase })
 }
 
 fn phase(namespace: &Namespace) -> NamespacePhase {

@@ -1,6 +1,6 @@
 //! Observes many objects: those of one name that are declared in many namespaces cost one list, if the user may send it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -22,19 +22,25 @@ impl ApiClient {
         let (many, few): (Vec<_>, Vec<_>) = groups.into_iter().partition(|(_, names)| names.len() > FEW);
         let mut single: Vec<ObjectName> = few.into_iter().flat_map(|(_, names)| names).collect();
         let mut objects = Objects::new();
-        let phases = if many.is_empty() { None } else { self.phases().await };
+        let mut listed = Vec::new();
         for ((kind, name), names) in many {
-            match self.everywhere(kind, &name).await {
-                Ok(Listing::Found(mut found)) => objects.extend(names.into_iter().map(|name| {
-                    let fact = found.remove(&name.namespace).map(Observed::Present);
-                    let fact = fact.unwrap_or_else(|| absent(&name, &phases));
-                    (name, fact)
-                })),
+            let namespaces: HashSet<&str> = names.iter().map(|name| name.namespace.as_str()).collect();
+            match self.everywhere(kind, &name, &namespaces).await {
+                Ok(Listing::Found(found)) => listed.push((names, found)),
                 Ok(Listing::Unavailable) => single.extend(names),
                 Err(failure) => {
                     objects.extend(names.into_iter().map(|name| (name, Observed::Unknown(failure.clone()))));
                 }
             }
+        }
+        let is_incomplete = listed.iter().any(|(names, found)| found.len() < names.len());
+        let phases = if is_incomplete { self.phases().await } else { None };
+        for (names, mut found) in listed {
+            objects.extend(names.into_iter().map(|name| {
+                let fact = found.remove(&name.namespace).map(Observed::Present);
+                let fact = fact.unwrap_or_else(|| absent(&name, &phases));
+                (name, fact)
+            }));
         }
         let single = stream::iter(single).map(async |name| {
             let fact = self.observe(&name).await.unwrap_or_else(Observed::Unknown);

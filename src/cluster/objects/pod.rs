@@ -5,7 +5,7 @@ use kube::Resource;
 use kube::api::ListParams;
 use kube::core::Request;
 
-use super::list::by_namespace;
+use super::list::{Scope, by_namespace};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::facts::{PodFact, PodsByNamespace};
@@ -22,16 +22,13 @@ const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 impl ApiClient {
     /// See [`crate::cluster::Cluster::pods`].
     pub(in crate::cluster) async fn pods(&self, namespaces: &[String], requests: usize) -> PodsByNamespace {
-        let list = async |namespace: &str| self.pods_in(namespace).await;
+        let list = async |scope: Scope<'_>| {
+            let parameters = ListParams::default().limit(PAGE);
+            let namespace = Some(scope.namespace()).filter(|namespace| !namespace.is_empty());
+            let running = |pod: Pod| running(pod).filter(|(namespace, _)| scope.contains(namespace));
+            self.list_facts(&Request::new(Pod::url_path(&(), namespace)), parameters, running).await
+        };
         by_namespace(namespaces, requests, list, |namespace, error| self.unlisted(namespace, error)).await
-    }
-
-    /// The pods of a namespace, or of the cluster if it is empty; each with its namespace.
-    async fn pods_in(&self, namespace: &str) -> Result<Vec<(String, PodFact)>, ApiError> {
-        let parameters = ListParams::default().limit(PAGE);
-        let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
-        let found = self.list_facts(&Request::new(Pod::url_path(&(), namespace)), parameters, running).await?;
-        Ok(found.into_iter().flatten().collect())
     }
 
     /// Nothing depends on pods, so this is only shown as a note.

@@ -20,24 +20,18 @@ use crate::secret::{SecretBytes, basic_auth};
 /// The prefix of the annotations of the machine config daemon.
 const ANNOTATIONS: &str = "machineconfiguration.openshift.io/";
 
-/// The pools with the selectors of their nodes.
-type Selectors = Vec<(String, Selector)>;
-
 impl ApiClient {
     /// See [`crate::cluster::Cluster::observe_rollout`].
     pub(in crate::cluster) async fn observe_rollout(&self, earlier: Option<&RolloutFact>) -> RolloutFact {
-        let mut selectors = Selectors::new();
-        let pools = self.list_kind(|pool: MachineConfigPool| {
-            selectors.extend(selector(&pool));
-            self.pool_fact(pool)
-        });
+        let pools = self.list_kind(|pool: MachineConfigPool| (selector(&pool), self.pool_fact(pool))).await;
         let mut files = HashMap::new();
-        let pools = match pools.await {
-            Ok(Some(pools)) => pools,
+        let (selectors, pools) = match pools {
+            Ok(Some(pools)) => pools.into_iter().unzip::<_, _, Vec<_>, Vec<_>>(),
             // The other objects would not be used.
             other => {
                 let (nodes, controller) = (Observed::Absent, Observed::Absent);
-                return RolloutFact { pools: observed(other), files, nodes, controller };
+                let pools = observed(other.map(|_| None));
+                return RolloutFact { pools, files, nodes, controller };
             }
         };
         for pool in pools.iter().filter(|pool| !pool.target.is_empty()) {
@@ -51,6 +45,7 @@ impl ApiClient {
                 files.insert(pool.target.clone(), file);
             }
         }
+        let selectors: Vec<(String, Selector)> = selectors.into_iter().flatten().collect();
         let nodes = self.list_kind(|node: Node| self.node_fact(&node, &selectors)).await;
         let controller = self.read_kind::<ControllerConfig>(ControllerConfig::NAME).await;
         let controller = controller.map(|found| {

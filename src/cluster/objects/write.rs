@@ -203,9 +203,24 @@ pub fn possibly_written(object: &ObjectName, failure: Failure) -> Failure {
     }
 }
 
+/// The failure of an object that the server confirmed as `done`, such as `written`, and that could not be read afterwards.
+pub fn not_read_back(object: &ObjectName, done: &str, failure: Failure) -> Failure {
+    let Failure { message, causes, hint, .. } = failure;
+    Failure {
+        causes: std::iter::once(message).chain(causes).collect(),
+        hint,
+        ..Failure::new(format!("{object} was {done}, but it could not be read back"))
+    }
+}
+
 /// The failure of an object that does not have its new content when it is read back.
 pub fn overwritten(object: &ObjectName) -> Failure {
-    let failure = Failure::new(format!("{object} does not contain what was just written to it"))
-        .hint("something else changes it: look for an operator, a sync job or an admission webhook");
-    possibly_written(object, failure)
+    Failure::new(format!("{object} was written, but it does not contain the new content any more"))
+        .hint("another client changes it: look for an operator, a sync job or an admission webhook")
+}
+
+/// The failure of an object that was deleted and exists when it is read back.
+pub fn still_there(object: &ObjectName) -> Failure {
+    Failure::new(format!("{object} was deleted, but it exists"))
+        .hint("look for finalizers in its metadata, and for an operator or a sync job that creates it again")
 }

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::observe;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::engine::trace;
-use crate::event::{Event, Phase, Progress, StepRow};
+use crate::event::{Event, Outcome, Phase, Progress, StepRow};
 use crate::facts::{ClusterFact, ObjectFact, ObjectName, Observed};
 use crate::failure::Failure;
 use crate::plan::{self, Action, Gate, Plan, PlanRequest, Planned, Stage, Step, Target, Wanted};
@@ -45,13 +45,13 @@ pub(super) struct ObjectWork<'a> {
 /// A step that was carried out.
 struct CarriedOut {
     row: StepRow,
-    /// The object, if it was written and must be read back.
-    written: Option<ObjectName>,
+    /// The object, if it was written or deleted, and must be read back.
+    confirmed: Option<ObjectName>,
 }
 
 impl From<StepRow> for CarriedOut {
     fn from(row: StepRow) -> Self {
-        Self { row, written: None }
+        Self { row, confirmed: None }
     }
 }
 
@@ -188,29 +188,38 @@ impl<'a> ObjectWork<'a> {
         }
     }
 
-    /// Observes everything that was written. A success does not mean that the content is still there: an operator or an
-    /// admission webhook may have changed it.
+    /// Observes everything that was written or deleted. A success does not mean that it stays so: an operator or an admission
+    /// webhook may have changed the content, and a finalizer may keep a deleted object.
     async fn read_back(&self, rows: &mut [CarriedOut]) {
-        let names = rows.iter().filter_map(|done| done.written.clone()).collect();
+        let names = rows.iter().filter_map(|done| done.confirmed.clone()).collect();
         let now = observe::objects(self.engine, names, Stop::Now).await;
-        for CarriedOut { row, written } in rows {
-            let Some(name) = written else { continue };
+        for CarriedOut { row, confirmed } in rows {
+            let Some(name) = confirmed else { continue };
             let (Some(wanted), Some(fact)) = (self.wanted.get(name), now.get(name)) else { continue };
-            if let Some(failure) = not_kept(wanted, fact, &self.engine.plan) {
+            if let Some(failure) = not_kept(wanted, row.outcome, fact, &self.engine.plan) {
                 row.fail(failure);
             }
         }
     }
 }
 
-/// Why an object that was written is not as it must be; `None` if it is, also if something else in it has changed.
-fn not_kept(wanted: &Wanted<'_>, fact: &Observed<ObjectFact>, request: &PlanRequest) -> Option<Failure> {
-    let name = wanted.name();
+/// Why an object that was written or deleted is not as it must be; `None` if it is, also if something else in it has
+/// changed.
+fn not_kept(
+    wanted: &Wanted<'_>,
+    outcome: Outcome,
+    fact: &Observed<ObjectFact>,
+    request: &PlanRequest,
+) -> Option<Failure> {
+    let (name, done) = (wanted.name(), if outcome == Outcome::Deleted { "deleted" } else { "written" });
     if let Observed::Unknown(failure) = fact {
-        return Some(cluster::possibly_written(name, failure.clone()));
+        return Some(cluster::not_read_back(name, done, failure.clone()));
     }
-    let is_kept = planned(wanted, fact, request).step.action == Action::Unchanged;
-    (!is_kept).then(|| cluster::overwritten(name))
+    match planned(wanted, fact, request).step.action {
+        Action::Unchanged => None,
+        Action::Delete => Some(cluster::still_there(name)),
+        _ => Some(cluster::overwritten(name)),
+    }
 }
 
 /// Plans the object and carries out the step; repeats both after each conflict. Returns the row of the last step.
@@ -242,8 +251,7 @@ async fn write(
         };
         match cluster.write(name, write).await {
             Ok(WriteResult::Written) => {
-                let written = planned.content.is_some().then(|| name.clone());
-                return CarriedOut { row: StepRow::done(&planned.step), written };
+                return CarriedOut { row: StepRow::done(&planned.step), confirmed: Some(name.clone()) };
             }
             Ok(WriteResult::Conflict { now, earlier }) => {
                 fact = Cow::Owned(now);

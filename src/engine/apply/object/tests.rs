@@ -7,9 +7,8 @@ use super::*;
 use crate::cluster::ClusterPurpose;
 use crate::cluster::access::Access;
 use crate::cluster::tests::double::{self, Double, Seen, Store, status};
-use crate::desired::{Namespaces, Ownership, PullSecret, PullSecretFormat, PullSecretState};
+use crate::desired::{Adopt, Namespaces, Ownership, PullSecret, PullSecretFormat, PullSecretState};
 use crate::dockerconfig::{self, ChangeKind, Credential, Reader};
-use crate::event::Outcome;
 use crate::facts::NamespacePhase;
 use crate::plan::{Change, WantedSecret};
 use crate::secret::{Redactor, Secret};
@@ -49,19 +48,23 @@ fn theirs(host: &str) -> String {
 
 /// Observes the secret, plans it, and carries the plan out.
 async fn write(double: &Double) -> StepRow {
+    carry_out(double, declared()).await
+}
+
+async fn carry_out(double: &Double, declared: PullSecret) -> StepRow {
     let config = kube::Config::new(double.url.parse().unwrap());
     let timeout = Duration::from_secs(5);
     let cluster =
         Cluster::connect(Access::anonymous(config), None, timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
     let name = ObjectName::secret("openshift", NAME);
     let fact = cluster.observe(&name).await.unwrap();
-    let (declared, request) = (declared(), PlanRequest::default());
+    let request = PlanRequest::default();
     let phase = NamespacePhase::Active;
     let wanted = Wanted::PullSecret(WantedSecret { name: name.clone(), declared: &declared, retired: &[], phase });
-    let CarriedOut { mut row, written } = super::write(&cluster, &wanted, &fact, &request, &Backup::None).await;
-    if written.is_some() {
-        let now = cluster.observe(&name).await.unwrap();
-        not_kept(&wanted, &now, &request).into_iter().for_each(|failure| row.fail(failure));
+    let CarriedOut { mut row, confirmed } = super::write(&cluster, &wanted, &fact, &request, &Backup::None).await;
+    if confirmed.is_some() {
+        let now = cluster.observe(&name).await.unwrap_or_else(Observed::Unknown);
+        not_kept(&wanted, row.outcome, &now, &request).into_iter().for_each(|failure| row.fail(failure));
     }
     row
 }
@@ -158,7 +161,7 @@ async fn endless_conflicts_end_with_a_failure() {
 
 #[tokio::test]
 async fn a_write_counts_if_what_replaces_it_keeps_our_entries() {
-    for (keeps, expected) in [(true, None), (false, Some("may or may not have been written"))] {
+    for (keeps, expected) in [(true, None), (false, Some("does not contain the new content any more"))] {
         let double = Double::start(move |seen: &Seen, store: &mut Store| {
             if seen.method == "GET" && store.version == 2 {
                 let content = theirs("example.com");
@@ -176,6 +179,45 @@ async fn a_write_counts_if_what_replaces_it_keeps_our_entries() {
         assert_eq!(failure.is_some(), expected.is_some(), "{failure:?}");
         assert!(failure.is_none_or(|failure| failure.message.ends_with(expected.unwrap())));
     }
+}
+
+#[tokio::test]
+async fn a_success_is_read_back() {
+    let removal = || PullSecret {
+        state: PullSecretState::Absent,
+        ownership: Ownership::Declared { owner: None, adopt: Adopt::Yes },
+        ..declared()
+    };
+    // What happens after the write, and the failure of a removal.
+    for (kept, code, expected) in [
+        (true, None, Some("was deleted, but it exists")),
+        (false, None, None),
+        (false, Some(500), Some("was deleted, but it could not be read back")),
+    ] {
+        let double = Double::start(move |seen: &Seen, store: &mut Store| {
+            let is_after = store.seen.iter().any(|seen| seen.method == "DELETE");
+            match (seen.method.as_str(), code) {
+                ("DELETE", _) if kept => Some((200, json!({"kind": "Status", "status": "Success"}))),
+                ("GET", Some(code)) if is_after => Some(status(code, "InternalError", "etcd is down")),
+                _ => None,
+            }
+        });
+        let double = double.await;
+        double.store.lock().unwrap().put(NAME, &theirs("example.com"));
+        let row = carry_out(&double, removal()).await;
+        let message = row.failure.map(|failure| failure.message);
+        assert_eq!(message, expected.map(|text| format!("secret `openshift/{NAME}` {text}")));
+    }
+    // A write that cannot be read back was confirmed.
+    let double = Double::start(|seen: &Seen, store: &mut Store| {
+        let is_after = store.seen.iter().any(|seen| seen.method == "PATCH");
+        (seen.method == "GET" && is_after).then(|| status(500, "InternalError", "etcd is down"))
+    });
+    let double = double.await;
+    double.store.lock().unwrap().put(NAME, &theirs("example.com"));
+    let failure = write(&double).await.failure.unwrap();
+    assert!(failure.message.ends_with("was written, but it could not be read back"), "{failure:?}");
+    assert!(failure.causes.iter().any(|cause| cause.contains("etcd is down")), "{failure:?}");
 }
 
 #[tokio::test]
