@@ -168,24 +168,48 @@ impl ApiError {
 impl Diagnosis {
     /// The failure of a request.
     pub fn failure(&self, verb: Verb, object: &ObjectName, error: &ApiError) -> Failure {
+        if let Some(failure) = self.connection(error) {
+            return failure;
+        }
+        match error.status() {
+            Some(status) => self.denied(verb, object, status, self.response(status)),
+            None => match error.code() {
+                Some(code) => {
+                    let status = Status { code, ..Status::default() };
+                    self.denied(verb, object, &status, self.foreign_response(code))
+                }
+                None => self.not_kubernetes(format!("its response is not {object}")),
+            },
+        }
+    }
+
+    /// The failure of a request that has nothing to do with what was requested: every request to the server would fail.
+    pub fn connection(&self, error: &ApiError) -> Option<Failure> {
         let without = self.purpose.without_api();
-        match error {
+        Some(match error {
             ApiError::Timeout(limit) => self
                 .unreachable(format!("no response within {limit:?}"))
                 .hint(format!("check the route and the firewall to it, or raise `--timeout`; {without}")),
             ApiError::Credentials(failure) => failure.clone(),
-            ApiError::Refused(status) => self.denied(verb, object, status, self.response(status)),
-            ApiError::Foreign(code) => {
-                let status = Status { code: *code, ..Status::default() };
-                let response = format!("{}: {code} without a Kubernetes status", self.server);
-                self.denied(verb, object, &status, response)
-            }
-            ApiError::OtherObject => self.not_kubernetes(format!("its response is not {object}")),
+            ApiError::Client(error) => self.client_failure(error),
             ApiError::TooLarge(limit) => {
                 self.not_kubernetes(format!("its response is larger than {} MiB", limit >> 20))
             }
-            ApiError::Client(error) => self.client_failure(error),
-        }
+            ApiError::Refused(status) if status.code == 401 => self.rejected(self.response(status)),
+            ApiError::Foreign(401) => self.rejected(self.foreign_response(401)),
+            ApiError::Refused(_) | ApiError::Foreign(_) | ApiError::OtherObject => return None,
+        })
+    }
+
+    /// A response that is no Kubernetes status.
+    pub fn foreign_response(&self, code: u16) -> String {
+        format!("{}: {code} without a Kubernetes status", self.server)
+    }
+
+    fn rejected(&self, response: String) -> Failure {
+        Failure::new(format!("API server `{}` rejected the credentials", self.server))
+            .cause(response)
+            .hint("log in again (`oc login`), or check the token and client certificate in the kubeconfig")
     }
 
     /// Adds a secret that must not be shown.
@@ -294,10 +318,6 @@ impl Diagnosis {
         let ObjectName { kind, namespace, .. } = object;
         let denied = Failure::new(format!("{object} cannot be {}", verb.participle()));
         let (failure, hint) = match status.code {
-            401 => (
-                Failure::new(format!("API server `{}` rejected the credentials", self.server)),
-                "log in again (`oc login`), or check the token and client certificate in the kubeconfig".to_owned(),
-            ),
             // Kubernetes refuses new objects in such a namespace with the same status as a missing permission.
             403 if is_terminating(status) => return terminating_namespace(namespace).cause(response),
             // The server sends no field for these two cases, only its message.

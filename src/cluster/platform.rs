@@ -4,9 +4,9 @@
 use serde::Deserialize;
 
 use super::client::{ApiClient, Request};
-use super::error::{ApiError, Verb};
+use super::error::ApiError;
 use super::objects::openshift::Infrastructure;
-use crate::facts::{ApiPlatform, ControlPlane, ObjectName};
+use crate::facts::{ApiPlatform, ControlPlane};
 use crate::failure::Failure;
 
 /// The group of ClusterVersion, which is a custom resource of every OpenShift 4 cluster.
@@ -84,11 +84,13 @@ impl ApiClient {
 
     fn unknown_platform(&self, path: &str, error: &ApiError) -> PlatformFault {
         let diagnosis = self.diagnosis();
-        let cause = match (error, error.status(), error.code()) {
-            (ApiError::OtherObject, ..) => format!("GET {path}: the response is not of the Kubernetes API"),
-            (_, Some(status), _) if status.code != 401 => diagnosis.response(status),
-            (_, None, Some(code)) => format!("GET {path}: {code} without a Kubernetes status"),
-            _ => return PlatformFault::Unusable(diagnosis.failure(Verb::Read, &ObjectName::secret("", path), error)),
+        if let Some(failure) = diagnosis.connection(error) {
+            return PlatformFault::Unusable(failure);
+        }
+        let cause = match (error.status(), error.code()) {
+            (Some(status), _) => diagnosis.response(status),
+            (None, Some(code)) => format!("GET {path}: {code} without a Kubernetes status"),
+            (None, None) => format!("GET {path}: the response is not of the Kubernetes API"),
         };
         let failure = Failure::new(format!("the platform of API server `{}` is not known", diagnosis.server));
         PlatformFault::Unknown(failure.cause(cause).hint(HINT))

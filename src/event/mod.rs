@@ -351,7 +351,7 @@ impl StepRow {
             target: step.target.clone(),
             outcome,
             changes: step.changes.clone(),
-            notes: step.notes.iter().chain(&step.surroundings).cloned().collect(),
+            notes: step.notes.iter().chain(&step.related_notes).cloned().collect(),
             retired: step.left.retired.clone(),
             undeclared: step.left.undeclared.clone(),
             diff: step.diff.clone(),

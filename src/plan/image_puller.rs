@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{Action, Change, LeftEntries, PlanRequest, Planned, Prune, Step, marks};
+use super::{Action, Change, LeftEntries, PlanRequest, Planned, Prune, Step, marks, names};
 use crate::desired::{Adopt, IMAGE_PULLER_ROLE, ImagePullerState, ObjectContent, Ownership, Subject};
 use crate::facts::{BindingFact, ObjectKind, ObjectName, Observed};
 use crate::failure::Failure;
@@ -145,12 +145,11 @@ fn elsewhere_note(puller: &WantedPuller) -> Option<String> {
     if puller.state == ImagePullerState::Present || puller.elsewhere.is_empty() {
         return None;
     }
-    let names: Vec<String> = puller.elsewhere.iter().map(|name| format!("`{name}`")).collect();
-    let (noun, verb) = if names.len() == 1 { ("role binding", "gives") } else { ("role bindings", "give") };
+    let (noun, verb) = if puller.elsewhere.len() == 1 { ("role binding", "gives") } else { ("role bindings", "give") };
     Some(format!(
         "`{}` may still pull images: {noun} {}, which something else created, {verb} it the role",
         puller.subject,
-        names.join(", ")
+        names::quoted(puller.elsewhere.iter().map(String::as_str))
     ))
 }
 

@@ -10,6 +10,7 @@ mod global_pull_secret;
 mod image_puller;
 mod imports;
 mod marks;
+mod names;
 mod node;
 mod object;
 mod pods;
@@ -19,6 +20,8 @@ pub mod rollout;
 mod service_account;
 mod undeclared;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::desired::{Desired, NodeTarget};
@@ -27,6 +30,7 @@ use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
 use crate::failure::Failure;
 
 use imports::SecretsAfterRun;
+use object::ObjectStage;
 
 pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
 use entries::PlannedEntries;
@@ -123,9 +127,9 @@ pub struct Step {
     pub changes: Vec<Change>,
     /// Additional information for the reader.
     pub notes: Vec<String>,
-    /// The same about what surrounds the object and is not read again when the step is carried out: pods, and the other
-    /// secrets of the namespace.
-    pub surroundings: Vec<String>,
+    /// The same about other objects, which are not read again when the step is carried out: pods, and the other secrets of
+    /// the namespace.
+    pub related_notes: Vec<String>,
     /// Entries that are not declared and that stay.
     pub left: LeftEntries,
     /// The entries before and after, if they were requested.
@@ -243,7 +247,7 @@ impl Step {
     /// A step without changes and notes.
     pub fn new(target: Target, action: Action) -> Self {
         let (changes, notes, left) = (Vec::new(), Vec::new(), LeftEntries::default());
-        Self { target, action, changes, notes, surroundings: Vec::new(), left, diff: None }
+        Self { target, action, changes, notes, related_notes: Vec::new(), left, diff: None }
     }
 
     /// A step about an object, without changes and notes.
@@ -334,7 +338,7 @@ fn object_stages(
         let failure = failure.hint("change the labels or `except` of one of the two declarations, or its name");
         Step::object(name, Action::Fail(failure))
     });
-    let mut stages = vec![unknown.chain(twice).collect::<Vec<_>>()];
+    let mut stages = BTreeMap::from([(ObjectStage::SecretsAndBindings, unknown.chain(twice).collect::<Vec<_>>())]);
     let planned = expansion.wanted.iter().filter_map(|wanted| {
         let planned = object(wanted, facts.objects.get(wanted.name()), request)?;
         Some((wanted, planned))
@@ -344,13 +348,10 @@ fn object_stages(
     for (wanted, Planned { step, .. }) in planned {
         let imports = imports::notes(&desired.registries, wanted, &after, &facts.imports);
         let pods = pods::notes(wanted, &step, facts);
-        let stage = wanted.stage();
-        if stages.len() <= stage {
-            stages.resize_with(stage + 1, Vec::new);
-        }
-        stages[stage].push(Step { surroundings: imports.into_iter().chain(pods).collect(), ..step });
+        let step = Step { related_notes: imports.into_iter().chain(pods).collect(), ..step };
+        stages.entry(wanted.stage()).or_default().push(step);
     }
-    stages
+    stages.into_values().collect()
 }
 
 /// The steps of the pools, which follow the rollout of the global pull secret; none if it is not declared.

@@ -37,21 +37,32 @@ impl Wanted<'_> {
         }
     }
 
-    /// The position of its stage among those of all objects: what others refer to is created before them, and is removed
-    /// after them.
-    pub(super) fn stage(&self) -> usize {
+    /// The stage in which it is changed.
+    pub(super) fn stage(&self) -> ObjectStage {
         match self {
             Self::PullSecret(wanted) => match wanted.declared.state {
-                PullSecretState::Present { .. } | PullSecretState::IfPresent { .. } => 0,
-                PullSecretState::Absent => 2,
+                PullSecretState::Present { .. } | PullSecretState::IfPresent { .. } => ObjectStage::SecretsAndBindings,
+                PullSecretState::Absent => ObjectStage::Removals,
             },
-            Self::ImagePullers(_) => 0,
-            Self::ServiceAccount(_) => 1,
-            Self::Undeclared(_) => 2,
-            // It changes every node, so everything else must have succeeded before.
-            Self::GlobalPullSecret(_) => 3,
+            Self::ImagePullers(_) => ObjectStage::SecretsAndBindings,
+            Self::ServiceAccount(_) => ObjectStage::ServiceAccounts,
+            Self::Undeclared(_) => ObjectStage::Removals,
+            Self::GlobalPullSecret(_) => ObjectStage::GlobalPullSecret,
         }
     }
+}
+
+/// The stages of the objects, in their order: what others refer to is created before them, and is removed after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ObjectStage {
+    /// Secrets that are created or updated, and role bindings.
+    SecretsAndBindings,
+    /// Service accounts, which refer to secrets.
+    ServiceAccounts,
+    /// Secrets that are removed.
+    Removals,
+    /// It changes every node, so everything else must have succeeded before.
+    GlobalPullSecret,
 }
 
 /// The planned change of an object; `None` if there is nothing to report, because it matters only if it exists. An

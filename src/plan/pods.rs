@@ -4,13 +4,10 @@
 use indexmap::{IndexMap, IndexSet};
 
 use super::object::Wanted;
-use super::{Action, Expansion, Prune, Step};
+use super::{Action, Expansion, Prune, Step, names};
 use crate::desired::{LinkUse, PullSecretState};
 use crate::facts::{AccountFact, ClusterFact, ObjectKind, PodFact};
 use crate::failure::Failure;
-
-/// The maximum number of owners in a note.
-const MANY: usize = 10;
 
 /// The namespaces whose pods matter: secrets are linked or removed there.
 pub fn pod_namespaces(expansion: &Expansion<'_>, prune: Prune) -> Vec<String> {
@@ -96,15 +93,10 @@ fn owners<'a>(pods: impl Iterator<Item = &'a PodFact>) -> Option<String> {
     for pod in pods {
         *counts.entry(&pod.owner).or_default() += 1;
     }
-    let total = counts.len();
-    let shown = counts.into_iter().take(MANY).map(|(owner, count)| match count {
+    let is_empty = counts.is_empty();
+    let owners = names::list(counts.into_iter().map(|(owner, count)| match count {
         1 => owner.to_owned(),
         _ => format!("{owner} ({count})"),
-    });
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    match total {
-        0 => None,
-        1..=MANY => Some(shown),
-        _ => Some(format!("{shown}, … (+{})", total - MANY)),
-    }
+    }));
+    (!is_empty).then_some(owners)
 }

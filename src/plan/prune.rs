@@ -43,7 +43,7 @@ pub fn prune(gate: Gate, desired: &Desired, facts: &ClusterFact, request: &PlanR
         };
         let planned = object(wanted, facts.objects.get(wanted.name()), request);
         steps.extend(
-            planned.map(|Planned { step, .. }| Step { surroundings: pods::notes(wanted, &step, facts), ..step }),
+            planned.map(|Planned { step, .. }| Step { related_notes: pods::notes(wanted, &step, facts), ..step }),
         );
     }
     let stages = [changes, removals].into_iter().filter(|steps| !steps.is_empty()).map(Stage::Objects).collect();

@@ -6,8 +6,7 @@ use kube::core::{ObjectMeta, Request};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::client::{ApiClient, object};
-use crate::cluster::error::{ApiError, Verb};
-use crate::facts::ObjectName;
+use crate::cluster::error::ApiError;
 use crate::failure::Failure;
 
 /// The number of objects in one response. A node has a list of its images, so it has up to 50 kB.
@@ -45,24 +44,26 @@ impl ApiClient {
 
     /// The failure of a request for a kind that is in no namespace.
     fn unread<K: k8s_openapi::Resource>(&self, what: &str, error: &ApiError) -> Failure {
+        if let Some(failure) = self.diagnosis().connection(error) {
+            return failure;
+        }
         let failure = Failure::new(format!("{what} cannot be read"));
-        match (error, error.status()) {
-            (ApiError::Foreign(code), _) => failure
-                .cause(format!("{}: {code} without a Kubernetes status", self.diagnosis().server))
-                .hint("try again; if the error persists, check `server` in the kubeconfig"),
-            (ApiError::OtherObject, _) => failure
-                .cause(format!("the response of the API server is not {what}"))
-                .hint("check `server` in the kubeconfig"),
-            (_, Some(status)) if status.code == 403 => {
+        match (error.status(), error.code()) {
+            (Some(status), _) if status.code == 403 => {
                 let group = if K::GROUP.is_empty() { String::new() } else { format!(".{}", K::GROUP) };
                 failure
                     .cause(self.diagnosis().response(status))
                     .hint(format!("grant the user `get` and `list` on {}{group} in a ClusterRole", K::URL_PATH_SEGMENT))
             }
-            (_, Some(status)) if status.code != 401 => failure
+            (Some(status), _) => failure
                 .cause(self.diagnosis().response(status))
                 .hint("try again; if the error persists, check the log of the API server"),
-            _ => self.diagnosis().failure(Verb::Read, &ObjectName::secret("", what), error),
+            (None, Some(code)) => failure
+                .cause(self.diagnosis().foreign_response(code))
+                .hint("try again; if the error persists, check `server` in the kubeconfig"),
+            (None, None) => failure
+                .cause(format!("the response of the API server is not {what}"))
+                .hint("check `server` in the kubeconfig"),
         }
     }
 }

@@ -275,7 +275,8 @@ pub(super) async fn by_namespace<T>(
         }
     }
     let lists = stream::iter(namespaces).map(async |namespace| {
-        let found = list(Scope::Namespace(namespace)).await.map(|found| found.into_iter().map(|(_, object)| object).collect());
+        let found =
+            list(Scope::Namespace(namespace)).await.map(|found| found.into_iter().map(|(_, object)| object).collect());
         (namespace.clone(), found.map_err(|error| failure(namespace, &error)))
     });
     lists.buffer_unordered(requests).collect().await

@@ -108,7 +108,7 @@ impl<'a> ObjectWork<'a> {
             journal.record(Progress::begun(Phase::Objects, writes, &subject));
             let mut done = self.carry_out(step, name).await;
             // The step was planned again without them.
-            let missing = step.surroundings.iter().filter(|note| !done.row.notes.contains(note));
+            let missing = step.related_notes.iter().filter(|note| !done.row.notes.contains(note));
             let missing: Vec<String> = missing.cloned().collect();
             done.row.notes.extend(missing);
             trace::task(&subject, "http: the object was written", begin, journal);

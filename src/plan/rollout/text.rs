@@ -6,9 +6,7 @@ use indexmap::IndexMap;
 
 use super::{Blocker, NodeRollout, NodeStep, OutsideReason, Pending, PoolRollout, PoolState};
 use crate::facts::{Availability, PoolUpdates};
-
-/// How many names a list has at most.
-const MAX_NAMES: usize = 10;
+use crate::plan::names::quoted;
 
 impl PoolRollout {
     /// The state on one line, such as `1 of 3 nodes updated`.
@@ -20,7 +18,7 @@ impl PoolRollout {
             PoolState::Empty => "no nodes".to_owned(),
             PoolState::Progressing(Pending::Rendering(keys)) => format!(
                 "the operator has not rendered the new content yet ({})",
-                names(keys.iter().map(String::as_str))
+                quoted(keys.iter().map(String::as_str))
             ),
             PoolState::Progressing(Pending::Nodes) => count,
             PoolState::Progressing(Pending::Confirmation) => {
@@ -45,7 +43,10 @@ impl PoolRollout {
         let paused = (self.state == PoolState::Done && self.updates == PoolUpdates::Paused)
             .then(|| "it is paused, and its nodes already have the content".to_owned());
         let unconfirmed = (self.state == PoolState::Done && !unavailable.is_empty()).then(|| {
-            format!("these nodes have the file although they are not available: {}", names(unavailable.iter().copied()))
+            format!(
+                "these nodes have the file although they are not available: {}",
+                quoted(unavailable.iter().copied())
+            )
         });
         [paused, unconfirmed].into_iter().flatten().collect()
     }
@@ -56,7 +57,7 @@ impl fmt::Display for Blocker {
         let (what, message) = match self {
             Self::Paused => ("the pool is paused", ""),
             Self::SharedNodes(nodes) => {
-                let nodes = names(nodes.iter().map(String::as_str));
+                let nodes = quoted(nodes.iter().map(String::as_str));
                 return write!(f, "the operator does not update nodes that are in several custom pools ({nodes})");
             }
             Self::Controller(message) => ("the operator cannot process its configuration", message.as_str()),
@@ -94,7 +95,7 @@ impl fmt::Display for OutsideReason {
             Self::SeveralPools(pools) => write!(
                 f,
                 "in several custom pools ({}), so the machine config operator does not update it",
-                names(pools.iter().map(String::as_str))
+                quoted(pools.iter().map(String::as_str))
             ),
         }
     }
@@ -105,16 +106,6 @@ pub(super) fn by_reason(nodes: impl Iterator<Item = (String, String)>) -> Vec<St
     let mut reasons: IndexMap<String, Vec<String>> = IndexMap::new();
     nodes.for_each(|(reason, name)| reasons.entry(reason).or_default().push(name));
     let line =
-        |(reason, nodes): (String, Vec<String>)| format!("{}: {reason}", names(nodes.iter().map(String::as_str)));
+        |(reason, nodes): (String, Vec<String>)| format!("{}: {reason}", quoted(nodes.iter().map(String::as_str)));
     reasons.into_iter().map(line).collect()
-}
-
-/// `` `w1`, `w2` ``, or `` `w1`, …, `w10`, … (+7) `` if there are more.
-pub(super) fn names<'a>(all: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let left_out = all.len().saturating_sub(MAX_NAMES);
-    let mut shown: Vec<String> = all.take(MAX_NAMES).map(|name| format!("`{name}`")).collect();
-    if left_out > 0 {
-        shown.push(format!("… (+{left_out})"));
-    }
-    shown.join(", ")
 }

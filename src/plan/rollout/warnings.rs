@@ -1,8 +1,9 @@
 //! What the user should know before the global pull secret is changed.
 
-use super::text::{by_reason, names};
+use super::text::by_reason;
 use super::{outside, primary_pool};
 use crate::facts::{Availability, Observed, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
+use crate::plan::names::quoted;
 
 /// The warnings about a change of the global pull secret. The cause of pools that are not known is not among them.
 pub fn warnings(facts: &RolloutFact) -> Vec<String> {
@@ -34,7 +35,7 @@ fn of_pool(pool: &PoolFact, nodes: &[PoolNodeFact]) -> Vec<String> {
     let not_ready = (!unavailable.is_empty()).then(|| {
         format!(
             "pool `{name}` has nodes that are not available, which can delay the other ones: {}",
-            names(unavailable.iter().copied())
+            quoted(unavailable.iter().copied())
         )
     });
     [paused, other_changes, not_ready].into_iter().flatten().collect()

@@ -259,7 +259,7 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
         },
         action,
         changes: step.changes.iter().map(change).collect(),
-        notes: step.notes.iter().chain(&step.surroundings).cloned().collect(),
+        notes: step.notes.iter().chain(&step.related_notes).cloned().collect(),
         retired: step.left.retired.clone(),
         undeclared: step.left.undeclared.clone(),
         diff: step.diff.iter().flat_map(diff).collect(),
