@@ -1,5 +1,7 @@
 //! `--list-hosts` and `--syntax-check`: only the inventory is read, and nothing is contacted.
 
+use std::path::Path;
+
 use crate::support::ansible::{self, Line};
 use crate::support::oregano::Oregano;
 use crate::support::site::Site;
@@ -78,6 +80,21 @@ fn inspections_contact_nothing_and_ask_for_no_password() {
     assert!(!trace.exists());
     assert!(site.nodes.iter().all(|node| node.connections() == 0));
     assert_eq!(site.registry.requests(), []);
+}
+
+#[test]
+fn the_inventories_to_copy_have_no_problems() {
+    let oregano = Oregano::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventories");
+    let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path().display().to_string()).collect();
+    assert!(files.iter().any(|file| file.ends_with("openshift-4.yml")), "{files:?}");
+    for file in files {
+        for command in COMMANDS {
+            oregano.run(&[command, "--syntax-check", "-i", &file]).expect(0);
+        }
+        let check = oregano.run(&["inventory", "--check", "-i", &file]).expect(0);
+        assert!(check.stderr.contains("0 errors") || check.stdout.contains("0 errors"), "{file}: {check:?}");
+    }
 }
 
 #[test]
