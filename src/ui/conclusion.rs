@@ -6,8 +6,9 @@ use indexmap::IndexMap;
 use super::line::{Line, Tone};
 use super::names::{MAX_NAMES, names};
 use super::plural::plural;
+use super::steps::name_in_cluster;
 use super::vantage;
-use crate::event::{Command, Counts, Outcome, Recap};
+use crate::event::{Command, Counts, ObjectSummary, Outcome, Recap};
 use crate::facts::{ObjectKind, Verdict};
 use crate::report::ExitStatus;
 
@@ -34,7 +35,7 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
     // An inventory without registries is an error, so no row means that none could be contacted.
     let not_permitted = recap.registries.is_empty() || recap.registries.iter().any(|row| !row.verdict.permits_run());
     let stopped = not_permitted || recap.status == ExitStatus::Error as u8;
-    let objects_failed = !failed_objects(recap).is_empty();
+    let objects_failed = failed_objects(recap).is_some();
     Some(match command {
         Command::Validate if recap.registries.is_empty() => "no credential could be proved".to_owned(),
         Command::Validate => format!("{}{}", proved(recap), vantage::from(recap)),
@@ -83,7 +84,7 @@ fn done(recap: &Recap) -> String {
     let failed_file = recap.hosts.values().any(|counts| counts.ok > 0 && counts.failed > 0);
     match changes(recap) {
         // A write that failed may have been completed by the node or the API server.
-        (0, 0) if failed_file || !failed_objects(recap).is_empty() => "no change was confirmed".to_owned(),
+        (0, 0) if failed_file || failed_objects(recap).is_some() => "no change was confirmed".to_owned(),
         (0, 0) => "nothing was changed".to_owned(),
         _ => format!("{} written and read back", written(recap)),
     }
@@ -108,11 +109,18 @@ fn what_failed(recap: &Recap) -> String {
     if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) }
 }
 
-fn failed_objects(recap: &Recap) -> Vec<String> {
+fn failed_objects(recap: &Recap) -> Option<String> {
     let failed = recap.objects.iter().filter(|row| row.outcome == Outcome::Failed);
-    failed
-        .map(|row| format!("{} `{}/{}` failed", row.object.kind.noun(), row.object.namespace, row.object.name))
-        .collect()
+    let name = |row: &ObjectSummary| format!("{} `{}`", row.object.kind.noun(), name_in_cluster(&row.object));
+    let failed: Vec<String> = failed.map(name).collect();
+    match failed.as_slice() {
+        [] => None,
+        [one] => Some(format!("{one} failed")),
+        _ => {
+            let names = names(failed.iter().map(String::as_str), None);
+            Some(format!("{} failed: {names}", plural(failed.len(), "object")))
+        }
+    }
 }
 
 /// How many credentials are proved, each by at least one image; if some have several images, also the number of images.

@@ -6,6 +6,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::line::{Line, Tone};
 use super::names;
 use super::plural::plural;
+use super::steps::object_name;
 use crate::event::{HostOutcome, HostRow, RegistryRow, StepRow};
 use crate::facts::{OtherServer, Verdict};
 use crate::failure::Failure;
@@ -97,7 +98,7 @@ impl Problems {
         match &row.target {
             Target::Object(object) => {
                 let cause = Cause::Failure(Box::new(failure.clone()));
-                self.add(cause, Subject::Object, &object.name, Tone::Failed, failure.clone());
+                self.add(cause, Subject::Object, &object_name(object), Tone::Failed, failure.clone());
             }
             Target::File(file) => {
                 let shown = Failure { message: format!("{label}{}", failure.message), ..failure.clone() };

@@ -103,9 +103,13 @@ fn aliases(row: &StepRow) -> String {
 }
 
 /// The object in lines of the output: `secret openshift/imagestreamsecret`.
-pub(super) fn object_name(ObjectName { kind, namespace, name }: &ObjectName) -> String {
-    let noun = kind.noun();
-    if namespace.is_empty() { format!("{noun} {name}") } else { format!("{noun} {namespace}/{name}") }
+pub(super) fn object_name(object: &ObjectName) -> String {
+    format!("{} {}", object.kind.noun(), name_in_cluster(object))
+}
+
+/// The name of an object with its namespace, if it is in one: `openshift/imagestreamsecret`.
+pub(super) fn name_in_cluster(ObjectName { namespace, name, .. }: &ObjectName) -> String {
+    if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") }
 }
 
 /// What changes, as ` (+added, ~updated, mode 0644 -> 0600)`; never values.

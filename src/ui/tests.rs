@@ -9,7 +9,7 @@ use super::line::Line;
 use super::text::Screen;
 use super::{Detail, Layout};
 use crate::event::{Command, Event, HostOutcome, HostRow, RegistryRow, Started, StepRow};
-use crate::facts::{ObjectName, Verdict};
+use crate::facts::{ObjectKind, ObjectName, Verdict};
 use crate::failure::Failure;
 use crate::plan::{Action, FileTarget, Step, Target};
 use crate::report::Report;
@@ -239,6 +239,23 @@ fn ten_thousand_nodes_are_shown_quickly() {
     // A debug build needs 0.1 s; comparing each host with each other one would take minutes.
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     check("10000-nodes", &lines);
+}
+
+#[test]
+fn twelve_objects_fail_for_one_reason() {
+    let names = (1..=11).map(|number| ObjectName::secret(format!("project-{number}"), "team"));
+    let selector = ObjectName::new(ObjectKind::Namespace, "", "team=blue");
+    let failed = |name: ObjectName| {
+        let failure = Failure::new("API server `https://api.example.com:6443` cannot be reached")
+            .cause("connection refused")
+            .hint("check that it is running, and `server` in the kubeconfig");
+        Event::Step(StepRow::failed(&Step::new(Target::Object(name), Action::Unchanged), failure))
+    };
+    let run = Run::new(Command::Apply, 1, Node::NotWritten, &[]);
+    check(
+        "12-objects",
+        &run.with([selector].into_iter().chain(names).map(failed).collect()).show(Detail::Changes, None),
+    );
 }
 
 #[test]
