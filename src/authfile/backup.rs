@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::desired::{Backup, BackupName};
 use crate::failure::{Failure, without_errno};
 use crate::secret::SecretBytes;
 
@@ -20,9 +21,7 @@ pub struct Backups(PathBuf);
 #[derive(Debug, Clone)]
 pub struct BackupFile {
     backups: Backups,
-    /// The end of the names of all backups of the cluster.
-    suffix: String,
-    name: String,
+    name: BackupName,
 }
 
 impl Backups {
@@ -39,27 +38,36 @@ impl Backups {
         &self.0
     }
 
-    /// A backup of the cluster whose API server has this URL. `time` sorts as the time does, and has only characters that
-    /// a file name can have.
-    pub fn new_file(&self, time: &str, server: &str) -> BackupFile {
-        let server = server.split_once("://").map_or(server, |(_, rest)| rest);
-        let safe = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '-' };
-        let suffix = format!("_{}.json", server.chars().map(safe).collect::<String>());
-        BackupFile { backups: self.clone(), name: format!("{time}{suffix}"), suffix }
+    /// A new backup with this name.
+    pub fn new_file(&self, name: BackupName) -> BackupFile {
+        BackupFile { backups: self.clone(), name }
+    }
+
+    /// The backup with this name.
+    ///
+    /// # Errors
+    /// If there is none, or the folder cannot be read.
+    pub fn find(&self, name: &str) -> Result<Backup, Failure> {
+        let found = self.names()?.into_iter().find(|known| known.as_str() == name);
+        let found = found.map(|name| Backup { path: self.0.join(name.as_str()), name });
+        found.ok_or_else(|| {
+            Failure::new(format!("there is no backup `{name}` in `{}`", self.0.display()))
+                .hint("run `oregano restore` to list the backups")
+        })
     }
 
     /// The names of all backups, the newest first.
     ///
     /// # Errors
     /// If the folder exists and cannot be read.
-    pub fn names(&self) -> Result<Vec<String>, Failure> {
+    pub fn names(&self) -> Result<Vec<BackupName>, Failure> {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(self.unusable("read", &error)),
         };
-        let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
-        let mut names: Vec<String> = entries.filter_map(name).filter(|name| is_backup(name)).collect();
+        let name = |entry: io::Result<fs::DirEntry>| BackupName::parse(entry.ok()?.file_name().to_str()?);
+        let mut names: Vec<BackupName> = entries.filter_map(name).collect();
         names.sort_by(|one, other| other.cmp(one));
         Ok(names)
     }
@@ -85,10 +93,10 @@ impl BackupFile {
     pub fn save(&self, content: &SecretBytes) -> Result<PathBuf, Failure> {
         let path = self.write(content).map_err(|error| self.backups.unusable("written", &error))?;
         let names = self.backups.names()?;
-        let of_cluster = names.into_iter().filter(|name| name.ends_with(&self.suffix));
+        let of_cluster = names.into_iter().filter(|name| name.is_of(self.name.cluster()));
         for old in of_cluster.skip(KEPT) {
             // An old backup that stays does no harm to this run.
-            let _ = fs::remove_file(self.backups.0.join(old));
+            let _ = fs::remove_file(self.backups.0.join(old.as_str()));
         }
         Ok(path)
     }
@@ -101,14 +109,10 @@ impl BackupFile {
         let mut temporary = builder.tempfile_in(&self.backups.0)?;
         temporary.write_all(content.expose())?;
         temporary.as_file().sync_all()?;
-        let path = self.backups.0.join(&self.name);
+        let path = self.backups.0.join(self.name.as_str());
         temporary.persist(&path).map_err(|error| error.error)?;
         Ok(path)
     }
-}
-
-fn is_backup(name: &str) -> bool {
-    !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "json")
 }
 
 #[cfg(test)]
@@ -136,19 +140,22 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let backups = Backups::of_user(None, Some(home.path())).unwrap();
         assert_eq!(backups.names(), Ok(Vec::new()));
-        let save = |time: &str, server: &str, content: &str| {
-            backups.new_file(time, server).save(&SecretBytes::new(content.as_bytes().to_vec())).unwrap()
+        let save = |time: &str, cluster: &str, content: &str| {
+            backups
+                .new_file(BackupName::new(time, cluster))
+                .save(&SecretBytes::new(content.as_bytes().to_vec()))
+                .unwrap()
         };
-        let path = save("20260101T000000Z", "https://api.other.example.com:6443", "other");
+        let path = save("20260101T000000Z", "stage-x7k2p", "other");
         assert_eq!((mode(backups.folder()), mode(&path)), (0o700, 0o600));
         for second in 1..=7 {
-            save(&format!("20260102T00000{second}Z"), "https://api.example.com:6443/", "{}");
+            save(&format!("20260102T00000{second}Z"), "prod-x7k2p", "{}");
         }
         // The last content of a run is kept.
-        let path = save("20260102T000007Z", "https://api.example.com:6443/", "last");
+        let path = save("20260102T000007Z", "prod-x7k2p", "last");
         assert_eq!(fs::read_to_string(path).unwrap(), "last");
-        let of = |second: u32| format!("20260102T00000{second}Z_api.example.com-6443-.json");
-        let other = "20260101T000000Z_api.other.example.com-6443.json".to_owned();
+        let of = |second: u32| BackupName::new(&format!("20260102T00000{second}Z"), "prod-x7k2p");
+        let other = BackupName::new("20260101T000000Z", "stage-x7k2p");
         assert_eq!(backups.names(), Ok(vec![of(7), of(6), of(5), of(4), of(3), other]));
     }
 
@@ -157,7 +164,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join(".local"), "").unwrap();
         let backups = Backups::of_user(None, Some(home.path())).unwrap();
-        let failure = backups.new_file("t", "s").save(&SecretBytes::new(Vec::new())).unwrap_err();
+        let failure = backups.new_file(BackupName::new("t", "s")).save(&SecretBytes::new(Vec::new())).unwrap_err();
         assert!(failure.message.contains(".local/state/oregano/backups` cannot be written"), "{failure:?}");
     }
 }

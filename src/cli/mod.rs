@@ -27,7 +27,7 @@ pub use self::explain::ExplainArguments;
 pub use self::inventory::{InventoryArguments, InventoryTask};
 pub use self::login::{Console, LoginArguments, Refusal};
 pub use self::logout::LogoutArguments;
-pub use self::run::{RunArguments, RunObjects};
+pub use self::run::RunArguments;
 
 /// The default time limit, in seconds.
 const TIMEOUT: u64 = 30;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use oregano::desired::expiry::WARN_DAYS;
-use oregano::desired::{DefaultEscalation, Limit, Request, Scope, Vantage};
+use oregano::desired::{Backup, DefaultEscalation, Limit, Request, Scope, Vantage};
 use oregano::event;
 use oregano::inventory::{Problem, load};
 use oregano::options::{Environment, Inspection, Options, Settings};
@@ -50,19 +50,9 @@ pub struct RunArguments {
     pub confirmation: Confirmation,
     #[command(flatten)]
     pub access: Access,
-    /// Whether it is a run of `restore`.
+    /// The backup that `restore` puts back.
     #[arg(skip)]
-    pub objects: RunObjects,
-}
-
-/// The objects of the cluster that a run includes.
-#[derive(Debug, Clone, Copy, Default)]
-pub enum RunObjects {
-    /// All that are declared.
-    #[default]
-    Declared,
-    /// Only the global pull secret.
-    GlobalPullSecret,
+    pub backup: Option<Backup>,
 }
 
 /// What is changed, and how it is shown.
@@ -341,7 +331,7 @@ impl NodeLogin {
 impl RunPart {
     /// A run that contacts only registries, from this machine, logs in to no node.
     fn password_use(&self) -> PasswordUse {
-        match (self.scope, self.vantage) {
+        match (&self.scope, self.vantage) {
             (Scope::Registries, Vantage::Controller) => PasswordUse::NotNeeded,
             _ => PasswordUse::Needed,
         }
@@ -370,15 +360,15 @@ impl Global {
         machine: (Environment, String),
         input: &Input<'_>,
     ) -> Result<Options, Problem> {
-        let RunArguments { only, from, warn_days, changes, access, objects, .. } = run;
+        let RunArguments { only, from, warn_days, changes, access, backup, .. } = run;
         let plan = changes.request()?;
-        let scope = match (command, only) {
-            _ if matches!(objects, RunObjects::GlobalPullSecret) => Scope::GlobalPullSecret,
+        let scope = match (backup, command, only) {
+            (Some(backup), ..) => Scope::Restore(backup),
             // `validate` writes nothing, so `--only` does not change its scope.
-            (event::Command::Validate, _) => Scope::Registries,
-            (_, Some(Only::Nodes)) => Scope::Nodes,
-            (_, Some(Only::Cluster)) => Scope::Cluster,
-            (_, None) => Scope::Everything,
+            (None, event::Command::Validate, _) => Scope::Registries,
+            (None, _, Some(Only::Nodes)) => Scope::Nodes,
+            (None, _, Some(Only::Cluster)) => Scope::Cluster,
+            (None, _, None) => Scope::Everything,
         };
         let vantage = match from {
             VantageOption::Controller => Vantage::Controller,

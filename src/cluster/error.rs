@@ -19,6 +19,8 @@ use crate::secret::{Redactor, Secret};
 pub enum ClusterPurpose {
     /// `plan` and `apply`: the pull secret.
     Run,
+    /// `restore`: the global pull secret.
+    Restore,
     /// `explain`: the pull secrets of a pod.
     Explain,
     /// `login`: the token of the kubeconfig.
@@ -30,6 +32,7 @@ impl ClusterPurpose {
     pub fn without_api(self) -> &'static str {
         match self {
             Self::Run => "to leave out the cluster, run with `--only nodes`",
+            Self::Restore => "to choose the cluster, pass `--kubeconfig` and `--context`",
             Self::Explain => "to leave out the cluster, run without `--namespace`",
             Self::Login => "to log in without a kubeconfig, pipe the token in with `--password-stdin`",
         }
@@ -343,7 +346,7 @@ impl Diagnosis {
             403 => {
                 let (verb, resource) = (verb.of_role(), resource(*kind));
                 let role = match self.purpose {
-                    ClusterPurpose::Run => " (docs/permissions.md has the roles)",
+                    ClusterPurpose::Run | ClusterPurpose::Restore => " (docs/permissions.md has the roles)",
                     ClusterPurpose::Explain | ClusterPurpose::Login => "",
                 };
                 (denied, format!("grant the user `{verb}` on {resource} in namespace `{namespace}`{role}; {without}"))

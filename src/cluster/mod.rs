@@ -28,7 +28,7 @@ pub use self::platform::PlatformFault;
 pub use self::route::Route;
 use crate::desired::TlsPolicy;
 use crate::facts::{
-    ApiPlatform, ControlPlane, Importer, NamespaceFact, ObjectFact, ObjectKind, ObjectName, Objects, Observed,
+    ApiPlatform, Importer, InfrastructureFact, NamespaceFact, ObjectFact, ObjectKind, ObjectName, Objects, Observed,
     PodsByNamespace, RolloutFact,
 };
 use crate::failure::Failure;
@@ -160,17 +160,12 @@ impl Cluster {
         self.0.platform().await
     }
 
-    /// The URL of the API server.
-    pub fn server(&self) -> &str {
-        &self.0.diagnosis().server
-    }
-
-    /// Where the control plane of an OpenShift 4 cluster runs.
+    /// Which OpenShift 4 cluster it is, and where its control plane runs.
     ///
     /// # Errors
     /// If the server cannot be reached in time, denies the request, or does not know it.
-    pub async fn control_plane(&self) -> Result<ControlPlane, Failure> {
-        self.0.control_plane().await
+    pub async fn infrastructure(&self) -> Result<InfrastructureFact, Failure> {
+        self.0.infrastructure().await
     }
 
     /// Observes the rollout of the global pull secret of OpenShift 4. What cannot be observed is a part of the fact. The

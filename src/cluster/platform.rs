@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::client::{ApiClient, Request};
 use super::error::ApiError;
 use super::objects::openshift::Infrastructure;
-use crate::facts::{ApiPlatform, ControlPlane};
+use crate::facts::{ApiPlatform, ControlPlane, InfrastructureFact};
 use crate::failure::Failure;
 
 /// The group of ClusterVersion, which is a custom resource of every OpenShift 4 cluster.
@@ -56,14 +56,17 @@ impl ApiClient {
         Ok(ApiPlatform::Kubernetes)
     }
 
-    /// See [`crate::cluster::Cluster::control_plane`].
-    pub(super) async fn control_plane(&self) -> Result<ControlPlane, Failure> {
-        match self.read_kind::<Infrastructure>(Infrastructure::NAME).await? {
-            Some(found) if found.status.control_plane_topology == "External" => Ok(ControlPlane::Hosted),
-            Some(_) => Ok(ControlPlane::Nodes),
-            None => Err(Failure::new(format!("Infrastructure `{}` does not exist", Infrastructure::NAME))
-                .hint("check that the kubeconfig is for an OpenShift 4 cluster")),
-        }
+    /// See [`crate::cluster::Cluster::infrastructure`].
+    pub(super) async fn infrastructure(&self) -> Result<InfrastructureFact, Failure> {
+        let found = self.read_kind::<Infrastructure>(Infrastructure::NAME).await?;
+        let status = found.map(|found| found.status).ok_or_else(|| {
+            Failure::new(format!("Infrastructure `{}` does not exist", Infrastructure::NAME))
+                .hint("check that the kubeconfig is for an OpenShift 4 cluster")
+        })?;
+        let is_hosted = status.control_plane_topology == "External";
+        let control_plane = if is_hosted { ControlPlane::Hosted } else { ControlPlane::Nodes };
+        let name = Some(status.infrastructure_name).filter(|name| !name.is_empty());
+        Ok(InfrastructureFact { control_plane, cluster: name.unwrap_or_else(|| self.diagnosis().server.clone()) })
     }
 
     pub(super) async fn has_group(&self, group: &str) -> Result<bool, PlatformFault> {

@@ -1,20 +1,18 @@
 //! `validate`, `plan`, `apply` and `restore`, and what they do with `--list-hosts` and `--syntax-check`.
 
-use std::path::PathBuf;
-
 use oregano::Inspected;
 use oregano::authfile::Backups;
+use oregano::desired::{Backup, BackupName};
 use oregano::engine::schedule::Cancel;
 use oregano::event::Command;
 use oregano::failure::Failure;
 use oregano::options::{Inspection, Options};
 use oregano::report::ExitStatus;
 use oregano::ui::{self, Output};
-use serde_json::json;
 
 use super::{answer, complete, machine, show_events, signals, supervise};
 use crate::cli::input::Input;
-use crate::cli::{self, Global, RestoreArguments, RunArguments, RunObjects};
+use crate::cli::{self, Global, RestoreArguments, RunArguments};
 
 /// `validate`, `plan` or `apply`, or an inspection instead of it.
 pub fn run(command: Command, global: Global, arguments: RunArguments) -> ExitStatus {
@@ -36,22 +34,20 @@ pub fn run(command: Command, global: Global, arguments: RunArguments) -> ExitSta
 }
 
 /// `restore`: lists the backups of the global pull secret, or puts one back, which is a run for that secret only.
-pub fn restore(mut global: Global, arguments: RestoreArguments) -> ExitStatus {
+pub fn restore(global: Global, arguments: RestoreArguments) -> ExitStatus {
     let RestoreArguments { backup, mut run } = arguments;
     let style = global.style();
-    match backup_file(backup.as_deref()) {
+    match choice(backup.as_deref()) {
         Err(failure) => {
             ui::failures(&[failure], style);
             ExitStatus::Error
         }
         Ok(BackupChoice::List(names)) => {
-            ui::names(&names);
+            ui::names(names.iter().map(BackupName::as_str));
             complete(ExitStatus::Done)
         }
-        Ok(BackupChoice::File(path)) => {
-            let declared = json!({"oregano_global_pull_secret": {"mode": "replace", "from_file": path}});
-            global.extra_vars.push(declared.to_string());
-            run.objects = RunObjects::GlobalPullSecret;
+        Ok(BackupChoice::Restore(backup)) => {
+            run.backup = Some(backup);
             let command = if run.check.is_given() { Command::Plan } else { Command::Apply };
             self::run(command, global, run)
         }
@@ -60,22 +56,19 @@ pub fn restore(mut global: Global, arguments: RestoreArguments) -> ExitStatus {
 
 /// What `restore` does.
 enum BackupChoice {
-    List(Vec<String>),
-    File(PathBuf),
+    List(Vec<BackupName>),
+    Restore(Backup),
 }
 
-fn backup_file(name: Option<&str>) -> Result<BackupChoice, Failure> {
+fn choice(name: Option<&str>) -> Result<BackupChoice, Failure> {
     let environment = machine::environment();
     let backups = Backups::of_user(environment.state_home.as_deref(), environment.home.as_deref());
     let backups = backups.ok_or_else(|| {
         Failure::new("there is no folder of backups").cause("the user has no home folder").hint("set XDG_STATE_HOME")
     })?;
-    let names = backups.names()?;
     match name {
-        None => Ok(BackupChoice::List(names)),
-        Some(name) if names.iter().any(|known| known == name) => Ok(BackupChoice::File(backups.folder().join(name))),
-        Some(name) => Err(Failure::new(format!("there is no backup `{name}` in `{}`", backups.folder().display()))
-            .hint("run `oregano restore` to list the backups")),
+        None => backups.names().map(BackupChoice::List),
+        Some(name) => backups.find(name).map(BackupChoice::Restore),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::backup::BackupName;
 use crate::dockerconfig::{self, Credential, Reader};
 use crate::go;
 use crate::secret::{Secret, SecretBytes};
@@ -33,16 +34,35 @@ pub enum GlobalMode {
     },
     /// It has this content and nothing else.
     Replace {
-        /// A `config.json` with `auths`, as `from_file` has it. Each entry has an `auth` that every program can read.
+        /// A `config.json` with `auths`, as its source has it. The operator can process it.
         content: SecretBytes,
+        /// Where it comes from.
+        source: ContentSource,
     },
 }
 
+/// Where a new content comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContentSource {
+    /// A file that the inventory names.
+    File,
+    /// This backup, which is put back.
+    Backup(BackupName),
+}
+
 impl GlobalPullSecret {
+    /// The backup that is put back.
+    pub fn backup(&self) -> Option<&BackupName> {
+        match &self.mode {
+            GlobalMode::Replace { source: ContentSource::Backup(name), .. } => Some(name),
+            GlobalMode::Replace { source: ContentSource::File, .. } | GlobalMode::Append { .. } => None,
+        }
+    }
+
     /// Every text of a new content that may be a secret, also in members that no registry is verified with.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         // The entries that are merged were made from credentials, which are known.
-        let GlobalMode::Replace { content } = &self.mode else { return Vec::new() };
+        let GlobalMode::Replace { content, .. } = &self.mode else { return Vec::new() };
         let entries = dockerconfig::entries(content.expose(), Reader::PullSecret);
         let members = entries.iter().flat_map(|entry| go::members(entry.text.expose().as_bytes()).unwrap_or_default());
         let hidden = members.filter(|(name, _)| !PUBLIC.iter().any(|public| go::same_member(name, public)));

@@ -2,6 +2,7 @@
 //! does no I/O. Each file contains the types for one subject; `resolve` creates them from inventory variables.
 
 mod api_access;
+mod backup;
 mod cluster;
 pub mod codes;
 pub mod expiry;
@@ -29,11 +30,12 @@ use crate::inventory::Finding;
 use crate::secret::Redactor;
 
 pub use api_access::{ApiAccess, KubeconfigFile, Master};
+pub use backup::{Backup, BackupName};
 pub use cluster::{
     Adopt, LinkUse, LinkedAccount, NamespaceSelector, Namespaces, Object, Ownership, PullSecret, PullSecretFormat,
     PullSecretState, ServiceAccounts,
 };
-pub use global_pull_secret::{GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret};
+pub use global_pull_secret::{ContentSource, GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret};
 pub use image::{Image, full_name, is_domain, split_host};
 pub use image_puller::{IMAGE_PULLER_ROLE, ImagePuller, ImagePullerState, Puller, RBAC_GROUP, Subject};
 pub use no_proxy::NoProxy;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use crate::inventory::Problem;
 use crate::secret::Secret;
 
+use super::backup::Backup;
 use super::node::{HostKeyChecking, Vantage};
 
 /// Which part of the work to do (`--only`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Scope {
     /// The cluster and the nodes.
     #[default]
@@ -17,20 +18,20 @@ pub enum Scope {
     Nodes,
     /// Only the pull secret.
     Cluster,
-    /// Only the global pull secret (`restore`).
-    GlobalPullSecret,
+    /// Only the global pull secret, which gets the content of this backup (`restore`).
+    Restore(Backup),
     /// Only the registries: credentials are verified and nothing is written (`validate`).
     Registries,
 }
 
 impl Scope {
     /// Whether objects of the cluster are included.
-    pub fn has_cluster(self) -> bool {
-        matches!(self, Self::Everything | Self::Cluster | Self::GlobalPullSecret)
+    pub fn has_cluster(&self) -> bool {
+        matches!(self, Self::Everything | Self::Cluster | Self::Restore(_))
     }
 
     /// Whether the nodes are included.
-    pub fn has_nodes(self) -> bool {
+    pub fn has_nodes(&self) -> bool {
         matches!(self, Self::Everything | Self::Nodes)
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::authfile::Backups;
 use crate::cluster::ClusterPurpose;
-use crate::desired::{ApiAccess, Desired, NodeTarget};
+use crate::desired::{ApiAccess, Desired, NodeTarget, Scope};
 use crate::facts::FileFact;
 use crate::failure::Failure;
 use crate::node::{self, Abort, HostKeys, Identities, Limits, OpenFailure, Session, SshStep};
@@ -89,7 +89,11 @@ impl Engine {
             warnings: Vec::new(),
         };
         if !desired.objects.is_empty() {
-            engine.use_cluster(settings, ClusterPurpose::Run, &desired.access)?;
+            let purpose = match settings.request.scope {
+                Scope::Restore(_) => ClusterPurpose::Restore,
+                Scope::Everything | Scope::Nodes | Scope::Cluster | Scope::Registries => ClusterPurpose::Run,
+            };
+            engine.use_cluster(settings, purpose, &desired.access)?;
         }
         Ok(engine)
     }

@@ -16,7 +16,7 @@ pub use cluster::{
     NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, RoleReference, SecretFact,
     SecretReference, Selections,
 };
-pub use platform::{ApiPlatform, ControlPlane};
+pub use platform::{ApiPlatform, ControlPlane, InfrastructureFact};
 pub use pods::{PodFact, PodsByNamespace};
 pub use registry::{
     Evidence, FailedRequest, OtherServer, PathFact, RateLimit, RegistryFact, ReportedBy, ServerAddress, Verdict,

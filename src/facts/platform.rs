@@ -11,6 +11,16 @@ pub enum ApiPlatform {
     Kubernetes,
 }
 
+/// What the Infrastructure of an OpenShift 4 cluster shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InfrastructureFact {
+    /// Where the control plane runs.
+    pub control_plane: ControlPlane,
+    /// What distinguishes the cluster from all others, whatever the address of its API server is:
+    /// `status.infrastructureName`, or the URL of the API server if the cluster has none.
+    pub cluster: String,
+}
+
 /// Where the control plane of an OpenShift 4 cluster runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlPlane {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{ControlPlane, Observed};
+use super::{InfrastructureFact, Observed};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
@@ -13,8 +13,8 @@ pub const NODE_PULL_SECRET: &str = "/var/lib/kubelet/config.json";
 /// What was observed for the global pull secret, apart from the secret itself.
 #[derive(Debug, Clone)]
 pub struct GlobalFact {
-    /// Where the control plane runs, or why it is not known.
-    pub control_plane: Result<ControlPlane, Failure>,
+    /// Which cluster it is and where its control plane runs, or why it is not known.
+    pub infrastructure: Result<InfrastructureFact, Failure>,
     /// The rollout of the current content.
     pub rollout: RolloutFact,
 }

@@ -8,10 +8,11 @@ use super::pull_secret::{immutable, last_applied_note, unmergeable, wrong_type};
 use super::rollout::warnings;
 use super::{Action, Change, Diff, PlanRequest, Planned, PlannedEntries, Step, Transfer, WantedEntries, diff, entries};
 use crate::desired::{
-    GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret, ObjectContent, Ownership, PullSecretFormat,
+    BackupName, GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret, ObjectContent, Ownership,
+    PullSecretFormat,
 };
 use crate::dockerconfig::{self, Auth, ChangeKind, EntryView, KeyChange, ParseError, Reader, is_of, mask};
-use crate::facts::{ClusterFact, ControlPlane, ObjectName, Observed, SecretFact};
+use crate::facts::{ClusterFact, ControlPlane, InfrastructureFact, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
@@ -32,22 +33,25 @@ pub struct WantedGlobal<'a> {
     pub name: ObjectName,
     /// Its declaration.
     pub declared: &'a GlobalPullSecret,
-    /// Why it must not be written in this cluster.
-    usable: Result<(), Failure>,
+    /// What distinguishes the cluster from others, or why the secret must not be written in this cluster.
+    pub cluster: Result<String, Failure>,
     /// What the user should know before it is changed.
     warnings: Vec<String>,
 }
 
 impl<'a> WantedGlobal<'a> {
     pub(super) fn new(declared: &'a GlobalPullSecret, facts: &ClusterFact) -> Self {
-        let usable = match facts.global.as_ref().map(|global| &global.control_plane) {
-            Some(Ok(ControlPlane::Nodes)) => Ok(()),
-            Some(Ok(ControlPlane::Hosted)) => Err(hosted()),
+        let cluster = match facts.global.as_ref().map(|global| &global.infrastructure) {
+            Some(Ok(InfrastructureFact { control_plane: ControlPlane::Hosted, .. })) => Err(hosted()),
+            Some(Ok(InfrastructureFact { cluster, .. })) => match declared.backup() {
+                Some(backup) if !backup.is_of(cluster) => Err(other_cluster(backup, cluster)),
+                _ => Ok(cluster.clone()),
+            },
             Some(Err(failure)) => Err(failure.clone()),
             None => Err(Failure::internal("the control plane was not observed")),
         };
         let warnings = facts.global.iter().flat_map(|global| warnings(&global.rollout)).collect();
-        Self { name: ObjectName::secret(GLOBAL_NAMESPACE, GLOBAL_NAME), declared, usable, warnings }
+        Self { name: ObjectName::secret(GLOBAL_NAMESPACE, GLOBAL_NAME), declared, cluster, warnings }
     }
 }
 
@@ -58,11 +62,11 @@ pub(super) fn global_pull_secret(
     request: &PlanRequest,
 ) -> Planned<ObjectContent> {
     let name = &wanted.name;
-    let found = match (&wanted.usable, fact) {
+    let found = match (&wanted.cluster, fact) {
         (Err(failure), _) => return Planned::failed(name, failure.clone()),
-        (Ok(()), Observed::Unknown(failure)) => return Planned::failed(name, failure),
-        (Ok(()), Observed::Present(found)) => Some(found),
-        (Ok(()), Observed::Absent) => match absent(name, &wanted.declared.mode, request.transfer) {
+        (Ok(_), Observed::Unknown(failure)) => return Planned::failed(name, failure),
+        (Ok(_), Observed::Present(found)) => Some(found),
+        (Ok(_), Observed::Absent) => match absent(name, &wanted.declared.mode, request.transfer) {
             Some(failure) => return Planned::failed(name, failure),
             None => None,
         },
@@ -76,7 +80,7 @@ pub(super) fn global_pull_secret(
         GlobalMode::Append { credentials } => {
             entries::planned(old, WantedEntries { credentials, retired: &[] }, READER, request)
         }
-        GlobalMode::Replace { content } => replaced(old, content, request),
+        GlobalMode::Replace { content, .. } => replaced(old, content, request),
     };
     let planned = match planned {
         Ok(planned) => planned,
@@ -210,6 +214,16 @@ fn degrading(name: &ObjectName, content: &SecretBytes) -> Option<Failure> {
     })?;
     let message = format!("{name} would degrade the machine config operator, so it stays unchanged");
     Some(Failure::new(message).cause(fault).hint(correct(name)))
+}
+
+/// The failure of a backup that is put back in another cluster than its own.
+fn other_cluster(backup: &BackupName, cluster: &str) -> Failure {
+    Failure::new(format!("backup `{backup}` is not put back in another cluster"))
+        .cause(format!("it is of cluster `{}`, and the API server belongs to cluster `{cluster}`", backup.cluster()))
+        .hint(
+            "choose the kubeconfig of its cluster with `--kubeconfig` and `--context`, or another backup; to use its content \
+             for this cluster, declare it with `mode: replace` and `from_file`",
+        )
 }
 
 /// The failure of a cluster whose control plane runs in another one.

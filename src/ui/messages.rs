@@ -21,8 +21,8 @@ pub fn hosts(hosts: &[String]) {
 }
 
 /// Prints names, one on each line.
-pub fn names(names: &[String]) {
-    names.iter().for_each(|name| line(name));
+pub fn names<'a>(names: impl Iterator<Item = &'a str>) {
+    names.for_each(line);
 }
 
 /// Prints that `--syntax-check` found no problem; nothing with `-q`.

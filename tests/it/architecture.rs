@@ -60,7 +60,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     ("registry", &["secret", "failure", "dockerconfig", "desired", "facts"]),
     ("cluster", &["secret", "failure", "go", "process", "dockerconfig", "desired", "facts", "lookup"]),
     ("node", &["secret", "failure", "desired", "facts"]),
-    ("authfile", &["secret", "failure", "dockerconfig", "facts"]),
+    ("authfile", &["secret", "failure", "dockerconfig", "desired", "facts"]),
     (
         "engine",
         &[

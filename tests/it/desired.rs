@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oregano::desired::{
-    self, Desired, Escalation, GlobalMode, GlobalPullSecret, ImagePuller, Limit, LinkUse, Namespaces, NodeTarget,
-    Object, Ownership, Platform, Proxy, PullSecret, PullSecretState, Puller, Registry, Request, Scope, ServiceAccounts,
-    TestLogin, TlsPolicy, Vantage, VantagePoint,
+    self, Backup, BackupName, ContentSource, Desired, Escalation, GlobalMode, GlobalPullSecret, ImagePuller, Limit,
+    LinkUse, Namespaces, NodeTarget, Object, Ownership, Platform, Proxy, PullSecret, PullSecretState, Puller, Registry,
+    Request, Scope, ServiceAccounts, TestLogin, TlsPolicy, Vantage, VantagePoint,
 };
 use oregano::dockerconfig::Credential;
 use oregano::inventory::{self, Problem, Sources};
@@ -62,6 +62,8 @@ struct Case {
     /// `line:column: message`, in order.
     #[serde(default)]
     problems: Vec<String>,
+    /// The backup that `restore` puts back, one of `beside`.
+    restore: Option<String>,
     /// A text that the hint of some problem contains.
     hint: Option<String>,
 }
@@ -122,7 +124,13 @@ fn desired_states() {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
         let request = Request {
-            scope: case.only.into(),
+            scope: match &case.restore {
+                None => case.only.into(),
+                Some(name) => Scope::Restore(Backup {
+                    name: BackupName::parse(name).expect("the name of a backup"),
+                    path: folder.path().join(name),
+                }),
+            },
             vantage: case.from.into(),
             limit: case.limit.clone().map(|pattern| Limit { written: pattern.clone(), pattern }),
             user: "me".into(),
@@ -153,7 +161,7 @@ fn desired_states() {
 
 /// `line:column: message`, with the name of the file if it is not the inventory.
 fn describe(problem: &Problem, folder: &str) -> String {
-    let Some(place) = &problem.place else { return problem.message.clone() };
+    let Some(place) = &problem.place else { return problem.message.replace(folder, "") };
     let at = place.span.to_string().replace(folder, "");
     let at = at.strip_prefix("hosts:").or_else(|| at.strip_prefix("hosts.yml:")).unwrap_or(&at);
     format!("{at}: {}", problem.message.replace(folder, ""))
@@ -220,7 +228,13 @@ fn object_line(object: &Object) -> Option<String> {
         Object::GlobalPullSecret(GlobalPullSecret { mode, owner: of }) => {
             let mode = match mode {
                 GlobalMode::Append { credentials } => format!("append {}", keys(credentials)),
-                GlobalMode::Replace { content } => format!("replace {}", String::from_utf8_lossy(content.expose())),
+                GlobalMode::Replace { content, source } => {
+                    let of = match source {
+                        ContentSource::File => String::new(),
+                        ContentSource::Backup(name) => format!(" of {name}"),
+                    };
+                    format!("replace{of} {}", String::from_utf8_lossy(content.expose()))
+                }
             };
             Some(format!("global {mode}; {}", owner(of)))
         }

@@ -163,7 +163,7 @@ mod tests {
         let home = Search { home: Some(nowhere), ..Search::default() };
         let hint = find(&home).hint.unwrap();
         assert!(["--kubeconfig", "KUBECONFIG", "--only nodes"].iter().all(|option| hint.contains(option)));
-        for purpose in [ClusterPurpose::Explain, ClusterPurpose::Login] {
+        for purpose in [ClusterPurpose::Restore, ClusterPurpose::Explain, ClusterPurpose::Login] {
             let hint = super::find(purpose, &home).unwrap_err().hint.unwrap();
             assert!(!hint.contains("--only") && hint.contains(purpose.without_api()), "{hint}");
         }

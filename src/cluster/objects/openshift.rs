@@ -159,4 +159,5 @@ impl Infrastructure {
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::cluster) struct InfrastructureStatus {
     pub control_plane_topology: String,
+    pub infrastructure_name: String,
 }

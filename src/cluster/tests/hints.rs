@@ -49,7 +49,7 @@ fn every_failure_of_a_request_has_a_hint() {
     let list = ObjectName::new(ObjectKind::Namespace, "", "team=blue");
     let secret = name();
     let account = ObjectName::new(ObjectKind::ServiceAccount, "openshift", "builder");
-    for purpose in [ClusterPurpose::Run, ClusterPurpose::Explain, ClusterPurpose::Login] {
+    for purpose in [ClusterPurpose::Run, ClusterPurpose::Restore, ClusterPurpose::Explain, ClusterPurpose::Login] {
         let diagnosis = diagnosis(purpose);
         for (verb, object) in [
             (Verb::Read, &secret),

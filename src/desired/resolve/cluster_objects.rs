@@ -27,11 +27,11 @@ pub(super) fn of_host(
     reader: &mut VariableReader<'_>,
     declared: &HostRegistries,
     platform: Option<Platform>,
-    scope: Scope,
+    scope: &Scope,
 ) -> DeclaredObjects {
     let owner = owner(reader);
-    if scope == Scope::GlobalPullSecret {
-        let global = global_pull_secret::of_host(reader, declared, platform, owner.as_deref());
+    if let Scope::Restore(backup) = scope {
+        let global = global_pull_secret::restored(reader, backup, platform, owner.as_deref());
         // Without an owner, nothing can be pruned: the other declarations are not a part of this run.
         return global.map_or_else(DeclaredObjects::default, |(global, registries)| DeclaredObjects {
             objects: vec![Object::GlobalPullSecret(global)],

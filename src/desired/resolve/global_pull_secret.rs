@@ -3,10 +3,11 @@
 
 use zeroize::Zeroizing;
 
-use crate::desired::global_pull_secret::{GlobalMode, GlobalPullSecret};
+use crate::desired::backup::Backup;
+use crate::desired::global_pull_secret::{ContentSource, GlobalMode, GlobalPullSecret};
 use crate::desired::platform::Platform;
 use crate::desired::registry::Registry;
-use crate::dockerconfig::{self, Reader, mask};
+use crate::dockerconfig::{self, Auth, AuthFile, Entry, Reader, mask};
 use crate::go::{self, Padding};
 use crate::inventory::Problem;
 use crate::secret::SecretBytes;
@@ -55,6 +56,45 @@ pub(super) fn of_host(
     Some((GlobalPullSecret { mode, owner: owner.map(str::to_owned) }, registries))
 }
 
+/// The global pull secret with the content of a backup, and the credentials in it. `None` if there is a problem. What the
+/// operator has processed once may be put back, so entries may be in a form that only CRI-O does not accept.
+pub(super) fn restored(
+    reader: &mut VariableReader<'_>,
+    backup: &Backup,
+    platform: Option<Platform>,
+    owner: Option<&str>,
+) -> Option<(GlobalPullSecret, Vec<Registry>)> {
+    let Backup { name, path } = backup;
+    if let Some(platform) = platform.filter(|platform| *platform != Platform::OpenShift4) {
+        let message = format!("the platform is `{}`, and only OpenShift 4 has a global pull secret", platform.name());
+        reader.problems.push(Problem::new(message).hint(format!("use another inventory, or set `{PLATFORM}`")));
+    }
+    let text = path.display().to_string();
+    let read = reader.cache.auth_file(&text).and_then(|file| Ok((file, reader.cache.auth_content(&text)?)));
+    let (file, content) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            let problem = Problem::new(format!("backup `{name}` cannot be used: {error}"));
+            reader.problems.push(problem.hint("run `oregano restore` to list the backups, and choose another one"));
+            return None;
+        }
+    };
+    let (entries, faults) = pull_secret_source::entries_of(reader, &file, &[], &format!("backup `{name}`"));
+    let is_valid = |one: &&Entry| entries.iter().any(|entry| entry.credential.key == one.key);
+    let without = file.entries.iter().filter(is_valid).filter(|one| matches!(one.auth, Auth::Missing));
+    let without = without.map(|one| format!("its entry `{}` has no `auth`", mask(&one.key)));
+    let helpers = helper_members(&file).map(|member| format!("it has `{member}`"));
+    let empty = file.entries.is_empty().then(|| "it has no entries".to_owned());
+    for fault in faults.into_iter().chain(without).chain(helpers).chain(empty) {
+        let problem = Problem::new(format!("backup `{name}` cannot be put back as it is: {fault}"));
+        let hint = format!("correct a copy of `{text}`, and declare it with `mode: replace` and `from_file`");
+        reader.problems.push(problem.hint(hint));
+    }
+    let mode = GlobalMode::Replace { content: with_auths(&content), source: ContentSource::Backup(name.clone()) };
+    let registries = entries.into_iter().map(|entry| entry.registry).collect();
+    Some((GlobalPullSecret { mode, owner: owner.map(str::to_owned) }, registries))
+}
+
 fn reject_other_platforms(reader: &mut VariableReader<'_>, entry: &Members, platform: Option<Platform>) {
     let Some(platform) = platform.filter(|platform| *platform != Platform::OpenShift4) else { return };
     let message = format!("{} is for OpenShift 4 only, and the platform is `{}`", entry.name, platform.name());
@@ -94,7 +134,7 @@ fn replace(reader: &mut VariableReader<'_>, entry: &Members) -> Option<(GlobalMo
     let content = with_auths(&reader.cache.auth_content(&path.text).ok()?);
     reject_unreadable_entries(reader, entry, &path, &entries, &content);
     let registries = entries.into_iter().map(|entry| entry.registry).collect();
-    Some((GlobalMode::Replace { content }, registries))
+    Some((GlobalMode::Replace { content, source: ContentSource::File }, registries))
 }
 
 /// Reports a file with credential helpers: no node has them, and they degrade the machine config operator of most
@@ -106,14 +146,19 @@ fn reject_helpers(reader: &mut VariableReader<'_>, entry: &Members) {
     if file.entries.is_empty() {
         return;
     }
-    let helpers = (!file.cred_helpers.is_empty()).then_some("credHelpers");
-    let store = file.creds_store.as_ref().map(|_| "credsStore");
-    for member in helpers.into_iter().chain(store) {
+    for member in helper_members(&file) {
         let fault = format!("of {} has `{member}`, which the machine config operator does not accept", entry.name);
         let text = Text { text: path.text.clone(), span: path.span.clone() };
         let hint = format!("remove `{member}`, and add the credentials of the helper to `auths`");
         reader.problems.push(problem_about("`from_file`", &text, &fault).hint(hint));
     }
+}
+
+/// The members of a file that name credential helpers.
+fn helper_members(file: &AuthFile) -> impl Iterator<Item = &'static str> + use<> {
+    let helpers = (!file.cred_helpers.is_empty()).then_some("credHelpers");
+    let store = file.creds_store.as_ref().map(|_| "credsStore");
+    helpers.into_iter().chain(store)
 }
 
 /// The content of a credential file as a `config.json`.

@@ -241,7 +241,7 @@ impl<'a> Resolver<'a> {
         let targets = self.targets()?;
         let selected = self.limited(&targets)?;
         let owner = self.secret_owner(&targets, &selected)?;
-        let scope = self.request.scope;
+        let scope = &self.request.scope;
         let (mut nodes, mut vantage_points) = (Vec::new(), Vec::new());
         let mut registries: Vec<Registry> = Vec::new();
         let mut seen = HashSet::new();
@@ -257,8 +257,12 @@ impl<'a> Resolver<'a> {
             let declared = self.declared(&mut reader);
             if name == owner {
                 (platform, waits) = (platform::of_host(&mut reader), platform::waits(&mut reader));
+                if matches!(scope, Scope::Restore(_)) {
+                    // No other platform has what is put back, so the API server is not asked for its platform.
+                    platform = platform.or(Some(Platform::OpenShift4));
+                }
                 // `--only registries` verifies the credentials of the secrets, too.
-                if scope != Scope::Nodes {
+                if *scope != Scope::Nodes {
                     (own, default_objects) = self.objects(&mut reader, &declared, platform);
                     retired = Arc::clone(&declared.retired);
                 }
@@ -268,7 +272,7 @@ impl<'a> Resolver<'a> {
                 vantage_points.extend(self.vantage_point(&mut reader, name, &declared));
             }
             self.collect(reader);
-            if scope != Scope::GlobalPullSecret {
+            if !matches!(scope, Scope::Restore(_)) {
                 registries
                     .extend(declared.registries.iter().filter(|registry| seen.insert((*registry).clone())).cloned());
             }
@@ -299,12 +303,12 @@ impl<'a> Resolver<'a> {
         platform: Option<Platform>,
     ) -> (DeclaredObjects, usize) {
         let DeclaredObjects { objects, owner, registries } =
-            cluster_objects::of_host(reader, declared, platform, self.request.scope);
+            cluster_objects::of_host(reader, declared, platform, &self.request.scope);
         if !self.request.scope.has_cluster() {
             return (DeclaredObjects { objects: Vec::new(), owner, registries }, 0);
         }
         let defaults = match platform {
-            _ if self.request.scope == Scope::GlobalPullSecret => Vec::new(),
+            _ if matches!(self.request.scope, Scope::Restore(_)) => Vec::new(),
             // Only openshift-ansible 3.11 creates these secrets.
             Some(Platform::OpenShift4 | Platform::Kubernetes) => Vec::new(),
             Some(Platform::OpenShift3) | None => default_secrets(&objects, &declared.credentials),

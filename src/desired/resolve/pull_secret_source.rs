@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::desired::registry::{Declaration, ImageChoice, Registry, TestLogin};
 use crate::desired::registry_host::{host_fault, is_cluster_manager, same_registry};
-use crate::dockerconfig::{Auth, Credential, Entry, HUB, mask, registry_key};
+use crate::dockerconfig::{Auth, AuthFile, Credential, Entry, HUB, mask, registry_key};
 use crate::inventory::outside::OutsideErrorKind;
 use crate::inventory::problem::nearest;
 use crate::inventory::{Problem, Value};
@@ -27,6 +27,9 @@ pub(super) struct SecretSource {
     /// The entries of the file, as registries to verify.
     pub registries: Vec<Registry>,
 }
+
+/// The key of an entry, and the full names of its test images.
+type TestImages = (String, Vec<String>);
 
 /// An entry of a file, with one of the test images.
 pub(super) struct FileEntry {
@@ -158,27 +161,38 @@ pub(super) fn file_entries(reader: &mut VariableReader<'_>, entry: &Members) -> 
         return None;
     }
     let images = test_images(reader, entry, &file.entries);
-    let defaults = RegistryDefaults::of_host(reader);
     let origin = format!("`from_file` of {} in {}", entry.name, path.span);
-    let mut found = Vec::new();
+    let (found, faults) = entries_of(reader, &file, &images, &origin);
+    for fault in faults {
+        let problem = problem_about("`from_file`", &path, &format!("of {}: {fault}", entry.name));
+        reader.problems.push(problem.hint("correct the entry, or remove it from the file"));
+    }
+    Some(found)
+}
+
+/// The entries of a file, each of them once for each of its test images; and the faults of the other ones. `origin` is
+/// where a message says that they come from.
+pub(super) fn entries_of(
+    reader: &mut VariableReader<'_>,
+    file: &AuthFile,
+    images: &[TestImages],
+    origin: &str,
+) -> (Vec<FileEntry>, Vec<String>) {
+    let defaults = RegistryDefaults::of_host(reader);
+    let (mut found, mut faults) = (Vec::new(), Vec::new());
     for one in &file.entries {
         match credential(one) {
             Ok(credential) => {
                 let images = images.iter().find(|(key, _)| same_registry(key, &one.key));
                 let images = images.map_or(&[][..], |(_, images)| images);
-                let registries = registries(&credential, images, &defaults, &origin);
+                let registries = registries(&credential, images, &defaults, origin);
                 let entries = registries.into_iter();
                 found.extend(entries.map(|registry| FileEntry { registry, credential: credential.clone() }));
             }
-            Err(why) => {
-                let key = mask(&one.key);
-                let problem =
-                    problem_about("`from_file`", &path, &format!("of {}: its entry `{key}` {why}", entry.name));
-                reader.problems.push(problem.hint("correct the entry, or remove it from the file"));
-            }
+            Err(why) => faults.push(format!("its entry `{}` {why}", mask(&one.key))),
         }
     }
-    Some(found)
+    (found, faults)
 }
 
 /// The credential of an entry. The error is a predicate: it follows the name of the entry.
@@ -232,8 +246,8 @@ fn registries(credential: &Credential, images: &[String], defaults: &RegistryDef
     images.iter().map(|image| Registry { image: image.clone(), ..registry.clone() }).collect()
 }
 
-/// `test_images`: for each key of the file, the full names of its images.
-fn test_images(reader: &mut VariableReader<'_>, entry: &Members, entries: &[Entry]) -> Vec<(String, Vec<String>)> {
+/// `test_images` of a declaration.
+fn test_images(reader: &mut VariableReader<'_>, entry: &Members, entries: &[Entry]) -> Vec<TestImages> {
     let Some(member) = entry.get("test_images") else { return Vec::new() };
     let Value::Map(pairs) = &member.node.value else {
         let message = format!("{} is {}, not a mapping", member.name, member.node.value.type_name());

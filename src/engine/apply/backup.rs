@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::authfile::BackupFile;
-use crate::cluster::Cluster;
+use crate::desired::BackupName;
 use crate::engine::Engine;
 use crate::facts::ObjectFact;
 use crate::failure::Failure;
@@ -21,15 +21,17 @@ pub(super) enum Backup {
 }
 
 impl Backup {
-    pub(super) fn new(engine: &Engine, cluster: &Cluster, wanted: &Wanted<'_>) -> Self {
-        match (wanted, &engine.backups) {
-            (Wanted::GlobalPullSecret(_), Some(backups)) => {
+    pub(super) fn new(engine: &Engine, wanted: &Wanted<'_>) -> Self {
+        let Wanted::GlobalPullSecret(wanted) = wanted else { return Self::None };
+        match (&wanted.cluster, &engine.backups) {
+            (Ok(cluster), Some(backups)) => {
                 // Two runs of one second must not share a name.
                 let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%.6fZ").to_string();
-                Self::File(backups.new_file(&time, cluster.server()))
+                Self::File(backups.new_file(BackupName::new(&time, cluster)))
             }
-            (Wanted::GlobalPullSecret(_), None) => Self::Impossible,
-            _ => Self::None,
+            // The plan writes nothing in a cluster that is not known.
+            (Err(_), _) => Self::None,
+            (Ok(_), None) => Self::Impossible,
         }
     }
 

@@ -149,7 +149,7 @@ impl<'a> ObjectWork<'a> {
             },
             _ => fact,
         };
-        let backup = Backup::new(engine, cluster, wanted);
+        let backup = Backup::new(engine, wanted);
         tokio::select! {
             done = write(cluster, wanted, fact, &engine.plan, &backup) => done,
             () = engine.cancel.reached(Stop::Now) => {

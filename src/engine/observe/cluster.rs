@@ -52,7 +52,7 @@ fn unobserved(desired: &Desired, failure: &Failure) -> ClusterFact {
     let mut facts = ClusterFact {
         selections: labels.map(|labels| (labels.to_owned(), Err(failure.clone()))).collect(),
         global: Some(GlobalFact {
-            control_plane: Err(failure.clone()),
+            infrastructure: Err(failure.clone()),
             rollout: RolloutFact::unknown(failure.clone()),
         }),
         ..ClusterFact::default()
@@ -99,9 +99,9 @@ async fn pods(engine: &Engine, namespaces: Vec<String>) -> PodsByNamespace {
 
 /// What the global pull secret needs, apart from the secret itself.
 async fn global(engine: &Engine) -> GlobalFact {
-    let control_plane = request(engine, Stop::Gently, async |cluster| cluster.control_plane().await).await;
+    let infrastructure = request(engine, Stop::Gently, async |cluster| cluster.infrastructure().await).await;
     let rollout = request(engine, Stop::Gently, async |cluster| Ok(cluster.observe_rollout(None).await)).await;
-    GlobalFact { control_plane, rollout: rollout.unwrap_or_else(RolloutFact::unknown) }
+    GlobalFact { infrastructure, rollout: rollout.unwrap_or_else(RolloutFact::unknown) }
 }
 
 /// Adds the objects with the marks of inventories in the namespaces of the declarations. Without a name, the inventory

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::kubernetes::User;
-use crate::support::openshift::OpenShift;
+use crate::support::openshift::{CLUSTER, OpenShift};
 use crate::support::oregano::Running;
 use crate::support::process::eventually;
 use crate::support::site::{PASSWORD, Site, auth};
@@ -227,6 +227,28 @@ fn a_backup_whose_entries_are_refused_is_not_put_back() {
 }
 
 #[test]
+fn a_backup_is_not_put_back_in_another_cluster() {
+    let openshift = OpenShift::empty();
+    openshift.create_empty_pool("worker");
+    let site = site(&openshift);
+    openshift.set_pull_secret(OLD);
+    site.run(&arguments("apply")).expect(0);
+    let before = secret(&openshift);
+    let list = site.oregano.run(&["restore"]).expect(0).stdout;
+    assert!(list.trim().ends_with(&format!("_{CLUSTER}.json")), "{list}");
+    // The address of the API server is the same.
+    openshift.set_infrastructure("HighlyAvailable", "stage-q4w8z");
+    let run = site.run(&["restore", list.trim()]).expect(2);
+    assert!(
+        run.stderr
+            .contains(&format!("it is of cluster `{CLUSTER}`, and the API server belongs to cluster `stage-q4w8z`")),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(secret(&openshift), before);
+}
+
+#[test]
 fn eight_runs_lose_no_entry_of_one_another() {
     let openshift = OpenShift::empty();
     openshift.set_pull_secret(OLD);
@@ -276,7 +298,7 @@ fn a_hosted_control_plane_is_a_failure() {
     let openshift = OpenShift::empty();
     openshift.set_pull_secret(OLD);
     openshift.create_pool("worker", &["w1"]);
-    openshift.set_topology("External");
+    openshift.set_infrastructure("External", CLUSTER);
     let run = site(&openshift).run(&["apply", "--only", "cluster"]).expect(2);
     assert!(run.stderr.contains("hosted control plane"), "{}", run.stderr);
     assert_eq!(secret(&openshift), serde_json::from_str::<Value>(OLD).unwrap());

@@ -49,12 +49,13 @@ fn a_dead_aggregated_api_server_does_not_hide_the_platform() {
 #[test]
 fn a_hosted_control_plane_is_recognized() {
     let openshift = OpenShift::empty();
-    let control_plane =
-        || with_cluster(&openshift.kubernetes, User::Admin, async |cluster| cluster.control_plane().await);
-    assert_eq!(control_plane(), Ok(ControlPlane::Nodes));
-    openshift.set_topology("External");
-    assert_eq!(control_plane(), Ok(ControlPlane::Hosted));
+    let infrastructure =
+        || with_cluster(&openshift.kubernetes, User::Admin, async |cluster| cluster.infrastructure().await).unwrap();
+    assert_eq!(infrastructure().control_plane, ControlPlane::Nodes);
+    openshift.set_infrastructure("External", "stage-q4w8z");
+    assert_eq!(infrastructure().control_plane, ControlPlane::Hosted);
+    assert_eq!(infrastructure().cluster, "stage-q4w8z");
     let denied =
-        with_cluster(&openshift.kubernetes, User::Reader, async |cluster| cluster.control_plane().await).unwrap_err();
+        with_cluster(&openshift.kubernetes, User::Reader, async |cluster| cluster.infrastructure().await).unwrap_err();
     assert!(denied.hint.unwrap().contains("infrastructures.config.openshift.io"));
 }

@@ -1,11 +1,11 @@
 //! Runs tests/cases/global-pull-secret: a declaration and the secret in, the planned change and the steps of the pools out.
 
 use indexmap::IndexMap;
-use oregano::desired::{Desired, GlobalMode, GlobalPullSecret, Object, ObjectContent};
+use oregano::desired::{BackupName, ContentSource, Desired, GlobalMode, GlobalPullSecret, Object, ObjectContent};
 use oregano::dockerconfig::Credential;
 use oregano::facts::{
-    ClusterFact, ControlPlane, Facts, GlobalFact, Marks, ObjectFact, ObjectName, Observed, Revision, RolloutFact,
-    SecretFact,
+    ClusterFact, ControlPlane, Facts, GlobalFact, InfrastructureFact, Marks, ObjectFact, ObjectName, Observed,
+    Revision, RolloutFact, SecretFact,
 };
 use oregano::failure::Failure;
 use oregano::plan::{self, Action, Change, Gate, PlanRequest, Stage, Target, Transfer};
@@ -24,6 +24,8 @@ struct Case {
     append: Option<IndexMap<String, String>>,
     /// `mode: replace`: the content.
     replace: Option<String>,
+    /// The name of the backup that `replace` is the content of. The cluster is `prod-x7k2p`.
+    backup: Option<String>,
     secret: Found<Content>,
     #[serde(default)]
     control_plane: Plane,
@@ -78,20 +80,26 @@ fn changes_of_the_global_pull_secret() {
         let secret = ObjectName::secret("openshift-config", "pull-secret");
         let mode = match (case.append, case.replace) {
             (Some(entries), None) => GlobalMode::Append { credentials: entries.into_iter().map(credential).collect() },
-            (None, Some(text)) => GlobalMode::Replace { content: SecretBytes::new(text.into_bytes()) },
+            (None, Some(text)) => GlobalMode::Replace {
+                content: SecretBytes::new(text.into_bytes()),
+                source: case.backup.map_or(ContentSource::File, |name| {
+                    ContentSource::Backup(BackupName::parse(&name).expect("the name of a backup"))
+                }),
+            },
             _ => panic!("{name}: either `append` or `replace`"),
         };
         let objects = vec![Object::GlobalPullSecret(GlobalPullSecret { mode, owner: None })];
-        let control_plane = match case.control_plane {
-            Plane::Nodes => Ok(ControlPlane::Nodes),
-            Plane::Hosted => Ok(ControlPlane::Hosted),
+        let infrastructure = |control_plane| Ok(InfrastructureFact { control_plane, cluster: "prod-x7k2p".to_owned() });
+        let infrastructure = match case.control_plane {
+            Plane::Nodes => infrastructure(ControlPlane::Nodes),
+            Plane::Hosted => infrastructure(ControlPlane::Hosted),
             Plane::Unknown(message) => Err(Failure::new(message)),
         };
         let missing = || RolloutFact::unknown(Failure::new("the pools were not observed"));
         let rollout = case.rollout.map_or_else(missing, observation);
         let cluster = ClusterFact {
             objects: [(secret.clone(), found(case.secret))].into(),
-            global: Some(GlobalFact { control_plane, rollout }),
+            global: Some(GlobalFact { infrastructure, rollout }),
             ..ClusterFact::default()
         };
         let desired = Desired { objects, ..Desired::default() };

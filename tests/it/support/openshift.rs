@@ -18,6 +18,8 @@ const CONFIG: &str = "/apis/config.openshift.io/v1";
 const NODES: &str = "/api/v1/nodes";
 /// The global pull secret.
 const SECRET: &str = "/api/v1/namespaces/openshift-config/secrets/pull-secret";
+/// The name that no other cluster has.
+pub const CLUSTER: &str = "prod-x7k2p";
 /// The name of the roles of [`OpenShift::grant`].
 const GRANT: &str = "granted";
 /// The time of every condition.
@@ -109,11 +111,12 @@ impl OpenShift {
                 },
             }),
         );
-        self.set_topology("HighlyAvailable");
+        self.set_infrastructure("HighlyAvailable", CLUSTER);
     }
 
-    /// Replaces the infrastructure: `External` means that the control plane runs in another cluster.
-    pub fn set_topology(&self, topology: &str) {
+    /// Sets the topology of the control plane, which runs in another cluster if it is `External`, and the name of the
+    /// infrastructure, which no other cluster has.
+    pub fn set_infrastructure(&self, topology: &str, name: &str) {
         let path = format!("{CONFIG}/infrastructures");
         let infrastructure = json!({
             "apiVersion": "config.openshift.io/v1", "kind": "Infrastructure", "metadata": {"name": "cluster"},
@@ -122,7 +125,9 @@ impl OpenShift {
         self.kubernetes.api("POST", &path, Some(&infrastructure));
         self.kubernetes.patch(
             &format!("{path}/cluster/status"),
-            &json!({"status": {"controlPlaneTopology": topology, "infrastructureTopology": "HighlyAvailable"}}),
+            &json!({"status": {
+                "controlPlaneTopology": topology, "infrastructureTopology": "HighlyAvailable", "infrastructureName": name,
+            }}),
         );
     }
 
