@@ -12,6 +12,7 @@ mod login;
 mod logout;
 mod node_passwords;
 mod not_supported;
+mod restore;
 mod run;
 mod tips;
 
@@ -27,6 +28,7 @@ pub use self::explain::ExplainArguments;
 pub use self::inventory::{InventoryArguments, InventoryTask};
 pub use self::login::{Console, LoginArguments, Refusal};
 pub use self::logout::LogoutArguments;
+pub use self::restore::RestoreArguments;
 pub use self::run::RunArguments;
 
 /// The default time limit, in seconds.
@@ -125,8 +127,10 @@ pub fn parse() -> Result<Cli, clap::Error> {
     not_supported::reject(&matches)?;
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
     cli.global.check(&name)?;
-    if let Command::Validate(run) | Command::Plan(run) | Command::Apply(run) = &cli.command {
-        run.check(&name, &cli.global)?;
+    match &cli.command {
+        Command::Validate(run) | Command::Plan(run) | Command::Apply(run) => run.check(&name, &cli.global)?,
+        Command::Restore(restore) => restore.check(&cli.global)?,
+        _ => {}
     }
     Ok(cli)
 }
@@ -203,16 +207,6 @@ pub enum Command {
     },
     /// Print the version, as --version does
     Version,
-}
-
-/// The arguments of `restore`.
-#[derive(Debug, Args)]
-pub struct RestoreArguments {
-    /// The name of a backup; without it, all backups are listed, the newest first
-    #[arg(value_name = "BACKUP")]
-    pub backup: Option<String>,
-    #[command(flatten)]
-    pub run: RunArguments,
 }
 
 /// An interface with a JSON Schema.

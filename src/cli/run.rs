@@ -62,6 +62,13 @@ struct Changes {
     /// inventory has created and no longer declares (see `oregano_owner`)
     #[arg(long)]
     prune: bool,
+    #[command(flatten)]
+    update: UpdateOptions,
+}
+
+/// How entries are changed, and how the changes are shown.
+#[derive(Debug, Args)]
+pub(super) struct UpdateOptions {
     /// Show each changed entry as it is and as it will be: its user and a fingerprint, never a password
     #[arg(short = 'D', long)]
     diff: bool,
@@ -73,9 +80,18 @@ struct Changes {
 
 impl Changes {
     fn request(&self) -> Result<PlanRequest, Problem> {
+        let UpdateOptions { diff, transfer_ownership } = self.update;
         let prune = if self.prune { Prune::Remove } else { Prune::Keep };
-        let transfer = if self.transfer_ownership { Transfer::Permit } else { Transfer::Refuse };
-        Ok(PlanRequest { prune, diff: if self.diff { Some(salt()?) } else { None }, transfer })
+        let transfer = if transfer_ownership { Transfer::Permit } else { Transfer::Refuse };
+        Ok(PlanRequest { prune, diff: if diff { Some(salt()?) } else { None }, transfer })
+    }
+}
+
+impl UpdateOptions {
+    /// The first option that is given.
+    pub(super) fn option(&self) -> Option<&'static str> {
+        let diff = self.diff.then_some("--diff");
+        diff.or_else(|| self.transfer_ownership.then_some("--transfer-ownership"))
     }
 }
 
@@ -107,7 +123,7 @@ enum DryRun {
 }
 
 /// Options for which the inventory is read, and nothing else is done.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Inspect {
     /// Only print the hosts that `oregano_hosts` and --limit select; nothing is contacted
     #[arg(long, conflicts_with_all = ["syntax_check", "retry_file"])]
@@ -229,6 +245,27 @@ fn limit(written: String) -> Result<Limit, Problem> {
 }
 
 impl RunArguments {
+    /// The arguments of a run that puts a backup back.
+    pub(super) fn restore(
+        backup: Backup,
+        warn_days: u16,
+        update: UpdateOptions,
+        (check, confirmation, access): (Check, Confirmation, Access),
+    ) -> Self {
+        Self {
+            only: None,
+            from: VantageOption::Controller,
+            warn_days,
+            retry_file: None,
+            changes: Changes { prune: false, update },
+            check,
+            inspect: Inspect::default(),
+            confirmation,
+            access,
+            backup: Some(backup),
+        }
+    }
+
     /// What is done instead of a run.
     pub fn inspection(&self) -> Option<Inspection> {
         match self.inspect {
@@ -271,13 +308,8 @@ impl RunArguments {
 
     /// The first option that is given and concerns what is written.
     fn writing_option(&self) -> Option<&'static str> {
-        let given = [
-            ("--only", self.only.is_some()),
-            ("--prune", self.changes.prune),
-            ("--diff", self.changes.diff),
-            ("--transfer-ownership", self.changes.transfer_ownership),
-        ];
-        given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
+        let only = self.only.map(|_| "--only");
+        only.or_else(|| self.changes.prune.then_some("--prune")).or_else(|| self.changes.update.option())
     }
 
     /// The same arguments without the passwords for nodes, which an inspection does not need. Ansible does not prompt
@@ -291,7 +323,13 @@ impl RunArguments {
 impl Check {
     /// Whether nothing may be changed.
     pub fn is_given(&self) -> bool {
-        self.check || self.dry_run.is_some()
+        self.option().is_some()
+    }
+
+    /// The option that is given.
+    pub(super) fn option(&self) -> Option<&'static str> {
+        let check = self.check.then_some("--check");
+        check.or_else(|| self.dry_run.map(|_| "--dry-run"))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use oregano::Inspected;
 use oregano::authfile::Backups;
-use oregano::desired::{Backup, BackupName};
 use oregano::engine::schedule::Cancel;
 use oregano::event::Command;
 use oregano::failure::Failure;
@@ -35,41 +34,40 @@ pub fn run(command: Command, global: Global, arguments: RunArguments) -> ExitSta
 
 /// `restore`: lists the backups of the global pull secret, or puts one back, which is a run for that secret only.
 pub fn restore(global: Global, arguments: RestoreArguments) -> ExitStatus {
-    let RestoreArguments { backup, mut run } = arguments;
     let style = global.style();
-    match choice(backup.as_deref()) {
-        Err(failure) => {
-            ui::failures(&[failure], style);
-            ExitStatus::Error
+    let failed = |failure: Failure| {
+        ui::failures(&[failure], style);
+        ExitStatus::Error
+    };
+    let backups = match backups() {
+        Ok(backups) => backups,
+        Err(failure) => return failed(failure),
+    };
+    let Some(name) = &arguments.backup else {
+        return match backups.names() {
+            Ok(names) => {
+                ui::backups(&names, backups.folder(), style);
+                complete(ExitStatus::Done)
+            }
+            Err(failure) => failed(failure),
+        };
+    };
+    match backups.find(name) {
+        Ok(backup) => {
+            let (command, arguments) = arguments.run(backup);
+            run(command, global, arguments)
         }
-        Ok(BackupChoice::List(names)) => {
-            ui::names(names.iter().map(BackupName::as_str));
-            complete(ExitStatus::Done)
-        }
-        Ok(BackupChoice::Restore(backup)) => {
-            run.backup = Some(backup);
-            let command = if run.check.is_given() { Command::Plan } else { Command::Apply };
-            self::run(command, global, run)
-        }
+        Err(failure) => failed(failure),
     }
 }
 
-/// What `restore` does.
-enum BackupChoice {
-    List(Vec<BackupName>),
-    Restore(Backup),
-}
-
-fn choice(name: Option<&str>) -> Result<BackupChoice, Failure> {
+/// The folder of backups of the user.
+fn backups() -> Result<Backups, Failure> {
     let environment = machine::environment();
     let backups = Backups::of_user(environment.state_home.as_deref(), environment.home.as_deref());
-    let backups = backups.ok_or_else(|| {
+    backups.ok_or_else(|| {
         Failure::new("there is no folder of backups").cause("the user has no home folder").hint("set XDG_STATE_HOME")
-    })?;
-    match name {
-        None => backups.names().map(BackupChoice::List),
-        Some(name) => backups.find(name).map(BackupChoice::Restore),
-    }
+    })
 }
 
 /// Reads the inventory of a run, and shows the hosts or the problems of it.

@@ -8,8 +8,7 @@ use super::pull_secret::{immutable, last_applied_note, unmergeable, wrong_type};
 use super::rollout::warnings;
 use super::{Action, Change, Diff, PlanRequest, Planned, PlannedEntries, Step, Transfer, WantedEntries, diff, entries};
 use crate::desired::{
-    BackupName, GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret, ObjectContent, Ownership,
-    PullSecretFormat,
+    BackupName, GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret, ObjectContent, Ownership, PullSecretFormat,
 };
 use crate::dockerconfig::{self, Auth, ChangeKind, EntryView, KeyChange, ParseError, Reader, is_of, mask};
 use crate::facts::{ClusterFact, ControlPlane, InfrastructureFact, ObjectName, Observed, SecretFact};

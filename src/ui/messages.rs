@@ -1,8 +1,11 @@
 //! Prints the results, warnings and failures of commands without events, such as `inventory` and `explain`. Colors only
 //! repeat what the words say.
 
+use std::path::Path;
+
 use super::line::{Line, Tone};
 use super::{Detail, Format, Style, json, line, print, text};
+use crate::desired::BackupName;
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::inventory::Problem;
@@ -20,9 +23,12 @@ pub fn hosts(hosts: &[String]) {
     hosts.iter().for_each(|host| line(&format!("    {host}")));
 }
 
-/// Prints names, one on each line.
-pub fn names<'a>(names: impl Iterator<Item = &'a str>) {
-    names.for_each(line);
+/// Prints the names of backups, one on each line. That there are none in the folder is not a result.
+pub fn backups(names: &[BackupName], folder: &Path, style: Style) {
+    names.iter().for_each(|name| line(name.as_str()));
+    if names.is_empty() && style.detail > Detail::Quiet {
+        put(&Line::message(Tone::Plain, format!("there are no backups in `{}`", folder.display())), style);
+    }
 }
 
 /// Prints that `--syntax-check` found no problem; nothing with `-q`.

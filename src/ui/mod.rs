@@ -41,7 +41,7 @@ pub use color::Color;
 pub use explanation::explanation;
 pub use findings::findings;
 pub use list::{graph, host, list, text as document};
-pub use messages::{failures, hosts, interrupted, names, problems, valid, warnings};
+pub use messages::{backups, failures, hosts, interrupted, problems, valid, warnings};
 pub use retry_file::RetryFile;
 
 /// The output format.

@@ -42,6 +42,25 @@ fn an_invalid_command_line_ends_with_64() {
     oregano.run(&["--version"]).expect(0);
 }
 
+#[test]
+fn restore_accepts_only_what_has_an_effect() {
+    let oregano = Oregano::new();
+    for option in ["--only=cluster", "--prune", "--list-hosts", "--syntax-check", "--retry-file=f", "--from=first-node"]
+    {
+        let run = oregano.run(&["restore", "20260101T000000Z_prod.json", option]).expect(64);
+        assert!(run.stderr.contains("unexpected argument"), "{option}: {}", run.stderr);
+    }
+    for (words, message) in [
+        (&["restore", "--json"][..], "the list of backups is printed only as text"),
+        (&["restore", "-C"], "--check has no effect without the name of a backup"),
+        (&["restore", "--transfer-ownership"], "--transfer-ownership has no effect without the name of a backup"),
+    ] {
+        let run = oregano.run(words).expect(64);
+        assert!(run.stderr.contains(message) && run.stderr.contains("oregano restore"), "{words:?}: {}", run.stderr);
+    }
+    assert_eq!(oregano.run(&["-q", "restore"]).expect(0).stderr, "");
+}
+
 /// Every command that prints a result without contacting anything.
 const RESULTS: [&[&str]; 20] = [
     &["--help"],

@@ -196,7 +196,12 @@ fn a_backup_is_listed_and_put_back_through_the_same_gates() {
     openshift.create_pool("worker", &["w1"]);
     openshift.set_paused("worker", true);
     let site = site(&openshift);
-    assert_eq!(site.oregano.run(&["restore"]).expect(0).stdout, "");
+    let none = site.oregano.run(&["restore"]).expect(0);
+    let folder = site.oregano.home().join(".local/state/oregano/backups");
+    assert_eq!(
+        (none.stdout, none.stderr),
+        (String::new(), format!("there are no backups in `{}`\n", folder.display()))
+    );
     site.run(&arguments("apply")).expect(2);
     let list = site.oregano.run(&["restore"]).expect(0).stdout;
     let [name] = list.lines().collect::<Vec<_>>()[..] else { panic!("{list}") };
