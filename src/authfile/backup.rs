@@ -22,6 +22,8 @@ pub struct Backups(PathBuf);
 pub struct BackupFile {
     backups: Backups,
     name: BackupName,
+    /// The backup that is being put back.
+    restored: Option<BackupName>,
 }
 
 impl Backups {
@@ -38,9 +40,10 @@ impl Backups {
         &self.0
     }
 
-    /// A new backup with this name.
-    pub fn new_file(&self, name: BackupName) -> BackupFile {
-        BackupFile { backups: self.clone(), name }
+    /// A new backup with this name. `restored` is the backup that is being put back: it stays, also if it is old, because
+    /// its content exists nowhere else before it is written.
+    pub fn new_file(&self, name: BackupName, restored: Option<BackupName>) -> BackupFile {
+        BackupFile { backups: self.clone(), name, restored }
     }
 
     /// The backup with this name.
@@ -86,7 +89,8 @@ impl Backups {
 }
 
 impl BackupFile {
-    /// Saves the content, and removes all but the newest backups of the cluster. Returns the path.
+    /// Saves the content, and removes all but the newest backups of the cluster, apart from the one that is being put back.
+    /// Returns the path.
     ///
     /// # Errors
     /// If it cannot be saved.
@@ -94,7 +98,7 @@ impl BackupFile {
         let path = self.write(content).map_err(|error| self.backups.unusable("written", &error))?;
         let names = self.backups.names()?;
         let of_cluster = names.into_iter().filter(|name| name.is_of(self.name.cluster()));
-        for old in of_cluster.skip(KEPT) {
+        for old in of_cluster.skip(KEPT).filter(|name| Some(name) != self.restored.as_ref()) {
             // An old backup that stays does no harm to this run.
             let _ = fs::remove_file(self.backups.0.join(old.as_str()));
         }
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(backups.names(), Ok(Vec::new()));
         let save = |time: &str, cluster: &str, content: &str| {
             backups
-                .new_file(BackupName::new(time, cluster))
+                .new_file(BackupName::new(time, cluster), None)
                 .save(&SecretBytes::new(content.as_bytes().to_vec()))
                 .unwrap()
         };
@@ -156,7 +160,12 @@ mod tests {
         assert_eq!(fs::read_to_string(path).unwrap(), "last");
         let of = |second: u32| BackupName::new(&format!("20260102T00000{second}Z"), "prod-x7k2p");
         let other = BackupName::new("20260101T000000Z", "stage-x7k2p");
-        assert_eq!(backups.names(), Ok(vec![of(7), of(6), of(5), of(4), of(3), other]));
+        assert_eq!(backups.names(), Ok(vec![of(7), of(6), of(5), of(4), of(3), other.clone()]));
+        // The oldest one is put back, twice.
+        for second in 8..=9 {
+            backups.new_file(of(second), Some(of(3))).save(&SecretBytes::new(Vec::new())).unwrap();
+        }
+        assert_eq!(backups.names(), Ok(vec![of(9), of(8), of(7), of(6), of(5), of(3), other]));
     }
 
     #[test]
@@ -164,7 +173,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join(".local"), "").unwrap();
         let backups = Backups::of_user(None, Some(home.path())).unwrap();
-        let failure = backups.new_file(BackupName::new("t", "s")).save(&SecretBytes::new(Vec::new())).unwrap_err();
+        let failure =
+            backups.new_file(BackupName::new("t", "s"), None).save(&SecretBytes::new(Vec::new())).unwrap_err();
         assert!(failure.message.contains(".local/state/oregano/backups` cannot be written"), "{failure:?}");
     }
 }

@@ -27,7 +27,7 @@ impl Backup {
             (Ok(cluster), Some(backups)) => {
                 // Two runs of one second must not share a name.
                 let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%.6fZ").to_string();
-                Self::File(backups.new_file(BackupName::new(&time, cluster)))
+                Self::File(backups.new_file(BackupName::new(&time, cluster), wanted.declared.backup().cloned()))
             }
             // The plan writes nothing in a cluster that is not known.
             (Err(_), _) => Self::None,
