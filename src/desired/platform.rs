@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::{Desired, NodeTarget, Object};
 use crate::failure::Failure;
 
@@ -73,8 +75,28 @@ pub struct Waits {
     pub rollout: Duration,
 }
 
+impl Waits {
+    /// A time as the inventory has it: `30m`, `1h 30m`.
+    pub fn text(wait: Duration) -> String {
+        // A wait is at most a day.
+        SignedDuration::try_from(wait).map_or_else(|_| format!("{}s", wait.as_secs()), |wait| format!("{wait:#}"))
+    }
+}
+
 impl Default for Waits {
     fn default() -> Self {
         Self { service_accounts: Duration::from_secs(60), rollout: Duration::from_secs(30 * 60) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_has_the_units_of_the_inventory() {
+        for (seconds, text) in [(0, "0s"), (5, "5s"), (1800, "30m"), (5400, "1h 30m"), (86_400, "24h")] {
+            assert_eq!(Waits::text(Duration::from_secs(seconds)), text);
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 
 use crate::cluster::{self, Cluster, EarlierRequest, ObjectWrite, WriteResult};
-use crate::desired::ObjectContent;
+use crate::desired::{ObjectContent, Waits};
 use crate::engine::Engine;
 use crate::engine::observe;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
@@ -180,7 +180,7 @@ impl<'a> ObjectWork<'a> {
                     return failure;
                 }
                 let hint = "create it, remove it from `service_accounts`, or wait longer with `oregano_wait`";
-                Failure::new(format!("{name} does not exist after {limit:?}")).hint(hint)
+                Failure::new(format!("{name} does not exist after {}", Waits::text(limit))).hint(hint)
             }),
             () = self.engine.cancel.reached(Stop::Gently) => {
                 Err(Failure::new(format!("interrupted while waiting for {name}")).hint("run again when it exists"))

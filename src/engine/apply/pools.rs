@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::{self, Cluster};
+use crate::desired::Waits;
 use crate::engine::Engine;
 use crate::engine::schedule::Stop;
 use crate::event::{Event, Phase, PoolRow, Progress, StepRow};
 use crate::facts::{ObjectFact, Observed, RolloutFact};
 use crate::failure::Failure;
-use crate::plan::rollout::{self, PoolRollout, Rollout};
+use crate::plan::rollout::{self, PoolRollout, Reached, Rollout};
 use crate::plan::{self, Action, Expansion, Gate, Step, Target, Wanted};
 use crate::report::Journal;
 use crate::secret::SecretBytes;
@@ -89,7 +90,7 @@ impl<'a> PoolWork<'a> {
             }
             let idle = watch.advanced.elapsed();
             if idle >= self.timeout {
-                let reason = format!("nothing has advanced for {:?}", self.timeout);
+                let reason = format!("nothing has advanced for {}", Waits::text(self.timeout));
                 return match (watch.failure.take(), &watch.last) {
                     (Some(failure), None) => Err(failure),
                     (Some(failure), Some(_)) => {
@@ -142,8 +143,7 @@ struct Watch<'a> {
     journal: &'a Journal,
     facts: Option<RolloutFact>,
     last: Option<Rollout>,
-    /// The state when something last advanced, which later states are compared with.
-    baseline: Option<Rollout>,
+    reached: Reached,
     advanced: Instant,
     /// Why the last observation failed.
     failure: Option<Failure>,
@@ -158,7 +158,7 @@ impl<'a> Watch<'a> {
             journal,
             facts: None,
             last: None,
-            baseline: None,
+            reached: Reached::default(),
             advanced: Instant::now(),
             failure: None,
             rows: HashMap::new(),
@@ -169,9 +169,8 @@ impl<'a> Watch<'a> {
     fn add(&mut self, facts: RolloutFact, now: Rollout) {
         self.failure = None;
         self.facts = Some(facts);
-        if self.baseline.as_ref().is_none_or(|baseline| rollout::has_progressed(baseline, &now)) {
+        if self.reached.advance(&now) {
             self.advanced = Instant::now();
-            self.baseline = Some(now.clone());
         }
         self.report(&now);
         self.last = Some(now);

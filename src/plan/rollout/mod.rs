@@ -13,7 +13,7 @@ use crate::facts::{Availability, Condition, NodeSystem, Observed, PoolFact, Pool
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
-pub use progress::has_progressed;
+pub use progress::Reached;
 pub(super) use steps::steps;
 pub use steps::{ended, pool_step};
 pub use warnings::warnings;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use indexmap::IndexMap;
 use oregano::facts::{Availability, Condition, NodeSystem, Observed, PoolFact, PoolNodeFact, PoolUpdates, RolloutFact};
 use oregano::failure::Failure;
-use oregano::plan::rollout::{has_progressed, rollout, warnings};
+use oregano::plan::rollout::{Reached, rollout, warnings};
 use oregano::secret::{Secret, SecretBytes, basic_auth};
 use serde::Deserialize;
 
@@ -22,8 +22,9 @@ struct Case {
     /// The entries of the global pull secret.
     wanted: Entries,
     facts: Observation,
-    /// An earlier observation, and whether `facts` are closer to the end.
-    earlier: Option<Observation>,
+    /// Earlier observations, and whether `facts` are closer to the end than all of them.
+    #[serde(default)]
+    earlier: Vec<Observation>,
     progress: Option<bool>,
     /// The summary of each pool, and the lines about its nodes and its notes.
     #[serde(default)]
@@ -127,9 +128,12 @@ fn rollouts() {
             })
             .collect();
         assert_eq!(pools, case.pools, "{name}");
-        let earlier = case.earlier.map(|earlier| rollout(&wanted, &observation(earlier)).unwrap());
-        assert_eq!(earlier.map(|earlier| has_progressed(&earlier, &now)), case.progress, "{name}");
-        assert!(!has_progressed(&now, &now), "{name}: the same state is no progress");
+        let mut reached = Reached::default();
+        for earlier in case.earlier {
+            reached.advance(&rollout(&wanted, &observation(earlier)).unwrap());
+        }
+        assert_eq!(reached.advance(&now), case.progress.unwrap_or(true), "{name}");
+        assert!(!reached.advance(&now), "{name}: the same state is no progress");
     }
 }
 
