@@ -302,7 +302,8 @@ pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &Pl
     let imports = imports::checks(&desired.registries, &expansion, &facts.cluster.imports);
     let imports = (!imports.is_empty()).then_some(Stage::Imports(imports));
     let nodes = batch(gate, nodes, &facts.nodes, request).stages;
-    Plan { gate, stages: objects.chain(pools).chain(imports).chain(nodes).collect() }
+    // A rollout that does not end closes the gate, and the imports need only the objects.
+    Plan { gate, stages: objects.chain(imports).chain(pools).chain(nodes).collect() }
 }
 
 impl Plan {
