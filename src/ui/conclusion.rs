@@ -17,9 +17,9 @@ use crate::report::ExitStatus;
 pub(super) fn conclusion(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -> Option<Line> {
     let text = sentence(command, recap, retry_file)?;
     let done = recap.status == ExitStatus::Done as u8 || recap.status == ExitStatus::ChangesPending as u8;
-    let tone = match changes(recap) {
+    let tone = match (changes(recap), rolled_out(recap)) {
         _ if !done => Tone::Failed,
-        (0, 0) => Tone::Good,
+        ((0, 0), 0) => Tone::Good,
         _ => Tone::Changed,
     };
     Some(Line::message(tone, text))
@@ -44,7 +44,13 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
         Command::Plan if stopped || objects_failed => {
             format!("`apply` would change nothing until the errors above are fixed{}", what_failed(recap))
         }
-        Command::Plan => format!("`apply` would write {}{}", written(recap), incomplete(recap, command, retry_file)),
+        Command::Plan => {
+            let rollout = match rolled_out(recap) {
+                0 => String::new(),
+                pools => format!(", and follow the rollout to {}", plural(pools, "pool")),
+            };
+            format!("`apply` would write {}{rollout}{}", written(recap), incomplete(recap, command, retry_file))
+        }
         Command::Apply if stopped => {
             format!("nothing was changed{}; fix the errors above, then run again", what_failed(recap))
         }
@@ -54,13 +60,21 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
                 (0, _) => String::new(),
                 _ => format!("{} written and read back; ", written(recap)),
             };
-            format!("{before}no node was changed{}; fix the errors above, then run again", what_failed(recap))
+            // The operator changes nodes by itself, also after a run that did not wait for the end.
+            let nodes = if has_failed_rollout(recap) { "the rollout has not ended" } else { "no node was changed" };
+            format!("{before}{nodes}{}; fix the errors above, then run again", what_failed(recap))
         }
         // Nodes that were not checked may have old credentials, so the result must not be called up to date.
-        Command::Apply if changes(recap) == (0, 0) && incomplete_hosts(recap).is_empty() => {
+        Command::Apply if changes(recap) == (0, 0) && rolled_out(recap) == 0 && incomplete_hosts(recap).is_empty() => {
             "no changes: already up to date".to_owned()
         }
-        Command::Apply => format!("{}{}", done(recap), incomplete(recap, command, retry_file)),
+        Command::Apply => {
+            let rollout = match rolled_out(recap) {
+                0 => String::new(),
+                pools => format!("; rolled out to {}", plural(pools, "pool")),
+            };
+            format!("{}{rollout}{}", done(recap), incomplete(recap, command, retry_file))
+        }
     })
 }
 
@@ -82,9 +96,10 @@ fn interrupted(command: Option<Command>, recap: &Recap) -> String {
 /// What `apply` or `login` has done.
 fn done(recap: &Recap) -> String {
     let failed_file = recap.hosts.values().any(|counts| counts.ok > 0 && counts.failed > 0);
+    let failed_object = recap.objects.iter().any(|row| !is_pool(row) && row.outcome == Outcome::Failed);
     match changes(recap) {
         // A write that failed may have been completed by the node or the API server.
-        (0, 0) if failed_file || failed_objects(recap).is_some() => "no change was confirmed".to_owned(),
+        (0, 0) if failed_file || failed_object => "no change was confirmed".to_owned(),
         (0, 0) => "nothing was changed".to_owned(),
         _ => format!("{} written and read back", written(recap)),
     }
@@ -170,19 +185,38 @@ fn log_out(recap: &Recap) -> String {
 
 /// How many objects and files were, or would be, written.
 fn changes(recap: &Recap) -> (usize, usize) {
-    let objects = recap.objects.iter().filter(|row| row.outcome.is_change()).count();
-    (objects, recap.hosts.values().map(|counts| counts.changed).sum())
+    (written_objects(recap).count(), recap.hosts.values().map(|counts| counts.changed).sum())
+}
+
+fn written_objects(recap: &Recap) -> impl Iterator<Item = &ObjectSummary> {
+    recap.objects.iter().filter(|row| row.outcome.is_change() && !is_pool(row))
+}
+
+/// How many pools got, or would get, the global pull secret. The operator changes them, and the run waits for it.
+fn rolled_out(recap: &Recap) -> usize {
+    recap.objects.iter().filter(|row| row.outcome.is_change() && is_pool(row)).count()
+}
+
+/// Whether a rollout was followed and has not ended. If the pools could not even be observed, no secret is written.
+fn has_failed_rollout(recap: &Recap) -> bool {
+    let any = |holds: fn(&ObjectSummary) -> bool| recap.objects.iter().any(holds);
+    let is_written = !any(|row| row.object.kind == ObjectKind::Secret && row.outcome == Outcome::Skipped);
+    is_written && any(|row| is_pool(row) && row.outcome == Outcome::Failed)
+}
+
+fn is_pool(row: &ObjectSummary) -> bool {
+    row.object.kind == ObjectKind::MachineConfigPool
 }
 
 /// Whether the run has something to report: it changed something, or did not end with 0.
 pub(super) fn has_news(recap: &Recap) -> bool {
-    recap.status != ExitStatus::Done as u8 || changes(recap) != (0, 0)
+    recap.status != ExitStatus::Done as u8 || changes(recap) != (0, 0) || rolled_out(recap) > 0
 }
 
 /// The same in words.
 fn written(recap: &Recap) -> String {
-    let mut changed = recap.objects.iter().filter(|row| row.outcome.is_change());
-    let noun = if changed.all(|row| row.object.kind == ObjectKind::Secret) { "secret" } else { "object" };
+    let is_secret = |row: &ObjectSummary| row.object.kind == ObjectKind::Secret;
+    let noun = if written_objects(recap).all(is_secret) { "secret" } else { "object" };
     match changes(recap) {
         (0, 0) => "nothing".to_owned(),
         (objects, 0) => plural(objects, noun),
@@ -251,6 +285,7 @@ pub(super) fn incomplete_hosts(recap: &Recap) -> Vec<(&str, &Counts)> {
 mod tests {
     use super::*;
     use crate::event::registry_row as row;
+    use crate::facts::ObjectName;
 
     #[test]
     fn a_limit_can_be_pasted_into_a_shell_and_selects_these_hosts() {
@@ -264,6 +299,73 @@ mod tests {
         let names = "(n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, … (+1))";
         assert_eq!(limit(&eleven, Some("my file")), format!("`--limit '@my file'` {names}"));
         assert_eq!(limit(&eleven, None), format!("`--limit @FILE`, which `--retry-file FILE` writes {names}"));
+    }
+
+    #[test]
+    fn a_pool_is_not_an_object_that_was_written() {
+        use Outcome::{Failed, Skipped, Unchanged, Updated};
+        let conclude = |command, secret, pools: &[Outcome], status| {
+            let pool = |outcome: &Outcome| (ObjectName::new(ObjectKind::MachineConfigPool, "", "worker"), *outcome);
+            let rows = [(ObjectName::secret("openshift-config", "pull-secret"), secret)];
+            let rows = rows.into_iter().chain(pools.iter().map(pool));
+            let recap = Recap {
+                registries: vec![row("a", "u", Verdict::Proved)],
+                objects: rows.map(|(object, outcome)| ObjectSummary { object, outcome }).collect(),
+                status: status as u8,
+                ..Recap::default()
+            };
+            (sentence(Some(command), &recap, None).unwrap(), has_news(&recap))
+        };
+        let (done, pending, failed) = (ExitStatus::Done, ExitStatus::ChangesPending, ExitStatus::Failed);
+        for (command, secret, pools, status, text) in [
+            (
+                Command::Plan,
+                Updated,
+                &[Updated, Updated][..],
+                pending,
+                "`apply` would write 1 secret, and follow the rollout to 2 pools",
+            ),
+            (
+                Command::Plan,
+                Unchanged,
+                &[Updated],
+                pending,
+                "`apply` would write nothing, and follow the rollout to 1 pool",
+            ),
+            (
+                Command::Apply,
+                Updated,
+                &[Updated, Unchanged],
+                done,
+                "1 secret written and read back; rolled out to 1 pool",
+            ),
+            (Command::Apply, Unchanged, &[Updated], done, "nothing was changed; rolled out to 1 pool"),
+            (
+                Command::Apply,
+                Updated,
+                &[Updated, Failed],
+                failed,
+                "1 secret written and read back; the rollout has not ended: pool `worker` failed; fix the errors above, then run again",
+            ),
+            (
+                Command::Apply,
+                Skipped,
+                &[Failed],
+                failed,
+                "no node was changed: pool `worker` failed; fix the errors above, then run again",
+            ),
+            (
+                Command::Apply,
+                Failed,
+                &[Skipped],
+                failed,
+                "no node was changed: secret `openshift-config/pull-secret` failed; fix the errors above, then run again",
+            ),
+        ] {
+            assert_eq!(conclude(command, secret, pools, status), (text.to_owned(), true));
+        }
+        let unchanged = conclude(Command::Apply, Unchanged, &[Unchanged], done);
+        assert_eq!(unchanged, ("no changes: already up to date".to_owned(), false));
     }
 
     #[test]
