@@ -1,29 +1,10 @@
 //! The declarations of docs/procedures.md on a real API server: each of them is planned, applied, and then up to date.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
+use crate::support::documents::{Procedure, procedures};
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::site::{Site, auth};
-
-/// A section of the document with a declaration.
-struct Procedure {
-    title: String,
-    declared: String,
-}
-
-/// The sections that declare objects of the cluster.
-fn procedures() -> Vec<Procedure> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/procedures.md")).unwrap();
-    let sections = text.split("\n## ").skip(1).filter_map(|section| {
-        let (title, rest) = section.split_once('\n')?;
-        let declared = rest.split_once("```yaml\n")?.1.split_once("```")?.0;
-        Some(Procedure { title: title.to_owned(), declared: declared.to_owned() })
-    });
-    sections.collect()
-}
 
 /// The projects of the document, and the cluster role of OpenShift.
 fn cluster() -> Kubernetes {
@@ -57,7 +38,8 @@ fn reset(kubernetes: &Kubernetes) {
 
 #[test]
 fn every_declaration_is_planned_applied_and_then_up_to_date() {
-    let procedures = procedures();
+    // The global pull secret needs the machine config operator: tests/it/openshift runs that declaration.
+    let procedures: Vec<Procedure> = procedures().into_iter().filter(|procedure| !procedure.is_global()).collect();
     assert!(procedures.len() >= 8, "{}", procedures.len());
     let kubernetes = cluster();
     let mut site = Site::new(1);

@@ -1,26 +1,14 @@
 //! The roles of docs/permissions.md on a real API server: with exactly their rules each feature works, and without any one
 //! of the verbs it does not, and the message names the verb.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
+use crate::support::documents::roles;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::process::eventually;
 use crate::support::site::Site;
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-
-/// The roles of the document, by name.
-fn roles() -> BTreeMap<String, Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/permissions.md");
-    let text = fs::read_to_string(path).unwrap();
-    let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let roles = blocks.map(|block| serde_yaml::from_str::<Value>(block).unwrap());
-    roles.map(|role| (role["metadata"]["name"].as_str().unwrap().to_owned(), role)).collect()
-}
 
 /// One verb of a rule.
 struct Permission {

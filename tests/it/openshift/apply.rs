@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::documents::{procedures, roles};
 use crate::support::kubernetes::User;
 use crate::support::openshift::{CLUSTER, OpenShift};
 use crate::support::oregano::Running;
@@ -128,17 +129,21 @@ fn a_rollout_that_does_not_advance_ends_with_the_nodes_that_are_behind() {
     openshift.create_pool("infra", &["i1"]);
     openshift.set_paused("infra", true);
     let mut site = site(&openshift);
-    site.set("oregano_rollout_timeout", "5s");
-    let run = site.start(&arguments("apply"));
-    await_write(&openshift, &site);
-    openshift.render("worker");
-    openshift.render("infra");
+    site.set("oregano_rollout_timeout", "1s");
+    // The rollout has failed as soon as the secret is written.
+    let content = json!({"auths": {
+        "cloud.openshift.com": {"auth": "b2NtOnQ=", "email": "a@b"},
+        site.key(): {"auth": auth()},
+    }});
+    for pool in ["worker", "infra"] {
+        openshift.render_content(pool, &content.to_string());
+    }
     openshift.update("worker", "w1");
     openshift.select("worker", "w2");
     // A message that quotes the credential.
     openshift.fail_update("w2", &format!("no space left on device for {} of {PASSWORD}", auth()));
     openshift.report("worker");
-    let events = run.wait().expect(2).events();
+    let events = site.run(&arguments("apply")).expect(2).events();
     assert_eq!(objects(&events), [("pull-secret", "updated"), ("infra", "failed"), ("worker", "failed")]);
     let of = |name: &str| events.iter().find(|event| event["event"] == "object" && event["name"] == name).unwrap();
     assert_eq!(
@@ -146,7 +151,7 @@ fn a_rollout_that_does_not_advance_ends_with_the_nodes_that_are_behind() {
         json!([
             "1 of 2 nodes updated: the operator reports the pool as degraded",
             "`w2`: the update failed: no space left on device for [redacted] of [redacted]",
-            "nothing has advanced for 5s",
+            "nothing has advanced for 1s",
         ])
     );
     assert_eq!(of("infra")["causes"][0], "0 of 1 nodes updated: the pool is paused");
@@ -277,25 +282,30 @@ fn the_documented_permissions_are_sufficient() {
     openshift.create_pool("worker", &["w1"]);
     let mut site = site(&openshift);
     site.cluster(&openshift.kubernetes, User::Reader);
-    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
-    let machine_config = "machineconfiguration.openshift.io";
-    // Those of docs/permissions.md.
-    openshift.grant(
-        "reader",
-        &json!([
-            rule(machine_config, &["machineconfigpools"], &["list"]),
-            rule(machine_config, &["machineconfigs", "controllerconfigs"], &["get"]),
-            rule("config.openshift.io", &["infrastructures"], &["get"]),
-            rule("", &["nodes"], &["list"]),
-        ]),
-        &json!([rule("", &["secrets"], &["get", "patch"])]),
-    );
+    let roles = roles();
+    openshift.grant("reader", &roles["global-pull-secret-rollout"]["rules"], &roles["global-pull-secret"]["rules"]);
     eventually("the permissions are in effect", || site.run(&arguments("plan")).status == 3);
     let run = site.start(&arguments("apply"));
     await_write(&openshift, &site);
     openshift.render("worker");
     openshift.update("worker", "w1");
     run.wait().expect(0);
+}
+
+#[test]
+fn the_declaration_of_the_procedure_is_planned_applied_and_then_up_to_date() {
+    let openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_empty_pool("worker");
+    let mut site = site(&openshift);
+    site.unset("oregano_global_pull_secret");
+    let procedure = procedures().into_iter().find(|procedure| procedure.is_global()).expect("a declaration");
+    site.oregano.write("group_vars/all.yml", procedure.declared.replace("registry.example.com", site.key()));
+    site.run(&arguments("plan")).expect(3);
+    let events = site.run(&arguments("apply")).expect(0).events();
+    assert_eq!(objects(&events), [("pull-secret", "updated"), ("worker", "unchanged")]);
+    assert_eq!(secret(&openshift)["auths"][site.key()], json!({"auth": auth()}));
+    site.run(&arguments("plan")).expect(0);
 }
 
 #[test]

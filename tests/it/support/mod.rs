@@ -6,6 +6,7 @@
 
 pub mod ansible;
 pub mod certificate;
+pub mod documents;
 pub mod double;
 pub mod fleet;
 pub mod http;
