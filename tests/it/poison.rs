@@ -2,6 +2,7 @@
 //! encoding, in what is printed, in the arguments of processes, or in temporary files. A control shows that the
 //! search finds a canary that is planted.
 
+mod global;
 mod login;
 mod runs;
 mod sources;
