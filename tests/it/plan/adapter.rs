@@ -536,7 +536,7 @@ fn verdict(code: &str) -> Option<RegistryFact> {
 }
 
 /// A registry that another node contacted; the planner looks at its verdict only.
-fn registry() -> Registry {
+pub fn registry() -> Registry {
     Registry {
         host: "registry.example.com".to_owned(),
         user: "robot".to_owned(),

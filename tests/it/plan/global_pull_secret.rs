@@ -1,11 +1,16 @@
 //! Runs tests/cases/global-pull-secret: a declaration and the secret in, the planned change and the steps of the pools out.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
-use oregano::desired::{BackupName, ContentSource, Desired, GlobalMode, GlobalPullSecret, Object, ObjectContent};
+use oregano::desired::{
+    BackupName, ContentSource, Desired, GlobalMode, GlobalPullSecret, Namespaces, Object, ObjectContent, Ownership,
+    PullSecret, PullSecretFormat, PullSecretState, ServiceAccounts,
+};
 use oregano::dockerconfig::Credential;
 use oregano::facts::{
-    ClusterFact, ControlPlane, Facts, GlobalFact, InfrastructureFact, Marks, ObjectFact, ObjectName, Observed,
-    Revision, RolloutFact, SecretFact,
+    ClusterFact, ControlPlane, Facts, GlobalFact, ImportFacts, Importer, InfrastructureFact, Marks, ObjectFact,
+    ObjectName, Observed, Revision, RolloutFact, SecretFact,
 };
 use oregano::failure::Failure;
 use oregano::plan::{self, Action, Change, Gate, PlanRequest, Stage, Target, Transfer};
@@ -13,6 +18,7 @@ use oregano::secret::{Secret, SecretBytes};
 use serde::Deserialize;
 
 use super::Found;
+use super::adapter::registry;
 use super::rollout::{Observation, observation};
 use crate::cases::{self, describe};
 
@@ -156,6 +162,47 @@ fn changes_of_the_global_pull_secret() {
             .collect();
         assert_eq!(pools, case.pools, "{name}");
     }
+}
+
+#[test]
+fn imports_are_proved_before_the_rollout_is_followed() {
+    let secret = ObjectName::secret("openshift-config", "pull-secret");
+    let own = ObjectName::secret("ns", "s");
+    let credentials: Arc<[Credential]> =
+        [credential(("registry.example.com".to_owned(), "robot:none".to_owned()))].into();
+    let state =
+        PullSecretState::Present { credentials: Arc::clone(&credentials), format: PullSecretFormat::DockerConfigJson };
+    let own_secret = PullSecret {
+        name: own.name.clone(),
+        namespaces: Namespaces::Named(vec![own.namespace.clone()]),
+        state,
+        ownership: Ownership::Shared,
+        service_accounts: ServiceAccounts::default(),
+    };
+    let global = GlobalPullSecret { mode: GlobalMode::Append { credentials }, owner: None };
+    let desired = Desired {
+        registries: vec![registry()],
+        objects: vec![Object::PullSecret(own_secret), Object::GlobalPullSecret(global)],
+        ..Desired::default()
+    };
+    let content = Content { content: r#"{"auths":{}}"#.to_owned(), r#type: None, immutable: false };
+    let observed: Observation = serde_yaml::from_str("{pools: {worker: {target: w-1}}}").unwrap();
+    let infrastructure = Ok(InfrastructureFact { control_plane: ControlPlane::Nodes, cluster: "c".to_owned() });
+    let cluster = ClusterFact {
+        objects: [(secret, found(Found::Present(content))), (own, Observed::Absent)].into(),
+        global: Some(GlobalFact { infrastructure, rollout: observation(observed) }),
+        imports: ImportFacts { importer: Importer::Present, ..ImportFacts::default() },
+        ..ClusterFact::default()
+    };
+    let facts = Facts { cluster, ..Facts::default() };
+    let plan = plan::plan(&desired, &[], &facts, &PlanRequest::default());
+    let stages = plan.stages.iter().map(|stage| match stage {
+        Stage::Objects(_) => "objects",
+        Stage::Imports(_) => "imports",
+        Stage::AwaitPools(_) => "pools",
+        Stage::Batch(_) => "nodes",
+    });
+    assert_eq!(stages.collect::<Vec<_>>(), ["objects", "objects", "imports", "pools"]);
 }
 
 fn credential((key, login): (String, String)) -> Credential {
