@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::desired::{Backup, BackupName};
 use crate::failure::{Failure, without_errno};
 use crate::secret::SecretBytes;
@@ -89,6 +91,14 @@ impl Backups {
 }
 
 impl BackupFile {
+    /// Checks that a file can be created in the folder, which is created if it does not exist.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.temporary().map(drop).map_err(|error| self.backups.unusable("written", &error))
+    }
+
     /// Saves the content, and removes all but the newest backups of the cluster, apart from the one that is being put back.
     /// Returns the path.
     ///
@@ -106,16 +116,20 @@ impl BackupFile {
     }
 
     fn write(&self, content: &SecretBytes) -> io::Result<PathBuf> {
-        self.backups.create()?;
-        // The file is created with its mode, and gets its name when it is complete.
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".new-").permissions(Permissions::from_mode(0o600));
-        let mut temporary = builder.tempfile_in(&self.backups.0)?;
+        let mut temporary = self.temporary()?;
         temporary.write_all(content.expose())?;
         temporary.as_file().sync_all()?;
         let path = self.backups.0.join(self.name.as_str());
         temporary.persist(&path).map_err(|error| error.error)?;
         Ok(path)
+    }
+
+    /// A new file with its mode, which gets its name when it is complete.
+    fn temporary(&self) -> io::Result<NamedTempFile> {
+        self.backups.create()?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".new-").permissions(Permissions::from_mode(0o600));
+        builder.tempfile_in(&self.backups.0)
     }
 }
 
@@ -144,6 +158,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let backups = Backups::of_user(None, Some(home.path())).unwrap();
         assert_eq!(backups.names(), Ok(Vec::new()));
+        assert_eq!(backups.new_file(BackupName::new("20260101T000000Z", "prod-x7k2p"), None).check(), Ok(()));
+        assert_eq!(fs::read_dir(backups.folder()).unwrap().count(), 0, "a check leaves nothing");
         let save = |time: &str, cluster: &str, content: &str| {
             backups
                 .new_file(BackupName::new(time, cluster), None)
@@ -173,8 +189,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join(".local"), "").unwrap();
         let backups = Backups::of_user(None, Some(home.path())).unwrap();
-        let failure =
-            backups.new_file(BackupName::new("t", "s"), None).save(&SecretBytes::new(Vec::new())).unwrap_err();
+        let file = backups.new_file(BackupName::new("t", "s"), None);
+        let failure = file.save(&SecretBytes::new(Vec::new())).unwrap_err();
+        assert_eq!(file.check(), Err(failure.clone()));
         assert!(failure.message.contains(".local/state/oregano/backups` cannot be written"), "{failure:?}");
     }
 }

@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::facts::ObjectFact;
 use crate::failure::Failure;
 use crate::plan::Wanted;
+use crate::secret::SecretBytes;
 
 /// What happens before an object is overwritten.
 pub(super) enum Backup {
@@ -35,22 +36,43 @@ impl Backup {
         }
     }
 
+    /// Checks that the content of an object can be saved, before anything is written.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub(super) fn check(&self, found: Option<&ObjectFact>) -> Result<(), Failure> {
+        match (self, content(found)) {
+            (Self::None, _) | (_, None) => Ok(()),
+            (Self::File(file), Some(_)) => file.check(),
+            (Self::Impossible, Some(_)) => Err(impossible()),
+        }
+    }
+
     /// Saves the content of an object that is overwritten next. Returns a note about it.
     ///
     /// # Errors
     /// If it cannot be saved, and the object must not be overwritten.
     pub(super) fn save(&self, found: Option<&ObjectFact>) -> Result<Option<String>, Failure> {
-        let Some(ObjectFact::Secret(secret)) = found else { return Ok(None) };
-        let Some(content) = &secret.content else { return Ok(None) };
-        match self {
-            Self::None => Ok(None),
-            Self::File(file) => {
+        match (self, content(found)) {
+            (Self::None, _) | (_, None) => Ok(None),
+            (Self::File(file), Some(content)) => {
                 let path = file.save(content)?;
                 Ok(Some(format!("its old content is saved in `{}`", path.display())))
             }
-            Self::Impossible => Err(Failure::new("the old content of the global pull secret cannot be saved")
-                .cause("the user has no home folder")
-                .hint("set HOME or XDG_STATE_HOME")),
+            (Self::Impossible, Some(_)) => Err(impossible()),
         }
     }
+}
+
+fn content(found: Option<&ObjectFact>) -> Option<&SecretBytes> {
+    match found {
+        Some(ObjectFact::Secret(secret)) => secret.content.as_ref(),
+        _ => None,
+    }
+}
+
+fn impossible() -> Failure {
+    Failure::new("the old content of the global pull secret cannot be saved")
+        .cause("the user has no home folder")
+        .hint("set HOME or XDG_STATE_HOME")
 }

@@ -66,7 +66,8 @@ impl<'a> ObjectWork<'a> {
         Self { engine, wanted, facts, account_wait }
     }
 
-    /// Asks the API server whether it would accept every write of the plan, before the first one is carried out.
+    /// Asks the API server whether it would accept every write of the plan, before the first one is carried out, and checks
+    /// that what is overwritten can be saved.
     pub(super) fn check(&self, plan: &Plan) -> Refusals {
         let steps = plan.stages.iter().flat_map(|stage| match stage {
             Stage::Objects(steps) => steps.as_slice(),
@@ -77,12 +78,15 @@ impl<'a> ObjectWork<'a> {
         refused.into_iter().flatten().collect()
     }
 
-    /// Why the API server would not accept a step; `None` if it would, or if the run is interrupted.
+    /// Why a step cannot be carried out; `None` if it can, or if the run is interrupted.
     async fn refusal(&self, step: &Step) -> Option<(ObjectName, Failure)> {
         let Target::Object(name) = &step.target else { return None };
         let (wanted, fact) = (self.wanted.get(name)?, self.facts.objects.get(name)?);
         let planned = planned(wanted, fact, &self.engine.plan);
         let write = object_write(&planned, fact.present())?;
+        if let Err(failure) = Backup::new(self.engine, wanted).check(fact.present()) {
+            return Some((name.clone(), failure));
+        }
         let cluster = self.engine.cluster.as_ref()?.cluster().await.ok()?;
         let result = tokio::select! {
             result = cluster.check_write(name, write) => result,

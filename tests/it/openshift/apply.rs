@@ -109,11 +109,14 @@ fn nothing_is_overwritten_that_could_not_be_saved() {
     let openshift = OpenShift::empty();
     openshift.set_pull_secret(OLD);
     openshift.create_pool("worker", &[]);
-    let site = site(&openshift);
+    let mut site = site(&openshift);
+    site.set_literal("oregano_pull_secrets", "[{'name': 'other', 'namespaces': 'openshift-config'}]");
     fs::write(site.oregano.home().join(".local"), "a file").unwrap();
     let run = site.run(&["apply", "--only", "cluster"]).expect(2);
     assert!(run.stderr.contains("the folder of backups"), "{}", run.stderr);
     assert_eq!(secret(&openshift), serde_json::from_str::<Value>(OLD).unwrap());
+    // The other secret would be written before the global one.
+    assert_eq!(openshift.kubernetes.secret("openshift-config", "other"), None);
 }
 
 /// The files of a folder.
