@@ -31,9 +31,9 @@ const SERVER_NAMES: [&str; 7] = [
 ];
 
 impl Resolver<'_> {
-    /// The way to the API server, according to the host whose variables describe the pull secret.
-    pub(super) fn api_access(&mut self, owner: &str) -> ApiAccess {
-        let vars = self.variables.of(owner);
+    /// The way to the API server, according to the variables of the host that provides those for the cluster.
+    pub(super) fn api_access(&mut self, cluster_host: &str) -> ApiAccess {
+        let vars = self.variables.of(cluster_host);
         let mut reader = VariableReader::new(&vars, self.cache);
         let kubeconfig = kubeconfig(&mut reader, self.request.home.as_deref());
         let path = master_kubeconfig(&mut reader);

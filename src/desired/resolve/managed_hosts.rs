@@ -1,5 +1,5 @@
 //! Selects the hosts with managed files: the hosts of `oregano_hosts` or of the node groups of openshift-ansible,
-//! restricted by `--limit`. Also selects the host that provides the variables for the pull secret.
+//! restricted by `--limit`. Also selects the host that provides the variables for the cluster.
 //! `inventory::patterns` evaluates the patterns.
 
 use std::collections::HashSet;
@@ -122,10 +122,9 @@ impl<'a> Resolver<'a> {
         Some(known.and_then(|(_, text)| text))
     }
 
-    /// The host that provides the variables for the pull secret: the first host of `masters`, or the first selected
-    /// host.
-    pub(super) fn secret_owner(&self, targets: &[&'a str], selected: &HashSet<&'a str>) -> Option<&'a str> {
-        // `--limit` restricts only the nodes, so the content of the pull secret must not depend on it.
+    /// The host that provides the variables for the cluster: the first host of `masters`, or the first selected host.
+    pub(super) fn cluster_host_among(&self, targets: &[&'a str], selected: &HashSet<&'a str>) -> Option<&'a str> {
+        // `--limit` restricts only the nodes, so the objects of the cluster must not depend on it.
         let master = self.inventory.hosts_of("masters").first().copied();
         master.or_else(|| targets.iter().copied().find(|name| selected.contains(name)))
     }

@@ -123,7 +123,7 @@ pub fn nodes(variables: &Variables, request: &Request) -> Result<Vec<NodeTarget>
 pub fn api_access(variables: &Variables, request: &Request) -> Result<ApiAccess, Vec<Problem>> {
     let cache = ResolveCache::new(variables);
     let mut resolver = Resolver::new(variables, &cache, request);
-    let access = resolver.owner().map(|owner| resolver.api_access(owner)).unwrap_or_default();
+    let access = resolver.cluster_host().map(|host| resolver.api_access(host)).unwrap_or_default();
     if resolver.problems.is_empty() { Ok(access) } else { Err(in_inventory_order(resolver.problems)) }
 }
 
@@ -228,10 +228,10 @@ impl<'a> Resolver<'a> {
     }
 
     /// The host that provides the variables for the cluster.
-    fn owner(&mut self) -> Option<&'a str> {
+    fn cluster_host(&mut self) -> Option<&'a str> {
         let targets = self.targets()?;
         let selected = self.limited(&targets)?;
-        self.secret_owner(&targets, &selected)
+        self.cluster_host_among(&targets, &selected)
     }
 
     /// The desired state; `None` if no hosts are selected.
@@ -240,7 +240,7 @@ impl<'a> Resolver<'a> {
         self.warnings.add(command_line_passwords(self.inventory));
         let targets = self.targets()?;
         let selected = self.limited(&targets)?;
-        let owner = self.secret_owner(&targets, &selected)?;
+        let cluster_host = self.cluster_host_among(&targets, &selected)?;
         let scope = &self.request.scope;
         let (mut nodes, mut vantage_points) = (Vec::new(), Vec::new());
         let mut registries: Vec<Registry> = Vec::new();
@@ -248,20 +248,20 @@ impl<'a> Resolver<'a> {
         let (mut own, mut default_objects) = (DeclaredObjects::default(), 0);
         let (mut platform, mut waits) = (None, Waits::default());
         let mut retired: Arc<[String]> = [].into();
-        let access = if scope.has_cluster() { self.api_access(owner) } else { ApiAccess::default() };
-        // The host that provides the variables for the pull secret may be a master that `oregano_hosts` excludes.
-        let other_owner = (!targets.contains(&owner)).then_some(owner);
-        for name in other_owner.into_iter().chain(targets) {
+        let access = if scope.has_cluster() { self.api_access(cluster_host) } else { ApiAccess::default() };
+        // The host that provides the variables for the cluster may be a master that `oregano_hosts` excludes.
+        let other_host = (!targets.contains(&cluster_host)).then_some(cluster_host);
+        for name in other_host.into_iter().chain(targets) {
             let vars = self.variables.of(name);
             let mut reader = VariableReader::new(&vars, self.cache);
             let declared = self.declared(&mut reader);
-            if name == owner {
+            if name == cluster_host {
                 (platform, waits) = (platform::of_host(&mut reader), platform::waits(&mut reader));
                 if matches!(scope, Scope::Restore(_)) {
-                    // No other platform has what is put back, so the API server is not asked for its platform.
+                    // No other platform has what is put back, so the API server need not show its platform.
                     platform = platform.or(Some(Platform::OpenShift4));
                 }
-                // `--only registries` verifies the credentials of the secrets, too.
+                // `validate` verifies the credentials of the secrets, too.
                 if *scope != Scope::Nodes {
                     (own, default_objects) = self.objects(&mut reader, &declared, platform);
                     retired = Arc::clone(&declared.retired);
