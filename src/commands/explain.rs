@@ -8,7 +8,7 @@ use oregano::options::Question;
 use oregano::report::ExitStatus;
 use oregano::ui;
 
-use super::{answer, machine, signals, supervise};
+use super::{finish, machine, signals, supervise};
 use crate::cli::ansible_cfg::Defaults;
 use crate::cli::input::Input;
 use crate::cli::{self, ExplainArguments, Global};
@@ -24,7 +24,7 @@ pub fn explain(global: Global, arguments: ExplainArguments) -> ExitStatus {
     let cancel = signals::cancel_on_signal();
     let shared = cancel.clone();
     let ended = supervise(&cancel, move || explain::explain(&question(global, arguments, &shared)?, &shared));
-    answer(ended, &cancel, style, |explanation| {
+    finish(ended, &cancel, style, |explanation| {
         ui::explanation(&explanation, style);
         explain::status(&explanation)
     })

@@ -6,7 +6,7 @@ use oregano::inventory::{self, Problem, Severity, Variables, graph, list};
 use oregano::report::ExitStatus;
 use oregano::{doctor, ui};
 
-use super::{answer, machine, signals, supervise};
+use super::{finish, machine, signals, supervise};
 use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 use crate::cli::{self, Global, InventoryTask};
 
@@ -16,7 +16,7 @@ pub fn inventory(global: Global, task: InventoryTask) -> ExitStatus {
     let (shared, style) = (cancel.clone(), global.style());
     let ended = supervise(&cancel, move || Ok(show(&global, task, &shared)));
     // A signal that arrives while the result is printed leaves it incomplete.
-    answer(ended, &cancel, style, |status| if cancel.level() == Stop::No { status } else { ExitStatus::Interrupted })
+    finish(ended, &cancel, style, |status| if cancel.level() == Stop::No { status } else { ExitStatus::Interrupted })
 }
 
 fn show(global: &Global, task: InventoryTask, cancel: &Cancel) -> ExitStatus {

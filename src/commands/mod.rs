@@ -36,7 +36,7 @@ fn show_events(
 }
 
 /// Ends a command without events: shows its result, or why there is none.
-fn answer<T>(
+fn finish<T>(
     ended: Supervised<Result<T, Vec<Failure>>>,
     cancel: &Cancel,
     style: Style,

@@ -9,7 +9,7 @@ use oregano::options::{Inspection, Options};
 use oregano::report::ExitStatus;
 use oregano::ui::{self, Output};
 
-use super::{answer, complete, machine, show_events, signals, supervise};
+use super::{complete, finish, machine, show_events, signals, supervise};
 use crate::cli::input::Input;
 use crate::cli::{self, Global, RestoreArguments, RunArguments};
 
@@ -76,7 +76,7 @@ fn inspect(inspection: Inspection, command: Command, global: Global, arguments: 
     let cancel = signals::cancel_on_signal();
     let shared = cancel.clone();
     let work = move || oregano::inspect(&options(command, global, arguments, &shared)?, inspection);
-    answer(supervise(&cancel, work), &cancel, style, |(found, warnings)| {
+    finish(supervise(&cancel, work), &cancel, style, |(found, warnings)| {
         ui::warnings(&warnings, style);
         match found {
             Inspected::Hosts(hosts) => ui::hosts(&hosts),
