@@ -10,7 +10,7 @@ use oregano::desired::{Backup, DefaultEscalation, Limit, Request, Scope, Vantage
 use oregano::event;
 use oregano::inventory::{Problem, load};
 use oregano::options::{Environment, Inspection, Options, Settings};
-use oregano::plan::{PlanRequest, Prune, Salt, Transfer};
+use oregano::plan::{PlanRequest, Prune, Recreate, Salt, Transfer};
 use oregano::secret::Secret;
 use oregano::ui::Format;
 
@@ -23,7 +23,8 @@ use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
 /// The options that have no effect on `validate`: it writes nothing, and does not contact the API server.
-const NOT_FOR_VALIDATE: [&str; 7] = ["only", "prune", "diff", "transfer_ownership", "check", "kubeconfig", "context"];
+const NOT_FOR_VALIDATE: [&str; 8] =
+    ["only", "prune", "diff", "transfer_ownership", "recreate", "check", "kubeconfig", "context"];
 
 /// The arguments of `validate`, `plan` and `apply`.
 #[derive(Debug, Args)]
@@ -62,6 +63,10 @@ struct Changes {
     /// inventory has created and no longer declares (see `oregano_owner`)
     #[arg(long)]
     prune: bool,
+    /// Permit to delete a pull secret and to create it again with its other entries, labels and annotations, if it is
+    /// immutable or has the other type of pull secrets
+    #[arg(long)]
+    recreate: bool,
     #[command(flatten)]
     update: UpdateOptions,
 }
@@ -83,7 +88,8 @@ impl Changes {
         let UpdateOptions { diff, transfer_ownership } = self.update;
         let prune = if self.prune { Prune::Remove } else { Prune::Keep };
         let transfer = if transfer_ownership { Transfer::Permit } else { Transfer::Refuse };
-        Ok(PlanRequest { prune, diff: if diff { Some(salt()?) } else { None }, transfer })
+        let recreate = if self.recreate { Recreate::Permit } else { Recreate::Refuse };
+        Ok(PlanRequest { prune, diff: if diff { Some(salt()?) } else { None }, transfer, recreate })
     }
 }
 
@@ -309,7 +315,9 @@ impl RunArguments {
     /// The first option that is given and concerns what is written.
     fn writing_option(&self) -> Option<&'static str> {
         let only = self.only.map(|_| "--only");
-        only.or_else(|| self.changes.prune.then_some("--prune")).or_else(|| self.changes.update.option())
+        let prune = self.changes.prune.then_some("--prune");
+        let recreate = self.changes.recreate.then_some("--recreate");
+        only.or(prune).or(recreate).or_else(|| self.changes.update.option())
     }
 
     /// The same arguments without the passwords for nodes, which an inspection does not need. Ansible does not prompt

@@ -4,6 +4,7 @@
 
 pub mod address;
 mod containers;
+mod convert;
 mod entry_maps;
 mod json;
 mod keep;
@@ -16,6 +17,7 @@ mod remove;
 mod view;
 
 pub use containers::{Match, matching_keys};
+pub use convert::convert;
 pub use keep::keep;
 pub use keys::{HUB, HUB_KEY, is_hub, kubelet_key, mask, mask_user, more_specific, registry_key};
 pub use merge::{merge, written_for};

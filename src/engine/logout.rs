@@ -39,7 +39,7 @@ pub fn logout(request: &Request, cancel: &Cancel, journal: &Journal) {
     let step = plan(request, &local_file::observe(&request.file)).step;
     // The lock is taken only if there is something to remove, because taking it creates the directory.
     let row = match step.action {
-        Action::Create | Action::Update | Action::Delete => {
+        Action::Create | Action::Update | Action::Recreate | Action::Delete => {
             local_file::replace(&request.file, request.timeout, cancel, &step, |fact| plan(request, fact))
         }
         Action::Unchanged | Action::Prove | Action::Fail(_) => StepRow::done(&step),

@@ -73,6 +73,8 @@ pub enum Outcome {
     Created,
     /// It differed.
     Updated,
+    /// It differed, and was deleted and created again, because it cannot be changed.
+    Recreated,
     /// It existed, and must not exist.
     Deleted,
     /// It was already up to date.
@@ -318,6 +320,7 @@ impl StepRow {
         match &step.action {
             Action::Create => Self::new(step, Outcome::Created),
             Action::Update => Self::new(step, Outcome::Updated),
+            Action::Recreate => Self::new(step, Outcome::Recreated),
             Action::Delete => Self::new(step, Outcome::Deleted),
             Action::Unchanged => Self::new(step, Outcome::Unchanged),
             Action::Prove => Self::new(step, Outcome::Proved),
@@ -328,7 +331,7 @@ impl StepRow {
     /// The row of a step that is not carried out in this run.
     pub fn not_done(step: &Step) -> Self {
         match &step.action {
-            Action::Create | Action::Update | Action::Delete => Self::new(step, Outcome::Skipped),
+            Action::Create | Action::Update | Action::Recreate | Action::Delete => Self::new(step, Outcome::Skipped),
             Action::Prove => Self::new(step, Outcome::NotProved),
             // These results are known from the plan and do not depend on whether anything is written.
             Action::Unchanged | Action::Fail(_) => Self::done(step),

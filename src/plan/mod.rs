@@ -60,6 +60,18 @@ pub struct PlanRequest {
     pub diff: Option<Salt>,
     /// Whether the cluster may be transferred to another account.
     pub transfer: Transfer,
+    /// Whether a secret may be deleted and created again.
+    pub recreate: Recreate,
+}
+
+/// What happens to a secret that the API server does not change: an immutable one, and one whose type differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recreate {
+    /// It is a failure.
+    #[default]
+    Refuse,
+    /// It is deleted and created again with the same entries (`--recreate`).
+    Permit,
 }
 
 /// What happens to the entries of retired registries, and to objects that are no longer declared.
@@ -165,6 +177,8 @@ pub enum Action {
     Create,
     /// It exists and differs.
     Update,
+    /// It exists and differs, and the API server does not change it: it is deleted and created again.
+    Recreate,
     /// It exists, and must not.
     Delete,
     /// It is already up to date.
@@ -239,7 +253,7 @@ pub struct Planned<C> {
 impl Action {
     /// Whether the object or file is written or removed.
     pub fn is_change(&self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Delete)
+        matches!(self, Self::Create | Self::Update | Self::Recreate | Self::Delete)
     }
 }
 

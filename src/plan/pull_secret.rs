@@ -2,12 +2,18 @@
 //! secret cannot be changed, and the API server rejects every change of an immutable secret (Kubernetes documentation,
 //! "Secrets"). A secret that something else created is changed only with permission.
 
-use super::{Action, Change, LeftEntries, PlanRequest, Planned, Step, WantedEntries};
+use std::borrow::Cow;
+
+use super::{Action, Change, LeftEntries, PlanRequest, Planned, Recreate, Step, WantedEntries};
 use super::{entries, marks};
 use crate::desired::{Adopt, ObjectContent, Ownership, PullSecret, PullSecretFormat, PullSecretState};
-use crate::dockerconfig::{Credential, ParseError, Reader, is_of};
+use crate::dockerconfig::{self, Credential, ParseError, Reader, is_of};
 use crate::facts::{LAST_APPLIED_ANNOTATION, LastApplied, Marks, NamespacePhase, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
+
+/// The hint for a secret that the API server does not change.
+const RECREATE: &str = "find out what uses it; `--recreate` deletes it and creates it again with its other entries, labels and \
+                        annotations";
 
 /// A pull secret in one namespace.
 #[derive(Debug)]
@@ -71,16 +77,50 @@ fn present(
     if let Some(failure) = foreign(wanted, found) {
         return Planned::failed(name, failure);
     }
-    if found.type_ != format.type_name() {
-        return Planned::failed(name, wrong_type(name, found, format));
+    let converted = match converted(name, found, format) {
+        Ok(converted) => converted,
+        Err(failure) => return Planned::failed(name, failure),
+    };
+    let mut planned = merged(wanted, Some(&converted), credentials, format, request);
+    if planned.step.action == Action::Recreate {
+        let reason = if found.type_ == format.type_name() { "it is immutable" } else { "its type changes" };
+        planned.step.notes.push(format!(
+            "it is deleted and created again, because {reason}: nodes with `KubeletEnsureSecretPulledImages` must then \
+             authenticate again for the images that they have"
+        ));
     }
-    let mut planned = merged(wanted, Some(found), credentials, format, request);
     if wanted.declared.ownership == Ownership::Shared {
         planned.step.notes.extend(last_applied_note(name, &found.marks));
     }
     planned
 }
 
+/// The secret with its content in this format. Its type stays the one that was observed.
+///
+/// # Errors
+/// If it is not a pull secret, or its content cannot be converted without a loss.
+fn converted<'a>(
+    name: &ObjectName,
+    found: &'a SecretFact,
+    format: PullSecretFormat,
+) -> Result<Cow<'a, SecretFact>, Failure> {
+    let old = match PullSecretFormat::of_type(&found.type_) {
+        Some(old) if old == format => return Ok(Cow::Borrowed(found)),
+        Some(old) => old,
+        None => return Err(wrong_type(name, found, format)),
+    };
+    let content = found.content.as_ref().map(|content| dockerconfig::convert(content.expose(), reader(format)));
+    match content.transpose() {
+        Ok(Some(None)) => {
+            let cause = format!("`{}` has members other than `auths`, which would be lost", old.data_key());
+            Err(wrong_type(name, found, format).cause(cause))
+        }
+        Ok(content) => Ok(Cow::Owned(SecretFact { content: content.flatten(), ..found.clone() })),
+        Err(error) => Err(unmergeable(name, old, &error)),
+    }
+}
+
+/// The secret with its entries and marks. An existing one has its content in `format`, also if it has another type.
 fn merged(
     wanted: &WantedSecret<'_>,
     found: Option<&SecretFact>,
@@ -99,18 +139,25 @@ fn merged(
         Err(error) => return Planned::failed(name, unmergeable(name, format, &error)),
     };
     let marks = marks::changes(&wanted.declared.ownership, found.map(|secret| &secret.marks));
-    let changed = merged.content.is_some() || found.is_some() && !marks.is_empty();
+    let has_other_type = found.is_some_and(|found| found.type_ != format.type_name());
+    let changed = merged.content.is_some() || found.is_some() && !marks.is_empty() || has_other_type;
     let action = match found {
         // Without entries there is nothing to create either.
         _ if !changed => Action::Unchanged,
         None => Action::Create,
         // An immutable secret that is already up to date is no failure, so this is checked only if there is a change.
-        Some(found) if found.immutable => return Planned::failed(name, immutable(name)),
+        Some(found) if found.immutable || has_other_type => match request.recreate {
+            Recreate::Permit => Action::Recreate,
+            Recreate::Refuse if has_other_type => {
+                return Planned::failed(name, wrong_type(name, found, format).hint(RECREATE));
+            }
+            Recreate::Refuse => return Planned::failed(name, immutable(name).hint(RECREATE)),
+        },
         Some(_) => Action::Update,
     };
     let changes = merged.changes.into_iter().chain(marks.into_iter().map(Change::Metadata));
     let changes = if changed { changes.collect() } else { Vec::new() };
-    // If only the marks change, the content is written as it is.
+    // If only the marks or the type change, the content is written as it is.
     let ownership = wanted.declared.ownership.clone();
     let content = merged.content.or_else(|| old.cloned()).filter(|_| changed);
     let content = content.map(|content| ObjectContent::PullSecret { format, content, ownership });

@@ -91,7 +91,7 @@ impl Counts {
     /// Counts one file.
     fn add(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Created | Outcome::Updated | Outcome::Deleted => {
+            Outcome::Created | Outcome::Updated | Outcome::Recreated | Outcome::Deleted => {
                 self.ok += 1;
                 self.changed += 1;
             }

@@ -164,9 +164,11 @@ fn outcome(outcome: Outcome, command: Option<Command>) -> (Tone, &'static str) {
     match outcome {
         Outcome::Created if planned => (Tone::Changed, "would be created"),
         Outcome::Updated if planned => (Tone::Changed, "would be updated"),
+        Outcome::Recreated if planned => (Tone::Changed, "would be deleted and created again"),
         Outcome::Deleted if planned => (Tone::Changed, "would be deleted"),
         Outcome::Created => (Tone::Changed, "created"),
         Outcome::Updated => (Tone::Changed, "updated"),
+        Outcome::Recreated => (Tone::Changed, "deleted and created again"),
         Outcome::Deleted => (Tone::Changed, "deleted"),
         Outcome::Unchanged => (Tone::Good, "unchanged"),
         Outcome::Proved => (Tone::Good, "proved"),

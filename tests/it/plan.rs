@@ -8,7 +8,7 @@ mod rollout;
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use oregano::plan::{PlanRequest, Prune, Salt};
+use oregano::plan::{PlanRequest, Prune, Recreate, Salt};
 use oregano::secret;
 use serde::Deserialize;
 
@@ -24,6 +24,9 @@ pub struct Case {
     /// `--prune`
     #[serde(default)]
     pub prune: bool,
+    /// `--recreate`
+    #[serde(default)]
+    pub recreate: bool,
     pub gate: Gate,
     /// Every step, in the order of the stages.
     pub steps: Vec<Step>,
@@ -252,6 +255,7 @@ pub enum Stage {
 pub enum Action {
     Create,
     Update,
+    Recreate,
     Delete,
     Unchanged,
     Prove,
@@ -311,6 +315,7 @@ fn plans() {
         let salt = Salt::new(secret::Secret::new("salt"));
         let request = PlanRequest {
             prune: if case.prune { Prune::Remove } else { Prune::Keep },
+            recreate: if case.recreate { Recreate::Permit } else { Recreate::Refuse },
             diff: Some(salt),
             ..PlanRequest::default()
         };

@@ -77,6 +77,7 @@ fn step(target: Target, outcome: Outcome) -> Event {
     Event::Step(match outcome {
         Outcome::Created => row(Action::Create),
         Outcome::Updated => row(Action::Update),
+        Outcome::Recreated => row(Action::Recreate),
         Outcome::Deleted => row(Action::Delete),
         Outcome::Proved => row(Action::Prove),
         Outcome::NotProved => StepRow::not_done(&Step::new(target, Action::Prove)),

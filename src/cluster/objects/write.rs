@@ -14,7 +14,7 @@ use crate::facts::{ObjectFact, ObjectName, Observed, Revision};
 use crate::failure::Failure;
 
 /// The server records under this name which fields this program has set.
-const FIELD_MANAGER: &str = "oregano";
+pub(super) const FIELD_MANAGER: &str = "oregano";
 
 /// A write of an object, with the state that it was planned for.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub enum ObjectWrite<'a> {
     Create(&'a ObjectContent),
     /// It has this revision, and is changed.
     Update(&'a ObjectContent, &'a Revision),
+    /// It has this revision, and is deleted and created again with the content. Only secrets are.
+    Recreate(&'a ObjectContent, &'a Revision),
     /// It has this revision, and is deleted.
     Delete(&'a Revision),
 }
@@ -52,7 +54,7 @@ pub enum EarlierRequest {
 
 /// What the server does with a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Effect {
+pub(super) enum Effect {
     /// It carries it out.
     Persist,
     /// It only checks whether it would carry it out (`dryRun=All`).
@@ -64,11 +66,12 @@ impl ObjectWrite<'_> {
         match self {
             Self::Create(_) => Verb::Create,
             Self::Update(..) => Verb::Update,
-            Self::Delete(_) => Verb::Delete,
+            Self::Delete(_) | Self::Recreate(..) => Verb::Delete,
         }
     }
 
-    fn request(self, object: &ObjectName, effect: Effect) -> Result<Request, ApiError> {
+    /// The request; the first one if several are necessary.
+    pub(super) fn request(self, object: &ObjectName, effect: Effect) -> Result<Request, ApiError> {
         let all = collection(object.kind, &object.namespace);
         let (dry_run, field_manager) = (effect == Effect::Check, Some(FIELD_MANAGER.to_owned()));
         let request = match self {
@@ -83,7 +86,7 @@ impl ObjectWrite<'_> {
                 patch["metadata"]["resourceVersion"] = revision.version.as_str().into();
                 all.patch(&object.name, &parameters, &Patch::Merge(patch))
             }
-            Self::Delete(Revision { uid, version }) => {
+            Self::Delete(Revision { uid, version }) | Self::Recreate(_, Revision { uid, version }) => {
                 // OpenShift 3.11 compares only the uid, later servers the version, too.
                 let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: Some(version.clone()) };
                 let preconditions = Some(preconditions);
@@ -91,7 +94,7 @@ impl ObjectWrite<'_> {
             }
         };
         let mut request = request.map_err(ApiError::unsent)?;
-        if let (Self::Delete(_), Effect::Check) = (self, effect) {
+        if self.verb() == Verb::Delete && effect == Effect::Check {
             // A server without dry run (OpenShift 3.11) does not know this option in the body, and would delete the object.
             // It rejects the parameter.
             let uri = format!("{}?dryRun=All", request.uri().path());
@@ -130,6 +133,16 @@ impl ApiClient {
         object: &ObjectName,
         write: ObjectWrite<'_>,
     ) -> Result<WriteResult, Failure> {
+        match write {
+            ObjectWrite::Recreate(content, revision) => self.recreate(object, content, revision).await,
+            ObjectWrite::Create(_) | ObjectWrite::Update(..) | ObjectWrite::Delete(_) => {
+                self.send_write(object, write).await
+            }
+        }
+    }
+
+    /// Sends the request of a write.
+    pub(super) async fn send_write(&self, object: &ObjectName, write: ObjectWrite<'_>) -> Result<WriteResult, Failure> {
         let verb = write.verb();
         let request = write.request(object, Effect::Persist);
         let request = request.map_err(|error| self.diagnosis().failure(verb, object, &error))?;
@@ -166,9 +179,28 @@ impl ApiClient {
         object: &ObjectName,
         write: ObjectWrite<'_>,
     ) -> Result<(), Failure> {
-        let verb = write.verb();
-        let sent = async { self.read(write.request(object, Effect::Check)?).await };
-        match sent.await {
+        match write {
+            ObjectWrite::Recreate(content, revision) => self.check_recreate(object, content, revision).await,
+            ObjectWrite::Create(_) | ObjectWrite::Update(..) | ObjectWrite::Delete(_) => {
+                self.send_check(object, write).await
+            }
+        }
+    }
+
+    /// Sends the request of a write with dry run.
+    pub(super) async fn send_check(&self, object: &ObjectName, write: ObjectWrite<'_>) -> Result<(), Failure> {
+        let sent = async { self.read(write.request(object, Effect::Check)?).await }.await;
+        self.checked(write.verb(), object, sent)
+    }
+
+    /// What the response to a dry run says about the write.
+    pub(super) fn checked(
+        &self,
+        verb: Verb,
+        object: &ObjectName,
+        sent: Result<Vec<u8>, ApiError>,
+    ) -> Result<(), Failure> {
+        match sent {
             Ok(_) => Ok(()),
             // The write itself handles a conflict.
             Err(error) if is_conflict(verb, &error) => Ok(()),
@@ -186,7 +218,7 @@ impl ApiClient {
 }
 
 /// Whether the server refused the request because the object has changed: it was created, updated or deleted.
-fn is_conflict(verb: Verb, error: &ApiError) -> bool {
+pub(super) fn is_conflict(verb: Verb, error: &ApiError) -> bool {
     // For a creation, the same reason means that the namespace does not exist, which is not a conflict.
     let deleted = verb != Verb::Create && error.has_reason("NotFound");
     deleted || error.has_reason("Conflict") || error.has_reason("AlreadyExists")

@@ -281,6 +281,7 @@ fn object_write<'a>(planned: &'a Planned<ObjectContent>, found: Option<&'a Objec
     let revision = found.map(ObjectFact::revision);
     match (&planned.step.action, &planned.content, revision) {
         (Action::Delete, _, Some(revision)) => Some(ObjectWrite::Delete(revision)),
+        (Action::Recreate, Some(content), Some(revision)) => Some(ObjectWrite::Recreate(content, revision)),
         (_, Some(content), Some(revision)) => Some(ObjectWrite::Update(content, revision)),
         (_, Some(content), None) => Some(ObjectWrite::Create(content)),
         (_, None, _) => None,

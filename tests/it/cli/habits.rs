@@ -53,6 +53,7 @@ fn conflicts_are_rejected_before_anything_is_read() {
         "validate --prune -i nowhere",
         "validate -D -i nowhere",
         "validate --transfer-ownership -i nowhere",
+        "validate --recreate -i nowhere",
     ] {
         let run = oregano.run(&words.split(' ').collect::<Vec<_>>()).expect(64);
         assert!(run.stderr.contains("Usage: ") || run.stderr.contains("possible values"), "{words}: {}", run.stderr);
@@ -65,7 +66,16 @@ fn the_help_lists_the_options_that_have_an_effect() {
     let oregano = Oregano::new();
     for (command, has_effect) in [("validate", false), ("plan", true), ("apply", true)] {
         let help = oregano.run(&[command, "--help"]).expect(0).stdout;
-        for option in ["--only", "--prune", "--diff", "--transfer-ownership", "--check", "--kubeconfig", "--context"] {
+        for option in [
+            "--only",
+            "--prune",
+            "--diff",
+            "--transfer-ownership",
+            "--recreate",
+            "--check",
+            "--kubeconfig",
+            "--context",
+        ] {
             assert_eq!(help.contains(&format!(" {option}")), has_effect, "{command} {option}: {help}");
         }
         assert!(help.contains("--from"), "{command}: {help}");

@@ -211,6 +211,25 @@ fn the_role_for_the_removal_of_pull_secrets_is_sufficient_and_minimal() {
 }
 
 #[test]
+fn the_role_for_the_recreation_of_pull_secrets_is_sufficient_and_minimal() {
+    let kubernetes = Kubernetes::private();
+    let cluster = Cluster::new(&kubernetes, "project-a", &["recreation-of-pull-secrets"]);
+    let declared = "[{'name':'team','namespaces':['project-a'],'type':'dockercfg','adopt':True}]";
+    let site = site(&kubernetes, "kubernetes", &[("oregano_pull_secrets", declared)]);
+    for missing in cluster.permissions() {
+        disturb_secret(&kubernetes, "project-a", "delete");
+        kubernetes.create_secret("project-a", "team", r#"{"auths":{}}"#);
+        let apply = ["apply", "--only", "cluster", "--recreate"];
+        cluster.without(&missing, || {
+            let run = site.run(&apply).expect(2);
+            assert!(run.stderr.contains(&format!("`{}` on secrets", missing.verb)), "{}", run.stderr);
+        });
+        assert!(kubernetes.secret("project-a", "team").is_some(), "it was deleted without `{}`", missing.verb);
+        site.run(&apply).expect(0);
+    }
+}
+
+#[test]
 fn the_role_for_namespaces_by_labels_is_sufficient_and_minimal() {
     let kubernetes = Kubernetes::private();
     let cluster = Cluster::new(&kubernetes, "project-a", &["namespaces-by-labels"]);

@@ -150,3 +150,76 @@ fn the_entries_of_a_file_are_verified_before_anything_is_written() {
     assert_eq!(content["auths"][site.key()]["email"], "me@example.com");
     assert_eq!(content["auths"]["cloud.openshift.com"]["auth"], "YTpi");
 }
+
+#[test]
+fn a_secret_of_the_other_type_is_created_again_with_everything_else_that_it_has() {
+    let kubernetes = Kubernetes::private();
+    let site = site(&kubernetes, User::Admin, "[{'name':'team','namespaces':['project-a'],'adopt':true}]");
+    let theirs = json!({"quay.io": {"auth": "eDp5", "x": 1}});
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockercfg",
+        "metadata": {"name": "team", "labels": {"team": "blue"}, "annotations": {"example.com/note": "keep"}},
+        "data": {".dockercfg": openssl::base64::encode_block(theirs.to_string().as_bytes()), "other": "b3RoZXI="},
+    });
+    kubernetes.create("/api/v1/namespaces/project-a/secrets", &secret);
+    let before = kubernetes.secret("project-a", "team").unwrap();
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("the type of a secret cannot be changed"), "{}", run.stderr);
+    assert!(run.stderr.contains("`--recreate` deletes it and creates it again"), "{}", run.stderr);
+    assert_eq!(site.file(1, DOCKER), None);
+    let plan = site.run(&["plan", "--recreate"]).expect(3);
+    assert!(plan.stdout.contains("secret project-a/team: would be deleted and created again (+"), "{}", plan.stdout);
+    assert!(plan.stderr.contains("`KubeletEnsureSecretPulledImages`"), "{}", plan.stderr);
+    assert_eq!(kubernetes.secret("project-a", "team").unwrap(), before);
+
+    let run = site.run(&["apply", "--recreate"]).expect(0);
+    assert!(run.stdout.contains("secret project-a/team: deleted and created again (+"), "{}", run.stdout);
+    let now = kubernetes.secret("project-a", "team").unwrap();
+    assert_ne!(now["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(now["type"], "kubernetes.io/dockerconfigjson");
+    assert_eq!(now["metadata"]["labels"], json!({"team": "blue", "oregano/managed": "true"}));
+    assert_eq!(now["metadata"]["annotations"], json!({"example.com/note": "keep"}));
+    assert_eq!((&now["data"]["other"], &now["data"][".dockercfg"]), (&json!("b3RoZXI="), &Value::Null));
+    let entry = json!({"username": USER, "password": PASSWORD, "auth": auth()});
+    let expected = json!({"auths": {"quay.io": {"auth": "eDp5", "x": 1}, site.key(): entry}});
+    assert_eq!(kubernetes.secret_json("project-a", "team").unwrap(), expected);
+    site.run(&["apply", "--recreate"]).expect(0);
+    assert_eq!(kubernetes.secret("project-a", "team").unwrap(), now, "an unchanged run wrote the secret");
+}
+
+#[test]
+fn an_immutable_secret_is_created_again_and_stays_immutable() {
+    let kubernetes = Kubernetes::private();
+    let site = site(&kubernetes, User::Admin, "[{'name':'team','namespaces':['project-a'],'adopt':true}]");
+    let old = json!({"auths": {site.key(): {"auth": "b2xkOm9sZA=="}}}).to_string();
+    kubernetes.create_secret("project-a", "team", &old);
+    kubernetes.patch("/api/v1/namespaces/project-a/secrets/team", &json!({"immutable": true}));
+    let run = site.run(&["apply"]).expect(2);
+    assert!(run.stderr.contains("secret `project-a/team` is immutable"), "{}", run.stderr);
+    site.run(&["apply", "--recreate"]).expect(0);
+    let now = kubernetes.secret("project-a", "team").unwrap();
+    assert_eq!(now["immutable"], true);
+    assert_eq!(kubernetes.secret_json("project-a", "team").unwrap()["auths"][site.key()]["auth"], auth());
+    site.run(&["apply"]).expect(0);
+    assert_eq!(kubernetes.secret("project-a", "team").unwrap(), now);
+}
+
+#[test]
+fn a_secret_is_not_deleted_if_it_cannot_be_created_again() {
+    let kubernetes = Kubernetes::private();
+    let site =
+        site(&kubernetes, User::Writer, "[{'name':'team','namespaces':['project-a'],'type':'dockercfg','adopt':true}]");
+    kubernetes.create_secret("project-a", "team", r#"{"auths":{"quay.io":{"auth":"eDp5"}}}"#);
+    let before = kubernetes.secret("project-a", "team").unwrap();
+    // This user may not delete secrets.
+    let run = site.run(&["apply", "--recreate"]).expect(2);
+    assert!(run.stderr.contains("grant the user `delete` on secrets in namespace `project-a`"), "{}", run.stderr);
+    let finalizers = json!({"metadata": {"finalizers": ["example.com/keep"]}});
+    kubernetes.patch("/api/v1/namespaces/project-a/secrets/team", &finalizers);
+    let mut site = site;
+    site.cluster(&kubernetes, User::Admin);
+    let run = site.run(&["apply", "--recreate"]).expect(2);
+    assert!(run.stderr.contains("has finalizers, which keep it after its deletion"), "{}", run.stderr);
+    assert_eq!(site.file(1, DOCKER), None);
+    assert_eq!(kubernetes.secret("project-a", "team").unwrap()["metadata"]["uid"], before["metadata"]["uid"]);
+}

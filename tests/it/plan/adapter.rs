@@ -233,6 +233,7 @@ fn step(stage: Stage, step: &plan::Step) -> Step {
     let (action, failure) = match &step.action {
         plan::Action::Create => (Action::Create, vec![]),
         plan::Action::Update => (Action::Update, vec![]),
+        plan::Action::Recreate => (Action::Recreate, vec![]),
         plan::Action::Delete => (Action::Delete, vec![]),
         plan::Action::Unchanged => (Action::Unchanged, vec![]),
         plan::Action::Prove => (Action::Prove, vec![]),

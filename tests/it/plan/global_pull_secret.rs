@@ -121,7 +121,7 @@ fn changes_of_the_global_pull_secret() {
             Action::Create => (super::Action::Create, Vec::new()),
             Action::Update => (super::Action::Update, Vec::new()),
             Action::Unchanged => (super::Action::Unchanged, Vec::new()),
-            Action::Delete | Action::Prove => panic!("{name}: {:?}", planned.step),
+            Action::Recreate | Action::Delete | Action::Prove => panic!("{name}: {:?}", planned.step),
             Action::Fail(failure) => {
                 (super::Action::Fail, [vec![failure.message.clone()], failure.causes.clone()].concat())
             }

@@ -10,7 +10,7 @@ use crate::cluster::tests::double::{self, Double, Seen, Store, status};
 use crate::desired::{Adopt, Namespaces, Ownership, PullSecret, PullSecretFormat, PullSecretState};
 use crate::dockerconfig::{self, ChangeKind, Credential, Reader};
 use crate::facts::NamespacePhase;
-use crate::plan::{Change, WantedSecret};
+use crate::plan::{Change, Recreate, WantedSecret};
 use crate::secret::{Redactor, Secret};
 
 const NAME: &str = "imagestreamsecret";
@@ -48,17 +48,16 @@ fn theirs(host: &str) -> String {
 
 /// Observes the secret, plans it, and carries the plan out.
 async fn write(double: &Double) -> StepRow {
-    carry_out(double, declared()).await
+    carry_out(double, declared(), PlanRequest::default()).await
 }
 
-async fn carry_out(double: &Double, declared: PullSecret) -> StepRow {
+async fn carry_out(double: &Double, declared: PullSecret, request: PlanRequest) -> StepRow {
     let config = kube::Config::new(double.url.parse().unwrap());
     let timeout = Duration::from_secs(5);
     let cluster =
         Cluster::connect(Access::anonymous(config), None, timeout, &Redactor::default(), ClusterPurpose::Run).unwrap();
     let name = ObjectName::secret("openshift", NAME);
     let fact = cluster.observe(&name).await.unwrap();
-    let request = PlanRequest::default();
     let phase = NamespacePhase::Active;
     let wanted = Wanted::PullSecret(WantedSecret { name: name.clone(), declared: &declared, retired: &[], phase });
     let CarriedOut { mut row, confirmed } = super::write(&cluster, &wanted, &fact, &request, &Backup::None).await;
@@ -204,7 +203,7 @@ async fn a_success_is_read_back() {
         });
         let double = double.await;
         double.store.lock().unwrap().put(NAME, &theirs("example.com"));
-        let row = carry_out(&double, removal()).await;
+        let row = carry_out(&double, removal(), PlanRequest::default()).await;
         let message = row.failure.map(|failure| failure.message);
         assert_eq!(message, expected.map(|text| format!("secret `openshift/{NAME}` {text}")));
     }
@@ -226,7 +225,7 @@ async fn a_secret_that_cannot_be_changed_after_a_conflict_fails_with_a_hint() {
     let immutable = json!({"metadata": {"name": NAME}, "type": "kubernetes.io/dockerconfigjson",
         "data": {".dockerconfigjson": "e30="}, "immutable": true});
     for (secret, message, hint) in
-        [(wrong_type, "has the type `Opaque`", "oc delete secret"), (immutable, "is immutable", "oc delete secret")]
+        [(wrong_type, "has the type `Opaque`", "oc delete secret"), (immutable, "is immutable", "`--recreate`")]
     {
         let double = Double::start(move |seen: &Seen, store: &mut Store| {
             if seen.method == "PATCH" {
@@ -266,4 +265,57 @@ async fn an_unconfirmed_write_that_another_client_changed_and_kept_is_reported_a
         // The same request again is harmless, because of its precondition.
         assert_eq!(patches(&double), 2);
     }
+}
+
+/// A secret of the other type with one registry that this program does not manage.
+fn dockercfg() -> serde_json::Value {
+    let content = openssl::base64::encode_block(json!({"example.com": {"auth": "dGhlaXJzOng="}}).to_string().as_bytes());
+    json!({"metadata": {"name": NAME}, "type": "kubernetes.io/dockercfg", "data": {".dockercfg": content}})
+}
+
+#[tokio::test]
+async fn a_deleted_secret_is_created_again_although_the_server_fails_at_first() {
+    let permitted = || PlanRequest { recreate: Recreate::Permit, ..PlanRequest::default() };
+    // The number of creations that fail after the deletion, and whether the deletion is confirmed.
+    for (failing, confirms) in [(0, true), (3, true), (1, false)] {
+        let double = Double::start(move |seen: &Seen, store: &mut Store| {
+            let failed = store.seen.iter().filter(|seen| seen.method == "POST").count();
+            match seen.method.as_str() {
+                "POST" if failed <= failing => Some(status(500, "InternalError", "failed calling webhook")),
+                "DELETE" if !confirms => {
+                    store.secrets.remove(NAME);
+                    Some(status(504, "Timeout", "the request may or may not have been done"))
+                }
+                _ => None,
+            }
+        });
+        let double = double.await;
+        double.store.lock().unwrap().save(NAME, dockercfg());
+        let row = carry_out(&double, declared(), permitted()).await;
+        assert_eq!((row.outcome, row.failure), (Outcome::Recreated, None));
+        let content = double.content(NAME).unwrap();
+        assert!(content.contains("dGhlaXJzOng=") && content.contains("YWNtZTpodW50ZXIy"), "{content}");
+    }
+    // The server never creates it.
+    let double = Double::start(|seen: &Seen, _: &mut Store| {
+        (seen.method == "POST").then(|| status(500, "InternalError", "failed calling webhook"))
+    });
+    let double = double.await;
+    double.store.lock().unwrap().save(NAME, dockercfg());
+    let failure = carry_out(&double, declared(), permitted()).await.failure.unwrap();
+    assert!(failure.message.ends_with("was deleted, and could not be created again"), "{failure:?}");
+    assert!(failure.causes.iter().any(|cause| cause.contains("failed calling webhook")), "{failure:?}");
+    // Another client changes it before the deletion, so it is planned again.
+    let double = Double::start(|seen: &Seen, store: &mut Store| {
+        let looks = store.seen.iter().filter(|seen| seen.method == "GET").count();
+        if seen.method == "GET" && looks == 2 {
+            store.put(NAME, &theirs("other.example.com"));
+        }
+        None
+    });
+    let double = double.await;
+    double.store.lock().unwrap().save(NAME, dockercfg());
+    let row = carry_out(&double, declared(), permitted()).await;
+    assert_eq!((row.outcome, row.failure), (Outcome::Updated, None));
+    assert!(!double.asked().iter().any(|request| request.starts_with("DELETE")));
 }
