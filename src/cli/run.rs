@@ -263,7 +263,7 @@ impl RunArguments {
             from: VantageOption::Controller,
             warn_days,
             retry_file: None,
-            changes: Changes { prune: false, update },
+            changes: Changes { prune: false, recreate: false, update },
             check,
             inspect: Inspect::default(),
             confirmation,

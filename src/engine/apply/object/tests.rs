@@ -269,7 +269,8 @@ async fn an_unconfirmed_write_that_another_client_changed_and_kept_is_reported_a
 
 /// A secret of the other type with one registry that this program does not manage.
 fn dockercfg() -> serde_json::Value {
-    let content = openssl::base64::encode_block(json!({"example.com": {"auth": "dGhlaXJzOng="}}).to_string().as_bytes());
+    let content =
+        openssl::base64::encode_block(json!({"example.com": {"auth": "dGhlaXJzOng="}}).to_string().as_bytes());
     json!({"metadata": {"name": NAME}, "type": "kubernetes.io/dockercfg", "data": {".dockercfg": content}})
 }
 
