@@ -40,6 +40,8 @@ const WITHOUT_INVENTORY: [&str; 6] = ["login", "logout", "schema", "completion",
 
 /// The command that only contacts registries.
 const VALIDATE: &str = "validate";
+/// The command that writes one object of the cluster.
+const RESTORE: &str = "restore";
 
 /// The heading of the options that only commands with an inventory use.
 const INVENTORY: &str = "Options of every command with an inventory";
@@ -108,7 +110,11 @@ pub fn command() -> clap::Command {
     let cli = cli.mut_subcommands(|command| {
         let examples = examples::text(command.get_name());
         let command = if WITHOUT_INVENTORY.contains(&command.get_name()) { command.mut_args(hide) } else { command };
-        let command = if command.get_name() == VALIDATE { command.mut_args(run::hide_from_validate) } else { command };
+        let command = match command.get_name() {
+            VALIDATE => command.mut_args(run::hide_from_validate),
+            RESTORE => command.mut_args(restore::hide_from_restore),
+            _ => command,
+        };
         if examples.is_empty() { command } else { command.after_help(examples) }
     });
     cli.after_help(examples::text("oregano"))

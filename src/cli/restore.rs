@@ -7,7 +7,10 @@ use oregano::event;
 use oregano::ui::Format;
 
 use super::run::{Access, Check, Confirmation, RunArguments, UpdateOptions};
-use super::{Global, usage_error};
+use super::{Global, RESTORE, usage_error};
+
+/// The options that have no effect on `restore`: it writes one object of the cluster, and no node.
+const NOT_FOR_RESTORE: [&str; 2] = ["limit", "forks"];
 
 /// The arguments of `restore`.
 #[derive(Debug, Args)]
@@ -28,23 +31,41 @@ pub struct RestoreArguments {
     access: Access,
 }
 
+/// Hides the options that have no effect on `restore`. They are not removed, so that they can be rejected with an
+/// explanation.
+pub(super) fn hide_from_restore(option: clap::Arg) -> clap::Arg {
+    if NOT_FOR_RESTORE.contains(&option.get_id().as_str()) { option.hide(true) } else { option }
+}
+
 impl RestoreArguments {
-    /// Checks for options that have no effect on a list.
+    /// Checks for options that have no effect, on anything or on a list.
     ///
     /// # Errors
     /// A usage error that names the option.
     pub(super) fn check(&self, global: &Global) -> Result<(), clap::Error> {
+        let Access { limit, forks, timeout, kubeconfig, context, login } = &self.access;
+        let given = |is_given: bool, option| is_given.then_some(option);
+        if let Some(option) = given(limit.is_some(), "--limit").or(given(forks.is_some(), "--forks")) {
+            let message =
+                format!("{option} has no effect: `oregano restore` writes one secret of the cluster, and no node");
+            return Err(usage_error(RESTORE, &message));
+        }
         if self.backup.is_some() {
             return Ok(());
         }
+        let access = given(timeout.is_some(), "--timeout").or(given(kubeconfig.is_some(), "--kubeconfig"));
+        let access = access.or(given(context.is_some(), "--context"));
         let message = if global.style().format == Format::Json {
             "the list of backups is printed only as text, one name on each line".to_owned()
-        } else if let Some(option) = self.check.option().or_else(|| self.update.option()) {
+        } else if let Some(option) = self.check.option().or_else(|| self.update.option()).or(access) {
             format!("{option} has no effect without the name of a backup: `oregano restore` lists the backups")
+        } else if login.is_given() {
+            "options for nodes have no effect without the name of a backup: `oregano restore` lists the backups"
+                .to_owned()
         } else {
             return Ok(());
         };
-        Err(usage_error("restore", &message))
+        Err(usage_error(RESTORE, &message))
     }
 
     /// The run that puts this backup back, or shows what it would change.

@@ -53,11 +53,21 @@ fn restore_accepts_only_what_has_an_effect() {
     for (words, message) in [
         (&["restore", "--json"][..], "the list of backups is printed only as text"),
         (&["restore", "-C"], "--check has no effect without the name of a backup"),
+        (&["restore", "--context=c"], "--context has no effect without the name of a backup"),
+        (&["restore", "--become"], "options for nodes have no effect without the name of a backup"),
+        (
+            &["restore", "20260101T000000Z_prod.json", "--limit=node1"],
+            "--limit has no effect: `oregano restore` writes",
+        ),
+        (&["restore", "--forks=2"], "--forks has no effect: `oregano restore` writes"),
         (&["restore", "--transfer-ownership"], "--transfer-ownership has no effect without the name of a backup"),
     ] {
         let run = oregano.run(words).expect(64);
         assert!(run.stderr.contains(message) && run.stderr.contains("oregano restore"), "{words:?}: {}", run.stderr);
     }
+    let help = oregano.run(&["restore", "--help"]).expect(0).stdout;
+    let lists = |option| help.contains(option);
+    assert!(lists("--kubeconfig") && lists("--private-key") && !lists("--limit") && !lists("--forks"), "{help}");
     assert_eq!(oregano.run(&["-q", "restore"]).expect(0).stderr, "");
 }
 
