@@ -54,28 +54,49 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
         Command::Apply if stopped => {
             format!("nothing was changed{}; fix the errors above, then run again", what_failed(recap))
         }
-        // The object that failed may have been written, and other objects were written before.
-        Command::Apply if objects_failed => {
-            let before = match changes(recap) {
-                (0, _) => String::new(),
-                _ => format!("{} written and read back; ", written(recap)),
-            };
-            // The operator changes nodes by itself, also after a run that did not wait for the end.
-            let nodes = if has_failed_rollout(recap) { "the rollout has not ended" } else { "no node was changed" };
-            format!("{before}{nodes}{}; fix the errors above, then run again", what_failed(recap))
-        }
+        Command::Apply if objects_failed => after_failed_objects(recap, retry_file),
         // Nodes that were not checked may have old credentials, so the result must not be called up to date.
         Command::Apply if changes(recap) == (0, 0) && rolled_out(recap) == 0 && incomplete_hosts(recap).is_empty() => {
             "no changes: already up to date".to_owned()
         }
-        Command::Apply => {
-            let rollout = match rolled_out(recap) {
-                0 => String::new(),
-                pools => format!("; rolled out to {}", plural(pools, "pool")),
-            };
-            format!("{}{rollout}{}", done(recap), incomplete(recap, command, retry_file))
-        }
+        Command::Apply => format!("{}{}", done_and_rolled_out(recap), incomplete(recap, command, retry_file)),
     })
+}
+
+/// The sentence after an `apply` in which an object of the cluster failed. That object may have been written, and other
+/// objects were written before.
+fn after_failed_objects(recap: &Recap, retry_file: Option<&str>) -> String {
+    let before = match changes(recap) {
+        (0, _) => String::new(),
+        _ => format!("{} written and read back; ", written(recap)),
+    };
+    if has_failed_rollout(recap) {
+        // The operator changes nodes by itself, also after a run that did not wait for the end.
+        return format!(
+            "{before}the rollout has not ended{}; fix the errors above, then run again",
+            what_failed(recap)
+        );
+    }
+    let failed = |holds: fn(&ObjectSummary) -> bool| {
+        recap.objects.iter().any(|row| row.outcome == Outcome::Failed && holds(row))
+    };
+    // Nodes are written after an import that failed, and before the removals.
+    if failed(|row| !is_import(row)) && changes(recap).1 == 0 && !has_failed_file(recap) {
+        return format!("{before}no node was changed{}; fix the errors above, then run again", what_failed(recap));
+    }
+    let rest = match incomplete(recap, Command::Apply, retry_file) {
+        rest if !rest.is_empty() => rest,
+        _ if failed(is_import) => "; keep the old credentials valid, fix the errors above, then run again".to_owned(),
+        _ => "; fix the errors above, then run again".to_owned(),
+    };
+    format!("{}; {}{rest}", done_and_rolled_out(recap), failed_objects(recap).unwrap_or_default())
+}
+
+fn done_and_rolled_out(recap: &Recap) -> String {
+    match rolled_out(recap) {
+        0 => done(recap),
+        pools => format!("{}; rolled out to {}", done(recap), plural(pools, "pool")),
+    }
 }
 
 /// The sentence after a signal.
@@ -95,11 +116,12 @@ fn interrupted(command: Option<Command>, recap: &Recap) -> String {
 
 /// What `apply` or `login` has done.
 fn done(recap: &Recap) -> String {
-    let failed_file = recap.hosts.values().any(|counts| counts.ok > 0 && counts.failed > 0);
-    let failed_object = recap.objects.iter().any(|row| !is_pool(row) && row.outcome == Outcome::Failed);
+    let is_failed_write = |row: &ObjectSummary| !is_pool(row) && !is_import(row) && row.outcome == Outcome::Failed;
     match changes(recap) {
         // A write that failed may have been completed by the node or the API server.
-        (0, 0) if failed_file || failed_object => "no change was confirmed".to_owned(),
+        (0, 0) if has_failed_file(recap) || recap.objects.iter().any(is_failed_write) => {
+            "no change was confirmed".to_owned()
+        }
         (0, 0) => "nothing was changed".to_owned(),
         _ => format!("{} written and read back", written(recap)),
     }
@@ -202,6 +224,15 @@ fn has_failed_rollout(recap: &Recap) -> bool {
     let any = |holds: fn(&ObjectSummary) -> bool| recap.objects.iter().any(holds);
     let is_written = !any(|row| row.object.kind == ObjectKind::Secret && row.outcome == Outcome::Skipped);
     is_written && any(|row| is_pool(row) && row.outcome == Outcome::Failed)
+}
+
+/// Whether a file of a node that was reached has failed.
+fn has_failed_file(recap: &Recap) -> bool {
+    recap.hosts.values().any(|counts| counts.ok > 0 && counts.failed > 0)
+}
+
+fn is_import(row: &ObjectSummary) -> bool {
+    row.object.kind == ObjectKind::ImageStreamImport
 }
 
 fn is_pool(row: &ObjectSummary) -> bool {
@@ -366,6 +397,77 @@ mod tests {
         }
         let unchanged = conclude(Command::Apply, Unchanged, &[Unchanged], done);
         assert_eq!(unchanged, ("no changes: already up to date".to_owned(), false));
+    }
+
+    #[test]
+    fn nodes_are_written_after_an_import_that_failed_and_before_the_removals() {
+        use Outcome::{Deleted, Failed, NotProved, Proved, Skipped, Updated};
+        let counts = |ok, changed, failed, skipped| Counts { ok, changed, failed, skipped, ..Counts::default() };
+        let conclude = |secret, import, removed, node| {
+            let import_name = ObjectName::new(ObjectKind::ImageStreamImport, "a", "r/app:1");
+            let rows = [
+                (ObjectName::secret("a", "s"), secret),
+                (import_name, import),
+                (ObjectName::secret("a", "old"), removed),
+            ];
+            let recap = Recap {
+                registries: vec![row("a", "u", Verdict::Proved)],
+                objects: rows.map(|(object, outcome)| ObjectSummary { object, outcome }).into(),
+                hosts: [("n".to_owned(), node)].into(),
+                status: ExitStatus::Failed as u8,
+            };
+            sentence(Some(Command::Apply), &recap, None).unwrap()
+        };
+        let (written, same) = (counts(2, 1, 0, 0), counts(2, 0, 0, 0));
+        for (secret, import, removed, node, text) in [
+            (
+                Updated,
+                Failed,
+                Skipped,
+                written,
+                "1 secret and 1 file written and read back; import `a/r/app:1` failed; keep the old credentials valid, fix \
+                 the errors above, then run again",
+            ),
+            (
+                Outcome::Unchanged,
+                Failed,
+                Skipped,
+                same,
+                "nothing was changed; import `a/r/app:1` failed; keep the old credentials valid, fix the errors above, then \
+                 run again",
+            ),
+            (
+                Updated,
+                Failed,
+                Skipped,
+                counts(1, 0, 1, 0),
+                "1 secret written and read back; import `a/r/app:1` failed; of 1 node, 1 failed: keep the old credentials \
+                 valid, fix the errors above, then run again with `--limit n`",
+            ),
+            (
+                Failed,
+                NotProved,
+                Skipped,
+                counts(1, 0, 0, 1),
+                "no node was changed: secret `a/s` failed; fix the errors above, then run again",
+            ),
+            (
+                Updated,
+                Proved,
+                Failed,
+                written,
+                "1 secret and 1 file written and read back; secret `a/old` failed; fix the errors above, then run again",
+            ),
+            (
+                Deleted,
+                Proved,
+                Failed,
+                same,
+                "1 secret written and read back; no node was changed: secret `a/old` failed; fix the errors above, then run again",
+            ),
+        ] {
+            assert_eq!(conclude(secret, import, removed, node), text);
+        }
     }
 
     #[test]
