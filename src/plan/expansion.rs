@@ -12,7 +12,8 @@ use super::pull_secret::WantedSecret;
 use super::service_account::WantedAccount;
 use super::undeclared::{MANAGED_KINDS, UndeclaredObject, belongs_to};
 use crate::desired::{
-    Desired, ImagePuller, NamespaceSelector, Namespaces, Object, PullSecret, PullSecretState, ServiceAccounts, Subject,
+    Desired, GLOBAL_NAME, GLOBAL_NAMESPACE, ImagePuller, NamespaceSelector, Namespaces, Object, PullSecret,
+    PullSecretState, ServiceAccounts, Subject,
 };
 use crate::facts::{ClusterFact, NamespacePhase, ObjectKind, ObjectName, Observed, Selections};
 use crate::failure::Failure;
@@ -230,7 +231,9 @@ fn add_undeclared<'a>(
         for own in names {
             let name = ObjectName::new(kind, namespace, own);
             let belongs = facts.objects.get(&name).and_then(Observed::present);
-            if declared.contains(&name) || !belongs.is_some_and(|found| belongs_to(found, owner)) {
+            // Without the global pull secret, a cluster can no longer pull the images of its own parts.
+            let is_global = name == ObjectName::secret(GLOBAL_NAMESPACE, GLOBAL_NAME);
+            if is_global || declared.contains(&name) || !belongs.is_some_and(|found| belongs_to(found, owner)) {
                 continue;
             }
             removals.push(Wanted::Undeclared(UndeclaredObject { name, owner }));

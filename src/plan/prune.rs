@@ -1,7 +1,7 @@
 //! The plan for objects that an inventory has created and no longer declares: they are removed with `--prune`, after
 //! everything else, and reported without it.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::object::{Wanted, object};
 use super::{Expansion, Gate, Plan, PlanRequest, Planned, Prune, Stage, Step, UnknownObjects, expand, pods};
@@ -50,15 +50,20 @@ pub fn prune(gate: Gate, desired: &Desired, facts: &ClusterFact, request: &PlanR
     PrunePlan { plan: Plan { gate, stages }, warnings: warnings(&unlisted) }
 }
 
-/// One warning for each kind of objects that could not be listed.
+/// One warning for each kind of objects that could not be listed, and one for all kinds with the same failure, for example
+/// because the API server cannot be reached.
 fn warnings(unlisted: &[UnknownObjects]) -> Vec<String> {
-    let mut by_kind: IndexMap<ObjectKind, Vec<&Failure>> = IndexMap::new();
+    let mut by_kind: IndexMap<ObjectKind, (&Failure, IndexSet<&str>)> = IndexMap::new();
     for UnknownObjects { what, failure } in unlisted {
-        by_kind.entry(what.kind).or_default().push(failure);
+        by_kind.entry(what.kind).or_insert((failure, IndexSet::new())).1.insert(&what.namespace);
     }
-    let warning = |failures: &Vec<&Failure>| {
-        let Failure { message, causes, hint, .. } = failures[0];
-        let more = match failures.len() - 1 {
+    let mut by_failure: IndexMap<&Failure, IndexSet<&str>> = IndexMap::new();
+    for (failure, namespaces) in by_kind.into_values() {
+        by_failure.entry(failure).or_default().extend(namespaces);
+    }
+    let warning = |(failure, namespaces): (&Failure, IndexSet<&str>)| {
+        let Failure { message, causes, hint, .. } = failure;
+        let more = match namespaces.len() - 1 {
             0 => String::new(),
             1 => " (the same for 1 more namespace)".to_owned(),
             count => format!(" (the same for {count} more namespaces)"),
@@ -67,5 +72,5 @@ fn warnings(unlisted: &[UnknownObjects]) -> Vec<String> {
         let hint: String = hint.iter().map(|hint| format!("; {hint}")).collect();
         format!("there may be more objects that are no longer declared: {message}{more}{causes}{hint}")
     };
-    by_kind.values().map(warning).collect()
+    by_failure.into_iter().map(warning).collect()
 }

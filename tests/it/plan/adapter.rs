@@ -407,7 +407,8 @@ fn managed(case: &Case, kind: ObjectKind) -> NamesByNamespace {
         }
     }
     let unlisted = case.facts.unlisted_managed.iter();
-    names.extend(unlisted.map(|(namespace, message)| (namespace.clone(), Err(Failure::new(message)))));
+    let failure = |message: &String| Failure::new(message.replace("{kind}", kind.noun()));
+    names.extend(unlisted.map(|(namespace, message)| (namespace.clone(), Err(failure(message)))));
     names
 }
 
