@@ -92,7 +92,7 @@ impl ApiClient {
         self.send(request, &[], MAX_OBJECT).await.map(drop)
     }
 
-    /// Waits before a request is sent again: at least as long as the server asks for, but not longer than a request may
+    /// Waits before a request is sent again: at least as long as the server demands, but not longer than a request may
     /// take.
     pub(super) async fn pause(&self, pause: Duration, error: &ApiError) {
         tokio::time::sleep(self.pause_after(pause, error)).await;
@@ -147,7 +147,7 @@ impl ApiClient {
                 match exchange(session, request.clone(), limit).await {
                     Err(error) if error.is_busy() => {
                         let pause = self.pause_after(*pause, &error);
-                        // That the server is busy says more than that there was no time to ask it again.
+                        // That the server is busy says more than that there was no time to send the request again.
                         if Instant::now() + pause >= end {
                             return Err(error);
                         }
@@ -267,7 +267,7 @@ fn refusal(code: StatusCode, body: &[u8], retry_after: Option<u32>) -> ApiError 
             Status { reason: "TooManyRequests".to_owned(), ..Status::default() }
         }
         // Another web server has responded, such as a proxy or a router.
-        _ => return ApiError::Foreign(code.as_u16()),
+        _ => return ApiError::NotKubernetes(code.as_u16()),
     };
     let none = || StatusDetails {
         name: String::new(),

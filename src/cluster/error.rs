@@ -49,7 +49,7 @@ pub(super) enum ApiError {
     /// The server refused it.
     Refused(Box<Status>),
     /// The response has this status code, and is not one of the Kubernetes API, such as a web page.
-    Foreign(u16),
+    NotKubernetes(u16),
     /// The response reports success, and is not the object that was requested.
     OtherObject,
     /// The response has more than this number of bytes.
@@ -118,7 +118,7 @@ impl ApiError {
     pub fn code(&self) -> Option<u16> {
         match self {
             Self::Refused(status) => Some(status.code),
-            Self::Foreign(code) => Some(*code),
+            Self::NotKubernetes(code) => Some(*code),
             _ => None,
         }
     }
@@ -133,7 +133,7 @@ impl ApiError {
         matches!(self.code(), Some(429 | 503 | 504))
     }
 
-    /// How long the server asks to wait before the request is sent again.
+    /// How long the server demands to wait before the request is sent again.
     pub fn retry_after(&self) -> Option<Duration> {
         let seconds = self.status()?.details.as_ref()?.retry_after_seconds;
         (seconds > 0).then(|| Duration::from_secs(seconds.into()))
@@ -155,7 +155,7 @@ impl ApiError {
             Self::Timeout(_) | Self::OtherObject | Self::TooLarge(_) => true,
             Self::Credentials(_) | Self::Client(kube::Error::BuildRequest(_)) => false,
             // A response with a lower status means that the server has refused the request before it changed anything.
-            Self::Refused(_) | Self::Foreign(_) => self.code() >= Some(500),
+            Self::Refused(_) | Self::NotKubernetes(_) => self.code() >= Some(500),
             // This text of hyper-util is the only mark of a request that failed before it was sent.
             Self::Client(error) => !texts(error).iter().any(|text| text == "client error (Connect)"),
         }
@@ -179,7 +179,7 @@ impl Diagnosis {
             None => match error.code() {
                 Some(code) => {
                     let status = Status { code, ..Status::default() };
-                    self.denied(verb, object, &status, self.foreign_response(code))
+                    self.denied(verb, object, &status, self.non_kubernetes_response(code))
                 }
                 None => self.not_kubernetes(format!("its response is not {object}")),
             },
@@ -199,13 +199,13 @@ impl Diagnosis {
                 self.not_kubernetes(format!("its response is larger than {} MiB", limit >> 20))
             }
             ApiError::Refused(status) if status.code == 401 => self.rejected(self.response(status)),
-            ApiError::Foreign(401) => self.rejected(self.foreign_response(401)),
-            ApiError::Refused(_) | ApiError::Foreign(_) | ApiError::OtherObject => return None,
+            ApiError::NotKubernetes(401) => self.rejected(self.non_kubernetes_response(401)),
+            ApiError::Refused(_) | ApiError::NotKubernetes(_) | ApiError::OtherObject => return None,
         })
     }
 
     /// A response that is no Kubernetes status.
-    pub fn foreign_response(&self, code: u16) -> String {
+    pub fn non_kubernetes_response(&self, code: u16) -> String {
         format!("{}: {code} without a Kubernetes status", self.server)
     }
 
@@ -230,7 +230,7 @@ impl Diagnosis {
         let without = self.purpose.without_api();
         if !matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) {
             return Failure::new(format!("API server `{}` cannot be used", self.server))
-                .cause(self.foreign(&innermost(error)))
+                .cause(self.server_text(&innermost(error)))
                 .hint(format!("check `server` and the certificates in the kubeconfig; {without}"));
         }
         let tls = tls_reason(error);
@@ -246,7 +246,7 @@ impl Diagnosis {
             ),
             (None, None) => (innermost(error), "check that it is running, and `server` in the kubeconfig"),
         };
-        self.unreachable(self.foreign(&reason)).hint(format!("{hint}; {without}"))
+        self.unreachable(self.server_text(&reason)).hint(format!("{hint}; {without}"))
     }
 
     /// The failure for credentials that cannot be sent.
@@ -301,7 +301,7 @@ impl Diagnosis {
             return failure.further_hint(self.purpose.without_api());
         }
         let (reason, hint) = route.reason(reason);
-        self.unreachable(self.foreign(&reason)).hint(hint).further_hint(self.purpose.without_api())
+        self.unreachable(self.server_text(&reason)).hint(hint).further_hint(self.purpose.without_api())
     }
 
     fn not_kubernetes(&self, reason: String) -> Failure {
@@ -364,20 +364,20 @@ impl Diagnosis {
 
     /// The message of a status that is part of a response.
     pub fn message(&self, status: &Status) -> String {
-        let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
+        let (reason, message) = (self.server_text(&status.reason), self.server_text(&status.message));
         if message.is_empty() { reason } else { message }
     }
 
     /// The response in one line: `https://api:6443: 403 Forbidden: secrets is forbidden: …`.
     pub fn response(&self, status: &Status) -> String {
-        let (reason, message) = (self.foreign(&status.reason), self.foreign(&status.message));
+        let (reason, message) = (self.server_text(&status.reason), self.server_text(&status.message));
         let line = format!("{}: {} {reason}", self.server, status.code).trim_end().to_owned();
         // Some servers repeat the reason as the message.
         if message.is_empty() || message == reason { line } else { format!("{line}: {message}") }
     }
 
     /// Text that the server chose: without quoted objects, redacted, on one line, and short.
-    pub fn foreign(&self, text: &str) -> String {
+    pub fn server_text(&self, text: &str) -> String {
         // The text is redacted before it is cut, because the cut could leave a part of a secret that no longer matches.
         let redactor = self.redactor();
         let redacted = redactor.scrub(text);

@@ -142,7 +142,7 @@ impl Cluster {
         self.0.write_object(name, write).await
     }
 
-    /// Asks the server whether it would accept the write (`dryRun=All`): permissions, quotas and webhooks are checked,
+    /// Checks that the server would accept the write (`dryRun=All`): permissions, quotas and webhooks are checked,
     /// and nothing is stored. A server without dry run is taken to accept it.
     ///
     /// # Errors

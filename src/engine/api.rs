@@ -85,7 +85,7 @@ impl ApiConnection {
             return Ok((Self::ThroughMaster(Arc::new(access), OnceCell::new()), warning));
         }
         let access = access::load(&source, settings.context.as_deref()).map_err(|failure| vec![failure])?;
-        let warning = foreign_server(&source, &access, wanted);
+        let warning = server_outside_inventory(&source, &access, wanted);
         let cluster = Cluster::connect(access, None, settings.timeout, redactor, purpose);
         let cluster = cluster.map_err(|failure| vec![failure])?;
         Ok((Self::Direct(Box::new(cluster)), warning))
@@ -123,7 +123,7 @@ fn unchecked_master(access: &MasterAccess) -> Option<String> {
 }
 
 /// The warning about a kubeconfig of the user, which was not chosen for this inventory, for a server outside of it.
-fn foreign_server(source: &AccessSource, access: &Access, wanted: &ApiAccess) -> Option<String> {
+fn server_outside_inventory(source: &AccessSource, access: &Access, wanted: &ApiAccess) -> Option<String> {
     let (AccessSource::OfUser(files), Some(master)) = (source, &wanted.master) else { return None };
     let host = access.host();
     let files: Vec<String> = files.iter().map(|file| format!("`{}`", file.display())).collect();

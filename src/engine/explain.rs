@@ -104,7 +104,7 @@ pub fn status(explanation: &Explanation) -> ExitStatus {
         () if any(|error| matches!(error, HostError::Interrupted)) => ExitStatus::Interrupted,
         () if any(|error| matches!(error, HostError::Unreachable(_))) => ExitStatus::Unreachable,
         () if any(|error| matches!(error, HostError::Failed(_))) => ExitStatus::Failed,
-        // On this machine, root's files are usually not the ones that the user asks about. On a node, the login user of
+        // On this machine, root's files are usually not of interest to the user. On a node, the login user of
         // the inventory lacks a permission.
         () if explanation.hosts.iter().any(|host| host.host.is_some() && host.is_hidden()) => ExitStatus::Failed,
         () => ExitStatus::Done,

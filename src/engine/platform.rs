@@ -18,7 +18,7 @@ use crate::report::Journal;
 pub fn decide(engine: &Engine, desired: Desired, journal: &Journal) -> Result<(Desired, Option<Failure>), Failure> {
     let (mut desired, unusable) = match desired.platform {
         Some(_) => (desired, None),
-        None => match engine.runtime.block_on(ask(engine)) {
+        None => match engine.runtime.block_on(request(engine)) {
             Ok(Some(platform)) => (desired.for_platform(platform)?, None),
             Ok(None) => (desired, None),
             // Each object fails for this reason, which closes the gate. Without objects there is nothing to close it.
@@ -42,18 +42,18 @@ pub fn decide(engine: &Engine, desired: Desired, journal: &Journal) -> Result<(D
 }
 
 /// The platform of the API server; `None` if the run uses no API server, or is interrupted.
-async fn ask(engine: &Engine) -> Result<Option<Platform>, PlatformFault> {
+async fn request(engine: &Engine) -> Result<Option<Platform>, PlatformFault> {
     let Some(connection) = &engine.cluster else { return Ok(None) };
     // The API server may be reached through a node.
     let _guard = engine.abort_nodes_at(Stop::Gently);
-    let ask = async {
+    let request = async {
         match connection.cluster().await {
             Ok(cluster) => cluster.platform().await,
             Err(failure) => Err(PlatformFault::Unusable(failure)),
         }
     };
     let found = tokio::select! {
-        found = ask => found,
+        found = request => found,
         () = engine.cancel.reached(Stop::Gently) => return Ok(None),
     };
     found.map(|found| {

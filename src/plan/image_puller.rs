@@ -157,7 +157,7 @@ fn elsewhere_note(puller: &WantedPuller) -> Option<String> {
 fn unusable(wanted: &WantedBinding<'_>, found: &BindingFact) -> Option<Failure> {
     let ObjectName { namespace, name, .. } = &wanted.name;
     let message = if found.role.is_image_puller() {
-        marks::foreign(&wanted.name, wanted.owner, &found.marks)?
+        marks::belongs_to_other(&wanted.name, wanted.owner, &found.marks)?
     } else {
         format!(
             "{} is for {} `{}`, not for ClusterRole `{IMAGE_PULLER_ROLE}`, and the role of a role binding cannot be changed",

@@ -22,7 +22,7 @@ pub(super) fn changes(ownership: &Ownership, found: Option<&Marks>) -> Vec<Metad
 
 /// Why an object does not belong to the inventory with this owner: something else created it, or another inventory
 /// declares it. `None` if it does.
-pub(super) fn foreign(name: &ObjectName, owner: Option<&str>, found: &Marks) -> Option<String> {
+pub(super) fn belongs_to_other(name: &ObjectName, owner: Option<&str>, found: &Marks) -> Option<String> {
     match (found.managed, found.owner.as_deref()) {
         (Managed::No, _) => Some(format!("{name} exists already, and was not created from an inventory")),
         (Managed::Yes, other) if other == owner => None,

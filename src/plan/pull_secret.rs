@@ -59,7 +59,7 @@ pub(super) fn pull_secret(
         }
         (PullSecretState::Absent, Observed::Absent) => Planned::without_content(Step::object(name, Action::Unchanged)),
         (PullSecretState::Absent, Observed::Present(secret)) => {
-            let action = foreign(wanted, secret).map_or(Action::Delete, Action::Fail);
+            let action = belongs_to_other(wanted, secret).map_or(Action::Delete, Action::Fail);
             Planned::without_content(Step::object(name, action))
         }
     };
@@ -74,7 +74,7 @@ fn present(
     request: &PlanRequest,
 ) -> Planned<ObjectContent> {
     let name = &wanted.name;
-    if let Some(failure) = foreign(wanted, found) {
+    if let Some(failure) = belongs_to_other(wanted, found) {
         return Planned::failed(name, failure);
     }
     let converted = match converted(name, found, format) {
@@ -187,9 +187,9 @@ pub(super) fn last_applied_note(secret: &ObjectName, marks: &Marks) -> Option<St
 }
 
 /// Why the secret may not be changed: something else created it, or another inventory declares it. `None` if it may.
-fn foreign(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
+fn belongs_to_other(wanted: &WantedSecret<'_>, found: &SecretFact) -> Option<Failure> {
     let Ownership::Declared { owner, adopt: Adopt::No } = &wanted.declared.ownership else { return None };
-    let message = marks::foreign(&wanted.name, owner.as_deref(), &found.marks)?;
+    let message = marks::belongs_to_other(&wanted.name, owner.as_deref(), &found.marks)?;
     let hint = match wanted.declared.state {
         PullSecretState::Absent => "find out what uses it; to remove it anyway, set `adopt: true` in its declaration",
         _ => "choose another name, or set `adopt: true` in its declaration to take it over; its other entries are kept",

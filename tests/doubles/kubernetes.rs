@@ -69,7 +69,7 @@ impl Double {
         Self { url, store, task }
     }
 
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         let store = self.store.lock().unwrap();
         store.seen.iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect()
     }

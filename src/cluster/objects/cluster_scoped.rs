@@ -59,7 +59,7 @@ impl ApiClient {
                 .cause(self.diagnosis().response(status))
                 .hint("try again; if the error persists, check the log of the API server"),
             (None, Some(code)) => failure
-                .cause(self.diagnosis().foreign_response(code))
+                .cause(self.diagnosis().non_kubernetes_response(code))
                 .hint("try again; if the error persists, check `server` in the kubeconfig"),
             (None, None) => failure
                 .cause(format!("the response of the API server is not {what}"))

@@ -100,7 +100,7 @@ impl ApiClient {
             Ok(results) => Ok(ImportReport::Results(results)),
             Err(error) => {
                 if let ApiError::Timeout(limit) = error {
-                    // The server imports the images while it is asked.
+                    // The server responds only after it has imported the images.
                     return Err(Failure::new(format!(
                         "the imports in namespace `{namespace}` did not end within {limit:?}"
                     ))

@@ -78,7 +78,7 @@ impl ApiClient {
         }
     }
 
-    /// Asks the server whether it would delete the secret and accept the new one.
+    /// Checks that the server would delete the secret and accept the new one.
     pub(super) async fn check_recreate(
         &self,
         name: &ObjectName,

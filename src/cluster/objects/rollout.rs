@@ -100,7 +100,7 @@ impl ApiClient {
     fn true_conditions(&self, conditions: Vec<StatusCondition>, shown: impl Fn(&str) -> &str) -> Vec<Condition> {
         let is_true = conditions.into_iter().filter(|condition| condition.status == "True");
         let condition = |condition: StatusCondition| Condition {
-            message: self.diagnosis().foreign(shown(&condition.message)),
+            message: self.diagnosis().server_text(shown(&condition.message)),
             name: condition.type_,
         };
         is_true.map(condition).collect()
@@ -127,7 +127,7 @@ impl ApiClient {
             current_image: annotation("currentImage"),
             desired_image: annotation("desiredImage"),
             state: annotation("state"),
-            reason: annotation("reason").map(|reason| self.diagnosis().foreign(&reason)),
+            reason: annotation("reason").map(|reason| self.diagnosis().server_text(&reason)),
         }
     }
 }

@@ -113,13 +113,13 @@ async fn a_credential_that_is_rejected_is_renewed_once() {
     let cluster = with_user(dir.path(), &valid.url, &plugin("sh", &script), Duration::from_secs(30));
     // A write is sent again, too, because the server has not carried it out.
     assert!(matches!(write_to(&cluster, None).await, Ok(WriteResult::Written)));
-    assert_eq!(valid.asked(), [SECRETS, SECRETS]);
+    assert_eq!(valid.requests(), [SECRETS, SECRETS]);
     // The same token is not sent again.
     let refusing = Double::start(only("Bearer other")).await;
     let cluster = with_user(dir.path(), &refusing.url, &plugin("sh", &script), Duration::from_secs(30));
     let failure = cluster.observe(&name()).await.unwrap_err();
     assert!(failure.message.ends_with("rejected the credentials"), "{failure:?}");
-    assert_eq!(refusing.asked().len(), 1);
+    assert_eq!(refusing.requests().len(), 1);
     assert_eq!(std::fs::read_to_string(mark).unwrap().len(), 4);
 }
 

@@ -81,7 +81,7 @@ fn name() -> ObjectName {
 
 /// The number of requests with this method.
 fn count(double: &Double, method: &str) -> usize {
-    double.asked().iter().filter(|request| request.starts_with(method)).count()
+    double.requests().iter().filter(|request| request.starts_with(method)).count()
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn a_request_to_a_busy_server_is_retried() {
     });
     let double = double.await;
     assert!(cluster(&double.url).observe(&name()).await.is_ok());
-    assert_eq!(double.asked()[..2], [format!("GET {SECRET}"), format!("GET {SECRET}")]);
+    assert_eq!(double.requests()[..2], [format!("GET {SECRET}"), format!("GET {SECRET}")]);
 }
 
 #[tokio::test]

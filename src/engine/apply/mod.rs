@@ -36,8 +36,8 @@ pub struct Observation<'a> {
     pub sessions: Sessions,
 }
 
-/// Asks the API server whether it would accept every write and every removal of a run, before the first one is carried
-/// out. Nothing is asked if nothing may be written.
+/// Checks that the API server would accept every write and every removal of a run, before the first one is carried out.
+/// No request is sent if nothing may be written.
 pub fn preflight(engine: &Engine, plan: &Plan, desired: &Desired, facts: &ClusterFact) -> Refusals {
     if plan.gate == Gate::Closed {
         return Refusals::new();

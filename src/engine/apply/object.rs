@@ -66,8 +66,8 @@ impl<'a> ObjectWork<'a> {
         Self { engine, wanted, facts, account_wait }
     }
 
-    /// Asks the API server whether it would accept every write of the plan, before the first one is carried out, and checks
-    /// that what is overwritten can be saved.
+    /// Checks that the API server would accept every write of the plan, before the first one is carried out, and that what
+    /// is overwritten can be saved.
     pub(super) fn check(&self, plan: &Plan) -> Refusals {
         let steps = plan.stages.iter().flat_map(|stage| match stage {
             Stage::Objects(steps) => steps.as_slice(),

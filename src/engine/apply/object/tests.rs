@@ -69,7 +69,7 @@ async fn carry_out(double: &Double, declared: PullSecret, request: PlanRequest) 
 }
 
 fn patches(double: &Double) -> usize {
-    double.asked().iter().filter(|request| request.starts_with("PATCH")).count()
+    double.requests().iter().filter(|request| request.starts_with("PATCH")).count()
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_secret_that_is_up_to_date_is_not_written() {
     double.store.lock().unwrap().put(NAME, std::str::from_utf8(ours.expose()).unwrap());
     let row = write(&double).await;
     assert_eq!((row.outcome, row.failure), (Outcome::Unchanged, None));
-    assert_eq!(double.asked(), [format!("GET /api/v1/namespaces/openshift/secrets/{NAME}")]);
+    assert_eq!(double.requests(), [format!("GET /api/v1/namespaces/openshift/secrets/{NAME}")]);
 }
 
 #[tokio::test]
@@ -318,5 +318,5 @@ async fn a_deleted_secret_is_created_again_although_the_server_fails_at_first() 
     double.store.lock().unwrap().save(NAME, dockercfg());
     let row = carry_out(&double, declared(), permitted()).await;
     assert_eq!((row.outcome, row.failure), (Outcome::Updated, None));
-    assert!(!double.asked().iter().any(|request| request.starts_with("DELETE")));
+    assert!(!double.requests().iter().any(|request| request.starts_with("DELETE")));
 }

@@ -38,7 +38,7 @@ impl Kubernetes {
 
     /// How many requests were for a change.
     pub fn writes(&self) -> usize {
-        self.double.asked().iter().filter(|request| !request.starts_with("GET ")).count()
+        self.double.requests().iter().filter(|request| !request.starts_with("GET ")).count()
     }
 }
 
