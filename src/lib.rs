@@ -57,7 +57,7 @@ pub mod engine;
 // The only module that prints.
 pub mod ui;
 
-use desired::{Desired, expiry};
+use desired::{Desired, Vantage, expiry};
 use engine::apply::{Observation, Refusals};
 use engine::observe::UnusableNodes;
 use engine::schedule::{Begin, Cancel, Stop, Supervised};
@@ -220,6 +220,9 @@ fn finish(
     journal: &Journal,
 ) -> Gate {
     match command {
+        Command::Validate if observation.desired.vantage == Vantage::Cluster => {
+            apply::prove_imports(engine, plan, observation.desired, &observation.facts.cluster, journal);
+        }
         Command::Validate | Command::Login | Command::Logout => {}
         Command::Plan => {
             event::preview(plan).into_iter().for_each(|event| journal.record(event));

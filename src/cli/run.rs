@@ -23,8 +23,7 @@ use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
 /// The options that have no effect on `validate`: it writes nothing, and does not contact the API server.
-const NOT_FOR_VALIDATE: [&str; 8] =
-    ["only", "prune", "diff", "transfer_ownership", "recreate", "check", "kubeconfig", "context"];
+const NOT_FOR_VALIDATE: [&str; 6] = ["only", "prune", "diff", "transfer_ownership", "recreate", "check"];
 
 /// The arguments of `validate`, `plan` and `apply`.
 #[derive(Debug, Args)]
@@ -32,7 +31,8 @@ pub struct RunArguments {
     /// Only work on the files of the nodes, or only on the objects of the cluster
     #[arg(long, value_enum)]
     pub only: Option<Only>,
-    /// Contact the registries from this machine, or from nodes through SSH, which then also resolve the names
+    /// Contact the registries from this machine, from nodes through SSH, which then also resolve the names, or from the
+    /// image importer of the cluster
     #[arg(long, value_enum, default_value = "controller")]
     pub from: VantageOption,
     /// Warn about credentials that expire within this many days, according to their content
@@ -230,6 +230,8 @@ pub enum VantageOption {
     /// All credentials from the first node, and every registry from every other node; nodes with different results are
     /// shown
     EveryNode,
+    /// The image importer of OpenShift, with the pull secrets that are in the cluster now; only for `validate`
+    Cluster,
 }
 
 /// Hides the options that have no effect on `validate`. They are not removed: those about what is written are rejected
@@ -290,6 +292,11 @@ impl RunArguments {
             let message =
                 format!("{option} has no effect: `oregano validate` only verifies credentials, use `oregano plan`");
             return Err(usage_error(command, &message));
+        }
+        if matches!(self.from, VantageOption::Cluster) && command != VALIDATE {
+            let message = "--from cluster is only for `oregano validate`: `oregano apply` proves image imports after it has \
+                           written the secrets";
+            return Err(usage_error(command, message));
         }
         let json = global.style().format == Format::Json;
         let message = match self.inspection() {
@@ -408,18 +415,20 @@ impl Global {
     ) -> Result<Options, Problem> {
         let RunArguments { only, from, warn_days, changes, access, backup, .. } = run;
         let plan = changes.request()?;
-        let scope = match (backup, command, only) {
-            (Some(backup), ..) => Scope::Restore(backup),
-            // `validate` writes nothing, so `--only` does not change its scope.
-            (None, event::Command::Validate, _) => Scope::Registries,
-            (None, _, Some(Only::Nodes)) => Scope::Nodes,
-            (None, _, Some(Only::Cluster)) => Scope::Cluster,
-            (None, _, None) => Scope::Everything,
-        };
         let vantage = match from {
             VantageOption::Controller => Vantage::Controller,
             VantageOption::FirstNode => Vantage::FirstNode,
             VantageOption::EveryNode => Vantage::EveryNode,
+            VantageOption::Cluster => Vantage::Cluster,
+        };
+        let scope = match (backup, command, only) {
+            (Some(backup), ..) => Scope::Restore(backup),
+            // `validate` writes nothing, so `--only` does not change its scope.
+            (None, event::Command::Validate, _) if vantage == Vantage::Cluster => Scope::Cluster,
+            (None, event::Command::Validate, _) => Scope::Registries,
+            (None, _, Some(Only::Nodes)) => Scope::Nodes,
+            (None, _, Some(Only::Cluster)) => Scope::Cluster,
+            (None, _, None) => Scope::Everything,
         };
         let settings = self.settings(RunPart { scope, vantage }, access, defaults, machine, input)?;
         Ok(Options { command, warn_days, plan, settings })

@@ -19,6 +19,8 @@ pub enum Vantage {
     FirstNode,
     /// The first node verifies all credentials. Every other node tests each distinct route to a registry.
     EveryNode,
+    /// The image importer of OpenShift, with the pull secrets that are in the cluster now.
+    Cluster,
 }
 
 /// A node that sends registry requests, through an SSH tunnel.

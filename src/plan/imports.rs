@@ -37,6 +37,15 @@ pub struct ImportImage {
     pub tls: TlsPolicy,
 }
 
+/// When imports are proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportTime {
+    /// After a run has written the secrets.
+    AfterRun,
+    /// With the secrets that are in the cluster now.
+    Now,
+}
+
 impl ImportCheck {
     /// The step that reports the proof of one image.
     pub fn step(&self, image: &ImportImage) -> Step {
@@ -131,19 +140,27 @@ fn tested<'a>(
     })
 }
 
-/// What prevents image imports from using the secrets of a namespace after the run.
+/// What prevents image imports from using the secrets of a namespace, at this time.
 pub fn import_obstacles(
     (desired, namespace): (&Desired, &str),
     expansion: &Expansion<'_>,
     facts: &ClusterFact,
-    request: &PlanRequest,
+    (time, request): (ImportTime, &PlanRequest),
 ) -> Vec<String> {
     let own = expansion.wanted.iter().filter(|wanted| wanted.name().namespace == namespace);
     let planned = own.filter_map(|wanted| Some((wanted, object(wanted, facts.objects.get(wanted.name()), request)?)));
     let planned: Vec<_> = planned.collect();
-    let after = SecretsAfterRun::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
-    let notes = planned.iter().flat_map(|(wanted, _)| notes(&desired.registries, wanted, &after, &facts.imports));
-    notes.collect::<IndexSet<_>>().into_iter().collect()
+    let written = planned.iter().filter(|_| time == ImportTime::AfterRun).map(|(_, planned)| planned);
+    let secrets = SecretsAfterRun::new(&facts.imports, written);
+    let mut found = IndexSet::new();
+    for (wanted, planned) in &planned {
+        let is_outdated = declared_entries(wanted).is_some() && planned.step.action != Action::Unchanged;
+        if time == ImportTime::Now && is_outdated {
+            found.insert(format!("{} is not as the inventory declares it", wanted.name()));
+        }
+        found.extend(notes(&desired.registries, wanted, &secrets, &facts.imports));
+    }
+    found.into_iter().collect()
 }
 
 /// What prevents image imports from using a secret after the run.

@@ -42,7 +42,7 @@ pub use expansion::{
 pub use file::file;
 pub use global_pull_secret::WantedGlobal;
 pub use image_puller::{PullerRole, SubjectChange, WantedBinding, WantedPuller};
-pub use imports::{ImportCheck, ImportImage, import_namespaces, import_obstacles};
+pub use imports::{ImportCheck, ImportImage, ImportTime, import_namespaces, import_obstacles};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
 pub use pods::pod_namespaces;
@@ -361,7 +361,9 @@ fn object_stages(
     let planned: Vec<_> = planned.collect();
     let after = SecretsAfterRun::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
     for (wanted, Planned { step, .. }) in planned {
-        let imports = imports::notes(&desired.registries, wanted, &after, &facts.imports);
+        let is_failed = matches!(step.action, Action::Fail(_));
+        let imports =
+            if is_failed { Vec::new() } else { imports::notes(&desired.registries, wanted, &after, &facts.imports) };
         let pods = pods::notes(wanted, &step, facts);
         let step = Step { related_notes: imports.into_iter().chain(pods).collect(), ..step };
         stages.entry(wanted.stage()).or_default().push(step);

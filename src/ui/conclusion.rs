@@ -37,6 +37,7 @@ fn sentence(command: Option<Command>, recap: &Recap, retry_file: Option<&str>) -
     let stopped = not_permitted || recap.status == ExitStatus::Error as u8;
     let objects_failed = failed_objects(recap).is_some();
     Some(match command {
+        Command::Validate if !recap.objects.is_empty() => imports(recap),
         Command::Validate if recap.registries.is_empty() => "no credential could be proved".to_owned(),
         Command::Validate => format!("{}{}", proved(recap), vantage::from(recap)),
         Command::Login => log_in(recap),
@@ -158,6 +159,18 @@ fn failed_objects(recap: &Recap) -> Option<String> {
             Some(format!("{} failed: {names}", plural(failed.len(), "object")))
         }
     }
+}
+
+/// How many image imports are proved (`validate --from cluster`).
+fn imports(recap: &Recap) -> String {
+    let not_proved = recap.objects.iter().filter(|row| row.outcome != Outcome::Proved);
+    let not_proved: Vec<String> = not_proved.map(|row| format!("`{}`", name_in_cluster(&row.object))).collect();
+    let all = recap.objects.len();
+    let rest = match names(not_proved.iter().map(String::as_str), None) {
+        names if names.is_empty() => String::new(),
+        names => format!("; not proved: {names}"),
+    };
+    format!("{} of {} proved{rest}", all - not_proved.len(), plural(all, "image import"))
 }
 
 /// How many credentials are proved, each by at least one image; if some have several images, also the number of images.

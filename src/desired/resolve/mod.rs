@@ -371,7 +371,7 @@ impl<'a> Resolver<'a> {
         name: &str,
         declared: &HostRegistries,
     ) -> Option<VantagePoint> {
-        if self.request.vantage == Vantage::Controller {
+        if matches!(self.request.vantage, Vantage::Controller | Vantage::Cluster) {
             return None;
         }
         let connection = connection::of_host(reader, name, self.request)?;

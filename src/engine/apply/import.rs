@@ -13,15 +13,19 @@ use crate::engine::trace;
 use crate::event::{Event, StepRow};
 use crate::facts::ClusterFact;
 use crate::failure::Failure;
-use crate::plan::{self, Expansion, Gate, ImportCheck, ImportImage};
+use crate::plan::{self, Expansion, Gate, ImportCheck, ImportImage, ImportTime};
 use crate::report::Journal;
 
 /// What to do about an import that is not proved.
 const KEEP_OLD: &str = "keep the old credential valid, because image streams of this namespace do not work with the new \
                         one; fix the cause, then run again";
 
+/// The same for secrets that this run does not write.
+const FIX: &str = "fix the cause; `oregano plan` shows what differs from the inventory";
+
 /// What image imports need to be explained.
 pub(super) struct ImportWork<'a> {
+    pub(super) time: ImportTime,
     pub(super) engine: &'a Engine,
     pub(super) desired: &'a Desired,
     pub(super) expansion: &'a Expansion<'a>,
@@ -74,7 +78,7 @@ impl ImportWork<'_> {
                 steps.map(row).collect()
             }
             Err(failure) => {
-                let failure = failure.further_hint(KEEP_OLD);
+                let failure = failure.further_hint(self.hint());
                 steps.map(|(_, step)| StepRow::failed(&step, failure.clone())).collect()
             }
         }
@@ -93,9 +97,20 @@ impl ImportWork<'_> {
     fn failure(&self, check: &ImportCheck, image: &ImportImage, message: &str) -> Failure {
         let ImportCheck { namespace, .. } = check;
         let failure = Failure::new(format!("image `{}` cannot be imported in namespace `{namespace}`", image.name));
-        let obstacles =
-            plan::import_obstacles((self.desired, namespace), self.expansion, self.facts, &self.engine.plan);
+        let obstacles = plan::import_obstacles(
+            (self.desired, namespace),
+            self.expansion,
+            self.facts,
+            (self.time, &self.engine.plan),
+        );
         let failure = obstacles.into_iter().fold(failure.cause(message), Failure::cause);
-        failure.hint(KEEP_OLD)
+        failure.hint(self.hint())
+    }
+
+    fn hint(&self) -> &'static str {
+        match self.time {
+            ImportTime::AfterRun => KEEP_OLD,
+            ImportTime::Now => FIX,
+        }
     }
 }

@@ -13,9 +13,11 @@ use crate::desired::{Desired, NodeTarget};
 use crate::engine::Engine;
 use crate::engine::observe::Sessions;
 use crate::engine::schedule::{self, Stop};
-use crate::facts::{ClusterFact, Facts};
+use crate::event::Event;
+use crate::facts::{ClusterFact, Facts, Importer};
+use crate::failure::Failure;
 use crate::node::Session;
-use crate::plan::{self, Gate, Plan, PrunePlan, Stage};
+use crate::plan::{self, Gate, ImportTime, Plan, PrunePlan, Stage};
 use crate::report::Journal;
 
 use self::import::ImportWork;
@@ -65,7 +67,8 @@ pub fn apply(
     let mut sessions = Some(sessions);
     let expansion = plan::expand(desired, &facts.cluster);
     let objects = ObjectWork::new(engine, &expansion.wanted, &facts.cluster, desired.waits.service_accounts);
-    let imports = ImportWork { engine, desired, expansion: &expansion, facts: &facts.cluster };
+    let imports =
+        ImportWork { time: ImportTime::AfterRun, engine, desired, expansion: &expansion, facts: &facts.cluster };
     let gate = if refusals.is_empty() { plan.gate } else { Gate::Closed };
     plan.stages.iter().fold(gate, |gate, stage| match stage {
         Stage::Objects(steps) => objects.stage(gate, steps, refusals, journal),
@@ -100,6 +103,36 @@ pub fn prune(
     let steps =
         plan.stages.iter().filter_map(|stage| if let Stage::Objects(steps) = stage { Some(steps) } else { None });
     steps.fold(plan.gate, |gate, steps| objects.stage(gate, steps, refusals, journal));
+}
+
+/// Proves the imports of a plan with the secrets that are in the cluster now. Nothing is written.
+pub fn prove_imports(engine: &Engine, plan: &Plan, desired: &Desired, facts: &ClusterFact, journal: &Journal) {
+    let _guard = engine.abort_nodes_at(Stop::Gently);
+    let expansion = plan::expand(desired, facts);
+    for unknown in &expansion.unknown {
+        journal.record(Event::Error(unknown.failure.clone()));
+    }
+    let checks =
+        plan.stages.iter().find_map(|stage| if let Stage::Imports(checks) = stage { Some(checks) } else { None });
+    let without_images = || {
+        Failure::new("there is no test image to import: no declared pull secret has a registry with one")
+            .hint("set `test_image` of a registry, and declare the secret in `oregano_pull_secrets`")
+    };
+    match (&facts.imports.importer, checks) {
+        (_, Some(checks)) => {
+            let work = ImportWork { time: ImportTime::Now, engine, desired, expansion: &expansion, facts };
+            work.stage(Gate::Open, checks, journal);
+        }
+        (Importer::Absent | Importer::Present, None) if plan::import_namespaces(&expansion).is_empty() => {
+            journal.record(Event::Error(without_images()));
+        }
+        (Importer::Unknown(failure), None) => journal.record(Event::Error(failure.clone())),
+        (Importer::Absent, None) => journal.record(Event::Error(
+            Failure::new("the cluster has no image importer: the API server does not have `image.openshift.io`")
+                .hint("use `--from first-node`, which contacts the registries from a node"),
+        )),
+        (Importer::Present, None) => journal.record(Event::Error(without_images())),
+    }
 }
 
 /// Ends every session without changing anything on the nodes.

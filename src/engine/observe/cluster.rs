@@ -55,6 +55,7 @@ fn unobserved(desired: &Desired, failure: &Failure) -> ClusterFact {
             infrastructure: Err(failure.clone()),
             rollout: RolloutFact::unknown(failure.clone()),
         }),
+        imports: ImportFacts { importer: Importer::Unknown(failure.clone()), secrets: ImportSecrets::new() },
         ..ClusterFact::default()
     };
     let unknown = |namespaces: Vec<String>| -> NamesByNamespace {

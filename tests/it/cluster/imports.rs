@@ -77,3 +77,62 @@ fn without_the_permission_to_import_nothing_is_known_and_the_verb_is_named() {
     assert!(run.stderr.contains("whether it works is not known"), "{}", run.stderr);
     assert!(run.stderr.contains("imagestreamimports"), "{}", run.stderr);
 }
+
+#[test]
+fn validate_proves_images_with_the_secrets_that_are_in_the_cluster() {
+    let kubernetes = Kubernetes::private();
+    let importer = Importer::start(&kubernetes, &auth());
+    let site = site(&kubernetes, &importer, User::Admin);
+    let image = format!("{}/openshift3/ose-pod:v3.11", site.key());
+    let from_cluster = ["validate", "--from", "cluster"];
+    let names = |image: &str| format!("`openshift/{image}`, `project-a/{image}`");
+    let run = site.run(&from_cluster).expect(2);
+    assert!(run.stdout.contains(&format!("import project-a/{image} : failed\n")), "{}", run.stdout);
+    assert!(run.stderr.contains("secret `project-a/team` is not as the inventory declares it"), "{}", run.stderr);
+    assert!(run.stderr.contains("`oregano plan` shows what differs"), "{}", run.stderr);
+    assert!(!run.stderr.contains("keep the old credential"), "{}", run.stderr);
+    assert!(
+        run.stderr.ends_with(&format!("\n0 of 2 image imports proved; not proved: {}\n", names(&image))),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(kubernetes.secret("project-a", "team"), None, "validate wrote a secret");
+    assert_eq!(site.registry.requests().len(), 0, "this machine contacted the registry");
+
+    site.run(&["apply"]).expect(0);
+    let before = kubernetes.secret("project-a", "team").unwrap();
+    let run = site.run(&from_cluster).expect(0);
+    assert!(run.stderr.ends_with("2 of 2 image imports proved\n"), "{}", run.stderr);
+    for namespace in ["openshift", "project-a"] {
+        assert!(run.stdout.contains(&format!("import {namespace}/{image} : proved\n")), "{}", run.stdout);
+    }
+    let stale = json!({"auths": {site.key(): {"auth": "b2xkOm9sZA=="}}}).to_string();
+    kubernetes.create_secret("project-a", "aaa", &stale);
+    let run = site.run(&from_cluster).expect(2);
+    assert!(run.stderr.contains("of secret `aaa`: its name comes before `team`"), "{}", run.stderr);
+    assert!(run.stdout.contains(&format!("import openshift/{image} : proved\n")), "{}", run.stdout);
+    assert_eq!(kubernetes.secret("project-a", "team").unwrap(), before);
+}
+
+#[test]
+fn validate_says_why_it_cannot_prove_imports() {
+    let kubernetes = Kubernetes::private();
+    let importer = Importer::start(&kubernetes, &auth());
+    let mut site = site(&kubernetes, &importer, User::Admin);
+    let from_cluster = ["validate", "--from", "cluster"];
+    site.unset("oregano_pull_secrets").set("oregano_platform", "openshift-4");
+    let run = site.run(&from_cluster).expect(1);
+    assert!(run.stderr.contains("there is no test image to import"), "{}", run.stderr);
+    site.set_literal("oregano_pull_secrets", "[{'name':'team','namespaces':['project-a']}]");
+    // The API server itself has no importer.
+    site.cluster(&kubernetes, User::Admin);
+    let run = site.run(&from_cluster).expect(1);
+    assert!(run.stderr.contains("the cluster has no image importer"), "{}", run.stderr);
+    kubernetes.stop();
+    let run = site.run(&from_cluster).expect(1);
+    assert!(run.stderr.contains("cannot be reached"), "{}", run.stderr);
+    for command in ["plan", "apply"] {
+        let run = site.run(&[command, "--from", "cluster"]).expect(64);
+        assert!(run.stderr.contains("--from cluster is only for `oregano validate`"), "{}", run.stderr);
+    }
+}
