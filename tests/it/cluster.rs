@@ -15,6 +15,15 @@ use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::process::eventually;
 use crate::support::site::{DOCKER, Site, recap};
 
+/// Creates the role that every OpenShift has, if another test has not created it on the same server.
+fn create_image_puller_role(kubernetes: &Kubernetes) {
+    let rules =
+        json!([{"apiGroups": ["", "image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]);
+    let role = json!({"metadata": {"name": "system:image-puller"}, "rules": rules});
+    let response = kubernetes.api("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", Some(&role));
+    assert!([201, 409].contains(&response.status), "{}", String::from_utf8_lossy(&response.body));
+}
+
 #[test]
 fn no_node_is_written_if_the_api_server_does_not_run() {
     let kubernetes = Kubernetes::private();

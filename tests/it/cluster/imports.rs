@@ -6,26 +6,25 @@ use crate::support::importer::Importer;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::site::{DOCKER, Site, auth};
 
-fn site(kubernetes: &Kubernetes, importer: &Importer, user: User) -> Site {
-    if kubernetes.api("GET", "/api/v1/namespaces/project-a", None).status == 404 {
-        kubernetes.namespace("project-a");
-    }
+/// A site that declares a secret in the namespace, which no other test uses.
+fn site(kubernetes: &Kubernetes, importer: &Importer, user: User, namespace: &str) -> Site {
+    kubernetes.namespace(namespace);
     let mut site = Site::new(1);
-    site.kubeconfig(importer.kubeconfig(user))
-        .set_literal("oregano_pull_secrets", "[{'name':'team','namespaces':['project-a']}]");
+    let declared = format!("[{{'name':'team','namespaces':['{namespace}']}}]");
+    site.kubeconfig(importer.kubeconfig(user)).set_literal("oregano_pull_secrets", &declared);
     site
 }
 
 #[test]
 fn an_apply_proves_each_image_in_each_namespace() {
-    let kubernetes = Kubernetes::private();
-    let importer = Importer::start(&kubernetes, &auth());
-    let site = site(&kubernetes, &importer, User::Admin);
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let importer = Importer::start(kubernetes, &auth());
+    let site = site(kubernetes, &importer, User::Admin, "import-proved");
     let image = format!("{}/openshift3/ose-pod:v3.11", site.key());
     site.run(&["plan"]).expect(3);
     for _ in 0..2 {
         let run = site.run(&["apply"]).expect(0);
-        for namespace in ["openshift", "project-a"] {
+        for namespace in ["openshift", "import-proved"] {
             assert!(run.stdout.contains(&format!("import {namespace}/{image}: proved")), "{}", run.stdout);
         }
     }
@@ -36,43 +35,43 @@ fn an_apply_proves_each_image_in_each_namespace() {
 
 #[test]
 fn a_secret_that_hides_ours_from_imports_is_named_and_the_old_credential_must_stay() {
-    let kubernetes = Kubernetes::private();
-    let importer = Importer::start(&kubernetes, &auth());
-    let site = site(&kubernetes, &importer, User::Admin);
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let importer = Importer::start(kubernetes, &auth());
+    let site = site(kubernetes, &importer, User::Admin, "import-hidden");
     let stale = json!({"auths": {site.key(): {"auth": "b2xkOm9sZA=="}}}).to_string();
-    kubernetes.create_secret("project-a", "aaa", &stale);
+    kubernetes.create_secret("import-hidden", "aaa", &stale);
     let plan = site.run(&["plan"]).expect(3);
     let hidden = format!("use entry `{}` of secret `aaa`: its name comes before `team`", site.key());
     assert!(plan.stderr.contains(&hidden), "{}", plan.stderr);
     let run = site.run(&["apply"]).expect(2);
-    assert!(run.stdout.contains("secret project-a/team: created"), "{}", run.stdout);
-    assert!(run.stderr.contains("cannot be imported in namespace `project-a`"), "{}", run.stderr);
+    assert!(run.stdout.contains("secret import-hidden/team: created"), "{}", run.stdout);
+    assert!(run.stderr.contains("cannot be imported in namespace `import-hidden`"), "{}", run.stderr);
     assert!(run.stderr.contains(&hidden), "{}", run.stderr);
     assert!(run.stderr.contains("keep the old credential valid"), "{}", run.stderr);
     assert!(run.stdout.contains("import openshift/"), "{}", run.stdout);
     // Nodes do not depend on image imports.
     assert!(site.file(1, DOCKER).is_some());
 
-    assert!(kubernetes.kubectl(&["delete", "secret", "aaa", "-n", "project-a"]).status.success());
+    assert!(kubernetes.kubectl(&["delete", "secret", "aaa", "-n", "import-hidden"]).status.success());
     site.run(&["apply"]).expect(0);
 }
 
 #[test]
 fn a_broken_secret_of_someone_else_is_named() {
-    let kubernetes = Kubernetes::private();
-    let importer = Importer::start(&kubernetes, &auth());
-    let site = site(&kubernetes, &importer, User::Admin);
-    kubernetes.create_secret("project-a", "zzz", r#"{"auths":[]}"#);
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let importer = Importer::start(kubernetes, &auth());
+    let site = site(kubernetes, &importer, User::Admin, "import-broken");
+    kubernetes.create_secret("import-broken", "zzz", r#"{"auths":[]}"#);
     let run = site.run(&["apply"]).expect(2);
-    let broken = "no image can be imported in namespace `project-a`, because of secret `zzz`";
+    let broken = "no image can be imported in namespace `import-broken`, because of secret `zzz`";
     assert!(run.stderr.contains(broken), "{}", run.stderr);
 }
 
 #[test]
 fn without_the_permission_to_import_nothing_is_known_and_the_verb_is_named() {
-    let kubernetes = Kubernetes::private();
-    let importer = Importer::start(&kubernetes, &auth());
-    let site = site(&kubernetes, &importer, User::Writer);
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let importer = Importer::start(kubernetes, &auth());
+    let site = site(kubernetes, &importer, User::Writer, "import-denied");
     let run = site.run(&["apply"]).expect(0);
     assert!(run.stderr.contains("whether it works is not known"), "{}", run.stderr);
     assert!(run.stderr.contains("imagestreamimports"), "{}", run.stderr);
@@ -80,15 +79,19 @@ fn without_the_permission_to_import_nothing_is_known_and_the_verb_is_named() {
 
 #[test]
 fn validate_proves_images_with_the_secrets_that_are_in_the_cluster() {
-    let kubernetes = Kubernetes::private();
-    let importer = Importer::start(&kubernetes, &auth());
-    let site = site(&kubernetes, &importer, User::Admin);
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let importer = Importer::start(kubernetes, &auth());
+    let site = site(kubernetes, &importer, User::Admin, "import-validated");
     let image = format!("{}/openshift3/ose-pod:v3.11", site.key());
     let from_cluster = ["validate", "--from", "cluster"];
-    let names = |image: &str| format!("`openshift/{image}`, `project-a/{image}`");
+    let names = |image: &str| format!("`openshift/{image}`, `import-validated/{image}`");
     let run = site.run(&from_cluster).expect(2);
-    assert!(run.stdout.contains(&format!("import project-a/{image} : failed\n")), "{}", run.stdout);
-    assert!(run.stderr.contains("secret `project-a/team` is not as the inventory declares it"), "{}", run.stderr);
+    assert!(run.stdout.contains(&format!("import import-validated/{image} : failed\n")), "{}", run.stdout);
+    assert!(
+        run.stderr.contains("secret `import-validated/team` is not as the inventory declares it"),
+        "{}",
+        run.stderr
+    );
     assert!(run.stderr.contains("`oregano plan` shows what differs"), "{}", run.stderr);
     assert!(!run.stderr.contains("keep the old credential"), "{}", run.stderr);
     assert!(
@@ -96,29 +99,29 @@ fn validate_proves_images_with_the_secrets_that_are_in_the_cluster() {
         "{}",
         run.stderr
     );
-    assert_eq!(kubernetes.secret("project-a", "team"), None, "validate wrote a secret");
+    assert_eq!(kubernetes.secret("import-validated", "team"), None, "validate wrote a secret");
     assert_eq!(site.registry.requests().len(), 0, "this machine contacted the registry");
 
     site.run(&["apply"]).expect(0);
-    let before = kubernetes.secret("project-a", "team").unwrap();
+    let before = kubernetes.secret("import-validated", "team").unwrap();
     let run = site.run(&from_cluster).expect(0);
     assert!(run.stderr.ends_with("2 of 2 image imports proved\n"), "{}", run.stderr);
-    for namespace in ["openshift", "project-a"] {
+    for namespace in ["openshift", "import-validated"] {
         assert!(run.stdout.contains(&format!("import {namespace}/{image} : proved\n")), "{}", run.stdout);
     }
     let stale = json!({"auths": {site.key(): {"auth": "b2xkOm9sZA=="}}}).to_string();
-    kubernetes.create_secret("project-a", "aaa", &stale);
+    kubernetes.create_secret("import-validated", "aaa", &stale);
     let run = site.run(&from_cluster).expect(2);
     assert!(run.stderr.contains("of secret `aaa`: its name comes before `team`"), "{}", run.stderr);
     assert!(run.stdout.contains(&format!("import openshift/{image} : proved\n")), "{}", run.stdout);
-    assert_eq!(kubernetes.secret("project-a", "team").unwrap(), before);
+    assert_eq!(kubernetes.secret("import-validated", "team").unwrap(), before);
 }
 
 #[test]
 fn validate_says_why_it_cannot_prove_imports() {
     let kubernetes = Kubernetes::private();
     let importer = Importer::start(&kubernetes, &auth());
-    let mut site = site(&kubernetes, &importer, User::Admin);
+    let mut site = site(&kubernetes, &importer, User::Admin, "project-a");
     let from_cluster = ["validate", "--from", "cluster"];
     site.unset("oregano_pull_secrets").set("oregano_platform", "openshift-4");
     let run = site.run(&from_cluster).expect(1);

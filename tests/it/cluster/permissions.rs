@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::create_image_puller_role;
 use crate::support::documents::roles;
 use crate::support::kubernetes::{Kubernetes, User};
 use crate::support::process::eventually;
@@ -164,19 +165,19 @@ fn disturb_secret(kubernetes: &Kubernetes, namespace: &str, verb: &str) {
 
 #[test]
 fn the_role_for_pull_secrets_is_sufficient_and_minimal() {
-    let kubernetes = Kubernetes::private();
-    let cluster = Cluster::new(&kubernetes, "project-a", &["pull-secrets"]);
-    let declared = [("oregano_pull_secrets", "[{'name':'team','namespaces':['project-a']}]")];
-    check(&cluster, &declared, |verb| disturb_secret(&kubernetes, "project-a", verb));
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let cluster = Cluster::new(kubernetes, "role-secrets", &["pull-secrets"]);
+    let declared = [("oregano_pull_secrets", "[{'name':'team','namespaces':['role-secrets']}]")];
+    check(&cluster, &declared, |verb| disturb_secret(kubernetes, "role-secrets", verb));
 }
 
 #[test]
 fn the_roles_for_service_accounts_are_sufficient_and_minimal() {
-    let kubernetes = Kubernetes::private();
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
     for (namespace, role, accounts) in
-        [("named", "named-service-accounts", "['default']"), ("all", "all-service-accounts", "'*'")]
+        [("role-named", "named-service-accounts", "['default']"), ("role-all", "all-service-accounts", "'*'")]
     {
-        let cluster = Cluster::new(&kubernetes, namespace, &[role]);
+        let cluster = Cluster::new(kubernetes, namespace, &[role]);
         let secrets = roles()["pull-secrets"].clone();
         kubernetes.create(&cluster.path(&secrets, "roles"), &secrets);
         let bound = kubernetes.kubectl(&[
@@ -193,38 +194,38 @@ fn the_roles_for_service_accounts_are_sufficient_and_minimal() {
         cluster.await_permission(&get, true);
         let declared = format!("[{{'name':'team','namespaces':['{namespace}'],'service_accounts':{accounts}}}]");
         check(&cluster, &[("oregano_pull_secrets", &declared)], |_| {
-            create_account(&kubernetes, namespace, "default", &["other"]);
+            create_account(kubernetes, namespace, "default", &["other"]);
         });
     }
 }
 
 #[test]
 fn the_role_for_the_removal_of_pull_secrets_is_sufficient_and_minimal() {
-    let kubernetes = Kubernetes::private();
-    let cluster = Cluster::new(&kubernetes, "project-a", &["removal-of-pull-secrets"]);
-    let declared = "[{'name':'team','namespaces':['project-a'],'state':'absent','adopt':True}]";
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let cluster = Cluster::new(kubernetes, "role-removal", &["removal-of-pull-secrets"]);
+    let declared = "[{'name':'team','namespaces':['role-removal'],'state':'absent','adopt':True}]";
     check(&cluster, &[("oregano_pull_secrets", declared)], |_| {
-        disturb_secret(&kubernetes, "project-a", "delete");
-        kubernetes.create_secret("project-a", "team", r#"{"auths":{}}"#);
-        create_account(&kubernetes, "project-a", "default", &["team"]);
+        disturb_secret(kubernetes, "role-removal", "delete");
+        kubernetes.create_secret("role-removal", "team", r#"{"auths":{}}"#);
+        create_account(kubernetes, "role-removal", "default", &["team"]);
     });
 }
 
 #[test]
 fn the_role_for_the_recreation_of_pull_secrets_is_sufficient_and_minimal() {
-    let kubernetes = Kubernetes::private();
-    let cluster = Cluster::new(&kubernetes, "project-a", &["recreation-of-pull-secrets"]);
-    let declared = "[{'name':'team','namespaces':['project-a'],'type':'dockercfg','adopt':True}]";
-    let site = site(&kubernetes, "kubernetes", &[("oregano_pull_secrets", declared)]);
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let cluster = Cluster::new(kubernetes, "role-recreation", &["recreation-of-pull-secrets"]);
+    let declared = "[{'name':'team','namespaces':['role-recreation'],'type':'dockercfg','adopt':True}]";
+    let site = site(kubernetes, "kubernetes", &[("oregano_pull_secrets", declared)]);
     for missing in cluster.permissions() {
-        disturb_secret(&kubernetes, "project-a", "delete");
-        kubernetes.create_secret("project-a", "team", r#"{"auths":{}}"#);
+        disturb_secret(kubernetes, "role-recreation", "delete");
+        kubernetes.create_secret("role-recreation", "team", r#"{"auths":{}}"#);
         let apply = ["apply", "--only", "cluster", "--recreate"];
         cluster.without(&missing, || {
             let run = site.run(&apply).expect(2);
             assert!(run.stderr.contains(&format!("`{}` on secrets", missing.verb)), "{}", run.stderr);
         });
-        assert!(kubernetes.secret("project-a", "team").is_some(), "it was deleted without `{}`", missing.verb);
+        assert!(kubernetes.secret("role-recreation", "team").is_some(), "it was deleted without `{}`", missing.verb);
         site.run(&apply).expect(0);
     }
 }
@@ -246,15 +247,13 @@ fn the_role_for_namespaces_by_labels_is_sufficient_and_minimal() {
 
 #[test]
 fn the_role_for_image_pullers_is_sufficient_and_minimal() {
-    let kubernetes = Kubernetes::private();
-    let rules = json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]);
-    kubernetes
-        .create(&format!("{RBAC}/clusterroles"), &json!({"metadata": {"name": "system:image-puller"}, "rules": rules}));
-    let cluster = Cluster::new(&kubernetes, "project-b", &["image-pullers"]);
-    let declared = [("oregano_image_pullers", "[{'namespace':'project-b','service_account':'project-a/default'}]")];
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    create_image_puller_role(kubernetes);
+    let cluster = Cluster::new(kubernetes, "role-pullers", &["image-pullers"]);
+    let declared = [("oregano_image_pullers", "[{'namespace':'role-pullers','service_account':'project-a/default'}]")];
     // Image pullers are refused where the inventory says that the cluster is no OpenShift.
     check_on(&cluster, "openshift-4", &declared, |verb| {
-        let own = ["rolebinding", "oregano-image-pullers", "-n", "project-b"];
+        let own = ["rolebinding", "oregano-image-pullers", "-n", "role-pullers"];
         if verb == "patch" {
             let words =
                 [&["patch"], &own[..], &["--type=json", "-p", r#"[{"op":"remove","path":"/subjects"}]"#]].concat();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,21 +42,28 @@ impl Kubernetes {
     /// The server that all tests share. Each test has its own namespace there, see
     /// [`Kubernetes::namespace`].
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Kubernetes> = LazyLock::new(|| {
-            remove_leftovers();
-            let folder = shared_folder().join(format!("{SHARED_PREFIX}{}", std::process::id()));
-            fs::create_dir_all(&folder).unwrap();
-            Kubernetes::start(folder, None)
-        });
+        static SHARED: LazyLock<Kubernetes> = LazyLock::new(|| Kubernetes::start_shared(SHARED_PREFIXES[0]));
         &SHARED
     }
 
-    /// The shared server with an empty namespace `openshift`, which no other test uses until the guard is dropped.
+    fn start_shared(prefix: &str) -> Self {
+        remove_leftovers();
+        let folder = shared_folder().join(format!("{prefix}{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Self::start(folder, None)
+    }
+
+    /// A shared server with an empty namespace `openshift`, which no other test uses until the guard is dropped. There are
+    /// two of them, so that two tests can run at the same time. The other namespaces stay, so each test needs its own.
     pub fn shared_openshift() -> (&'static Self, MutexGuard<'static, ()>) {
-        static OPENSHIFT: Mutex<()> = Mutex::new(());
-        // If a test panicked while it used the namespace, the lock is poisoned, but the next test can still use it.
-        let guard = OPENSHIFT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let shared = Self::shared();
+        static SECOND: LazyLock<Kubernetes> = LazyLock::new(|| Kubernetes::start_shared(SHARED_PREFIXES[1]));
+        static USED: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+        let (shared, guard) = match USED[0].try_lock() {
+            Ok(guard) => (Self::shared(), guard),
+            // If a test panicked while it used the namespace, the lock is poisoned, but the next test can still use it.
+            Err(TryLockError::Poisoned(lock)) => (Self::shared(), lock.into_inner()),
+            Err(TryLockError::WouldBlock) => (&*SECOND, USED[1].lock().unwrap_or_else(PoisonError::into_inner)),
+        };
         let emptied = shared.api("DELETE", "/api/v1/namespaces/openshift/secrets", None);
         assert_eq!(emptied.status, 200, "{}", String::from_utf8_lossy(&emptied.body));
         (shared, guard)
@@ -235,14 +242,15 @@ impl User {
     }
 }
 
-const SHARED_PREFIX: &str = "kubernetes-";
+/// The folders of the shared servers; the id of the process follows.
+const SHARED_PREFIXES: [&str; 2] = ["kubernetes-", "second-kubernetes-"];
 
 /// Removes the folders of shared servers whose test binary has ended.
 fn remove_leftovers() {
     for entry in fs::read_dir(shared_folder()).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap_or_default();
-        if let Some(id) = name.strip_prefix(SHARED_PREFIX)
+        if let Some(id) = SHARED_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))
             && !Path::new("/proc").join(id).exists()
         {
             let _ = fs::remove_dir_all(entry.path());
