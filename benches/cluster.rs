@@ -5,6 +5,9 @@
 //! ```console
 //! $ eval "$(tests/servers/install)" && cargo bench --bench cluster -- 1000
 //! ```
+//!
+//! With `memory` before the number, it measures the peak memory instead: each namespace then has five pull secrets, and the
+//! cluster looks as if it had the image importer of OpenShift, so that a plan reads all of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,7 +32,7 @@ use kube::{Api, Client, Config};
 use serde_json::json;
 use support::kubernetes::{Kubernetes, User};
 use support::oregano::Oregano;
-use support::process::program;
+use support::process::{eventually, program};
 use support::registry::{Auth, Registry, Transport};
 use support::site::USER;
 
@@ -46,6 +49,9 @@ fn main() {
         return;
     }
     let count: usize = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(1000);
+    if std::env::args().any(|word| word == "memory") {
+        return memory(count);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let kubernetes = Kubernetes::private();
     let kubeconfig = kubernetes.kubeconfig(User::Admin);
@@ -53,7 +59,7 @@ fn main() {
     registry.push("openshift3/ose-pod", "v3.11", USER, PASSWORD);
     let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
     let user = Oregano::new();
-    let inventory = inventory(&user, &registry, &names);
+    let inventory = inventory(&user, &registry, &names, "kubernetes");
     let apply = ["apply", "-q", "--only", "cluster", "-i", &inventory, "--kubeconfig", kubeconfig.to_str().unwrap()];
     let client = runtime.block_on(client(&kubeconfig));
     runtime.block_on(create_namespaces(&client, &names));
@@ -78,6 +84,66 @@ fn main() {
     }
 }
 
+fn memory(count: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let kubernetes = Kubernetes::private();
+    let kubeconfig = kubernetes.kubeconfig(User::Admin);
+    let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, PASSWORD)]);
+    registry.push("openshift3/ose-pod", "v3.11", USER, PASSWORD);
+    let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
+    let user = Oregano::new();
+    let client = runtime.block_on(client(&kubeconfig));
+    runtime.block_on(create_namespaces(&client, &names));
+    runtime.block_on(create_others(&client, &names));
+    let access = ["--only", "cluster", "-q", "--kubeconfig", kubeconfig.to_str().unwrap(), "-i"];
+    let peak = |command: &[&str], platform: &str, status: i32| {
+        let inventory = inventory(&user, &registry, &names, platform);
+        let mut run = user.start(&[command, &access, &[&inventory]].concat());
+        let peak = run.peak_memory();
+        run.wait().expect(status);
+        peak
+    };
+    println!("{count} namespaces with five pull secrets each; peak memory in MiB");
+    println!("oregano apply, all change      {:8.0}", peak(&["apply"], "kubernetes", 0));
+    println!("oregano apply, none changes    {:8.0}", peak(&["apply"], "kubernetes", 0));
+    kubernetes.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &importer());
+    eventually("the API group is served", || kubernetes.api("GET", "/apis/image.openshift.io", None).status == 200);
+    println!("oregano plan, with all secrets {:8.0}", peak(&["plan"], "openshift-4", 0));
+}
+
+/// A kind of the API group of image imports.
+fn importer() -> serde_json::Value {
+    let schema = json!({"openAPIV3Schema": {"type": "object"}});
+    json!({
+        "metadata": {"name": "imagestreamimports.image.openshift.io"},
+        "spec": {
+            "group": "image.openshift.io", "scope": "Namespaced",
+            "names": {"plural": "imagestreamimports", "singular": "imagestreamimport", "kind": "ImageStreamImport"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
+        },
+    })
+}
+
+/// Creates four pull secrets in each namespace, as OpenShift and its users have them.
+async fn create_others(client: &Client, names: &[String]) {
+    let token = format!("serviceaccount:{}", "eyJhbGciOiJSUzI1NiIs".repeat(40));
+    let auth = json!({"auth": openssl::base64::encode_block(token.as_bytes())});
+    let content = json!({"auths": {"image-registry.openshift-image-registry.svc:5000": auth}}).to_string();
+    let content = openssl::base64::encode_block(content.as_bytes());
+    each(names, async |name| {
+        for other in 0..4 {
+            let secret = serde_json::from_value(json!({
+                "metadata": {"name": format!("dockercfg-{other}")},
+                "type": "kubernetes.io/dockerconfigjson",
+                "data": {".dockerconfigjson": content},
+            }));
+            let secrets = Api::<Secret>::namespaced(client.clone(), name);
+            secrets.create(&PostParams::default(), &secret.unwrap()).await.unwrap();
+        }
+    })
+    .await;
+}
+
 /// How long something took, and how much CPU time this process and its children used for it.
 struct Measured {
     wall: Duration,
@@ -100,11 +166,11 @@ fn cpu() -> Duration {
 }
 
 /// Writes the inventory, and returns its path.
-fn inventory(user: &Oregano, registry: &Registry, names: &[String]) -> String {
+fn inventory(user: &Oregano, registry: &Registry, names: &[String], platform: &str) -> String {
     let host = registry.host();
     let names = names.join(",");
     let text = format!(
-        "[all:vars]\noregano_platform=kubernetes\n\
+        "[all:vars]\noregano_platform={platform}\n\
          openshift_additional_registry_credentials=[{{'host':'{host}','user':'{USER}','password':'{PASSWORD}',\
          'test_image':'openshift3/ose-pod:v3.11','tls_verify':False}}]\n\
          oregano_pull_secrets=[{{'name':'team','namespaces':{names:?},'service_accounts':['default','builder']}}]\n\

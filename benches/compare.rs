@@ -20,12 +20,11 @@ mod support;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitCode, Stdio};
 
 use support::fleet;
 use support::oregano::Oregano;
-use support::process::cpu_of_children;
+use support::process::{cpu_of_children, peak_memory};
 use support::registry::{Auth, Registry, Transport};
 use support::site::{PASSWORD, USER};
 use support::sshd::{Listen, Options, Sshd};
@@ -161,24 +160,10 @@ fn run(user: &Oregano, program: &Path, case: &Case) -> Cost {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let memory = peak(&mut child);
+    let memory = peak_memory(&mut child);
     let status = child.wait().unwrap().code();
     assert_eq!(status, Some(case.status), "{} of {}", case.name, program.display());
     Cost { cpu: cpu_of_children() - before, memory }
-}
-
-/// The peak of the resident memory of a process until it ends, in MiB, as the kernel counts it (`VmHWM`).
-fn peak(child: &mut Child) -> f64 {
-    let file = format!("/proc/{}/status", child.id());
-    let mut peak = 0.0;
-    while child.try_wait().unwrap().is_none() {
-        let status = std::fs::read_to_string(&file).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        peak = kib.map_or(peak, |kib| kib / 1024.0);
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    peak
 }
 
 /// An inventory with many credentials of one registry.

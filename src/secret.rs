@@ -5,6 +5,8 @@ mod forms;
 mod redactor;
 mod view;
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -44,14 +46,15 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The content of a file with passwords. The memory is overwritten with zeros when the last clone is dropped.
+/// The content of a file with passwords. Clones share the memory, which is overwritten with zeros when the last one is
+/// dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Arc<Zeroizing<Vec<u8>>>);
 
 impl SecretBytes {
     /// Takes ownership of the bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Arc::new(Zeroizing::new(bytes)))
     }
 
     /// Returns the bytes, with the same restrictions as [`Secret::expose`].

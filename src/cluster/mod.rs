@@ -28,8 +28,8 @@ pub use self::platform::PlatformFault;
 pub use self::route::Route;
 use crate::desired::TlsPolicy;
 use crate::facts::{
-    ApiPlatform, Importer, InfrastructureFact, NamespaceFact, ObjectFact, ObjectKind, ObjectName, Objects, Observed,
-    PodsByNamespace, RolloutFact,
+    ApiPlatform, ImportSecret, Importer, InfrastructureFact, NamespaceFact, ObjectFact, ObjectKind, ObjectName,
+    Objects, Observed, PodsByNamespace, RolloutFact,
 };
 use crate::failure::Failure;
 use crate::lookup::PodSecret;
@@ -113,10 +113,15 @@ impl Cluster {
         self.0.importer().await
     }
 
-    /// All pull secrets of each of these namespaces, with at most this number of requests at the same time. What could not
-    /// be listed is a fact.
-    pub async fn import_secrets(&self, namespaces: &[String], requests: usize) -> ImportSecrets {
-        self.0.import_secrets(namespaces, requests).await
+    /// The pull secrets of each of these namespaces that `matters` accepts, with at most this number of requests at the same
+    /// time. What could not be listed is a fact.
+    pub async fn import_secrets(
+        &self,
+        namespaces: &[String],
+        requests: usize,
+        matters: impl Fn(&ImportSecret) -> bool,
+    ) -> ImportSecrets {
+        self.0.import_secrets(namespaces, requests, &matters).await
     }
 
     /// Lets the importer of OpenShift read images with the pull secrets of a namespace. Nothing is stored.

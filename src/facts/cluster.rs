@@ -258,7 +258,8 @@ pub struct SecretReference {
 pub struct ImportFacts {
     /// Whether the cluster imports images.
     pub importer: Importer,
-    /// For each namespace that gets a pull secret, all its pull secrets, or why they are not known. Empty without importer.
+    /// For each namespace that gets a pull secret, those of its pull secrets that matter for the test images, or why they are
+    /// not known. Empty without importer.
     pub secrets: HashMap<String, Result<Vec<ImportSecret>, Failure>>,
 }
 

@@ -12,7 +12,8 @@ use crate::desired::{
 };
 use crate::dockerconfig::{self, Credential, EntryView, Reader, is_of, mask};
 use crate::facts::{
-    ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportUse, Importer, NamespacePhase, ObjectKind, ObjectName,
+    ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer, NamespacePhase, ObjectKind,
+    ObjectName,
 };
 use crate::lookup::{
     Candidate, CredentialKind, ImportLookup, PodSecret, SecretContent, broken_import_secrets, importer,
@@ -35,6 +36,27 @@ pub struct ImportImage {
     pub name: String,
     /// Whether the importer must verify TLS.
     pub tls: TlsPolicy,
+}
+
+/// The test images of the declared registries.
+#[derive(Debug)]
+pub struct ImportImages(Vec<Image>);
+
+impl ImportImages {
+    /// The images whose import can be proved.
+    pub fn new(registries: &[Registry]) -> Self {
+        let inspected = registries.iter().filter(|registry| registry.test_login == TestLogin::Inspect);
+        Self(inspected.filter_map(|registry| Image::parse(&registry.image).ok()).collect())
+    }
+
+    /// Whether a secret matters for the import of one of them: because of an entry, because it is broken, or because an
+    /// annotation excludes it. A large cluster has many others, which need not be kept.
+    pub fn are_affected_by(&self, secret: &ImportSecret) -> bool {
+        let own = [pod_secret(&secret.name, &secret.fact.type_, secret.fact.content.clone())];
+        secret.import_use == ImportUse::Excluded
+            || !broken_import_secrets(&own).is_empty()
+            || self.0.iter().any(|image| importer(image, &own).used.is_some())
+    }
 }
 
 /// When imports are proved.
@@ -251,4 +273,37 @@ fn explanation(own: &ObjectName, used: &Candidate, key: &str) -> String {
     format!(
         "image imports in namespace `{namespace}` use entry `{other}` of secret `{secret}`{login}: {reason}; renew or remove it"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::SecretFact;
+
+    #[test]
+    fn only_secrets_that_matter_for_a_test_image_are_kept() {
+        let images = ImportImages(vec![Image::parse("registry.example.com/acme/app:v1").unwrap()]);
+        let auths = |key: &str| format!(r#"{{"auths":{{"{key}":{{"auth":"YTpi"}}}}}}"#);
+        for (content, import_use, expected) in [
+            (auths("registry.example.com"), ImportUse::Used, true),
+            (auths("https://registry.example.com/v1/"), ImportUse::Used, true),
+            (auths("registry.example.com/acme"), ImportUse::Used, true),
+            (auths("*.example.com"), ImportUse::Used, true),
+            (r#"{"auths":[]}"#.to_owned(), ImportUse::Used, true),
+            (auths("quay.io"), ImportUse::Excluded, true),
+            (auths("registry.example.com/other"), ImportUse::Used, false),
+            (auths("quay.io"), ImportUse::Used, false),
+            (String::new(), ImportUse::Used, false),
+        ] {
+            let fact = SecretFact {
+                revision: crate::facts::Revision { uid: String::new(), version: String::new() },
+                type_: PullSecretFormat::DockerConfigJson.type_name().to_owned(),
+                immutable: false,
+                content: Some(SecretBytes::new(content.clone().into_bytes())),
+                marks: crate::facts::Marks::default(),
+            };
+            let secret = ImportSecret { name: "other".to_owned(), fact, import_use };
+            assert_eq!(images.are_affected_by(&secret), expected, "{content}");
+        }
+    }
 }

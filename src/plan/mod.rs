@@ -42,7 +42,7 @@ pub use expansion::{
 pub use file::file;
 pub use global_pull_secret::WantedGlobal;
 pub use image_puller::{PullerRole, SubjectChange, WantedBinding, WantedPuller};
-pub use imports::{ImportCheck, ImportImage, ImportTime, import_namespaces, import_obstacles};
+pub use imports::{ImportCheck, ImportImage, ImportImages, ImportTime, import_namespaces, import_obstacles};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
 pub use pods::pod_namespaces;

@@ -71,8 +71,13 @@ impl ApiClient {
     }
 
     /// See [`crate::cluster::Cluster::import_secrets`].
-    pub(in crate::cluster) async fn import_secrets(&self, namespaces: &[String], requests: usize) -> ImportSecrets {
-        let list = async |scope: Scope<'_>| self.pull_secrets_in(scope).await;
+    pub(in crate::cluster) async fn import_secrets(
+        &self,
+        namespaces: &[String],
+        requests: usize,
+        matters: &impl Fn(&ImportSecret) -> bool,
+    ) -> ImportSecrets {
+        let list = async |scope: Scope<'_>| self.pull_secrets_in(scope, matters).await;
         let failure = |namespace: &str, error: &ApiError| {
             self.diagnosis().failure(Verb::List, &ObjectName::secret(namespace, "*"), error)
         };
@@ -80,11 +85,16 @@ impl ApiClient {
     }
 
     /// The pull secrets of both types; each with its namespace.
-    async fn pull_secrets_in(&self, scope: Scope<'_>) -> Result<Vec<(String, ImportSecret)>, ApiError> {
+    async fn pull_secrets_in(
+        &self,
+        scope: Scope<'_>,
+        matters: &impl Fn(&ImportSecret) -> bool,
+    ) -> Result<Vec<(String, ImportSecret)>, ApiError> {
         let mut found = Vec::new();
         for format in [PullSecretFormat::DockerConfigJson, PullSecretFormat::Dockercfg] {
             let parameters = ListParams::default().fields(&format!("type={}", format.type_name()));
-            found.extend(self.list_scope(ObjectKind::Secret, scope, parameters, import_secret).await?);
+            let fact = |secret| import_secret(secret).filter(|(_, secret)| matters(secret));
+            found.extend(self.list_scope(ObjectKind::Secret, scope, parameters, fact).await?);
         }
         Ok(found)
     }

@@ -6,11 +6,11 @@ use crate::desired::{Desired, Object, Platform};
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::facts::{
-    ClusterFact, GlobalFact, ImportFacts, Importer, NamesByNamespace, ObjectKind, ObjectName, Objects, Observed,
-    PodsByNamespace, RolloutFact, Selections,
+    ClusterFact, GlobalFact, ImportFacts, ImportSecret, Importer, NamesByNamespace, ObjectKind, ObjectName, Objects,
+    Observed, PodsByNamespace, RolloutFact, Selections,
 };
 use crate::failure::Failure;
-use crate::plan::{self, Prune, Wanted};
+use crate::plan::{self, ImportImages, Prune, Wanted};
 
 /// Observes everything that the declarations need. Ctrl-C ends it: what was not observed then has a failure as its fact.
 pub(super) async fn observe(engine: &Engine, desired: &Desired, unusable: Option<&Failure>) -> ClusterFact {
@@ -74,10 +74,14 @@ async fn imports(engine: &Engine, desired: &Desired, namespaces: Vec<String>) ->
     if namespaces.is_empty() || desired.platform == Some(Platform::Kubernetes) {
         return ImportFacts::default();
     }
+    let images = ImportImages::new(&desired.registries);
     let observe = async |cluster: &Cluster| {
         let importer = cluster.importer().await;
         let secrets = match importer {
-            Importer::Present => cluster.import_secrets(&namespaces, CLUSTER_REQUESTS).await,
+            Importer::Present => {
+                let matters = |secret: &ImportSecret| images.are_affected_by(secret);
+                cluster.import_secrets(&namespaces, CLUSTER_REQUESTS, matters).await
+            }
             Importer::Absent | Importer::Unknown(_) => ImportSecrets::new(),
         };
         Ok(ImportFacts { importer, secrets })

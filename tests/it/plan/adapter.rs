@@ -19,8 +19,8 @@ use oregano::facts::{
 };
 use oregano::failure::Failure;
 use oregano::plan::{
-    self, Change, CredentialView, EntryDiff, LinkChange, MANAGED_KINDS, MetadataChange, NodePlan, NodeWork,
-    PlanRequest, Prune, PrunePlan, SubjectChange, Target, WantedEntries,
+    self, Change, CredentialView, EntryDiff, ImportImages, LinkChange, MANAGED_KINDS, MetadataChange, NodePlan,
+    NodeWork, PlanRequest, Prune, PrunePlan, SubjectChange, Target, WantedEntries,
 };
 use oregano::secret::{Secret, SecretBytes};
 
@@ -360,18 +360,18 @@ fn pods(case: &Case) -> PodsByNamespace {
     pods.collect()
 }
 
-/// What the image importer finds.
+/// What the image importer finds. As in a run, only the secrets that matter are observed.
 fn imports(case: &Case) -> ImportFacts {
+    let images = ImportImages::new(&desired(case).registries);
     let import_secret = |(name, found): (&String, &super::Secret)| ImportSecret {
         name: name.clone(),
         fact: secret(found),
         import_use: if found.excluded { ImportUse::Excluded } else { ImportUse::Used },
     };
-    let secrets = case
-        .facts
-        .imports
-        .iter()
-        .map(|(namespace, found)| (namespace.clone(), Ok(found.iter().map(import_secret).collect())));
+    let secrets = case.facts.imports.iter().map(|(namespace, found)| {
+        let found = found.iter().map(import_secret).filter(|secret| images.are_affected_by(secret));
+        (namespace.clone(), Ok(found.collect()))
+    });
     let importer = if case.facts.imports.is_empty() { Importer::Absent } else { Importer::Present };
     ImportFacts { importer, secrets: secrets.collect() }
 }

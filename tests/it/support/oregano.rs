@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{eventually, kill};
+use super::process::{eventually, kill, peak_memory};
 use super::schema;
 
 /// The maximum duration of a run in a test, on any machine.
@@ -222,6 +222,11 @@ impl Running {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits for its end, and returns the peak of its resident memory in MiB.
+    pub fn peak_memory(&mut self) -> f64 {
+        peak_memory(&mut self.child)
     }
 
     /// Sends a signal, such as `INT`.

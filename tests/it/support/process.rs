@@ -211,6 +211,20 @@ impl ClosedPort {
     }
 }
 
+/// The peak of the resident memory of a process until it ends, in MiB, as the kernel counts it (`VmHWM`).
+pub fn peak_memory(child: &mut Child) -> f64 {
+    let file = format!("/proc/{}/status", child.id());
+    let mut peak = 0.0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(&file).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        peak = kib.map_or(peak, |kib| kib / 1024.0);
+        thread::sleep(Duration::from_millis(2));
+    }
+    peak
+}
+
 /// Waits until `condition` is true, such as for a line in a log. The time limit is the one for servers.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
