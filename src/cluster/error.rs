@@ -323,6 +323,10 @@ impl Diagnosis {
         let (failure, hint) = match status.code {
             // Kubernetes refuses new objects in such a namespace with the same status as a missing permission.
             403 if is_terminating(status) => return terminating_namespace(namespace).cause(response),
+            400..500 if is_admission_rule(status) => {
+                let hint = "ask who maintains this rule to permit it";
+                (denied, format!("{hint}, or remove namespace `{namespace}` from the inventory"))
+            }
             // The server sends no field for these two cases, only its message.
             403 if status.message.contains("exceeded quota") => {
                 (denied, format!("raise the quota of namespace `{namespace}` for secrets"))
@@ -354,6 +358,10 @@ impl Diagnosis {
             404 if is_missing_namespace(status) => return missing_namespace(namespace).cause(response),
             // An API server does not redirect, and it knows the path of secrets. So another web server has responded.
             300..=399 | 404 => return self.not_kubernetes(response),
+            413 | 422 if *kind == ObjectKind::Secret && is_too_large(status) => (
+                denied,
+                "a secret holds at most 1 MiB: remove entries from it, or declare fewer `registries`".to_owned(),
+            ),
             422 if *kind == ObjectKind::Secret => {
                 (denied, "inspect the secret with `oc describe secret`; it may be immutable".to_owned())
             }
@@ -427,6 +435,19 @@ fn is_terminating(status: &Status) -> bool {
         status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating");
     // OpenShift 3.11 sends no list of causes.
     listed || status.message.contains("because it is being terminated")
+}
+
+/// Whether a webhook or a ValidatingAdmissionPolicy has denied the request. It chooses the status code, which can be that
+/// of a missing permission, and only the message of the server says so.
+fn is_admission_rule(status: &Status) -> bool {
+    let denies = |rule, verb| status.message.contains(rule) && status.message.contains(verb);
+    denies("admission webhook", "denied the request") || denies("ValidatingAdmissionPolicy", "denied request")
+}
+
+/// Whether the object, or the request, has more bytes than the server stores.
+fn is_too_large(status: &Status) -> bool {
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 413 || causes.any(|cause| cause.reason == "FieldValueTooLong")
 }
 
 /// The reason of a TLS failure, and a hint.

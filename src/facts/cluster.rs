@@ -333,7 +333,7 @@ pub struct MetadataFact {
     pub marks: Marks,
 }
 
-/// What the metadata of an object says about who keeps it.
+/// What the metadata of an object says about who keeps it, and whether it stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Marks {
     /// Whether this program created it or took it over.
@@ -344,6 +344,8 @@ pub struct Marks {
     pub keeper: Option<String>,
     /// Whether the object has [`LAST_APPLIED_ANNOTATION`], which repeats the credentials.
     pub last_applied: LastApplied,
+    /// Whether it is being deleted.
+    pub deletion: Deletion,
 }
 
 impl Observed<&AccountFact> {
@@ -358,6 +360,17 @@ impl Observed<&AccountFact> {
             Self::Unknown(_) => true,
         }
     }
+}
+
+/// Whether an object is being deleted. It exists until the last of its finalizers is removed, and its namespace may be
+/// deleted together with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deletion {
+    /// It is not.
+    #[default]
+    No,
+    /// It has a `metadata.deletionTimestamp`.
+    Requested,
 }
 
 /// Whether an object has [`LAST_APPLIED_ANNOTATION`].

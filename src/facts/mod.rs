@@ -11,10 +11,10 @@ use crate::failure::Failure;
 use crate::secret::SecretBytes;
 
 pub use cluster::{
-    AccountFact, BindingFact, ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer,
-    LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, MetadataFact, NamesByNamespace, NamespaceFact,
-    NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision, RoleReference, SecretFact,
-    SecretReference, Selections,
+    AccountFact, BindingFact, ClusterFact, Deletion, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse,
+    Importer, LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, MetadataFact, NamesByNamespace,
+    NamespaceFact, NamespacePhase, OWNER_ANNOTATION, ObjectFact, ObjectKind, ObjectName, Objects, Revision,
+    RoleReference, SecretFact, SecretReference, Selections,
 };
 pub use platform::{ApiPlatform, ControlPlane, InfrastructureFact};
 pub use pods::{PodFact, PodsByNamespace};

@@ -6,8 +6,8 @@ use super::pull_secret::{WantedSecret, pull_secret};
 use super::service_account::{WantedAccount, service_account};
 use super::undeclared::{UndeclaredObject, undeclared};
 use super::{PlanRequest, Planned};
-use crate::desired::{ObjectContent, PullSecretState};
-use crate::facts::{ObjectFact, ObjectName, Observed};
+use crate::desired::{ImagePullerState, ObjectContent, PullSecretState};
+use crate::facts::{Deletion, NamespacePhase, ObjectFact, ObjectName, Observed};
 use crate::failure::Failure;
 
 /// An object, and what is declared about it.
@@ -34,6 +34,20 @@ impl Wanted<'_> {
             Self::GlobalPullSecret(wanted) => &wanted.name,
             Self::ImagePullers(wanted) => &wanted.name,
             Self::Undeclared(wanted) => &wanted.name,
+        }
+    }
+
+    /// Whether the object, with its declared content, must exist after the run.
+    fn must_exist(&self) -> bool {
+        match self {
+            Self::PullSecret(wanted) => {
+                wanted.phase == NamespacePhase::Active
+                    && matches!(wanted.declared.state, PullSecretState::Present { .. })
+            }
+            Self::ServiceAccount(wanted) => !wanted.links.is_empty(),
+            Self::GlobalPullSecret(_) => true,
+            Self::ImagePullers(wanted) => wanted.pullers.iter().any(|puller| puller.state == ImagePullerState::Present),
+            Self::Undeclared(_) => false,
         }
     }
 
@@ -76,6 +90,10 @@ pub fn object(
         let failure = Failure::internal("the object was not observed");
         return Some(Planned::failed(wanted.name(), failure));
     };
+    let marks = fact.present().and_then(ObjectFact::marks);
+    if wanted.must_exist() && marks.is_some_and(|marks| marks.deletion == Deletion::Requested) {
+        return Some(Planned::failed(wanted.name(), being_deleted(wanted.name())));
+    }
     let mut planned = match wanted {
         Wanted::PullSecret(wanted) => pull_secret(wanted, fact.secret(), request)?,
         Wanted::ServiceAccount(wanted) => service_account(wanted, fact.account())?,
@@ -84,11 +102,19 @@ pub fn object(
         Wanted::Undeclared(wanted) => undeclared(wanted, fact, request),
     };
     if planned.step.action.is_change() {
-        let keeper = fact.present().and_then(ObjectFact::marks).and_then(|marks| marks.keeper.as_ref());
+        let keeper = marks.and_then(|marks| marks.keeper.as_ref());
         planned.step.notes.extend(keeper.map(|keeper| {
             let noun = wanted.name().kind.noun();
             format!("{keeper} manages this {noun}, and may undo the change: change it there, too")
         }));
     }
     Some(planned)
+}
+
+/// The API server would accept a change of such an object, and remove it afterwards.
+fn being_deleted(name: &ObjectName) -> Failure {
+    Failure::new(format!("{name} is being deleted")).hint(
+        "wait until it is gone, and run again; if it stays, look for `finalizers` in its metadata, and for a namespace \
+         that is being deleted",
+    )
 }

@@ -164,6 +164,9 @@ pub struct Secret {
     pub keeper: Option<String>,
     #[serde(default)]
     pub last_applied: bool,
+    /// `metadata.deletionTimestamp`.
+    #[serde(default)]
+    pub being_deleted: bool,
     /// The annotation `openshift.io/image.excludeSecret`.
     #[serde(default)]
     pub excluded: bool,
@@ -188,6 +191,8 @@ pub struct Account {
     #[serde(default)]
     pub mount: Vec<String>,
     pub keeper: Option<String>,
+    #[serde(default)]
+    pub being_deleted: bool,
 }
 
 /// A role binding.

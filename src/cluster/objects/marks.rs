@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use crate::desired::Ownership;
-use crate::facts::{LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, OWNER_ANNOTATION};
+use crate::facts::{Deletion, LAST_APPLIED_ANNOTATION, LastApplied, MANAGED_LABEL, Managed, Marks, OWNER_ANNOTATION};
 
 /// Labels or annotations that a program sets on objects it keeps, and the name of the program.
 const KEEPERS: [(&str, &str); 9] = [
@@ -38,6 +38,7 @@ pub(super) fn read(metadata: &ObjectMeta) -> Marks {
             Some(_) => LastApplied::Present,
             None => LastApplied::Absent,
         },
+        deletion: if metadata.deletion_timestamp.is_some() { Deletion::Requested } else { Deletion::No },
     }
 }
 

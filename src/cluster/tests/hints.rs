@@ -30,6 +30,7 @@ fn errors() -> Vec<ApiError> {
         refused(404, "NotFound", "namespaces \"openshift\" not found"),
         refused(409, "Conflict", "the object has been modified"),
         refused(410, "Expired", "The provided continue parameter is too old"),
+        refused(413, "RequestEntityTooLarge", "limit is 3145728"),
         refused(422, "Invalid", "field is immutable"),
         refused(429, "TooManyRequests", "later"),
         refused(500, "InternalError", "etcd"),

@@ -211,6 +211,8 @@ async fn each_refusal_has_its_own_message_and_hint() {
     let terminating =
         "secrets is forbidden: unable to create new content in namespace x because it is being terminated";
     let quota = "secrets is forbidden: exceeded quota: q, requested: secrets=1, used: secrets=3, limited: secrets=0";
+    let webhook = "admission webhook \"policy.example.com\" denied the request: no";
+    let policy = "secrets \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no";
     let anonymous = "secrets is forbidden: User \"system:anonymous\" cannot create resource \"secrets\"";
     let cases = [
         ((401, "Unauthorized", "Unauthorized"), "rejected the credentials", "log in again"),
@@ -218,6 +220,9 @@ async fn each_refusal_has_its_own_message_and_hint() {
         ((403, "Forbidden", quota), "cannot be created", "raise the quota"),
         ((403, "Forbidden", anonymous), "cannot be created", "contains no credentials"),
         ((403, "Forbidden", "secrets is forbidden"), "cannot be created", "grant the user"),
+        ((403, "Forbidden", webhook), "cannot be created", "ask who maintains this rule"),
+        ((422, "Invalid", policy), "cannot be created", "ask who maintains this rule"),
+        ((413, "RequestEntityTooLarge", "limit is 3145728"), "cannot be created", "at most 1 MiB"),
         ((404, "NotFound", "namespaces \"openshift\" not found"), "namespace `openshift` does not exist", "create it"),
         ((422, "Invalid", "data: Too long"), "cannot be created", "oc describe"),
         (

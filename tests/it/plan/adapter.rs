@@ -12,10 +12,10 @@ use oregano::desired::{
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
-    AccountFact, BindingFact, ClusterFact, Facts, FileFact, FileFault, FileState, ImportFacts, ImportSecret, ImportUse,
-    Importer, LastApplied, Managed, Marks, NamesByNamespace, NamespaceFact, NamespacePhase, NodeFact, ObjectFact,
-    ObjectKind, ObjectName, Observed, PathFact, PodFact, PodsByNamespace, RegistryFact, Revision, RoleReference,
-    SecretFact, SecretReference, Verdict,
+    AccountFact, BindingFact, ClusterFact, Deletion, Facts, FileFact, FileFault, FileState, ImportFacts, ImportSecret,
+    ImportUse, Importer, LastApplied, Managed, Marks, NamesByNamespace, NamespaceFact, NamespacePhase, NodeFact,
+    ObjectFact, ObjectKind, ObjectName, Observed, PathFact, PodFact, PodsByNamespace, RegistryFact, Revision,
+    RoleReference, SecretFact, SecretReference, Verdict,
 };
 use oregano::failure::Failure;
 use oregano::plan::{
@@ -459,7 +459,7 @@ fn account(found: &super::Account) -> AccountFact {
         |name: &String| SecretReference { name: name.clone(), object: serde_json::json!({"name": name, "other": 1}) };
     AccountFact {
         revision: revision(),
-        marks: Marks { keeper: found.keeper.clone(), ..Marks::default() },
+        marks: Marks { keeper: found.keeper.clone(), deletion: deletion(found.being_deleted), ..Marks::default() },
         image_pull_secrets: found.pull.clone(),
         secrets: found.mount.iter().map(entry).collect(),
     }
@@ -493,8 +493,13 @@ fn secret(found: &super::Secret) -> SecretFact {
             owner: found.owner.clone(),
             keeper: found.keeper.clone(),
             last_applied: if found.last_applied { LastApplied::Present } else { LastApplied::Absent },
+            deletion: deletion(found.being_deleted),
         },
     }
+}
+
+fn deletion(is_requested: bool) -> Deletion {
+    if is_requested { Deletion::Requested } else { Deletion::No }
 }
 
 fn file(file: &File) -> FileFact {
