@@ -1,5 +1,7 @@
 //! API servers and secrets that cannot be used: each message says what is wrong, and no node is written.
 
+mod admission;
+mod controllers;
 mod credentials;
 mod image_pullers;
 mod imports;
@@ -7,6 +9,7 @@ mod permissions;
 mod prune;
 mod pull_secrets;
 mod reach;
+mod restart;
 mod service_accounts;
 
 use serde_json::{Value, json};

@@ -85,6 +85,22 @@ fn a_run_writes_the_secret_and_ends_when_every_node_has_it() {
 }
 
 #[test]
+fn a_rollout_is_followed_while_the_api_server_restarts() {
+    let mut openshift = OpenShift::empty();
+    openshift.set_pull_secret(OLD);
+    openshift.create_pool("worker", &["w1"]);
+    let site = site(&openshift);
+    let run = site.start(&arguments("apply"));
+    await_pool(&run, "worker", "has not rendered the new content");
+    openshift.kubernetes.stop_apiserver();
+    openshift.kubernetes.start_apiserver();
+    openshift.render("worker");
+    openshift.update("worker", "w1");
+    let events = run.wait().expect(0).events();
+    assert_eq!(objects(&events), [("pull-secret", "updated"), ("worker", "updated")]);
+}
+
+#[test]
 fn the_old_content_is_saved_before_it_is_overwritten() {
     let openshift = OpenShift::empty();
     openshift.set_pull_secret(OLD);

@@ -13,6 +13,7 @@ pub mod registry;
 #[path = "../../doubles/raw.rs"]
 pub mod raw;
 
+use super::certificate::Certificate;
 use raw::{Connection, Reaction};
 use registry::Received;
 
@@ -27,6 +28,17 @@ impl Double {
     pub fn start(script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
         let runtime = runtime();
         Self { double: runtime.block_on(registry::Double::start(script)), _runtime: runtime }
+    }
+
+    /// The same over TLS.
+    pub fn secure(
+        certificate: &Certificate,
+        script: impl Fn(&Received) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let [certificate, key] = [&certificate.certificate, &certificate.key].map(|file| std::fs::read(file).unwrap());
+        let runtime = runtime();
+        let double = runtime.block_on(registry::Double::secure(&certificate, &key, script));
+        Self { double, _runtime: runtime }
     }
 
     /// The port on 127.0.0.1.

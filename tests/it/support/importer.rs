@@ -3,27 +3,19 @@
 //! secrets of the real server as openshift-apiserver 4.22 was seen to do it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::Request;
-use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::runtime::{Builder, Runtime};
 
 use super::http;
 use super::kubernetes::{Kubernetes, User};
+use super::relay::Relay;
 
 const GROUP: &str = "/apis/image.openshift.io";
 
 /// An API server with an importer, stopped when dropped.
-pub struct Importer {
-    url: String,
-    folder: tempfile::TempDir,
-    _runtime: Runtime,
-}
+pub struct Importer(Relay);
 
 /// What the handler of a request needs.
 struct Backend {
@@ -35,53 +27,17 @@ struct Backend {
 impl Importer {
     /// An importer in front of `kubernetes`; every registry accepts only this login, `base64(user:password)`.
     pub fn start(kubernetes: &Kubernetes, accepted: &str) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let backend = Arc::new(Backend { url: kubernetes.url().to_owned(), accepted: accepted.to_owned() });
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let handler = move |request: Request| {
-            let backend = Arc::clone(&backend);
-            async move { respond(backend, request).await }
-        };
-        let app = axum::Router::new().fallback(handler);
-        runtime.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, folder: tempfile::tempdir().unwrap(), _runtime: runtime }
+        let backend = Backend { url: kubernetes.url().to_owned(), accepted: accepted.to_owned() };
+        Self(Relay::start(kubernetes, move |request| {
+            let path = request.path.strip_prefix(GROUP)?;
+            Some(backend.import(path, &request.authorization, &request.body))
+        }))
     }
 
     /// A kubeconfig that logs the user in with a token.
     pub fn kubeconfig(&self, user: User) -> PathBuf {
-        let path = self.folder.path().join(format!("{user:?}.kubeconfig"));
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": self.url}}],
-            "users": [{"name": "user", "user": {"token": user.token()}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user"}}],
-            "current-context": "test",
-        });
-        std::fs::write(&path, config.to_string()).unwrap();
-        path
+        self.0.kubeconfig(user)
     }
-}
-
-async fn respond(backend: Arc<Backend>, request: Request) -> axum::response::Response {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, 4 << 20).await.unwrap();
-    let header =
-        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let (method, path) = (parts.method.to_string(), parts.uri.to_string());
-    let (authorization, content_type) = (header("authorization"), header("content-type"));
-    let response = tokio::task::spawn_blocking(move || {
-        if let Some(rest) = path.strip_prefix(GROUP) {
-            return backend.import(rest, &authorization, &body);
-        }
-        let headers = [("Authorization", &*authorization), ("Content-Type", &*content_type)];
-        let response = http::request(&method, &format!("{}{path}", backend.url), &headers, &body);
-        (response.status, response.body)
-    });
-    let (status, body) = response.await.unwrap();
-    let response = axum::http::Response::builder().status(StatusCode::from_u16(status).unwrap());
-    response.header("content-type", "application/json").body(Body::from(body)).unwrap()
 }
 
 impl Backend {

@@ -1,5 +1,5 @@
 //! A Kubernetes API: etcd and kube-apiserver, with one user for each set of permissions. No other part of a cluster
-//! runs: no controller and no node.
+//! runs: no node, and no controller, which `controllers.rs` adds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ pub struct Kubernetes {
     apiserver: Process,
     etcd: Process,
     url: String,
+    /// The address of etcd.
+    store: String,
+    certificate: Certificate,
     folder: PathBuf,
     /// The folder of a private server, removed with it. The folder of the shared server is removed by a later run.
     _folder: Option<TempDir>,
@@ -80,9 +83,9 @@ impl Kubernetes {
         fs::write(folder.join("tokens.csv"), tokens()).unwrap();
         let (etcd, store) = on_free_port(|port| start_etcd(&folder, port));
         let (apiserver, url) = on_free_port(|port| start_apiserver(&folder, &certificate, &store, port));
-        let server = Self { apiserver, etcd, url, folder, _folder: owned };
+        let server = Self { apiserver, etcd, url, store, certificate, folder, _folder: owned };
         for user in [User::Admin, User::Writer, User::Reader] {
-            let config = kubeconfig(&server.url, &certificate.ca, user);
+            let config = kubeconfig(&server.url, &server.certificate.ca, user);
             fs::write(server.kubeconfig(user), config.to_string()).unwrap();
         }
         server.namespace("openshift");
@@ -97,6 +100,11 @@ impl Kubernetes {
     /// A kubeconfig that logs the user in with a token and trusts the server's authority.
     pub fn kubeconfig(&self, user: User) -> PathBuf {
         self.folder.join(format!("{}.kubeconfig", user.name()))
+    }
+
+    /// A file in the folder of the server.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// A client certificate for a user without permissions, `client`, and its key, both in PEM.
@@ -222,8 +230,33 @@ impl Kubernetes {
 
     /// Kills the API server, and then its etcd.
     pub fn stop(&self) {
-        self.apiserver.stop();
+        self.stop_apiserver();
         self.etcd.stop();
+    }
+
+    /// Kills the API server. Its etcd continues to run.
+    pub fn stop_apiserver(&self) {
+        self.apiserver.stop();
+    }
+
+    /// Starts the API server again after [`Kubernetes::stop_apiserver`], on the same port and with the same etcd.
+    pub fn start_apiserver(&mut self) {
+        let port = self.url.rsplit_once(':').unwrap().1.parse().unwrap();
+        let started = start_apiserver(&self.folder, &self.certificate, &self.store, port);
+        self.apiserver = started.unwrap_or_else(|error| panic!("{}", error.into_text())).0;
+    }
+
+    /// Sends a request to etcd, past the API server (etcd documentation, "gRPC gateway").
+    pub fn etcd(&self, method: &str, body: &Value) -> Value {
+        let answer = http::request("POST", &format!("{}/v3/kv/{method}", self.store), &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{method}: {}", String::from_utf8_lossy(&answer.body));
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// Removes the history from etcd, as the API server does every five minutes.
+    pub fn compact(&self) {
+        let any = self.etcd("range", &json!({"key": STANDARD.encode("/")}));
+        self.etcd("compaction", &json!({"revision": any["header"]["revision"], "physical": true}));
     }
 }
 

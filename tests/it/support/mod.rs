@@ -6,6 +6,7 @@
 
 pub mod ansible;
 pub mod certificate;
+pub mod controllers;
 pub mod documents;
 pub mod double;
 pub mod fleet;
@@ -17,6 +18,8 @@ pub mod openshift;
 pub mod oregano;
 pub mod process;
 pub mod registry;
+pub mod relay;
 pub mod schema;
 pub mod site;
 pub mod sshd;
+pub mod webhook;
