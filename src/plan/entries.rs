@@ -75,6 +75,13 @@ impl RetiredCounts {
     }
 }
 
+/// The retired registries that none of the credentials is for. The file of a declaration may have an entry of a retired
+/// registry, which would be added and removed by each run.
+pub(super) fn without_declared(retired: &[String], credentials: &[Credential]) -> Vec<String> {
+    let is_declared = |registry: &String| credentials.iter().any(|credential| is_of(&credential.key, registry));
+    retired.iter().filter(|registry| !is_declared(registry)).cloned().collect()
+}
+
 fn is_declared(key: &str, credentials: &[Credential]) -> bool {
     // Comparing spellings is slow, and most keys are spelled as they are declared.
     credentials.iter().any(|declared| declared.key == key)

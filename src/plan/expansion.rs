@@ -136,7 +136,7 @@ pub fn expand<'a>(desired: &'a Desired, facts: &'a ClusterFact) -> Expansion<'a>
     }
     expansion.wanted.extend(accounts.into_values().map(Wanted::ServiceAccount));
     let global = objects.iter().filter_map(|object| match object {
-        Object::GlobalPullSecret(declared) => Some(WantedGlobal::new(declared, facts)),
+        Object::GlobalPullSecret(declared) => Some(WantedGlobal::new(declared, &desired.retired, facts)),
         Object::PullSecret(_) | Object::ImagePuller(_) => None,
     });
     expansion.wanted.extend(global.map(Wanted::GlobalPullSecret));

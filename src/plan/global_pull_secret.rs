@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use super::pull_secret::{immutable, last_applied_note, unmergeable, wrong_type};
 use super::rollout::warnings;
-use super::{Action, Change, Diff, PlanRequest, Planned, PlannedEntries, Step, Transfer, WantedEntries, diff, entries};
+use super::{
+    Action, Change, Diff, LeftEntries, PlanRequest, Planned, PlannedEntries, Step, Transfer, WantedEntries, diff,
+    entries,
+};
 use crate::desired::{
     BackupName, GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret, ObjectContent, Ownership, PullSecretFormat,
 };
@@ -32,6 +35,8 @@ pub struct WantedGlobal<'a> {
     pub name: ObjectName,
     /// Its declaration.
     pub declared: &'a GlobalPullSecret,
+    /// The registries whose entries `mode: append` removes with `--prune`.
+    pub retired: &'a [String],
     /// What distinguishes the cluster from others, or why the secret must not be written in this cluster.
     pub cluster: Result<String, Failure>,
     /// What the user should know before it is changed.
@@ -39,7 +44,7 @@ pub struct WantedGlobal<'a> {
 }
 
 impl<'a> WantedGlobal<'a> {
-    pub(super) fn new(declared: &'a GlobalPullSecret, facts: &ClusterFact) -> Self {
+    pub(super) fn new(declared: &'a GlobalPullSecret, retired: &'a [String], facts: &ClusterFact) -> Self {
         let cluster = match facts.global.as_ref().map(|global| &global.infrastructure) {
             Some(Ok(InfrastructureFact { control_plane: ControlPlane::Hosted, .. })) => Err(hosted()),
             Some(Ok(InfrastructureFact { cluster, .. })) => match declared.backup() {
@@ -50,7 +55,7 @@ impl<'a> WantedGlobal<'a> {
             None => Err(Failure::internal("the control plane was not observed")),
         };
         let warnings = facts.global.iter().flat_map(|global| warnings(&global.rollout)).collect();
-        Self { name: ObjectName::secret(GLOBAL_NAMESPACE, GLOBAL_NAME), declared, cluster, warnings }
+        Self { name: ObjectName::secret(GLOBAL_NAMESPACE, GLOBAL_NAME), declared, retired, cluster, warnings }
     }
 }
 
@@ -77,7 +82,8 @@ pub(super) fn global_pull_secret(
     let old = found.and_then(|found| found.content.as_ref());
     let planned = match &wanted.declared.mode {
         GlobalMode::Append { credentials } => {
-            entries::planned(old, WantedEntries { credentials, retired: &[] }, READER, request)
+            let retired = entries::without_declared(wanted.retired, credentials);
+            entries::planned(old, WantedEntries { credentials, retired: &retired }, READER, request)
         }
         GlobalMode::Replace { content, .. } => replaced(old, content, request),
     };
@@ -86,8 +92,9 @@ pub(super) fn global_pull_secret(
         Err(error) => return Planned::failed(name, unmergeable(name, FORMAT, &error).hint(correct(name))),
     };
     let notes = planned.notes.into_iter().chain(found.and_then(|found| last_applied_note(name, &found.marks)));
+    let left = LeftEntries { undeclared: Vec::new(), ..planned.left };
     let Some(content) = planned.content else {
-        let step = Step { notes: notes.collect(), ..Step::object(name, Action::Unchanged) };
+        let step = Step { left, notes: notes.collect(), ..Step::object(name, Action::Unchanged) };
         return Planned::without_content(step);
     };
     let refused = transferred(name, &planned.changes, request.transfer).or_else(|| degrading(name, &content));
@@ -100,7 +107,7 @@ pub(super) fn global_pull_secret(
     }
     let notes = notes.chain(wanted.warnings.iter().cloned()).collect();
     let action = if found.is_some() { Action::Update } else { Action::Create };
-    let step = Step { changes: planned.changes, diff: planned.diff, notes, ..Step::object(name, action) };
+    let step = Step { changes: planned.changes, diff: planned.diff, notes, left, ..Step::object(name, action) };
     let content = ObjectContent::PullSecret { format: FORMAT, content, ownership: Ownership::Shared };
     Planned { step, content: Some(content) }
 }
@@ -162,7 +169,7 @@ fn replaced(
     let changes = key_changes(&before, &after).map(Change::Key).collect();
     let diff = request.diff.as_ref().map(|salt| Diff { entries: diff::entries(before, after, salt), mode: None });
     let content = (!is_equal).then_some(content);
-    Ok(PlannedEntries { content, changes, notes, left: super::LeftEntries::default(), diff })
+    Ok(PlannedEntries { content, changes, notes, left: LeftEntries::default(), diff })
 }
 
 fn key_changes<'a>(before: &'a [EntryView], after: &'a [EntryView]) -> impl Iterator<Item = KeyChange> + 'a {

@@ -130,9 +130,7 @@ fn merged(
 ) -> Planned<ObjectContent> {
     let name = &wanted.name;
     let old = found.and_then(|secret| secret.content.as_ref());
-    // The file of a declaration may have an entry of a retired registry, which would be added and removed by each run.
-    let is_wanted = |registry: &String| credentials.iter().any(|credential| is_of(&credential.key, registry));
-    let retired: Vec<String> = wanted.retired.iter().filter(|registry| !is_wanted(registry)).cloned().collect();
+    let retired = entries::without_declared(wanted.retired, credentials);
     let entries = WantedEntries { credentials, retired: &retired };
     let merged = match entries::planned(old, entries, reader(format), request) {
         Ok(merged) => merged,

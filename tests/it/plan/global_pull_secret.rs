@@ -13,7 +13,7 @@ use oregano::facts::{
     ObjectName, Observed, Revision, RolloutFact, SecretFact,
 };
 use oregano::failure::Failure;
-use oregano::plan::{self, Action, Change, Gate, PlanRequest, Stage, Target, Transfer};
+use oregano::plan::{self, Action, Change, Gate, PlanRequest, Prune, Stage, Target, Transfer};
 use oregano::secret::{Secret, SecretBytes};
 use serde::Deserialize;
 
@@ -38,6 +38,15 @@ struct Case {
     /// `--transfer-ownership`
     #[serde(default)]
     transfer: bool,
+    /// `oregano_retired_registries`
+    #[serde(default)]
+    retired: Vec<String>,
+    /// `--prune`
+    #[serde(default)]
+    prune: bool,
+    /// The entries of retired registries that stay.
+    #[serde(default)]
+    left: Vec<String>,
     /// The pools; without them, there is no kind MachineConfigPool.
     rollout: Option<Observation>,
     gate: super::Gate,
@@ -82,7 +91,8 @@ fn changes_of_the_global_pull_secret() {
     for (name, case) in cases::read::<Case>("global-pull-secret") {
         let name = format!("{name} ({})", case.rule);
         let transfer = if case.transfer { Transfer::Permit } else { Transfer::Refuse };
-        let request = PlanRequest { transfer, ..PlanRequest::default() };
+        let prune = if case.prune { Prune::Remove } else { Prune::Keep };
+        let request = PlanRequest { transfer, prune, ..PlanRequest::default() };
         let secret = ObjectName::secret("openshift-config", "pull-secret");
         let mode = match (case.append, case.replace) {
             (Some(entries), None) => GlobalMode::Append { credentials: entries.into_iter().map(credential).collect() },
@@ -108,7 +118,7 @@ fn changes_of_the_global_pull_secret() {
             global: Some(GlobalFact { infrastructure, rollout }),
             ..ClusterFact::default()
         };
-        let desired = Desired { objects, ..Desired::default() };
+        let desired = Desired { objects, retired: case.retired.into(), ..Desired::default() };
         let expansion = plan::expand(&desired, &cluster);
         let [wanted] = expansion.wanted.as_slice() else { panic!("{name}: {expansion:?}") };
         let planned = plan::object(wanted, cluster.objects.get(&secret), &request).unwrap();
@@ -137,6 +147,7 @@ fn changes_of_the_global_pull_secret() {
             other => format!("{other:?}"),
         });
         assert_eq!(changes.collect::<Vec<_>>(), case.changes, "{name}");
+        assert_eq!(planned.step.left.retired, case.left, "{name}");
         let notes: Vec<&String> =
             planned.step.notes.iter().filter(|note| !note.contains("read MachineConfigs")).collect();
         assert_eq!(notes, case.notes.iter().collect::<Vec<_>>(), "{name}");
