@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::{Action, Change, LeftEntries, PlanRequest, Planned, Recreate, Step, WantedEntries};
 use super::{entries, marks};
 use crate::desired::{Adopt, ObjectContent, Ownership, PullSecret, PullSecretFormat, PullSecretState};
-use crate::dockerconfig::{self, Credential, ParseError, Reader, is_of};
+use crate::dockerconfig::{self, Credential, ParseError, Reader};
 use crate::facts::{LAST_APPLIED_ANNOTATION, LastApplied, Marks, NamespacePhase, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
 
