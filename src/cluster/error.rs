@@ -327,7 +327,10 @@ impl Diagnosis {
                 let hint = "ask who maintains this rule to permit it";
                 (denied, format!("{hint}, or remove namespace `{namespace}` from the inventory"))
             }
-            // The server sends no field for these two cases, only its message.
+            // The server sends no field for these cases, only its message.
+            403 if status.message.contains("status unknown for quota") => {
+                (denied, format!("wait until the objects in namespace `{namespace}` are counted, and run again"))
+            }
             403 if status.message.contains("exceeded quota") => {
                 (denied, format!("raise the quota of namespace `{namespace}` for secrets"))
             }

@@ -211,6 +211,7 @@ async fn each_refusal_has_its_own_message_and_hint() {
     let terminating =
         "secrets is forbidden: unable to create new content in namespace x because it is being terminated";
     let quota = "secrets is forbidden: exceeded quota: q, requested: secrets=1, used: secrets=3, limited: secrets=0";
+    let uncounted = "secrets \"a\" is forbidden: status unknown for quota: q, resources: secrets";
     let webhook = "admission webhook \"policy.example.com\" denied the request: no";
     let policy = "secrets \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no";
     let anonymous = "secrets is forbidden: User \"system:anonymous\" cannot create resource \"secrets\"";
@@ -218,6 +219,7 @@ async fn each_refusal_has_its_own_message_and_hint() {
         ((401, "Unauthorized", "Unauthorized"), "rejected the credentials", "log in again"),
         ((403, "Forbidden", terminating), "is being deleted", "wait until it is deleted"),
         ((403, "Forbidden", quota), "cannot be created", "raise the quota"),
+        ((403, "Forbidden", uncounted), "cannot be created", "are counted"),
         ((403, "Forbidden", anonymous), "cannot be created", "contains no credentials"),
         ((403, "Forbidden", "secrets is forbidden"), "cannot be created", "grant the user"),
         ((403, "Forbidden", webhook), "cannot be created", "ask who maintains this rule"),

@@ -194,7 +194,11 @@ fn a_write_that_the_server_would_deny_in_the_last_namespace_changes_nothing_in_t
     eventually("the policy is in effect", denied);
     let run = site.run(&["apply"]).expect(2);
     assert!(run.stderr.contains("secret `denied-b/team` cannot be created"), "{}", run.stderr);
-    assert!(run.stderr.contains("no secrets here"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("no secrets here") && run.stderr.contains("ask who maintains this rule"),
+        "{}",
+        run.stderr
+    );
     assert_eq!((kubernetes.secret("denied-a", "team"), site.file(1, DOCKER)), (None, None));
     assert_eq!(kubernetes.secret("openshift", "imagestreamsecret"), None);
     assert_eq!(shown(kubernetes, "denied-a", "default", PULL), "default-dockercfg-x7k2p");
