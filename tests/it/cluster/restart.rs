@@ -21,10 +21,11 @@ fn a_restart_of_the_api_server_does_not_end_the_wait_for_a_service_account() {
     site.set_literal("oregano_pull_secrets", "[{'name':'team','namespaces':['restart'],'service_accounts':['app']}]");
     let run = site.start(&["apply", "--only", "cluster"]);
     let kubernetes = &mut cluster.kubernetes;
-    eventually("the account is awaited", || kubernetes.secret("restart", "team").is_some());
+    let accounts = "/api/v1/namespaces/restart/serviceaccounts";
+    // The first request is the observation. The second one is sent after the secret was read back.
+    eventually("the account is awaited", || kubernetes.count("GET", &format!("{accounts}/app"), 404) > 1);
     kubernetes.stop_apiserver();
     kubernetes.start_apiserver();
-    let accounts = "/api/v1/namespaces/restart/serviceaccounts";
     kubernetes.create(accounts, &json!({"metadata": {"name": "app"}}));
     let run = run.wait().expect(0);
     assert!(run.stdout.contains("service account restart/app : updated"), "{}", run.stdout);
