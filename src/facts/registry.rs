@@ -20,6 +20,9 @@ pub struct RegistryFact {
     pub evidence: Evidence,
     /// The request that failed; `None` if the verdict was not caused by a failed request.
     pub failed_request: Option<Box<FailedRequest>>,
+    /// The URL of the token server, as the registry names it, without user, query and fragment; `None` if the registry has no
+    /// token server, or did not name it.
+    pub realm: Option<Box<str>>,
 }
 
 impl RegistryFact {
@@ -33,6 +36,7 @@ impl RegistryFact {
             other_server: None,
             evidence: Evidence::Observed,
             failed_request: None,
+            realm: None,
         }
     }
 }

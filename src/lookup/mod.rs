@@ -26,7 +26,7 @@ pub use explanation::{
     ConsumerLookup, ExplainedHost, Explanation, FileResult, HostError, LookupRequest, SearchedFile, look_up,
 };
 pub use file_system::{CredentialFile, FileSystem, PathState};
-pub use importer::{ImportLookup, broken_import_secrets, importer};
+pub use importer::{ImportLookup, broken_import_secrets, importer, importer_at_token_server, token_server_key};
 pub use kubelet::kubelet;
 pub use registries_conf::{GlobalHelpers, PullRoute, PullSource, RegistriesConf};
 pub use search_paths::{Account, CRIO_FILES, GlobalAuthFile, RegistriesPaths, RunsAs, SearchPath, global_auth_file};

@@ -8,15 +8,17 @@ use indexmap::{IndexMap, IndexSet};
 use super::object::{Wanted, object};
 use super::{Action, Expansion, PlanRequest, Planned, Step, Target};
 use crate::desired::{
-    Desired, Image, ObjectContent, PullSecretFormat, PullSecretState, Registry, TestLogin, TlsPolicy,
+    Declaration, Desired, Image, ObjectContent, Platform, PullSecretFormat, PullSecretState, Registry, TestLogin,
+    TlsPolicy,
 };
 use crate::dockerconfig::{self, Credential, EntryView, Reader, is_of, mask};
 use crate::facts::{
     ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer, NamespacePhase, ObjectKind,
-    ObjectName,
+    ObjectName, RegistryFact,
 };
 use crate::lookup::{
     Candidate, CredentialKind, ImportLookup, PodSecret, SecretContent, broken_import_secrets, importer,
+    importer_at_token_server, token_server_key,
 };
 use crate::secret::{Secret, SecretBytes};
 
@@ -40,22 +42,28 @@ pub struct ImportImage {
 
 /// The test images of the declared registries.
 #[derive(Debug)]
-pub struct ImportImages(Vec<Image>);
+pub struct ImportImages {
+    images: Vec<Image>,
+    platform: Option<Platform>,
+}
 
 impl ImportImages {
     /// The images whose import can be proved.
-    pub fn new(registries: &[Registry]) -> Self {
-        let inspected = registries.iter().filter(|registry| registry.test_login == TestLogin::Inspect);
-        Self(inspected.filter_map(|registry| Image::parse(&registry.image).ok()).collect())
+    pub fn new(desired: &Desired) -> Self {
+        let inspected = desired.registries.iter().filter(|registry| registry.test_login == TestLogin::Inspect);
+        let images = inspected.filter_map(|registry| Image::parse(&registry.image).ok()).collect();
+        Self { images, platform: desired.platform }
     }
 
     /// Whether a secret matters for the import of one of them: because of an entry, because it is broken, or because an
-    /// annotation excludes it. A large cluster has many others, which need not be kept.
+    /// annotation excludes it. A large cluster has many others, which need not be kept. On OpenShift 3.11 every secret may
+    /// matter, because it may have the entry of a token server, which is not known yet.
     pub fn are_affected_by(&self, secret: &ImportSecret) -> bool {
         let own = [pod_secret(&secret.name, &secret.fact.type_, secret.fact.content.clone())];
-        secret.import_use == ImportUse::Excluded
+        self.platform == Some(Platform::OpenShift3)
+            || secret.import_use == ImportUse::Excluded
             || !broken_import_secrets(&own).is_empty()
-            || self.0.iter().any(|image| importer(image, &own).used.is_some())
+            || self.images.iter().any(|image| importer(image, &own).used.is_some())
     }
 }
 
@@ -149,13 +157,43 @@ fn declared_entries<'w>(wanted: &'w Wanted<'_>) -> Option<(&'w ObjectName, &'w [
     }
 }
 
+/// The registries of a run, and what decides which entries image imports use for them.
+pub struct ImportRegistries<'a> {
+    all: &'a [Registry],
+    /// The URLs of their token servers, if these decide.
+    realms: HashMap<&'a Registry, &'a str>,
+}
+
+impl<'a> ImportRegistries<'a> {
+    /// The registries, with what was observed of them; `facts` has their order, or is empty if they were not contacted.
+    pub fn new(desired: &'a Desired, facts: &'a [Option<RegistryFact>]) -> Self {
+        let all = desired.registries.as_slice();
+        let realm = |(registry, fact): (&'a Registry, &'a Option<RegistryFact>)| {
+            Some((registry, fact.as_ref()?.realm.as_deref()?))
+        };
+        // From OpenShift 4.5 on, the image decides.
+        let realms = match desired.platform {
+            Some(Platform::OpenShift3) => all.iter().zip(facts).filter_map(realm).collect(),
+            Some(Platform::OpenShift4 | Platform::Kubernetes) | None => HashMap::new(),
+        };
+        Self { all, realms }
+    }
+}
+
 /// The registries whose test image is requested, each with the entry among these that is for it.
 fn tested<'a>(
     registries: &'a [Registry],
     credentials: &'a [Credential],
 ) -> impl Iterator<Item = (&'a Registry, &'a Credential)> {
-    let inspected = registries.iter().filter(|registry| registry.test_login == TestLogin::Inspect);
-    inspected.filter_map(|registry| {
+    declared_registries(registries, credentials).filter(|(registry, _)| registry.test_login == TestLogin::Inspect)
+}
+
+/// The registries that have an entry among these.
+fn declared_registries<'a>(
+    registries: &'a [Registry],
+    credentials: &'a [Credential],
+) -> impl Iterator<Item = (&'a Registry, &'a Credential)> {
+    registries.iter().filter_map(|registry| {
         // The key of an entry of a file may have a scheme.
         let is_used = |one: &&Credential| is_of(&one.key, &registry.host) && one.user == registry.user;
         Some((registry, credentials.iter().find(is_used)?))
@@ -164,7 +202,7 @@ fn tested<'a>(
 
 /// What prevents image imports from using the secrets of a namespace, at this time.
 pub fn import_obstacles(
-    (desired, namespace): (&Desired, &str),
+    (registries, namespace): (&ImportRegistries<'_>, &str),
     expansion: &Expansion<'_>,
     facts: &ClusterFact,
     (time, request): (ImportTime, &PlanRequest),
@@ -180,14 +218,14 @@ pub fn import_obstacles(
         if time == ImportTime::Now && is_outdated {
             found.insert(format!("{} is not as the inventory declares it", wanted.name()));
         }
-        found.extend(notes(&desired.registries, wanted, &secrets, &facts.imports));
+        found.extend(notes(registries, wanted, &secrets, &facts.imports));
     }
     found.into_iter().collect()
 }
 
 /// What prevents image imports from using a secret after the run.
 pub(super) fn notes(
-    registries: &[Registry],
+    registries: &ImportRegistries<'_>,
     wanted: &Wanted<'_>,
     after: &SecretsAfterRun<'_>,
     facts: &ImportFacts,
@@ -216,11 +254,15 @@ pub(super) fn notes(
         };
         return broken.into_iter().map(note).collect();
     }
-    let images = tested(registries, credentials);
+    let notes = declared_registries(registries.all, credentials).flat_map(|(registry, credential)| {
+        match (registries.realms.get(registry), registry.test_login) {
+            (Some(realm), _) => hidden_at_token_server(name, (registry, realm), &credential.key, secrets),
+            (None, TestLogin::Inspect) => hidden(name, &registry.image, &credential.key, secrets),
+            (None, TestLogin::LoginOnly | TestLogin::Skip | TestLogin::Impossible) => Vec::new(),
+        }
+    });
     // One entry may hide the secret for several images.
-    let notes: IndexSet<String> =
-        images.flat_map(|(registry, credential)| hidden(name, &registry.image, &credential.key, secrets)).collect();
-    notes.into_iter().collect()
+    notes.collect::<IndexSet<_>>().into_iter().collect()
 }
 
 fn pod_secret(name: &str, type_: &str, content: Option<SecretBytes>) -> PodSecret {
@@ -243,6 +285,48 @@ fn hidden(own: &ObjectName, image: &str, key: &str, secrets: &[PodSecret]) -> Ve
         !(has_same_login || is_own && other_spelling.is_none())
     });
     candidates.map(|candidate| explanation(own, candidate, key)).collect()
+}
+
+/// Why the importer of OpenShift 3.11 does not use the entry with this key for a registry whose token server has the URL
+/// `realm`.
+fn hidden_at_token_server(
+    own: &ObjectName,
+    (registry, realm): (&Registry, &str),
+    key: &str,
+    secrets: &[PodSecret],
+) -> Vec<String> {
+    let ImportLookup { used, other_spelling } = importer_at_token_server(realm, secrets);
+    let ObjectName { namespace, name, .. } = own;
+    let (shown, server) = (mask(key), token_server_key(realm));
+    let rule =
+        format!("for a registry with token authentication they look for an entry of its token server, `{server}`");
+    let Some(used) = used else {
+        let fix = match (registry.declaration, &registry.auth_server) {
+            (Declaration::Default, None) => format!("set `auth_server: {server}` in `oregano_oreg_auth`"),
+            (Declaration::Entry, None) => format!("set `auth_server: {server}` of this registry"),
+            (Declaration::PullSecret | Declaration::CommandLine, None) | (_, Some(_)) => {
+                format!("add this entry with the same login to `{name}`")
+            }
+        };
+        return vec![format!(
+            "image imports of OpenShift 3.11 in namespace `{namespace}` do not use entry `{shown}`: {rule}; {fix}"
+        )];
+    };
+    let login = entry(secrets, name, key);
+    let others = std::iter::once(used).chain(other_spelling).filter(|candidate| {
+        login.is_none()
+            || login != entry(secrets, candidate.source.name(), candidate.key.as_deref().unwrap_or_default())
+    });
+    let note = |candidate: Candidate| {
+        let (secret, other) = (candidate.source.name(), mask(candidate.key.as_deref().unwrap_or_default()));
+        let login = if candidate.kind == CredentialKind::Empty { ", which has neither user nor password," } else { "" };
+        let fix = if secret == name { "" } else { "; renew or remove it" };
+        format!(
+            "image imports of OpenShift 3.11 in namespace `{namespace}` use entry `{other}` of secret `{secret}`{login} instead of \
+             `{shown}`: {rule}{fix}"
+        )
+    };
+    others.map(note).collect()
 }
 
 /// The login of an entry.
@@ -282,7 +366,8 @@ mod tests {
 
     #[test]
     fn only_secrets_that_matter_for_a_test_image_are_kept() {
-        let images = ImportImages(vec![Image::parse("registry.example.com/acme/app:v1").unwrap()]);
+        let image = Image::parse("registry.example.com/acme/app:v1").unwrap();
+        let images = |platform| ImportImages { images: vec![image.clone()], platform: Some(platform) };
         let auths = |key: &str| format!(r#"{{"auths":{{"{key}":{{"auth":"YTpi"}}}}}}"#);
         for (content, import_use, expected) in [
             (auths("registry.example.com"), ImportUse::Used, true),
@@ -303,7 +388,8 @@ mod tests {
                 marks: crate::facts::Marks::default(),
             };
             let secret = ImportSecret { name: "other".to_owned(), fact, import_use };
-            assert_eq!(images.are_affected_by(&secret), expected, "{content}");
+            assert_eq!(images(Platform::OpenShift4).are_affected_by(&secret), expected, "{content}");
+            assert!(images(Platform::OpenShift3).are_affected_by(&secret), "{content}");
         }
     }
 }

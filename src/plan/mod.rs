@@ -42,7 +42,9 @@ pub use expansion::{
 pub use file::file;
 pub use global_pull_secret::WantedGlobal;
 pub use image_puller::{PullerRole, SubjectChange, WantedBinding, WantedPuller};
-pub use imports::{ImportCheck, ImportImage, ImportImages, ImportTime, import_namespaces, import_obstacles};
+pub use imports::{
+    ImportCheck, ImportImage, ImportImages, ImportRegistries, ImportTime, import_namespaces, import_obstacles,
+};
 pub use node::{NodePlan, NodeWork};
 pub use object::{Wanted, object};
 pub use pods::pod_namespaces;
@@ -302,7 +304,8 @@ fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Er
 /// [`Desired::nodes`] and have the facts in `facts.nodes`.
 pub fn plan(desired: &Desired, nodes: &[NodeTarget], facts: &Facts, request: &PlanRequest) -> Plan {
     let expansion = expand(desired, &facts.cluster);
-    let objects = object_stages(desired, &expansion, &facts.cluster, request);
+    let objects =
+        object_stages(&ImportRegistries::new(desired, &facts.registries), &expansion, &facts.cluster, request);
     let pools = pool_steps(&expansion, &facts.cluster, request);
     let verdicts = facts.registries.iter().chain(facts.paths.iter().map(|path| &path.fact));
     // A missing verdict closes the gate, too: the run was interrupted before the credential was checked.
@@ -339,7 +342,7 @@ pub fn batch(gate: Gate, nodes: &[NodeTarget], facts: &[NodeFact], request: &Pla
 
 /// The steps of the objects, by stage: first those for what is not known or declared twice, then one for each object.
 fn object_stages(
-    desired: &Desired,
+    registries: &ImportRegistries<'_>,
     expansion: &Expansion<'_>,
     facts: &ClusterFact,
     request: &PlanRequest,
@@ -362,8 +365,7 @@ fn object_stages(
     let after = SecretsAfterRun::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
     for (wanted, Planned { step, .. }) in planned {
         let is_failed = matches!(step.action, Action::Fail(_));
-        let imports =
-            if is_failed { Vec::new() } else { imports::notes(&desired.registries, wanted, &after, &facts.imports) };
+        let imports = if is_failed { Vec::new() } else { imports::notes(registries, wanted, &after, &facts.imports) };
         let pods = pods::notes(wanted, &step, facts);
         let step = Step { related_notes: imports.into_iter().chain(pods).collect(), ..step };
         stages.entry(wanted.stage()).or_default().push(step);

@@ -62,6 +62,11 @@ pub struct Desired {
     /// The test image of each registry that has one, by key.
     #[serde(default)]
     pub images: BTreeMap<String, String>,
+    /// Of these registries, the entry is verified without a test image, as those of `from_file` are.
+    #[serde(default)]
+    pub from_file: Vec<String>,
+    /// `openshift-3`, `openshift-4` or `kubernetes`.
+    pub platform: Option<String>,
     /// The retired registries.
     #[serde(default)]
     pub retired: Vec<String>,
@@ -98,6 +103,9 @@ pub struct Facts {
     /// The verdicts of the credentials; `unknown` where there is none.
     #[serde(default)]
     pub verdicts: Vec<String>,
+    /// The URLs of the token servers, by registry.
+    #[serde(default)]
+    pub realms: BTreeMap<String, String>,
     /// The verdicts that other nodes reported with `--from every-node`.
     #[serde(default)]
     pub verdicts_of_nodes: Vec<String>,

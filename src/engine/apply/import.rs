@@ -6,14 +6,14 @@ use std::time::Instant;
 use futures_util::{StreamExt as _, stream};
 
 use crate::cluster::{ImportReport, ImportResult};
-use crate::desired::{Desired, TlsPolicy};
+use crate::desired::TlsPolicy;
 use crate::engine::Engine;
 use crate::engine::schedule::{CLUSTER_REQUESTS, Stop};
 use crate::engine::trace;
 use crate::event::{Event, StepRow};
 use crate::facts::ClusterFact;
 use crate::failure::Failure;
-use crate::plan::{self, Expansion, Gate, ImportCheck, ImportImage, ImportTime};
+use crate::plan::{self, Expansion, Gate, ImportCheck, ImportImage, ImportRegistries, ImportTime};
 use crate::report::Journal;
 
 /// What to do about an import that is not proved.
@@ -27,7 +27,7 @@ const FIX: &str = "fix the cause; `oregano plan` shows what differs from the inv
 pub(super) struct ImportWork<'a> {
     pub(super) time: ImportTime,
     pub(super) engine: &'a Engine,
-    pub(super) desired: &'a Desired,
+    pub(super) registries: ImportRegistries<'a>,
     pub(super) expansion: &'a Expansion<'a>,
     pub(super) facts: &'a ClusterFact,
 }
@@ -98,7 +98,7 @@ impl ImportWork<'_> {
         let ImportCheck { namespace, .. } = check;
         let failure = Failure::new(format!("image `{}` cannot be imported in namespace `{namespace}`", image.name));
         let obstacles = plan::import_obstacles(
-            (self.desired, namespace),
+            (&self.registries, namespace),
             self.expansion,
             self.facts,
             (self.time, &self.engine.plan),

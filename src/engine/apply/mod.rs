@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::facts::{ClusterFact, Facts, Importer};
 use crate::failure::Failure;
 use crate::node::Session;
-use crate::plan::{self, Gate, ImportTime, Plan, PrunePlan, Stage};
+use crate::plan::{self, Gate, ImportRegistries, ImportTime, Plan, PrunePlan, Stage};
 use crate::report::Journal;
 
 use self::import::ImportWork;
@@ -67,8 +67,8 @@ pub fn apply(
     let mut sessions = Some(sessions);
     let expansion = plan::expand(desired, &facts.cluster);
     let objects = ObjectWork::new(engine, &expansion.wanted, &facts.cluster, desired.waits.service_accounts);
-    let imports =
-        ImportWork { time: ImportTime::AfterRun, engine, desired, expansion: &expansion, facts: &facts.cluster };
+    let (time, registries) = (ImportTime::AfterRun, ImportRegistries::new(desired, &facts.registries));
+    let imports = ImportWork { time, engine, registries, expansion: &expansion, facts: &facts.cluster };
     let gate = if refusals.is_empty() { plan.gate } else { Gate::Closed };
     plan.stages.iter().fold(gate, |gate, stage| match stage {
         Stage::Objects(steps) => objects.stage(gate, steps, refusals, journal),
@@ -120,7 +120,9 @@ pub fn prove_imports(engine: &Engine, plan: &Plan, desired: &Desired, facts: &Cl
     };
     match (&facts.imports.importer, checks) {
         (_, Some(checks)) => {
-            let work = ImportWork { time: ImportTime::Now, engine, desired, expansion: &expansion, facts };
+            // This machine has not contacted the registries.
+            let registries = ImportRegistries::new(desired, &[]);
+            let work = ImportWork { time: ImportTime::Now, engine, registries, expansion: &expansion, facts };
             work.stage(Gate::Open, checks, journal);
         }
         (Importer::Absent | Importer::Present, None) if plan::import_namespaces(&expansion).is_empty() => {

@@ -74,7 +74,7 @@ async fn imports(engine: &Engine, desired: &Desired, namespaces: Vec<String>) ->
     if namespaces.is_empty() || desired.platform == Some(Platform::Kubernetes) {
         return ImportFacts::default();
     }
-    let images = ImportImages::new(&desired.registries);
+    let images = ImportImages::new(desired);
     let observe = async |cluster: &Cluster| {
         let importer = cluster.importer().await;
         let secrets = match importer {

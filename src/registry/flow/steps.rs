@@ -2,7 +2,7 @@
 //! named, only when `failed_logins.rs` permits it, and never again unless it was accepted.
 
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, Url};
@@ -18,6 +18,7 @@ use crate::desired::{Registry, TestLogin};
 use crate::facts::{RegistryFact, Verdict};
 use crate::registry::http::image_location::{ImageLocation, contacted_host};
 use crate::registry::http::request::{CredentialDelivery, HttpRequest, HttpResponse, HttpSession, RequestAuth};
+use crate::registry::http::url::without_user;
 use crate::registry::verdict::consumers::{self, ConsumerObstacle};
 use crate::registry::verdict::finding::{self, ProofFinding};
 use crate::registry::verdict::status::{self, LoginEvidence};
@@ -40,13 +41,13 @@ pub async fn prove_one(context: &ProveContext, registry: &Registry, slot: Slot) 
     if let Ok((_, session)) = &prepared {
         session.client.proxy_logins.iter().for_each(|(user, password)| secrets.learn_credential(user, password));
     }
-    let (secrets, obstacles) = (Mutex::new(secrets), Mutex::default());
+    let (secrets, obstacles, realm) = (Mutex::new(secrets), Mutex::default(), OnceLock::new());
     let mut attempt = Attempt::default();
     let (client, result) = match prepared {
         Ok((image, session)) => {
             let client = session.client.clone();
-            let (sends, secrets, obstacles) = (LoginSecret::IdentityToken, &secrets, &obstacles);
-            let proof = CredentialProof { context, registry, host, image, session, sends, secrets, obstacles };
+            let (sends, secrets, obstacles, realm) = (LoginSecret::IdentityToken, &secrets, &obstacles, &realm);
+            let proof = CredentialProof { context, registry, host, image, session, sends, secrets, obstacles, realm };
             (Some(client), proof.run(slot, &mut attempt).await)
         }
         Err(finding) => (None, Err(finding)),
@@ -54,7 +55,8 @@ pub async fn prove_one(context: &ProveContext, registry: &Registry, slot: Slot) 
     let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
     let finding = result.unwrap_or_else(|finding| finding);
     let scrub = |text: &str| context.redactor.scrub(&secrets.scrub(text));
-    let fact = finding::fact(registry, client.as_ref(), finding, &scrub);
+    let realm = realm.into_inner().map(|realm: Url| scrub(without_user(realm).as_str()).into_boxed_str());
+    let fact = RegistryFact { realm, ..finding::fact(registry, client.as_ref(), finding, &scrub) };
     attempt.finish(&registry.image, &fact);
     // The obstacles matter to a credential that works. With any other verdict, the user must fix that first.
     if fact.verdict.permits_run() {
@@ -93,6 +95,8 @@ struct CredentialProof<'a> {
     secrets: &'a Mutex<Redactor>,
     /// What stops CRI-O, podman and docker from using the credential.
     obstacles: &'a Mutex<Vec<ConsumerObstacle>>,
+    /// The realm of the challenge.
+    realm: &'a OnceLock<Url>,
 }
 
 // A finding ends the proof: steps return it as `Err` to end early, and the last step returns it as `Ok`.
@@ -102,6 +106,11 @@ impl<'a> CredentialProof<'a> {
         let Ping { root, response, took } = self.ping().await?;
         let permit = self.permit(self.context.timeout.saturating_sub(took)).await;
         let (challenge, source) = self.find_challenge(&root, response).await?;
+        if let Some(Challenge::Bearer(Bearer { realm, .. })) = choose(&challenges(&challenge.headers))
+            && let Ok(realm) = Url::parse(realm)
+        {
+            let _ = self.realm.set(realm);
+        }
         // This proof may wait for others with the same login. Meanwhile other credentials may contact the host.
         drop(permit);
         let left = self.session.time_left();

@@ -4,12 +4,14 @@ use serde_json::json;
 
 use crate::support::importer::Importer;
 use crate::support::kubernetes::{Kubernetes, User};
-use crate::support::site::{DOCKER, Site, auth};
+use crate::support::registry::{Auth, Registry, Transport};
+use crate::support::site::{DOCKER, PASSWORD, Site, USER, auth};
 
-/// A site that declares a secret in the namespace, which no other test uses.
+/// A site that declares a secret in the namespace, which no other test uses. Its registry has no token server, because the
+/// importer chooses the credential as on OpenShift 4.
 fn site(kubernetes: &Kubernetes, importer: &Importer, user: User, namespace: &str) -> Site {
     kubernetes.namespace(namespace);
-    let mut site = Site::new(1);
+    let mut site = Site::with(Registry::start(Auth::Basic, Transport::Http, &[(USER, PASSWORD)]), 1);
     let declared = format!("[{{'name':'team','namespaces':['{namespace}']}}]");
     site.kubeconfig(importer.kubeconfig(user)).set_literal("oregano_pull_secrets", &declared);
     site
@@ -138,4 +140,33 @@ fn validate_says_why_it_cannot_prove_imports() {
         let run = site.run(&[command, "--from", "cluster"]).expect(64);
         assert!(run.stderr.contains("--from cluster is only for `oregano validate`"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn on_openshift_3_the_entry_of_a_token_server_on_another_host_must_be_declared() {
+    let (kubernetes, _guard) = Kubernetes::shared_openshift();
+    let importer = Importer::start(kubernetes, &auth());
+    // Its token server has another port, and an entry with another port is one of another server.
+    let mut site = Site::new(1);
+    site.kubeconfig(importer.kubeconfig(User::Admin));
+    let server = site.registry.realm_host().to_owned();
+    assert_ne!(server, site.key());
+    let note = format!(
+        "image imports of OpenShift 3.11 in namespace `openshift` do not use entry `{}`: for a registry with token \
+         authentication they look for an entry of its token server, `{server}`; set `auth_server: {server}` in \
+         `oregano_oreg_auth`",
+        site.key()
+    );
+    let plan = site.run(&["plan"]).expect(3);
+    assert!(plan.stderr.contains(&note), "{}", plan.stderr);
+    site.set("oregano_platform", "openshift-4")
+        .set_literal("oregano_pull_secrets", "[{'name':'imagestreamsecret','namespaces':['openshift']}]");
+    let plan = site.run(&["plan"]).expect(3);
+    assert!(!plan.stderr.contains("image imports"), "{}", plan.stderr);
+
+    site.set("oregano_platform", "openshift-3").unset("oregano_pull_secrets");
+    site.set_literal("oregano_oreg_auth", &format!("{{'auth_server':'{server}'}}"));
+    let plan = site.run(&["plan"]).expect(3);
+    assert!(plan.stdout.contains(&format!("+{server}")), "{}", plan.stdout);
+    assert!(!plan.stderr.contains("image imports"), "{}", plan.stderr);
 }

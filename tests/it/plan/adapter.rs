@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use oregano::desired::{
     AccountLinks, Adopt, Connection, Declaration, Desired, Escalation, HostKeyChecking, IMAGE_PULLER_ROLE, ImageChoice,
     ImagePuller, ImagePullerState, LinkUse, LinkedAccount, NamespaceSelector, Namespaces, NodeTarget, Object,
-    ObjectContent, Ownership, Proxy, PullSecret, PullSecretFormat, PullSecretState, Puller, RBAC_GROUP, Registry,
-    ServiceAccounts, Subject, TestLogin, TlsPolicy,
+    ObjectContent, Ownership, Platform, Proxy, PullSecret, PullSecretFormat, PullSecretState, Puller, RBAC_GROUP,
+    Registry, ServiceAccounts, Subject, TestLogin, TlsPolicy,
 };
 use oregano::dockerconfig::{Credential, Reader};
 use oregano::facts::{
@@ -82,12 +82,30 @@ pub fn desired(case: &Case) -> Desired {
         credentials: Arc::clone(&credentials),
         retired: case.desired.retired.iter().cloned().collect(),
     };
-    let registry = |(key, image): (&String, &String)| {
-        let credential = credentials.iter().find(|one| one.key == *key).expect("the credential of the image");
-        Registry { host: key.clone(), user: credential.user.clone(), image: image.clone(), ..registry() }
+    let user = |key: &String| credentials.iter().find(|one| one.key == *key).expect("the credential").user.clone();
+    let tested = |(key, image): (&String, &String)| Registry {
+        host: key.clone(),
+        user: user(key),
+        image: image.clone(),
+        ..registry()
+    };
+    let of_file = |key: &String| Registry {
+        host: key.clone(),
+        user: user(key),
+        image: key.clone(),
+        test_login: TestLogin::LoginOnly,
+        declaration: Declaration::PullSecret,
+        ..registry()
+    };
+    let platform = |name: &str| match name {
+        "openshift-3" => Platform::OpenShift3,
+        "openshift-4" => Platform::OpenShift4,
+        "kubernetes" => Platform::Kubernetes,
+        other => panic!("no platform {other}"),
     };
     Desired {
-        registries: case.desired.images.iter().map(registry).collect(),
+        registries: case.desired.images.iter().map(tested).chain(case.desired.from_file.iter().map(of_file)).collect(),
+        platform: case.desired.platform.as_deref().map(platform),
         objects: case.desired.pull_secret.iter().map(object).chain(secrets).chain(pullers(&case.desired)).collect(),
         owner: case.desired.owner.clone(),
         retired: case.desired.retired.iter().cloned().collect(),
@@ -144,7 +162,7 @@ pub fn facts(case: &Case) -> Facts {
     };
     let path = |code: &String| PathFact { node: "node9".to_owned(), registry: registry(), fact: verdict(code) };
     Facts {
-        registries: case.facts.verdicts.iter().map(|code| verdict(code)).collect(),
+        registries: registry_facts(case),
         paths: case.facts.verdicts_of_nodes.iter().map(path).collect(),
         cluster,
         nodes: case.facts.nodes.iter().map(node).collect(),
@@ -362,7 +380,7 @@ fn pods(case: &Case) -> PodsByNamespace {
 
 /// What the image importer finds. As in a run, only the secrets that matter are observed.
 fn imports(case: &Case) -> ImportFacts {
-    let images = ImportImages::new(&desired(case).registries);
+    let images = ImportImages::new(&desired(case));
     let import_secret = |(name, found): (&String, &super::Secret)| ImportSecret {
         name: name.clone(),
         fact: secret(found),
@@ -516,6 +534,16 @@ fn file(file: &File) -> FileFact {
 
 fn bytes(text: &str) -> SecretBytes {
     SecretBytes::new(text.as_bytes().to_vec())
+}
+
+/// The verdicts, in the order of the registries, with what is known of their token servers.
+fn registry_facts(case: &Case) -> Vec<Option<RegistryFact>> {
+    let hosts = case.desired.images.keys().chain(&case.desired.from_file).map(Some).chain(std::iter::repeat(None));
+    let fact = |(code, host): (&String, Option<&String>)| {
+        let realm = host.and_then(|host| case.facts.realms.get(host)).map(|realm| realm.as_str().into());
+        Some(RegistryFact { realm, ..verdict(code)? })
+    };
+    case.facts.verdicts.iter().zip(hosts).map(fact).collect()
 }
 
 /// The fact with the verdict of this code; `unknown` is a credential without a verdict.
