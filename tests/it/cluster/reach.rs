@@ -97,6 +97,18 @@ fn files_that_the_kubeconfig_of_the_master_names_are_read_there_with_become() {
     site.nodes[0].sh("rm /root/token");
     let run = site.run(&["plan", "--only", "cluster"]).expect(2);
     assert!(run.stderr.contains("`/root/token`: it does not exist"), "{}", run.stderr);
+    // The user of this client certificate has no permissions, so the API server names it.
+    config["users"][0]["user"] = json!({"client-certificate": "client.crt", "client-key": "client.key"});
+    through_master(&mut site, &config);
+    let (certificate, key) = kubernetes.client_certificate();
+    site.nodes[0].write("/root/client.crt", certificate.as_bytes(), 0o600);
+    site.nodes[0].write("/root/client.key", key.as_bytes(), 0o600);
+    let run = site.run(&["plan", "--only", "cluster", "-vvv"]).expect(2);
+    assert!(run.stderr.contains("User \"client\" cannot get resource"), "{}", run.stderr);
+    let body = key.lines().nth(2).unwrap();
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains(body), "the key is in the output");
+    let found = std::process::Command::new("grep").args(["-rlF", body]).arg(site.oregano.home()).output().unwrap();
+    assert!(found.stdout.is_empty(), "the key is on this machine: {found:?}");
 }
 
 #[test]
@@ -119,6 +131,9 @@ fn each_failure_of_the_way_through_the_master_names_it() {
         json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "p", "interactiveMode": "Never"}});
     through_master(&mut site, &with(&|config| config["users"][0]["user"] = exec.clone()));
     plan(&site, &["has the credential plugin `p`, which this machine does not run", OTHER]);
+    let proxy = |config: &mut Value| config["clusters"][0]["cluster"]["proxy-url"] = "http://proxy.internal:3128".into();
+    through_master(&mut site, &with(&proxy));
+    plan(&site, &["has a `proxy-url`, which is not supported on a node", OTHER]);
     let server = |server: &str| with(&|config| config["clusters"][0]["cluster"]["server"] = server.into());
     through_master(&mut site, &server("https://no-such-name.invalid:8443"));
     plan(
