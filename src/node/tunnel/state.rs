@@ -141,7 +141,7 @@ impl TunnelState {
 
     /// Notes that the connection to the node is lost.
     pub(super) fn note_lost(&self, cause: String) {
-        let failure = Failure::new(format!("lost {} while registries were contacted from it", self.label()))
+        let failure = Failure::new(format!("lost {} while it forwarded connections", self.label()))
             .summary("the connection was lost while registries were contacted");
         self.note_failure(OpenFailure::Unreachable(failure.cause(cause)));
     }

@@ -131,7 +131,8 @@ fn each_failure_of_the_way_through_the_master_names_it() {
         json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "p", "interactiveMode": "Never"}});
     through_master(&mut site, &with(&|config| config["users"][0]["user"] = exec.clone()));
     plan(&site, &["has the credential plugin `p`, which this machine does not run", OTHER]);
-    let proxy = |config: &mut Value| config["clusters"][0]["cluster"]["proxy-url"] = "http://proxy.internal:3128".into();
+    let proxy =
+        |config: &mut Value| config["clusters"][0]["cluster"]["proxy-url"] = "http://proxy.internal:3128".into();
     through_master(&mut site, &with(&proxy));
     plan(&site, &["has a `proxy-url`, which is not supported on a node", OTHER]);
     let server = |server: &str| with(&|config| config["clusters"][0]["cluster"]["server"] = server.into());
@@ -194,4 +195,28 @@ fn a_kubeconfig_of_the_user_for_another_server_is_warned_about() {
     site.set("oregano_kubeconfig", &other.display().to_string());
     let run = site.run(&["plan", "--only", "cluster"]).expect(3);
     assert!(!run.stderr.contains("none of the inventory's masters"), "{}", run.stderr);
+}
+
+#[test]
+fn a_master_whose_connection_breaks_during_the_run_is_named_and_a_second_run_completes_it() {
+    let kubernetes = Kubernetes::shared();
+    kubernetes.namespace("broken-connection");
+    let mut site = Site::new(1);
+    through_master(&mut site, &kubeconfig(kubernetes));
+    site.set("oregano_platform", "kubernetes").set("oregano_wait", "5");
+    let declared = "[{'name':'team','namespaces':['broken-connection'],'service_accounts':['late']}]";
+    site.set_literal("oregano_pull_secrets", declared);
+    let run = site.start(&["apply", "--timeout", "20"]);
+    eventually("the secret is created", || kubernetes.secret("broken-connection", "team").is_some());
+    site.nodes[0].kill_connections();
+    let run = run.wait().expect(2);
+    assert!(run.stdout.contains("secret broken-connection/team : "), "{}", run.stdout);
+    assert!(run.stderr.contains("lost `node1`"), "{}", run.stderr);
+    assert!(run.stderr.contains("while it forwarded connections"), "{}", run.stderr);
+    assert!(run.stderr.contains(" is reached through this node"), "{}", run.stderr);
+    assert_eq!(site.file(1, DOCKER), None);
+    kubernetes.create("/api/v1/namespaces/broken-connection/serviceaccounts", &json!({"metadata": {"name": "late"}}));
+    site.run(&["apply"]).expect(0);
+    let account = kubernetes.get("/api/v1/namespaces/broken-connection/serviceaccounts/late");
+    assert_eq!(account["imagePullSecrets"], json!([{"name": "team"}]));
 }
