@@ -108,7 +108,9 @@ impl BackupFile {
         let path = self.write(content).map_err(|error| self.backups.unusable("written", &error))?;
         let names = self.backups.names()?;
         let of_cluster = names.into_iter().filter(|name| name.is_of(self.name.cluster()));
-        for old in of_cluster.skip(KEPT).filter(|name| Some(name) != self.restored.as_ref()) {
+        // The new one is not the newest if the clock was set back.
+        let needed = |name: &BackupName| *name == self.name || Some(name) == self.restored.as_ref();
+        for old in of_cluster.skip(KEPT).filter(|name| !needed(name)) {
             // An old backup that stays does no harm to this run.
             let _ = fs::remove_file(self.backups.0.join(old.as_str()));
         }

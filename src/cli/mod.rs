@@ -38,7 +38,7 @@ const MAX_TIMEOUT: u64 = 3600;
 /// The commands that read no inventory.
 const WITHOUT_INVENTORY: [&str; 6] = ["login", "logout", "schema", "completion", "man", "version"];
 
-/// The command that only contacts registries.
+/// The command that only verifies credentials.
 const VALIDATE: &str = "validate";
 /// The command that writes one object of the cluster.
 const RESTORE: &str = "restore";

@@ -22,7 +22,7 @@ use crate::cli::ansible_cfg::{Defaults, RunDefaults};
 /// The default number of nodes that are worked on at a time.
 const FORKS: u16 = 64;
 const MAX_FORKS: u16 = 4096;
-/// The options that have no effect on `validate`: it writes nothing, and does not contact the API server.
+/// The options that have no effect on `validate`, which writes nothing.
 const NOT_FOR_VALIDATE: [&str; 6] = ["only", "prune", "diff", "transfer_ownership", "recreate", "check"];
 
 /// The arguments of `validate`, `plan` and `apply`.

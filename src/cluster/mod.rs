@@ -21,6 +21,7 @@ pub use self::error::ClusterPurpose;
 use self::error::Diagnosis;
 pub use self::objects::import::{ImportReport, ImportResult, ImportSecrets};
 pub use self::objects::list::Listings;
+pub use self::objects::recreate::copy_of;
 pub use self::objects::write::{
     EarlierRequest, ObjectWrite, WriteResult, not_read_back, overwritten, possibly_written, still_there,
 };

@@ -76,20 +76,24 @@ pub(super) fn global_pull_secret(
         },
     };
     if let Some(found) = found.filter(|found| found.type_ != FORMAT.type_name()) {
-        let hint = recreate(name, &format!("set `type: {}`", FORMAT.type_name()));
+        let hint = replacement_hint(name, &format!("set `type: {}`", FORMAT.type_name()));
         return Planned::failed(name, wrong_type(name, found, FORMAT).hint(hint));
     }
     let old = found.and_then(|found| found.content.as_ref());
     let planned = match &wanted.declared.mode {
         GlobalMode::Append { credentials } => {
-            let retired = entries::without_declared(wanted.retired, credentials);
+            let mut retired = entries::without_declared(wanted.retired, credentials);
+            // They stay without permission, and must not prevent the other changes of the run.
+            if request.transfer == Transfer::Refuse {
+                retired.retain(|registry| !PROTECTED.iter().any(|protected| is_of(protected, registry)));
+            }
             entries::planned(old, WantedEntries { credentials, retired: &retired }, READER, request)
         }
         GlobalMode::Replace { content, .. } => replaced(old, content, request),
     };
     let planned = match planned {
         Ok(planned) => planned,
-        Err(error) => return Planned::failed(name, unmergeable(name, FORMAT, &error).hint(correct(name))),
+        Err(error) => return Planned::failed(name, unmergeable(name, FORMAT, &error).hint(correction_hint(name))),
     };
     let notes = planned.notes.into_iter().chain(found.and_then(|found| last_applied_note(name, &found.marks)));
     let left = LeftEntries { undeclared: Vec::new(), ..planned.left };
@@ -100,7 +104,7 @@ pub(super) fn global_pull_secret(
     let refused = transferred(name, &planned.changes, request.transfer).or_else(|| degrading(name, &content));
     let immutable = || {
         let is_immutable = found.is_some_and(|found| found.immutable);
-        is_immutable.then(|| immutable(name).hint(recreate(name, "remove `immutable: true`")))
+        is_immutable.then(|| immutable(name).hint(replacement_hint(name, "remove `immutable: true`")))
     };
     if let Some(failure) = refused.or_else(immutable) {
         return Planned::failed(name, failure);
@@ -132,14 +136,14 @@ fn absent(name: &ObjectName, mode: &GlobalMode, transfer: Transfer) -> Option<Fa
 }
 
 /// How a secret gets what only a new one can have, without losing its content.
-fn recreate(ObjectName { namespace, name, .. }: &ObjectName, change: &str) -> String {
+fn replacement_hint(ObjectName { namespace, name, .. }: &ObjectName, change: &str) -> String {
     format!(
         "run `oc get secret {name} -n {namespace} -o yaml >FILE`, {change} in FILE, then run `oc replace --force -f FILE`"
     )
 }
 
 /// How the content is corrected by hand.
-fn correct(ObjectName { namespace, name, .. }: &ObjectName) -> String {
+fn correction_hint(ObjectName { namespace, name, .. }: &ObjectName) -> String {
     let key = FORMAT.data_key();
     format!(
         "run `oc extract secret/{name} -n {namespace} --to=FOLDER`, correct the file `{key}` in FOLDER, then run \
@@ -204,7 +208,7 @@ fn transferred(name: &ObjectName, changes: &[Change], transfer: Transfer) -> Opt
 fn degrading(name: &ObjectName, content: &SecretBytes) -> Option<Failure> {
     let file = match dockerconfig::read(content.expose()) {
         Ok(file) => file,
-        Err(error) => return Some(unmergeable(name, FORMAT, &error).hint(correct(name))),
+        Err(error) => return Some(unmergeable(name, FORMAT, &error).hint(correction_hint(name))),
     };
     let helpers = (!file.cred_helpers.is_empty()).then_some("`credHelpers`");
     let store = file.creds_store.is_some().then_some("`credsStore`");
@@ -219,7 +223,7 @@ fn degrading(name: &ObjectName, content: &SecretBytes) -> Option<Failure> {
         })
     })?;
     let message = format!("{name} would degrade the machine config operator, so it stays unchanged");
-    Some(Failure::new(message).cause(fault).hint(correct(name)))
+    Some(Failure::new(message).cause(fault).hint(correction_hint(name)))
 }
 
 /// The failure of a backup that is put back in another cluster than its own.

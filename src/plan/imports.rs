@@ -84,10 +84,10 @@ impl ImportCheck {
     }
 }
 
-/// The pull secrets that image imports use, by namespace, as they are after the run.
-pub(super) struct SecretsAfterRun<'a>(HashMap<&'a str, Vec<PodSecret>>);
+/// The pull secrets that image imports use, by namespace.
+pub(super) struct UsedSecrets<'a>(HashMap<&'a str, Vec<PodSecret>>);
 
-impl<'a> SecretsAfterRun<'a> {
+impl<'a> UsedSecrets<'a> {
     /// What was observed, with what is planned for each object.
     pub(super) fn new<'p>(facts: &'a ImportFacts, planned: impl Iterator<Item = &'p Planned<ObjectContent>>) -> Self {
         let known = facts.secrets.iter().filter_map(|(namespace, found)| Some((namespace, found.as_ref().ok()?)));
@@ -211,7 +211,7 @@ pub fn import_obstacles(
     let planned = own.filter_map(|wanted| Some((wanted, object(wanted, facts.objects.get(wanted.name()), request)?)));
     let planned: Vec<_> = planned.collect();
     let written = planned.iter().filter(|_| time == ImportTime::AfterRun).map(|(_, planned)| planned);
-    let secrets = SecretsAfterRun::new(&facts.imports, written);
+    let secrets = UsedSecrets::new(&facts.imports, written);
     let mut found = IndexSet::new();
     for (wanted, planned) in &planned {
         let is_outdated = declared_entries(wanted).is_some() && planned.step.action != Action::Unchanged;
@@ -227,7 +227,7 @@ pub fn import_obstacles(
 pub(super) fn notes(
     registries: &ImportRegistries<'_>,
     wanted: &Wanted<'_>,
-    after: &SecretsAfterRun<'_>,
+    after: &UsedSecrets<'_>,
     facts: &ImportFacts,
 ) -> Vec<String> {
     let Some((name, credentials)) = declared_entries(wanted) else { return Vec::new() };
@@ -253,6 +253,10 @@ pub(super) fn notes(
             format!("no image can be imported in namespace `{namespace}`, because of secret `{secret}`: {why}")
         };
         return broken.into_iter().map(note).collect();
+    }
+    // A secret that does not exist is not hidden by another one.
+    if !secrets.iter().any(|secret| secret.name == name.name) {
+        return Vec::new();
     }
     let notes = declared_registries(registries.all, credentials).flat_map(|(registry, credential)| {
         match (registries.realms.get(registry), registry.test_login) {

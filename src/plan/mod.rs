@@ -29,7 +29,7 @@ use crate::dockerconfig::KeyChange;
 use crate::facts::{ClusterFact, Facts, NodeFact, ObjectName};
 use crate::failure::Failure;
 
-use imports::SecretsAfterRun;
+use imports::UsedSecrets;
 use object::ObjectStage;
 
 pub use diff::{CredentialView, Diff, EntryDiff, ModeDiff, Salt};
@@ -362,7 +362,7 @@ fn object_stages(
         Some((wanted, planned))
     });
     let planned: Vec<_> = planned.collect();
-    let after = SecretsAfterRun::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
+    let after = UsedSecrets::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
     for (wanted, Planned { step, .. }) in planned {
         let is_failed = matches!(step.action, Action::Fail(_));
         let imports = if is_failed { Vec::new() } else { imports::notes(registries, wanted, &after, &facts.imports) };

@@ -113,7 +113,8 @@ fn converted<'a>(
     match content.transpose() {
         Ok(Some(None)) => {
             let cause = format!("`{}` has members other than `auths`, which would be lost", old.data_key());
-            Err(wrong_type(name, found, format).cause(cause))
+            let hint = format!("declare the secret with its type `{}`, or remove these members", old.type_name());
+            Err(wrong_type(name, found, format).cause(cause).hint(hint))
         }
         Ok(content) => Ok(Cow::Owned(SecretFact { content: content.flatten(), ..found.clone() })),
         Err(error) => Err(unmergeable(name, old, &error)),
@@ -216,8 +217,5 @@ pub(super) fn wrong_type(secret: &ObjectName, found: &SecretFact, format: PullSe
 }
 
 pub(super) fn immutable(secret: &ObjectName) -> Failure {
-    let ObjectName { namespace, name, .. } = secret;
-    Failure::new(format!("{secret} is immutable")).hint(format!(
-        "run `oc delete secret {name} -n {namespace}`, then run again: it is created with the new content"
-    ))
+    Failure::new(format!("{secret} is immutable"))
 }

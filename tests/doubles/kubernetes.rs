@@ -146,10 +146,17 @@ impl Store {
                 merge(&mut patched, &seen.body);
                 (200, self.save(name, patched))
             }
-            ("DELETE", [_, "secrets", name]) => match self.secrets.remove(*name) {
-                None => status(404, "NotFound", "secrets not found"),
-                Some(old) => (200, old),
-            },
+            ("DELETE", [_, "secrets", name]) => {
+                let Some(old) = self.secrets.get(*name).cloned() else {
+                    return status(404, "NotFound", "secrets not found");
+                };
+                let expected = &seen.body["preconditions"]["resourceVersion"];
+                if !expected.is_null() && *expected != old["metadata"]["resourceVersion"] {
+                    return status(409, "Conflict", "the object has been modified");
+                }
+                self.secrets.remove(*name);
+                (200, old)
+            }
             // It has no API groups.
             ("GET", _) if seen.path.starts_with("/apis/") => status(404, "NotFound", "not found"),
             _ => status(405, "MethodNotAllowed", "not in this double"),

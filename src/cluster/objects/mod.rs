@@ -10,7 +10,7 @@ mod namespace;
 mod observe;
 pub(super) mod openshift;
 mod pod;
-mod recreate;
+pub(super) mod recreate;
 mod role_binding;
 mod rollout;
 mod secret;

@@ -1,11 +1,11 @@
 //! Deletes a secret and creates it again, because the API server changes neither the type of a secret nor an immutable one.
-//! Everything else in the secret stays as it was. The content exists only in this process between the two requests, so the
-//! second one is repeated after every failure.
+//! Everything else in the secret stays as it was. Before the deletion, the new secret is created under another name: this
+//! shows that the server accepts it, and the content stays in the cluster whatever happens between the two requests.
 
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{GetParams, PostParams};
+use kube::api::{DeleteParams, GetParams, PostParams};
 use kube::core::request;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::{collection, revision, secret};
 use crate::cluster::client::{ApiClient, Request, object};
 use crate::cluster::error::{ApiError, Verb};
 use crate::desired::{ObjectContent, PullSecretFormat};
-use crate::facts::{ObjectName, Observed, Revision};
+use crate::facts::{MANAGED_LABEL, OWNER_ANNOTATION, ObjectName, Observed, Revision};
 use crate::failure::Failure;
 
 /// The pauses before the creation is sent again.
@@ -26,9 +26,17 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(4),
 ];
 
+/// The end of the name of the copy.
+const COPY: &str = "-oregano-copy";
+
 /// The fields that the API server sets.
 const SERVER_FIELDS: [&str; 6] =
     ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"];
+
+/// The secret that has the content until the secret exists again.
+pub fn copy_of(secret: &ObjectName) -> ObjectName {
+    ObjectName { name: format!("{}{COPY}", secret.name), ..secret.clone() }
+}
 
 impl ApiClient {
     /// Deletes the secret if it has this revision, and creates it with the content.
@@ -41,44 +49,85 @@ impl ApiClient {
         let Some(new) = self.new_secret(name, content, expected).await? else {
             return Ok(WriteResult::Conflict { now: self.observe(name).await?, earlier: EarlierRequest::None });
         };
-        let create = creation(name, &new, Effect::Persist);
-        let create = create.map_err(|error| self.diagnosis().failure(Verb::Create, name, &error))?;
+        let copy = copy_of(name);
+        self.create_copy(&copy, &new).await?;
         match self.send_write(name, ObjectWrite::Delete(expected)).await {
             Ok(WriteResult::Written)
             | Ok(WriteResult::Conflict { now: Observed::Absent, earlier: EarlierRequest::Unconfirmed }) => {}
-            Ok(conflict) => return Ok(conflict),
+            Ok(conflict) => {
+                self.delete_copy(&copy).await?;
+                return Ok(conflict);
+            }
+            Err(failure) if matches!(self.observe(name).await, Ok(Observed::Present(_))) => {
+                self.delete_copy(&copy).await?;
+                return Err(failure);
+            }
             // The server may have deleted it without confirming it.
-            Err(failure) => match self.observe(name).await {
-                Ok(Observed::Absent) => {}
-                _ => return Err(failure),
-            },
+            Err(_) => {}
         }
-        self.create_again(name, &create).await
+        self.create_again(name, &new).await?;
+        self.delete_copy(&copy).await?;
+        Ok(WriteResult::Written)
     }
 
-    async fn create_again(&self, name: &ObjectName, create: &Request) -> Result<WriteResult, Failure> {
+    async fn create_copy(&self, copy: &ObjectName, new: &Value) -> Result<(), Failure> {
+        let sent = async { self.write(&creation(copy, &as_copy(copy, new), Effect::Persist)?).await }.await;
+        sent.map_err(|error| match error.has_reason("AlreadyExists") {
+            true => left_over(copy),
+            false => self.unwritten(Verb::Create, copy, &error),
+        })
+    }
+
+    /// Removes the copy after the secret exists again, or was not deleted.
+    async fn delete_copy(&self, copy: &ObjectName) -> Result<(), Failure> {
+        let sent = async {
+            let delete = collection(copy.kind, &copy.namespace).delete(&copy.name, &DeleteParams::default());
+            self.read(delete.map_err(ApiError::unsent)?).await
+        };
+        match sent.await {
+            Err(error) if !error.has_reason("NotFound") => Err(self.diagnosis().failure(Verb::Delete, copy, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn create_again(&self, name: &ObjectName, new: &Value) -> Result<(), Failure> {
+        let create = creation(name, new, Effect::Persist);
+        let create = create.map_err(|error| lost(name, self.diagnosis().failure(Verb::Create, name, &error)))?;
         let mut pauses = PAUSES.into_iter();
         let mut earlier = EarlierRequest::None;
         loop {
-            match self.write(create).await {
-                Ok(()) => return Ok(WriteResult::Written),
-                Err(error) if is_conflict(Verb::Create, &error) => {
-                    return Ok(WriteResult::Conflict { now: self.observe(name).await?, earlier });
-                }
-                Err(error) => {
-                    if error.is_ambiguous() {
-                        earlier = EarlierRequest::Unconfirmed;
-                    }
-                    let Some(pause) = pauses.next() else {
-                        return Err(lost(name, self.diagnosis().failure(Verb::Create, name, &error)));
-                    };
-                    self.pause(pause, &error).await;
-                }
+            let error = match self.write(&create).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if is_conflict(Verb::Create, &error) && self.is_created(name, new, earlier).await? {
+                return Ok(());
             }
+            if error.is_ambiguous() {
+                earlier = EarlierRequest::Unconfirmed;
+            }
+            let failure = || lost(name, self.diagnosis().failure(Verb::Create, name, &error));
+            let pause = pauses.next().ok_or_else(failure)?;
+            self.pause(pause, &error).await;
         }
     }
 
-    /// Checks that the server would delete the secret and accept the new one.
+    /// Whether an unconfirmed request of this run has created the secret; it does not exist if not.
+    ///
+    /// # Errors
+    /// If another client has created it, or it cannot be read.
+    async fn is_created(&self, name: &ObjectName, new: &Value, earlier: EarlierRequest) -> Result<bool, Failure> {
+        let found: Option<Secret> = self.get(name).await.map_err(|failure| lost(name, failure))?;
+        let Some(found) = found else { return Ok(false) };
+        let data = serde_json::to_value(found.data).unwrap_or_default();
+        if earlier == EarlierRequest::Unconfirmed && data == new["data"] {
+            return Ok(true);
+        }
+        let failure = Failure::new("another client has created it first");
+        Err(lost(name, failure))
+    }
+
+    /// Asks the server whether it would delete the secret and accept the new one.
     pub(super) async fn check_recreate(
         &self,
         name: &ObjectName,
@@ -87,16 +136,12 @@ impl ApiClient {
     ) -> Result<(), Failure> {
         self.send_check(name, ObjectWrite::Delete(expected)).await?;
         // The write itself handles a secret that has changed.
-        let Some(mut new) = self.new_secret(name, content, expected).await? else { return Ok(()) };
-        // The old secret still exists, so the new one gets another name.
-        let Some(metadata) = new["metadata"].as_object_mut() else { return Ok(()) };
-        metadata.remove("name");
-        metadata.insert("generateName".to_owned(), format!("{}-", name.name).into());
-        let sent = async { self.read(creation(name, &new, Effect::Check)?).await }.await;
+        let Some(new) = self.new_secret(name, content, expected).await? else { return Ok(()) };
+        let copy = copy_of(name);
+        let sent = async { self.read(creation(&copy, &as_copy(&copy, &new), Effect::Check)?).await }.await;
         match &sent {
-            // The quota still counts the old secret, which is deleted first.
-            Err(error) if error.status().is_some_and(|status| status.message.contains("exceeded quota")) => Ok(()),
-            _ => self.checked(Verb::Create, name, sent),
+            Err(error) if error.has_reason("AlreadyExists") => Err(left_over(&copy)),
+            _ => self.checked(Verb::Create, &copy, sent),
         }
     }
 
@@ -152,14 +197,33 @@ fn creation(name: &ObjectName, new: &Value, effect: Effect) -> Result<Request, A
     collection(name.kind, &name.namespace).create(&parameters, body).map_err(ApiError::unsent)
 }
 
-/// The failure of a secret that was deleted and does not exist now.
+/// The secret under another name. It has no marks, so that no run takes it for an object that is no longer declared.
+fn as_copy(copy: &ObjectName, new: &Value) -> Value {
+    let mut new = new.clone();
+    let marks = json!({"labels": {MANAGED_LABEL: null}, "annotations": {OWNER_ANNOTATION: null}});
+    merge(&mut new, &json!({"metadata": marks}));
+    new["metadata"]["name"] = copy.name.as_str().into();
+    new
+}
+
+/// The failure of a secret that was deleted, and that this run has not created again.
 fn lost(name: &ObjectName, failure: Failure) -> Failure {
     let Failure { message, causes, .. } = failure;
     Failure {
         causes: std::iter::once(message).chain(causes).collect(),
-        ..Failure::new(format!("{name} was deleted, and could not be created again"))
-            .hint("run again as soon as possible, because pods cannot use it, and add its undeclared entries again")
+        ..Failure::new(format!("{name} was deleted, and is not created again with its content")).hint(format!(
+            "its complete new content is in {}: copy what is missing, then delete the copy and run again",
+            copy_of(name)
+        ))
     }
+}
+
+/// The failure of a secret whose copy exists already.
+fn left_over(copy: &ObjectName) -> Failure {
+    Failure::new(format!("{copy} exists already: a run that created a secret again was interrupted")).hint(format!(
+        "compare both secrets, copy what is missing, then `oc delete secret {} -n {}` and run again",
+        copy.name, copy.namespace
+    ))
 }
 
 /// Applies a merge patch (RFC 7386).

@@ -211,7 +211,7 @@ impl ApiClient {
     }
 
     /// The failure of a write that was refused, or whose result is not known.
-    fn unwritten(&self, verb: Verb, object: &ObjectName, error: &ApiError) -> Failure {
+    pub(super) fn unwritten(&self, verb: Verb, object: &ObjectName, error: &ApiError) -> Failure {
         let failure = self.diagnosis().failure(verb, object, error);
         if error.is_ambiguous() { possibly_written(object, failure) } else { failure }
     }

@@ -65,10 +65,17 @@ impl ImportWork<'_> {
         match report {
             Ok(ImportReport::Results(results)) => {
                 let row = |((image, step), result)| match result {
-                    ImportResult::Imported => StepRow::done(&step),
+                    ImportResult::Imported => match self.other_secret(check, image) {
+                        Some(failure) => StepRow::failed(&step, failure),
+                        None => StepRow::done(&step),
+                    },
                     ImportResult::Failed(message) => StepRow::failed(&step, self.failure(check, image, &message)),
                 };
                 steps.zip(results).map(row).collect()
+            }
+            // It is the only thing that `validate` must do.
+            Ok(ImportReport::Denied(failure)) if self.time == ImportTime::Now => {
+                steps.map(|(_, step)| StepRow::failed(&step, failure.clone())).collect()
             }
             Ok(ImportReport::Denied(failure)) => {
                 let note = format!("whether it works is not known: {}", failure.hint.unwrap_or(failure.message));
@@ -97,14 +104,29 @@ impl ImportWork<'_> {
     fn failure(&self, check: &ImportCheck, image: &ImportImage, message: &str) -> Failure {
         let ImportCheck { namespace, .. } = check;
         let failure = Failure::new(format!("image `{}` cannot be imported in namespace `{namespace}`", image.name));
-        let obstacles = plan::import_obstacles(
-            (&self.registries, namespace),
-            self.expansion,
-            self.facts,
-            (self.time, &self.engine.plan),
-        );
-        let failure = obstacles.into_iter().fold(failure.cause(message), Failure::cause);
-        failure.hint(self.hint())
+        let obstacles = self.obstacles(namespace).into_iter();
+        obstacles.fold(failure.cause(message), Failure::cause).hint(self.hint())
+    }
+
+    /// The failure of an import that works, perhaps with another secret than the declared one. After a run has written the
+    /// declared secrets, such a secret is a note of the plan.
+    fn other_secret(&self, check: &ImportCheck, image: &ImportImage) -> Option<Failure> {
+        let ImportCheck { namespace, .. } = check;
+        if self.time == ImportTime::AfterRun {
+            return None;
+        }
+        let failure = Failure::new(format!(
+            "image `{}` can be imported in namespace `{namespace}`, but it is not proved that this uses the declared \
+             credential",
+            image.name
+        ));
+        let obstacles = self.obstacles(namespace);
+        (!obstacles.is_empty()).then(|| obstacles.into_iter().fold(failure, Failure::cause).hint(self.hint()))
+    }
+
+    fn obstacles(&self, namespace: &str) -> Vec<String> {
+        let request = (self.time, &self.engine.plan);
+        plan::import_obstacles((&self.registries, namespace), self.expansion, self.facts, request)
     }
 
     fn hint(&self) -> &'static str {

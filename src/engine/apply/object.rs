@@ -158,7 +158,13 @@ impl<'a> ObjectWork<'a> {
             done = write(cluster, wanted, fact, &engine.plan, &backup) => done,
             () = engine.cancel.reached(Stop::Now) => {
                 let failure = Failure::new(format!("interrupted while {name} was being written"));
-                StepRow::failed(step, failure.hint("run `plan` to see its current content")).into()
+                let hint = match step.action {
+                    Action::Recreate => {
+                        format!("if it does not exist now, its content is in {}", cluster::copy_of(name))
+                    }
+                    _ => "run `plan` to see its current content".to_owned(),
+                };
+                StepRow::failed(step, failure.hint(hint)).into()
             }
         }
     }
@@ -238,15 +244,18 @@ async fn write(
     let mut fact = Cow::Borrowed(fact);
     // A step that the server may have carried out without confirming it.
     let mut unconfirmed: Option<Step> = None;
+    let mut saved = None;
     for attempt in 0..WRITE_ATTEMPTS {
         tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
         let mut planned = planned(wanted, &fact, request);
-        if planned.content.is_some() {
+        // After an unconfirmed write, the content may be that of this run, and must not replace the one that was saved.
+        if planned.content.is_some() && unconfirmed.is_none() {
             match backup.save(fact.present()) {
-                Ok(note) => planned.step.notes.extend(note),
+                Ok(note) => saved = note,
                 Err(failure) => return StepRow::failed(&planned.step, failure).into(),
             }
         }
+        planned.step.notes.extend(saved.clone());
         let Some(write) = object_write(&planned, fact.present()) else {
             // Either the object cannot be written, and the step says why, or another client has brought it up to date.
             // If an unconfirmed write of this run was kept, that one is reported.

@@ -77,6 +77,9 @@ fn without_the_permission_to_import_nothing_is_known_and_the_verb_is_named() {
     let run = site.run(&["apply"]).expect(0);
     assert!(run.stderr.contains("whether it works is not known"), "{}", run.stderr);
     assert!(run.stderr.contains("imagestreamimports"), "{}", run.stderr);
+    // Nothing else is the purpose of this command.
+    let run = site.run(&["validate", "--from", "cluster"]).expect(2);
+    assert!(run.stderr.contains("imagestreamimports"), "{}", run.stderr);
 }
 
 #[test]
@@ -105,12 +108,29 @@ fn validate_proves_images_with_the_secrets_that_are_in_the_cluster() {
     assert_eq!(site.registry.requests().len(), 0, "this machine contacted the registry");
 
     site.run(&["apply"]).expect(0);
-    let before = kubernetes.secret("import-validated", "team").unwrap();
     let run = site.run(&from_cluster).expect(0);
     assert!(run.stderr.ends_with("2 of 2 image imports proved\n"), "{}", run.stderr);
     for namespace in ["openshift", "import-validated"] {
         assert!(run.stdout.contains(&format!("import {namespace}/{image} : proved\n")), "{}", run.stdout);
     }
+    // The import works, but only because of another secret.
+    assert!(kubernetes.kubectl(&["delete", "secret", "team", "-n", "import-validated"]).status.success());
+    kubernetes.create_secret(
+        "import-validated",
+        "other",
+        &json!({"auths": {site.key(): {"auth": auth()}}}).to_string(),
+    );
+    let run = site.run(&from_cluster).expect(2);
+    assert!(run.stderr.contains("but it is not proved that this uses the declared credential"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("secret `import-validated/team` is not as the inventory declares it"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("its name comes before"), "{}", run.stderr);
+    site.run(&["apply"]).expect(0);
+    let before = kubernetes.secret("import-validated", "team").unwrap();
+    site.run(&from_cluster).expect(0);
     let stale = json!({"auths": {site.key(): {"auth": "b2xkOm9sZA=="}}}).to_string();
     kubernetes.create_secret("import-validated", "aaa", &stale);
     let run = site.run(&from_cluster).expect(2);

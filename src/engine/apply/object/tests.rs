@@ -274,16 +274,28 @@ fn dockercfg() -> serde_json::Value {
     json!({"metadata": {"name": NAME}, "type": "kubernetes.io/dockercfg", "data": {".dockercfg": content}})
 }
 
+fn permitted() -> PlanRequest {
+    PlanRequest { recreate: Recreate::Permit, ..PlanRequest::default() }
+}
+
+const COPY: &str = "imagestreamsecret-oregano-copy";
+
+/// Whether the request creates the secret itself, and not its copy.
+fn creates(seen: &Seen) -> bool {
+    seen.method == "POST" && seen.body["metadata"]["name"] == NAME
+}
+
 #[tokio::test]
 async fn a_deleted_secret_is_created_again_although_the_server_fails_at_first() {
-    let permitted = || PlanRequest { recreate: Recreate::Permit, ..PlanRequest::default() };
     // The number of creations that fail after the deletion, and whether the deletion is confirmed.
     for (failing, confirms) in [(0, true), (3, true), (1, false)] {
         let double = Double::start(move |seen: &Seen, store: &mut Store| {
-            let failed = store.seen.iter().filter(|seen| seen.method == "POST").count();
+            let failed = store.seen.iter().filter(|seen| creates(seen)).count();
             match seen.method.as_str() {
-                "POST" if failed <= failing => Some(status(500, "InternalError", "failed calling webhook")),
-                "DELETE" if !confirms => {
+                "POST" if creates(seen) && failed <= failing => {
+                    Some(status(500, "InternalError", "failed calling webhook"))
+                }
+                "DELETE" if !confirms && seen.path.ends_with(NAME) => {
                     store.secrets.remove(NAME);
                     Some(status(504, "Timeout", "the request may or may not have been done"))
                 }
@@ -296,27 +308,62 @@ async fn a_deleted_secret_is_created_again_although_the_server_fails_at_first() 
         assert_eq!((row.outcome, row.failure), (Outcome::Recreated, None));
         let content = double.content(NAME).unwrap();
         assert!(content.contains("dGhlaXJzOng=") && content.contains("YWNtZTpodW50ZXIy"), "{content}");
+        assert_eq!(double.content(COPY), None);
     }
-    // The server never creates it.
-    let double = Double::start(|seen: &Seen, _: &mut Store| {
-        (seen.method == "POST").then(|| status(500, "InternalError", "failed calling webhook"))
-    });
-    let double = double.await;
-    double.store.lock().unwrap().save(NAME, dockercfg());
-    let failure = carry_out(&double, declared(), permitted()).await.failure.unwrap();
-    assert!(failure.message.ends_with("was deleted, and could not be created again"), "{failure:?}");
-    assert!(failure.causes.iter().any(|cause| cause.contains("failed calling webhook")), "{failure:?}");
-    // Another client changes it before the deletion, so it is planned again.
-    let double = Double::start(|seen: &Seen, store: &mut Store| {
-        let looks = store.seen.iter().filter(|seen| seen.method == "GET").count();
-        if seen.method == "GET" && looks == 2 {
+}
+
+#[tokio::test]
+async fn the_content_of_a_deleted_secret_is_never_lost() {
+    // The server never creates the secret, and another client creates it first.
+    for (first, cause) in [(false, "failed calling webhook"), (true, "another client has created it first")] {
+        let double = Double::start(move |seen: &Seen, store: &mut Store| {
+            if creates(seen) && first {
+                store.put(NAME, &theirs("other.example.com"));
+            }
+            (creates(seen) && !first).then(|| status(500, "InternalError", "failed calling webhook"))
+        });
+        let double = double.await;
+        double.store.lock().unwrap().save(NAME, dockercfg());
+        let failure = carry_out(&double, declared(), permitted()).await.failure.unwrap();
+        assert!(failure.message.ends_with("was deleted, and is not created again with its content"), "{failure:?}");
+        assert!(failure.causes.iter().any(|text| text.contains(cause)), "{failure:?}");
+        assert!(failure.hint.unwrap().contains(&format!("its complete new content is in secret `openshift/{COPY}`")));
+        let content = double.content(COPY).unwrap();
+        assert!(content.contains("dGhlaXJzOng=") && content.contains("YWNtZTpodW50ZXIy"), "{content}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_not_deleted_unless_its_content_is_stored_elsewhere() {
+    let denied = |seen: &Seen, _: &mut Store| {
+        (seen.method == "POST").then(|| status(403, "Forbidden", "exceeded quota: secrets"))
+    };
+    let changed = |seen: &Seen, store: &mut Store| {
+        if seen.method == "POST" {
             store.put(NAME, &theirs("other.example.com"));
         }
         None
-    });
-    let double = double.await;
+    };
+    let double = Double::start(denied).await;
+    double.store.lock().unwrap().save(NAME, dockercfg());
+    let failure = carry_out(&double, declared(), permitted()).await.failure.unwrap();
+    assert!(failure.hint.unwrap().contains("raise the quota"));
+    assert!(double.store.lock().unwrap().secrets.contains_key(NAME));
+    assert!(!double.requests().iter().any(|request| request.starts_with("DELETE")));
+
+    // The copy of an interrupted run is not overwritten.
+    let double = Double::start(|_: &Seen, _: &mut Store| None).await;
+    double.store.lock().unwrap().save(NAME, dockercfg());
+    double.store.lock().unwrap().put(COPY, &theirs("lost.example.com"));
+    let failure = carry_out(&double, declared(), permitted()).await.failure.unwrap();
+    assert!(failure.message.contains("a run that created a secret again was interrupted"), "{failure:?}");
+    assert!(double.content(COPY).unwrap().contains("lost.example.com"));
+
+    // Another client changes the secret before the deletion, so it is planned again.
+    let double = Double::start(changed).await;
     double.store.lock().unwrap().save(NAME, dockercfg());
     let row = carry_out(&double, declared(), permitted()).await;
     assert_eq!((row.outcome, row.failure), (Outcome::Updated, None));
-    assert!(!double.requests().iter().any(|request| request.starts_with("DELETE")));
+    assert!(double.content(NAME).unwrap().contains("other.example.com"));
+    assert_eq!(double.content(COPY), None);
 }
