@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Programs of Debian's essential packages, which every Debian system has.
-const ESSENTIAL: [&str; 20] = [
-    "bash", "chmod", "chown", "cp", "env", "ln", "mkdir", "mkfifo", "mv", "readlink", "rm", "sh", "sleep", "stty",
-    "tail", "tee", "timeout", "touch", "true", "xargs",
+const ESSENTIAL: [&str; 21] = [
+    "bash", "chmod", "chown", "cp", "env", "grep", "ln", "mkdir", "mkfifo", "mv", "readlink", "rm", "sh", "sleep",
+    "stty", "tail", "tee", "timeout", "touch", "true", "xargs",
 ];
 
 /// Words at the start of a line of a shell script that are no programs.

@@ -2,6 +2,7 @@
 //! server. kubectl reads what was written.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -30,6 +31,12 @@ fn kubeconfig(kubernetes: &Kubernetes) -> Value {
 fn through_master(site: &mut Site, config: &Value) {
     site.nodes[0].write("/root/admin.kubeconfig", config.to_string().as_bytes(), 0o600);
     site.set("oregano_master_kubeconfig", "/root/admin.kubeconfig");
+}
+
+/// The files of the user that contain a text.
+fn files_with(site: &Site, text: &str) -> String {
+    let found = Command::new("grep").args(["-rlF", text]).arg(site.oregano.home()).output().unwrap();
+    String::from_utf8(found.stdout).unwrap()
 }
 
 fn read_by_kubectl(kubernetes: &Kubernetes) -> String {
@@ -64,9 +71,7 @@ fn the_api_server_is_reached_through_the_first_master() {
     assert!(site.file(1, DOCKER).is_some());
     let shown = format!("{}{}", run.stdout, run.stderr);
     assert!(!shown.contains(&User::Admin.token()), "{shown}");
-    let words = ["grep", "-rlF", &User::Admin.token()];
-    let found = std::process::Command::new(words[0]).args(&words[1..]).arg(site.oregano.home()).output().unwrap();
-    assert!(found.stdout.is_empty(), "the token is on this machine: {found:?}");
+    assert_eq!(files_with(&site, &User::Admin.token()), "", "the token is on this machine");
     let run = site.run(&["plan", "--only", "cluster", "-e", "ansible_host_key_checking=false"]).expect(0);
     assert!(run.stderr.contains("host key checking is off for master `node1`"), "{}", run.stderr);
     let run = site.run(&["plan"]).expect(0);
@@ -107,8 +112,7 @@ fn files_that_the_kubeconfig_of_the_master_names_are_read_there_with_become() {
     assert!(run.stderr.contains("User \"client\" cannot get resource"), "{}", run.stderr);
     let body = key.lines().nth(2).unwrap();
     assert!(!format!("{}{}", run.stdout, run.stderr).contains(body), "the key is in the output");
-    let found = std::process::Command::new("grep").args(["-rlF", body]).arg(site.oregano.home()).output().unwrap();
-    assert!(found.stdout.is_empty(), "the key is on this machine: {found:?}");
+    assert_eq!(files_with(&site, body), "", "the key is on this machine");
 }
 
 #[test]
