@@ -20,7 +20,7 @@
 mod support;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -49,33 +49,60 @@ fn main() {
         return;
     }
     let count: usize = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(1000);
-    if std::env::args().any(|word| word == "memory") {
-        return memory(count);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let kubernetes = Kubernetes::private();
-    let kubeconfig = kubernetes.kubeconfig(User::Admin);
-    let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, PASSWORD)]);
-    registry.push("openshift3/ose-pod", "v3.11", USER, PASSWORD);
-    let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
-    let user = Oregano::new();
-    let inventory = inventory(&user, &registry, &names, "kubernetes");
-    let apply = ["apply", "-q", "--only", "cluster", "-i", &inventory, "--kubeconfig", kubeconfig.to_str().unwrap()];
-    let client = runtime.block_on(client(&kubeconfig));
-    runtime.block_on(create_namespaces(&client, &names));
+    let scene = Scene::new(count);
+    if std::env::args().any(|word| word == "memory") { memory(&scene) } else { times(&scene) }
+}
 
+/// The servers, the namespaces, and a user of oregano.
+struct Scene {
+    runtime: tokio::runtime::Runtime,
+    kubernetes: Kubernetes,
+    kubeconfig: PathBuf,
+    client: Client,
+    registry: Registry,
+    names: Vec<String>,
+    user: Oregano,
+}
+
+impl Scene {
+    fn new(count: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let kubernetes = Kubernetes::private();
+        let kubeconfig = kubernetes.kubeconfig(User::Admin);
+        let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, PASSWORD)]);
+        registry.push("openshift3/ose-pod", "v3.11", USER, PASSWORD);
+        let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
+        let client = runtime.block_on(client(&kubeconfig));
+        runtime.block_on(create_namespaces(&client, &names));
+        Self { runtime, kubernetes, kubeconfig, client, registry, names, user: Oregano::new() }
+    }
+
+    /// The words of a command for the cluster.
+    fn words<'a>(&'a self, command: &'a str, inventory: &'a str) -> [&'a str; 8] {
+        let kubeconfig = self.kubeconfig.to_str().unwrap();
+        [command, "-q", "--only", "cluster", "-i", inventory, "--kubeconfig", kubeconfig]
+    }
+}
+
+fn times(scene: &Scene) {
+    let Scene { runtime, kubeconfig, client, names, user, .. } = scene;
+    let inventory = inventory(scene, "kubernetes");
+    let apply = scene.words("apply", &inventory);
     let mut times: [Vec<Measured>; 4] = Default::default();
     for _ in 0..ROUNDS {
-        runtime.block_on(reset(&client, &names));
+        runtime.block_on(reset(client, names));
         times[0].push(measured(|| drop(user.run(&apply).expect(0))));
         times[1].push(measured(|| drop(user.run(&apply).expect(0))));
-        runtime.block_on(reset(&client, &names));
-        times[2].push(measured(|| runtime.block_on(necessary(&kubeconfig, &names))));
+        runtime.block_on(reset(client, names));
+        times[2].push(measured(|| runtime.block_on(necessary(kubeconfig, names))));
     }
     // It is slow, and needs no more than one round to show it.
-    runtime.block_on(reset(&client, &names));
-    times[3].push(measured(|| kubectl(&kubeconfig, &names)));
-    println!("{count} namespaces, a secret and two links each; wall time and CPU time of the client in seconds");
+    runtime.block_on(reset(client, names));
+    times[3].push(measured(|| kubectl(kubeconfig, names)));
+    println!(
+        "{} namespaces, a secret and two links each; wall time and CPU time of the client in seconds",
+        names.len()
+    );
     let titles = ["oregano, all change", "oregano, none changes", "necessary requests", "kubectl, xargs -P 16"];
     for (name, times) in titles.iter().zip(&mut times) {
         times.sort_by_key(|measured| measured.wall);
@@ -84,31 +111,22 @@ fn main() {
     }
 }
 
-fn memory(count: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let kubernetes = Kubernetes::private();
-    let kubeconfig = kubernetes.kubeconfig(User::Admin);
-    let registry = Registry::start(Auth::Token(Transport::Http), Transport::Http, &[(USER, PASSWORD)]);
-    registry.push("openshift3/ose-pod", "v3.11", USER, PASSWORD);
-    let names: Vec<String> = (0..count).map(|number| format!("project-{number}")).collect();
-    let user = Oregano::new();
-    let client = runtime.block_on(client(&kubeconfig));
-    runtime.block_on(create_namespaces(&client, &names));
-    runtime.block_on(create_others(&client, &names));
-    let access = ["--only", "cluster", "-q", "--kubeconfig", kubeconfig.to_str().unwrap(), "-i"];
-    let peak = |command: &[&str], platform: &str, status: i32| {
-        let inventory = inventory(&user, &registry, &names, platform);
-        let mut run = user.start(&[command, &access, &[&inventory]].concat());
+fn memory(scene: &Scene) {
+    let Scene { runtime, kubernetes, client, names, user, .. } = scene;
+    runtime.block_on(create_others(client, names));
+    let peak = |command: &str, platform: &str| {
+        let inventory = inventory(scene, platform);
+        let mut run = user.start(&scene.words(command, &inventory));
         let peak = run.peak_memory();
-        run.wait().expect(status);
+        run.wait().expect(0);
         peak
     };
-    println!("{count} namespaces with five pull secrets each; peak memory in MiB");
-    println!("oregano apply, all change      {:8.0}", peak(&["apply"], "kubernetes", 0));
-    println!("oregano apply, none changes    {:8.0}", peak(&["apply"], "kubernetes", 0));
+    println!("{} namespaces with five pull secrets each; peak memory in MiB", names.len());
+    println!("oregano apply, all change      {:8.0}", peak("apply", "kubernetes"));
+    println!("oregano apply, none changes    {:8.0}", peak("apply", "kubernetes"));
     kubernetes.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &importer());
     eventually("the API group is served", || kubernetes.api("GET", "/apis/image.openshift.io", None).status == 200);
-    println!("oregano plan, with all secrets {:8.0}", peak(&["plan"], "openshift-4", 0));
+    println!("oregano plan, with all secrets {:8.0}", peak("plan", "openshift-4"));
 }
 
 /// A kind of the API group of image imports.
@@ -166,7 +184,7 @@ fn cpu() -> Duration {
 }
 
 /// Writes the inventory, and returns its path.
-fn inventory(user: &Oregano, registry: &Registry, names: &[String], platform: &str) -> String {
+fn inventory(Scene { user, registry, names, .. }: &Scene, platform: &str) -> String {
     let host = registry.host();
     let names = names.join(",");
     let text = format!(
