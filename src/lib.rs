@@ -166,7 +166,7 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
     let plan = plan::plan(&desired, nodes, &facts, &options.plan);
     retired.add(&plan);
     let refusals = match options.command {
-        Command::Apply => apply::preflight(&engine, &plan, &desired, &facts.cluster),
+        Command::Apply => apply::preflight(&engine, &plan, &desired, &facts.cluster, journal),
         Command::Plan | Command::Validate | Command::Login | Command::Logout => Refusals::new(),
     };
     let observation = Observation { desired: &desired, nodes, facts: &facts, sessions };

@@ -23,7 +23,7 @@ pub use self::objects::import::{ImportReport, ImportResult, ImportSecrets};
 pub use self::objects::list::Listings;
 pub use self::objects::recreate::copy_of;
 pub use self::objects::write::{
-    EarlierRequest, ObjectWrite, WriteResult, not_read_back, overwritten, possibly_written, still_there,
+    DryRun, EarlierRequest, ObjectWrite, WriteResult, not_read_back, overwritten, possibly_written, still_there,
 };
 pub use self::platform::PlatformFault;
 pub use self::route::Route;
@@ -149,11 +149,11 @@ impl Cluster {
     }
 
     /// Checks that the server would accept the write (`dryRun=All`): permissions, quotas and webhooks are checked,
-    /// and nothing is stored. A server without dry run is taken to accept it.
+    /// and nothing is stored.
     ///
     /// # Errors
     /// Why the object cannot be written.
-    pub async fn check_write(&self, name: &ObjectName, write: ObjectWrite<'_>) -> Result<(), Failure> {
+    pub async fn check_write(&self, name: &ObjectName, write: ObjectWrite<'_>) -> Result<DryRun, Failure> {
         self.0.check_write(name, write).await
     }
 

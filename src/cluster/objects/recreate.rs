@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, GetParams, PostParams};
 use kube::core::request;
 use serde_json::{Value, json};
 
-use super::write::{EarlierRequest, Effect, FIELD_MANAGER, ObjectWrite, WriteResult, is_conflict};
+use super::write::{DryRun, EarlierRequest, Effect, FIELD_MANAGER, ObjectWrite, WriteResult, is_conflict};
 use super::{collection, revision, secret};
 use crate::cluster::client::{ApiClient, Request, object};
 use crate::cluster::error::{ApiError, Verb};
@@ -133,10 +133,10 @@ impl ApiClient {
         name: &ObjectName,
         content: &ObjectContent,
         expected: &Revision,
-    ) -> Result<(), Failure> {
+    ) -> Result<DryRun, Failure> {
         self.send_check(name, ObjectWrite::Delete(expected)).await?;
         // The write itself handles a secret that has changed.
-        let Some(new) = self.new_secret(name, content, expected).await? else { return Ok(()) };
+        let Some(new) = self.new_secret(name, content, expected).await? else { return Ok(DryRun::Accepted) };
         let copy = copy_of(name);
         let sent = async { self.read(creation(&copy, &as_copy(&copy, &new), Effect::Check)?).await }.await;
         match &sent {

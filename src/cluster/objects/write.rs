@@ -52,6 +52,15 @@ pub enum EarlierRequest {
     Unconfirmed,
 }
 
+/// The result of a dry run that the server did not refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DryRun {
+    /// The server would accept the write, or the write itself handles a conflict.
+    Accepted,
+    /// The server, or one of its webhooks, has no dry run: whether it accepts the write is not known.
+    NotSupported,
+}
+
 /// What the server does with a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -178,7 +187,7 @@ impl ApiClient {
         &self,
         object: &ObjectName,
         write: ObjectWrite<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<DryRun, Failure> {
         match write {
             ObjectWrite::Recreate(content, revision) => self.check_recreate(object, content, revision).await,
             ObjectWrite::Create(_) | ObjectWrite::Update(..) | ObjectWrite::Delete(_) => {
@@ -188,7 +197,7 @@ impl ApiClient {
     }
 
     /// Sends the request of a write with dry run.
-    pub(super) async fn send_check(&self, object: &ObjectName, write: ObjectWrite<'_>) -> Result<(), Failure> {
+    pub(super) async fn send_check(&self, object: &ObjectName, write: ObjectWrite<'_>) -> Result<DryRun, Failure> {
         let sent = async { self.read(write.request(object, Effect::Check)?).await }.await;
         self.checked(write.verb(), object, sent)
     }
@@ -199,13 +208,12 @@ impl ApiClient {
         verb: Verb,
         object: &ObjectName,
         sent: Result<Vec<u8>, ApiError>,
-    ) -> Result<(), Failure> {
+    ) -> Result<DryRun, Failure> {
         match sent {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(DryRun::Accepted),
             // The write itself handles a conflict.
-            Err(error) if is_conflict(verb, &error) => Ok(()),
-            // A server or a webhook without dry run: whether it accepts the write is not known.
-            Err(error) if error.rejects_dry_run() => Ok(()),
+            Err(error) if is_conflict(verb, &error) => Ok(DryRun::Accepted),
+            Err(error) if error.rejects_dry_run() => Ok(DryRun::NotSupported),
             Err(error) => Err(self.diagnosis().failure(verb, object, &error)),
         }
     }

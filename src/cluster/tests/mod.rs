@@ -173,7 +173,8 @@ async fn a_checked_deletion_deletes_nothing_on_a_server_with_and_without_dry_run
         let cluster = cluster(&double.url);
         let found = cluster.observe(&name()).await.unwrap();
         let found = found.present().unwrap();
-        assert!(cluster.check_write(&name(), ObjectWrite::Delete(found.revision())).await.is_ok());
+        let checked = cluster.check_write(&name(), ObjectWrite::Delete(found.revision())).await;
+        assert_eq!(checked, Ok(if supported { DryRun::Accepted } else { DryRun::NotSupported }));
         assert_eq!(double.content(NAME).unwrap(), "theirs", "supported: {supported}");
         assert_eq!(count(&double, "DELETE"), 1);
         assert!(matches!(

@@ -39,8 +39,8 @@ pub struct Observation<'a> {
 }
 
 /// Checks that the API server would accept every write and every removal of a run, before the first one is carried out.
-/// No request is sent if nothing may be written.
-pub fn preflight(engine: &Engine, plan: &Plan, desired: &Desired, facts: &ClusterFact) -> Refusals {
+/// No request is sent if nothing may be written. A warning says how many writes could not be checked.
+pub fn preflight(engine: &Engine, plan: &Plan, desired: &Desired, facts: &ClusterFact, journal: &Journal) -> Refusals {
     if plan.gate == Gate::Closed {
         return Refusals::new();
     }
@@ -48,8 +48,17 @@ pub fn preflight(engine: &Engine, plan: &Plan, desired: &Desired, facts: &Cluste
     let expansion = plan::expand(desired, facts);
     let check = |wanted, plan| ObjectWork::new(engine, wanted, facts, desired.waits.service_accounts).check(plan);
     let PrunePlan { plan: removals, .. } = plan::prune(Gate::Open, desired, facts, &engine.plan);
-    let mut refusals = check(&expansion.wanted, plan);
-    refusals.extend(check(&expansion.undeclared, &removals));
+    let (mut refusals, unknown) = check(&expansion.wanted, plan);
+    let (refused_removals, unknown_removals) = check(&expansion.undeclared, &removals);
+    refusals.extend(refused_removals);
+    let unknown = unknown + unknown_removals;
+    if unknown > 0 {
+        let message = format!(
+            "the API server, or one of its webhooks, has no dry run: whether it accepts the writes of objects ({unknown}) is \
+             known only when they are sent"
+        );
+        journal.record(Event::Warning { message });
+    }
     refusals
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::cluster::{self, Cluster, EarlierRequest, ObjectWrite, WriteResult};
+use crate::cluster::{self, Cluster, DryRun, EarlierRequest, ObjectWrite, WriteResult};
 use crate::desired::{ObjectContent, Waits};
 use crate::engine::Engine;
 use crate::engine::observe;
@@ -67,32 +67,39 @@ impl<'a> ObjectWork<'a> {
     }
 
     /// Checks that the API server would accept every write of the plan, before the first one is carried out, and that what
-    /// is overwritten can be saved.
-    pub(super) fn check(&self, plan: &Plan) -> Refusals {
+    /// is overwritten can be saved. Returns the refusals, and the number of writes that could not be checked.
+    pub(super) fn check(&self, plan: &Plan) -> (Refusals, usize) {
         let steps = plan.stages.iter().flat_map(|stage| match stage {
             Stage::Objects(steps) => steps.as_slice(),
             Stage::AwaitPools(_) | Stage::Imports(_) | Stage::Batch(_) => &[],
         });
-        let checks = stream::iter(steps).map(async |step| self.refusal(step).await);
-        let refused = self.engine.runtime.block_on(checks.buffer_unordered(CLUSTER_REQUESTS).collect::<Vec<_>>());
-        refused.into_iter().flatten().collect()
+        let checks = stream::iter(steps).map(async |step| self.check_step(step).await);
+        let checked = self.engine.runtime.block_on(checks.buffer_unordered(CLUSTER_REQUESTS).collect::<Vec<_>>());
+        let (mut refusals, mut unknown) = (Refusals::new(), 0);
+        for (name, result) in checked.into_iter().flatten() {
+            match result {
+                Ok(DryRun::Accepted) => {}
+                Ok(DryRun::NotSupported) => unknown += 1,
+                Err(failure) => drop(refusals.insert(name, failure)),
+            }
+        }
+        (refusals, unknown)
     }
 
-    /// Why a step cannot be carried out; `None` if it can, or if the run is interrupted.
-    async fn refusal(&self, step: &Step) -> Option<(ObjectName, Failure)> {
+    /// Whether a step can be carried out; `None` if it has no write, or if the run is interrupted.
+    async fn check_step(&self, step: &Step) -> Option<(ObjectName, Result<DryRun, Failure>)> {
         let Target::Object(name) = &step.target else { return None };
         let (wanted, fact) = (self.wanted.get(name)?, self.facts.objects.get(name)?);
         let planned = planned(wanted, fact, &self.engine.plan);
         let write = object_write(&planned, fact.present())?;
         if let Err(failure) = Backup::new(self.engine, wanted).check(fact.present()) {
-            return Some((name.clone(), failure));
+            return Some((name.clone(), Err(failure)));
         }
         let cluster = self.engine.cluster.as_ref()?.cluster().await.ok()?;
-        let result = tokio::select! {
-            result = cluster.check_write(name, write) => result,
-            () = self.engine.cancel.reached(Stop::Gently) => Ok(()),
-        };
-        result.err().map(|failure| (name.clone(), failure))
+        tokio::select! {
+            result = cluster.check_write(name, write) => Some((name.clone(), result)),
+            () = self.engine.cancel.reached(Stop::Gently) => None,
+        }
     }
 
     /// Writes the objects of a stage, several at the same time; the events are recorded in the order of the steps. After

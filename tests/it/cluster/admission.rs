@@ -88,6 +88,8 @@ fn a_webhook_without_dry_run_decides_about_the_write_itself() {
     assert!(run.stdout.contains("secret unknown-a/team : created"), "{}", run.stdout);
     assert!(run.stdout.contains("secret unknown-b/team : failed"), "{}", run.stdout);
     assert!(run.stderr.contains("not on a Friday"), "{}", run.stderr);
+    let unknown = "has no dry run: whether it accepts the writes of objects (2) is known only when they are sent";
+    assert!(run.stderr.contains(unknown), "{}", run.stderr);
     assert!(cluster.kubernetes.secret("unknown-a", "team").is_some());
     assert_eq!(site.file(1, DOCKER), None);
 }
