@@ -93,7 +93,10 @@ pub enum Outcome {
 impl Outcome {
     /// Whether something was, or would be, changed.
     pub fn is_change(self) -> bool {
-        matches!(self, Self::Created | Self::Updated | Self::Deleted)
+        match self {
+            Self::Created | Self::Updated | Self::Recreated | Self::Deleted => true,
+            Self::Unchanged | Self::Proved | Self::NotProved | Self::Failed | Self::Skipped => false,
+        }
     }
 }
 

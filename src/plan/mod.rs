@@ -255,7 +255,10 @@ pub struct Planned<C> {
 impl Action {
     /// Whether the object or file is written or removed.
     pub fn is_change(&self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Recreate | Self::Delete)
+        match self {
+            Self::Create | Self::Update | Self::Recreate | Self::Delete => true,
+            Self::Unchanged | Self::Prove | Self::Fail(_) => false,
+        }
     }
 }
 

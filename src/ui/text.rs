@@ -115,7 +115,7 @@ impl Screen {
         match row.outcome {
             Outcome::Unchanged | Outcome::Skipped if !self.everything() => Vec::new(),
             // A difference was requested, so it is shown for every target.
-            Outcome::Created | Outcome::Updated | Outcome::Recreated if row.diff.is_some() => {
+            outcome if outcome.is_change() && row.diff.is_some() => {
                 let lines = row.diff.iter().flat_map(diff::lines).map(|line| Line::result(Tone::Plain, line));
                 std::iter::once(change_line(row, self.command)).chain(lines).collect()
             }

@@ -39,6 +39,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
     proptest::sample::select(vec![
         Outcome::Created,
         Outcome::Updated,
+        Outcome::Recreated,
         Outcome::Unchanged,
         Outcome::Failed,
         Outcome::Skipped,

@@ -9,7 +9,7 @@ use crate::dockerconfig::Reader;
 use crate::engine::Engine;
 use crate::engine::schedule::{self, Stop};
 use crate::engine::trace;
-use crate::event::{Event, HostOutcome, HostRow, Outcome, Phase, Progress, StepRow, node_events};
+use crate::event::{Event, HostOutcome, HostRow, Phase, Progress, StepRow, node_events};
 use crate::facts::{FileFact, FileState, NodeFact};
 use crate::failure::Failure;
 use crate::node::{NewContent, OpenFailure, Session, WriteFailure};
@@ -83,7 +83,7 @@ pub(super) fn batch(engine: &Engine, gate: Gate, jobs: Vec<NodeJob<'_>>, journal
 }
 
 fn is_write(event: &Event) -> bool {
-    matches!(event, Event::Step(StepRow { outcome: Outcome::Created | Outcome::Updated, .. }))
+    matches!(event, Event::Step(row) if row.outcome.is_change())
 }
 
 /// Writes one node if the gate is open, and returns its events.

@@ -199,7 +199,12 @@ fn an_immutable_secret_is_created_again_and_stays_immutable() {
     kubernetes.patch("/api/v1/namespaces/immutable-a/secrets/team", &json!({"immutable": true}));
     let run = site.run(&["apply"]).expect(2);
     assert!(run.stderr.contains("secret `immutable-a/team` is immutable"), "{}", run.stderr);
-    site.run(&["apply", "--recreate"]).expect(0);
+    // Nothing else is pending.
+    let recreate = ["--recreate", "--only", "cluster", "-e", "oregano_platform=kubernetes"];
+    let run = site.run(&[&["plan"][..], &recreate].concat()).expect(3);
+    assert!(run.stderr.ends_with("`apply` would write 1 secret\n"), "{}", run.stderr);
+    let run = site.run(&[&["apply"][..], &recreate].concat()).expect(0);
+    assert!(run.stderr.ends_with("1 secret written and read back\n"), "{}", run.stderr);
     let now = kubernetes.secret("immutable-a", "team").unwrap();
     assert_eq!(now["immutable"], true);
     assert_eq!(kubernetes.secret_json("immutable-a", "team").unwrap()["auths"][site.key()]["auth"], auth());
