@@ -186,7 +186,7 @@ impl Diagnosis {
         }
     }
 
-    /// The failure of a request that has nothing to do with what was requested: every request to the server would fail.
+    /// The failure of a request that does not depend on what was requested: other requests would probably fail, too.
     pub fn connection(&self, error: &ApiError) -> Option<Failure> {
         let without = self.purpose.without_api();
         Some(match error {

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::list::{Scope, by_namespace};
+use super::list::{ListScope, by_namespace};
 use super::{collection, secret};
 use crate::cluster::PlatformFault;
 use crate::cluster::client::ApiClient;
@@ -77,7 +77,7 @@ impl ApiClient {
         requests: usize,
         matters: &impl Fn(&ImportSecret) -> bool,
     ) -> ImportSecrets {
-        let list = async |scope: Scope<'_>| self.pull_secrets_in(scope, matters).await;
+        let list = async |scope: ListScope<'_>| self.pull_secrets_in(scope, matters).await;
         let failure = |namespace: &str, error: &ApiError| {
             self.diagnosis().failure(Verb::List, &ObjectName::secret(namespace, "*"), error)
         };
@@ -87,7 +87,7 @@ impl ApiClient {
     /// The pull secrets of both types; each with its namespace.
     async fn pull_secrets_in(
         &self,
-        scope: Scope<'_>,
+        scope: ListScope<'_>,
         matters: &impl Fn(&ImportSecret) -> bool,
     ) -> Result<Vec<(String, ImportSecret)>, ApiError> {
         let mut found = Vec::new();

@@ -43,14 +43,14 @@ enum Representation {
 
 /// Where objects are listed.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Scope<'a> {
+pub(super) enum ListScope<'a> {
     /// In one namespace.
     Namespace(&'a str),
     /// In the whole cluster. Only the objects of these namespaces are kept.
     Cluster(&'a HashSet<&'a str>),
 }
 
-impl<'a> Scope<'a> {
+impl<'a> ListScope<'a> {
     /// The namespace of a request; it is empty for the cluster.
     pub(super) fn namespace(self) -> &'a str {
         match self {
@@ -89,7 +89,7 @@ impl ApiClient {
     pub(super) async fn list_scope<K, F>(
         &self,
         kind: ObjectKind,
-        scope: Scope<'_>,
+        scope: ListScope<'_>,
         parameters: ListParams,
         fact: impl Fn(K) -> Option<F>,
     ) -> Result<Vec<F>, ApiError>
@@ -161,7 +161,7 @@ impl ApiClient {
         namespaces: &HashSet<&str>,
     ) -> Result<Listing, Failure> {
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-        match self.facts(kind, Scope::Cluster(namespaces), parameters).await {
+        match self.facts(kind, ListScope::Cluster(namespaces), parameters).await {
             Ok(found) => Ok(Listing::Found(found.into_iter().map(|(name, fact)| (name.namespace, fact)).collect())),
             Err(error) if is_unavailable(&error) => Ok(Listing::Unavailable),
             Err(error) => {
@@ -178,7 +178,7 @@ impl ApiClient {
         namespaces: &[String],
         requests: usize,
     ) -> Listings {
-        let list = async |scope: Scope<'_>| self.facts(kind, scope, ListParams::default()).await;
+        let list = async |scope: ListScope<'_>| self.facts(kind, scope, ListParams::default()).await;
         self.listings(kind, namespaces, requests, list).await
     }
 
@@ -189,7 +189,7 @@ impl ApiClient {
         namespaces: &[String],
         requests: usize,
     ) -> Listings {
-        let list = async |scope: Scope<'_>| {
+        let list = async |scope: ListScope<'_>| {
             let parameters = ListParams::default().labels(&format!("{MANAGED_LABEL}=true")).limit(PAGE);
             let fact = |object| metadata(kind, object).filter(|(name, _)| scope.contains(&name.namespace));
             let all = collection(kind, scope.namespace());
@@ -204,9 +204,9 @@ impl ApiClient {
         kind: ObjectKind,
         namespaces: &[String],
         requests: usize,
-        list: impl AsyncFn(Scope<'_>) -> Result<Named, ApiError>,
+        list: impl AsyncFn(ListScope<'_>) -> Result<Named, ApiError>,
     ) -> Listings {
-        let list = async |scope: Scope<'_>| {
+        let list = async |scope: ListScope<'_>| {
             let found = list(scope).await?;
             Ok(found.into_iter().map(|object| (object.0.namespace.clone(), object)).collect())
         };
@@ -217,7 +217,7 @@ impl ApiClient {
     }
 
     /// The facts of the objects of a kind.
-    async fn facts(&self, kind: ObjectKind, scope: Scope<'_>, parameters: ListParams) -> Result<Named, ApiError> {
+    async fn facts(&self, kind: ObjectKind, scope: ListScope<'_>, parameters: ListParams) -> Result<Named, ApiError> {
         match kind {
             ObjectKind::Secret => {
                 let fact = |found: Secret| Some((name(kind, &found)?, ObjectFact::Secret(secret::fact(found))));
@@ -253,11 +253,11 @@ fn is_unavailable(error: &ApiError) -> bool {
 pub(super) async fn by_namespace<T>(
     namespaces: &[String],
     requests: usize,
-    list: impl AsyncFn(Scope<'_>) -> Result<Vec<(String, T)>, ApiError>,
+    list: impl AsyncFn(ListScope<'_>) -> Result<Vec<(String, T)>, ApiError>,
     failure: impl Fn(&str, &ApiError) -> Failure,
 ) -> HashMap<String, Result<Vec<T>, Failure>> {
     if namespaces.len() > FEW {
-        match list(Scope::Cluster(&namespaces.iter().map(String::as_str).collect())).await {
+        match list(ListScope::Cluster(&namespaces.iter().map(String::as_str).collect())).await {
             Ok(found) => {
                 let mut all: HashMap<_, _> = namespaces.iter().map(|name| (name.clone(), Ok(Vec::new()))).collect();
                 for (namespace, object) in found {
@@ -275,8 +275,9 @@ pub(super) async fn by_namespace<T>(
         }
     }
     let lists = stream::iter(namespaces).map(async |namespace| {
-        let found =
-            list(Scope::Namespace(namespace)).await.map(|found| found.into_iter().map(|(_, object)| object).collect());
+        let found = list(ListScope::Namespace(namespace))
+            .await
+            .map(|found| found.into_iter().map(|(_, object)| object).collect());
         (namespace.clone(), found.map_err(|error| failure(namespace, &error)))
     });
     lists.buffer_unordered(requests).collect().await

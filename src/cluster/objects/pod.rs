@@ -5,7 +5,7 @@ use kube::Resource;
 use kube::api::ListParams;
 use kube::core::Request;
 
-use super::list::{Scope, by_namespace};
+use super::list::{ListScope, by_namespace};
 use crate::cluster::client::ApiClient;
 use crate::cluster::error::ApiError;
 use crate::facts::{PodFact, PodsByNamespace};
@@ -22,7 +22,7 @@ const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 impl ApiClient {
     /// See [`crate::cluster::Cluster::pods`].
     pub(in crate::cluster) async fn pods(&self, namespaces: &[String], requests: usize) -> PodsByNamespace {
-        let list = async |scope: Scope<'_>| {
+        let list = async |scope: ListScope<'_>| {
             let parameters = ListParams::default().limit(PAGE);
             let namespace = Some(scope.namespace()).filter(|namespace| !namespace.is_empty());
             let running = |pod: Pod| running(pod).filter(|(namespace, _)| scope.contains(namespace));

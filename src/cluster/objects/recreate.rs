@@ -50,8 +50,13 @@ impl ApiClient {
             return Ok(WriteResult::Conflict { now: self.observe(name).await?, earlier: EarlierRequest::None });
         };
         let copy = copy_of(name);
-        self.create_copy(&copy, &new).await?;
-        match self.send_write(name, ObjectWrite::Delete(expected)).await {
+        let create = creation(&copy, &as_copy(&copy, &new), Effect::Persist);
+        match self.send_write(&copy, Verb::Create, create).await? {
+            WriteResult::Written | WriteResult::Conflict { earlier: EarlierRequest::Unconfirmed, .. } => {}
+            WriteResult::Conflict { earlier: EarlierRequest::None, .. } => return Err(left_over(&copy)),
+        }
+        let delete = ObjectWrite::Delete(expected).request(name, Effect::Persist);
+        match self.send_write(name, Verb::Delete, delete).await {
             Ok(WriteResult::Written)
             | Ok(WriteResult::Conflict { now: Observed::Absent, earlier: EarlierRequest::Unconfirmed }) => {}
             Ok(conflict) => {
@@ -68,14 +73,6 @@ impl ApiClient {
         self.create_again(name, &new).await?;
         self.delete_copy(&copy).await?;
         Ok(WriteResult::Written)
-    }
-
-    async fn create_copy(&self, copy: &ObjectName, new: &Value) -> Result<(), Failure> {
-        let sent = async { self.write(&creation(copy, &as_copy(copy, new), Effect::Persist)?).await }.await;
-        sent.map_err(|error| match error.has_reason("AlreadyExists") {
-            true => left_over(copy),
-            false => self.unwritten(Verb::Create, copy, &error),
-        })
     }
 
     /// Removes the copy after the secret exists again, or was not deleted.
@@ -134,15 +131,15 @@ impl ApiClient {
         content: &ObjectContent,
         expected: &Revision,
     ) -> Result<DryRun, Failure> {
-        self.send_check(name, ObjectWrite::Delete(expected)).await?;
+        let delete = ObjectWrite::Delete(expected).request(name, Effect::Check);
+        self.send_check(name, Verb::Delete, delete).await?;
         // The write itself handles a secret that has changed.
         let Some(new) = self.new_secret(name, content, expected).await? else { return Ok(DryRun::Accepted) };
         let copy = copy_of(name);
-        let sent = async { self.read(creation(&copy, &as_copy(&copy, &new), Effect::Check)?).await }.await;
-        match &sent {
-            Err(error) if error.has_reason("AlreadyExists") => Err(left_over(&copy)),
-            _ => self.checked(Verb::Create, &copy, sent),
+        if let Observed::Present(_) = self.observe(&copy).await? {
+            return Err(left_over(&copy));
         }
+        self.send_check(&copy, Verb::Create, creation(&copy, &as_copy(&copy, &new), Effect::Check)).await
     }
 
     /// The secret with the new content; `None` if it does not have the expected revision.

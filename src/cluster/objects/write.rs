@@ -79,7 +79,7 @@ impl ObjectWrite<'_> {
         }
     }
 
-    /// The request; the first one if several are necessary.
+    /// The request; the one for the deletion if the object is created again.
     pub(super) fn request(self, object: &ObjectName, effect: Effect) -> Result<Request, ApiError> {
         let all = collection(object.kind, &object.namespace);
         let (dry_run, field_manager) = (effect == Effect::Check, Some(FIELD_MANAGER.to_owned()));
@@ -145,15 +145,18 @@ impl ApiClient {
         match write {
             ObjectWrite::Recreate(content, revision) => self.recreate(object, content, revision).await,
             ObjectWrite::Create(_) | ObjectWrite::Update(..) | ObjectWrite::Delete(_) => {
-                self.send_write(object, write).await
+                self.send_write(object, write.verb(), write.request(object, Effect::Persist)).await
             }
         }
     }
 
-    /// Sends the request of a write.
-    pub(super) async fn send_write(&self, object: &ObjectName, write: ObjectWrite<'_>) -> Result<WriteResult, Failure> {
-        let verb = write.verb();
-        let request = write.request(object, Effect::Persist);
+    /// Sends the request of a write, again if the server is busy.
+    pub(super) async fn send_write(
+        &self,
+        object: &ObjectName,
+        verb: Verb,
+        request: Result<Request, ApiError>,
+    ) -> Result<WriteResult, Failure> {
         let request = request.map_err(|error| self.diagnosis().failure(verb, object, &error))?;
         let mut pauses = BUSY_PAUSES.into_iter();
         let mut earlier = EarlierRequest::None;
@@ -191,25 +194,20 @@ impl ApiClient {
         match write {
             ObjectWrite::Recreate(content, revision) => self.check_recreate(object, content, revision).await,
             ObjectWrite::Create(_) | ObjectWrite::Update(..) | ObjectWrite::Delete(_) => {
-                self.send_check(object, write).await
+                self.send_check(object, write.verb(), write.request(object, Effect::Check)).await
             }
         }
     }
 
     /// Sends the request of a write with dry run.
-    pub(super) async fn send_check(&self, object: &ObjectName, write: ObjectWrite<'_>) -> Result<DryRun, Failure> {
-        let sent = async { self.read(write.request(object, Effect::Check)?).await }.await;
-        self.checked(write.verb(), object, sent)
-    }
-
-    /// What the response to a dry run says about the write.
-    pub(super) fn checked(
+    pub(super) async fn send_check(
         &self,
-        verb: Verb,
         object: &ObjectName,
-        sent: Result<Vec<u8>, ApiError>,
+        verb: Verb,
+        request: Result<Request, ApiError>,
     ) -> Result<DryRun, Failure> {
-        match sent {
+        let sent = async { self.read(request?).await };
+        match sent.await {
             Ok(_) => Ok(DryRun::Accepted),
             // The write itself handles a conflict.
             Err(error) if is_conflict(verb, &error) => Ok(DryRun::Accepted),
@@ -219,7 +217,7 @@ impl ApiClient {
     }
 
     /// The failure of a write that was refused, or whose result is not known.
-    pub(super) fn unwritten(&self, verb: Verb, object: &ObjectName, error: &ApiError) -> Failure {
+    fn unwritten(&self, verb: Verb, object: &ObjectName, error: &ApiError) -> Failure {
         let failure = self.diagnosis().failure(verb, object, error);
         if error.is_ambiguous() { possibly_written(object, failure) } else { failure }
     }
