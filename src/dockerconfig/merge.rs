@@ -41,7 +41,7 @@ pub fn merge(content: Option<&[u8]>, credentials: &[Credential], reader: Reader)
         changes.extend(update(&mut maps, &credential.key, credential, reader)?);
         for alias in aliases {
             let change = update(&mut maps, &alias, credential, reader)?;
-            changes.extend(change.map(|change| KeyChange { same_as: Some(credential.key.clone()), ..change }));
+            changes.extend(change.map(|change| KeyChange { same_as: Some(mask(&credential.key)), ..change }));
         }
     }
     shadows.extend(credentials.iter().flat_map(|credential| rivals(&maps, credential, credentials, reader)));

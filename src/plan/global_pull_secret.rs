@@ -101,7 +101,7 @@ pub(super) fn global_pull_secret(
         let step = Step { left, notes: notes.collect(), ..Step::object(name, Action::Unchanged) };
         return Planned::without_content(step);
     };
-    let refused = transferred(name, &planned.changes, request.transfer).or_else(|| degrading(name, &content));
+    let refused = transferred(name, (old, &content), request.transfer).or_else(|| degrading(name, &content));
     let immutable = || {
         let is_immutable = found.is_some_and(|found| found.immutable);
         is_immutable.then(|| immutable(name).hint(replacement_hint(name, "remove `immutable: true`")))
@@ -180,23 +180,32 @@ fn key_changes<'a>(before: &'a [EntryView], after: &'a [EntryView]) -> impl Iter
     let change =
         |entry: &EntryView, kind| KeyChange { key: mask(&entry.key), kind, same_as: None, dropped: Vec::new() };
     let find = |entries: &'a [EntryView], key: &str| entries.iter().find(|entry| entry.key == key);
-    let value = |entry: &EntryView| serde_json::from_str::<Value>(entry.text.expose()).ok();
     let new = after.iter().filter_map(move |entry| match find(before, &entry.key) {
         None => Some(change(entry, ChangeKind::Added)),
-        Some(old) => (value(old) != value(entry)).then(|| change(entry, ChangeKind::Updated)),
+        Some(old) => (!is_equal(old, entry)).then(|| change(entry, ChangeKind::Updated)),
     });
     let removed = before.iter().filter(move |entry| find(after, &entry.key).is_none());
     new.chain(removed.map(move |entry| change(entry, ChangeKind::Removed)))
 }
 
+/// Whether both entries have the same JSON value.
+fn is_equal(one: &EntryView, other: &EntryView) -> bool {
+    let value = |entry: &EntryView| serde_json::from_str::<Value>(entry.text.expose()).ok();
+    value(one) == value(other)
+}
+
 /// The failure of a change of a protected entry that is not permitted.
-fn transferred(name: &ObjectName, changes: &[Change], transfer: Transfer) -> Option<Failure> {
-    let changed = changes.iter().find_map(|change| match change {
-        Change::Key(KeyChange { key, kind: ChangeKind::Updated | ChangeKind::Removed, .. }) => {
-            PROTECTED.iter().find(|registry| is_of(key, registry))
-        }
-        _ => None,
-    })?;
+fn transferred(
+    name: &ObjectName,
+    (old, new): (Option<&SecretBytes>, &SecretBytes),
+    transfer: Transfer,
+) -> Option<Failure> {
+    let before = dockerconfig::entries(old?.expose(), READER);
+    let after = dockerconfig::entries(new.expose(), READER);
+    // The keys of the changes are masked, and a key may have a login.
+    let is_kept = |entry: &EntryView| after.iter().any(|one| one.key == entry.key && is_equal(one, entry));
+    let changed =
+        PROTECTED.iter().find(|registry| before.iter().any(|entry| is_of(&entry.key, registry) && !is_kept(entry)))?;
     let message = format!("the entry `{changed}` of {name} says to whom the cluster belongs, and would change");
     let hint =
         "remove it from the declaration; to transfer the cluster to another account, pass `--transfer-ownership`";
