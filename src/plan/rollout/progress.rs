@@ -37,9 +37,7 @@ impl Reached {
             None => true,
             Some(reached) => reached.is_exceeded_by(pool),
         });
-        if has_advanced {
-            now.pools.iter().for_each(|pool| self.0.entry(goal(pool)).or_default().add(pool));
-        }
+        now.pools.iter().for_each(|pool| self.0.entry(goal(pool)).or_default().add(pool));
         has_advanced
     }
 }
