@@ -8,8 +8,9 @@ use super::names::{MAX_NAMES, names};
 use super::plural::plural;
 use super::steps::name_in_cluster;
 use super::vantage;
+use crate::desired::{GLOBAL_NAME, GLOBAL_NAMESPACE};
 use crate::event::{Command, Counts, ObjectSummary, Outcome, Recap};
-use crate::facts::{ObjectKind, Verdict};
+use crate::facts::{ObjectKind, ObjectName, Verdict};
 use crate::report::ExitStatus;
 
 /// The last line of a run. The sentence must also be correct if something could not be checked. `retry_file` is the file
@@ -163,14 +164,15 @@ fn failed_objects(recap: &Recap) -> Option<String> {
 
 /// How many image imports are proved (`validate --from cluster`).
 fn imports(recap: &Recap) -> String {
+    let imports = || recap.objects.iter().filter(|row| is_import(row));
     let not_proved = recap.objects.iter().filter(|row| row.outcome != Outcome::Proved);
     let not_proved: Vec<String> = not_proved.map(|row| format!("`{}`", name_in_cluster(&row.object))).collect();
-    let all = recap.objects.len();
+    let (all, good) = (imports().count(), imports().filter(|row| row.outcome == Outcome::Proved).count());
     let rest = match names(not_proved.iter().map(String::as_str), None) {
         names if names.is_empty() => String::new(),
         names => format!("; not proved: {names}"),
     };
-    format!("{} of {} proved{rest}", all - not_proved.len(), plural(all, "image import"))
+    format!("{good} of {} proved{rest}", plural(all, "image import"))
 }
 
 /// How many credentials are proved, each by at least one image; if some have several images, also the number of images.
@@ -235,7 +237,8 @@ fn rolled_out(recap: &Recap) -> usize {
 /// Whether a rollout was followed and has not ended. If the pools could not even be observed, no secret is written.
 fn has_failed_rollout(recap: &Recap) -> bool {
     let any = |holds: fn(&ObjectSummary) -> bool| recap.objects.iter().any(holds);
-    let is_written = !any(|row| row.object.kind == ObjectKind::Secret && row.outcome == Outcome::Skipped);
+    let is_global = |object: &ObjectName| *object == ObjectName::secret(GLOBAL_NAMESPACE, GLOBAL_NAME);
+    let is_written = !recap.objects.iter().any(|row| is_global(&row.object) && row.outcome == Outcome::Skipped);
     is_written && any(|row| is_pool(row) && row.outcome == Outcome::Failed)
 }
 

@@ -113,7 +113,7 @@ impl Screen {
     fn changes(&mut self, row: &StepRow) -> Vec<Line> {
         let few = self.everything() || self.hosts <= recap::MANY;
         match row.outcome {
-            Outcome::Unchanged | Outcome::Skipped if !self.everything() => Vec::new(),
+            Outcome::Unchanged | Outcome::Skipped | Outcome::NotProved if !self.everything() => Vec::new(),
             // A difference was requested, so it is shown for every target.
             outcome if outcome.is_change() && row.diff.is_some() => {
                 let lines = row.diff.iter().flat_map(diff::lines).map(|line| Line::result(Tone::Plain, line));
