@@ -16,6 +16,7 @@ use crate::facts::{
     ClusterFact, EXCLUDE_SECRET_ANNOTATION, ImportFacts, ImportSecret, ImportUse, Importer, NamespacePhase, ObjectKind,
     ObjectName, RegistryFact,
 };
+use crate::failure::Failure;
 use crate::lookup::{
     Candidate, CredentialKind, ImportLookup, PodSecret, SecretContent, broken_import_secrets, importer,
     importer_at_token_server, token_server_key,
@@ -88,9 +89,13 @@ impl ImportCheck {
 pub(super) struct UsedSecrets<'a>(HashMap<&'a str, Vec<PodSecret>>);
 
 impl<'a> UsedSecrets<'a> {
-    /// What was observed, with what is planned for each object.
-    pub(super) fn new<'p>(facts: &'a ImportFacts, planned: impl Iterator<Item = &'p Planned<ObjectContent>>) -> Self {
-        let known = facts.secrets.iter().filter_map(|(namespace, found)| Some((namespace, found.as_ref().ok()?)));
+    /// What was observed in these namespaces, with what is planned for each object.
+    pub(super) fn new<'p>(
+        facts: &'a ImportFacts,
+        namespaces: impl Iterator<Item = (&'a String, &'a Result<Vec<ImportSecret>, Failure>)>,
+        planned: impl Iterator<Item = &'p Planned<ObjectContent>>,
+    ) -> Self {
+        let known = namespaces.filter_map(|(namespace, found)| Some((namespace, found.as_ref().ok()?)));
         let used = known.map(|(namespace, found)| {
             let used = found.iter().filter(|secret| secret.import_use == ImportUse::Used);
             let used = used.map(|one| pod_secret(&one.name, &one.fact.type_, one.fact.content.clone()));
@@ -158,26 +163,52 @@ fn declared_entries<'w>(wanted: &'w Wanted<'_>) -> Option<(&'w ObjectName, &'w [
 }
 
 /// The registries of a run, and what decides which entries image imports use for them.
-pub struct ImportRegistries<'a> {
-    all: &'a [Registry],
-    /// The URLs of their token servers, if these decide.
-    realms: HashMap<&'a Registry, &'a str>,
+pub struct ImportRegistries<'a>(Vec<(&'a Registry, EntryChoice<'a>)>);
+
+/// What decides which entry image imports use for a registry.
+#[derive(Debug, Clone, Copy)]
+enum EntryChoice<'a> {
+    /// The name of the image.
+    Image,
+    /// The URL of the token server.
+    TokenServer(&'a str),
 }
 
 impl<'a> ImportRegistries<'a> {
-    /// The registries, with what was observed of them; `facts` has their order, or is empty if they were not contacted.
+    /// The registries, with what was observed of them; `facts` has their order, or is empty if they were not contacted. The
+    /// registry is then taken to have no token server.
     pub fn new(desired: &'a Desired, facts: &'a [Option<RegistryFact>]) -> Self {
-        let all = desired.registries.as_slice();
-        let realm = |(registry, fact): (&'a Registry, &'a Option<RegistryFact>)| {
-            Some((registry, fact.as_ref()?.realm.as_deref()?))
+        let choice = |(at, registry): (usize, &'a Registry)| {
+            // From OpenShift 4.5 on, the image decides.
+            let choice = match (desired.platform, facts.get(at).and_then(Option::as_ref)) {
+                (Some(Platform::OpenShift3), Some(fact)) => {
+                    fact.realm.as_deref().map_or(EntryChoice::Image, EntryChoice::TokenServer)
+                }
+                _ => EntryChoice::Image,
+            };
+            (registry, choice)
         };
-        // From OpenShift 4.5 on, the image decides.
-        let realms = match desired.platform {
-            Some(Platform::OpenShift3) => all.iter().zip(facts).filter_map(realm).collect(),
-            Some(Platform::OpenShift4 | Platform::Kubernetes) | None => HashMap::new(),
-        };
-        Self { all, realms }
+        Self(desired.registries.iter().enumerate().map(choice).collect())
     }
+
+    /// Those with this test image.
+    fn of_image(&self, image: &str) -> Self {
+        Self(self.0.iter().filter(|(registry, _)| registry.image == image).copied().collect())
+    }
+
+    /// Those that have an entry among these, with the entry.
+    fn declared<'c>(
+        &self,
+        credentials: &'c [Credential],
+    ) -> impl Iterator<Item = (&'a Registry, EntryChoice<'a>, &'c Credential)> {
+        self.0.iter().filter_map(|(registry, choice)| Some((*registry, *choice, entry_of(registry, credentials)?)))
+    }
+}
+
+/// The entry that is for a registry.
+fn entry_of<'c>(registry: &Registry, credentials: &'c [Credential]) -> Option<&'c Credential> {
+    // The key of an entry of a file may have a scheme.
+    credentials.iter().find(|one| is_of(&one.key, &registry.host) && one.user == registry.user)
 }
 
 /// The registries whose test image is requested, each with the entry among these that is for it.
@@ -185,67 +216,60 @@ fn tested<'a>(
     registries: &'a [Registry],
     credentials: &'a [Credential],
 ) -> impl Iterator<Item = (&'a Registry, &'a Credential)> {
-    declared_registries(registries, credentials).filter(|(registry, _)| registry.test_login == TestLogin::Inspect)
+    let inspected = registries.iter().filter(|registry| registry.test_login == TestLogin::Inspect);
+    inspected.filter_map(|registry| Some((registry, entry_of(registry, credentials)?)))
 }
 
-/// The registries that have an entry among these.
-fn declared_registries<'a>(
-    registries: &'a [Registry],
-    credentials: &'a [Credential],
-) -> impl Iterator<Item = (&'a Registry, &'a Credential)> {
-    registries.iter().filter_map(|registry| {
-        // The key of an entry of a file may have a scheme.
-        let is_used = |one: &&Credential| is_of(&one.key, &registry.host) && one.user == registry.user;
-        Some((registry, credentials.iter().find(is_used)?))
-    })
-}
-
-/// What prevents image imports from using the secrets of a namespace, at this time.
+/// What prevents the import of an image from using the declared secrets of a namespace, at this time.
 pub fn import_obstacles(
-    (registries, namespace): (&ImportRegistries<'_>, &str),
+    registries: &ImportRegistries<'_>,
+    (namespace, image): (&str, &str),
     expansion: &Expansion<'_>,
     facts: &ClusterFact,
     (time, request): (ImportTime, &PlanRequest),
 ) -> Vec<String> {
-    let own = expansion.wanted.iter().filter(|wanted| wanted.name().namespace == namespace);
+    let registries = registries.of_image(image);
+    let is_for = |wanted: &Wanted<'_>| {
+        declared_entries(wanted).is_some_and(|(_, credentials)| registries.declared(credentials).next().is_some())
+    };
+    let own = expansion.wanted.iter().filter(|wanted| wanted.name().namespace == namespace && is_for(wanted));
     let planned = own.filter_map(|wanted| Some((wanted, object(wanted, facts.objects.get(wanted.name()), request)?)));
     let planned: Vec<_> = planned.collect();
     let written = planned.iter().filter(|_| time == ImportTime::AfterRun).map(|(_, planned)| planned);
-    let secrets = UsedSecrets::new(&facts.imports, written);
+    let secrets = UsedSecrets::new(&facts.imports, facts.imports.secrets.get_key_value(namespace).into_iter(), written);
     let mut found = IndexSet::new();
     for (wanted, planned) in &planned {
-        let is_outdated = declared_entries(wanted).is_some() && planned.step.action != Action::Unchanged;
-        if time == ImportTime::Now && is_outdated {
+        if time == ImportTime::Now && planned.step.action != Action::Unchanged {
             found.insert(format!("{} is not as the inventory declares it", wanted.name()));
         }
-        found.extend(notes(registries, wanted, &secrets, &facts.imports));
+        found.extend(notes(&registries, wanted, &secrets, &facts.imports));
     }
     found.into_iter().collect()
 }
 
-/// What prevents image imports from using a secret after the run.
+/// What prevents image imports from using a secret.
 pub(super) fn notes(
     registries: &ImportRegistries<'_>,
     wanted: &Wanted<'_>,
-    after: &UsedSecrets<'_>,
+    used: &UsedSecrets<'_>,
     facts: &ImportFacts,
 ) -> Vec<String> {
     let Some((name, credentials)) = declared_entries(wanted) else { return Vec::new() };
     if let Importer::Unknown(failure) = &facts.importer {
         let reason = failure.causes.first().unwrap_or(&failure.message);
         return vec![format!(
-            "whether image imports use it is not known, because API group `image.openshift.io` cannot be requested: {reason}"
+            "whether image imports use {name} is not known, because API group `image.openshift.io` cannot be requested: {reason}"
         )];
     }
     if let Some(Err(failure)) = facts.secrets.get(&name.namespace) {
-        return vec![format!("whether image imports use it is not known: {}", failure.message)];
+        return vec![format!("whether image imports use {name} is not known: {}", failure.message)];
     }
     if is_excluded(name, facts) {
         return vec![format!(
-            "its annotation `{EXCLUDE_SECRET_ANNOTATION}` keeps image imports from using it: remove it"
+            "the annotation `{EXCLUDE_SECRET_ANNOTATION}` keeps image imports from using {name}: remove the annotation"
         )];
     }
-    let Some(secrets) = after.0.get(name.namespace.as_str()) else { return Vec::new() };
+    let Some(secrets) = used.0.get(name.namespace.as_str()) else { return Vec::new() };
     let broken = broken_import_secrets(secrets);
     if !broken.is_empty() {
         let namespace = &name.namespace;
@@ -258,11 +282,13 @@ pub(super) fn notes(
     if !secrets.iter().any(|secret| secret.name == name.name) {
         return Vec::new();
     }
-    let notes = declared_registries(registries.all, credentials).flat_map(|(registry, credential)| {
-        match (registries.realms.get(registry), registry.test_login) {
-            (Some(realm), _) => hidden_at_token_server(name, (registry, realm), &credential.key, secrets),
-            (None, TestLogin::Inspect) => hidden(name, &registry.image, &credential.key, secrets),
-            (None, TestLogin::LoginOnly | TestLogin::Skip | TestLogin::Impossible) => Vec::new(),
+    let notes = registries.declared(credentials).flat_map(|(registry, choice, credential)| {
+        match (choice, registry.test_login) {
+            (EntryChoice::TokenServer(realm), _) => {
+                hidden_at_token_server(name, (registry, realm), &credential.key, secrets)
+            }
+            (EntryChoice::Image, TestLogin::Inspect) => hidden(name, &registry.image, &credential.key, secrets),
+            (EntryChoice::Image, TestLogin::LoginOnly | TestLogin::Skip | TestLogin::Impossible) => Vec::new(),
         }
     });
     // One entry may hide the secret for several images.
@@ -348,16 +374,17 @@ fn entry(secrets: &[PodSecret], secret: &str, key: &str) -> Option<(Option<Strin
 
 fn explanation(own: &ObjectName, used: &Candidate, key: &str) -> String {
     let ObjectName { namespace, name, .. } = own;
-    let (secret, other) = (used.source.name(), mask(used.key.as_deref().unwrap_or_default()));
-    let reason = match (secret == name, is_of(&other, key)) {
+    let (secret, other) = (used.source.name(), used.key.as_deref().unwrap_or_default());
+    let reason = match (secret == name, is_of(other, key)) {
         (true, true) => "both spellings are the same registry for the importer, which takes either of them".to_owned(),
-        (_, false) => format!("its key is more specific than `{key}`"),
-        (false, true) => format!("its name comes before `{}`", name),
+        (_, false) => format!("its key is more specific than `{}`", mask(key)),
+        (false, true) => format!("its name comes before `{name}`"),
     };
     let login = match used.kind {
         CredentialKind::Empty => ", which has neither user nor password",
         _ => "",
     };
+    let other = mask(other);
     format!(
         "image imports in namespace `{namespace}` use entry `{other}` of secret `{secret}`{login}: {reason}; renew or remove it"
     )

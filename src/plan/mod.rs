@@ -365,11 +365,12 @@ fn object_stages(
         Some((wanted, planned))
     });
     let planned: Vec<_> = planned.collect();
-    let after = UsedSecrets::new(&facts.imports, planned.iter().map(|(_, planned)| planned));
+    let after =
+        UsedSecrets::new(&facts.imports, facts.imports.secrets.iter(), planned.iter().map(|(_, planned)| planned));
     for (wanted, Planned { step, .. }) in planned {
         let is_failed = matches!(step.action, Action::Fail(_));
         let imports = if is_failed { Vec::new() } else { imports::notes(registries, wanted, &after, &facts.imports) };
-        let pods = pods::notes(wanted, &step, facts);
+        let pods = if is_failed { Vec::new() } else { pods::notes(wanted, &step, facts) };
         let step = Step { related_notes: imports.into_iter().chain(pods).collect(), ..step };
         stages.entry(wanted.stage()).or_default().push(step);
     }

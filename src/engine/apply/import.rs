@@ -104,7 +104,7 @@ impl ImportWork<'_> {
     fn failure(&self, check: &ImportCheck, image: &ImportImage, message: &str) -> Failure {
         let ImportCheck { namespace, .. } = check;
         let failure = Failure::new(format!("image `{}` cannot be imported in namespace `{namespace}`", image.name));
-        let obstacles = self.obstacles(namespace).into_iter();
+        let obstacles = self.obstacles(namespace, image).into_iter();
         obstacles.fold(failure.cause(message), Failure::cause).hint(self.hint())
     }
 
@@ -120,13 +120,13 @@ impl ImportWork<'_> {
              credential",
             image.name
         ));
-        let obstacles = self.obstacles(namespace);
+        let obstacles = self.obstacles(namespace, image);
         (!obstacles.is_empty()).then(|| obstacles.into_iter().fold(failure, Failure::cause).hint(self.hint()))
     }
 
-    fn obstacles(&self, namespace: &str) -> Vec<String> {
+    fn obstacles(&self, namespace: &str, image: &ImportImage) -> Vec<String> {
         let request = (self.time, &self.engine.plan);
-        plan::import_obstacles((&self.registries, namespace), self.expansion, self.facts, request)
+        plan::import_obstacles(&self.registries, (namespace, &image.name), self.expansion, self.facts, request)
     }
 
     fn hint(&self) -> &'static str {

@@ -13,7 +13,7 @@ use crate::desired::{Desired, NodeTarget};
 use crate::engine::Engine;
 use crate::engine::observe::Sessions;
 use crate::engine::schedule::{self, Stop};
-use crate::event::Event;
+use crate::event::{Event, StepRow};
 use crate::facts::{ClusterFact, Facts, Importer};
 use crate::failure::Failure;
 use crate::node::Session;
@@ -119,7 +119,8 @@ pub fn prove_imports(engine: &Engine, plan: &Plan, desired: &Desired, facts: &Cl
     let _guard = engine.abort_nodes_at(Stop::Gently);
     let expansion = plan::expand(desired, facts);
     for unknown in &expansion.unknown {
-        journal.record(Event::Error(unknown.failure.clone()));
+        let step = plan::Step::object(&unknown.what, plan::Action::Fail(unknown.failure.clone()));
+        journal.record(Event::Step(StepRow::done(&step)));
     }
     let checks =
         plan.stages.iter().find_map(|stage| if let Stage::Imports(checks) = stage { Some(checks) } else { None });
