@@ -63,8 +63,8 @@ struct Changes {
     /// inventory has created and no longer declares (see `oregano_owner`)
     #[arg(long)]
     prune: bool,
-    /// Permit to delete a pull secret and to create it again with its other entries, labels and annotations, if it is
-    /// immutable or has the other type of pull secrets
+    /// Delete and recreate a pull secret that the API server cannot change: one that is immutable, or whose type
+    /// (dockerconfigjson or dockercfg) differs from the declared one. Its other entries, labels and annotations stay
     #[arg(long)]
     recreate: bool,
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! The same entries in the other format of pull secrets.
 
 use super::entry_maps::AUTHS;
-use super::json::{Json, Members, has, map, parse_content};
+use super::json::{Json, Members, map, parse_content};
 use super::layout::file_text;
 use super::{ParseError, Reader};
 use crate::secret::SecretBytes;
@@ -15,7 +15,7 @@ pub fn convert(content: &[u8], reader: Reader) -> Result<Option<SecretBytes>, Pa
     let root = parse_content(content)?;
     let converted = if !reader.is_legacy() {
         Members::from([(AUTHS.to_owned(), Json::Object(root))])
-    } else if root.len() > usize::from(has(&root, AUTHS)) {
+    } else if root.keys().any(|member| member != AUTHS) {
         return Ok(None);
     } else {
         map(&root, AUTHS)?

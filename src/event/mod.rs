@@ -81,7 +81,7 @@ pub enum Outcome {
     Unchanged,
     /// It was proved to work; nothing was written.
     Proved,
-    /// It was not tried to prove it, or nothing is known.
+    /// No proof was attempted, or its result is not known.
     #[serde(rename = "not-proved")]
     NotProved,
     /// It could not be brought to the desired state.

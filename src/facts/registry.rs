@@ -20,8 +20,8 @@ pub struct RegistryFact {
     pub evidence: Evidence,
     /// The request that failed; `None` if the verdict was not caused by a failed request.
     pub failed_request: Option<Box<FailedRequest>>,
-    /// The URL of the token server, as the registry names it, without user, query and fragment; `None` if the registry has no
-    /// token server, or did not name it.
+    /// The URL of the token server, without user and default port; `None` if the registry has no token server, or did not
+    /// name it.
     pub realm: Option<Box<str>>,
 }
 

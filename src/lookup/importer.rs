@@ -63,7 +63,7 @@ fn names_of(realm: &str) -> Vec<String> {
         None if scheme == "http" && !host.contains(':') => format!("{host}:80{path}"),
         None => format!("{host}{path}"),
     };
-    // Docker Hub is the only registry whose token server has another host in spite of its entry.
+    // The importer has a special case for the token server of Docker Hub only.
     let hub: &[&str] = if name == "auth.docker.io/token" { &["index.docker.io", "docker.io"] } else { &[] };
     std::iter::once(name).chain(hub.iter().map(ToString::to_string)).collect()
 }
