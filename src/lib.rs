@@ -185,8 +185,11 @@ pub fn run(options: &Options, cancel: &Cancel, journal: &Journal) -> Result<(), 
         gate = finish(options.command, &engine, (&plan, &Refusals::new()), observation, journal);
     }
     unusable.report_rest(journal);
-    prune(options, &engine, (gate, &refusals), (&desired, &facts.cluster), journal);
-    retired.warnings().for_each(|message| journal.record(Event::Warning { message }));
+    // `validate` says nothing about what would be removed.
+    if options.command != Command::Validate {
+        prune(options, &engine, (gate, &refusals), (&desired, &facts.cluster), journal);
+        retired.warnings().for_each(|message| journal.record(Event::Warning { message }));
+    }
     // A resolver that does not respond would delay the end of the run.
     engine.runtime.shutdown_background();
     Ok(())

@@ -13,7 +13,7 @@ use super::{
 use crate::desired::{
     BackupName, GLOBAL_NAME, GLOBAL_NAMESPACE, GlobalMode, GlobalPullSecret, ObjectContent, Ownership, PullSecretFormat,
 };
-use crate::dockerconfig::{self, Auth, ChangeKind, EntryView, KeyChange, ParseError, Reader, is_of, mask};
+use crate::dockerconfig::{self, Auth, ChangeKind, Credential, EntryView, KeyChange, ParseError, Reader, is_of, mask};
 use crate::facts::{ClusterFact, ControlPlane, InfrastructureFact, ObjectName, Observed, SecretFact};
 use crate::failure::Failure;
 use crate::secret::SecretBytes;
@@ -27,6 +27,10 @@ const READER: Reader = Reader::Node;
 /// The entries that say to whom the cluster belongs: the account of OpenShift Cluster Manager, and Azure Red Hat
 /// OpenShift.
 const PROTECTED: [&str; 2] = ["cloud.openshift.com", "arosvc.azurecr.io"];
+
+/// The note about protected entries that the declaration would remove.
+const KEPT_PROTECTED: &str = "it keeps entries that say to whom the cluster belongs, although they are not declared: \
+                              `--transfer-ownership` removes them";
 
 /// The global pull secret, and whether the cluster has one.
 #[derive(Debug)]
@@ -76,19 +80,13 @@ pub(super) fn global_pull_secret(
         },
     };
     if let Some(found) = found.filter(|found| found.type_ != FORMAT.type_name()) {
-        let hint = replacement_hint(name, &format!("set `type: {}`", FORMAT.type_name()));
+        let change = format!("store the content under `{}` and set `type: {}`", FORMAT.data_key(), FORMAT.type_name());
+        let hint = replacement_hint(name, &change);
         return Planned::failed(name, wrong_type(name, found, FORMAT).hint(hint));
     }
     let old = found.and_then(|found| found.content.as_ref());
     let planned = match &wanted.declared.mode {
-        GlobalMode::Append { credentials } => {
-            let mut retired = entries::without_declared(wanted.retired, credentials);
-            // They stay without permission, and must not prevent the other changes of the run.
-            if request.transfer == Transfer::Refuse {
-                retired.retain(|registry| !PROTECTED.iter().any(|protected| is_of(protected, registry)));
-            }
-            entries::planned(old, WantedEntries { credentials, retired: &retired }, READER, request)
-        }
+        GlobalMode::Append { credentials } => appended(old, credentials, wanted.retired, request),
         GlobalMode::Replace { content, .. } => replaced(old, content, request),
     };
     let planned = match planned {
@@ -138,7 +136,8 @@ fn absent(name: &ObjectName, mode: &GlobalMode, transfer: Transfer) -> Option<Fa
 /// How a secret gets what only a new one can have, without losing its content.
 fn replacement_hint(ObjectName { namespace, name, .. }: &ObjectName, change: &str) -> String {
     format!(
-        "run `oc get secret {name} -n {namespace} -o yaml >FILE`, {change} in FILE, then run `oc replace --force -f FILE`"
+        "run `oc get secret {name} -n {namespace} -o yaml >FILE`, {change} in FILE, then run `oc replace --force -f FILE`; \
+         delete FILE only after that succeeded, because it has the only copy of the credentials"
     )
 }
 
@@ -149,6 +148,28 @@ fn correction_hint(ObjectName { namespace, name, .. }: &ObjectName) -> String {
         "run `oc extract secret/{name} -n {namespace} --to=FOLDER`, correct the file `{key}` in FOLDER, then run \
          `oc set data secret/{name} -n {namespace} --from-file={key}=FOLDER/{key}`"
     )
+}
+
+/// Plans the declared entries in addition to those of the secret, without those of retired registries.
+fn appended(
+    old: Option<&SecretBytes>,
+    credentials: &[Credential],
+    retired: &[String],
+    request: &PlanRequest,
+) -> Result<PlannedEntries, ParseError> {
+    let mut retired = entries::without_declared(retired, credentials);
+    let mut kept = Vec::new();
+    if request.transfer == Transfer::Refuse {
+        // They stay without permission, and must not prevent the other changes of the run.
+        let is_protected = |registry: &String| PROTECTED.iter().any(|protected| is_of(protected, registry));
+        kept = retired.extract_if(.., |registry| is_protected(registry)).collect();
+    }
+    let entries = old.map(|old| dockerconfig::entries(old.expose(), READER)).unwrap_or_default();
+    let has_kept = entries.iter().any(|entry| kept.iter().any(|registry| is_of(&entry.key, registry)));
+    let wanted = WantedEntries { credentials, retired: &retired };
+    let mut planned = entries::planned(old, wanted, READER, request)?;
+    planned.notes.extend(has_kept.then(|| KEPT_PROTECTED.to_owned()));
+    Ok(planned)
 }
 
 /// Plans a new content, in which the protected entries of the old one stay.
@@ -162,9 +183,7 @@ fn replaced(
         Transfer::Refuse => dockerconfig::keep(content.expose(), old, &PROTECTED, READER)?,
         Transfer::Permit => None,
     };
-    let note = "it keeps entries that say to whom the cluster belongs, although they are not declared: \
-                `--transfer-ownership` removes them";
-    let notes = kept.iter().map(|_| note.to_owned()).collect();
+    let notes = kept.iter().map(|_| KEPT_PROTECTED.to_owned()).collect();
     let content = kept.unwrap_or_else(|| content.clone());
     // The API server and the operator may write the same JSON in another layout.
     let value = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
